@@ -1,0 +1,40 @@
+/** Printer columns: the simple JSONPath subset that CRDs use, and how a value is shown. */
+import type { AnyResource, Column } from './schema/resource.ts';
+
+/**
+ * Value at a path such as `.spec.cidr`, `.metadata.annotations.a\.b/C` or
+ * `.status.conditions[?(@.type=="Ready")].status`; undefined when there is none.
+ */
+export function valueAt(object: unknown, path: string): unknown {
+  const steps = path.match(/(?:\\\.|[^.[\]])+|\[\?\(@\.\w+=="[^"]*"\)\]/g) ?? [];
+  let at: unknown = object;
+  for (const step of steps) {
+    const filter = /^\[\?\(@\.(\w+)=="([^"]*)"\)\]$/.exec(step);
+    if (filter) {
+      at = Array.isArray(at)
+        ? at.find((item) => (item as Record<string, unknown>)[filter[1]!] === filter[2])
+        : undefined;
+    } else at = (at as Record<string, unknown> | null | undefined)?.[step.replaceAll('\\.', '.')];
+  }
+  return at;
+}
+
+/** Cell of a column: text, number or boolean; dates become an age such as `3m12s`. */
+export function cellOf(object: AnyResource, column: Column, now: number): string | number | boolean {
+  const value = valueAt(object, column.path);
+  if (value === undefined || value === null) return '';
+  if (column.type === 'date') return ageOf(now - Date.parse(String(value)));
+  if (typeof value === 'number' || typeof value === 'boolean') return value;
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** Duration as kubectl shows ages. */
+export function ageOf(milliseconds: number): string {
+  const seconds = Math.max(0, Math.floor(milliseconds / 1000));
+  if (seconds < 120) return `${seconds}s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 10) return `${minutes}m${seconds % 60 ? `${seconds % 60}s` : ''}`;
+  if (minutes < 180) return `${minutes}m`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours}h` : `${Math.floor(hours / 24)}d`;
+}

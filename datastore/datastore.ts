@@ -1,0 +1,36 @@
+/** The datastore as the rest of the code sees it: typed objects with optimistic concurrency. */
+import type { z } from 'zod';
+import type { ResourceDefinition } from './schema/resource.ts';
+
+/** The object type of a definition. */
+export type ObjectOf<D> = D extends ResourceDefinition<infer S> ? z.output<S> : never;
+
+export interface ListOptions {
+  readonly namespace?: string;
+  readonly labelSelector?: string;
+  readonly fieldSelector?: string;
+}
+
+/**
+ * Every method may throw DatastoreError; its code says what happened. `update` is a compare-and-swap on
+ * metadata.resourceVersion, `remove` on the preconditions given.
+ */
+export interface Datastore {
+  get<D extends ResourceDefinition>(definition: D, name: string, namespace?: string): Promise<ObjectOf<D> | undefined>;
+  list<D extends ResourceDefinition>(definition: D, options?: ListOptions): Promise<ObjectOf<D>[]>;
+  create<D extends ResourceDefinition>(definition: D, object: unknown): Promise<ObjectOf<D>>;
+  update<D extends ResourceDefinition>(definition: D, object: ObjectOf<D>): Promise<ObjectOf<D>>;
+  /** JSON merge patch (RFC 7396), of the object or of its status subresource. */
+  patch<D extends ResourceDefinition>(
+    definition: D,
+    name: string,
+    patch: object,
+    options?: { namespace?: string; isStatus?: boolean },
+  ): Promise<ObjectOf<D>>;
+  /** False when there was nothing to remove. */
+  remove<D extends ResourceDefinition>(
+    definition: D,
+    name: string,
+    options?: { namespace?: string; uid?: string; resourceVersion?: string },
+  ): Promise<boolean>;
+}

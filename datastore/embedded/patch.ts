@@ -1,0 +1,146 @@
+/** The three patch types of the API: JSON merge (RFC 7396), JSON patch (RFC 6902), strategic merge. */
+
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+export const patchTypes: Readonly<Record<string, (target: Json, patch: Json) => Json>> = {
+  'application/merge-patch+json': (target, patch) => mergePatch(target, patch),
+  'application/json-patch+json': (target, patch) => jsonPatch(target, patch),
+  'application/strategic-merge-patch+json': (target, patch) => strategicMerge(target, patch, ''),
+};
+
+function isObject(value: Json | undefined): value is { [key: string]: Json } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** RFC 7396 section 2. */
+export function mergePatch(target: Json | undefined, patch: Json): Json {
+  if (!isObject(patch)) return patch;
+  const result: { [key: string]: Json } = isObject(target) ? { ...target } : {};
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) delete result[key];
+    else result[key] = mergePatch(result[key], value);
+  }
+  return result;
+}
+
+/** Merge keys of the core lists that kubectl patches strategically (Kubernetes API types). */
+const mergeKeys: Readonly<Record<string, string>> = {
+  conditions: 'type',
+  addresses: 'type',
+  taints: 'key',
+  containers: 'name',
+  initContainers: 'name',
+  volumes: 'name',
+  env: 'name',
+  podIPs: 'ip',
+};
+
+/** Strategic merge: like a merge patch, but known lists merge by key, with `$patch: delete` and `replace`. */
+function strategicMerge(target: Json | undefined, patch: Json, field: string): Json {
+  if (Array.isArray(patch)) return mergeList(Array.isArray(target) ? target : [], patch, mergeKeys[field]);
+  if (!isObject(patch)) return patch;
+  const { $patch: directive, ...fields } = patch;
+  if (directive === 'replace') return fields;
+  const result: { [key: string]: Json } = isObject(target) ? { ...target } : {};
+  for (const [key, value] of Object.entries(fields)) {
+    if (key.startsWith('$')) continue; // $setElementOrder, $retainKeys: order is kept as stored
+    if (value === null) delete result[key];
+    else result[key] = strategicMerge(result[key], value, key);
+  }
+  return result;
+}
+
+function mergeList(target: Json[], patch: Json[], mergeKey: string | undefined): Json[] {
+  if (!mergeKey || !patch.every(isObject)) return patch;
+  const result = [...target];
+  for (const item of patch) {
+    const at = result.findIndex((existing) => isObject(existing) && existing[mergeKey] === item[mergeKey]);
+    if (item['$patch'] === 'delete') {
+      if (at >= 0) result.splice(at, 1);
+    } else if (at >= 0) result[at] = strategicMerge(result[at], item, '');
+    else result.push(item);
+  }
+  return result;
+}
+
+/** RFC 6902. Throws SyntaxError for a malformed patch, RangeError for one that does not apply. */
+export function jsonPatch(target: Json, patch: Json): Json {
+  if (!Array.isArray(patch)) throw new SyntaxError('a JSON patch is a list of operations');
+  let document = structuredClone(target);
+  for (const operation of patch) {
+    if (!isObject(operation) || typeof operation['path'] !== 'string') {
+      throw new SyntaxError('each operation of a JSON patch has "op" and "path"');
+    }
+    document = applyOperation(document, operation as { [key: string]: Json } & { path: string });
+  }
+  return document;
+}
+
+function applyOperation(document: Json, operation: { [key: string]: Json } & { path: string }): Json {
+  const { path } = operation;
+  switch (operation['op']) {
+    case 'add':
+      return edit(document, path, (parent, key) => insert(parent, key, operation['value'] ?? null));
+    case 'replace':
+      read(document, path);
+      return edit(document, path, (parent, key) => put(parent, key, operation['value'] ?? null));
+    case 'remove':
+      read(document, path);
+      return edit(document, path, remove);
+    case 'test':
+      if (JSON.stringify(read(document, path)) !== JSON.stringify(operation['value'])) {
+        throw new RangeError(`the value at ${path} is not the one that the patch tests for`);
+      }
+      return document;
+    case 'move':
+    case 'copy': {
+      const from = String(operation['from']);
+      const value = structuredClone(read(document, from));
+      const base = operation['op'] === 'move' ? edit(document, from, remove) : document;
+      return edit(base, path, (parent, key) => insert(parent, key, value));
+    }
+    default:
+      throw new SyntaxError(`unknown JSON patch operation ${JSON.stringify(operation['op'])}`);
+  }
+}
+
+function segments(path: string): string[] {
+  if (path === '') return [];
+  return path
+    .slice(1)
+    .split('/')
+    .map((part) => part.replace(/~1/g, '/').replace(/~0/g, '~'));
+}
+
+function read(document: Json, path: string): Json {
+  let at: Json | undefined = document;
+  for (const key of segments(path)) {
+    at = Array.isArray(at) ? at[Number(key)] : isObject(at) ? at[key] : undefined;
+    if (at === undefined) throw new RangeError(`there is nothing at ${path}`);
+  }
+  return at;
+}
+
+function edit(document: Json, path: string, change: (parent: Json, key: string) => void): Json {
+  const keys = segments(path);
+  const last = keys.pop();
+  if (last === undefined) throw new SyntaxError('a JSON patch cannot replace the whole object');
+  change(read(document, keys.length === 0 ? '' : `/${keys.map((key) => key.replace(/~/g, '~0').replace(/\//g, '~1')).join('/')}`), last);
+  return document;
+}
+
+function insert(parent: Json, key: string, value: Json): void {
+  if (Array.isArray(parent)) parent.splice(key === '-' ? parent.length : Number(key), 0, value);
+  else put(parent, key, value);
+}
+
+function put(parent: Json, key: string, value: Json): void {
+  if (Array.isArray(parent)) parent[Number(key)] = value;
+  else if (isObject(parent)) parent[key] = value;
+  else throw new RangeError(`there is no object or list that could hold ${key}`);
+}
+
+function remove(parent: Json, key: string): void {
+  if (Array.isArray(parent)) parent.splice(Number(key), 1);
+  else if (isObject(parent)) delete parent[key];
+}

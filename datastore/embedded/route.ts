@@ -1,0 +1,35 @@
+/** URL to resource: which kind, namespace, name and subresource a request is about. */
+import { registry } from '../registry.ts';
+import type { ResourceDefinition } from '../schema/resource.ts';
+
+export interface Route {
+  readonly definition: ResourceDefinition;
+  /** '' for cluster-scoped kinds and for lists across namespaces. */
+  readonly namespace: string;
+  /** Undefined for a collection. */
+  readonly name: string | undefined;
+  readonly isStatus: boolean;
+}
+
+/** Parses `/api/v1/namespaces/default/pods/p1/status` and its like; undefined when nothing is served there. */
+export function parseRoute(path: string): Route | undefined {
+  const parts = path.split('/').filter((part) => part !== '').map(decodeURIComponent);
+  const group = parts[0] === 'apis' ? parts[1] : parts[0] === 'api' ? '' : undefined;
+  if (group === undefined) return undefined;
+  const version = parts[group === '' ? 1 : 2];
+  let rest = parts.slice(group === '' ? 2 : 3);
+  let namespace = '';
+  if (rest[0] === 'namespaces' && rest.length > 2 && rest[2] !== 'status') {
+    namespace = rest[1]!;
+    rest = rest.slice(2);
+  }
+  const [plural, name, subresource, ...extra] = rest;
+  const definition = registry.find(
+    (candidate) => candidate.group === group && candidate.version === version && candidate.plural === plural,
+  );
+  if (!definition || extra.length > 0) return undefined;
+  if (namespace !== '' && !definition.namespaced) return undefined;
+  if (name !== undefined && definition.namespaced && namespace === '') return undefined;
+  if (subresource !== undefined && !(subresource === 'status' && definition.hasStatus)) return undefined;
+  return { definition, namespace, name, isStatus: subresource === 'status' };
+}

@@ -1,0 +1,135 @@
+/** HTTP to the API server: one request, or one stream of lines. */
+import http, { type IncomingMessage } from 'node:http';
+import https from 'node:https';
+import { CodedError, messageOf } from '../../lib/errors.ts';
+import type { Endpoint } from './kube-config.ts';
+
+export interface ApiRequest {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | undefined>>;
+  readonly body?: unknown;
+  readonly contentType?: string;
+  readonly signal?: AbortSignal;
+}
+
+export type DatastoreErrorCode =
+  | 'NOT_FOUND'
+  | 'ALREADY_EXISTS'
+  | 'CONFLICT'
+  | 'INVALID'
+  | 'EXPIRED'
+  | 'FORBIDDEN'
+  | 'UNAVAILABLE';
+
+/** A refused or failed request; the message is the server's own sentence where it gave one. */
+export class DatastoreError extends CodedError<DatastoreErrorCode> {}
+
+const REQUEST_TIMEOUT_MS = 15_000;
+
+/** Sends a request and returns the parsed JSON answer. Throws DatastoreError. */
+export async function sendRequest(endpoint: Endpoint, request: ApiRequest): Promise<unknown> {
+  const timeout = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
+  const signal = request.signal ? AbortSignal.any([request.signal, timeout]) : timeout;
+  const response = await open(endpoint, { ...request, signal });
+  const text = await readAll(response);
+  if ((response.statusCode ?? 500) >= 400) throw errorOf(response.statusCode ?? 500, text);
+  return text === '' ? undefined : JSON.parse(text);
+}
+
+/** Opens a stream (a watch). Throws DatastoreError when it is refused; aborting the signal ends it. */
+export async function openStream(endpoint: Endpoint, request: ApiRequest): Promise<IncomingMessage> {
+  const response = await open(endpoint, request);
+  if ((response.statusCode ?? 500) >= 400) throw errorOf(response.statusCode ?? 500, await readAll(response));
+  response.socket.setKeepAlive(true, 15_000);
+  return response;
+}
+
+async function open(endpoint: Endpoint, request: ApiRequest): Promise<IncomingMessage> {
+  const response = await attempt(endpoint, request, false);
+  if (response.statusCode !== 401) return response;
+  // The token may have been rotated: read it anew, once.
+  response.resume();
+  return attempt(endpoint, request, true);
+}
+
+async function attempt(endpoint: Endpoint, request: ApiRequest, isRefused: boolean): Promise<IncomingMessage> {
+  let connection: Awaited<ReturnType<Endpoint['connection']>>;
+  try {
+    connection = await endpoint.connection(isRefused);
+  } catch (error) {
+    throw new DatastoreError('UNAVAILABLE', `credentials for ${endpoint.url.origin}: ${messageOf(error)}`, { cause: error });
+  }
+  const url = new URL(endpoint.url.pathname.replace(/\/$/, '') + request.path, endpoint.url);
+  for (const [name, value] of Object.entries(request.query ?? {})) if (value !== undefined) url.searchParams.set(name, value);
+  const body = request.body === undefined ? undefined : JSON.stringify(request.body);
+  const { request: send } = url.protocol === 'http:' ? http : https;
+  return new Promise((resolve, reject) => {
+    const outgoing = send(
+      url,
+      {
+        method: request.method,
+        agent: connection.agent,
+        headers: {
+          accept: 'application/json',
+          ...connection.headers,
+          ...(body === undefined
+            ? {}
+            : { 'content-type': request.contentType ?? 'application/json', 'content-length': Buffer.byteLength(body) }),
+        },
+        ...(request.signal ? { signal: request.signal } : {}),
+      },
+      resolve,
+    );
+    outgoing.once('socket', (socket) => socket.setNoDelay(true));
+    outgoing.once('error', (error: NodeJS.ErrnoException) => {
+      const isStale = error.code === 'ECONNRESET' && outgoing.reusedSocket && request.method === 'GET';
+      if (isStale && !request.signal?.aborted) return void attempt(endpoint, request, isRefused).then(resolve, reject);
+      reject(new DatastoreError('UNAVAILABLE', `${endpoint.url.origin}: ${messageOf(error)}`, { cause: error }));
+    });
+    outgoing.end(body);
+  });
+}
+
+async function readAll(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  try {
+    for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
+  } catch (error) {
+    throw new DatastoreError('UNAVAILABLE', `the answer was cut off: ${messageOf(error)}`, { cause: error });
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** The error for a status code and a body that should be a metav1.Status. */
+export function errorOf(statusCode: number, body: string): DatastoreError {
+  let status: { message?: string; reason?: string } = {};
+  try {
+    status = JSON.parse(body);
+  } catch {
+    status = { message: body.slice(0, 200) };
+  }
+  const message = status.message || `the API server answered ${statusCode}`;
+  return new DatastoreError(codeOf(statusCode, status.reason), message);
+}
+
+function codeOf(statusCode: number, reason: string | undefined): DatastoreErrorCode {
+  if (reason === 'AlreadyExists') return 'ALREADY_EXISTS';
+  switch (statusCode) {
+    case 404:
+      return 'NOT_FOUND';
+    case 409:
+      return 'CONFLICT';
+    case 410:
+      return 'EXPIRED';
+    case 400:
+    case 415:
+    case 422:
+      return 'INVALID';
+    case 401:
+    case 403:
+      return 'FORBIDDEN';
+    default:
+      return 'UNAVAILABLE';
+  }
+}

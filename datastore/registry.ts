@@ -1,0 +1,41 @@
+/** Every kind that is served, stored or shown. */
+import { bgpConfigurationKind, bgpPeerKind } from './schema/bgp.ts';
+import { clusterInformationKind, felixConfigurationKind } from './schema/cluster.ts';
+import { namespaceKind, nodeKind, podKind } from './schema/core.ts';
+import {
+  blockAffinityKind,
+  ipamBlockKind,
+  ipamConfigurationKind,
+  ipamHandleKind,
+  ipReservationKind,
+} from './schema/ipam.ts';
+import { ipPoolKind } from './schema/ip-pool.ts';
+import type { ResourceDefinition } from './schema/resource.ts';
+
+export const registry: readonly ResourceDefinition[] = [
+  nodeKind,
+  podKind,
+  namespaceKind,
+  ipPoolKind,
+  bgpConfigurationKind,
+  bgpPeerKind,
+  felixConfigurationKind,
+  clusterInformationKind,
+  ipamBlockKind,
+  blockAffinityKind,
+  ipamHandleKind,
+  ipamConfigurationKind,
+  ipReservationKind,
+] as unknown as readonly ResourceDefinition[];
+
+/** Finds a kind by any of its names (kind, plural, singular, short name), any case. */
+export function findKind(name: string): ResourceDefinition | undefined {
+  const wanted = name.toLowerCase();
+  return registry.find(
+    (definition) =>
+      definition.kind.toLowerCase() === wanted ||
+      definition.plural === wanted ||
+      definition.singular === wanted ||
+      definition.shortNames.includes(wanted),
+  );
+}

@@ -1,0 +1,167 @@
+/** BGPConfiguration and BGPPeer. Calico reference 1.3 and 1.4. */
+import { z } from 'zod';
+import { asNumber, cidr, duration, ipAddress, logSeverity, secretKeyRef, selector } from './fields.ts';
+import { ageColumn, calicoKind, calicoObject, type FieldError } from './resource.ts';
+
+const cidrList = z.array(z.strictObject({ cidr })).optional();
+const priority = z.number().int().min(1).max(2147483646).optional();
+
+const configurationSpec = z.strictObject({
+  logSeverityScreen: logSeverity.optional(),
+  nodeToNodeMeshEnabled: z.boolean().optional(),
+  asNumber: asNumber.optional(),
+  serviceClusterIPs: cidrList,
+  serviceExternalIPs: cidrList,
+  serviceLoadBalancerIPs: cidrList,
+  serviceLoadBalancerAggregation: z.enum(['Enabled', 'Disabled']).optional(),
+  communities: z
+    .array(
+      z.strictObject({
+        name: z.string().max(253),
+        value: z.string().regex(/^\d+:\d+(:\d+)?$/, 'must be aa:nn or aa:nn:mm'),
+      }),
+    )
+    .max(500)
+    .optional(),
+  prefixAdvertisements: z
+    .array(z.strictObject({ cidr, communities: z.array(z.string()).max(50).optional() }))
+    .max(500)
+    .optional(),
+  listenPort: z.number().int().min(1).max(65535).optional(),
+  nodeMeshPassword: secretKeyRef.optional(),
+  nodeMeshMaxRestartTime: duration.optional(),
+  bindMode: z.enum(['None', 'NodeIP']).optional(),
+  ignoredInterfaces: z.array(z.string()).optional(),
+  localWorkloadPeeringIPV4: ipAddress.optional(),
+  localWorkloadPeeringIPV6: ipAddress.optional(),
+  programClusterRoutes: z.enum(['Disabled', 'Enabled', 'EnabledIPIPOnly', 'EnabledNoEncapOnly']).optional(),
+  ipv4NormalRoutePriority: priority,
+  ipv6NormalRoutePriority: priority,
+});
+
+const configuration = calicoObject('BGPConfiguration', configurationSpec.default({}));
+export type BGPConfiguration = z.output<typeof configuration>;
+
+const defaultOnly = [
+  'nodeToNodeMeshEnabled',
+  'asNumber',
+  'serviceClusterIPs',
+  'serviceExternalIPs',
+  'serviceLoadBalancerIPs',
+  'nodeMeshPassword',
+  'nodeMeshMaxRestartTime',
+] as const;
+
+function validateConfiguration({ metadata, spec }: BGPConfiguration): FieldError[] {
+  const errors: FieldError[] = [];
+  const { name } = metadata;
+  if (name !== 'default' && !name.startsWith('node.')) {
+    errors.push({ field: 'metadata.name', value: name, message: 'must be "default" or "node.<name of the node>"' });
+  }
+  if (name !== 'default') {
+    for (const field of defaultOnly) {
+      if (spec[field] !== undefined) {
+        errors.push({ field: `spec.${field}`, message: 'is cluster-wide: set it on BGPConfiguration default' });
+      }
+    }
+  }
+  if (spec.nodeToNodeMeshEnabled === false) {
+    for (const field of ['nodeMeshPassword', 'nodeMeshMaxRestartTime'] as const) {
+      if (spec[field] !== undefined) {
+        errors.push({ field: `spec.${field}`, message: 'has no meaning while nodeToNodeMeshEnabled is false: remove it' });
+      }
+    }
+  }
+  if (spec.communities && !spec.prefixAdvertisements) {
+    errors.push({ field: 'spec.communities', message: 'needs prefixAdvertisements that use them' });
+  }
+  return errors;
+}
+
+export const bgpConfigurationKind = calicoKind(
+  {
+    kind: 'BGPConfiguration',
+    plural: 'bgpconfigurations',
+    singular: 'bgpconfiguration',
+    shortNames: ['bgpconfig', 'bgpconfigs'],
+  },
+  configuration,
+  [
+    { name: 'Mesh', type: 'boolean', path: '.spec.nodeToNodeMeshEnabled' },
+    { name: 'ASN', type: 'integer', path: '.spec.asNumber' },
+    ageColumn,
+  ],
+  validateConfiguration,
+);
+
+const peerSpec = z.strictObject({
+  node: z.string().max(253).optional(),
+  nodeSelector: selector.optional(),
+  peerIP: z
+    .string()
+    .max(64)
+    .refine((text) => text === '' || parsePeerIP(text) !== undefined, 'must be an address, a.b.c.d:port or [v6]:port')
+    .optional(),
+  asNumber: asNumber.optional(),
+  localASNumber: asNumber.optional(),
+  peerSelector: selector.optional(),
+  keepOriginalNextHop: z.boolean().optional(),
+  nextHopMode: z.enum(['Auto', 'Self', 'Keep']).optional(),
+  password: secretKeyRef.optional(),
+  sourceAddress: z.enum(['UseNodeIP', 'None']).optional(),
+  maxRestartTime: duration.optional(),
+  keepaliveTime: duration.optional(),
+  numAllowedLocalASNumbers: z.number().int().min(0).optional(),
+  ttlSecurity: z.number().int().min(0).max(255).optional(),
+  reachableBy: z.string().max(64).optional(),
+  filters: z.array(z.string()).optional(),
+  localWorkloadSelector: selector.optional(),
+  reversePeering: z.enum(['Auto', 'Manual']).optional(),
+});
+
+const peer = calicoObject('BGPPeer', peerSpec);
+export type BGPPeer = z.output<typeof peer>;
+
+/** Address and port of a BGPPeer's peerIP; the port is undefined when not given. */
+export function parsePeerIP(text: string): { address: string; port: number | undefined } | undefined {
+  const match = /^\[([^\]]+)\]:(\d{1,5})$/.exec(text) ?? /^([\d.]+):(\d{1,5})$/.exec(text);
+  const address = match ? match[1]! : text;
+  const port = match ? Number(match[2]) : undefined;
+  if (!ipAddress.safeParse(address).success) return undefined;
+  return port === undefined || (port > 0 && port < 65536) ? { address, port } : undefined;
+}
+
+function validatePeer({ spec }: BGPPeer): FieldError[] {
+  const errors: FieldError[] = [];
+  const exclude = (a: keyof typeof spec, b: keyof typeof spec) => {
+    if (spec[a] && spec[b]) errors.push({ field: `spec.${a}`, message: `excludes spec.${b}: remove one of them` });
+  };
+  exclude('node', 'nodeSelector');
+  exclude('peerIP', 'peerSelector');
+  exclude('asNumber', 'peerSelector');
+  exclude('nextHopMode', 'keepOriginalNextHop');
+  if (!spec.peerIP && !spec.peerSelector && !spec.localWorkloadSelector) {
+    errors.push({ field: 'spec.peerIP', message: 'is required unless peerSelector or localWorkloadSelector is set' });
+  }
+  if (spec.peerIP && spec.asNumber === undefined) {
+    errors.push({ field: 'spec.asNumber', message: `is required: the AS number of ${spec.peerIP}` });
+  }
+  if (spec.reachableBy && !spec.peerIP) {
+    errors.push({ field: 'spec.reachableBy', message: 'needs spec.peerIP' });
+  }
+  return errors;
+}
+
+export const bgpPeerKind = calicoKind(
+  { kind: 'BGPPeer', plural: 'bgppeers', singular: 'bgppeer', shortNames: ['bgpp', 'bp'] },
+  peer,
+  [
+    { name: 'Node Selector', type: 'string', path: '.spec.nodeSelector' },
+    { name: 'Node', type: 'string', path: '.spec.node' },
+    { name: 'Peer Selector', type: 'string', path: '.spec.peerSelector' },
+    { name: 'Peer IP', type: 'string', path: '.spec.peerIP' },
+    { name: 'Peer ASN', type: 'integer', path: '.spec.asNumber' },
+    { ...ageColumn, priority: 1 },
+  ],
+  validatePeer,
+);

@@ -1,0 +1,65 @@
+/** Field types that several kinds share, with Calico's rules (libcalico-go validator). */
+import { z } from 'zod';
+import { parseCidr } from '../../lib/cidr.ts';
+import { parseSelector } from '../../lib/selector.ts';
+
+/** 4-octet AS number: a number, or the dotted form `high.low`; the output is a number. RFC 6793. */
+export const asNumber = z
+  .union([z.number().int(), z.string()])
+  .meta({ 'x-kubernetes-int-or-string': true })
+  .transform((value, context) => {
+    const parsed = parseAsNumber(value);
+    if (parsed === undefined) {
+      context.addIssue({
+        code: 'custom',
+        message: 'must be an AS number: 1 to 4294967295, or two numbers below 65536 joined by a dot',
+      });
+      return z.NEVER;
+    }
+    return parsed;
+  });
+
+/** AS number from either notation; undefined when out of range. 0 is reserved (RFC 7607). */
+export function parseAsNumber(value: number | string): number | undefined {
+  const dotted = /^(\d{1,5})\.(\d{1,5})$/.exec(String(value));
+  if (dotted) {
+    const [high, low] = [Number(dotted[1]), Number(dotted[2])];
+    return high < 65536 && low < 65536 && high + low > 0 ? high * 65536 + low : undefined;
+  }
+  const number = /^\d+$/.test(String(value)) ? Number(value) : Number.NaN;
+  return number >= 1 && number <= 4294967295 ? number : undefined;
+}
+
+/** A prefix in CIDR notation. */
+export const cidr = z
+  .string()
+  .max(48)
+  .refine((text) => text.includes('/') && parseCidr(text) !== undefined, {
+    error: (issue) =>
+      `"${String(issue.input)}" is not a network in CIDR notation: write an address, a slash and a prefix length of 0 to 32 (IPv4) or 0 to 128 (IPv6), such as 10.244.0.0/16`,
+  });
+
+/** A selector over labels. */
+export const selector = z
+  .string()
+  .max(1024)
+  .superRefine((text, context) => {
+    const result = parseSelector(text);
+    if (!result.ok) context.addIssue({ code: 'custom', message: `is not a selector: ${result.reason}` });
+  });
+
+/** A Go duration such as `90s` or `1m30s`. */
+export const duration = z.string().regex(/^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/, 'must be a duration such as 90s or 2m30s');
+
+export const logSeverity = z
+  .string()
+  .regex(/^(?:trace|debug|info|warning|error|fatal)$/i, 'must be Trace, Debug, Info, Warning, Error or Fatal');
+
+export const ipAddress = z
+  .string()
+  .refine((text) => !text.includes('/') && parseCidr(text) !== undefined, 'must be an IP address');
+
+/** Reference to a key of a Secret. */
+export const secretKeyRef = z.strictObject({
+  secretKeyRef: z.strictObject({ name: z.string(), key: z.string(), optional: z.boolean().optional() }),
+});

@@ -1,0 +1,104 @@
+/** IPPool: where pod addresses come from and how packets to them travel. Calico reference 1.2. */
+import { z } from 'zod';
+import { canonicalCidr, hasHostBits, mustCidr, overlaps, parseCidr } from '../../lib/cidr.ts';
+import { cidr, selector } from './fields.ts';
+import { ageColumn, calicoKind, calicoObject, type FieldError } from './resource.ts';
+
+const encapsulation = z.enum(['Never', 'Always', 'CrossSubnet']);
+
+const spec = z.strictObject({
+  cidr,
+  blockSize: z.number().int().optional(),
+  ipipMode: encapsulation.default('Never'),
+  vxlanMode: encapsulation.default('Never'),
+  natOutgoing: z.boolean().default(false),
+  disabled: z.boolean().default(false),
+  disableBGPExport: z.boolean().default(false),
+  nodeSelector: selector.default('all()'),
+  namespaceSelector: selector.optional(),
+  allowedUses: z.array(z.enum(['Workload', 'Tunnel', 'LoadBalancer'])).default(['Workload', 'Tunnel']),
+  assignmentMode: z.enum(['Automatic', 'Manual']).default('Automatic'),
+});
+
+const schema = calicoObject('IPPool', spec).extend({ status: z.looseObject({}).optional() });
+
+export type IPPool = z.output<typeof schema>;
+
+/** Prefix length of the pool's blocks: 26 for IPv4 and 122 for IPv6 unless set. */
+export function blockSizeOf(pool: IPPool): number {
+  return pool.spec.blockSize ?? (parseCidr(pool.spec.cidr)?.family === 6 ? 122 : 26);
+}
+
+function validate(pool: IPPool, old: IPPool | undefined, existing: { list(plural: string): readonly unknown[] }) {
+  const errors: FieldError[] = [];
+  const { spec } = pool;
+  const network = mustCidr(spec.cidr);
+  const size = blockSizeOf(pool);
+  const [low, high] = network.family === 4 ? [20, 32] : [116, 128];
+  const say = (field: string, value: unknown, message: string) =>
+    errors.push({ field: `spec.${field}`, value, message });
+
+  if (hasHostBits(network)) {
+    say('cidr', spec.cidr, `has bits set behind the prefix length: write ${canonicalCidr(spec.cidr)}`);
+  }
+  for (const reserved of ['169.254.0.0/16', 'fe80::/10']) {
+    if (overlaps(network, mustCidr(reserved))) {
+      say('cidr', spec.cidr, `overlaps the link-local range ${reserved}: choose another range`);
+    }
+  }
+  if (size < low || size > high) {
+    say('blockSize', size, `must be a prefix length of ${low} to ${high} for IPv${network.family}`);
+  } else if (network.length > size && !spec.disabled) {
+    say(
+      'blockSize',
+      size,
+      `a /${size} block is larger than the pool ${spec.cidr}: use a blockSize of ${network.length} to ${high}, or a larger pool`,
+    );
+  }
+  if (spec.ipipMode !== 'Never' && spec.vxlanMode !== 'Never') {
+    say('vxlanMode', spec.vxlanMode, 'ipipMode and vxlanMode exclude each other: set one of them to Never');
+  }
+  if (network.family === 6 && spec.ipipMode !== 'Never') {
+    say('ipipMode', spec.ipipMode, 'IPIP carries IPv4 only: use vxlanMode, or Never');
+  }
+  if (spec.allowedUses.includes('LoadBalancer') && spec.allowedUses.length > 1) {
+    say('allowedUses', spec.allowedUses, 'LoadBalancer excludes every other use: give it a pool of its own');
+  }
+  if (spec.allowedUses.includes('LoadBalancer') && spec.disableBGPExport) {
+    say('disableBGPExport', true, 'a LoadBalancer pool must be exported: set it to false');
+  }
+  if (old) {
+    if (canonicalCidr(old.spec.cidr) !== canonicalCidr(spec.cidr)) {
+      say('cidr', spec.cidr, `cannot be changed from ${old.spec.cidr}: create a new pool and disable this one`);
+    }
+    if (blockSizeOf(old) !== size) {
+      say('blockSize', size, `cannot be changed from ${blockSizeOf(old)}: create a new pool and disable this one`);
+    }
+    return errors;
+  }
+  for (const other of existing.list('ippools') as readonly IPPool[]) {
+    if (other.metadata.name !== pool.metadata.name && overlaps(mustCidr(other.spec.cidr), network)) {
+      say(
+        'cidr',
+        spec.cidr,
+        `overlaps IPPool ${other.metadata.name} (${other.spec.cidr}): choose a range outside it`,
+      );
+    }
+  }
+  return errors;
+}
+
+export const ipPoolKind = calicoKind(
+  { kind: 'IPPool', plural: 'ippools', singular: 'ippool', shortNames: ['ipp', 'pool'] },
+  schema,
+  [
+    { name: 'CIDR', type: 'string', path: '.spec.cidr' },
+    { name: 'VXLAN', type: 'string', path: '.spec.vxlanMode' },
+    { name: 'IPIP', type: 'string', path: '.spec.ipipMode' },
+    { name: 'NAT', type: 'boolean', path: '.spec.natOutgoing' },
+    { name: 'Disabled', type: 'boolean', path: '.spec.disabled', priority: 1 },
+    { name: 'Selector', type: 'string', path: '.spec.nodeSelector', priority: 1 },
+    ageColumn,
+  ],
+  validate,
+);

@@ -1,0 +1,109 @@
+/**
+ * What makes a kind: its names, its schema, its table columns and the rules that a schema cannot say.
+ * Everything else about a kind (TypeScript type, defaults, server-side validation, CRD, kubectl's and
+ * calictl's tables) is derived from this one value.
+ */
+import { z } from 'zod';
+
+/** An invalid field, worded as the Kubernetes API server words it. */
+export interface FieldError {
+  /** Path such as `spec.cidr`. */
+  readonly field: string;
+  /** The sentence: what is wrong and what to do. */
+  readonly message: string;
+  readonly value?: unknown;
+}
+
+/** A column of `kubectl get`: a simple JSONPath below the object. */
+export interface Column {
+  readonly name: string;
+  readonly type: 'string' | 'integer' | 'boolean' | 'date';
+  readonly path: string;
+  /** 0 is always shown, 1 only with `-o wide`. */
+  readonly priority?: number;
+  readonly description?: string;
+}
+
+/** Objects of the same kind that already exist, for rules across objects. */
+export interface Existing {
+  list(plural: string): readonly AnyResource[];
+}
+
+export interface ResourceDefinition<S extends z.ZodType = z.ZodType> {
+  readonly group: string;
+  readonly version: string;
+  readonly kind: string;
+  readonly plural: string;
+  readonly singular: string;
+  readonly shortNames: readonly string[];
+  readonly namespaced: boolean;
+  readonly hasStatus: boolean;
+  readonly schema: S;
+  readonly columns: readonly Column[];
+  /** Rules beyond the schema; `old` is the stored object on an update. */
+  readonly validate?: (object: z.output<S>, old: z.output<S> | undefined, existing: Existing) => FieldError[];
+}
+
+export const CALICO_GROUP = 'projectcalico.org';
+
+const labels = z.record(z.string(), z.string());
+
+/** The parts of metadata that are read or written here; the rest is kept as it is. */
+export const objectMeta = z.looseObject({
+  name: z.string(),
+  namespace: z.string().optional(),
+  uid: z.string().optional(),
+  resourceVersion: z.string().optional(),
+  generation: z.number().int().optional(),
+  creationTimestamp: z.string().nullish(),
+  deletionTimestamp: z.string().nullish(),
+  labels: labels.nullish(),
+  annotations: labels.nullish(),
+});
+
+export type ObjectMeta = z.output<typeof objectMeta>;
+
+/** Any object of the API. */
+export interface AnyResource {
+  apiVersion: string;
+  kind: string;
+  metadata: ObjectMeta;
+  [field: string]: unknown;
+}
+
+/** Envelope of a `projectcalico.org/v3` object. */
+export function calicoObject<K extends string, S extends z.ZodType>(kind: K, spec: S) {
+  return z.strictObject({
+    apiVersion: z.literal(`${CALICO_GROUP}/v3`),
+    kind: z.literal(kind),
+    metadata: objectMeta,
+    spec,
+  });
+}
+
+/** A definition in the Calico group, cluster scoped. */
+export function calicoKind<S extends z.ZodType>(
+  names: { kind: string; plural: string; singular: string; shortNames?: readonly string[] },
+  schema: S,
+  columns: readonly Column[],
+  validate?: ResourceDefinition<S>['validate'],
+): ResourceDefinition<S> {
+  return {
+    group: CALICO_GROUP,
+    version: 'v3',
+    shortNames: [],
+    ...names,
+    namespaced: false,
+    hasStatus: false,
+    schema,
+    columns,
+    ...(validate ? { validate } : {}),
+  };
+}
+
+/** `group/version`, or `v1` for the core group. */
+export function apiVersionOf(definition: ResourceDefinition): string {
+  return definition.group === '' ? definition.version : `${definition.group}/${definition.version}`;
+}
+
+export const ageColumn: Column = { name: 'Age', type: 'date', path: '.metadata.creationTimestamp' };

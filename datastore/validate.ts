@@ -1,0 +1,79 @@
+/** One object against its kind: defaults filled in, unknown fields named, every fault a sentence. */
+import type { AnyResource, Existing, FieldError, ResourceDefinition } from './schema/resource.ts';
+
+export type Validation =
+  | { readonly ok: true; readonly object: AnyResource; readonly unknownFields: readonly string[] }
+  | { readonly ok: false; readonly errors: readonly FieldError[]; readonly unknownFields: readonly string[] };
+
+const nothingExists: Existing = { list: () => [] };
+
+/** RFC 1123 subdomain, as the API server demands of names. */
+const namePattern = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+
+/**
+ * Validates and defaults. Unknown fields are pruned and named, as a structural CRD does; the caller
+ * decides whether they are an error (`kubectl --validate=strict`).
+ */
+export function validateResource(
+  definition: ResourceDefinition,
+  input: unknown,
+  old?: AnyResource,
+  existing: Existing = nothingExists,
+): Validation {
+  const { value, unknownFields, errors } = parsePruned(definition, input);
+  if (!value) return { ok: false, errors, unknownFields };
+  const { name } = value.metadata;
+  const faults: FieldError[] =
+    name.length <= 253 && namePattern.test(name)
+      ? []
+      : [
+          {
+            field: 'metadata.name',
+            value: name,
+            message:
+              'must consist of lower case letters, digits, "-" and ".", and start and end with a letter or digit',
+          },
+        ];
+  faults.push(...(definition.validate?.(value, old, existing) ?? []));
+  return faults.length > 0
+    ? { ok: false, errors: faults, unknownFields }
+    : { ok: true, object: value, unknownFields };
+}
+
+function parsePruned(definition: ResourceDefinition, input: unknown) {
+  const first = definition.schema.safeParse(input);
+  if (first.success) return { value: first.data as AnyResource, unknownFields: [], errors: [] };
+  const unknownFields: string[] = [];
+  const pruned = structuredClone(input);
+  for (const issue of first.error.issues) {
+    if (issue.code !== 'unrecognized_keys') continue;
+    for (const key of issue.keys) {
+      unknownFields.push([...issue.path, key].join('.'));
+      const parent = issue.path.reduce<unknown>(
+        (value, part) => (value as Record<PropertyKey, unknown>)[part],
+        pruned,
+      );
+      delete (parent as Record<string, unknown>)[key];
+    }
+  }
+  const second = unknownFields.length > 0 ? definition.schema.safeParse(pruned) : first;
+  if (second.success) return { value: second.data as AnyResource, unknownFields, errors: [] };
+  const errors = second.error.issues
+    .filter((issue) => issue.code !== 'unrecognized_keys')
+    .map((issue) => ({
+      field: issue.path.join('.') || '(object)',
+      message: issue.message,
+      value: issue.path.reduce<unknown>((value, part) => (value as Record<PropertyKey, unknown> | undefined)?.[part], input),
+    }));
+  return { value: undefined, unknownFields, errors };
+}
+
+/** The API server's sentence for an invalid object. */
+export function describeInvalid(definition: ResourceDefinition, name: string, errors: readonly FieldError[]): string {
+  const faults = errors.map(({ field, value, message }) =>
+    value === undefined ? `${field}: ${message}` : `${field}: Invalid value: ${JSON.stringify(value)}: ${message}`,
+  );
+  const group = definition.group === '' ? '' : `.${definition.group}`;
+  const list = faults.length === 1 ? faults[0] : `[${faults.join(', ')}]`;
+  return `${definition.kind}${group} "${name}" is invalid: ${list}`;
+}
