@@ -1,0 +1,84 @@
+/** Which pools and which blocks an address may come from, in order of preference. Calico reference 5.2. */
+import type { IPPool } from '../datastore/schema/ip-pool.ts';
+import { blockSizeOf } from '../datastore/schema/ip-pool.ts';
+import { type Family, addressAt, bitsOf, formatCidr, mustCidr, parseCidr } from '../lib/cidr.ts';
+import { parseSelector } from '../lib/selector.ts';
+
+export interface PoolRequest {
+  readonly family: Family;
+  readonly use: 'Workload' | 'Tunnel';
+  readonly nodeLabels: Readonly<Record<string, string>>;
+  readonly namespaceLabels: Readonly<Record<string, string>>;
+  /** Pools asked for by name or CIDR; selectors do not apply to them. */
+  readonly named?: readonly string[] | undefined;
+}
+
+/** Pools that may serve a request, or the sentence why none may. */
+export function choosePools(
+  pools: readonly IPPool[],
+  request: PoolRequest,
+): { readonly ok: true; readonly pools: readonly IPPool[] } | { readonly ok: false; readonly reason: string } {
+  if (request.named && request.named.length > 0) return namedPools(pools, request.named, request);
+  const usable = pools.filter(
+    ({ spec }) =>
+      !spec.disabled &&
+      parseCidr(spec.cidr)?.family === request.family &&
+      spec.allowedUses.includes(request.use) &&
+      spec.assignmentMode === 'Automatic' &&
+      selects(spec.nodeSelector, request.nodeLabels) &&
+      selects(spec.namespaceSelector ?? '', request.namespaceLabels),
+  );
+  if (usable.length > 0) return { ok: true, pools: byName(usable) };
+  return {
+    ok: false,
+    reason:
+      `no IPv${request.family} pool qualifies: ${pools.length} IPPools exist, none of them is enabled, of that ` +
+      `family, allows ${request.use} and selects this node and namespace. Create or enable one (calictl get ippools -o wide)`,
+  };
+}
+
+function namedPools(pools: readonly IPPool[], named: readonly string[], request: PoolRequest) {
+  const chosen: IPPool[] = [];
+  for (const name of named) {
+    const pool = pools.find(({ metadata, spec }) => metadata.name === name || spec.cidr === name);
+    if (!pool) return { ok: false as const, reason: `IPPool ${name} is asked for and does not exist` };
+    if (pool.spec.disabled) return { ok: false as const, reason: `IPPool ${name} is asked for and disabled` };
+    if (parseCidr(pool.spec.cidr)?.family !== request.family) {
+      return { ok: false as const, reason: `IPPool ${name} (${pool.spec.cidr}) holds no IPv${request.family} addresses` };
+    }
+    chosen.push(pool);
+  }
+  return { ok: true as const, pools: chosen };
+}
+
+function selects(selector: string, labels: Readonly<Record<string, string>>): boolean {
+  const parsed = parseSelector(selector);
+  return parsed.ok && parsed.matches(labels);
+}
+
+function byName(pools: readonly IPPool[]): readonly IPPool[] {
+  return pools.toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+}
+
+/**
+ * Block CIDRs of a pool that are not taken: from a start that differs from node to node, so that nodes
+ * that claim at the same time seldom want the same one, then onwards with wrap-around.
+ */
+export function* freeBlocks(pool: IPPool, node: string, isTaken: (cidr: string) => boolean): Generator<string> {
+  const network = mustCidr(pool.spec.cidr);
+  const length = blockSizeOf(pool);
+  const count = 1n << BigInt(length - network.length);
+  const step = 1n << BigInt(bitsOf(network.family) - length);
+  const start = BigInt(fnv32(node)) % count;
+  for (let i = 0n; i < count; i++) {
+    const cidr = formatCidr({ ...addressAt(network, ((start + i) % count) * step), length });
+    if (!isTaken(cidr)) yield cidr;
+  }
+}
+
+/** FNV-1a, 32 bit. */
+function fnv32(text: string): number {
+  let hash = 0x811c9dc5;
+  for (const byte of Buffer.from(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  return hash;
+}

@@ -1,0 +1,74 @@
+/**
+ * Handles: which blocks hold addresses of one owner. A handle is written before the block and removed after
+ * it, so it names at least every block that holds something of its owner.
+ */
+import { createHash } from 'node:crypto';
+import type { Datastore } from '../datastore/datastore.ts';
+import { DatastoreError } from '../datastore/kubernetes/transport.ts';
+import { type IPAMHandle, ipamHandleKind } from '../datastore/schema/ipam.ts';
+import { CALICO_GROUP } from '../datastore/schema/resource.ts';
+
+/** Object name of a handle: the id itself where it is a legal name, else a readable part and a hash. */
+export function handleName(handleId: string): string {
+  const legal = handleId.toLowerCase().replace(/[^a-z0-9.-]/g, '-');
+  if (legal === handleId && legal.length <= 253) return legal;
+  const hash = createHash('sha256').update(handleId).digest('hex').slice(0, 16);
+  return `${legal.slice(0, 200).replace(/[^a-z0-9]+$/, '')}-${hash}`;
+}
+
+/** Adds addresses per block to a handle; false when the handle was there before. */
+export async function addToHandle(
+  store: Datastore,
+  handleId: string,
+  perBlock: Readonly<Record<string, number>>,
+): Promise<boolean> {
+  const object = {
+    apiVersion: `${CALICO_GROUP}/v3`,
+    kind: 'IPAMHandle',
+    metadata: { name: handleName(handleId) },
+    spec: { handleID: handleId, block: perBlock, deleted: false },
+  };
+  try {
+    await store.create(ipamHandleKind, object);
+    return true;
+  } catch (error) {
+    if (!(error instanceof DatastoreError) || error.code !== 'ALREADY_EXISTS') throw error;
+  }
+  await changeHandle(store, handleId, (block) => {
+    for (const [cidr, count] of Object.entries(perBlock)) block[cidr] = (block[cidr] ?? 0) + count;
+  });
+  return false;
+}
+
+/** Takes a block out of a handle; the last one takes the handle along. */
+export async function removeFromHandle(store: Datastore, handleId: string, cidrs: readonly string[]): Promise<void> {
+  await changeHandle(store, handleId, (block) => {
+    for (const cidr of cidrs) delete block[cidr];
+  });
+}
+
+export function getHandle(store: Datastore, handleId: string): Promise<IPAMHandle | undefined> {
+  return store.get(ipamHandleKind, handleName(handleId));
+}
+
+async function changeHandle(
+  store: Datastore,
+  handleId: string,
+  change: (block: Record<string, number>) => void,
+): Promise<void> {
+  for (;;) {
+    const handle = await getHandle(store, handleId);
+    if (!handle) return;
+    const block = { ...handle.spec.block };
+    change(block);
+    try {
+      const { resourceVersion } = handle.metadata;
+      if (Object.keys(block).length === 0) {
+        await store.remove(ipamHandleKind, handle.metadata.name, resourceVersion ? { resourceVersion } : {});
+      } else await store.update(ipamHandleKind, { ...handle, spec: { ...handle.spec, block } });
+      return;
+    } catch (error) {
+      if (!(error instanceof DatastoreError) || (error.code !== 'CONFLICT' && error.code !== 'NOT_FOUND')) throw error;
+    }
+  }
+}

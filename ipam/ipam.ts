@@ -1,0 +1,339 @@
+/**
+ * The allocator of one node: the pure decisions of block.ts and candidates.ts in compare-and-swap loops over
+ * the datastore. An address is the caller's only when the write of its block has been answered.
+ */
+import type { Datastore } from '../datastore/datastore.ts';
+import { DatastoreError } from '../datastore/kubernetes/transport.ts';
+import { type IPAMBlock, type IPAMConfiguration, type IPReservation, ipamBlockKind, nameOfCidr } from '../datastore/schema/ipam.ts';
+import { blockSizeOf, type IPPool } from '../datastore/schema/ip-pool.ts';
+import type { Clock } from '../lib/clock.ts';
+import { type Cidr, contains, type Family, formatCidr, mustCidr, networkOf, parseAddress, parseCidr } from '../lib/cidr.ts';
+import { CodedError } from '../lib/errors.ts';
+import { claimBlock, releaseBlock } from './affinity.ts';
+import { addressesOf, affinityOf, assignAddress, assignNext, type BlockSpec, hasFree, isEmpty, type Owner, release } from './block.ts';
+import { choosePools, freeBlocks } from './candidates.ts';
+import { addToHandle, getHandle, removeFromHandle } from './handle.ts';
+
+/** The datastore's content as far as it is known here; may lag, because every write is checked. */
+export interface IpamView {
+  pools(): readonly IPPool[];
+  blocks(): readonly IPAMBlock[];
+  configuration(): IPAMConfiguration['spec'] | undefined;
+  reservations(): readonly IPReservation[];
+  nodeLabels(): Readonly<Record<string, string>>;
+}
+
+export interface AssignRequest extends Owner {
+  readonly families: readonly Family[];
+  readonly namespaceLabels: Readonly<Record<string, string>>;
+  /** Pools by name or CIDR, per family, instead of those that select the node. */
+  readonly pools?: Readonly<Partial<Record<Family, readonly string[]>>>;
+  /** Exactly these addresses instead of any. */
+  readonly addresses?: readonly string[];
+}
+
+export type IpamErrorCode = 'NO_POOL' | 'EXHAUSTED' | 'BLOCK_LIMIT' | 'ADDRESS_TAKEN' | 'ADDRESS_OUTSIDE';
+
+/** No address can be given; the message says why and what to do. */
+export class IpamError extends CodedError<IpamErrorCode> {}
+
+/** Blocks per node when maxBlocksPerHost is 0 (Calico). */
+const DEFAULT_BLOCK_LIMIT = 20;
+const MAX_ATTEMPTS = 100;
+const RECLAIM_AGE_MS = 60_000;
+
+export class Ipam {
+  readonly #node: string;
+  readonly #store: Datastore;
+  readonly #view: IpamView;
+  readonly #clock: Clock;
+  /** Blocks as this node last wrote or read them, while newer than the view. Bounded by the node's blocks. */
+  readonly #recent = new Map<string, IPAMBlock | { readonly goneAt: string | undefined }>();
+
+  constructor(options: { readonly node: string }, modules: { store: Datastore; view: IpamView; clock: Clock }) {
+    this.#node = options.node;
+    this.#store = modules.store;
+    this.#view = modules.view;
+    this.#clock = modules.clock;
+  }
+
+  /**
+   * Assigns one address per family (or exactly the requested ones), all or nothing. A repeated request of
+   * the same handle gets what the handle already holds. Throws IpamError or DatastoreError.
+   */
+  async assign(request: AssignRequest): Promise<string[]> {
+    const plan: { family: Family; cidr: string; address?: string }[] = [];
+    for (const address of request.addresses ?? []) plan.push(await this.#planAddress(address));
+    if (!request.addresses) for (const family of request.families) plan.push(await this.#plan(request, family));
+    const isNew = await addToHandle(this.#store, request.handleId, Object.fromEntries(plan.map(({ cidr }) => [cidr, 1])));
+    if (!isNew) {
+      const held = await this.addressesOf(request.handleId);
+      if (held.length === plan.length) return held;
+      if (held.length > 0) {
+        await this.releaseHandle(request.handleId);
+        return this.assign(request);
+      }
+    }
+    const results = await Promise.allSettled(plan.map((item) => this.#take(request, item)));
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed) {
+      await this.releaseHandle(request.handleId);
+      throw failed.reason;
+    }
+    return results.map((result) => (result as PromiseFulfilledResult<string>).value);
+  }
+
+  /** The addresses that a handle holds, read from the datastore. */
+  async addressesOf(handleId: string): Promise<string[]> {
+    const handle = await getHandle(this.#store, handleId);
+    const found: string[] = [];
+    for (const cidr of Object.keys(handle?.spec.block ?? {})) {
+      const block = await this.#store.get(ipamBlockKind, nameOfCidr(cidr));
+      if (block) found.push(...addressesOf(block.spec, handleId));
+    }
+    return found;
+  }
+
+  /** Frees everything that a handle holds; returns the addresses. A handle that is not there is no error. */
+  async releaseHandle(handleId: string): Promise<string[]> {
+    const handle = await getHandle(this.#store, handleId);
+    if (!handle) return [];
+    const cidrs = Object.keys(handle.spec.block);
+    const freed = await Promise.all(
+      cidrs.map((cidr) => this.releaseFrom(cidr, (allocation) => allocation.handleId === handleId)),
+    );
+    await removeFromHandle(this.#store, handleId, cidrs);
+    for (const cidr of cidrs) await this.#giveBackWhenSpare(cidr);
+    return freed.flat();
+  }
+
+  /** Frees allocations of one block; returns the addresses. */
+  async releaseFrom(cidr: string, isReleased: Parameters<typeof release>[1]): Promise<string[]> {
+    let freed: readonly string[] = [];
+    await this.#change(cidr, (spec) => {
+      const result = release(spec, isReleased);
+      freed = result.addresses;
+      return result.block;
+    });
+    return [...freed];
+  }
+
+  /** Where the next address of a family is to come from; claims a block when the node has none with room. */
+  async #plan(request: AssignRequest, family: Family): Promise<{ family: Family; cidr: string }> {
+    const choice = choosePools(this.#view.pools(), {
+      family,
+      use: 'Workload',
+      nodeLabels: this.#view.nodeLabels(),
+      namespaceLabels: request.namespaceLabels,
+      named: request.pools?.[family],
+    });
+    if (!choice.ok) throw new IpamError('NO_POOL', choice.reason);
+    const inPools = this.#blocks().filter(({ spec }) => isInPools(choice.pools, spec.cidr));
+    const own = inPools.find(({ spec }) => spec.affinity === affinityOf(this.#node) && this.#hasFree(spec));
+    if (own) return { family, cidr: own.spec.cidr };
+    const claimed = await this.#claim(choice.pools, family);
+    if (claimed) return { family, cidr: claimed };
+    if (!this.#view.configuration()?.strictAffinity) {
+      const borrowed = inPools.find(({ spec }) => this.#hasFree(spec));
+      if (borrowed) return { family, cidr: borrowed.spec.cidr };
+    }
+    throw new IpamError(
+      'EXHAUSTED',
+      `no IPs available in pools: [${choice.pools.map(({ spec }) => spec.cidr).join(' ')}]. ` +
+        'Add an IPPool or delete pods; `calictl get ipamblocks` shows who holds them',
+    );
+  }
+
+  async #planAddress(address: string): Promise<{ family: Family; cidr: string; address: string }> {
+    const parsed = parseAddress(address);
+    const pool = parsed && this.#view.pools().find(({ spec }) => contains(mustCidr(spec.cidr), parsed));
+    if (!parsed || !pool || pool.spec.disabled) {
+      throw new IpamError('ADDRESS_OUTSIDE', `${address} is in no enabled IPPool: ask for an address inside one`);
+    }
+    const cidr = formatCidr(networkOf({ ...parsed, length: blockSizeOf(pool) }));
+    if (!this.#block(cidr)) await claimBlock(this.#store, this.#node, cidr, this.#clock.now()).then((block) => block && this.#remember(block));
+    return { family: parsed.family, cidr, address };
+  }
+
+  /** Takes an address out of the planned block, or, when that is full by now, out of another one. */
+  async #take(request: AssignRequest, planned: { family: Family; cidr: string; address?: string }): Promise<string> {
+    let { cidr } = planned;
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      let taken: string | undefined;
+      await this.#change(cidr, (spec) => {
+        taken = undefined;
+        if (planned.address !== undefined) {
+          const result = assignAddress(spec, planned.address, request);
+          if (!result.ok) {
+            throw new IpamError('ADDRESS_TAKEN', `${planned.address} is taken by ${result.holder}: ask for another, or release it`);
+          }
+          taken = planned.address;
+          return result.block;
+        }
+        // The block may have changed hands since it was planned.
+        if (this.#view.configuration()?.strictAffinity && spec.affinity !== affinityOf(this.#node)) return spec;
+        const result = assignNext(spec, request, (address) => this.#isReserved(address));
+        taken = result?.address;
+        return result?.block ?? spec;
+      });
+      if (taken !== undefined) return taken;
+      const next = await this.#plan(request, planned.family);
+      if (next.cidr !== cidr) await addToHandle(this.#store, request.handleId, { [next.cidr]: 1 });
+      cidr = next.cidr;
+    }
+    throw new IpamError('EXHAUSTED', `no address after ${MAX_ATTEMPTS} attempts: other nodes took each of them first`);
+  }
+
+  async #claim(pools: readonly IPPool[], family: Family): Promise<string | undefined> {
+    const configuration = this.#view.configuration();
+    if (configuration?.autoAllocateBlocks === false) return undefined;
+    const limit = configuration?.maxBlocksPerHost || DEFAULT_BLOCK_LIMIT;
+    const mine = this.#blocks().filter(
+      ({ spec }) => spec.affinity === affinityOf(this.#node) && parseCidr(spec.cidr)?.family === family,
+    );
+    if (mine.length >= limit) {
+      throw new IpamError(
+        'BLOCK_LIMIT',
+        `cannot allocate new block due to per host block limit: node ${this.#node} has ${mine.length} IPv${family} blocks of ${limit}. ` +
+          'Raise maxBlocksPerHost in IPAMConfiguration default',
+      );
+    }
+    const refused = new Set<string>();
+    for (const pool of pools) {
+      for (const cidr of freeBlocks(pool, this.#node, (candidate) => refused.has(candidate) || this.#block(candidate) !== undefined)) {
+        if (this.#isFullyReserved(cidr)) continue;
+        const block = await claimBlock(this.#store, this.#node, cidr, this.#clock.now());
+        if (block) {
+          this.#remember(block);
+          return cidr;
+        }
+        refused.add(cidr);
+      }
+    }
+    return this.#reclaim(pools);
+  }
+
+  /** Every block is taken: takes one that another node holds empty for a while. */
+  async #reclaim(pools: readonly IPPool[]): Promise<string | undefined> {
+    for (const block of this.#blocks()) {
+      const { spec, metadata } = block;
+      const owner = spec.affinity?.startsWith('host:') ? spec.affinity.slice('host:'.length) : undefined;
+      const age = this.#clock.now() - Date.parse(metadata.creationTimestamp ?? '');
+      if (!owner || owner === this.#node || !isEmpty(spec) || !(age > RECLAIM_AGE_MS) || !isInPools(pools, spec.cidr)) continue;
+      if (!(await releaseBlock(this.#store, owner, block))) continue;
+      this.#forget(block);
+      const claimed = await claimBlock(this.#store, this.#node, spec.cidr, this.#clock.now());
+      if (!claimed) continue;
+      this.#remember(claimed);
+      return spec.cidr;
+    }
+    return undefined;
+  }
+
+  /** An empty block goes back unless it is the node's last one of its family. */
+  async #giveBackWhenSpare(cidr: string): Promise<void> {
+    const block = this.#block(cidr);
+    if (!block || !isEmpty(block.spec)) return;
+    const { family } = mustCidr(cidr);
+    if (block.spec.affinity === affinityOf(this.#node)) {
+      const mine = this.#blocks().filter(
+        ({ spec }) => spec.affinity === affinityOf(this.#node) && mustCidr(spec.cidr).family === family,
+      );
+      if (mine.length > 1 && (await releaseBlock(this.#store, this.#node, block))) this.#forget(block);
+    }
+  }
+
+  /** Compare-and-swap of one block: `change` sees the newest spec; returning it unchanged writes nothing. */
+  async #change(cidr: string, change: (spec: BlockSpec) => BlockSpec): Promise<void> {
+    let block = this.#block(cidr);
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      block ??= await this.#store.get(ipamBlockKind, nameOfCidr(cidr));
+      if (!block) return;
+      const spec = change(block.spec);
+      if (spec === block.spec) {
+        // Nothing to change, unless what is known here is old.
+        const fresh = await this.#store.get(ipamBlockKind, nameOfCidr(cidr));
+        if (fresh?.metadata.resourceVersion === block.metadata.resourceVersion) return;
+        if (!fresh) return this.#forget(block);
+        this.#remember(fresh);
+        block = fresh;
+        continue;
+      }
+      try {
+        this.#remember(await this.#store.update(ipamBlockKind, { ...block, spec }));
+        return;
+      } catch (error) {
+        if (!(error instanceof DatastoreError)) throw error;
+        if (error.code === 'NOT_FOUND') return this.#forget(block);
+        if (error.code !== 'CONFLICT') throw error;
+        const fresh = await this.#store.get(ipamBlockKind, nameOfCidr(cidr));
+        if (!fresh) return this.#forget(block);
+        this.#remember(fresh);
+        block = fresh;
+      }
+    }
+    throw new DatastoreError('CONFLICT', `block ${cidr} changed ${MAX_ATTEMPTS} times under the allocator`);
+  }
+
+  #blocks(): IPAMBlock[] {
+    const known = new Map(this.#view.blocks().map((block) => [block.spec.cidr, block]));
+    for (const cidr of this.#recent.keys()) {
+      const block = this.#newer(cidr, known.get(cidr));
+      if (block) known.set(cidr, block);
+      else known.delete(cidr);
+    }
+    return [...known.values()];
+  }
+
+  #block(cidr: string): IPAMBlock | undefined {
+    return this.#newer(cidr, this.#view.blocks().find(({ spec }) => spec.cidr === cidr));
+  }
+
+  /** The newer of the view's block and the one remembered; forgets what the view has caught up with. */
+  #newer(cidr: string, seen: IPAMBlock | undefined): IPAMBlock | undefined {
+    const recent = this.#recent.get(cidr);
+    if (!recent) return seen;
+    if ('goneAt' in recent) {
+      if (seen && Number(seen.metadata.resourceVersion) <= Number(recent.goneAt)) return undefined;
+      this.#recent.delete(cidr);
+      return seen;
+    }
+    if (!seen || Number(seen.metadata.resourceVersion) < Number(recent.metadata.resourceVersion)) return recent;
+    this.#recent.delete(cidr);
+    return seen;
+  }
+
+  #remember(block: IPAMBlock): void {
+    this.#recent.set(block.spec.cidr, block);
+  }
+
+  #forget(block: IPAMBlock): void {
+    this.#recent.set(block.spec.cidr, { goneAt: block.metadata.resourceVersion });
+  }
+
+  #hasFree(spec: BlockSpec): boolean {
+    return hasFree(spec, (address) => this.#isReserved(address));
+  }
+
+  #reservations(): Cidr[] {
+    return this.#view
+      .reservations()
+      .flatMap(({ spec }) => spec.reservedCIDRs)
+      .flatMap((text) => parseCidr(text) ?? []);
+  }
+
+  #isReserved(address: string): boolean {
+    const reserved = this.#reservations();
+    if (reserved.length === 0) return false;
+    const parsed = parseAddress(address)!;
+    return reserved.some((range) => contains(range, parsed));
+  }
+
+  #isFullyReserved(cidr: string): boolean {
+    return this.#reservations().some((range) => contains(range, mustCidr(cidr)));
+  }
+}
+
+function isInPools(pools: readonly IPPool[], cidr: string): boolean {
+  return pools.some(({ spec }) => contains(mustCidr(spec.cidr), mustCidr(cidr)));
+}
