@@ -1,0 +1,376 @@
+/**
+ * Path attributes (RFC 4271 section 4.3) and what is wrong with them (RFC 7606).
+ *
+ *   +- flags (8) -+- type (8) -+- length (8 or 16) -+- value -+
+ *
+ * A fault has a verdict: `discard` costs the attribute, `withdraw` costs the routes of the UPDATE.
+ * What costs the session (an MP attribute that cannot be parsed) is thrown as WireError.
+ */
+import { addressBytes, bitsOf, type Family, formatBytes, parseAddress } from '../../lib/cidr.ts';
+import { type AsPath, decodeAsPath, encodeAsPath, mergeAs4Path, pathLength } from './as-path.ts';
+import { AS_TRANS, AttributeFlag, AttributeType, ErrorCode, SAFI_UNICAST, UpdateSubcode } from './iana.ts';
+import { afiOf, decodePrefixes, encodePrefix, familyOfAfi, type Prefix } from './nlri.ts';
+import { Reader, ShortRead } from './reader.ts';
+import { WireError } from './wire-error.ts';
+import { Writer } from './writer.ts';
+
+export interface UnknownAttribute {
+  readonly flags: number;
+  readonly type: number;
+  readonly value: Uint8Array;
+}
+
+/** Attributes of a route. Addresses are canonical text, AS numbers 4-octet. */
+export interface PathAttributes {
+  readonly origin: number;
+  readonly asPath: AsPath;
+  /** NEXT_HOP, or the global next hop of MP_REACH_NLRI. */
+  readonly nextHop: string;
+  readonly med?: number | undefined;
+  readonly localPref?: number | undefined;
+  readonly atomicAggregate?: boolean | undefined;
+  readonly aggregator?: { readonly asNumber: number; readonly address: string } | undefined;
+  /** RFC 1997, 32 bits each. */
+  readonly communities?: readonly number[] | undefined;
+  /** RFC 4360, 16 hex digits each. */
+  readonly extendedCommunities?: readonly string[] | undefined;
+  /** RFC 8092. */
+  readonly largeCommunities?: readonly (readonly [number, number, number])[] | undefined;
+  readonly originatorId?: string | undefined;
+  readonly clusterList?: readonly string[] | undefined;
+  /** Optional transitive attributes that are passed on as they are. */
+  readonly unknown?: readonly UnknownAttribute[] | undefined;
+}
+
+export interface Reach {
+  readonly family: Family;
+  readonly nextHop: string;
+  readonly prefixes: readonly Prefix[];
+}
+
+export interface Unreach {
+  readonly family: Family;
+  readonly prefixes: readonly Prefix[];
+}
+
+/** What was negotiated, as far as attributes look different for it. */
+export interface AttributeContext {
+  readonly isFourOctetAs: boolean;
+  readonly isIbgp: boolean;
+}
+
+export interface Fault {
+  readonly verdict: 'discard' | 'withdraw';
+  readonly reason: string;
+}
+
+export interface DecodedAttributes {
+  readonly attributes: Partial<PathAttributes>;
+  readonly reach: Reach | undefined;
+  readonly unreach: Unreach | undefined;
+  /** How many attributes there were, unknown ones too. */
+  readonly count: number;
+  readonly faults: readonly Fault[];
+}
+
+const { OPTIONAL, TRANSITIVE, PARTIAL, EXTENDED_LENGTH } = AttributeFlag;
+const WELL_KNOWN = TRANSITIVE;
+
+/** Flags that a known attribute must carry, the partial bit aside. */
+const expectedFlags: Readonly<Record<number, number>> = {
+  [AttributeType.ORIGIN]: WELL_KNOWN,
+  [AttributeType.AS_PATH]: WELL_KNOWN,
+  [AttributeType.NEXT_HOP]: WELL_KNOWN,
+  [AttributeType.MULTI_EXIT_DISC]: OPTIONAL,
+  [AttributeType.LOCAL_PREF]: WELL_KNOWN,
+  [AttributeType.ATOMIC_AGGREGATE]: WELL_KNOWN,
+  [AttributeType.AGGREGATOR]: OPTIONAL | TRANSITIVE,
+  [AttributeType.COMMUNITIES]: OPTIONAL | TRANSITIVE,
+  [AttributeType.ORIGINATOR_ID]: OPTIONAL,
+  [AttributeType.CLUSTER_LIST]: OPTIONAL,
+  [AttributeType.MP_REACH_NLRI]: OPTIONAL,
+  [AttributeType.MP_UNREACH_NLRI]: OPTIONAL,
+  [AttributeType.EXTENDED_COMMUNITIES]: OPTIONAL | TRANSITIVE,
+  [AttributeType.AS4_PATH]: OPTIONAL | TRANSITIVE,
+  [AttributeType.AS4_AGGREGATOR]: OPTIONAL | TRANSITIVE,
+  [AttributeType.LARGE_COMMUNITIES]: OPTIONAL | TRANSITIVE,
+};
+
+type Mutable = { -readonly [K in keyof PathAttributes]?: PathAttributes[K] };
+
+/** Reads the attribute list to its end. */
+export function decodeAttributes(reader: Reader, context: AttributeContext): DecodedAttributes {
+  const faults: Fault[] = [];
+  const seen = new Set<number>();
+  const attributes: Mutable = {};
+  const as4: { path?: AsPath; aggregator?: PathAttributes['aggregator'] } = {};
+  let reach: Reach | undefined;
+  let unreach: Unreach | undefined;
+  while (reader.left > 0) {
+    const header = readHeader(reader);
+    if (!header) {
+      // RFC 7606 section 4: the routes go, the session stays, since the lengths around are consistent.
+      faults.push({ verdict: 'withdraw', reason: 'the attribute list ends inside an attribute' });
+      break;
+    }
+    const { flags, type, value } = header;
+    if (seen.has(type)) {
+      if (type === AttributeType.MP_REACH_NLRI || type === AttributeType.MP_UNREACH_NLRI) {
+        throw new WireError(ErrorCode.UPDATE_MESSAGE, UpdateSubcode.MALFORMED_ATTRIBUTE_LIST, `attribute ${type} occurs twice`);
+      }
+      faults.push({ verdict: 'discard', reason: `attribute ${type} occurs twice` });
+      continue;
+    }
+    seen.add(type);
+    if (type === AttributeType.MP_REACH_NLRI) reach = decodeReach(value);
+    else if (type === AttributeType.MP_UNREACH_NLRI) unreach = decodeUnreach(value);
+    else {
+      const fault = decodeOne(attributes, as4, flags, type, value, context);
+      if (fault) faults.push(fault);
+    }
+  }
+  mergeAs4(attributes, as4, context);
+  return { attributes, reach, unreach, count: seen.size, faults };
+}
+
+function readHeader(reader: Reader): { flags: number; type: number; value: Uint8Array } | undefined {
+  try {
+    const flags = reader.u8();
+    const type = reader.u8();
+    const length = flags & EXTENDED_LENGTH ? reader.u16() : reader.u8();
+    return { flags, type, value: reader.bytes(length) };
+  } catch (error) {
+    if (error instanceof ShortRead) return undefined;
+    throw error;
+  }
+}
+
+/** Puts one attribute into `into`; the fault when it cannot. */
+function decodeOne(
+  into: Mutable,
+  as4: { path?: AsPath; aggregator?: PathAttributes['aggregator'] },
+  flags: number,
+  type: number,
+  value: Uint8Array,
+  context: AttributeContext,
+): Fault | undefined {
+  const expected = expectedFlags[type];
+  if (expected === undefined) return keepUnknown(into, flags, type, value);
+  if ((flags & (OPTIONAL | TRANSITIVE)) !== expected) {
+    return { verdict: 'withdraw', reason: `attribute ${type} with flags 0x${flags.toString(16)}` };
+  }
+  const wrongLength = (verdict: Fault['verdict']): Fault => ({ verdict, reason: `attribute ${type} of ${value.length} octets` });
+  const isMultiple = (size: number) => value.length > 0 && value.length % size === 0;
+  const reader = new Reader(value);
+  switch (type) {
+    case AttributeType.ORIGIN:
+      if (value.length !== 1) return wrongLength('withdraw');
+      if (value[0]! > 2) return { verdict: 'withdraw', reason: `ORIGIN ${value[0]}` };
+      into.origin = value[0]!;
+      return undefined;
+    case AttributeType.AS_PATH:
+    case AttributeType.AS4_PATH:
+      return decodePath(into, as4, type, reader, context);
+    case AttributeType.NEXT_HOP:
+      if (value.length !== 4) return wrongLength('withdraw');
+      into.nextHop = formatBytes(value);
+      return undefined;
+    case AttributeType.MULTI_EXIT_DISC:
+      if (value.length !== 4) return wrongLength('withdraw');
+      into.med = reader.u32();
+      return undefined;
+    case AttributeType.LOCAL_PREF:
+      if (!context.isIbgp) return { verdict: 'discard', reason: 'LOCAL_PREF from an external peer' };
+      if (value.length !== 4) return wrongLength('withdraw');
+      into.localPref = reader.u32();
+      return undefined;
+    case AttributeType.ATOMIC_AGGREGATE:
+      if (value.length !== 0) return wrongLength('discard');
+      into.atomicAggregate = true;
+      return undefined;
+    case AttributeType.AGGREGATOR:
+      if (value.length !== (context.isFourOctetAs ? 8 : 6)) return wrongLength('discard');
+      into.aggregator = { asNumber: context.isFourOctetAs ? reader.u32() : reader.u16(), address: formatBytes(reader.rest()) };
+      return undefined;
+    case AttributeType.AS4_AGGREGATOR:
+      if (value.length !== 8) return wrongLength('discard');
+      as4.aggregator = { asNumber: reader.u32(), address: formatBytes(reader.rest()) };
+      return undefined;
+    case AttributeType.COMMUNITIES:
+      if (!isMultiple(4)) return wrongLength('withdraw');
+      into.communities = readAll(reader, () => reader.u32());
+      return undefined;
+    case AttributeType.EXTENDED_COMMUNITIES:
+      if (!isMultiple(8)) return wrongLength('withdraw');
+      into.extendedCommunities = readAll(reader, () => Buffer.from(reader.bytes(8)).toString('hex'));
+      return undefined;
+    case AttributeType.LARGE_COMMUNITIES:
+      if (!isMultiple(12)) return wrongLength('withdraw');
+      into.largeCommunities = readAll(reader, () => [reader.u32(), reader.u32(), reader.u32()] as const);
+      return undefined;
+    case AttributeType.ORIGINATOR_ID:
+      if (!context.isIbgp) return { verdict: 'discard', reason: 'ORIGINATOR_ID from an external peer' };
+      if (value.length !== 4) return wrongLength('withdraw');
+      into.originatorId = formatBytes(value);
+      return undefined;
+    case AttributeType.CLUSTER_LIST:
+      if (!context.isIbgp) return { verdict: 'discard', reason: 'CLUSTER_LIST from an external peer' };
+      if (!isMultiple(4)) return wrongLength('withdraw');
+      into.clusterList = readAll(reader, () => formatBytes(reader.bytes(4)));
+      return undefined;
+    default:
+      return undefined;
+  }
+}
+
+function readAll<T>(reader: Reader, read: () => T): T[] {
+  const values: T[] = [];
+  while (reader.left > 0) values.push(read());
+  return values;
+}
+
+function decodePath(
+  into: Mutable,
+  as4: { path?: AsPath },
+  type: number,
+  reader: Reader,
+  context: AttributeContext,
+): Fault | undefined {
+  const isAs4 = type === AttributeType.AS4_PATH;
+  try {
+    const path = decodeAsPath(reader, isAs4 || context.isFourOctetAs);
+    if (isAs4) as4.path = path;
+    else into.asPath = path;
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof ShortRead || error instanceof RangeError)) throw error;
+    // RFC 6793 section 6: a malformed AS4_PATH is ignored.
+    return { verdict: isAs4 ? 'discard' : 'withdraw', reason: `AS_PATH: ${error.message}` };
+  }
+}
+
+function keepUnknown(into: Mutable, flags: number, type: number, value: Uint8Array): Fault | undefined {
+  if (!(flags & OPTIONAL)) {
+    // RFC 4271 section 6.3, which RFC 7606 leaves as it is.
+    const data = new Writer().u8(flags).u8(type).bytes(value).finish();
+    throw new WireError(ErrorCode.UPDATE_MESSAGE, UpdateSubcode.UNRECOGNIZED_WELL_KNOWN, `unknown well-known attribute ${type}`, data);
+  }
+  // RFC 4271 section 5: passed on with the partial bit when transitive, else quietly ignored.
+  if (flags & TRANSITIVE) {
+    const kept = { flags: (flags & ~EXTENDED_LENGTH) | PARTIAL, type, value: value.slice() };
+    into.unknown = [...(into.unknown ?? []), kept];
+  }
+  return undefined;
+}
+
+/** RFC 6793 section 4.2.3. */
+function mergeAs4(into: Mutable, as4: { path?: AsPath; aggregator?: PathAttributes['aggregator'] }, context: AttributeContext) {
+  if (context.isFourOctetAs) return;
+  if (into.aggregator && as4.aggregator) {
+    // An AGGREGATOR that is not AS_TRANS was written by an old speaker that knew nothing of AS4_PATH.
+    if (into.aggregator.asNumber !== AS_TRANS) return;
+    into.aggregator = as4.aggregator;
+  }
+  if (into.asPath && as4.path && pathLength(as4.path) > 0) into.asPath = mergeAs4Path(into.asPath, as4.path);
+}
+
+function decodeReach(value: Uint8Array): Reach | undefined {
+  return decodeMp(value, 'MP_REACH_NLRI', (reader, family) => {
+    const nextHop = reader.bytes(reader.u8());
+    reader.u8(); // reserved, once SNPA count
+    const isGood = family === 4 ? nextHop.length === 4 : nextHop.length === 16 || nextHop.length === 32;
+    if (!isGood) throw new RangeError(`next hop of ${nextHop.length} octets`);
+    return { family, nextHop: formatBytes(nextHop.subarray(0, bitsOf(family) / 8)), prefixes: decodePrefixes(reader, family) };
+  });
+}
+
+function decodeUnreach(value: Uint8Array): Unreach | undefined {
+  return decodeMp(value, 'MP_UNREACH_NLRI', (reader, family) => ({ family, prefixes: decodePrefixes(reader, family) }));
+}
+
+/** RFC 4760 sections 3 and 4; a family that is not spoken here is ignored, a broken one costs the session. */
+function decodeMp<T>(value: Uint8Array, name: string, decode: (reader: Reader, family: Family) => T): T | undefined {
+  try {
+    const reader = new Reader(value);
+    const family = familyOfAfi(reader.u16());
+    if (reader.u8() !== SAFI_UNICAST || !family) return undefined;
+    return decode(reader, family);
+  } catch (error) {
+    if (!(error instanceof ShortRead || error instanceof RangeError)) throw error;
+    throw new WireError(ErrorCode.UPDATE_MESSAGE, UpdateSubcode.OPTIONAL_ATTRIBUTE, `${name}: ${error.message}`);
+  }
+}
+
+/** Writes attributes in type order. NEXT_HOP is left out where the next hop travels in MP_REACH_NLRI. */
+export function encodeAttributes(
+  attributes: PathAttributes,
+  writer: Writer,
+  context: AttributeContext & { readonly hasNextHop: boolean },
+): void {
+  const put = (type: number, write: (value: Writer) => void, flags = expectedFlags[type]!) => {
+    const value = new Writer();
+    write(value);
+    putAttribute(writer, flags, type, value.finish());
+  };
+  const { aggregator, communities, extendedCommunities, largeCommunities, clusterList, originatorId } = attributes;
+  put(AttributeType.ORIGIN, (value) => value.u8(attributes.origin));
+  put(AttributeType.AS_PATH, (value) => encodeAsPath(attributes.asPath, value, context.isFourOctetAs));
+  if (context.hasNextHop) put(AttributeType.NEXT_HOP, (value) => putAddress(value, attributes.nextHop));
+  if (attributes.med !== undefined) put(AttributeType.MULTI_EXIT_DISC, (value) => value.u32(attributes.med!));
+  if (attributes.localPref !== undefined) put(AttributeType.LOCAL_PREF, (value) => value.u32(attributes.localPref!));
+  if (attributes.atomicAggregate) put(AttributeType.ATOMIC_AGGREGATE, () => {});
+  if (aggregator) {
+    put(AttributeType.AGGREGATOR, (value) => {
+      if (context.isFourOctetAs) value.u32(aggregator.asNumber);
+      else value.u16(aggregator.asNumber > 0xffff ? AS_TRANS : aggregator.asNumber);
+      putAddress(value, aggregator.address);
+    });
+  }
+  if (communities) put(AttributeType.COMMUNITIES, (value) => communities.forEach((community) => void value.u32(community)));
+  if (originatorId) put(AttributeType.ORIGINATOR_ID, (value) => putAddress(value, originatorId));
+  if (clusterList) put(AttributeType.CLUSTER_LIST, (value) => clusterList.forEach((id) => void putAddress(value, id)));
+  if (extendedCommunities) {
+    put(AttributeType.EXTENDED_COMMUNITIES, (value) => extendedCommunities.forEach((hex) => void value.bytes(Buffer.from(hex, 'hex'))));
+  }
+  if (!context.isFourOctetAs) encodeAs4(attributes, put);
+  if (largeCommunities) {
+    put(AttributeType.LARGE_COMMUNITIES, (value) => largeCommunities.forEach(([a, b, c]) => void value.u32(a).u32(b).u32(c)));
+  }
+  for (const { flags, type, value } of attributes.unknown ?? []) putAttribute(writer, flags, type, value);
+}
+
+/** RFC 6793 section 4.2.2: AS numbers that do not fit travel beside. */
+function encodeAs4(attributes: PathAttributes, put: (type: number, write: (value: Writer) => void) => void): void {
+  if (attributes.asPath.some(({ asNumbers }) => asNumbers.some((as) => as > 0xffff))) {
+    put(AttributeType.AS4_PATH, (value) => encodeAsPath(attributes.asPath, value, true));
+  }
+  const { aggregator } = attributes;
+  if (aggregator && aggregator.asNumber > 0xffff) {
+    put(AttributeType.AS4_AGGREGATOR, (value) => putAddress(value.u32(aggregator.asNumber), aggregator.address));
+  }
+}
+
+/** MP_REACH_NLRI for prefixes of one family. */
+export function encodeReach({ family, nextHop, prefixes }: Reach, writer: Writer): void {
+  const value = new Writer().u16(afiOf(family)).u8(SAFI_UNICAST);
+  value.u8(bitsOf(family) / 8);
+  putAddress(value, nextHop).u8(0);
+  for (const prefix of prefixes) encodePrefix(prefix, value);
+  putAttribute(writer, OPTIONAL, AttributeType.MP_REACH_NLRI, value.finish());
+}
+
+export function encodeUnreach({ family, prefixes }: Unreach, writer: Writer): void {
+  const value = new Writer().u16(afiOf(family)).u8(SAFI_UNICAST);
+  for (const prefix of prefixes) encodePrefix(prefix, value);
+  putAttribute(writer, OPTIONAL, AttributeType.MP_UNREACH_NLRI, value.finish());
+}
+
+function putAddress(writer: Writer, address: string): Writer {
+  return writer.bytes(addressBytes(parseAddress(address)!));
+}
+
+function putAttribute(writer: Writer, flags: number, type: number, value: Uint8Array): void {
+  if (value.length > 255) writer.u8(flags | EXTENDED_LENGTH).u8(type).u16(value.length);
+  else writer.u8(flags & ~EXTENDED_LENGTH).u8(type).u8(value.length);
+  writer.bytes(value);
+}

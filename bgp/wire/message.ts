@@ -1,0 +1,87 @@
+/** Any message: header and body, both ways. */
+import type { Family } from '../../lib/cidr.ts';
+import type { AttributeContext } from './attributes.ts';
+import type { Frame } from './framer.ts';
+import { ErrorCode, HEADER_LENGTH, MessageType, SAFI_UNICAST } from './iana.ts';
+import { afiOf, familyOfAfi } from './nlri.ts';
+import { decodeNotification, encodeNotification, type NotificationMessage } from './notification.ts';
+import { decodeOpen, encodeOpen, type OpenMessage } from './open.ts';
+import { Reader } from './reader.ts';
+import { decodeUpdate, encodeUpdate, type OutgoingUpdate, type UpdateMessage } from './update.ts';
+import { WireError } from './wire-error.ts';
+import { Writer } from './writer.ts';
+
+/** RFC 2918 section 3. */
+export interface RouteRefreshMessage {
+  readonly type: 'route-refresh';
+  /** Undefined for a family that is not spoken here: to be ignored. */
+  readonly family: Family | undefined;
+}
+
+export interface KeepaliveMessage {
+  readonly type: 'keepalive';
+}
+
+export type Message = OpenMessage | UpdateMessage | NotificationMessage | KeepaliveMessage | RouteRefreshMessage;
+
+export type OutgoingMessage =
+  | OpenMessage
+  | KeepaliveMessage
+  | RouteRefreshMessage
+  | NotificationMessage
+  | ({ readonly type: 'update' } & OutgoingUpdate);
+
+/** Decodes a frame. Throws WireError with the NOTIFICATION that the fault deserves. */
+export function decodeMessage({ type, body }: Frame, context: AttributeContext): Message {
+  switch (type) {
+    case MessageType.OPEN:
+      return decodeOpen(body);
+    case MessageType.UPDATE:
+      return decodeUpdate(body, context);
+    case MessageType.NOTIFICATION:
+      return decodeNotification(body);
+    case MessageType.KEEPALIVE:
+      return { type: 'keepalive' };
+    case MessageType.ROUTE_REFRESH:
+      return decodeRouteRefresh(body);
+    default:
+      throw new Error(`unreachable message type ${type satisfies never}`);
+  }
+}
+
+/** The whole message, header included. */
+export function encodeMessage(message: OutgoingMessage, context: AttributeContext): Uint8Array {
+  switch (message.type) {
+    case 'open':
+      return frame(MessageType.OPEN, encodeOpen(message));
+    case 'update':
+      return frame(MessageType.UPDATE, encodeUpdate(message, context));
+    case 'notification':
+      return frame(MessageType.NOTIFICATION, encodeNotification(message));
+    case 'keepalive':
+      return frame(MessageType.KEEPALIVE, new Uint8Array());
+    case 'route-refresh': {
+      const body = new Writer().u16(message.family ? afiOf(message.family) : 0).u8(0).u8(SAFI_UNICAST);
+      return frame(MessageType.ROUTE_REFRESH, body.finish());
+    }
+    default:
+      throw new Error(`unreachable message ${JSON.stringify(message satisfies never)}`);
+  }
+}
+
+function frame(type: MessageType, body: Uint8Array): Uint8Array {
+  const writer = new Writer();
+  for (let i = 0; i < 16; i++) writer.u8(0xff);
+  return writer.u16(HEADER_LENGTH + body.length).u8(type).bytes(body).finish();
+}
+
+function decodeRouteRefresh(body: Uint8Array): RouteRefreshMessage {
+  if (body.length !== 4) {
+    // RFC 7313 section 5: an invalid length, with the message as data.
+    throw new WireError(ErrorCode.ROUTE_REFRESH_MESSAGE, 1, `ROUTE-REFRESH of ${body.length} octets`, body.slice());
+  }
+  const reader = new Reader(body);
+  const family = familyOfAfi(reader.u16());
+  reader.u8();
+  return { type: 'route-refresh', family: reader.u8() === SAFI_UNICAST ? family : undefined };
+}

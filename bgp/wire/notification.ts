@@ -1,0 +1,58 @@
+/** NOTIFICATION (RFC 4271 section 4.5) and how to say it in words. */
+import { CeaseSubcode, ErrorCode, FsmSubcode, HeaderSubcode, OpenSubcode, UpdateSubcode } from './iana.ts';
+import type { NotificationBody } from './wire-error.ts';
+import { Writer } from './writer.ts';
+
+export interface NotificationMessage extends NotificationBody {
+  readonly type: 'notification';
+}
+
+export function decodeNotification(body: Uint8Array): NotificationMessage {
+  return { type: 'notification', code: body[0]!, subcode: body[1]!, data: body.slice(2) };
+}
+
+export function encodeNotification({ code, subcode, data }: NotificationBody): Uint8Array {
+  return new Writer().u8(code).u8(subcode).bytes(data).finish();
+}
+
+/** A NOTIFICATION without data. */
+export function notification(code: number, subcode = 0): NotificationBody {
+  return { code, subcode, data: new Uint8Array() };
+}
+
+const subcodes: Readonly<Record<number, Readonly<Record<string, number>>>> = {
+  [ErrorCode.MESSAGE_HEADER]: HeaderSubcode,
+  [ErrorCode.OPEN_MESSAGE]: OpenSubcode,
+  [ErrorCode.UPDATE_MESSAGE]: UpdateSubcode,
+  [ErrorCode.FINITE_STATE_MACHINE]: FsmSubcode,
+  [ErrorCode.CEASE]: CeaseSubcode,
+};
+
+/** Such as `Cease/Administrative Shutdown: maintenance until noon`. */
+export function describeNotification({ code, subcode, data }: NotificationBody): string {
+  const name = words(nameOf(ErrorCode, code)) ?? `error ${code}`;
+  const detail = subcode === 0 ? undefined : (words(nameOf(subcodes[code] ?? {}, subcode)) ?? `subcode ${subcode}`);
+  return [detail ? `${name}/${detail}` : name, shutdownText(code, subcode, data)].filter(Boolean).join(': ');
+}
+
+function nameOf(numbers: Readonly<Record<string, number>>, wanted: number): string | undefined {
+  return Object.entries(numbers).find(([, number]) => number === wanted)?.[0];
+}
+
+function words(name: string | undefined): string | undefined {
+  return name
+    ?.toLowerCase()
+    .split('_')
+    .map((word) => (['as', 'bgp'].includes(word) ? word.toUpperCase() : word[0]!.toUpperCase() + word.slice(1)))
+    .join(' ');
+}
+
+/** RFC 9003: what the operator of the other side wrote. */
+function shutdownText(code: number, subcode: number, data: Uint8Array): string | undefined {
+  const isShutdown =
+    code === ErrorCode.CEASE &&
+    (subcode === CeaseSubcode.ADMINISTRATIVE_SHUTDOWN || subcode === CeaseSubcode.ADMINISTRATIVE_RESET);
+  const length = data[0] ?? 0;
+  if (!isShutdown || length === 0 || length > data.length - 1) return undefined;
+  return new TextDecoder().decode(data.subarray(1, 1 + length));
+}

@@ -1,0 +1,113 @@
+/**
+ * OPEN (RFC 4271 section 4.2).
+ *
+ *   +- version (8) -+- my AS (16) -+- hold time (16) -+- identifier (32) -+- opt. length (8) -+- parameters -+
+ *
+ * The extended optional parameters length of RFC 9072 is read: 255, then parameter type 255, then 16 bits.
+ */
+import { addressBytes, formatBytes, parseAddress } from '../../lib/cidr.ts';
+import { type Capabilities, decodeCapabilities, encodeCapabilities, noCapabilities } from './capabilities.ts';
+import { AS_TRANS, ErrorCode, OpenSubcode } from './iana.ts';
+import { Reader, ShortRead } from './reader.ts';
+import { WireError } from './wire-error.ts';
+import { Writer } from './writer.ts';
+
+export interface OpenMessage {
+  readonly type: 'open';
+  /** The 4-octet AS number where the capability carries one. */
+  readonly asNumber: number;
+  readonly holdTimeSeconds: number;
+  /** Dotted quad. */
+  readonly identifier: string;
+  readonly capabilities: Capabilities;
+}
+
+const CAPABILITIES_PARAMETER = 2;
+const EXTENDED_LENGTH = 255;
+
+export function encodeOpen(open: OpenMessage): Uint8Array {
+  const writer = new Writer().u8(4).u16(open.asNumber > 0xffff ? AS_TRANS : open.asNumber).u16(open.holdTimeSeconds);
+  writer.bytes(addressBytes(parseAddress(open.identifier)!));
+  const capabilities = encodeCapabilities(open.capabilities);
+  if (capabilities.length === 0) return writer.u8(0).finish();
+  if (capabilities.length <= 253) {
+    return writer.u8(capabilities.length + 2).u8(CAPABILITIES_PARAMETER).u8(capabilities.length).bytes(capabilities).finish();
+  }
+  // RFC 9072: lengths of 16 bits.
+  writer.u8(EXTENDED_LENGTH).u8(EXTENDED_LENGTH).u16(capabilities.length + 3);
+  return writer.u8(CAPABILITIES_PARAMETER).u16(capabilities.length).bytes(capabilities).finish();
+}
+
+/** Throws WireError with the NOTIFICATION of RFC 4271 section 6.2. */
+export function decodeOpen(body: Uint8Array): OpenMessage {
+  try {
+    return decode(new Reader(body));
+  } catch (error) {
+    // RFC 4271 section 6.2 has no subcode for a truncated parameter: unspecific.
+    if (error instanceof ShortRead) throw new WireError(ErrorCode.OPEN_MESSAGE, 0, `OPEN is cut short: ${error.message}`);
+    throw error;
+  }
+}
+
+function decode(reader: Reader): OpenMessage {
+  const version = reader.u8();
+  if (version !== 4) {
+    throw new WireError(ErrorCode.OPEN_MESSAGE, OpenSubcode.UNSUPPORTED_VERSION, `BGP version ${version}`, Uint8Array.of(0, 4));
+  }
+  const shortAs = reader.u16();
+  const holdTimeSeconds = reader.u16();
+  const identifier = formatBytes(reader.bytes(4));
+  const capabilities = decodeParameters(reader);
+  const asNumber = capabilities.fourOctetAs ?? shortAs;
+  if (asNumber === 0) {
+    throw new WireError(ErrorCode.OPEN_MESSAGE, OpenSubcode.BAD_PEER_AS, 'AS number 0 (RFC 7607)');
+  }
+  if (holdTimeSeconds === 1 || holdTimeSeconds === 2) {
+    throw new WireError(ErrorCode.OPEN_MESSAGE, OpenSubcode.UNACCEPTABLE_HOLD_TIME, `hold time of ${holdTimeSeconds} s`);
+  }
+  if (identifier === '0.0.0.0') {
+    throw new WireError(ErrorCode.OPEN_MESSAGE, OpenSubcode.BAD_BGP_IDENTIFIER, 'BGP identifier 0.0.0.0');
+  }
+  return { type: 'open', asNumber, holdTimeSeconds, identifier, capabilities };
+}
+
+function decodeParameters(reader: Reader): Capabilities {
+  let length = reader.u8();
+  let isExtended = false;
+  if (length === EXTENDED_LENGTH && reader.left >= 3) {
+    const probe = new Reader(reader.rest());
+    if (probe.u8() === EXTENDED_LENGTH) {
+      isExtended = true;
+      length = probe.u16();
+    }
+    return decodeList(isExtended ? probe.sub(length) : rewind(probe, length), isExtended);
+  }
+  return decodeList(reader.sub(length), false);
+}
+
+/** The probe has read the first octet of an ordinary parameter list of 255 octets: puts it back. */
+function rewind(probe: Reader, length: number): Reader {
+  const rest = probe.bytes(length - 1);
+  return new Reader(new Uint8Array(rest.buffer, rest.byteOffset - 1, length));
+}
+
+function decodeList(reader: Reader, isExtended: boolean): Capabilities {
+  let capabilities = noCapabilities;
+  while (reader.left > 0) {
+    const type = reader.u8();
+    const value = reader.sub(isExtended ? reader.u16() : reader.u8());
+    if (type !== CAPABILITIES_PARAMETER) {
+      throw new WireError(ErrorCode.OPEN_MESSAGE, OpenSubcode.UNSUPPORTED_PARAMETER, `optional parameter ${type}`);
+    }
+    const more = decodeCapabilities(value);
+    capabilities = {
+      families: [...new Set([...capabilities.families, ...more.families])],
+      hasRouteRefresh: capabilities.hasRouteRefresh || more.hasRouteRefresh,
+      hasExtendedMessages: capabilities.hasExtendedMessages || more.hasExtendedMessages,
+      fourOctetAs: more.fourOctetAs ?? capabilities.fourOctetAs,
+      gracefulRestart: more.gracefulRestart ?? capabilities.gracefulRestart,
+      unknown: [...capabilities.unknown, ...more.unknown],
+    };
+  }
+  return capabilities;
+}
