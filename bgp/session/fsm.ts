@@ -1,0 +1,269 @@
+/**
+ * The finite state machine of RFC 4271 section 8.2.2 as one pure function. Not here: DelayOpen (events 12
+ * and 20), which nobody configures. Added: `idleHold`, the IdleHoldTimer of the RFC's DampPeerOscillations,
+ * as a growing delay before a failed session is tried again; and RFC 4724's view of a lost connection.
+ *
+ * A connection that comes in while a session is Idle after a failure is accepted: a peer that restarts
+ * quickly should not have to wait for our delay.
+ */
+import { messageOf } from '../../lib/errors.ts';
+import { CeaseSubcode, ErrorCode, FsmSubcode } from '../wire/iana.ts';
+import { describeNotification, notification } from '../wire/notification.ts';
+import { type NotificationBody, WireError } from '../wire/wire-error.ts';
+import { negotiate } from './negotiate.ts';
+import type { Action, Event, Session, SessionConfig, State, Step, Timer } from './session.ts';
+
+/** Hold timer while waiting for OPEN: "a large value" (RFC 4271 section 8.2.2). */
+const OPEN_HOLD_SECONDS = 240;
+const FIRST_RETRY_SECONDS = 0.25;
+const MAX_RETRY_SECONDS = 5;
+
+/** Seconds before another try after so many failures in a row; the caller adds jitter. */
+export function retrySeconds(failures: number): number {
+  return Math.min(MAX_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** Math.min(failures, 10));
+}
+
+/** What the event does to the session. Never throws; time and sockets are the caller's. */
+export function step(session: Session, event: Event, config: SessionConfig): Step {
+  switch (session.state) {
+    case 'Idle':
+      return inIdle(session, event, config);
+    case 'Connect':
+      return inConnect(session, event, config);
+    case 'Active':
+      return inActive(session, event, config);
+    case 'OpenSent':
+      return inOpenSent(session, event, config);
+    case 'OpenConfirm':
+      return inOpenConfirm(session, event);
+    case 'Established':
+      return inEstablished(session, event);
+    default:
+      throw new Error(`unreachable state ${session.state satisfies never}`);
+  }
+}
+
+function inIdle(session: Session, event: Event, config: SessionConfig): Step {
+  switch (event.type) {
+    case 'start': // 1, 3
+      return dial(session, config);
+    case 'timer': // 13
+      return event.timer === 'idleHold' ? dial(session, config) : stay(session);
+    case 'connected': // 17
+      return openSent(session);
+    case 'stop':
+      return { next: idle(session), actions: [stop('idleHold'), { type: 'disconnect' }] };
+    default:
+      return stay(session);
+  }
+}
+
+function inConnect(session: Session, event: Event, config: SessionConfig): Step {
+  switch (event.type) {
+    case 'connected': // 16, 17
+      return openSent(session);
+    case 'disconnected': // 18: DelayOpen is not running, but waiting in Active keeps the listener's chance
+      return retryLater(session, event.reason);
+    case 'timer':
+      return event.timer === 'connectRetry' ? dial(session, config, [{ type: 'disconnect' }]) : stay(session); // 9
+    case 'start':
+      return stay(session);
+    case 'stop':
+      return quiet(session);
+    default:
+      return fail(session, 'an event that Connect does not expect');
+  }
+}
+
+function inActive(session: Session, event: Event, config: SessionConfig): Step {
+  switch (event.type) {
+    case 'connected': // 17
+      return openSent(session);
+    case 'timer':
+      return event.timer === 'connectRetry' ? dial(session, config) : stay(session); // 9
+    case 'disconnected': // 18
+      return retryLater(session, event.reason);
+    case 'start':
+      return stay(session);
+    case 'stop':
+      return quiet(session);
+    default:
+      return fail(session, 'an event that Active does not expect');
+  }
+}
+
+function inOpenSent(session: Session, event: Event, config: SessionConfig): Step {
+  switch (event.type) {
+    case 'open': // 19
+      try {
+        const negotiated = negotiate(event.message, config);
+        return {
+          next: { ...session, state: 'OpenConfirm', negotiated },
+          actions: [stop('connectRetry'), { type: 'sendKeepalive' }, ...holdTimers(negotiated)],
+        };
+      } catch (error) {
+        if (!(error instanceof WireError)) throw error;
+        return fail(session, messageOf(error), error.notification); // 22
+      }
+    case 'timer':
+      if (event.timer !== 'hold') return stay(session);
+      return fail(session, 'no OPEN within the hold time', notification(ErrorCode.HOLD_TIMER_EXPIRED)); // 10
+    case 'disconnected': // 18: close, wait for a connection again
+      return retryLater(session, event.reason);
+    case 'keepalive':
+    case 'update':
+    case 'refresh':
+      return fsmError(session, event.type, FsmSubcode.IN_OPEN_SENT);
+    default:
+      return common(session, event);
+  }
+}
+
+function inOpenConfirm(session: Session, event: Event): Step {
+  const negotiated = session.negotiated!;
+  switch (event.type) {
+    case 'keepalive': // 26
+      return {
+        next: { ...session, state: 'Established', failures: 0 },
+        actions: [...restartHold(negotiated), { type: 'established', negotiated }],
+      };
+    case 'timer':
+      if (event.timer === 'keepalive') return { next: session, actions: keepaliveAgain(negotiated) }; // 11
+      if (event.timer !== 'hold') return stay(session);
+      return fail(session, 'hold timer expired', notification(ErrorCode.HOLD_TIMER_EXPIRED)); // 10
+    case 'disconnected': // 18
+      return fail(session, event.reason);
+    case 'open':
+    case 'update':
+    case 'refresh':
+      return fsmError(session, event.type, FsmSubcode.IN_OPEN_CONFIRM);
+    default:
+      return common(session, event);
+  }
+}
+
+function inEstablished(session: Session, event: Event): Step {
+  const negotiated = session.negotiated!;
+  switch (event.type) {
+    case 'update': // 27
+      return { next: session, actions: [...restartHold(negotiated), { type: 'deliver', update: event.message }] };
+    case 'keepalive': // 26
+      return { next: session, actions: restartHold(negotiated) };
+    case 'refresh':
+      return { next: session, actions: [{ type: 'resend', family: event.family }] };
+    case 'timer':
+      if (event.timer === 'keepalive') return { next: session, actions: keepaliveAgain(negotiated) }; // 11
+      if (event.timer !== 'hold') return stay(session);
+      return fail(session, 'hold timer expired', notification(ErrorCode.HOLD_TIMER_EXPIRED)); // 10
+    case 'disconnected': // 18: RFC 4724 section 4.2, the peer may be restarting
+    case 'replaced':
+      return fail(
+        session,
+        event.type === 'replaced' ? 'the peer restarted and connected anew' : event.reason,
+        undefined,
+        negotiated.peerRestart !== undefined,
+      );
+    case 'open':
+      return fsmError(session, event.type, FsmSubcode.IN_ESTABLISHED);
+    default:
+      return common(session, event);
+  }
+}
+
+/** Events that mean the same in every state with a connection. */
+function common(session: Session, event: Event): Step {
+  switch (event.type) {
+    case 'stop': // 2, 8
+      return quiet(session, event.notification);
+    case 'error': // 21, 22, 28
+      return fail(session, event.reason, event.notification);
+    case 'collision': // 23
+      return fail(session, 'another connection to this peer was kept', notification(ErrorCode.CEASE, CeaseSubcode.CONNECTION_COLLISION));
+    case 'notification': // 24, 25
+      return fail(session, `received ${describeNotification(event.message)}`);
+    default:
+      return stay(session);
+  }
+}
+
+/** Leaves Idle (or starts over): connects, or waits to be connected to. */
+function dial(session: Session, config: SessionConfig, first: readonly Action[] = []): Step {
+  const state: State = config.isPassive ? 'Active' : 'Connect';
+  const actions: Action[] = [...first, stop('idleHold'), start('connectRetry', MAX_RETRY_SECONDS)];
+  if (!config.isPassive) actions.push({ type: 'connect' });
+  return { next: { ...session, state, negotiated: undefined }, actions };
+}
+
+function openSent(session: Session): Step {
+  return {
+    next: { ...session, state: 'OpenSent', negotiated: undefined },
+    actions: [stop('idleHold'), stop('connectRetry'), { type: 'sendOpen' }, start('hold', OPEN_HOLD_SECONDS)],
+  };
+}
+
+/** To Active, with the next attempt after a growing delay. */
+function retryLater(session: Session, reason: string): Step {
+  return {
+    next: { state: 'Active', negotiated: undefined, failures: session.failures + 1 },
+    actions: [...allTimers(), { type: 'disconnect' }, start('connectRetry', retrySeconds(session.failures))],
+    reason,
+  };
+}
+
+/** To Idle after a fault, to be tried again after a growing delay. */
+function fail(session: Session, reason: string, sent?: NotificationBody, isGraceful = false): Step {
+  const actions: Action[] = allTimers();
+  if (sent) actions.push({ type: 'sendNotification', notification: sent });
+  actions.push({ type: 'disconnect' });
+  if (session.state === 'Established') actions.push({ type: 'down', isGraceful });
+  actions.push(start('idleHold', retrySeconds(session.failures)));
+  return { next: { state: 'Idle', negotiated: undefined, failures: session.failures + 1 }, actions, reason };
+}
+
+/** To Idle because somebody said so: nothing is tried again. */
+function quiet(session: Session, sent?: NotificationBody): Step {
+  const actions: Action[] = allTimers();
+  if (sent && session.state !== 'Connect' && session.state !== 'Active') {
+    actions.push({ type: 'sendNotification', notification: sent });
+  }
+  actions.push({ type: 'disconnect' });
+  if (session.state === 'Established') actions.push({ type: 'down', isGraceful: false });
+  return { next: idle(session), actions, reason: 'stopped' };
+}
+
+function fsmError(session: Session, what: string, subcode: number): Step {
+  return fail(session, `${what.toUpperCase()} in state ${session.state}`, notification(ErrorCode.FINITE_STATE_MACHINE, subcode));
+}
+
+function idle(session: Session): Session {
+  return { state: 'Idle', negotiated: undefined, failures: session.failures };
+}
+
+function stay(session: Session): Step {
+  return { next: session, actions: [] };
+}
+
+function holdTimers({ holdTimeSeconds, keepaliveSeconds }: { holdTimeSeconds: number; keepaliveSeconds: number }): Action[] {
+  if (holdTimeSeconds === 0) return [stop('hold')];
+  return [start('hold', holdTimeSeconds), start('keepalive', keepaliveSeconds)];
+}
+
+function restartHold({ holdTimeSeconds }: { holdTimeSeconds: number }): Action[] {
+  return holdTimeSeconds === 0 ? [] : [start('hold', holdTimeSeconds)];
+}
+
+function keepaliveAgain({ keepaliveSeconds }: { keepaliveSeconds: number }): Action[] {
+  return [{ type: 'sendKeepalive' }, start('keepalive', keepaliveSeconds)];
+}
+
+function start(timer: Timer, seconds: number): Action {
+  return { type: 'startTimer', timer, seconds };
+}
+
+function stop(timer: Timer): Action {
+  return { type: 'stopTimer', timer };
+}
+
+function allTimers(): Action[] {
+  return [stop('connectRetry'), stop('hold'), stop('keepalive'), stop('idleHold')];
+}

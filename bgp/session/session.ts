@@ -1,0 +1,88 @@
+/** Values of the finite state machine (RFC 4271 section 8): states, events, timers, actions. */
+import type { Family } from '../../lib/cidr.ts';
+import type { GracefulRestart } from '../wire/capabilities.ts';
+import type { NotificationMessage } from '../wire/notification.ts';
+import type { OpenMessage } from '../wire/open.ts';
+import type { UpdateMessage } from '../wire/update.ts';
+import type { NotificationBody } from '../wire/wire-error.ts';
+
+export type State = 'Idle' | 'Connect' | 'Active' | 'OpenSent' | 'OpenConfirm' | 'Established';
+
+export type Timer = 'connectRetry' | 'hold' | 'keepalive' | 'idleHold';
+
+/** What a session needs to know about its peer. */
+export interface SessionConfig {
+  readonly localAs: number;
+  readonly peerAs: number;
+  /** BGP identifier, dotted quad. */
+  readonly identifier: string;
+  /** Proposed hold time, seconds; 0 for none. */
+  readonly holdTimeSeconds: number;
+  /** Interval of KEEPALIVEs, seconds; a third of the negotiated hold time when undefined. */
+  readonly keepaliveSeconds?: number | undefined;
+  /** Never connects, only accepts. */
+  readonly isPassive: boolean;
+  readonly families: readonly Family[];
+  /** Seconds that the peer shall keep our routes while we restart (RFC 4724). */
+  readonly restartTimeSeconds: number;
+}
+
+/** What both OPENs agreed on. */
+export interface Negotiated {
+  readonly peerAs: number;
+  readonly peerIdentifier: string;
+  readonly isIbgp: boolean;
+  readonly holdTimeSeconds: number;
+  readonly keepaliveSeconds: number;
+  readonly families: readonly Family[];
+  readonly isFourOctetAs: boolean;
+  readonly hasRouteRefresh: boolean;
+  readonly hasExtendedMessages: boolean;
+  readonly peerRestart: GracefulRestart | undefined;
+}
+
+export interface Session {
+  readonly state: State;
+  readonly negotiated: Negotiated | undefined;
+  /** Failures since the session was last established: the base of the retry delay. */
+  readonly failures: number;
+}
+
+/** Events, with their number in RFC 4271 section 8.1 where they have one. */
+export type Event =
+  | { readonly type: 'start' } // 1, 3
+  | { readonly type: 'stop'; readonly notification: NotificationBody } // 2, 8
+  | { readonly type: 'timer'; readonly timer: Timer } // 9, 10, 11, 13
+  | { readonly type: 'connected' } // 16, 17
+  | { readonly type: 'disconnected'; readonly reason: string } // 18
+  | { readonly type: 'open'; readonly message: OpenMessage } // 19
+  | { readonly type: 'error'; readonly notification: NotificationBody; readonly reason: string } // 21, 22, 28
+  | { readonly type: 'collision' } // 23
+  | { readonly type: 'replaced' } // RFC 4724 section 4.2: the restarted peer connects anew
+  | { readonly type: 'notification'; readonly message: NotificationMessage } // 24, 25
+  | { readonly type: 'keepalive' } // 26
+  | { readonly type: 'update'; readonly message: UpdateMessage } // 27
+  | { readonly type: 'refresh'; readonly family: Family | undefined };
+
+export type Action =
+  | { readonly type: 'connect' }
+  | { readonly type: 'disconnect' }
+  | { readonly type: 'sendOpen' }
+  | { readonly type: 'sendKeepalive' }
+  | { readonly type: 'sendNotification'; readonly notification: NotificationBody }
+  | { readonly type: 'startTimer'; readonly timer: Timer; readonly seconds: number }
+  | { readonly type: 'stopTimer'; readonly timer: Timer }
+  | { readonly type: 'established'; readonly negotiated: Negotiated }
+  /** The session left Established; `isGraceful` when the peer may be restarting (RFC 4724). */
+  | { readonly type: 'down'; readonly isGraceful: boolean }
+  | { readonly type: 'deliver'; readonly update: UpdateMessage }
+  | { readonly type: 'resend'; readonly family: Family | undefined };
+
+/** What an event does. `reason` says why a session came down, for people. */
+export interface Step {
+  readonly next: Session;
+  readonly actions: readonly Action[];
+  readonly reason?: string;
+}
+
+export const idleSession: Session = { state: 'Idle', negotiated: undefined, failures: 0 };
