@@ -14,7 +14,8 @@ import type { PathSource } from './rib/path.ts';
 import type { Rib } from './rib/rib.ts';
 import { survivor } from './session/collision.ts';
 import type { Action, Negotiated, Session } from './session/session.ts';
-import { CeaseSubcode, ErrorCode } from './wire/iana.ts';
+import type { GracefulRestart } from './wire/capabilities.ts';
+import { ErrorCode } from './wire/iana.ts';
 import { notification } from './wire/notification.ts';
 import type { OpenMessage } from './wire/open.ts';
 import { endOfRibFamily, type UpdateMessage } from './wire/update.ts';
@@ -51,6 +52,8 @@ export class Peer {
   #rival: Conversation | undefined;
   adjOut = new AdjRibOut();
   #source: PathSource | undefined;
+  /** What the peer said about its restarts when the session came up. */
+  #promise: GracefulRestart | undefined;
   #restartTimer: (() => void) | undefined;
   readonly #waitingForEnd = new Set<Family>();
   #since: number;
@@ -265,7 +268,7 @@ export class Peer {
         this.#up(action.negotiated);
         break;
       case 'down':
-        this.#down(conversation.session, action.isGraceful);
+        this.#down(action.isGraceful);
         break;
       case 'deliver':
         this.#deliver(action.update);
@@ -282,6 +285,7 @@ export class Peer {
   #up(negotiated: Negotiated): void {
     const { config } = this;
     this.adjOut = new AdjRibOut();
+    this.#promise = negotiated.peerRestart;
     this.#source = {
       peer: this.key,
       isIbgp: negotiated.isIbgp,
@@ -301,12 +305,13 @@ export class Peer {
     if (this.#waitingForEnd.size === 0 || negotiated.peerRestart?.isRestarting) this.#modules.settled(this);
   }
 
-  #down(_session: Session, isGraceful: boolean): void {
+  #down(isGraceful: boolean): void {
     this.adjOut = new AdjRibOut();
-    if (isGraceful && !this.#isStopped) {
-      // The session value is reset already; what the peer promised stands in the config of its last OPEN.
-      this.#modules.rib.markStale(this.key, this.config.families);
-      this.#startRestartTimer(this.config.restartTimeSeconds, 'the peer did not come back in time');
+    const promise = this.#promise;
+    if (isGraceful && promise && !this.#isStopped) {
+      const families = promise.families.map(({ family }) => family);
+      this.#modules.rib.markStale(this.key, families);
+      this.#startRestartTimer(promise.restartTimeSeconds, 'the peer did not come back in time');
     } else {
       this.#restartTimer?.();
       this.#restartTimer = undefined;
@@ -366,5 +371,3 @@ export class Peer {
     this.#modules.settled(this);
   }
 }
-
-export const peerDeconfigured = CeaseSubcode.PEER_DECONFIGURED;

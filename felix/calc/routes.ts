@@ -1,0 +1,36 @@
+/** The routes that a node should have. Pure: the same inputs give the same routes, whatever came before. */
+import type { LearnedRoute } from '../../bgp/speaker.ts';
+import { bitsOf, hostCidr, mustCidr } from '../../lib/cidr.ts';
+import { PROTOCOL_BGP, PROTOCOL_CALI, type Route } from '../dataplane/route.ts';
+import type { Endpoint } from '../endpoint.ts';
+
+export interface RoutesInput {
+  readonly endpoints: readonly Endpoint[];
+  /** This node's blocks. */
+  readonly blocks: readonly string[];
+  readonly learned: Iterable<LearnedRoute>;
+}
+
+/**
+ * For one prefix a local workload wins over a learned route, and that over a blackhole (Calico F-018). Two
+ * endpoints with one address: the interface that sorts last keeps it.
+ */
+export function desiredRoutes({ endpoints, blocks, learned }: RoutesInput): Route[] {
+  const routes = new Map<string, Route>();
+  for (const block of blocks) {
+    const cidr = mustCidr(block);
+    // A block of one address has no room for a blackhole beside its pod (Calico B-106).
+    if (cidr.length === bitsOf(cidr.family)) continue;
+    routes.set(block, { destination: block, type: 'blackhole', protocol: PROTOCOL_CALI, device: undefined, gateways: [] });
+  }
+  for (const { prefix, nextHops } of learned) {
+    routes.set(prefix, { destination: prefix, type: 'unicast', protocol: PROTOCOL_BGP, device: undefined, gateways: nextHops });
+  }
+  for (const { interfaceName, addresses } of endpoints.toSorted((a, b) => (a.interfaceName < b.interfaceName ? -1 : 1))) {
+    for (const address of addresses) {
+      const destination = hostCidr(address);
+      routes.set(destination, { destination, type: 'unicast', protocol: PROTOCOL_CALI, device: interfaceName, gateways: [] });
+    }
+  }
+  return [...routes.values()];
+}

@@ -1,0 +1,186 @@
+/**
+ * The dataplane: observe, compare, apply, and look again. Told the whole desired state by `setDesired`;
+ * nothing is changed before the first one. It is the one writer of routes (protocols 80 and 186), of
+ * neighbours on `cali*` interfaces and of their sysctls; the CNI server makes and removes the links.
+ */
+import type { Clock } from '../../lib/clock.ts';
+import type { Family } from '../../lib/cidr.ts';
+import { messageOf } from '../../lib/errors.ts';
+import type { Log } from '../../lib/log.ts';
+import { Mutex } from '../../lib/mutex.ts';
+import { type Endpoint, INTERFACE_PREFIX } from '../endpoint.ts';
+import { Conntrack } from './conntrack.ts';
+import { runBatch } from './ip-batch.ts';
+import { type KernelState, observeKernel } from './kernel.ts';
+import { isRelevant, KernelMonitor } from './monitor.ts';
+import type { Route } from './route.ts';
+import { planRoutes } from './route-plan.ts';
+import { applySysctls, interfaceSysctls, nodeSysctls } from './sysctls.ts';
+
+export interface DesiredDataplane {
+  readonly routes: readonly Route[];
+  readonly endpoints: readonly Endpoint[];
+  /** Whether learned routes are complete; while they are not, those in the kernel stay. */
+  readonly isLearnedComplete: boolean;
+}
+
+export interface DataplaneStats {
+  readonly applies: number;
+  readonly failures: number;
+  readonly lastApplySeconds: number;
+  readonly routes: number;
+  /** Why the kernel is not what it should be; empty when it is. */
+  readonly problems: readonly string[];
+}
+
+export interface DataplaneOptions {
+  readonly families: readonly Family[];
+  /** Full check without a hint, milliseconds. */
+  readonly resyncMs: number;
+}
+
+/** Hints and changes that come together are handled together. */
+const COALESCE_MS = 10;
+const RETRY_MS = 1000;
+
+export class Dataplane {
+  readonly #options: DataplaneOptions;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #conntrack: Conntrack;
+  readonly #monitor: KernelMonitor;
+  readonly #mutex = new Mutex();
+  #desired: DesiredDataplane | undefined;
+  #cancelApply: (() => void) | undefined;
+  #cancelResync: (() => void) | undefined;
+  /** Interface index to name of what has its sysctls. Bounded by the node's pods. */
+  readonly #configured = new Map<number, string>();
+  #stats: DataplaneStats = { applies: 0, failures: 0, lastApplySeconds: 0, routes: 0, problems: ['not applied yet'] };
+  #lastProblems = '';
+
+  constructor(options: DataplaneOptions, modules: { clock: Clock; log: Log }) {
+    this.#options = options;
+    this.#clock = modules.clock;
+    this.#log = modules.log;
+    this.#conntrack = new Conntrack(modules.log);
+    this.#monitor = new KernelMonitor((line) => {
+      if (isRelevant(line)) this.#schedule(COALESCE_MS);
+    }, modules.log);
+    this.#scheduleResync();
+  }
+
+  get stats(): DataplaneStats {
+    return this.#stats;
+  }
+
+  /** Replaces the desired state; it is applied a moment later. */
+  setDesired(desired: DesiredDataplane): void {
+    this.#desired = desired;
+    this.#schedule(0);
+  }
+
+  /** Applies now; resolves when the kernel has been changed. */
+  apply(): Promise<void> {
+    return this.#mutex.run(() => this.#apply());
+  }
+
+  close(): void {
+    this.#cancelApply?.();
+    this.#cancelResync?.();
+    this.#monitor.close();
+  }
+
+  #schedule(delayMs: number): void {
+    if (!this.#desired || this.#cancelApply) return;
+    this.#cancelApply = this.#clock.after(delayMs, () => {
+      this.#cancelApply = undefined;
+      void this.apply();
+    });
+  }
+
+  #scheduleResync(): void {
+    const jitter = 0.9 + Math.random() * 0.2;
+    this.#cancelResync = this.#clock.after(this.#options.resyncMs * jitter, () => {
+      this.#configured.clear();
+      this.#schedule(0);
+      this.#scheduleResync();
+    });
+  }
+
+  async #apply(): Promise<void> {
+    const desired = this.#desired;
+    if (!desired) return;
+    const startedAt = this.#clock.now();
+    try {
+      const kernel = await observeKernel(this.#options.families);
+      const problems = await this.#configure(desired, kernel);
+      const plan = planRoutes(desired.routes, kernel.routes, {
+        keepLearned: !desired.isLearnedComplete,
+        hasLink: (name) => kernel.links.get(name)?.isUp ?? false,
+      });
+      const commands = [...plan.commands, ...neighbourCommands(desired.endpoints, kernel)];
+      const errors = await runBatch(commands);
+      // An interface that went away meanwhile is no fault: the event of its end is on its way.
+      const faults = errors.filter(({ message }) => !/No such (device|process)|Cannot find device/.test(message));
+      problems.push(...faults.map(({ command, message }) => `ip ${command}: ${message}`));
+      problems.push(...plan.blocked.map(({ destination, reason }) => `route ${destination}: ${reason}`));
+      if (commands.length > 0) this.#log.debug({ commands }, 'applied');
+      if (plan.moved.length > 0) void this.#conntrack.flush(plan.moved);
+      this.#finish(startedAt, desired, problems, faults.length > 0);
+    } catch (error) {
+      this.#finish(startedAt, desired, [messageOf(error)], true);
+    }
+  }
+
+  #finish(startedAt: number, desired: DesiredDataplane, problems: readonly string[], isFailed: boolean): void {
+    this.#stats = {
+      applies: this.#stats.applies + 1,
+      failures: this.#stats.failures + (isFailed ? 1 : 0),
+      lastApplySeconds: (this.#clock.now() - startedAt) / 1000,
+      routes: desired.routes.length,
+      problems,
+    };
+    const text = problems.join('\n');
+    if (text !== '' && text !== this.#lastProblems) this.#log.warn({ problems }, 'the kernel is not what it should be');
+    this.#lastProblems = text;
+    if (isFailed) this.#schedule(RETRY_MS);
+  }
+
+  /** Sysctls of the node and of interfaces that are new since the last full check. */
+  async #configure(desired: DesiredDataplane, kernel: KernelState): Promise<string[]> {
+    const { families } = this.#options;
+    const problems: string[] = [];
+    if (this.#configured.size === 0) problems.push(...(await applySysctls(nodeSysctls(families))));
+    for (const { interfaceName } of desired.endpoints) {
+      const link = kernel.links.get(interfaceName);
+      if (!link?.isUp || this.#configured.get(link.index) === interfaceName) continue;
+      const faults = await applySysctls(interfaceSysctls(interfaceName, families));
+      if (faults.length === 0) this.#configured.set(link.index, interfaceName);
+      problems.push(...faults);
+    }
+    for (const [index, name] of this.#configured) if (kernel.links.get(name)?.index !== index) this.#configured.delete(index);
+    return problems;
+  }
+}
+
+/** A permanent neighbour per pod address, so that the node never has to ask (Calico F-013). */
+export function neighbourCommands(endpoints: readonly Endpoint[], kernel: KernelState): string[] {
+  const commands: string[] = [];
+  const wanted = new Map<string, { address: string; device: string; mac: string }>();
+  for (const { interfaceName: device, addresses, mac } of endpoints) {
+    if (!kernel.links.has(device)) continue;
+    for (const address of addresses) wanted.set(`${address}%${device}`, { address, device, mac });
+  }
+  const present = new Map(
+    kernel.neighbours
+      .filter(({ device }) => device.startsWith(INTERFACE_PREFIX))
+      .map((neighbour) => [`${neighbour.address}%${neighbour.device}`, neighbour]),
+  );
+  for (const [key, { address, device, mac }] of wanted) {
+    if (present.get(key)?.mac !== mac) commands.push(`neigh replace ${address} lladdr ${mac} dev ${device} nud permanent`);
+  }
+  for (const [key, { address, device }] of present) {
+    if (!wanted.has(key)) commands.push(`neigh del ${address} dev ${device}`);
+  }
+  return commands;
+}

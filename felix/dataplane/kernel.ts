@@ -1,0 +1,78 @@
+/** What the kernel has, read back by `ip -j`. */
+import { canonicalCidr, type Family } from '../../lib/cidr.ts';
+import { runQueries } from './ip-batch.ts';
+import type { KernelRoute } from './route.ts';
+
+export interface Link {
+  readonly index: number;
+  readonly name: string;
+  readonly isUp: boolean;
+  readonly mac: string;
+  readonly mtu: number;
+}
+
+export interface Neighbour {
+  readonly address: string;
+  readonly device: string;
+  readonly mac: string;
+}
+
+export interface KernelState {
+  readonly routes: readonly KernelRoute[];
+  readonly links: ReadonlyMap<string, Link>;
+  /** Permanent entries alone. */
+  readonly neighbours: readonly Neighbour[];
+}
+
+interface RouteJson {
+  dst: string;
+  type?: string;
+  protocol?: string;
+  metric?: number;
+  gateway?: string;
+  via?: { host: string };
+  dev?: string;
+  nexthops?: { gateway?: string; via?: { host: string }; dev?: string }[];
+}
+
+/** Reads links, main-table routes and permanent neighbours of the given families. */
+export async function observeKernel(families: readonly Family[]): Promise<KernelState> {
+  const routes: KernelRoute[] = [];
+  const neighbours: Neighbour[] = [];
+  const links = new Map<string, Link>();
+  const answers = await Promise.all(
+    families.map((family) => runQueries(family, ['route show table main', 'neigh show nud permanent', 'link show'])),
+  );
+  answers.forEach(([routeRows, neighbourRows, linkRows], i) => {
+    for (const row of routeRows as RouteJson[]) routes.push(parseRoute(row, families[i]!));
+    for (const { dst, dev, lladdr } of neighbourRows as { dst: string; dev: string; lladdr?: string }[]) {
+      if (lladdr) neighbours.push({ address: dst, device: dev, mac: lladdr });
+    }
+    for (const link of linkRows as { ifindex: number; ifname: string; flags: string[]; address?: string; mtu: number }[]) {
+      links.set(link.ifname, {
+        index: link.ifindex,
+        name: link.ifname,
+        isUp: link.flags.includes('UP'),
+        mac: link.address ?? '',
+        mtu: link.mtu,
+      });
+    }
+  });
+  return { routes, links, neighbours };
+}
+
+/** One row of `ip -j route show`. */
+export function parseRoute(row: RouteJson, family: Family): KernelRoute {
+  const isBlackhole = row.type === 'blackhole';
+  const hop = (part: { gateway?: string; via?: { host: string }; dev?: string }) => ({
+    gateway: part.gateway ?? part.via?.host,
+    device: part.dev,
+  });
+  return {
+    destination: row.dst === 'default' ? (family === 4 ? '0.0.0.0/0' : '::/0') : (canonicalCidr(row.dst) ?? row.dst),
+    type: row.type ?? 'unicast',
+    protocol: row.protocol ?? 'boot',
+    metric: row.metric,
+    hops: isBlackhole ? [] : row.nexthops ? row.nexthops.map(hop) : [hop(row)],
+  };
+}

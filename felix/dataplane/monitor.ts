@@ -1,0 +1,52 @@
+/**
+ * Kernel events by `ip monitor`, as hints to look again: what an event says is not believed, what a dump
+ * says is. An overrun (ENOBUFS) or the end of the child is a hint too.
+ */
+import { createInterface } from 'node:readline';
+import { type Child, start } from '../../lib/exec.ts';
+import type { Log } from '../../lib/log.ts';
+
+const RESTART_MS = 1000;
+
+export class KernelMonitor {
+  readonly #log: Log;
+  readonly #hint: (line: string) => void;
+  #child: Child | undefined;
+  #isClosed = false;
+
+  constructor(hint: (line: string) => void, log: Log) {
+    this.#hint = hint;
+    this.#log = log;
+    this.#start();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#child?.kill('SIGKILL');
+  }
+
+  #start(): void {
+    if (this.#isClosed) return;
+    const child = start('ip', ['-o', 'monitor', 'link', 'route', 'address', 'neigh']);
+    this.#child = child;
+    createInterface({ input: child.stdout! }).on('line', (line) => this.#hint(line));
+    createInterface({ input: child.stderr! }).on('line', (line) => {
+      this.#log.debug({ reason: line }, 'ip monitor');
+      this.#hint('overrun');
+    });
+    void child.exited.then(() => {
+      if (this.#isClosed) return;
+      this.#log.warn({}, 'ip monitor ended: starting it again');
+      this.#hint('restarted');
+      setTimeout(() => this.#start(), RESTART_MS);
+    });
+  }
+}
+
+/** Whether an event line may concern what is ours. Foreign neighbours and unrelated links do not. */
+export function isRelevant(line: string): boolean {
+  if (line === 'overrun' || line === 'restarted') return true;
+  // Neighbour lines come without a prefix length and end in a state; only our permanent entries matter.
+  const isNeighbour = /\b(REACHABLE|STALE|DELAY|PROBE|FAILED|INCOMPLETE|NOARP)\b/.test(line);
+  return !isNeighbour;
+}

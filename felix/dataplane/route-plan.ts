@@ -1,0 +1,132 @@
+/**
+ * What to do to the routing table: a pure comparison of what is wanted with what the kernel has. Only routes
+ * of our two protocols are changed or removed; a foreign route in the way is reported and left.
+ */
+import { contains, mustCidr, parseAddress } from '../../lib/cidr.ts';
+import { type Hop, type KernelRoute, PROTOCOL_BGP, PROTOCOL_CALI, type OwnProtocol, type Route, routeCommand } from './route.ts';
+
+export interface RoutePlan {
+  /** Commands for `ip -batch`, in order. */
+  readonly commands: readonly string[];
+  /** Host addresses whose way changed or ended: their connections are to be flushed. */
+  readonly moved: readonly string[];
+  /** Wanted and not possible now, with the reason. */
+  readonly blocked: readonly { readonly destination: string; readonly reason: string }[];
+}
+
+export interface PlanOptions {
+  /** While BGP is not settled, learned routes in the kernel stay as they are (RFC 4724). */
+  readonly keepLearned: boolean;
+  readonly hasLink: (name: string) => boolean;
+}
+
+export function planRoutes(wanted: readonly Route[], kernel: readonly KernelRoute[], options: PlanOptions): RoutePlan {
+  const commands: string[] = [];
+  const moved: string[] = [];
+  const blocked: { destination: string; reason: string }[] = [];
+  const ours = new Map<string, KernelRoute[]>();
+  const foreign = kernel.filter((route) => ownProtocol(route) === undefined);
+  const foreignKeys = new Set(foreign.filter(({ metric }) => isDefaultMetric(metric)).map(({ destination }) => destination));
+  for (const route of kernel) {
+    if (ownProtocol(route) === undefined) continue;
+    const known = ours.get(route.destination);
+    if (known) known.push(route);
+    else ours.set(route.destination, [route]);
+  }
+  const kept = new Set<KernelRoute>();
+  for (const route of wanted) {
+    const present = ours.get(route.destination) ?? [];
+    const hops = hopsFor(route, foreign, options);
+    if ('reason' in hops) {
+      blocked.push({ destination: route.destination, reason: hops.reason });
+      // A learned route that cannot be resolved now leads nowhere; a local one waits for its interface.
+      continue;
+    }
+    const same = present.find((candidate) => isSame(route, hops, candidate));
+    if (same) {
+      kept.add(same);
+      continue;
+    }
+    if (options.keepLearned && route.protocol === PROTOCOL_BGP && present.some((p) => ownProtocol(p) === PROTOCOL_BGP)) continue;
+    const replaced = present.find(({ metric }) => isDefaultMetric(metric));
+    if (!replaced && foreignKeys.has(route.destination)) {
+      blocked.push({ destination: route.destination, reason: 'a route of another program has this prefix' });
+      continue;
+    }
+    if (replaced) {
+      kept.add(replaced);
+      if (isHost(route.destination)) moved.push(route.destination.split('/')[0]!);
+    }
+    commands.push(routeCommand(replaced ? 'replace' : 'add', route, hops));
+  }
+  for (const routes of ours.values()) {
+    for (const route of routes) {
+      const protocol = ownProtocol(route)!;
+      if (kept.has(route) || (options.keepLearned && protocol === PROTOCOL_BGP)) continue;
+      const type = route.type === 'blackhole' ? 'blackhole' : 'unicast';
+      const metric = route.metric === undefined ? '' : ` metric ${route.metric}`;
+      commands.push(`${routeCommand('del', { destination: route.destination, type, protocol }, [])}${metric}`);
+      if (isHost(route.destination)) moved.push(route.destination.split('/')[0]!);
+    }
+  }
+  // Removals first, so that an address that moved never has two ways at once.
+  commands.sort((a, b) => Number(b.startsWith('route del')) - Number(a.startsWith('route del')));
+  return { commands, moved, blocked };
+}
+
+function ownProtocol({ protocol }: KernelRoute): OwnProtocol | undefined {
+  if (protocol === String(PROTOCOL_CALI)) return PROTOCOL_CALI;
+  return protocol === 'bgp' || protocol === String(PROTOCOL_BGP) ? PROTOCOL_BGP : undefined;
+}
+
+/** IPv4 shows no metric for 0, IPv6 shows 1024 for it (Calico F-012). */
+function isDefaultMetric(metric: number | undefined): boolean {
+  return metric === undefined || metric === 0 || metric === 1024;
+}
+
+function isHost(destination: string): boolean {
+  return destination.endsWith(destination.includes(':') ? '/128' : '/32');
+}
+
+function hopsFor(route: Route, foreign: readonly KernelRoute[], options: PlanOptions): Hop[] | { reason: string } {
+  if (route.type === 'blackhole') return [];
+  if (route.device !== undefined) {
+    return options.hasLink(route.device)
+      ? [{ gateway: undefined, device: route.device }]
+      : { reason: `interface ${route.device} is not there` };
+  }
+  const hops: Hop[] = [];
+  for (const gateway of route.gateways) {
+    const hop = resolveNextHop(gateway, foreign);
+    if (hop && !hops.some((known) => known.gateway === hop.gateway && known.device === hop.device)) hops.push(hop);
+  }
+  return hops.length > 0 ? hops : { reason: `no route to the next hop ${route.gateways.join(', ')}` };
+}
+
+/**
+ * Recursive resolution (RFC 4271 section 5.1.3) over the kernel's other routes: straight to the next hop
+ * when it is on a link, else by the gateway that leads to it. Undefined when nothing leads there.
+ */
+export function resolveNextHop(nextHop: string, foreign: readonly KernelRoute[]): Hop | undefined {
+  const address = parseAddress(nextHop);
+  if (!address) return undefined;
+  let best: KernelRoute | undefined;
+  let bestLength = -1;
+  for (const route of foreign) {
+    if (route.type !== 'unicast') continue;
+    const cidr = mustCidr(route.destination);
+    if (cidr.length > bestLength && contains(cidr, address)) {
+      best = route;
+      bestLength = cidr.length;
+    }
+  }
+  const hop = best?.hops[0];
+  return hop && { gateway: hop.gateway ?? nextHop, device: hop.device };
+}
+
+function isSame(route: Route, hops: readonly Hop[], kernel: KernelRoute): boolean {
+  if (ownProtocol(kernel) !== route.protocol || kernel.type !== route.type || !isDefaultMetric(kernel.metric)) return false;
+  if (route.type === 'blackhole') return true;
+  const text = (list: readonly Hop[]) => list.map(({ gateway, device }) => `${gateway ?? ''}%${device ?? ''}`).sort().join();
+  return text(hops) === text(kernel.hops);
+}

@@ -1,0 +1,59 @@
+/** A route as a value, and as iproute2 writes it. */
+import type { Family } from '../../lib/cidr.ts';
+import { familyOf } from '../../lib/cidr.ts';
+
+/** Routes to local workloads and blackholes of own blocks. */
+export const PROTOCOL_CALI = 80;
+/** Routes learned by BGP: `proto bgp`. */
+export const PROTOCOL_BGP = 186;
+
+/** The protocol numbers that are ours: nothing else is ever touched. */
+export type OwnProtocol = typeof PROTOCOL_CALI | typeof PROTOCOL_BGP;
+
+/** What is wanted. A unicast route has either a device or gateways. */
+export interface Route {
+  /** Canonical prefix text. */
+  readonly destination: string;
+  readonly type: 'unicast' | 'blackhole';
+  readonly protocol: OwnProtocol;
+  readonly device: string | undefined;
+  /** BGP next hops, sorted; which way to them leads is found in the kernel's other routes. */
+  readonly gateways: readonly string[];
+}
+
+/** What is in the kernel, ours or not. */
+export interface KernelRoute {
+  readonly destination: string;
+  readonly type: string;
+  readonly protocol: string;
+  readonly metric: number | undefined;
+  readonly hops: readonly Hop[];
+}
+
+/** One way out: through a gateway, or straight onto a link. */
+export interface Hop {
+  readonly gateway: string | undefined;
+  readonly device: string | undefined;
+}
+
+export function familyOfRoute({ destination }: { destination: string }): Family {
+  return familyOf(destination);
+}
+
+/** Arguments of `ip route add|replace|del`, hops resolved. */
+export function routeCommand(verb: 'add' | 'replace' | 'del', route: Omit<Route, 'gateways' | 'device'>, hops: readonly Hop[]): string {
+  const { destination, type, protocol } = route;
+  const name = protocol === PROTOCOL_BGP ? 'bgp' : String(protocol);
+  if (type === 'blackhole') return `route ${verb} blackhole ${destination} proto ${name}`;
+  if (verb === 'del') return `route del ${destination} proto ${name}`;
+  const [first, ...more] = hops;
+  if (first && more.length === 0) {
+    const scope = first.gateway === undefined && familyOf(destination) === 4 ? ' scope link' : '';
+    return `route ${verb} ${destination} ${hopArguments(first)}${scope} proto ${name}`;
+  }
+  return `route ${verb} ${destination} proto ${name} ${hops.map((hop) => `nexthop ${hopArguments(hop)}`).join(' ')}`;
+}
+
+function hopArguments({ gateway, device }: Hop): string {
+  return [gateway ? `via ${gateway}` : '', device ? `dev ${device}` : ''].filter(Boolean).join(' ');
+}

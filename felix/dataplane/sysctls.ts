@@ -1,0 +1,53 @@
+/** Kernel switches per workload interface and for the node (Calico reference 3.1). */
+import { readFile, writeFile } from 'node:fs/promises';
+import type { Family } from '../../lib/cidr.ts';
+
+/** A file below /proc/sys and what it shall hold; optional ones may be missing in this kernel. */
+export interface Sysctl {
+  readonly path: string;
+  readonly value: string;
+  readonly isOptional?: boolean;
+}
+
+export function nodeSysctls(families: readonly Family[]): Sysctl[] {
+  const sysctls: Sysctl[] = [];
+  if (families.includes(4)) sysctls.push({ path: 'net/ipv4/ip_forward', value: '1' });
+  if (families.includes(6)) sysctls.push({ path: 'net/ipv6/conf/all/forwarding', value: '1' });
+  return sysctls;
+}
+
+export function interfaceSysctls(name: string, families: readonly Family[]): Sysctl[] {
+  const v4 = `net/ipv4/conf/${name}`;
+  const v6 = `net/ipv6/conf/${name}`;
+  const sysctls: Sysctl[] = [{ path: `${v6}/accept_ra`, value: '0', isOptional: true }];
+  if (families.includes(4)) {
+    sysctls.push(
+      { path: `${v4}/route_localnet`, value: '1' },
+      { path: `net/ipv4/neigh/${name}/proxy_delay`, value: '0', isOptional: true },
+      { path: `${v4}/proxy_arp`, value: '1' },
+      { path: `${v4}/forwarding`, value: '1' },
+      // Strict: a pod can send from its own addresses only.
+      { path: `${v4}/rp_filter`, value: '1' },
+    );
+  }
+  if (families.includes(6)) {
+    sysctls.push({ path: `${v6}/proxy_ndp`, value: '1' }, { path: `${v6}/forwarding`, value: '1' });
+  }
+  return sysctls;
+}
+
+/** Writes what differs. Returns a sentence per switch that could not be set. */
+export async function applySysctls(sysctls: readonly Sysctl[]): Promise<string[]> {
+  const problems: string[] = [];
+  for (const { path, value, isOptional } of sysctls) {
+    const file = `/proc/sys/${path}`;
+    try {
+      if ((await readFile(file, 'utf8')).trim() !== value) await writeFile(file, value);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT' && isOptional) continue;
+      problems.push(`${file} cannot be set to ${value} (${code})`);
+    }
+  }
+  return problems;
+}

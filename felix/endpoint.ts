@@ -1,0 +1,46 @@
+/** A workload endpoint: a pod's interface on this node. */
+import { createHash } from 'node:crypto';
+
+export interface Endpoint {
+  readonly containerId: string;
+  /** Interface inside the pod. */
+  readonly containerInterface: string;
+  readonly network: string;
+  /** Host side of the veth. */
+  readonly interfaceName: string;
+  /** MAC address inside the pod. */
+  readonly mac: string;
+  readonly mtu: number;
+  /** Host addresses without prefix length. */
+  readonly addresses: readonly string[];
+  readonly netns: string;
+  readonly namespace?: string;
+  readonly pod?: string;
+}
+
+/** Prefix of every interface of ours. */
+export const INTERFACE_PREFIX = 'cali';
+
+/** MAC of the host side of every veth; its link-local address is the pods' IPv6 gateway (Calico F-003). */
+export const HOST_MAC = 'ee:ee:ee:ee:ee:ee';
+export const HOST_LINK_LOCAL = 'fe80::ecee:eeff:feee:eeee';
+
+/** Next hop of every pod's IPv4 default route; answered by proxy ARP. */
+export const IPV4_GATEWAY = '169.254.1.1';
+
+/** Host interface of a pod: `cali` and 11 hex digits of SHA-1 over `namespace.pod` (Calico F-001). */
+export function podInterfaceName(namespace: string, pod: string): string {
+  return INTERFACE_PREFIX + createHash('sha1').update(`${namespace}.${pod}`).digest('hex').slice(0, 11);
+}
+
+/** Host interface of a container that is no pod: `cali` and 11 characters of its id (Calico F-002). */
+export function containerInterfaceName(containerId: string): string {
+  return INTERFACE_PREFIX + containerId.slice(0, 11);
+}
+
+/** A MAC for the pod's side: locally administered, unicast, the same for the same container. */
+export function podMac(containerId: string, containerInterface: string): string {
+  const digest = createHash('sha1').update(`${containerId}.${containerInterface}`).digest();
+  const bytes = [(digest[0]! & 0xfc) | 0x02, ...digest.subarray(1, 6)];
+  return bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(':');
+}
