@@ -1,0 +1,270 @@
+/**
+ * cali-node: joins the datastore, felix, bgp and the CNI plugin in one process.
+ *
+ *   view (watches) --+--> desiredSpeaker ----> Speaker ----> learned routes --+
+ *   endpoints -------+                                                        |
+ *        |           +--> desiredRoutes <-------------------------------------+
+ *        |                      |
+ *   CNI server             Dataplane --> kernel
+ *
+ * Any change leads to one recalculation of everything, at the end of the turn.
+ */
+import { mkdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { Speaker } from '../bgp/speaker.ts';
+import { EndpointStore } from '../cni/endpoint-store.ts';
+import { IpSession } from '../cni/ip-session.ts';
+import { Plugin } from '../cni/plugin.ts';
+import { serveCni } from '../cni/server.ts';
+import { KubernetesClient } from '../datastore/kubernetes/client.ts';
+import type { Endpoint as ApiEndpoint } from '../datastore/kubernetes/kube-config.ts';
+import { exportedPrefixes, ownPrefixes } from '../felix/calc/own-prefixes.ts';
+import { desiredRoutes } from '../felix/calc/routes.ts';
+import { asNumberOf, desiredSpeaker, listenPort } from '../felix/calc/speaker.ts';
+import { type NodeInfo, nodeInfo } from '../felix/calc/topology.ts';
+import { Dataplane } from '../felix/dataplane/dataplane.ts';
+import { Ipam } from '../ipam/ipam.ts';
+import { Backoff } from '../lib/backoff.ts';
+import type { Family } from '../lib/cidr.ts';
+import { systemClock } from '../lib/clock.ts';
+import { CodedError, messageOf } from '../lib/errors.ts';
+import type { Log } from '../lib/log.ts';
+import { VERSION } from '../lib/version.ts';
+import { type InterfaceAddress, readAddresses } from './addresses.ts';
+import type { AgentConfig } from './config.ts';
+import { json, serveRoutes, text } from './http.ts';
+import { createMetrics } from './metrics.ts';
+import { ensureDefaults, publishNode, routerIdOf } from './node-setup.ts';
+import { AGENT_SOCKET, type AgentStatus, CNI_SOCKET } from './status.ts';
+import { View } from './view.ts';
+
+const LISTEN_RETRY_MS = 5_000;
+
+export class Agent {
+  readonly #config: AgentConfig;
+  readonly #log: Log;
+  readonly #client: KubernetesClient;
+  readonly #abort = new AbortController();
+  readonly #servers: { close(): unknown }[] = [];
+  readonly #session = new IpSession();
+  readonly #startedAt = Date.now();
+  #view!: View;
+  #endpoints!: EndpointStore;
+  #self: NodeInfo | undefined;
+  #families: readonly Family[] = [];
+  #uplinkMtu = 1500;
+  #dataplane: Dataplane | undefined;
+  #speaker: Speaker | undefined;
+  #speakerError: string | undefined = 'not started yet';
+  #isCalculating = false;
+  #setUpError: string | undefined = 'not connected to the API yet';
+
+  constructor(config: AgentConfig, modules: { api: ApiEndpoint; log: Log }) {
+    this.#config = config;
+    this.#log = modules.log;
+    this.#client = new KubernetesClient(modules.api);
+  }
+
+  /** Runs until `stop`. Rejects with CodedError CONFIG where a person has to act. */
+  async start(): Promise<void> {
+    const { runDirectory } = this.#config;
+    await mkdir(runDirectory, { recursive: true });
+    this.#endpoints = await EndpointStore.open(path.join(runDirectory, 'endpoints'), () => this.#changed(), this.#log);
+    this.#view = new View(this.#config.node, { client: this.#client, log: this.#log, changed: () => this.#changed() });
+    await this.#serve();
+    void this.#view.run(this.#abort.signal);
+    this.#self = await this.#setUp();
+    this.#families = ([4, 6] as const).filter((family) => this.#self!.addresses[family]);
+    const options = { families: this.#families, resyncMs: this.#config.resyncMs };
+    this.#dataplane = new Dataplane(options, { clock: systemClock, log: this.#log });
+    this.#setUpError = undefined;
+    this.#changed();
+  }
+
+  /** Ends without touching the kernel: forwarding goes on, peers keep our routes until we are back. */
+  async stop(): Promise<void> {
+    this.#abort.abort();
+    await this.#speaker?.close(true);
+    this.#dataplane?.close();
+    this.#session.close();
+    for (const server of this.#servers) server.close();
+    for (const socket of [AGENT_SOCKET, CNI_SOCKET]) await rm(path.join(this.#config.runDirectory, socket), { force: true });
+  }
+
+  /** Addresses and cluster defaults, tried until the API answers. */
+  async #setUp(): Promise<NodeInfo> {
+    const backoff = new Backoff({ firstMs: 200, maxMs: 5_000 });
+    for (;;) {
+      try {
+        const addresses = await readAddresses();
+        const self = await publishNode(this.#config, this.#client, addresses, this.#log);
+        await ensureDefaults(this.#client);
+        this.#uplinkMtu = mtuOf(self, addresses);
+        return self;
+      } catch (error) {
+        if (error instanceof CodedError && error.code === 'CONFIG') throw error;
+        this.#setUpError = messageOf(error);
+        this.#log.warn({ reason: this.#setUpError }, 'waiting for the API');
+        await new Promise((resolve) => setTimeout(resolve, backoff.next()));
+      }
+    }
+  }
+
+  #changed(): void {
+    if (this.#isCalculating) return;
+    this.#isCalculating = true;
+    setImmediate(() => {
+      this.#isCalculating = false;
+      this.#calculate();
+    });
+  }
+
+  #calculate(): void {
+    const dataplane = this.#dataplane;
+    if (!dataplane || !this.#view.isSynced || this.#abort.signal.aborted) return;
+    const { node, holdTimeSeconds, restartTimeSeconds } = this.#config;
+    const view = this.#view;
+    const endpoints = this.#endpoints.list();
+    const own = ownPrefixes(node, view.blocks(), view.affinities(), endpoints);
+    this.#startSpeaker();
+    this.#speaker?.setDesired(
+      desiredSpeaker({
+        node,
+        nodes: view.nodes().map(nodeInfo),
+        configurations: view.bgpConfigurations(),
+        peers: view.bgpPeers(),
+        pools: view.pools(),
+        originated: exportedPrefixes(own, view.pools()),
+        holdTimeSeconds,
+        restartTimeSeconds,
+      }),
+    );
+    this.#program();
+  }
+
+  /** Hands felix what follows from endpoints, blocks and learned routes. */
+  #program(): void {
+    const endpoints = this.#endpoints.list();
+    const { blocks } = ownPrefixes(this.#config.node, this.#view.blocks(), this.#view.affinities(), endpoints);
+    this.#dataplane?.setDesired({
+      routes: desiredRoutes({ endpoints, blocks, learned: this.#speaker?.learned.values() ?? [] }),
+      endpoints,
+      isLearnedComplete: this.#speaker?.isSettled ?? false,
+    });
+  }
+
+  #startSpeaker(): void {
+    if (this.#speaker || this.#speakerError !== 'not started yet' || !this.#self) return;
+    this.#speakerError = 'starting';
+    const { restartTimeSeconds, unreachableSeconds } = this.#config;
+    const defaults = this.#view.bgpConfigurations().find(({ metadata }) => metadata.name === 'default');
+    const addresses: Partial<Record<Family, string>> = {};
+    for (const family of this.#families) addresses[family] = this.#self.addresses[family]!.address;
+    const speaker = new Speaker(
+      {
+        identifier: routerIdOf(this.#config, this.#self),
+        addresses,
+        port: listenPort(this.#config.node, this.#view.bgpConfigurations()),
+        bindToAddresses: defaults?.spec.bindMode === 'NodeIP',
+        deferralSeconds: restartTimeSeconds,
+        unreachableSeconds,
+      },
+      { clock: systemClock, log: this.#log, events: { changed: () => this.#program() } },
+    );
+    speaker.listen().then(
+      () => {
+        this.#speaker = speaker;
+        this.#speakerError = undefined;
+        this.#changed();
+      },
+      (error: unknown) => {
+        // Pods on this node go on; the other nodes are cut off until somebody acts, or the port is free.
+        if (this.#speakerError !== messageOf(error)) this.#log.error({ reason: messageOf(error) }, 'BGP is not running');
+        this.#speakerError = messageOf(error);
+        setTimeout(() => {
+          this.#speakerError = 'not started yet';
+          this.#changed();
+        }, LISTEN_RETRY_MS).unref();
+      },
+    );
+  }
+
+  async #serve(): Promise<void> {
+    const config = this.#config;
+    const metrics = createMetrics({
+      peers: () => this.#speaker?.status() ?? [],
+      learnedRoutes: () => this.#speaker?.learned.size ?? 0,
+      dataplane: () => this.#dataplane?.stats ?? { applies: 0, failures: 0, lastApplySeconds: 0, routes: 0, problems: [] },
+      endpoints: () => this.#endpoints.list().length,
+      isSynced: () => this.#view.isSynced,
+    });
+    const ipam = new Ipam({ node: config.node }, { store: this.#client, view: this.#view, clock: systemClock });
+    const plugin = new Plugin(
+      {
+        node: config.node,
+        mtu: () => this.#uplinkMtu,
+        families: () => this.#families,
+        notReady: () => this.#cniNotReady(),
+      },
+      { store: this.#client, ipam, endpoints: this.#endpoints, session: this.#session, log: this.#log, observe: metrics.observeCni },
+    );
+    this.#servers.push(await serveCni(path.join(config.runDirectory, CNI_SOCKET), plugin));
+    const local = { '/v1/status': () => json(this.status()), '/v1/routes': () => json([...(this.#speaker?.paths() ?? [])]) };
+    this.#servers.push(await serveRoutes({ path: path.join(config.runDirectory, AGENT_SOCKET) }, local));
+    const health = () => text(200, 'ok');
+    const ready = () => {
+      const reasons = this.#notReady();
+      return reasons.length === 0 ? text(200, 'ready') : text(503, reasons.join('\n'));
+    };
+    const routes = { '/healthz': health, '/liveness': health, '/readyz': ready, '/readiness': ready };
+    if (config.healthPort > 0) this.#servers.push(await serveRoutes({ host: config.healthHost, port: config.healthPort }, routes));
+    if (config.metricsPort === 0) return;
+    const exposition = async () => ({ code: 200, type: metrics.registry.contentType, body: await metrics.registry.metrics() });
+    this.#servers.push(await serveRoutes({ host: config.metricsHost, port: config.metricsPort }, { '/metrics': exposition }));
+  }
+
+  /** Why no pod can be added; undefined when one can. */
+  #cniNotReady(): string | undefined {
+    if (this.#setUpError) return this.#setUpError;
+    if (!this.#view.isSynced) return 'the datastore is not in sync yet';
+    return this.#view.clusterInformation()?.datastoreReady === false ? 'ClusterInformation default says datastoreReady: false' : undefined;
+  }
+
+  #notReady(): string[] {
+    const reasons: string[] = [];
+    const cni = this.#cniNotReady();
+    if (cni) reasons.push(cni);
+    if (this.#speakerError) reasons.push(`BGP: ${this.#speakerError}`);
+    if (this.#dataplane?.stats.applies === 0) reasons.push('the dataplane has not been applied yet');
+    const peers = this.#speaker?.status() ?? [];
+    const down = peers.filter(({ state }) => state !== 'Established').map(({ config }) => config.address);
+    if (peers.length > 0 && down.length === peers.length) reasons.push(`BGP not established with ${down.join(',')}`);
+    return reasons;
+  }
+
+  status(): AgentStatus {
+    const stats = this.#dataplane?.stats;
+    return {
+      node: this.#config.node,
+      version: VERSION,
+      pid: process.pid,
+      startedAt: this.#startedAt,
+      notReady: this.#notReady(),
+      bgp: {
+        error: this.#speakerError,
+        asNumber: this.#self && asNumberOf(this.#self, this.#view.bgpConfigurations()),
+        routerId: this.#self && routerIdOf(this.#config, this.#self),
+        families: this.#families,
+        isSettled: this.#speaker?.isSettled ?? false,
+        peers: this.#speaker?.status() ?? [],
+      },
+      dataplane: { routes: stats?.routes ?? 0, problems: stats?.problems ?? [] },
+      endpoints: this.#endpoints.list().length,
+    };
+  }
+}
+
+function mtuOf(self: NodeInfo, addresses: readonly InterfaceAddress[]): number {
+  const own = Object.values(self.addresses).map(({ address }) => address);
+  return addresses.find(({ cidr }) => own.includes(cidr.split('/')[0]!))?.mtu ?? 1500;
+}

@@ -1,0 +1,71 @@
+/** The agent's settings from the environment, with Calico's names where Calico has one (reference 7.3). */
+import { readFileSync } from 'node:fs';
+import os from 'node:os';
+import { CodedError } from '../lib/errors.ts';
+
+export interface AgentConfig {
+  readonly node: string;
+  readonly kubeconfig: string | undefined;
+  readonly runDirectory: string;
+  /** `autodetect`, `none`, an address or a CIDR; undefined keeps what the Node says. */
+  readonly ip: string | undefined;
+  readonly ip6: string | undefined;
+  /** AS number for this node's annotation; undefined leaves it alone. */
+  readonly asNumber: string | undefined;
+  /** undefined: the node's IPv4 address; `hash`; or a dotted quad. */
+  readonly routerId: string | undefined;
+  readonly logSeverity: string;
+  readonly healthHost: string;
+  readonly healthPort: number;
+  readonly metricsHost: string;
+  readonly metricsPort: number;
+  /** Seconds that peers keep our routes while we restart, and that we wait for them. */
+  readonly restartTimeSeconds: number;
+  readonly unreachableSeconds: number;
+  readonly holdTimeSeconds: number;
+  readonly resyncMs: number;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Throws CodedError CONFIG with a sentence that names the variable. */
+export function readConfig(environment: Environment): AgentConfig {
+  const number = (name: string, fallback: number, minimum: number, maximum: number) => {
+    const text = environment[name];
+    if (text === undefined || text === '') return fallback;
+    const value = Number(text);
+    if (Number.isFinite(value) && value >= minimum && value <= maximum) return value;
+    throw new CodedError('CONFIG', `${name}=${text}: must be a number from ${minimum} to ${maximum}`);
+  };
+  return {
+    node: nodeName(environment),
+    kubeconfig: environment['KUBECONFIG'] || undefined,
+    runDirectory: environment['CALI_RUN_DIR'] || '/var/run/cali',
+    ip: environment['IP'] || undefined,
+    ip6: environment['IP6'] || undefined,
+    asNumber: environment['AS'] || undefined,
+    routerId: environment['CALICO_ROUTER_ID'] || undefined,
+    logSeverity: environment['BGP_LOGSEVERITYSCREEN'] || environment['FELIX_LOGSEVERITYSCREEN'] || 'info',
+    healthHost: environment['FELIX_HEALTHHOST'] || 'localhost',
+    healthPort: number('FELIX_HEALTHPORT', 9099, 0, 65535),
+    metricsHost: environment['FELIX_PROMETHEUSMETRICSHOST'] || '0.0.0.0',
+    metricsPort: number('FELIX_PROMETHEUSMETRICSPORT', 9091, 0, 65535),
+    restartTimeSeconds: number('CALI_RESTART_TIME', 120, 1, 4095),
+    unreachableSeconds: number('CALI_UNREACHABLE_TIME', 10, 0, 4095),
+    holdTimeSeconds: number('CALI_HOLD_TIME', 90, 3, 65535),
+    resyncMs: number('CALI_RESYNC_INTERVAL', 90, 1, 86400) * 1000,
+  };
+}
+
+function nodeName(environment: Environment): string {
+  if (environment['NODENAME']) return environment['NODENAME'];
+  const file = environment['CALICO_NODENAME_FILE'];
+  if (file) {
+    try {
+      return readFileSync(file, 'utf8').trim();
+    } catch (error) {
+      throw new CodedError('CONFIG', `CALICO_NODENAME_FILE=${file}: cannot be read. Set NODENAME, or mount the file.`, { cause: error });
+    }
+  }
+  return (environment['HOSTNAME'] || os.hostname()).toLowerCase();
+}

@@ -1,0 +1,37 @@
+/** Health and metrics over HTTP, and the local socket that calictl asks. */
+import { chmod, rm } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+
+export interface HttpAnswer {
+  readonly code: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+export type Routes = Readonly<Record<string, () => HttpAnswer | Promise<HttpAnswer>>>;
+
+export function text(code: number, body: string): HttpAnswer {
+  return { code, type: 'text/plain; charset=utf-8', body: `${body}\n` };
+}
+
+export function json(body: unknown): HttpAnswer {
+  return { code: 200, type: 'application/json', body: JSON.stringify(body) };
+}
+
+/** Serves GETs of fixed paths on a TCP address or a unix socket. */
+export async function serveRoutes(at: { host: string; port: number } | { path: string }, routes: Routes): Promise<Server> {
+  const server = createServer((request, response) => {
+    const route = routes[(request.url ?? '').split('?')[0]!];
+    const answer = route && request.method === 'GET' ? route() : text(404, `try one of ${Object.keys(routes).join(' ')}`);
+    void Promise.resolve(answer).then(({ code, type, body }) => {
+      response.writeHead(code, { 'content-type': type }).end(body);
+    });
+  });
+  if ('path' in at) await rm(at.path, { force: true });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(at, resolve);
+  });
+  if ('path' in at) await chmod(at.path, 0o600);
+  return server;
+}

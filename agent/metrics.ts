@@ -1,0 +1,68 @@
+/** Prometheus metrics: Felix's names where Felix has one (Calico reference 7.1), `cali_` otherwise. */
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { PeerStatus } from '../bgp/peer-config.ts';
+import type { DataplaneStats } from '../felix/dataplane/dataplane.ts';
+
+export interface MetricSources {
+  readonly peers: () => readonly PeerStatus[];
+  readonly learnedRoutes: () => number;
+  readonly dataplane: () => DataplaneStats;
+  readonly endpoints: () => number;
+  readonly isSynced: () => boolean;
+}
+
+export interface Metrics {
+  readonly registry: Registry;
+  readonly observeCni: (command: string, seconds: number, isOk: boolean) => void;
+}
+
+export function createMetrics(sources: MetricSources): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  const gauge = (name: string, help: string, read: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(read());
+      },
+    });
+  const perPeer = (name: string, help: string, read: (peer: PeerStatus) => number) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      labelNames: ['peer'],
+      collect() {
+        this.reset();
+        for (const peer of sources.peers()) this.set({ peer: peer.config.address }, read(peer));
+      },
+    });
+  gauge('felix_active_local_endpoints', 'Workload endpoints on this node', sources.endpoints);
+  gauge('felix_resync_state', '1 while the datastore is in sync', () => Number(sources.isSynced()));
+  gauge('felix_int_dataplane_apply_time_seconds', 'Duration of the last dataplane apply', () => sources.dataplane().lastApplySeconds);
+  gauge('felix_int_dataplane_failures', 'Dataplane applies that failed and were retried', () => sources.dataplane().failures);
+  gauge('felix_route_table_num_routes', 'Routes that this node should have', () => sources.dataplane().routes);
+  gauge('cali_dataplane_problems', 'Differences between kernel and desired state that could not be removed', () => sources.dataplane().problems.length);
+  gauge('cali_bgp_learned_routes', 'Routes learned by BGP and wanted in the kernel', sources.learnedRoutes);
+  perPeer('cali_bgp_peer_up', '1 while the session is Established', (peer) => Number(peer.state === 'Established'));
+  perPeer('cali_bgp_peer_prefixes_received', 'Prefixes in Adj-RIB-In', (peer) => peer.prefixesReceived);
+  perPeer('cali_bgp_peer_prefixes_sent', 'Prefixes in Adj-RIB-Out', (peer) => peer.prefixesSent);
+  perPeer('cali_bgp_peer_flaps_total', 'Times that the session left Established', (peer) => peer.flaps);
+  const duration = new Histogram({
+    name: 'cali_cni_duration_seconds',
+    help: 'Duration of CNI calls',
+    labelNames: ['command'],
+    buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
+    registers,
+  });
+  const failures = new Counter({ name: 'cali_cni_failures_total', help: 'CNI calls that were refused', labelNames: ['command'], registers });
+  return {
+    registry,
+    observeCni(command, seconds, isOk) {
+      duration.observe({ command }, seconds);
+      if (!isOk) failures.inc({ command });
+    },
+  };
+}

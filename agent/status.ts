@@ -1,0 +1,27 @@
+/** What an agent says about itself to calictl, over its local socket. */
+import type { PeerStatus } from '../bgp/peer-config.ts';
+
+export interface AgentStatus {
+  readonly node: string;
+  readonly version: string;
+  readonly pid: number;
+  /** Epoch milliseconds. */
+  readonly startedAt: number;
+  /** Why the node is not ready; empty when it is. */
+  readonly notReady: readonly string[];
+  readonly bgp: {
+    /** Why there is no BGP; undefined when the speaker runs. */
+    readonly error: string | undefined;
+    readonly asNumber: number | undefined;
+    readonly routerId: string | undefined;
+    readonly families: readonly (4 | 6)[];
+    readonly isSettled: boolean;
+    readonly peers: readonly PeerStatus[];
+  };
+  readonly dataplane: { readonly routes: number; readonly problems: readonly string[] };
+  readonly endpoints: number;
+}
+
+/** Name of the agent's socket in its run directory. */
+export const AGENT_SOCKET = 'cali.sock';
+export const CNI_SOCKET = 'cni.sock';

@@ -1,0 +1,82 @@
+/** The datastore as this agent sees it: a reflector per kind, one signal when all are in sync. */
+import type { ObjectOf } from '../datastore/datastore.ts';
+import type { KubernetesClient } from '../datastore/kubernetes/client.ts';
+import { Reflector } from '../datastore/reflector.ts';
+import { bgpConfigurationKind, bgpPeerKind } from '../datastore/schema/bgp.ts';
+import { clusterInformationKind } from '../datastore/schema/cluster.ts';
+import { nodeKind } from '../datastore/schema/core.ts';
+import { blockAffinityKind, ipamBlockKind, ipamConfigurationKind, ipReservationKind } from '../datastore/schema/ipam.ts';
+import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
+import type { ResourceDefinition } from '../datastore/schema/resource.ts';
+import type { IpamView } from '../ipam/ipam.ts';
+import type { Log } from '../lib/log.ts';
+
+export class View implements IpamView {
+  readonly #node: string;
+  readonly #reflectors: Reflector<ResourceDefinition>[] = [];
+  readonly #nodes;
+  readonly #pools;
+  readonly #blocks;
+  readonly #affinities;
+  readonly #ipamConfigurations;
+  readonly #reservations;
+  readonly #bgpConfigurations;
+  readonly #bgpPeers;
+  readonly #clusterInformation;
+  #unsynced = 0;
+
+  constructor(node: string, modules: { client: KubernetesClient; log: Log; changed: () => void }) {
+    this.#node = node;
+    const reflect = <D extends ResourceDefinition>(definition: D): Reflector<D> => {
+      this.#unsynced++;
+      const events = {
+        changed: () => modules.changed(),
+        synced: () => {
+          this.#unsynced--;
+          modules.changed();
+        },
+      };
+      const reflector = new Reflector({ definition }, { client: modules.client, log: modules.log, events });
+      this.#reflectors.push(reflector as unknown as Reflector<ResourceDefinition>);
+      return reflector;
+    };
+    this.#nodes = reflect(nodeKind);
+    this.#pools = reflect(ipPoolKind);
+    this.#blocks = reflect(ipamBlockKind);
+    this.#affinities = reflect(blockAffinityKind);
+    this.#ipamConfigurations = reflect(ipamConfigurationKind);
+    this.#reservations = reflect(ipReservationKind);
+    this.#bgpConfigurations = reflect(bgpConfigurationKind);
+    this.#bgpPeers = reflect(bgpPeerKind);
+    this.#clusterInformation = reflect(clusterInformationKind);
+  }
+
+  /** Follows the datastore until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    await Promise.all(this.#reflectors.map((reflector) => reflector.run(signal)));
+  }
+
+  get isSynced(): boolean {
+    return this.#unsynced === 0;
+  }
+
+  /** Why the copy may be old; empty while every watch is open. */
+  get staleReasons(): string[] {
+    return this.#reflectors.flatMap(({ staleReason }) => staleReason ?? []);
+  }
+
+  nodes = () => values(this.#nodes);
+  pools = () => values(this.#pools);
+  blocks = () => values(this.#blocks);
+  affinities = () => values(this.#affinities);
+  reservations = () => values(this.#reservations);
+  bgpConfigurations = () => values(this.#bgpConfigurations);
+  bgpPeers = () => values(this.#bgpPeers);
+  configuration = () => this.#ipamConfigurations.objects.get('default')?.spec;
+  clusterInformation = () => this.#clusterInformation.objects.get('default')?.spec;
+  nodeLabels = () => this.#nodes.objects.get(this.#node)?.metadata.labels ?? {};
+}
+
+function values<D extends ResourceDefinition>(reflector: Reflector<D>): ObjectOf<D>[] {
+  return [...reflector.objects.values()];
+}

@@ -1,0 +1,75 @@
+/**
+ * The endpoints of this node: in memory, and one file each in the agent's run directory, so that a restarted
+ * agent knows them without asking anybody. The directory is on a tmpfs, so a reboot clears it together with
+ * the interfaces it speaks of.
+ */
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Endpoint } from '../felix/endpoint.ts';
+import { messageOf } from '../lib/errors.ts';
+import type { Log } from '../lib/log.ts';
+
+export class EndpointStore {
+  readonly #directory: string;
+  readonly #changed: () => void;
+  /** By container and interface. Bounded by the node's pods. */
+  readonly #endpoints = new Map<string, Endpoint>();
+
+  private constructor(directory: string, changed: () => void) {
+    this.#directory = directory;
+    this.#changed = changed;
+  }
+
+  /** Reads the directory; a file that cannot be read is reported and left. */
+  static async open(directory: string, changed: () => void, log: Log): Promise<EndpointStore> {
+    const store = new EndpointStore(directory, changed);
+    await mkdir(directory, { recursive: true });
+    for (const file of await readdir(directory)) {
+      const full = path.join(directory, file);
+      if (!file.endsWith('.json')) {
+        await rm(full, { force: true });
+        continue;
+      }
+      try {
+        const endpoint = JSON.parse(await readFile(full, 'utf8')) as Endpoint;
+        store.#endpoints.set(keyOf(endpoint.containerId, endpoint.containerInterface), endpoint);
+      } catch (error) {
+        log.error({ file: full, reason: messageOf(error) }, 'endpoint file ignored: it cannot be read');
+      }
+    }
+    return store;
+  }
+
+  list(): Endpoint[] {
+    return [...this.#endpoints.values()];
+  }
+
+  get(containerId: string, containerInterface: string): Endpoint | undefined {
+    return this.#endpoints.get(keyOf(containerId, containerInterface));
+  }
+
+  /** Makes an endpoint known to felix; `persist` comes when its interface works. */
+  set(endpoint: Endpoint): void {
+    this.#endpoints.set(keyOf(endpoint.containerId, endpoint.containerInterface), endpoint);
+    this.#changed();
+  }
+
+  async persist(endpoint: Endpoint): Promise<void> {
+    const file = this.#file(endpoint);
+    await writeFile(`${file}.tmp`, JSON.stringify(endpoint));
+    await rename(`${file}.tmp`, file);
+  }
+
+  async remove(endpoint: Endpoint): Promise<void> {
+    if (this.#endpoints.delete(keyOf(endpoint.containerId, endpoint.containerInterface))) this.#changed();
+    await rm(this.#file(endpoint), { force: true });
+  }
+
+  #file({ containerId, containerInterface }: Endpoint): string {
+    return path.join(this.#directory, `${containerId}.${containerInterface}.json`);
+  }
+}
+
+function keyOf(containerId: string, containerInterface: string): string {
+  return `${containerId}/${containerInterface}`;
+}

@@ -1,0 +1,293 @@
+/**
+ * The CNI plugin: ADD, DEL, CHECK, STATUS, GC and VERSION, inside the agent. An ADD holds its promise only
+ * when everything is done; one that fails leaves nothing behind; DEL may be called at any time, any number of
+ * times, and succeeds in the end.
+ */
+import type { Datastore } from '../datastore/datastore.ts';
+import { DatastoreError } from '../datastore/kubernetes/transport.ts';
+import { namespaceKind, type Pod, podAnnotations, podKind } from '../datastore/schema/core.ts';
+import { observeKernel } from '../felix/dataplane/kernel.ts';
+import { containerInterfaceName, type Endpoint, podInterfaceName, podMac } from '../felix/endpoint.ts';
+import { type AssignRequest, type Ipam, IpamError } from '../ipam/ipam.ts';
+import { type Family, familyOf, hostCidr } from '../lib/cidr.ts';
+import { messageOf } from '../lib/errors.ts';
+import type { Log } from '../lib/log.ts';
+import { KeyedMutex, Mutex } from '../lib/mutex.ts';
+import type { EndpointStore } from './endpoint-store.ts';
+import type { IpSession } from './ip-session.ts';
+import { setUpEndpoint, tearDownEndpoint } from './network.ts';
+import { resultOf } from './result.ts';
+import { type Attachment, CniCode, CniError, type CniRequest, type NetworkConfiguration, parseAttachment, parseNetwork, supportedVersions } from './types.ts';
+
+export interface PluginOptions {
+  readonly node: string;
+  /** MTU of new pods unless the network configuration says otherwise. */
+  readonly mtu: () => number;
+  /** Families that the node has an address of; the default for what pods get. */
+  readonly families: () => readonly Family[];
+  /** Why pods cannot be served now; undefined when they can. */
+  readonly notReady: () => string | undefined;
+}
+
+export interface PluginModules {
+  readonly store: Datastore;
+  readonly ipam: Ipam;
+  readonly endpoints: EndpointStore;
+  readonly session: IpSession;
+  readonly log: Log;
+  readonly observe: (command: string, seconds: number, isOk: boolean) => void;
+}
+
+/** An answer for the runtime: what goes to standard output, and the exit status. */
+export interface CniAnswer {
+  readonly exitCode: number;
+  readonly output: string;
+}
+
+export class Plugin {
+  readonly #options: PluginOptions;
+  readonly #modules: PluginModules;
+  readonly #perContainer = new KeyedMutex();
+  /** One assignment at a time on this node: more would only lose their compare-and-swap to each other. */
+  readonly #assigning = new Mutex();
+
+  constructor(options: PluginOptions, modules: PluginModules) {
+    this.#options = options;
+    this.#modules = modules;
+  }
+
+  /** Serves one call. Never rejects. */
+  async handle(request: CniRequest): Promise<CniAnswer> {
+    const command = request.environment['CNI_COMMAND'] ?? '';
+    const startedAt = performance.now();
+    let version = '1.0.0';
+    try {
+      if (command !== 'VERSION') version = parseNetwork(request.stdin).cniVersion;
+      const output = await this.#dispatch(command, request);
+      this.#modules.observe(command, (performance.now() - startedAt) / 1000, true);
+      return { exitCode: 0, output: output ? JSON.stringify(output) : '' };
+    } catch (error) {
+      const failure = asCniError(error);
+      const pod = /K8S_POD_NAME=([^;]*)/.exec(request.environment['CNI_ARGS'] ?? '')?.[1];
+      this.#modules.log.warn({ command, pod, reason: failure.message }, 'CNI call refused');
+      this.#modules.observe(command, (performance.now() - startedAt) / 1000, false);
+      return { exitCode: 1, output: JSON.stringify(failure.toJson(version)) };
+    }
+  }
+
+  async #dispatch(command: string, request: CniRequest): Promise<object | undefined> {
+    switch (command) {
+      case 'ADD': {
+        const attachment = parseAttachment(request, true);
+        return this.#perContainer.run(attachment.containerId, () => this.#add(attachment));
+      }
+      case 'DEL': {
+        const attachment = parseAttachment(request, false);
+        return this.#perContainer.run(attachment.containerId, () => this.#delete(attachment));
+      }
+      case 'CHECK':
+        return this.#check(parseAttachment(request, true));
+      case 'STATUS':
+        this.#assertReady(CniCode.PLUGIN_NOT_AVAILABLE);
+        return undefined;
+      case 'GC':
+        return this.#collect(parseNetwork(request.stdin));
+      case 'VERSION':
+        return { cniVersion: '1.1.0', supportedVersions };
+      default:
+        throw new CniError(
+          CniCode.INVALID_ENVIRONMENT,
+          `CNI_COMMAND is "${command}": it has to be ADD, DEL, CHECK, STATUS, GC or VERSION`,
+        );
+    }
+  }
+
+  async #add(attachment: Attachment): Promise<object> {
+    this.#assertReady(CniCode.TRY_AGAIN_LATER);
+    const { containerId, interfaceName, network, pod } = attachment;
+    const { endpoints, session, log } = this.#modules;
+    const known = endpoints.get(containerId, interfaceName);
+    if (known) return resultOf(known, network.cniVersion);
+    const hostInterface = pod ? podInterfaceName(pod.namespace, pod.name) : containerInterfaceName(containerId);
+    for (const former of endpoints.list()) {
+      if (former.interfaceName === hostInterface) await this.#remove(former);
+    }
+    const handleId = handleOf(network, containerId);
+    const addresses = await this.#assign(attachment, handleId);
+    const endpoint: Endpoint = {
+      containerId,
+      containerInterface: interfaceName,
+      network: network.name,
+      interfaceName: hostInterface,
+      mac: podMac(containerId, interfaceName),
+      mtu: network.mtu || this.#options.mtu(),
+      addresses,
+      netns: attachment.netns,
+      ...(pod ? { namespace: pod.namespace, pod: pod.name } : {}),
+    };
+    endpoints.set(endpoint);
+    // What began must have ended before anything is taken back.
+    const done = await Promise.allSettled([setUpEndpoint(endpoint, session), this.#annotate(endpoint)]);
+    const failed = done.find((result) => result.status === 'rejected');
+    if (failed) {
+      await endpoints.remove(endpoint);
+      await tearDownEndpoint(hostInterface).catch((error: unknown) => log.warn({ reason: messageOf(error) }, 'undoing ADD'));
+      await this.#modules.ipam.releaseHandle(handleId).catch((error: unknown) => log.warn({ reason: messageOf(error) }, 'undoing ADD'));
+      throw failed.reason;
+    }
+    await endpoints.persist(endpoint);
+    return resultOf(endpoint, network.cniVersion);
+  }
+
+  async #assign({ network, containerId, pod }: Attachment, handleId: string): Promise<string[]> {
+    const { store, ipam } = this.#modules;
+    const [podObject, namespace] = pod
+      ? await Promise.all([store.get(podKind, pod.name, pod.namespace), store.get(namespaceKind, pod.namespace)])
+      : [undefined, undefined];
+    if (pod && !podObject) {
+      throw new CniError(CniCode.UNKNOWN_CONTAINER, `pod ${pod.namespace}/${pod.name} does not exist in the API: it was deleted meanwhile`);
+    }
+    const namespaceAnnotations = namespace?.metadata.annotations ?? {};
+    const annotations = { ...namespaceAnnotations, ...podObject?.metadata.annotations };
+    const request: AssignRequest = {
+      handleId,
+      attributes: {
+        node: this.#options.node,
+        timestamp: new Date().toISOString(),
+        ...(pod ? { namespace: pod.namespace, pod: pod.name } : { container: containerId }),
+      },
+      families: this.#families(network),
+      namespaceLabels: namespace?.metadata.labels ?? {},
+      pools: {
+        4: listAnnotation(annotations, podAnnotations.ipv4pools) ?? network.ipam?.ipv4_pools ?? [],
+        6: listAnnotation(annotations, podAnnotations.ipv6pools) ?? network.ipam?.ipv6_pools ?? [],
+      },
+      ...addressesAsked(podObject),
+    };
+    return this.#assigning.run(() => ipam.assign(request));
+  }
+
+  #families({ ipam }: NetworkConfiguration): Family[] {
+    const has = (value: boolean | string | undefined, family: Family) =>
+      value === undefined ? this.#options.families().includes(family) : String(value) === 'true';
+    const families: Family[] = [];
+    if (has(ipam?.assign_ipv4, 4)) families.push(4);
+    if (has(ipam?.assign_ipv6, 6)) families.push(6);
+    return families;
+  }
+
+  async #delete({ containerId, interfaceName, network }: Attachment): Promise<undefined> {
+    const endpoint = this.#modules.endpoints.get(containerId, interfaceName);
+    if (endpoint) await this.#remove(endpoint);
+    // Also when the endpoint is unknown: an ADD may have died between its address and its interface.
+    else await this.#modules.ipam.releaseHandle(handleOf(network, containerId));
+    return undefined;
+  }
+
+  /** Interface first, so that the address is silent before somebody else gets it; the file last. */
+  async #remove(endpoint: Endpoint): Promise<void> {
+    await tearDownEndpoint(endpoint.interfaceName);
+    await this.#modules.ipam.releaseHandle(handleOf({ name: endpoint.network }, endpoint.containerId));
+    await this.#modules.endpoints.remove(endpoint);
+    await this.#clearAnnotation(endpoint);
+  }
+
+  async #check({ containerId, interfaceName, netns }: Attachment): Promise<undefined> {
+    const endpoint = this.#modules.endpoints.get(containerId, interfaceName);
+    if (!endpoint) {
+      throw new CniError(CniCode.UNKNOWN_CONTAINER, `container ${containerId} has no ${interfaceName} on this node: ADD it first`);
+    }
+    const kernel = await observeKernel([...new Set(endpoint.addresses.map(familyOf))]);
+    const problems: string[] = [];
+    if (!kernel.links.get(endpoint.interfaceName)?.isUp) problems.push(`interface ${endpoint.interfaceName} is not up`);
+    for (const address of endpoint.addresses) {
+      const route = kernel.routes.find(({ destination }) => destination === hostCidr(address));
+      if (route?.hops[0]?.device !== endpoint.interfaceName) problems.push(`no route to ${address} by ${endpoint.interfaceName}`);
+    }
+    if (netns !== endpoint.netns) problems.push(`CNI_NETNS is ${netns}, the container was added in ${endpoint.netns}`);
+    if (problems.length > 0) throw new CniError(CniCode.CHECK_FAILED, problems.join('; '));
+    return undefined;
+  }
+
+  /** Removes attachments of this network that the runtime no longer knows (CNI 1.1.0). */
+  async #collect(network: NetworkConfiguration): Promise<undefined> {
+    const valid = new Set(
+      (network['cni.dev/valid-attachments'] ?? []).map(({ containerID, ifname }) => `${containerID}/${ifname}`),
+    );
+    for (const endpoint of this.#modules.endpoints.list()) {
+      if (endpoint.network !== network.name || valid.has(`${endpoint.containerId}/${endpoint.containerInterface}`)) continue;
+      await this.#perContainer.run(endpoint.containerId, () => this.#remove(endpoint));
+    }
+    return undefined;
+  }
+
+  /** The pod's addresses where Calico's users look for them (Calico C-015). */
+  async #annotate({ namespace, pod, addresses, containerId }: Endpoint): Promise<void> {
+    if (!namespace || !pod) return;
+    const hosts = addresses.map(hostCidr);
+    const annotations = {
+      [podAnnotations.podIP]: hosts[0] ?? '',
+      [podAnnotations.podIPs]: hosts.join(','),
+      [podAnnotations.containerID]: containerId,
+    };
+    await this.#modules.store.patch(podKind, pod, { metadata: { annotations } }, { namespace, isStatus: true });
+  }
+
+  /** Empty means "released". A later container of the same pod has written its own id: then nothing is done. */
+  async #clearAnnotation({ namespace, pod, containerId }: Endpoint): Promise<void> {
+    if (!namespace || !pod) return;
+    const { store, log } = this.#modules;
+    try {
+      const object = await store.get(podKind, pod, namespace);
+      if (object?.metadata.annotations?.[podAnnotations.containerID] !== containerId) return;
+      const annotations = { [podAnnotations.podIP]: '', [podAnnotations.podIPs]: '' };
+      await store.patch(podKind, pod, { metadata: { annotations } }, { namespace, isStatus: true });
+    } catch (error) {
+      // The pod is on its way out; that its annotation stays is no reason to keep it.
+      log.debug({ pod, reason: messageOf(error) }, 'annotation not cleared');
+    }
+  }
+
+  #assertReady(code: CniCode): void {
+    const reason = this.#options.notReady();
+    if (reason) throw new CniError(code, `cali-node on ${this.#options.node} is not ready: ${reason}`);
+  }
+}
+
+function handleOf({ name }: { name: string }, containerId: string): string {
+  return `${name}.${containerId}`;
+}
+
+function listAnnotation(annotations: Readonly<Record<string, string>>, key: string): string[] | undefined {
+  const text = annotations[key];
+  if (text === undefined) return undefined;
+  const parsed = parseList(text);
+  if (!parsed) {
+    throw new CniError(CniCode.INVALID_NETWORK_CONFIG, `annotation ${key} is ${text}: it has to be a JSON list of strings, such as ["default-ipv4-ippool"]`);
+  }
+  return parsed;
+}
+
+function addressesAsked(pod: Pod | undefined): { addresses: string[] } | undefined {
+  const addresses = listAnnotation(pod?.metadata.annotations ?? {}, podAnnotations.ipAddrs);
+  return addresses && addresses.length > 0 ? { addresses } : undefined;
+}
+
+function parseList(text: string): string[] | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return Array.isArray(value) && value.every((item) => typeof item === 'string') ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function asCniError(error: unknown): CniError {
+  if (error instanceof CniError) return error;
+  if (error instanceof IpamError) return new CniError(CniCode.ADDRESS_UNAVAILABLE, error.message);
+  if (error instanceof DatastoreError) {
+    const isTemporary = error.code === 'UNAVAILABLE' || error.code === 'CONFLICT';
+    return new CniError(isTemporary ? CniCode.TRY_AGAIN_LATER : CniCode.IO_FAILURE, `datastore: ${error.message}`);
+  }
+  return new CniError(CniCode.NETWORK_SETUP, messageOf(error));
+}

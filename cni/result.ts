@@ -1,0 +1,26 @@
+/** ADD's result in the shape of each CNI version. */
+import { type Endpoint, HOST_LINK_LOCAL, HOST_MAC, IPV4_GATEWAY } from '../felix/endpoint.ts';
+import { familyOf, hostCidr } from '../lib/cidr.ts';
+
+/** Result of an ADD (CNI spec section "Success"); versions before 1.0.0 name the family of each address. */
+export function resultOf(endpoint: Endpoint, cniVersion: string): object {
+  const isOld = cniVersion.startsWith('0.');
+  const families = new Set(endpoint.addresses.map(familyOf));
+  return {
+    cniVersion,
+    interfaces: [
+      { name: endpoint.interfaceName, mac: HOST_MAC },
+      { name: endpoint.containerInterface, mac: endpoint.mac, sandbox: endpoint.netns },
+    ],
+    ips: endpoint.addresses.map((address) => ({
+      ...(isOld ? { version: String(familyOf(address)) } : {}),
+      address: hostCidr(address),
+      interface: 1,
+    })),
+    routes: [
+      ...(families.has(4) ? [{ dst: '0.0.0.0/0', gw: IPV4_GATEWAY }] : []),
+      ...(families.has(6) ? [{ dst: '::/0', gw: HOST_LINK_LOCAL }] : []),
+    ],
+    dns: {},
+  };
+}
