@@ -1,0 +1,35 @@
+/** Asks the agent of this node over its local socket. */
+import http from 'node:http';
+import path from 'node:path';
+import { AGENT_SOCKET } from '../agent/status.ts';
+import { CodedError, messageOf } from '../lib/errors.ts';
+
+/** Where the agent's socket is: CALI_RUN_DIR, as for the agent itself. */
+export function agentSocket(): string {
+  return path.join(process.env['CALI_RUN_DIR'] ?? '/var/run/cali', AGENT_SOCKET);
+}
+
+/** GETs a path. Throws CodedError NO_AGENT when nobody answers. */
+export function askAgent<T>(route: string): Promise<T> {
+  const socketPath = agentSocket();
+  return new Promise((resolve, reject) => {
+    const fail = (error: unknown) =>
+      reject(new CodedError('NO_AGENT', `Cali process is not running: nobody answers on ${socketPath} (${messageOf(error)}). Is this a node, and is CALI_RUN_DIR right?`));
+    const request = http.get({ socketPath, path: route, timeout: 2000 }, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        text += chunk;
+      });
+      response.on('end', () => {
+        try {
+          resolve(JSON.parse(text) as T);
+        } catch (error) {
+          fail(error);
+        }
+      });
+    });
+    request.on('timeout', () => request.destroy(new Error('no answer within 2 s')));
+    request.on('error', fail);
+  });
+}

@@ -1,0 +1,56 @@
+/** `calictl node status`: calicoctl's table, and beside it what Calico's lacks (reference 6.2). */
+import { stringify } from 'yaml';
+import type { AgentStatus } from '../agent/status.ts';
+import type { PeerStatus } from '../bgp/peer-config.ts';
+import { familyOf } from '../lib/cidr.ts';
+import { boxTable } from '../lib/table.ts';
+
+export type Format = 'table' | 'json' | 'yaml';
+
+const header = ['Peer address', 'Peer type', 'State', 'Since', 'Info', 'Received', 'Sent'];
+
+/** The report as text. */
+export function renderStatus(status: AgentStatus, format: Format, now: Date): string {
+  if (format === 'json') return JSON.stringify(status, undefined, 2);
+  if (format === 'yaml') return stringify(status).trimEnd();
+  const lines = ['Cali process is running.'];
+  if (status.bgp.error) lines.push('', `The BGP speaker is not running: ${status.bgp.error}`);
+  else {
+    for (const family of [4, 6] as const) {
+      const peers = status.bgp.peers.filter(({ config }) => familyOf(config.address) === family);
+      if (family === 6 && !status.bgp.families.includes(6) && peers.length === 0) continue;
+      lines.push('', `IPv${family} BGP status`);
+      lines.push(peers.length === 0 ? `No IPv${family} peers found.` : boxTable(header, peers.map((peer) => row(peer, now))));
+    }
+  }
+  if (status.notReady.length > 0) lines.push('', 'Not ready:', ...status.notReady.map((reason) => `  ${reason}`));
+  if (status.dataplane.problems.length > 0) lines.push('', 'Dataplane:', ...status.dataplane.problems.map((problem) => `  ${problem}`));
+  return lines.join('\n');
+}
+
+/** 0 when everything is as it should be, 1 when a session or the dataplane is not. */
+export function exitCode(status: AgentStatus): number {
+  const isUp = status.bgp.peers.every(({ state }) => state === 'Established');
+  return isUp && !status.bgp.error && status.notReady.length === 0 ? 0 : 1;
+}
+
+function row(peer: PeerStatus, now: Date): string[] {
+  const isUp = peer.state === 'Established';
+  return [
+    peer.config.address,
+    peer.config.peerType,
+    isUp ? 'up' : 'start',
+    sinceText(new Date(peer.since), now),
+    [peer.state, isUp ? undefined : peer.lastError, peer.isRestarting ? 'restarting, routes kept' : undefined].filter(Boolean).join(' '),
+    String(peer.prefixesReceived),
+    String(peer.prefixesSent),
+  ];
+}
+
+/** BIRD's form: the time today, the date before. */
+function sinceText(since: Date, now: Date): string {
+  const pad = (value: number) => String(value).padStart(2, '0');
+  const date = `${since.getFullYear()}-${pad(since.getMonth() + 1)}-${pad(since.getDate())}`;
+  const isToday = since.toDateString() === now.toDateString();
+  return isToday ? `${pad(since.getHours())}:${pad(since.getMinutes())}:${pad(since.getSeconds())}` : date;
+}

@@ -1,0 +1,120 @@
+/** `calictl get|apply|create|replace|delete`, with calicoctl's words. */
+import { stringify } from 'yaml';
+import type { Datastore } from '../datastore/datastore.ts';
+import { DatastoreError } from '../datastore/kubernetes/transport.ts';
+import { findKind } from '../datastore/registry.ts';
+import { bgpConfigurationKind } from '../datastore/schema/bgp.ts';
+import type { AnyResource, ResourceDefinition } from '../datastore/schema/resource.ts';
+import { apiVersionOf } from '../datastore/schema/resource.ts';
+import { CodedError } from '../lib/errors.ts';
+import { plainTable } from '../lib/table.ts';
+import { cell, columnsOf } from './columns.ts';
+import type { Document } from './documents.ts';
+
+export type Output = 'ps' | 'wide' | 'yaml' | 'json';
+
+/** Kind by any of its names. Throws CodedError KIND. */
+export function kindNamed(name: string): ResourceDefinition {
+  const definition = findKind(name);
+  if (definition) return definition;
+  throw new CodedError('KIND', `resource type '${name}' is not supported: try node, ippool, bgppeer, bgpconfiguration, felixconfiguration, ipamblock, …`);
+}
+
+export async function get(
+  store: Datastore,
+  kind: string,
+  names: readonly string[],
+  options: { output: Output; namespace: string | undefined },
+): Promise<string> {
+  const definition = kindNamed(kind);
+  const objects = (names.length === 0
+    ? await store.list(definition, options.namespace ? { namespace: options.namespace } : {})
+    : await Promise.all(names.map((name) => getOne(store, definition, name, options.namespace)))) as unknown as AnyResource[];
+  if (options.output === 'ps' || options.output === 'wide') {
+    const configuration = await store.get(bgpConfigurationKind, 'default');
+    const context = { defaultAsNumber: configuration?.spec.asNumber ?? 64512 };
+    const columns = columnsOf(definition.kind, options.output === 'wide');
+    return plainTable(columns.map(([name]) => name), objects.map((object) => columns.map((column) => cell(object, column, context))));
+  }
+  const list = { apiVersion: apiVersionOf(definition), kind: `${definition.kind}List`, items: objects };
+  const value = names.length === 1 ? objects[0] : list;
+  return options.output === 'json' ? JSON.stringify(value, undefined, 2) : stringify(value).trimEnd();
+}
+
+async function getOne(store: Datastore, definition: ResourceDefinition, name: string, namespace: string | undefined) {
+  const object = await store.get(definition, name, definition.namespaced ? (namespace ?? 'default') : undefined);
+  if (!object) throw new CodedError('NOT_FOUND', `resource does not exist: ${definition.kind}(${name})`);
+  return object;
+}
+
+export type Verb = 'apply' | 'create' | 'replace' | 'delete';
+
+const past: Readonly<Record<Verb, string>> = { apply: 'applied', create: 'created', replace: 'replaced', delete: 'deleted' };
+
+/** Performs the verb on each document in order and says what happened; what failed does not undo the others. */
+export async function perform(
+  store: Datastore,
+  verb: Verb,
+  documents: readonly Document[],
+  options: { skipExists?: boolean; skipNotExists?: boolean } = {},
+): Promise<string> {
+  let count = 0;
+  for (const document of documents) {
+    try {
+      if (await performOne(store, verb, document, options)) count++;
+    } catch (error) {
+      if (!(error instanceof DatastoreError)) throw error;
+      const done = count > 0 ? `Partial success: ${past[verb]} the first ${count} out of ${documents.length} resources. ` : '';
+      const { kind, metadata } = document.object;
+      throw new CodedError('FAILED', `${done}Failed to ${verb} '${kind}' resource ${metadata.name}: ${error.message}`, { cause: error });
+    }
+  }
+  const kinds = new Set(documents.map(({ object }) => object.kind));
+  const what = kinds.size === 1 ? `'${[...kinds][0]}' resource(s)` : 'resource(s)';
+  return `Successfully ${past[verb]} ${count} ${what}`;
+}
+
+async function performOne(
+  store: Datastore,
+  verb: Verb,
+  { definition, object }: Document,
+  options: { skipExists?: boolean; skipNotExists?: boolean },
+): Promise<boolean> {
+  const { name } = object.metadata;
+  const namespace = definition.namespaced ? (object.metadata.namespace ?? 'default') : undefined;
+  const placed = namespace ? { ...object, metadata: { ...object.metadata, namespace } } : object;
+  switch (verb) {
+    case 'create':
+      return create(store, definition, placed, options.skipExists ?? false);
+    case 'delete': {
+      const isRemoved = await store.remove(definition, name, namespace ? { namespace } : {});
+      if (isRemoved || options.skipNotExists) return isRemoved;
+      throw new DatastoreError('NOT_FOUND', `resource does not exist: ${definition.kind}(${name})`);
+    }
+    case 'apply':
+    case 'replace': {
+      const old = (await store.get(definition, name, namespace)) as unknown as AnyResource | undefined;
+      if (!old) {
+        if (verb === 'apply') return create(store, definition, placed, false);
+        throw new DatastoreError('NOT_FOUND', `resource does not exist: ${definition.kind}(${name})`);
+      }
+      // Without a resourceVersion in the file the stored object is replaced as it is now.
+      const resourceVersion = placed.metadata.resourceVersion ?? old.metadata.resourceVersion;
+      await store.update(definition, { ...placed, metadata: { ...placed.metadata, resourceVersion } } as never);
+      return true;
+    }
+    default:
+      throw new Error(`unreachable verb ${verb satisfies never}`);
+  }
+}
+
+async function create(store: Datastore, definition: ResourceDefinition, object: AnyResource, skipExists: boolean): Promise<boolean> {
+  const { resourceVersion: _, uid: __, ...metadata } = object.metadata;
+  try {
+    await store.create(definition, { ...object, metadata });
+    return true;
+  } catch (error) {
+    if (skipExists && error instanceof DatastoreError && error.code === 'ALREADY_EXISTS') return false;
+    throw error;
+  }
+}

@@ -1,0 +1,88 @@
+/** The lab's control socket: what `npm run lab -- …` asks of a running lab. */
+import { rm } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import { z } from 'zod';
+import { messageOf } from '../lib/errors.ts';
+import type { Lab } from './lab.ts';
+
+const command = z.discriminatedUnion('do', [
+  z.object({ do: z.literal('show') }),
+  z.object({ do: z.literal('matrix'), timeoutMs: z.number().default(5000) }),
+  z.object({ do: z.literal('pod add'), node: z.string(), name: z.string(), annotations: z.record(z.string(), z.string()).default({}) }),
+  z.object({ do: z.literal('pod delete'), name: z.string() }),
+  z.object({ do: z.literal('node add'), name: z.string() }),
+  z.object({ do: z.literal('node delete'), name: z.string() }),
+  z.object({ do: z.literal('node start'), name: z.string() }),
+  z.object({ do: z.literal('node stop'), name: z.string() }),
+  z.object({ do: z.literal('node kill'), name: z.string() }),
+  z.object({ do: z.literal('api stop') }),
+  z.object({ do: z.literal('api kill') }),
+  z.object({ do: z.literal('api start') }),
+  z.object({ do: z.literal('flows start'), intervalMs: z.number().default(10) }),
+  z.object({ do: z.literal('flows stop') }),
+]);
+
+export type LabCommand = z.input<typeof command>;
+
+/** Serves POSTed commands, one JSON answer each: `{ ok: true, result }` or `{ ok: false, reason }`. */
+export async function serveControl(socketPath: string, lab: Lab): Promise<Server> {
+  await rm(socketPath, { force: true });
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      void perform(lab, Buffer.concat(chunks).toString())
+        .then((result) => ({ ok: true, result }))
+        .catch((error: unknown) => ({ ok: false, reason: messageOf(error) }))
+        .then((answer) => response.end(JSON.stringify(answer)));
+    });
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(socketPath, resolve);
+  });
+  return server;
+}
+
+async function perform(lab: Lab, body: string): Promise<unknown> {
+  const asked = command.parse(JSON.parse(body));
+  switch (asked.do) {
+    case 'show':
+      return {
+        nodes: lab.nodes.map(({ name, addresses, agent, runDirectory }) => ({ name, ...addresses, running: agent.isRunning, runDirectory })),
+        pods: lab.pods,
+      };
+    case 'matrix': {
+      const probes = lab.allProbes();
+      return { pairs: probes.length, unreachable: await lab.probe(probes, asked.timeoutMs) };
+    }
+    case 'pod add':
+      return lab.addPod(asked.node, asked.name, asked.annotations);
+    case 'pod delete':
+      return lab.deletePod(asked.name);
+    case 'node add':
+      await lab.addNode(asked.name);
+      return lab.waitForAgent(asked.name, 30_000);
+    case 'node delete':
+      return lab.deleteNode(asked.name);
+    case 'node start':
+      lab.startAgent(asked.name);
+      return lab.waitForAgent(asked.name, 30_000);
+    case 'node stop':
+      return lab.endAgent(asked.name, 'SIGTERM');
+    case 'node kill':
+      return lab.endAgent(asked.name, 'SIGKILL');
+    case 'api stop':
+      return lab.endApi('SIGTERM');
+    case 'api kill':
+      return lab.endApi('SIGKILL');
+    case 'api start':
+      return lab.startApi();
+    case 'flows start':
+      return lab.startFlows(asked.intervalMs);
+    case 'flows stop':
+      return lab.stopFlows();
+    default:
+      throw new Error(`unreachable command ${JSON.stringify(asked satisfies never)}`);
+  }
+}

@@ -1,0 +1,351 @@
+/**
+ * A cluster network on one machine: an API server, nodes with real agents, pods. Everything here runs inside
+ * the namespaces that lab/outside.ts made; what Kubernetes would do (Node and Pod objects, CNI calls) is done
+ * here, what Cali does is done by the same programs as on a cluster.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { stringify } from 'yaml';
+import { AGENT_SOCKET, CNI_SOCKET } from '../agent/status.ts';
+import { callCni } from '../cni/client.ts';
+import { KubernetesClient } from '../datastore/kubernetes/client.ts';
+import { plainEndpoint } from '../datastore/kubernetes/kube-config.ts';
+import { findKind } from '../datastore/registry.ts';
+import { nodeKind, podKind } from '../datastore/schema/core.ts';
+import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
+import { messageOf } from '../lib/errors.ts';
+import { BRIDGE, createBridge, createNodeNamespace, createPodNamespace, deleteNamespace, LAB_IPV4, type NodeAddresses, netnsPath, nodeAddresses } from './namespaces.ts';
+import { LabProcess } from './process.ts';
+import { type FlowReport, type Probe, Prober } from './prober.ts';
+import { loadSockets } from './setns.ts';
+import type { Topology } from './topology.ts';
+
+export interface LabNode {
+  readonly name: string;
+  readonly addresses: NodeAddresses;
+  readonly runDirectory: string;
+  readonly agent: LabProcess;
+}
+
+export interface LabPod {
+  readonly name: string;
+  readonly node: string;
+  readonly netns: string;
+  readonly addresses: readonly string[];
+}
+
+export interface LabOptions {
+  readonly topology: Topology;
+  /** Folder with the bundled programs. */
+  readonly programs: string;
+  /** Called with each step that is done. */
+  readonly progress: (text: string) => void;
+  readonly logSeverity: string;
+}
+
+export const LAB_DIRECTORY = '/run/cali-lab';
+const API_PORT = 6443;
+const NETWORK = JSON.stringify({ cniVersion: '1.0.0', name: 'k8s-pod-network', type: 'cali' });
+const NAMESPACE = 'default';
+
+export class Lab {
+  readonly #options: LabOptions;
+  readonly #nodes = new Map<string, LabNode>();
+  readonly #pods = new Map<string, LabPod>();
+  readonly #client = new KubernetesClient(plainEndpoint(`http://${LAB_IPV4}:${API_PORT}`));
+  #api!: LabProcess;
+  #prober!: Prober;
+  #nodeCount = 0;
+
+  constructor(options: LabOptions) {
+    this.#options = options;
+  }
+
+  get nodes(): readonly LabNode[] {
+    return [...this.#nodes.values()];
+  }
+
+  get pods(): readonly LabPod[] {
+    return [...this.#pods.values()];
+  }
+
+  /** Brings everything up; resolves when every pod has its network. */
+  async up(): Promise<void> {
+    const { topology, progress } = this.#options;
+    this.#prober = new Prober(await loadSockets());
+    await createBridge(topology.ipv6);
+    await mkdir(path.join(LAB_DIRECTORY, 'bin'), { recursive: true });
+    await mkdir(path.join(LAB_DIRECTORY, 'log'), { recursive: true });
+    await this.#writeTools();
+    this.#startApi();
+    await this.#waitForApi();
+    progress(`API server on ${LAB_IPV4}:${API_PORT}, its state on disk before every answer`);
+    await this.#createObjects();
+    await Promise.all(topology.nodes.map((node) => this.addNode(node.name, node.labels, node.annotations)));
+    progress(`${topology.nodes.length} nodes: a network namespace, a link to bridge ${BRIDGE} and a cali-node each`);
+    await Promise.all(topology.nodes.map(({ name }) => this.waitForAgent(name, 30_000)));
+    progress('agents in sync with the API');
+    await Promise.all(topology.nodes.flatMap(({ name, pods }) => pods.map((pod) => this.addPod(name, pod))));
+    progress(`${this.#pods.size} pods: an address by IPAM, a veth by CNI each`);
+  }
+
+  /** Ends agents and API server; the namespaces go with this process. */
+  async down(): Promise<void> {
+    this.#prober?.close();
+    await Promise.all([...this.#nodes.values()].map(({ agent }) => agent.end('SIGKILL')));
+    await this.#api?.end('SIGKILL');
+  }
+
+  async addNode(name: string, labels: Record<string, string> = {}, annotations: Record<string, string> = {}): Promise<void> {
+    if (this.#nodes.has(name)) throw new Error(`node ${name} exists already`);
+    const addresses = nodeAddresses(++this.#nodeCount, this.#options.topology.ipv6);
+    const runDirectory = path.join(LAB_DIRECTORY, name);
+    const agent = new LabProcess(
+      ['nsenter', `--net=${netnsPath(name)}`, process.execPath, path.join(this.#options.programs, 'cali-node.js')],
+      {
+        NODENAME: name,
+        KUBECONFIG: path.join(LAB_DIRECTORY, 'kubeconfig'),
+        CALI_RUN_DIR: runDirectory,
+        IP: 'autodetect',
+        IP6: addresses.ipv6 ? 'autodetect' : 'none',
+        BGP_LOGSEVERITYSCREEN: this.#options.logSeverity,
+      },
+      path.join(LAB_DIRECTORY, 'log', `${name}.log`),
+    );
+    const node: LabNode = { name, addresses, runDirectory, agent };
+    this.#nodes.set(name, node);
+    await createNodeNamespace(name, addresses);
+    await this.#prober.add(name, netnsPath(name), this.#families());
+    const { ipv4, ipv6 } = addresses;
+    await this.#client.create(nodeKind, {
+      apiVersion: 'v1',
+      kind: 'Node',
+      metadata: { name, labels: { 'kubernetes.io/hostname': name, ...labels }, annotations },
+      status: {
+        addresses: [ipv4, ipv6].filter((address) => address !== undefined).map((address) => ({ type: 'InternalIP', address })),
+        conditions: [{ type: 'Ready', status: 'True' }],
+      },
+    });
+    agent.start();
+  }
+
+  /** Takes the node's pods, its agent and its Node object away. */
+  async deleteNode(name: string): Promise<void> {
+    const node = this.#node(name);
+    await node.agent.end('SIGTERM');
+    for (const pod of this.pods) {
+      if (pod.node !== name) continue;
+      this.#forgetPod(pod);
+      await deleteNamespace(netnsName(pod.name));
+      await this.#client.remove(podKind, pod.name, { namespace: NAMESPACE });
+    }
+    await this.#client.remove(nodeKind, name);
+    this.#prober.remove(name);
+    await deleteNamespace(name);
+    this.#nodes.delete(name);
+  }
+
+  startAgent(name: string): void {
+    this.#node(name).agent.start();
+  }
+
+  async endAgent(name: string, signal: NodeJS.Signals): Promise<void> {
+    await this.#node(name).agent.end(signal);
+  }
+
+  /** Waits until the agent serves CNI calls. */
+  async waitForAgent(name: string, timeoutMs: number): Promise<void> {
+    const deadline = Date.now() + timeoutMs;
+    let reason = '';
+    while (Date.now() < deadline) {
+      try {
+        const { exitCode, output } = await this.#cni(name, { CNI_COMMAND: 'STATUS' });
+        if (exitCode === 0) return;
+        reason = output;
+      } catch (error) {
+        reason = messageOf(error);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    throw new Error(`the agent of ${name} did not come up within ${timeoutMs / 1000} s: ${reason} (log: ${LAB_DIRECTORY}/log/${name}.log)`);
+  }
+
+  async addPod(nodeName: string, name: string, annotations: Record<string, string> = {}): Promise<LabPod> {
+    this.#node(nodeName);
+    if (this.#pods.has(name)) throw new Error(`pod ${name} exists already`);
+    await this.#client.create(podKind, {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, namespace: NAMESPACE, annotations },
+      spec: { nodeName, containers: [] },
+      status: { phase: 'Pending' },
+    });
+    const netns = await createPodNamespace(netnsName(name));
+    const { exitCode, output } = await this.#cni(nodeName, podEnvironment('ADD', name, netns));
+    if (exitCode !== 0) {
+      await this.#client.remove(podKind, name, { namespace: NAMESPACE });
+      await deleteNamespace(netnsName(name));
+      throw new Error(`pod ${name} on ${nodeName}: ${(JSON.parse(output) as { msg: string }).msg}`);
+    }
+    const { ips } = JSON.parse(output) as { ips: { address: string }[] };
+    const addresses = ips.map(({ address }) => address.split('/')[0]!);
+    const pod = { name, node: nodeName, netns, addresses };
+    await this.#prober.add(name, netns, this.#families());
+    this.#pods.set(name, pod);
+    const status = { phase: 'Running', podIP: addresses[0], podIPs: addresses.map((ip) => ({ ip })) };
+    await this.#client.patch(podKind, name, { status }, { namespace: NAMESPACE, isStatus: true });
+    return pod;
+  }
+
+  async deletePod(name: string): Promise<void> {
+    const pod = this.#pods.get(name);
+    if (!pod) throw new Error(`there is no pod ${name}: ${[...this.#pods.keys()].join(', ')}`);
+    const { exitCode, output } = await this.#cni(pod.node, podEnvironment('DEL', name, pod.netns));
+    if (exitCode !== 0) throw new Error(`pod ${name}: ${output}`);
+    this.#forgetPod(pod);
+    await deleteNamespace(netnsName(name));
+    await this.#client.remove(podKind, name, { namespace: NAMESPACE });
+  }
+
+  async endApi(signal: NodeJS.Signals): Promise<void> {
+    await this.#api.end(signal);
+  }
+
+  async startApi(): Promise<void> {
+    this.#api.start();
+    await this.#waitForApi();
+  }
+
+  /** Every ordered pair of pods, and every pod to every node, in each family. */
+  allProbes(): Probe[] {
+    const probes: Probe[] = [];
+    for (const from of this.#pods.values()) {
+      for (const to of this.#pods.values()) {
+        if (from === to) continue;
+        for (const address of to.addresses) probes.push({ from: from.name, to: to.name, address });
+      }
+      for (const { name, addresses } of this.#nodes.values()) {
+        for (const address of [addresses.ipv4, addresses.ipv6]) if (address) probes.push({ from: from.name, to: name, address });
+      }
+    }
+    return probes;
+  }
+
+  probe(probes: readonly Probe[], timeoutMs: number): Promise<Probe[]> {
+    return this.#prober.probe(probes, timeoutMs);
+  }
+
+  /** One flow per path: between one pod of each node and one of each other, and between two on one node. */
+  startFlows(intervalMs: number): number {
+    const probes: Probe[] = [];
+    for (const a of this.#nodes.keys()) {
+      const [from] = this.pods.filter(({ node }) => node === a);
+      if (!from) continue;
+      for (const b of this.#nodes.keys()) {
+        const to = this.pods.filter(({ node }) => node === b).at(-1);
+        if (!to || to === from) continue;
+        for (const address of to.addresses) probes.push({ from: from.name, to: to.name, address });
+      }
+    }
+    this.#prober.startFlows(probes, intervalMs);
+    return probes.length;
+  }
+
+  stopFlows(): Promise<FlowReport[]> {
+    return this.#prober.stopFlows();
+  }
+
+  #families(): (4 | 6)[] {
+    return this.#options.topology.ipv6 ? [4, 6] : [4];
+  }
+
+  #node(name: string): LabNode {
+    const node = this.#nodes.get(name);
+    if (!node) throw new Error(`there is no node ${name}: ${[...this.#nodes.keys()].join(', ')}`);
+    return node;
+  }
+
+  #forgetPod(pod: LabPod): void {
+    this.#prober.remove(pod.name);
+    this.#pods.delete(pod.name);
+  }
+
+  #cni(node: string, environment: Record<string, string>) {
+    const socket = path.join(this.#node(node).runDirectory, CNI_SOCKET);
+    return callCni(socket, { environment, stdin: NETWORK });
+  }
+
+  #startApi(): void {
+    const state = path.join(LAB_DIRECTORY, 'api');
+    const program = path.join(this.#options.programs, 'cali-api.js');
+    const args = ['--directory', state, '--host', LAB_IPV4, '--port', String(API_PORT)];
+    this.#api = new LabProcess([process.execPath, program, ...args], {}, path.join(LAB_DIRECTORY, 'log', 'api.log'));
+    this.#api.start();
+  }
+
+  async #waitForApi(): Promise<void> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await this.#client.list(ipPoolKind);
+        return;
+      } catch (error) {
+        if (attempt > 300 || !this.#api.isRunning) {
+          throw new Error(`the API server did not start: ${messageOf(error)} (log: ${LAB_DIRECTORY}/log/api.log)`, { cause: error });
+        }
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    }
+  }
+
+  async #createObjects(): Promise<void> {
+    const { topology } = this.#options;
+    const defaults = [
+      { name: 'default-ipv4-ippool', cidr: '10.244.0.0/16' },
+      ...(topology.ipv6 ? [{ name: 'default-ipv6-ippool', cidr: 'fd00:10:244::/48' }] : []),
+    ];
+    const pools = topology.pools?.map((spec, i) => ({ name: `pool${i + 1}`, ...spec })) ?? defaults;
+    for (const { name, ...spec } of pools) {
+      await this.#client.create(ipPoolKind, { apiVersion: 'projectcalico.org/v3', kind: 'IPPool', metadata: { name }, spec });
+    }
+    for (const object of topology.objects) {
+      const definition = findKind(object.kind);
+      if (!definition) throw new Error(`topology: objects: there is no kind ${object.kind}`);
+      await this.#client.create(definition, object);
+    }
+  }
+
+  /** A kubeconfig, and calictl on the PATH of `lab exec`. */
+  async #writeTools(): Promise<void> {
+    const server = `http://${LAB_IPV4}:${API_PORT}`;
+    const kubeconfig = {
+      apiVersion: 'v1',
+      kind: 'Config',
+      clusters: [{ name: 'lab', cluster: { server } }],
+      users: [{ name: 'lab', user: {} }],
+      contexts: [{ name: 'lab', context: { cluster: 'lab', user: 'lab' } }],
+      'current-context': 'lab',
+    };
+    await writeFile(path.join(LAB_DIRECTORY, 'kubeconfig'), stringify(kubeconfig));
+    const script = `#!/bin/sh\nexec "${process.execPath}" "${path.join(this.#options.programs, 'calictl.js')}" "$@"\n`;
+    await writeFile(path.join(LAB_DIRECTORY, 'bin', 'calictl'), script, { mode: 0o755 });
+  }
+
+  /** Where a node's agent answers calictl. */
+  agentSocket(name: string): string {
+    return path.join(this.#node(name).runDirectory, AGENT_SOCKET);
+  }
+}
+
+function netnsName(pod: string): string {
+  return `pod-${pod}`;
+}
+
+function podEnvironment(command: string, name: string, netns: string): Record<string, string> {
+  return {
+    CNI_COMMAND: command,
+    CNI_CONTAINERID: `lab-${name}`,
+    CNI_NETNS: netns,
+    CNI_IFNAME: 'eth0',
+    CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=${NAMESPACE};K8S_POD_NAME=${name}`,
+  };
+}

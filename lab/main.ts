@@ -1,0 +1,129 @@
+/** cali-lab: `npm start` and `npm run lab -- …`. */
+import { spawnSync } from 'node:child_process';
+import { Command, InvalidArgumentError } from 'commander';
+import { messageOf } from '../lib/errors.ts';
+import { plainTable } from '../lib/table.ts';
+import { VERSION } from '../lib/version.ts';
+import type { LabCommand } from './control.ts';
+import { askLab, execCommand, runLab } from './outside.ts';
+import type { FlowReport, Probe } from './prober.ts';
+import { failures } from './report.ts';
+import { readTopology, topologyOf } from './topology.ts';
+
+const program = new Command('cali-lab').description('A whole cluster network on this machine.').version(VERSION).enablePositionalOptions();
+
+const count = (low: number, high: number) => (text: string) => {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= low && value <= high) return value;
+  throw new InvalidArgumentError(`must be a whole number from ${low} to ${high}`);
+};
+
+program
+  .command('start', { isDefault: true })
+  .description('bring a lab up and keep it in the foreground')
+  .option('--nodes <n>', 'number of nodes', count(1, 64), 4)
+  .option('--pods <n>', 'pods per node', count(0, 110), 3)
+  .option('--no-ipv6', 'IPv4 alone')
+  .option('--topology <file>', 'YAML file that says it all (docs/lab.md)')
+  .option('--once', 'bring up, check every pair, print, tear down; exit 0 or 1', false)
+  .option('--json', 'one JSON report instead of text', false)
+  .option('--log-level <level>', 'log level of the agents', 'info')
+  .action(async (flags: { nodes: number; pods: number; ipv6: boolean; topology?: string; once: boolean; json: boolean; logLevel: string }) => {
+    const topology = flags.topology ? await readTopology(flags.topology) : topologyOf(flags.nodes, flags.pods, flags.ipv6);
+    process.exitCode = await runLab({ topology, isOnce: flags.once, isJson: flags.json, logSeverity: flags.logLevel });
+  });
+
+program
+  .command('exec <place> <command...>')
+  .description('run a command in a node, a pod, or "lab" (where the bridge and the API server are)')
+  .passThroughOptions()
+  .action((place: string, command: string[]) => {
+    const [file, ...args] = execCommand(place, command);
+    process.exitCode = spawnSync(file!, args, { stdio: 'inherit' }).status ?? 1;
+  });
+
+const print = (value: unknown) => {
+  process.stdout.write(`${typeof value === 'string' ? value : JSON.stringify(value, undefined, 2)}\n`);
+};
+const ask = async (command: LabCommand, done: string) => {
+  await askLab(command);
+  print(done);
+};
+
+const pod = program.command('pod').description('add and delete pods');
+pod
+  .command('add <node> <name>')
+  .option('--annotation <key=value...>', 'annotations, such as cni.projectcalico.org/ipAddrs=["10.244.0.9"]')
+  .action(async (node: string, name: string, flags: { annotation?: string[] }) => {
+    const annotations = Object.fromEntries((flags.annotation ?? []).map((pair) => [pair.split('=')[0]!, pair.slice(pair.indexOf('=') + 1)]));
+    const { addresses } = (await askLab({ do: 'pod add', node, name, annotations })) as { addresses: string[] };
+    print(`pod ${name} runs on ${node}: ${addresses.join(', ')}`);
+  });
+pod.command('delete <name>').action((name: string) => ask({ do: 'pod delete', name }, `pod ${name} is gone`));
+
+const node = program.command('node').description('add and delete nodes; stop, kill and start their agents');
+for (const [verb, done] of [
+  ['add', 'runs'],
+  ['delete', 'is gone'],
+  ['start', 'has its agent back'],
+  ['stop', 'has no agent (SIGTERM)'],
+  ['kill', 'has no agent (SIGKILL)'],
+] as const) {
+  node.command(`${verb} <name>`).action((name: string) => ask({ do: `node ${verb}`, name }, `node ${name} ${done}`));
+}
+
+const api = program.command('api').description('stop, kill and start the API server');
+for (const verb of ['stop', 'kill', 'start'] as const) api.command(verb).action(() => ask({ do: `api ${verb}` }, `api server: ${verb} done`));
+
+program
+  .command('show')
+  .description('nodes and pods of the running lab')
+  .option('--json', 'as JSON', false)
+  .action(async (flags: { json: boolean }) => {
+    const state = (await askLab({ do: 'show' })) as {
+      nodes: { name: string; ipv4: string; running: boolean }[];
+      pods: { name: string; node: string; addresses: string[] }[];
+    };
+    if (flags.json) return print(state);
+    print(plainTable(['NODE', 'ADDRESS', 'AGENT'], state.nodes.map(({ name, ipv4, running }) => [name, ipv4, running ? 'running' : 'down'])));
+    print('');
+    print(plainTable(['POD', 'NODE', 'ADDRESSES'], state.pods.map(({ name, node: on, addresses }) => [name, on, addresses.join(' ')])));
+  });
+
+program
+  .command('matrix')
+  .description('check every pod to every pod and node')
+  .option('--json', 'as JSON', false)
+  .option('--timeout <ms>', 'how long a pair may take', count(1, 60_000), 5000)
+  .action(async (flags: { json: boolean; timeout: number }) => {
+    const result = (await askLab({ do: 'matrix', timeoutMs: flags.timeout })) as { pairs: number; unreachable: Probe[] };
+    if (flags.json) print(result);
+    else print(`${result.pairs - result.unreachable.length} of ${result.pairs} pairs reach each other\n${failures(result.unreachable)}`.trimEnd());
+    process.exitCode = result.unreachable.length === 0 ? 0 : 1;
+  });
+
+const flows = program.command('flows').description('probe a path between every two nodes, again and again, and count what is lost');
+flows
+  .command('start')
+  .option('--interval <ms>', 'one probe per flow and interval', count(1, 10_000), 10)
+  .action((flags: { interval: number }) => ask({ do: 'flows start', intervalMs: flags.interval }, 'flows run: npm run lab -- flows stop counts'));
+flows
+  .command('stop')
+  .option('--json', 'as JSON', false)
+  .action(async (flags: { json: boolean }) => {
+    const reports = (await askLab({ do: 'flows stop' })) as FlowReport[];
+    if (flags.json) return print(reports);
+    print(
+      plainTable(
+        ['FROM', 'TO', 'ADDRESS', 'SENT', 'LOST', 'LONGEST GAP'],
+        reports.map(({ from, to, address, sent, lost, longestGap }) => [from, to, address, String(sent), String(lost), String(longestGap)]),
+      ),
+    );
+  });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.stderr.write(`${messageOf(error)}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,113 @@
+/** Starts the lab's first process in namespaces of its own, and talks to a running lab. */
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import http from 'node:http';
+import os from 'node:os';
+import path from 'node:path';
+import { CodedError, messageOf } from '../lib/errors.ts';
+import type { LabCommand } from './control.ts';
+import type { InsideOptions } from './inside.ts';
+import { LAB_DIRECTORY } from './lab.ts';
+
+/** Where a lab's control socket and pid are: one lab per user unless CALI_LAB_DIR says otherwise. */
+export function controlDirectory(): string {
+  return process.env['CALI_LAB_DIR'] ?? path.join(os.tmpdir(), `cali-lab-${process.getuid?.() ?? 0}`);
+}
+
+/** Runs a lab to its end; the exit status of its first process. */
+export async function runLab(options: Omit<InsideOptions, 'controlSocket' | 'programs'>): Promise<number> {
+  const directory = controlDirectory();
+  if (await isAlive(directory)) {
+    throw new CodedError('LAB_RUNNING', `a lab is running already (${directory}): end it with Ctrl-C in its terminal, or set CALI_LAB_DIR to another directory`);
+  }
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  try {
+    const programs = import.meta.dirname;
+    const inside: InsideOptions = { ...options, programs, controlSocket: path.join(directory, 'lab.sock') };
+    const child = spawn(
+      'unshare',
+      [
+        ...['--user', '--map-root-user', '--net', '--mount', '--pid', '--fork', '--kill-child=SIGKILL', '--mount-proc'],
+        ...[process.execPath, path.join(programs, 'cali-lab-inside.js'), JSON.stringify(inside)],
+      ],
+      { stdio: ['pipe', 'inherit', 'inherit'] },
+    );
+    // Ctrl-C goes to every process of the terminal: the first process inside ends the lab, this one waits.
+    const pass = (signal: NodeJS.Signals) => firstProcess(child.pid) && process.kill(firstProcess(child.pid)!, signal);
+    process.on('SIGINT', () => undefined);
+    process.on('SIGTERM', () => pass('SIGTERM'));
+    process.on('SIGHUP', () => pass('SIGTERM'));
+    await writeFile(path.join(directory, 'pid'), String(child.pid));
+    return await new Promise<number>((resolve, reject) => {
+      child.once('error', (error) => reject(new CodedError('UNSHARE', `unshare cannot be started: ${messageOf(error)}. Install util-linux.`)));
+      child.once('exit', (code) => resolve(code ?? 1));
+    });
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** Sends a command to the running lab. Throws CodedError with its reason. */
+export async function askLab(command: LabCommand): Promise<unknown> {
+  const directory = controlDirectory();
+  const answer = await post(path.join(directory, 'lab.sock'), command).catch((error: unknown) => {
+    throw new CodedError('NO_LAB', `no lab is running (${messageOf(error)}): start one with npm start`);
+  });
+  if (answer.ok) return answer.result;
+  throw new CodedError('LAB', answer.reason ?? 'the lab refused');
+}
+
+/** Command line that runs something in a node (or pod, or `lab` for the bridge's side) of the running lab. */
+export function execCommand(place: string, command: readonly string[]): string[] {
+  const directory = controlDirectory();
+  const file = path.join(directory, 'pid');
+  const pid = existsSync(file) ? firstProcess(Number(readFileSync(file, 'utf8'))) : undefined;
+  if (!pid) throw new CodedError('NO_LAB', 'no lab is running: start one with npm start');
+  const enter = ['nsenter', '--target', String(pid), '--user', '--preserve-credentials', '--mount', '--pid', '--net'];
+  const environment = [
+    'env',
+    `KUBECONFIG=${LAB_DIRECTORY}/kubeconfig`,
+    `CALI_RUN_DIR=${LAB_DIRECTORY}/${place}`,
+    `NODENAME=${place}`,
+    `PATH=${LAB_DIRECTORY}/bin:${process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin'}`,
+  ];
+  if (place === 'lab') return [...enter, ...environment, ...command];
+  const netns = ['sh', '-c', 'n=/run/netns/$0; [ -e $n ] || n=/run/netns/pod-$0; [ -e $n ] || { echo "there is no node or pod $0" >&2; exit 1; }; exec nsenter --net=$n "$@"', place];
+  return [...enter, ...environment, ...netns, ...command];
+}
+
+async function isAlive(directory: string): Promise<boolean> {
+  try {
+    return (await post(path.join(directory, 'lab.sock'), { do: 'show' })).ok;
+  } catch {
+    return false;
+  }
+}
+
+function post(socketPath: string, body: LabCommand): Promise<{ ok: boolean; result?: unknown; reason?: string }> {
+  return new Promise((resolve, reject) => {
+    const request = http.request({ socketPath, method: 'POST', path: '/' }, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        text += chunk;
+      });
+      response.on('end', () => resolve(JSON.parse(text)));
+      response.on('error', reject);
+    });
+    request.on('error', reject);
+    request.end(JSON.stringify(body));
+  });
+}
+
+/** The child of unshare: the lab's first process, by its pid out here. */
+function firstProcess(unshare: number | undefined): number | undefined {
+  if (!unshare || !existsSync(`/proc/${unshare}/task`)) return undefined;
+  for (const task of readdirSync(`/proc/${unshare}/task`)) {
+    const [child] = readFileSync(`/proc/${unshare}/task/${task}/children`, 'utf8').trim().split(' ');
+    if (child) return Number(child);
+  }
+  return undefined;
+}
