@@ -8,7 +8,7 @@
  */
 import net, { type Server, type Socket } from 'node:net';
 import type { Clock } from '../lib/clock.ts';
-import { type Cidr, type Family, mustCidr } from '../lib/cidr.ts';
+import { type Cidr, type Family, mustCidr, parseAddress } from '../lib/cidr.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { Peer, type SpeakerIdentity } from './peer.ts';
@@ -120,8 +120,12 @@ export class Speaker {
     return this.#learned;
   }
 
+  /** Every peer, by address. */
   status(): PeerStatus[] {
-    return [...this.#peers.values()].map((peer) => peer.status());
+    const order = (text: string) => parseAddress(text)?.value ?? 0n;
+    return [...this.#peers.values()]
+      .map((peer) => peer.status())
+      .sort((a, b) => (order(a.config.address) < order(b.config.address) ? -1 : 1));
   }
 
   /** Every path of the Loc-RIB with the reason why it is or is not used. */

@@ -1,8 +1,16 @@
-/** `npm run crds`: writes deploy/crds from the schemas. */
-import { mkdir, writeFile } from 'node:fs/promises';
+/** `npm run crds`: writes deploy/crds from the schemas; with --check, says whether they are as they should be. */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { crdManifests } from './crd.ts';
 
 const directory = path.join(process.cwd(), 'deploy', 'crds');
+const isCheck = process.argv.includes('--check');
 await mkdir(directory, { recursive: true });
-for (const { file, text } of crdManifests()) await writeFile(path.join(directory, file), text);
+for (const { file, text } of crdManifests()) {
+  const target = path.join(directory, file);
+  if (!isCheck) await writeFile(target, text);
+  else if ((await readFile(target, 'utf8').catch(() => '')) !== text) {
+    process.stdout.write(`${target} is not what the schemas say: run npm run crds\n`);
+    process.exitCode = 1;
+  }
+}

@@ -46,7 +46,7 @@ export class Prober {
   async add(name: string, netns: string, families: readonly (4 | 6)[]): Promise<void> {
     const sockets = new Map<4 | 6, Socket>();
     for (const family of families) {
-      const fd = this.#sockets.udp(netns, family);
+      const fd = this.#sockets.udp(netns, family, PORT);
       const socket = dgram.createSocket(family === 4 ? 'udp4' : 'udp6');
       socket.on('error', () => undefined);
       socket.on('message', (message, remote) => this.#receive(socket, message, remote));
@@ -62,10 +62,6 @@ export class Prober {
   remove(name: string): void {
     for (const socket of this.#stations.get(name)?.sockets.values() ?? []) socket.close();
     this.#stations.delete(name);
-  }
-
-  get port(): number {
-    return PORT;
   }
 
   /** Asks each until it answers or the time is over; those that did not answer. */

@@ -8,11 +8,13 @@ import { CodedError } from '../lib/errors.ts';
 const CLONE_NEWNET = 0x40000000;
 const AF_INET = 2;
 const AF_INET6 = 10;
+const IPPROTO_IPV6 = 41;
+const IPV6_V6ONLY = 26;
 const SOCK_DGRAM_NONBLOCK_CLOEXEC = 2 | 0o4000 | 0o2000000;
 
 export interface Sockets {
-  /** File descriptor of a UDP socket in the namespace. */
-  udp(netns: string, family: 4 | 6): number;
+  /** File descriptor of a UDP socket in the namespace, bound to the port on every address of the family. */
+  udp(netns: string, family: 4 | 6, port: number): number;
 }
 
 /** Throws CodedError KOFFI when the optional package is not there. */
@@ -26,9 +28,17 @@ export async function loadSockets(): Promise<Sockets> {
   const libc = koffi.load('libc.so.6');
   const setns = libc.func('int setns(int, int)') as (fd: number, type: number) => number;
   const socket = libc.func('int socket(int, int, int)') as (family: number, type: number, protocol: number) => number;
+  const bind = libc.func('int bind(int, void *, uint32_t)') as (fd: number, address: Uint8Array, length: number) => number;
+  const setsockopt = libc.func('int setsockopt(int, int, int, void *, uint32_t)') as (
+    fd: number,
+    level: number,
+    option: number,
+    value: Uint8Array,
+    length: number,
+  ) => number;
   const home = openSync('/proc/self/ns/net', 'r');
   return {
-    udp(netns, family) {
+    udp(netns, family, port) {
       const target = openSync(netns, 'r');
       try {
         if (setns(target, CLONE_NEWNET) !== 0) throw new Error(`setns ${netns}: errno ${koffi.errno()}`);
@@ -36,10 +46,23 @@ export async function loadSockets(): Promise<Sockets> {
         const errno = koffi.errno();
         if (setns(home, CLONE_NEWNET) !== 0) throw new Error(`setns back: errno ${koffi.errno()}`);
         if (fd < 0) throw new Error(`socket in ${netns}: errno ${errno}`);
+        // The same port serves both families, by a socket each.
+        if (family === 6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, Uint8Array.of(1, 0, 0, 0), 4);
+        const address = anyAddress(family, port);
+        if (bind(fd, address, address.length) !== 0) throw new Error(`bind in ${netns}: errno ${koffi.errno()}`);
         return fd;
       } finally {
         closeSync(target);
       }
     },
   };
+}
+
+/** struct sockaddr_in or sockaddr_in6 of the wildcard address; the family in host order (little-endian machines). */
+function anyAddress(family: 4 | 6, port: number): Uint8Array {
+  const bytes = new Uint8Array(family === 4 ? 16 : 28);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, family === 4 ? AF_INET : AF_INET6, true);
+  view.setUint16(2, port);
+  return bytes;
 }

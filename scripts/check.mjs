@@ -1,0 +1,26 @@
+// npm run check: types, lint, format, import rules, unused code, generated files. All of them, then the verdict.
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+import { buildIfStale, installPackages } from './setup.mjs';
+
+const root = path.resolve(import.meta.dirname, '..');
+installPackages();
+await buildIfStale();
+const bin = (name) => path.join(root, 'node_modules', '.bin', name);
+const checks = [
+  ['types', bin('tsc'), ['--noEmit']],
+  ['lint and format', bin('biome'), ['check', '.']],
+  ['type-aware lint', bin('oxlint'), ['--type-aware', '--quiet', '.']],
+  ['import rules', bin('depcruise'), ['--config', '.dependency-cruiser.cjs', 'agent', 'bgp', 'calictl', 'cni', 'datastore', 'felix', 'ipam', 'ipip', 'lab', 'lib']],
+  ['unused code', bin('knip'), []],
+  ['generated CRDs', process.execPath, [path.join(root, 'dist', 'cali-crds.js'), '--check']],
+];
+let isGood = true;
+for (const [name, command, args] of checks) {
+  const { status, stdout, stderr } = spawnSync(command, args, { cwd: root, encoding: 'utf8' });
+  process.stdout.write(`${status === 0 ? '✓' : '✗'} ${name}\n`);
+  if (status === 0) continue;
+  isGood = false;
+  process.stdout.write(`${stdout}${stderr}\n`);
+}
+process.exit(isGood ? 0 : 1);

@@ -1,0 +1,14 @@
+// Runs a bundled program after all set-up that it needs: node scripts/run.mjs PROGRAM ARGUMENTS…
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+import { buildIfStale, ensureCommands, installPackages, runtimeCommands } from './setup.mjs';
+
+const [program, ...args] = process.argv.slice(2);
+process.env.PATH = `${process.env.PATH}:/usr/sbin:/sbin`;
+installPackages();
+await buildIfStale();
+if (!ensureCommands(runtimeCommands)) process.exit(1);
+const child = spawn(process.execPath, [path.resolve(import.meta.dirname, '..', 'dist', `${program}.js`), ...args], { stdio: 'inherit' });
+// Ctrl-C reaches the program by itself; this process waits for its end.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => signal !== 'SIGINT' && child.kill(signal));
+child.on('exit', (code) => process.exit(code ?? 1));

@@ -1,0 +1,73 @@
+// Makes a fresh clone able to run: packages, bundles, Debian packages. Uses nothing but Node itself.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+
+const root = path.resolve(import.meta.dirname, '..');
+const stampFile = path.join(root, 'node_modules', '.cali-lock');
+const sources = ['agent', 'bgp', 'calictl', 'cni', 'datastore', 'felix', 'ipam', 'ipip', 'lab', 'lib', 'test/bench'];
+
+/** Installs npm packages when node_modules is not that of package-lock.json. */
+export function installPackages() {
+  const lock = createHash('sha256').update(readFileSync(path.join(root, 'package-lock.json'))).digest('hex');
+  if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === lock) return;
+  say('installing npm packages …');
+  const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: ['ignore', 2, 2] });
+  if (status !== 0) fail('npm ci failed: see above');
+  writeFileSync(stampFile, lock);
+}
+
+/** Bundles the programs when a source is newer than the bundles. */
+export async function buildIfStale() {
+  const stamp = path.join(root, 'dist', '.built');
+  const builtAt = existsSync(stamp) ? statSync(stamp).mtimeMs : 0;
+  const inputs = [...sources.flatMap((folder) => files(path.join(root, folder))), path.join(root, 'package-lock.json'), path.join(root, 'scripts/build.mjs')];
+  if (inputs.every((file) => statSync(file).mtimeMs < builtAt)) return;
+  const { buildPrograms } = await import('./build.mjs');
+  await buildPrograms();
+  mkdirSync(path.dirname(stamp), { recursive: true });
+  writeFileSync(stamp, '');
+}
+
+/** Sees to it that commands exist: as root by apt-get, otherwise by naming the packages. False when one is missing. */
+export function ensureCommands(wanted) {
+  const missing = Object.entries(wanted).filter(([command]) => !hasCommand(command));
+  if (missing.length === 0) return true;
+  const packages = [...new Set(missing.map(([, name]) => name))];
+  if (process.getuid?.() === 0 && hasCommand('apt-get')) {
+    say(`installing Debian packages: ${packages.join(' ')} …`);
+    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+    spawnSync('apt-get', ['update', '-qq'], { stdio: ['ignore', 'ignore', 2], env });
+    spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], { stdio: ['ignore', 'ignore', 2], env });
+  }
+  const still = missing.filter(([command]) => !hasCommand(command));
+  if (still.length === 0) return true;
+  say(`missing: ${still.map(([command, name]) => `${command} (Debian package ${name})`).join(', ')}. Install with: apt-get install ${packages.join(' ')}`);
+  return false;
+}
+
+export function hasCommand(command) {
+  if (command.startsWith('/')) return existsSync(command);
+  const folders = [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin'];
+  return folders.some((folder) => existsSync(path.join(folder, command)));
+}
+
+/** What the lab and the agent need. */
+export const runtimeCommands = { ip: 'iproute2', unshare: 'util-linux', nsenter: 'util-linux' };
+
+export function fail(text) {
+  say(text);
+  process.exit(1);
+}
+
+function say(text) {
+  process.stderr.write(`${text}\n`);
+}
+
+function files(folder) {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.join(entry.parentPath ?? entry.path, entry.name));
+}

@@ -1,0 +1,109 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { FlowReport } from '../../lab/prober.ts';
+import { TestLab, until } from '../helpers/lab.ts';
+
+/** Routes of ours that `ip monitor` saw change, of either protocol. */
+function ourRouteEvents(lines: readonly string[]): string[] {
+  return lines.filter((line) => /proto (80|bgp|186)\b/.test(line));
+}
+
+function lossOf(flows: readonly FlowReport[]) {
+  return flows.filter(({ lost }) => lost > 0);
+}
+
+describe('an agent or the API server fails, and traffic goes on', () => {
+  let lab: TestLab;
+  const nodes = ['node1', 'node2', 'node3', 'node4'];
+  beforeAll(async () => {
+    lab = await TestLab.start();
+  });
+  afterAll(() => lab?.stop());
+
+  const allUp = () => nodes.every((node) => lab.status(node).bgp.peers.every(({ state }) => state === 'Established'));
+  const monitors = () => nodes.map((node) => lab.follow(node, 'ip', '-o', 'monitor', 'route'));
+
+  it('an agent that is killed and started again loses no packet and touches no route', async () => {
+    const before = lab.sh('node2', 'ip route show; ip -6 route show');
+    const watching = monitors();
+    await lab.ask({ do: 'flows start', intervalMs: 10 });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await lab.ask({ do: 'node kill', name: 'node2' });
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await lab.ask({ do: 'node start', name: 'node2' });
+    await until('all sessions are up again and settled', 20_000, () => allUp() && lab.status('node2').bgp.isSettled);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const flows = await lab.flows();
+    expect(flows.length).toBeGreaterThan(24);
+    expect(Math.min(...flows.map(({ sent }) => sent))).toBeGreaterThan(200);
+    expect(lossOf(flows)).toEqual([]);
+    for (const watch of watching) expect(ourRouteEvents(await watch.stop())).toEqual([]);
+    expect(lab.sh('node2', 'ip route show; ip -6 route show')).toBe(before);
+  });
+
+  it('an agent that is stopped by SIGTERM leaves forwarding in place', async () => {
+    const watching = monitors();
+    await lab.ask({ do: 'flows start', intervalMs: 10 });
+    await lab.ask({ do: 'node stop', name: 'node3' });
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await lab.ask({ do: 'node start', name: 'node3' });
+    await until('all sessions are up again', 20_000, allUp);
+    expect(lossOf(await lab.flows())).toEqual([]);
+    for (const watch of watching) expect(ourRouteEvents(await watch.stop())).toEqual([]);
+  });
+
+  it('an API server that is stopped and started again is not noticed by traffic or sessions', async () => {
+    const watching = monitors();
+    const since = nodes.map((node) => lab.status(node).bgp.peers.map((peer) => peer.since));
+    await lab.ask({ do: 'flows start', intervalMs: 10 });
+    await lab.ask({ do: 'api stop' });
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await lab.ask({ do: 'api start' });
+    await until('a pod can be added again', 20_000, async () => {
+      try {
+        await lab.ask({ do: 'pod add', node: 'node1', name: 'after-api' });
+        return true;
+      } catch {
+        return false;
+      }
+    });
+    expect(lossOf(await lab.flows())).toEqual([]);
+    expect(nodes.map((node) => lab.status(node).bgp.peers.map((peer) => peer.since))).toEqual(since);
+    const events = (await Promise.all(watching.map((watch) => watch.stop()))).flat();
+    const pods = (await lab.ask({ do: 'show' })) as { pods: { name: string; addresses: string[] }[] };
+    const added = pods.pods.find(({ name }) => name === 'after-api')!.addresses;
+    expect(ourRouteEvents(events).filter((line) => !added.some((address) => line.includes(address)))).toEqual([]);
+    await lab.ask({ do: 'pod delete', name: 'after-api' });
+  });
+
+  it('an API server whose disk was cut in the middle of a write recovers everything that it had answered', async () => {
+    const objects = () => lab.sh('node1', 'calictl get ipamblocks -o json; calictl get ippools -o json; calictl get pods -o json');
+    const before = objects();
+    const watching = monitors();
+    await lab.ask({ do: 'flows start', intervalMs: 10 });
+    await lab.ask({ do: 'api kill' });
+    // Half a record, as a power cut leaves it.
+    lab.sh('lab', `printf '0badf00d {"revision":99999,"key":"projectcalico.org/ippools/default-ipv4-ippool","obj' >> /run/cali-lab/api/journal.log`);
+    await lab.ask({ do: 'api start' });
+    expect(objects()).toBe(before);
+    expect(lab.sh('lab', 'grep -c torn /run/cali-lab/log/api.log').trim()).toBe('1');
+    await lab.ask({ do: 'pod add', node: 'node4', name: 'after-cut' });
+    expect(await lab.unreachable()).toEqual([]);
+    await lab.ask({ do: 'pod delete', name: 'after-cut' });
+    expect(lossOf(await lab.flows())).toEqual([]);
+    const events = ourRouteEvents((await Promise.all(watching.map((watch) => watch.stop()))).flat());
+    expect(events.filter((line) => !line.includes('cali') && !line.includes('local '))).toEqual([]);
+  });
+
+  it('an agent that is killed while the API server is away comes back when it does, without a packet lost', async () => {
+    await lab.ask({ do: 'flows start', intervalMs: 10 });
+    await lab.ask({ do: 'api kill' });
+    await lab.ask({ do: 'node kill', name: 'node1' });
+    const starting = lab.ask({ do: 'node start', name: 'node1' });
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await lab.ask({ do: 'api start' });
+    await starting;
+    await until('all sessions are up again', 20_000, allUp);
+    expect(lossOf(await lab.flows())).toEqual([]);
+    expect(await lab.unreachable()).toEqual([]);
+  });
+});
