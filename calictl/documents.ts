@@ -15,7 +15,7 @@ export interface Document {
 export async function readDocuments(file: string): Promise<Document[]> {
   let text: string;
   try {
-    text = await readFile(file === '-' ? '/dev/stdin' : file, 'utf8');
+    text = file === '-' ? await readStandardInput() : await readFile(file, 'utf8');
   } catch (error) {
     throw new CodedError('INPUT', `${file}: cannot be read: ${messageOf(error)}`, { cause: error });
   }
@@ -30,6 +30,12 @@ export async function readDocuments(file: string): Promise<Document[]> {
   }
   if (documents.length === 0) throw new CodedError('INPUT', `${file}: no resources in it`);
   return documents;
+}
+
+async function readStandardInput(): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin as AsyncIterable<Buffer>) chunks.push(chunk);
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 function documentOf(object: AnyResource, file: string): Document {

@@ -13,6 +13,7 @@ import { plainEndpoint } from '../datastore/kubernetes/kube-config.ts';
 import { findKind } from '../datastore/registry.ts';
 import { nodeKind, podKind } from '../datastore/schema/core.ts';
 import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
+import { familyOf } from '../lib/cidr.ts';
 import { messageOf } from '../lib/errors.ts';
 import { BRIDGE, createBridge, createNodeNamespace, createPodNamespace, deleteNamespace, LAB_IPV4, type NodeAddresses, netnsPath, nodeAddresses } from './namespaces.ts';
 import { LabProcess } from './process.ts';
@@ -216,19 +217,20 @@ export class Lab {
     await this.#waitForApi();
   }
 
-  /** Every ordered pair of pods, and every pod to every node, in each family. */
+  /** Every ordered pair of pods, and every pod to every node, in each family that the first pod has. */
   allProbes(): Probe[] {
-    const probes: Probe[] = [];
-    for (const from of this.#pods.values()) {
-      for (const to of this.#pods.values()) {
-        if (from === to) continue;
-        for (const address of to.addresses) probes.push({ from: from.name, to: to.name, address });
-      }
-      for (const { name, addresses } of this.#nodes.values()) {
-        for (const address of [addresses.ipv4, addresses.ipv6]) if (address) probes.push({ from: from.name, to: name, address });
-      }
-    }
-    return probes;
+    const targets = [
+      ...this.pods.map(({ name, addresses }) => ({ name, addresses })),
+      ...this.nodes.map(({ name, addresses: { ipv4, ipv6 } }) => ({ name, addresses: ipv6 ? [ipv4, ipv6] : [ipv4] })),
+    ];
+    return this.pods.flatMap((from) => {
+      const families = new Set(from.addresses.map(familyOf));
+      return targets.flatMap((to) =>
+        to.addresses
+          .filter((address) => to.name !== from.name && families.has(familyOf(address)))
+          .map((address) => ({ from: from.name, to: to.name, address })),
+      );
+    });
   }
 
   probe(probes: readonly Probe[], timeoutMs: number): Promise<Probe[]> {

@@ -12,7 +12,7 @@ import { type Endpoint, INTERFACE_PREFIX } from '../endpoint.ts';
 import { Conntrack } from './conntrack.ts';
 import { runBatch } from './ip-batch.ts';
 import { type KernelState, observeKernel } from './kernel.ts';
-import { isRelevant, KernelMonitor } from './monitor.ts';
+import { isRelevant, KernelMonitor, linkOf } from './monitor.ts';
 import type { Route } from './route.ts';
 import { planRoutes } from './route-plan.ts';
 import { applySysctls, interfaceSysctls, nodeSysctls } from './sysctls.ts';
@@ -53,10 +53,11 @@ export class Dataplane {
   #desired: DesiredDataplane | undefined;
   #cancelApply: (() => void) | undefined;
   #cancelResync: (() => void) | undefined;
-  /** Interface index to name of what has its sysctls. Bounded by the node's pods. */
-  readonly #configured = new Map<number, string>();
+  /** Interfaces that have their sysctls, with their index then. Bounded by the node's pods. */
+  readonly #configured = new Map<string, number>();
   #stats: DataplaneStats = { applies: 0, failures: 0, lastApplySeconds: 0, routes: 0, problems: ['not applied yet'] };
   #lastProblems = '';
+  #isNodeConfigured = false;
 
   constructor(options: DataplaneOptions, modules: { clock: Clock; log: Log }) {
     this.#options = options;
@@ -64,6 +65,9 @@ export class Dataplane {
     this.#log = modules.log;
     this.#conntrack = new Conntrack(modules.log);
     this.#monitor = new KernelMonitor((line) => {
+      // A link that flapped may have lost its sysctls: they are checked again.
+      const link = linkOf(line);
+      if (link) this.#configured.delete(link);
       if (isRelevant(line)) this.#schedule(COALESCE_MS);
     }, modules.log);
     this.#scheduleResync();
@@ -102,6 +106,7 @@ export class Dataplane {
     const jitter = 0.9 + Math.random() * 0.2;
     this.#cancelResync = this.#clock.after(this.#options.resyncMs * jitter, () => {
       this.#configured.clear();
+      this.#isNodeConfigured = false;
       this.#schedule(0);
       this.#scheduleResync();
     });
@@ -141,7 +146,11 @@ export class Dataplane {
       problems,
     };
     const text = problems.join('\n');
-    if (text !== '' && text !== this.#lastProblems) this.#log.warn({ problems }, 'the kernel is not what it should be');
+    if (text !== '' && text !== this.#lastProblems) {
+      // While a pod is being added, its endpoint is known a moment before its interface.
+      const isPassing = problems.every((problem) => problem.endsWith(' is not there'));
+      this.#log[isPassing ? 'debug' : 'warn']({ problems }, 'the kernel is not what it should be');
+    }
     this.#lastProblems = text;
     if (isFailed) this.#schedule(RETRY_MS);
   }
@@ -150,15 +159,16 @@ export class Dataplane {
   async #configure(desired: DesiredDataplane, kernel: KernelState): Promise<string[]> {
     const { families } = this.#options;
     const problems: string[] = [];
-    if (this.#configured.size === 0) problems.push(...(await applySysctls(nodeSysctls(families))));
+    if (!this.#isNodeConfigured) problems.push(...(await applySysctls(nodeSysctls(families))));
+    this.#isNodeConfigured = problems.length === 0;
     for (const { interfaceName } of desired.endpoints) {
       const link = kernel.links.get(interfaceName);
-      if (!link?.isUp || this.#configured.get(link.index) === interfaceName) continue;
+      if (!link?.isUp || this.#configured.get(interfaceName) === link.index) continue;
       const faults = await applySysctls(interfaceSysctls(interfaceName, families));
-      if (faults.length === 0) this.#configured.set(link.index, interfaceName);
+      if (faults.length === 0) this.#configured.set(interfaceName, link.index);
       problems.push(...faults);
     }
-    for (const [index, name] of this.#configured) if (kernel.links.get(name)?.index !== index) this.#configured.delete(index);
+    for (const name of this.#configured.keys()) if (!kernel.links.has(name)) this.#configured.delete(name);
     return problems;
   }
 }

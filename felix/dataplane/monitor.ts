@@ -43,10 +43,15 @@ export class KernelMonitor {
   }
 }
 
-/** Whether an event line may concern what is ours. Foreign neighbours and unrelated links do not. */
+/** Whether an event line may concern what is ours. Foreign neighbours and the learned ones of pods do not. */
 export function isRelevant(line: string): boolean {
-  if (line === 'overrun' || line === 'restarted') return true;
-  // Neighbour lines come without a prefix length and end in a state; only our permanent entries matter.
-  const isNeighbour = /\b(REACHABLE|STALE|DELAY|PROBE|FAILED|INCOMPLETE|NOARP)\b/.test(line);
-  return !isNeighbour;
+  const state = /\b(REACHABLE|STALE|DELAY|PROBE|FAILED|INCOMPLETE|NOARP)\b/.exec(line)?.[1];
+  if (!state) return true;
+  // A permanent entry that is deleted goes by way of FAILED.
+  return state === 'FAILED' && / dev cali/.test(line);
+}
+
+/** Name of the interface that a link event is about. */
+export function linkOf(line: string): string | undefined {
+  return /^(?:Deleted )?\d+: ([^\s:@]+)[@:]/.exec(line)?.[1];
 }

@@ -1,0 +1,84 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { TestLab, until } from '../helpers/lab.ts';
+
+describe('felix keeps what is ours and leaves what is not', () => {
+  let lab: TestLab;
+  beforeAll(async () => {
+    lab = await TestLab.start(['--nodes', '2', '--pods', '2']);
+  });
+  afterAll(() => lab?.stop());
+
+  const routes = () => lab.sh('node1', 'ip route show; ip -6 route show | grep -v fe80');
+
+  it('puts a deleted, a changed and an added route right within a second', async () => {
+    const before = routes();
+    const learned = /^(10\.244\.\S+) via \S+ dev eth0 proto bgp/m.exec(before)![1]!;
+    const workload = /^(10\.244\.\S+) dev (cali\S+) proto 80/m.exec(before)!;
+    const block = /^blackhole (\S+) proto 80/m.exec(before)![1]!;
+    const v6 = /^(fd00:10:\S+) via \S+ dev eth0 proto bgp/m.exec(before)![1]!;
+    const damage = [
+      `ip route del ${learned}`,
+      `ip route replace ${learned} via 172.18.0.1 proto bgp`,
+      `ip route del ${workload[1]}`,
+      `ip route replace ${workload[1]} dev lo proto 80`,
+      `ip route del blackhole ${block}`,
+      `ip -6 route del ${v6}`,
+      'ip route add 10.99.0.0/24 via 172.18.0.1 proto bgp',
+      'ip route add blackhole 10.98.0.0/24 proto 80',
+      'ip -6 route add fd99::/64 via fd00:172:18::1 proto 80',
+      'ip route add 10.97.0.0/24 via 172.18.0.1 proto 80 metric 77',
+    ];
+    for (const command of damage) {
+      lab.sh('node1', command);
+      const ms = await until(`${command} is put right`, 1000, () => routes() === before);
+      expect(ms).toBeLessThan(1000);
+    }
+  });
+
+  it('puts a deleted neighbour and a changed sysctl of an interface right', async () => {
+    const neighbours = () => lab.sh('node1', 'ip neigh show nud permanent');
+    const before = neighbours();
+    const [address, , device] = before.split(' ');
+    lab.sh('node1', `ip neigh del ${address} dev ${device}`);
+    await until('the neighbour is back', 1000, () => neighbours() === before);
+    // The interface flaps: its sysctls are set again when it is up.
+    lab.sh('node1', `ip link set ${device} down && echo 0 > /proc/sys/net/ipv4/conf/${device}/proxy_arp && ip link set ${device} up`);
+    await until('the pod is reachable again', 3000, async () => (await lab.unreachable(500)).length === 0);
+  });
+
+  it('does not touch a foreign route, veth or address, also across a restart of the agent', async () => {
+    lab.sh(
+      'node1',
+      [
+        'ip route add 10.50.0.0/16 via 172.18.0.1 proto static',
+        'ip route add 10.244.200.0/24 via 172.18.0.1 proto static',
+        'ip link add foreign0 type veth peer name foreign1',
+        'ip link set foreign0 up',
+        'ip addr add 10.51.0.1/24 dev foreign0',
+        'ip route add 10.52.0.0/16 dev foreign0 proto 99',
+      ].join(' && '),
+    );
+    const foreign = () => lab.sh('node1', 'ip route show | grep -v "proto 80\\|proto bgp"; ip -br addr show foreign0');
+    const before = foreign();
+    const watch = lab.follow('node1', 'ip', '-o', 'monitor', 'route', 'link', 'address');
+    await lab.ask({ do: 'node kill', name: 'node1' });
+    await lab.ask({ do: 'node start', name: 'node1' });
+    await until('settled', 20_000, () => lab.status('node1').bgp.isSettled);
+    await lab.ask({ do: 'pod add', node: 'node1', name: 'beside' });
+    await lab.ask({ do: 'pod delete', name: 'beside' });
+    expect(foreign()).toBe(before);
+    const events = await watch.stop();
+    expect(events.filter((line) => /foreign|proto static|proto 99/.test(line))).toEqual([]);
+  });
+
+  it('reports a foreign route in its way and does not replace it', async () => {
+    const learned = /^(10\.244\.\S+) via \S+ dev eth0 proto bgp/m.exec(routes())![1]!;
+    lab.sh('node1', `ip route replace ${learned} via 172.18.0.1 proto static`);
+    await until('the conflict is reported', 2000, () =>
+      lab.status('node1').dataplane.problems.some((problem) => problem.includes(learned) && problem.includes('another program')),
+    );
+    expect(lab.sh('node1', `ip route show ${learned}`)).toContain('proto static');
+    lab.sh('node1', `ip route del ${learned} proto static`);
+    await until('ours is back', 1000, () => routes().includes(`${learned} via 172.18.0.12 dev eth0 proto bgp`));
+  });
+});
