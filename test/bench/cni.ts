@@ -1,1 +1,132 @@
-process.stdout.write('later\n');
+/**
+ * npm run bench:cni [-- --count 100] [--ipv6]: pod ADD and DEL through the C shim and cali-node, and through
+ * Debian's ptp + host-local, alternating in one run on one node of a lab. Ours does more: it reads the Pod and
+ * its Namespace, assigns by compare-and-swap in the API server (on disk before the answer) and annotates the
+ * Pod; ptp writes a file.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+import { KubernetesClient } from '../../datastore/kubernetes/client.ts';
+import { loadEndpoint } from '../../datastore/kubernetes/kube-config.ts';
+import { podKind } from '../../datastore/schema/core.ts';
+import { askLab, execCommand } from '../../lab/outside.ts';
+import { plainTable } from '../../lib/table.ts';
+
+const { values } = parseArgs({
+  options: {
+    count: { type: 'string', default: '100' },
+    ipv6: { type: 'boolean', default: false },
+    inside: { type: 'boolean', default: false },
+    shim: { type: 'string', default: '' },
+  },
+});
+const count = Number(values.count);
+const PLUGINS = '/usr/lib/cni';
+const hasPtp = existsSync(path.join(PLUGINS, 'ptp')) && existsSync(path.join(PLUGINS, 'host-local'));
+
+await (values.inside ? inside() : outside());
+
+/** Starts a lab of one node and runs the measurement inside it. */
+async function outside(): Promise<void> {
+  const root = path.resolve(import.meta.dirname, '..');
+  const directory = mkdtempSync(path.join(os.tmpdir(), 'cali-bench-'));
+  process.env['CALI_LAB_DIR'] = path.join(directory, 'lab');
+  const shim = path.join(directory, 'cali');
+  const gcc = spawnSync('gcc', ['-O2', '-static', '-o', shim, path.join(root, 'cni', 'shim.c')], { encoding: 'utf8' });
+  if (gcc.status !== 0) throw new Error('bench:cni needs gcc for the shim: apt-get install gcc libc6-dev');
+  if (!hasPtp) process.stdout.write('ptp and host-local are not installed (Debian: containernetworking-plugins): measuring cali alone\n');
+  const args = ['start', '--json', '--nodes', '1', '--pods', '0', ...(values.ipv6 ? [] : ['--no-ipv6'])];
+  const lab = spawn(process.execPath, [path.join(root, 'dist', 'cali-lab.js'), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = new Promise((resolve) => lab.once('exit', resolve));
+  try {
+    for await (const line of createInterface({ input: lab.stdout })) if (line.includes('"ready"')) break;
+    await askLab({ do: 'show' });
+    const self = [process.execPath, import.meta.filename, '--inside', '--shim', shim, '--count', values.count];
+    const [file, ...rest] = execCommand('node1', self);
+    process.exitCode = spawnSync(file!, rest, { stdio: 'inherit' }).status ?? 1;
+  } finally {
+    lab.kill('SIGTERM');
+    await ended;
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+interface Plugin {
+  readonly name: string;
+  readonly program: string;
+  readonly config: string;
+  readonly environment: (id: string) => Record<string, string>;
+  readonly add: number[];
+  readonly del: number[];
+}
+
+async function inside(): Promise<void> {
+  const store = new KubernetesClient(loadEndpoint(undefined));
+  const cali: Plugin = {
+    name: 'cali (shim, agent, API server)',
+    program: values.shim,
+    config: JSON.stringify({ cniVersion: '1.0.0', name: 'bench', type: 'cali' }),
+    environment: (id) => ({
+      CALI_CNI_SOCKET: `${process.env['CALI_RUN_DIR']}/cni.sock`,
+      CNI_ARGS: `K8S_POD_NAMESPACE=default;K8S_POD_NAME=${id}`,
+    }),
+    add: [],
+    del: [],
+  };
+  const ipam = { type: 'host-local', ranges: [[{ subnet: '10.200.0.0/16' }]], dataDir: '/run/host-local', routes: [{ dst: '0.0.0.0/0' }] };
+  const ptp: Plugin = {
+    name: 'ptp + host-local (Debian)',
+    program: path.join(PLUGINS, 'ptp'),
+    config: JSON.stringify({ cniVersion: '1.0.0', name: 'bench-ptp', type: 'ptp', ipam }),
+    environment: () => ({}),
+    add: [],
+    del: [],
+  };
+  const plugins = hasPtp ? [cali, ptp] : [cali];
+  for (let i = 0; i < count; i++) {
+    for (const plugin of plugins) {
+      const id = `bench-${i}-${plugins.indexOf(plugin)}`;
+      spawnSync('ip', ['netns', 'add', id]);
+      const metadata = { name: id, namespace: 'default' };
+      if (plugin === cali) await store.create(podKind, { apiVersion: 'v1', kind: 'Pod', metadata, spec: { nodeName: 'node1' } });
+      plugin.add.push(call(plugin, 'ADD', id));
+      // Every second pod stays, so that the node fills up as a real one does.
+      if (i % 2 === 0) plugin.del.push(call(plugin, 'DEL', id));
+    }
+  }
+  const baseline = quantile(hasPtp ? ptp.add : cali.add, 0.5);
+  const rows = plugins.map(({ name, add, del }) => [
+    name,
+    ...[quantile(add, 0.5), quantile(add, 0.9), quantile(add, 0.99), quantile(del, 0.5), quantile(del, 0.9)].map((ms) => `${ms.toFixed(1)} ms`),
+    hasPtp ? `${(quantile(add, 0.5) / baseline).toFixed(2)}` : '-',
+  ]);
+  process.stdout.write(`${plainTable(['', 'ADD p50', 'ADD p90', 'ADD p99', 'DEL p50', 'DEL p90', 'ADD p50 : ptp'], rows)}\n`);
+  process.stdout.write(`${count} pods each, alternating, one at a time.\n`);
+}
+
+/** Milliseconds of one call, start of the process included. */
+function call(plugin: Plugin, command: string, id: string): number {
+  const env = {
+    ...process.env,
+    CNI_COMMAND: command,
+    CNI_CONTAINERID: id,
+    CNI_NETNS: `/run/netns/${id}`,
+    CNI_IFNAME: 'eth0',
+    CNI_PATH: PLUGINS,
+    ...plugin.environment(id),
+  };
+  const startedAt = performance.now();
+  const { status, stdout, stderr } = spawnSync(plugin.program, { env, input: plugin.config, encoding: 'utf8' });
+  const ms = performance.now() - startedAt;
+  if (status !== 0) throw new Error(`${plugin.name}: ${command} ${id}: ${stdout}${stderr}`);
+  return ms;
+}
+
+function quantile(values: readonly number[], q: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;
+}
