@@ -4,26 +4,52 @@ import { access } from 'node:fs/promises';
 import { applySysctls, interfaceSysctls } from '../felix/dataplane/sysctls.ts';
 import { type Endpoint, HOST_LINK_LOCAL, HOST_MAC, IPV4_GATEWAY } from '../felix/endpoint.ts';
 import { type Family, familyOf, hostCidr } from '../lib/cidr.ts';
-import { run } from '../lib/exec.ts';
+import { type Child, run, start } from '../lib/exec.ts';
 import type { IpSession } from './ip-session.ts';
 import { CniCode, CniError } from './types.ts';
 
-/** Creates the pair, configures both sides, and installs the host's routes. Throws CniError; leaves nothing behind. */
-export async function setUpEndpoint(endpoint: Endpoint, session: IpSession): Promise<void> {
-  await access(endpoint.netns).catch((error: unknown) => {
+/** What is known of an endpoint before it has addresses. */
+export type Wiring = Omit<Endpoint, 'addresses'>;
+
+/** A veth that is up on the host's side, and a process that waits inside the pod for what to configure. */
+export interface Wire {
+  /** Gives the pod its addresses and routes, and the host the routes to it. Throws CniError. */
+  connect(addresses: readonly string[]): Promise<void>;
+  /** Removes the veth again. */
+  discard(): Promise<void>;
+}
+
+/** Everything of a pod's network that does not need its addresses. Throws CniError, leaving nothing behind. */
+export async function layWire(wiring: Wiring, families: readonly Family[], session: IpSession): Promise<Wire> {
+  const { interfaceName, netns } = wiring;
+  await access(netns).catch((error: unknown) => {
     throw new CniError(
       CniCode.UNKNOWN_CONTAINER,
-      `network namespace ${endpoint.netns} does not exist: the container is gone, or CNI_NETNS is wrong`,
+      `network namespace ${netns} does not exist: the container is gone, or CNI_NETNS is wrong`,
       String(error),
     );
   });
+  // Its start takes as long as the making of the veth: both at once.
+  const inside = enter(netns, families);
+  const discard = async () => {
+    inside.kill('SIGKILL');
+    await tearDownEndpoint(interfaceName);
+  };
   try {
-    const index = await createPair(endpoint, session);
-    const host = configureHost(endpoint, index, session);
-    const inside = configureInside(endpoint);
-    await Promise.all([host, inside]);
+    const index = await createPair(wiring, session);
+    const device = `if${index}`;
+    await bringUp(interfaceName, device, families, session);
+    return {
+      discard,
+      async connect(addresses) {
+        await Promise.all([
+          connectHost(wiring, device, addresses, session),
+          connectInside(inside, wiring, addresses, families),
+        ]);
+      },
+    };
   } catch (error) {
-    await tearDownEndpoint(endpoint.interfaceName);
+    await discard();
     throw error;
   }
 }
@@ -36,7 +62,7 @@ export async function tearDownEndpoint(interfaceName: string): Promise<boolean> 
 }
 
 /** Index of the host side. It is chosen here, so that later commands need not ask for it. */
-async function createPair(endpoint: Endpoint, session: IpSession): Promise<number> {
+async function createPair(endpoint: Wiring, session: IpSession): Promise<number> {
   const { interfaceName, containerInterface, mac, mtu, netns } = endpoint;
   const index = randomInt(1 << 20, 1 << 30);
   const create =
@@ -55,42 +81,67 @@ async function createPair(endpoint: Endpoint, session: IpSession): Promise<numbe
   return index;
 }
 
-async function configureHost({ interfaceName, addresses, mac }: Endpoint, index: number, session: IpSession): Promise<void> {
-  const families = [...new Set(addresses.map(familyOf))];
+/** Sysctls while the link is down, so that its first packet finds them; then up. */
+async function bringUp(interfaceName: string, device: string, families: readonly Family[], session: IpSession): Promise<void> {
+  const v6 = `net/ipv6/conf/${interfaceName}`;
   const early = families.includes(6)
-    ? [{ path: `net/ipv6/conf/${interfaceName}/disable_ipv6`, value: '0' }, { path: `net/ipv6/conf/${interfaceName}/accept_dad`, value: '0' }]
+    ? [
+        { path: `${v6}/disable_ipv6`, value: '0' },
+        { path: `${v6}/accept_dad`, value: '0' },
+      ]
     : [];
-  const problems = await applySysctls([...early, ...interfaceSysctls(interfaceName, families)]);
+  const problems = applySysctls([...early, ...interfaceSysctls(interfaceName, families)]);
   if (problems.length > 0) throw new CniError(CniCode.NETWORK_SETUP, problems.join('; '));
-  const device = `if${index}`;
-  const errors = await session.run([
-    `link set dev ${device} up`,
+  await must(session, [`link set dev ${device} up`]);
+}
+
+/** A permanent neighbour and a route per address. */
+async function connectHost({ mac }: Wiring, device: string, addresses: readonly string[], session: IpSession): Promise<void> {
+  await must(session, [
     ...addresses.map((address) => `neigh replace ${address} lladdr ${mac} dev ${device} nud permanent`),
     ...addresses.map((address) => {
       const scope = familyOf(address) === 4 ? ' scope link' : '';
       return `route replace ${hostCidr(address)} dev ${device}${scope} proto 80`;
     }),
   ]);
-  if (errors[0]) throw new CniError(CniCode.NETWORK_SETUP, `ip ${errors[0].command}: ${errors[0].message}`);
 }
 
-/** Addresses and routes inside the pod: one process in its namespace. */
-async function configureInside({ containerInterface: name, addresses, netns }: Endpoint): Promise<void> {
-  const families = [...new Set(addresses.map(familyOf))];
+async function must(session: IpSession, commands: readonly string[]): Promise<void> {
+  const [error] = await session.run(commands);
+  if (error) throw new CniError(CniCode.NETWORK_SETUP, `ip ${error.command}: ${error.message}`);
+}
+
+/** `ip -batch` in the pod's namespace, waiting for its commands. */
+function enter(netns: string, families: readonly Family[]): Child {
+  const v6 = families.includes(6)
+    ? 'echo 0 >/proc/sys/net/ipv6/conf/all/disable_ipv6; echo 0 >/proc/sys/net/ipv6/conf/all/forwarding;'
+    : '';
+  const script = `echo 0 >/proc/sys/net/ipv4/ip_forward; ${v6} exec ip -batch -`;
+  const child = start('nsenter', [`--net=${netns}`, 'sh', '-c', script], { stdin: 'pipe', stdout: 'ignore' });
+  child.stdin!.on('error', () => undefined);
+  return child;
+}
+
+/** Addresses and routes inside the pod. */
+async function connectInside(
+  inside: Child,
+  { containerInterface: name, netns }: Wiring,
+  addresses: readonly string[],
+  families: readonly Family[],
+): Promise<void> {
   const commands = [
     'link set dev lo up',
     ...addresses.map((address) => `addr add ${hostCidr(address)} dev ${name}${familyOf(address) === 6 ? ' nodad' : ''}`),
     `link set dev ${name} up`,
-    ...families.flatMap((family) => insideRoutes(family, name)),
+    ...families.filter((family) => addresses.some((address) => familyOf(address) === family)).flatMap((family) => insideRoutes(family, name)),
   ];
-  const switches = families.includes(6)
-    ? 'echo 0 >/proc/sys/net/ipv6/conf/all/disable_ipv6; echo 0 >/proc/sys/net/ipv6/conf/all/forwarding;'
-    : '';
-  const script = `echo 0 >/proc/sys/net/ipv4/ip_forward; ${switches} exec ip -batch -`;
-  const result = await run('nsenter', [`--net=${netns}`, 'sh', '-c', script], { input: `${commands.join('\n')}\n` });
-  if (!result.ok) {
-    throw new CniError(CniCode.NETWORK_SETUP, `inside ${netns}: ${result.stderr.trim() || `exit ${result.code}`}`);
-  }
+  let stderr = '';
+  inside.stderr!.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  inside.stdin!.end(`${commands.join('\n')}\n`);
+  const { code } = await inside.exited;
+  if (code !== 0) throw new CniError(CniCode.NETWORK_SETUP, `inside ${netns}: ${stderr.trim() || `exit ${code}`}`);
 }
 
 function insideRoutes(family: Family, name: string): string[] {

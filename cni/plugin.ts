@@ -15,7 +15,7 @@ import type { Log } from '../lib/log.ts';
 import { KeyedMutex, Mutex } from '../lib/mutex.ts';
 import type { EndpointStore } from './endpoint-store.ts';
 import type { IpSession } from './ip-session.ts';
-import { setUpEndpoint, tearDownEndpoint } from './network.ts';
+import { layWire, tearDownEndpoint, type Wire, type Wiring } from './network.ts';
 import { resultOf } from './result.ts';
 import { type Attachment, CniCode, CniError, type CniRequest, type NetworkConfiguration, parseAttachment, parseNetwork, supportedVersions } from './types.ts';
 
@@ -105,7 +105,7 @@ export class Plugin {
   async #add(attachment: Attachment): Promise<object> {
     this.#assertReady(CniCode.TRY_AGAIN_LATER);
     const { containerId, interfaceName, network, pod } = attachment;
-    const { endpoints, session, log } = this.#modules;
+    const { endpoints, session } = this.#modules;
     const known = endpoints.get(containerId, interfaceName);
     if (known) return resultOf(known, network.cniVersion);
     const hostInterface = pod ? podInterfaceName(pod.namespace, pod.name) : containerInterfaceName(containerId);
@@ -113,30 +113,43 @@ export class Plugin {
       if (former.interfaceName === hostInterface) await this.#remove(former);
     }
     const handleId = handleOf(network, containerId);
-    const addresses = await this.#assign(attachment, handleId);
-    const endpoint: Endpoint = {
+    const wiring: Wiring = {
       containerId,
       containerInterface: interfaceName,
       network: network.name,
       interfaceName: hostInterface,
       mac: podMac(containerId, interfaceName),
       mtu: network.mtu || this.#options.mtu(),
-      addresses,
       netns: attachment.netns,
       ...(pod ? { namespace: pod.namespace, pod: pod.name } : {}),
     };
-    endpoints.set(endpoint);
-    // What began must have ended before anything is taken back.
-    const done = await Promise.allSettled([setUpEndpoint(endpoint, session), this.#annotate(endpoint)]);
-    const failed = done.find((result) => result.status === 'rejected');
-    if (failed) {
-      await endpoints.remove(endpoint);
-      await tearDownEndpoint(hostInterface).catch((error: unknown) => log.warn({ reason: messageOf(error) }, 'undoing ADD'));
-      await this.#modules.ipam.releaseHandle(handleId).catch((error: unknown) => log.warn({ reason: messageOf(error) }, 'undoing ADD'));
-      throw failed.reason;
+    // The veth does not need to know the addresses yet.
+    const [assigned, wired] = await Promise.allSettled([
+      this.#assign(attachment, handleId),
+      layWire(wiring, this.#families(network), session),
+    ]);
+    try {
+      if (wired.status === 'rejected') throw wired.reason;
+      if (assigned.status === 'rejected') throw assigned.reason;
+      const endpoint: Endpoint = { ...wiring, addresses: assigned.value };
+      endpoints.set(endpoint);
+      const done = await Promise.allSettled([wired.value.connect(endpoint.addresses), this.#annotate(endpoint)]);
+      for (const result of done) if (result.status === 'rejected') throw result.reason;
+      await endpoints.persist(endpoint);
+      return resultOf(endpoint, network.cniVersion);
+    } catch (error) {
+      await this.#undo(wiring, handleId, wired.status === 'fulfilled' ? wired.value : undefined, assigned.status === 'fulfilled');
+      throw error;
     }
-    await endpoints.persist(endpoint);
-    return resultOf(endpoint, network.cniVersion);
+  }
+
+  /** Takes back what a failed ADD had done. What cannot be taken back now, DEL will. */
+  async #undo({ containerId, containerInterface }: Wiring, handleId: string, wire: Wire | undefined, isAssigned: boolean): Promise<void> {
+    const { endpoints, ipam, log } = this.#modules;
+    const endpoint = endpoints.get(containerId, containerInterface);
+    if (endpoint) await endpoints.remove(endpoint);
+    const undone = await Promise.allSettled([wire?.discard(), isAssigned ? ipam.releaseHandle(handleId) : undefined]);
+    for (const result of undone) if (result.status === 'rejected') log.warn({ reason: messageOf(result.reason) }, 'undoing ADD');
   }
 
   async #assign({ network, containerId, pod }: Attachment, handleId: string): Promise<string[]> {

@@ -39,8 +39,10 @@ export interface DataplaneOptions {
   readonly resyncMs: number;
 }
 
-/** Hints and changes that come together are handled together. */
+/** Changes that come together are applied together. */
 const COALESCE_MS = 10;
+/** Hints come in bursts, most of them of our own changes: one look when the burst is over. */
+const HINT_MS = 50;
 const RETRY_MS = 1000;
 
 export class Dataplane {
@@ -51,7 +53,9 @@ export class Dataplane {
   readonly #monitor: KernelMonitor;
   readonly #mutex = new Mutex();
   #desired: DesiredDataplane | undefined;
+  #desiredText = '';
   #cancelApply: (() => void) | undefined;
+  #applyAt = 0;
   #cancelResync: (() => void) | undefined;
   /** Interfaces that have their sysctls, with their index then. Bounded by the node's pods. */
   readonly #configured = new Map<string, number>();
@@ -68,7 +72,7 @@ export class Dataplane {
       // A link that flapped may have lost its sysctls: they are checked again.
       const link = linkOf(line);
       if (link) this.#configured.delete(link);
-      if (isRelevant(line)) this.#schedule(COALESCE_MS);
+      if (isRelevant(line)) this.#schedule(HINT_MS);
     }, modules.log);
     this.#scheduleResync();
   }
@@ -77,10 +81,13 @@ export class Dataplane {
     return this.#stats;
   }
 
-  /** Replaces the desired state; it is applied a moment later. */
+  /** Replaces the desired state; it is applied a moment later. The same state again costs nothing. */
   setDesired(desired: DesiredDataplane): void {
+    const text = JSON.stringify(desired);
+    if (text === this.#desiredText) return;
+    this.#desiredText = text;
     this.#desired = desired;
-    this.#schedule(0);
+    this.#schedule(COALESCE_MS);
   }
 
   /** Applies now; resolves when the kernel has been changed. */
@@ -94,8 +101,13 @@ export class Dataplane {
     this.#monitor.close();
   }
 
+  /** Applies after the delay, or earlier when that was asked for already. */
   #schedule(delayMs: number): void {
-    if (!this.#desired || this.#cancelApply) return;
+    if (!this.#desired) return;
+    const at = this.#clock.now() + delayMs;
+    if (this.#cancelApply && this.#applyAt <= at) return;
+    this.#cancelApply?.();
+    this.#applyAt = at;
     this.#cancelApply = this.#clock.after(delayMs, () => {
       this.#cancelApply = undefined;
       void this.apply();
@@ -118,7 +130,7 @@ export class Dataplane {
     const startedAt = this.#clock.now();
     try {
       const kernel = await observeKernel(this.#options.families);
-      const problems = await this.#configure(desired, kernel);
+      const problems = this.#configure(desired, kernel);
       const plan = planRoutes(desired.routes, kernel.routes, {
         keepLearned: !desired.isLearnedComplete,
         hasLink: (name) => kernel.links.get(name)?.isUp ?? false,
@@ -156,15 +168,15 @@ export class Dataplane {
   }
 
   /** Sysctls of the node and of interfaces that are new since the last full check. */
-  async #configure(desired: DesiredDataplane, kernel: KernelState): Promise<string[]> {
+  #configure(desired: DesiredDataplane, kernel: KernelState): string[] {
     const { families } = this.#options;
     const problems: string[] = [];
-    if (!this.#isNodeConfigured) problems.push(...(await applySysctls(nodeSysctls(families))));
+    if (!this.#isNodeConfigured) problems.push(...applySysctls(nodeSysctls(families)));
     this.#isNodeConfigured = problems.length === 0;
     for (const { interfaceName } of desired.endpoints) {
       const link = kernel.links.get(interfaceName);
       if (!link?.isUp || this.#configured.get(interfaceName) === link.index) continue;
-      const faults = await applySysctls(interfaceSysctls(interfaceName, families));
+      const faults = applySysctls(interfaceSysctls(interfaceName, families));
       if (faults.length === 0) this.#configured.set(interfaceName, link.index);
       problems.push(...faults);
     }

@@ -1,5 +1,5 @@
 /** Kernel switches per workload interface and for the node (Calico reference 3.1). */
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFileSync, writeFileSync } from 'node:fs';
 import type { Family } from '../../lib/cidr.ts';
 
 /** A file below /proc/sys and what it shall hold; optional ones may be missing in this kernel. */
@@ -36,13 +36,17 @@ export function interfaceSysctls(name: string, families: readonly Family[]): Sys
   return sysctls;
 }
 
-/** Writes what differs. Returns a sentence per switch that could not be set. */
-export async function applySysctls(sysctls: readonly Sysctl[]): Promise<string[]> {
+/**
+ * Writes what differs; a sentence per switch that could not be set. Synchronous, because these files answer
+ * in microseconds and a trip through the thread pool takes a hundred times as long; and nothing is written
+ * that is right already, because some writes wait for the kernel's one lock on network configuration.
+ */
+export function applySysctls(sysctls: readonly Sysctl[]): string[] {
   const problems: string[] = [];
   for (const { path, value, isOptional } of sysctls) {
     const file = `/proc/sys/${path}`;
     try {
-      if ((await readFile(file, 'utf8')).trim() !== value) await writeFile(file, value);
+      if (readFileSync(file, 'utf8').trim() !== value) writeFileSync(file, value);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'ENOENT' && isOptional) continue;
