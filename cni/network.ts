@@ -4,7 +4,7 @@ import { access } from 'node:fs/promises';
 import { applySysctls, interfaceSysctls } from '../felix/dataplane/sysctls.ts';
 import { type Endpoint, HOST_LINK_LOCAL, HOST_MAC, IPV4_GATEWAY } from '../felix/endpoint.ts';
 import { type Family, familyOf, hostCidr } from '../lib/cidr.ts';
-import { type Child, run, start } from '../lib/exec.ts';
+import { type Child, feed, start } from '../lib/exec.ts';
 import type { IpSession } from './ip-session.ts';
 import { CniCode, CniError } from './types.ts';
 
@@ -54,11 +54,14 @@ export async function layWire(wiring: Wiring, families: readonly Family[], sessi
   }
 }
 
-/** Removes the pair by its host side. True when it was there. */
-export async function tearDownEndpoint(interfaceName: string): Promise<boolean> {
-  const result = await run('ip', ['link', 'del', 'dev', interfaceName]);
-  if (result.ok || /Cannot find device/.test(result.stderr)) return result.ok;
-  throw new CniError(CniCode.NETWORK_SETUP, `interface ${interfaceName} cannot be removed: ${result.stderr}`);
+/**
+ * Removes the pair by its host side; that it is not there is no fault. In a process of its own: the long-lived
+ * one may remember the index of an earlier interface of that name.
+ */
+export async function tearDownEndpoint(interfaceName: string): Promise<void> {
+  const { ok, stderr } = await feed('ip', ['link', 'del', 'dev', interfaceName], '', 10_000);
+  if (ok || /Cannot find device/.test(stderr)) return;
+  throw new CniError(CniCode.NETWORK_SETUP, `interface ${interfaceName} cannot be removed: ${stderr}`);
 }
 
 /** Index of the host side. It is chosen here, so that later commands need not ask for it. */

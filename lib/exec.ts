@@ -1,6 +1,8 @@
-/** The only file that imports execa: child processes for one command, without a shell. */
+/** Child processes, without a shell. The only file that imports execa. */
+import { spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { execa } from 'execa';
+import { messageOf } from './errors.ts';
 
 export interface CommandResult {
   readonly ok: boolean;
@@ -48,25 +50,36 @@ export interface Child {
   readonly exited: Promise<{ readonly code: number | undefined; readonly reason: string }>;
 }
 
-/** Starts a command that outlives this call; its lifetime is the caller's. */
+/**
+ * Starts a command that outlives this call; its lifetime is the caller's. Not by execa: its start blocks the
+ * event loop for some milliseconds, a third of what a CNI ADD may take.
+ */
 export function start(
   command: string,
   args: readonly string[],
-  options: { stdin?: 'pipe' | 'ignore'; env?: Readonly<Record<string, string>>; stdout?: 'pipe' | 'ignore' } = {},
+  options: { stdin?: 'pipe' | 'ignore'; stdout?: 'pipe' | 'ignore' } = {},
 ): Child {
-  const child = execa(command, args, {
-    buffer: false,
-    reject: false,
-    stdin: options.stdin ?? 'ignore',
-    stdout: options.stdout ?? 'pipe',
-    ...(options.env ? { env: options.env } : {}),
+  const child = spawn(command, args, { stdio: [options.stdin ?? 'ignore', options.stdout ?? 'pipe', 'pipe'] });
+  const exited = new Promise<{ code: number | undefined; reason: string }>((resolve) => {
+    child.once('error', (error) => resolve({ code: undefined, reason: messageOf(error) }));
+    child.once('close', (code, signal) => resolve({ code: code ?? undefined, reason: signal ?? '' }));
   });
-  return {
-    pid: child.pid,
-    stdin: child.stdin,
-    stdout: child.stdout,
-    stderr: child.stderr,
-    kill: (signal = 'SIGTERM') => child.kill(signal),
-    exited: child.then((result) => ({ code: result.exitCode, reason: result.shortMessage ?? '' })),
+  const { pid, stdin, stdout, stderr } = child;
+  return { pid, stdin, stdout, stderr, kill: (signal = 'SIGTERM') => child.kill(signal), exited };
+}
+
+/** Runs a command to its end with text on its standard input, by `start`: for what runs often. */
+export async function feed(command: string, args: readonly string[], input: string, timeoutMs: number): Promise<CommandResult> {
+  const child = start(command, args, { stdin: 'pipe' });
+  const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
+  const read = async (stream: Readable | null) => {
+    let text = '';
+    for await (const chunk of stream!.setEncoding('utf8') as AsyncIterable<string>) text += chunk;
+    return text;
   };
+  child.stdin!.on('error', () => undefined);
+  child.stdin!.end(input);
+  const [stdout, stderr, { code, reason }] = await Promise.all([read(child.stdout), read(child.stderr), child.exited]);
+  clearTimeout(timer);
+  return { ok: code === 0, code, stdout, stderr: stderr.trimEnd() || (code === undefined ? `${command}: ${reason}` : '') };
 }

@@ -1,5 +1,5 @@
 /** `ip -batch`: many changes in one short-lived process (platform measurements: 10,000 routes in 95 ms). */
-import { run } from '../../lib/exec.ts';
+import { feed } from '../../lib/exec.ts';
 
 export interface BatchError {
   readonly command: string;
@@ -13,14 +13,14 @@ export interface BatchError {
  */
 export async function runBatch(commands: readonly string[]): Promise<BatchError[]> {
   if (commands.length === 0) return [];
-  const result = await run('ip', ['-force', '-batch', '-'], { input: `${commands.join('\n')}\n`, timeoutMs: 60_000 });
+  const result = await feed('ip', ['-force', '-batch', '-'], `${commands.join('\n')}\n`, 60_000);
   if (result.ok) return [];
   return parseErrors(result.stderr, commands);
 }
 
 /** Runs `ip -j` queries of one family in one process; one parsed answer per query. Throws when ip fails. */
 export async function runQueries(family: 4 | 6, queries: readonly string[]): Promise<unknown[][]> {
-  const result = await run('ip', ['-j', `-${family}`, '-batch', '-'], { input: `${queries.join('\n')}\n`, timeoutMs: 30_000 });
+  const result = await feed('ip', ['-j', `-${family}`, '-batch', '-'], `${queries.join('\n')}\n`, 30_000);
   if (!result.ok) throw new Error(`ip ${queries.join('; ')}: ${result.stderr || `exit ${result.code}`}`);
   const lines = result.stdout.split('\n').filter((line) => line !== '');
   return queries.map((_, i) => JSON.parse(lines[i] ?? '[]') as unknown[]);
