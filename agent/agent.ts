@@ -13,6 +13,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Speaker } from '../bgp/speaker.ts';
 import { EndpointStore } from '../cni/endpoint-store.ts';
+import { InsidePool } from '../cni/inside-pool.ts';
 import { IpSession } from '../cni/ip-session.ts';
 import { Plugin } from '../cni/plugin.ts';
 import { serveCni } from '../cni/server.ts';
@@ -47,6 +48,7 @@ export class Agent {
   readonly #abort = new AbortController();
   readonly #servers: { close(): unknown }[] = [];
   readonly #session = new IpSession();
+  readonly #inside = new InsidePool();
   readonly #startedAt = Date.now();
   #view!: View;
   #endpoints!: EndpointStore;
@@ -87,6 +89,7 @@ export class Agent {
     await this.#speaker?.close(true);
     this.#dataplane?.close();
     this.#session.close();
+    this.#inside.close();
     for (const server of this.#servers) server.close();
     for (const socket of [AGENT_SOCKET, CNI_SOCKET]) await rm(path.join(this.#config.runDirectory, socket), { force: true });
   }
@@ -206,7 +209,16 @@ export class Agent {
         families: () => this.#families,
         notReady: () => this.#cniNotReady(),
       },
-      { store: this.#client, ipam, endpoints: this.#endpoints, session: this.#session, log: this.#log, observe: metrics.observeCni },
+      {
+        store: this.#client,
+        known: this.#view,
+        ipam,
+        endpoints: this.#endpoints,
+        inside: this.#inside,
+        session: this.#session,
+        log: this.#log,
+        observe: metrics.observeCni,
+      },
     );
     this.#servers.push(await serveCni(path.join(config.runDirectory, CNI_SOCKET), plugin));
     const local = { '/v1/status': () => json(this.status()), '/v1/routes': () => json([...(this.#speaker?.paths() ?? [])]) };

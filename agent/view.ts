@@ -1,10 +1,10 @@
 /** The datastore as this agent sees it: a reflector per kind, one signal when all are in sync. */
-import type { ObjectOf } from '../datastore/datastore.ts';
+import type { ListOptions, ObjectOf } from '../datastore/datastore.ts';
 import type { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import { Reflector } from '../datastore/reflector.ts';
 import { bgpConfigurationKind, bgpPeerKind } from '../datastore/schema/bgp.ts';
 import { clusterInformationKind } from '../datastore/schema/cluster.ts';
-import { nodeKind } from '../datastore/schema/core.ts';
+import { namespaceKind, nodeKind, podKind } from '../datastore/schema/core.ts';
 import { blockAffinityKind, ipamBlockKind, ipamConfigurationKind, ipReservationKind } from '../datastore/schema/ipam.ts';
 import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
 import type { ResourceDefinition } from '../datastore/schema/resource.ts';
@@ -23,20 +23,22 @@ export class View implements IpamView {
   readonly #bgpConfigurations;
   readonly #bgpPeers;
   readonly #clusterInformation;
+  readonly #pods;
+  readonly #namespaces;
   #unsynced = 0;
 
   constructor(node: string, modules: { client: KubernetesClient; log: Log; changed: () => void }) {
     this.#node = node;
-    const reflect = <D extends ResourceDefinition>(definition: D): Reflector<D> => {
+    const reflect = <D extends ResourceDefinition>(definition: D, options: ListOptions = {}, changed = modules.changed): Reflector<D> => {
       this.#unsynced++;
       const events = {
-        changed: () => modules.changed(),
+        changed: () => changed(),
         synced: () => {
           this.#unsynced--;
           modules.changed();
         },
       };
-      const reflector = new Reflector({ definition }, { client: modules.client, log: modules.log, events });
+      const reflector = new Reflector({ definition, ...options }, { client: modules.client, log: modules.log, events });
       this.#reflectors.push(reflector as unknown as Reflector<ResourceDefinition>);
       return reflector;
     };
@@ -49,6 +51,9 @@ export class View implements IpamView {
     this.#bgpConfigurations = reflect(bgpConfigurationKind);
     this.#bgpPeers = reflect(bgpPeerKind);
     this.#clusterInformation = reflect(clusterInformationKind);
+    // Read by CNI calls alone: nothing is calculated from them.
+    this.#pods = reflect(podKind, { fieldSelector: `spec.nodeName=${node}` }, () => undefined);
+    this.#namespaces = reflect(namespaceKind, {}, () => undefined);
   }
 
   /** Follows the datastore until the signal aborts. */
@@ -65,6 +70,8 @@ export class View implements IpamView {
     return this.#reflectors.flatMap(({ staleReason }) => staleReason ?? []);
   }
 
+  pod = (namespace: string, name: string) => this.#pods.objects.get(`${namespace}/${name}`);
+  namespace = (name: string) => this.#namespaces.objects.get(name);
   nodes = () => values(this.#nodes);
   pools = () => values(this.#pools);
   blocks = () => values(this.#blocks);

@@ -4,7 +4,8 @@ import { access } from 'node:fs/promises';
 import { applySysctls, interfaceSysctls } from '../felix/dataplane/sysctls.ts';
 import { type Endpoint, HOST_LINK_LOCAL, HOST_MAC, IPV4_GATEWAY } from '../felix/endpoint.ts';
 import { type Family, familyOf, hostCidr } from '../lib/cidr.ts';
-import { type Child, feed, start } from '../lib/exec.ts';
+import { type Child, feed } from '../lib/exec.ts';
+import type { InsidePool } from './inside-pool.ts';
 import type { IpSession } from './ip-session.ts';
 import { CniCode, CniError } from './types.ts';
 
@@ -20,7 +21,12 @@ export interface Wire {
 }
 
 /** Everything of a pod's network that does not need its addresses. Throws CniError, leaving nothing behind. */
-export async function layWire(wiring: Wiring, families: readonly Family[], session: IpSession): Promise<Wire> {
+export async function layWire(
+  wiring: Wiring,
+  families: readonly Family[],
+  modules: { session: IpSession; inside: InsidePool },
+): Promise<Wire> {
+  const { session } = modules;
   const { interfaceName, netns } = wiring;
   await access(netns).catch((error: unknown) => {
     throw new CniError(
@@ -29,8 +35,8 @@ export async function layWire(wiring: Wiring, families: readonly Family[], sessi
       String(error),
     );
   });
-  // Its start takes as long as the making of the veth: both at once.
-  const inside = enter(netns, families);
+  // Entering takes as long as the making of the veth: both at once.
+  const inside = modules.inside.enter(netns);
   const discard = async () => {
     inside.kill('SIGKILL');
     await tearDownEndpoint(interfaceName);
@@ -112,17 +118,6 @@ async function connectHost({ mac }: Wiring, device: string, addresses: readonly 
 async function must(session: IpSession, commands: readonly string[]): Promise<void> {
   const [error] = await session.run(commands);
   if (error) throw new CniError(CniCode.NETWORK_SETUP, `ip ${error.command}: ${error.message}`);
-}
-
-/** `ip -batch` in the pod's namespace, waiting for its commands. */
-function enter(netns: string, families: readonly Family[]): Child {
-  const v6 = families.includes(6)
-    ? 'echo 0 >/proc/sys/net/ipv6/conf/all/disable_ipv6; echo 0 >/proc/sys/net/ipv6/conf/all/forwarding;'
-    : '';
-  const script = `echo 0 >/proc/sys/net/ipv4/ip_forward; ${v6} exec ip -batch -`;
-  const child = start('nsenter', [`--net=${netns}`, 'sh', '-c', script], { stdin: 'pipe', stdout: 'ignore' });
-  child.stdin!.on('error', () => undefined);
-  return child;
 }
 
 /** Addresses and routes inside the pod. */

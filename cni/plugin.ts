@@ -5,7 +5,7 @@
  */
 import type { Datastore } from '../datastore/datastore.ts';
 import { DatastoreError } from '../datastore/kubernetes/transport.ts';
-import { namespaceKind, type Pod, podAnnotations, podKind } from '../datastore/schema/core.ts';
+import { type Namespace, namespaceKind, type Pod, podAnnotations, podKind } from '../datastore/schema/core.ts';
 import { observeKernel } from '../felix/dataplane/kernel.ts';
 import { containerInterfaceName, type Endpoint, podInterfaceName, podMac } from '../felix/endpoint.ts';
 import { type AssignRequest, type Ipam, IpamError } from '../ipam/ipam.ts';
@@ -14,6 +14,7 @@ import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { KeyedMutex, Mutex } from '../lib/mutex.ts';
 import type { EndpointStore } from './endpoint-store.ts';
+import type { InsidePool } from './inside-pool.ts';
 import type { IpSession } from './ip-session.ts';
 import { layWire, tearDownEndpoint, type Wire, type Wiring } from './network.ts';
 import { resultOf } from './result.ts';
@@ -32,7 +33,13 @@ export interface PluginOptions {
 export interface PluginModules {
   readonly store: Datastore;
   readonly ipam: Ipam;
+  /** Pods of this node and namespaces, as watched. */
+  readonly known: {
+    pod(namespace: string, name: string): Pod | undefined;
+    namespace(name: string): Namespace | undefined;
+  };
   readonly endpoints: EndpointStore;
+  readonly inside: InsidePool;
   readonly session: IpSession;
   readonly log: Log;
   readonly observe: (command: string, seconds: number, isOk: boolean) => void;
@@ -105,7 +112,7 @@ export class Plugin {
   async #add(attachment: Attachment): Promise<object> {
     this.#assertReady(CniCode.TRY_AGAIN_LATER);
     const { containerId, interfaceName, network, pod } = attachment;
-    const { endpoints, session } = this.#modules;
+    const { endpoints, session, inside } = this.#modules;
     const known = endpoints.get(containerId, interfaceName);
     if (known) return resultOf(known, network.cniVersion);
     const hostInterface = pod ? podInterfaceName(pod.namespace, pod.name) : containerInterfaceName(containerId);
@@ -126,7 +133,7 @@ export class Plugin {
     // The veth does not need to know the addresses yet.
     const [assigned, wired] = await Promise.allSettled([
       this.#assign(attachment, handleId),
-      layWire(wiring, this.#families(network), session),
+      layWire(wiring, this.#families(network), { session, inside }),
     ]);
     try {
       if (wired.status === 'rejected') throw wired.reason;
@@ -153,10 +160,10 @@ export class Plugin {
   }
 
   async #assign({ network, containerId, pod }: Attachment, handleId: string): Promise<string[]> {
-    const { store, ipam } = this.#modules;
-    const [podObject, namespace] = pod
-      ? await Promise.all([store.get(podKind, pod.name, pod.namespace), store.get(namespaceKind, pod.namespace)])
-      : [undefined, undefined];
+    const { store, ipam, known } = this.#modules;
+    // The watch has them as a rule; a runtime that is faster than the watch costs a request.
+    const podObject = pod && (known.pod(pod.namespace, pod.name) ?? (await store.get(podKind, pod.name, pod.namespace)));
+    const namespace = pod && (known.namespace(pod.namespace) ?? (await store.get(namespaceKind, pod.namespace)));
     if (pod && !podObject) {
       throw new CniError(CniCode.UNKNOWN_CONTAINER, `pod ${pod.namespace}/${pod.name} does not exist in the API: it was deleted meanwhile`);
     }

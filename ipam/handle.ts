@@ -1,6 +1,6 @@
 /**
- * Handles: which blocks hold addresses of one owner. A handle is written before the block and removed after
- * it, so it names at least every block that holds something of its owner.
+ * Handles: which blocks hold addresses of one owner. Written beside the block and removed after it; the block
+ * is the truth (its attributes name the handle), the handle is the way to find it.
  */
 import { createHash } from 'node:crypto';
 import type { Datastore } from '../datastore/datastore.ts';

@@ -7,7 +7,7 @@ import { DatastoreError } from '../datastore/kubernetes/transport.ts';
 import { type IPAMBlock, type IPAMConfiguration, type IPReservation, ipamBlockKind, nameOfCidr } from '../datastore/schema/ipam.ts';
 import { blockSizeOf, type IPPool } from '../datastore/schema/ip-pool.ts';
 import type { Clock } from '../lib/clock.ts';
-import { type Cidr, contains, type Family, formatCidr, mustCidr, networkOf, parseAddress, parseCidr } from '../lib/cidr.ts';
+import { type Cidr, contains, type Family, familyOf, formatCidr, mustCidr, networkOf, parseAddress, parseCidr } from '../lib/cidr.ts';
 import { CodedError } from '../lib/errors.ts';
 import { claimBlock, releaseBlock } from './affinity.ts';
 import { addressesOf, affinityOf, assignAddress, assignNext, type BlockSpec, hasFree, isEmpty, type Owner, release } from './block.ts';
@@ -37,6 +37,13 @@ export type IpamErrorCode = 'NO_POOL' | 'EXHAUSTED' | 'BLOCK_LIMIT' | 'ADDRESS_T
 /** No address can be given; the message says why and what to do. */
 export class IpamError extends CodedError<IpamErrorCode> {}
 
+/** Where an address is to come from, and which one if it matters. */
+interface Planned {
+  readonly family: Family;
+  readonly cidr: string;
+  readonly address?: string;
+}
+
 /** Blocks per node when maxBlocksPerHost is 0 (Calico). */
 const DEFAULT_BLOCK_LIMIT = 20;
 const MAX_ATTEMPTS = 100;
@@ -62,47 +69,37 @@ export class Ipam {
    * the same handle gets what the handle already holds. Throws IpamError or DatastoreError.
    */
   async assign(request: AssignRequest): Promise<string[]> {
-    const plan: { family: Family; cidr: string; address?: string }[] = [];
+    const plan: Planned[] = [];
     for (const address of request.addresses ?? []) plan.push(await this.#planAddress(address));
     if (!request.addresses) for (const family of request.families) plan.push(await this.#plan(request, family));
-    const isNew = await addToHandle(this.#store, request.handleId, Object.fromEntries(plan.map(({ cidr }) => [cidr, 1])));
-    if (!isNew) {
-      const held = await this.addressesOf(request.handleId);
-      if (held.length === plan.length) return held;
-      if (held.length > 0) {
-        await this.releaseHandle(request.handleId);
-        return this.assign(request);
-      }
+    const held = this.#held(request.handleId);
+    if (held.length > 0) {
+      if (isAnswerTo(plan, held)) return held;
+      await this.releaseHandle(request.handleId);
     }
-    const results = await Promise.allSettled(plan.map((item) => this.#take(request, item)));
+    // At once, for the latency of an ADD. A crash in between leaves a handle without addresses, or addresses
+    // without a handle; release and garbage collection look at both.
+    const results = await Promise.allSettled([
+      addToHandle(this.#store, request.handleId, Object.fromEntries(plan.map(({ cidr }) => [cidr, 1]))),
+      ...plan.map((item) => this.#take(request, item)),
+    ]);
     const failed = results.find((result) => result.status === 'rejected');
     if (failed) {
       await this.releaseHandle(request.handleId);
       throw failed.reason;
     }
-    return results.map((result) => (result as PromiseFulfilledResult<string>).value);
-  }
-
-  /** The addresses that a handle holds, read from the datastore. */
-  async addressesOf(handleId: string): Promise<string[]> {
-    const handle = await getHandle(this.#store, handleId);
-    const found: string[] = [];
-    for (const cidr of Object.keys(handle?.spec.block ?? {})) {
-      const block = await this.#store.get(ipamBlockKind, nameOfCidr(cidr));
-      if (block) found.push(...addressesOf(block.spec, handleId));
-    }
-    return found;
+    return results.slice(1).map((result) => (result as PromiseFulfilledResult<string>).value);
   }
 
   /** Frees everything that a handle holds; returns the addresses. A handle that is not there is no error. */
   async releaseHandle(handleId: string): Promise<string[]> {
     const handle = await getHandle(this.#store, handleId);
-    if (!handle) return [];
-    const cidrs = Object.keys(handle.spec.block);
+    const holding = this.#blocks().filter(({ spec }) => addressesOf(spec, handleId).length > 0);
+    const cidrs = new Set([...Object.keys(handle?.spec.block ?? {}), ...holding.map(({ spec }) => spec.cidr)]);
     const freed = await Promise.all(
-      cidrs.map((cidr) => this.releaseFrom(cidr, (allocation) => allocation.handleId === handleId)),
+      [...cidrs].map((cidr) => this.releaseFrom(cidr, (allocation) => allocation.handleId === handleId)),
     );
-    await removeFromHandle(this.#store, handleId, cidrs);
+    if (handle) await removeFromHandle(this.#store, handleId, [...cidrs]);
     for (const cidr of cidrs) await this.#giveBackWhenSpare(cidr);
     return freed.flat();
   }
@@ -118,8 +115,13 @@ export class Ipam {
     return [...freed];
   }
 
+  /** What a handle holds, as far as it is known here. */
+  #held(handleId: string): string[] {
+    return this.#blocks().flatMap(({ spec }) => addressesOf(spec, handleId));
+  }
+
   /** Where the next address of a family is to come from; claims a block when the node has none with room. */
-  async #plan(request: AssignRequest, family: Family): Promise<{ family: Family; cidr: string }> {
+  async #plan(request: AssignRequest, family: Family): Promise<Planned> {
     const choice = choosePools(this.#view.pools(), {
       family,
       use: 'Workload',
@@ -144,7 +146,7 @@ export class Ipam {
     );
   }
 
-  async #planAddress(address: string): Promise<{ family: Family; cidr: string; address: string }> {
+  async #planAddress(address: string): Promise<Planned> {
     const parsed = parseAddress(address);
     const pool = parsed && this.#view.pools().find(({ spec }) => contains(mustCidr(spec.cidr), parsed));
     if (!parsed || !pool || pool.spec.disabled) {
@@ -156,7 +158,7 @@ export class Ipam {
   }
 
   /** Takes an address out of the planned block, or, when that is full by now, out of another one. */
-  async #take(request: AssignRequest, planned: { family: Family; cidr: string; address?: string }): Promise<string> {
+  async #take(request: AssignRequest, planned: Planned): Promise<string> {
     let { cidr } = planned;
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       let taken: string | undefined;
@@ -332,6 +334,14 @@ export class Ipam {
   #isFullyReserved(cidr: string): boolean {
     return this.#reservations().some((range) => contains(range, mustCidr(cidr)));
   }
+}
+
+/** Whether addresses held from before are what is asked for now. */
+function isAnswerTo(plan: readonly Planned[], held: readonly string[]): boolean {
+  return (
+    plan.length === held.length &&
+    plan.every(({ family, address }) => held.some((candidate) => (address ? candidate === address : familyOf(candidate) === family)))
+  );
 }
 
 function isInPools(pools: readonly IPPool[], cidr: string): boolean {

@@ -42,7 +42,7 @@ export interface DataplaneOptions {
 /** Changes that come together are applied together. */
 const COALESCE_MS = 10;
 /** Hints come in bursts, most of them of our own changes: one look when the burst is over. */
-const HINT_MS = 50;
+const HINT_MS = 100;
 const RETRY_MS = 1000;
 
 export class Dataplane {
@@ -53,7 +53,8 @@ export class Dataplane {
   readonly #monitor: KernelMonitor;
   readonly #mutex = new Mutex();
   #desired: DesiredDataplane | undefined;
-  #desiredText = '';
+  #routesText = '';
+  #endpointsText = '';
   #cancelApply: (() => void) | undefined;
   #applyAt = 0;
   #cancelResync: (() => void) | undefined;
@@ -83,11 +84,15 @@ export class Dataplane {
 
   /** Replaces the desired state; it is applied a moment later. The same state again costs nothing. */
   setDesired(desired: DesiredDataplane): void {
-    const text = JSON.stringify(desired);
-    if (text === this.#desiredText) return;
-    this.#desiredText = text;
+    const text = JSON.stringify([desired.routes.filter(({ device }) => device === undefined), desired.isLearnedComplete]);
+    const endpoints = JSON.stringify(desired.endpoints);
+    // What concerns pods alone is in the kernel already, by the CNI server: this look only confirms it.
+    const delayMs = text !== this.#routesText ? COALESCE_MS : HINT_MS;
+    if (text === this.#routesText && endpoints === this.#endpointsText) return;
+    this.#routesText = text;
+    this.#endpointsText = endpoints;
     this.#desired = desired;
-    this.#schedule(COALESCE_MS);
+    this.#schedule(delayMs);
   }
 
   /** Applies now; resolves when the kernel has been changed. */

@@ -1,0 +1,50 @@
+/**
+ * `ip -batch` inside a pod's network namespace. One process waits in advance, so that an ADD does not pay for
+ * its start: it reads a line with the namespace's path, enters it, and becomes `ip -batch` on what follows.
+ */
+import { type Child, start } from '../lib/exec.ts';
+
+/** Pods do not forward, and have IPv6 when they get an IPv6 address. */
+const SCRIPT = `read -r netns || exit 0
+exec nsenter --net="$netns" sh -c '
+  echo 0 >/proc/sys/net/ipv4/ip_forward
+  if [ -d /proc/sys/net/ipv6 ]; then
+    echo 0 >/proc/sys/net/ipv6/conf/all/disable_ipv6
+    echo 0 >/proc/sys/net/ipv6/conf/all/forwarding
+  fi
+  exec ip -batch -'`;
+
+export class InsidePool {
+  #spare: Child | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor() {
+    this.#spare = startOne();
+  }
+
+  /** A process in the namespace that takes `ip` commands on its standard input and ends with it. */
+  enter(netns: string): Child {
+    const child = this.#spare ?? startOne();
+    this.#spare = undefined;
+    // The next one when this ADD is over.
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      if (!this.#isClosed) this.#spare ??= startOne();
+    }, 20);
+    child.stdin!.write(`${netns}\n`);
+    return child;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.#spare?.kill('SIGKILL');
+  }
+}
+
+function startOne(): Child {
+  const child = start('sh', ['-c', SCRIPT], { stdin: 'pipe', stdout: 'ignore' });
+  child.stdin!.on('error', () => undefined);
+  return child;
+}
