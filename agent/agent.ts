@@ -52,6 +52,8 @@ export class Agent {
   readonly #startedAt = Date.now();
   #view!: View;
   #endpoints!: EndpointStore;
+  #ipam!: Ipam;
+  #isRepaired = false;
   #self: NodeInfo | undefined;
   #families: readonly Family[] = [];
   #uplinkMtu = 1500;
@@ -73,6 +75,7 @@ export class Agent {
     await mkdir(runDirectory, { recursive: true });
     this.#endpoints = await EndpointStore.open(path.join(runDirectory, 'endpoints'), () => this.#changed(), this.#log);
     this.#view = new View(this.#config.node, { client: this.#client, log: this.#log, changed: () => this.#changed() });
+    this.#ipam = new Ipam({ node: this.#config.node }, { store: this.#client, view: this.#view, clock: systemClock });
     await this.#serve();
     void this.#view.run(this.#abort.signal);
     this.#self = await this.#setUp();
@@ -127,6 +130,7 @@ export class Agent {
     if (!dataplane || !this.#view.isSynced || this.#abort.signal.aborted) return;
     const { node, holdTimeSeconds, restartTimeSeconds } = this.#config;
     const view = this.#view;
+    this.#repairOnce();
     const endpoints = this.#endpoints.list();
     const own = ownPrefixes(node, view.blocks(), view.affinities(), endpoints);
     this.#startSpeaker();
@@ -143,6 +147,18 @@ export class Agent {
       }),
     );
     this.#program();
+  }
+
+  #repairOnce(): void {
+    if (this.#isRepaired) return;
+    this.#isRepaired = true;
+    this.#ipam.repair(this.#view.affinities()).then(
+      (blocks) => blocks.length > 0 && this.#log.warn({ blocks }, 'confirmed affinities that an earlier agent left half-way'),
+      (error: unknown) => {
+        this.#log.warn({ reason: messageOf(error) }, 'affinities not repaired: trying again with the next change');
+        this.#isRepaired = false;
+      },
+    );
   }
 
   /** Hands felix what follows from endpoints, blocks and learned routes. */
@@ -201,7 +217,6 @@ export class Agent {
       endpoints: () => this.#endpoints.list().length,
       isSynced: () => this.#view.isSynced,
     });
-    const ipam = new Ipam({ node: config.node }, { store: this.#client, view: this.#view, clock: systemClock });
     const plugin = new Plugin(
       {
         node: config.node,
@@ -212,7 +227,7 @@ export class Agent {
       {
         store: this.#client,
         known: this.#view,
-        ipam,
+        ipam: this.#ipam,
         endpoints: this.#endpoints,
         inside: this.#inside,
         session: this.#session,

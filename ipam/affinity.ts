@@ -12,22 +12,29 @@ import { CALICO_GROUP } from '../datastore/schema/resource.ts';
 import { affinityOf, isEmpty, newBlock } from './block.ts';
 
 const apiVersion = `${CALICO_GROUP}/v3`;
+const MAX_ATTEMPTS = 20;
 
 /** Object name of a node's affinity to a block. */
 export function affinityName(node: string, cidr: string): string {
   return `${node}-${nameOfCidr(cidr)}`;
 }
 
-/** Claims a block for a node; undefined when another node has it. Safe to repeat after a crash at any point. */
+/**
+ * Claims a block for a node; undefined when another node has it. Safe to repeat after a crash at any point,
+ * and safe beside another process of the same node (two agents for a moment): whoever loses a
+ * compare-and-swap looks again.
+ */
 export async function claimBlock(store: Datastore, node: string, cidr: string, now: number): Promise<IPAMBlock | undefined> {
-  const pending = await announce(store, node, cidr);
-  const block = await createOrGet(store, node, cidr, now);
-  if (block?.spec.affinity !== affinityOf(node)) {
-    await store.remove(blockAffinityKind, pending.metadata.name, versionOf(pending));
-    return undefined;
-  }
-  await store.update(blockAffinityKind, { ...pending, spec: { ...pending.spec, state: 'confirmed' } });
-  return block;
+  return retryOnConflict(async () => {
+    const affinity = await announce(store, node, cidr);
+    const block = await createOrGet(store, node, cidr, now);
+    if (block?.spec.affinity !== affinityOf(node)) {
+      await store.remove(blockAffinityKind, affinity.metadata.name, versionOf(affinity));
+      return undefined;
+    }
+    if (affinity.spec.state !== 'confirmed') await setState(store, affinity, 'confirmed');
+    return block;
+  });
 }
 
 /**
@@ -37,33 +44,49 @@ export async function claimBlock(store: Datastore, node: string, cidr: string, n
 export async function releaseBlock(store: Datastore, node: string, block: IPAMBlock): Promise<boolean> {
   if (!isEmpty(block.spec)) return false;
   const name = affinityName(node, block.spec.cidr);
-  const affinity = await store.get(blockAffinityKind, name);
-  const marked =
-    affinity &&
-    (await store.update(blockAffinityKind, { ...affinity, spec: { ...affinity.spec, state: 'pendingDeletion' } }));
   try {
-    await store.remove(ipamBlockKind, block.metadata.name, versionOf(block));
+    const affinity = await store.get(blockAffinityKind, name);
+    const marked = affinity && (await setState(store, affinity, 'pendingDeletion'));
+    try {
+      await store.remove(ipamBlockKind, block.metadata.name, versionOf(block));
+    } catch (error) {
+      if (marked) await setState(store, marked, 'confirmed');
+      throw error;
+    }
+    if (marked) await store.remove(blockAffinityKind, name, versionOf(marked));
+    return true;
   } catch (error) {
-    if (!(error instanceof DatastoreError) || error.code !== 'CONFLICT') throw error;
-    if (marked) await store.update(blockAffinityKind, { ...marked, spec: { ...marked.spec, state: 'confirmed' } });
-    return false;
+    if (isLostRace(error)) return false;
+    throw error;
   }
-  if (marked) await store.remove(blockAffinityKind, name, versionOf(marked));
-  return true;
 }
 
 async function announce(store: Datastore, node: string, cidr: string): Promise<BlockAffinity> {
   const name = affinityName(node, cidr);
   const spec = { state: 'pending' as const, node, type: 'host', cidr, deleted: false };
-  try {
-    return await store.create(blockAffinityKind, { apiVersion, kind: 'BlockAffinity', metadata: { name }, spec });
-  } catch (error) {
-    if (!(error instanceof DatastoreError) || error.code !== 'ALREADY_EXISTS') throw error;
-  }
-  // Left by an earlier claim or release that did not finish.
   const existing = await store.get(blockAffinityKind, name);
-  if (!existing) return announce(store, node, cidr);
-  return store.update(blockAffinityKind, { ...existing, spec });
+  if (!existing) return store.create(blockAffinityKind, { apiVersion, kind: 'BlockAffinity', metadata: { name }, spec });
+  // A claim or release that did not finish is taken over; a confirmed one may be in use and stays.
+  return existing.spec.state === 'confirmed' ? existing : setState(store, existing, 'pending');
+}
+
+function setState(store: Datastore, affinity: BlockAffinity, state: BlockAffinity['spec']['state']): Promise<BlockAffinity> {
+  return store.update(blockAffinityKind, { ...affinity, spec: { ...affinity.spec, state } });
+}
+
+async function retryOnConflict<T>(task: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await task();
+    } catch (error) {
+      if (!isLostRace(error) || attempt >= MAX_ATTEMPTS) throw error;
+    }
+  }
+}
+
+/** Somebody else wrote, made or removed the object first. */
+function isLostRace(error: unknown): boolean {
+  return error instanceof DatastoreError && ['CONFLICT', 'NOT_FOUND', 'ALREADY_EXISTS'].includes(error.code);
 }
 
 async function createOrGet(store: Datastore, node: string, cidr: string, now: number): Promise<IPAMBlock | undefined> {

@@ -4,7 +4,7 @@
  */
 import type { Datastore } from '../datastore/datastore.ts';
 import { DatastoreError } from '../datastore/kubernetes/transport.ts';
-import { type IPAMBlock, type IPAMConfiguration, type IPReservation, ipamBlockKind, nameOfCidr } from '../datastore/schema/ipam.ts';
+import { type BlockAffinity, type IPAMBlock, type IPAMConfiguration, type IPReservation, ipamBlockKind, nameOfCidr } from '../datastore/schema/ipam.ts';
 import { blockSizeOf, type IPPool } from '../datastore/schema/ip-pool.ts';
 import type { Clock } from '../lib/clock.ts';
 import { type Cidr, contains, type Family, familyOf, formatCidr, mustCidr, networkOf, parseAddress, parseCidr } from '../lib/cidr.ts';
@@ -102,6 +102,19 @@ export class Ipam {
     if (handle) await removeFromHandle(this.#store, handleId, [...cidrs]);
     for (const cidr of cidrs) await this.#giveBackWhenSpare(cidr);
     return freed.flat();
+  }
+
+  /**
+   * Confirms the affinities of this node's blocks where a claim or a release died half-way: until then the
+   * block would be neither announced nor blackholed. Call once after a start. Returns the blocks.
+   */
+  async repair(affinities: readonly BlockAffinity[]): Promise<string[]> {
+    const state = new Map(affinities.filter(({ spec }) => spec.node === this.#node).map(({ spec }) => [spec.cidr, spec.state]));
+    const broken = this.#blocks().filter(
+      ({ spec }) => spec.affinity === affinityOf(this.#node) && !['confirmed', ''].includes(state.get(spec.cidr) ?? 'missing'),
+    );
+    for (const { spec } of broken) await claimBlock(this.#store, this.#node, spec.cidr, this.#clock.now());
+    return broken.map(({ spec }) => spec.cidr);
   }
 
   /** Frees allocations of one block; returns the addresses. */

@@ -40,7 +40,9 @@ export class Framer {
 
   /** Yields the messages that the chunk completes. Throws WireError for a bad header. */
   *push(chunk: Uint8Array): Generator<Frame> {
-    let bytes = this.#tail.length === 0 ? chunk : concat(this.#tail, chunk);
+    // A Buffer's slice is a view, that of a plain Uint8Array a copy: decoders count on the latter.
+    const plain = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
+    let bytes = this.#tail.length === 0 ? plain : concat(this.#tail, plain);
     this.#tail = new Uint8Array();
     while (bytes.length >= HEADER_LENGTH) {
       const { length, type } = this.#header(bytes);

@@ -1,0 +1,75 @@
+/** A datastore in memory with the same compare-and-swap rules as the API, for the properties of IPAM. */
+import { randomUUID } from 'node:crypto';
+import type { Datastore, ListOptions, ObjectOf } from '../../datastore/datastore.ts';
+import { DatastoreError } from '../../datastore/kubernetes/transport.ts';
+import type { AnyResource, ResourceDefinition } from '../../datastore/schema/resource.ts';
+
+export class MemoryStore implements Datastore {
+  readonly #objects = new Map<string, AnyResource>();
+  #revision = 0;
+  /** Called before every operation: may wait, or throw to play a crash. */
+  before: (operation: string) => Promise<void> = async () => undefined;
+  /** Called after every write that took effect: throwing plays a crash before the answer. */
+  after: (operation: string) => void = () => undefined;
+
+  all(definition: ResourceDefinition): AnyResource[] {
+    const prefix = `${definition.plural}/`;
+    return [...this.#objects].filter(([key]) => key.startsWith(prefix)).map(([, object]) => structuredClone(object));
+  }
+
+  async get<D extends ResourceDefinition>(definition: D, name: string): Promise<ObjectOf<D> | undefined> {
+    await this.before('get');
+    const object = this.#objects.get(`${definition.plural}/${name}`);
+    return object && (structuredClone(object) as unknown as ObjectOf<D>);
+  }
+
+  async list<D extends ResourceDefinition>(definition: D, _options?: ListOptions): Promise<ObjectOf<D>[]> {
+    await this.before('list');
+    return this.all(definition) as unknown as ObjectOf<D>[];
+  }
+
+  async create<D extends ResourceDefinition>(definition: D, object: unknown): Promise<ObjectOf<D>> {
+    await this.before('create');
+    const input = structuredClone(object) as AnyResource;
+    const key = `${definition.plural}/${input.metadata.name}`;
+    if (this.#objects.has(key)) throw new DatastoreError('ALREADY_EXISTS', `${key} already exists`);
+    return this.#store(definition, key, { ...input, metadata: { ...input.metadata, uid: randomUUID() } }, 'create');
+  }
+
+  async update<D extends ResourceDefinition>(definition: D, object: ObjectOf<D>): Promise<ObjectOf<D>> {
+    await this.before('update');
+    const input = structuredClone(object) as unknown as AnyResource;
+    const key = `${definition.plural}/${input.metadata.name}`;
+    const old = this.#objects.get(key);
+    if (!old) throw new DatastoreError('NOT_FOUND', `${key} not found`);
+    if (old.metadata.resourceVersion !== input.metadata.resourceVersion || old.metadata.uid !== input.metadata.uid) {
+      throw new DatastoreError('CONFLICT', `${key} has been modified`);
+    }
+    return this.#store(definition, key, input, 'update');
+  }
+
+  async patch<D extends ResourceDefinition>(): Promise<ObjectOf<D>> {
+    throw new Error('IPAM does not patch');
+  }
+
+  async remove(definition: ResourceDefinition, name: string, options: { uid?: string; resourceVersion?: string } = {}): Promise<boolean> {
+    await this.before('remove');
+    const key = `${definition.plural}/${name}`;
+    const old = this.#objects.get(key);
+    if (!old) return false;
+    for (const field of ['uid', 'resourceVersion'] as const) {
+      if (options[field] && options[field] !== old.metadata[field]) throw new DatastoreError('CONFLICT', `${key} has been modified`);
+    }
+    this.#objects.delete(key);
+    this.after('remove');
+    return true;
+  }
+
+  #store<D extends ResourceDefinition>(definition: D, key: string, object: AnyResource, operation: string): ObjectOf<D> {
+    const resourceVersion = String(++this.#revision);
+    const stored = definition.schema.parse({ ...object, metadata: { ...object.metadata, resourceVersion } }) as AnyResource;
+    this.#objects.set(key, stored);
+    this.after(operation);
+    return structuredClone(stored) as unknown as ObjectOf<D>;
+  }
+}
