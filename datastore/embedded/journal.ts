@@ -39,6 +39,7 @@ export class Journal {
   #bytes: number;
   #waiting: Waiter[] = [];
   #flushing: Promise<void> | undefined;
+  #compacting: Promise<void> | undefined;
 
   private constructor(directory: string, file: FileHandle, bytes: number) {
     this.#directory = directory;
@@ -85,12 +86,23 @@ export class Journal {
     });
   }
 
-  /** Replaces the snapshot by the given state and empties the journal. Call with no append under way. */
-  async compact(revision: number, objects: ReadonlyMap<string, AnyResource>): Promise<void> {
-    await this.#flushing;
+  /**
+   * Replaces the snapshot by the given state and empties the journal. Call with no append under way; those
+   * that arrive meanwhile wait, since a record written before the journal is emptied would be lost with it.
+   */
+  compact(revision: number, objects: ReadonlyMap<string, AnyResource>): Promise<void> {
+    // Taken at once: the state must be that of the revision.
+    const text = JSON.stringify({ revision, objects: [...objects] });
+    this.#compacting = this.#replaceSnapshot(text).finally(() => {
+      this.#compacting = undefined;
+    });
+    return this.#compacting;
+  }
+
+  async #replaceSnapshot(text: string): Promise<void> {
     const target = path.join(this.#directory, 'snapshot.json');
     const file = await open(`${target}.tmp`, 'w');
-    await file.writeFile(JSON.stringify({ revision, objects: [...objects] }));
+    await file.writeFile(text);
     await file.sync();
     await file.close();
     await rename(`${target}.tmp`, target);
@@ -108,6 +120,7 @@ export class Journal {
     // One turn of grace, so that requests of the same turn share a sync.
     await Promise.resolve();
     while (this.#waiting.length > 0) {
+      await this.#compacting?.catch(() => undefined);
       const batch = this.#waiting;
       this.#waiting = [];
       const text = batch.map(({ line }) => line).join('');

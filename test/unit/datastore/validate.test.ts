@@ -1,0 +1,100 @@
+import { describe, expect, it } from 'vitest';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { loadEndpoint } from '../../../datastore/kubernetes/kube-config.ts';
+import { registry } from '../../../datastore/registry.ts';
+import { crdManifests } from '../../../datastore/crd.ts';
+import { bgpConfigurationKind, bgpPeerKind } from '../../../datastore/schema/bgp.ts';
+import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
+import type { AnyResource, ResourceDefinition } from '../../../datastore/schema/resource.ts';
+import { validateResource } from '../../../datastore/validate.ts';
+
+const make = (definition: ResourceDefinition, spec: object, name = 'x') => ({
+  apiVersion: 'projectcalico.org/v3',
+  kind: definition.kind,
+  metadata: { name },
+  spec,
+});
+const pools = [make(ipPoolKind as unknown as ResourceDefinition, { cidr: '10.244.0.0/16' }, 'first')] as unknown as AnyResource[];
+const existing = { list: () => pools };
+const errorsOf = (definition: unknown, spec: object, name = 'x', old?: AnyResource) => {
+  const result = validateResource(definition as ResourceDefinition, make(definition as ResourceDefinition, spec, name), old, existing);
+  return result.ok ? [] : result.errors.map(({ field, message }) => `${field}: ${message}`);
+};
+
+describe('bad input gets a sentence with the field and the remedy', () => {
+  it.each<[string, unknown, object, RegExp]>([
+    ['a /33', ipPoolKind, { cidr: '10.0.0.0/33' }, /^spec\.cidr: "10\.0\.0\.0\/33" is not a network in CIDR notation: .*0 to 32/],
+    ['an address without length', ipPoolKind, { cidr: '10.0.0.0' }, /^spec\.cidr: .*not a network/],
+    ['host bits', ipPoolKind, { cidr: '10.9.0.7/24' }, /write 10\.9\.0\.0\/24/],
+    ['an overlap', ipPoolKind, { cidr: '10.244.7.0/24' }, /overlaps IPPool first \(10\.244\.0\.0\/16\)/],
+    ['link-local', ipPoolKind, { cidr: '169.254.0.0/17' }, /link-local range/],
+    ['a block larger than the pool', ipPoolKind, { cidr: '10.9.0.0/28' }, /a \/26 block is larger than the pool .* use a blockSize of 28 to 32/],
+    ['a block of /19', ipPoolKind, { cidr: '10.0.0.0/8', blockSize: 19 }, /must be a prefix length of 20 to 32/],
+    ['two encapsulations', ipPoolKind, { cidr: '10.9.0.0/16', ipipMode: 'Always', vxlanMode: 'Always' }, /exclude each other/],
+    ['IPIP for IPv6', ipPoolKind, { cidr: 'fd00::/64', ipipMode: 'Always' }, /IPIP carries IPv4 only/],
+    ['a bad selector', ipPoolKind, { cidr: '10.9.0.0/16', nodeSelector: 'zone = a' }, /spec\.nodeSelector: is not a selector/],
+    ['AS 0', bgpPeerKind, { peerIP: '192.0.2.1', asNumber: 0 }, /^spec\.asNumber: must be an AS number: 1 to 4294967295/],
+    ['no AS', bgpPeerKind, { peerIP: '192.0.2.1' }, /spec\.asNumber: is required/],
+    ['node and nodeSelector', bgpPeerKind, { peerIP: '192.0.2.1', asNumber: 1, node: 'a', nodeSelector: 'all()' }, /excludes spec\.nodeSelector/],
+    ['communities for nothing', bgpConfigurationKind, { communities: [{ name: 'a', value: '1:2' }] }, /needs prefixAdvertisements/],
+  ])('%s', (_, definition, spec, sentence) => {
+    expect(errorsOf(definition, spec)).toContainEqual(expect.stringMatching(sentence));
+  });
+
+  it('names and changes', () => {
+    expect(errorsOf(ipPoolKind, { cidr: '10.9.0.0/16' }, 'Bad_Name')[0]).toMatch(/^metadata\.name: must consist of lower case/);
+    const [old] = pools;
+    const parsed = ipPoolKind.schema.parse(old) as unknown as AnyResource;
+    expect(errorsOf(ipPoolKind, { cidr: '10.0.0.0/16' }, 'first', parsed)[0]).toMatch(/cannot be changed from 10\.244\.0\.0\/16: create a new pool/);
+    expect(errorsOf(bgpConfigurationKind, { asNumber: 1 }, 'node.n1')[0]).toMatch(/is cluster-wide: set it on BGPConfiguration default/);
+  });
+
+  it('unknown fields are named and pruned', () => {
+    const input = make(ipPoolKind as unknown as ResourceDefinition, { cidr: '10.9.0.0/16', frob: 1 });
+    const result = validateResource(ipPoolKind as unknown as ResourceDefinition, input);
+    expect(result).toMatchObject({ ok: true, unknownFields: ['spec.frob'] });
+    expect(result.ok && 'frob' in (result.object['spec'] as object)).toBe(false);
+  });
+
+  it('an unreadable kubeconfig', () => {
+    const directory = mkdtempSync(path.join(os.tmpdir(), 'cali-kubeconfig-'));
+    const file = path.join(directory, 'config');
+    expect(() => loadEndpoint(file)).toThrow(/kubeconfig .*config: cannot be read: .*Set KUBECONFIG/);
+    writeFileSync(file, '{ not yaml');
+    expect(() => loadEndpoint(file)).toThrow(/cannot be read/);
+    writeFileSync(file, 'apiVersion: v1\nkind: Config\ncurrent-context: nowhere\n');
+    expect(() => loadEndpoint(file)).toThrow(/current-context "nowhere" names no cluster with a server URL/);
+  });
+});
+
+describe('one source for everything', () => {
+  it('AS numbers come in both notations', () => {
+    const parse = (asNumber: unknown) => bgpPeerKind.schema.parse(make(bgpPeerKind as unknown as ResourceDefinition, { peerIP: '192.0.2.1', asNumber })).spec.asNumber;
+    expect([parse(65001), parse('65001'), parse('1.10')]).toEqual([65001, 65001, 65546]);
+  });
+
+  it('defaults are Calico’s', () => {
+    expect(ipPoolKind.schema.parse(make(ipPoolKind as unknown as ResourceDefinition, { cidr: '10.9.0.0/16' })).spec).toEqual({
+      cidr: '10.9.0.0/16',
+      ipipMode: 'Never',
+      vxlanMode: 'Never',
+      natOutgoing: false,
+      disabled: false,
+      disableBGPExport: false,
+      nodeSelector: 'all()',
+      allowedUses: ['Workload', 'Tunnel'],
+      assignmentMode: 'Automatic',
+    });
+  });
+
+  it('there is a CRD for every Calico kind, with its columns and a structural schema', () => {
+    const manifests = crdManifests();
+    expect(manifests).toHaveLength(registry.filter(({ group }) => group === 'projectcalico.org').length);
+    const pool = manifests.find(({ file }) => file.includes('ippools'))!.text;
+    expect(pool).toMatch(/jsonPath: \.spec\.cidr/);
+    expect(pool).toMatch(/ipipMode:\n +default: Never\n/);
+    for (const { text } of manifests) expect(text).not.toMatch(/additionalProperties: false|\$schema|9007199254740991/);
+  });
+});
