@@ -1,7 +1,7 @@
 /** Which address a node is known by: given, kept, or the first that fits (Calico reference 7.4, first-found). */
 import { type Family, formatCidr, parseCidr } from '../lib/cidr.ts';
-import { run } from '../lib/exec.ts';
 import { CodedError } from '../lib/errors.ts';
+import { run } from '../lib/exec.ts';
 
 export interface InterfaceAddress {
   readonly device: string;
@@ -13,7 +13,8 @@ export interface InterfaceAddress {
 }
 
 /** Interfaces that never carry a node's address. */
-const excluded = /^(docker|cbr|dummy|podman|virbr|lxcbr|veth|lo$|br-|cali|tunl|flannel|kube-ipvs|cni|vxlan|wireguard|wg-|nodelocaldns)/;
+const excluded =
+  /^(docker|cbr|dummy|podman|virbr|lxcbr|veth|lo$|br-|cali|tunl|flannel|kube-ipvs|cni|vxlan|wireguard|wg-|nodelocaldns)/;
 
 /** Addresses of this network namespace, in order of interface index. */
 export async function readAddresses(): Promise<InterfaceAddress[]> {
@@ -51,11 +52,15 @@ export function chooseAddress(
   if (setting === undefined && present !== undefined) return present;
   const ofFamily = addresses.filter(({ cidr }) => parseCidr(cidr)?.family === family);
   if (setting === undefined || setting === 'autodetect') {
-    return ofFamily.find(({ device, isUp, scope }) => isUp && scope === 'global' && !excluded.test(device))?.cidr;
+    return ofFamily.find(({ device, isUp, scope }) => isUp && scope === 'global' && !excluded.test(device))
+      ?.cidr;
   }
   const given = parseCidr(setting);
   if (given?.family !== family) {
-    throw new CodedError('CONFIG', `${name}=${setting}: must be "autodetect", "none", or an IPv${family} address with or without prefix length`);
+    throw new CodedError(
+      'CONFIG',
+      `${name}=${setting}: must be "autodetect", "none", or an IPv${family} address with or without prefix length`,
+    );
   }
   if (setting.includes('/')) return formatCidr(given);
   // Without a prefix length: that of the interface which has the address (Calico 7.5).

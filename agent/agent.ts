@@ -19,6 +19,7 @@ import { Plugin } from '../cni/plugin.ts';
 import { serveCni } from '../cni/server.ts';
 import { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import type { Endpoint as ApiEndpoint } from '../datastore/kubernetes/kube-config.ts';
+import { encapsulationWarnings } from '../felix/calc/encapsulation.ts';
 import { exportedPrefixes, ownPrefixes } from '../felix/calc/own-prefixes.ts';
 import { desiredRoutes } from '../felix/calc/routes.ts';
 import { asNumberOf, desiredSpeaker, listenPort } from '../felix/calc/speaker.ts';
@@ -73,9 +74,20 @@ export class Agent {
   async start(): Promise<void> {
     const { runDirectory } = this.#config;
     await mkdir(runDirectory, { recursive: true });
-    this.#endpoints = await EndpointStore.open(path.join(runDirectory, 'endpoints'), () => this.#changed(), this.#log);
-    this.#view = new View(this.#config.node, { client: this.#client, log: this.#log, changed: () => this.#changed() });
-    this.#ipam = new Ipam({ node: this.#config.node }, { store: this.#client, view: this.#view, clock: systemClock });
+    this.#endpoints = await EndpointStore.open(
+      path.join(runDirectory, 'endpoints'),
+      () => this.#changed(),
+      this.#log,
+    );
+    this.#view = new View(this.#config.node, {
+      client: this.#client,
+      log: this.#log,
+      changed: () => this.#changed(),
+    });
+    this.#ipam = new Ipam(
+      { node: this.#config.node },
+      { store: this.#client, view: this.#view, clock: systemClock },
+    );
     await this.#serve();
     void this.#view.run(this.#abort.signal);
     this.#self = await this.#setUp();
@@ -94,7 +106,8 @@ export class Agent {
     this.#session.close();
     this.#inside.close();
     for (const server of this.#servers) server.close();
-    for (const socket of [AGENT_SOCKET, CNI_SOCKET]) await rm(path.join(this.#config.runDirectory, socket), { force: true });
+    for (const socket of [AGENT_SOCKET, CNI_SOCKET])
+      await rm(path.join(this.#config.runDirectory, socket), { force: true });
   }
 
   /** Addresses and cluster defaults, tried until the API answers. */
@@ -153,9 +166,14 @@ export class Agent {
     if (this.#isRepaired) return;
     this.#isRepaired = true;
     this.#ipam.repair(this.#view.affinities()).then(
-      (blocks) => blocks.length > 0 && this.#log.warn({ blocks }, 'confirmed affinities that an earlier agent left half-way'),
+      (blocks) =>
+        blocks.length > 0 &&
+        this.#log.warn({ blocks }, 'confirmed affinities that an earlier agent left half-way'),
       (error: unknown) => {
-        this.#log.warn({ reason: messageOf(error) }, 'affinities not repaired: trying again with the next change');
+        this.#log.warn(
+          { reason: messageOf(error) },
+          'affinities not repaired: trying again with the next change',
+        );
         this.#isRepaired = false;
       },
     );
@@ -164,7 +182,12 @@ export class Agent {
   /** Hands felix what follows from endpoints, blocks and learned routes. */
   #program(): void {
     const endpoints = this.#endpoints.list();
-    const { blocks } = ownPrefixes(this.#config.node, this.#view.blocks(), this.#view.affinities(), endpoints);
+    const { blocks } = ownPrefixes(
+      this.#config.node,
+      this.#view.blocks(),
+      this.#view.affinities(),
+      endpoints,
+    );
     this.#dataplane?.setDesired({
       routes: desiredRoutes({ endpoints, blocks, learned: this.#speaker?.learned.values() ?? [] }),
       endpoints,
@@ -198,7 +221,8 @@ export class Agent {
       },
       (error: unknown) => {
         // Pods on this node go on; the other nodes are cut off until somebody acts, or the port is free.
-        if (this.#speakerError !== messageOf(error)) this.#log.error({ reason: messageOf(error) }, 'BGP is not running');
+        if (this.#speakerError !== messageOf(error))
+          this.#log.error({ reason: messageOf(error) }, 'BGP is not running');
         this.#speakerError = messageOf(error);
         setTimeout(() => {
           this.#speakerError = 'not started yet';
@@ -213,7 +237,8 @@ export class Agent {
     const metrics = createMetrics({
       peers: () => this.#speaker?.status() ?? [],
       learnedRoutes: () => this.#speaker?.learned.size ?? 0,
-      dataplane: () => this.#dataplane?.stats ?? { applies: 0, failures: 0, lastApplySeconds: 0, routes: 0, problems: [] },
+      dataplane: () =>
+        this.#dataplane?.stats ?? { applies: 0, failures: 0, lastApplySeconds: 0, routes: 0, problems: [] },
       endpoints: () => this.#endpoints.list().length,
       isSynced: () => this.#view.isSynced,
     });
@@ -236,7 +261,10 @@ export class Agent {
       },
     );
     this.#servers.push(await serveCni(path.join(config.runDirectory, CNI_SOCKET), plugin));
-    const local = { '/v1/status': () => json(this.status()), '/v1/routes': () => json([...(this.#speaker?.paths() ?? [])]) };
+    const local = {
+      '/v1/status': () => json(this.status()),
+      '/v1/routes': () => json([...(this.#speaker?.paths() ?? [])]),
+    };
     this.#servers.push(await serveRoutes({ path: path.join(config.runDirectory, AGENT_SOCKET) }, local));
     const health = () => text(200, 'ok');
     const ready = () => {
@@ -244,17 +272,26 @@ export class Agent {
       return reasons.length === 0 ? text(200, 'ready') : text(503, reasons.join('\n'));
     };
     const routes = { '/healthz': health, '/liveness': health, '/readyz': ready, '/readiness': ready };
-    if (config.healthPort > 0) this.#servers.push(await serveRoutes({ host: config.healthHost, port: config.healthPort }, routes));
+    if (config.healthPort > 0)
+      this.#servers.push(await serveRoutes({ host: config.healthHost, port: config.healthPort }, routes));
     if (config.metricsPort === 0) return;
-    const exposition = async () => ({ code: 200, type: metrics.registry.contentType, body: await metrics.registry.metrics() });
-    this.#servers.push(await serveRoutes({ host: config.metricsHost, port: config.metricsPort }, { '/metrics': exposition }));
+    const exposition = async () => ({
+      code: 200,
+      type: metrics.registry.contentType,
+      body: await metrics.registry.metrics(),
+    });
+    this.#servers.push(
+      await serveRoutes({ host: config.metricsHost, port: config.metricsPort }, { '/metrics': exposition }),
+    );
   }
 
   /** Why no pod can be added; undefined when one can. */
   #cniNotReady(): string | undefined {
     if (this.#setUpError) return this.#setUpError;
     if (!this.#view.isSynced) return 'the datastore is not in sync yet';
-    return this.#view.clusterInformation()?.datastoreReady === false ? 'ClusterInformation default says datastoreReady: false' : undefined;
+    return this.#view.clusterInformation()?.datastoreReady === false
+      ? 'ClusterInformation default says datastoreReady: false'
+      : undefined;
   }
 
   #notReady(): string[] {
@@ -265,8 +302,14 @@ export class Agent {
     if (this.#dataplane?.stats.applies === 0) reasons.push('the dataplane has not been applied yet');
     const peers = this.#speaker?.status() ?? [];
     const down = peers.filter(({ state }) => state !== 'Established').map(({ config }) => config.address);
-    if (peers.length > 0 && down.length === peers.length) reasons.push(`BGP not established with ${down.join(',')}`);
+    if (peers.length > 0 && down.length === peers.length)
+      reasons.push(`BGP not established with ${down.join(',')}`);
     return reasons;
+  }
+
+  #warnings(): string[] {
+    if (!this.#self || !this.#speaker) return [];
+    return encapsulationWarnings(this.#self, this.#view.pools(), this.#speaker.learned.values());
   }
 
   status(): AgentStatus {
@@ -285,7 +328,7 @@ export class Agent {
         isSettled: this.#speaker?.isSettled ?? false,
         peers: this.#speaker?.status() ?? [],
       },
-      dataplane: { routes: stats?.routes ?? 0, problems: stats?.problems ?? [] },
+      dataplane: { routes: stats?.routes ?? 0, problems: [...(stats?.problems ?? []), ...this.#warnings()] },
       endpoints: this.#endpoints.list().length,
     };
   }

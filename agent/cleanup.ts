@@ -9,15 +9,22 @@ import { INTERFACE_PREFIX } from '../felix/endpoint.ts';
 /** Removes `cali*` interfaces, routes of our protocols and the run directory's files; returns a line for each. */
 export async function cleanUp(runDirectory: string): Promise<string[]> {
   const kernel = await observeKernel([4, 6]);
-  const links = [...kernel.links.keys()].filter((name) => name.startsWith(INTERFACE_PREFIX)).map((name) => `link del dev ${name}`);
+  const links = [...kernel.links.keys()]
+    .filter((name) => name.startsWith(INTERFACE_PREFIX))
+    .map((name) => `link del dev ${name}`);
   // Nothing is wanted: the plan is to remove what is ours. Routes on the interfaces go with them.
-  const routes = planRoutes([], kernel.routes.filter(({ hops }) => !hops.some(({ device }) => device?.startsWith(INTERFACE_PREFIX))), {
-    keepLearned: false,
-    hasLink: () => false,
-  }).commands;
+  const routes = planRoutes(
+    [],
+    kernel.routes.filter(({ hops }) => !hops.some(({ device }) => device?.startsWith(INTERFACE_PREFIX))),
+    {
+      keepLearned: false,
+      hasLink: () => false,
+    },
+  ).commands;
   const commands = [...links, ...routes];
   const errors = await runBatch(commands);
-  for (const name of ['endpoints', 'cali.sock', 'cni.sock']) await rm(path.join(runDirectory, name), { recursive: true, force: true });
+  for (const name of ['endpoints', 'cali.sock', 'cni.sock'])
+    await rm(path.join(runDirectory, name), { recursive: true, force: true });
   const failed = new Map(errors.map(({ command, message }) => [command, message]));
   return commands.map((command) => `${command}${failed.has(command) ? `: ${failed.get(command)}` : ''}`);
 }

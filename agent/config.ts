@@ -64,7 +64,11 @@ function nodeName(environment: Environment): string {
     try {
       return readFileSync(file, 'utf8').trim();
     } catch (error) {
-      throw new CodedError('CONFIG', `CALICO_NODENAME_FILE=${file}: cannot be read. Set NODENAME, or mount the file.`, { cause: error });
+      throw new CodedError(
+        'CONFIG',
+        `CALICO_NODENAME_FILE=${file}: cannot be read. Set NODENAME, or mount the file.`,
+        { cause: error },
+      );
     }
   }
   return (environment['HOSTNAME'] || os.hostname()).toLowerCase();

@@ -19,10 +19,14 @@ export function json(body: unknown): HttpAnswer {
 }
 
 /** Serves GETs of fixed paths on a TCP address or a unix socket. */
-export async function serveRoutes(at: { host: string; port: number } | { path: string }, routes: Routes): Promise<Server> {
+export async function serveRoutes(
+  at: { host: string; port: number } | { path: string },
+  routes: Routes,
+): Promise<Server> {
   const server = createServer((request, response) => {
     const route = routes[(request.url ?? '').split('?')[0]!];
-    const answer = route && request.method === 'GET' ? route() : text(404, `try one of ${Object.keys(routes).join(' ')}`);
+    const answer =
+      route && request.method === 'GET' ? route() : text(404, `try one of ${Object.keys(routes).join(' ')}`);
     void Promise.resolve(answer).then(({ code, type, body }) => {
       response.writeHead(code, { 'content-type': type }).end(body);
     });

@@ -16,7 +16,11 @@ const usage = `cali-node ${VERSION}: the Cali agent of one node.
 `;
 
 const { values } = parseArgs({
-  options: { cleanup: { type: 'boolean' }, version: { type: 'boolean', short: 'v' }, help: { type: 'boolean', short: 'h' } },
+  options: {
+    cleanup: { type: 'boolean' },
+    version: { type: 'boolean', short: 'v' },
+    help: { type: 'boolean', short: 'h' },
+  },
 });
 
 if (values.help) process.stdout.write(usage);

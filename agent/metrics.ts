@@ -41,12 +41,30 @@ export function createMetrics(sources: MetricSources): Metrics {
     });
   gauge('felix_active_local_endpoints', 'Workload endpoints on this node', sources.endpoints);
   gauge('felix_resync_state', '1 while the datastore is in sync', () => Number(sources.isSynced()));
-  gauge('felix_int_dataplane_apply_time_seconds', 'Duration of the last dataplane apply', () => sources.dataplane().lastApplySeconds);
-  gauge('felix_int_dataplane_failures', 'Dataplane applies that failed and were retried', () => sources.dataplane().failures);
-  gauge('felix_route_table_num_routes', 'Routes that this node should have', () => sources.dataplane().routes);
-  gauge('cali_dataplane_problems', 'Differences between kernel and desired state that could not be removed', () => sources.dataplane().problems.length);
+  gauge(
+    'felix_int_dataplane_apply_time_seconds',
+    'Duration of the last dataplane apply',
+    () => sources.dataplane().lastApplySeconds,
+  );
+  gauge(
+    'felix_int_dataplane_failures',
+    'Dataplane applies that failed and were retried',
+    () => sources.dataplane().failures,
+  );
+  gauge(
+    'felix_route_table_num_routes',
+    'Routes that this node should have',
+    () => sources.dataplane().routes,
+  );
+  gauge(
+    'cali_dataplane_problems',
+    'Differences between kernel and desired state that could not be removed',
+    () => sources.dataplane().problems.length,
+  );
   gauge('cali_bgp_learned_routes', 'Routes learned by BGP and wanted in the kernel', sources.learnedRoutes);
-  perPeer('cali_bgp_peer_up', '1 while the session is Established', (peer) => Number(peer.state === 'Established'));
+  perPeer('cali_bgp_peer_up', '1 while the session is Established', (peer) =>
+    Number(peer.state === 'Established'),
+  );
   perPeer('cali_bgp_peer_prefixes_received', 'Prefixes in Adj-RIB-In', (peer) => peer.prefixesReceived);
   perPeer('cali_bgp_peer_prefixes_sent', 'Prefixes in Adj-RIB-Out', (peer) => peer.prefixesSent);
   perPeer('cali_bgp_peer_flaps_total', 'Times that the session left Established', (peer) => peer.flaps);
@@ -57,7 +75,12 @@ export function createMetrics(sources: MetricSources): Metrics {
     buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
     registers,
   });
-  const failures = new Counter({ name: 'cali_cni_failures_total', help: 'CNI calls that were refused', labelNames: ['command'], registers });
+  const failures = new Counter({
+    name: 'cali_cni_failures_total',
+    help: 'CNI calls that were refused',
+    labelNames: ['command'],
+    registers,
+  });
   return {
     registry,
     observeCni(command, seconds, isOk) {

@@ -21,25 +21,39 @@ export async function publishNode(
 ): Promise<NodeInfo> {
   const node = await store.get(nodeKind, config.node);
   if (!node) {
-    throw new CodedError('CONFIG', `Node ${config.node} does not exist in the API: set NODENAME to the name that kubectl get nodes shows`);
+    throw new CodedError(
+      'CONFIG',
+      `Node ${config.node} does not exist in the API: set NODENAME to the name that kubectl get nodes shows`,
+    );
   }
   const present = node.metadata.annotations ?? {};
   const annotations = {
-    [nodeAnnotations.ipv4Address]: chooseAddress(4, config.ip, present[nodeAnnotations.ipv4Address], addresses) ?? null,
-    [nodeAnnotations.ipv6Address]: chooseAddress(6, config.ip6, present[nodeAnnotations.ipv6Address], addresses) ?? null,
+    [nodeAnnotations.ipv4Address]:
+      chooseAddress(4, config.ip, present[nodeAnnotations.ipv4Address], addresses) ?? null,
+    [nodeAnnotations.ipv6Address]:
+      chooseAddress(6, config.ip6, present[nodeAnnotations.ipv6Address], addresses) ?? null,
     ...(config.asNumber ? { [nodeAnnotations.asNumber]: config.asNumber } : {}),
   };
   if (!annotations[nodeAnnotations.ipv4Address] && !annotations[nodeAnnotations.ipv6Address]) {
-    throw new CodedError('CONFIG', `node ${config.node} has no address: set IP or IP6 to one of its addresses`);
+    throw new CodedError(
+      'CONFIG',
+      `node ${config.node} has no address: set IP or IP6 to one of its addresses`,
+    );
   }
   await refuseConflict(config.node, annotations, store);
   const isChanged = Object.entries(annotations).some(([key, value]) => (present[key] ?? null) !== value);
   if (!isChanged) return nodeInfo(node);
   log.info({ annotations }, 'publishing the addresses of this node');
-  return nodeInfo(await store.patch(nodeKind, config.node, { metadata: { annotations } }, { isStatus: true }));
+  return nodeInfo(
+    await store.patch(nodeKind, config.node, { metadata: { annotations } }, { isStatus: true }),
+  );
 }
 
-async function refuseConflict(name: string, annotations: Readonly<Record<string, string | null>>, store: Datastore) {
+async function refuseConflict(
+  name: string,
+  annotations: Readonly<Record<string, string | null>>,
+  store: Datastore,
+) {
   for (const other of await store.list(nodeKind)) {
     if (other.metadata.name === name) continue;
     for (const key of [nodeAnnotations.ipv4Address, nodeAnnotations.ipv6Address]) {
@@ -58,7 +72,11 @@ async function refuseConflict(name: string, annotations: Readonly<Record<string,
 export async function ensureDefaults(store: Datastore): Promise<void> {
   const apiVersion = `${CALICO_GROUP}/v3`;
   const metadata = { name: 'default' };
-  const information = { clusterGUID: randomBytes(16).toString('hex'), clusterType: 'k8s,bgp,kdd', datastoreReady: true };
+  const information = {
+    clusterGUID: randomBytes(16).toString('hex'),
+    clusterType: 'k8s,bgp,kdd',
+    datastoreReady: true,
+  };
   for (const [definition, object] of [
     [clusterInformationKind, { apiVersion, kind: 'ClusterInformation', metadata, spec: information }],
     [bgpConfigurationKind, { apiVersion, kind: 'BGPConfiguration', metadata, spec: {} }],

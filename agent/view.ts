@@ -5,8 +5,13 @@ import { Reflector } from '../datastore/reflector.ts';
 import { bgpConfigurationKind, bgpPeerKind } from '../datastore/schema/bgp.ts';
 import { clusterInformationKind } from '../datastore/schema/cluster.ts';
 import { namespaceKind, nodeKind, podKind } from '../datastore/schema/core.ts';
-import { blockAffinityKind, ipamBlockKind, ipamConfigurationKind, ipReservationKind } from '../datastore/schema/ipam.ts';
 import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
+import {
+  blockAffinityKind,
+  ipamBlockKind,
+  ipamConfigurationKind,
+  ipReservationKind,
+} from '../datastore/schema/ipam.ts';
 import type { ResourceDefinition } from '../datastore/schema/resource.ts';
 import type { IpamView } from '../ipam/ipam.ts';
 import type { Log } from '../lib/log.ts';
@@ -29,7 +34,11 @@ export class View implements IpamView {
 
   constructor(node: string, modules: { client: KubernetesClient; log: Log; changed: () => void }) {
     this.#node = node;
-    const reflect = <D extends ResourceDefinition>(definition: D, options: ListOptions = {}, changed = modules.changed): Reflector<D> => {
+    const reflect = <D extends ResourceDefinition>(
+      definition: D,
+      options: ListOptions = {},
+      changed = modules.changed,
+    ): Reflector<D> => {
       this.#unsynced++;
       const events = {
         changed: () => changed(),
@@ -38,7 +47,10 @@ export class View implements IpamView {
           modules.changed();
         },
       };
-      const reflector = new Reflector({ definition, ...options }, { client: modules.client, log: modules.log, events });
+      const reflector = new Reflector(
+        { definition, ...options },
+        { client: modules.client, log: modules.log, events },
+      );
       this.#reflectors.push(reflector as unknown as Reflector<ResourceDefinition>);
       return reflector;
     };

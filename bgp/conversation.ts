@@ -3,7 +3,14 @@ import type { Socket } from 'node:net';
 import type { Clock } from '../lib/clock.ts';
 import { Connection, type ConnectionEvents, type Remote } from './connection.ts';
 import { step } from './session/fsm.ts';
-import { type Action, type Event, idleSession, type Session, type SessionConfig, type Timer } from './session/session.ts';
+import {
+  type Action,
+  type Event,
+  idleSession,
+  type Session,
+  type SessionConfig,
+  type Timer,
+} from './session/session.ts';
 import type { Message, OutgoingMessage } from './wire/message.ts';
 import type { OpenMessage } from './wire/open.ts';
 

@@ -3,8 +3,8 @@
  * as the receiving side, and the flow of routes in both directions.
  */
 import type { Socket } from 'node:net';
-import type { Clock } from '../lib/clock.ts';
 import type { Family } from '../lib/cidr.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { Conversation } from './conversation.ts';
 import { keyOfPeer, type PeerConfig, type PeerStatus } from './peer-config.ts';
@@ -149,7 +149,8 @@ export class Peer {
   /** The initial update is complete. */
   sendEndOfRib(): void {
     this.flush();
-    for (const family of this.negotiated?.families ?? []) this.#main.send({ type: 'update', ...endOfRib(family) });
+    for (const family of this.negotiated?.families ?? [])
+      this.#main.send({ type: 'update', ...endOfRib(family) });
   }
 
   #converse(): Conversation {
@@ -338,10 +339,15 @@ export class Peer {
     }
     const { rib } = this.#modules;
     const source = this.#source!;
-    for (const fault of update.faults) this.#log.warn({ reason: fault.reason, verdict: fault.verdict }, 'malformed UPDATE');
-    for (const prefix of [...update.withdrawn, ...(update.unreach?.prefixes ?? [])]) rib.receive(this.key, prefix, undefined);
+    for (const fault of update.faults)
+      this.#log.warn({ reason: fault.reason, verdict: fault.verdict }, 'malformed UPDATE');
+    for (const prefix of [...update.withdrawn, ...(update.unreach?.prefixes ?? [])])
+      rib.receive(this.key, prefix, undefined);
     const announce = (prefixes: readonly string[], nextHop: string | undefined) => {
-      const attributes = update.attributes && { ...update.attributes, nextHop: nextHop ?? update.attributes.nextHop };
+      const attributes = update.attributes && {
+        ...update.attributes,
+        nextHop: nextHop ?? update.attributes.nextHop,
+      };
       const rejection = attributes && importRejection(attributes, this.#importContext(source));
       const path = attributes && { source, attributes, isStale: false, rejection };
       for (const prefix of prefixes) rib.receive(this.key, prefix, path);

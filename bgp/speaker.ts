@@ -7,8 +7,8 @@
  * be kept by whoever programs it.
  */
 import net, { type Server, type Socket } from 'node:net';
-import type { Clock } from '../lib/clock.ts';
 import { type Cidr, type Family, mustCidr, parseAddress } from '../lib/cidr.ts';
+import type { Clock } from '../lib/clock.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { Peer, type SpeakerIdentity } from './peer.ts';
@@ -17,8 +17,8 @@ import { exportAttributes } from './policy/export.ts';
 import type { Path } from './rib/path.ts';
 import { Rib, type RibChange } from './rib/rib.ts';
 import type { PathAttributes } from './wire/attributes.ts';
-import { encodeMessage } from './wire/message.ts';
 import { CeaseSubcode, ErrorCode, Origin } from './wire/iana.ts';
+import { encodeMessage } from './wire/message.ts';
 import type { Prefix } from './wire/nlri.ts';
 import { notification } from './wire/notification.ts';
 
@@ -131,7 +131,8 @@ export class Speaker {
   /** Every path of the Loc-RIB with the reason why it is or is not used. */
   *paths(): Generator<{ prefix: Prefix; path: Path; reason: string }> {
     for (const { prefix, decision } of this.#rib.routes()) {
-      for (const path of decision.multipath) yield { prefix, path, reason: path === decision.best ? 'best' : 'multipath' };
+      for (const path of decision.multipath)
+        yield { prefix, path, reason: path === decision.best ? 'best' : 'multipath' };
       for (const [path, reason] of decision.losers) {
         if (!decision.multipath.includes(path)) yield { prefix, path, reason };
       }
@@ -181,7 +182,10 @@ export class Speaker {
       return;
     }
     this.#log.debug({ peer: address }, 'connection refused: no such peer');
-    const cease = { type: 'notification' as const, ...notification(ErrorCode.CEASE, CeaseSubcode.CONNECTION_REJECTED) };
+    const cease = {
+      type: 'notification' as const,
+      ...notification(ErrorCode.CEASE, CeaseSubcode.CONNECTION_REJECTED),
+    };
     socket.on('error', () => undefined);
     socket.end(encodeMessage(cease, { isFourOctetAs: true, isIbgp: false }));
     setTimeout(() => socket.destroy(), 1000).unref();
@@ -251,7 +255,10 @@ export class Speaker {
         for (const key of [...this.#awaited]) {
           const peer = this.#peers.get(key);
           if (peer?.negotiated) continue;
-          this.#log.info({ peer: peer?.config.address }, 'not waiting any longer for a peer that does not answer');
+          this.#log.info(
+            { peer: peer?.config.address },
+            'not waiting any longer for a peer that does not answer',
+          );
           this.#settle(key);
         }
       }),
@@ -285,5 +292,7 @@ function listenError(error: NodeJS.ErrnoException, host: string, port: number): 
       : error.code === 'EACCES'
         ? `TCP port ${port} needs CAP_NET_BIND_SERVICE: add the capability, or set listenPort above 1023 in BGPConfiguration`
         : messageOf(error);
-  return new CodedError('BGP_LISTEN', `BGP cannot listen on ${host} port ${port}: ${remedy}.`, { cause: error });
+  return new CodedError('BGP_LISTEN', `BGP cannot listen on ${host} port ${port}: ${remedy}.`, {
+    cause: error,
+  });
 }

@@ -14,7 +14,12 @@ export function askAgent<T>(route: string): Promise<T> {
   const socketPath = agentSocket();
   return new Promise((resolve, reject) => {
     const fail = (error: unknown) =>
-      reject(new CodedError('NO_AGENT', `Cali process is not running: nobody answers on ${socketPath} (${messageOf(error)}). Is this a node, and is CALI_RUN_DIR right?`));
+      reject(
+        new CodedError(
+          'NO_AGENT',
+          `Cali process is not running: nobody answers on ${socketPath} (${messageOf(error)}). Is this a node, and is CALI_RUN_DIR right?`,
+        ),
+      );
     const request = http.get({ socketPath, path: route, timeout: 2000 }, (response) => {
       let text = '';
       response.setEncoding('utf8');

@@ -3,7 +3,10 @@ import { valueAt } from '../datastore/columns.ts';
 import type { AnyResource } from '../datastore/schema/resource.ts';
 
 /** Column name and how to read its cell: a path, or a function of the object. */
-export type CtlColumn = readonly [name: string, read: string | ((object: AnyResource, context: ColumnContext) => string)];
+export type CtlColumn = readonly [
+  name: string,
+  read: string | ((object: AnyResource, context: ColumnContext) => string),
+];
 
 export interface ColumnContext {
   /** AS number of BGPConfiguration default, shown in parentheses where a node has none of its own. */
@@ -23,7 +26,11 @@ const byKind: Readonly<Record<string, Columns>> = {
     ps: [NAME],
     wide: [
       NAME,
-      ['ASN', (node, { defaultAsNumber }) => String(valueAt(node, annotation('ASNumber')) ?? `(${defaultAsNumber})`)],
+      [
+        'ASN',
+        (node, { defaultAsNumber }) =>
+          String(valueAt(node, annotation('ASNumber')) ?? `(${defaultAsNumber})`),
+      ],
       ['IPV4', annotation('IPv4Address')],
       ['IPV6', annotation('IPv6Address')],
     ],
@@ -46,7 +53,10 @@ const byKind: Readonly<Record<string, Columns>> = {
     ps: [
       NAME,
       ['PEERIP', '.spec.peerIP'],
-      ['NODE', (peer) => String(valueAt(peer, '.spec.node') ?? valueAt(peer, '.spec.nodeSelector') ?? '(global)')],
+      [
+        'NODE',
+        (peer) => String(valueAt(peer, '.spec.node') ?? valueAt(peer, '.spec.nodeSelector') ?? '(global)'),
+      ],
       ['ASN', '.spec.asNumber'],
     ],
   },
@@ -73,7 +83,11 @@ const byKind: Readonly<Record<string, Columns>> = {
       NAME,
       ['CIDR', '.spec.cidr'],
       ['AFFINITY', '.spec.affinity'],
-      ['IN USE', (block) => String((valueAt(block, '.spec.allocations') as unknown[]).filter((index) => index !== null).length)],
+      [
+        'IN USE',
+        (block) =>
+          String((valueAt(block, '.spec.allocations') as unknown[]).filter((index) => index !== null).length),
+      ],
     ],
   },
   BlockAffinity: { ps: [NAME, ['NODE', '.spec.node'], ['CIDR', '.spec.cidr'], ['STATE', '.spec.state']] },

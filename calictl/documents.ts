@@ -25,7 +25,10 @@ export async function readDocuments(file: string): Promise<Document[]> {
     if (fault) throw new CodedError('INPUT', `${file}: ${fault.message}`);
     const value = parsed.toJS() as AnyResource | null;
     if (value === null) continue;
-    const items = typeof value.kind === 'string' && value.kind.endsWith('List') ? (value['items'] as AnyResource[]) : [value];
+    const items =
+      typeof value.kind === 'string' && value.kind.endsWith('List')
+        ? (value['items'] as AnyResource[])
+        : [value];
     for (const item of items) documents.push(documentOf(item, file));
   }
   if (documents.length === 0) throw new CodedError('INPUT', `${file}: no resources in it`);
@@ -44,12 +47,22 @@ function documentOf(object: AnyResource, file: string): Document {
   if (!definition) throw new CodedError('INPUT', `${file}: kind ${kind} is not known here`);
   const expected = apiVersionOf(definition);
   if (object.apiVersion !== expected) {
-    throw new CodedError('INPUT', `${file}: ${kind} ${object.metadata?.name}: apiVersion is ${object.apiVersion}, it has to be ${expected}`);
+    throw new CodedError(
+      'INPUT',
+      `${file}: ${kind} ${object.metadata?.name}: apiVersion is ${object.apiVersion}, it has to be ${expected}`,
+    );
   }
   const result = validateResource(definition, object);
-  if (!result.ok) throw new CodedError('INPUT', `${file}: ${describeInvalid(definition, String(object.metadata?.name), result.errors)}`);
+  if (!result.ok)
+    throw new CodedError(
+      'INPUT',
+      `${file}: ${describeInvalid(definition, String(object.metadata?.name), result.errors)}`,
+    );
   if (result.unknownFields.length > 0) {
-    throw new CodedError('INPUT', `${file}: ${kind} ${object.metadata.name}: unknown field ${result.unknownFields.join(', ')}`);
+    throw new CodedError(
+      'INPUT',
+      `${file}: ${kind} ${object.metadata.name}: unknown field ${result.unknownFields.join(', ')}`,
+    );
   }
   return { definition, object };
 }

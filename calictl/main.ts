@@ -1,11 +1,11 @@
 /** calictl: calicoctl's commands for Cali. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, Option } from 'commander';
+import type { AgentStatus } from '../agent/status.ts';
 import { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import { loadEndpoint } from '../datastore/kubernetes/kube-config.ts';
 import { messageOf } from '../lib/errors.ts';
 import { VERSION } from '../lib/version.ts';
-import type { AgentStatus } from '../agent/status.ts';
 import { askAgent } from './agent-client.ts';
 import { readDocuments } from './documents.ts';
 import { exitCode, type Format, renderStatus } from './node-status.ts';
@@ -14,7 +14,10 @@ import { get, kindNamed, type Output, perform, type Verb } from './resources.ts'
 const program = new Command('calictl')
   .description('View and manage Cali: the commands and tables of calicoctl.')
   .version(VERSION)
-  .option('--kubeconfig <file>', 'where the API is; default: $KUBECONFIG, the service account, ~/.kube/config');
+  .option(
+    '--kubeconfig <file>',
+    'where the API is; default: $KUBECONFIG, the service account, ~/.kube/config',
+  );
 
 const print = (text: string) => {
   process.stdout.write(`${text}\n`);
@@ -44,9 +47,11 @@ program
   .addOption(new Option('-o, --output <format>').choices(['ps', 'wide', 'yaml', 'json']).default('ps'))
   .option('-n, --namespace <namespace>', 'of namespaced kinds')
   .option('-A, --all-namespaces', 'of namespaced kinds: all (the default without a name)')
-  .action(async (kind: string, names: string[], { output, namespace }: { output: Output; namespace?: string }) => {
-    print(await get(store(), kind, names, { output, namespace }));
-  });
+  .action(
+    async (kind: string, names: string[], { output, namespace }: { output: Output; namespace?: string }) => {
+      print(await get(store(), kind, names, { output, namespace }));
+    },
+  );
 
 for (const verb of ['apply', 'create', 'replace'] as const) {
   const command = program
@@ -55,7 +60,11 @@ for (const verb of ['apply', 'create', 'replace'] as const) {
     .requiredOption('-f, --filename <file>', 'YAML or JSON; - for standard input');
   if (verb === 'create') command.option('--skip-exists', 'an existing resource is no error', false);
   command.action(async ({ filename, skipExists }: { filename: string; skipExists?: boolean }) => {
-    print(await perform(store(), verb satisfies Verb, await readDocuments(filename), { skipExists: skipExists ?? false }));
+    print(
+      await perform(store(), verb satisfies Verb, await readDocuments(filename), {
+        skipExists: skipExists ?? false,
+      }),
+    );
   });
 }
 
@@ -65,17 +74,24 @@ program
   .option('-f, --filename <file>', 'YAML or JSON; - for standard input')
   .option('-n, --namespace <namespace>', 'of namespaced kinds')
   .option('-s, --skip-not-exists', 'a missing resource is no error', false)
-  .action(async (kind: string | undefined, names: string[], flags: { filename?: string; namespace?: string; skipNotExists: boolean }) => {
-    if (!flags.filename && (!kind || names.length === 0)) throw new Error('delete: name a kind and its resources, or a file with -f');
-    const documents = flags.filename
-      ? await readDocuments(flags.filename)
-      : names.map((name) => {
-          const definition = kindNamed(kind!);
-          const metadata = { name, ...(flags.namespace ? { namespace: flags.namespace } : {}) };
-          return { definition, object: { apiVersion: '', kind: definition.kind, metadata } };
-        });
-    print(await perform(store(), 'delete', documents, { skipNotExists: flags.skipNotExists }));
-  });
+  .action(
+    async (
+      kind: string | undefined,
+      names: string[],
+      flags: { filename?: string; namespace?: string; skipNotExists: boolean },
+    ) => {
+      if (!flags.filename && (!kind || names.length === 0))
+        throw new Error('delete: name a kind and its resources, or a file with -f');
+      const documents = flags.filename
+        ? await readDocuments(flags.filename)
+        : names.map((name) => {
+            const definition = kindNamed(kind!);
+            const metadata = { name, ...(flags.namespace ? { namespace: flags.namespace } : {}) };
+            return { definition, object: { apiVersion: '', kind: definition.kind, metadata } };
+          });
+      print(await perform(store(), 'delete', documents, { skipNotExists: flags.skipNotExists }));
+    },
+  );
 
 program.command('version').action(() => print(`Client Version:    ${VERSION}`));
 

@@ -20,11 +20,20 @@ export function renderStatus(status: AgentStatus, format: Format, now: Date): st
       const peers = status.bgp.peers.filter(({ config }) => familyOf(config.address) === family);
       if (family === 6 && !status.bgp.families.includes(6) && peers.length === 0) continue;
       lines.push('', `IPv${family} BGP status`);
-      lines.push(peers.length === 0 ? `No IPv${family} peers found.` : boxTable(header, peers.map((peer) => row(peer, now))));
+      lines.push(
+        peers.length === 0
+          ? `No IPv${family} peers found.`
+          : boxTable(
+              header,
+              peers.map((peer) => row(peer, now)),
+            ),
+      );
     }
   }
-  if (status.notReady.length > 0) lines.push('', 'Not ready:', ...status.notReady.map((reason) => `  ${reason}`));
-  if (status.dataplane.problems.length > 0) lines.push('', 'Dataplane:', ...status.dataplane.problems.map((problem) => `  ${problem}`));
+  if (status.notReady.length > 0)
+    lines.push('', 'Not ready:', ...status.notReady.map((reason) => `  ${reason}`));
+  if (status.dataplane.problems.length > 0)
+    lines.push('', 'Dataplane:', ...status.dataplane.problems.map((problem) => `  ${problem}`));
   return lines.join('\n');
 }
 
@@ -41,7 +50,9 @@ function row(peer: PeerStatus, now: Date): string[] {
     peer.config.peerType,
     isUp ? 'up' : 'start',
     sinceText(new Date(peer.since), now),
-    [peer.state, isUp ? undefined : peer.lastError, peer.isRestarting ? 'restarting, routes kept' : undefined].filter(Boolean).join(' '),
+    [peer.state, isUp ? undefined : peer.lastError, peer.isRestarting ? 'restarting, routes kept' : undefined]
+      .filter(Boolean)
+      .join(' '),
     String(peer.prefixesReceived),
     String(peer.prefixesSent),
   ];

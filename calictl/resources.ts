@@ -17,7 +17,10 @@ export type Output = 'ps' | 'wide' | 'yaml' | 'json';
 export function kindNamed(name: string): ResourceDefinition {
   const definition = findKind(name);
   if (definition) return definition;
-  throw new CodedError('KIND', `resource type '${name}' is not supported: try node, ippool, bgppeer, bgpconfiguration, felixconfiguration, ipamblock, …`);
+  throw new CodedError(
+    'KIND',
+    `resource type '${name}' is not supported: try node, ippool, bgppeer, bgpconfiguration, felixconfiguration, ipamblock, …`,
+  );
 }
 
 export async function get(
@@ -29,27 +32,46 @@ export async function get(
   const definition = kindNamed(kind);
   const objects = (names.length === 0
     ? await store.list(definition, options.namespace ? { namespace: options.namespace } : {})
-    : await Promise.all(names.map((name) => getOne(store, definition, name, options.namespace)))) as unknown as AnyResource[];
+    : await Promise.all(
+        names.map((name) => getOne(store, definition, name, options.namespace)),
+      )) as unknown as AnyResource[];
   if (options.output === 'ps' || options.output === 'wide') {
     const configuration = await store.get(bgpConfigurationKind, 'default');
     const context = { defaultAsNumber: configuration?.spec.asNumber ?? 64512 };
     const columns = columnsOf(definition.kind, options.output === 'wide');
-    return plainTable(columns.map(([name]) => name), objects.map((object) => columns.map((column) => cell(object, column, context))));
+    return plainTable(
+      columns.map(([name]) => name),
+      objects.map((object) => columns.map((column) => cell(object, column, context))),
+    );
   }
   const list = { apiVersion: apiVersionOf(definition), kind: `${definition.kind}List`, items: objects };
   const value = names.length === 1 ? objects[0] : list;
   return options.output === 'json' ? JSON.stringify(value, undefined, 2) : stringify(value).trimEnd();
 }
 
-async function getOne(store: Datastore, definition: ResourceDefinition, name: string, namespace: string | undefined) {
-  const object = await store.get(definition, name, definition.namespaced ? (namespace ?? 'default') : undefined);
+async function getOne(
+  store: Datastore,
+  definition: ResourceDefinition,
+  name: string,
+  namespace: string | undefined,
+) {
+  const object = await store.get(
+    definition,
+    name,
+    definition.namespaced ? (namespace ?? 'default') : undefined,
+  );
   if (!object) throw new CodedError('NOT_FOUND', `resource does not exist: ${definition.kind}(${name})`);
   return object;
 }
 
 export type Verb = 'apply' | 'create' | 'replace' | 'delete';
 
-const past: Readonly<Record<Verb, string>> = { apply: 'applied', create: 'created', replace: 'replaced', delete: 'deleted' };
+const past: Readonly<Record<Verb, string>> = {
+  apply: 'applied',
+  create: 'created',
+  replace: 'replaced',
+  delete: 'deleted',
+};
 
 /** Performs the verb on each document in order and says what happened; what failed does not undo the others. */
 export async function perform(
@@ -64,9 +86,16 @@ export async function perform(
       if (await performOne(store, verb, document, options)) count++;
     } catch (error) {
       if (!(error instanceof DatastoreError)) throw error;
-      const done = count > 0 ? `Partial success: ${past[verb]} the first ${count} out of ${documents.length} resources. ` : '';
+      const done =
+        count > 0
+          ? `Partial success: ${past[verb]} the first ${count} out of ${documents.length} resources. `
+          : '';
       const { kind, metadata } = document.object;
-      throw new CodedError('FAILED', `${done}Failed to ${verb} '${kind}' resource ${metadata.name}: ${error.message}`, { cause: error });
+      throw new CodedError(
+        'FAILED',
+        `${done}Failed to ${verb} '${kind}' resource ${metadata.name}: ${error.message}`,
+        { cause: error },
+      );
     }
   }
   const kinds = new Set(documents.map(({ object }) => object.kind));
@@ -100,7 +129,10 @@ async function performOne(
       }
       // Without a resourceVersion in the file the stored object is replaced as it is now.
       const resourceVersion = placed.metadata.resourceVersion ?? old.metadata.resourceVersion;
-      await store.update(definition, { ...placed, metadata: { ...placed.metadata, resourceVersion } } as never);
+      await store.update(definition, {
+        ...placed,
+        metadata: { ...placed.metadata, resourceVersion },
+      } as never);
       return true;
     }
     default:
@@ -108,7 +140,12 @@ async function performOne(
   }
 }
 
-async function create(store: Datastore, definition: ResourceDefinition, object: AnyResource, skipExists: boolean): Promise<boolean> {
+async function create(
+  store: Datastore,
+  definition: ResourceDefinition,
+  object: AnyResource,
+  skipExists: boolean,
+): Promise<boolean> {
   const { resourceVersion: _, uid: __, ...metadata } = object.metadata;
   try {
     await store.create(definition, { ...object, metadata });

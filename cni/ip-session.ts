@@ -15,7 +15,9 @@ const TIMEOUT_MS = 10_000;
 export class IpSession {
   #child: Child | undefined;
   #line = 0;
-  #waiting: { readonly until: number; readonly lines: string[]; done(stderr: string | undefined): void } | undefined;
+  #waiting:
+    | { readonly until: number; readonly lines: string[]; done(stderr: string | undefined): void }
+    | undefined;
   readonly #mutex = new Mutex();
 
   /** Runs commands in order; the failed ones. Throws when the child dies, which the next call replaces. */
@@ -45,7 +47,10 @@ export class IpSession {
     });
     if (stderr === undefined) throw new Error(`ip -batch ended while it ran: ${commands.join('; ')}`);
     // Line numbers count from the child's start.
-    const relative = stderr.replace(/^(Command failed -:)(\d+)$/gm, (_, head: string, line: string) => `${head}${Number(line) - first + 1}`);
+    const relative = stderr.replace(
+      /^(Command failed -:)(\d+)$/gm,
+      (_, head: string, line: string) => `${head}${Number(line) - first + 1}`,
+    );
     return parseErrors(relative, [...commands, SENTINEL]).filter(({ command }) => command !== SENTINEL);
   }
 

@@ -85,13 +85,21 @@ async function createPair(endpoint: Wiring, session: IpSession): Promise<number>
     [error] = await session.run([create]);
   }
   if (error) {
-    throw new CniError(CniCode.NETWORK_SETUP, `veth ${interfaceName} to ${containerInterface} in ${netns}: ${error.message}`);
+    throw new CniError(
+      CniCode.NETWORK_SETUP,
+      `veth ${interfaceName} to ${containerInterface} in ${netns}: ${error.message}`,
+    );
   }
   return index;
 }
 
 /** Sysctls while the link is down, so that its first packet finds them; then up. */
-async function bringUp(interfaceName: string, device: string, families: readonly Family[], session: IpSession): Promise<void> {
+async function bringUp(
+  interfaceName: string,
+  device: string,
+  families: readonly Family[],
+  session: IpSession,
+): Promise<void> {
   const v6 = `net/ipv6/conf/${interfaceName}`;
   const early = families.includes(6)
     ? [
@@ -105,7 +113,12 @@ async function bringUp(interfaceName: string, device: string, families: readonly
 }
 
 /** A permanent neighbour and a route per address. */
-async function connectHost({ mac }: Wiring, device: string, addresses: readonly string[], session: IpSession): Promise<void> {
+async function connectHost(
+  { mac }: Wiring,
+  device: string,
+  addresses: readonly string[],
+  session: IpSession,
+): Promise<void> {
   await must(session, [
     ...addresses.map((address) => `neigh replace ${address} lladdr ${mac} dev ${device} nud permanent`),
     ...addresses.map((address) => {
@@ -129,9 +142,13 @@ async function connectInside(
 ): Promise<void> {
   const commands = [
     'link set dev lo up',
-    ...addresses.map((address) => `addr add ${hostCidr(address)} dev ${name}${familyOf(address) === 6 ? ' nodad' : ''}`),
+    ...addresses.map(
+      (address) => `addr add ${hostCidr(address)} dev ${name}${familyOf(address) === 6 ? ' nodad' : ''}`,
+    ),
     `link set dev ${name} up`,
-    ...families.filter((family) => addresses.some((address) => familyOf(address) === family)).flatMap((family) => insideRoutes(family, name)),
+    ...families
+      .filter((family) => addresses.some((address) => familyOf(address) === family))
+      .flatMap((family) => insideRoutes(family, name)),
   ];
   let stderr = '';
   inside.stderr!.setEncoding('utf8').on('data', (text: string) => {
@@ -139,10 +156,14 @@ async function connectInside(
   });
   inside.stdin!.end(`${commands.join('\n')}\n`);
   const { code } = await inside.exited;
-  if (code !== 0) throw new CniError(CniCode.NETWORK_SETUP, `inside ${netns}: ${stderr.trim() || `exit ${code}`}`);
+  if (code !== 0)
+    throw new CniError(CniCode.NETWORK_SETUP, `inside ${netns}: ${stderr.trim() || `exit ${code}`}`);
 }
 
 function insideRoutes(family: Family, name: string): string[] {
   if (family === 6) return [`route add default via ${HOST_LINK_LOCAL} dev ${name}`];
-  return [`route add ${IPV4_GATEWAY} dev ${name} scope link`, `route add default via ${IPV4_GATEWAY} dev ${name}`];
+  return [
+    `route add ${IPV4_GATEWAY} dev ${name} scope link`,
+    `route add default via ${IPV4_GATEWAY} dev ${name}`,
+  ];
 }

@@ -5,7 +5,13 @@
  */
 import type { Datastore } from '../datastore/datastore.ts';
 import { DatastoreError } from '../datastore/kubernetes/transport.ts';
-import { type Namespace, namespaceKind, type Pod, podAnnotations, podKind } from '../datastore/schema/core.ts';
+import {
+  type Namespace,
+  namespaceKind,
+  type Pod,
+  podAnnotations,
+  podKind,
+} from '../datastore/schema/core.ts';
 import { observeKernel } from '../felix/dataplane/kernel.ts';
 import { containerInterfaceName, type Endpoint, podInterfaceName, podMac } from '../felix/endpoint.ts';
 import { type AssignRequest, type Ipam, IpamError } from '../ipam/ipam.ts';
@@ -18,7 +24,16 @@ import type { InsidePool } from './inside-pool.ts';
 import type { IpSession } from './ip-session.ts';
 import { layWire, tearDownEndpoint, type Wire, type Wiring } from './network.ts';
 import { resultOf } from './result.ts';
-import { type Attachment, CniCode, CniError, type CniRequest, type NetworkConfiguration, parseAttachment, parseNetwork, supportedVersions } from './types.ts';
+import {
+  type Attachment,
+  CniCode,
+  CniError,
+  type CniRequest,
+  type NetworkConfiguration,
+  parseAttachment,
+  parseNetwork,
+  supportedVersions,
+} from './types.ts';
 
 export interface PluginOptions {
   readonly node: string;
@@ -115,7 +130,9 @@ export class Plugin {
     const { endpoints, session, inside } = this.#modules;
     const known = endpoints.get(containerId, interfaceName);
     if (known) return resultOf(known, network.cniVersion);
-    const hostInterface = pod ? podInterfaceName(pod.namespace, pod.name) : containerInterfaceName(containerId);
+    const hostInterface = pod
+      ? podInterfaceName(pod.namespace, pod.name)
+      : containerInterfaceName(containerId);
     for (const former of endpoints.list()) {
       if (former.interfaceName === hostInterface) await this.#remove(former);
     }
@@ -140,32 +157,54 @@ export class Plugin {
       if (assigned.status === 'rejected') throw assigned.reason;
       const endpoint: Endpoint = { ...wiring, addresses: assigned.value };
       endpoints.set(endpoint);
-      const done = await Promise.allSettled([wired.value.connect(endpoint.addresses), this.#annotate(endpoint)]);
+      const done = await Promise.allSettled([
+        wired.value.connect(endpoint.addresses),
+        this.#annotate(endpoint),
+      ]);
       for (const result of done) if (result.status === 'rejected') throw result.reason;
       await endpoints.persist(endpoint);
       return resultOf(endpoint, network.cniVersion);
     } catch (error) {
-      await this.#undo(wiring, handleId, wired.status === 'fulfilled' ? wired.value : undefined, assigned.status === 'fulfilled');
+      await this.#undo(
+        wiring,
+        handleId,
+        wired.status === 'fulfilled' ? wired.value : undefined,
+        assigned.status === 'fulfilled',
+      );
       throw error;
     }
   }
 
   /** Takes back what a failed ADD had done. What cannot be taken back now, DEL will. */
-  async #undo({ containerId, containerInterface }: Wiring, handleId: string, wire: Wire | undefined, isAssigned: boolean): Promise<void> {
+  async #undo(
+    { containerId, containerInterface }: Wiring,
+    handleId: string,
+    wire: Wire | undefined,
+    isAssigned: boolean,
+  ): Promise<void> {
     const { endpoints, ipam, log } = this.#modules;
     const endpoint = endpoints.get(containerId, containerInterface);
     if (endpoint) await endpoints.remove(endpoint);
-    const undone = await Promise.allSettled([wire?.discard(), isAssigned ? ipam.releaseHandle(handleId) : undefined]);
-    for (const result of undone) if (result.status === 'rejected') log.warn({ reason: messageOf(result.reason) }, 'undoing ADD');
+    const undone = await Promise.allSettled([
+      wire?.discard(),
+      isAssigned ? ipam.releaseHandle(handleId) : undefined,
+    ]);
+    for (const result of undone)
+      if (result.status === 'rejected') log.warn({ reason: messageOf(result.reason) }, 'undoing ADD');
   }
 
   async #assign({ network, containerId, pod }: Attachment, handleId: string): Promise<string[]> {
     const { store, ipam, known } = this.#modules;
     // The watch has them as a rule; a runtime that is faster than the watch costs a request.
-    const podObject = pod && (known.pod(pod.namespace, pod.name) ?? (await store.get(podKind, pod.name, pod.namespace)));
-    const namespace = pod && (known.namespace(pod.namespace) ?? (await store.get(namespaceKind, pod.namespace)));
+    const podObject =
+      pod && (known.pod(pod.namespace, pod.name) ?? (await store.get(podKind, pod.name, pod.namespace)));
+    const namespace =
+      pod && (known.namespace(pod.namespace) ?? (await store.get(namespaceKind, pod.namespace)));
     if (pod && !podObject) {
-      throw new CniError(CniCode.UNKNOWN_CONTAINER, `pod ${pod.namespace}/${pod.name} does not exist in the API: it was deleted meanwhile`);
+      throw new CniError(
+        CniCode.UNKNOWN_CONTAINER,
+        `pod ${pod.namespace}/${pod.name} does not exist in the API: it was deleted meanwhile`,
+      );
     }
     const namespaceAnnotations = namespace?.metadata.annotations ?? {};
     const annotations = { ...namespaceAnnotations, ...podObject?.metadata.annotations };
@@ -215,16 +254,22 @@ export class Plugin {
   async #check({ containerId, interfaceName, netns }: Attachment): Promise<undefined> {
     const endpoint = this.#modules.endpoints.get(containerId, interfaceName);
     if (!endpoint) {
-      throw new CniError(CniCode.UNKNOWN_CONTAINER, `container ${containerId} has no ${interfaceName} on this node: ADD it first`);
+      throw new CniError(
+        CniCode.UNKNOWN_CONTAINER,
+        `container ${containerId} has no ${interfaceName} on this node: ADD it first`,
+      );
     }
     const kernel = await observeKernel([...new Set(endpoint.addresses.map(familyOf))]);
     const problems: string[] = [];
-    if (!kernel.links.get(endpoint.interfaceName)?.isUp) problems.push(`interface ${endpoint.interfaceName} is not up`);
+    if (!kernel.links.get(endpoint.interfaceName)?.isUp)
+      problems.push(`interface ${endpoint.interfaceName} is not up`);
     for (const address of endpoint.addresses) {
       const route = kernel.routes.find(({ destination }) => destination === hostCidr(address));
-      if (route?.hops[0]?.device !== endpoint.interfaceName) problems.push(`no route to ${address} by ${endpoint.interfaceName}`);
+      if (route?.hops[0]?.device !== endpoint.interfaceName)
+        problems.push(`no route to ${address} by ${endpoint.interfaceName}`);
     }
-    if (netns !== endpoint.netns) problems.push(`CNI_NETNS is ${netns}, the container was added in ${endpoint.netns}`);
+    if (netns !== endpoint.netns)
+      problems.push(`CNI_NETNS is ${netns}, the container was added in ${endpoint.netns}`);
     if (problems.length > 0) throw new CniError(CniCode.CHECK_FAILED, problems.join('; '));
     return undefined;
   }
@@ -232,10 +277,16 @@ export class Plugin {
   /** Removes attachments of this network that the runtime no longer knows (CNI 1.1.0). */
   async #collect(network: NetworkConfiguration): Promise<undefined> {
     const valid = new Set(
-      (network['cni.dev/valid-attachments'] ?? []).map(({ containerID, ifname }) => `${containerID}/${ifname}`),
+      (network['cni.dev/valid-attachments'] ?? []).map(
+        ({ containerID, ifname }) => `${containerID}/${ifname}`,
+      ),
     );
     for (const endpoint of this.#modules.endpoints.list()) {
-      if (endpoint.network !== network.name || valid.has(`${endpoint.containerId}/${endpoint.containerInterface}`)) continue;
+      if (
+        endpoint.network !== network.name ||
+        valid.has(`${endpoint.containerId}/${endpoint.containerInterface}`)
+      )
+        continue;
       await this.#perContainer.run(endpoint.containerId, () => this.#remove(endpoint));
     }
     return undefined;
@@ -250,7 +301,12 @@ export class Plugin {
       [podAnnotations.podIPs]: hosts.join(','),
       [podAnnotations.containerID]: containerId,
     };
-    await this.#modules.store.patch(podKind, pod, { metadata: { annotations } }, { namespace, isStatus: true });
+    await this.#modules.store.patch(
+      podKind,
+      pod,
+      { metadata: { annotations } },
+      { namespace, isStatus: true },
+    );
   }
 
   /** Empty means "released". A later container of the same pod has written its own id: then nothing is done. */
@@ -283,7 +339,10 @@ function listAnnotation(annotations: Readonly<Record<string, string>>, key: stri
   if (text === undefined) return undefined;
   const parsed = parseList(text);
   if (!parsed) {
-    throw new CniError(CniCode.INVALID_NETWORK_CONFIG, `annotation ${key} is ${text}: it has to be a JSON list of strings, such as ["default-ipv4-ippool"]`);
+    throw new CniError(
+      CniCode.INVALID_NETWORK_CONFIG,
+      `annotation ${key} is ${text}: it has to be a JSON list of strings, such as ["default-ipv4-ippool"]`,
+    );
   }
   return parsed;
 }
@@ -307,7 +366,10 @@ function asCniError(error: unknown): CniError {
   if (error instanceof IpamError) return new CniError(CniCode.ADDRESS_UNAVAILABLE, error.message);
   if (error instanceof DatastoreError) {
     const isTemporary = error.code === 'UNAVAILABLE' || error.code === 'CONFLICT';
-    return new CniError(isTemporary ? CniCode.TRY_AGAIN_LATER : CniCode.IO_FAILURE, `datastore: ${error.message}`);
+    return new CniError(
+      isTemporary ? CniCode.TRY_AGAIN_LATER : CniCode.IO_FAILURE,
+      `datastore: ${error.message}`,
+    );
   }
   return new CniError(CniCode.NETWORK_SETUP, messageOf(error));
 }

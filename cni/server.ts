@@ -31,7 +31,9 @@ function serveCall(socket: Socket, plugin: Plugin): void {
     else chunks.push(chunk);
   });
   socket.on('end', () => {
-    void plugin.handle(parseCall(Buffer.concat(chunks))).then(({ exitCode, output }) => socket.end(`${exitCode}\n${output}`));
+    void plugin
+      .handle(parseCall(Buffer.concat(chunks)))
+      .then(({ exitCode, output }) => socket.end(`${exitCode}\n${output}`));
   });
 }
 

@@ -33,7 +33,12 @@ export class CniError extends CodedError {
   }
 
   toJson(cniVersion: string): object {
-    return { cniVersion, code: this.cniCode, msg: this.message, ...(this.details ? { details: this.details } : {}) };
+    return {
+      cniVersion,
+      code: this.cniCode,
+      msg: this.message,
+      ...(this.details ? { details: this.details } : {}),
+    };
   }
 }
 
@@ -59,7 +64,9 @@ export const networkConfiguration = z.looseObject({
     })
     .optional(),
   prevResult: z.looseObject({}).optional(),
-  'cni.dev/valid-attachments': z.array(z.looseObject({ containerID: z.string(), ifname: z.string() })).optional(),
+  'cni.dev/valid-attachments': z
+    .array(z.looseObject({ containerID: z.string(), ifname: z.string() }))
+    .optional(),
 });
 export type NetworkConfiguration = z.output<typeof networkConfiguration>;
 
@@ -78,12 +85,19 @@ export function parseNetwork(stdin: string): NetworkConfiguration {
   try {
     json = JSON.parse(stdin);
   } catch (error) {
-    throw new CniError(CniCode.DECODING_FAILURE, 'the network configuration on standard input is not JSON', String(error));
+    throw new CniError(
+      CniCode.DECODING_FAILURE,
+      'the network configuration on standard input is not JSON',
+      String(error),
+    );
   }
   const result = networkConfiguration.safeParse(json);
   if (!result.success) {
     const issue = result.error.issues[0]!;
-    throw new CniError(CniCode.INVALID_NETWORK_CONFIG, `network configuration: ${issue.path.join('.')}: ${issue.message}`);
+    throw new CniError(
+      CniCode.INVALID_NETWORK_CONFIG,
+      `network configuration: ${issue.path.join('.')}: ${issue.message}`,
+    );
   }
   const { cniVersion } = result.data;
   if (!(supportedVersions as readonly string[]).includes(cniVersion)) {
@@ -100,22 +114,40 @@ export function parseAttachment({ environment, stdin }: CniRequest, isNetnsNeede
   const need = (name: string) => {
     const value = environment[name];
     if (value) return value;
-    throw new CniError(CniCode.INVALID_ENVIRONMENT, `${name} is not set: the container runtime has to pass it`);
+    throw new CniError(
+      CniCode.INVALID_ENVIRONMENT,
+      `${name} is not set: the container runtime has to pass it`,
+    );
   };
   const containerId = need('CNI_CONTAINERID');
   const interfaceName = need('CNI_IFNAME');
   if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(containerId)) {
-    throw new CniError(CniCode.INVALID_ENVIRONMENT, `CNI_CONTAINERID "${containerId}" has characters that no container ID has`);
+    throw new CniError(
+      CniCode.INVALID_ENVIRONMENT,
+      `CNI_CONTAINERID "${containerId}" has characters that no container ID has`,
+    );
   }
   if (!/^[^\s/:]{1,15}$/.test(interfaceName) || interfaceName === '.' || interfaceName === '..') {
-    throw new CniError(CniCode.INVALID_ENVIRONMENT, `CNI_IFNAME "${interfaceName}" is no name of an interface`);
+    throw new CniError(
+      CniCode.INVALID_ENVIRONMENT,
+      `CNI_IFNAME "${interfaceName}" is no name of an interface`,
+    );
   }
   const netns = isNetnsNeeded ? need('CNI_NETNS') : (environment['CNI_NETNS'] ?? '');
-  if (/\s/.test(netns)) throw new CniError(CniCode.INVALID_ENVIRONMENT, `CNI_NETNS "${netns}" has white space in it`);
+  if (/\s/.test(netns))
+    throw new CniError(CniCode.INVALID_ENVIRONMENT, `CNI_NETNS "${netns}" has white space in it`);
   const args = new Map(
-    (environment['CNI_ARGS'] ?? '').split(';').map((pair) => [pair.split('=')[0] ?? '', pair.slice(pair.indexOf('=') + 1)]),
+    (environment['CNI_ARGS'] ?? '')
+      .split(';')
+      .map((pair) => [pair.split('=')[0] ?? '', pair.slice(pair.indexOf('=') + 1)]),
   );
   const name = args.get('K8S_POD_NAME');
   const namespace = args.get('K8S_POD_NAMESPACE');
-  return { containerId, interfaceName, netns, network: parseNetwork(stdin), pod: name && namespace ? { name, namespace } : undefined };
+  return {
+    containerId,
+    interfaceName,
+    netns,
+    network: parseNetwork(stdin),
+    pod: name && namespace ? { name, namespace } : undefined,
+  };
 }

@@ -22,7 +22,13 @@ function crdOf(definition: ResourceDefinition): object {
     metadata: { name: `${plural}.${group}` },
     spec: {
       group,
-      names: { kind, listKind: `${kind}List`, plural, singular, ...(shortNames.length > 0 ? { shortNames } : {}) },
+      names: {
+        kind,
+        listKind: `${kind}List`,
+        plural,
+        singular,
+        ...(shortNames.length > 0 ? { shortNames } : {}),
+      },
       scope: definition.namespaced ? 'Namespaced' : 'Cluster',
       versions: [
         {

@@ -16,7 +16,11 @@ export interface ListOptions {
  * metadata.resourceVersion, `remove` on the preconditions given.
  */
 export interface Datastore {
-  get<D extends ResourceDefinition>(definition: D, name: string, namespace?: string): Promise<ObjectOf<D> | undefined>;
+  get<D extends ResourceDefinition>(
+    definition: D,
+    name: string,
+    namespace?: string,
+  ): Promise<ObjectOf<D> | undefined>;
   list<D extends ResourceDefinition>(definition: D, options?: ListOptions): Promise<ObjectOf<D>[]>;
   create<D extends ResourceDefinition>(definition: D, object: unknown): Promise<ObjectOf<D>>;
   update<D extends ResourceDefinition>(definition: D, object: ObjectOf<D>): Promise<ObjectOf<D>>;

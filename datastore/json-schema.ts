@@ -6,7 +6,11 @@ type JsonSchema = { [key: string]: unknown };
 
 /** Structural schema of a kind in the OpenAPI 3.0 dialect of CustomResourceDefinitions. */
 export function jsonSchemaOf(definition: ResourceDefinition): JsonSchema {
-  const schema = z.toJSONSchema(definition.schema, { target: 'openapi-3.0', io: 'input', unrepresentable: 'any' });
+  const schema = z.toJSONSchema(definition.schema, {
+    target: 'openapi-3.0',
+    io: 'input',
+    unrepresentable: 'any',
+  });
   const { $schema: _, ...root } = schema as JsonSchema;
   const structural = structure(root) as { properties: JsonSchema };
   structural.properties = {
@@ -31,7 +35,8 @@ function structure(value: unknown): unknown {
       continue;
     }
     // zod's safe-integer bounds say nothing about the field.
-    if ((key === 'minimum' || key === 'maximum') && Math.abs(Number(inner)) === Number.MAX_SAFE_INTEGER) continue;
+    if ((key === 'minimum' || key === 'maximum') && Math.abs(Number(inner)) === Number.MAX_SAFE_INTEGER)
+      continue;
     if (key === 'propertyNames') continue;
     result[key] = structure(inner);
   }

@@ -30,7 +30,11 @@ export interface ReflectorEvents<D extends ResourceDefinition> {
 type WatchEvent = { readonly type: string; readonly object: AnyResource };
 
 /** `namespace/name`, or `name` for cluster-scoped objects. */
-export function keyOfObject({ metadata: { namespace, name } }: { metadata: { namespace?: string | undefined; name: string } }): string {
+export function keyOfObject({
+  metadata: { namespace, name },
+}: {
+  metadata: { namespace?: string | undefined; name: string };
+}): string {
   return namespace ? `${namespace}/${name}` : name;
 }
 
@@ -46,7 +50,10 @@ export class Reflector<D extends ResourceDefinition> {
   #isSynced = false;
   #error: string | undefined = 'not listed yet';
 
-  constructor(options: ReflectorOptions<D>, modules: { client: KubernetesClient; events: ReflectorEvents<D>; log: Log }) {
+  constructor(
+    options: ReflectorOptions<D>,
+    modules: { client: KubernetesClient; events: ReflectorEvents<D>; log: Log },
+  ) {
     this.#options = options;
     this.#client = modules.client;
     this.#events = modules.events;
@@ -164,7 +171,10 @@ export class Reflector<D extends ResourceDefinition> {
         break;
       case 'ERROR':
         // 410 Gone, or 504 for a version that the server has lost: nothing to resume from, list again.
-        throw new DatastoreError('EXPIRED', String((object as { message?: unknown }).message ?? 'watch refused'));
+        throw new DatastoreError(
+          'EXPIRED',
+          String((object as { message?: unknown }).message ?? 'watch refused'),
+        );
       default:
         break;
     }
@@ -185,7 +195,10 @@ export class Reflector<D extends ResourceDefinition> {
     }
     // An unreadable object counts as absent; it must not stop the others.
     const issue = parsed.error.issues[0]!;
-    this.#log.error({ object: key, reason: `${issue.path.join('.')}: ${issue.message}` }, 'object ignored: it cannot be read');
+    this.#log.error(
+      { object: key, reason: `${issue.path.join('.')}: ${issue.message}` },
+      'object ignored: it cannot be read',
+    );
     if (this.#objects.delete(key)) this.#events.changed(key, undefined);
   }
 

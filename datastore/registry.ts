@@ -2,6 +2,7 @@
 import { bgpConfigurationKind, bgpPeerKind } from './schema/bgp.ts';
 import { clusterInformationKind, felixConfigurationKind } from './schema/cluster.ts';
 import { namespaceKind, nodeKind, podKind } from './schema/core.ts';
+import { ipPoolKind } from './schema/ip-pool.ts';
 import {
   blockAffinityKind,
   ipamBlockKind,
@@ -9,7 +10,6 @@ import {
   ipamHandleKind,
   ipReservationKind,
 } from './schema/ipam.ts';
-import { ipPoolKind } from './schema/ip-pool.ts';
 import type { ResourceDefinition } from './schema/resource.ts';
 
 export const registry: readonly ResourceDefinition[] = [

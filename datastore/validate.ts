@@ -63,15 +63,24 @@ function parsePruned(definition: ResourceDefinition, input: unknown) {
     .map((issue) => ({
       field: issue.path.join('.') || '(object)',
       message: issue.message,
-      value: issue.path.reduce<unknown>((value, part) => (value as Record<PropertyKey, unknown> | undefined)?.[part], input),
+      value: issue.path.reduce<unknown>(
+        (value, part) => (value as Record<PropertyKey, unknown> | undefined)?.[part],
+        input,
+      ),
     }));
   return { value: undefined, unknownFields, errors };
 }
 
 /** The API server's sentence for an invalid object. */
-export function describeInvalid(definition: ResourceDefinition, name: string, errors: readonly FieldError[]): string {
+export function describeInvalid(
+  definition: ResourceDefinition,
+  name: string,
+  errors: readonly FieldError[],
+): string {
   const faults = errors.map(({ field, value, message }) =>
-    value === undefined ? `${field}: ${message}` : `${field}: Invalid value: ${JSON.stringify(value)}: ${message}`,
+    value === undefined
+      ? `${field}: ${message}`
+      : `${field}: Invalid value: ${JSON.stringify(value)}: ${message}`,
   );
   const group = definition.group === '' ? '' : `.${definition.group}`;
   const list = faults.length === 1 ? faults[0] : `[${faults.join(', ')}]`;

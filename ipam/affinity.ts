@@ -7,7 +7,13 @@
  */
 import type { Datastore } from '../datastore/datastore.ts';
 import { DatastoreError } from '../datastore/kubernetes/transport.ts';
-import { type BlockAffinity, blockAffinityKind, type IPAMBlock, ipamBlockKind, nameOfCidr } from '../datastore/schema/ipam.ts';
+import {
+  type BlockAffinity,
+  blockAffinityKind,
+  type IPAMBlock,
+  ipamBlockKind,
+  nameOfCidr,
+} from '../datastore/schema/ipam.ts';
 import { CALICO_GROUP } from '../datastore/schema/resource.ts';
 import { affinityOf, isEmpty, newBlock } from './block.ts';
 
@@ -24,7 +30,12 @@ export function affinityName(node: string, cidr: string): string {
  * and safe beside another process of the same node (two agents for a moment): whoever loses a
  * compare-and-swap looks again.
  */
-export async function claimBlock(store: Datastore, node: string, cidr: string, now: number): Promise<IPAMBlock | undefined> {
+export async function claimBlock(
+  store: Datastore,
+  node: string,
+  cidr: string,
+  now: number,
+): Promise<IPAMBlock | undefined> {
   return retryOnConflict(async () => {
     const affinity = await announce(store, node, cidr);
     const block = await createOrGet(store, node, cidr, now);
@@ -65,12 +76,17 @@ async function announce(store: Datastore, node: string, cidr: string): Promise<B
   const name = affinityName(node, cidr);
   const spec = { state: 'pending' as const, node, type: 'host', cidr, deleted: false };
   const existing = await store.get(blockAffinityKind, name);
-  if (!existing) return store.create(blockAffinityKind, { apiVersion, kind: 'BlockAffinity', metadata: { name }, spec });
+  if (!existing)
+    return store.create(blockAffinityKind, { apiVersion, kind: 'BlockAffinity', metadata: { name }, spec });
   // A claim or release that did not finish is taken over; a confirmed one may be in use and stays.
   return existing.spec.state === 'confirmed' ? existing : setState(store, existing, 'pending');
 }
 
-function setState(store: Datastore, affinity: BlockAffinity, state: BlockAffinity['spec']['state']): Promise<BlockAffinity> {
+function setState(
+  store: Datastore,
+  affinity: BlockAffinity,
+  state: BlockAffinity['spec']['state'],
+): Promise<BlockAffinity> {
   return store.update(blockAffinityKind, { ...affinity, spec: { ...affinity.spec, state } });
 }
 
@@ -89,17 +105,31 @@ function isLostRace(error: unknown): boolean {
   return error instanceof DatastoreError && ['CONFLICT', 'NOT_FOUND', 'ALREADY_EXISTS'].includes(error.code);
 }
 
-async function createOrGet(store: Datastore, node: string, cidr: string, now: number): Promise<IPAMBlock | undefined> {
+async function createOrGet(
+  store: Datastore,
+  node: string,
+  cidr: string,
+  now: number,
+): Promise<IPAMBlock | undefined> {
   const metadata = { name: nameOfCidr(cidr) };
   try {
-    return await store.create(ipamBlockKind, { apiVersion, kind: 'IPAMBlock', metadata, spec: newBlock(cidr, node, now) });
+    return await store.create(ipamBlockKind, {
+      apiVersion,
+      kind: 'IPAMBlock',
+      metadata,
+      spec: newBlock(cidr, node, now),
+    });
   } catch (error) {
     if (!(error instanceof DatastoreError) || error.code !== 'ALREADY_EXISTS') throw error;
     return store.get(ipamBlockKind, metadata.name);
   }
 }
 
-function versionOf({ metadata }: { metadata: { resourceVersion?: string | undefined; uid?: string | undefined } }) {
+function versionOf({
+  metadata,
+}: {
+  metadata: { resourceVersion?: string | undefined; uid?: string | undefined };
+}) {
   return {
     ...(metadata.resourceVersion ? { resourceVersion: metadata.resourceVersion } : {}),
     ...(metadata.uid ? { uid: metadata.uid } : {}),

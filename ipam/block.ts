@@ -2,8 +2,17 @@
  * One block of addresses as a value. Every function returns a new spec and leaves the old one as it was,
  * so that a lost compare-and-swap costs nothing. Calico reference 5.1.
  */
-import { addressAt, contains, formatAddress, mustCidr, networkOf, parseAddress, sizeOf } from '../lib/cidr.ts';
+
 import type { IPAMBlock } from '../datastore/schema/ipam.ts';
+import {
+  addressAt,
+  contains,
+  formatAddress,
+  mustCidr,
+  networkOf,
+  parseAddress,
+  sizeOf,
+} from '../lib/cidr.ts';
 
 export type BlockSpec = IPAMBlock['spec'];
 
@@ -54,7 +63,8 @@ export function ordinalOf(block: BlockSpec, address: string): number | undefined
 export function addressesOf(block: BlockSpec, handleId: string): string[] {
   const found: string[] = [];
   block.allocations.forEach((index, ordinal) => {
-    if (index !== null && block.attributes[index]?.handle_id === handleId) found.push(addressOf(block, ordinal));
+    if (index !== null && block.attributes[index]?.handle_id === handleId)
+      found.push(addressOf(block, ordinal));
   });
   return found;
 }
@@ -93,7 +103,11 @@ export function assignAddress(
 /** Frees every allocation that the test picks; freed addresses go to the end of the queue. */
 export function release(
   block: BlockSpec,
-  isReleased: (allocation: { readonly address: string; readonly handleId: string; readonly attributes: Readonly<Record<string, string>> }) => boolean,
+  isReleased: (allocation: {
+    readonly address: string;
+    readonly handleId: string;
+    readonly attributes: Readonly<Record<string, string>>;
+  }) => boolean,
 ): { readonly block: BlockSpec; readonly addresses: readonly string[] } {
   const freed: number[] = [];
   block.allocations.forEach((index, ordinal) => {
@@ -109,7 +123,9 @@ export function release(
   if (freed.length === 0) return { block, addresses: [] };
   const isFreed = new Set(freed);
   const allocations = block.allocations.map((index, ordinal) => (isFreed.has(ordinal) ? null : index));
-  const sequences = Object.entries(block.sequenceNumberForAllocation).filter(([ordinal]) => !isFreed.has(Number(ordinal)));
+  const sequences = Object.entries(block.sequenceNumberForAllocation).filter(
+    ([ordinal]) => !isFreed.has(Number(ordinal)),
+  );
   return {
     addresses: freed.map((ordinal) => addressOf(block, ordinal)),
     block: {

@@ -1,7 +1,7 @@
 /** Which pools and which blocks an address may come from, in order of preference. Calico reference 5.2. */
 import type { IPPool } from '../datastore/schema/ip-pool.ts';
 import { blockSizeOf } from '../datastore/schema/ip-pool.ts';
-import { type Family, addressAt, bitsOf, formatCidr, mustCidr, parseCidr } from '../lib/cidr.ts';
+import { addressAt, bitsOf, type Family, formatCidr, mustCidr, parseCidr } from '../lib/cidr.ts';
 import { parseSelector } from '../lib/selector.ts';
 
 export interface PoolRequest {
@@ -17,7 +17,9 @@ export interface PoolRequest {
 export function choosePools(
   pools: readonly IPPool[],
   request: PoolRequest,
-): { readonly ok: true; readonly pools: readonly IPPool[] } | { readonly ok: false; readonly reason: string } {
+):
+  | { readonly ok: true; readonly pools: readonly IPPool[] }
+  | { readonly ok: false; readonly reason: string } {
   if (request.named && request.named.length > 0) return namedPools(pools, request.named, request);
   const usable = pools.filter(
     ({ spec }) =>
@@ -44,7 +46,10 @@ function namedPools(pools: readonly IPPool[], named: readonly string[], request:
     if (!pool) return { ok: false as const, reason: `IPPool ${name} is asked for and does not exist` };
     if (pool.spec.disabled) return { ok: false as const, reason: `IPPool ${name} is asked for and disabled` };
     if (parseCidr(pool.spec.cidr)?.family !== request.family) {
-      return { ok: false as const, reason: `IPPool ${name} (${pool.spec.cidr}) holds no IPv${request.family} addresses` };
+      return {
+        ok: false as const,
+        reason: `IPPool ${name} (${pool.spec.cidr}) holds no IPv${request.family} addresses`,
+      };
     }
     chosen.push(pool);
   }
@@ -64,7 +69,11 @@ function byName(pools: readonly IPPool[]): readonly IPPool[] {
  * Block CIDRs of a pool that are not taken: from a start that differs from node to node, so that nodes
  * that claim at the same time seldom want the same one, then onwards with wrap-around.
  */
-export function* freeBlocks(pool: IPPool, node: string, isTaken: (cidr: string) => boolean): Generator<string> {
+export function* freeBlocks(
+  pool: IPPool,
+  node: string,
+  isTaken: (cidr: string) => boolean,
+): Generator<string> {
   const network = mustCidr(pool.spec.cidr);
   const length = blockSizeOf(pool);
   const count = 1n << BigInt(length - network.length);

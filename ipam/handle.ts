@@ -41,7 +41,11 @@ export async function addToHandle(
 }
 
 /** Takes a block out of a handle; the last one takes the handle along. */
-export async function removeFromHandle(store: Datastore, handleId: string, cidrs: readonly string[]): Promise<void> {
+export async function removeFromHandle(
+  store: Datastore,
+  handleId: string,
+  cidrs: readonly string[],
+): Promise<void> {
   await changeHandle(store, handleId, (block) => {
     for (const cidr of cidrs) delete block[cidr];
   });
@@ -68,7 +72,8 @@ async function changeHandle(
       } else await store.update(ipamHandleKind, { ...handle, spec: { ...handle.spec, block } });
       return;
     } catch (error) {
-      if (!(error instanceof DatastoreError) || (error.code !== 'CONFLICT' && error.code !== 'NOT_FOUND')) throw error;
+      if (!(error instanceof DatastoreError) || (error.code !== 'CONFLICT' && error.code !== 'NOT_FOUND'))
+        throw error;
     }
   }
 }

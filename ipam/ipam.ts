@@ -4,13 +4,40 @@
  */
 import type { Datastore } from '../datastore/datastore.ts';
 import { DatastoreError } from '../datastore/kubernetes/transport.ts';
-import { type BlockAffinity, type IPAMBlock, type IPAMConfiguration, type IPReservation, ipamBlockKind, nameOfCidr } from '../datastore/schema/ipam.ts';
 import { blockSizeOf, type IPPool } from '../datastore/schema/ip-pool.ts';
+import {
+  type BlockAffinity,
+  type IPAMBlock,
+  type IPAMConfiguration,
+  type IPReservation,
+  ipamBlockKind,
+  nameOfCidr,
+} from '../datastore/schema/ipam.ts';
+import {
+  type Cidr,
+  contains,
+  type Family,
+  familyOf,
+  formatCidr,
+  mustCidr,
+  networkOf,
+  parseAddress,
+  parseCidr,
+} from '../lib/cidr.ts';
 import type { Clock } from '../lib/clock.ts';
-import { type Cidr, contains, type Family, familyOf, formatCidr, mustCidr, networkOf, parseAddress, parseCidr } from '../lib/cidr.ts';
 import { CodedError } from '../lib/errors.ts';
 import { claimBlock, releaseBlock } from './affinity.ts';
-import { addressesOf, affinityOf, assignAddress, assignNext, type BlockSpec, hasFree, isEmpty, type Owner, release } from './block.ts';
+import {
+  addressesOf,
+  affinityOf,
+  assignAddress,
+  assignNext,
+  type BlockSpec,
+  hasFree,
+  isEmpty,
+  type Owner,
+  release,
+} from './block.ts';
 import { choosePools, freeBlocks } from './candidates.ts';
 import { addToHandle, getHandle, removeFromHandle } from './handle.ts';
 
@@ -57,7 +84,10 @@ export class Ipam {
   /** Blocks as this node last wrote or read them, while newer than the view. Bounded by the node's blocks. */
   readonly #recent = new Map<string, IPAMBlock | { readonly goneAt: string | undefined }>();
 
-  constructor(options: { readonly node: string }, modules: { store: Datastore; view: IpamView; clock: Clock }) {
+  constructor(
+    options: { readonly node: string },
+    modules: { store: Datastore; view: IpamView; clock: Clock },
+  ) {
     this.#node = options.node;
     this.#store = modules.store;
     this.#view = modules.view;
@@ -71,7 +101,8 @@ export class Ipam {
   async assign(request: AssignRequest): Promise<string[]> {
     const plan: Planned[] = [];
     for (const address of request.addresses ?? []) plan.push(await this.#planAddress(address));
-    if (!request.addresses) for (const family of request.families) plan.push(await this.#plan(request, family));
+    if (!request.addresses)
+      for (const family of request.families) plan.push(await this.#plan(request, family));
     const held = this.#held(request.handleId);
     if (held.length > 0) {
       if (isAnswerTo(plan, held)) return held;
@@ -95,7 +126,10 @@ export class Ipam {
   async releaseHandle(handleId: string): Promise<string[]> {
     const handle = await getHandle(this.#store, handleId);
     const holding = this.#blocks().filter(({ spec }) => addressesOf(spec, handleId).length > 0);
-    const cidrs = new Set([...Object.keys(handle?.spec.block ?? {}), ...holding.map(({ spec }) => spec.cidr)]);
+    const cidrs = new Set([
+      ...Object.keys(handle?.spec.block ?? {}),
+      ...holding.map(({ spec }) => spec.cidr),
+    ]);
     const freed = await Promise.all(
       [...cidrs].map((cidr) => this.releaseFrom(cidr, (allocation) => allocation.handleId === handleId)),
     );
@@ -109,9 +143,13 @@ export class Ipam {
    * block would be neither announced nor blackholed. Call once after a start. Returns the blocks.
    */
   async repair(affinities: readonly BlockAffinity[]): Promise<string[]> {
-    const state = new Map(affinities.filter(({ spec }) => spec.node === this.#node).map(({ spec }) => [spec.cidr, spec.state]));
+    const state = new Map(
+      affinities.filter(({ spec }) => spec.node === this.#node).map(({ spec }) => [spec.cidr, spec.state]),
+    );
     const broken = this.#blocks().filter(
-      ({ spec }) => spec.affinity === affinityOf(this.#node) && !['confirmed', ''].includes(state.get(spec.cidr) ?? 'missing'),
+      ({ spec }) =>
+        spec.affinity === affinityOf(this.#node) &&
+        !['confirmed', ''].includes(state.get(spec.cidr) ?? 'missing'),
     );
     for (const { spec } of broken) await claimBlock(this.#store, this.#node, spec.cidr, this.#clock.now());
     return broken.map(({ spec }) => spec.cidr);
@@ -163,10 +201,16 @@ export class Ipam {
     const parsed = parseAddress(address);
     const pool = parsed && this.#view.pools().find(({ spec }) => contains(mustCidr(spec.cidr), parsed));
     if (!parsed || !pool || pool.spec.disabled) {
-      throw new IpamError('ADDRESS_OUTSIDE', `${address} is in no enabled IPPool: ask for an address inside one`);
+      throw new IpamError(
+        'ADDRESS_OUTSIDE',
+        `${address} is in no enabled IPPool: ask for an address inside one`,
+      );
     }
     const cidr = formatCidr(networkOf({ ...parsed, length: blockSizeOf(pool) }));
-    if (!this.#block(cidr)) await claimBlock(this.#store, this.#node, cidr, this.#clock.now()).then((block) => block && this.#remember(block));
+    if (!this.#block(cidr))
+      await claimBlock(this.#store, this.#node, cidr, this.#clock.now()).then(
+        (block) => block && this.#remember(block),
+      );
     return { family: parsed.family, cidr, address };
   }
 
@@ -180,13 +224,17 @@ export class Ipam {
         if (planned.address !== undefined) {
           const result = assignAddress(spec, planned.address, request);
           if (!result.ok) {
-            throw new IpamError('ADDRESS_TAKEN', `${planned.address} is taken by ${result.holder}: ask for another, or release it`);
+            throw new IpamError(
+              'ADDRESS_TAKEN',
+              `${planned.address} is taken by ${result.holder}: ask for another, or release it`,
+            );
           }
           taken = planned.address;
           return result.block;
         }
         // The block may have changed hands since it was planned.
-        if (this.#view.configuration()?.strictAffinity && spec.affinity !== affinityOf(this.#node)) return spec;
+        if (this.#view.configuration()?.strictAffinity && spec.affinity !== affinityOf(this.#node))
+          return spec;
         const result = assignNext(spec, request, (address) => this.#isReserved(address));
         taken = result?.address;
         return result?.block ?? spec;
@@ -196,7 +244,10 @@ export class Ipam {
       if (next.cidr !== cidr) await addToHandle(this.#store, request.handleId, { [next.cidr]: 1 });
       cidr = next.cidr;
     }
-    throw new IpamError('EXHAUSTED', `no address after ${MAX_ATTEMPTS} attempts: other nodes took each of them first`);
+    throw new IpamError(
+      'EXHAUSTED',
+      `no address after ${MAX_ATTEMPTS} attempts: other nodes took each of them first`,
+    );
   }
 
   async #claim(pools: readonly IPPool[], family: Family): Promise<string | undefined> {
@@ -215,7 +266,11 @@ export class Ipam {
     }
     const refused = new Set<string>();
     for (const pool of pools) {
-      for (const cidr of freeBlocks(pool, this.#node, (candidate) => refused.has(candidate) || this.#block(candidate) !== undefined)) {
+      for (const cidr of freeBlocks(
+        pool,
+        this.#node,
+        (candidate) => refused.has(candidate) || this.#block(candidate) !== undefined,
+      )) {
         if (this.#isFullyReserved(cidr)) continue;
         const block = await claimBlock(this.#store, this.#node, cidr, this.#clock.now());
         if (block) {
@@ -234,7 +289,14 @@ export class Ipam {
       const { spec, metadata } = block;
       const owner = spec.affinity?.startsWith('host:') ? spec.affinity.slice('host:'.length) : undefined;
       const age = this.#clock.now() - Date.parse(metadata.creationTimestamp ?? '');
-      if (!owner || owner === this.#node || !isEmpty(spec) || !(age > RECLAIM_AGE_MS) || !isInPools(pools, spec.cidr)) continue;
+      if (
+        !owner ||
+        owner === this.#node ||
+        !isEmpty(spec) ||
+        !(age > RECLAIM_AGE_MS) ||
+        !isInPools(pools, spec.cidr)
+      )
+        continue;
       if (!(await releaseBlock(this.#store, owner, block))) continue;
       this.#forget(block);
       const claimed = await claimBlock(this.#store, this.#node, spec.cidr, this.#clock.now());
@@ -301,7 +363,10 @@ export class Ipam {
   }
 
   #block(cidr: string): IPAMBlock | undefined {
-    return this.#newer(cidr, this.#view.blocks().find(({ spec }) => spec.cidr === cidr));
+    return this.#newer(
+      cidr,
+      this.#view.blocks().find(({ spec }) => spec.cidr === cidr),
+    );
   }
 
   /** The newer of the view's block and the one remembered; forgets what the view has caught up with. */
@@ -313,7 +378,8 @@ export class Ipam {
       this.#recent.delete(cidr);
       return seen;
     }
-    if (!seen || Number(seen.metadata.resourceVersion) < Number(recent.metadata.resourceVersion)) return recent;
+    if (!seen || Number(seen.metadata.resourceVersion) < Number(recent.metadata.resourceVersion))
+      return recent;
     this.#recent.delete(cidr);
     return seen;
   }
@@ -353,7 +419,9 @@ export class Ipam {
 function isAnswerTo(plan: readonly Planned[], held: readonly string[]): boolean {
   return (
     plan.length === held.length &&
-    plan.every(({ family, address }) => held.some((candidate) => (address ? candidate === address : familyOf(candidate) === family)))
+    plan.every(({ family, address }) =>
+      held.some((candidate) => (address ? candidate === address : familyOf(candidate) === family)),
+    )
   );
 }
 

@@ -8,7 +8,12 @@ import type { Lab } from './lab.ts';
 const command = z.discriminatedUnion('do', [
   z.object({ do: z.literal('show') }),
   z.object({ do: z.literal('matrix'), timeoutMs: z.number().default(5000) }),
-  z.object({ do: z.literal('pod add'), node: z.string(), name: z.string(), annotations: z.record(z.string(), z.string()).default({}) }),
+  z.object({
+    do: z.literal('pod add'),
+    node: z.string(),
+    name: z.string(),
+    annotations: z.record(z.string(), z.string()).default({}),
+  }),
   z.object({ do: z.literal('pod delete'), name: z.string() }),
   z.object({ do: z.literal('node add'), name: z.string() }),
   z.object({ do: z.literal('node delete'), name: z.string() }),
@@ -49,7 +54,12 @@ async function perform(lab: Lab, body: string): Promise<unknown> {
   switch (asked.do) {
     case 'show':
       return {
-        nodes: lab.nodes.map(({ name, addresses, agent, runDirectory }) => ({ name, ...addresses, running: agent.isRunning, runDirectory })),
+        nodes: lab.nodes.map(({ name, addresses, agent, runDirectory }) => ({
+          name,
+          ...addresses,
+          running: agent.isRunning,
+          runDirectory,
+        })),
         pods: lab.pods,
       };
     case 'matrix': {

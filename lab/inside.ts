@@ -3,10 +3,10 @@
  * ends everything else of the lab. Its standard input is the lifeline to the process outside.
  */
 import path from 'node:path';
-import { run } from '../lib/exec.ts';
 import { messageOf } from '../lib/errors.ts';
+import { run } from '../lib/exec.ts';
 import { serveControl } from './control.ts';
-import { Lab, LAB_DIRECTORY } from './lab.ts';
+import { LAB_DIRECTORY, Lab } from './lab.ts';
 import { netnsPath } from './namespaces.ts';
 import { connectivityMatrix, failures, nodeTable, suggestions } from './report.ts';
 import type { Topology } from './topology.ts';
@@ -55,7 +55,10 @@ async function main(): Promise<void> {
   const probes = lab.allProbes();
   const unreachable = await lab.probe(probes, MATRIX_TIMEOUT_MS);
   const readySeconds = seconds();
-  if (unreachable.length === 0) say(`  ✓ every pod reaches every pod and every node: ${probes.length} of ${probes.length} pairs  (${readySeconds} s)`);
+  if (unreachable.length === 0)
+    say(
+      `  ✓ every pod reaches every pod and every node: ${probes.length} of ${probes.length} pairs  (${readySeconds} s)`,
+    );
   if (options.isJson) {
     const report = {
       nodes: lab.nodes.map(({ name, addresses }) => ({ name, ...addresses })),
@@ -71,9 +74,13 @@ async function main(): Promise<void> {
   if (unreachable.length > 0) say(`${failures(unreachable)}\n`);
   const [first] = lab.nodes;
   if (first && !options.isJson) {
-    const status = await run('nsenter', [`--net=${netnsPath(first.name)}`, path.join(LAB_DIRECTORY, 'bin', 'calictl'), 'node', 'status'], {
-      env: { CALI_RUN_DIR: first.runDirectory },
-    });
+    const status = await run(
+      'nsenter',
+      [`--net=${netnsPath(first.name)}`, path.join(LAB_DIRECTORY, 'bin', 'calictl'), 'node', 'status'],
+      {
+        env: { CALI_RUN_DIR: first.runDirectory },
+      },
+    );
     say(`${first.name}$ calictl node status\n${status.stdout.trimEnd()}${status.stderr}\n`);
   }
   if (options.isOnce) return end(unreachable.length === 0 ? 0 : 1);

@@ -15,9 +15,19 @@ import { nodeKind, podKind } from '../datastore/schema/core.ts';
 import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
 import { familyOf } from '../lib/cidr.ts';
 import { messageOf } from '../lib/errors.ts';
-import { BRIDGE, createBridge, createNodeNamespace, createPodNamespace, deleteNamespace, LAB_IPV4, type NodeAddresses, netnsPath, nodeAddresses } from './namespaces.ts';
-import { LabProcess } from './process.ts';
+import {
+  BRIDGE,
+  createBridge,
+  createNodeNamespace,
+  createPodNamespace,
+  deleteNamespace,
+  LAB_IPV4,
+  type NodeAddresses,
+  netnsPath,
+  nodeAddresses,
+} from './namespaces.ts';
 import { type FlowReport, type Probe, Prober } from './prober.ts';
+import { LabProcess } from './process.ts';
 import { loadSockets } from './setns.ts';
 import type { Topology } from './topology.ts';
 
@@ -83,7 +93,9 @@ export class Lab {
     progress(`API server on ${LAB_IPV4}:${API_PORT}, its state on disk before every answer`);
     await this.#createObjects();
     await Promise.all(topology.nodes.map((node) => this.addNode(node.name, node.labels, node.annotations)));
-    progress(`${topology.nodes.length} nodes: a network namespace, a link to bridge ${BRIDGE} and a cali-node each`);
+    progress(
+      `${topology.nodes.length} nodes: a network namespace, a link to bridge ${BRIDGE} and a cali-node each`,
+    );
     await Promise.all(topology.nodes.map(({ name }) => this.waitForAgent(name, 30_000)));
     progress('agents in sync with the API');
     await Promise.all(topology.nodes.flatMap(({ name, pods }) => pods.map((pod) => this.addPod(name, pod))));
@@ -97,12 +109,21 @@ export class Lab {
     await this.#api?.end('SIGKILL');
   }
 
-  async addNode(name: string, labels: Record<string, string> = {}, annotations: Record<string, string> = {}): Promise<void> {
+  async addNode(
+    name: string,
+    labels: Record<string, string> = {},
+    annotations: Record<string, string> = {},
+  ): Promise<void> {
     if (this.#nodes.has(name)) throw new Error(`node ${name} exists already`);
     const addresses = nodeAddresses(++this.#nodeCount, this.#options.topology.ipv6);
     const runDirectory = path.join(LAB_DIRECTORY, name);
     const agent = new LabProcess(
-      ['nsenter', `--net=${netnsPath(name)}`, process.execPath, path.join(this.#options.programs, 'cali-node.js')],
+      [
+        'nsenter',
+        `--net=${netnsPath(name)}`,
+        process.execPath,
+        path.join(this.#options.programs, 'cali-node.js'),
+      ],
       {
         NODENAME: name,
         KUBECONFIG: path.join(LAB_DIRECTORY, 'kubeconfig'),
@@ -123,7 +144,9 @@ export class Lab {
       kind: 'Node',
       metadata: { name, labels: { 'kubernetes.io/hostname': name, ...labels }, annotations },
       status: {
-        addresses: [ipv4, ipv6].filter((address) => address !== undefined).map((address) => ({ type: 'InternalIP', address })),
+        addresses: [ipv4, ipv6]
+          .filter((address) => address !== undefined)
+          .map((address) => ({ type: 'InternalIP', address })),
         conditions: [{ type: 'Ready', status: 'True' }],
       },
     });
@@ -168,7 +191,9 @@ export class Lab {
       }
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    throw new Error(`the agent of ${name} did not come up within ${timeoutMs / 1000} s: ${reason} (log: ${LAB_DIRECTORY}/log/${name}.log)`);
+    throw new Error(
+      `the agent of ${name} did not come up within ${timeoutMs / 1000} s: ${reason} (log: ${LAB_DIRECTORY}/log/${name}.log)`,
+    );
   }
 
   async addPod(nodeName: string, name: string, annotations: Record<string, string> = {}): Promise<LabPod> {
@@ -221,7 +246,10 @@ export class Lab {
   allProbes(): Probe[] {
     const targets = [
       ...this.pods.map(({ name, addresses }) => ({ name, addresses })),
-      ...this.nodes.map(({ name, addresses: { ipv4, ipv6 } }) => ({ name, addresses: ipv6 ? [ipv4, ipv6] : [ipv4] })),
+      ...this.nodes.map(({ name, addresses: { ipv4, ipv6 } }) => ({
+        name,
+        addresses: ipv6 ? [ipv4, ipv6] : [ipv4],
+      })),
     ];
     return this.pods.flatMap((from) => {
       const families = new Set(from.addresses.map(familyOf));
@@ -281,7 +309,11 @@ export class Lab {
     const state = path.join(LAB_DIRECTORY, 'api');
     const program = path.join(this.#options.programs, 'cali-api.js');
     const args = ['--directory', state, '--host', LAB_IPV4, '--port', String(API_PORT)];
-    this.#api = new LabProcess([process.execPath, program, ...args], {}, path.join(LAB_DIRECTORY, 'log', 'api.log'));
+    this.#api = new LabProcess(
+      [process.execPath, program, ...args],
+      {},
+      path.join(LAB_DIRECTORY, 'log', 'api.log'),
+    );
     this.#api.start();
   }
 
@@ -292,7 +324,10 @@ export class Lab {
         return;
       } catch (error) {
         if (attempt > 300 || !this.#api.isRunning) {
-          throw new Error(`the API server did not start: ${messageOf(error)} (log: ${LAB_DIRECTORY}/log/api.log)`, { cause: error });
+          throw new Error(
+            `the API server did not start: ${messageOf(error)} (log: ${LAB_DIRECTORY}/log/api.log)`,
+            { cause: error },
+          );
         }
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
@@ -307,7 +342,12 @@ export class Lab {
     ];
     const pools = topology.pools?.map((spec, i) => ({ name: `pool${i + 1}`, ...spec })) ?? defaults;
     for (const { name, ...spec } of pools) {
-      await this.#client.create(ipPoolKind, { apiVersion: 'projectcalico.org/v3', kind: 'IPPool', metadata: { name }, spec });
+      await this.#client.create(ipPoolKind, {
+        apiVersion: 'projectcalico.org/v3',
+        kind: 'IPPool',
+        metadata: { name },
+        spec,
+      });
     }
     for (const object of topology.objects) {
       const definition = findKind(object.kind);

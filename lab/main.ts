@@ -10,7 +10,10 @@ import type { FlowReport, Probe } from './prober.ts';
 import { failures } from './report.ts';
 import { readTopology, topologyOf } from './topology.ts';
 
-const program = new Command('cali-lab').description('A whole cluster network on this machine.').version(VERSION).enablePositionalOptions();
+const program = new Command('cali-lab')
+  .description('A whole cluster network on this machine.')
+  .version(VERSION)
+  .enablePositionalOptions();
 
 const count = (low: number, high: number) => (text: string) => {
   const value = Number(text);
@@ -28,10 +31,27 @@ program
   .option('--once', 'bring up, check every pair, print, tear down; exit 0 or 1', false)
   .option('--json', 'one JSON report instead of text', false)
   .option('--log-level <level>', 'log level of the agents', 'info')
-  .action(async (flags: { nodes: number; pods: number; ipv6: boolean; topology?: string; once: boolean; json: boolean; logLevel: string }) => {
-    const topology = flags.topology ? await readTopology(flags.topology) : topologyOf(flags.nodes, flags.pods, flags.ipv6);
-    process.exitCode = await runLab({ topology, isOnce: flags.once, isJson: flags.json, logSeverity: flags.logLevel });
-  });
+  .action(
+    async (flags: {
+      nodes: number;
+      pods: number;
+      ipv6: boolean;
+      topology?: string;
+      once: boolean;
+      json: boolean;
+      logLevel: string;
+    }) => {
+      const topology = flags.topology
+        ? await readTopology(flags.topology)
+        : topologyOf(flags.nodes, flags.pods, flags.ipv6);
+      process.exitCode = await runLab({
+        topology,
+        isOnce: flags.once,
+        isJson: flags.json,
+        logSeverity: flags.logLevel,
+      });
+    },
+  );
 
 program
   .command('exec <place> <command...>')
@@ -55,8 +75,12 @@ pod
   .command('add <node> <name>')
   .option('--annotation <key=value...>', 'annotations, such as cni.projectcalico.org/ipAddrs=["10.244.0.9"]')
   .action(async (node: string, name: string, flags: { annotation?: string[] }) => {
-    const annotations = Object.fromEntries((flags.annotation ?? []).map((pair) => [pair.split('=')[0]!, pair.slice(pair.indexOf('=') + 1)]));
-    const { addresses } = (await askLab({ do: 'pod add', node, name, annotations })) as { addresses: string[] };
+    const annotations = Object.fromEntries(
+      (flags.annotation ?? []).map((pair) => [pair.split('=')[0]!, pair.slice(pair.indexOf('=') + 1)]),
+    );
+    const { addresses } = (await askLab({ do: 'pod add', node, name, annotations })) as {
+      addresses: string[];
+    };
     print(`pod ${name} runs on ${node}: ${addresses.join(', ')}`);
   });
 pod.command('delete <name>').action((name: string) => ask({ do: 'pod delete', name }, `pod ${name} is gone`));
@@ -69,11 +93,14 @@ for (const [verb, done] of [
   ['stop', 'has no agent (SIGTERM)'],
   ['kill', 'has no agent (SIGKILL)'],
 ] as const) {
-  node.command(`${verb} <name>`).action((name: string) => ask({ do: `node ${verb}`, name }, `node ${name} ${done}`));
+  node
+    .command(`${verb} <name>`)
+    .action((name: string) => ask({ do: `node ${verb}`, name }, `node ${name} ${done}`));
 }
 
 const api = program.command('api').description('stop, kill and start the API server');
-for (const verb of ['stop', 'kill', 'start'] as const) api.command(verb).action(() => ask({ do: `api ${verb}` }, `api server: ${verb} done`));
+for (const verb of ['stop', 'kill', 'start'] as const)
+  api.command(verb).action(() => ask({ do: `api ${verb}` }, `api server: ${verb} done`));
 
 program
   .command('show')
@@ -85,9 +112,19 @@ program
       pods: { name: string; node: string; addresses: string[] }[];
     };
     if (flags.json) return print(state);
-    print(plainTable(['NODE', 'ADDRESS', 'AGENT'], state.nodes.map(({ name, ipv4, running }) => [name, ipv4, running ? 'running' : 'down'])));
+    print(
+      plainTable(
+        ['NODE', 'ADDRESS', 'AGENT'],
+        state.nodes.map(({ name, ipv4, running }) => [name, ipv4, running ? 'running' : 'down']),
+      ),
+    );
     print('');
-    print(plainTable(['POD', 'NODE', 'ADDRESSES'], state.pods.map(({ name, node: on, addresses }) => [name, on, addresses.join(' ')])));
+    print(
+      plainTable(
+        ['POD', 'NODE', 'ADDRESSES'],
+        state.pods.map(({ name, node: on, addresses }) => [name, on, addresses.join(' ')]),
+      ),
+    );
   });
 
 program
@@ -96,17 +133,27 @@ program
   .option('--json', 'as JSON', false)
   .option('--timeout <ms>', 'how long a pair may take', count(1, 60_000), 5000)
   .action(async (flags: { json: boolean; timeout: number }) => {
-    const result = (await askLab({ do: 'matrix', timeoutMs: flags.timeout })) as { pairs: number; unreachable: Probe[] };
+    const result = (await askLab({ do: 'matrix', timeoutMs: flags.timeout })) as {
+      pairs: number;
+      unreachable: Probe[];
+    };
     if (flags.json) print(result);
-    else print(`${result.pairs - result.unreachable.length} of ${result.pairs} pairs reach each other\n${failures(result.unreachable)}`.trimEnd());
+    else
+      print(
+        `${result.pairs - result.unreachable.length} of ${result.pairs} pairs reach each other\n${failures(result.unreachable)}`.trimEnd(),
+      );
     process.exitCode = result.unreachable.length === 0 ? 0 : 1;
   });
 
-const flows = program.command('flows').description('probe a path between every two nodes, again and again, and count what is lost');
+const flows = program
+  .command('flows')
+  .description('probe a path between every two nodes, again and again, and count what is lost');
 flows
   .command('start')
   .option('--interval <ms>', 'one probe per flow and interval', count(1, 10_000), 10)
-  .action((flags: { interval: number }) => ask({ do: 'flows start', intervalMs: flags.interval }, 'flows run: npm run lab -- flows stop counts'));
+  .action((flags: { interval: number }) =>
+    ask({ do: 'flows start', intervalMs: flags.interval }, 'flows run: npm run lab -- flows stop counts'),
+  );
 flows
   .command('stop')
   .option('--json', 'as JSON', false)
@@ -116,7 +163,14 @@ flows
     print(
       plainTable(
         ['FROM', 'TO', 'ADDRESS', 'SENT', 'LOST', 'LONGEST GAP'],
-        reports.map(({ from, to, address, sent, lost, longestGap }) => [from, to, address, String(sent), String(lost), String(longestGap)]),
+        reports.map(({ from, to, address, sent, lost, longestGap }) => [
+          from,
+          to,
+          address,
+          String(sent),
+          String(lost),
+          String(longestGap),
+        ]),
       ),
     );
   });

@@ -1,6 +1,7 @@
 /** Network namespaces of the lab: a bridge that the nodes are plugged into, one namespace per node and pod. */
-import { run } from '../lib/exec.ts';
+
 import { runBatch } from '../felix/dataplane/ip-batch.ts';
+import { run } from '../lib/exec.ts';
 
 export const BRIDGE = 'lab0';
 export const LAB_IPV4 = '172.18.0.1';

@@ -1,6 +1,6 @@
 /** Starts the lab's first process in namespaces of its own, and talks to a running lab. */
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import os from 'node:os';
@@ -19,7 +19,10 @@ export function controlDirectory(): string {
 export async function runLab(options: Omit<InsideOptions, 'controlSocket' | 'programs'>): Promise<number> {
   const directory = controlDirectory();
   if (await isAlive(directory)) {
-    throw new CodedError('LAB_RUNNING', `a lab is running already (${directory}): end it with Ctrl-C in its terminal, or set CALI_LAB_DIR to another directory`);
+    throw new CodedError(
+      'LAB_RUNNING',
+      `a lab is running already (${directory}): end it with Ctrl-C in its terminal, or set CALI_LAB_DIR to another directory`,
+    );
   }
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -29,19 +32,33 @@ export async function runLab(options: Omit<InsideOptions, 'controlSocket' | 'pro
     const child = spawn(
       'unshare',
       [
-        ...['--user', '--map-root-user', '--net', '--mount', '--pid', '--fork', '--kill-child=SIGKILL', '--mount-proc'],
+        ...[
+          '--user',
+          '--map-root-user',
+          '--net',
+          '--mount',
+          '--pid',
+          '--fork',
+          '--kill-child=SIGKILL',
+          '--mount-proc',
+        ],
         ...[process.execPath, path.join(programs, 'cali-lab-inside.js'), JSON.stringify(inside)],
       ],
       { stdio: ['pipe', 'inherit', 'inherit'] },
     );
     // Ctrl-C goes to every process of the terminal: the first process inside ends the lab, this one waits.
-    const pass = (signal: NodeJS.Signals) => firstProcess(child.pid) && process.kill(firstProcess(child.pid)!, signal);
+    const pass = (signal: NodeJS.Signals) =>
+      firstProcess(child.pid) && process.kill(firstProcess(child.pid)!, signal);
     process.on('SIGINT', () => undefined);
     process.on('SIGTERM', () => pass('SIGTERM'));
     process.on('SIGHUP', () => pass('SIGTERM'));
     await writeFile(path.join(directory, 'pid'), String(child.pid));
     return await new Promise<number>((resolve, reject) => {
-      child.once('error', (error) => reject(new CodedError('UNSHARE', `unshare cannot be started: ${messageOf(error)}. Install util-linux.`)));
+      child.once('error', (error) =>
+        reject(
+          new CodedError('UNSHARE', `unshare cannot be started: ${messageOf(error)}. Install util-linux.`),
+        ),
+      );
       child.once('exit', (code) => resolve(code ?? 1));
     });
   } finally {
@@ -65,7 +82,16 @@ export function execCommand(place: string, command: readonly string[]): string[]
   const file = path.join(directory, 'pid');
   const pid = existsSync(file) ? firstProcess(Number(readFileSync(file, 'utf8'))) : undefined;
   if (!pid) throw new CodedError('NO_LAB', 'no lab is running: start one with npm start');
-  const enter = ['nsenter', '--target', String(pid), '--user', '--preserve-credentials', '--mount', '--pid', '--net'];
+  const enter = [
+    'nsenter',
+    '--target',
+    String(pid),
+    '--user',
+    '--preserve-credentials',
+    '--mount',
+    '--pid',
+    '--net',
+  ];
   const environment = [
     'env',
     `KUBECONFIG=${LAB_DIRECTORY}/kubeconfig`,
@@ -74,7 +100,12 @@ export function execCommand(place: string, command: readonly string[]): string[]
     `PATH=${LAB_DIRECTORY}/bin:${process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin'}`,
   ];
   if (place === 'lab') return [...enter, ...environment, ...command];
-  const netns = ['sh', '-c', 'n=/run/netns/$0; [ -e $n ] || n=/run/netns/pod-$0; [ -e $n ] || { echo "there is no node or pod $0" >&2; exit 1; }; exec nsenter --net=$n "$@"', place];
+  const netns = [
+    'sh',
+    '-c',
+    'n=/run/netns/$0; [ -e $n ] || n=/run/netns/pod-$0; [ -e $n ] || { echo "there is no node or pod $0" >&2; exit 1; }; exec nsenter --net=$n "$@"',
+    place,
+  ];
   return [...enter, ...environment, ...netns, ...command];
 }
 
@@ -86,7 +117,10 @@ async function isAlive(directory: string): Promise<boolean> {
   }
 }
 
-function post(socketPath: string, body: LabCommand): Promise<{ ok: boolean; result?: unknown; reason?: string }> {
+function post(
+  socketPath: string,
+  body: LabCommand,
+): Promise<{ ok: boolean; result?: unknown; reason?: string }> {
   return new Promise((resolve, reject) => {
     const request = http.request({ socketPath, method: 'POST', path: '/' }, (response) => {
       let text = '';

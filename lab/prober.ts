@@ -36,7 +36,9 @@ export class Prober {
   readonly #stations = new Map<string, Station>();
   #next = 1;
   readonly #waiting = new Map<number, () => void>();
-  #flows: { flows: Flow[]; timer: NodeJS.Timeout; pending: Map<number, { flow: Flow; sequence: number }> } | undefined;
+  #flows:
+    | { flows: Flow[]; timer: NodeJS.Timeout; pending: Map<number, { flow: Flow; sequence: number }> }
+    | undefined;
 
   constructor(sockets: Sockets) {
     this.#sockets = sockets;

@@ -1,6 +1,7 @@
 /** A child process of the lab that can be stopped, killed and started again, with its log in a file. */
-import { closeSync, openSync } from 'node:fs';
+
 import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 
 export class LabProcess {
   readonly #command: readonly string[];
@@ -23,7 +24,10 @@ export class LabProcess {
     if (this.#child) return;
     const log = openSync(this.#logFile, 'a');
     const [file, ...args] = this.#command;
-    const child = spawn(file!, args, { stdio: ['ignore', log, log], env: { ...process.env, ...this.#environment } });
+    const child = spawn(file!, args, {
+      stdio: ['ignore', log, log],
+      env: { ...process.env, ...this.#environment },
+    });
     closeSync(log);
     this.#child = child;
     this.#ended = new Promise((resolve) => {

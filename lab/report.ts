@@ -38,7 +38,9 @@ export function connectivityMatrix(
 
 /** Pairs that failed, a line each, at most twenty. */
 export function failures(unreachable: readonly Probe[]): string {
-  const lines = unreachable.slice(0, 20).map(({ from, to, address }) => `  ✗ ${from} does not reach ${to} (${address})`);
+  const lines = unreachable
+    .slice(0, 20)
+    .map(({ from, to, address }) => `  ✗ ${from} does not reach ${to} (${address})`);
   if (unreachable.length > 20) lines.push(`  … and ${unreachable.length - 20} more`);
   return lines.join('\n');
 }

@@ -22,13 +22,25 @@ export async function loadSockets(): Promise<Sockets> {
   const koffi = await import('koffi').then(
     (module) => module.default,
     (error: unknown) => {
-      throw new CodedError('KOFFI', 'the lab needs the optional package koffi, which npm did not install: run npm install again', { cause: error });
+      throw new CodedError(
+        'KOFFI',
+        'the lab needs the optional package koffi, which npm did not install: run npm install again',
+        { cause: error },
+      );
     },
   );
   const libc = koffi.load('libc.so.6');
   const setns = libc.func('int setns(int, int)') as (fd: number, type: number) => number;
-  const socket = libc.func('int socket(int, int, int)') as (family: number, type: number, protocol: number) => number;
-  const bind = libc.func('int bind(int, void *, uint32_t)') as (fd: number, address: Uint8Array, length: number) => number;
+  const socket = libc.func('int socket(int, int, int)') as (
+    family: number,
+    type: number,
+    protocol: number,
+  ) => number;
+  const bind = libc.func('int bind(int, void *, uint32_t)') as (
+    fd: number,
+    address: Uint8Array,
+    length: number,
+  ) => number;
   const setsockopt = libc.func('int setsockopt(int, int, int, void *, uint32_t)') as (
     fd: number,
     level: number,
@@ -49,7 +61,8 @@ export async function loadSockets(): Promise<Sockets> {
         // The same port serves both families, by a socket each.
         if (family === 6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, Uint8Array.of(1, 0, 0, 0), 4);
         const address = anyAddress(family, port);
-        if (bind(fd, address, address.length) !== 0) throw new Error(`bind in ${netns}: errno ${koffi.errno()}`);
+        if (bind(fd, address, address.length) !== 0)
+          throw new Error(`bind in ${netns}: errno ${koffi.errno()}`);
         return fd;
       } finally {
         closeSync(target);

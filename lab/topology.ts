@@ -4,7 +4,9 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { CodedError, messageOf } from '../lib/errors.ts';
 
-const name = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,50}[a-z0-9])?$/, 'must be lower case letters, digits and "-"');
+const name = z
+  .string()
+  .regex(/^[a-z0-9]([-a-z0-9]{0,50}[a-z0-9])?$/, 'must be lower case letters, digits and "-"');
 
 const topology = z.strictObject({
   nodes: z

@@ -35,7 +35,8 @@ export async function run(
     ok: !result.failed,
     code: result.exitCode,
     stdout: result.stdout,
-    stderr: result.stderr || (result.failed && result.exitCode === undefined ? (result.shortMessage ?? '') : ''),
+    stderr:
+      result.stderr || (result.failed && result.exitCode === undefined ? (result.shortMessage ?? '') : ''),
   };
 }
 
@@ -59,7 +60,9 @@ export function start(
   args: readonly string[],
   options: { stdin?: 'pipe' | 'ignore'; stdout?: 'pipe' | 'ignore' } = {},
 ): Child {
-  const child = spawn(command, args, { stdio: [options.stdin ?? 'ignore', options.stdout ?? 'pipe', 'pipe'] });
+  const child = spawn(command, args, {
+    stdio: [options.stdin ?? 'ignore', options.stdout ?? 'pipe', 'pipe'],
+  });
   const exited = new Promise<{ code: number | undefined; reason: string }>((resolve) => {
     child.once('error', (error) => resolve({ code: undefined, reason: messageOf(error) }));
     child.once('close', (code, signal) => resolve({ code: code ?? undefined, reason: signal ?? '' }));
@@ -69,7 +72,12 @@ export function start(
 }
 
 /** Runs a command to its end with text on its standard input, by `start`: for what runs often. */
-export async function feed(command: string, args: readonly string[], input: string, timeoutMs: number): Promise<CommandResult> {
+export async function feed(
+  command: string,
+  args: readonly string[],
+  input: string,
+  timeoutMs: number,
+): Promise<CommandResult> {
   const child = start(command, args, { stdin: 'pipe' });
   const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
   const read = async (stream: Readable | null) => {
@@ -79,7 +87,16 @@ export async function feed(command: string, args: readonly string[], input: stri
   };
   child.stdin!.on('error', () => undefined);
   child.stdin!.end(input);
-  const [stdout, stderr, { code, reason }] = await Promise.all([read(child.stdout), read(child.stderr), child.exited]);
+  const [stdout, stderr, { code, reason }] = await Promise.all([
+    read(child.stdout),
+    read(child.stderr),
+    child.exited,
+  ]);
   clearTimeout(timer);
-  return { ok: code === 0, code, stdout, stderr: stderr.trimEnd() || (code === undefined ? `${command}: ${reason}` : '') };
+  return {
+    ok: code === 0,
+    code,
+    stdout,
+    stderr: stderr.trimEnd() || (code === undefined ? `${command}: ${reason}` : ''),
+  };
 }

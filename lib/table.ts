@@ -14,7 +14,14 @@ export function boxTable(header: readonly string[], rows: readonly (readonly str
 export function plainTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [header, ...rows];
   const widths = widthsOf(all);
-  return all.map((row) => row.map((cell, i) => cell.padEnd(widths[i]!)).join('   ').trimEnd()).join('\n');
+  return all
+    .map((row) =>
+      row
+        .map((cell, i) => cell.padEnd(widths[i]!))
+        .join('   ')
+        .trimEnd(),
+    )
+    .join('\n');
 }
 
 function widthsOf(rows: readonly (readonly string[])[]): number[] {

@@ -23,7 +23,9 @@ export async function buildPrograms(names = Object.keys(programs)) {
     sourcemap: 'linked',
     external: ['koffi'],
     // CommonJS dependencies call require for Node's own modules.
-    banner: { js: "import { createRequire as __cr } from 'node:module';const require = __cr(import.meta.url);" },
+    banner: {
+      js: "import { createRequire as __cr } from 'node:module';const require = __cr(import.meta.url);",
+    },
     logLevel: 'warning',
   });
 }

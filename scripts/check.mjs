@@ -11,15 +11,35 @@ const checks = [
   ['types', bin('tsc'), ['--noEmit']],
   ['lint and format', bin('biome'), ['check', '.']],
   ['type-aware lint', bin('oxlint'), ['--type-aware', '--quiet', '.']],
-  ['import rules', bin('depcruise'), ['--config', '.dependency-cruiser.cjs', 'agent', 'bgp', 'calictl', 'cni', 'datastore', 'felix', 'ipam', 'ipip', 'lab', 'lib']],
+  [
+    'import rules',
+    bin('depcruise'),
+    [
+      '--config',
+      '.dependency-cruiser.cjs',
+      'agent',
+      'bgp',
+      'calictl',
+      'cni',
+      'datastore',
+      'felix',
+      'ipam',
+      'ipip',
+      'lab',
+      'lib',
+    ],
+  ],
   ['unused code', bin('knip'), []],
   ['generated CRDs', process.execPath, [path.join(root, 'dist', 'cali-crds.js'), '--check']],
 ];
 let isGood = true;
 for (const [name, command, args] of checks) {
   const { status, stdout, stderr } = spawnSync(command, args, { cwd: root, encoding: 'utf8' });
-  process.stdout.write(`${status === 0 ? '✓' : '✗'} ${name}\n`);
-  if (status === 0) continue;
+  // dependency-cruiser finds nothing to complain about in files that it cannot read.
+  const isVacuous = stdout.includes('(0 modules');
+  const isPassed = status === 0 && !isVacuous;
+  process.stdout.write(`${isPassed ? '✓' : '✗'} ${name}\n`);
+  if (isPassed) continue;
   isGood = false;
   process.stdout.write(`${stdout}${stderr}\n`);
 }

@@ -8,7 +8,12 @@ process.env.PATH = `${process.env.PATH}:/usr/sbin:/sbin`;
 installPackages();
 await buildIfStale();
 if (!ensureCommands(runtimeCommands)) process.exit(1);
-const child = spawn(process.execPath, [path.resolve(import.meta.dirname, '..', 'dist', `${program}.js`), ...args], { stdio: 'inherit' });
+const child = spawn(
+  process.execPath,
+  [path.resolve(import.meta.dirname, '..', 'dist', `${program}.js`), ...args],
+  { stdio: 'inherit' },
+);
 // Ctrl-C reaches the program by itself; this process waits for its end.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => signal !== 'SIGINT' && child.kill(signal));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+  process.on(signal, () => signal !== 'SIGINT' && child.kill(signal));
 child.on('exit', (code) => process.exit(code ?? 1));

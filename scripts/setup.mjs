@@ -6,15 +6,37 @@ import path from 'node:path';
 
 const root = path.resolve(import.meta.dirname, '..');
 const stampFile = path.join(root, 'node_modules', '.cali-lock');
-const sources = ['agent', 'bgp', 'calictl', 'cni', 'datastore', 'felix', 'ipam', 'ipip', 'lab', 'lib', 'test/bench'];
+const sources = [
+  'agent',
+  'bgp',
+  'calictl',
+  'cni',
+  'datastore',
+  'felix',
+  'ipam',
+  'ipip',
+  'lab',
+  'lib',
+  'test/bench',
+];
 
 /** Installs npm packages when node_modules is not that of package-lock.json. */
 export function installPackages() {
-  const lock = createHash('sha256').update(readFileSync(path.join(root, 'package-lock.json'))).digest('hex');
+  const lock = createHash('sha256')
+    .update(readFileSync(path.join(root, 'package-lock.json')))
+    .digest('hex');
   if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === lock) return;
   say('installing npm packages …');
-  const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: ['ignore', 2, 2] });
-  if (status !== 0) fail('npm ci failed: see above');
+  // Not `npm ci`: it refuses a lock file made where a registry lacks a package of some other platform.
+  const { status } = spawnSync(
+    'npm',
+    ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'],
+    {
+      cwd: root,
+      stdio: ['ignore', 2, 2],
+    },
+  );
+  if (status !== 0) fail('npm install failed: see above');
   writeFileSync(stampFile, lock);
 }
 
@@ -22,7 +44,11 @@ export function installPackages() {
 export async function buildIfStale() {
   const stamp = path.join(root, 'dist', '.built');
   const builtAt = existsSync(stamp) ? statSync(stamp).mtimeMs : 0;
-  const inputs = [...sources.flatMap((folder) => files(path.join(root, folder))), path.join(root, 'package-lock.json'), path.join(root, 'scripts/build.mjs')];
+  const inputs = [
+    ...sources.flatMap((folder) => files(path.join(root, folder))),
+    path.join(root, 'package-lock.json'),
+    path.join(root, 'scripts/build.mjs'),
+  ];
   if (inputs.every((file) => statSync(file).mtimeMs < builtAt)) return;
   const { buildPrograms } = await import('./build.mjs');
   await buildPrograms();
@@ -39,11 +65,16 @@ export function ensureCommands(wanted) {
     say(`installing Debian packages: ${packages.join(' ')} …`);
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
     spawnSync('apt-get', ['update', '-qq'], { stdio: ['ignore', 'ignore', 2], env });
-    spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], { stdio: ['ignore', 'ignore', 2], env });
+    spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], {
+      stdio: ['ignore', 'ignore', 2],
+      env,
+    });
   }
   const still = missing.filter(([command]) => !hasCommand(command));
   if (still.length === 0) return true;
-  say(`missing: ${still.map(([command, name]) => `${command} (Debian package ${name})`).join(', ')}. Install with: apt-get install ${packages.join(' ')}`);
+  say(
+    `missing: ${still.map(([command, name]) => `${command} (Debian package ${name})`).join(', ')}. Install with: apt-get install ${packages.join(' ')}`,
+  );
   return false;
 }
 

@@ -11,11 +11,13 @@ installPackages();
 await buildIfStale();
 if (!ensureCommands(runtimeCommands)) process.exit(1);
 // Tests that need one of these and do not find it say so and skip.
-if (which !== 'unit') ensureCommands({ bird: 'bird2', gcc: 'gcc', conntrack: 'conntrack', kubectl: 'kubernetes-client' });
+if (which !== 'unit')
+  ensureCommands({ bird: 'bird2', gcc: 'gcc', conntrack: 'conntrack', kubectl: 'kubernetes-client' });
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'cali-test-'));
 const report = path.join(folder, 'report.json');
-const project = which === 'unit' || which === 'system' ? ['--project', which, ...rest] : [which, ...rest].filter(Boolean);
+const project =
+  which === 'unit' || which === 'system' ? ['--project', which, ...rest] : [which, ...rest].filter(Boolean);
 const vitest = path.resolve(import.meta.dirname, '..', 'node_modules', 'vitest', 'vitest.mjs');
 const { status } = spawnSync(
   process.execPath,
@@ -29,5 +31,7 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 const failed = status === 0 ? counts.numFailedTests : Math.max(1, counts.numFailedTests);
-process.stdout.write(`${counts.numPassedTests} passed, ${failed} failed, ${counts.numPendingTests + counts.numTodoTests} skipped\n`);
+process.stdout.write(
+  `${counts.numPassedTests} passed, ${failed} failed, ${counts.numPendingTests + counts.numTodoTests} skipped\n`,
+);
 process.exit(status ?? 1);

@@ -19,7 +19,11 @@ export interface ExportContext {
 }
 
 /** Attributes for the peer; undefined when it is to be told nothing. */
-export function exportAttributes(prefix: Prefix, best: Path, context: ExportContext): PathAttributes | undefined {
+export function exportAttributes(
+  prefix: Prefix,
+  best: Path,
+  context: ExportContext,
+): PathAttributes | undefined {
   const family = familyOfPrefix(prefix);
   const self = context.nextHopSelf[family];
   if (!context.families.includes(family) || best.source.peer === context.peer) return undefined;

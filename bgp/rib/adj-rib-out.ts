@@ -65,7 +65,8 @@ export class AdjRibOut {
     for (const { attributes, prefixes } of announced.values()) {
       for (const chunk of chunks(prefixes)) {
         if (familyOfPrefix(chunk[0]!) === 4) yield { ...empty, nlri: chunk, attributes };
-        else yield { ...empty, reach: { family: 6, nextHop: attributes.nextHop, prefixes: chunk }, attributes };
+        else
+          yield { ...empty, reach: { family: 6, nextHop: attributes.nextHop, prefixes: chunk }, attributes };
       }
     }
   }

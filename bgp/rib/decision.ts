@@ -29,16 +29,24 @@ type Comparison = { readonly reason: string; readonly compare: (a: Path, b: Path
 
 /** Negative: the first is better. */
 const upToMed: readonly Comparison[] = [
-  { reason: 'originated here', compare: (a, b) => Number(b.source.peer === undefined) - Number(a.source.peer === undefined) },
+  {
+    reason: 'originated here',
+    compare: (a, b) => Number(b.source.peer === undefined) - Number(a.source.peer === undefined),
+  },
   { reason: 'higher LOCAL_PREF', compare: (a, b) => localPref(b) - localPref(a) },
-  { reason: 'shorter AS_PATH', compare: (a, b) => pathLength(a.attributes.asPath) - pathLength(b.attributes.asPath) },
+  {
+    reason: 'shorter AS_PATH',
+    compare: (a, b) => pathLength(a.attributes.asPath) - pathLength(b.attributes.asPath),
+  },
   { reason: 'lower ORIGIN', compare: (a, b) => a.attributes.origin - b.attributes.origin },
 ];
 
 const med: Comparison = {
   reason: 'lower MED',
   compare: (a, b) =>
-    firstAs(a.attributes.asPath) === firstAs(b.attributes.asPath) ? (a.attributes.med ?? 0) - (b.attributes.med ?? 0) : 0,
+    firstAs(a.attributes.asPath) === firstAs(b.attributes.asPath)
+      ? (a.attributes.med ?? 0) - (b.attributes.med ?? 0)
+      : 0,
 };
 
 const external: Comparison = {
@@ -78,7 +86,9 @@ export function decide(paths: readonly Path[]): Decision {
   for (const path of groups.values()) best = best ? duel(best, path, withoutMed, losers) : path;
   if (!best) return { best: undefined, multipath: [], losers };
   const winner = best;
-  const equals = usable.filter((path) => path !== winner && equalCost.every(({ compare }) => compare(path, winner) === 0));
+  const equals = usable.filter(
+    (path) => path !== winner && equalCost.every(({ compare }) => compare(path, winner) === 0),
+  );
   return { best, multipath: [winner, ...equals], losers };
 }
 

@@ -2,11 +2,11 @@
  * Adj-RIB-In of every peer and the Loc-RIB (RFC 4271 section 3.2). A change marks the prefix; `decideChanged`
  * runs the decision process once for each marked prefix and reports the results.
  */
-import { type Family } from '../../lib/cidr.ts';
+import type { Family } from '../../lib/cidr.ts';
+import type { PathAttributes } from '../wire/attributes.ts';
 import { familyOfPrefix, type Prefix } from '../wire/nlri.ts';
 import { type Decision, decide } from './decision.ts';
 import { localSource, type Path } from './path.ts';
-import type { PathAttributes } from '../wire/attributes.ts';
 
 export interface RibChange {
   readonly prefix: Prefix;
@@ -26,10 +26,16 @@ export class Rib {
 
   /** Replaces the set of prefixes that this speaker originates. */
   originate(routes: ReadonlyMap<Prefix, PathAttributes>): void {
-    for (const prefix of this.#originated.keys()) if (!routes.has(prefix)) this.#set(this.#originated, undefined, prefix, undefined);
+    for (const prefix of this.#originated.keys())
+      if (!routes.has(prefix)) this.#set(this.#originated, undefined, prefix, undefined);
     for (const [prefix, attributes] of routes) {
       if (this.#originated.has(prefix)) continue;
-      this.#set(this.#originated, undefined, prefix, { source: localSource, attributes, isStale: false, rejection: undefined });
+      this.#set(this.#originated, undefined, prefix, {
+        source: localSource,
+        attributes,
+        isStale: false,
+        rejection: undefined,
+      });
     }
   }
 
@@ -57,7 +63,8 @@ export class Rib {
     const paths = this.#adjIn.get(peer);
     if (!paths) return;
     for (const [prefix, path] of paths) {
-      if (families.includes(familyOfPrefix(prefix)) && (which === 'all' || path.isStale)) this.#set(paths, peer, prefix, undefined);
+      if (families.includes(familyOfPrefix(prefix)) && (which === 'all' || path.isStale))
+        this.#set(paths, peer, prefix, undefined);
     }
     if (paths.size === 0) this.#adjIn.delete(peer);
   }
@@ -87,7 +94,8 @@ export class Rib {
     for (const prefix of this.#changed) {
       const paths: Path[] = [];
       for (const holder of this.#holders.get(prefix) ?? []) {
-        const path = holder === undefined ? this.#originated.get(prefix) : this.#adjIn.get(holder)?.get(prefix);
+        const path =
+          holder === undefined ? this.#originated.get(prefix) : this.#adjIn.get(holder)?.get(prefix);
         if (path) paths.push(path);
       }
       const decision = paths.length > 0 ? decide(paths) : nothing;

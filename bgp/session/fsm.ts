@@ -146,7 +146,10 @@ function inEstablished(session: Session, event: Event): Step {
   const negotiated = session.negotiated!;
   switch (event.type) {
     case 'update': // 27
-      return { next: session, actions: [...restartHold(negotiated), { type: 'deliver', update: event.message }] };
+      return {
+        next: session,
+        actions: [...restartHold(negotiated), { type: 'deliver', update: event.message }],
+      };
     case 'keepalive': // 26
       return { next: session, actions: restartHold(negotiated) };
     case 'refresh':
@@ -178,7 +181,11 @@ function common(session: Session, event: Event): Step {
     case 'error': // 21, 22, 28
       return fail(session, event.reason, event.notification);
     case 'collision': // 23
-      return fail(session, 'another connection to this peer was kept', notification(ErrorCode.CEASE, CeaseSubcode.CONNECTION_COLLISION));
+      return fail(
+        session,
+        'another connection to this peer was kept',
+        notification(ErrorCode.CEASE, CeaseSubcode.CONNECTION_COLLISION),
+      );
     case 'notification': // 24, 25
       return fail(session, `received ${describeNotification(event.message)}`);
     default:
@@ -232,7 +239,11 @@ function quiet(session: Session, sent?: NotificationBody): Step {
 }
 
 function fsmError(session: Session, what: string, subcode: number): Step {
-  return fail(session, `${what.toUpperCase()} in state ${session.state}`, notification(ErrorCode.FINITE_STATE_MACHINE, subcode));
+  return fail(
+    session,
+    `${what.toUpperCase()} in state ${session.state}`,
+    notification(ErrorCode.FINITE_STATE_MACHINE, subcode),
+  );
 }
 
 function idle(session: Session): Session {
@@ -243,7 +254,13 @@ function stay(session: Session): Step {
   return { next: session, actions: [] };
 }
 
-function holdTimers({ holdTimeSeconds, keepaliveSeconds }: { holdTimeSeconds: number; keepaliveSeconds: number }): Action[] {
+function holdTimers({
+  holdTimeSeconds,
+  keepaliveSeconds,
+}: {
+  holdTimeSeconds: number;
+  keepaliveSeconds: number;
+}): Action[] {
   if (holdTimeSeconds === 0) return [stop('hold')];
   return [start('hold', holdTimeSeconds), start('keepalive', keepaliveSeconds)];
 }

@@ -28,7 +28,13 @@ export function negotiate(open: OpenMessage, config: SessionConfig): Negotiated 
   const families = config.families.filter((family) => offered.includes(family));
   if (families.length === 0) {
     const missing = new Writer();
-    for (const family of config.families) missing.u8(1).u8(4).u16(family === 4 ? 1 : 2).u8(0).u8(1);
+    for (const family of config.families)
+      missing
+        .u8(1)
+        .u8(4)
+        .u16(family === 4 ? 1 : 2)
+        .u8(0)
+        .u8(1);
     throw new WireError(
       ErrorCode.OPEN_MESSAGE,
       OpenSubcode.UNSUPPORTED_CAPABILITY,

@@ -16,7 +16,8 @@ export function decodeAsPath(reader: Reader, isFourOctet: boolean): AsPath {
   while (reader.left > 0) {
     const type = reader.u8();
     const count = reader.u8();
-    if (type < SegmentType.AS_SET || type > SegmentType.CONFED_SET) throw new RangeError(`AS_PATH segment type ${type}`);
+    if (type < SegmentType.AS_SET || type > SegmentType.CONFED_SET)
+      throw new RangeError(`AS_PATH segment type ${type}`);
     // RFC 7606 section 7.2: a segment of no AS numbers is malformed.
     if (count === 0) throw new RangeError('AS_PATH segment without AS numbers');
     const asNumbers: number[] = [];
@@ -70,17 +71,6 @@ export function prependAs(path: AsPath, as: number): AsPath {
     return [{ type: SegmentType.AS_SEQUENCE, asNumbers: [as] }, ...path];
   }
   return [{ ...segment, asNumbers: [as, ...segment.asNumbers] }, ...rest];
-}
-
-/** As `show` commands print it: `64512 {64513 64514}`. */
-export function formatAsPath(path: AsPath): string {
-  return path
-    .map(({ type, asNumbers }) => {
-      const text = asNumbers.join(' ');
-      if (type === SegmentType.AS_SEQUENCE) return text;
-      return type === SegmentType.AS_SET ? `{${text}}` : `(${text})`;
-    })
-    .join(' ');
 }
 
 /** RFC 6793 section 4.2.3: the path of an old speaker, its AS_TRANS replaced by what AS4_PATH carries. */

@@ -116,7 +116,11 @@ export function decodeAttributes(reader: Reader, context: AttributeContext): Dec
     const { flags, type, value } = header;
     if (seen.has(type)) {
       if (type === AttributeType.MP_REACH_NLRI || type === AttributeType.MP_UNREACH_NLRI) {
-        throw new WireError(ErrorCode.UPDATE_MESSAGE, UpdateSubcode.MALFORMED_ATTRIBUTE_LIST, `attribute ${type} occurs twice`);
+        throw new WireError(
+          ErrorCode.UPDATE_MESSAGE,
+          UpdateSubcode.MALFORMED_ATTRIBUTE_LIST,
+          `attribute ${type} occurs twice`,
+        );
       }
       faults.push({ verdict: 'discard', reason: `attribute ${type} occurs twice` });
       continue;
@@ -159,7 +163,10 @@ function decodeOne(
   if ((flags & (OPTIONAL | TRANSITIVE)) !== expected) {
     return { verdict: 'withdraw', reason: `attribute ${type} with flags 0x${flags.toString(16)}` };
   }
-  const wrongLength = (verdict: Fault['verdict']): Fault => ({ verdict, reason: `attribute ${type} of ${value.length} octets` });
+  const wrongLength = (verdict: Fault['verdict']): Fault => ({
+    verdict,
+    reason: `attribute ${type} of ${value.length} octets`,
+  });
   const isMultiple = (size: number) => value.length > 0 && value.length % size === 0;
   const reader = new Reader(value);
   switch (type) {
@@ -190,7 +197,10 @@ function decodeOne(
       return undefined;
     case AttributeType.AGGREGATOR:
       if (value.length !== (context.isFourOctetAs ? 8 : 6)) return wrongLength('discard');
-      into.aggregator = { asNumber: context.isFourOctetAs ? reader.u32() : reader.u16(), address: formatBytes(reader.rest()) };
+      into.aggregator = {
+        asNumber: context.isFourOctetAs ? reader.u32() : reader.u16(),
+        address: formatBytes(reader.rest()),
+      };
       return undefined;
     case AttributeType.AS4_AGGREGATOR:
       if (value.length !== 8) return wrongLength('discard');
@@ -253,7 +263,12 @@ function keepUnknown(into: Mutable, flags: number, type: number, value: Uint8Arr
   if (!(flags & OPTIONAL)) {
     // RFC 4271 section 6.3, which RFC 7606 leaves as it is.
     const data = new Writer().u8(flags).u8(type).bytes(value).finish();
-    throw new WireError(ErrorCode.UPDATE_MESSAGE, UpdateSubcode.UNRECOGNIZED_WELL_KNOWN, `unknown well-known attribute ${type}`, data);
+    throw new WireError(
+      ErrorCode.UPDATE_MESSAGE,
+      UpdateSubcode.UNRECOGNIZED_WELL_KNOWN,
+      `unknown well-known attribute ${type}`,
+      data,
+    );
   }
   // RFC 4271 section 5: passed on with the partial bit when transitive, else quietly ignored.
   if (flags & TRANSITIVE) {
@@ -264,7 +279,11 @@ function keepUnknown(into: Mutable, flags: number, type: number, value: Uint8Arr
 }
 
 /** RFC 6793 section 4.2.3. */
-function mergeAs4(into: Mutable, as4: { path?: AsPath; aggregator?: PathAttributes['aggregator'] }, context: AttributeContext) {
+function mergeAs4(
+  into: Mutable,
+  as4: { path?: AsPath; aggregator?: PathAttributes['aggregator'] },
+  context: AttributeContext,
+) {
   if (context.isFourOctetAs) return;
   if (into.aggregator && as4.aggregator) {
     // An AGGREGATOR that is not AS_TRANS was written by an old speaker that knew nothing of AS4_PATH.
@@ -280,16 +299,27 @@ function decodeReach(value: Uint8Array): Reach | undefined {
     reader.u8(); // reserved, once SNPA count
     const isGood = family === 4 ? nextHop.length === 4 : nextHop.length === 16 || nextHop.length === 32;
     if (!isGood) throw new RangeError(`next hop of ${nextHop.length} octets`);
-    return { family, nextHop: formatBytes(nextHop.subarray(0, bitsOf(family) / 8)), prefixes: decodePrefixes(reader, family) };
+    return {
+      family,
+      nextHop: formatBytes(nextHop.subarray(0, bitsOf(family) / 8)),
+      prefixes: decodePrefixes(reader, family),
+    };
   });
 }
 
 function decodeUnreach(value: Uint8Array): Unreach | undefined {
-  return decodeMp(value, 'MP_UNREACH_NLRI', (reader, family) => ({ family, prefixes: decodePrefixes(reader, family) }));
+  return decodeMp(value, 'MP_UNREACH_NLRI', (reader, family) => ({
+    family,
+    prefixes: decodePrefixes(reader, family),
+  }));
 }
 
 /** RFC 4760 sections 3 and 4; a family that is not spoken here is ignored, a broken one costs the session. */
-function decodeMp<T>(value: Uint8Array, name: string, decode: (reader: Reader, family: Family) => T): T | undefined {
+function decodeMp<T>(
+  value: Uint8Array,
+  name: string,
+  decode: (reader: Reader, family: Family) => T,
+): T | undefined {
   try {
     const reader = new Reader(value);
     const family = familyOfAfi(reader.u16());
@@ -297,7 +327,11 @@ function decodeMp<T>(value: Uint8Array, name: string, decode: (reader: Reader, f
     return decode(reader, family);
   } catch (error) {
     if (!(error instanceof ShortRead || error instanceof RangeError)) throw error;
-    throw new WireError(ErrorCode.UPDATE_MESSAGE, UpdateSubcode.OPTIONAL_ATTRIBUTE, `${name}: ${error.message}`);
+    throw new WireError(
+      ErrorCode.UPDATE_MESSAGE,
+      UpdateSubcode.OPTIONAL_ATTRIBUTE,
+      `${name}: ${error.message}`,
+    );
   }
 }
 
@@ -312,12 +346,14 @@ export function encodeAttributes(
     write(value);
     putAttribute(writer, flags, type, value.finish());
   };
-  const { aggregator, communities, extendedCommunities, largeCommunities, clusterList, originatorId } = attributes;
+  const { aggregator, communities, extendedCommunities, largeCommunities, clusterList, originatorId } =
+    attributes;
   put(AttributeType.ORIGIN, (value) => value.u8(attributes.origin));
   put(AttributeType.AS_PATH, (value) => encodeAsPath(attributes.asPath, value, context.isFourOctetAs));
   if (context.hasNextHop) put(AttributeType.NEXT_HOP, (value) => putAddress(value, attributes.nextHop));
   if (attributes.med !== undefined) put(AttributeType.MULTI_EXIT_DISC, (value) => value.u32(attributes.med!));
-  if (attributes.localPref !== undefined) put(AttributeType.LOCAL_PREF, (value) => value.u32(attributes.localPref!));
+  if (attributes.localPref !== undefined)
+    put(AttributeType.LOCAL_PREF, (value) => value.u32(attributes.localPref!));
   if (attributes.atomicAggregate) put(AttributeType.ATOMIC_AGGREGATE, () => {});
   if (aggregator) {
     put(AttributeType.AGGREGATOR, (value) => {
@@ -326,27 +362,38 @@ export function encodeAttributes(
       putAddress(value, aggregator.address);
     });
   }
-  if (communities) put(AttributeType.COMMUNITIES, (value) => communities.forEach((community) => void value.u32(community)));
+  if (communities)
+    put(AttributeType.COMMUNITIES, (value) => communities.forEach((community) => void value.u32(community)));
   if (originatorId) put(AttributeType.ORIGINATOR_ID, (value) => putAddress(value, originatorId));
-  if (clusterList) put(AttributeType.CLUSTER_LIST, (value) => clusterList.forEach((id) => void putAddress(value, id)));
+  if (clusterList)
+    put(AttributeType.CLUSTER_LIST, (value) => clusterList.forEach((id) => void putAddress(value, id)));
   if (extendedCommunities) {
-    put(AttributeType.EXTENDED_COMMUNITIES, (value) => extendedCommunities.forEach((hex) => void value.bytes(Buffer.from(hex, 'hex'))));
+    put(AttributeType.EXTENDED_COMMUNITIES, (value) =>
+      extendedCommunities.forEach((hex) => void value.bytes(Buffer.from(hex, 'hex'))),
+    );
   }
   if (!context.isFourOctetAs) encodeAs4(attributes, put);
   if (largeCommunities) {
-    put(AttributeType.LARGE_COMMUNITIES, (value) => largeCommunities.forEach(([a, b, c]) => void value.u32(a).u32(b).u32(c)));
+    put(AttributeType.LARGE_COMMUNITIES, (value) =>
+      largeCommunities.forEach(([a, b, c]) => void value.u32(a).u32(b).u32(c)),
+    );
   }
   for (const { flags, type, value } of attributes.unknown ?? []) putAttribute(writer, flags, type, value);
 }
 
 /** RFC 6793 section 4.2.2: AS numbers that do not fit travel beside. */
-function encodeAs4(attributes: PathAttributes, put: (type: number, write: (value: Writer) => void) => void): void {
+function encodeAs4(
+  attributes: PathAttributes,
+  put: (type: number, write: (value: Writer) => void) => void,
+): void {
   if (attributes.asPath.some(({ asNumbers }) => asNumbers.some((as) => as > 0xffff))) {
     put(AttributeType.AS4_PATH, (value) => encodeAsPath(attributes.asPath, value, true));
   }
   const { aggregator } = attributes;
   if (aggregator && aggregator.asNumber > 0xffff) {
-    put(AttributeType.AS4_AGGREGATOR, (value) => putAddress(value.u32(aggregator.asNumber), aggregator.address));
+    put(AttributeType.AS4_AGGREGATOR, (value) =>
+      putAddress(value.u32(aggregator.asNumber), aggregator.address),
+    );
   }
 }
 
@@ -370,7 +417,15 @@ function putAddress(writer: Writer, address: string): Writer {
 }
 
 function putAttribute(writer: Writer, flags: number, type: number, value: Uint8Array): void {
-  if (value.length > 255) writer.u8(flags | EXTENDED_LENGTH).u8(type).u16(value.length);
-  else writer.u8(flags & ~EXTENDED_LENGTH).u8(type).u8(value.length);
+  if (value.length > 255)
+    writer
+      .u8(flags | EXTENDED_LENGTH)
+      .u8(type)
+      .u16(value.length);
+  else
+    writer
+      .u8(flags & ~EXTENDED_LENGTH)
+      .u8(type)
+      .u8(value.length);
   writer.bytes(value);
 }

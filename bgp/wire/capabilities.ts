@@ -45,7 +45,8 @@ export function encodeCapabilities(capabilities: Capabilities): Uint8Array {
   }
   if (capabilities.hasRouteRefresh) put(CapabilityCode.ROUTE_REFRESH, new Uint8Array());
   if (capabilities.hasExtendedMessages) put(CapabilityCode.EXTENDED_MESSAGE, new Uint8Array());
-  if (capabilities.gracefulRestart) put(CapabilityCode.GRACEFUL_RESTART, encodeRestart(capabilities.gracefulRestart));
+  if (capabilities.gracefulRestart)
+    put(CapabilityCode.GRACEFUL_RESTART, encodeRestart(capabilities.gracefulRestart));
   if (capabilities.fourOctetAs !== undefined) {
     put(CapabilityCode.FOUR_OCTET_AS, new Writer().u32(capabilities.fourOctetAs).finish());
   }
@@ -100,7 +101,10 @@ function encodeRestart(restart: GracefulRestart): Uint8Array {
   const flags = (restart.isRestarting ? 0x8000 : 0) | (restart.hasNotification ? 0x4000 : 0);
   const writer = new Writer().u16(flags | (restart.restartTimeSeconds & 0xfff));
   for (const { family, isForwardingKept } of restart.families) {
-    writer.u16(afiOf(family)).u8(SAFI_UNICAST).u8(isForwardingKept ? 0x80 : 0);
+    writer
+      .u16(afiOf(family))
+      .u8(SAFI_UNICAST)
+      .u8(isForwardingKept ? 0x80 : 0);
   }
   return writer.finish();
 }

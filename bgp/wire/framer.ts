@@ -59,18 +59,28 @@ export class Framer {
   #header(bytes: Uint8Array): { length: number; type: MessageType } {
     for (let i = 0; i < 16; i++) {
       if (bytes[i] !== 0xff) {
-        throw new WireError(ErrorCode.MESSAGE_HEADER, HeaderSubcode.NOT_SYNCHRONIZED, 'the marker is not all ones');
+        throw new WireError(
+          ErrorCode.MESSAGE_HEADER,
+          HeaderSubcode.NOT_SYNCHRONIZED,
+          'the marker is not all ones',
+        );
       }
     }
     const length = (bytes[16]! << 8) | bytes[17]!;
     const type = bytes[18]!;
     const minimum = minimumLength[type];
     if (minimum === undefined) {
-      throw new WireError(ErrorCode.MESSAGE_HEADER, HeaderSubcode.BAD_TYPE, `message type ${type}`, Uint8Array.of(type));
+      throw new WireError(
+        ErrorCode.MESSAGE_HEADER,
+        HeaderSubcode.BAD_TYPE,
+        `message type ${type}`,
+        Uint8Array.of(type),
+      );
     }
     const isShortType = type === MessageType.OPEN || type === MessageType.KEEPALIVE;
     const maximum = isShortType ? MAX_MESSAGE_LENGTH : this.#maxLength;
-    const isBad = length < minimum || length > maximum || (type === MessageType.KEEPALIVE && length !== HEADER_LENGTH);
+    const isBad =
+      length < minimum || length > maximum || (type === MessageType.KEEPALIVE && length !== HEADER_LENGTH);
     if (isBad) {
       throw new WireError(
         ErrorCode.MESSAGE_HEADER,

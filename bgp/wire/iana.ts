@@ -90,7 +90,12 @@ export const AttributeType = {
 } as const;
 
 /** Attribute flag bits, RFC 4271 section 4.3. */
-export const AttributeFlag = { OPTIONAL: 0x80, TRANSITIVE: 0x40, PARTIAL: 0x20, EXTENDED_LENGTH: 0x10 } as const;
+export const AttributeFlag = {
+  OPTIONAL: 0x80,
+  TRANSITIVE: 0x40,
+  PARTIAL: 0x20,
+  EXTENDED_LENGTH: 0x10,
+} as const;
 
 export const Origin = { IGP: 0, EGP: 1, INCOMPLETE: 2 } as const;
 

@@ -22,7 +22,12 @@ export interface KeepaliveMessage {
   readonly type: 'keepalive';
 }
 
-export type Message = OpenMessage | UpdateMessage | NotificationMessage | KeepaliveMessage | RouteRefreshMessage;
+export type Message =
+  | OpenMessage
+  | UpdateMessage
+  | NotificationMessage
+  | KeepaliveMessage
+  | RouteRefreshMessage;
 
 export type OutgoingMessage =
   | OpenMessage
@@ -61,7 +66,10 @@ export function encodeMessage(message: OutgoingMessage, context: AttributeContex
     case 'keepalive':
       return frame(MessageType.KEEPALIVE, new Uint8Array());
     case 'route-refresh': {
-      const body = new Writer().u16(message.family ? afiOf(message.family) : 0).u8(0).u8(SAFI_UNICAST);
+      const body = new Writer()
+        .u16(message.family ? afiOf(message.family) : 0)
+        .u8(0)
+        .u8(SAFI_UNICAST);
       return frame(MessageType.ROUTE_REFRESH, body.finish());
     }
     default:
@@ -72,13 +80,22 @@ export function encodeMessage(message: OutgoingMessage, context: AttributeContex
 function frame(type: MessageType, body: Uint8Array): Uint8Array {
   const writer = new Writer();
   for (let i = 0; i < 16; i++) writer.u8(0xff);
-  return writer.u16(HEADER_LENGTH + body.length).u8(type).bytes(body).finish();
+  return writer
+    .u16(HEADER_LENGTH + body.length)
+    .u8(type)
+    .bytes(body)
+    .finish();
 }
 
 function decodeRouteRefresh(body: Uint8Array): RouteRefreshMessage {
   if (body.length !== 4) {
     // RFC 7313 section 5: an invalid length, with the message as data.
-    throw new WireError(ErrorCode.ROUTE_REFRESH_MESSAGE, 1, `ROUTE-REFRESH of ${body.length} octets`, body.slice());
+    throw new WireError(
+      ErrorCode.ROUTE_REFRESH_MESSAGE,
+      1,
+      `ROUTE-REFRESH of ${body.length} octets`,
+      body.slice(),
+    );
   }
   const reader = new Reader(body);
   const family = familyOfAfi(reader.u16());

@@ -2,7 +2,7 @@
  * Prefixes on the wire (RFC 4271 section 4.3): a length in bits and as many octets as it needs. Inside the
  * speaker a prefix is its canonical text.
  */
-import { bitsOf, type Family, familyOf, formatBytes, mustCidr, addressBytes } from '../../lib/cidr.ts';
+import { addressBytes, bitsOf, type Family, familyOf, formatBytes, mustCidr } from '../../lib/cidr.ts';
 import { Afi } from './iana.ts';
 import type { Reader } from './reader.ts';
 import type { Writer } from './writer.ts';

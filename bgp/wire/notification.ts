@@ -31,7 +31,8 @@ const subcodes: Readonly<Record<number, Readonly<Record<string, number>>>> = {
 /** Such as `Cease/Administrative Shutdown: maintenance until noon`. */
 export function describeNotification({ code, subcode, data }: NotificationBody): string {
   const name = words(nameOf(ErrorCode, code)) ?? `error ${code}`;
-  const detail = subcode === 0 ? undefined : (words(nameOf(subcodes[code] ?? {}, subcode)) ?? `subcode ${subcode}`);
+  const detail =
+    subcode === 0 ? undefined : (words(nameOf(subcodes[code] ?? {}, subcode)) ?? `subcode ${subcode}`);
   return [detail ? `${name}/${detail}` : name, shutdownText(code, subcode, data)].filter(Boolean).join(': ');
 }
 
@@ -43,7 +44,9 @@ function words(name: string | undefined): string | undefined {
   return name
     ?.toLowerCase()
     .split('_')
-    .map((word) => (['as', 'bgp'].includes(word) ? word.toUpperCase() : word[0]!.toUpperCase() + word.slice(1)))
+    .map((word) =>
+      ['as', 'bgp'].includes(word) ? word.toUpperCase() : word[0]!.toUpperCase() + word.slice(1),
+    )
     .join(' ');
 }
 

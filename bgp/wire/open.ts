@@ -26,15 +26,26 @@ const CAPABILITIES_PARAMETER = 2;
 const EXTENDED_LENGTH = 255;
 
 export function encodeOpen(open: OpenMessage): Uint8Array {
-  const writer = new Writer().u8(4).u16(open.asNumber > 0xffff ? AS_TRANS : open.asNumber).u16(open.holdTimeSeconds);
+  const writer = new Writer()
+    .u8(4)
+    .u16(open.asNumber > 0xffff ? AS_TRANS : open.asNumber)
+    .u16(open.holdTimeSeconds);
   writer.bytes(addressBytes(parseAddress(open.identifier)!));
   const capabilities = encodeCapabilities(open.capabilities);
   if (capabilities.length === 0) return writer.u8(0).finish();
   if (capabilities.length <= 253) {
-    return writer.u8(capabilities.length + 2).u8(CAPABILITIES_PARAMETER).u8(capabilities.length).bytes(capabilities).finish();
+    return writer
+      .u8(capabilities.length + 2)
+      .u8(CAPABILITIES_PARAMETER)
+      .u8(capabilities.length)
+      .bytes(capabilities)
+      .finish();
   }
   // RFC 9072: lengths of 16 bits.
-  writer.u8(EXTENDED_LENGTH).u8(EXTENDED_LENGTH).u16(capabilities.length + 3);
+  writer
+    .u8(EXTENDED_LENGTH)
+    .u8(EXTENDED_LENGTH)
+    .u16(capabilities.length + 3);
   return writer.u8(CAPABILITIES_PARAMETER).u16(capabilities.length).bytes(capabilities).finish();
 }
 
@@ -44,7 +55,8 @@ export function decodeOpen(body: Uint8Array): OpenMessage {
     return decode(new Reader(body));
   } catch (error) {
     // RFC 4271 section 6.2 has no subcode for a truncated parameter: unspecific.
-    if (error instanceof ShortRead) throw new WireError(ErrorCode.OPEN_MESSAGE, 0, `OPEN is cut short: ${error.message}`);
+    if (error instanceof ShortRead)
+      throw new WireError(ErrorCode.OPEN_MESSAGE, 0, `OPEN is cut short: ${error.message}`);
     throw error;
   }
 }
@@ -52,7 +64,12 @@ export function decodeOpen(body: Uint8Array): OpenMessage {
 function decode(reader: Reader): OpenMessage {
   const version = reader.u8();
   if (version !== 4) {
-    throw new WireError(ErrorCode.OPEN_MESSAGE, OpenSubcode.UNSUPPORTED_VERSION, `BGP version ${version}`, Uint8Array.of(0, 4));
+    throw new WireError(
+      ErrorCode.OPEN_MESSAGE,
+      OpenSubcode.UNSUPPORTED_VERSION,
+      `BGP version ${version}`,
+      Uint8Array.of(0, 4),
+    );
   }
   const shortAs = reader.u16();
   const holdTimeSeconds = reader.u16();
@@ -63,7 +80,11 @@ function decode(reader: Reader): OpenMessage {
     throw new WireError(ErrorCode.OPEN_MESSAGE, OpenSubcode.BAD_PEER_AS, 'AS number 0 (RFC 7607)');
   }
   if (holdTimeSeconds === 1 || holdTimeSeconds === 2) {
-    throw new WireError(ErrorCode.OPEN_MESSAGE, OpenSubcode.UNACCEPTABLE_HOLD_TIME, `hold time of ${holdTimeSeconds} s`);
+    throw new WireError(
+      ErrorCode.OPEN_MESSAGE,
+      OpenSubcode.UNACCEPTABLE_HOLD_TIME,
+      `hold time of ${holdTimeSeconds} s`,
+    );
   }
   if (identifier === '0.0.0.0') {
     throw new WireError(ErrorCode.OPEN_MESSAGE, OpenSubcode.BAD_BGP_IDENTIFIER, 'BGP identifier 0.0.0.0');
@@ -97,7 +118,11 @@ function decodeList(reader: Reader, isExtended: boolean): Capabilities {
     const type = reader.u8();
     const value = reader.sub(isExtended ? reader.u16() : reader.u8());
     if (type !== CAPABILITIES_PARAMETER) {
-      throw new WireError(ErrorCode.OPEN_MESSAGE, OpenSubcode.UNSUPPORTED_PARAMETER, `optional parameter ${type}`);
+      throw new WireError(
+        ErrorCode.OPEN_MESSAGE,
+        OpenSubcode.UNSUPPORTED_PARAMETER,
+        `optional parameter ${type}`,
+      );
     }
     const more = decodeCapabilities(value);
     capabilities = {

@@ -60,7 +60,11 @@ export function decodeUpdate(body: Uint8Array, context: AttributeContext): Updat
 }
 
 /** RFC 7606 section 3(d): a missing mandatory attribute costs the routes. */
-function missing(attributes: Partial<PathAttributes>, hasClassicNlri: boolean, context: AttributeContext): Fault[] {
+function missing(
+  attributes: Partial<PathAttributes>,
+  hasClassicNlri: boolean,
+  context: AttributeContext,
+): Fault[] {
   const names: string[] = [];
   if (attributes.origin === undefined) names.push('ORIGIN');
   if (attributes.asPath === undefined) names.push('AS_PATH');
@@ -77,7 +81,11 @@ function split(body: Uint8Array) {
     return { withdrawn: networks(withdrawnBytes), attributeBytes, nlri: networks(reader) };
   } catch (error) {
     if (!(error instanceof ShortRead)) throw error;
-    throw new WireError(ErrorCode.UPDATE_MESSAGE, UpdateSubcode.MALFORMED_ATTRIBUTE_LIST, `UPDATE lengths: ${error.message}`);
+    throw new WireError(
+      ErrorCode.UPDATE_MESSAGE,
+      UpdateSubcode.MALFORMED_ATTRIBUTE_LIST,
+      `UPDATE lengths: ${error.message}`,
+    );
   }
 }
 
@@ -86,7 +94,11 @@ function networks(reader: Reader): Prefix[] {
     return decodePrefixes(reader, 4);
   } catch (error) {
     if (!(error instanceof ShortRead || error instanceof RangeError)) throw error;
-    throw new WireError(ErrorCode.UPDATE_MESSAGE, UpdateSubcode.INVALID_NETWORK_FIELD, `prefixes: ${error.message}`);
+    throw new WireError(
+      ErrorCode.UPDATE_MESSAGE,
+      UpdateSubcode.INVALID_NETWORK_FIELD,
+      `prefixes: ${error.message}`,
+    );
   }
 }
 
@@ -113,7 +125,8 @@ export function encodeUpdate(update: OutgoingUpdate, context: AttributeContext):
 
 /** RFC 4724 section 2: the family whose initial update this message ends; undefined for any other UPDATE. */
 export function endOfRibFamily(update: UpdateMessage): 4 | 6 | undefined {
-  if (update.withdrawn.length > 0 || update.nlri.length > 0 || update.reach || update.faults.length > 0) return undefined;
+  if (update.withdrawn.length > 0 || update.nlri.length > 0 || update.reach || update.faults.length > 0)
+    return undefined;
   if (!update.unreach) return update.attributes === undefined ? 4 : undefined;
   return update.unreach.prefixes.length === 0 ? update.unreach.family : undefined;
 }

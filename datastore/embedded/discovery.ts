@@ -17,8 +17,11 @@ export function discoveryDocument(path: string): object | undefined {
       return resourceList('', 'v1');
     default: {
       const [, group, version, ...rest] = path.slice(1).split('/');
-      if (!path.startsWith('/apis/') || !group || rest.length > 0 || !groups().includes(group)) return undefined;
-      return version === undefined ? { apiVersion: 'v1', kind: 'APIGroup', ...groupDocument(group) } : resourceList(group, version);
+      if (!path.startsWith('/apis/') || !group || rest.length > 0 || !groups().includes(group))
+        return undefined;
+      return version === undefined
+        ? { apiVersion: 'v1', kind: 'APIGroup', ...groupDocument(group) }
+        : resourceList(group, version);
     }
   }
 }

@@ -9,7 +9,7 @@
  * nobody was told that it succeeded. A damaged record with whole ones behind it is no torn write, and open
  * refuses to guess.
  */
-import { mkdir, open, readFile, rename, rm, type FileHandle } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
 import { CodedError } from '../../lib/errors.ts';
@@ -52,7 +52,7 @@ export class Journal {
     await mkdir(directory, { recursive: true });
     const snapshot = await readSnapshot(path.join(directory, 'snapshot.json'));
     const file = await open(path.join(directory, 'journal.log'), 'a+');
-    const { records, goodBytes, size } = parseJournal(await file.readFile('utf8'), directory);
+    const { records, goodBytes, size } = await readJournal(file, directory);
     if (goodBytes < size) await file.truncate(goodBytes);
     const fresh = records.filter((record) => record.revision > snapshot.revision);
     const objects = new Map(snapshot.objects);
@@ -144,6 +144,15 @@ async function readSnapshot(file: string): Promise<{ revision: number; objects: 
     throw error;
   });
   return text === undefined ? { revision: 0, objects: [] } : JSON.parse(text);
+}
+
+async function readJournal(file: FileHandle, directory: string) {
+  try {
+    return parseJournal(await file.readFile('utf8'), directory);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
 }
 
 function parseJournal(text: string, directory: string) {

@@ -125,7 +125,15 @@ function edit(document: Json, path: string, change: (parent: Json, key: string) 
   const keys = segments(path);
   const last = keys.pop();
   if (last === undefined) throw new SyntaxError('a JSON patch cannot replace the whole object');
-  change(read(document, keys.length === 0 ? '' : `/${keys.map((key) => key.replace(/~/g, '~0').replace(/\//g, '~1')).join('/')}`), last);
+  change(
+    read(
+      document,
+      keys.length === 0
+        ? ''
+        : `/${keys.map((key) => key.replace(/~/g, '~0').replace(/\//g, '~1')).join('/')}`,
+    ),
+    last,
+  );
   return document;
 }
 

@@ -2,7 +2,12 @@
 import { randomUUID } from 'node:crypto';
 import { messageOf } from '../../lib/errors.ts';
 import { registry } from '../registry.ts';
-import { type AnyResource, apiVersionOf, type Existing, type ResourceDefinition } from '../schema/resource.ts';
+import {
+  type AnyResource,
+  apiVersionOf,
+  type Existing,
+  type ResourceDefinition,
+} from '../schema/resource.ts';
 import { describeInvalid, validateResource } from '../validate.ts';
 import { patchTypes } from './patch.ts';
 import { ApiError, alreadyExists, badRequest, conflict, notFound } from './status.ts';
@@ -68,7 +73,8 @@ export class Resources {
       metadata.name = metadata['generateName'] + randomUUID().slice(0, 5);
     }
     if (definition.namespaced) metadata.namespace = this.#namespaceFor(target, metadata.namespace);
-    if (metadata.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created');
+    if (metadata.resourceVersion)
+      throw badRequest('resourceVersion should not be set on objects to be created');
     const created: AnyResource = {
       ...body,
       metadata: {
@@ -88,7 +94,9 @@ export class Resources {
     const { definition, name } = target;
     const old = this.get(target);
     if (body.metadata?.name !== name) {
-      throw badRequest(`the name of the object (${body.metadata?.name}) does not match the name on the URL (${name})`);
+      throw badRequest(
+        `the name of the object (${body.metadata?.name}) does not match the name on the URL (${name})`,
+      );
     }
     const wanted = body.metadata.resourceVersion;
     if (wanted && wanted !== old.metadata.resourceVersion) {
@@ -99,7 +107,11 @@ export class Resources {
       );
     }
     if (body.metadata.uid && body.metadata.uid !== old.metadata.uid) {
-      throw conflict(definition, name, `the UID in the precondition (${body.metadata.uid}) is of an object that is gone`);
+      throw conflict(
+        definition,
+        name,
+        `the UID in the precondition (${body.metadata.uid}) is of an object that is gone`,
+      );
     }
     const object = this.#validate(definition, merged(target, old, body), old, options);
     const finalizers = object.metadata['finalizers'] as unknown[] | undefined;
@@ -112,7 +124,12 @@ export class Resources {
     return this.#store.commit(keyOf(target), object);
   }
 
-  async patch(target: Target, contentType: string, patch: unknown, options: WriteOptions): Promise<AnyResource> {
+  async patch(
+    target: Target,
+    contentType: string,
+    patch: unknown,
+    options: WriteOptions,
+  ): Promise<AnyResource> {
     const apply = patchTypes[contentType];
     if (!apply) {
       throw new ApiError(
@@ -140,7 +157,11 @@ export class Resources {
     for (const field of ['uid', 'resourceVersion'] as const) {
       const wanted = preconditions[field];
       if (wanted && wanted !== old.metadata[field]) {
-        throw conflict(definition, name, `the precondition ${field}=${wanted} does not hold: it is ${old.metadata[field]}`);
+        throw conflict(
+          definition,
+          name,
+          `the precondition ${field}=${wanted} does not hold: it is ${old.metadata[field]}`,
+        );
       }
     }
     if (dryRun) return old;
@@ -169,7 +190,8 @@ export class Resources {
       );
     }
     const namespaces = registry.find(({ kind }) => kind === 'Namespace')!;
-    if (!this.#store.get(`${prefixOf(namespaces, '')}${target.namespace}`)) throw notFound(namespaces, target.namespace);
+    if (!this.#store.get(`${prefixOf(namespaces, '')}${target.namespace}`))
+      throw notFound(namespaces, target.namespace);
     return target.namespace;
   }
 
@@ -188,12 +210,17 @@ export class Resources {
     const result = validateResource(definition, input, old, this.#existing);
     if (result.unknownFields.length > 0) {
       const named = result.unknownFields.map((field) => `unknown field "${field}"`);
-      if (options.fieldValidation === 'Strict') throw badRequest(`strict decoding error: ${named.join(', ')}`);
+      if (options.fieldValidation === 'Strict')
+        throw badRequest(`strict decoding error: ${named.join(', ')}`);
       if (options.fieldValidation !== 'Ignore') for (const message of named) options.warn(message);
     }
     if (!result.ok) {
       const name = input.metadata?.name ?? '';
-      const causes = result.errors.map(({ field, message }) => ({ reason: 'FieldValueInvalid', message, field }));
+      const causes = result.errors.map(({ field, message }) => ({
+        reason: 'FieldValueInvalid',
+        message,
+        field,
+      }));
       const details = { name, group: definition.group, kind: definition.kind, causes };
       throw new ApiError(422, 'Invalid', describeInvalid(definition, name, result.errors), details);
     }
@@ -229,5 +256,9 @@ function isUnchanged(object: AnyResource, old: AnyResource): boolean {
 function sortKeys(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sortKeys);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([k, v]) => [k, sortKeys(v)]));
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([k, v]) => [k, sortKeys(v)]),
+  );
 }

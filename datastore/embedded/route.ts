@@ -13,7 +13,10 @@ export interface Route {
 
 /** Parses `/api/v1/namespaces/default/pods/p1/status` and its like; undefined when nothing is served there. */
 export function parseRoute(path: string): Route | undefined {
-  const parts = path.split('/').filter((part) => part !== '').map(decodeURIComponent);
+  const parts = path
+    .split('/')
+    .filter((part) => part !== '')
+    .map(decodeURIComponent);
   const group = parts[0] === 'apis' ? parts[1] : parts[0] === 'api' ? '' : undefined;
   if (group === undefined) return undefined;
   const version = parts[group === '' ? 1 : 2];

@@ -44,7 +44,10 @@ function parseFields(text: string): Predicate[] {
     if (!match) throw new SyntaxError(`invalid field selector: "${part}"`);
     const path = match[1]!.split('.');
     return (object) => {
-      const value = path.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], object);
+      const value = path.reduce<unknown>(
+        (at, key) => (at as Record<string, unknown> | undefined)?.[key],
+        object,
+      );
       return (String(value ?? '') === match[3]) === (match[2] !== '!=');
     };
   });

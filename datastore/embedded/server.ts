@@ -87,7 +87,11 @@ export class ApiServer {
   async #ensureNamespace(name: string): Promise<void> {
     const definition = parseRoute('/api/v1/namespaces')!.definition;
     if (this.#store.get(`${prefixOf(definition, '')}${name}`)) return;
-    const body: AnyResource = { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: { 'kubernetes.io/metadata.name': name } } };
+    const body: AnyResource = {
+      apiVersion: 'v1',
+      kind: 'Namespace',
+      metadata: { name, labels: { 'kubernetes.io/metadata.name': name } },
+    };
     await this.#resources.create({ definition, namespace: '', name, isStatus: false }, body, {
       fieldValidation: null,
       dryRun: false,
@@ -128,10 +132,17 @@ export class ApiServer {
     return this.#object({ ...route, name: route.name }, request, response, url.searchParams);
   }
 
-  async #collection(route: Route, request: IncomingMessage, response: ServerResponse, query: URLSearchParams) {
+  async #collection(
+    route: Route,
+    request: IncomingMessage,
+    response: ServerResponse,
+    query: URLSearchParams,
+  ) {
     switch (request.method) {
       case 'GET':
-        return isTrue(query.get('watch')) ? this.#watch(route, request, response, query) : this.#list(route, request, response, query);
+        return isTrue(query.get('watch'))
+          ? this.#watch(route, request, response, query)
+          : this.#list(route, request, response, query);
       case 'POST': {
         const body = (await readJson(request)) as AnyResource;
         const options = writeOptions(query, response);
@@ -143,7 +154,11 @@ export class ApiServer {
         const matches = parseSelectors(query.get('labelSelector'), query.get('fieldSelector'));
         const objects = this.#store.list(prefixOf(route.definition, route.namespace)).filter(matches);
         for (const { metadata } of objects) {
-          await this.#resources.delete({ ...route, namespace: metadata.namespace ?? '', name: metadata.name }, {}, false);
+          await this.#resources.delete(
+            { ...route, namespace: metadata.namespace ?? '', name: metadata.name },
+            {},
+            false,
+          );
         }
         return sendJson(response, 200, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success' });
       }
@@ -168,7 +183,9 @@ export class ApiServer {
         return reply(await this.#resources.patch(target, type, body, writeOptions(query, response)));
       }
       case 'DELETE': {
-        const body = (await readJson(request)) as { preconditions?: Preconditions; dryRun?: string[] } | undefined;
+        const body = (await readJson(request)) as
+          | { preconditions?: Preconditions; dryRun?: string[] }
+          | undefined;
         const isDryRun = query.getAll('dryRun').length > 0 || (body?.dryRun?.length ?? 0) > 0;
         const deleted = await this.#resources.delete(target, body?.preconditions ?? {}, isDryRun);
         return sendJson(response, 200, deleted);
@@ -199,10 +216,20 @@ export class ApiServer {
     }
     const version = tableVersion(request.headers.accept);
     if (version) {
-      const options = { version, includeObject: query.get('includeObject'), listMetadata: metadata, now: Date.now() };
+      const options = {
+        version,
+        includeObject: query.get('includeObject'),
+        listMetadata: metadata,
+        now: Date.now(),
+      };
       return sendJson(response, 200, tableOf(definition, page, options));
     }
-    sendJson(response, 200, { kind: `${definition.kind}List`, apiVersion: apiVersionOf(definition), metadata, items: page });
+    sendJson(response, 200, {
+      kind: `${definition.kind}List`,
+      apiVersion: apiVersionOf(definition),
+      metadata,
+      items: page,
+    });
   }
 
   async #watch(route: Route, request: IncomingMessage, response: ServerResponse, query: URLSearchParams) {
@@ -272,7 +299,8 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > MAX_BODY_BYTES) throw new ApiError(413, 'RequestEntityTooLarge', `the body is larger than ${MAX_BODY_BYTES} bytes`);
+    if (size > MAX_BODY_BYTES)
+      throw new ApiError(413, 'RequestEntityTooLarge', `the body is larger than ${MAX_BODY_BYTES} bytes`);
     chunks.push(chunk);
   }
   if (size === 0) return undefined;
@@ -294,5 +322,9 @@ function isTrue(value: string | null): boolean {
 }
 
 function methodNotAllowed(request: IncomingMessage): ApiError {
-  return new ApiError(405, 'MethodNotAllowed', `the server does not allow ${request.method} on the requested resource`);
+  return new ApiError(
+    405,
+    'MethodNotAllowed',
+    `the server does not allow ${request.method} on the requested resource`,
+  );
 }

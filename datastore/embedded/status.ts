@@ -38,7 +38,12 @@ function detailsOf(definition: ResourceDefinition, name: string): object {
 }
 
 export const notFound = (definition: ResourceDefinition, name: string) =>
-  new ApiError(404, 'NotFound', `${resourceName(definition)} "${name}" not found`, detailsOf(definition, name));
+  new ApiError(
+    404,
+    'NotFound',
+    `${resourceName(definition)} "${name}" not found`,
+    detailsOf(definition, name),
+  );
 
 export const alreadyExists = (definition: ResourceDefinition, name: string) =>
   new ApiError(

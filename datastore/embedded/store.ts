@@ -40,7 +40,12 @@ export class Store {
   readonly #listeners = new Set<(change: Change) => void>();
   #compacting: Promise<void> | undefined;
 
-  private constructor(options: Required<StoreOptions>, log: Log, journal: Journal, state: Awaited<ReturnType<typeof Journal.open>>['recovered']) {
+  private constructor(
+    options: Required<StoreOptions>,
+    log: Log,
+    journal: Journal,
+    state: Awaited<ReturnType<typeof Journal.open>>['recovered'],
+  ) {
     this.#options = options;
     this.#log = log;
     this.#journal = journal;
@@ -96,7 +101,12 @@ export class Store {
     };
     if (object) this.#objects.set(key, versioned);
     else this.#objects.delete(key);
-    const change: Change = { revision, key, object: object && versioned, previous: object ? previous : versioned };
+    const change: Change = {
+      revision,
+      key,
+      object: object && versioned,
+      previous: object ? previous : versioned,
+    };
     this.#writes++;
     const written = this.#journal.append({ revision, key, object: change.object });
     this.#lastWrite = written.catch(() => undefined);
@@ -104,7 +114,9 @@ export class Store {
       await written;
     } catch (error) {
       // Memory is now ahead of the disk. Nothing more is accepted; a restart reads the truth back.
-      this.#broken = new CodedError('DISK_FAILED', `the journal cannot be written: ${messageOf(error)}`, { cause: error });
+      this.#broken = new CodedError('DISK_FAILED', `the journal cannot be written: ${messageOf(error)}`, {
+        cause: error,
+      });
       throw this.#broken;
     } finally {
       this.#writes--;

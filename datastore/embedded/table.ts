@@ -28,7 +28,10 @@ export function tableOf(
       })),
     ],
     rows: objects.map((object) => ({
-      cells: [object.metadata.name, ...definition.columns.map((column) => cellOf(object, column, options.now))],
+      cells: [
+        object.metadata.name,
+        ...definition.columns.map((column) => cellOf(object, column, options.now)),
+      ],
       ...rowObject(object, options.includeObject, options.version),
     })),
   };
@@ -38,6 +41,10 @@ function rowObject(object: AnyResource, include: string | null, version: string)
   if (include === 'None') return {};
   if (include === 'Object') return { object };
   return {
-    object: { kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${version}`, metadata: object.metadata },
+    object: {
+      kind: 'PartialObjectMetadata',
+      apiVersion: `meta.k8s.io/${version}`,
+      metadata: object.metadata,
+    },
   };
 }

@@ -73,5 +73,10 @@ function eventFor({ prefix, matches }: WatchRequest, { key, object, previous }: 
   if (isIn) return { type: wasIn ? 'MODIFIED' : 'ADDED', object: object! };
   if (!wasIn) return undefined;
   // The last state, under the revision of the change that removed it.
-  return { type: 'DELETED', object: object ? { ...previous, metadata: { ...previous.metadata, resourceVersion: object.metadata.resourceVersion } } : previous };
+  return {
+    type: 'DELETED',
+    object: object
+      ? { ...previous, metadata: { ...previous.metadata, resourceVersion: object.metadata.resourceVersion } }
+      : previous,
+  };
 }

@@ -64,7 +64,10 @@ export class KubernetesClient implements Datastore {
   ) {
     const path = pathOf(definition, options.namespace, name) + (options.isStatus ? '/status' : '');
     const contentType = 'application/merge-patch+json';
-    return typed(definition, await sendRequest(this.#endpoint, { method: 'PATCH', path, body: patch, contentType }));
+    return typed(
+      definition,
+      await sendRequest(this.#endpoint, { method: 'PATCH', path, body: patch, contentType }),
+    );
   }
 
   async remove<D extends ResourceDefinition>(
@@ -75,7 +78,11 @@ export class KubernetesClient implements Datastore {
     const { namespace, ...preconditions } = options;
     const body = { kind: 'DeleteOptions', apiVersion: 'v1', preconditions };
     try {
-      await sendRequest(this.#endpoint, { method: 'DELETE', path: pathOf(definition, namespace, name), body });
+      await sendRequest(this.#endpoint, {
+        method: 'DELETE',
+        path: pathOf(definition, namespace, name),
+        body,
+      });
       return true;
     } catch (error) {
       if (error instanceof DatastoreError && error.code === 'NOT_FOUND') return false;
@@ -145,5 +152,8 @@ function typed<D extends ResourceDefinition>(definition: D, object: unknown): Ob
   if (result.success) return result.data as ObjectOf<D>;
   const issue = result.error.issues[0]!;
   const name = (object as AnyResource | undefined)?.metadata?.name;
-  throw new DatastoreError('INVALID', `${definition.kind} ${name}: ${issue.path.join('.')}: ${issue.message}`);
+  throw new DatastoreError(
+    'INVALID',
+    `${definition.kind} ${name}: ${issue.path.join('.')}: ${issue.message}`,
+  );
 }

@@ -83,7 +83,9 @@ function endpointOf(config: KubeConfig, url: URL): Endpoint {
         const nextKey = JSON.stringify(tls);
         if (!agent || nextKey !== agentKey) {
           const hasProxy = config.getCurrentCluster()?.proxyUrl !== undefined;
-          agent = hasProxy ? (options.agent as http.Agent) : new https.Agent({ ...dropUndefined(tls), keepAlive: true });
+          agent = hasProxy
+            ? (options.agent as http.Agent)
+            : new https.Agent({ ...dropUndefined(tls), keepAlive: true });
           agentKey = nextKey;
         }
         headers = { ...(options.headers as Record<string, string> | undefined) };

@@ -53,15 +53,22 @@ async function open(endpoint: Endpoint, request: ApiRequest): Promise<IncomingMe
   return attempt(endpoint, request, true);
 }
 
-async function attempt(endpoint: Endpoint, request: ApiRequest, isRefused: boolean): Promise<IncomingMessage> {
+async function attempt(
+  endpoint: Endpoint,
+  request: ApiRequest,
+  isRefused: boolean,
+): Promise<IncomingMessage> {
   let connection: Awaited<ReturnType<Endpoint['connection']>>;
   try {
     connection = await endpoint.connection(isRefused);
   } catch (error) {
-    throw new DatastoreError('UNAVAILABLE', `credentials for ${endpoint.url.origin}: ${messageOf(error)}`, { cause: error });
+    throw new DatastoreError('UNAVAILABLE', `credentials for ${endpoint.url.origin}: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
   const url = new URL(endpoint.url.pathname.replace(/\/$/, '') + request.path, endpoint.url);
-  for (const [name, value] of Object.entries(request.query ?? {})) if (value !== undefined) url.searchParams.set(name, value);
+  for (const [name, value] of Object.entries(request.query ?? {}))
+    if (value !== undefined) url.searchParams.set(name, value);
   const body = request.body === undefined ? undefined : JSON.stringify(request.body);
   const { request: send } = url.protocol === 'http:' ? http : https;
   return new Promise((resolve, reject) => {
@@ -75,7 +82,10 @@ async function attempt(endpoint: Endpoint, request: ApiRequest, isRefused: boole
           ...connection.headers,
           ...(body === undefined
             ? {}
-            : { 'content-type': request.contentType ?? 'application/json', 'content-length': Buffer.byteLength(body) }),
+            : {
+                'content-type': request.contentType ?? 'application/json',
+                'content-length': Buffer.byteLength(body),
+              }),
         },
         ...(request.signal ? { signal: request.signal } : {}),
       },
@@ -84,8 +94,11 @@ async function attempt(endpoint: Endpoint, request: ApiRequest, isRefused: boole
     outgoing.once('socket', (socket) => socket.setNoDelay(true));
     outgoing.once('error', (error: NodeJS.ErrnoException) => {
       const isStale = error.code === 'ECONNRESET' && outgoing.reusedSocket && request.method === 'GET';
-      if (isStale && !request.signal?.aborted) return void attempt(endpoint, request, isRefused).then(resolve, reject);
-      reject(new DatastoreError('UNAVAILABLE', `${endpoint.url.origin}: ${messageOf(error)}`, { cause: error }));
+      if (isStale && !request.signal?.aborted)
+        return void attempt(endpoint, request, isRefused).then(resolve, reject);
+      reject(
+        new DatastoreError('UNAVAILABLE', `${endpoint.url.origin}: ${messageOf(error)}`, { cause: error }),
+      );
     });
     outgoing.end(body);
   });

@@ -56,19 +56,29 @@ function validateConfiguration({ metadata, spec }: BGPConfiguration): FieldError
   const errors: FieldError[] = [];
   const { name } = metadata;
   if (name !== 'default' && !name.startsWith('node.')) {
-    errors.push({ field: 'metadata.name', value: name, message: 'must be "default" or "node.<name of the node>"' });
+    errors.push({
+      field: 'metadata.name',
+      value: name,
+      message: 'must be "default" or "node.<name of the node>"',
+    });
   }
   if (name !== 'default') {
     for (const field of defaultOnly) {
       if (spec[field] !== undefined) {
-        errors.push({ field: `spec.${field}`, message: 'is cluster-wide: set it on BGPConfiguration default' });
+        errors.push({
+          field: `spec.${field}`,
+          message: 'is cluster-wide: set it on BGPConfiguration default',
+        });
       }
     }
   }
   if (spec.nodeToNodeMeshEnabled === false) {
     for (const field of ['nodeMeshPassword', 'nodeMeshMaxRestartTime'] as const) {
       if (spec[field] !== undefined) {
-        errors.push({ field: `spec.${field}`, message: 'has no meaning while nodeToNodeMeshEnabled is false: remove it' });
+        errors.push({
+          field: `spec.${field}`,
+          message: 'has no meaning while nodeToNodeMeshEnabled is false: remove it',
+        });
       }
     }
   }
@@ -100,7 +110,10 @@ const peerSpec = z.strictObject({
   peerIP: z
     .string()
     .max(64)
-    .refine((text) => text === '' || parsePeerIP(text) !== undefined, 'must be an address, a.b.c.d:port or [v6]:port')
+    .refine(
+      (text) => text === '' || parsePeerIP(text) !== undefined,
+      'must be an address, a.b.c.d:port or [v6]:port',
+    )
     .optional(),
   asNumber: asNumber.optional(),
   localASNumber: asNumber.optional(),
@@ -134,14 +147,18 @@ export function parsePeerIP(text: string): { address: string; port: number | und
 function validatePeer({ spec }: BGPPeer): FieldError[] {
   const errors: FieldError[] = [];
   const exclude = (a: keyof typeof spec, b: keyof typeof spec) => {
-    if (spec[a] && spec[b]) errors.push({ field: `spec.${a}`, message: `excludes spec.${b}: remove one of them` });
+    if (spec[a] && spec[b])
+      errors.push({ field: `spec.${a}`, message: `excludes spec.${b}: remove one of them` });
   };
   exclude('node', 'nodeSelector');
   exclude('peerIP', 'peerSelector');
   exclude('asNumber', 'peerSelector');
   exclude('nextHopMode', 'keepOriginalNextHop');
   if (!spec.peerIP && !spec.peerSelector && !spec.localWorkloadSelector) {
-    errors.push({ field: 'spec.peerIP', message: 'is required unless peerSelector or localWorkloadSelector is set' });
+    errors.push({
+      field: 'spec.peerIP',
+      message: 'is required unless peerSelector or localWorkloadSelector is set',
+    });
   }
   if (spec.peerIP && spec.asNumber === undefined) {
     errors.push({ field: 'spec.asNumber', message: `is required: the AS number of ${spec.peerIP}` });

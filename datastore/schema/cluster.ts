@@ -13,10 +13,14 @@ const clusterInformation = calicoObject(
     variant: z.string().optional(),
   }),
 );
-export type ClusterInformation = z.output<typeof clusterInformation>;
 
 export const clusterInformationKind = calicoKind(
-  { kind: 'ClusterInformation', plural: 'clusterinformations', singular: 'clusterinformation', shortNames: ['clusterinfo'] },
+  {
+    kind: 'ClusterInformation',
+    plural: 'clusterinformations',
+    singular: 'clusterinformation',
+    shortNames: ['clusterinfo'],
+  },
   clusterInformation,
   [
     { name: 'Type', type: 'string', path: '.spec.clusterType' },
@@ -44,7 +48,6 @@ const felixConfiguration = calicoObject(
     })
     .default({}),
 );
-export type FelixConfiguration = z.output<typeof felixConfiguration>;
 
 export const felixConfigurationKind = calicoKind(
   {

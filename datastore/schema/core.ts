@@ -11,7 +11,9 @@ const node = z.looseObject({
   apiVersion: z.literal('v1'),
   kind: z.literal('Node'),
   metadata: objectMeta,
-  spec: z.looseObject({ podCIDR: z.string().optional(), podCIDRs: z.array(z.string()).optional() }).default({}),
+  spec: z
+    .looseObject({ podCIDR: z.string().optional(), podCIDRs: z.array(z.string()).optional() })
+    .default({}),
   status: z
     .looseObject({
       addresses: z.array(z.looseObject({ type: z.string(), address: z.string() })).optional(),
@@ -58,7 +60,12 @@ export const nodeKind: ResourceDefinition<typeof node> = {
   columns: [
     { name: 'Status', type: 'string', path: '.status.conditions[?(@.type=="Ready")].status' },
     { name: 'Internal-IP', type: 'string', path: '.status.addresses[?(@.type=="InternalIP")].address' },
-    { name: 'BGP', type: 'string', path: '.metadata.annotations.projectcalico\\.org/IPv4Address', priority: 1 },
+    {
+      name: 'BGP',
+      type: 'string',
+      path: '.metadata.annotations.projectcalico\\.org/IPv4Address',
+      priority: 1,
+    },
     ageColumn,
   ],
 };

@@ -49,11 +49,16 @@ export const selector = z
   });
 
 /** A Go duration such as `90s` or `1m30s`. */
-export const duration = z.string().regex(/^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/, 'must be a duration such as 90s or 2m30s');
+export const duration = z
+  .string()
+  .regex(/^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/, 'must be a duration such as 90s or 2m30s');
 
 export const logSeverity = z
   .string()
-  .regex(/^(?:trace|debug|info|warning|error|fatal)$/i, 'must be Trace, Debug, Info, Warning, Error or Fatal');
+  .regex(
+    /^(?:trace|debug|info|warning|error|fatal)$/i,
+    'must be Trace, Debug, Info, Warning, Error or Fatal',
+  );
 
 export const ipAddress = z
   .string()

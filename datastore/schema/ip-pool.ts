@@ -29,7 +29,11 @@ export function blockSizeOf(pool: IPPool): number {
   return pool.spec.blockSize ?? (parseCidr(pool.spec.cidr)?.family === 6 ? 122 : 26);
 }
 
-function validate(pool: IPPool, old: IPPool | undefined, existing: { list(plural: string): readonly unknown[] }) {
+function validate(
+  pool: IPPool,
+  old: IPPool | undefined,
+  existing: { list(plural: string): readonly unknown[] },
+) {
   const errors: FieldError[] = [];
   const { spec } = pool;
   const network = mustCidr(spec.cidr);
@@ -69,10 +73,18 @@ function validate(pool: IPPool, old: IPPool | undefined, existing: { list(plural
   }
   if (old) {
     if (canonicalCidr(old.spec.cidr) !== canonicalCidr(spec.cidr)) {
-      say('cidr', spec.cidr, `cannot be changed from ${old.spec.cidr}: create a new pool and disable this one`);
+      say(
+        'cidr',
+        spec.cidr,
+        `cannot be changed from ${old.spec.cidr}: create a new pool and disable this one`,
+      );
     }
     if (blockSizeOf(old) !== size) {
-      say('blockSize', size, `cannot be changed from ${blockSizeOf(old)}: create a new pool and disable this one`);
+      say(
+        'blockSize',
+        size,
+        `cannot be changed from ${blockSizeOf(old)}: create a new pool and disable this one`,
+      );
     }
     return errors;
   }

@@ -104,7 +104,13 @@ export const ipamConfigurationKind = calicoKind(
   ({ metadata, spec }) => [
     ...(metadata.name === 'default'
       ? []
-      : [{ field: 'metadata.name', value: metadata.name, message: 'must be "default": there is one per cluster' }]),
+      : [
+          {
+            field: 'metadata.name',
+            value: metadata.name,
+            message: 'must be "default": there is one per cluster',
+          },
+        ]),
     ...(!spec.strictAffinity && !spec.autoAllocateBlocks
       ? [{ field: 'spec.autoAllocateBlocks', message: 'may be false only while strictAffinity is true' }]
       : []),

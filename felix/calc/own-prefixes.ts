@@ -1,6 +1,7 @@
 /** What a node announces: its confirmed blocks, and addresses that it borrowed (Calico B-104 to B-112). */
-import type { BlockAffinity, IPAMBlock } from '../../datastore/schema/ipam.ts';
+
 import type { IPPool } from '../../datastore/schema/ip-pool.ts';
+import type { BlockAffinity, IPAMBlock } from '../../datastore/schema/ipam.ts';
 import { contains, hostCidr, mustCidr } from '../../lib/cidr.ts';
 import type { Endpoint } from '../endpoint.ts';
 
@@ -19,7 +20,9 @@ export function ownPrefixes(
   endpoints: readonly Endpoint[],
 ): OwnPrefixes {
   const confirmed = new Set(
-    affinities.filter(({ spec }) => spec.node === node && (spec.state === 'confirmed' || spec.state === '')).map(({ spec }) => spec.cidr),
+    affinities
+      .filter(({ spec }) => spec.node === node && (spec.state === 'confirmed' || spec.state === ''))
+      .map(({ spec }) => spec.cidr),
   );
   const own = blocks
     .filter(({ spec }) => spec.affinity === `host:${node}` && confirmed.has(spec.cidr))
@@ -35,5 +38,7 @@ export function ownPrefixes(
 /** What of these prefixes is announced: everything but pools with disableBGPExport (Calico B-100). */
 export function exportedPrefixes({ blocks, borrowed }: OwnPrefixes, pools: readonly IPPool[]): string[] {
   const hidden = pools.filter(({ spec }) => spec.disableBGPExport).map(({ spec }) => mustCidr(spec.cidr));
-  return [...blocks, ...borrowed].filter((prefix) => !hidden.some((range) => contains(range, mustCidr(prefix))));
+  return [...blocks, ...borrowed].filter(
+    (prefix) => !hidden.some((range) => contains(range, mustCidr(prefix))),
+  );
 }

@@ -21,15 +21,35 @@ export function desiredRoutes({ endpoints, blocks, learned }: RoutesInput): Rout
     const cidr = mustCidr(block);
     // A block of one address has no room for a blackhole beside its pod (Calico B-106).
     if (cidr.length === bitsOf(cidr.family)) continue;
-    routes.set(block, { destination: block, type: 'blackhole', protocol: PROTOCOL_CALI, device: undefined, gateways: [] });
+    routes.set(block, {
+      destination: block,
+      type: 'blackhole',
+      protocol: PROTOCOL_CALI,
+      device: undefined,
+      gateways: [],
+    });
   }
   for (const { prefix, nextHops } of learned) {
-    routes.set(prefix, { destination: prefix, type: 'unicast', protocol: PROTOCOL_BGP, device: undefined, gateways: nextHops });
+    routes.set(prefix, {
+      destination: prefix,
+      type: 'unicast',
+      protocol: PROTOCOL_BGP,
+      device: undefined,
+      gateways: nextHops,
+    });
   }
-  for (const { interfaceName, addresses } of endpoints.toSorted((a, b) => (a.interfaceName < b.interfaceName ? -1 : 1))) {
+  for (const { interfaceName, addresses } of endpoints.toSorted((a, b) =>
+    a.interfaceName < b.interfaceName ? -1 : 1,
+  )) {
     for (const address of addresses) {
       const destination = hostCidr(address);
-      routes.set(destination, { destination, type: 'unicast', protocol: PROTOCOL_CALI, device: interfaceName, gateways: [] });
+      routes.set(destination, {
+        destination,
+        type: 'unicast',
+        protocol: PROTOCOL_CALI,
+        device: interfaceName,
+        gateways: [],
+      });
     }
   }
   return [...routes.values()];

@@ -99,9 +99,13 @@ function* explicitPeers(self: NodeInfo, input: SpeakerInput): Generator<PeerConf
 function remotes({ spec }: BGPPeer, self: NodeInfo, input: SpeakerInput) {
   if (spec.peerIP) {
     const { address, port } = parsePeerIP(spec.peerIP)!;
-    const node = input.nodes.find(({ addresses }) => addresses[4]?.address === address || addresses[6]?.address === address);
+    const node = input.nodes.find(
+      ({ addresses }) => addresses[4]?.address === address || addresses[6]?.address === address,
+    );
     const nodePort = node ? listenPort(node.name, input.configurations) : BGP_PORT;
-    return [{ address, port: port ?? nodePort, asNumber: spec.asNumber ?? DEFAULT_AS, isNode: node !== undefined }];
+    return [
+      { address, port: port ?? nodePort, asNumber: spec.asNumber ?? DEFAULT_AS, isNode: node !== undefined },
+    ];
   }
   const selector = spec.peerSelector === undefined ? undefined : parseSelector(spec.peerSelector);
   if (!selector?.ok) return [];

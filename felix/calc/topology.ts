@@ -1,6 +1,7 @@
 /** Nodes as BGP sees them: from core Nodes and Calico's annotations (Calico reference 1.6). */
-import { parseAsNumber } from '../../datastore/schema/fields.ts';
+
 import { type Node, nodeAnnotations } from '../../datastore/schema/core.ts';
+import { parseAsNumber } from '../../datastore/schema/fields.ts';
 import { type Family, formatAddress, parseCidr } from '../../lib/cidr.ts';
 
 export interface NodeAddress {

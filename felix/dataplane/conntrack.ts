@@ -20,7 +20,10 @@ export class Conntrack {
         // Exit 1 is "nothing matched"; no exit code is "no such program".
         if (result.code === undefined) {
           this.#isMissing = true;
-          this.#log.warn({}, 'conntrack is not installed: connections of moved addresses end by timeout only');
+          this.#log.warn(
+            {},
+            'conntrack is not installed: connections of moved addresses end by timeout only',
+          );
           return;
         }
       }

@@ -3,8 +3,9 @@
  * nothing is changed before the first one. It is the one writer of routes (protocols 80 and 186), of
  * neighbours on `cali*` interfaces and of their sysctls; the CNI server makes and removes the links.
  */
-import type { Clock } from '../../lib/clock.ts';
+
 import type { Family } from '../../lib/cidr.ts';
+import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { Mutex } from '../../lib/mutex.ts';
@@ -60,7 +61,13 @@ export class Dataplane {
   #cancelResync: (() => void) | undefined;
   /** Interfaces that have their sysctls, with their index then. Bounded by the node's pods. */
   readonly #configured = new Map<string, number>();
-  #stats: DataplaneStats = { applies: 0, failures: 0, lastApplySeconds: 0, routes: 0, problems: ['not applied yet'] };
+  #stats: DataplaneStats = {
+    applies: 0,
+    failures: 0,
+    lastApplySeconds: 0,
+    routes: 0,
+    problems: ['not applied yet'],
+  };
   #lastProblems = '';
   #isNodeConfigured = false;
 
@@ -84,7 +91,10 @@ export class Dataplane {
 
   /** Replaces the desired state; it is applied a moment later. The same state again costs nothing. */
   setDesired(desired: DesiredDataplane): void {
-    const text = JSON.stringify([desired.routes.filter(({ device }) => device === undefined), desired.isLearnedComplete]);
+    const text = JSON.stringify([
+      desired.routes.filter(({ device }) => device === undefined),
+      desired.isLearnedComplete,
+    ]);
     const endpoints = JSON.stringify(desired.endpoints);
     // What concerns pods alone is in the kernel already, by the CNI server: this look only confirms it.
     const delayMs = text !== this.#routesText ? COALESCE_MS : HINT_MS;
@@ -143,7 +153,9 @@ export class Dataplane {
       const commands = [...plan.commands, ...neighbourCommands(desired.endpoints, kernel)];
       const errors = await runBatch(commands);
       // An interface that went away meanwhile is no fault: the event of its end is on its way.
-      const faults = errors.filter(({ message }) => !/No such (device|process)|Cannot find device/.test(message));
+      const faults = errors.filter(
+        ({ message }) => !/No such (device|process)|Cannot find device/.test(message),
+      );
       problems.push(...faults.map(({ command, message }) => `ip ${command}: ${message}`));
       problems.push(...plan.blocked.map(({ destination, reason }) => `route ${destination}: ${reason}`));
       if (commands.length > 0) this.#log.debug({ commands }, 'applied');
@@ -154,7 +166,12 @@ export class Dataplane {
     }
   }
 
-  #finish(startedAt: number, desired: DesiredDataplane, problems: readonly string[], isFailed: boolean): void {
+  #finish(
+    startedAt: number,
+    desired: DesiredDataplane,
+    problems: readonly string[],
+    isFailed: boolean,
+  ): void {
     this.#stats = {
       applies: this.#stats.applies + 1,
       failures: this.#stats.failures + (isFailed ? 1 : 0),
@@ -204,7 +221,8 @@ export function neighbourCommands(endpoints: readonly Endpoint[], kernel: Kernel
       .map((neighbour) => [`${neighbour.address}%${neighbour.device}`, neighbour]),
   );
   for (const [key, { address, device, mac }] of wanted) {
-    if (present.get(key)?.mac !== mac) commands.push(`neigh replace ${address} lladdr ${mac} dev ${device} nud permanent`);
+    if (present.get(key)?.mac !== mac)
+      commands.push(`neigh replace ${address} lladdr ${mac} dev ${device} nud permanent`);
   }
   for (const [key, { address, device }] of present) {
     if (!wanted.has(key)) commands.push(`neigh del ${address} dev ${device}`);

@@ -36,7 +36,10 @@ export function parseErrors(stderr: string, commands: readonly string[]): BatchE
       if (line.trim() !== '') messages.push(line.replace(/^(RTNETLINK answers|Error): /, '').trim());
       continue;
     }
-    errors.push({ command: commands[Number(failed[1]) - 1] ?? '?', message: messages.join('; ') || 'failed' });
+    errors.push({
+      command: commands[Number(failed[1]) - 1] ?? '?',
+      message: messages.join('; ') || 'failed',
+    });
     messages = [];
   }
   if (messages.length > 0) errors.push({ command: '(batch)', message: messages.join('; ') });

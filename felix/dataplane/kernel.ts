@@ -41,14 +41,22 @@ export async function observeKernel(families: readonly Family[]): Promise<Kernel
   const neighbours: Neighbour[] = [];
   const links = new Map<string, Link>();
   const answers = await Promise.all(
-    families.map((family) => runQueries(family, ['route show table main', 'neigh show nud permanent', 'link show'])),
+    families.map((family) =>
+      runQueries(family, ['route show table main', 'neigh show nud permanent', 'link show']),
+    ),
   );
   answers.forEach(([routeRows, neighbourRows, linkRows], i) => {
     for (const row of routeRows as RouteJson[]) routes.push(parseRoute(row, families[i]!));
     for (const { dst, dev, lladdr } of neighbourRows as { dst: string; dev: string; lladdr?: string }[]) {
       if (lladdr) neighbours.push({ address: dst, device: dev, mac: lladdr });
     }
-    for (const link of linkRows as { ifindex: number; ifname: string; flags: string[]; address?: string; mtu: number }[]) {
+    for (const link of linkRows as {
+      ifindex: number;
+      ifname: string;
+      flags: string[];
+      address?: string;
+      mtu: number;
+    }[]) {
       links.set(link.ifname, {
         index: link.ifindex,
         name: link.ifname,
@@ -69,7 +77,8 @@ export function parseRoute(row: RouteJson, family: Family): KernelRoute {
     device: part.dev,
   });
   return {
-    destination: row.dst === 'default' ? (family === 4 ? '0.0.0.0/0' : '::/0') : (canonicalCidr(row.dst) ?? row.dst),
+    destination:
+      row.dst === 'default' ? (family === 4 ? '0.0.0.0/0' : '::/0') : (canonicalCidr(row.dst) ?? row.dst),
     type: row.type ?? 'unicast',
     protocol: row.protocol ?? 'boot',
     metric: row.metric,

@@ -3,7 +3,15 @@
  * of our two protocols are changed or removed; a foreign route in the way is reported and left.
  */
 import { contains, mustCidr, parseAddress } from '../../lib/cidr.ts';
-import { type Hop, type KernelRoute, PROTOCOL_BGP, PROTOCOL_CALI, type OwnProtocol, type Route, routeCommand } from './route.ts';
+import {
+  type Hop,
+  type KernelRoute,
+  type OwnProtocol,
+  PROTOCOL_BGP,
+  PROTOCOL_CALI,
+  type Route,
+  routeCommand,
+} from './route.ts';
 
 export interface RoutePlan {
   /** Commands for `ip -batch`, in order. */
@@ -20,13 +28,19 @@ export interface PlanOptions {
   readonly hasLink: (name: string) => boolean;
 }
 
-export function planRoutes(wanted: readonly Route[], kernel: readonly KernelRoute[], options: PlanOptions): RoutePlan {
+export function planRoutes(
+  wanted: readonly Route[],
+  kernel: readonly KernelRoute[],
+  options: PlanOptions,
+): RoutePlan {
   const commands: string[] = [];
   const moved: string[] = [];
   const blocked: { destination: string; reason: string }[] = [];
   const ours = new Map<string, KernelRoute[]>();
   const foreign = kernel.filter((route) => ownProtocol(route) === undefined);
-  const foreignKeys = new Set(foreign.filter(({ metric }) => isDefaultMetric(metric)).map(({ destination }) => destination));
+  const foreignKeys = new Set(
+    foreign.filter(({ metric }) => isDefaultMetric(metric)).map(({ destination }) => destination),
+  );
   for (const route of kernel) {
     if (ownProtocol(route) === undefined) continue;
     const known = ours.get(route.destination);
@@ -47,7 +61,12 @@ export function planRoutes(wanted: readonly Route[], kernel: readonly KernelRout
       kept.add(same);
       continue;
     }
-    if (options.keepLearned && route.protocol === PROTOCOL_BGP && present.some((p) => ownProtocol(p) === PROTOCOL_BGP)) continue;
+    if (
+      options.keepLearned &&
+      route.protocol === PROTOCOL_BGP &&
+      present.some((p) => ownProtocol(p) === PROTOCOL_BGP)
+    )
+      continue;
     const replaced = present.find(({ metric }) => isDefaultMetric(metric));
     if (!replaced && foreignKeys.has(route.destination)) {
       blocked.push({ destination: route.destination, reason: 'a route of another program has this prefix' });
@@ -65,7 +84,9 @@ export function planRoutes(wanted: readonly Route[], kernel: readonly KernelRout
       if (kept.has(route) || (options.keepLearned && protocol === PROTOCOL_BGP)) continue;
       const type = route.type === 'blackhole' ? 'blackhole' : 'unicast';
       const metric = route.metric === undefined ? '' : ` metric ${route.metric}`;
-      commands.push(`${routeCommand('del', { destination: route.destination, type, protocol }, [])}${metric}`);
+      commands.push(
+        `${routeCommand('del', { destination: route.destination, type, protocol }, [])}${metric}`,
+      );
       if (isHost(route.destination)) moved.push(route.destination.split('/')[0]!);
     }
   }
@@ -88,7 +109,11 @@ function isHost(destination: string): boolean {
   return destination.endsWith(destination.includes(':') ? '/128' : '/32');
 }
 
-function hopsFor(route: Route, foreign: readonly KernelRoute[], options: PlanOptions): Hop[] | { reason: string } {
+function hopsFor(
+  route: Route,
+  foreign: readonly KernelRoute[],
+  options: PlanOptions,
+): Hop[] | { reason: string } {
   if (route.type === 'blackhole') return [];
   if (route.device !== undefined) {
     return options.hasLink(route.device)
@@ -98,7 +123,8 @@ function hopsFor(route: Route, foreign: readonly KernelRoute[], options: PlanOpt
   const hops: Hop[] = [];
   for (const gateway of route.gateways) {
     const hop = resolveNextHop(gateway, foreign);
-    if (hop && !hops.some((known) => known.gateway === hop.gateway && known.device === hop.device)) hops.push(hop);
+    if (hop && !hops.some((known) => known.gateway === hop.gateway && known.device === hop.device))
+      hops.push(hop);
   }
   return hops.length > 0 ? hops : { reason: `no route to the next hop ${route.gateways.join(', ')}` };
 }
@@ -125,8 +151,13 @@ export function resolveNextHop(nextHop: string, foreign: readonly KernelRoute[])
 }
 
 function isSame(route: Route, hops: readonly Hop[], kernel: KernelRoute): boolean {
-  if (ownProtocol(kernel) !== route.protocol || kernel.type !== route.type || !isDefaultMetric(kernel.metric)) return false;
+  if (ownProtocol(kernel) !== route.protocol || kernel.type !== route.type || !isDefaultMetric(kernel.metric))
+    return false;
   if (route.type === 'blackhole') return true;
-  const text = (list: readonly Hop[]) => list.map(({ gateway, device }) => `${gateway ?? ''}%${device ?? ''}`).sort().join();
+  const text = (list: readonly Hop[]) =>
+    list
+      .map(({ gateway, device }) => `${gateway ?? ''}%${device ?? ''}`)
+      .sort()
+      .join();
   return text(hops) === text(kernel.hops);
 }

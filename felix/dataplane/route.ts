@@ -1,5 +1,4 @@
 /** A route as a value, and as iproute2 writes it. */
-import type { Family } from '../../lib/cidr.ts';
 import { familyOf } from '../../lib/cidr.ts';
 
 /** Routes to local workloads and blackholes of own blocks. */
@@ -36,12 +35,12 @@ export interface Hop {
   readonly device: string | undefined;
 }
 
-export function familyOfRoute({ destination }: { destination: string }): Family {
-  return familyOf(destination);
-}
-
 /** Arguments of `ip route add|replace|del`, hops resolved. */
-export function routeCommand(verb: 'add' | 'replace' | 'del', route: Omit<Route, 'gateways' | 'device'>, hops: readonly Hop[]): string {
+export function routeCommand(
+  verb: 'add' | 'replace' | 'del',
+  route: Omit<Route, 'gateways' | 'device'>,
+  hops: readonly Hop[],
+): string {
   const { destination, type, protocol } = route;
   const name = protocol === PROTOCOL_BGP ? 'bgp' : String(protocol);
   if (type === 'blackhole') return `route ${verb} blackhole ${destination} proto ${name}`;

@@ -37,16 +37,31 @@ async function outside(): Promise<void> {
   const directory = mkdtempSync(path.join(os.tmpdir(), 'cali-bench-'));
   process.env['CALI_LAB_DIR'] = path.join(directory, 'lab');
   const shim = path.join(directory, 'cali');
-  const gcc = spawnSync('gcc', ['-O2', '-static', '-o', shim, path.join(root, 'cni', 'shim.c')], { encoding: 'utf8' });
+  const gcc = spawnSync('gcc', ['-O2', '-static', '-o', shim, path.join(root, 'cni', 'shim.c')], {
+    encoding: 'utf8',
+  });
   if (gcc.status !== 0) throw new Error('bench:cni needs gcc for the shim: apt-get install gcc libc6-dev');
-  if (!hasPtp) process.stdout.write('ptp and host-local are not installed (Debian: containernetworking-plugins): measuring cali alone\n');
+  if (!hasPtp)
+    process.stdout.write(
+      'ptp and host-local are not installed (Debian: containernetworking-plugins): measuring cali alone\n',
+    );
   const args = ['start', '--json', '--nodes', '1', '--pods', '0', ...(values.ipv6 ? [] : ['--no-ipv6'])];
-  const lab = spawn(process.execPath, [path.join(root, 'dist', 'cali-lab.js'), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const lab = spawn(process.execPath, [path.join(root, 'dist', 'cali-lab.js'), ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const ended = new Promise((resolve) => lab.once('exit', resolve));
   try {
     for await (const line of createInterface({ input: lab.stdout })) if (line.includes('"ready"')) break;
     await askLab({ do: 'show' });
-    const self = [process.execPath, import.meta.filename, '--inside', '--shim', shim, '--count', values.count];
+    const self = [
+      process.execPath,
+      import.meta.filename,
+      '--inside',
+      '--shim',
+      shim,
+      '--count',
+      values.count,
+    ];
     const [file, ...rest] = execCommand('node1', self);
     process.exitCode = spawnSync(file!, rest, { stdio: 'inherit' }).status ?? 1;
   } finally {
@@ -78,7 +93,12 @@ async function inside(): Promise<void> {
     add: [],
     del: [],
   };
-  const ipam = { type: 'host-local', ranges: [[{ subnet: '10.200.0.0/16' }]], dataDir: '/run/host-local', routes: [{ dst: '0.0.0.0/0' }] };
+  const ipam = {
+    type: 'host-local',
+    ranges: [[{ subnet: '10.200.0.0/16' }]],
+    dataDir: '/run/host-local',
+    routes: [{ dst: '0.0.0.0/0' }],
+  };
   const ptp: Plugin = {
     name: 'ptp + host-local (Debian)',
     program: path.join(PLUGINS, 'ptp'),
@@ -96,7 +116,8 @@ async function inside(): Promise<void> {
       const id = `bench-${i}-${plugins.indexOf(plugin)}`;
       spawnSync('ip', ['netns', 'add', id]);
       const metadata = { name: id, namespace: 'default' };
-      if (plugin === cali) await store.create(podKind, { apiVersion: 'v1', kind: 'Pod', metadata, spec: { nodeName: 'node1' } });
+      if (plugin === cali)
+        await store.create(podKind, { apiVersion: 'v1', kind: 'Pod', metadata, spec: { nodeName: 'node1' } });
       plugin.add.push(call(plugin, 'ADD', id));
       // Every second pod stays, so that the node fills up as a real one does.
       if (i % 2 === 0) plugin.del.push(call(plugin, 'DEL', id));
@@ -105,10 +126,18 @@ async function inside(): Promise<void> {
   const baseline = quantile(hasPtp ? ptp.add : cali.add, 0.5);
   const rows = plugins.map(({ name, add, del }) => [
     name,
-    ...[quantile(add, 0.5), quantile(add, 0.9), quantile(add, 0.99), quantile(del, 0.5), quantile(del, 0.9)].map((ms) => `${ms.toFixed(1)} ms`),
+    ...[
+      quantile(add, 0.5),
+      quantile(add, 0.9),
+      quantile(add, 0.99),
+      quantile(del, 0.5),
+      quantile(del, 0.9),
+    ].map((ms) => `${ms.toFixed(1)} ms`),
     hasPtp ? `${(quantile(add, 0.5) / baseline).toFixed(2)}` : '-',
   ]);
-  process.stdout.write(`${plainTable(['', 'ADD p50', 'ADD p90', 'ADD p99', 'DEL p50', 'DEL p90', 'ADD p50 : ptp'], rows)}\n`);
+  process.stdout.write(
+    `${plainTable(['', 'ADD p50', 'ADD p90', 'ADD p99', 'DEL p50', 'DEL p90', 'ADD p50 : ptp'], rows)}\n`,
+  );
   process.stdout.write(`${count} pods each, in turns of ${TURN}, one at a time.\n`);
 }
 
@@ -124,7 +153,11 @@ function call(plugin: Plugin, command: string, id: string): number {
     ...plugin.environment(id),
   };
   const startedAt = performance.now();
-  const { status, stdout, stderr } = spawnSync(plugin.program, { env, input: plugin.config, encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(plugin.program, {
+    env,
+    input: plugin.config,
+    encoding: 'utf8',
+  });
   const ms = performance.now() - startedAt;
   if (status !== 0) throw new Error(`${plugin.name}: ${command} ${id}: ${stdout}${stderr}`);
   return ms;

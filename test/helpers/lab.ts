@@ -6,8 +6,8 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { AgentStatus } from '../../agent/status.ts';
 import type { LabCommand } from '../../lab/control.ts';
-import type { FlowReport, Probe } from '../../lab/prober.ts';
 import { askLab, execCommand } from '../../lab/outside.ts';
+import type { FlowReport, Probe } from '../../lab/prober.ts';
 
 export const root = path.resolve(import.meta.dirname, '..', '..');
 export const labProgram = path.join(root, 'dist', 'cali-lab.js');
@@ -33,7 +33,9 @@ export class TestLab {
   static async start(args: readonly string[] = []): Promise<TestLab> {
     const directory = mkdtempSync(path.join(os.tmpdir(), 'cali-test-lab-'));
     process.env['CALI_LAB_DIR'] = path.join(directory, 'lab');
-    const child = spawn(process.execPath, [labProgram, 'start', '--json', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [labProgram, 'start', '--json', ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let stderr = '';
     child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       stderr += text;
@@ -117,7 +119,11 @@ export class TestLab {
 }
 
 /** Waits until the check is true; throws with `what` when the time is over. Returns the milliseconds it took. */
-export async function until(what: string, timeoutMs: number, check: () => boolean | Promise<boolean>): Promise<number> {
+export async function until(
+  what: string,
+  timeoutMs: number,
+  check: () => boolean | Promise<boolean>,
+): Promise<number> {
   const startedAt = performance.now();
   for (;;) {
     if (await check()) return performance.now() - startedAt;
@@ -127,5 +133,9 @@ export async function until(what: string, timeoutMs: number, check: () => boolea
 }
 
 export function hasProgram(name: string): boolean {
-  return spawnSync('sh', ['-c', `command -v ${name}`], { env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin` } }).status === 0;
+  return (
+    spawnSync('sh', ['-c', `command -v ${name}`], {
+      env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin` },
+    }).status === 0
+  );
 }

@@ -14,7 +14,9 @@ export class MemoryStore implements Datastore {
 
   all(definition: ResourceDefinition): AnyResource[] {
     const prefix = `${definition.plural}/`;
-    return [...this.#objects].filter(([key]) => key.startsWith(prefix)).map(([, object]) => structuredClone(object));
+    return [...this.#objects]
+      .filter(([key]) => key.startsWith(prefix))
+      .map(([, object]) => structuredClone(object));
   }
 
   async get<D extends ResourceDefinition>(definition: D, name: string): Promise<ObjectOf<D> | undefined> {
@@ -33,7 +35,12 @@ export class MemoryStore implements Datastore {
     const input = structuredClone(object) as AnyResource;
     const key = `${definition.plural}/${input.metadata.name}`;
     if (this.#objects.has(key)) throw new DatastoreError('ALREADY_EXISTS', `${key} already exists`);
-    return this.#store(definition, key, { ...input, metadata: { ...input.metadata, uid: randomUUID() } }, 'create');
+    return this.#store(
+      definition,
+      key,
+      { ...input, metadata: { ...input.metadata, uid: randomUUID() } },
+      'create',
+    );
   }
 
   async update<D extends ResourceDefinition>(definition: D, object: ObjectOf<D>): Promise<ObjectOf<D>> {
@@ -42,7 +49,10 @@ export class MemoryStore implements Datastore {
     const key = `${definition.plural}/${input.metadata.name}`;
     const old = this.#objects.get(key);
     if (!old) throw new DatastoreError('NOT_FOUND', `${key} not found`);
-    if (old.metadata.resourceVersion !== input.metadata.resourceVersion || old.metadata.uid !== input.metadata.uid) {
+    if (
+      old.metadata.resourceVersion !== input.metadata.resourceVersion ||
+      old.metadata.uid !== input.metadata.uid
+    ) {
       throw new DatastoreError('CONFLICT', `${key} has been modified`);
     }
     return this.#store(definition, key, input, 'update');
@@ -52,22 +62,35 @@ export class MemoryStore implements Datastore {
     throw new Error('IPAM does not patch');
   }
 
-  async remove(definition: ResourceDefinition, name: string, options: { uid?: string; resourceVersion?: string } = {}): Promise<boolean> {
+  async remove(
+    definition: ResourceDefinition,
+    name: string,
+    options: { uid?: string; resourceVersion?: string } = {},
+  ): Promise<boolean> {
     await this.before('remove');
     const key = `${definition.plural}/${name}`;
     const old = this.#objects.get(key);
     if (!old) return false;
     for (const field of ['uid', 'resourceVersion'] as const) {
-      if (options[field] && options[field] !== old.metadata[field]) throw new DatastoreError('CONFLICT', `${key} has been modified`);
+      if (options[field] && options[field] !== old.metadata[field])
+        throw new DatastoreError('CONFLICT', `${key} has been modified`);
     }
     this.#objects.delete(key);
     this.after('remove');
     return true;
   }
 
-  #store<D extends ResourceDefinition>(definition: D, key: string, object: AnyResource, operation: string): ObjectOf<D> {
+  #store<D extends ResourceDefinition>(
+    definition: D,
+    key: string,
+    object: AnyResource,
+    operation: string,
+  ): ObjectOf<D> {
     const resourceVersion = String(++this.#revision);
-    const stored = definition.schema.parse({ ...object, metadata: { ...object.metadata, resourceVersion } }) as AnyResource;
+    const stored = definition.schema.parse({
+      ...object,
+      metadata: { ...object.metadata, resourceVersion },
+    }) as AnyResource;
     this.#objects.set(key, stored);
     this.after(operation);
     return structuredClone(stored) as unknown as ObjectOf<D>;

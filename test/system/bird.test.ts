@@ -20,11 +20,13 @@ protocol bgp n1v6 from node6 { neighbor fd00:172:18::11 as 64512; }
 protocol bgp n2v6 from node6 { neighbor fd00:172:18::12 as 64512; }
 `;
 
-describe.skipIf(!hasProgram('bird'))('BIRD 2 in the mesh (skipped where Debian’s bird2 is not installed)', () => {
-  let lab: TestLab;
-  beforeAll(async () => {
-    lab = await TestLab.start(['--nodes', '2', '--pods', '2']);
-    const setup = `
+describe.skipIf(!hasProgram('bird'))(
+  'BIRD 2 in the mesh (skipped where Debian’s bird2 is not installed)',
+  () => {
+    let lab: TestLab;
+    beforeAll(async () => {
+      lab = await TestLab.start(['--nodes', '2', '--pods', '2']);
+      const setup = `
       ip netns add bird
       ip link add p-bird type veth peer name eth0 netns bird
       ip link set p-bird master lab0 up
@@ -33,86 +35,122 @@ describe.skipIf(!hasProgram('bird'))('BIRD 2 in the mesh (skipped where Debian�
       ip -n bird addr add fd00:172:18::10/64 dev eth0 nodad
       ip -n bird link set eth0 up
       mkdir -p /run/cali-lab/bird`;
-    lab.sh('lab', setup);
-    lab.pipe('lab', birdConfig, 'sh', '-c', 'cat > /run/cali-lab/bird/bird.conf');
-    lab.sh('bird', 'bird -c /run/cali-lab/bird/bird.conf -s /run/cali-lab/bird/ctl -P /run/cali-lab/bird/pid');
-    // A Node object with its addresses: our agents mesh with it as with any other node.
-    const node = {
-      apiVersion: 'v1',
-      kind: 'Node',
-      metadata: {
-        name: 'bird',
-        annotations: { 'projectcalico.org/IPv4Address': '172.18.0.99/24', 'projectcalico.org/IPv6Address': 'fd00:172:18::10/64' },
-      },
-    };
-    const applied = lab.pipe('node1', JSON.stringify(node), 'calictl', 'apply', '-f', '-');
-    expect(applied.stderr).toBe('');
-  });
-  afterAll(() => lab?.stop());
-
-  const birdc = (command: string) => lab.sh('bird', `birdc -s /run/cali-lab/bird/ctl ${command}`);
-  const withBird = (node: string) => lab.status(node).bgp.peers.filter(({ config }) => config.name === 'bird');
-
-  // By Calico's rule BIRD connects over IPv4 (its address sorts last) and waits for us over IPv6 (first).
-  it('every session comes up, whichever side connects', async () => {
-    await until('4 sessions with BIRD', 20_000, () =>
-      ['node1', 'node2'].every((node) => withBird(node).length === 2 && withBird(node).every(({ state }) => state === 'Established')),
-    );
-    expect(birdc('show protocols').match(/Established/g)).toHaveLength(4);
-  });
-
-  it('BIRD has our blocks with the attributes that we sent', async () => {
-    await until('the routes are there', 5000, () => (birdc('show route count').match(/(\d+) of/)?.[1] ?? '0') !== '0');
-    const block = lab.sh('node1', 'ip route show type blackhole').trim().split(/\s+/)[1]!;
-    const shown = birdc(`show route ${block} all`);
-    expect(shown).toContain('via 172.18.0.11 on eth0');
-    expect(shown).toMatch(/BGP.origin: IGP/);
-    expect(shown).toMatch(/BGP.as_path: *\n/);
-    expect(shown).toMatch(/BGP.next_hop: 172\.18\.0\.11/);
-    expect(shown).toMatch(/BGP.local_pref: 100/);
-    const block6 = lab.sh('node1', 'ip -6 route show type blackhole').trim().split(/\s+/)[1]!;
-    expect(birdc(`show route ${block6} all`)).toMatch(/BGP.next_hop: fd00:172:18::11/);
-    // No pod leaks as a host route while it is inside a block.
-    expect(birdc('show route')).not.toMatch(/10\.244\.\d+\.\d+\/32/);
-  });
-
-  it('our kernels follow BIRD’s routes, and its changes', async () => {
-    const has = (node: string, prefix: string) => lab.sh(node, `ip route show ${prefix}`);
-    for (const node of ['node1', 'node2']) {
-      await until('BIRD’s IPv4 block', 3000, () => has(node, '10.245.0.0/26').includes('via 172.18.0.99 dev eth0 proto bgp'));
-      await until('BIRD’s IPv6 block', 3000, () => lab.sh(node, 'ip -6 route show fd00:10:245::/122').includes('via fd00:172:18::10 dev eth0 proto bgp'));
-    }
-    lab.sh('lab', `sed -i 's|route 10.245.0.0/26 blackhole;|route 10.245.0.64/26 blackhole; route 10.245.0.128/26 blackhole;|' /run/cali-lab/bird/bird.conf`);
-    birdc('configure');
-    await until('the change', 3000, () => {
-      const routes = lab.sh('node2', 'ip route show proto bgp');
-      return !routes.includes('10.245.0.0/26') && routes.includes('10.245.0.64/26') && routes.includes('10.245.0.128/26');
+      lab.sh('lab', setup);
+      lab.pipe('lab', birdConfig, 'sh', '-c', 'cat > /run/cali-lab/bird/bird.conf');
+      lab.sh(
+        'bird',
+        'bird -c /run/cali-lab/bird/bird.conf -s /run/cali-lab/bird/ctl -P /run/cali-lab/bird/pid',
+      );
+      // A Node object with its addresses: our agents mesh with it as with any other node.
+      const node = {
+        apiVersion: 'v1',
+        kind: 'Node',
+        metadata: {
+          name: 'bird',
+          annotations: {
+            'projectcalico.org/IPv4Address': '172.18.0.99/24',
+            'projectcalico.org/IPv6Address': 'fd00:172:18::10/64',
+          },
+        },
+      };
+      const applied = lab.pipe('node1', JSON.stringify(node), 'calictl', 'apply', '-f', '-');
+      expect(applied.stderr).toBe('');
     });
-  });
+    afterAll(() => lab?.stop());
 
-  it('BIRD’s host reaches our pods by the routes it learned', () => {
-    const address = lab.sh('node1', 'ip route show proto 80 scope link').split(' ')[0]!;
-    const route = lab.sh('bird', `ip route get ${address}`);
-    expect(route).toContain('via 172.18.0.11');
-  });
+    const birdc = (command: string) => lab.sh('bird', `birdc -s /run/cali-lab/bird/ctl ${command}`);
+    const withBird = (node: string) =>
+      lab.status(node).bgp.peers.filter(({ config }) => config.name === 'bird');
 
-  it('a killed agent keeps its routes in BIRD by graceful restart, and BIRD’s stay here', async () => {
-    const block = lab.sh('node1', 'ip route show type blackhole').trim().split(/\s+/)[1]!;
-    await lab.ask({ do: 'node kill', name: 'node1' });
-    await new Promise((resolve) => setTimeout(resolve, 1500));
-    expect(birdc(`show route ${block}`)).toContain('via 172.18.0.11');
-    expect(lab.sh('node1', 'ip route show proto bgp')).toContain('10.245.0.64/26');
-    await lab.ask({ do: 'node start', name: 'node1' });
-    await until('sessions with BIRD are back', 20_000, () => withBird('node1').every(({ state }) => state === 'Established'));
-    expect(birdc(`show route ${block}`)).toContain('via 172.18.0.11');
-  });
+    // By Calico's rule BIRD connects over IPv4 (its address sorts last) and waits for us over IPv6 (first).
+    it('every session comes up, whichever side connects', async () => {
+      await until('4 sessions with BIRD', 20_000, () =>
+        ['node1', 'node2'].every(
+          (node) =>
+            withBird(node).length === 2 && withBird(node).every(({ state }) => state === 'Established'),
+        ),
+      );
+      expect(birdc('show protocols').match(/Established/g)).toHaveLength(4);
+    });
 
-  it('routes of BIRD that ends for good are withdrawn', async () => {
-    birdc('disable n2');
-    await until('node2 has no IPv4 route of BIRD', 3000, () => !lab.sh('node2', 'ip route show proto bgp').includes('10.245'));
-    const down = withBird('node2').find(({ config }) => config.address === '172.18.0.99')!;
-    expect(down.lastError).toMatch(/received Cease\/Administrative Shutdown/);
-    birdc('enable n2');
-    await until('and they return', 15_000, () => lab.sh('node2', 'ip route show proto bgp').includes('10.245.0.64/26'));
-  });
-});
+    it('BIRD has our blocks with the attributes that we sent', async () => {
+      await until(
+        'the routes are there',
+        5000,
+        () => (birdc('show route count').match(/(\d+) of/)?.[1] ?? '0') !== '0',
+      );
+      const block = lab.sh('node1', 'ip route show type blackhole').trim().split(/\s+/)[1]!;
+      const shown = birdc(`show route ${block} all`);
+      expect(shown).toContain('via 172.18.0.11 on eth0');
+      expect(shown).toMatch(/BGP.origin: IGP/);
+      expect(shown).toMatch(/BGP.as_path: *\n/);
+      expect(shown).toMatch(/BGP.next_hop: 172\.18\.0\.11/);
+      expect(shown).toMatch(/BGP.local_pref: 100/);
+      const block6 = lab.sh('node1', 'ip -6 route show type blackhole').trim().split(/\s+/)[1]!;
+      expect(birdc(`show route ${block6} all`)).toMatch(/BGP.next_hop: fd00:172:18::11/);
+      // No pod leaks as a host route while it is inside a block.
+      expect(birdc('show route')).not.toMatch(/10\.244\.\d+\.\d+\/32/);
+    });
+
+    it('our kernels follow BIRD’s routes, and its changes', async () => {
+      const has = (node: string, prefix: string) => lab.sh(node, `ip route show ${prefix}`);
+      for (const node of ['node1', 'node2']) {
+        await until('BIRD’s IPv4 block', 3000, () =>
+          has(node, '10.245.0.0/26').includes('via 172.18.0.99 dev eth0 proto bgp'),
+        );
+        await until('BIRD’s IPv6 block', 3000, () =>
+          lab
+            .sh(node, 'ip -6 route show fd00:10:245::/122')
+            .includes('via fd00:172:18::10 dev eth0 proto bgp'),
+        );
+      }
+      lab.sh(
+        'lab',
+        `sed -i 's|route 10.245.0.0/26 blackhole;|route 10.245.0.64/26 blackhole; route 10.245.0.128/26 blackhole;|' /run/cali-lab/bird/bird.conf`,
+      );
+      birdc('configure');
+      await until('the change', 3000, () => {
+        const routes = lab.sh('node2', 'ip route show proto bgp');
+        return (
+          !routes.includes('10.245.0.0/26') &&
+          routes.includes('10.245.0.64/26') &&
+          routes.includes('10.245.0.128/26')
+        );
+      });
+    });
+
+    it('BIRD’s host reaches our pods by the routes it learned', () => {
+      const address = lab.sh('node1', 'ip route show proto 80 scope link').split(' ')[0]!;
+      const route = lab.sh('bird', `ip route get ${address}`);
+      expect(route).toContain('via 172.18.0.11');
+    });
+
+    it('a killed agent keeps its routes in BIRD by graceful restart, and BIRD’s stay here', async () => {
+      const block = lab.sh('node1', 'ip route show type blackhole').trim().split(/\s+/)[1]!;
+      await lab.ask({ do: 'node kill', name: 'node1' });
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+      expect(birdc(`show route ${block}`)).toContain('via 172.18.0.11');
+      expect(lab.sh('node1', 'ip route show proto bgp')).toContain('10.245.0.64/26');
+      await lab.ask({ do: 'node start', name: 'node1' });
+      await until('sessions with BIRD are back', 20_000, () =>
+        withBird('node1').every(({ state }) => state === 'Established'),
+      );
+      expect(birdc(`show route ${block}`)).toContain('via 172.18.0.11');
+    });
+
+    it('routes of BIRD that ends for good are withdrawn', async () => {
+      birdc('disable n2');
+      await until(
+        'node2 has no IPv4 route of BIRD',
+        3000,
+        () => !lab.sh('node2', 'ip route show proto bgp').includes('10.245'),
+      );
+      const down = withBird('node2').find(({ config }) => config.address === '172.18.0.99')!;
+      expect(down.lastError).toMatch(/received Cease\/Administrative Shutdown/);
+      birdc('enable n2');
+      await until('and they return', 15_000, () =>
+        lab.sh('node2', 'ip route show proto bgp').includes('10.245.0.64/26'),
+      );
+    });
+  },
+);

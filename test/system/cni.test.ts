@@ -2,7 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hasProgram, root, TestLab, until } from '../helpers/lab.ts';
 
-const config = (version = '1.0.0', more = {}) => JSON.stringify({ cniVersion: version, name: 'test-net', type: 'cali', ...more });
+const config = (version = '1.0.0', more = {}) =>
+  JSON.stringify({ cniVersion: version, name: 'test-net', type: 'cali', ...more });
 
 /** Calls through the real shim, in a node, as a container runtime would. */
 describe.skipIf(!hasProgram('gcc'))('CNI by the shim (skipped where gcc is not installed)', () => {
@@ -10,28 +11,54 @@ describe.skipIf(!hasProgram('gcc'))('CNI by the shim (skipped where gcc is not i
   beforeAll(async () => {
     lab = await TestLab.start(['--nodes', '1', '--pods', '1']);
     const flags = ['-O2', '-Wall', '-Wextra', '-Werror', '-static'];
-    const built = spawnSync('gcc', [...flags, '-o', `${process.env['CALI_LAB_DIR']}/shim`, 'cni/shim.c'], { cwd: root, encoding: 'utf8' });
+    const built = spawnSync('gcc', [...flags, '-o', `${process.env['CALI_LAB_DIR']}/shim`, 'cni/shim.c'], {
+      cwd: root,
+      encoding: 'utf8',
+    });
     expect(built.stderr).toBe('');
     lab.sh('lab', 'for n in c1 c2 c3; do ip netns add $n; done');
   });
   afterAll(() => lab?.stop());
 
-  const call = (command: string, environment: Record<string, string>, stdin = config(), socket = '/run/cali-lab/node1/cni.sock') => {
-    const pairs = Object.entries({ CNI_COMMAND: command, CALI_CNI_SOCKET: socket, ...environment }).map(([key, value]) => `${key}=${value}`);
+  const call = (
+    command: string,
+    environment: Record<string, string>,
+    stdin = config(),
+    socket = '/run/cali-lab/node1/cni.sock',
+  ) => {
+    const pairs = Object.entries({ CNI_COMMAND: command, CALI_CNI_SOCKET: socket, ...environment }).map(
+      ([key, value]) => `${key}=${value}`,
+    );
     const ran = lab.pipe('node1', stdin, 'env', ...pairs, `${process.env['CALI_LAB_DIR']}/shim`);
-    return { code: ran.code, json: ran.stdout === '' ? undefined : (JSON.parse(ran.stdout) as Record<string, unknown> & { msg: string; code: number }) };
+    return {
+      code: ran.code,
+      json:
+        ran.stdout === ''
+          ? undefined
+          : (JSON.parse(ran.stdout) as Record<string, unknown> & { msg: string; code: number }),
+    };
   };
-  const container = (id: string) => ({ CNI_CONTAINERID: id, CNI_NETNS: `/run/netns/${id}`, CNI_IFNAME: 'eth0', CNI_PATH: '/opt/cni/bin' });
+  const container = (id: string) => ({
+    CNI_CONTAINERID: id,
+    CNI_NETNS: `/run/netns/${id}`,
+    CNI_IFNAME: 'eth0',
+    CNI_PATH: '/opt/cni/bin',
+  });
 
   it('answers VERSION and STATUS', () => {
-    expect(call('VERSION', {}).json).toMatchObject({ supportedVersions: ['0.3.1', '0.4.0', '1.0.0', '1.1.0'] });
+    expect(call('VERSION', {}).json).toMatchObject({
+      supportedVersions: ['0.3.1', '0.4.0', '1.0.0', '1.1.0'],
+    });
     expect(call('STATUS', {}, config('1.1.0'))).toEqual({ code: 0, json: undefined });
   });
 
   it('ADD makes Calico’s veth, addresses, routes and sysctls', () => {
     const { code, json } = call('ADD', container('c1'));
     expect(code).toBe(0);
-    const { ips, interfaces } = json as unknown as { ips: { address: string; version?: string }[]; interfaces: { name: string; mac: string }[] };
+    const { ips, interfaces } = json as unknown as {
+      ips: { address: string; version?: string }[];
+      interfaces: { name: string; mac: string }[];
+    };
     expect(ips.map(({ address }) => address.split('/')[1])).toEqual(['32', '128']);
     expect(ips[0]!.version).toBeUndefined();
     expect(interfaces[0]).toEqual({ name: 'calic1', mac: 'ee:ee:ee:ee:ee:ee' });
@@ -44,7 +71,9 @@ describe.skipIf(!hasProgram('gcc'))('CNI by the shim (skipped where gcc is not i
     expect(sysctl('ipv6/conf/calic1/proxy_ndp')).toBe('1');
     expect(sysctl('ipv4/conf/calic1/forwarding')).toBe('1');
     const inside = (command: string) => lab.sh('lab', `ip -n c1 ${command}`);
-    expect(inside('route show')).toBe('default via 169.254.1.1 dev eth0 \n169.254.1.1 dev eth0 scope link \n');
+    expect(inside('route show')).toBe(
+      'default via 169.254.1.1 dev eth0 \n169.254.1.1 dev eth0 scope link \n',
+    );
     expect(inside('-6 route show default')).toContain('via fe80::ecee:eeff:feee:eeee dev eth0');
     expect(inside('-br addr show eth0')).toContain(`${v4}/32 ${v6}/128`);
   });
@@ -53,18 +82,27 @@ describe.skipIf(!hasProgram('gcc'))('CNI by the shim (skipped where gcc is not i
     const first = call('ADD', container('c1'));
     expect(call('ADD', container('c1'))).toEqual(first);
     expect(call('CHECK', container('c1'))).toEqual({ code: 0, json: undefined });
-    const old = call('ADD', container('c2'), config('0.3.1')).json as unknown as { ips: { version: string }[] };
+    const old = call('ADD', container('c2'), config('0.3.1')).json as unknown as {
+      ips: { version: string }[];
+    };
     expect(old.ips.map(({ version }) => version)).toEqual(['4', '6']);
   });
 
   it('CHECK says what is wrong', () => {
     lab.sh('node1', 'ip link set calic2 down');
-    expect(call('CHECK', container('c2')).json).toMatchObject({ code: 103, msg: expect.stringContaining('interface calic2 is not up') });
+    expect(call('CHECK', container('c2')).json).toMatchObject({
+      code: 103,
+      msg: expect.stringContaining('interface calic2 is not up'),
+    });
     lab.sh('node1', 'ip link set calic2 up');
   });
 
   it('DEL frees everything, and may come twice, late, or for nothing', async () => {
-    const handles = () => lab.sh('node1', 'calictl get ipamhandles').split('\n').filter((line) => line.startsWith('test-net.'));
+    const handles = () =>
+      lab
+        .sh('node1', 'calictl get ipamhandles')
+        .split('\n')
+        .filter((line) => line.startsWith('test-net.'));
     expect(handles()).toEqual(['test-net.c1', 'test-net.c2']);
     lab.sh('lab', 'ip netns del c2');
     expect(call('DEL', { CNI_CONTAINERID: 'c2', CNI_IFNAME: 'eth0' }).code).toBe(0);
@@ -85,15 +123,27 @@ describe.skipIf(!hasProgram('gcc'))('CNI by the shim (skipped where gcc is not i
   it('refuses bad calls with a sentence, and a failed ADD leaves nothing behind', () => {
     const before = lab.sh('node1', 'calictl get ipamhandles; ip -br link | cut -d" " -f1');
     const refusals: [ReturnType<typeof call>, number, RegExp][] = [
-      [call('ADD', { ...container('c9'), CNI_NETNS: '/run/netns/gone' }), 3, /network namespace \/run\/netns\/gone does not exist/],
+      [
+        call('ADD', { ...container('c9'), CNI_NETNS: '/run/netns/gone' }),
+        3,
+        /network namespace \/run\/netns\/gone does not exist/,
+      ],
       [call('ADD', { CNI_CONTAINERID: 'c9', CNI_IFNAME: 'eth0' }), 4, /CNI_NETNS is not set/],
       [call('ADD', container('../x')), 4, /CNI_CONTAINERID "..\/x"/],
       [call('ADD', container('c1'), config('0.2.0')), 1, /cniVersion 0.2.0 is not supported/],
       [call('ADD', container('c1'), '{'), 6, /not JSON/],
       [call('ADD', container('c1'), JSON.stringify({ cniVersion: '1.0.0', name: 'a b' })), 7, /name/],
       [call('FROB', container('c1')), 4, /CNI_COMMAND is "FROB"/],
-      [call('ADD', { ...container('c3'), CNI_ARGS: 'K8S_POD_NAMESPACE=default;K8S_POD_NAME=ghost' }), 3, /pod default\/ghost does not exist/],
-      [call('ADD', container('c3'), config('1.0.0', { ipam: { ipv4_pools: ['nowhere'] } })), 101, /IPPool nowhere is asked for and does not exist/],
+      [
+        call('ADD', { ...container('c3'), CNI_ARGS: 'K8S_POD_NAMESPACE=default;K8S_POD_NAME=ghost' }),
+        3,
+        /pod default\/ghost does not exist/,
+      ],
+      [
+        call('ADD', container('c3'), config('1.0.0', { ipam: { ipv4_pools: ['nowhere'] } })),
+        101,
+        /IPPool nowhere is asked for and does not exist/,
+      ],
       [call('ADD', container('c1'), config(), '/run/cali-lab/none.sock'), 11, /cali-node does not answer/],
     ];
     for (const [{ code, json }, cniCode, sentence] of refusals) {
@@ -105,12 +155,19 @@ describe.skipIf(!hasProgram('gcc'))('CNI by the shim (skipped where gcc is not i
 
   it('a taken port 179 is said in a sentence; pods are served all the same, and BGP starts when it is free', async () => {
     await lab.ask({ do: 'node kill', name: 'node1' });
-    const squatter = lab.follow('node1', process.execPath, '-e', "require('net').createServer().listen(179, '::')");
+    const squatter = lab.follow(
+      'node1',
+      process.execPath,
+      '-e',
+      "require('net').createServer().listen(179, '::')",
+    );
     await until('the port is taken', 5000, () => lab.sh('node1', 'ss -ltn').includes(':179'));
     await lab.ask({ do: 'node start', name: 'node1' });
     const status = lab.exec('node1', 'calictl', 'node', 'status');
     expect(status.code).toBe(1);
-    expect(status.stdout).toMatch(/The BGP speaker is not running: BGP cannot listen on :: port 179: TCP port 179 is taken by another program/);
+    expect(status.stdout).toMatch(
+      /The BGP speaker is not running: BGP cannot listen on :: port 179: TCP port 179 is taken by another program/,
+    );
     expect(call('ADD', container('c3')).code).toBe(0);
     await squatter.stop();
     await until('BGP is up', 10_000, () => lab.status('node1').bgp.error === undefined);
@@ -122,7 +179,12 @@ describe.skipIf(!hasProgram('gcc'))('CNI by the shim (skipped where gcc is not i
     const { code, stdout } = lab.exec('node1', process.execPath, `${root}/dist/cali-node.js`, '--cleanup');
     expect(code).toBe(0);
     expect(stdout).toContain('link del dev calic1');
-    expect(lab.sh('node1', 'ip route show proto 80; ip route show proto bgp; ip -6 route show proto 80; ip -br link | grep cali || true')).toBe('');
+    expect(
+      lab.sh(
+        'node1',
+        'ip route show proto 80; ip route show proto bgp; ip -6 route show proto 80; ip -br link | grep cali || true',
+      ),
+    ).toBe('');
     expect(lab.sh('node1', 'ip route show proto static')).toContain('10.60.0.0/16');
   });
 });

@@ -42,7 +42,10 @@ describe('felix keeps what is ours and leaves what is not', () => {
     lab.sh('node1', `ip neigh del ${address} dev ${device}`);
     await until('the neighbour is back', 1000, () => neighbours() === before);
     // The interface flaps: its sysctls are set again when it is up.
-    lab.sh('node1', `ip link set ${device} down && echo 0 > /proc/sys/net/ipv4/conf/${device}/proxy_arp && ip link set ${device} up`);
+    lab.sh(
+      'node1',
+      `ip link set ${device} down && echo 0 > /proc/sys/net/ipv4/conf/${device}/proxy_arp && ip link set ${device} up`,
+    );
     await until('the pod is reachable again', 3000, async () => (await lab.unreachable(500)).length === 0);
   });
 
@@ -58,7 +61,8 @@ describe('felix keeps what is ours and leaves what is not', () => {
         'ip route add 10.52.0.0/16 dev foreign0 proto 99',
       ].join(' && '),
     );
-    const foreign = () => lab.sh('node1', 'ip route show | grep -v "proto 80\\|proto bgp"; ip -br addr show foreign0');
+    const foreign = () =>
+      lab.sh('node1', 'ip route show | grep -v "proto 80\\|proto bgp"; ip -br addr show foreign0');
     const before = foreign();
     const watch = lab.follow('node1', 'ip', '-o', 'monitor', 'route', 'link', 'address');
     await lab.ask({ do: 'node kill', name: 'node1' });
@@ -75,10 +79,16 @@ describe('felix keeps what is ours and leaves what is not', () => {
     const learned = /^(10\.244\.\S+) via \S+ dev eth0 proto bgp/m.exec(routes())![1]!;
     lab.sh('node1', `ip route replace ${learned} via 172.18.0.1 proto static`);
     await until('the conflict is reported', 2000, () =>
-      lab.status('node1').dataplane.problems.some((problem) => problem.includes(learned) && problem.includes('another program')),
+      lab
+        .status('node1')
+        .dataplane.problems.some(
+          (problem) => problem.includes(learned) && problem.includes('another program'),
+        ),
     );
     expect(lab.sh('node1', `ip route show ${learned}`)).toContain('proto static');
     lab.sh('node1', `ip route del ${learned} proto static`);
-    await until('ours is back', 1000, () => routes().includes(`${learned} via 172.18.0.12 dev eth0 proto bgp`));
+    await until('ours is back', 1000, () =>
+      routes().includes(`${learned} via 172.18.0.12 dev eth0 proto bgp`),
+    );
   });
 });

@@ -10,65 +10,103 @@ beforeAll(async () => {
 });
 afterAll(() => lab?.stop());
 
-describe.skipIf(!hasProgram('kubectl'))('kubectl against the embedded API server (skipped where kubectl is not installed)', () => {
-  const kubectl = (...args: string[]) => lab.exec('lab', 'kubectl', ...args);
-  const apply = (yaml: string) => lab.pipe('lab', yaml, 'kubectl', 'apply', '-f', '-');
+describe.skipIf(!hasProgram('kubectl'))(
+  'kubectl against the embedded API server (skipped where kubectl is not installed)',
+  () => {
+    const kubectl = (...args: string[]) => lab.exec('lab', 'kubectl', ...args);
+    const apply = (yaml: string) => lab.pipe('lab', yaml, 'kubectl', 'apply', '-f', '-');
 
-  it('lists resources and shows printer columns', () => {
-    expect(kubectl('api-resources').stdout).toMatch(/ippools +ipp,pool +projectcalico\.org\/v3 +false +IPPool/);
-    const wide = kubectl('get', 'ippools', '-o', 'wide').stdout.split('\n');
-    expect(wide[0]).toMatch(/^NAME +CIDR +VXLAN +IPIP +NAT +DISABLED +SELECTOR +AGE$/);
-    expect(wide[1]).toMatch(/^default-ipv4-ippool +10\.244\.0\.0\/16 +Never +Never +false +false +all\(\)/);
-    expect(kubectl('get', 'nodes').stdout).toMatch(/node1 +True +172\.18\.0\.11/);
-  });
+    it('lists resources and shows printer columns', () => {
+      expect(kubectl('api-resources').stdout).toMatch(
+        /ippools +ipp,pool +projectcalico\.org\/v3 +false +IPPool/,
+      );
+      const wide = kubectl('get', 'ippools', '-o', 'wide').stdout.split('\n');
+      expect(wide[0]).toMatch(/^NAME +CIDR +VXLAN +IPIP +NAT +DISABLED +SELECTOR +AGE$/);
+      expect(wide[1]).toMatch(/^default-ipv4-ippool +10\.244\.0\.0\/16 +Never +Never +false +false +all\(\)/);
+      expect(kubectl('get', 'nodes').stdout).toMatch(/node1 +True +172\.18\.0\.11/);
+    });
 
-  it('applies, changes, edits and deletes', () => {
-    expect(apply(pool('extra', '10.100.0.0/16')).stdout).toBe('ippool.projectcalico.org/extra created\n');
-    expect(apply(pool('extra', '10.100.0.0/16', ', natOutgoing: true')).stdout).toBe('ippool.projectcalico.org/extra configured\n');
-    expect(apply(pool('extra', '10.100.0.0/16', ', natOutgoing: true')).stdout).toBe('ippool.projectcalico.org/extra unchanged\n');
-    expect(kubectl('get', 'ippool', 'extra', '-o', 'jsonpath={.spec.natOutgoing}').stdout).toBe('true');
-    const edited = lab.sh('lab', `KUBE_EDITOR="sed -i 's/natOutgoing: true/natOutgoing: false/'" kubectl edit ippool extra`);
-    expect(edited).toBe('ippool.projectcalico.org/extra edited\n');
-    expect(kubectl('patch', 'ippool', 'extra', '--type=json', '-p', '[{"op":"replace","path":"/spec/disabled","value":true}]').code).toBe(0);
-    expect(kubectl('get', 'ippool', 'extra', '-o', 'jsonpath={.spec.disabled}').stdout).toBe('true');
-    expect(kubectl('label', 'node', 'node1', 'zone=a').stdout).toBe('node/node1 labeled\n');
-    expect(kubectl('get', 'nodes', '-l', 'zone=a', '-o', 'name').stdout).toBe('node/node1\n');
-    expect(kubectl('get', 'pods', '-A', '--field-selector', 'spec.nodeName=node2', '-o', 'name').stdout).toBe('pod/node2-a\n');
-    expect(kubectl('delete', 'ippool', 'extra').stdout).toBe('ippool.projectcalico.org "extra" deleted\n');
-    expect(kubectl('get', 'ippool', 'extra').stderr).toContain('ippools.projectcalico.org "extra" not found');
-  });
+    it('applies, changes, edits and deletes', () => {
+      expect(apply(pool('extra', '10.100.0.0/16')).stdout).toBe('ippool.projectcalico.org/extra created\n');
+      expect(apply(pool('extra', '10.100.0.0/16', ', natOutgoing: true')).stdout).toBe(
+        'ippool.projectcalico.org/extra configured\n',
+      );
+      expect(apply(pool('extra', '10.100.0.0/16', ', natOutgoing: true')).stdout).toBe(
+        'ippool.projectcalico.org/extra unchanged\n',
+      );
+      expect(kubectl('get', 'ippool', 'extra', '-o', 'jsonpath={.spec.natOutgoing}').stdout).toBe('true');
+      const edited = lab.sh(
+        'lab',
+        `KUBE_EDITOR="sed -i 's/natOutgoing: true/natOutgoing: false/'" kubectl edit ippool extra`,
+      );
+      expect(edited).toBe('ippool.projectcalico.org/extra edited\n');
+      expect(
+        kubectl(
+          'patch',
+          'ippool',
+          'extra',
+          '--type=json',
+          '-p',
+          '[{"op":"replace","path":"/spec/disabled","value":true}]',
+        ).code,
+      ).toBe(0);
+      expect(kubectl('get', 'ippool', 'extra', '-o', 'jsonpath={.spec.disabled}').stdout).toBe('true');
+      expect(kubectl('label', 'node', 'node1', 'zone=a').stdout).toBe('node/node1 labeled\n');
+      expect(kubectl('get', 'nodes', '-l', 'zone=a', '-o', 'name').stdout).toBe('node/node1\n');
+      expect(
+        kubectl('get', 'pods', '-A', '--field-selector', 'spec.nodeName=node2', '-o', 'name').stdout,
+      ).toBe('pod/node2-a\n');
+      expect(kubectl('delete', 'ippool', 'extra').stdout).toBe('ippool.projectcalico.org "extra" deleted\n');
+      expect(kubectl('get', 'ippool', 'extra').stderr).toContain(
+        'ippools.projectcalico.org "extra" not found',
+      );
+    });
 
-  it('watches', async () => {
-    const watch = lab.follow('lab', 'kubectl', 'get', 'ippools', '-w', '-o', 'name');
-    await new Promise((resolve) => setTimeout(resolve, 1000));
-    apply(pool('watched', '10.101.0.0/16'));
-    kubectl('delete', 'ippool', 'watched');
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    const lines = await watch.stop();
-    expect(lines.filter((line) => line.endsWith('/watched')).length).toBeGreaterThanOrEqual(2);
-  });
+    it('watches', async () => {
+      const watch = lab.follow('lab', 'kubectl', 'get', 'ippools', '-w', '-o', 'name');
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      apply(pool('watched', '10.101.0.0/16'));
+      kubectl('delete', 'ippool', 'watched');
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      const lines = await watch.stop();
+      expect(lines.filter((line) => line.endsWith('/watched')).length).toBeGreaterThanOrEqual(2);
+    });
 
-  it('is refused bad objects with the object, the field and the remedy, and nothing changes', () => {
-    const before = kubectl('get', 'ippools,bgppeers', '-o', 'name').stdout;
-    const peer = (spec: string) => `apiVersion: projectcalico.org/v3\nkind: BGPPeer\nmetadata: { name: bad }\nspec: ${spec}\n`;
-    const refusals: [string, RegExp][] = [
-      [pool('bad', '10.0.0.0/33'), /IPPool "bad" is invalid: spec\.cidr: "10\.0\.0\.0\/33" is not a network.*prefix length of 0 to 32/],
-      [pool('bad', '10.244.128.0/17'), /spec\.cidr: .*overlaps IPPool default-ipv4-ippool \(10\.244\.0\.0\/16\): choose a range outside it/],
-      [pool('bad', '10.99.0.0/28', ', blockSize: 26'), /spec\.blockSize: .*a \/26 block is larger than the pool 10\.99\.0\.0\/28: use a blockSize of 28 to 32/],
-      [pool('bad', '10.99.0.1/24'), /spec\.cidr: .*write 10\.99\.0\.0\/24/],
-      [pool('bad', '10.99.0.0/24', ', ipipMode: Sometimes'), /spec\.ipipMode/],
-      [pool('bad', '10.99.0.0/24', ', frob: 1'), /unknown field "spec\.frob"/],
-      [peer('{ peerIP: 192.0.2.1, asNumber: 0 }'), /BGPPeer "bad" is invalid: spec\.asNumber: .*must be an AS number: 1 to 4294967295/],
-      [peer('{ peerIP: nowhere, asNumber: 1 }'), /spec\.peerIP: .*must be an address/],
-    ];
-    for (const [yaml, sentence] of refusals) {
-      const { code, stderr } = apply(yaml);
-      expect(code).not.toBe(0);
-      expect(stderr).toMatch(sentence);
-    }
-    expect(kubectl('get', 'ippools,bgppeers', '-o', 'name').stdout).toBe(before);
-  });
-});
+    it('is refused bad objects with the object, the field and the remedy, and nothing changes', () => {
+      const before = kubectl('get', 'ippools,bgppeers', '-o', 'name').stdout;
+      const peer = (spec: string) =>
+        `apiVersion: projectcalico.org/v3\nkind: BGPPeer\nmetadata: { name: bad }\nspec: ${spec}\n`;
+      const refusals: [string, RegExp][] = [
+        [
+          pool('bad', '10.0.0.0/33'),
+          /IPPool "bad" is invalid: spec\.cidr: "10\.0\.0\.0\/33" is not a network.*prefix length of 0 to 32/,
+        ],
+        [
+          pool('bad', '10.244.128.0/17'),
+          /spec\.cidr: .*overlaps IPPool default-ipv4-ippool \(10\.244\.0\.0\/16\): choose a range outside it/,
+        ],
+        [
+          pool('bad', '10.99.0.0/28', ', blockSize: 26'),
+          /spec\.blockSize: .*a \/26 block is larger than the pool 10\.99\.0\.0\/28: use a blockSize of 28 to 32/,
+        ],
+        [pool('bad', '10.99.0.1/24'), /spec\.cidr: .*write 10\.99\.0\.0\/24/],
+        [pool('bad', '10.99.0.0/24', ', ipipMode: Sometimes'), /spec\.ipipMode/],
+        [pool('bad', '10.99.0.0/24', ', frob: 1'), /unknown field "spec\.frob"/],
+        [
+          peer('{ peerIP: 192.0.2.1, asNumber: 0 }'),
+          /BGPPeer "bad" is invalid: spec\.asNumber: .*must be an AS number: 1 to 4294967295/,
+        ],
+        [peer('{ peerIP: nowhere, asNumber: 1 }'), /spec\.peerIP: .*must be an address/],
+      ];
+      for (const [yaml, sentence] of refusals) {
+        const { code, stderr } = apply(yaml);
+        expect(code).not.toBe(0);
+        expect(stderr).toMatch(sentence);
+      }
+      expect(kubectl('get', 'ippools,bgppeers', '-o', 'name').stdout).toBe(before);
+    });
+  },
+);
 
 describe('calictl', () => {
   const calictl = (...args: string[]) => lab.exec('node1', 'calictl', ...args);
@@ -77,28 +115,41 @@ describe('calictl', () => {
     const up = calictl('node', 'status');
     expect(up.code).toBe(0);
     expect(up.stdout).toMatch(/^Cali process is running\.\n\nIPv4 BGP status\n\+-+\+/);
-    expect(up.stdout).toMatch(/\| PEER ADDRESS +\| +PEER TYPE +\| STATE \| +SINCE +\| +INFO +\| RECEIVED \| SENT \|/);
+    expect(up.stdout).toMatch(
+      /\| PEER ADDRESS +\| +PEER TYPE +\| STATE \| +SINCE +\| +INFO +\| RECEIVED \| SENT \|/,
+    );
     expect(JSON.parse(calictl('node', 'status', '-o', 'json').stdout).bgp.peers).toHaveLength(2);
     expect(calictl('node', 'status', '-o', 'yaml').stdout).toContain('asNumber: 64512');
     await lab.ask({ do: 'node kill', name: 'node2' });
     const down = calictl('node', 'status');
     expect(down.code).toBe(1);
-    expect(down.stdout).toMatch(/\| 172\.18\.0\.12 +\| node-to-node mesh \| start \| .*(Connection reset|closed the connection|Connection refused).*restarting, routes kept/);
+    expect(down.stdout).toMatch(
+      /\| 172\.18\.0\.12 +\| node-to-node mesh \| start \| .*(Connection reset|closed the connection|Connection refused).*restarting, routes kept/,
+    );
     const gone = lab.exec('node2', 'calictl', 'node', 'status');
-    expect(gone.stderr).toMatch(/Cali process is not running: nobody answers on \/run\/cali-lab\/node2\/cali\.sock/);
+    expect(gone.stderr).toMatch(
+      /Cali process is not running: nobody answers on \/run\/cali-lab\/node2\/cali\.sock/,
+    );
     await lab.ask({ do: 'node start', name: 'node2' });
   });
 
   it('gets, creates, applies, replaces and deletes with calicoctl’s words', () => {
-    const verb = (name: string, yaml: string, ...more: string[]) => lab.pipe('node1', yaml, 'calictl', name, '-f', '-', ...more);
+    const verb = (name: string, yaml: string, ...more: string[]) =>
+      lab.pipe('node1', yaml, 'calictl', name, '-f', '-', ...more);
     const nodes = calictl('get', 'nodes', '-o', 'wide').stdout;
-    expect(nodes).toMatch(/^NAME +ASN +IPV4 +IPV6\nnode1 +\(64512\) +172\.18\.0\.11\/24 +fd00:172:18::11\/64/);
-    expect(calictl('get', 'ippools').stdout).toMatch(/^NAME +CIDR +SELECTOR\ndefault-ipv4-ippool +10\.244\.0\.0\/16 +all\(\)/);
+    expect(nodes).toMatch(
+      /^NAME +ASN +IPV4 +IPV6\nnode1 +\(64512\) +172\.18\.0\.11\/24 +fd00:172:18::11\/64/,
+    );
+    expect(calictl('get', 'ippools').stdout).toMatch(
+      /^NAME +CIDR +SELECTOR\ndefault-ipv4-ippool +10\.244\.0\.0\/16 +all\(\)/,
+    );
     const yaml = pool('ctl', '10.102.0.0/16');
     expect(verb('create', yaml).stdout).toBe("Successfully created 1 'IPPool' resource(s)\n");
     expect(verb('create', yaml).stderr).toMatch(/Failed to create 'IPPool' resource ctl: .*already exists/);
     expect(verb('create', yaml, '--skip-exists').code).toBe(0);
-    expect(verb('apply', pool('ctl', '10.102.0.0/16', ', disabled: true')).stdout).toBe("Successfully applied 1 'IPPool' resource(s)\n");
+    expect(verb('apply', pool('ctl', '10.102.0.0/16', ', disabled: true')).stdout).toBe(
+      "Successfully applied 1 'IPPool' resource(s)\n",
+    );
     expect(calictl('get', 'pool', 'ctl', '-o', 'yaml').stdout).toMatch(/disabled: true/);
     expect(calictl('delete', 'ippool', 'ctl').stdout).toBe("Successfully deleted 1 'IPPool' resource(s)\n");
     expect(calictl('delete', 'ippool', 'ctl').stderr).toContain('resource does not exist: IPPool(ctl)');

@@ -28,8 +28,17 @@ function runOnce(prefix: readonly string[], args: readonly string[]) {
   const netns = () => (existsSync('/run/netns') ? readdirSync('/run/netns') : []);
   const before = { netns: netns(), links: readdirSync('/sys/class/net') };
   const [file, ...rest] = [...prefix, process.execPath, labProgram, 'start', '--once', ...args];
-  const ran = spawnSync(file!, rest, { encoding: 'utf8', env: { ...process.env, CALI_LAB_DIR: labDirectory, HOME: directory }, timeout: 60_000 });
-  const left = { files: readdirSync(directory), processes: labProcesses(), netns: netns(), links: readdirSync('/sys/class/net') };
+  const ran = spawnSync(file!, rest, {
+    encoding: 'utf8',
+    env: { ...process.env, CALI_LAB_DIR: labDirectory, HOME: directory },
+    timeout: 60_000,
+  });
+  const left = {
+    files: readdirSync(directory),
+    processes: labProcesses(),
+    netns: netns(),
+    links: readdirSync('/sys/class/net'),
+  };
   rmSync(directory, { recursive: true, force: true });
   expect(left).toEqual({ files: [], processes: [], ...before });
   return ran;
@@ -40,7 +49,12 @@ describe('npm start -- --once', () => {
     const { status, stdout, stderr } = runOnce([], ['--json']);
     expect(stderr).toBe('');
     expect(status).toBe(0);
-    const report = JSON.parse(stdout) as { nodes: unknown[]; pods: unknown[]; pairs: number; unreachable: unknown[] };
+    const report = JSON.parse(stdout) as {
+      nodes: unknown[];
+      pods: unknown[];
+      pairs: number;
+      unreachable: unknown[];
+    };
     expect(report.nodes).toHaveLength(4);
     expect(report.pods).toHaveLength(12);
     // 12 pods to 11 others and 4 nodes, over IPv4 and IPv6.
@@ -53,15 +67,23 @@ describe('npm start -- --once', () => {
     expect(status).toBe(0);
     expect(stdout).toContain('✓ every pod reaches every pod and every node: 12 of 12 pairs');
     expect(stdout).toContain('IPv4 BGP status\n+-');
-    expect(stdout).toMatch(/\| 172\.18\.0\.12 +\| node-to-node mesh \| up +\| \d\d:\d\d:\d\d \| Established \| 1 +\| 1 +\|/);
+    expect(stdout).toMatch(
+      /\| 172\.18\.0\.12 +\| node-to-node mesh \| up +\| \d\d:\d\d:\d\d \| Established \| 1 +\| 1 +\|/,
+    );
   });
 
-  it.skipIf(!isRoot)('does the same for an ordinary user (skipped unless the tests run as root, who can become one)', () => {
-    const { status, stdout, stderr } = runOnce(['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'], ['--json']);
-    expect(stderr).toBe('');
-    expect(status).toBe(0);
-    expect((JSON.parse(stdout) as { unreachable: unknown[] }).unreachable).toEqual([]);
-  });
+  it.skipIf(!isRoot)(
+    'does the same for an ordinary user (skipped unless the tests run as root, who can become one)',
+    () => {
+      const { status, stdout, stderr } = runOnce(
+        ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'],
+        ['--json'],
+      );
+      expect(stderr).toBe('');
+      expect(status).toBe(0);
+      expect((JSON.parse(stdout) as { unreachable: unknown[] }).unreachable).toEqual([]);
+    },
+  );
 
   it('eight nodes with ten pods each: all 6,320 ordered pairs of pods, and every node', () => {
     const { status, stdout } = runOnce([], ['--json', '--nodes', '8', '--pods', '10', '--no-ipv6']);
@@ -83,7 +105,10 @@ ipv6: false
 `);
     const good = runOnce([], ['--json', '--topology', file]);
     expect(good.status).toBe(0);
-    const report = JSON.parse(good.stdout) as { pods: { name: string; addresses: string[] }[]; unreachable: unknown[] };
+    const report = JSON.parse(good.stdout) as {
+      pods: { name: string; addresses: string[] }[];
+      unreachable: unknown[];
+    };
     expect(report.pods.every(({ addresses }) => addresses[0]!.startsWith('10.10.0.'))).toBe(true);
     expect(report.unreachable).toEqual([]);
     write('nodes: [{ name: East }]');

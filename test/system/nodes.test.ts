@@ -22,17 +22,23 @@ describe('nodes and pods come and go', () => {
   it('a deleted node’s routes are gone everywhere within a second', async () => {
     const { pods } = (await lab.ask({ do: 'show' })) as { pods: { name: string; addresses: string[] }[] };
     const [v4] = pods.find(({ name }) => name === 'node4-a')!.addresses;
-    const has = (node: string) => lab.sh(node, 'ip route show; ip -6 route show').match(/via (172\.18\.0\.14|fd00:172:18::14)/g)?.length ?? 0;
+    const has = (node: string) =>
+      lab.sh(node, 'ip route show; ip -6 route show').match(/via (172\.18\.0\.14|fd00:172:18::14)/g)
+        ?.length ?? 0;
     expect(has('node1')).toBe(2);
     await lab.ask({ do: 'node delete', name: 'node4' });
-    await until('its routes are gone', 1000, () => ['node1', 'node2', 'node3'].every((node) => has(node) === 0));
+    await until('its routes are gone', 1000, () =>
+      ['node1', 'node2', 'node3'].every((node) => has(node) === 0),
+    );
     expect(lab.exec('node1', 'ip', 'route', 'get', v4!).stdout).not.toContain('172.18.0.14');
     expect(lab.status('node1').bgp.peers).toHaveLength(4);
   });
 
   it('a pod gets the very addresses that it asks for, and one that is taken is refused with the holder', async () => {
     const annotations = { 'cni.projectcalico.org/ipAddrs': '["10.244.77.5"]' };
-    const pod = (await lab.ask({ do: 'pod add', node: 'node1', name: 'fixed', annotations })) as { addresses: string[] };
+    const pod = (await lab.ask({ do: 'pod add', node: 'node1', name: 'fixed', annotations })) as {
+      addresses: string[];
+    };
     expect(pod.addresses).toEqual(['10.244.77.5']);
     await until('every pair', 5000, async () => (await lab.unreachable(500)).length === 0);
 
@@ -45,8 +51,15 @@ describe('nodes and pods come and go', () => {
     // node2 asks for an address inside node1's block.
     const block = lab.sh('node1', 'ip route show type blackhole').trim().split(/\s+/)[1]!;
     const address = `${block.split('/')[0]!.replace(/\d+$/, '')}${Number(/(\d+)\/26$/.exec(block)![1]) + 60}`;
-    await lab.ask({ do: 'pod add', node: 'node2', name: 'borrower', annotations: { 'cni.projectcalico.org/ipAddrs': `["${address}"]` } });
-    await until('node1 has the host route', 2000, () => lab.sh('node1', `ip route show ${address}`).includes('via 172.18.0.12'));
+    await lab.ask({
+      do: 'pod add',
+      node: 'node2',
+      name: 'borrower',
+      annotations: { 'cni.projectcalico.org/ipAddrs': `["${address}"]` },
+    });
+    await until('node1 has the host route', 2000, () =>
+      lab.sh('node1', `ip route show ${address}`).includes('via 172.18.0.12'),
+    );
     expect(await lab.unreachable()).toEqual([]);
     await lab.ask({ do: 'pod delete', name: 'borrower' });
     await until('the host route is gone', 1000, () => lab.sh('node1', `ip route show ${address}`) === '');

@@ -19,7 +19,8 @@ describe('an agent or the API server fails, and traffic goes on', () => {
   });
   afterAll(() => lab?.stop());
 
-  const allUp = () => nodes.every((node) => lab.status(node).bgp.peers.every(({ state }) => state === 'Established'));
+  const allUp = () =>
+    nodes.every((node) => lab.status(node).bgp.peers.every(({ state }) => state === 'Established'));
   const monitors = () => nodes.map((node) => lab.follow(node, 'ip', '-o', 'monitor', 'route'));
 
   it('an agent that is killed and started again loses no packet and touches no route', async () => {
@@ -30,7 +31,11 @@ describe('an agent or the API server fails, and traffic goes on', () => {
     await lab.ask({ do: 'node kill', name: 'node2' });
     await new Promise((resolve) => setTimeout(resolve, 1000));
     await lab.ask({ do: 'node start', name: 'node2' });
-    await until('all sessions are up again and settled', 20_000, () => allUp() && lab.status('node2').bgp.isSettled);
+    await until(
+      'all sessions are up again and settled',
+      20_000,
+      () => allUp() && lab.status('node2').bgp.isSettled,
+    );
     await new Promise((resolve) => setTimeout(resolve, 500));
     const flows = await lab.flows();
     expect(flows.length).toBeGreaterThan(24);
@@ -71,18 +76,27 @@ describe('an agent or the API server fails, and traffic goes on', () => {
     const events = (await Promise.all(watching.map((watch) => watch.stop()))).flat();
     const pods = (await lab.ask({ do: 'show' })) as { pods: { name: string; addresses: string[] }[] };
     const added = pods.pods.find(({ name }) => name === 'after-api')!.addresses;
-    expect(ourRouteEvents(events).filter((line) => !added.some((address) => line.includes(address)))).toEqual([]);
+    expect(ourRouteEvents(events).filter((line) => !added.some((address) => line.includes(address)))).toEqual(
+      [],
+    );
     await lab.ask({ do: 'pod delete', name: 'after-api' });
   });
 
   it('an API server whose disk was cut in the middle of a write recovers everything that it had answered', async () => {
-    const objects = () => lab.sh('node1', 'calictl get ipamblocks -o json; calictl get ippools -o json; calictl get pods -o json');
+    const objects = () =>
+      lab.sh(
+        'node1',
+        'calictl get ipamblocks -o json; calictl get ippools -o json; calictl get pods -o json',
+      );
     const before = objects();
     const watching = monitors();
     await lab.ask({ do: 'flows start', intervalMs: 10 });
     await lab.ask({ do: 'api kill' });
     // Half a record, as a power cut leaves it.
-    lab.sh('lab', `printf '0badf00d {"revision":99999,"key":"projectcalico.org/ippools/default-ipv4-ippool","obj' >> /run/cali-lab/api/journal.log`);
+    lab.sh(
+      'lab',
+      `printf '0badf00d {"revision":99999,"key":"projectcalico.org/ippools/default-ipv4-ippool","obj' >> /run/cali-lab/api/journal.log`,
+    );
     await lab.ask({ do: 'api start' });
     expect(objects()).toBe(before);
     expect(lab.sh('lab', 'grep -c torn /run/cali-lab/log/api.log').trim()).toBe('1');

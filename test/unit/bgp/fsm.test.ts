@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { survivor } from '../../../bgp/session/collision.ts';
 import { retrySeconds, step } from '../../../bgp/session/fsm.ts';
-import type { Action, Event, Negotiated, Session, SessionConfig, State } from '../../../bgp/session/session.ts';
+import type {
+  Action,
+  Event,
+  Negotiated,
+  Session,
+  SessionConfig,
+  State,
+} from '../../../bgp/session/session.ts';
 import { noCapabilities } from '../../../bgp/wire/capabilities.ts';
 import { notification } from '../../../bgp/wire/notification.ts';
 import type { OpenMessage } from '../../../bgp/wire/open.ts';
@@ -26,7 +33,12 @@ const negotiated: Negotiated = {
   isFourOctetAs: true,
   hasRouteRefresh: true,
   hasExtendedMessages: false,
-  peerRestart: { isRestarting: false, hasNotification: false, restartTimeSeconds: 120, families: [{ family: 4, isForwardingKept: true }] },
+  peerRestart: {
+    isRestarting: false,
+    hasNotification: false,
+    restartTimeSeconds: 120,
+    families: [{ family: 4, isForwardingKept: true }],
+  },
 };
 const open: OpenMessage = {
   type: 'open',
@@ -35,7 +47,15 @@ const open: OpenMessage = {
   identifier: '10.0.0.2',
   capabilities: { ...noCapabilities, families: [4], fourOctetAs: 64512 },
 };
-const update: UpdateMessage = { type: 'update', withdrawn: [], nlri: [], reach: undefined, unreach: undefined, attributes: undefined, faults: [] };
+const update: UpdateMessage = {
+  type: 'update',
+  withdrawn: [],
+  nlri: [],
+  reach: undefined,
+  unreach: undefined,
+  attributes: undefined,
+  faults: [],
+};
 
 const sessionIn = (state: State): Session => ({
   state,
@@ -216,7 +236,12 @@ describe('the finite state machine', () => {
   it.each<[string, Partial<OpenMessage>, string, RegExp]>([
     ['another AS', { asNumber: 65000 }, 'send 2/2', /the peer says AS 65000, configured is AS 64512/],
     ['our own identifier', { identifier: '10.0.0.1' }, 'send 2/3', /our own BGP identifier/],
-    ['no family in common', { capabilities: { ...noCapabilities, families: [6] } }, 'send 2/7', /no address family in common/],
+    [
+      'no family in common',
+      { capabilities: { ...noCapabilities, families: [6] } },
+      'send 2/7',
+      /no address family in common/,
+    ],
   ])('an OPEN with %s is refused and says why', (_, change, sent, reason) => {
     const result = step(sessionIn('OpenSent'), { type: 'open', message: { ...open, ...change } }, config);
     expect(brief(result.actions)).toContain(sent);
@@ -224,7 +249,11 @@ describe('the finite state machine', () => {
   });
 
   it('a hold time of 0 starts no timers', () => {
-    const result = step(sessionIn('OpenSent'), { type: 'open', message: { ...open, holdTimeSeconds: 0 } }, config);
+    const result = step(
+      sessionIn('OpenSent'),
+      { type: 'open', message: { ...open, holdTimeSeconds: 0 } },
+      config,
+    );
     expect(brief(result.actions)).toBe('sendKeepalive');
   });
 

@@ -18,7 +18,9 @@ const attributes: PathAttributes = {
   localPref: 200,
   clusterList: ['1.1.1.1'],
 };
-const path = (change: { attributes?: Partial<PathAttributes>; source?: Partial<Path['source']>; rejection?: string } = {}): Path => ({
+const path = (
+  change: { attributes?: Partial<PathAttributes>; source?: Partial<Path['source']>; rejection?: string } = {},
+): Path => ({
   source: { peer: 'p1', isIbgp: false, identifier: '10.0.0.1', address: '10.0.0.1', ...change.source },
   attributes: { ...attributes, ...change.attributes },
   isStale: false,
@@ -29,7 +31,11 @@ const path = (change: { attributes?: Partial<PathAttributes>; source?: Partial<P
 const best = path();
 const worse: [string, Path, RegExp][] = [
   ['LOCAL_PREF', path({ attributes: { localPref: 199 } }), /higher LOCAL_PREF/],
-  ['AS_PATH length', path({ attributes: { asPath: [{ type: 2, asNumbers: [65001, 65002, 65003] }] } }), /shorter AS_PATH/],
+  [
+    'AS_PATH length',
+    path({ attributes: { asPath: [{ type: 2, asNumbers: [65001, 65002, 65003] }] } }),
+    /shorter AS_PATH/,
+  ],
   ['ORIGIN', path({ attributes: { origin: 1 } }), /lower ORIGIN/],
   ['MED', path({ attributes: { med: 11 } }), /lower MED/],
   ['iBGP', path({ source: { isIbgp: true } }), /eBGP over iBGP/],
@@ -63,14 +69,32 @@ describe('the decision process', () => {
   });
 
   it('MED between different neighbouring ASs counts for nothing, whatever the order of arrival', () => {
-    const a = path({ attributes: { med: 5, asPath: [{ type: 2, asNumbers: [1, 9] }] }, source: { identifier: '3.3.3.3' } });
-    const b = path({ attributes: { med: 9, asPath: [{ type: 2, asNumbers: [1, 9] }] }, source: { identifier: '1.1.1.1' } });
-    const c = path({ attributes: { med: 7, asPath: [{ type: 2, asNumbers: [2, 9] }] }, source: { identifier: '2.2.2.2' } });
-    for (const order of [[a, b, c], [c, b, a], [b, a, c], [b, c, a]]) expect(decide(order).best).toBe(c);
+    const a = path({
+      attributes: { med: 5, asPath: [{ type: 2, asNumbers: [1, 9] }] },
+      source: { identifier: '3.3.3.3' },
+    });
+    const b = path({
+      attributes: { med: 9, asPath: [{ type: 2, asNumbers: [1, 9] }] },
+      source: { identifier: '1.1.1.1' },
+    });
+    const c = path({
+      attributes: { med: 7, asPath: [{ type: 2, asNumbers: [2, 9] }] },
+      source: { identifier: '2.2.2.2' },
+    });
+    for (const order of [
+      [a, b, c],
+      [c, b, a],
+      [b, a, c],
+      [b, c, a],
+    ])
+      expect(decide(order).best).toBe(c);
   });
 
   it('paths that are equal but for tie-breakers are multipath', () => {
-    const other = path({ source: { peer: 'p2', identifier: '10.0.0.2', address: '10.0.0.2' }, attributes: { nextHop: '10.0.0.2' } });
+    const other = path({
+      source: { peer: 'p2', identifier: '10.0.0.2', address: '10.0.0.2' },
+      attributes: { nextHop: '10.0.0.2' },
+    });
     expect(decide([other, best]).multipath).toEqual([best, other]);
   });
 
@@ -116,7 +140,10 @@ describe('Adj-RIB-Out', () => {
     const updates = [...out.drain()];
     expect(updates.flatMap(({ nlri }) => nlri)).toHaveLength(3000);
     expect(updates.length).toBeLessThan(6);
-    for (const update of updates) expect(encodeMessage({ type: 'update', ...update }, { isFourOctetAs: true, isIbgp: true }).length).toBeLessThanOrEqual(4096);
+    for (const update of updates)
+      expect(
+        encodeMessage({ type: 'update', ...update }, { isFourOctetAs: true, isIbgp: true }).length,
+      ).toBeLessThanOrEqual(4096);
     out.want('10.0.0.0/24', { ...attributes });
     expect(out.hasPending).toBe(false);
     out.want('10.0.0.0/24', undefined);
@@ -128,11 +155,22 @@ describe('Adj-RIB-Out', () => {
 });
 
 describe('policy', () => {
-  const context = { localAs: 64512, peerAs: 65001, isIbgp: false, identifier: '9.9.9.9', ownAddresses: new Set(['172.18.0.11']), allowedLocalAs: 0 };
+  const context = {
+    localAs: 64512,
+    peerAs: 65001,
+    isIbgp: false,
+    identifier: '9.9.9.9',
+    ownAddresses: new Set(['172.18.0.11']),
+    allowedLocalAs: 0,
+  };
   it.each<[string, Partial<PathAttributes>, RegExp]>([
     ['our AS in the path', { asPath: [{ type: 2, asNumbers: [65001, 64512] }] }, /AS loop/],
     ['AS 0', { asPath: [{ type: 2, asNumbers: [65001, 0] }] }, /AS 0/],
-    ['a path that starts elsewhere', { asPath: [{ type: 2, asNumbers: [65009] }] }, /does not start with the peer's AS 65001/],
+    [
+      'a path that starts elsewhere',
+      { asPath: [{ type: 2, asNumbers: [65009] }] },
+      /does not start with the peer's AS 65001/,
+    ],
     ['our own originator ID', { originatorId: '9.9.9.9' }, /originated here/],
     ['ourselves as next hop', { nextHop: '172.18.0.11' }, /is this node/],
     ['a next hop that is no host', { nextHop: '127.0.0.1' }, /is no host/],
@@ -145,10 +183,26 @@ describe('policy', () => {
     expect(importRejection(looped, { ...context, allowedLocalAs: 1 })).toBeUndefined();
   });
 
-  const out = { peer: 'p2', localAs: 64512, isIbgp: true, families: [4 as const], nextHopSelf: { 4: '172.18.0.11' }, transit: [mustCidr('10.244.0.0/16')] };
-  const own: Path = { source: localSource, attributes: { origin: 0, asPath: [], nextHop: '172.18.0.11' }, isStale: false, rejection: undefined };
+  const out = {
+    peer: 'p2',
+    localAs: 64512,
+    isIbgp: true,
+    families: [4 as const],
+    nextHopSelf: { 4: '172.18.0.11' },
+    transit: [mustCidr('10.244.0.0/16')],
+  };
+  const own: Path = {
+    source: localSource,
+    attributes: { origin: 0, asPath: [], nextHop: '172.18.0.11' },
+    isStale: false,
+    rejection: undefined,
+  };
   it('own prefixes go to iBGP peers with LOCAL_PREF, to eBGP peers with our AS and without it', () => {
-    expect(exportAttributes('10.244.1.0/26', own, out)).toMatchObject({ nextHop: '172.18.0.11', localPref: 100, asPath: [] });
+    expect(exportAttributes('10.244.1.0/26', own, out)).toMatchObject({
+      nextHop: '172.18.0.11',
+      localPref: 100,
+      asPath: [],
+    });
     const external = exportAttributes('10.244.1.0/26', own, { ...out, isIbgp: false });
     expect(external).toMatchObject({ nextHop: '172.18.0.11', asPath: [{ type: 2, asNumbers: [64512] }] });
     expect(external?.localPref).toBeUndefined();

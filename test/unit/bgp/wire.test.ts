@@ -2,7 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { PathAttributes } from '../../../bgp/wire/attributes.ts';
 import { Framer } from '../../../bgp/wire/framer.ts';
-import { decodeMessage, encodeMessage, type Message, type OutgoingMessage } from '../../../bgp/wire/message.ts';
+import {
+  decodeMessage,
+  encodeMessage,
+  type Message,
+  type OutgoingMessage,
+} from '../../../bgp/wire/message.ts';
 import { describeNotification } from '../../../bgp/wire/notification.ts';
 import { decodeUpdate, endOfRibFamily } from '../../../bgp/wire/update.ts';
 import { WireError } from '../../../bgp/wire/wire-error.ts';
@@ -49,17 +54,25 @@ describe('messages by their bytes', () => {
         hasRouteRefresh: true,
         hasExtendedMessages: true,
         fourOctetAs: 64512,
-        gracefulRestart: { isRestarting: true, hasNotification: false, restartTimeSeconds: 120, families: [{ family: 4, isForwardingKept: true }] },
+        gracefulRestart: {
+          isRestarting: true,
+          hasNotification: false,
+          restartTimeSeconds: 120,
+          families: [{ family: 4, isForwardingKept: true }],
+        },
         unknown: [],
       },
     };
     const bytes = hex(`${MARKER} 0037 01 ${body}`);
-    expect(Buffer.from(encodeMessage(message, context)).toString('hex')).toBe(Buffer.from(bytes).toString('hex'));
+    expect(Buffer.from(encodeMessage(message, context)).toString('hex')).toBe(
+      Buffer.from(bytes).toString('hex'),
+    );
     expect(decodeAll(bytes)).toEqual([message]);
   });
 
   it('UPDATE with a withdrawal and an announcement', () => {
-    const attributes = '40 01 01 00  40 02 06 02 01 0000fde8  40 03 04 0a000001  40 05 04 00000064  c0 08 04 fc000001';
+    const attributes =
+      '40 01 01 00  40 02 06 02 01 0000fde8  40 03 04 0a000001  40 05 04 00000064  c0 08 04 fc000001';
     const body = `0003 10 0a64  0022 ${attributes} 1a 0af40040`;
     const [message] = decodeAll(hex(`${MARKER} 0041 02 ${body}`));
     expect(message).toEqual({
@@ -83,7 +96,8 @@ describe('messages by their bytes', () => {
   });
 
   it('IPv6 in MP_REACH_NLRI, with the global next hop of two (RFC 2545)', () => {
-    const reach = '0002 01 20 fd000000000000000000000000000001 fe800000000000000000000000000001 00 7a fd010000000000000000000000000040';
+    const reach =
+      '0002 01 20 fd000000000000000000000000000001 fe800000000000000000000000000001 00 7a fd010000000000000000000000000040';
     const attributes = `90 0e 0036 ${reach} 40 01 01 00 40 02 00 40 05 04 00000064`;
     const [message] = decodeAll(hex(`${MARKER} 005f 02 0000 0048 ${attributes}`));
     expect(message).toMatchObject({
@@ -101,15 +115,23 @@ describe('messages by their bytes', () => {
   });
 
   it('an old speaker’s AS_TRANS is replaced by AS4_PATH (RFC 6793 section 4.2.3)', () => {
-    const attributes = '40 01 01 00  40 02 08 02 03 fde8 5ba0 5ba0  40 03 04 0a000001  c0 11 0a 02 02 00010000 00020000';
-    const update = decodeUpdate(hex(`0000 0023 ${attributes} 08 0a`), { isFourOctetAs: false, isIbgp: false });
+    const attributes =
+      '40 01 01 00  40 02 08 02 03 fde8 5ba0 5ba0  40 03 04 0a000001  c0 11 0a 02 02 00010000 00020000';
+    const update = decodeUpdate(hex(`0000 0023 ${attributes} 08 0a`), {
+      isFourOctetAs: false,
+      isIbgp: false,
+    });
     expect(update.attributes?.asPath).toEqual([{ type: 2, asNumbers: [65000, 65536, 131072] }]);
   });
 
   it('a NOTIFICATION says itself in words, with the operator’s message (RFC 9003)', () => {
     const [message] = decodeAll(hex(`${MARKER} 001a 03 06 02 04 6e6f6f6e`));
-    expect(message?.type === 'notification' && describeNotification(message)).toBe('Cease/Administrative Shutdown: noon');
-    expect(describeNotification({ code: 2, subcode: 2, data: new Uint8Array() })).toBe('Open Message/Bad Peer AS');
+    expect(message?.type === 'notification' && describeNotification(message)).toBe(
+      'Cease/Administrative Shutdown: noon',
+    );
+    expect(describeNotification({ code: 2, subcode: 2, data: new Uint8Array() })).toBe(
+      'Open Message/Bad Peer AS',
+    );
   });
 });
 
@@ -126,8 +148,16 @@ describe('faults', () => {
     ['ORIGIN of two octets', base.replace('40 01 01 00', '40 01 02 0000'), /attribute 1 of 2 octets/],
     ['ORIGIN with optional flag', base.replace('40 01 01 00', 'c0 01 01 00'), /flags 0xc0/],
     ['an empty AS_PATH segment', base.replace('40 02 00', '40 02 02 02 00'), /segment without AS numbers/],
-    ['an AS_PATH segment that overruns', base.replace('40 02 00', '40 02 06 02 02 0000fde8'), /AS_PATH: 4 bytes wanted, 0 left/],
-    ['NEXT_HOP of three octets', base.replace('40 03 04 0a000001', '40 03 03 0a0000'), /attribute 3 of 3 octets/],
+    [
+      'an AS_PATH segment that overruns',
+      base.replace('40 02 00', '40 02 06 02 02 0000fde8'),
+      /AS_PATH: 4 bytes wanted, 0 left/,
+    ],
+    [
+      'NEXT_HOP of three octets',
+      base.replace('40 03 04 0a000001', '40 03 03 0a0000'),
+      /attribute 3 of 3 octets/,
+    ],
     ['no NEXT_HOP', base.replace('40 03 04 0a000001', ''), /NEXT_HOP is missing/],
     ['no LOCAL_PREF on iBGP', base.replace('40 05 04 00000064', ''), /LOCAL_PREF is missing/],
     ['communities of five octets', `${base} c0 08 05 0000000000`, /attribute 8 of 5 octets/],
@@ -136,7 +166,9 @@ describe('faults', () => {
     const update = withAttributes(attributes);
     expect(update.attributes).toBeUndefined();
     expect(update.nlri).toEqual(['10.0.0.0/8']);
-    expect(update.faults.some((fault) => fault.verdict === 'withdraw' && reason.test(fault.reason))).toBe(true);
+    expect(update.faults.some((fault) => fault.verdict === 'withdraw' && reason.test(fault.reason))).toBe(
+      true,
+    );
   });
 
   it.each<[string, string]>([
@@ -177,7 +209,9 @@ describe('faults', () => {
 });
 
 const address4 = fc.nat(0xffffffff).map((value) => formatAddress({ family: 4, value: BigInt(value) }));
-const prefix4 = fc.tuple(fc.nat(0xffffffff), fc.nat(32)).map(([value, length]) => formatCidr(networkOf({ family: 4, value: BigInt(value), length })));
+const prefix4 = fc
+  .tuple(fc.nat(0xffffffff), fc.nat(32))
+  .map(([value, length]) => formatCidr(networkOf({ family: 4, value: BigInt(value), length })));
 const prefix6 = fc
   .tuple(fc.bigInt(0n, (1n << 128n) - 1n), fc.nat(128))
   .map(([value, length]) => formatCidr(networkOf({ family: 6, value, length })));
@@ -187,24 +221,51 @@ const optional = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: 
 const attributes: fc.Arbitrary<PathAttributes> = fc
   .record({
     origin: fc.nat(2),
-    asPath: fc.array(fc.record({ type: fc.integer({ min: 1, max: 4 }), asNumbers: fc.array(as, { minLength: 1, maxLength: 6 }) }), { maxLength: 3 }),
+    asPath: fc.array(
+      fc.record({
+        type: fc.integer({ min: 1, max: 4 }),
+        asNumbers: fc.array(as, { minLength: 1, maxLength: 6 }),
+      }),
+      { maxLength: 3 },
+    ),
     nextHop: address4,
     med: optional(u32),
     localPref: u32,
     atomicAggregate: optional(fc.constant(true)),
     aggregator: optional(fc.record({ asNumber: as, address: address4 })),
     communities: optional(fc.array(u32, { minLength: 1, maxLength: 80 })),
-    extendedCommunities: optional(fc.array(fc.stringMatching(/^[0-9a-f]{16}$/), { minLength: 1, maxLength: 4 })),
+    extendedCommunities: optional(
+      fc.array(fc.stringMatching(/^[0-9a-f]{16}$/), { minLength: 1, maxLength: 4 }),
+    ),
     largeCommunities: optional(fc.array(fc.tuple(u32, u32, u32), { minLength: 1, maxLength: 4 })),
     originatorId: optional(address4),
     clusterList: optional(fc.array(address4, { minLength: 1, maxLength: 4 })),
-    unknown: optional(fc.array(fc.record({ flags: fc.constant(0xe0), type: fc.constant(99), value: fc.uint8Array({ maxLength: 300 }) }), { minLength: 1, maxLength: 1 })),
+    unknown: optional(
+      fc.array(
+        fc.record({
+          flags: fc.constant(0xe0),
+          type: fc.constant(99),
+          value: fc.uint8Array({ maxLength: 300 }),
+        }),
+        { minLength: 1, maxLength: 1 },
+      ),
+    ),
   })
-  .map((record) => Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as unknown as PathAttributes);
+  .map(
+    (record) =>
+      Object.fromEntries(
+        Object.entries(record).filter(([, value]) => value !== undefined),
+      ) as unknown as PathAttributes,
+  );
 
-const update = fc.record({ withdrawn: fc.array(prefix4, { maxLength: 20 }), nlri: fc.array(prefix4, { minLength: 1, maxLength: 20 }), attributes }).map(
-  (fields): OutgoingMessage => ({ type: 'update', reach: undefined, unreach: undefined, ...fields }),
-);
+type Announcement = OutgoingMessage & { type: 'update'; attributes: PathAttributes };
+const update = fc
+  .record({
+    withdrawn: fc.array(prefix4, { maxLength: 20 }),
+    nlri: fc.array(prefix4, { minLength: 1, maxLength: 20 }),
+    attributes,
+  })
+  .map((fields): Announcement => ({ type: 'update', reach: undefined, unreach: undefined, ...fields }));
 const update6 = fc.tuple(fc.array(prefix6, { minLength: 1, maxLength: 20 }), attributes).map(
   ([prefixes, shared]): OutgoingMessage => ({
     type: 'update',
@@ -223,7 +284,10 @@ const open = fc
     hasRouteRefresh: fc.boolean(),
     hasExtendedMessages: fc.boolean(),
     families: fc.subarray([4 as const, 6 as const]),
-    unknown: fc.array(fc.record({ code: fc.integer({ min: 128, max: 255 }), value: fc.uint8Array({ maxLength: 120 }) }), { maxLength: 5 }),
+    unknown: fc.array(
+      fc.record({ code: fc.integer({ min: 128, max: 255 }), value: fc.uint8Array({ maxLength: 120 }) }),
+      { maxLength: 5 },
+    ),
   })
   .map(
     ({ asNumber, holdTimeSeconds, identifier, ...capabilities }): OutgoingMessage => ({
@@ -239,8 +303,12 @@ const message: fc.Arbitrary<OutgoingMessage> = fc.oneof(
   update6,
   open,
   fc.constant<OutgoingMessage>({ type: 'keepalive' }),
-  fc.record({ code: fc.nat(9), subcode: fc.nat(9), data: fc.uint8Array({ maxLength: 30 }) }).map((body): OutgoingMessage => ({ type: 'notification', ...body })),
-  fc.constantFrom(4 as const, 6 as const).map((family): OutgoingMessage => ({ type: 'route-refresh', family })),
+  fc
+    .record({ code: fc.nat(9), subcode: fc.nat(9), data: fc.uint8Array({ maxLength: 30 }) })
+    .map((body): OutgoingMessage => ({ type: 'notification', ...body })),
+  fc
+    .constantFrom(4 as const, 6 as const)
+    .map((family): OutgoingMessage => ({ type: 'route-refresh', family })),
 );
 
 /** What a message looks like after its way over the wire. */
@@ -261,30 +329,35 @@ describe('properties', () => {
   it('an UPDATE survives a speaker of 2-octet AS numbers', () => {
     const old = { isFourOctetAs: false, isIbgp: true };
     // Confederation segments do not travel in AS4_PATH.
-    const plain = update.filter(({ attributes: a }: { attributes?: PathAttributes }) => a!.asPath.every(({ type }) => type === 2)) as fc.Arbitrary<OutgoingMessage & { type: 'update' }>;
+    const plain = update.filter(({ attributes: { asPath } }) => asPath.every(({ type }) => type === 2));
     fc.assert(
       fc.property(plain, (sent) => {
         const [got] = decodeAll(encodeMessage(sent, old), old);
         const flat = (path: PathAttributes['asPath']) => path.flatMap(({ asNumbers }) => asNumbers);
-        expect(got?.type === 'update' && flat(got.attributes!.asPath)).toEqual(flat(sent.attributes!.asPath));
+        expect(got?.type === 'update' && flat(got.attributes!.asPath)).toEqual(flat(sent.attributes.asPath));
       }),
     );
   });
 
   it('any split of a byte stream gives the same messages', () => {
     fc.assert(
-      fc.property(fc.array(message, { minLength: 1, maxLength: 8 }), fc.array(fc.nat(400), { maxLength: 60 }), (sent, cuts) => {
-        const bytes = Buffer.concat(sent.map((one) => encodeMessage(one, context)));
-        const framer = new Framer();
-        framer.allowExtended();
-        const got: Message[] = [];
-        let at = 0;
-        for (const cut of [...cuts, bytes.length]) {
-          for (const frame of framer.push(bytes.subarray(at, at + cut))) got.push(decodeMessage(frame, context));
-          at = Math.min(bytes.length, at + cut);
-        }
-        expect(got).toEqual(sent.map(received));
-      }),
+      fc.property(
+        fc.array(message, { minLength: 1, maxLength: 8 }),
+        fc.array(fc.nat(400), { maxLength: 60 }),
+        (sent, cuts) => {
+          const bytes = Buffer.concat(sent.map((one) => encodeMessage(one, context)));
+          const framer = new Framer();
+          framer.allowExtended();
+          const got: Message[] = [];
+          let at = 0;
+          for (const cut of [...cuts, bytes.length]) {
+            for (const frame of framer.push(bytes.subarray(at, at + cut)))
+              got.push(decodeMessage(frame, context));
+            at = Math.min(bytes.length, at + cut);
+          }
+          expect(got).toEqual(sent.map(received));
+        },
+      ),
     );
   });
 
@@ -307,7 +380,8 @@ describe('properties', () => {
         decodeAll(bytes, { isFourOctetAs: random() < 0.5, isIbgp: random() < 0.5 });
         accepted++;
       } catch (error) {
-        if (!(error instanceof WireError)) throw new Error(`mutant ${Buffer.from(bytes).toString('hex')}`, { cause: error });
+        if (!(error instanceof WireError))
+          throw new Error(`mutant ${Buffer.from(bytes).toString('hex')}`, { cause: error });
         refused++;
       }
     }

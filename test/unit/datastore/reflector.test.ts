@@ -12,7 +12,7 @@ import { silentLog } from '../../../lib/log.ts';
 import { until } from '../../helpers/lab.ts';
 
 /** A TCP proxy that can cut its connections, or go silent on them. */
-class Proxy {
+class FlakyProxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   isSilent = false;
@@ -52,16 +52,17 @@ class Proxy {
 
 let directory: string;
 let api: ApiServer;
-let proxy: Proxy;
+let proxy: FlakyProxy;
 let abort: AbortController;
 let direct: KubernetesClient;
-const startApi = (port = 0) => ApiServer.start({ directory, host: '127.0.0.1', port, bookmarkMs: 100 }, silentLog);
+const startApi = (port = 0) =>
+  ApiServer.start({ directory, host: '127.0.0.1', port, bookmarkMs: 100 }, silentLog);
 const portOf = (server: ApiServer) => Number(new URL(server.url).port);
 
 beforeEach(async () => {
   directory = mkdtempSync(path.join(os.tmpdir(), 'cali-reflector-'));
   api = await startApi();
-  proxy = new Proxy(() => portOf(api));
+  proxy = new FlakyProxy(() => portOf(api));
   await proxy.listen();
   abort = new AbortController();
   direct = new KubernetesClient(plainEndpoint(api.url));
@@ -94,10 +95,18 @@ function reflect(options = {}) {
 }
 
 const create = (i: number) =>
-  direct.create(ipPoolKind, { apiVersion: 'projectcalico.org/v3', kind: 'IPPool', metadata: { name: `p${i}` }, spec: { cidr: `10.${i}.0.0/16` } });
-const truth = async () => new Map((await direct.list(ipPoolKind)).map((pool) => [pool.metadata.name, pool.metadata.resourceVersion]));
-const copy = (objects: ReadonlyMap<string, IPPool>) => new Map([...objects].map(([key, pool]) => [key, pool.metadata.resourceVersion]));
-const isTrue = async (objects: ReadonlyMap<string, IPPool>) => JSON.stringify([...copy(objects)].sort()) === JSON.stringify([...(await truth())].sort());
+  direct.create(ipPoolKind, {
+    apiVersion: 'projectcalico.org/v3',
+    kind: 'IPPool',
+    metadata: { name: `p${i}` },
+    spec: { cidr: `10.${i}.0.0/16` },
+  });
+const truth = async () =>
+  new Map((await direct.list(ipPoolKind)).map((pool) => [pool.metadata.name, pool.metadata.resourceVersion]));
+const copy = (objects: ReadonlyMap<string, IPPool>) =>
+  new Map([...objects].map(([key, pool]) => [key, pool.metadata.resourceVersion]));
+const isTrue = async (objects: ReadonlyMap<string, IPPool>) =>
+  JSON.stringify([...copy(objects)].sort()) === JSON.stringify([...(await truth())].sort());
 
 /** No change is reported twice: versions of a key only grow, and a deletion follows something. */
 function expectNoRepeats(changes: readonly { key: string; version: string | undefined }[]) {
@@ -130,7 +139,11 @@ describe('the reflector', () => {
       const existing = await direct.get(ipPoolKind, `p${i}`);
       if (!existing) await create(i);
       else if (round % 3 === 0) await direct.remove(ipPoolKind, `p${i}`);
-      else await direct.update(ipPoolKind, { ...existing, spec: { ...existing.spec, natOutgoing: !existing.spec.natOutgoing } });
+      else
+        await direct.update(ipPoolKind, {
+          ...existing,
+          spec: { ...existing.spec, natOutgoing: !existing.spec.natOutgoing },
+        });
       if (round % 4 === 1) proxy.cut();
       if (round % 7 === 3) api.compactHistory();
       if (round === 15) {
@@ -154,7 +167,9 @@ describe('the reflector', () => {
     await direct.remove(ipPoolKind, 'p1');
     api.compactHistory();
     await until('noticed', 10_000, () => reflector.objects.size === 2);
-    expect(changes.filter(({ version }) => version === undefined)).toEqual([{ key: 'p1', version: undefined }]);
+    expect(changes.filter(({ version }) => version === undefined)).toEqual([
+      { key: 'p1', version: undefined },
+    ]);
   }, 20_000);
 
   it('keeps its copy while the server is away, and says why it may be old', async () => {
@@ -193,7 +208,9 @@ describe('the reflector', () => {
       });
     });
     await new Promise<void>((resolve) => rude.listen(0, '127.0.0.1', resolve));
-    const client = new KubernetesClient(plainEndpoint(`http://127.0.0.1:${(rude.address() as { port: number }).port}`));
+    const client = new KubernetesClient(
+      plainEndpoint(`http://127.0.0.1:${(rude.address() as { port: number }).port}`),
+    );
     const events = { changed: () => undefined, synced: () => undefined };
     void new Reflector({ definition: ipPoolKind }, { client, log: silentLog, events }).run(abort.signal);
     await new Promise((resolve) => setTimeout(resolve, 2000));

@@ -1,4 +1,12 @@
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -6,7 +14,12 @@ import { type Change, Store } from '../../../datastore/embedded/store.ts';
 import type { AnyResource } from '../../../datastore/schema/resource.ts';
 import { silentLog } from '../../../lib/log.ts';
 
-const object = (name: string, value = 0): AnyResource => ({ apiVersion: 'v1', kind: 'Thing', metadata: { name }, spec: { value } });
+const object = (name: string, value = 0): AnyResource => ({
+  apiVersion: 'v1',
+  kind: 'Thing',
+  metadata: { name },
+  spec: { value },
+});
 
 let directory: string;
 beforeEach(() => {
@@ -20,7 +33,9 @@ const journal = () => path.join(directory, 'journal.log');
 describe('the embedded store', () => {
   it('has everything that it answered after a restart, under the same revisions', async () => {
     const store = await open();
-    await Promise.all(Array.from({ length: 50 }, (_, i) => store.commit(`k${i % 10}`, object(`k${i % 10}`, i))));
+    await Promise.all(
+      Array.from({ length: 50 }, (_, i) => store.commit(`k${i % 10}`, object(`k${i % 10}`, i))),
+    );
     await store.commit('k3', null);
     const before = store.list('');
     await store.close();
@@ -57,7 +72,9 @@ describe('the embedded store', () => {
     const lines = readFileSync(journal(), 'utf8').split('\n');
     lines[1] = lines[1]!.replace('Thing', 'Thong');
     writeFileSync(journal(), lines.join('\n'));
-    await expect(open()).rejects.toThrow(/journal\.log: record 2 is damaged.*restore the directory from a backup/);
+    await expect(open()).rejects.toThrow(
+      /journal\.log: record 2 is damaged.*restore the directory from a backup/,
+    );
   });
 
   it('snapshots a long journal, and survives a death between snapshot and truncation', async () => {

@@ -1,10 +1,10 @@
-import { describe, expect, it } from 'vitest';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { crdManifests } from '../../../datastore/crd.ts';
 import { loadEndpoint } from '../../../datastore/kubernetes/kube-config.ts';
 import { registry } from '../../../datastore/registry.ts';
-import { crdManifests } from '../../../datastore/crd.ts';
 import { bgpConfigurationKind, bgpPeerKind } from '../../../datastore/schema/bgp.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import type { AnyResource, ResourceDefinition } from '../../../datastore/schema/resource.ts';
@@ -16,39 +16,92 @@ const make = (definition: ResourceDefinition, spec: object, name = 'x') => ({
   metadata: { name },
   spec,
 });
-const pools = [make(ipPoolKind as unknown as ResourceDefinition, { cidr: '10.244.0.0/16' }, 'first')] as unknown as AnyResource[];
+const pools = [
+  make(ipPoolKind as unknown as ResourceDefinition, { cidr: '10.244.0.0/16' }, 'first'),
+] as unknown as AnyResource[];
 const existing = { list: () => pools };
 const errorsOf = (definition: unknown, spec: object, name = 'x', old?: AnyResource) => {
-  const result = validateResource(definition as ResourceDefinition, make(definition as ResourceDefinition, spec, name), old, existing);
+  const result = validateResource(
+    definition as ResourceDefinition,
+    make(definition as ResourceDefinition, spec, name),
+    old,
+    existing,
+  );
   return result.ok ? [] : result.errors.map(({ field, message }) => `${field}: ${message}`);
 };
 
 describe('bad input gets a sentence with the field and the remedy', () => {
   it.each<[string, unknown, object, RegExp]>([
-    ['a /33', ipPoolKind, { cidr: '10.0.0.0/33' }, /^spec\.cidr: "10\.0\.0\.0\/33" is not a network in CIDR notation: .*0 to 32/],
+    [
+      'a /33',
+      ipPoolKind,
+      { cidr: '10.0.0.0/33' },
+      /^spec\.cidr: "10\.0\.0\.0\/33" is not a network in CIDR notation: .*0 to 32/,
+    ],
     ['an address without length', ipPoolKind, { cidr: '10.0.0.0' }, /^spec\.cidr: .*not a network/],
     ['host bits', ipPoolKind, { cidr: '10.9.0.7/24' }, /write 10\.9\.0\.0\/24/],
     ['an overlap', ipPoolKind, { cidr: '10.244.7.0/24' }, /overlaps IPPool first \(10\.244\.0\.0\/16\)/],
     ['link-local', ipPoolKind, { cidr: '169.254.0.0/17' }, /link-local range/],
-    ['a block larger than the pool', ipPoolKind, { cidr: '10.9.0.0/28' }, /a \/26 block is larger than the pool .* use a blockSize of 28 to 32/],
-    ['a block of /19', ipPoolKind, { cidr: '10.0.0.0/8', blockSize: 19 }, /must be a prefix length of 20 to 32/],
-    ['two encapsulations', ipPoolKind, { cidr: '10.9.0.0/16', ipipMode: 'Always', vxlanMode: 'Always' }, /exclude each other/],
+    [
+      'a block larger than the pool',
+      ipPoolKind,
+      { cidr: '10.9.0.0/28' },
+      /a \/26 block is larger than the pool .* use a blockSize of 28 to 32/,
+    ],
+    [
+      'a block of /19',
+      ipPoolKind,
+      { cidr: '10.0.0.0/8', blockSize: 19 },
+      /must be a prefix length of 20 to 32/,
+    ],
+    [
+      'two encapsulations',
+      ipPoolKind,
+      { cidr: '10.9.0.0/16', ipipMode: 'Always', vxlanMode: 'Always' },
+      /exclude each other/,
+    ],
     ['IPIP for IPv6', ipPoolKind, { cidr: 'fd00::/64', ipipMode: 'Always' }, /IPIP carries IPv4 only/],
-    ['a bad selector', ipPoolKind, { cidr: '10.9.0.0/16', nodeSelector: 'zone = a' }, /spec\.nodeSelector: is not a selector/],
-    ['AS 0', bgpPeerKind, { peerIP: '192.0.2.1', asNumber: 0 }, /^spec\.asNumber: must be an AS number: 1 to 4294967295/],
+    [
+      'a bad selector',
+      ipPoolKind,
+      { cidr: '10.9.0.0/16', nodeSelector: 'zone = a' },
+      /spec\.nodeSelector: is not a selector/,
+    ],
+    [
+      'AS 0',
+      bgpPeerKind,
+      { peerIP: '192.0.2.1', asNumber: 0 },
+      /^spec\.asNumber: must be an AS number: 1 to 4294967295/,
+    ],
     ['no AS', bgpPeerKind, { peerIP: '192.0.2.1' }, /spec\.asNumber: is required/],
-    ['node and nodeSelector', bgpPeerKind, { peerIP: '192.0.2.1', asNumber: 1, node: 'a', nodeSelector: 'all()' }, /excludes spec\.nodeSelector/],
-    ['communities for nothing', bgpConfigurationKind, { communities: [{ name: 'a', value: '1:2' }] }, /needs prefixAdvertisements/],
+    [
+      'node and nodeSelector',
+      bgpPeerKind,
+      { peerIP: '192.0.2.1', asNumber: 1, node: 'a', nodeSelector: 'all()' },
+      /excludes spec\.nodeSelector/,
+    ],
+    [
+      'communities for nothing',
+      bgpConfigurationKind,
+      { communities: [{ name: 'a', value: '1:2' }] },
+      /needs prefixAdvertisements/,
+    ],
   ])('%s', (_, definition, spec, sentence) => {
     expect(errorsOf(definition, spec)).toContainEqual(expect.stringMatching(sentence));
   });
 
   it('names and changes', () => {
-    expect(errorsOf(ipPoolKind, { cidr: '10.9.0.0/16' }, 'Bad_Name')[0]).toMatch(/^metadata\.name: must consist of lower case/);
+    expect(errorsOf(ipPoolKind, { cidr: '10.9.0.0/16' }, 'Bad_Name')[0]).toMatch(
+      /^metadata\.name: must consist of lower case/,
+    );
     const [old] = pools;
     const parsed = ipPoolKind.schema.parse(old) as unknown as AnyResource;
-    expect(errorsOf(ipPoolKind, { cidr: '10.0.0.0/16' }, 'first', parsed)[0]).toMatch(/cannot be changed from 10\.244\.0\.0\/16: create a new pool/);
-    expect(errorsOf(bgpConfigurationKind, { asNumber: 1 }, 'node.n1')[0]).toMatch(/is cluster-wide: set it on BGPConfiguration default/);
+    expect(errorsOf(ipPoolKind, { cidr: '10.0.0.0/16' }, 'first', parsed)[0]).toMatch(
+      /cannot be changed from 10\.244\.0\.0\/16: create a new pool/,
+    );
+    expect(errorsOf(bgpConfigurationKind, { asNumber: 1 }, 'node.n1')[0]).toMatch(
+      /is cluster-wide: set it on BGPConfiguration default/,
+    );
   });
 
   it('unknown fields are named and pruned', () => {
@@ -71,12 +124,18 @@ describe('bad input gets a sentence with the field and the remedy', () => {
 
 describe('one source for everything', () => {
   it('AS numbers come in both notations', () => {
-    const parse = (asNumber: unknown) => bgpPeerKind.schema.parse(make(bgpPeerKind as unknown as ResourceDefinition, { peerIP: '192.0.2.1', asNumber })).spec.asNumber;
+    const parse = (asNumber: unknown) =>
+      bgpPeerKind.schema.parse(
+        make(bgpPeerKind as unknown as ResourceDefinition, { peerIP: '192.0.2.1', asNumber }),
+      ).spec.asNumber;
     expect([parse(65001), parse('65001'), parse('1.10')]).toEqual([65001, 65001, 65546]);
   });
 
   it('defaults are Calico’s', () => {
-    expect(ipPoolKind.schema.parse(make(ipPoolKind as unknown as ResourceDefinition, { cidr: '10.9.0.0/16' })).spec).toEqual({
+    expect(
+      ipPoolKind.schema.parse(make(ipPoolKind as unknown as ResourceDefinition, { cidr: '10.9.0.0/16' }))
+        .spec,
+    ).toEqual({
       cidr: '10.9.0.0/16',
       ipipMode: 'Never',
       vxlanMode: 'Never',
@@ -95,6 +154,7 @@ describe('one source for everything', () => {
     const pool = manifests.find(({ file }) => file.includes('ippools'))!.text;
     expect(pool).toMatch(/jsonPath: \.spec\.cidr/);
     expect(pool).toMatch(/ipipMode:\n +default: Never\n/);
-    for (const { text } of manifests) expect(text).not.toMatch(/additionalProperties: false|\$schema|9007199254740991/);
+    for (const { text } of manifests)
+      expect(text).not.toMatch(/additionalProperties: false|\$schema|9007199254740991/);
   });
 });

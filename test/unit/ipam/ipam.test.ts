@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { type BlockAffinity, blockAffinityKind, type IPAMBlock, ipamBlockKind, ipamHandleKind } from '../../../datastore/schema/ipam.ts';
 import { type IPPool, ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
+import {
+  type BlockAffinity,
+  blockAffinityKind,
+  type IPAMBlock,
+  ipamBlockKind,
+  ipamHandleKind,
+} from '../../../datastore/schema/ipam.ts';
 import { collectGarbage } from '../../../ipam/garbage.ts';
 import { Ipam, IpamError, type IpamView } from '../../../ipam/ipam.ts';
 import { MemoryStore } from '../../helpers/memory-store.ts';
@@ -9,7 +15,12 @@ const clock = { now: () => 1_000_000, after: () => () => undefined };
 
 function pool(cidr: string, spec: object = {}): IPPool {
   const metadata = { name: `p-${cidr.replace(/[^0-9a-f]/g, '-')}` };
-  return ipPoolKind.schema.parse({ apiVersion: 'projectcalico.org/v3', kind: 'IPPool', metadata, spec: { cidr, ...spec } });
+  return ipPoolKind.schema.parse({
+    apiVersion: 'projectcalico.org/v3',
+    kind: 'IPPool',
+    metadata,
+    spec: { cidr, ...spec },
+  });
 }
 
 function viewOf(store: MemoryStore, pools: readonly IPPool[], more: Partial<IpamView> = {}): IpamView {
@@ -23,11 +34,22 @@ function viewOf(store: MemoryStore, pools: readonly IPPool[], more: Partial<Ipam
   };
 }
 
-function ipamOf(store: MemoryStore, node: string, pools: readonly IPPool[], more: Partial<IpamView> = {}): Ipam {
+function ipamOf(
+  store: MemoryStore,
+  node: string,
+  pools: readonly IPPool[],
+  more: Partial<IpamView> = {},
+): Ipam {
   return new Ipam({ node }, { store, view: viewOf(store, pools, more), clock });
 }
 
-const request = (handleId: string, more = {}) => ({ handleId, attributes: { node: 'n' }, families: [4 as const], namespaceLabels: {}, ...more });
+const request = (handleId: string, more = {}) => ({
+  handleId,
+  attributes: { node: 'n' },
+  families: [4 as const],
+  namespaceLabels: {},
+  ...more,
+});
 
 /** Every allocation: address to handle. */
 function allocations(store: MemoryStore): Map<string, string> {
@@ -48,7 +70,10 @@ describe('IPAM', () => {
     expect(block!.spec).toMatchObject({ affinity: 'host:n1', attributes: [{ handle_id: 'h1' }] });
     expect(block!.spec.cidr.endsWith('/26')).toBe(true);
     expect(address).toBe(block!.spec.cidr.split('/')[0]);
-    expect((store.all(blockAffinityKind) as unknown as BlockAffinity[])[0]!.spec).toMatchObject({ state: 'confirmed', node: 'n1' });
+    expect((store.all(blockAffinityKind) as unknown as BlockAffinity[])[0]!.spec).toMatchObject({
+      state: 'confirmed',
+      node: 'n1',
+    });
   });
 
   it('reuses a freed address last', async () => {
@@ -66,8 +91,13 @@ describe('IPAM', () => {
     const store = new MemoryStore();
     const both = { families: [4 as const, 6 as const] };
     const ipam = ipamOf(store, 'n1', [pool('10.0.0.0/16'), pool('fd00::/64')]);
-    expect((await ipam.assign(request('h1', both))).map((address) => address.includes(':'))).toEqual([false, true]);
-    await expect(ipamOf(store, 'n2', [pool('10.0.0.0/16')]).assign(request('h2', both))).rejects.toThrow(/no IPv6 pool qualifies/);
+    expect((await ipam.assign(request('h1', both))).map((address) => address.includes(':'))).toEqual([
+      false,
+      true,
+    ]);
+    await expect(ipamOf(store, 'n2', [pool('10.0.0.0/16')]).assign(request('h2', both))).rejects.toThrow(
+      /no IPv6 pool qualifies/,
+    );
     expect([...allocations(store).values()]).toEqual(['h1', 'h1']);
   });
 
@@ -94,7 +124,9 @@ describe('IPAM', () => {
     const pools = [pool('10.0.0.0/29', { blockSize: 29 })];
     await ipamOf(store, 'n1', pools).assign(request('h1'));
     const strict = { strictAffinity: true, maxBlocksPerHost: 0, autoAllocateBlocks: true };
-    await expect(ipamOf(store, 'n2', pools, { configuration: () => strict }).assign(request('x'))).rejects.toThrow(/no IPs available in pools: \[10\.0\.0\.0\/29\]/);
+    await expect(
+      ipamOf(store, 'n2', pools, { configuration: () => strict }).assign(request('x')),
+    ).rejects.toThrow(/no IPs available in pools: \[10\.0\.0\.0\/29\]/);
     const borrower = ipamOf(store, 'n2', pools);
     for (let i = 0; i < 7; i++) await borrower.assign(request(`b${i}`));
     await expect(borrower.assign(request('b7'))).rejects.toThrow(IpamError);
@@ -103,18 +135,33 @@ describe('IPAM', () => {
 
   it('stops at the block limit with Calico’s words', async () => {
     const limited = { strictAffinity: true, maxBlocksPerHost: 1, autoAllocateBlocks: true };
-    const ipam = ipamOf(new MemoryStore(), 'n1', [pool('10.0.0.0/24', { blockSize: 32 })], { configuration: () => limited });
+    const ipam = ipamOf(new MemoryStore(), 'n1', [pool('10.0.0.0/24', { blockSize: 32 })], {
+      configuration: () => limited,
+    });
     await ipam.assign(request('h1'));
-    await expect(ipam.assign(request('h2'))).rejects.toThrow(/cannot allocate new block due to per host block limit/);
+    await expect(ipam.assign(request('h2'))).rejects.toThrow(
+      /cannot allocate new block due to per host block limit/,
+    );
   });
 
   it('skips reserved addresses, but hands one out when it is asked for', async () => {
-    const reservation = { apiVersion: 'projectcalico.org/v3' as const, kind: 'IPReservation' as const, metadata: { name: 'r' }, spec: { reservedCIDRs: ['10.0.0.0/31'] } };
-    const ipam = ipamOf(new MemoryStore(), 'n1', [pool('10.0.0.0/30', { blockSize: 30 })], { reservations: () => [reservation] });
+    const reservation = {
+      apiVersion: 'projectcalico.org/v3' as const,
+      kind: 'IPReservation' as const,
+      metadata: { name: 'r' },
+      spec: { reservedCIDRs: ['10.0.0.0/31'] },
+    };
+    const ipam = ipamOf(new MemoryStore(), 'n1', [pool('10.0.0.0/30', { blockSize: 30 })], {
+      reservations: () => [reservation],
+    });
     expect(await ipam.assign(request('h1'))).toEqual(['10.0.0.2']);
     expect(await ipam.assign(request('h2', { addresses: ['10.0.0.1'] }))).toEqual(['10.0.0.1']);
-    await expect(ipam.assign(request('h3', { addresses: ['10.0.0.1'] }))).rejects.toThrow(/10\.0\.0\.1 is taken by h2/);
-    await expect(ipam.assign(request('h4', { addresses: ['192.0.2.1'] }))).rejects.toThrow(/in no enabled IPPool/);
+    await expect(ipam.assign(request('h3', { addresses: ['10.0.0.1'] }))).rejects.toThrow(
+      /10\.0\.0\.1 is taken by h2/,
+    );
+    await expect(ipam.assign(request('h4', { addresses: ['192.0.2.1'] }))).rejects.toThrow(
+      /in no enabled IPPool/,
+    );
   });
 
   it('uses pools that select the node and the namespace, or the named one', async () => {
@@ -133,14 +180,24 @@ describe('IPAM', () => {
     const ipam = ipamOf(store, 'n1', [pool('10.0.0.0/28', { blockSize: 30 })]);
     for (let i = 0; i < 5; i++) await ipam.assign(request(`h${i}`));
     store.before = async (operation) => {
-      if (operation === 'remove' && store.all(blockAffinityKind).some(({ spec }) => (spec as { state: string }).state === 'pendingDeletion')) throw new Error('dies');
+      if (
+        operation === 'remove' &&
+        store
+          .all(blockAffinityKind)
+          .some(({ spec }) => (spec as { state: string }).state === 'pendingDeletion')
+      )
+        throw new Error('dies');
     };
     await expect(ipam.releaseHandle('h4')).rejects.toThrow();
     store.before = async () => undefined;
     const affinities = () => store.all(blockAffinityKind) as unknown as BlockAffinity[];
     const next = ipamOf(store, 'n1', [pool('10.0.0.0/28', { blockSize: 30 })]);
     // The release confirmed it on its way out; a harder death leaves it as it was.
-    for (const affinity of affinities()) await store.update(blockAffinityKind, { ...affinity, spec: { ...affinity.spec, state: 'pendingDeletion' } });
+    for (const affinity of affinities())
+      await store.update(blockAffinityKind, {
+        ...affinity,
+        spec: { ...affinity.spec, state: 'pendingDeletion' },
+      });
     expect(await next.repair(affinities())).toHaveLength(2);
     expect(affinities().map(({ spec }) => spec.state)).toEqual(['confirmed', 'confirmed']);
   });
@@ -153,7 +210,8 @@ describe('IPAM', () => {
     let isCrashing = true;
     // Any operation may be delayed, and may die before it took effect or after.
     store.before = async () => {
-      for (let turns = Math.floor(random() * 3); turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve));
+      for (let turns = Math.floor(random() * 3); turns > 0; turns--)
+        await new Promise((resolve) => setImmediate(resolve));
       if (isCrashing && random() < 0.02) throw new Crash();
     };
     store.after = () => {
@@ -164,7 +222,8 @@ describe('IPAM', () => {
     let crashes = 0;
     let doubles = 0;
     const check = (handle: string, addresses: string[]) => {
-      for (const [other, held] of live) if (other !== handle && held.some((address) => addresses.includes(address))) doubles++;
+      for (const [other, held] of live)
+        if (other !== handle && held.some((address) => addresses.includes(address))) doubles++;
       live.set(handle, addresses);
     };
     const worker = async (id: number) => {
@@ -198,8 +257,11 @@ describe('IPAM', () => {
     const handles = store.all(ipamHandleKind).map(({ spec }) => (spec as { handleID: string }).handleID);
     expect(handles.filter((handle) => !live.has(handle))).toEqual([]);
     // Every affinity that is left belongs to the block that it names.
-    const blocks = new Map((store.all(ipamBlockKind) as unknown as IPAMBlock[]).map(({ spec }) => [spec.cidr, spec.affinity]));
-    for (const { spec } of store.all(blockAffinityKind) as unknown as BlockAffinity[]) expect(blocks.get(spec.cidr)).toBe(`host:${spec.node}`);
+    const blocks = new Map(
+      (store.all(ipamBlockKind) as unknown as IPAMBlock[]).map(({ spec }) => [spec.cidr, spec.affinity]),
+    );
+    for (const { spec } of store.all(blockAffinityKind) as unknown as BlockAffinity[])
+      expect(blocks.get(spec.cidr)).toBe(`host:${spec.node}`);
   });
 });
 

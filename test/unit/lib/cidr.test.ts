@@ -1,13 +1,28 @@
 import fc from 'fast-check';
 import ipaddr from 'ipaddr.js';
 import { describe, expect, it } from 'vitest';
-import { addressAt, canonicalCidr, contains, formatAddress, formatBytes, addressBytes, hasHostBits, mustCidr, overlaps, parseAddress, parseCidr } from '../../../lib/cidr.ts';
+import {
+  addressAt,
+  addressBytes,
+  canonicalCidr,
+  contains,
+  formatAddress,
+  formatBytes,
+  hasHostBits,
+  mustCidr,
+  overlaps,
+  parseAddress,
+  parseCidr,
+} from '../../../lib/cidr.ts';
 
 const v4 = fc.nat(0xffffffff).map((value) => ({ family: 4 as const, value: BigInt(value) }));
 // Groups of zeros are what makes IPv6 text difficult.
 const v6 = fc
   .array(fc.oneof(fc.constant(0), fc.nat(0xffff)), { minLength: 8, maxLength: 8 })
-  .map((groups) => ({ family: 6 as const, value: groups.reduce((sum, group) => (sum << 16n) | BigInt(group), 0n) }));
+  .map((groups) => ({
+    family: 6 as const,
+    value: groups.reduce((sum, group) => (sum << 16n) | BigInt(group), 0n),
+  }));
 
 describe('addresses', () => {
   it('survive text and bytes, and read as ipaddr.js reads them', () => {
@@ -31,24 +46,40 @@ describe('addresses', () => {
     expect(formatAddress(parseAddress(text)!)).toBe(canonical);
   });
 
-  it.each(['', '1.2.3', '1.2.3.4.5', '256.0.0.1', '01.2.3.4', '1:2', ':::', '1::2::3', '12345::', 'g::', '1.2.3.4/8', ' 1.2.3.4'])(
-    '"%s" is no address',
-    (text) => {
-      expect(parseAddress(text)).toBeUndefined();
-    },
-  );
+  it.each([
+    '',
+    '1.2.3',
+    '1.2.3.4.5',
+    '256.0.0.1',
+    '01.2.3.4',
+    '1:2',
+    ':::',
+    '1::2::3',
+    '12345::',
+    'g::',
+    '1.2.3.4/8',
+    ' 1.2.3.4',
+  ])('"%s" is no address', (text) => {
+    expect(parseAddress(text)).toBeUndefined();
+  });
 });
 
 describe('prefixes', () => {
-  it.each(['10.0.0.0/33', '::/129', '10.0.0.0/', '10.0.0.0/-1', '10.0.0.0/08', '10.0.0.0/8/8', '/8'])('"%s" is none', (text) => {
-    expect(parseCidr(text)).toBeUndefined();
-  });
+  it.each(['10.0.0.0/33', '::/129', '10.0.0.0/', '10.0.0.0/-1', '10.0.0.0/08', '10.0.0.0/8/8', '/8'])(
+    '"%s" is none',
+    (text) => {
+      expect(parseCidr(text)).toBeUndefined();
+    },
+  );
 
   it('containment is that of ipaddr.js', () => {
     fc.assert(
       fc.property(v4, fc.nat(32), v4, (network, length, address) => {
         const outer = { ...network, length };
-        const expected = (ipaddr.parse(formatAddress(address)) as ipaddr.IPv4).match(ipaddr.parse(formatAddress(network)) as ipaddr.IPv4, length);
+        const expected = (ipaddr.parse(formatAddress(address)) as ipaddr.IPv4).match(
+          ipaddr.parse(formatAddress(network)) as ipaddr.IPv4,
+          length,
+        );
         expect(contains(outer, address)).toBe(expected);
       }),
     );

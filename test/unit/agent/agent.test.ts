@@ -1,0 +1,153 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { chooseAddress, type InterfaceAddress } from '../../../agent/addresses.ts';
+import { readConfig } from '../../../agent/config.ts';
+import { routerIdOf } from '../../../agent/node-setup.ts';
+import type { AgentStatus } from '../../../agent/status.ts';
+import { exitCode, renderStatus } from '../../../calictl/node-status.ts';
+import { VERSION } from '../../../lib/version.ts';
+
+const addresses: InterfaceAddress[] = [
+  { device: 'lo', isUp: true, mtu: 65536, cidr: '127.0.0.1/8', scope: 'host' },
+  { device: 'docker0', isUp: true, mtu: 1500, cidr: '172.17.0.1/16', scope: 'global' },
+  { device: 'eth1', isUp: false, mtu: 1500, cidr: '10.9.0.1/24', scope: 'global' },
+  { device: 'eth0', isUp: true, mtu: 1500, cidr: '10.0.0.5/20', scope: 'global' },
+  { device: 'eth0', isUp: true, mtu: 1500, cidr: 'fe80::1/64', scope: 'link' },
+  { device: 'eth0', isUp: true, mtu: 1500, cidr: 'fd00::5/64', scope: 'global' },
+];
+
+describe('the node’s address', () => {
+  it.each<[string, 4 | 6, string | undefined, string | undefined, string | undefined]>([
+    ['the first on an ordinary interface that is up', 4, 'autodetect', undefined, '10.0.0.5/20'],
+    ['of IPv6, not link-local', 6, 'autodetect', undefined, 'fd00::5/64'],
+    ['what the Node says when nothing is set', 4, undefined, '192.0.2.1/24', '192.0.2.1/24'],
+    ['none', 4, 'none', '192.0.2.1/24', undefined],
+    ['given with its length', 4, '10.0.0.5/24', undefined, '10.0.0.5/24'],
+    ['given without: that of its interface', 4, '10.0.0.5', undefined, '10.0.0.5/20'],
+    ['given and on no interface: a host', 4, '10.0.0.6', undefined, '10.0.0.6/32'],
+  ])('%s', (_, family, setting, present, expected) => {
+    expect(chooseAddress(family, setting, present, addresses)).toBe(expected);
+  });
+
+  it('is refused with the variable’s name', () => {
+    expect(() => chooseAddress(4, 'fd00::1', undefined, addresses)).toThrow(
+      /^IP=fd00::1: must be "autodetect", "none", or an IPv4 address/,
+    );
+  });
+});
+
+describe('settings', () => {
+  it('have Calico’s names and defaults', () => {
+    expect(readConfig({ NODENAME: 'n1' })).toMatchObject({
+      node: 'n1',
+      healthPort: 9099,
+      metricsPort: 9091,
+      runDirectory: '/var/run/cali',
+      holdTimeSeconds: 90,
+    });
+    expect(readConfig({ HOSTNAME: 'Upper' }).node).toBe('upper');
+    expect(() => readConfig({ NODENAME: 'n', FELIX_HEALTHPORT: 'x' })).toThrow(
+      'FELIX_HEALTHPORT=x: must be a number from 0 to 65535',
+    );
+  });
+
+  it('the router ID is the address, a hash below the multicast range, or as given', () => {
+    const node = {
+      name: 'n1',
+      labels: {},
+      addresses: { 4: { address: '10.0.0.5', length: 24 } },
+      asNumber: undefined,
+      clusterId: undefined,
+    };
+    const of = (routerId?: string) =>
+      routerIdOf(readConfig({ NODENAME: 'n1', CALICO_ROUTER_ID: routerId }), node);
+    expect(of()).toBe('10.0.0.5');
+    expect(of('1.2.3.4')).toBe('1.2.3.4');
+    expect(Number(of('hash').split('.')[0])).toBeLessThan(224);
+    expect(of('hash')).toBe(of('hash'));
+  });
+
+  it('the version is that of package.json', () => {
+    const file = path.resolve(import.meta.dirname, '..', '..', '..', 'package.json');
+    expect((JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version).toBe(VERSION);
+  });
+});
+
+describe('calictl node status', () => {
+  const since = new Date(2026, 10, 20, 9, 5, 7);
+  const peer = {
+    config: {
+      address: '10.0.0.2',
+      port: 179,
+      asNumber: 64512,
+      localAs: 64512,
+      localAddress: '10.0.0.1',
+      families: [4 as const],
+      isPassive: false,
+      peerType: 'node-to-node mesh' as const,
+      name: 'n2',
+      holdTimeSeconds: 90,
+      keepaliveSeconds: undefined,
+      restartTimeSeconds: 120,
+      allowedLocalAs: 0,
+    },
+    state: 'Established',
+    since: since.getTime(),
+    lastError: undefined as string | undefined,
+    identifier: '10.0.0.2',
+    prefixesReceived: 3,
+    prefixesSent: 1,
+    flaps: 0,
+    messagesReceived: 9,
+    messagesSent: 9,
+    isRestarting: false,
+  };
+  const status: AgentStatus = {
+    node: 'n1',
+    version: VERSION,
+    pid: 1,
+    startedAt: 0,
+    notReady: [],
+    bgp: {
+      error: undefined,
+      asNumber: 64512,
+      routerId: '10.0.0.1',
+      families: [4],
+      isSettled: true,
+      peers: [peer],
+    },
+    dataplane: { routes: 4, problems: [] },
+    endpoints: 2,
+  };
+
+  it('is calicoctl’s table', () => {
+    expect(renderStatus(status, 'table', new Date(2026, 10, 20, 12))).toBe(
+      [
+        'Cali process is running.',
+        '',
+        'IPv4 BGP status',
+        '+--------------+-------------------+-------+----------+-------------+----------+------+',
+        '| PEER ADDRESS |     PEER TYPE     | STATE |  SINCE   |    INFO     | RECEIVED | SENT |',
+        '+--------------+-------------------+-------+----------+-------------+----------+------+',
+        '| 10.0.0.2     | node-to-node mesh | up    | 09:05:07 | Established | 3        | 1    |',
+        '+--------------+-------------------+-------+----------+-------------+----------+------+',
+      ].join('\n'),
+    );
+    expect(exitCode(status)).toBe(0);
+  });
+
+  it('says why a session is down, the date when it is not of today, and fails', () => {
+    const down = {
+      ...status,
+      bgp: { ...status.bgp, peers: [{ ...peer, state: 'Active', lastError: 'Connection refused' }] },
+    };
+    expect(renderStatus(down, 'table', new Date(2026, 10, 21))).toContain(
+      '| start | 2026-11-20 | Active Connection refused |',
+    );
+    expect(exitCode(down)).toBe(1);
+    expect(renderStatus({ ...status, bgp: { ...status.bgp, peers: [] } }, 'table', since)).toContain(
+      'No IPv4 peers found.',
+    );
+  });
+});

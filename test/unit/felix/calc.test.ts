@@ -1,0 +1,234 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { bgpConfigurationKind, bgpPeerKind } from '../../../datastore/schema/bgp.ts';
+import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
+import { blockAffinityKind, ipamBlockKind } from '../../../datastore/schema/ipam.ts';
+import { encapsulationWarnings } from '../../../felix/calc/encapsulation.ts';
+import { exportedPrefixes, ownPrefixes } from '../../../felix/calc/own-prefixes.ts';
+import { desiredRoutes } from '../../../felix/calc/routes.ts';
+import { desiredSpeaker, type SpeakerInput } from '../../../felix/calc/speaker.ts';
+import { nodeInfo } from '../../../felix/calc/topology.ts';
+import { type Endpoint, podInterfaceName } from '../../../felix/endpoint.ts';
+import { newBlock } from '../../../ipam/block.ts';
+import { chooseEncapsulation } from '../../../ipip/choice.ts';
+import { mustCidr } from '../../../lib/cidr.ts';
+
+const v3 = 'projectcalico.org/v3' as const;
+const node = (
+  name: string,
+  ipv4: string,
+  more: Record<string, string> = {},
+  labels: Record<string, string> = {},
+) =>
+  nodeInfo({
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: {
+      name,
+      labels,
+      annotations: {
+        'projectcalico.org/IPv4Address': ipv4,
+        ...Object.fromEntries(Object.entries(more).map(([k, v]) => [`projectcalico.org/${k}`, v])),
+      },
+    },
+    spec: {},
+    status: {},
+  });
+const configuration = (spec: object, name = 'default') =>
+  bgpConfigurationKind.schema.parse({ apiVersion: v3, kind: 'BGPConfiguration', metadata: { name }, spec });
+const peer = (name: string, spec: object) =>
+  bgpPeerKind.schema.parse({ apiVersion: v3, kind: 'BGPPeer', metadata: { name }, spec });
+const pool = (cidr: string, spec: object = {}) =>
+  ipPoolKind.schema.parse({
+    apiVersion: v3,
+    kind: 'IPPool',
+    metadata: { name: 'p' },
+    spec: { cidr, ...spec },
+  });
+const endpoint = (interfaceName: string, ...addresses: string[]): Endpoint => ({
+  containerId: interfaceName,
+  containerInterface: 'eth0',
+  network: 'n',
+  interfaceName,
+  mac: '02:00:00:00:00:01',
+  mtu: 1500,
+  addresses,
+  netns: '/x',
+});
+
+const base: SpeakerInput = {
+  node: 'n1',
+  nodes: [node('n1', '10.0.0.9/24'), node('n2', '10.0.0.10/24'), node('n3', '10.0.0.8/24')],
+  configurations: [],
+  peers: [],
+  pools: [],
+  originated: [],
+  holdTimeSeconds: 90,
+  restartTimeSeconds: 120,
+};
+const brief = (input: Partial<SpeakerInput>) =>
+  desiredSpeaker({ ...base, ...input }).peers.map(
+    (p) => `${p.address}:${p.port} AS${p.asNumber} ${p.isPassive ? 'passive' : 'active'} ${p.peerType}`,
+  );
+
+describe('what the speaker shall be (Calico 2.4, 2.5)', () => {
+  it('full mesh: one session per other node, and exactly one side connects, by comparison of the texts', () => {
+    expect(brief({})).toEqual([
+      // "10.0.0.10" < "10.0.0.8" < "10.0.0.9" as texts.
+      '10.0.0.10:179 AS64512 active node-to-node mesh',
+      '10.0.0.8:179 AS64512 active node-to-node mesh',
+    ]);
+    expect(brief({ node: 'n2' }).every((line) => line.includes('passive'))).toBe(true);
+  });
+
+  it('AS numbers and ports come from the node, then the default configuration', () => {
+    const nodes = [...base.nodes.slice(0, 2), node('n3', '10.0.0.8/24', { ASNumber: '65003' })];
+    const configurations = [
+      configuration({ asNumber: 65000, listenPort: 1790 }),
+      configuration({ listenPort: 1791 }, 'node.n2'),
+    ];
+    expect(brief({ nodes, configurations })).toEqual([
+      '10.0.0.10:1791 AS65000 active node-to-node mesh',
+      '10.0.0.8:1790 AS65003 active node-to-node mesh',
+    ]);
+  });
+
+  it('no mesh when it is switched off, for a route reflector, or to one', () => {
+    expect(brief({ configurations: [configuration({ nodeToNodeMeshEnabled: false })] })).toEqual([]);
+    const reflector = node('n3', '10.0.0.8/24', { RouteReflectorClusterID: '1.0.0.1' });
+    expect(brief({ nodes: [...base.nodes.slice(0, 2), reflector] })).toHaveLength(1);
+    expect(brief({ node: 'n3', nodes: [...base.nodes.slice(0, 2), reflector] })).toEqual([]);
+  });
+
+  it('BGPPeers: global, by node, by selector; an explicit peer replaces the mesh session to the same address', () => {
+    const peers = [
+      peer('tor', { peerIP: '192.0.2.1', asNumber: 65100 }),
+      peer('other', { peerIP: '192.0.2.2', asNumber: 65100, node: 'n2' }),
+      peer('port', { peerIP: '192.0.2.3:1179', asNumber: 65100, nodeSelector: 'all()' }),
+      peer('again', { peerIP: '10.0.0.8', asNumber: 64512 }),
+    ];
+    expect(brief({ peers })).toEqual([
+      '10.0.0.10:179 AS64512 active node-to-node mesh',
+      '10.0.0.8:179 AS64512 active global',
+      '192.0.2.1:179 AS65100 active global',
+      '192.0.2.3:1179 AS65100 active node specific',
+    ]);
+  });
+
+  it('both families have a session of their own, and a malformed address counts as none', () => {
+    const nodes = [
+      node('n1', '10.0.0.1/24', { IPv6Address: 'fd00::1/64' }),
+      node('n2', 'nonsense', { IPv6Address: 'fd00::2/64' }),
+    ];
+    const [only, ...rest] = desiredSpeaker({ ...base, nodes }).peers;
+    expect(only).toMatchObject({ address: 'fd00::2', families: [6], localAddress: 'fd00::1' });
+    expect(rest).toEqual([]);
+  });
+
+  it('the order of its inputs makes no difference', () => {
+    const expected = desiredSpeaker(base);
+    fc.assert(
+      fc.property(fc.shuffledSubarray([...base.nodes], { minLength: 3 }), (nodes) => {
+        expect(desiredSpeaker({ ...base, nodes })).toEqual(expected);
+      }),
+    );
+  });
+});
+
+describe('what a node announces (Calico B-104 to B-107)', () => {
+  const block = (cidr: string, owner: string) =>
+    ipamBlockKind.schema.parse({
+      apiVersion: v3,
+      kind: 'IPAMBlock',
+      metadata: { name: 'b' },
+      spec: newBlock(cidr, owner, 1),
+    });
+  const affinity = (cidr: string, owner: string, state: string) =>
+    blockAffinityKind.schema.parse({
+      apiVersion: v3,
+      kind: 'BlockAffinity',
+      metadata: { name: 'a' },
+      spec: { cidr, node: owner, state },
+    });
+  const blocks = [
+    block('10.1.0.0/26', 'n1'),
+    block('10.1.0.64/26', 'n1'),
+    block('10.1.0.128/26', 'n2'),
+    block('10.1.0.192/26', 'n2'),
+  ];
+  const affinities = [
+    affinity('10.1.0.0/26', 'n1', 'confirmed'),
+    affinity('10.1.0.64/26', 'n1', 'pending'),
+    affinity('10.1.0.128/26', 'n2', 'confirmed'),
+    // Says n1, but the block, which is the truth, says n2.
+    affinity('10.1.0.192/26', 'n1', 'confirmed'),
+  ];
+
+  it('confirmed blocks, and borrowed addresses as host routes; never a pod inside an own block', () => {
+    const own = ownPrefixes('n1', blocks, affinities, [
+      endpoint('cali1', '10.1.0.5', 'fd00::5'),
+      endpoint('cali2', '10.1.0.130'),
+    ]);
+    expect(own).toEqual({ blocks: ['10.1.0.0/26'], borrowed: ['10.1.0.130/32', 'fd00::5/128'] });
+    expect(exportedPrefixes(own, [pool('10.1.0.0/16', { disableBGPExport: true })])).toEqual(['fd00::5/128']);
+  });
+});
+
+describe('which routes a node has', () => {
+  it('workloads win over learned routes, and those over blackholes; a block of one address has none', () => {
+    const routes = desiredRoutes({
+      endpoints: [endpoint('cali1', '10.1.0.5')],
+      blocks: ['10.1.0.0/26', '10.1.0.99/32', '10.2.0.0/26'],
+      learned: [
+        { prefix: '10.1.0.5/32', nextHops: ['10.0.0.2'] },
+        { prefix: '10.2.0.0/26', nextHops: ['10.0.0.2'] },
+        { prefix: '10.3.0.0/26', nextHops: ['10.0.0.2', '10.0.0.3'] },
+      ],
+    });
+    expect(
+      routes.map(({ destination, type, protocol, device, gateways }) => [
+        destination,
+        type,
+        protocol,
+        device ?? gateways.join(),
+      ]),
+    ).toEqual([
+      ['10.1.0.0/26', 'blackhole', 80, ''],
+      ['10.2.0.0/26', 'unicast', 186, '10.0.0.2'],
+      ['10.1.0.5/32', 'unicast', 80, 'cali1'],
+      ['10.3.0.0/26', 'unicast', 186, '10.0.0.2,10.0.0.3'],
+    ]);
+  });
+
+  it('interfaces are named as Calico names them', () => {
+    // printf default.busybox | sha1sum
+    expect(podInterfaceName('default', 'busybox')).toBe('cali12d4a061371');
+  });
+});
+
+describe('encapsulation', () => {
+  it.each<[object, string, string]>([
+    [{}, '10.0.9.9', 'none'],
+    [{ ipipMode: 'Always' }, '10.0.0.2', 'ipip'],
+    [{ ipipMode: 'CrossSubnet' }, '10.0.0.2', 'none'],
+    [{ ipipMode: 'CrossSubnet' }, '10.0.9.9', 'ipip'],
+    [{ vxlanMode: 'Always' }, '10.0.0.2', 'vxlan'],
+    [{ vxlanMode: 'CrossSubnet' }, '10.0.9.9', 'vxlan'],
+  ])('%j to %s takes %s', (modes, nextHop, expected) => {
+    expect(chooseEncapsulation(pool('10.1.0.0/16', modes).spec, mustCidr('10.0.0.1/24'), nextHop)).toBe(
+      expected,
+    );
+  });
+
+  it('a pool that wants a tunnel is said to go without', () => {
+    const learned = [{ prefix: '10.1.0.0/26', nextHops: ['10.0.9.9'] }];
+    expect(
+      encapsulationWarnings(
+        node('n1', '10.0.0.1/24'),
+        [pool('10.1.0.0/16', { ipipMode: 'CrossSubnet' })],
+        learned,
+      )[0],
+    ).toMatch(/^IPPool p wants IPIP to other nodes, which this version does not have/);
+    expect(encapsulationWarnings(node('n1', '10.0.0.1/24'), [pool('10.1.0.0/16')], learned)).toEqual([]);
+  });
+});

@@ -1,0 +1,280 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { neighbourCommands } from '../../../felix/dataplane/dataplane.ts';
+import { parseErrors } from '../../../felix/dataplane/ip-batch.ts';
+import { parseRoute } from '../../../felix/dataplane/kernel.ts';
+import { isRelevant, linkOf } from '../../../felix/dataplane/monitor.ts';
+import type { KernelRoute, Route } from '../../../felix/dataplane/route.ts';
+import { planRoutes, resolveNextHop } from '../../../felix/dataplane/route-plan.ts';
+
+const kernel = (
+  destination: string,
+  more: Partial<KernelRoute> & { via?: string; dev?: string } = {},
+): KernelRoute => {
+  const { via, dev = 'eth0', ...rest } = more;
+  return {
+    destination,
+    type: 'unicast',
+    protocol: 'kernel',
+    metric: undefined,
+    hops: [{ gateway: via, device: dev }],
+    ...rest,
+  };
+};
+const link = kernel('10.0.0.0/24');
+const gateway = kernel('0.0.0.0/0', { via: '10.0.0.254', protocol: 'boot' });
+const workload = (destination: string, device: string): Route => ({
+  destination,
+  type: 'unicast',
+  protocol: 80,
+  device,
+  gateways: [],
+});
+const blackhole = (destination: string): Route => ({
+  destination,
+  type: 'blackhole',
+  protocol: 80,
+  device: undefined,
+  gateways: [],
+});
+const learned = (destination: string, ...gateways: string[]): Route => ({
+  destination,
+  type: 'unicast',
+  protocol: 186,
+  device: undefined,
+  gateways,
+});
+const options = { keepLearned: false, hasLink: () => true };
+const commands = (wanted: Route[], present: KernelRoute[], more = {}) =>
+  planRoutes(wanted, present, { ...options, ...more }).commands;
+
+describe('the plan for the routing table, in the words of ip', () => {
+  it('adds what is missing', () => {
+    expect(
+      commands(
+        [
+          workload('10.1.0.1/32', 'cali1'),
+          blackhole('10.1.0.0/26'),
+          learned('10.2.0.0/26', '10.0.0.2'),
+          workload('fd00::1/128', 'cali1'),
+        ],
+        [link],
+      ),
+    ).toEqual([
+      'route add 10.1.0.1/32 dev cali1 scope link proto 80',
+      'route add blackhole 10.1.0.0/26 proto 80',
+      'route add 10.2.0.0/26 via 10.0.0.2 dev eth0 proto bgp',
+      'route add fd00::1/128 dev cali1 proto 80',
+    ]);
+  });
+
+  it('does nothing when everything is as it should be, whatever the order of next hops', () => {
+    const present = [
+      link,
+      kernel('10.1.0.1/32', { protocol: '80', dev: 'cali1' }),
+      kernel('10.1.0.0/26', { protocol: '80', type: 'blackhole', hops: [] }),
+      kernel('10.2.0.0/26', {
+        protocol: 'bgp',
+        hops: [
+          { gateway: '10.0.0.3', device: 'eth0' },
+          { gateway: '10.0.0.2', device: 'eth0' },
+        ],
+      }),
+    ];
+    expect(
+      commands(
+        [
+          workload('10.1.0.1/32', 'cali1'),
+          blackhole('10.1.0.0/26'),
+          learned('10.2.0.0/26', '10.0.0.2', '10.0.0.3'),
+        ],
+        present,
+      ),
+    ).toEqual([]);
+  });
+
+  it('replaces what differs and removes what is not wanted, removals first', () => {
+    const present = [
+      link,
+      kernel('10.1.0.1/32', { protocol: '80', dev: 'cali9' }),
+      kernel('10.8.0.0/26', { protocol: '80', type: 'blackhole', hops: [] }),
+      kernel('10.9.0.0/26', { protocol: 'bgp', via: '10.0.0.2' }),
+      kernel('fd09::/64', { protocol: '80', metric: 1024 }),
+      kernel('10.7.0.0/24', { protocol: '80', metric: 77 }),
+    ];
+    const plan = planRoutes([workload('10.1.0.1/32', 'cali1')], present, options);
+    expect(plan.commands).toEqual([
+      'route del blackhole 10.8.0.0/26 proto 80',
+      'route del 10.9.0.0/26 proto bgp',
+      'route del fd09::/64 proto 80 metric 1024',
+      'route del 10.7.0.0/24 proto 80 metric 77',
+      'route replace 10.1.0.1/32 dev cali1 scope link proto 80',
+    ]);
+    expect(plan.moved).toEqual(['10.1.0.1']);
+  });
+
+  it('installs equal paths as one multipath route', () => {
+    expect(commands([learned('10.2.0.0/26', '10.0.0.2', '10.0.0.3')], [link])).toEqual([
+      'route add 10.2.0.0/26 proto bgp nexthop via 10.0.0.2 dev eth0 nexthop via 10.0.0.3 dev eth0',
+    ]);
+  });
+
+  it('finds the way to a next hop that is on no link, and never by a route of ours', () => {
+    expect(commands([learned('10.2.0.0/26', '192.0.2.1')], [link, gateway])).toEqual([
+      'route add 10.2.0.0/26 via 10.0.0.254 dev eth0 proto bgp',
+    ]);
+    const plan = planRoutes(
+      [learned('10.2.0.0/26', '192.0.2.1')],
+      [link, kernel('192.0.2.0/24', { protocol: 'bgp', via: '10.0.0.5' })],
+      { ...options, keepLearned: true },
+    );
+    expect(plan).toMatchObject({
+      commands: [],
+      blocked: [{ destination: '10.2.0.0/26', reason: 'no route to the next hop 192.0.2.1' }],
+    });
+    expect(resolveNextHop('10.0.0.7', [gateway, link])).toEqual({ gateway: '10.0.0.7', device: 'eth0' });
+  });
+
+  it('leaves learned routes alone until BGP is settled, but adds new ones', () => {
+    const present = [
+      link,
+      kernel('10.2.0.0/26', { protocol: 'bgp', via: '10.0.0.2' }),
+      kernel('10.3.0.0/26', { protocol: 'bgp', via: '10.0.0.2' }),
+    ];
+    const wanted = [learned('10.3.0.0/26', '10.0.0.9'), learned('10.4.0.0/26', '10.0.0.2')];
+    expect(commands(wanted, present, { keepLearned: true })).toEqual([
+      'route add 10.4.0.0/26 via 10.0.0.2 dev eth0 proto bgp',
+    ]);
+    expect(commands(wanted, present)).toHaveLength(3);
+  });
+
+  it('never replaces or removes a foreign route; it says that one is in the way', () => {
+    const foreign = kernel('10.2.0.0/26', { protocol: 'static', via: '10.0.0.77' });
+    const plan = planRoutes(
+      [learned('10.2.0.0/26', '10.0.0.2')],
+      [link, foreign, kernel('10.6.0.0/16', { protocol: '99' })],
+      options,
+    );
+    expect(plan.commands).toEqual([]);
+    expect(plan.blocked).toEqual([
+      { destination: '10.2.0.0/26', reason: 'a route of another program has this prefix' },
+    ]);
+  });
+
+  it('waits for an interface that is not there', () => {
+    const plan = planRoutes([workload('10.1.0.1/32', 'cali1')], [link], { ...options, hasLink: () => false });
+    expect(plan).toMatchObject({ commands: [], blocked: [{ reason: 'interface cali1 is not there' }] });
+  });
+
+  it('touches nothing but our protocols, whatever is in the kernel', () => {
+    const destination = fc.nat(20).map((i) => `10.${i}.0.0/26`);
+    const route = fc
+      .record({ destination, protocol: fc.constantFrom('80', 'bgp', 'static', 'kernel', '99') })
+      .map(({ destination: d, protocol }) => kernel(d, { protocol, via: '10.0.0.2' }));
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(route, { selector: (r) => `${r.destination}${r.protocol}` }),
+        fc.uniqueArray(destination),
+        (present, wanted) => {
+          const plan = commands(
+            wanted.map((d) => learned(d, '10.0.0.2')),
+            [link, ...present],
+          );
+          for (const command of plan) {
+            const verb = command.split(' ')[1];
+            const target = command.split(' ')[2]!;
+            const ours = present.filter(
+              (r) => r.destination === target && (r.protocol === '80' || r.protocol === 'bgp'),
+            );
+            const foreign = present.filter(
+              (r) => r.destination === target && r.protocol !== '80' && r.protocol !== 'bgp',
+            );
+            if (verb === 'add') expect([ours.length, foreign.length]).toEqual([0, 0]);
+            else expect(ours.length).toBeGreaterThan(0);
+          }
+        },
+      ),
+    );
+  });
+});
+
+describe('reading the kernel', () => {
+  it('rows of ip -j', () => {
+    expect(parseRoute({ dst: '10.0.0.1', dev: 'cali0', protocol: '80' }, 4)).toEqual(
+      kernel('10.0.0.1/32', { protocol: '80', dev: 'cali0' }),
+    );
+    expect(parseRoute({ dst: 'default', gateway: '10.0.0.254', dev: 'eth0', protocol: 'boot' }, 4)).toEqual(
+      gateway,
+    );
+    expect(
+      parseRoute({ dst: 'fd02::/122', type: 'blackhole', dev: 'lo', protocol: '80', metric: 1024 }, 6),
+    ).toMatchObject({ type: 'blackhole', hops: [] });
+    expect(
+      parseRoute(
+        {
+          dst: '10.2.0.0/26',
+          protocol: 'bgp',
+          nexthops: [
+            { gateway: '10.0.0.2', dev: 'eth0' },
+            { via: { host: 'fe80::1' }, dev: 'eth0' },
+          ],
+        },
+        4,
+      ).hops,
+    ).toEqual([
+      { gateway: '10.0.0.2', device: 'eth0' },
+      { gateway: 'fe80::1', device: 'eth0' },
+    ]);
+  });
+
+  it('errors of ip -batch by their line', () => {
+    const stderr =
+      'RTNETLINK answers: File exists\nCommand failed -:2\nCannot find device "cali7"\nCommand failed -:3\n';
+    expect(parseErrors(stderr, ['a', 'b', 'c'])).toEqual([
+      { command: 'b', message: 'File exists' },
+      { command: 'c', message: 'Cannot find device "cali7"' },
+    ]);
+  });
+
+  it.each<[string, boolean]>([
+    ['10.244.1.0/26 via 172.18.0.2 dev eth0 proto bgp', true],
+    ['Deleted 10.244.0.5 dev cali1 proto 80 scope link', true],
+    ['12: cali1@if2: <BROADCAST,UP> mtu 1500', true],
+    ['172.18.0.1 dev eth0 lladdr 02:00:00:00:00:01 REACHABLE', false],
+    ['fe80::1 dev cali1 lladdr 02:00:00:00:00:01 STALE', false],
+    ['10.244.0.5 dev cali1 FAILED', true],
+    ['overrun', true],
+  ])('the event "%s" is worth a look: %s', (line, expected) => {
+    expect(isRelevant(line)).toBe(expected);
+  });
+
+  it('the interface of a link event', () => {
+    expect(linkOf('12: cali12d4a061371@if2: <BROADCAST> mtu 1500')).toBe('cali12d4a061371');
+    expect(linkOf('Deleted 3: eth1: <BROADCAST>')).toBe('eth1');
+    expect(linkOf('10.0.0.0/24 dev eth0')).toBeUndefined();
+  });
+
+  it('neighbours: wanted ones set, those of no pod removed, foreign ones left', () => {
+    const endpoint = {
+      containerId: 'c',
+      containerInterface: 'eth0',
+      network: 'n',
+      interfaceName: 'cali1',
+      mac: '02:00:00:00:00:01',
+      mtu: 1500,
+      addresses: ['10.1.0.1', 'fd00::1'],
+      netns: '/x',
+    };
+    const links = new Map([['cali1', { index: 1, name: 'cali1', isUp: true, mac: '', mtu: 1500 }]]);
+    const neighbours = [
+      { address: '10.1.0.1', device: 'cali1', mac: '02:00:00:00:00:09' },
+      { address: '10.1.0.7', device: 'cali1', mac: '02:00:00:00:00:07' },
+      { address: '10.0.0.1', device: 'eth0', mac: '02:00:00:00:00:05' },
+    ];
+    expect(neighbourCommands([endpoint], { routes: [], links, neighbours })).toEqual([
+      'neigh replace 10.1.0.1 lladdr 02:00:00:00:00:01 dev cali1 nud permanent',
+      'neigh replace fd00::1 lladdr 02:00:00:00:00:01 dev cali1 nud permanent',
+      'neigh del 10.1.0.7 dev cali1',
+    ]);
+  });
+});
