@@ -34,9 +34,10 @@ import type { Log } from '../lib/log.ts';
 import { VERSION } from '../lib/version.ts';
 import { type InterfaceAddress, readAddresses } from './addresses.ts';
 import type { AgentConfig } from './config.ts';
-import { json, serveRoutes, text } from './http.ts';
+import { json, MovingServer, serveRoutes, text } from './http.ts';
 import { createMetrics } from './metrics.ts';
 import { ensureDefaults, publishNode, routerIdOf } from './node-setup.ts';
+import { type Settings, settingsFor } from './settings.ts';
 import { AGENT_SOCKET, type AgentStatus, CNI_SOCKET } from './status.ts';
 import { View } from './view.ts';
 
@@ -55,6 +56,8 @@ export class Agent {
   #endpoints!: EndpointStore;
   #ipam!: Ipam;
   #isRepaired = false;
+  #health: MovingServer | undefined;
+  #metrics: MovingServer | undefined;
   #self: NodeInfo | undefined;
   #families: readonly Family[] = [];
   #uplinkMtu = 1500;
@@ -64,8 +67,14 @@ export class Agent {
   #isCalculating = false;
   #setUpError: string | undefined = 'not connected to the API yet';
 
-  constructor(config: AgentConfig, modules: { api: ApiEndpoint; log: Log }) {
+  readonly #setSeverity: (severity: string) => void;
+
+  constructor(
+    config: AgentConfig,
+    modules: { api: ApiEndpoint; log: Log; setSeverity: (severity: string) => void },
+  ) {
     this.#config = config;
+    this.#setSeverity = modules.setSeverity;
     this.#log = modules.log;
     this.#client = new KubernetesClient(modules.api);
   }
@@ -92,8 +101,7 @@ export class Agent {
     void this.#view.run(this.#abort.signal);
     this.#self = await this.#setUp();
     this.#families = ([4, 6] as const).filter((family) => this.#self!.addresses[family]);
-    const options = { families: this.#families, resyncMs: this.#config.resyncMs };
-    this.#dataplane = new Dataplane(options, { clock: systemClock, log: this.#log });
+    this.#dataplane = new Dataplane({ families: this.#families }, { clock: systemClock, log: this.#log });
     this.#setUpError = undefined;
     this.#changed();
   }
@@ -106,6 +114,7 @@ export class Agent {
     this.#session.close();
     this.#inside.close();
     for (const server of this.#servers) server.close();
+    await Promise.all([this.#health?.close(), this.#metrics?.close()]);
     for (const socket of [AGENT_SOCKET, CNI_SOCKET])
       await rm(path.join(this.#config.runDirectory, socket), { force: true });
   }
@@ -143,6 +152,8 @@ export class Agent {
     if (!dataplane || !this.#view.isSynced || this.#abort.signal.aborted) return;
     const { node, holdTimeSeconds, restartTimeSeconds } = this.#config;
     const view = this.#view;
+    const settings = this.#applySettings();
+    dataplane.configure(settings);
     this.#repairOnce();
     const endpoints = this.#endpoints.list();
     const own = ownPrefixes(node, view.blocks(), view.affinities(), endpoints);
@@ -271,18 +282,33 @@ export class Agent {
       const reasons = this.#notReady();
       return reasons.length === 0 ? text(200, 'ready') : text(503, reasons.join('\n'));
     };
-    const routes = { '/healthz': health, '/liveness': health, '/readyz': ready, '/readiness': ready };
-    if (config.healthPort > 0)
-      this.#servers.push(await serveRoutes({ host: config.healthHost, port: config.healthPort }, routes));
-    if (config.metricsPort === 0) return;
+    this.#health = new MovingServer({
+      '/healthz': health,
+      '/liveness': health,
+      '/readyz': ready,
+      '/readiness': ready,
+    });
     const exposition = async () => ({
       code: 200,
       type: metrics.registry.contentType,
       body: await metrics.registry.metrics(),
     });
-    this.#servers.push(
-      await serveRoutes({ host: config.metricsHost, port: config.metricsPort }, { '/metrics': exposition }),
+    this.#metrics = new MovingServer({ '/metrics': exposition });
+    this.#applySettings();
+  }
+
+  /** Takes over what the configuration says now; before the datastore is in sync that is the defaults. */
+  #applySettings(): Settings {
+    const settings = settingsFor(
+      this.#config,
+      this.#view.felixConfigurations(),
+      this.#view.bgpConfigurations(),
     );
+    const warn = (error: unknown) => this.#log.warn({ reason: messageOf(error) }, 'cannot serve HTTP');
+    this.#setSeverity(settings.logSeverity);
+    this.#health?.moveTo(settings.health, warn);
+    this.#metrics?.moveTo(settings.metrics, warn);
+    return settings;
   }
 
   /** Why no pod can be added; undefined when one can. */

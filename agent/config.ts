@@ -14,29 +14,36 @@ export interface AgentConfig {
   readonly asNumber: string | undefined;
   /** undefined: the node's IPv4 address; `hash`; or a dotted quad. */
   readonly routerId: string | undefined;
-  readonly logSeverity: string;
-  readonly healthHost: string;
-  readonly healthPort: number;
-  readonly metricsHost: string;
-  readonly metricsPort: number;
+  // What FelixConfiguration and BGPConfiguration say when it is undefined here (agent/settings.ts).
+  readonly logSeverity: string | undefined;
+  readonly healthHost: string | undefined;
+  readonly healthPort: number | undefined;
+  readonly metricsHost: string | undefined;
+  readonly metricsPort: number | undefined;
   /** Seconds that peers keep our routes while we restart, and that we wait for them. */
   readonly restartTimeSeconds: number;
   readonly unreachableSeconds: number;
   readonly holdTimeSeconds: number;
-  readonly resyncMs: number;
+  readonly resyncMs: number | undefined;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Throws CodedError CONFIG with a sentence that names the variable. */
 export function readConfig(environment: Environment): AgentConfig {
-  const number = (name: string, fallback: number, minimum: number, maximum: number) => {
+  const number = <T extends number | undefined>(
+    name: string,
+    fallback: T,
+    minimum: number,
+    maximum: number,
+  ): number | T => {
     const text = environment[name];
     if (text === undefined || text === '') return fallback;
     const value = Number(text);
     if (Number.isFinite(value) && value >= minimum && value <= maximum) return value;
     throw new CodedError('CONFIG', `${name}=${text}: must be a number from ${minimum} to ${maximum}`);
   };
+  const seconds = number('CALI_RESYNC_INTERVAL', undefined, 1, 86400);
   return {
     node: nodeName(environment),
     kubeconfig: environment['KUBECONFIG'] || undefined,
@@ -45,15 +52,15 @@ export function readConfig(environment: Environment): AgentConfig {
     ip6: environment['IP6'] || undefined,
     asNumber: environment['AS'] || undefined,
     routerId: environment['CALICO_ROUTER_ID'] || undefined,
-    logSeverity: environment['BGP_LOGSEVERITYSCREEN'] || environment['FELIX_LOGSEVERITYSCREEN'] || 'info',
-    healthHost: environment['FELIX_HEALTHHOST'] || 'localhost',
-    healthPort: number('FELIX_HEALTHPORT', 9099, 0, 65535),
-    metricsHost: environment['FELIX_PROMETHEUSMETRICSHOST'] || '0.0.0.0',
-    metricsPort: number('FELIX_PROMETHEUSMETRICSPORT', 9091, 0, 65535),
+    logSeverity: environment['BGP_LOGSEVERITYSCREEN'] || environment['FELIX_LOGSEVERITYSCREEN'] || undefined,
+    healthHost: environment['FELIX_HEALTHHOST'] || undefined,
+    healthPort: number('FELIX_HEALTHPORT', undefined, 0, 65535),
+    metricsHost: environment['FELIX_PROMETHEUSMETRICSHOST'] || undefined,
+    metricsPort: number('FELIX_PROMETHEUSMETRICSPORT', undefined, 0, 65535),
     restartTimeSeconds: number('CALI_RESTART_TIME', 120, 1, 4095),
     unreachableSeconds: number('CALI_UNREACHABLE_TIME', 10, 0, 4095),
     holdTimeSeconds: number('CALI_HOLD_TIME', 90, 3, 65535),
-    resyncMs: number('CALI_RESYNC_INTERVAL', 90, 1, 86400) * 1000,
+    resyncMs: seconds === undefined ? undefined : seconds * 1000,
   };
 }
 

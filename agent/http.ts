@@ -20,7 +20,7 @@ export function json(body: unknown): HttpAnswer {
 
 /** Serves GETs of fixed paths on a TCP address or a unix socket. */
 export async function serveRoutes(
-  at: { host: string; port: number } | { path: string },
+  at: { readonly host: string; readonly port: number } | { readonly path: string },
   routes: Routes,
 ): Promise<Server> {
   const server = createServer((request, response) => {
@@ -38,4 +38,37 @@ export async function serveRoutes(
   });
   if ('path' in at) await chmod(at.path, 0o600);
   return server;
+}
+
+/** A server that moves when its address changes. One that cannot listen is tried again with the next change. */
+export class MovingServer {
+  readonly #routes: Routes;
+  #at: { readonly host: string; readonly port: number } | undefined;
+  #server: Promise<Server | undefined> = Promise.resolve(undefined);
+
+  constructor(routes: Routes) {
+    this.#routes = routes;
+  }
+
+  /** Serves there from now on; undefined ends it. `failed` hears why it cannot. */
+  moveTo(
+    at: { readonly host: string; readonly port: number } | undefined,
+    failed: (error: unknown) => void,
+  ): void {
+    if (at?.host === this.#at?.host && at?.port === this.#at?.port) return;
+    this.#at = at;
+    this.#server = this.#server.then(async (old) => {
+      old?.close();
+      if (!at) return undefined;
+      return serveRoutes(at, this.#routes).catch((error: unknown) => {
+        this.#at = undefined;
+        failed(error);
+        return undefined;
+      });
+    });
+  }
+
+  async close(): Promise<void> {
+    (await this.#server)?.close();
+  }
 }

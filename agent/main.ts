@@ -36,7 +36,11 @@ async function main(): Promise<void> {
       return;
     }
     const nodeLog = log.child({ node: config.node });
-    const agent = new Agent(config, { api: loadEndpoint(config.kubeconfig), log: nodeLog });
+    const agent = new Agent(config, {
+      api: loadEndpoint(config.kubeconfig),
+      log: nodeLog,
+      setSeverity: (severity) => log.setSeverity(severity),
+    });
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.once(signal, () => void agent.stop().then(() => process.exit(0)));
     }

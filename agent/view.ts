@@ -3,7 +3,7 @@ import type { ListOptions, ObjectOf } from '../datastore/datastore.ts';
 import type { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import { Reflector } from '../datastore/reflector.ts';
 import { bgpConfigurationKind, bgpPeerKind } from '../datastore/schema/bgp.ts';
-import { clusterInformationKind } from '../datastore/schema/cluster.ts';
+import { clusterInformationKind, felixConfigurationKind } from '../datastore/schema/cluster.ts';
 import { namespaceKind, nodeKind, podKind } from '../datastore/schema/core.ts';
 import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
 import {
@@ -28,6 +28,7 @@ export class View implements IpamView {
   readonly #bgpConfigurations;
   readonly #bgpPeers;
   readonly #clusterInformation;
+  readonly #felixConfigurations;
   readonly #pods;
   readonly #namespaces;
   #unsynced = 0;
@@ -63,6 +64,7 @@ export class View implements IpamView {
     this.#bgpConfigurations = reflect(bgpConfigurationKind);
     this.#bgpPeers = reflect(bgpPeerKind);
     this.#clusterInformation = reflect(clusterInformationKind);
+    this.#felixConfigurations = reflect(felixConfigurationKind);
     // Read by CNI calls alone: nothing is calculated from them.
     this.#pods = reflect(podKind, { fieldSelector: `spec.nodeName=${node}` }, () => undefined);
     this.#namespaces = reflect(namespaceKind, {}, () => undefined);
@@ -91,6 +93,7 @@ export class View implements IpamView {
   reservations = () => values(this.#reservations);
   bgpConfigurations = () => values(this.#bgpConfigurations);
   bgpPeers = () => values(this.#bgpPeers);
+  felixConfigurations = () => values(this.#felixConfigurations);
   configuration = () => this.#ipamConfigurations.objects.get('default')?.spec;
   clusterInformation = () => this.#clusterInformation.objects.get('default')?.spec;
   nodeLabels = () => this.#nodes.objects.get(this.#node)?.metadata.labels ?? {};

@@ -51,6 +51,7 @@ export interface LabOptions {
   readonly programs: string;
   /** Called with each step that is done. */
   readonly progress: (text: string) => void;
+  /** Of the agents; empty leaves it to FelixConfiguration. */
   readonly logSeverity: string;
 }
 
@@ -130,7 +131,7 @@ export class Lab {
         CALI_RUN_DIR: runDirectory,
         IP: 'autodetect',
         IP6: addresses.ipv6 ? 'autodetect' : 'none',
-        BGP_LOGSEVERITYSCREEN: this.#options.logSeverity,
+        ...(this.#options.logSeverity ? { BGP_LOGSEVERITYSCREEN: this.#options.logSeverity } : {}),
       },
       path.join(LAB_DIRECTORY, 'log', `${name}.log`),
     );

@@ -30,7 +30,7 @@ program
   .option('--topology <file>', 'YAML file that says it all (docs/lab.md)')
   .option('--once', 'bring up, check every pair, print, tear down; exit 0 or 1', false)
   .option('--json', 'one JSON report instead of text', false)
-  .option('--log-level <level>', 'log level of the agents', 'info')
+  .option('--log-level <level>', 'log level of the agents, over what FelixConfiguration says')
   .action(
     async (flags: {
       nodes: number;
@@ -39,7 +39,7 @@ program
       topology?: string;
       once: boolean;
       json: boolean;
-      logLevel: string;
+      logLevel?: string;
     }) => {
       const topology = flags.topology
         ? await readTopology(flags.topology)
@@ -48,7 +48,7 @@ program
         topology,
         isOnce: flags.once,
         isJson: flags.json,
-        logSeverity: flags.logLevel,
+        logSeverity: flags.logLevel ?? '',
       });
     },
   );

@@ -9,20 +9,44 @@ export interface Log {
   child(fields: Record<string, unknown>): Log;
 }
 
-/** Calico's severities (BGPConfiguration.logSeverityScreen) to pino's levels. */
-const levels: Readonly<Record<string, string>> = {
-  trace: 'trace',
-  debug: 'debug',
-  info: 'info',
-  warning: 'warn',
-  warn: 'warn',
-  error: 'error',
-  fatal: 'fatal',
-};
+/** A log whose severity can change while it is in use, for all its children too. */
+export interface RootLog extends Log {
+  /** Calico's severities (BGPConfiguration.logSeverityScreen), any case; unknown ones count as Info. */
+  setSeverity(severity: string): void;
+}
 
-/** A logger at a Calico severity (any case; unknown ones count as Info). */
-export function createLog(severity: string, fields: Record<string, unknown>): Log {
-  return pino({ level: levels[severity.toLowerCase()] ?? 'info', base: fields });
+const levels = { trace: 10, debug: 20, info: 30, warning: 40, warn: 40, error: 50, fatal: 60 } as const;
+
+/** A logger at a Calico severity. */
+export function createLog(severity: string, fields: Record<string, unknown>): RootLog {
+  const threshold = { level: levelOf(severity) };
+  const log = wrap(pino({ level: 'trace', base: fields }), threshold);
+  return {
+    ...log,
+    setSeverity(next) {
+      threshold.level = levelOf(next);
+    },
+  };
+}
+
+type Pino = ReturnType<typeof pino>;
+
+// pino's children keep the level that they were born with; these share one.
+function wrap(target: Pino, threshold: { level: number }): Log {
+  const at = (name: 'debug' | 'info' | 'warn' | 'error') => (fields: object, message: string) => {
+    if (levels[name] >= threshold.level) target[name](fields, message);
+  };
+  return {
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    child: (fields) => wrap(target.child(fields), threshold),
+  };
+}
+
+function levelOf(severity: string): number {
+  return levels[severity.toLowerCase() as keyof typeof levels] ?? levels.info;
 }
 
 /** A log that drops everything: for tests and one-shot commands. */

@@ -49,6 +49,8 @@ const felixConfiguration = calicoObject(
     .default({}),
 );
 
+export type FelixConfiguration = z.output<typeof felixConfiguration>;
+
 export const felixConfigurationKind = calicoKind(
   {
     kind: 'FelixConfiguration',

@@ -36,8 +36,14 @@ export interface DataplaneStats {
 
 export interface DataplaneOptions {
   readonly families: readonly Family[];
+}
+
+/** What may change while it runs. */
+export interface DataplaneSettings {
   /** Full check without a hint, milliseconds. */
   readonly resyncMs: number;
+  /** Whether the node's own forwarding switches are set. */
+  readonly hasForwarding: boolean;
 }
 
 /** Changes that come together are applied together. */
@@ -56,6 +62,7 @@ export class Dataplane {
   #desired: DesiredDataplane | undefined;
   #routesText = '';
   #endpointsText = '';
+  #settings: DataplaneSettings = { resyncMs: 0, hasForwarding: true };
   #cancelApply: (() => void) | undefined;
   #applyAt = 0;
   #cancelResync: (() => void) | undefined;
@@ -82,7 +89,20 @@ export class Dataplane {
       if (link) this.#configured.delete(link);
       if (isRelevant(line)) this.#schedule(HINT_MS);
     }, modules.log);
+  }
+
+  /** Takes over settings; the first call starts the periodic check. */
+  configure(settings: DataplaneSettings): void {
+    if (
+      settings.resyncMs === this.#settings.resyncMs &&
+      settings.hasForwarding === this.#settings.hasForwarding
+    )
+      return;
+    this.#settings = settings;
+    this.#isNodeConfigured = false;
+    this.#cancelResync?.();
     this.#scheduleResync();
+    this.#schedule(HINT_MS);
   }
 
   get stats(): DataplaneStats {
@@ -101,6 +121,9 @@ export class Dataplane {
     if (text === this.#routesText && endpoints === this.#endpointsText) return;
     this.#routesText = text;
     this.#endpointsText = endpoints;
+    // The link of a deleted pod took its route along: its connections end here.
+    const moved = movedAddresses(this.#desired?.endpoints ?? [], desired.endpoints);
+    if (moved.length > 0) void this.#conntrack.flush(moved);
     this.#desired = desired;
     this.#schedule(delayMs);
   }
@@ -131,7 +154,7 @@ export class Dataplane {
 
   #scheduleResync(): void {
     const jitter = 0.9 + Math.random() * 0.2;
-    this.#cancelResync = this.#clock.after(this.#options.resyncMs * jitter, () => {
+    this.#cancelResync = this.#clock.after(this.#settings.resyncMs * jitter, () => {
       this.#configured.clear();
       this.#isNodeConfigured = false;
       this.#schedule(0);
@@ -193,7 +216,8 @@ export class Dataplane {
   #configure(desired: DesiredDataplane, kernel: KernelState): string[] {
     const { families } = this.#options;
     const problems: string[] = [];
-    if (!this.#isNodeConfigured) problems.push(...applySysctls(nodeSysctls(families)));
+    if (!this.#isNodeConfigured && this.#settings.hasForwarding)
+      problems.push(...applySysctls(nodeSysctls(families)));
     this.#isNodeConfigured = problems.length === 0;
     for (const { interfaceName } of desired.endpoints) {
       const link = kernel.links.get(interfaceName);
@@ -228,4 +252,14 @@ export function neighbourCommands(endpoints: readonly Endpoint[], kernel: Kernel
     if (!wanted.has(key)) commands.push(`neigh del ${address} dev ${device}`);
   }
   return commands;
+}
+
+/** Addresses that have left an interface: gone, or on another one now (Calico reference 3.3, conntrack). */
+export function movedAddresses(before: readonly Endpoint[], after: readonly Endpoint[]): string[] {
+  const now = new Map(
+    after.flatMap(({ interfaceName, addresses }) => addresses.map((address) => [address, interfaceName])),
+  );
+  return before.flatMap(({ interfaceName, addresses }) =>
+    addresses.filter((address) => now.get(address) !== interfaceName),
+  );
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { TestLab, until } from '../helpers/lab.ts';
+import { hasProgram, TestLab, until } from '../helpers/lab.ts';
 
 describe('felix keeps what is ours and leaves what is not', () => {
   let lab: TestLab;
@@ -47,6 +47,61 @@ describe('felix keeps what is ours and leaves what is not', () => {
       `ip link set ${device} down && echo 0 > /proc/sys/net/ipv4/conf/${device}/proxy_arp && ip link set ${device} up`,
     );
     await until('the pod is reachable again', 3000, async () => (await lab.unreachable(500)).length === 0);
+  });
+
+  it.skipIf(!hasProgram('conntrack'))(
+    'forgets the connections of a deleted pod (skipped without conntrack)',
+    async () => {
+      const pod = (await lab.ask({ do: 'pod add', node: 'node1', name: 'talker' })) as {
+        addresses: string[];
+      };
+      const [address] = pod.addresses;
+      const insert = (source: string, target: string) =>
+        lab.sh('node1', `conntrack -I -p udp -s ${source} -d ${target} --sport 1000 --dport 53 -t 600`);
+      insert(address!, '172.18.0.1');
+      insert('172.18.0.1', address!);
+      insert('172.18.0.1', '172.18.0.11');
+      const tracked = () => lab.sh('node1', 'conntrack -L 2>/dev/null');
+      expect(tracked()).toContain(address!);
+      await lab.ask({ do: 'pod delete', name: 'talker' });
+      await until('its connections are gone', 2000, () => !tracked().includes(address!));
+      expect(tracked()).toContain('dst=172.18.0.11');
+    },
+  );
+
+  it('follows FelixConfiguration while it runs: ports move, severity changes', async () => {
+    const get = (url: string) =>
+      lab.exec(
+        'node1',
+        process.execPath,
+        '-e',
+        `fetch('${url}').then(async r => process.stdout.write(r.status + ' ' + await r.text()), () => process.exit(1))`,
+      );
+    expect(get('http://localhost:9099/readyz').stdout).toBe('200 ready\n');
+    expect(get('http://localhost:9091/metrics').stdout).toMatch(/cali_bgp_peer_up{peer="172\.18\.0\.12"} 1/);
+    const felix = {
+      apiVersion: 'projectcalico.org/v3',
+      kind: 'FelixConfiguration',
+      metadata: { name: 'node.node1' },
+      spec: { prometheusMetricsPort: 9555, healthPort: 9556, logSeverityScreen: 'Debug' },
+    };
+    lab.pipe('node1', JSON.stringify(felix), 'calictl', 'apply', '-f', '-');
+    await until(
+      'the ports have moved',
+      3000,
+      () =>
+        get('http://localhost:9555/metrics').code === 0 && get('http://localhost:9556/healthz').code === 0,
+    );
+    expect(get('http://localhost:9091/metrics').code).toBe(1);
+    await lab.ask({ do: 'pod add', node: 'node1', name: 'logged' });
+    await until(
+      'debug lines',
+      2000,
+      () => lab.sh('lab', 'grep -c \'"level":20\' /run/cali-lab/log/node1.log || true').trim() !== '0',
+    );
+    await lab.ask({ do: 'pod delete', name: 'logged' });
+    expect(lab.exec('node1', 'calictl', 'delete', 'felixconfiguration', 'node.node1').code).toBe(0);
+    await until('and back', 3000, () => get('http://localhost:9099/readyz').stdout === '200 ready\n');
   });
 
   it('does not touch a foreign route, veth or address, also across a restart of the agent', async () => {

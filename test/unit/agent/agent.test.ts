@@ -4,8 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { chooseAddress, type InterfaceAddress } from '../../../agent/addresses.ts';
 import { readConfig } from '../../../agent/config.ts';
 import { routerIdOf } from '../../../agent/node-setup.ts';
+import { settingsFor } from '../../../agent/settings.ts';
 import type { AgentStatus } from '../../../agent/status.ts';
 import { exitCode, renderStatus } from '../../../calictl/node-status.ts';
+import { felixConfigurationKind } from '../../../datastore/schema/cluster.ts';
 import { VERSION } from '../../../lib/version.ts';
 
 const addresses: InterfaceAddress[] = [
@@ -41,8 +43,6 @@ describe('settings', () => {
   it('have Calico’s names and defaults', () => {
     expect(readConfig({ NODENAME: 'n1' })).toMatchObject({
       node: 'n1',
-      healthPort: 9099,
-      metricsPort: 9091,
       runDirectory: '/var/run/cali',
       holdTimeSeconds: 90,
     });
@@ -50,6 +50,44 @@ describe('settings', () => {
     expect(() => readConfig({ NODENAME: 'n', FELIX_HEALTHPORT: 'x' })).toThrow(
       'FELIX_HEALTHPORT=x: must be a number from 0 to 65535',
     );
+  });
+
+  it('come from the environment, the node’s own object, the default object, and built-in values, in this order', () => {
+    const felix = (name: string, spec: object) =>
+      felixConfigurationKind.schema.parse({
+        apiVersion: 'projectcalico.org/v3',
+        kind: 'FelixConfiguration',
+        metadata: { name },
+        spec,
+      });
+    const config = (environment = {}) => readConfig({ NODENAME: 'n1', ...environment });
+    expect(settingsFor(config(), [], [])).toEqual({
+      logSeverity: 'info',
+      resyncMs: 90_000,
+      hasForwarding: true,
+      health: { host: 'localhost', port: 9099 },
+      metrics: { host: '0.0.0.0', port: 9091 },
+    });
+    const objects = [
+      felix('default', {
+        logSeverityScreen: 'Warning',
+        routeRefreshInterval: '2m30s',
+        prometheusMetricsEnabled: false,
+        healthPort: 1,
+      }),
+      felix('node.n1', { healthPort: 2, ipForwarding: 'Disabled' }),
+      felix('node.n2', { healthPort: 3 }),
+    ];
+    expect(settingsFor(config(), objects, [])).toEqual({
+      logSeverity: 'Warning',
+      resyncMs: 150_000,
+      hasForwarding: false,
+      health: { host: 'localhost', port: 2 },
+      metrics: undefined,
+    });
+    expect(
+      settingsFor(config({ FELIX_HEALTHPORT: '4', CALI_RESYNC_INTERVAL: '5' }), objects, []),
+    ).toMatchObject({ health: { port: 4 }, resyncMs: 5000 });
   });
 
   it('the router ID is the address, a hash below the multicast range, or as given', () => {
