@@ -93,13 +93,13 @@ describe('felix keeps what is ours and leaves what is not', () => {
         get('http://localhost:9555/metrics').code === 0 && get('http://localhost:9556/healthz').code === 0,
     );
     expect(get('http://localhost:9091/metrics').code).toBe(1);
-    await lab.ask({ do: 'pod add', node: 'node1', name: 'logged' });
+    // What felix removes is logged at debug.
+    lab.sh('node1', 'ip route add blackhole 10.98.7.0/24 proto 80');
     await until(
       'debug lines',
       2000,
       () => lab.sh('lab', 'grep -c \'"level":20\' /run/cali-lab/log/node1.log || true').trim() !== '0',
     );
-    await lab.ask({ do: 'pod delete', name: 'logged' });
     expect(lab.exec('node1', 'calictl', 'delete', 'felixconfiguration', 'node.node1').code).toBe(0);
     await until('and back', 3000, () => get('http://localhost:9099/readyz').stdout === '200 ready\n');
   });
