@@ -247,8 +247,7 @@ export class Plugin {
   async #remove(endpoint: Endpoint): Promise<void> {
     await tearDownEndpoint(endpoint.interfaceName);
     await this.#modules.ipam.releaseHandle(handleOf({ name: endpoint.network }, endpoint.containerId));
-    await this.#modules.endpoints.remove(endpoint);
-    await this.#clearAnnotation(endpoint);
+    await Promise.all([this.#modules.endpoints.remove(endpoint), this.#clearAnnotation(endpoint)]);
   }
 
   async #check({ containerId, interfaceName, netns }: Attachment): Promise<undefined> {

@@ -49,7 +49,7 @@ export interface DataplaneSettings {
 /** Changes that come together are applied together. */
 const COALESCE_MS = 10;
 /** Hints come in bursts, most of them of our own changes: one look when the burst is over. */
-const HINT_MS = 100;
+const HINT_MS = 250;
 const RETRY_MS = 1000;
 
 export class Dataplane {
@@ -123,7 +123,7 @@ export class Dataplane {
     this.#endpointsText = endpoints;
     // The link of a deleted pod took its route along: its connections end here.
     const moved = movedAddresses(this.#desired?.endpoints ?? [], desired.endpoints);
-    if (moved.length > 0) void this.#conntrack.flush(moved);
+    if (moved.length > 0) this.#conntrack.flush(moved);
     this.#desired = desired;
     this.#schedule(delayMs);
   }
@@ -137,6 +137,7 @@ export class Dataplane {
     this.#cancelApply?.();
     this.#cancelResync?.();
     this.#monitor.close();
+    this.#conntrack.close();
   }
 
   /** Applies after the delay, or earlier when that was asked for already. */
@@ -182,7 +183,7 @@ export class Dataplane {
       problems.push(...faults.map(({ command, message }) => `ip ${command}: ${message}`));
       problems.push(...plan.blocked.map(({ destination, reason }) => `route ${destination}: ${reason}`));
       if (commands.length > 0) this.#log.debug({ commands }, 'applied');
-      if (plan.moved.length > 0) void this.#conntrack.flush(plan.moved);
+      if (plan.moved.length > 0) this.#conntrack.flush(plan.moved);
       this.#finish(startedAt, desired, problems, faults.length > 0);
     } catch (error) {
       this.#finish(startedAt, desired, [messageOf(error)], true);
