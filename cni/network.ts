@@ -1,6 +1,6 @@
 /** The veth of a pod, both sides (Calico reference 4.3). */
 import { randomInt } from 'node:crypto';
-import { access } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { applySysctls, interfaceSysctls } from '../felix/dataplane/sysctls.ts';
 import { type Endpoint, HOST_LINK_LOCAL, HOST_MAC, IPV4_GATEWAY } from '../felix/endpoint.ts';
 import { type Family, familyOf, hostCidr } from '../lib/cidr.ts';
@@ -28,13 +28,12 @@ export async function layWire(
 ): Promise<Wire> {
   const { session } = modules;
   const { interfaceName, netns } = wiring;
-  await access(netns).catch((error: unknown) => {
+  if (!existsSync(netns)) {
     throw new CniError(
       CniCode.UNKNOWN_CONTAINER,
       `network namespace ${netns} does not exist: the container is gone, or CNI_NETNS is wrong`,
-      String(error),
     );
-  });
+  }
   // Entering takes as long as the making of the veth: both at once.
   const inside = modules.inside.enter(netns);
   const discard = async () => {
@@ -44,7 +43,7 @@ export async function layWire(
   try {
     const index = await createPair(wiring, session);
     const device = `if${index}`;
-    await bringUp(interfaceName, device, families, session);
+    setSwitches(interfaceName, families);
     return {
       discard,
       async connect(addresses) {
@@ -77,12 +76,14 @@ async function createPair(endpoint: Wiring, session: IpSession): Promise<number>
   const create =
     `link add name ${interfaceName} index ${index} address ${HOST_MAC} mtu ${mtu} type veth ` +
     `peer name ${containerInterface} address ${mac} mtu ${mtu} netns ${netns}`;
-  let [error] = await session.run([create]);
+  // By its index: the long-lived ip may remember an earlier interface of the same name.
+  const up = `link set dev if${index} up`;
+  let [error] = await session.run([create, up]);
   if (error && /File exists/.test(error.message)) {
     // Left by an ADD that died, or by a former container of this pod (Calico C-020). The message is the same
     // when the name is taken inside the pod: then nothing is there to remove, and the second try says so.
     await tearDownEndpoint(interfaceName);
-    [error] = await session.run([create]);
+    [error] = await session.run([create, up]);
   }
   if (error) {
     throw new CniError(
@@ -93,13 +94,8 @@ async function createPair(endpoint: Wiring, session: IpSession): Promise<number>
   return index;
 }
 
-/** Sysctls while the link is down, so that its first packet finds them; then up. */
-async function bringUp(
-  interfaceName: string,
-  device: string,
-  families: readonly Family[],
-  session: IpSession,
-): Promise<void> {
+/** Sysctls before the pod's side is up: the first packet finds them, and no address is tentative (DAD). */
+function setSwitches(interfaceName: string, families: readonly Family[]): void {
   const v6 = `net/ipv6/conf/${interfaceName}`;
   const early = families.includes(6)
     ? [
@@ -109,7 +105,6 @@ async function bringUp(
     : [];
   const problems = applySysctls([...early, ...interfaceSysctls(interfaceName, families)]);
   if (problems.length > 0) throw new CniError(CniCode.NETWORK_SETUP, problems.join('; '));
-  await must(session, [`link set dev ${device} up`]);
 }
 
 /** A permanent neighbour and a route per address. */

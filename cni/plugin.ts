@@ -162,7 +162,7 @@ export class Plugin {
         this.#annotate(endpoint),
       ]);
       for (const result of done) if (result.status === 'rejected') throw result.reason;
-      await endpoints.persist(endpoint);
+      endpoints.persist(endpoint);
       return resultOf(endpoint, network.cniVersion);
     } catch (error) {
       await this.#undo(
