@@ -1,4 +1,4 @@
-/** OpenAPI v3 documents, so that `kubectl apply` validates on the server and `kubectl explain` explains. */
+/** OpenAPI documents. Version 3: so that `kubectl apply` validates on the server and `kubectl explain` explains. */
 import { jsonSchemaOf } from '../json-schema.ts';
 import { registry } from '../registry.ts';
 import type { ResourceDefinition } from '../schema/resource.ts';
@@ -52,3 +52,14 @@ function groupDocument(gv: string): object {
     components: { schemas },
   };
 }
+
+/**
+ * What kubectl before 1.24 asks for at /openapi/v2, in protobuf: a document without definitions (field 1,
+ * `swagger`, is "2.0"). kubectl then leaves validation to the server, which validates anyway.
+ */
+export const openApiV2 = {
+  // The type's own name has an "@", which Go refuses to parse as a media type.
+  contentType: 'application/octet-stream',
+  protobuf: Uint8Array.of(0x0a, 0x03, 0x32, 0x2e, 0x30),
+  json: { swagger: '2.0', info: { title: 'Cali embedded API', version: 'v1' }, paths: {} },
+};

@@ -7,7 +7,7 @@ import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { type AnyResource, apiVersionOf } from '../schema/resource.ts';
 import { discoveryDocument } from './discovery.ts';
-import { openApiDocument } from './openapi.ts';
+import { openApiDocument, openApiV2 } from './openapi.ts';
 import { type Preconditions, prefixOf, Resources, type Target, type WriteOptions } from './resources.ts';
 import { parseRoute, type Route } from './route.ts';
 import { parseSelectors } from './selectors.ts';
@@ -121,6 +121,11 @@ export class ApiServer {
     if (request.method === 'GET') {
       if (['/healthz', '/readyz', '/livez'].includes(path)) {
         response.end('ok');
+        return;
+      }
+      if (path === '/openapi/v2') {
+        if (!request.headers.accept?.includes('protobuf')) return sendJson(response, 200, openApiV2.json);
+        response.writeHead(200, { 'content-type': openApiV2.contentType }).end(openApiV2.protobuf);
         return;
       }
       const document = path.startsWith('/openapi/v3') ? openApiDocument(path) : discoveryDocument(path);
@@ -290,7 +295,7 @@ function writeOptions(query: URLSearchParams, response: ServerResponse): WriteOp
     fieldValidation: query.get('fieldValidation'),
     dryRun: query.getAll('dryRun').length > 0,
     // RFC 7234 section 5.5; kubectl prints these as "Warning: …".
-    warn: (message) => response.appendHeader('warning', `299 - "${message.replaceAll('"', "'")}"`),
+    warn: (message) => response.appendHeader('warning', `299 - "${message.replace(/["\\]/g, '\\$&')}"`),
   };
 }
 
