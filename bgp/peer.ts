@@ -22,6 +22,8 @@ import { endOfRibFamily, type UpdateMessage } from './wire/update.ts';
 
 /** Routes of a restarted peer that has not ended its initial update by then are dropped, seconds. */
 const STALE_PATH_SECONDS = 360;
+/** A second connection this soon after the first came up was dialled before that. */
+const SIMULTANEOUS_MS = 5_000;
 
 export interface PeerModules {
   readonly rib: Rib;
@@ -214,7 +216,7 @@ export class Peer {
     const other = conversation === this.#main ? this.#rival : this.#main;
     if (!other) return true;
     if (other.session.state === 'Established') {
-      if (!other.session.negotiated?.peerRestart) {
+      if (!other.session.negotiated?.peerRestart || this.#isSimultaneous(open)) {
         conversation.handle({ type: 'collision' });
         return false;
       }
@@ -233,6 +235,12 @@ export class Peer {
     }
     conversation.handle({ type: 'collision' });
     return false;
+  }
+
+  /** Whether a second OPEN comes from two sides that dialled at once, and not from a peer that restarted. */
+  #isSimultaneous({ capabilities }: OpenMessage): boolean {
+    const age = this.#modules.clock.now() - this.#since;
+    return !capabilities.gracefulRestart?.isRestarting && age < SIMULTANEOUS_MS;
   }
 
   /** The conversation is the peer's only one from here on. */

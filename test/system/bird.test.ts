@@ -138,6 +138,44 @@ describe.skipIf(!hasProgram('bird'))(
       expect(birdc(`show route ${block}`)).toContain('via 172.18.0.11');
     });
 
+    it('a prefix that two speakers announce becomes one multipath route, and a single one when one ends', async () => {
+      const second = `
+      log "/run/cali-lab/bird/bird2.log" all;
+      router id 172.18.0.98;
+      protocol device { scan time 1; }
+      protocol static own4 { ipv4; route 10.245.0.128/26 blackhole; }
+      protocol bgp n1 { local 172.18.0.98 as 64512; neighbor 172.18.0.11 as 64512; connect delay time 1; connect retry time 1;
+        ipv4 { import none; export where proto = "own4"; next hop self; }; }`;
+      const setup = `
+      ip netns add bird2
+      ip link add p-bird2 type veth peer name eth0 netns bird2
+      ip link set p-bird2 master lab0 up
+      ip -n bird2 link set lo up
+      ip -n bird2 addr add 172.18.0.98/24 dev eth0
+      ip -n bird2 link set eth0 up`;
+      lab.sh('lab', setup);
+      lab.pipe('lab', second, 'sh', '-c', 'cat > /run/cali-lab/bird/bird2.conf');
+      lab.sh(
+        'bird2',
+        'bird -c /run/cali-lab/bird/bird2.conf -s /run/cali-lab/bird/ctl2 -P /run/cali-lab/bird/pid2',
+      );
+      const node = {
+        apiVersion: 'v1',
+        kind: 'Node',
+        metadata: { name: 'bird2', annotations: { 'projectcalico.org/IPv4Address': '172.18.0.98/24' } },
+      };
+      lab.pipe('node1', JSON.stringify(node), 'calictl', 'apply', '-f', '-');
+      const route = () => lab.sh('node1', 'ip route show 10.245.0.128/26').replace(/\s+/g, ' ').trim();
+      const both =
+        '10.245.0.128/26 proto bgp nexthop via 172.18.0.98 dev eth0 weight 1 nexthop via 172.18.0.99 dev eth0 weight 1';
+      await until('two ways', 15_000, () => route() === both);
+      const watch = lab.follow('node1', 'ip', '-o', 'monitor', 'route');
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      expect(await watch.stop()).toEqual([]);
+      expect(lab.exec('node1', 'calictl', 'delete', 'node', 'bird2').code).toBe(0);
+      await until('one way', 3000, () => route() === '10.245.0.128/26 via 172.18.0.99 dev eth0 proto bgp');
+    });
+
     it('routes of BIRD that ends for good are withdrawn', async () => {
       birdc('disable n2');
       await until(

@@ -34,6 +34,31 @@ describe('nodes and pods come and go', () => {
     expect(lab.status('node1').bgp.peers).toHaveLength(4);
   });
 
+  it('mesh to explicit peers and back: both sides dial, one session stays, and no pod loses another for long', async () => {
+    const documents = (isMesh: boolean) =>
+      `apiVersion: projectcalico.org/v3\nkind: BGPConfiguration\nmetadata: { name: default }\nspec: { nodeToNodeMeshEnabled: ${isMesh} }\n`;
+    const peer =
+      'apiVersion: projectcalico.org/v3\nkind: BGPPeer\nmetadata: { name: everybody }\nspec: { nodeSelector: all(), peerSelector: all() }\n';
+    const peers = () => ['node1', 'node2', 'node3'].flatMap((node) => lab.status(node).bgp.peers);
+    lab.pipe('node1', `${documents(false)}---\n${peer}`, 'calictl', 'apply', '-f', '-');
+    await until('explicit sessions are up', 10_000, () =>
+      peers().every(({ config, state }) => config.peerType === 'node specific' && state === 'Established'),
+    );
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    const before = peers().map(({ flaps, since }) => ({ flaps, since }));
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(peers().map(({ flaps, since }) => ({ flaps, since }))).toEqual(before);
+    expect(await lab.unreachable()).toEqual([]);
+    lab.pipe('node1', documents(true), 'calictl', 'apply', '-f', '-');
+    expect(lab.exec('node1', 'calictl', 'delete', 'bgppeer', 'everybody').code).toBe(0);
+    await until('the mesh is back', 10_000, () =>
+      peers().every(
+        ({ config, state }) => config.peerType === 'node-to-node mesh' && state === 'Established',
+      ),
+    );
+    expect(await lab.unreachable()).toEqual([]);
+  });
+
   it('a pod gets the very addresses that it asks for, and one that is taken is refused with the holder', async () => {
     const annotations = { 'cni.projectcalico.org/ipAddrs': '["10.244.77.5"]' };
     const pod = (await lab.ask({ do: 'pod add', node: 'node1', name: 'fixed', annotations })) as {
