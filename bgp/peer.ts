@@ -215,26 +215,27 @@ export class Peer {
   #admitOpen(conversation: Conversation, open: OpenMessage): boolean {
     const other = conversation === this.#main ? this.#rival : this.#main;
     if (!other) return true;
-    if (other.session.state === 'Established') {
-      if (!other.session.negotiated?.peerRestart || this.#isSimultaneous(open)) {
-        conversation.handle({ type: 'collision' });
-        return false;
-      }
-      other.handle({ type: 'replaced' });
-      this.#promote(conversation);
-      return true;
+    const { state, negotiated } = other.session;
+    if (state !== 'Established' && state !== 'OpenConfirm') return true;
+    const hasPriority =
+      state === 'OpenConfirm' || this.#isSimultaneous(open)
+        ? // By the same rule on both sides, also when one of them is Established a moment before the other.
+          this.#isSurvivor(conversation, open)
+        : negotiated?.peerRestart !== undefined;
+    if (!hasPriority) {
+      conversation.handle({ type: 'collision' });
+      return false;
     }
-    if (other.session.state !== 'OpenConfirm') return true;
+    other.handle({ type: state === 'Established' && negotiated?.peerRestart ? 'replaced' : 'collision' });
+    this.#promote(conversation);
+    return true;
+  }
+
+  /** Whether this one of two connections stays, by RFC 4271 section 6.8. */
+  #isSurvivor(conversation: Conversation, open: OpenMessage): boolean {
     const local = { identifier: this.#identity.identifier, asNumber: this.config.localAs };
     const winner = survivor(local, { identifier: open.identifier, asNumber: open.asNumber });
-    const isMineOutgoing = conversation.connection?.isOutgoing ?? false;
-    if ((winner === 'outgoing') === isMineOutgoing) {
-      other.handle({ type: 'collision' });
-      this.#promote(conversation);
-      return true;
-    }
-    conversation.handle({ type: 'collision' });
-    return false;
+    return (winner === 'outgoing') === (conversation.connection?.isOutgoing ?? false);
   }
 
   /** Whether a second OPEN comes from two sides that dialled at once, and not from a peer that restarted. */
