@@ -29,7 +29,8 @@ export async function createBridge(hasIpv6: boolean): Promise<void> {
   await must('mount', ['-t', 'tmpfs', 'tmpfs', '/run']);
   await mustBatch([
     'link set lo up',
-    `link add ${BRIDGE} type bridge`,
+    // A MAC of its own: otherwise it takes that of a port, and another one when the port's node is deleted.
+    `link add ${BRIDGE} address 02:00:ac:12:00:01 type bridge`,
     `addr add ${LAB_IPV4}/24 dev ${BRIDGE}`,
     ...(hasIpv6 ? [`addr add ${LAB_IPV6}/64 dev ${BRIDGE} nodad`] : []),
     `link set ${BRIDGE} up`,
