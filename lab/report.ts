@@ -49,15 +49,23 @@ export function failures(unreachable: readonly Probe[]): string {
 export function suggestions(nodes: readonly LabNode[]): string {
   const [first, second] = nodes.map(({ name }) => name);
   const other = second ?? first;
+  const commands = [
+    [`exec ${first} calictl node status`, `the BGP sessions of ${first}`],
+    [`exec ${first} ip route`, 'what felix has programmed'],
+    [`exec ${first} calictl get ippools -o wide`, 'where addresses come from'],
+    [`pod add ${other} web`, 'one more pod'],
+    [`node kill ${other}`, 'SIGKILL its agent: traffic goes on'],
+    [`node start ${other}`, 'and it comes back'],
+    ['matrix', 'everything to everything, again'],
+  ];
   return [
     'The lab is up; Ctrl-C ends it and leaves nothing. In another terminal:',
     '',
-    `  npm run lab -- exec ${first} calictl node status      the BGP sessions of ${first}`,
-    `  npm run lab -- exec ${first} ip route                 what felix has programmed`,
-    `  npm run lab -- exec ${first} calictl get ippools -o wide`,
-    `  npm run lab -- pod add ${other} web                  one more pod`,
-    `  npm run lab -- node kill ${other}                    SIGKILL its agent: traffic goes on`,
-    `  npm run lab -- node start ${other}`,
-    '  npm run lab -- matrix                            everything to everything, again',
+    ...plainTable(
+      ['', ''],
+      commands.map(([command, what]) => [`  npm run lab -- ${command}`, what!]),
+    )
+      .split('\n')
+      .slice(1),
   ].join('\n');
 }
