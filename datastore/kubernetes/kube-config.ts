@@ -42,6 +42,8 @@ export function loadEndpoint(file: string | undefined): Endpoint {
         'Set current-context to one of its contexts.',
     );
   }
+  // client-node refuses plain http without this; there is no TLS to verify.
+  if (cluster.server.startsWith('http:')) Object.assign(cluster, { skipTLSVerify: true });
   return endpointOf(config, new URL(cluster.server));
 }
 
@@ -71,30 +73,35 @@ function endpointOf(config: KubeConfig, url: URL): Endpoint {
   return {
     url,
     async connection(isRefused) {
-      if (url.protocol === 'http:') {
-        agent ??= new http.Agent({ keepAlive: true });
-        return { agent, headers };
+      if (agent && !isRefused && Date.now() - readAt < CREDENTIALS_MS) return { agent, headers };
+      const options: https.RequestOptions = {};
+      await config.applyToHTTPSOptions(options);
+      const { ca, cert, key, rejectUnauthorized, servername } = options;
+      const tls = { ca, cert, key, rejectUnauthorized, servername };
+      const nextKey = JSON.stringify(tls);
+      if (!agent || nextKey !== agentKey) {
+        agent = agentFor(config, url, options, dropUndefined(tls));
+        agentKey = nextKey;
       }
-      if (!agent || isRefused || Date.now() - readAt > CREDENTIALS_MS) {
-        const options: https.RequestOptions = {};
-        await config.applyToHTTPSOptions(options);
-        const { ca, cert, key, rejectUnauthorized, servername } = options;
-        const tls = { ca, cert, key, rejectUnauthorized, servername };
-        const nextKey = JSON.stringify(tls);
-        if (!agent || nextKey !== agentKey) {
-          const hasProxy = config.getCurrentCluster()?.proxyUrl !== undefined;
-          agent = hasProxy
-            ? (options.agent as http.Agent)
-            : new https.Agent({ ...dropUndefined(tls), keepAlive: true });
-          agentKey = nextKey;
-        }
-        headers = { ...(options.headers as Record<string, string> | undefined) };
-        if (options.auth) headers['Authorization'] = `Basic ${Buffer.from(options.auth).toString('base64')}`;
-        readAt = Date.now();
-      }
+      headers = { ...(options.headers as Record<string, string> | undefined) };
+      if (options.auth) headers['Authorization'] = `Basic ${Buffer.from(options.auth).toString('base64')}`;
+      readAt = Date.now();
       return { agent, headers };
     },
   };
+}
+
+/** client-node makes an agent per call and without keep-alive; only its proxies are taken over. */
+function agentFor(
+  config: KubeConfig,
+  url: URL,
+  options: https.RequestOptions,
+  tls: https.AgentOptions,
+): http.Agent {
+  if (config.getCurrentCluster()?.proxyUrl !== undefined) return options.agent as http.Agent;
+  return url.protocol === 'http:'
+    ? new http.Agent({ keepAlive: true })
+    : new https.Agent({ ...tls, keepAlive: true });
 }
 
 function dropUndefined<T extends object>(object: T): { [K in keyof T]: NonNullable<T[K]> } {
