@@ -6,10 +6,10 @@
  * A fault has a verdict: `discard` costs the attribute, `withdraw` costs the routes of the UPDATE.
  * What costs the session (an MP attribute that cannot be parsed) is thrown as WireError.
  */
-import { addressBytes, bitsOf, type Family, formatBytes, parseAddress } from '../../lib/cidr.ts';
-import { type AsPath, decodeAsPath, encodeAsPath, mergeAs4Path, pathLength } from './as-path.ts';
+import { bitsOf, type Family, formatBytes } from '../../lib/cidr.ts';
+import { type AsPath, decodeAsPath, mergeAs4Path, pathLength } from './as-path.ts';
 import { AS_TRANS, AttributeFlag, AttributeType, ErrorCode, SAFI_UNICAST, UpdateSubcode } from './iana.ts';
-import { afiOf, decodePrefixes, encodePrefix, familyOfAfi, type Prefix } from './nlri.ts';
+import { decodePrefixes, familyOfAfi, type Prefix } from './nlri.ts';
 import { Reader, ShortRead } from './reader.ts';
 import { WireError } from './wire-error.ts';
 import { Writer } from './writer.ts';
@@ -77,7 +77,7 @@ const { OPTIONAL, TRANSITIVE, PARTIAL, EXTENDED_LENGTH } = AttributeFlag;
 const WELL_KNOWN = TRANSITIVE;
 
 /** Flags that a known attribute must carry, the partial bit aside. */
-const expectedFlags: Readonly<Record<number, number>> = {
+export const expectedFlags: Readonly<Record<number, number>> = {
   [AttributeType.ORIGIN]: WELL_KNOWN,
   [AttributeType.AS_PATH]: WELL_KNOWN,
   [AttributeType.NEXT_HOP]: WELL_KNOWN,
@@ -333,99 +333,4 @@ function decodeMp<T>(
       `${name}: ${error.message}`,
     );
   }
-}
-
-/** Writes attributes in type order. NEXT_HOP is left out where the next hop travels in MP_REACH_NLRI. */
-export function encodeAttributes(
-  attributes: PathAttributes,
-  writer: Writer,
-  context: AttributeContext & { readonly hasNextHop: boolean },
-): void {
-  const put = (type: number, write: (value: Writer) => void, flags = expectedFlags[type]!) => {
-    const value = new Writer();
-    write(value);
-    putAttribute(writer, flags, type, value.finish());
-  };
-  const { aggregator, communities, extendedCommunities, largeCommunities, clusterList, originatorId } =
-    attributes;
-  put(AttributeType.ORIGIN, (value) => value.u8(attributes.origin));
-  put(AttributeType.AS_PATH, (value) => encodeAsPath(attributes.asPath, value, context.isFourOctetAs));
-  if (context.hasNextHop) put(AttributeType.NEXT_HOP, (value) => putAddress(value, attributes.nextHop));
-  if (attributes.med !== undefined) put(AttributeType.MULTI_EXIT_DISC, (value) => value.u32(attributes.med!));
-  if (attributes.localPref !== undefined)
-    put(AttributeType.LOCAL_PREF, (value) => value.u32(attributes.localPref!));
-  if (attributes.atomicAggregate) put(AttributeType.ATOMIC_AGGREGATE, () => {});
-  if (aggregator) {
-    put(AttributeType.AGGREGATOR, (value) => {
-      if (context.isFourOctetAs) value.u32(aggregator.asNumber);
-      else value.u16(aggregator.asNumber > 0xffff ? AS_TRANS : aggregator.asNumber);
-      putAddress(value, aggregator.address);
-    });
-  }
-  if (communities)
-    put(AttributeType.COMMUNITIES, (value) => communities.forEach((community) => void value.u32(community)));
-  if (originatorId) put(AttributeType.ORIGINATOR_ID, (value) => putAddress(value, originatorId));
-  if (clusterList)
-    put(AttributeType.CLUSTER_LIST, (value) => clusterList.forEach((id) => void putAddress(value, id)));
-  if (extendedCommunities) {
-    put(AttributeType.EXTENDED_COMMUNITIES, (value) =>
-      extendedCommunities.forEach((hex) => void value.bytes(Buffer.from(hex, 'hex'))),
-    );
-  }
-  if (!context.isFourOctetAs) encodeAs4(attributes, put);
-  if (largeCommunities) {
-    put(AttributeType.LARGE_COMMUNITIES, (value) =>
-      largeCommunities.forEach(([a, b, c]) => void value.u32(a).u32(b).u32(c)),
-    );
-  }
-  for (const { flags, type, value } of attributes.unknown ?? []) putAttribute(writer, flags, type, value);
-}
-
-/** RFC 6793 section 4.2.2: AS numbers that do not fit travel beside. */
-function encodeAs4(
-  attributes: PathAttributes,
-  put: (type: number, write: (value: Writer) => void) => void,
-): void {
-  if (attributes.asPath.some(({ asNumbers }) => asNumbers.some((as) => as > 0xffff))) {
-    put(AttributeType.AS4_PATH, (value) => encodeAsPath(attributes.asPath, value, true));
-  }
-  const { aggregator } = attributes;
-  if (aggregator && aggregator.asNumber > 0xffff) {
-    put(AttributeType.AS4_AGGREGATOR, (value) =>
-      putAddress(value.u32(aggregator.asNumber), aggregator.address),
-    );
-  }
-}
-
-/** MP_REACH_NLRI for prefixes of one family. */
-export function encodeReach({ family, nextHop, prefixes }: Reach, writer: Writer): void {
-  const value = new Writer().u16(afiOf(family)).u8(SAFI_UNICAST);
-  value.u8(bitsOf(family) / 8);
-  putAddress(value, nextHop).u8(0);
-  for (const prefix of prefixes) encodePrefix(prefix, value);
-  putAttribute(writer, OPTIONAL, AttributeType.MP_REACH_NLRI, value.finish());
-}
-
-export function encodeUnreach({ family, prefixes }: Unreach, writer: Writer): void {
-  const value = new Writer().u16(afiOf(family)).u8(SAFI_UNICAST);
-  for (const prefix of prefixes) encodePrefix(prefix, value);
-  putAttribute(writer, OPTIONAL, AttributeType.MP_UNREACH_NLRI, value.finish());
-}
-
-function putAddress(writer: Writer, address: string): Writer {
-  return writer.bytes(addressBytes(parseAddress(address)!));
-}
-
-function putAttribute(writer: Writer, flags: number, type: number, value: Uint8Array): void {
-  if (value.length > 255)
-    writer
-      .u8(flags | EXTENDED_LENGTH)
-      .u8(type)
-      .u16(value.length);
-  else
-    writer
-      .u8(flags & ~EXTENDED_LENGTH)
-      .u8(type)
-      .u8(value.length);
-  writer.bytes(value);
 }

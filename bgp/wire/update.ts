@@ -6,14 +6,12 @@
 import {
   type AttributeContext,
   decodeAttributes,
-  encodeAttributes,
-  encodeReach,
-  encodeUnreach,
   type Fault,
   type PathAttributes,
   type Reach,
   type Unreach,
 } from './attributes.ts';
+import { encodeAttributes, encodeReach, encodeUnreach } from './encode-attributes.ts';
 import { ErrorCode, UpdateSubcode } from './iana.ts';
 import { decodePrefixes, encodePrefix, type Prefix } from './nlri.ts';
 import { Reader, ShortRead } from './reader.ts';
