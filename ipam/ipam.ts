@@ -40,6 +40,7 @@ import {
 } from './block.ts';
 import { choosePools, freeBlocks } from './candidates.ts';
 import { addToHandle, getHandle, removeFromHandle } from './handle.ts';
+import { KnownBlocks } from './known-blocks.ts';
 
 /** The datastore's content as far as it is known here; may lag, because every write is checked. */
 export interface IpamView {
@@ -81,8 +82,7 @@ export class Ipam {
   readonly #store: Datastore;
   readonly #view: IpamView;
   readonly #clock: Clock;
-  /** Blocks as this node last wrote or read them, while newer than the view. Bounded by the node's blocks. */
-  readonly #recent = new Map<string, IPAMBlock | { readonly goneAt: string | undefined }>();
+  readonly #known: KnownBlocks;
 
   constructor(
     options: { readonly node: string },
@@ -92,6 +92,7 @@ export class Ipam {
     this.#store = modules.store;
     this.#view = modules.view;
     this.#clock = modules.clock;
+    this.#known = new KnownBlocks(() => modules.view.blocks());
   }
 
   /**
@@ -125,7 +126,7 @@ export class Ipam {
   /** Frees everything that a handle holds; returns the addresses. A handle that is not there is no error. */
   async releaseHandle(handleId: string): Promise<string[]> {
     const handle = await getHandle(this.#store, handleId);
-    const holding = this.#blocks().filter(({ spec }) => addressesOf(spec, handleId).length > 0);
+    const holding = this.#known.all().filter(({ spec }) => addressesOf(spec, handleId).length > 0);
     const cidrs = new Set([
       ...Object.keys(handle?.spec.block ?? {}),
       ...holding.map(({ spec }) => spec.cidr),
@@ -146,11 +147,13 @@ export class Ipam {
     const state = new Map(
       affinities.filter(({ spec }) => spec.node === this.#node).map(({ spec }) => [spec.cidr, spec.state]),
     );
-    const broken = this.#blocks().filter(
-      ({ spec }) =>
-        spec.affinity === affinityOf(this.#node) &&
-        !['confirmed', ''].includes(state.get(spec.cidr) ?? 'missing'),
-    );
+    const broken = this.#known
+      .all()
+      .filter(
+        ({ spec }) =>
+          spec.affinity === affinityOf(this.#node) &&
+          !['confirmed', ''].includes(state.get(spec.cidr) ?? 'missing'),
+      );
     for (const { spec } of broken) await claimBlock(this.#store, this.#node, spec.cidr, this.#clock.now());
     return broken.map(({ spec }) => spec.cidr);
   }
@@ -168,7 +171,7 @@ export class Ipam {
 
   /** What a handle holds, as far as it is known here. */
   #held(handleId: string): string[] {
-    return this.#blocks().flatMap(({ spec }) => addressesOf(spec, handleId));
+    return this.#known.all().flatMap(({ spec }) => addressesOf(spec, handleId));
   }
 
   /** Where the next address of a family is to come from; claims a block when the node has none with room. */
@@ -181,7 +184,7 @@ export class Ipam {
       named: request.pools?.[family],
     });
     if (!choice.ok) throw new IpamError('NO_POOL', choice.reason);
-    const inPools = this.#blocks().filter(({ spec }) => isInPools(choice.pools, spec.cidr));
+    const inPools = this.#known.all().filter(({ spec }) => isInPools(choice.pools, spec.cidr));
     const own = inPools.find(({ spec }) => spec.affinity === affinityOf(this.#node) && this.#hasFree(spec));
     if (own) return { family, cidr: own.spec.cidr };
     const claimed = await this.#claim(choice.pools, family);
@@ -207,9 +210,9 @@ export class Ipam {
       );
     }
     const cidr = formatCidr(networkOf({ ...parsed, length: blockSizeOf(pool) }));
-    if (!this.#block(cidr))
+    if (!this.#known.get(cidr))
       await claimBlock(this.#store, this.#node, cidr, this.#clock.now()).then(
-        (block) => block && this.#remember(block),
+        (block) => block && this.#known.remember(block),
       );
     return { family: parsed.family, cidr, address };
   }
@@ -254,9 +257,11 @@ export class Ipam {
     const configuration = this.#view.configuration();
     if (configuration?.autoAllocateBlocks === false) return undefined;
     const limit = configuration?.maxBlocksPerHost || DEFAULT_BLOCK_LIMIT;
-    const mine = this.#blocks().filter(
-      ({ spec }) => spec.affinity === affinityOf(this.#node) && parseCidr(spec.cidr)?.family === family,
-    );
+    const mine = this.#known
+      .all()
+      .filter(
+        ({ spec }) => spec.affinity === affinityOf(this.#node) && parseCidr(spec.cidr)?.family === family,
+      );
     if (mine.length >= limit) {
       throw new IpamError(
         'BLOCK_LIMIT',
@@ -269,12 +274,12 @@ export class Ipam {
       for (const cidr of freeBlocks(
         pool,
         this.#node,
-        (candidate) => refused.has(candidate) || this.#block(candidate) !== undefined,
+        (candidate) => refused.has(candidate) || this.#known.get(candidate) !== undefined,
       )) {
         if (this.#isFullyReserved(cidr)) continue;
         const block = await claimBlock(this.#store, this.#node, cidr, this.#clock.now());
         if (block) {
-          this.#remember(block);
+          this.#known.remember(block);
           return cidr;
         }
         refused.add(cidr);
@@ -285,7 +290,7 @@ export class Ipam {
 
   /** Every block is taken: takes one that another node holds empty for a while. */
   async #reclaim(pools: readonly IPPool[]): Promise<string | undefined> {
-    for (const block of this.#blocks()) {
+    for (const block of this.#known.all()) {
       const { spec, metadata } = block;
       const owner = spec.affinity?.startsWith('host:') ? spec.affinity.slice('host:'.length) : undefined;
       const age = this.#clock.now() - Date.parse(metadata.creationTimestamp ?? '');
@@ -298,10 +303,10 @@ export class Ipam {
       )
         continue;
       if (!(await releaseBlock(this.#store, owner, block))) continue;
-      this.#forget(block);
+      this.#known.forget(block);
       const claimed = await claimBlock(this.#store, this.#node, spec.cidr, this.#clock.now());
       if (!claimed) continue;
-      this.#remember(claimed);
+      this.#known.remember(claimed);
       return spec.cidr;
     }
     return undefined;
@@ -309,20 +314,22 @@ export class Ipam {
 
   /** An empty block goes back unless it is the node's last one of its family. */
   async #giveBackWhenSpare(cidr: string): Promise<void> {
-    const block = this.#block(cidr);
+    const block = this.#known.get(cidr);
     if (!block || !isEmpty(block.spec)) return;
     const { family } = mustCidr(cidr);
     if (block.spec.affinity === affinityOf(this.#node)) {
-      const mine = this.#blocks().filter(
-        ({ spec }) => spec.affinity === affinityOf(this.#node) && mustCidr(spec.cidr).family === family,
-      );
-      if (mine.length > 1 && (await releaseBlock(this.#store, this.#node, block))) this.#forget(block);
+      const mine = this.#known
+        .all()
+        .filter(
+          ({ spec }) => spec.affinity === affinityOf(this.#node) && mustCidr(spec.cidr).family === family,
+        );
+      if (mine.length > 1 && (await releaseBlock(this.#store, this.#node, block))) this.#known.forget(block);
     }
   }
 
   /** Compare-and-swap of one block: `change` sees the newest spec; returning it unchanged writes nothing. */
   async #change(cidr: string, change: (spec: BlockSpec) => BlockSpec): Promise<void> {
-    let block = this.#block(cidr);
+    let block = this.#known.get(cidr);
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       block ??= await this.#store.get(ipamBlockKind, nameOfCidr(cidr));
       if (!block) return;
@@ -331,65 +338,25 @@ export class Ipam {
         // Nothing to change, unless what is known here is old.
         const fresh = await this.#store.get(ipamBlockKind, nameOfCidr(cidr));
         if (fresh?.metadata.resourceVersion === block.metadata.resourceVersion) return;
-        if (!fresh) return this.#forget(block);
-        this.#remember(fresh);
+        if (!fresh) return this.#known.forget(block);
+        this.#known.remember(fresh);
         block = fresh;
         continue;
       }
       try {
-        this.#remember(await this.#store.update(ipamBlockKind, { ...block, spec }));
+        this.#known.remember(await this.#store.update(ipamBlockKind, { ...block, spec }));
         return;
       } catch (error) {
         if (!(error instanceof DatastoreError)) throw error;
-        if (error.code === 'NOT_FOUND') return this.#forget(block);
+        if (error.code === 'NOT_FOUND') return this.#known.forget(block);
         if (error.code !== 'CONFLICT') throw error;
         const fresh = await this.#store.get(ipamBlockKind, nameOfCidr(cidr));
-        if (!fresh) return this.#forget(block);
-        this.#remember(fresh);
+        if (!fresh) return this.#known.forget(block);
+        this.#known.remember(fresh);
         block = fresh;
       }
     }
     throw new DatastoreError('CONFLICT', `block ${cidr} changed ${MAX_ATTEMPTS} times under the allocator`);
-  }
-
-  #blocks(): IPAMBlock[] {
-    const known = new Map(this.#view.blocks().map((block) => [block.spec.cidr, block]));
-    for (const cidr of this.#recent.keys()) {
-      const block = this.#newer(cidr, known.get(cidr));
-      if (block) known.set(cidr, block);
-      else known.delete(cidr);
-    }
-    return [...known.values()];
-  }
-
-  #block(cidr: string): IPAMBlock | undefined {
-    return this.#newer(
-      cidr,
-      this.#view.blocks().find(({ spec }) => spec.cidr === cidr),
-    );
-  }
-
-  /** The newer of the view's block and the one remembered; forgets what the view has caught up with. */
-  #newer(cidr: string, seen: IPAMBlock | undefined): IPAMBlock | undefined {
-    const recent = this.#recent.get(cidr);
-    if (!recent) return seen;
-    if ('goneAt' in recent) {
-      if (seen && Number(seen.metadata.resourceVersion) <= Number(recent.goneAt)) return undefined;
-      this.#recent.delete(cidr);
-      return seen;
-    }
-    if (!seen || Number(seen.metadata.resourceVersion) < Number(recent.metadata.resourceVersion))
-      return recent;
-    this.#recent.delete(cidr);
-    return seen;
-  }
-
-  #remember(block: IPAMBlock): void {
-    this.#recent.set(block.spec.cidr, block);
-  }
-
-  #forget(block: IPAMBlock): void {
-    this.#recent.set(block.spec.cidr, { goneAt: block.metadata.resourceVersion });
   }
 
   #hasFree(spec: BlockSpec): boolean {
