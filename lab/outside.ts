@@ -1,6 +1,6 @@
 /** Starts the lab's first process in namespaces of its own, and talks to a running lab. */
-import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import os from 'node:os';
@@ -32,16 +32,8 @@ export async function runLab(options: Omit<InsideOptions, 'controlSocket' | 'pro
     const child = spawn(
       'unshare',
       [
-        ...[
-          '--user',
-          '--map-root-user',
-          '--net',
-          '--mount',
-          '--pid',
-          '--fork',
-          '--kill-child=SIGKILL',
-          '--mount-proc',
-        ],
+        ...namespaceFlags(),
+        ...['--fork', '--kill-child=SIGKILL', '--mount-proc'],
         ...[process.execPath, path.join(programs, 'cali-lab-inside.js'), JSON.stringify(inside)],
       ],
       { stdio: ['pipe', 'inherit', 'inherit'] },
@@ -66,6 +58,20 @@ export async function runLab(options: Omit<InsideOptions, 'controlSocket' | 'pro
   }
 }
 
+/** Flags for unshare; without a user namespace only for root, where the kernel refuses one. */
+function namespaceFlags(): string[] {
+  const own = ['--net', '--mount', '--pid'];
+  const mapped = ['--user', '--map-root-user', ...own];
+  const isPossible = (flags: string[]) => spawnSync('unshare', [...flags, '--fork', 'true']).status === 0;
+  if (isPossible(mapped)) return mapped;
+  if (process.getuid?.() === 0 && isPossible(own)) return own;
+  throw new CodedError(
+    'UNSHARE',
+    'this kernel does not let you make user and network namespaces: run as root, or allow it ' +
+      '(sysctl kernel.unprivileged_userns_clone=1, or kernel.apparmor_restrict_unprivileged_userns=0)',
+  );
+}
+
 /** Sends a command to the running lab. Throws CodedError with its reason. */
 export async function askLab(command: LabCommand): Promise<unknown> {
   const directory = controlDirectory();
@@ -82,16 +88,10 @@ export function execCommand(place: string, command: readonly string[]): string[]
   const file = path.join(directory, 'pid');
   const pid = existsSync(file) ? firstProcess(Number(readFileSync(file, 'utf8'))) : undefined;
   if (!pid) throw new CodedError('NO_LAB', 'no lab is running: start one with npm start');
-  const enter = [
-    'nsenter',
-    '--target',
-    String(pid),
-    '--user',
-    '--preserve-credentials',
-    '--mount',
-    '--pid',
-    '--net',
-  ];
+  // A process cannot enter the user namespace that it is in: root's lab may have none of its own.
+  const hasOwnUsers = readlinkSync(`/proc/${pid}/ns/user`) !== readlinkSync('/proc/self/ns/user');
+  const users = hasOwnUsers ? ['--user', '--preserve-credentials'] : [];
+  const enter = ['nsenter', '--target', String(pid), ...users, '--mount', '--pid', '--net'];
   const environment = [
     'env',
     `KUBECONFIG=${LAB_DIRECTORY}/kubeconfig`,
