@@ -7,7 +7,7 @@
  *        |                      |
  *   CNI server             Dataplane --> kernel
  *
- * Any change leads to one recalculation of everything, at the end of the turn.
+ * Any change leads to one recalculation of everything, a moment later.
  */
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -42,6 +42,8 @@ import { AGENT_SOCKET, type AgentStatus, CNI_SOCKET } from './status.ts';
 import { View } from './view.ts';
 
 const LISTEN_RETRY_MS = 5_000;
+/** Events come in bursts, and a CNI call that made them should not wait for what follows from them. */
+const COALESCE_MS = 10;
 
 export class Agent {
   readonly #config: AgentConfig;
@@ -141,10 +143,10 @@ export class Agent {
   #changed(): void {
     if (this.#isCalculating) return;
     this.#isCalculating = true;
-    setImmediate(() => {
+    setTimeout(() => {
       this.#isCalculating = false;
       this.#calculate();
-    });
+    }, COALESCE_MS);
   }
 
   #calculate(): void {

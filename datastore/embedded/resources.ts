@@ -248,9 +248,14 @@ function merged({ definition, isStatus }: Target, old: AnyResource, body: AnyRes
 }
 
 function isUnchanged(object: AnyResource, old: AnyResource): boolean {
-  const strip = ({ metadata: { resourceVersion: _, ...metadata }, ...rest }: AnyResource) =>
-    JSON.stringify(sortKeys({ ...rest, metadata }));
-  return strip(object) === strip(old);
+  const strip = ({ metadata: { resourceVersion: _, ...metadata }, ...rest }: AnyResource) => ({
+    ...rest,
+    metadata,
+  });
+  const [a, b] = [strip(object), strip(old)];
+  // The order of keys makes no difference to the length: most changes are found here, without sorting.
+  if (JSON.stringify(a).length !== JSON.stringify(b).length) return false;
+  return JSON.stringify(sortKeys(a)) === JSON.stringify(sortKeys(b));
 }
 
 function sortKeys(value: unknown): unknown {
