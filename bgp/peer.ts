@@ -311,8 +311,9 @@ export class Peer {
     this.#startRestartTimer(STALE_PATH_SECONDS, 'the peer did not end its initial update');
     this.#modules.established(this);
     this.#modules.ribChanged();
-    // Nothing to wait for from a peer that sends no End-of-RIB, or that waits for us.
-    if (this.#waitingForEnd.size === 0 || negotiated.peerRestart?.isRestarting) this.#modules.settled(this);
+    // Nothing to wait for from a peer that sends no End-of-RIB. One that restarts too is waited for as well: it
+    // may itself wait for ours (RFC 4724 section 4.1), and that is on its way, because we never hold routes back.
+    if (this.#waitingForEnd.size === 0) this.#modules.settled(this);
   }
 
   #down(isGraceful: boolean): void {

@@ -45,6 +45,22 @@ describe('an agent or the API server fails, and traffic goes on', () => {
     expect(lab.sh('node2', 'ip route show; ip -6 route show')).toBe(before);
   });
 
+  it('all agents killed at once and started again lose no packet and touch no route', async () => {
+    const watching = monitors();
+    await lab.ask({ do: 'flows start', intervalMs: 10 });
+    await Promise.all(nodes.map((name) => lab.ask({ do: 'node kill', name })));
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await Promise.all(nodes.map((name) => lab.ask({ do: 'node start', name })));
+    await until(
+      'all are up and settled',
+      30_000,
+      () => allUp() && nodes.every((node) => lab.status(node).bgp.isSettled),
+    );
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(lossOf(await lab.flows())).toEqual([]);
+    for (const watch of watching) expect(ourRouteEvents(await watch.stop())).toEqual([]);
+  });
+
   it('an agent that is stopped by SIGTERM leaves forwarding in place', async () => {
     const watching = monitors();
     await lab.ask({ do: 'flows start', intervalMs: 10 });
