@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -119,6 +119,7 @@ describe('bad input gets a sentence with the field and the remedy', () => {
     expect(() => loadEndpoint(file)).toThrow(/cannot be read/);
     writeFileSync(file, 'apiVersion: v1\nkind: Config\ncurrent-context: nowhere\n');
     expect(() => loadEndpoint(file)).toThrow(/current-context "nowhere" names no cluster with a server URL/);
+    rmSync(directory, { recursive: true });
   });
 });
 
