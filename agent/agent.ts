@@ -20,7 +20,7 @@ import { serveCni } from '../cni/server.ts';
 import { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import type { Endpoint as ApiEndpoint } from '../datastore/kubernetes/kube-config.ts';
 import { encapsulationWarnings } from '../felix/calc/encapsulation.ts';
-import { exportedPrefixes, ownPrefixes } from '../felix/calc/own-prefixes.ts';
+import { exportedPrefixes, type OwnPrefixes, ownPrefixes } from '../felix/calc/own-prefixes.ts';
 import { desiredRoutes } from '../felix/calc/routes.ts';
 import { asNumberOf, desiredSpeaker, listenPort } from '../felix/calc/speaker.ts';
 import { type NodeInfo, nodeInfo } from '../felix/calc/topology.ts';
@@ -157,8 +157,6 @@ export class Agent {
     const settings = this.#applySettings();
     dataplane.configure(settings);
     this.#repairOnce();
-    const endpoints = this.#endpoints.list();
-    const own = ownPrefixes(node, view.blocks(), view.affinities(), endpoints);
     this.#startSpeaker();
     this.#speaker?.setDesired(
       desiredSpeaker({
@@ -167,7 +165,7 @@ export class Agent {
         configurations: view.bgpConfigurations(),
         peers: view.bgpPeers(),
         pools: view.pools(),
-        originated: exportedPrefixes(own, view.pools()),
+        originated: exportedPrefixes(this.#ownPrefixes(), view.pools()),
         holdTimeSeconds,
         restartTimeSeconds,
       }),
@@ -195,17 +193,17 @@ export class Agent {
   /** Hands felix what follows from endpoints, blocks and learned routes. */
   #program(): void {
     const endpoints = this.#endpoints.list();
-    const { blocks } = ownPrefixes(
-      this.#config.node,
-      this.#view.blocks(),
-      this.#view.affinities(),
-      endpoints,
-    );
+    const { blocks } = this.#ownPrefixes();
     this.#dataplane?.setDesired({
       routes: desiredRoutes({ endpoints, blocks, learned: this.#speaker?.learned.values() ?? [] }),
       endpoints,
       isLearnedComplete: this.#speaker?.isSettled ?? false,
     });
+  }
+
+  #ownPrefixes(): OwnPrefixes {
+    const { blocks, affinities } = this.#view;
+    return ownPrefixes(this.#config.node, blocks(), affinities(), this.#endpoints.list());
   }
 
   #startSpeaker(): void {

@@ -1,6 +1,10 @@
 /** The veth of a pod, both sides (Calico reference 4.3). */
 import { randomInt } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import type { BatchError } from '../felix/dataplane/ip-batch.ts';
+import { observeKernel } from '../felix/dataplane/kernel.ts';
+import { PROTOCOL_CALI } from '../felix/dataplane/route.ts';
+import { ownProtocol } from '../felix/dataplane/route-plan.ts';
 import { applySysctls, interfaceSysctls } from '../felix/dataplane/sysctls.ts';
 import { type Endpoint, HOST_LINK_LOCAL, HOST_MAC, IPV4_GATEWAY } from '../felix/endpoint.ts';
 import { type Family, familyOf, hostCidr } from '../lib/cidr.ts';
@@ -107,25 +111,42 @@ function setSwitches(interfaceName: string, families: readonly Family[]): void {
   if (problems.length > 0) throw new CniError(CniCode.NETWORK_SETUP, problems.join('; '));
 }
 
-/** A permanent neighbour and a route per address. */
+/** A permanent neighbour and a route per address. A route of another program is not replaced (Calico C-022). */
 async function connectHost(
   { mac }: Wiring,
   device: string,
   addresses: readonly string[],
   session: IpSession,
 ): Promise<void> {
-  await must(session, [
+  const route = (address: string) => {
+    const scope = familyOf(address) === 4 ? ' scope link' : '';
+    return `${hostCidr(address)} dev ${device}${scope} proto ${PROTOCOL_CALI}`;
+  };
+  const errors = await session.run([
     ...addresses.map((address) => `neigh replace ${address} lladdr ${mac} dev ${device} nud permanent`),
-    ...addresses.map((address) => {
-      const scope = familyOf(address) === 4 ? ' scope link' : '';
-      return `route replace ${hostCidr(address)} dev ${device}${scope} proto 80`;
-    }),
+    ...addresses.map((address) => `route add ${route(address)}`),
   ]);
+  for (const error of errors) {
+    const address = addresses.find((candidate) => error.command === `route add ${route(candidate)}`);
+    if (!address || !/File exists/.test(error.message)) throw setupError(error);
+    // Felix was here first, or the address was on another node: ours to replace. Else somebody's route.
+    const kernel = await observeKernel([familyOf(address)]);
+    const foreign = kernel.routes.find(
+      (candidate) => candidate.destination === hostCidr(address) && !ownProtocol(candidate),
+    );
+    if (foreign) {
+      throw new CniError(
+        CniCode.NETWORK_SETUP,
+        `a route of another program (proto ${foreign.protocol}) has ${foreign.destination}: remove it, or reserve the address`,
+      );
+    }
+    const [failed] = await session.run([`route replace ${route(address)}`]);
+    if (failed) throw setupError(failed);
+  }
 }
 
-async function must(session: IpSession, commands: readonly string[]): Promise<void> {
-  const [error] = await session.run(commands);
-  if (error) throw new CniError(CniCode.NETWORK_SETUP, `ip ${error.command}: ${error.message}`);
+function setupError({ command, message }: BatchError): CniError {
+  return new CniError(CniCode.NETWORK_SETUP, `ip ${command}: ${message}`);
 }
 
 /** Addresses and routes inside the pod. */

@@ -95,7 +95,8 @@ export function planRoutes(
   return { commands, moved, blocked };
 }
 
-function ownProtocol({ protocol }: KernelRoute): OwnProtocol | undefined {
+/** Which of our protocols a kernel route has; undefined when it is somebody else's. */
+export function ownProtocol({ protocol }: KernelRoute): OwnProtocol | undefined {
   if (protocol === String(PROTOCOL_CALI)) return PROTOCOL_CALI;
   return protocol === 'bgp' || protocol === String(PROTOCOL_BGP) ? PROTOCOL_BGP : undefined;
 }

@@ -130,6 +130,19 @@ describe('felix keeps what is ours and leaves what is not', () => {
     expect(events.filter((line) => /foreign|proto static|proto 99/.test(line))).toEqual([]);
   });
 
+  it('refuses a pod whose address a foreign route has, and leaves that route and nothing else', async () => {
+    lab.sh('node1', 'ip route add 10.244.66.6/32 via 172.18.0.1 proto static');
+    const annotations = { 'cni.projectcalico.org/ipAddrs': '["10.244.66.6"]' };
+    const add = () => lab.ask({ do: 'pod add', node: 'node1', name: 'blocked', annotations });
+    await expect(add()).rejects.toThrow(/a route of another program \(proto static\) has 10\.244\.66\.6\/32/);
+    expect(lab.sh('node1', 'ip route show 10.244.66.6')).toContain('proto static');
+    expect(lab.sh('node1', 'calictl get ipamhandles')).not.toContain('lab-blocked');
+    lab.sh('node1', 'ip route del 10.244.66.6/32 proto static');
+    await add();
+    expect(lab.sh('node1', 'ip route show 10.244.66.6')).toMatch(/dev cali\S+ proto 80/);
+    await lab.ask({ do: 'pod delete', name: 'blocked' });
+  });
+
   it('reports a foreign route in its way and does not replace it', async () => {
     const learned = /^(10\.244\.\S+) via \S+ dev eth0 proto bgp/m.exec(routes())![1]!;
     lab.sh('node1', `ip route replace ${learned} via 172.18.0.1 proto static`);
