@@ -19,10 +19,12 @@ import { Plugin } from '../cni/plugin.ts';
 import { serveCni } from '../cni/server.ts';
 import { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import type { Endpoint as ApiEndpoint } from '../datastore/kubernetes/kube-config.ts';
+import { asNumberOf, listenPort } from '../felix/calc/bgp/cluster.ts';
+import { type ServiceRoutes, serviceRoutes } from '../felix/calc/bgp/services.ts';
+import { desiredSpeaker } from '../felix/calc/bgp/speaker.ts';
 import { encapsulationWarnings } from '../felix/calc/encapsulation.ts';
 import { exportedPrefixes, type OwnPrefixes, ownPrefixes } from '../felix/calc/own-prefixes.ts';
 import { desiredRoutes } from '../felix/calc/routes.ts';
-import { asNumberOf, desiredSpeaker, listenPort } from '../felix/calc/speaker.ts';
 import { type NodeInfo, nodeInfo } from '../felix/calc/topology.ts';
 import { Dataplane } from '../felix/dataplane/dataplane.ts';
 import { Ipam } from '../ipam/ipam.ts';
@@ -33,6 +35,7 @@ import { CodedError, messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { VERSION } from '../lib/version.ts';
 import { type InterfaceAddress, readAddresses } from './addresses.ts';
+import { bgpRoutes } from './bgp-api.ts';
 import type { AgentConfig } from './config.ts';
 import { json, MovingServer, serveRoutes, text } from './http.ts';
 import { createMetrics } from './metrics.ts';
@@ -165,7 +168,11 @@ export class Agent {
         configurations: view.bgpConfigurations(),
         peers: view.bgpPeers(),
         pools: view.pools(),
-        originated: exportedPrefixes(this.#ownPrefixes(), view.pools()),
+        originated: [
+          ...exportedPrefixes(this.#ownPrefixes(), view.pools()),
+          ...this.#serviceRoutes().announced,
+        ].map((prefix) => ({ prefix })),
+        filters: view.bgpFilters(),
         holdTimeSeconds,
         restartTimeSeconds,
       }),
@@ -195,7 +202,12 @@ export class Agent {
     const endpoints = this.#endpoints.list();
     const { blocks } = this.#ownPrefixes();
     this.#dataplane?.setDesired({
-      routes: desiredRoutes({ endpoints, blocks, learned: this.#speaker?.learned.values() ?? [] }),
+      routes: desiredRoutes({
+        endpoints,
+        blocks,
+        learned: this.#speaker?.learned.values() ?? [],
+        refused: this.#serviceRoutes().refused,
+      }),
       endpoints,
       isLearnedComplete: this.#speaker?.isSettled ?? false,
     });
@@ -204,6 +216,17 @@ export class Agent {
   #ownPrefixes(): OwnPrefixes {
     const { blocks, affinities } = this.#view;
     return ownPrefixes(this.#config.node, blocks(), affinities(), this.#endpoints.list());
+  }
+
+  #serviceRoutes(): ServiceRoutes {
+    const { bgpConfigurations, services, slices, nodeLabels } = this.#view;
+    return serviceRoutes({
+      node: this.#config.node,
+      nodeLabels: nodeLabels(),
+      configurations: bgpConfigurations(),
+      services: services(),
+      slices: slices(),
+    });
   }
 
   #startSpeaker(): void {
@@ -218,7 +241,8 @@ export class Agent {
         identifier: routerIdOf(this.#config, this.#self),
         addresses,
         port: listenPort(this.#config.node, this.#view.bgpConfigurations()),
-        bindToAddresses: defaults?.spec.bindMode === 'NodeIP',
+        listenAddresses: defaults?.spec.bindMode === 'NodeIP' ? Object.values(addresses) : undefined,
+        hasKernel: true,
         deferralSeconds: restartTimeSeconds,
         unreachableSeconds,
       },
@@ -274,7 +298,7 @@ export class Agent {
     this.#servers.push(await serveCni(path.join(config.runDirectory, CNI_SOCKET), plugin));
     const local = {
       '/v1/status': () => json(this.status()),
-      '/v1/routes': () => json([...(this.#speaker?.paths() ?? [])]),
+      ...bgpRoutes(() => this.#speaker),
     };
     this.#servers.push(await serveRoutes({ path: path.join(config.runDirectory, AGENT_SOCKET) }, local));
     const health = () => text(200, 'ok');

@@ -8,7 +8,7 @@ export interface HttpAnswer {
   readonly body: string;
 }
 
-export type Routes = Readonly<Record<string, () => HttpAnswer | Promise<HttpAnswer>>>;
+export type Routes = Readonly<Record<string, (query: URLSearchParams) => HttpAnswer | Promise<HttpAnswer>>>;
 
 export function text(code: number, body: string): HttpAnswer {
   return { code, type: 'text/plain; charset=utf-8', body: `${body}\n` };
@@ -24,9 +24,12 @@ export async function serveRoutes(
   routes: Routes,
 ): Promise<Server> {
   const server = createServer((request, response) => {
-    const route = routes[(request.url ?? '').split('?')[0]!];
+    const [pathName, query] = (request.url ?? '').split('?');
+    const route = routes[pathName!];
     const answer =
-      route && request.method === 'GET' ? route() : text(404, `try one of ${Object.keys(routes).join(' ')}`);
+      route && request.method === 'GET'
+        ? route(new URLSearchParams(query))
+        : text(404, `try one of ${Object.keys(routes).join(' ')}`);
     void Promise.resolve(answer).then(({ code, type, body }) => {
       response.writeHead(code, { 'content-type': type }).end(body);
     });

@@ -3,8 +3,15 @@ import type { ListOptions, ObjectOf } from '../datastore/datastore.ts';
 import type { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import { Reflector } from '../datastore/reflector.ts';
 import { bgpConfigurationKind, bgpPeerKind } from '../datastore/schema/bgp.ts';
+import { bgpFilterKind } from '../datastore/schema/bgp-filter.ts';
 import { clusterInformationKind, felixConfigurationKind } from '../datastore/schema/cluster.ts';
-import { namespaceKind, nodeKind, podKind } from '../datastore/schema/core.ts';
+import {
+  endpointSliceKind,
+  namespaceKind,
+  nodeKind,
+  podKind,
+  serviceKind,
+} from '../datastore/schema/core.ts';
 import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
 import {
   blockAffinityKind,
@@ -27,6 +34,9 @@ export class View implements IpamView {
   readonly #reservations;
   readonly #bgpConfigurations;
   readonly #bgpPeers;
+  readonly #bgpFilters;
+  readonly #services;
+  readonly #slices;
   readonly #clusterInformation;
   readonly #felixConfigurations;
   readonly #pods;
@@ -63,6 +73,9 @@ export class View implements IpamView {
     this.#reservations = reflect(ipReservationKind);
     this.#bgpConfigurations = reflect(bgpConfigurationKind);
     this.#bgpPeers = reflect(bgpPeerKind);
+    this.#bgpFilters = reflect(bgpFilterKind);
+    this.#services = reflect(serviceKind);
+    this.#slices = reflect(endpointSliceKind);
     this.#clusterInformation = reflect(clusterInformationKind);
     this.#felixConfigurations = reflect(felixConfigurationKind);
     // Read by CNI calls alone: nothing is calculated from them.
@@ -93,6 +106,9 @@ export class View implements IpamView {
   reservations = () => values(this.#reservations);
   bgpConfigurations = () => values(this.#bgpConfigurations);
   bgpPeers = () => values(this.#bgpPeers);
+  bgpFilters = () => values(this.#bgpFilters);
+  services = () => values(this.#services);
+  slices = () => values(this.#slices);
   felixConfigurations = () => values(this.#felixConfigurations);
   configuration = () => this.#ipamConfigurations.objects.get('default')?.spec;
   clusterInformation = () => this.#clusterInformation.objects.get('default')?.spec;

@@ -1,11 +1,30 @@
 /** What the speaker is told to be: whole desired state, compared by value. */
 import type { Family } from '../lib/cidr.ts';
+import type { ExportPolicy } from './policy/export.ts';
+import type { ImportPolicy } from './policy/import.ts';
 import type { Prefix } from './wire/nlri.ts';
 
-export type PeerType = 'node-to-node mesh' | 'node specific' | 'global';
+export type PeerType = 'node-to-node mesh' | 'node specific' | 'global' | 'dynamic';
+
+/** Too many prefixes: whether the session ends, or what is above the limit is not stored. */
+export interface PrefixLimit {
+  readonly limit: number;
+  readonly action: 'Warn' | 'Drop' | 'Restart';
+  /** Share of the limit from which on a warning is due. */
+  readonly warningPercent: number;
+}
+
+/** RFC 5880: a neighbour that is silent for `interval` times `multiplier` is down. */
+export interface BfdConfig {
+  readonly receiveIntervalMs: number;
+  readonly transmitIntervalMs: number;
+  readonly multiplier: number;
+  /** RFC 5883 instead of RFC 5881. */
+  readonly isMultihop: boolean;
+}
 
 export interface PeerConfig {
-  /** The peer's address, canonical text. With the port it identifies the peer. */
+  /** The peer's address, canonical text, with `%interface` behind a link-local one. With the port it is the peer. */
   readonly address: string;
   readonly port: number;
   readonly asNumber: number;
@@ -17,17 +36,53 @@ export interface PeerConfig {
   /** Name of the Node or BGPPeer, for people. */
   readonly name: string;
   readonly holdTimeSeconds: number;
-  readonly keepaliveSeconds: number | undefined;
+  readonly keepaliveSeconds?: number | undefined;
+  readonly connectRetrySeconds?: number | undefined;
   readonly restartTimeSeconds: number;
+  /** RFC 9494; 0 or undefined: not used. */
+  readonly longLivedSeconds?: number | undefined;
   readonly allowedLocalAs: number;
+  readonly password?: string | undefined;
+  readonly ttlSecurityHops?: number | undefined;
+  readonly nextHopMode?: 'Auto' | 'Self' | 'Keep' | undefined;
+  /** A client of this route reflector. */
+  readonly isClient?: boolean | undefined;
+  /** Dotted quad; undefined when this speaker does not reflect. */
+  readonly clusterId?: string | undefined;
+  readonly canSendAddPath?: boolean | undefined;
+  readonly canReceiveAddPath?: boolean | undefined;
+  readonly hasExtendedNextHop?: boolean | undefined;
+  /** A value of BgpRole (RFC 9234). */
+  readonly role?: number | undefined;
+  readonly isRoleStrict?: boolean | undefined;
+  /** RFC 8212: nothing passes to or from an external peer without a policy. */
+  readonly requiresPolicy?: boolean | undefined;
+  /** LOCAL_PREF for routes that carry none; 100 when undefined. */
+  readonly localPref?: number | undefined;
+  readonly importPolicy?: ImportPolicy | undefined;
+  readonly exportPolicy?: ExportPolicy | undefined;
+  readonly prefixLimit?: PrefixLimit | undefined;
+  readonly bfd?: BfdConfig | undefined;
+}
+
+/** Peers that are not known one by one: whoever comes from these addresses (for reflectors). */
+export interface DynamicPeers {
+  readonly prefix: Prefix;
+  /** Address and port are those of the connection. */
+  readonly template: PeerConfig;
+}
+
+export interface Originated {
+  readonly prefix: Prefix;
+  /** LOCAL_PREF to announce it with; that of the peer when undefined. */
+  readonly localPref?: number | undefined;
 }
 
 export interface DesiredSpeaker {
   readonly peers: readonly PeerConfig[];
+  readonly dynamic?: readonly DynamicPeers[];
   /** Prefixes that this node announces as its own. */
-  readonly originated: readonly Prefix[];
-  /** Where learned routes may be passed on. */
-  readonly transit: readonly Prefix[];
+  readonly originated: readonly Originated[];
 }
 
 /** Identity of a peer: a change of anything else is a change of the same peer. */
@@ -35,24 +90,67 @@ export function keyOfPeer({ address, port }: Pick<PeerConfig, 'address' | 'port'
   return `${address}|${port}`;
 }
 
+/** What a running session cannot change: it was said in OPEN, or it is the connection itself. */
+export function sessionKey(config: PeerConfig): string {
+  return JSON.stringify([
+    keyOfPeer(config),
+    config.asNumber,
+    config.localAs,
+    config.localAddress,
+    config.families,
+    config.holdTimeSeconds,
+    config.restartTimeSeconds,
+    config.longLivedSeconds,
+    config.canSendAddPath,
+    config.canReceiveAddPath,
+    config.hasExtendedNextHop,
+    config.role,
+    config.isRoleStrict,
+    config.ttlSecurityHops,
+  ]);
+}
+
 export function isSamePeer(a: PeerConfig, b: PeerConfig): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
+  return configKey(a) === configKey(b);
+}
+
+function configKey({ importPolicy, exportPolicy, ...rest }: PeerConfig): string {
+  return JSON.stringify([rest, importPolicy?.key, exportPolicy?.key]);
 }
 
 /** A session as people and metrics see it. */
 export interface PeerStatus {
-  readonly config: PeerConfig;
+  readonly config: Omit<PeerConfig, 'password' | 'importPolicy' | 'exportPolicy'>;
   readonly state: string;
   /** Epoch milliseconds of the last change of state. */
   readonly since: number;
   /** Why the session is not up; undefined when it is, or was never tried. */
   readonly lastError: string | undefined;
+  readonly lastNotification: string | undefined;
   readonly identifier: string | undefined;
+  readonly localAddress: string | undefined;
+  readonly families: readonly FamilyStatus[];
   readonly prefixesReceived: number;
   readonly prefixesSent: number;
   readonly flaps: number;
   readonly messagesReceived: number;
   readonly messagesSent: number;
+  readonly updatesReceived: number;
+  readonly updatesSent: number;
+  /** Names of what both sides can do, RFC by RFC. */
+  readonly capabilities: readonly string[];
+  readonly holdTimeSeconds: number | undefined;
+  readonly keepaliveSeconds: number | undefined;
+  readonly queuedOctets: number;
   /** The peer is restarting and its routes are kept. */
   readonly isRestarting: boolean;
+  readonly bfd: string | undefined;
+}
+
+export interface FamilyStatus {
+  readonly family: Family;
+  readonly received: number;
+  readonly accepted: number;
+  readonly best: number;
+  readonly advertised: number;
 }

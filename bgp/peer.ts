@@ -1,104 +1,163 @@
 /**
- * One peer: its conversations (one, or two for the moment of a collision), the graceful restart of RFC 4724
- * as the receiving side, and the flow of routes in both directions.
+ * One peer: its conversations (one, or two for the moment of a collision), graceful restart as the receiving
+ * side (restart.ts), and the flow of routes in both directions.
  */
 import type { Socket } from 'node:net';
-import type { Family } from '../lib/cidr.ts';
+import { addressBytes, type Family, familyOf, parseAddress } from '../lib/cidr.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { Conversation } from './conversation.ts';
-import { keyOfPeer, type PeerConfig, type PeerStatus } from './peer-config.ts';
-import { importRejection } from './policy/import.ts';
-import { AdjRibOut, endOfRib } from './rib/adj-rib-out.ts';
-import type { PathSource } from './rib/path.ts';
-import type { Rib } from './rib/rib.ts';
+import { PeerMember } from './group/peer-member.ts';
+import type { UpdateGroups } from './group/update-groups.ts';
+import { keyOfPeer, type PeerConfig, type PeerStatus, sessionKey } from './peer-config.ts';
+import { describePeer } from './peer-status.ts';
+import { StaleRoutes } from './restart.ts';
+import type { Source, SourceTable } from './rib/source.ts';
 import { survivor } from './session/collision.ts';
-import type { Action, Negotiated, Session } from './session/session.ts';
-import type { GracefulRestart } from './wire/capabilities.ts';
-import { ErrorCode } from './wire/iana.ts';
-import { notification } from './wire/notification.ts';
+import type { Action, Negotiated, Session, SessionConfig } from './session/session.ts';
+import { type ReceiverContext, type Ribs, UpdateReceiver } from './update-receiver.ts';
+import {
+  BgpRole,
+  CeaseSubcode,
+  ErrorCode,
+  MAX_EXTENDED_MESSAGE_LENGTH,
+  MAX_MESSAGE_LENGTH,
+  RefreshSubtype,
+} from './wire/iana.ts';
+import type { RouteRefreshMessage } from './wire/message.ts';
+import { describeNotification, hardReset, notification } from './wire/notification.ts';
 import type { OpenMessage } from './wire/open.ts';
-import { endOfRibFamily, type UpdateMessage } from './wire/update.ts';
+import { endOfRib, endOfRibFamily } from './wire/update.ts';
+import { type NotificationBody, WireError } from './wire/wire-error.ts';
 
-/** Routes of a restarted peer that has not ended its initial update by then are dropped, seconds. */
-const STALE_PATH_SECONDS = 360;
 /** A second connection this soon after the first came up was dialled before that. */
 const SIMULTANEOUS_MS = 5_000;
 
+/** Somebody who looks on: wire log, BMP, MRT. */
+export interface Observer {
+  message(peer: Peer, direction: 'received' | 'sent', message: Uint8Array): void;
+  up(peer: Peer): void;
+  down(peer: Peer, reason: string): void;
+}
+
 export interface PeerModules {
-  readonly rib: Rib;
+  readonly ribs: Ribs;
+  readonly sources: SourceTable;
+  readonly groups: UpdateGroups;
   readonly clock: Clock;
   readonly log: Log;
+  readonly observer: Observer | undefined;
   /** The RIB was touched: decide and distribute. */
   readonly ribChanged: () => void;
-  /** The session came up: every route is to be offered. */
-  readonly established: (peer: Peer) => void;
   /** The peer ended its initial update, or will not send one: it need not be waited for. */
   readonly settled: (peer: Peer) => void;
+  /** The session left Established, or a connection ended. */
+  readonly ended: (peer: Peer) => void;
 }
 
 export interface SpeakerIdentity {
   readonly identifier: string;
-  readonly ownAddresses: ReadonlySet<string>;
+  /** This node's address per family: next hop of what it originates. */
+  readonly addresses: Readonly<Partial<Record<Family, string>>>;
   /** Whether this speaker has restarted and still collects routes (RFC 4724, the R bit). */
   readonly isRestarting: () => boolean;
 }
 
 export class Peer {
   readonly key: string;
-  readonly config: PeerConfig;
+  #config: PeerConfig;
   readonly #identity: SpeakerIdentity;
   readonly #modules: PeerModules;
   readonly #log: Log;
+  readonly #stale: StaleRoutes;
+  /** Row in the source table, for the life of the peer. */
+  readonly source: number;
+  readonly #members = new Map<Family, PeerMember>();
   #main: Conversation;
   #rival: Conversation | undefined;
-  adjOut = new AdjRibOut();
-  #source: PathSource | undefined;
-  /** What the peer said about its restarts when the session came up. */
-  #promise: GracefulRestart | undefined;
-  #restartTimer: (() => void) | undefined;
+  #receiver: UpdateReceiver | undefined;
   readonly #waitingForEnd = new Set<Family>();
+  #isWarned = false;
+  #isStopped = false;
+  readonly counters = { messagesReceived: 0, messagesSent: 0, updatesReceived: 0, updatesSent: 0, flaps: 0 };
   #since: number;
   #lastError: string | undefined;
-  #flaps = 0;
-  #messagesReceived = 0;
-  #messagesSent = 0;
-  #isStopped = false;
+  #lastNotification: string | undefined;
+  bfdState: string | undefined;
 
   constructor(config: PeerConfig, identity: SpeakerIdentity, modules: PeerModules) {
     this.key = keyOfPeer(config);
-    this.config = config;
+    this.#config = config;
     this.#identity = identity;
     this.#modules = modules;
     this.#log = modules.log.child({ peer: config.address });
     this.#since = modules.clock.now();
+    this.source = modules.sources.add(this.#describeSource(0));
+    this.#stale = new StaleRoutes(this.source, modules.ribs, {
+      clock: modules.clock,
+      log: this.#log,
+      changed: modules.ribChanged,
+    });
     this.#main = this.#converse();
+  }
+
+  get config(): PeerConfig {
+    return this.#config;
+  }
+
+  get session(): Session {
+    return this.#main.session;
   }
 
   get negotiated(): Negotiated | undefined {
     return this.#main.session.state === 'Established' ? this.#main.session.negotiated : undefined;
   }
 
-  /** Our own address on the session. */
-  get localAddress(): string | undefined {
-    return this.#main.connection?.localAddress ?? this.config.localAddress;
+  get conversation(): Conversation {
+    return this.#main;
+  }
+
+  get member(): ReadonlyMap<Family, PeerMember> {
+    return this.#members;
+  }
+
+  /** Whether anything is left of it: a session, an attempt, or routes that are kept. */
+  get isIdle(): boolean {
+    const { state } = this.#main.session;
+    return (state === 'Idle' || state === 'Active') && !this.#rival && !this.#stale.isKeeping;
   }
 
   start(): void {
     this.#main.handle({ type: 'start' });
   }
 
-  /** Ends the session for good and forgets the peer's routes. */
-  stop(subcode: number): void {
+  /** The peer cannot be started here, for a reason that only a person can remove. */
+  refuse(reason: string): void {
+    this.#lastError = reason;
+  }
+
+  /** Ends the session for good and forgets the peer's routes. `message` is for the operator there (RFC 9003). */
+  stop(subcode: number, message = ''): void {
     this.#isStopped = true;
-    const cease = notification(ErrorCode.CEASE, subcode);
-    this.#main.handle({ type: 'stop', notification: cease });
-    this.#rival?.handle({ type: 'stop', notification: cease });
-    this.#main.abandon();
-    this.#rival?.abandon();
-    this.#restartTimer?.();
-    this.#modules.rib.drop(this.key, 'all');
+    this.#cease(notification(ErrorCode.CEASE, subcode, message));
+    this.#stale.dropAll();
     this.#modules.ribChanged();
+  }
+
+  /** Ends the session, and lets it come up again. */
+  reset(subcode: number, reason: string): void {
+    if (!this.negotiated) return;
+    this.#main.handle({
+      type: 'error',
+      notification: this.#hard(notification(ErrorCode.CEASE, subcode)),
+      reason,
+    });
+  }
+
+  /** The peer is gone, says BFD (RFC 5882 section 4.3): what a lost connection means, at once. */
+  lost(reason: string): void {
+    if (this.negotiated) this.#main.handle({ type: 'disconnected', reason });
+    this.#main.connection?.close();
   }
 
   /** Drops connections without a word: the peer keeps our routes until we are back (RFC 4724). */
@@ -106,7 +165,42 @@ export class Peer {
     this.#isStopped = true;
     this.#main.abandon();
     this.#rival?.abandon();
-    this.#restartTimer?.();
+    this.#stale.cancel();
+  }
+
+  /** From now on the end of the session is no failure, and its routes go with it only when `retired`. */
+  retire(): void {
+    this.#stale.keepWhateverHappens();
+  }
+
+  /**
+   * Other settings. A running session stays, unless they are part of what was agreed on: then false, and
+   * nothing was changed.
+   */
+  reconfigure(config: PeerConfig): boolean {
+    if (sessionKey(config) !== sessionKey(this.#config)) return false;
+    const hadPassword = this.#config.password;
+    this.#config = config;
+    this.#modules.sources.replace(
+      this.source,
+      this.#describeSource(this.#modules.sources.at(this.source).identifier),
+    );
+    if (hadPassword !== config.password) this.#rekey();
+    const { negotiated } = this;
+    if (!negotiated) {
+      this.#renewConversation();
+      return true;
+    }
+    this.#receiver = new UpdateReceiver(this.#modules.ribs, this.#receiverContext(negotiated));
+    for (const family of negotiated.families) {
+      const rib = this.#modules.ribs[family];
+      rib.rejudge(this.source, (path) => this.#receiver!.judge(rib, path));
+      rib.touchAll(this.source);
+      const member = this.#members.get(family);
+      if (member) this.#modules.groups.move(member, this.#groupSpec(family, negotiated));
+    }
+    this.#modules.ribChanged();
+    return true;
   }
 
   /** A connection of the peer came in. */
@@ -122,93 +216,106 @@ export class Peer {
     this.#rival.accept(socket);
   }
 
+  /** Asks the peer to send everything again (RFC 2918). */
+  requestRefresh(family: Family): void {
+    if (this.negotiated?.hasRouteRefresh)
+      this.#main.send({ type: 'route-refresh', family, subtype: RefreshSubtype.REQUEST });
+  }
+
   status(): PeerStatus {
-    const { state } = this.#main.session;
-    return {
-      config: this.config,
-      state,
+    return describePeer(this, this.#modules.ribs, {
       since: this.#since,
       lastError: this.#lastError,
-      identifier: this.negotiated?.peerIdentifier,
-      prefixesReceived: this.#modules.rib.receivedCount(this.key),
-      prefixesSent: this.adjOut.size,
-      flaps: this.#flaps,
-      messagesReceived: this.#messagesReceived,
-      messagesSent: this.#messagesSent,
-      isRestarting: this.#restartTimer !== undefined && state !== 'Established',
+      lastNotification: this.#lastNotification,
+      isRestarting: this.#stale.isKeeping && !this.negotiated,
+    });
+  }
+
+  #describeSource(identifier: number): Source {
+    const { address, asNumber, localAs, isClient } = this.#config;
+    return {
+      peer: this.key,
+      isIbgp: asNumber === localAs,
+      isClient: isClient ?? false,
+      identifier,
+      address,
+      addressValue: parseAddress(address.replace(/%.*$/, ''))?.value ?? 0n,
     };
   }
 
-  /** Sends what is pending, unless the peer reads too slowly: then the rest waits for `drained`. */
-  flush(): void {
-    if (!this.negotiated || !this.adjOut.hasPending || this.#main.connection?.isCongested) return;
-    for (const update of this.adjOut.drain()) {
-      this.#messagesSent++;
-      this.#main.send({ type: 'update', ...update });
-    }
-  }
-
-  /** The initial update is complete. */
-  sendEndOfRib(): void {
-    this.flush();
-    for (const family of this.negotiated?.families ?? [])
-      this.#main.send({ type: 'update', ...endOfRib(family) });
-  }
-
   #converse(): Conversation {
-    const { config } = this;
+    const config = this.#config;
+    const sessionConfig: SessionConfig = {
+      localAs: config.localAs,
+      peerAs: config.asNumber,
+      identifier: this.#identity.identifier,
+      holdTimeSeconds: config.holdTimeSeconds,
+      keepaliveSeconds: config.keepaliveSeconds,
+      isPassive: config.isPassive,
+      families: config.families,
+      restartTimeSeconds: config.restartTimeSeconds,
+      connectRetrySeconds: config.connectRetrySeconds,
+      canSendAddPath: config.canSendAddPath ?? false,
+      canReceiveAddPath: config.canReceiveAddPath ?? false,
+      hasExtendedNextHop: config.hasExtendedNextHop ?? false,
+      longLivedSeconds: config.longLivedSeconds ?? 0,
+      role: config.role,
+      isRoleStrict: config.isRoleStrict ?? false,
+    };
+    const remote = {
+      address: config.address,
+      port: config.port,
+      localAddress: config.localAddress,
+      password: config.password,
+      ttlSecurityHops: config.ttlSecurityHops,
+    };
     const conversation: Conversation = new Conversation(
-      {
-        config: {
-          localAs: config.localAs,
-          peerAs: config.asNumber,
-          identifier: this.#identity.identifier,
-          holdTimeSeconds: config.holdTimeSeconds,
-          keepaliveSeconds: config.keepaliveSeconds,
-          isPassive: config.isPassive,
-          families: config.families,
-          restartTimeSeconds: config.restartTimeSeconds,
-        },
-        remote: { address: config.address, port: config.port, localAddress: config.localAddress },
-        openMessage: () => this.#open(),
-      },
+      { config: sessionConfig, remote, isRestarting: this.#identity.isRestarting },
       {
         clock: this.#modules.clock,
         events: {
           transition: (from, to, reason) => this.#transition(conversation, from, to, reason),
           act: (action) => this.#act(conversation, action),
           admitOpen: (open) => this.#admitOpen(conversation, open),
-          message: () => {
-            this.#messagesReceived++;
-          },
-          drained: () => this.flush(),
+          update: (body) => this.#deliver(body),
+          refresh: (message) => this.#refreshed(message),
+          traffic: (direction, message) => this.#traffic(direction, message),
+          drained: () => this.#drained(),
         },
       },
     );
     return conversation;
   }
 
-  #open(): OpenMessage {
-    const { config } = this;
-    return {
-      type: 'open',
-      asNumber: config.localAs,
-      holdTimeSeconds: config.holdTimeSeconds,
-      identifier: this.#identity.identifier,
-      capabilities: {
-        families: config.families,
-        hasRouteRefresh: true,
-        hasExtendedMessages: true,
-        fourOctetAs: config.localAs,
-        gracefulRestart: {
-          isRestarting: this.#identity.isRestarting(),
-          hasNotification: false,
-          restartTimeSeconds: config.restartTimeSeconds,
-          families: config.families.map((family) => ({ family, isForwardingKept: true })),
-        },
-        unknown: [],
-      },
-    };
+  /** The next attempt is made with the new settings; one under way is given up. */
+  #renewConversation(): void {
+    if (this.#isStopped) return;
+    this.#main.abandon();
+    this.#main = this.#converse();
+    this.start();
+  }
+
+  #rekey(): void {
+    this.#main.connection?.setPassword(this.#config.address, this.#config.password);
+  }
+
+  #traffic(direction: 'received' | 'sent', message: Uint8Array): void {
+    if (direction === 'received') this.counters.messagesReceived++;
+    else this.counters.messagesSent++;
+    this.#modules.observer?.message(this, direction, message);
+  }
+
+  #cease(body: NotificationBody): void {
+    this.#main.handle({ type: 'stop', notification: this.#hard(body) });
+    this.#rival?.handle({ type: 'stop', notification: body });
+    this.#main.abandon();
+    this.#rival?.abandon();
+    this.#rival = undefined;
+  }
+
+  /** RFC 8538 section 4: a session that shall end and not restart says so. */
+  #hard(body: NotificationBody): NotificationBody {
+    return this.negotiated?.hasNotificationRestart ? hardReset(body) : body;
   }
 
   /** Two connections: decides which one may go on (RFC 4271 section 6.8, RFC 4724 section 4.2). */
@@ -233,7 +340,7 @@ export class Peer {
 
   /** Whether this one of two connections stays, by RFC 4271 section 6.8. */
   #isSurvivor(conversation: Conversation, open: OpenMessage): boolean {
-    const local = { identifier: this.#identity.identifier, asNumber: this.config.localAs };
+    const local = { identifier: this.#identity.identifier, asNumber: this.#config.localAs };
     const winner = survivor(local, { identifier: open.identifier, asNumber: open.asNumber });
     return (winner === 'outgoing') === (conversation.connection?.isOutgoing ?? false);
   }
@@ -263,12 +370,14 @@ export class Peer {
     }
     if (conversation !== this.#main) return;
     this.#since = this.#modules.clock.now();
-    if (from.state === 'Established') this.#flaps++;
+    if (from.state === 'Established') this.counters.flaps++;
     if (to.state === 'Established') this.#lastError = undefined;
     else if (reason) this.#lastError = reason;
+    if (reason?.startsWith('received ')) this.#lastNotification = reason;
     const fields = { from: from.state, to: to.state, ...(reason ? { reason } : {}) };
     if (from.state === 'Established' || to.state === 'Established') this.#log.info(fields, 'session');
     else this.#log.debug(fields, 'session');
+    if (to.state === 'Idle') this.#modules.ended(this);
   }
 
   #act(conversation: Conversation, action: Action): void {
@@ -280,110 +389,195 @@ export class Peer {
       case 'down':
         this.#down(action.isGraceful);
         break;
-      case 'deliver':
-        this.#deliver(action.update);
-        break;
-      case 'resend':
-        this.adjOut.resend(action.family ? [action.family] : []);
-        this.flush();
-        break;
       default:
         throw new Error(`unexpected action ${action.type}`);
     }
   }
 
   #up(negotiated: Negotiated): void {
-    const { config } = this;
-    this.adjOut = new AdjRibOut();
-    this.#promise = negotiated.peerRestart;
-    this.#source = {
-      peer: this.key,
-      isIbgp: negotiated.isIbgp,
-      identifier: negotiated.peerIdentifier,
-      address: config.address,
-    };
-    // RFC 4724 section 4.2: what the peer did not keep forwarding is gone.
-    const kept = (negotiated.peerRestart?.families ?? []).filter(({ isForwardingKept }) => isForwardingKept);
-    const lost = ([4, 6] as const).filter((family) => !kept.some((entry) => entry.family === family));
-    this.#modules.rib.drop(this.key, 'stale', lost);
+    const { sources, ribs, groups, observer } = this.#modules;
+    const identifier = Number(parseAddress(negotiated.peerIdentifier)!.value);
+    sources.replace(this.source, this.#describeSource(identifier));
+    this.#isWarned = false;
+    this.#receiver = new UpdateReceiver(ribs, this.#receiverContext(negotiated));
+    this.#stale.sessionUp(negotiated);
     this.#waitingForEnd.clear();
-    if (negotiated.peerRestart) for (const family of negotiated.families) this.#waitingForEnd.add(family);
-    this.#startRestartTimer(STALE_PATH_SECONDS, 'the peer did not end its initial update');
-    this.#modules.established(this);
-    this.#modules.ribChanged();
+    for (const family of negotiated.families) {
+      if (negotiated.peerRestart) this.#waitingForEnd.add(family);
+      const member = new PeerMember(this, family);
+      this.#members.set(family, member);
+      groups.join(member, this.#groupSpec(family, negotiated));
+    }
+    observer?.up(this);
     // Nothing to wait for from a peer that sends no End-of-RIB. One that restarts too is waited for as well: it
     // may itself wait for ours (RFC 4724 section 4.1), and that is on its way, because we never hold routes back.
     if (this.#waitingForEnd.size === 0) this.#modules.settled(this);
   }
 
   #down(isGraceful: boolean): void {
-    this.adjOut = new AdjRibOut();
-    const promise = this.#promise;
-    if (isGraceful && promise && !this.#isStopped) {
-      const families = promise.families.map(({ family }) => family);
-      this.#modules.rib.markStale(this.key, families);
-      this.#startRestartTimer(promise.restartTimeSeconds, 'the peer did not come back in time');
-    } else {
-      this.#restartTimer?.();
-      this.#restartTimer = undefined;
-      this.#modules.rib.drop(this.key, 'all');
-    }
+    for (const member of this.#members.values()) this.#modules.groups.leave(member);
+    this.#members.clear();
+    this.#receiver = undefined;
+    this.#modules.observer?.down(this, this.#lastError ?? 'the session ended');
+    this.#stale.sessionDown(isGraceful && !this.#isStopped);
     this.#modules.ribChanged();
   }
 
-  #startRestartTimer(seconds: number, reason: string): void {
-    this.#restartTimer?.();
-    this.#restartTimer = this.#modules.clock.after(seconds * 1000, () => {
-      this.#restartTimer = undefined;
-      this.#log.warn({ reason }, 'dropping its stale routes');
-      this.#modules.rib.drop(this.key, 'stale');
-      this.#modules.ribChanged();
-    });
-  }
-
-  #deliver(update: UpdateMessage): void {
-    const ended = endOfRibFamily(update);
+  #deliver(body: Uint8Array): void {
+    this.counters.updatesReceived++;
+    const ended = endOfRibFamily(body);
     if (ended) {
       this.#endOfRib(ended);
       return;
     }
-    const { rib } = this.#modules;
-    const source = this.#source!;
-    for (const fault of update.faults)
+    const { faults, refused } = this.#receiver!.receive(body);
+    for (const fault of faults)
       this.#log.warn({ reason: fault.reason, verdict: fault.verdict }, 'malformed UPDATE');
-    for (const prefix of [...update.withdrawn, ...(update.unreach?.prefixes ?? [])])
-      rib.receive(this.key, prefix, undefined);
-    const announce = (prefixes: readonly string[], nextHop: string | undefined) => {
-      const attributes = update.attributes && {
-        ...update.attributes,
-        nextHop: nextHop ?? update.attributes.nextHop,
-      };
-      const rejection = attributes && importRejection(attributes, this.#importContext(source));
-      const path = attributes && { source, attributes, isStale: false, rejection };
-      for (const prefix of prefixes) rib.receive(this.key, prefix, path);
-    };
-    announce(update.nlri, undefined);
-    if (update.reach) announce(update.reach.prefixes, update.reach.nextHop);
+    if (this.#config.prefixLimit) this.#checkLimit(refused);
     this.#modules.ribChanged();
   }
 
-  #importContext(source: PathSource) {
-    return {
-      localAs: this.config.localAs,
-      peerAs: this.config.asNumber,
-      isIbgp: source.isIbgp,
-      identifier: this.#identity.identifier,
-      ownAddresses: this.#identity.ownAddresses,
-      allowedLocalAs: this.config.allowedLocalAs,
-    };
+  #checkLimit(refused: number): void {
+    const { limit, action, warningPercent } = this.#config.prefixLimit!;
+    const count = Math.max(
+      ...this.#config.families.map((family) => this.#modules.ribs[family].countOf(this.source)),
+    );
+    const isOver = refused > 0 || count > limit;
+    if (isOver && action === 'Restart') {
+      const reason = `the peer announces more than ${limit} prefixes, the limit in BGPPeer ${this.#config.name}`;
+      throw new WireError(ErrorCode.CEASE, CeaseSubcode.MAX_PREFIXES, reason);
+    }
+    if (this.#isWarned || (!isOver && count < (limit * warningPercent) / 100)) return;
+    this.#isWarned = true;
+    this.#log.warn(
+      { count, limit, action },
+      isOver ? 'too many prefixes' : 'the number of prefixes nears its limit',
+    );
   }
 
   #endOfRib(family: Family): void {
-    this.#modules.rib.drop(this.key, 'stale', [family]);
-    this.#modules.ribChanged();
+    this.#stale.endOfRib(family);
     if (!this.#waitingForEnd.delete(family) || this.#waitingForEnd.size > 0) return;
-    this.#restartTimer?.();
-    this.#restartTimer = undefined;
     this.#modules.settled(this);
   }
+
+  #refreshed({ family, subtype }: RouteRefreshMessage): void {
+    const member = family && this.#members.get(family);
+    if (!member) return;
+    switch (subtype) {
+      case RefreshSubtype.REQUEST:
+        this.#modules.groups.refresh(member);
+        break;
+      case RefreshSubtype.BEGIN:
+        this.#stale.refreshBegins(family);
+        break;
+      case RefreshSubtype.END:
+        this.#stale.endOfRib(family);
+        break;
+      default:
+        // RFC 7313 section 5: ignored.
+        this.#log.debug({ subtype }, 'ROUTE-REFRESH of an unknown subtype');
+    }
+  }
+
+  #drained(): void {
+    for (const member of this.#members.values()) this.#modules.groups.resume(member);
+  }
+
+  /** Marker of RFC 4724 or RFC 7313 that ends (or begins) what a group tells this peer. */
+  marker(family: Family, which: 'End-of-RIB' | 'BoRR' | 'EoRR'): void {
+    if (which === 'End-of-RIB') this.#main.send({ type: 'update', ...endOfRib(family) });
+    else if (this.negotiated?.hasEnhancedRefresh) {
+      const subtype = which === 'BoRR' ? RefreshSubtype.BEGIN : RefreshSubtype.END;
+      this.#main.send({ type: 'route-refresh', family, subtype });
+    }
+  }
+
+  /** Bytes of a group. */
+  sendUpdates(bytes: Uint8Array): void {
+    this.#main.connection?.send(bytes);
+    this.#modules.observer?.message(this, 'sent', bytes);
+  }
+
+  #receiverContext(negotiated: Negotiated): ReceiverContext {
+    const config = this.#config;
+    const { identifier, addresses } = this.#identity;
+    return {
+      source: this.source,
+      localAs: config.localAs,
+      peerAs: config.asNumber,
+      isIbgp: negotiated.isIbgp,
+      isFourOctetAs: negotiated.isFourOctetAs,
+      families: negotiated.families,
+      addPath: negotiated.addPathReceive,
+      hasExtendedNextHop: negotiated.hasExtendedNextHop,
+      identifier: Number(parseAddress(identifier)!.value),
+      clusterId: clusterNumber(config.clusterId),
+      ownAddresses: new Set(Object.values(addresses).map(hexOf)),
+      allowedLocalAs: config.allowedLocalAs,
+      role: negotiated.isIbgp ? undefined : config.role,
+      requiresPolicy: config.requiresPolicy ?? false,
+      policy: config.importPolicy,
+      maxPrefixes: config.prefixLimit?.action === 'Drop' ? config.prefixLimit.limit : undefined,
+    };
+  }
+
+  #groupSpec(family: Family, negotiated: Negotiated) {
+    const config = this.#config;
+    const isExternal = !negotiated.isIbgp;
+    const refused = isExternal && config.requiresPolicy && !config.exportPolicy;
+    return {
+      family,
+      isIbgp: negotiated.isIbgp,
+      isClient: config.isClient ?? false,
+      clusterId: clusterNumber(config.clusterId),
+      localAs: config.localAs,
+      isFourOctetAs: negotiated.isFourOctetAs,
+      maxMessageLength: negotiated.hasExtendedMessages ? MAX_EXTENDED_MESSAGE_LENGTH : MAX_MESSAGE_LENGTH,
+      hasAddPath: negotiated.addPathSend.includes(family),
+      hasExtendedNextHop: negotiated.hasExtendedNextHop,
+      hasLongLived: negotiated.peerLongLived.some((one) => one.family === family),
+      nextHopMode: config.nextHopMode ?? ('Auto' as const),
+      selfNextHop: this.#selfNextHop(family),
+      addsOtc: isExternal && addsOtc(config.role),
+      refusesOtc: isExternal && refusesOtc(config.role),
+      localPref: config.localPref ?? 100,
+      policy: refused ? nothingWithoutPolicy : config.exportPolicy,
+    };
+  }
+
+  /** Our own address, of the session where it has the family, else of the node. */
+  #selfNextHop(family: Family): string {
+    const own = this.#main.connection?.localAddress ?? this.#config.localAddress ?? '';
+    const { addresses } = this.#identity;
+    if (own && familyOf(own) === family)
+      return hexOf(addresses[family] && !own.startsWith('fe80') ? own : (addresses[family] ?? own));
+    const address = addresses[family];
+    if (address) return hexOf(address);
+    // RFC 8950: IPv4 routes whose next hop is our IPv6 address.
+    return own && family === 4 && this.#config.hasExtendedNextHop ? hexOf(own) : '';
+  }
+}
+
+const nothingWithoutPolicy = {
+  key: 'RFC 8212',
+  apply: () => ({ isAccepted: false as const, reason: 'no export policy for an external peer (RFC 8212)' }),
+};
+
+/** RFC 9234 section 5: towards a customer, a peer or a route server client. */
+function addsOtc(role: number | undefined): boolean {
+  return role === BgpRole.PROVIDER || role === BgpRole.PEER || role === BgpRole.ROUTE_SERVER;
+}
+
+/** Towards a provider, a peer or a route server. */
+function refusesOtc(role: number | undefined): boolean {
+  return role === BgpRole.CUSTOMER || role === BgpRole.PEER || role === BgpRole.ROUTE_SERVER_CLIENT;
+}
+
+function clusterNumber(clusterId: string | undefined): number {
+  return clusterId === undefined ? 0 : Number(parseAddress(clusterId)?.value ?? 0n);
+}
+
+function hexOf(address: string): string {
+  return Buffer.from(addressBytes(parseAddress(address.replace(/%.*$/, ''))!)).toString('hex');
 }

@@ -1,23 +1,34 @@
 /**
  * The BGP speaker: told what to be by setDesired, it listens, keeps its peers, runs the decision process at
- * the end of each turn of the event loop, and reports the routes for the kernel.
+ * the end of each turn of the event loop, tells the groups of peers, and reports the routes for the kernel.
  *
  * Restart (RFC 4724): until every peer has ended its initial update, or cannot be reached, or the restart
  * time is over, the speaker is not `settled`: routes that are in the kernel and not yet learned again are to
  * be kept by whoever programs it.
  */
 import net, { type Server, type Socket } from 'node:net';
-import { type Cidr, type Family, mustCidr, parseAddress } from '../lib/cidr.ts';
+import { contains, type Family, mustCidr, parseAddress } from '../lib/cidr.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
-import { Peer, type SpeakerIdentity } from './peer.ts';
-import { type DesiredSpeaker, isSamePeer, keyOfPeer, type PeerStatus } from './peer-config.ts';
-import { exportAttributes } from './policy/export.ts';
-import type { Path } from './rib/path.ts';
-import { Rib, type RibChange } from './rib/rib.ts';
-import type { PathAttributes } from './wire/attributes.ts';
-import { CeaseSubcode, ErrorCode, Origin } from './wire/iana.ts';
+import { UpdateGroups } from './group/update-groups.ts';
+import { type LearnedRoute, LearnedRoutes } from './learned.ts';
+import { LocalRoutes } from './local-routes.ts';
+import { type Observer, Peer, type SpeakerIdentity } from './peer.ts';
+import {
+  type DesiredSpeaker,
+  type DynamicPeers,
+  isSamePeer,
+  keyOfPeer,
+  type PeerConfig,
+  type PeerStatus,
+} from './peer-config.ts';
+import { AttributeTable } from './rib/attribute-table.ts';
+import { Rib } from './rib/rib.ts';
+import { SourceTable } from './rib/source.ts';
+import { applyToListener, missingForSecurity, setListenKey } from './transport/socket-options.ts';
+import type { Ribs } from './update-receiver.ts';
+import { CeaseSubcode, ErrorCode } from './wire/iana.ts';
 import { encodeMessage } from './wire/message.ts';
 import type { Prefix } from './wire/nlri.ts';
 import { notification } from './wire/notification.ts';
@@ -28,18 +39,14 @@ export interface SpeakerOptions {
   /** This node's address per family: next hop of what it originates. */
   readonly addresses: Readonly<Partial<Record<Family, string>>>;
   readonly port: number;
-  /** Listen on this node's addresses alone (bindMode NodeIP). */
-  readonly bindToAddresses: boolean;
+  /** Listen on these alone; undefined: on every address. */
+  readonly listenAddresses: readonly string[] | undefined;
   /** Longest wait for peers after a start, seconds. */
   readonly deferralSeconds: number;
   /** Wait for a peer that has not answered since the start, seconds. */
   readonly unreachableSeconds: number;
-}
-
-/** A route for the kernel: next hops of equal cost, sorted. */
-export interface LearnedRoute {
-  readonly prefix: Prefix;
-  readonly nextHops: readonly string[];
+  /** Whether routes for the kernel are wanted: not from a reflector. */
+  readonly hasKernel: boolean;
 }
 
 export interface SpeakerEvents {
@@ -47,32 +54,66 @@ export interface SpeakerEvents {
   changed(): void;
 }
 
+export interface SpeakerModules {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly events: SpeakerEvents;
+  readonly observer?: Observer;
+}
+
+/** After the last new peer has everything, peers that are to go stay this long: others may not be that far. */
+const RETIRE_SECONDS = 3;
+const families: readonly Family[] = [4, 6];
+
 export class Speaker {
   readonly #options: SpeakerOptions;
+  readonly #modules: SpeakerModules;
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #events: SpeakerEvents;
-  readonly #rib = new Rib();
+  readonly ribs: Ribs;
+  readonly #sources = new SourceTable();
+  readonly #groups: UpdateGroups;
+  readonly #learned: LearnedRoutes;
+  readonly #local: LocalRoutes;
   readonly #peers = new Map<string, Peer>();
+  /** By address: whom a connection that comes in belongs to. */
+  readonly #byAddress = new Map<string, Peer>();
   readonly #servers: Server[] = [];
-  readonly #learned = new Map<Prefix, LearnedRoute>();
-  #transit: readonly Cidr[] = [];
-  #isDeciding = false;
+  #dynamic: readonly DynamicPeers[] = [];
+  #hasWork = false;
+  #isScheduled = false;
   #isSettled = false;
+  #isStarted = false;
   readonly #awaited = new Set<string>();
+  /** Peers that are new, and peers that are to go once those have everything: make before break. */
+  readonly #joining = new Set<string>();
+  readonly #retiring = new Set<string>();
   readonly #timers: (() => void)[] = [];
+  /** Rows of peers that are gone, to be given back when nothing refers to them any more. */
+  #oldSources: number[] = [];
 
-  constructor(options: SpeakerOptions, modules: { clock: Clock; log: Log; events: SpeakerEvents }) {
+  constructor(options: SpeakerOptions, modules: SpeakerModules) {
     this.#options = options;
+    this.#modules = modules;
     this.#clock = modules.clock;
     this.#log = modules.log;
-    this.#events = modules.events;
+    const attributes = new AttributeTable();
+    this.ribs = {
+      4: new Rib(4, attributes, this.#sources),
+      6: new Rib(6, attributes, this.#sources),
+    };
+    this.#groups = new UpdateGroups(this.ribs, () => {
+      this.#hasWork = true;
+      this.#schedule();
+    });
+    this.#learned = new LearnedRoutes(this.ribs);
+    this.#local = new LocalRoutes(this.ribs);
   }
 
   /** Listens. Throws CodedError BGP_LISTEN with the sentence for the operator. */
   async listen(): Promise<void> {
-    const { port, addresses, bindToAddresses } = this.#options;
-    const hosts = bindToAddresses ? Object.values(addresses) : [addresses[6] ? '::' : '0.0.0.0'];
+    const { port, addresses, listenAddresses } = this.#options;
+    const hosts = listenAddresses ?? [addresses[6] ? '::' : '0.0.0.0'];
     for (const host of hosts) {
       const server = net.createServer((socket) => this.#incoming(socket));
       this.#servers.push(server);
@@ -80,32 +121,33 @@ export class Speaker {
         server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
         server.listen({ host, port, backlog: 1024 }, resolve);
       });
+      applyToListener(server);
     }
+    for (const { config } of this.#peers.values()) this.#setListenKeys(config.address, config.password);
   }
 
   /**
-   * Makes the speaker what it is told to be: new peers start, gone ones end, changed ones are made anew,
-   * all others are not touched. The first call starts the wait for peers.
+   * Makes the speaker what it is told to be. A change touches only the peers that it concerns; sessions stay
+   * unless what changed was agreed on in OPEN. The first call starts the wait for peers.
    */
   setDesired(desired: DesiredSpeaker): void {
-    this.#transit = desired.transit.map(mustCidr);
-    this.#rib.originate(new Map(desired.originated.map((prefix) => [prefix, this.#ownAttributes(prefix)])));
+    this.#local.set(desired.originated);
+    this.#dynamic = desired.dynamic ?? [];
     const wanted = new Map(desired.peers.map((config) => [keyOfPeer(config), config]));
+    const isFirst = !this.#isStarted;
+    const unwanted: Peer[] = [];
     for (const [key, peer] of this.#peers) {
-      const config = wanted.get(key);
-      if (config && isSamePeer(config, peer.config)) continue;
-      this.#peers.delete(key);
-      peer.stop(config ? CeaseSubcode.OTHER_CONFIGURATION_CHANGE : CeaseSubcode.PEER_DECONFIGURED);
-      if (!config) this.#settle(key);
+      const config = wanted.get(key) ?? this.#dynamicConfig(peer);
+      if (config) this.#update(key, peer, config);
+      else unwanted.push(peer);
     }
-    const isFirst = this.#timers.length === 0;
     for (const [key, config] of wanted) {
       if (this.#peers.has(key)) continue;
-      const peer = this.#createPeer(config);
-      this.#peers.set(key, peer);
+      this.#startPeer(config);
       if (isFirst) this.#awaited.add(key);
-      peer.start();
+      else this.#joining.add(key);
     }
+    for (const peer of unwanted) this.#retire(peer);
     if (isFirst) this.#startDeferral();
     this.#schedule();
   }
@@ -117,30 +159,29 @@ export class Speaker {
 
   /** Best learned routes by prefix. */
   get learned(): ReadonlyMap<Prefix, LearnedRoute> {
-    return this.#learned;
+    return this.#learned.routes;
+  }
+
+  get peers(): Iterable<Peer> {
+    return this.#peers.values();
+  }
+
+  peer(address: string): Peer | undefined {
+    return this.#byAddress.get(address);
   }
 
   /** Every peer, by address. */
   status(): PeerStatus[] {
     const order = (text: string) => parseAddress(text)?.value ?? 0n;
     return [...this.#peers.values()]
+      .filter(({ key }) => !this.#retiring.has(key))
       .map((peer) => peer.status())
       .sort((a, b) => (order(a.config.address) < order(b.config.address) ? -1 : 1));
   }
 
-  /** Every path of the Loc-RIB with the reason why it is or is not used. */
-  *paths(): Generator<{ prefix: Prefix; path: Path; reason: string }> {
-    for (const { prefix, decision } of this.#rib.routes()) {
-      for (const path of decision.multipath)
-        yield { prefix, path, reason: path === decision.best ? 'best' : 'multipath' };
-      for (const [path, reason] of decision.losers) {
-        if (!decision.multipath.includes(path)) yield { prefix, path, reason };
-      }
-    }
-  }
-
+  /** Prefixes with at least one path. */
   get routeCount(): number {
-    return this.#rib.size;
+    return this.ribs[4].prefixes.size + this.ribs[6].prefixes.size;
   }
 
   /**
@@ -157,26 +198,94 @@ export class Speaker {
     await Promise.all(this.#servers.map((server) => new Promise((resolve) => server.close(resolve))));
   }
 
-  #createPeer(config: DesiredSpeaker['peers'][number]): Peer {
+  #update(key: string, peer: Peer, config: PeerConfig): void {
+    this.#retiring.delete(key);
+    if (isSamePeer(config, peer.config)) return;
+    this.#setListenKeys(config.address, config.password);
+    if (peer.reconfigure(config)) return;
+    this.#remove(peer, CeaseSubcode.OTHER_CONFIGURATION_CHANGE);
+    this.#startPeer(config);
+  }
+
+  #startPeer(config: PeerConfig): Peer {
     const { identifier, addresses } = this.#options;
-    const identity: SpeakerIdentity = {
-      identifier,
-      ownAddresses: new Set(Object.values(addresses)),
-      isRestarting: () => !this.#isSettled,
-    };
-    return new Peer(config, identity, {
-      rib: this.#rib,
+    const identity: SpeakerIdentity = { identifier, addresses, isRestarting: () => !this.#isSettled };
+    const peer = new Peer(config, identity, {
+      ribs: this.ribs,
+      sources: this.#sources,
+      groups: this.#groups,
       clock: this.#clock,
       log: this.#log,
+      observer: this.#modules.observer,
       ribChanged: () => this.#schedule(),
-      established: (peer) => this.#offerEverything(peer),
-      settled: (peer) => this.#settle(peer.key),
+      settled: ({ key }) => this.#settle(key),
+      ended: (ended) => this.#ended(ended),
     });
+    this.#peers.set(peer.key, peer);
+    this.#byAddress.set(config.address, peer);
+    const missing = missingForSecurity({
+      password: config.password,
+      ttlSecurityHops: config.ttlSecurityHops,
+    });
+    if (missing) {
+      this.#log.error({ peer: config.address, reason: missing }, 'peer cannot be started');
+      peer.refuse(missing);
+      return peer;
+    }
+    this.#setListenKeys(config.address, config.password);
+    peer.start();
+    return peer;
+  }
+
+  #setListenKeys(address: string, password: string | undefined): void {
+    for (const server of this.#servers) {
+      try {
+        setListenKey(server, address, password);
+      } catch (error) {
+        this.#log.error({ peer: address, reason: messageOf(error) }, 'TCP MD5');
+      }
+    }
+  }
+
+  /** The peer goes: now, or when those that came with the same change have everything. */
+  #retire(peer: Peer): void {
+    if (this.#joining.size === 0 || !peer.negotiated) {
+      if (!this.#retiring.has(peer.key)) this.#remove(peer, CeaseSubcode.PEER_DECONFIGURED);
+      return;
+    }
+    if (this.#retiring.has(peer.key)) return;
+    this.#retiring.add(peer.key);
+    peer.retire();
+    if (this.#retiring.size > 1) return;
+    this.#timers.push(this.#clock.after(this.#options.unreachableSeconds * 1000, () => this.#joined()));
+  }
+
+  #joined(): void {
+    this.#joining.clear();
+    if (this.#retiring.size === 0) return;
+    this.#timers.push(
+      this.#clock.after(RETIRE_SECONDS * 1000, () => {
+        for (const key of this.#retiring) {
+          const peer = this.#peers.get(key);
+          if (peer) this.#remove(peer, CeaseSubcode.PEER_DECONFIGURED);
+        }
+        this.#retiring.clear();
+      }),
+    );
+  }
+
+  #remove(peer: Peer, subcode: number): void {
+    this.#peers.delete(peer.key);
+    if (this.#byAddress.get(peer.config.address) === peer) this.#byAddress.delete(peer.config.address);
+    peer.stop(subcode);
+    if (peer.config.password !== undefined) this.#setListenKeys(peer.config.address, undefined);
+    this.#oldSources.push(peer.source);
+    this.#settle(peer.key);
   }
 
   #incoming(socket: Socket): void {
-    const address = (socket.remoteAddress ?? '').replace(/^::ffff:/, '');
-    const peer = [...this.#peers.values()].find(({ config }) => config.address === address);
+    const address = canonicalRemote(socket);
+    const peer = this.#byAddress.get(address) ?? this.#acceptDynamic(address);
     if (peer) {
       peer.accept(socket);
       return;
@@ -191,64 +300,64 @@ export class Speaker {
     setTimeout(() => socket.destroy(), 1000).unref();
   }
 
-  #offerEverything(peer: Peer): void {
-    for (const change of this.#rib.routes()) this.#offer(peer, change);
-    peer.sendEndOfRib();
+  #acceptDynamic(address: string): Peer | undefined {
+    const dynamic = this.#dynamicFor(address);
+    return dynamic && this.#startPeer({ ...dynamic.template, address, isPassive: true });
   }
 
-  #offer(peer: Peer, { prefix, decision: { best } }: RibChange): void {
-    const { negotiated } = peer;
-    if (!negotiated) return;
-    const attributes =
-      best &&
-      exportAttributes(prefix, best, {
-        peer: peer.key,
-        localAs: peer.config.localAs,
-        isIbgp: negotiated.isIbgp,
-        families: negotiated.families,
-        nextHopSelf: this.#options.addresses,
-        transit: this.#transit,
-      });
-    peer.adjOut.want(prefix, attributes);
+  #dynamicFor(address: string): DynamicPeers | undefined {
+    const parsed = parseAddress(address);
+    return parsed && this.#dynamic.find(({ prefix }) => contains(mustCidr(prefix), parsed));
   }
 
-  /** Decides once at the end of this turn, however many messages it brings. */
-  #schedule(): void {
-    if (this.#isDeciding) return;
-    this.#isDeciding = true;
+  #dynamicConfig(peer: Peer): PeerConfig | undefined {
+    if (peer.config.peerType !== 'dynamic') return undefined;
+    const dynamic = this.#dynamicFor(peer.config.address);
+    return dynamic && { ...dynamic.template, address: peer.config.address, isPassive: true };
+  }
+
+  /** A peer that came by itself goes by itself. */
+  #ended(peer: Peer): void {
+    if (peer.config.peerType !== 'dynamic') return;
     setImmediate(() => {
-      this.#isDeciding = false;
+      if (peer.isIdle && this.#peers.get(peer.key) === peer)
+        this.#remove(peer, CeaseSubcode.PEER_DECONFIGURED);
+    });
+  }
+
+  /** Decides and distributes once at the end of this turn, however many messages it brings. */
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
       this.#distribute();
     });
   }
 
   #distribute(): void {
-    const changes = this.#rib.decideChanged();
-    if (changes.length === 0) return;
-    for (const peer of this.#peers.values()) {
-      if (!peer.negotiated) continue;
-      for (const change of changes) this.#offer(peer, change);
-      peer.flush();
+    let hasChanged = false;
+    for (const family of families) {
+      const rib = this.ribs[family];
+      if (!rib.hasChanges) continue;
+      const prefixes = rib.decideChanged();
+      this.#groups.flush(family, prefixes, rib.touchedPaths());
+      if (this.#options.hasKernel && this.#learned.update(family, prefixes)) hasChanged = true;
+      rib.endTurn(this.#groups.isComplete(family));
     }
-    for (const change of changes) this.#learn(change);
-    this.#events.changed();
-  }
-
-  #learn({ prefix, decision: { best, multipath } }: RibChange): void {
-    if (!best || best.source.peer === undefined) {
-      this.#learned.delete(prefix);
-      return;
+    if (this.#oldSources.length > 0) {
+      for (const source of this.#oldSources) this.#sources.release(source);
+      this.#oldSources = [];
     }
-    const nextHops = [...new Set(multipath.map(({ attributes }) => attributes.nextHop))].sort();
-    this.#learned.set(prefix, { prefix, nextHops });
-  }
-
-  #ownAttributes(prefix: Prefix): PathAttributes {
-    const family = prefix.includes(':') ? 6 : 4;
-    return { origin: Origin.IGP, asPath: [], nextHop: this.#options.addresses[family] ?? '' };
+    if (this.#hasWork) {
+      this.#hasWork = this.#groups.step();
+      if (this.#hasWork) this.#schedule();
+    }
+    if (hasChanged) this.#modules.events.changed();
   }
 
   #startDeferral(): void {
+    this.#isStarted = true;
     const { deferralSeconds, unreachableSeconds } = this.#options;
     this.#timers.push(
       this.#clock.after(unreachableSeconds * 1000, () => {
@@ -272,6 +381,7 @@ export class Speaker {
 
   #settle(key: string): void {
     if (this.#awaited.delete(key) && this.#awaited.size === 0) this.#settleAll();
+    if (this.#joining.delete(key) && this.#joining.size === 0) this.#joined();
   }
 
   #settleAll(): void {
@@ -280,9 +390,16 @@ export class Speaker {
     // After the routes of this turn: whoever listens may now remove what is not among them.
     setImmediate(() => {
       this.#distribute();
-      this.#events.changed();
+      this.#modules.events.changed();
     });
   }
+}
+
+/** Address of the other side as peers are configured: no mapped form, and the zone only where it matters. */
+function canonicalRemote(socket: Socket): string {
+  const text = (socket.remoteAddress ?? '').replace(/^::ffff:/, '');
+  const zone = /^(fe80:[^%]*)%(.+)$/i.exec(text);
+  return zone ? `${zone[1]}%${zone[2]}` : text;
 }
 
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): CodedError<'BGP_LISTEN'> {

@@ -2,12 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, Option } from 'commander';
 import type { AgentStatus } from '../agent/status.ts';
+import { readDocuments } from '../datastore/documents.ts';
 import { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import { loadEndpoint } from '../datastore/kubernetes/kube-config.ts';
 import { messageOf } from '../lib/errors.ts';
 import { VERSION } from '../lib/version.ts';
 import { askAgent } from './agent-client.ts';
-import { readDocuments } from './documents.ts';
 import { exitCode, type Format, renderStatus } from './node-status.ts';
 import { get, kindNamed, type Output, perform, type Verb } from './resources.ts';
 

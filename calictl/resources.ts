@@ -1,6 +1,7 @@
 /** `calictl get|apply|create|replace|delete`, with calicoctl's words. */
 import { stringify } from 'yaml';
 import type { Datastore } from '../datastore/datastore.ts';
+import type { Document } from '../datastore/documents.ts';
 import { DatastoreError } from '../datastore/kubernetes/transport.ts';
 import { findKind } from '../datastore/registry.ts';
 import { bgpConfigurationKind } from '../datastore/schema/bgp.ts';
@@ -9,7 +10,6 @@ import { apiVersionOf } from '../datastore/schema/resource.ts';
 import { CodedError } from '../lib/errors.ts';
 import { plainTable } from '../lib/table.ts';
 import { cell, columnsOf } from './columns.ts';
-import type { Document } from './documents.ts';
 
 export type Output = 'ps' | 'wide' | 'yaml' | 'json';
 

@@ -1,7 +1,15 @@
 /** Every kind that is served, stored or shown. */
 import { bgpConfigurationKind, bgpPeerKind } from './schema/bgp.ts';
+import { bgpFilterKind } from './schema/bgp-filter.ts';
 import { clusterInformationKind, felixConfigurationKind } from './schema/cluster.ts';
-import { namespaceKind, nodeKind, podKind } from './schema/core.ts';
+import {
+  endpointSliceKind,
+  namespaceKind,
+  nodeKind,
+  podKind,
+  secretKind,
+  serviceKind,
+} from './schema/core.ts';
 import { ipPoolKind } from './schema/ip-pool.ts';
 import {
   blockAffinityKind,
@@ -16,9 +24,13 @@ export const registry: readonly ResourceDefinition[] = [
   nodeKind,
   podKind,
   namespaceKind,
+  secretKind,
+  serviceKind,
+  endpointSliceKind,
   ipPoolKind,
   bgpConfigurationKind,
   bgpPeerKind,
+  bgpFilterKind,
   felixConfigurationKind,
   clusterInformationKind,
   ipamBlockKind,

@@ -1,4 +1,5 @@
 // Bundles each program into one file under dist/: a bundle starts in a fifth of the time of its modules.
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { build } from 'esbuild';
 
 const programs = {
@@ -13,6 +14,7 @@ const programs = {
 
 /** Builds the named programs, or all of them. */
 export async function buildPrograms(names = Object.keys(programs)) {
+  removeChunks();
   await build({
     entryPoints: Object.fromEntries(names.map((name) => [name, programs[name]])),
     outdir: 'dist',
@@ -20,6 +22,9 @@ export async function buildPrograms(names = Object.keys(programs)) {
     platform: 'node',
     target: 'node20',
     format: 'esm',
+    // What a program imports as it goes is a file of its own: a route reflector loads no Kubernetes client.
+    splitting: true,
+    chunkNames: 'chunk-[name]-[hash]',
     sourcemap: 'linked',
     external: ['koffi'],
     // CommonJS dependencies call require for Node's own modules.
@@ -28,6 +33,12 @@ export async function buildPrograms(names = Object.keys(programs)) {
     },
     logLevel: 'warning',
   });
+}
+
+/** Files that programs share carry a hash in their names: those of earlier builds are nobody's. */
+function removeChunks() {
+  mkdirSync('dist', { recursive: true });
+  for (const file of readdirSync('dist')) if (file.startsWith('chunk-')) rmSync(`dist/${file}`);
 }
 
 if (process.argv[1] === import.meta.filename) await buildPrograms();

@@ -1,30 +1,72 @@
 /** Which received paths may be used (RFC 4271 sections 5.1.3 and 9.1.2, RFC 4456 section 8). */
-import { countAs, firstAs } from '../wire/as-path.ts';
-import type { PathAttributes } from '../wire/attributes.ts';
+
+import { BgpRole } from '../wire/iana.ts';
+import { AttributeFact, type AttributeScan } from '../wire/scan.ts';
+import type { PolicyResult, PolicyRoute } from './export.ts';
+
+export interface ImportPolicy {
+  /** Equal keys, equal behaviour. */
+  readonly key: string;
+  apply(route: PolicyRoute): PolicyResult;
+}
 
 export interface ImportContext {
   readonly localAs: number;
   readonly peerAs: number;
   readonly isIbgp: boolean;
-  readonly identifier: string;
-  /** Addresses of this node: a next hop among them leads nowhere. */
+  /** BGP identifier and cluster ID of this speaker, as numbers; cluster ID 0: it does not reflect. */
+  readonly identifier: number;
+  readonly clusterId: number;
+  /** Addresses of this node as hex: a next hop among them leads nowhere. */
   readonly ownAddresses: ReadonlySet<string>;
   /** How often our AS may occur in a path (numAllowedLocalASNumbers). */
   readonly allowedLocalAs: number;
+  /** What we are to the peer (RFC 9234); undefined without roles. */
+  readonly role: number | undefined;
+  /** RFC 8212: nothing is used unless there is a policy. */
+  readonly requiresPolicy: boolean;
+  readonly policy: ImportPolicy | undefined;
 }
 
-/** The reason why a path may not be used; undefined when it may. */
-export function importRejection(attributes: PathAttributes, context: ImportContext): string | undefined {
-  const { asPath, originatorId, nextHop } = attributes;
-  if (countAs(asPath, context.localAs) > context.allowedLocalAs)
-    return `AS loop: our AS ${context.localAs} is in the AS_PATH`;
-  if (countAs(asPath, 0) > 0) return 'AS 0 in the AS_PATH (RFC 7607)';
-  if (!context.isIbgp && firstAs(asPath) !== context.peerAs) {
-    return `the AS_PATH does not start with the peer's AS ${context.peerAs}`;
+/** The reason why paths with these attributes may not be used, whatever their prefix; undefined when they may. */
+export function attributesRejection(scan: AttributeScan, context: ImportContext): string | undefined {
+  const { flags } = scan;
+  if (scan.ownAsCount > context.allowedLocalAs) return `AS loop: our AS ${context.localAs} is in the AS_PATH`;
+  if (flags & AttributeFact.AS_ZERO) return 'AS 0 in the AS_PATH (RFC 7607)';
+  if (flags & AttributeFact.SETS) return 'AS_SET or confederation segment in the AS_PATH (RFC 9774)';
+  if (context.isIbgp) {
+    if (scan.originatorId === context.identifier) return 'originated here (ORIGINATOR_ID)';
+    if (hasCluster(scan, context.clusterId)) return 'our cluster ID is in the CLUSTER_LIST';
+    return undefined;
   }
-  if (originatorId === context.identifier) return 'originated here (ORIGINATOR_ID)';
-  if (context.ownAddresses.has(nextHop)) return `the next hop ${nextHop} is this node`;
-  if (nextHop === '0.0.0.0' || nextHop === '::' || nextHop.startsWith('127.'))
-    return `the next hop ${nextHop} is no host`;
+  if (scan.neighbourAs !== context.peerAs)
+    return `the AS_PATH does not start with the peer's AS ${context.peerAs}`;
+  if (flags & AttributeFact.OTC && isLeak(scan, context)) return 'route leak: OTC (RFC 9234)';
+  if (context.requiresPolicy && !context.policy) return 'no import policy for an external peer (RFC 8212)';
   return undefined;
+}
+
+/** The reason why a next hop may not be used; undefined when it may. `bytes` are 4, 16 or 32 octets. */
+export function nextHopRejection(bytes: Uint8Array, ownAddresses: ReadonlySet<string>): string | undefined {
+  const isV4 = bytes.length === 4;
+  const first = bytes[0]!;
+  const isNoHost = isV4
+    ? first === 0 || first === 127 || first >= 224
+    : first === 0xff || bytes.subarray(0, 15).every((octet) => octet === 0);
+  if (isNoHost) return 'the next hop is no host';
+  const hex = Buffer.from(isV4 ? bytes : bytes.subarray(0, 16)).toString('hex');
+  return ownAddresses.has(hex) ? 'the next hop is this node' : undefined;
+}
+
+function hasCluster({ bytes, clusterAt, clusterCount }: AttributeScan, clusterId: number): boolean {
+  if (clusterId === 0) return false;
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  for (let i = 0; i < clusterCount; i++) if (view.getUint32(clusterAt + i * 4) === clusterId) return true;
+  return false;
+}
+
+/** RFC 9234 section 5: OTC from a customer, or from a peer when another AS has set it. */
+function isLeak(scan: AttributeScan, { role, peerAs }: ImportContext): boolean {
+  if (role === BgpRole.PROVIDER || role === BgpRole.ROUTE_SERVER) return true;
+  return role === BgpRole.PEER && scan.onlyToCustomer !== peerAs;
 }

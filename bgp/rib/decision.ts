@@ -1,119 +1,147 @@
 /**
- * The decision process (RFC 4271 section 9.1.2.2), as a numbered list of comparisons. A losing path is told
- * at which of them it lost.
- *
- *   1 usable   2 originated here   3 LOCAL_PREF   4 AS_PATH length   5 ORIGIN   6 MED (same neighbour AS)
- *   7 eBGP over iBGP   -- equal so far: multipath --
- *   8 originator or router ID   9 CLUSTER_LIST length (RFC 4456)   10 peer address
+ * The decision process (RFC 4271 section 9.1.2.2) as a numbered list of comparisons over columns. A path that
+ * loses can be told at which of them it lost.
  *
  * MED compares only paths of the same neighbouring AS, which makes "better than" no order over all paths:
  * so the best of each neighbouring AS is found first, and those are compared without MED.
  */
-import { parseAddress } from '../../lib/cidr.ts';
-import { firstAs, pathLength } from '../wire/as-path.ts';
-import type { Path } from './path.ts';
+import { AttributeFact } from '../wire/scan.ts';
+import type { AttributeTable } from './attribute-table.ts';
+import type { PathTable } from './path-table.ts';
+import { LOCAL, type SourceTable } from './source.ts';
 
 /** LOCAL_PREF of a path that carries none. */
 export const DEFAULT_LOCAL_PREF = 100;
 
-export interface Decision {
-  /** Undefined when no path is usable. */
-  readonly best: Path | undefined;
-  /** Best and its equals up to step 7, best first: what ECMP may use. */
-  readonly multipath: readonly Path[];
-  /** Why each other path lost. */
-  readonly losers: ReadonlyMap<Path, string>;
+/** Steps in their order. Paths that are equal before ROUTER_ID are multipath. */
+export const DecisionStep = {
+  ORIGINATED_HERE: 1,
+  NOT_LONG_LIVED_STALE: 2,
+  LOCAL_PREF: 3,
+  AS_PATH: 4,
+  ORIGIN: 5,
+  MED: 6,
+  EXTERNAL: 7,
+  ROUTER_ID: 8,
+  CLUSTER_LIST: 9,
+  PEER_ADDRESS: 10,
+  PATH_ID: 11,
+} as const;
+
+const reasons: Readonly<Record<number, string>> = {
+  [DecisionStep.ORIGINATED_HERE]: 'is originated here',
+  [DecisionStep.NOT_LONG_LIVED_STALE]: 'is not long-lived stale',
+  [DecisionStep.LOCAL_PREF]: 'has the higher LOCAL_PREF',
+  [DecisionStep.AS_PATH]: 'has the shorter AS_PATH',
+  [DecisionStep.ORIGIN]: 'has the lower ORIGIN',
+  [DecisionStep.MED]: 'has the lower MED',
+  [DecisionStep.EXTERNAL]: 'is eBGP, not iBGP',
+  [DecisionStep.ROUTER_ID]: 'has the lower router ID',
+  [DecisionStep.CLUSTER_LIST]: 'has the shorter CLUSTER_LIST',
+  [DecisionStep.PEER_ADDRESS]: 'has the lower peer address',
+  [DecisionStep.PATH_ID]: 'has the lower path identifier',
+};
+
+/** Words for a step: what the winner has over the loser. */
+export function reasonOf(step: number): string {
+  return reasons[Math.abs(step)] ?? 'is equal';
 }
 
-type Comparison = { readonly reason: string; readonly compare: (a: Path, b: Path) => number };
+export class DecisionProcess {
+  readonly #paths: PathTable;
+  readonly #attributes: AttributeTable;
+  readonly #sources: SourceTable;
+  /** Best path per neighbouring AS, of the prefix at hand. */
+  readonly #groups = new Map<number, number>();
 
-/** Negative: the first is better. */
-const upToMed: readonly Comparison[] = [
-  {
-    reason: 'originated here',
-    compare: (a, b) => Number(b.source.peer === undefined) - Number(a.source.peer === undefined),
-  },
-  { reason: 'higher LOCAL_PREF', compare: (a, b) => localPref(b) - localPref(a) },
-  {
-    reason: 'shorter AS_PATH',
-    compare: (a, b) => pathLength(a.attributes.asPath) - pathLength(b.attributes.asPath),
-  },
-  { reason: 'lower ORIGIN', compare: (a, b) => a.attributes.origin - b.attributes.origin },
-];
+  constructor(paths: PathTable, attributes: AttributeTable, sources: SourceTable) {
+    this.#paths = paths;
+    this.#attributes = attributes;
+    this.#sources = sources;
+  }
 
-const med: Comparison = {
-  reason: 'lower MED',
-  compare: (a, b) =>
-    firstAs(a.attributes.asPath) === firstAs(b.attributes.asPath)
-      ? (a.attributes.med ?? 0) - (b.attributes.med ?? 0)
-      : 0,
-};
-
-const external: Comparison = {
-  reason: 'eBGP over iBGP',
-  compare: (a, b) => Number(a.source.isIbgp) - Number(b.source.isIbgp),
-};
-
-const tieBreakers: readonly Comparison[] = [
-  { reason: 'lower router ID', compare: (a, b) => order(routerId(a), routerId(b)) },
-  {
-    reason: 'shorter CLUSTER_LIST',
-    compare: (a, b) => (a.attributes.clusterList?.length ?? 0) - (b.attributes.clusterList?.length ?? 0),
-  },
-  { reason: 'lower peer address', compare: (a, b) => order(a.source.address, b.source.address) },
-];
-
-const withMed = [...upToMed, med, external, ...tieBreakers];
-const withoutMed = [...upToMed, external, ...tieBreakers];
-const equalCost = [...upToMed, med, external];
-
-/** Chooses among all paths to a prefix. */
-export function decide(paths: readonly Path[]): Decision {
-  const losers = new Map<Path, string>();
-  const groups = new Map<number, Path>();
-  const usable: Path[] = [];
-  for (const path of paths) {
-    if (path.rejection !== undefined) {
-      losers.set(path, path.rejection);
-      continue;
+  /** The best usable path of a list that starts with row `head`; -1 when there is none. */
+  select(head: number): number {
+    const paths = this.#paths;
+    let best = -1;
+    let hasMed = false;
+    for (let path = head; path >= 0; path = paths.next[path]!) {
+      if (paths.rejection[path] !== 0) continue;
+      if (this.#attributes.flags[paths.attributes[path]!]! & AttributeFact.MED) hasMed = true;
+      if (best < 0 || this.compare(path, best, false) < 0) best = path;
     }
-    usable.push(path);
-    const neighbour = firstAs(path.attributes.asPath);
-    const rival = groups.get(neighbour);
-    groups.set(neighbour, rival ? duel(rival, path, withMed, losers) : path);
+    return hasMed ? this.#selectByNeighbour(head) : best;
   }
-  let best: Path | undefined;
-  for (const path of groups.values()) best = best ? duel(best, path, withoutMed, losers) : path;
-  if (!best) return { best: undefined, multipath: [], losers };
-  const winner = best;
-  const equals = usable.filter(
-    (path) => path !== winner && equalCost.every(({ compare }) => compare(path, winner) === 0),
-  );
-  return { best, multipath: [winner, ...equals], losers };
-}
 
-function duel(a: Path, b: Path, comparisons: readonly Comparison[], losers: Map<Path, string>): Path {
-  for (const { reason, compare } of comparisons) {
-    const result = compare(a, b);
-    if (result === 0) continue;
-    const [winner, loser] = result < 0 ? [a, b] : [b, a];
-    losers.set(loser, `${winner.source.address || 'the local route'} has the ${reason}`);
-    return winner;
+  /**
+   * Negative when path `a` is better, positive when `b` is, with the DecisionStep as magnitude; 0 for equals.
+   * MED counts only where `withMed` is set and both come from the same neighbouring AS.
+   */
+  compare(a: number, b: number, withMed: boolean): number {
+    const paths = this.#paths;
+    const attributes = this.#attributes;
+    const sourceA = paths.source[a]!;
+    const sourceB = paths.source[b]!;
+    if ((sourceA === LOCAL) !== (sourceB === LOCAL)) return better(sourceA === LOCAL, 1);
+    const rowA = paths.attributes[a]!;
+    const rowB = paths.attributes[b]!;
+    const fromA = this.#sources.at(sourceA);
+    const fromB = this.#sources.at(sourceB);
+    if (rowA !== rowB) {
+      const step = this.#compareAttributes(rowA, rowB, withMed);
+      if (step !== 0) return step;
+    }
+    if (fromA.isIbgp !== fromB.isIbgp) return better(!fromA.isIbgp, DecisionStep.EXTERNAL);
+    const idA = attributes.originatorId[rowA]! || fromA.identifier;
+    const idB = attributes.originatorId[rowB]! || fromB.identifier;
+    if (idA !== idB) return better(idA < idB, DecisionStep.ROUTER_ID);
+    const clustersA = attributes.clusterCount[rowA]!;
+    const clustersB = attributes.clusterCount[rowB]!;
+    if (clustersA !== clustersB) return better(clustersA < clustersB, DecisionStep.CLUSTER_LIST);
+    if (fromA.addressValue !== fromB.addressValue)
+      return better(fromA.addressValue < fromB.addressValue, DecisionStep.PEER_ADDRESS);
+    const pathIdA = paths.pathId[a]!;
+    const pathIdB = paths.pathId[b]!;
+    return pathIdA === pathIdB ? 0 : better(pathIdA < pathIdB, DecisionStep.PATH_ID);
   }
-  // Same peer address twice cannot be: a peer has one path per prefix.
-  losers.set(b, 'equal');
-  return a;
+
+  /** Whether a usable path may share traffic with the best one: equal up to the tie-breakers. */
+  isMultipath(path: number, best: number): boolean {
+    const step = this.compare(path, best, true);
+    return step === 0 || Math.abs(step) >= DecisionStep.ROUTER_ID;
+  }
+
+  #compareAttributes(a: number, b: number, withMed: boolean): number {
+    const { flags, localPref, pathLength, origin, med, neighbourAs } = this.#attributes;
+    const staleA = flags[a]! & AttributeFact.LLGR_STALE;
+    const staleB = flags[b]! & AttributeFact.LLGR_STALE;
+    if (staleA !== staleB) return better(staleA === 0, DecisionStep.NOT_LONG_LIVED_STALE);
+    const prefA = flags[a]! & AttributeFact.LOCAL_PREF ? localPref[a]! : DEFAULT_LOCAL_PREF;
+    const prefB = flags[b]! & AttributeFact.LOCAL_PREF ? localPref[b]! : DEFAULT_LOCAL_PREF;
+    if (prefA !== prefB) return better(prefA > prefB, DecisionStep.LOCAL_PREF);
+    if (pathLength[a] !== pathLength[b]) return better(pathLength[a]! < pathLength[b]!, DecisionStep.AS_PATH);
+    if (origin[a] !== origin[b]) return better(origin[a]! < origin[b]!, DecisionStep.ORIGIN);
+    if (withMed && neighbourAs[a] === neighbourAs[b] && med[a] !== med[b])
+      return better(med[a]! < med[b]!, DecisionStep.MED);
+    return 0;
+  }
+
+  #selectByNeighbour(head: number): number {
+    const paths = this.#paths;
+    const groups = this.#groups;
+    groups.clear();
+    for (let path = head; path >= 0; path = paths.next[path]!) {
+      if (paths.rejection[path] !== 0) continue;
+      const neighbour = this.#attributes.neighbourAs[paths.attributes[path]!]!;
+      const rival = groups.get(neighbour);
+      if (rival === undefined || this.compare(path, rival, true) < 0) groups.set(neighbour, path);
+    }
+    let best = -1;
+    for (const path of groups.values()) if (best < 0 || this.compare(path, best, false) < 0) best = path;
+    return best;
+  }
 }
 
-function localPref({ attributes }: Path): number {
-  return attributes.localPref ?? DEFAULT_LOCAL_PREF;
-}
-
-function routerId({ attributes, source }: Path): string {
-  return attributes.originatorId ?? source.identifier;
-}
-
-function order(a: string, b: string): number {
-  const [x, y] = [parseAddress(a)?.value ?? 0n, parseAddress(b)?.value ?? 0n];
-  return x < y ? -1 : x > y ? 1 : 0;
+function better(isA: boolean, step: number): number {
+  return isA ? -step : step;
 }

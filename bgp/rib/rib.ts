@@ -1,123 +1,294 @@
 /**
- * Adj-RIB-In of every peer and the Loc-RIB (RFC 4271 section 3.2). A change marks the prefix; `decideChanged`
- * runs the decision process once for each marked prefix and reports the results.
+ * Adj-RIB-In of every peer and the Loc-RIB of one address family (RFC 4271 section 3.2), as columns. A change
+ * marks the prefix; `decideChanged` runs the decision process once per marked prefix, at the end of a turn.
  */
 import type { Family } from '../../lib/cidr.ts';
-import type { PathAttributes } from '../wire/attributes.ts';
-import { familyOfPrefix, type Prefix } from '../wire/nlri.ts';
-import { type Decision, decide } from './decision.ts';
-import { localSource, type Path } from './path.ts';
+import type { AttributeTable } from './attribute-table.ts';
+import { grow, grownCapacity, RowStack } from './columns.ts';
+import { DecisionProcess, reasonOf } from './decision.ts';
+import { PathFlag, PathTable, RejectionTable } from './path-table.ts';
+import { PrefixTable } from './prefix-table.ts';
+import { LOCAL, type SourceTable } from './source.ts';
 
-export interface RibChange {
-  readonly prefix: Prefix;
-  readonly decision: Decision;
+/** What import policy says about a path. `attributes` may be the received set itself. */
+export interface Verdict {
+  /** Row of the attribute table: the received one, or another with a reference that is given along. */
+  readonly attributes: number;
+  /** Why the path may not be used; undefined when it may. */
+  readonly rejection: string | undefined;
 }
-
-const nothing: Decision = { best: undefined, multipath: [], losers: new Map() };
 
 export class Rib {
-  /** Per peer: one path per prefix. Bounded by what peers announce. */
-  readonly #adjIn = new Map<string, Map<Prefix, Path>>();
-  readonly #originated = new Map<Prefix, Path>();
-  readonly #decisions = new Map<Prefix, Decision>();
-  /** Which peers have a path to a prefix: `undefined` stands for this speaker. */
-  readonly #holders = new Map<Prefix, Set<string | undefined>>();
-  readonly #changed = new Set<Prefix>();
+  readonly family: Family;
+  readonly prefixes: PrefixTable;
+  readonly paths = new PathTable();
+  readonly attributes: AttributeTable;
+  readonly sources: SourceTable;
+  readonly rejections = new RejectionTable();
+  readonly decision: DecisionProcess;
+  /** First path of a prefix; -1 for none. */
+  head = new Int32Array(0);
+  /** Best path as of the last decideChanged; -1 for none. */
+  best = new Int32Array(0);
+  #isDirty = new Uint8Array(0);
+  readonly #dirty = new RowStack();
+  readonly #touched = new RowStack();
+  readonly #dead = new RowStack();
+  /** Prefixes without paths, whose rows cannot be given back yet. */
+  readonly #empty = new RowStack();
+  #counts = new Int32Array(64);
+  /** Whether changed paths are collected beside changed prefixes: for groups with add-path. */
+  tracksPaths = false;
 
-  /** Replaces the set of prefixes that this speaker originates. */
-  originate(routes: ReadonlyMap<Prefix, PathAttributes>): void {
-    for (const prefix of this.#originated.keys())
-      if (!routes.has(prefix)) this.#set(this.#originated, undefined, prefix, undefined);
-    for (const [prefix, attributes] of routes) {
-      if (this.#originated.has(prefix)) continue;
-      this.#set(this.#originated, undefined, prefix, {
-        source: localSource,
-        attributes,
-        isStale: false,
-        rejection: undefined,
-      });
-    }
+  constructor(family: Family, attributes: AttributeTable, sources: SourceTable) {
+    this.family = family;
+    this.prefixes = new PrefixTable(family);
+    this.attributes = attributes;
+    this.sources = sources;
+    this.decision = new DecisionProcess(this.paths, attributes, sources);
   }
 
-  /** Stores (or with undefined removes) what a peer announced. */
-  receive(peer: string, prefix: Prefix, path: Path | undefined): void {
-    let paths = this.#adjIn.get(peer);
-    if (!paths) {
-      paths = new Map();
-      this.#adjIn.set(peer, paths);
-    }
-    this.#set(paths, peer, prefix, path);
+  /** Paths that a source has here, rejected ones too. */
+  countOf(source: number): number {
+    return this.#counts[source] ?? 0;
   }
 
-  /** Marks a peer's paths as stale: it may be restarting. They stay in use. */
-  markStale(peer: string, families: readonly Family[]): void {
-    const paths = this.#adjIn.get(peer) ?? new Map<Prefix, Path>();
-    for (const [prefix, path] of paths) {
-      if (families.includes(familyOfPrefix(prefix))) paths.set(prefix, { ...path, isStale: true });
-      else this.#set(paths, peer, prefix, undefined);
-    }
+  get hasChanges(): boolean {
+    return this.#dirty.length > 0;
   }
 
-  /** Drops the paths of a peer that are still stale (End-of-RIB), or all of them. */
-  drop(peer: string, which: 'all' | 'stale', families: readonly Family[] = [4, 6]): void {
-    const paths = this.#adjIn.get(peer);
-    if (!paths) return;
-    for (const [prefix, path] of paths) {
-      if (families.includes(familyOfPrefix(prefix)) && (which === 'all' || path.isStale))
-        this.#set(paths, peer, prefix, undefined);
-    }
-    if (paths.size === 0) this.#adjIn.delete(peer);
-  }
-
-  /** Number of prefixes that a peer announced. */
-  receivedCount(peer: string): number {
-    return this.#adjIn.get(peer)?.size ?? 0;
-  }
-
-  /** Decision for a prefix as of the last decideChanged. */
-  lookup(prefix: Prefix): Decision {
-    return this.#decisions.get(prefix) ?? nothing;
-  }
-
-  /** All prefixes with a best path. */
-  *routes(): Generator<RibChange> {
-    for (const [prefix, decision] of this.#decisions) yield { prefix, decision };
-  }
-
-  get size(): number {
-    return this.#decisions.size;
-  }
-
-  /** Runs the decision process for every prefix that was touched since the last call. */
-  decideChanged(): RibChange[] {
-    const changes: RibChange[] = [];
-    for (const prefix of this.#changed) {
-      const paths: Path[] = [];
-      for (const holder of this.#holders.get(prefix) ?? []) {
-        const path =
-          holder === undefined ? this.#originated.get(prefix) : this.#adjIn.get(holder)?.get(prefix);
-        if (path) paths.push(path);
-      }
-      const decision = paths.length > 0 ? decide(paths) : nothing;
-      if (decision.best) this.#decisions.set(prefix, decision);
-      else this.#decisions.delete(prefix);
-      changes.push({ prefix, decision });
-    }
-    this.#changed.clear();
-    return changes;
-  }
-
-  #set(paths: Map<Prefix, Path>, holder: string | undefined, prefix: Prefix, path: Path | undefined): void {
-    const holders = this.#holders.get(prefix) ?? new Set();
-    if (path) {
-      paths.set(prefix, path);
-      holders.add(holder);
-      this.#holders.set(prefix, holders);
+  /** Stores the path to the prefix whose wire form starts at `at`. True when the prefix was new for the source. */
+  announce(
+    bytes: Uint8Array,
+    at: number,
+    source: number,
+    pathId: number,
+    received: number,
+    attributes: number,
+    rejection: number,
+  ): boolean {
+    const prefix = this.prefixes.intern(bytes, at);
+    if (prefix >= this.head.length) this.#growPrefixes(prefix + 1);
+    const { paths } = this;
+    let path = this.#findPath(prefix, source, pathId);
+    const isNew = path < 0;
+    if (isNew) {
+      path = paths.add();
+      paths.prefix[path] = prefix;
+      paths.source[path] = source;
+      paths.pathId[path] = pathId;
+      paths.next[path] = this.head[prefix]!;
+      paths.flags[path] = 0;
+      this.head[prefix] = path;
+      this.#count(source, 1);
     } else {
-      if (!paths.delete(prefix)) return;
-      holders.delete(holder);
-      if (holders.size === 0) this.#holders.delete(prefix);
+      paths.flags[path]! &= ~(PathFlag.STALE | PathFlag.LONG_LIVED);
+      if (
+        paths.received[path] === received &&
+        paths.attributes[path] === attributes &&
+        paths.rejection[path] === rejection
+      )
+        return false;
+      this.attributes.release(paths.received[path]!);
+      this.attributes.release(paths.attributes[path]!);
     }
-    this.#changed.add(prefix);
+    this.attributes.retain(received);
+    this.attributes.retain(attributes);
+    paths.received[path] = received;
+    paths.attributes[path] = attributes;
+    paths.rejection[path] = rejection;
+    this.#touch(path, prefix);
+    return isNew;
+  }
+
+  /** Removes the path to the prefix whose wire form starts at `at`. False when there was none. */
+  withdraw(bytes: Uint8Array, at: number, source: number, pathId: number): boolean {
+    const prefix = this.prefixes.find(bytes, at);
+    if (prefix < 0) return false;
+    const path = this.#findPath(prefix, source, pathId);
+    if (path < 0) return false;
+    this.remove(path);
+    return true;
+  }
+
+  /** Whether the source has a path to the prefix whose wire form starts at `at`. */
+  has(bytes: Uint8Array, at: number, source: number, pathId: number): boolean {
+    const prefix = this.prefixes.find(bytes, at);
+    return prefix >= 0 && this.#findPath(prefix, source, pathId) >= 0;
+  }
+
+  /** Marks the paths of a source as stale: it may be restarting, or is about to send everything again. */
+  markStale(source: number): void {
+    for (const path of this.pathsOf(source)) this.paths.flags[path]! |= PathFlag.STALE;
+  }
+
+  /** Removes the paths of a source that are still stale, or all of them. */
+  drop(source: number, which: 'all' | 'stale'): void {
+    for (const path of this.pathsOf(source))
+      if (which === 'all' || this.paths.flags[path]! & PathFlag.STALE) this.remove(path);
+  }
+
+  /** Judges the paths of a source anew, after its import policy has changed. */
+  rejudge(source: number, judge: (path: number) => Verdict): void {
+    for (const path of this.pathsOf(source)) {
+      const verdict = judge(path);
+      const rejection = verdict.rejection === undefined ? 0 : this.rejections.intern(verdict.rejection);
+      this.#setVerdict(path, verdict.attributes, rejection);
+      if (verdict.attributes !== this.paths.received[path]) this.attributes.release(verdict.attributes);
+    }
+  }
+
+  /** Gives a path other attributes, such as a community; the RIB takes its own reference to the row. */
+  setAttributes(path: number, attributes: number): void {
+    this.#setVerdict(path, attributes, this.paths.rejection[path]!);
+  }
+
+  #setVerdict(path: number, attributes: number, rejection: number): void {
+    const { paths } = this;
+    if (paths.attributes[path] === attributes && paths.rejection[path] === rejection) return;
+    this.attributes.retain(attributes);
+    this.attributes.release(paths.attributes[path]!);
+    paths.attributes[path] = attributes;
+    paths.rejection[path] = rejection;
+    this.#touch(path, paths.prefix[path]!);
+  }
+
+  /** Decides again where a source stands in the order of paths, after it was replaced. */
+  touchAll(source: number): void {
+    for (const path of this.pathsOf(source)) this.#touch(path, this.paths.prefix[path]!);
+  }
+
+  /** Rows of a source's paths. May be removed while iterating. */
+  *pathsOf(source: number): Generator<number> {
+    let left = this.countOf(source);
+    for (let path = 0; left > 0 && path < this.paths.rows; path++) {
+      if (this.paths.source[path] !== source || this.paths.flags[path]! & PathFlag.DEAD) continue;
+      left--;
+      yield path;
+    }
+  }
+
+  /** Whether a row is a path that may be used. */
+  isUsable(path: number): boolean {
+    return this.paths.rejection[path] === 0 && (this.paths.flags[path]! & PathFlag.DEAD) === 0;
+  }
+
+  /** Rows of the paths to a prefix. */
+  *pathsTo(prefix: number): Generator<number> {
+    for (let path = this.head[prefix] ?? -1; path >= 0; path = this.paths.next[path]!) yield path;
+  }
+
+  /**
+   * Runs the decision process for every prefix touched since the last call. The rows that are returned, and
+   * those of `touchedPaths`, are valid until `endTurn`.
+   */
+  decideChanged(): Int32Array {
+    const changed = this.#dirty.rows();
+    for (const prefix of changed) {
+      this.#isDirty[prefix] = 0;
+      const head = this.head[prefix]!;
+      this.best[prefix] =
+        head >= 0 && this.paths.next[head]! < 0
+          ? this.paths.rejection[head] === 0
+            ? head
+            : -1
+          : this.decision.select(head);
+    }
+    return changed;
+  }
+
+  touchedPaths(): Int32Array {
+    return this.#touched.rows();
+  }
+
+  /** Forgets the changes. Rows that nobody refers to any more are given back when `canRelease`. */
+  endTurn(canRelease: boolean): void {
+    for (const prefix of this.#dirty.rows()) if (this.head[prefix]! < 0) this.#empty.push(prefix);
+    this.#dirty.clear();
+    for (const path of this.#touched.rows()) this.paths.flags[path]! &= ~PathFlag.TOUCHED;
+    this.#touched.clear();
+    if (!canRelease) return;
+    for (const path of this.#dead.rows()) this.paths.release(path);
+    this.#dead.clear();
+    for (const prefix of this.#empty.rows()) {
+      // It may have come back meanwhile, and may stand here twice.
+      if (this.head[prefix]! >= 0 || this.best[prefix] === RELEASED) continue;
+      this.best[prefix] = RELEASED;
+      this.prefixes.release(prefix);
+    }
+    this.#empty.clear();
+  }
+
+  /** Why each path but the best is not the best, in words. */
+  explain(prefix: number, path: number): string {
+    const { paths, decision } = this;
+    if (paths.rejection[path] !== 0) return this.rejections.text(paths.rejection[path]!);
+    const best = this.best[prefix]!;
+    if (best < 0) return 'not decided yet';
+    if (path === best) return 'best';
+    const neighbour = (row: number) => this.attributes.neighbourAs[paths.attributes[row]!];
+    const rivals = [...this.pathsTo(prefix)].filter(
+      (row) => paths.rejection[row] === 0 && neighbour(row) === neighbour(path),
+    );
+    // A path that lost within its neighbouring AS lost there, possibly by MED.
+    const winner =
+      rivals.find((row) => rivals.every((other) => decision.compare(row, other, true) <= 0)) ?? best;
+    const rival = winner === path ? best : winner;
+    const step = decision.compare(path, rival, winner !== path);
+    const name =
+      paths.source[rival] === LOCAL ? 'the local route' : this.sources.at(paths.source[rival]!).address;
+    const reason = `${name} ${reasonOf(step)}`;
+    return decision.isMultipath(path, best) ? `multipath (${reason})` : reason;
+  }
+
+  #findPath(prefix: number, source: number, pathId: number): number {
+    const { paths } = this;
+    for (let path = this.head[prefix]!; path >= 0; path = paths.next[path]!)
+      if (paths.source[path] === source && paths.pathId[path] === pathId) return path;
+    return -1;
+  }
+
+  /** Removes a path by its row. */
+  remove(path: number): void {
+    const { paths } = this;
+    const prefix = paths.prefix[path]!;
+    let at = this.head[prefix]!;
+    if (at === path) this.head[prefix] = paths.next[path]!;
+    else {
+      while (paths.next[at] !== path) at = paths.next[at]!;
+      paths.next[at] = paths.next[path]!;
+    }
+    this.attributes.release(paths.received[path]!);
+    this.attributes.release(paths.attributes[path]!);
+    this.#count(paths.source[path]!, -1);
+    this.#touch(path, prefix);
+    paths.flags[path]! |= PathFlag.DEAD;
+    this.#dead.push(path);
+  }
+
+  #touch(path: number, prefix: number): void {
+    if (this.#isDirty[prefix] === 0) {
+      this.#isDirty[prefix] = 1;
+      this.#dirty.push(prefix);
+    }
+    if (!this.tracksPaths || this.paths.flags[path]! & PathFlag.TOUCHED) return;
+    this.paths.flags[path]! |= PathFlag.TOUCHED;
+    this.#touched.push(path);
+  }
+
+  #count(source: number, change: number): void {
+    if (source >= this.#counts.length)
+      this.#counts = grow(this.#counts, grownCapacity(this.#counts.length, source + 1));
+    this.#counts[source]! += change;
+  }
+
+  #growPrefixes(needed: number): void {
+    const capacity = grownCapacity(this.head.length, needed);
+    this.head = grow(this.head, capacity, -1);
+    this.best = grow(this.best, capacity, -1);
+    this.#isDirty = grow(this.#isDirty, capacity);
   }
 }
+
+/** Value of `best` for a row that was given back. */
+const RELEASED = -2;

@@ -19,8 +19,11 @@ const FIRST_RETRY_SECONDS = 0.25;
 const MAX_RETRY_SECONDS = 5;
 
 /** Seconds before another try after so many failures in a row; the caller adds jitter. */
-export function retrySeconds(failures: number): number {
-  return Math.min(MAX_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** Math.min(failures, 10));
+export function retrySeconds(failures: number, config: SessionConfig): number {
+  return Math.min(
+    config.connectRetrySeconds ?? MAX_RETRY_SECONDS,
+    FIRST_RETRY_SECONDS * 2 ** Math.min(failures, 10),
+  );
 }
 
 /** What the event does to the session. Never throws; time and sockets are the caller's. */
@@ -35,9 +38,9 @@ export function step(session: Session, event: Event, config: SessionConfig): Ste
     case 'OpenSent':
       return inOpenSent(session, event, config);
     case 'OpenConfirm':
-      return inOpenConfirm(session, event);
+      return inOpenConfirm(session, event, config);
     case 'Established':
-      return inEstablished(session, event);
+      return inEstablished(session, event, config);
     default:
       throw new Error(`unreachable state ${session.state satisfies never}`);
   }
@@ -63,7 +66,7 @@ function inConnect(session: Session, event: Event, config: SessionConfig): Step 
     case 'connected': // 16, 17
       return openSent(session);
     case 'disconnected': // 18: DelayOpen is not running, but waiting in Active keeps the listener's chance
-      return retryLater(session, event.reason);
+      return retryLater(session, event.reason, config);
     case 'timer':
       return event.timer === 'connectRetry' ? dial(session, config, [{ type: 'disconnect' }]) : stay(session); // 9
     case 'start':
@@ -71,7 +74,7 @@ function inConnect(session: Session, event: Event, config: SessionConfig): Step 
     case 'stop':
       return quiet(session);
     default:
-      return fail(session, 'an event that Connect does not expect');
+      return fail(session, config, 'an event that Connect does not expect');
   }
 }
 
@@ -82,13 +85,13 @@ function inActive(session: Session, event: Event, config: SessionConfig): Step {
     case 'timer':
       return event.timer === 'connectRetry' ? dial(session, config) : stay(session); // 9
     case 'disconnected': // 18
-      return retryLater(session, event.reason);
+      return retryLater(session, event.reason, config);
     case 'start':
       return stay(session);
     case 'stop':
       return quiet(session);
     default:
-      return fail(session, 'an event that Active does not expect');
+      return fail(session, config, 'an event that Active does not expect');
   }
 }
 
@@ -103,23 +106,28 @@ function inOpenSent(session: Session, event: Event, config: SessionConfig): Step
         };
       } catch (error) {
         if (!(error instanceof WireError)) throw error;
-        return fail(session, messageOf(error), error.notification); // 22
+        return fail(session, config, messageOf(error), error.notification); // 22
       }
     case 'timer':
       if (event.timer !== 'hold') return stay(session);
-      return fail(session, 'no OPEN within the hold time', notification(ErrorCode.HOLD_TIMER_EXPIRED)); // 10
+      return fail(
+        session,
+        config,
+        'no OPEN within the hold time',
+        notification(ErrorCode.HOLD_TIMER_EXPIRED),
+      ); // 10
     case 'disconnected': // 18: close, wait for a connection again
-      return retryLater(session, event.reason);
+      return retryLater(session, event.reason, config);
     case 'keepalive':
     case 'update':
     case 'refresh':
-      return fsmError(session, event.type, FsmSubcode.IN_OPEN_SENT);
+      return fsmError(session, event.type, FsmSubcode.IN_OPEN_SENT, config);
     default:
-      return common(session, event);
+      return common(session, event, config);
   }
 }
 
-function inOpenConfirm(session: Session, event: Event): Step {
+function inOpenConfirm(session: Session, event: Event, config: SessionConfig): Step {
   const negotiated = session.negotiated!;
   switch (event.type) {
     case 'keepalive': // 26
@@ -130,64 +138,67 @@ function inOpenConfirm(session: Session, event: Event): Step {
     case 'timer':
       if (event.timer === 'keepalive') return { next: session, actions: keepaliveAgain(negotiated) }; // 11
       if (event.timer !== 'hold') return stay(session);
-      return fail(session, 'hold timer expired', notification(ErrorCode.HOLD_TIMER_EXPIRED)); // 10
+      return fail(session, config, 'hold timer expired', notification(ErrorCode.HOLD_TIMER_EXPIRED)); // 10
     case 'disconnected': // 18
-      return fail(session, event.reason);
+      return fail(session, config, event.reason);
     case 'open':
     case 'update':
     case 'refresh':
-      return fsmError(session, event.type, FsmSubcode.IN_OPEN_CONFIRM);
+      return fsmError(session, event.type, FsmSubcode.IN_OPEN_CONFIRM, config);
     default:
-      return common(session, event);
+      return common(session, event, config);
   }
 }
 
-function inEstablished(session: Session, event: Event): Step {
+function inEstablished(session: Session, event: Event, config: SessionConfig): Step {
   const negotiated = session.negotiated!;
   switch (event.type) {
     case 'update': // 27
-      return {
-        next: session,
-        actions: [...restartHold(negotiated), { type: 'deliver', update: event.message }],
-      };
     case 'keepalive': // 26
-      return { next: session, actions: restartHold(negotiated) };
     case 'refresh':
-      return { next: session, actions: [{ type: 'resend', family: event.family }] };
+      return { next: session, actions: restartHold(negotiated) };
     case 'timer':
       if (event.timer === 'keepalive') return { next: session, actions: keepaliveAgain(negotiated) }; // 11
       if (event.timer !== 'hold') return stay(session);
-      return fail(session, 'hold timer expired', notification(ErrorCode.HOLD_TIMER_EXPIRED)); // 10
+      return fail(session, config, 'hold timer expired', notification(ErrorCode.HOLD_TIMER_EXPIRED)); // 10
     case 'disconnected': // 18: RFC 4724 section 4.2, the peer may be restarting
     case 'replaced':
       return fail(
         session,
+        config,
         event.type === 'replaced' ? 'the peer restarted and connected anew' : event.reason,
         undefined,
         negotiated.peerRestart !== undefined,
       );
     case 'open':
-      return fsmError(session, event.type, FsmSubcode.IN_ESTABLISHED);
+      return fsmError(session, event.type, FsmSubcode.IN_ESTABLISHED, config);
     default:
-      return common(session, event);
+      return common(session, event, config);
   }
 }
 
 /** Events that mean the same in every state with a connection. */
-function common(session: Session, event: Event): Step {
+function common(session: Session, event: Event, config: SessionConfig): Step {
   switch (event.type) {
     case 'stop': // 2, 8
       return quiet(session, event.notification);
     case 'error': // 21, 22, 28
-      return fail(session, event.reason, event.notification);
+      return fail(session, config, event.reason, event.notification);
     case 'collision': // 23
       return fail(
         session,
+        config,
         'another connection to this peer was kept',
         notification(ErrorCode.CEASE, CeaseSubcode.CONNECTION_COLLISION),
       );
     case 'notification': // 24, 25
-      return fail(session, `received ${describeNotification(event.message)}`);
+      return fail(
+        session,
+        config,
+        `received ${describeNotification(event.message)}`,
+        undefined,
+        isGracefulFailure(session, event.message),
+      );
     default:
       return stay(session);
   }
@@ -196,7 +207,11 @@ function common(session: Session, event: Event): Step {
 /** Leaves Idle (or starts over): connects, or waits to be connected to. */
 function dial(session: Session, config: SessionConfig, first: readonly Action[] = []): Step {
   const state: State = config.isPassive ? 'Active' : 'Connect';
-  const actions: Action[] = [...first, stop('idleHold'), start('connectRetry', MAX_RETRY_SECONDS)];
+  const actions: Action[] = [
+    ...first,
+    stop('idleHold'),
+    start('connectRetry', config.connectRetrySeconds ?? MAX_RETRY_SECONDS),
+  ];
   if (!config.isPassive) actions.push({ type: 'connect' });
   return { next: { ...session, state, negotiated: undefined }, actions };
 }
@@ -209,21 +224,31 @@ function openSent(session: Session): Step {
 }
 
 /** To Active, with the next attempt after a growing delay. */
-function retryLater(session: Session, reason: string): Step {
+function retryLater(session: Session, reason: string, config: SessionConfig): Step {
   return {
     next: { state: 'Active', negotiated: undefined, failures: session.failures + 1 },
-    actions: [...allTimers(), { type: 'disconnect' }, start('connectRetry', retrySeconds(session.failures))],
+    actions: [
+      ...allTimers(),
+      { type: 'disconnect' },
+      start('connectRetry', retrySeconds(session.failures, config)),
+    ],
     reason,
   };
 }
 
 /** To Idle after a fault, to be tried again after a growing delay. */
-function fail(session: Session, reason: string, sent?: NotificationBody, isGraceful = false): Step {
+function fail(
+  session: Session,
+  config: SessionConfig,
+  reason: string,
+  sent?: NotificationBody,
+  isGraceful = isGracefulFailure(session, sent),
+): Step {
   const actions: Action[] = allTimers();
   if (sent) actions.push({ type: 'sendNotification', notification: sent });
   actions.push({ type: 'disconnect' });
   if (session.state === 'Established') actions.push({ type: 'down', isGraceful });
-  actions.push(start('idleHold', retrySeconds(session.failures)));
+  actions.push(start('idleHold', retrySeconds(session.failures, config)));
   return { next: { state: 'Idle', negotiated: undefined, failures: session.failures + 1 }, actions, reason };
 }
 
@@ -238,9 +263,16 @@ function quiet(session: Session, sent?: NotificationBody): Step {
   return { next: idle(session), actions, reason: 'stopped' };
 }
 
-function fsmError(session: Session, what: string, subcode: number): Step {
+/** RFC 8538 section 3: with the N bit on both sides every NOTIFICATION but a hard reset is a restart. */
+function isGracefulFailure(session: Session, sent: NotificationBody | undefined): boolean {
+  if (session.state !== 'Established' || !session.negotiated?.hasNotificationRestart || !sent) return false;
+  return sent.code !== ErrorCode.CEASE || sent.subcode !== CeaseSubcode.HARD_RESET;
+}
+
+function fsmError(session: Session, what: string, subcode: number, config: SessionConfig): Step {
   return fail(
     session,
+    config,
     `${what.toUpperCase()} in state ${session.state}`,
     notification(ErrorCode.FINITE_STATE_MACHINE, subcode),
   );

@@ -1,5 +1,5 @@
 /** What follows from the peer's OPEN (RFC 4271 sections 4.2 and 6.2, RFC 5492). */
-import { ErrorCode, OpenSubcode } from '../wire/iana.ts';
+import { BgpRole, ErrorCode, OpenSubcode } from '../wire/iana.ts';
 import type { OpenMessage } from '../wire/open.ts';
 import { WireError } from '../wire/wire-error.ts';
 import { Writer } from '../wire/writer.ts';
@@ -23,6 +23,7 @@ export function negotiate(open: OpenMessage, config: SessionConfig): Negotiated 
     );
   }
   const theirs = open.capabilities;
+  checkRoles(theirs.role, config);
   // Without multiprotocol capability a speaker means IPv4 unicast (RFC 4760 section 8).
   const offered = theirs.families.length > 0 ? theirs.families : [4 as const];
   const families = config.families.filter((family) => offered.includes(family));
@@ -54,6 +55,46 @@ export function negotiate(open: OpenMessage, config: SessionConfig): Negotiated 
     isFourOctetAs: theirs.fourOctetAs !== undefined,
     hasRouteRefresh: theirs.hasRouteRefresh,
     hasExtendedMessages: theirs.hasExtendedMessages,
+    hasEnhancedRefresh: theirs.hasEnhancedRefresh,
+    addPathSend: families.filter(
+      (family) =>
+        config.canSendAddPath && theirs.addPath.some((one) => one.family === family && one.canReceive),
+    ),
+    addPathReceive: families.filter(
+      (family) =>
+        config.canReceiveAddPath && theirs.addPath.some((one) => one.family === family && one.canSend),
+    ),
+    hasExtendedNextHop: (config.hasExtendedNextHop ?? false) && theirs.hasExtendedNextHop,
     peerRestart: theirs.gracefulRestart,
+    hasNotificationRestart: theirs.gracefulRestart?.hasNotification ?? false,
+    // RFC 9494 section 4.2: without the capability of RFC 4724 this one means nothing.
+    peerLongLived: theirs.gracefulRestart && config.longLivedSeconds ? theirs.longLived : [],
   };
+}
+
+/** RFC 9234 section 4.2. */
+function checkRoles(theirs: number | undefined, config: SessionConfig): void {
+  const { role } = config;
+  if (role === undefined || config.localAs === config.peerAs) return;
+  if (theirs === undefined && !config.isRoleStrict) return;
+  if (theirs !== undefined && counterpart[role] === theirs) return;
+  const said = theirs === undefined ? 'tells no BGP role' : `says that it is ${roleName(theirs)}`;
+  throw new WireError(
+    ErrorCode.OPEN_MESSAGE,
+    OpenSubcode.ROLE_MISMATCH,
+    `the peer ${said}, but to our role ${roleName(role)} belongs ${roleName(counterpart[role]!)}`,
+  );
+}
+
+const counterpart: Readonly<Record<number, number>> = {
+  [BgpRole.PROVIDER]: BgpRole.CUSTOMER,
+  [BgpRole.CUSTOMER]: BgpRole.PROVIDER,
+  [BgpRole.ROUTE_SERVER]: BgpRole.ROUTE_SERVER_CLIENT,
+  [BgpRole.ROUTE_SERVER_CLIENT]: BgpRole.ROUTE_SERVER,
+  [BgpRole.PEER]: BgpRole.PEER,
+};
+
+function roleName(role: number): string {
+  const name = Object.entries(BgpRole).find(([, value]) => value === role)?.[0];
+  return name?.toLowerCase().replaceAll('_', ' ') ?? `role ${role}`;
 }

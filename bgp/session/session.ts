@@ -1,9 +1,8 @@
 /** Values of the finite state machine (RFC 4271 section 8): states, events, timers, actions. */
 import type { Family } from '../../lib/cidr.ts';
-import type { GracefulRestart } from '../wire/capabilities.ts';
+import type { GracefulRestart, LongLivedFamily } from '../wire/capabilities.ts';
 import type { NotificationMessage } from '../wire/notification.ts';
 import type { OpenMessage } from '../wire/open.ts';
-import type { UpdateMessage } from '../wire/update.ts';
 import type { NotificationBody } from '../wire/wire-error.ts';
 
 export type State = 'Idle' | 'Connect' | 'Active' | 'OpenSent' | 'OpenConfirm' | 'Established';
@@ -25,6 +24,19 @@ export interface SessionConfig {
   readonly families: readonly Family[];
   /** Seconds that the peer shall keep our routes while we restart (RFC 4724). */
   readonly restartTimeSeconds: number;
+  /** Longest delay between two attempts, seconds; 5 when undefined. */
+  readonly connectRetrySeconds?: number | undefined;
+  /** Several paths per prefix (RFC 7911). */
+  readonly canSendAddPath?: boolean;
+  readonly canReceiveAddPath?: boolean;
+  /** IPv4 routes with an IPv6 next hop (RFC 8950). */
+  readonly hasExtendedNextHop?: boolean;
+  /** Seconds that routes of a peer that does not come back are kept as a last resort (RFC 9494); 0: not at all. */
+  readonly longLivedSeconds?: number;
+  /** What we are to the peer, a value of BgpRole (RFC 9234). */
+  readonly role?: number | undefined;
+  /** The peer must tell its role too. */
+  readonly isRoleStrict?: boolean;
 }
 
 /** What both OPENs agreed on. */
@@ -38,7 +50,16 @@ export interface Negotiated {
   readonly isFourOctetAs: boolean;
   readonly hasRouteRefresh: boolean;
   readonly hasExtendedMessages: boolean;
+  readonly hasEnhancedRefresh: boolean;
+  /** Families whose prefixes carry a path identifier, by direction (RFC 7911). */
+  readonly addPathSend: readonly Family[];
+  readonly addPathReceive: readonly Family[];
+  /** IPv4 routes may have an IPv6 next hop (RFC 8950). */
+  readonly hasExtendedNextHop: boolean;
   readonly peerRestart: GracefulRestart | undefined;
+  /** Both sides restart gracefully after NOTIFICATION and hold timer too (RFC 8538). */
+  readonly hasNotificationRestart: boolean;
+  readonly peerLongLived: readonly LongLivedFamily[];
 }
 
 export interface Session {
@@ -61,8 +82,8 @@ export type Event =
   | { readonly type: 'replaced' } // RFC 4724 section 4.2: the restarted peer connects anew
   | { readonly type: 'notification'; readonly message: NotificationMessage } // 24, 25
   | { readonly type: 'keepalive' } // 26
-  | { readonly type: 'update'; readonly message: UpdateMessage } // 27
-  | { readonly type: 'refresh'; readonly family: Family | undefined };
+  | { readonly type: 'update' } // 27
+  | { readonly type: 'refresh' };
 
 export type Action =
   | { readonly type: 'connect' }
@@ -74,9 +95,7 @@ export type Action =
   | { readonly type: 'stopTimer'; readonly timer: Timer }
   | { readonly type: 'established'; readonly negotiated: Negotiated }
   /** The session left Established; `isGraceful` when the peer may be restarting (RFC 4724). */
-  | { readonly type: 'down'; readonly isGraceful: boolean }
-  | { readonly type: 'deliver'; readonly update: UpdateMessage }
-  | { readonly type: 'resend'; readonly family: Family | undefined };
+  | { readonly type: 'down'; readonly isGraceful: boolean };
 
 /** What an event does. `reason` says why a session came down, for people. */
 export interface Step {

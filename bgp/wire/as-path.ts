@@ -51,28 +51,6 @@ export function pathLength(path: AsPath): number {
   return length;
 }
 
-/** The neighbouring AS: first of a leading sequence; 0 when the path is empty or starts otherwise. */
-export function firstAs(path: AsPath): number {
-  const [segment] = path;
-  return segment?.type === SegmentType.AS_SEQUENCE ? segment.asNumbers[0]! : 0;
-}
-
-/** How often an AS occurs in the path. */
-export function countAs(path: AsPath, as: number): number {
-  let count = 0;
-  for (const { asNumbers } of path) for (const member of asNumbers) if (member === as) count++;
-  return count;
-}
-
-/** The path with an AS put in front (RFC 4271 section 5.1.2). */
-export function prependAs(path: AsPath, as: number): AsPath {
-  const [segment, ...rest] = path;
-  if (segment?.type !== SegmentType.AS_SEQUENCE || segment.asNumbers.length >= 255) {
-    return [{ type: SegmentType.AS_SEQUENCE, asNumbers: [as] }, ...path];
-  }
-  return [{ ...segment, asNumbers: [as, ...segment.asNumbers] }, ...rest];
-}
-
 /** RFC 6793 section 4.2.3: the path of an old speaker, its AS_TRANS replaced by what AS4_PATH carries. */
 export function mergeAs4Path(path: AsPath, as4Path: AsPath): AsPath {
   const surplus = pathLength(path) - pathLength(as4Path);

@@ -6,10 +6,9 @@
  * A fault has a verdict: `discard` costs the attribute, `withdraw` costs the routes of the UPDATE.
  * What costs the session (an MP attribute that cannot be parsed) is thrown as WireError.
  */
-import { bitsOf, type Family, formatBytes } from '../../lib/cidr.ts';
+import { formatBytes } from '../../lib/cidr.ts';
 import { type AsPath, decodeAsPath, mergeAs4Path, pathLength } from './as-path.ts';
-import { AS_TRANS, AttributeFlag, AttributeType, ErrorCode, SAFI_UNICAST, UpdateSubcode } from './iana.ts';
-import { decodePrefixes, familyOfAfi, type Prefix } from './nlri.ts';
+import { AS_TRANS, AttributeFlag, AttributeType, ErrorCode, UpdateSubcode } from './iana.ts';
 import { Reader, ShortRead } from './reader.ts';
 import { WireError } from './wire-error.ts';
 import { Writer } from './writer.ts';
@@ -38,19 +37,10 @@ export interface PathAttributes {
   readonly largeCommunities?: readonly (readonly [number, number, number])[] | undefined;
   readonly originatorId?: string | undefined;
   readonly clusterList?: readonly string[] | undefined;
+  /** ONLY_TO_CUSTOMER: the AS that set it (RFC 9234). */
+  readonly onlyToCustomer?: number | undefined;
   /** Optional transitive attributes that are passed on as they are. */
   readonly unknown?: readonly UnknownAttribute[] | undefined;
-}
-
-export interface Reach {
-  readonly family: Family;
-  readonly nextHop: string;
-  readonly prefixes: readonly Prefix[];
-}
-
-export interface Unreach {
-  readonly family: Family;
-  readonly prefixes: readonly Prefix[];
 }
 
 /** What was negotiated, as far as attributes look different for it. */
@@ -66,8 +56,9 @@ export interface Fault {
 
 export interface DecodedAttributes {
   readonly attributes: Partial<PathAttributes>;
-  readonly reach: Reach | undefined;
-  readonly unreach: Unreach | undefined;
+  /** Values of MP_REACH_NLRI and MP_UNREACH_NLRI, views into the message. */
+  readonly reach: Uint8Array | undefined;
+  readonly unreach: Uint8Array | undefined;
   /** How many attributes there were, unknown ones too. */
   readonly count: number;
   readonly faults: readonly Fault[];
@@ -94,6 +85,7 @@ export const expectedFlags: Readonly<Record<number, number>> = {
   [AttributeType.AS4_PATH]: OPTIONAL | TRANSITIVE,
   [AttributeType.AS4_AGGREGATOR]: OPTIONAL | TRANSITIVE,
   [AttributeType.LARGE_COMMUNITIES]: OPTIONAL | TRANSITIVE,
+  [AttributeType.ONLY_TO_CUSTOMER]: OPTIONAL | TRANSITIVE,
 };
 
 type Mutable = { -readonly [K in keyof PathAttributes]?: PathAttributes[K] };
@@ -104,8 +96,8 @@ export function decodeAttributes(reader: Reader, context: AttributeContext): Dec
   const seen = new Set<number>();
   const attributes: Mutable = {};
   const as4: { path?: AsPath; aggregator?: PathAttributes['aggregator'] } = {};
-  let reach: Reach | undefined;
-  let unreach: Unreach | undefined;
+  let reach: Uint8Array | undefined;
+  let unreach: Uint8Array | undefined;
   while (reader.left > 0) {
     const header = readHeader(reader);
     if (!header) {
@@ -126,8 +118,8 @@ export function decodeAttributes(reader: Reader, context: AttributeContext): Dec
       continue;
     }
     seen.add(type);
-    if (type === AttributeType.MP_REACH_NLRI) reach = decodeReach(value);
-    else if (type === AttributeType.MP_UNREACH_NLRI) unreach = decodeUnreach(value);
+    if (type === AttributeType.MP_REACH_NLRI) reach = value;
+    else if (type === AttributeType.MP_UNREACH_NLRI) unreach = value;
     else {
       const fault = decodeOne(attributes, as4, flags, type, value, context);
       if (fault) faults.push(fault);
@@ -197,6 +189,9 @@ function decodeOne(
       return undefined;
     case AttributeType.AGGREGATOR:
       if (value.length !== (context.isFourOctetAs ? 8 : 6)) return wrongLength('discard');
+      // RFC 7607: AS 0 is nobody's.
+      if ((context.isFourOctetAs ? new Reader(value).u32() : new Reader(value).u16()) === 0)
+        return { verdict: 'discard', reason: 'AGGREGATOR with AS 0' };
       into.aggregator = {
         asNumber: context.isFourOctetAs ? reader.u32() : reader.u16(),
         address: formatBytes(reader.rest()),
@@ -217,6 +212,11 @@ function decodeOne(
     case AttributeType.LARGE_COMMUNITIES:
       if (!isMultiple(12)) return wrongLength('withdraw');
       into.largeCommunities = readAll(reader, () => [reader.u32(), reader.u32(), reader.u32()] as const);
+      return undefined;
+    case AttributeType.ONLY_TO_CUSTOMER:
+      // RFC 9234 section 5.
+      if (value.length !== 4) return wrongLength('withdraw');
+      into.onlyToCustomer = reader.u32();
       return undefined;
     case AttributeType.ORIGINATOR_ID:
       if (!context.isIbgp) return { verdict: 'discard', reason: 'ORIGINATOR_ID from an external peer' };
@@ -291,46 +291,4 @@ function mergeAs4(
     into.aggregator = as4.aggregator;
   }
   if (into.asPath && as4.path && pathLength(as4.path) > 0) into.asPath = mergeAs4Path(into.asPath, as4.path);
-}
-
-function decodeReach(value: Uint8Array): Reach | undefined {
-  return decodeMp(value, 'MP_REACH_NLRI', (reader, family) => {
-    const nextHop = reader.bytes(reader.u8());
-    reader.u8(); // reserved, once SNPA count
-    const isGood = family === 4 ? nextHop.length === 4 : nextHop.length === 16 || nextHop.length === 32;
-    if (!isGood) throw new RangeError(`next hop of ${nextHop.length} octets`);
-    return {
-      family,
-      nextHop: formatBytes(nextHop.subarray(0, bitsOf(family) / 8)),
-      prefixes: decodePrefixes(reader, family),
-    };
-  });
-}
-
-function decodeUnreach(value: Uint8Array): Unreach | undefined {
-  return decodeMp(value, 'MP_UNREACH_NLRI', (reader, family) => ({
-    family,
-    prefixes: decodePrefixes(reader, family),
-  }));
-}
-
-/** RFC 4760 sections 3 and 4; a family that is not spoken here is ignored, a broken one costs the session. */
-function decodeMp<T>(
-  value: Uint8Array,
-  name: string,
-  decode: (reader: Reader, family: Family) => T,
-): T | undefined {
-  try {
-    const reader = new Reader(value);
-    const family = familyOfAfi(reader.u16());
-    if (reader.u8() !== SAFI_UNICAST || !family) return undefined;
-    return decode(reader, family);
-  } catch (error) {
-    if (!(error instanceof ShortRead || error instanceof RangeError)) throw error;
-    throw new WireError(
-      ErrorCode.UPDATE_MESSAGE,
-      UpdateSubcode.OPTIONAL_ATTRIBUTE,
-      `${name}: ${error.message}`,
-    );
-  }
 }

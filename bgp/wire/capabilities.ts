@@ -1,6 +1,6 @@
 /** Capabilities in OPEN (RFC 5492). Unknown ones are kept as bytes. */
 import type { Family } from '../../lib/cidr.ts';
-import { CapabilityCode, SAFI_UNICAST } from './iana.ts';
+import { Afi, CapabilityCode, SAFI_UNICAST } from './iana.ts';
 import { afiOf, familyOfAfi } from './nlri.ts';
 import { Reader } from './reader.ts';
 import { Writer } from './writer.ts';
@@ -16,6 +16,21 @@ export interface GracefulRestart {
   readonly families: readonly { readonly family: Family; readonly isForwardingKept: boolean }[];
 }
 
+/** RFC 9494 section 3. */
+export interface LongLivedFamily {
+  readonly family: Family;
+  readonly isForwardingKept: boolean;
+  /** Long-lived stale time, seconds, 24 bits. */
+  readonly staleSeconds: number;
+}
+
+/** RFC 7911 section 4. */
+export interface AddPathFamily {
+  readonly family: Family;
+  readonly canReceive: boolean;
+  readonly canSend: boolean;
+}
+
 export interface Capabilities {
   /** Families of RFC 4760; an OPEN without any speaks IPv4 unicast alone. */
   readonly families: readonly Family[];
@@ -24,6 +39,14 @@ export interface Capabilities {
   /** RFC 6793; undefined when the speaker is a 2-octet one. */
   readonly fourOctetAs: number | undefined;
   readonly gracefulRestart: GracefulRestart | undefined;
+  /** RFC 7313. */
+  readonly hasEnhancedRefresh: boolean;
+  readonly addPath: readonly AddPathFamily[];
+  /** IPv4 routes with an IPv6 next hop are understood (RFC 8950). */
+  readonly hasExtendedNextHop: boolean;
+  readonly longLived: readonly LongLivedFamily[];
+  /** RFC 9234, a value of BgpRole. */
+  readonly role: number | undefined;
   readonly unknown: readonly { readonly code: number; readonly value: Uint8Array }[];
 }
 
@@ -33,6 +56,11 @@ export const noCapabilities: Capabilities = {
   hasExtendedMessages: false,
   fourOctetAs: undefined,
   gracefulRestart: undefined,
+  hasEnhancedRefresh: false,
+  addPath: [],
+  hasExtendedNextHop: false,
+  longLived: [],
+  role: undefined,
   unknown: [],
 };
 
@@ -44,19 +72,30 @@ export function encodeCapabilities(capabilities: Capabilities): Uint8Array {
     put(CapabilityCode.MULTIPROTOCOL, new Writer().u16(afiOf(family)).u8(0).u8(SAFI_UNICAST).finish());
   }
   if (capabilities.hasRouteRefresh) put(CapabilityCode.ROUTE_REFRESH, new Uint8Array());
+  if (capabilities.hasExtendedNextHop) {
+    put(
+      CapabilityCode.EXTENDED_NEXT_HOP,
+      new Writer().u16(Afi.IPV4).u16(SAFI_UNICAST).u16(Afi.IPV6).finish(),
+    );
+  }
   if (capabilities.hasExtendedMessages) put(CapabilityCode.EXTENDED_MESSAGE, new Uint8Array());
+  if (capabilities.role !== undefined) put(CapabilityCode.BGP_ROLE, Uint8Array.of(capabilities.role));
   if (capabilities.gracefulRestart)
     put(CapabilityCode.GRACEFUL_RESTART, encodeRestart(capabilities.gracefulRestart));
   if (capabilities.fourOctetAs !== undefined) {
     put(CapabilityCode.FOUR_OCTET_AS, new Writer().u32(capabilities.fourOctetAs).finish());
   }
+  if (capabilities.addPath.length > 0) put(CapabilityCode.ADD_PATH, encodeAddPath(capabilities.addPath));
+  if (capabilities.hasEnhancedRefresh) put(CapabilityCode.ENHANCED_ROUTE_REFRESH, new Uint8Array());
+  if (capabilities.longLived.length > 0)
+    put(CapabilityCode.LONG_LIVED_GRACEFUL_RESTART, encodeLongLived(capabilities.longLived));
   for (const { code, value } of capabilities.unknown) put(code, value);
   return writer.finish();
 }
 
-/** Reads TLVs to the end. A known capability of a wrong length is kept as an unknown one (RFC 5492 section 3). */
-export function decodeCapabilities(reader: Reader): Capabilities {
-  let result: Capabilities = noCapabilities;
+/** Reads TLVs to the end, on top of those of earlier parameters. A known capability of a wrong length is kept as an unknown one (RFC 5492 section 3). */
+export function decodeCapabilities(reader: Reader, known: Capabilities = noCapabilities): Capabilities {
+  let result = known;
   while (reader.left > 0) {
     const code = reader.u8();
     const value = reader.bytes(reader.u8());
@@ -87,6 +126,22 @@ function decodeOne(known: Capabilities, code: number, value: Uint8Array): Capabi
     case CapabilityCode.FOUR_OCTET_AS:
       if (value.length !== 4) break;
       return { ...known, fourOctetAs: reader.u32() };
+    case CapabilityCode.ENHANCED_ROUTE_REFRESH:
+      if (value.length !== 0) break;
+      return { ...known, hasEnhancedRefresh: true };
+    case CapabilityCode.EXTENDED_NEXT_HOP:
+      if (value.length % 6 !== 0) break;
+      return { ...known, hasExtendedNextHop: known.hasExtendedNextHop || decodeNextHops(reader) };
+    case CapabilityCode.BGP_ROLE:
+      if (value.length !== 1) break;
+      // RFC 9234 section 4.1: of several the first counts; negotiation refuses those that differ.
+      return { ...known, role: known.role ?? value[0]! };
+    case CapabilityCode.ADD_PATH:
+      if (value.length % 4 !== 0) break;
+      return { ...known, addPath: decodeAddPath(reader) };
+    case CapabilityCode.LONG_LIVED_GRACEFUL_RESTART:
+      if (value.length % 7 !== 0) break;
+      return { ...known, longLived: decodeLongLived(reader) };
     default:
       break;
   }
@@ -124,4 +179,64 @@ function decodeRestart(reader: Reader): GracefulRestart {
     restartTimeSeconds: head & 0xfff,
     families,
   };
+}
+
+/** +- AFI (16) -+- SAFI (8) -+- 1 receive, 2 send, 3 both (8) -+  per family (RFC 7911 section 4) */
+function encodeAddPath(families: readonly AddPathFamily[]): Uint8Array {
+  const writer = new Writer();
+  for (const { family, canReceive, canSend } of families) {
+    writer
+      .u16(afiOf(family))
+      .u8(SAFI_UNICAST)
+      .u8(Number(canReceive) + 2 * Number(canSend));
+  }
+  return writer.finish();
+}
+
+function decodeAddPath(reader: Reader): AddPathFamily[] {
+  const families: AddPathFamily[] = [];
+  while (reader.left > 0) {
+    const family = familyOfAfi(reader.u16());
+    const safi = reader.u8();
+    const mode = reader.u8();
+    // Any other value is ignored with its family (RFC 7911 section 4).
+    if (!family || safi !== SAFI_UNICAST || mode < 1 || mode > 3) continue;
+    families.push({ family, canReceive: (mode & 1) !== 0, canSend: (mode & 2) !== 0 });
+  }
+  return families;
+}
+
+/** +- AFI (16) -+- SAFI (8) -+- F, reserved (8) -+- stale time (24) -+  per family (RFC 9494 section 3) */
+function encodeLongLived(families: readonly LongLivedFamily[]): Uint8Array {
+  const writer = new Writer();
+  for (const { family, isForwardingKept, staleSeconds } of families) {
+    writer.u16(afiOf(family)).u8(SAFI_UNICAST);
+    writer
+      .u8(isForwardingKept ? 0x80 : 0)
+      .u8(staleSeconds >>> 16)
+      .u16(staleSeconds & 0xffff);
+  }
+  return writer.finish();
+}
+
+function decodeLongLived(reader: Reader): LongLivedFamily[] {
+  const families: LongLivedFamily[] = [];
+  while (reader.left > 0) {
+    const family = familyOfAfi(reader.u16());
+    const safi = reader.u8();
+    const isForwardingKept = (reader.u8() & 0x80) !== 0;
+    const staleSeconds = reader.u8() * 0x10000 + reader.u16();
+    if (family && safi === SAFI_UNICAST) families.push({ family, isForwardingKept, staleSeconds });
+  }
+  return families;
+}
+
+/** +- NLRI AFI (16) -+- NLRI SAFI (16) -+- next hop AFI (16) -+  (RFC 8950 section 4) */
+function decodeNextHops(reader: Reader): boolean {
+  let hasIpv4OverIpv6 = false;
+  while (reader.left > 0) {
+    const [afi, safi, nextHopAfi] = [reader.u16(), reader.u16(), reader.u16()];
+    if (afi === Afi.IPV4 && safi === SAFI_UNICAST && nextHopAfi === Afi.IPV6) hasIpv4OverIpv6 = true;
+  }
+  return hasIpv4OverIpv6;
 }

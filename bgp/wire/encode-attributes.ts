@@ -1,15 +1,10 @@
 /** Path attributes to bytes (RFC 4271 section 4.3). What they mean and how they are read is in attributes.ts. */
-import { addressBytes, bitsOf, parseAddress } from '../../lib/cidr.ts';
+import { addressBytes, parseAddress } from '../../lib/cidr.ts';
 import { encodeAsPath } from './as-path.ts';
-import {
-  type AttributeContext,
-  expectedFlags,
-  type PathAttributes,
-  type Reach,
-  type Unreach,
-} from './attributes.ts';
+import { type AttributeContext, expectedFlags, type PathAttributes } from './attributes.ts';
 import { AS_TRANS, AttributeFlag, AttributeType, SAFI_UNICAST } from './iana.ts';
-import { afiOf, encodePrefix } from './nlri.ts';
+import type { Reach, Unreach } from './multiprotocol.ts';
+import { afiOf, encodeNlri } from './nlri.ts';
 import { Writer } from './writer.ts';
 
 const { OPTIONAL, EXTENDED_LENGTH } = AttributeFlag;
@@ -20,10 +15,11 @@ export function encodeAttributes(
   writer: Writer,
   context: AttributeContext & { readonly hasNextHop: boolean },
 ): void {
-  const put = (type: number, write: (value: Writer) => void, flags = expectedFlags[type]!) => {
+  const parts: { flags: number; type: number; value: Uint8Array }[] = [...(attributes.unknown ?? [])];
+  const put = (type: number, write: (value: Writer) => void) => {
     const value = new Writer();
     write(value);
-    putAttribute(writer, flags, type, value.finish());
+    parts.push({ flags: expectedFlags[type]!, type, value: value.finish() });
   };
   const { aggregator, communities, extendedCommunities, largeCommunities, clusterList, originatorId } =
     attributes;
@@ -57,7 +53,10 @@ export function encodeAttributes(
       largeCommunities.forEach(([a, b, c]) => void value.u32(a).u32(b).u32(c)),
     );
   }
-  for (const { flags, type, value } of attributes.unknown ?? []) putAttribute(writer, flags, type, value);
+  const { onlyToCustomer } = attributes;
+  if (onlyToCustomer !== undefined) put(AttributeType.ONLY_TO_CUSTOMER, (value) => value.u32(onlyToCustomer));
+  parts.sort((a, b) => a.type - b.type);
+  for (const { flags, type, value } of parts) putAttribute(writer, flags, type, value);
 }
 
 /** RFC 6793 section 4.2.2: AS numbers that do not fit travel beside. */
@@ -77,17 +76,19 @@ function encodeAs4(
 }
 
 /** MP_REACH_NLRI for prefixes of one family. */
-export function encodeReach({ family, nextHop, prefixes }: Reach, writer: Writer): void {
+export function encodeReach({ family, nextHop, linkLocal, routes }: Reach, writer: Writer): void {
   const value = new Writer().u16(afiOf(family)).u8(SAFI_UNICAST);
-  value.u8(bitsOf(family) / 8);
-  putAddress(value, nextHop).u8(0);
-  for (const prefix of prefixes) encodePrefix(prefix, value);
+  const hops = [nextHop, ...(linkLocal ? [linkLocal] : [])].map((hop) => addressBytes(parseAddress(hop)!));
+  value.u8(hops.reduce((octets, hop) => octets + hop.length, 0));
+  for (const hop of hops) value.bytes(hop);
+  value.u8(0);
+  for (const route of routes) encodeNlri(route, value);
   putAttribute(writer, OPTIONAL, AttributeType.MP_REACH_NLRI, value.finish());
 }
 
-export function encodeUnreach({ family, prefixes }: Unreach, writer: Writer): void {
+export function encodeUnreach({ family, routes }: Unreach, writer: Writer): void {
   const value = new Writer().u16(afiOf(family)).u8(SAFI_UNICAST);
-  for (const prefix of prefixes) encodePrefix(prefix, value);
+  for (const route of routes) encodeNlri(route, value);
   putAttribute(writer, OPTIONAL, AttributeType.MP_UNREACH_NLRI, value.finish());
 }
 

@@ -17,6 +17,8 @@ import { WireError } from './wire-error.ts';
 
 export interface Frame {
   readonly type: MessageType;
+  /** Header and all. */
+  readonly message: Uint8Array;
   readonly body: Uint8Array;
 }
 
@@ -38,27 +40,30 @@ export class Framer {
     this.#maxLength = MAX_EXTENDED_MESSAGE_LENGTH;
   }
 
-  /** Yields the messages that the chunk completes. Throws WireError for a bad header. */
-  *push(chunk: Uint8Array): Generator<Frame> {
+  /**
+   * Hands out the messages that the chunk completes, until the receiver returns false. Throws WireError for a bad
+   * header, and lets through what the receiver throws.
+   */
+  push(chunk: Uint8Array, receive: (frame: Frame) => boolean): void {
     // A Buffer's slice is a view, that of a plain Uint8Array a copy: decoders count on the latter.
     const plain = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
-    let bytes = this.#tail.length === 0 ? plain : concat(this.#tail, plain);
+    const bytes = this.#tail.length === 0 ? plain : concat(this.#tail, plain);
     this.#tail = new Uint8Array();
-    while (bytes.length >= HEADER_LENGTH) {
-      const { length, type } = this.#header(bytes);
-      if (bytes.length < length) break;
-      const body = bytes.subarray(HEADER_LENGTH, length);
-      bytes = bytes.subarray(length);
-      // The rest is kept before the message is handed out: its receiver may stop reading here.
-      this.#tail = bytes;
-      yield { type, body };
+    let at = 0;
+    while (bytes.length - at >= HEADER_LENGTH) {
+      const { length, type } = this.#header(bytes, at);
+      if (bytes.length - at < length) break;
+      const message = bytes.subarray(at, at + length);
+      at += length;
+      if (!receive({ type, message, body: message.subarray(HEADER_LENGTH) })) return;
     }
-    this.#tail = bytes;
+    // A copy: the chunk it lies in is large, and the rest of it not needed any more.
+    if (at < bytes.length) this.#tail = bytes.slice(at);
   }
 
-  #header(bytes: Uint8Array): { length: number; type: MessageType } {
+  #header(bytes: Uint8Array, at: number): { length: number; type: MessageType } {
     for (let i = 0; i < 16; i++) {
-      if (bytes[i] !== 0xff) {
+      if (bytes[at + i] !== 0xff) {
         throw new WireError(
           ErrorCode.MESSAGE_HEADER,
           HeaderSubcode.NOT_SYNCHRONIZED,
@@ -66,8 +71,8 @@ export class Framer {
         );
       }
     }
-    const length = (bytes[16]! << 8) | bytes[17]!;
-    const type = bytes[18]!;
+    const length = (bytes[at + 16]! << 8) | bytes[at + 17]!;
+    const type = bytes[at + 18]!;
     const minimum = minimumLength[type];
     if (minimum === undefined) {
       throw new WireError(
@@ -86,7 +91,7 @@ export class Framer {
         ErrorCode.MESSAGE_HEADER,
         HeaderSubcode.BAD_LENGTH,
         `length ${length} for a message of type ${type}`,
-        bytes.slice(16, 18),
+        bytes.slice(at + 16, at + 18),
       );
     }
     return { length, type: type as MessageType };

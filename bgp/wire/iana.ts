@@ -19,7 +19,7 @@ export const ErrorCode = {
 /** RFC 4271 section 4.5. */
 export const HeaderSubcode = { NOT_SYNCHRONIZED: 1, BAD_LENGTH: 2, BAD_TYPE: 3 } as const;
 
-/** RFC 4271 section 4.5; RFC 5492 (7). */
+/** RFC 4271 section 4.5; RFC 5492 (7); RFC 9234 (11). */
 export const OpenSubcode = {
   UNSUPPORTED_VERSION: 1,
   BAD_PEER_AS: 2,
@@ -27,6 +27,7 @@ export const OpenSubcode = {
   UNSUPPORTED_PARAMETER: 4,
   UNACCEPTABLE_HOLD_TIME: 6,
   UNSUPPORTED_CAPABILITY: 7,
+  ROLE_MISMATCH: 11,
 } as const;
 
 /** RFC 4271 section 4.5. */
@@ -46,7 +47,7 @@ export const UpdateSubcode = {
 /** RFC 6608. */
 export const FsmSubcode = { IN_OPEN_SENT: 1, IN_OPEN_CONFIRM: 2, IN_ESTABLISHED: 3 } as const;
 
-/** RFC 4486; RFC 8538 (9). */
+/** RFC 4486; RFC 8538 (9); RFC 9384 (10). */
 export const CeaseSubcode = {
   MAX_PREFIXES: 1,
   ADMINISTRATIVE_SHUTDOWN: 2,
@@ -57,16 +58,21 @@ export const CeaseSubcode = {
   CONNECTION_COLLISION: 7,
   OUT_OF_RESOURCES: 8,
   HARD_RESET: 9,
+  BFD_DOWN: 10,
 } as const;
 
-/** Capability codes: RFC 4760, 2918, 8654, 4724, 6793, 7313. */
+/** Capability codes: RFC 4760, 2918, 8950, 8654, 9234, 4724, 6793, 7911, 7313, 9494. */
 export const CapabilityCode = {
   MULTIPROTOCOL: 1,
   ROUTE_REFRESH: 2,
+  EXTENDED_NEXT_HOP: 5,
   EXTENDED_MESSAGE: 6,
+  BGP_ROLE: 9,
   GRACEFUL_RESTART: 64,
   FOUR_OCTET_AS: 65,
+  ADD_PATH: 69,
   ENHANCED_ROUTE_REFRESH: 70,
+  LONG_LIVED_GRACEFUL_RESTART: 71,
 } as const;
 
 /** Path attribute type codes. */
@@ -87,6 +93,8 @@ export const AttributeType = {
   AS4_PATH: 17,
   AS4_AGGREGATOR: 18,
   LARGE_COMMUNITIES: 32,
+  /** RFC 9234. */
+  ONLY_TO_CUSTOMER: 35,
 } as const;
 
 /** Attribute flag bits, RFC 4271 section 4.3. */
@@ -113,3 +121,15 @@ export const HEADER_LENGTH = 19;
 export const MAX_MESSAGE_LENGTH = 4096;
 /** RFC 8654. */
 export const MAX_EXTENDED_MESSAGE_LENGTH = 65535;
+
+/** RFC 9234 section 4.1: what the sender is to the receiver. */
+export const BgpRole = {
+  PROVIDER: 0,
+  ROUTE_SERVER: 1,
+  ROUTE_SERVER_CLIENT: 2,
+  CUSTOMER: 3,
+  PEER: 4,
+} as const;
+
+/** Third octet of ROUTE-REFRESH: RFC 2918 and RFC 7313. */
+export const RefreshSubtype = { REQUEST: 0, BEGIN: 1, END: 2 } as const;

@@ -7,7 +7,13 @@ import { afiOf, familyOfAfi } from './nlri.ts';
 import { decodeNotification, encodeNotification, type NotificationMessage } from './notification.ts';
 import { decodeOpen, encodeOpen, type OpenMessage } from './open.ts';
 import { Reader } from './reader.ts';
-import { decodeUpdate, encodeUpdate, type OutgoingUpdate, type UpdateMessage } from './update.ts';
+import {
+  decodeUpdate,
+  encodeUpdate,
+  type OutgoingUpdate,
+  type UpdateContext,
+  type UpdateMessage,
+} from './update.ts';
 import { WireError } from './wire-error.ts';
 import { Writer } from './writer.ts';
 
@@ -16,6 +22,8 @@ export interface RouteRefreshMessage {
   readonly type: 'route-refresh';
   /** Undefined for a family that is not spoken here: to be ignored. */
   readonly family: Family | undefined;
+  /** A value of RefreshSubtype (RFC 7313 section 3.2); others are to be ignored. */
+  readonly subtype: number;
 }
 
 export interface KeepaliveMessage {
@@ -37,7 +45,7 @@ export type OutgoingMessage =
   | ({ readonly type: 'update' } & OutgoingUpdate);
 
 /** Decodes a frame. Throws WireError with the NOTIFICATION that the fault deserves. */
-export function decodeMessage({ type, body }: Frame, context: AttributeContext): Message {
+export function decodeMessage({ type, body }: Frame, context: UpdateContext): Message {
   switch (type) {
     case MessageType.OPEN:
       return decodeOpen(body);
@@ -68,7 +76,7 @@ export function encodeMessage(message: OutgoingMessage, context: AttributeContex
     case 'route-refresh': {
       const body = new Writer()
         .u16(message.family ? afiOf(message.family) : 0)
-        .u8(0)
+        .u8(message.subtype)
         .u8(SAFI_UNICAST);
       return frame(MessageType.ROUTE_REFRESH, body.finish());
     }
@@ -99,6 +107,6 @@ function decodeRouteRefresh(body: Uint8Array): RouteRefreshMessage {
   }
   const reader = new Reader(body);
   const family = familyOfAfi(reader.u16());
-  reader.u8();
-  return { type: 'route-refresh', family: reader.u8() === SAFI_UNICAST ? family : undefined };
+  const subtype = reader.u8();
+  return { type: 'route-refresh', family: reader.u8() === SAFI_UNICAST ? family : undefined, subtype };
 }

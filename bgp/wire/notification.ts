@@ -15,9 +15,28 @@ export function encodeNotification({ code, subcode, data }: NotificationBody): U
   return new Writer().u8(code).u8(subcode).bytes(data).finish();
 }
 
-/** A NOTIFICATION without data. */
-export function notification(code: number, subcode = 0): NotificationBody {
-  return { code, subcode, data: new Uint8Array() };
+/** Longest shutdown message, octets (RFC 9003). */
+const MAX_SHUTDOWN_MESSAGE = 255;
+
+/** A NOTIFICATION; `message` is for the operator of the other side (RFC 9003), cut at a character. */
+export function notification(code: number, subcode = 0, message = ''): NotificationBody {
+  if (message === '') return { code, subcode, data: new Uint8Array() };
+  let text = new TextEncoder().encode(message);
+  if (text.length > MAX_SHUTDOWN_MESSAGE) {
+    let end = MAX_SHUTDOWN_MESSAGE;
+    while ((text[end]! & 0xc0) === 0x80) end--;
+    text = text.slice(0, end);
+  }
+  return { code, subcode, data: Uint8Array.of(text.length, ...text) };
+}
+
+/** Cease/Hard Reset around a NOTIFICATION: the session ends, and does not restart gracefully (RFC 8538 section 3). */
+export function hardReset({ code, subcode, data }: NotificationBody): NotificationBody {
+  return {
+    code: ErrorCode.CEASE,
+    subcode: CeaseSubcode.HARD_RESET,
+    data: Uint8Array.of(code, subcode, ...data),
+  };
 }
 
 const subcodes: Readonly<Record<number, Readonly<Record<string, number>>>> = {
@@ -30,6 +49,10 @@ const subcodes: Readonly<Record<number, Readonly<Record<string, number>>>> = {
 
 /** Such as `Cease/Administrative Shutdown: maintenance until noon`. */
 export function describeNotification({ code, subcode, data }: NotificationBody): string {
+  if (code === ErrorCode.CEASE && subcode === CeaseSubcode.HARD_RESET && data.length >= 2) {
+    const inner = { code: data[0]!, subcode: data[1]!, data: data.subarray(2) };
+    return `${describeNotification(inner)} (hard reset)`;
+  }
   const name = words(nameOf(ErrorCode, code)) ?? `error ${code}`;
   const detail =
     subcode === 0 ? undefined : (words(nameOf(subcodes[code] ?? {}, subcode)) ?? `subcode ${subcode}`);

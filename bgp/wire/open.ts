@@ -124,15 +124,7 @@ function decodeList(reader: Reader, isExtended: boolean): Capabilities {
         `optional parameter ${type}`,
       );
     }
-    const more = decodeCapabilities(value);
-    capabilities = {
-      families: [...new Set([...capabilities.families, ...more.families])],
-      hasRouteRefresh: capabilities.hasRouteRefresh || more.hasRouteRefresh,
-      hasExtendedMessages: capabilities.hasExtendedMessages || more.hasExtendedMessages,
-      fourOctetAs: more.fourOctetAs ?? capabilities.fourOctetAs,
-      gracefulRestart: more.gracefulRestart ?? capabilities.gracefulRestart,
-      unknown: [...capabilities.unknown, ...more.unknown],
-    };
+    capabilities = decodeCapabilities(value, capabilities);
   }
   return capabilities;
 }

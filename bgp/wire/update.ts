@@ -1,28 +1,31 @@
 /**
- * UPDATE (RFC 4271 section 4.3), revised by RFC 7606.
+ * UPDATE (RFC 4271 section 4.3), revised by RFC 7606, as values: for people, tests and tools. The speaker itself
+ * reads UPDATEs in rib-receiver.ts and writes them in group/packer.ts, without values in between.
  *
  *   +- withdrawn length (16) -+- withdrawn -+- attributes length (16) -+- attributes -+- NLRI -+
  */
-import {
-  type AttributeContext,
-  decodeAttributes,
-  type Fault,
-  type PathAttributes,
-  type Reach,
-  type Unreach,
-} from './attributes.ts';
+import { type Family, formatBytes } from '../../lib/cidr.ts';
+import { type AttributeContext, decodeAttributes, type Fault, type PathAttributes } from './attributes.ts';
 import { encodeAttributes, encodeReach, encodeUnreach } from './encode-attributes.ts';
 import { ErrorCode, UpdateSubcode } from './iana.ts';
-import { decodePrefixes, encodePrefix, type Prefix } from './nlri.ts';
-import { Reader, ShortRead } from './reader.ts';
+import {
+  broken,
+  type Reach,
+  readReachHead,
+  readUnreachFamily,
+  UNREACH_HEAD,
+  type Unreach,
+} from './multiprotocol.ts';
+import { decodeNlri, encodeNlri, type Nlri } from './nlri.ts';
+import { Reader } from './reader.ts';
 import { WireError } from './wire-error.ts';
 import { Writer } from './writer.ts';
 
 export interface UpdateMessage {
   readonly type: 'update';
   /** IPv4 prefixes of the classic fields. */
-  readonly withdrawn: readonly Prefix[];
-  readonly nlri: readonly Prefix[];
+  readonly withdrawn: readonly Nlri[];
+  readonly nlri: readonly Nlri[];
   readonly reach: Reach | undefined;
   readonly unreach: Unreach | undefined;
   /**
@@ -34,14 +37,53 @@ export interface UpdateMessage {
   readonly faults: readonly Fault[];
 }
 
+/** What was negotiated, as far as an UPDATE looks different for it. */
+export interface UpdateContext extends AttributeContext {
+  /** Families whose prefixes carry a path identifier in this direction. */
+  readonly addPath?: readonly Family[];
+  readonly hasExtendedNextHop?: boolean;
+}
+
+/** Where the parts of an UPDATE lie, as offsets into its body. */
+export interface UpdateLayout {
+  readonly withdrawnEnd: number;
+  readonly attributesAt: number;
+  readonly attributesEnd: number;
+}
+
+/** Offset of the withdrawn prefixes in the body. */
+export const WITHDRAWN_AT = 2;
+
+/** Throws WireError when the lengths do not fit into the message: nothing after them can be trusted. */
+export function layoutOf(body: Uint8Array): UpdateLayout {
+  const withdrawnEnd = WITHDRAWN_AT + ((body[0]! << 8) | body[1]!);
+  const attributesAt = withdrawnEnd + 2;
+  const attributesEnd =
+    attributesAt > body.length
+      ? Number.POSITIVE_INFINITY
+      : attributesAt + ((body[withdrawnEnd]! << 8) | body[withdrawnEnd + 1]!);
+  if (attributesEnd > body.length) {
+    throw new WireError(
+      ErrorCode.UPDATE_MESSAGE,
+      UpdateSubcode.MALFORMED_ATTRIBUTE_LIST,
+      `UPDATE of ${body.length} octets is too short for its parts`,
+    );
+  }
+  return { withdrawnEnd, attributesAt, attributesEnd };
+}
+
 /** Throws WireError where RFC 7606 still demands a session reset. */
-export function decodeUpdate(body: Uint8Array, context: AttributeContext): UpdateMessage {
-  const { withdrawn, attributeBytes, nlri } = split(body);
-  const decoded = decodeAttributes(attributeBytes, context);
-  const { reach, unreach } = decoded;
-  const isAnnouncing = nlri.length > 0 || (reach?.prefixes.length ?? 0) > 0;
+export function decodeUpdate(body: Uint8Array, context: UpdateContext): UpdateMessage {
+  const { withdrawnEnd, attributesAt, attributesEnd } = layoutOf(body);
+  const hasPathId = (family: Family) => context.addPath?.includes(family) ?? false;
+  const withdrawn = classicRoutes(body.subarray(WITHDRAWN_AT, withdrawnEnd), hasPathId(4));
+  const nlri = classicRoutes(body.subarray(attributesEnd), hasPathId(4));
+  const decoded = decodeAttributes(new Reader(body.subarray(attributesAt, attributesEnd)), context);
+  const reach = decoded.reach && decodeReach(decoded.reach, context.hasExtendedNextHop ?? false, hasPathId);
+  const unreach = decoded.unreach && decodeUnreach(decoded.unreach, hasPathId);
+  const isAnnouncing = nlri.length > 0 || (reach?.routes.length ?? 0) > 0;
   const faults = [...decoded.faults];
-  if (isAnnouncing) faults.push(...missing(decoded.attributes, nlri.length > 0, context));
+  if (isAnnouncing) faults.push(...missingAttributes(decoded.attributes, nlri.length > 0, context));
   const isWithdrawn = faults.some(({ verdict }) => verdict === 'withdraw');
   return {
     type: 'update',
@@ -58,7 +100,7 @@ export function decodeUpdate(body: Uint8Array, context: AttributeContext): Updat
 }
 
 /** RFC 7606 section 3(d): a missing mandatory attribute costs the routes. */
-function missing(
+export function missingAttributes(
   attributes: Partial<PathAttributes>,
   hasClassicNlri: boolean,
   context: AttributeContext,
@@ -71,32 +113,54 @@ function missing(
   return names.map((name) => ({ verdict: 'withdraw', reason: `${name} is missing` }));
 }
 
-function split(body: Uint8Array) {
+function classicRoutes(bytes: Uint8Array, hasPathId: boolean): Nlri[] {
   try {
-    const reader = new Reader(body);
-    const withdrawnBytes = reader.sub(reader.u16());
-    const attributeBytes = reader.sub(reader.u16());
-    return { withdrawn: networks(withdrawnBytes), attributeBytes, nlri: networks(reader) };
+    return decodeNlri(bytes, 4, hasPathId);
   } catch (error) {
-    if (!(error instanceof ShortRead)) throw error;
-    throw new WireError(
-      ErrorCode.UPDATE_MESSAGE,
-      UpdateSubcode.MALFORMED_ATTRIBUTE_LIST,
-      `UPDATE lengths: ${error.message}`,
-    );
+    if (!(error instanceof RangeError)) throw error;
+    throw networkError(error.message);
   }
 }
 
-function networks(reader: Reader): Prefix[] {
+/** RFC 4271 section 6.3: what cannot be parsed as prefixes. */
+export function networkError(fault: string): WireError {
+  return new WireError(ErrorCode.UPDATE_MESSAGE, UpdateSubcode.INVALID_NETWORK_FIELD, `prefixes: ${fault}`);
+}
+
+function decodeReach(
+  value: Uint8Array,
+  hasExtendedNextHop: boolean,
+  hasPathId: (family: Family) => boolean,
+): Reach | undefined {
+  const head = readReachHead(value, hasExtendedNextHop);
+  if (!head) return undefined;
+  const { family, nextHop, nlriAt } = head;
+  return {
+    family,
+    nextHop: formatBytes(nextHop.length === 4 ? nextHop : nextHop.subarray(0, 16)),
+    ...(nextHop.length === 32 ? { linkLocal: formatBytes(nextHop.subarray(16)) } : {}),
+    routes: multiprotocolRoutes(value.subarray(nlriAt), family, hasPathId(family), 'MP_REACH_NLRI'),
+  };
+}
+
+function decodeUnreach(value: Uint8Array, hasPathId: (family: Family) => boolean): Unreach | undefined {
+  const family = readUnreachFamily(value);
+  if (!family) return undefined;
+  const routes = multiprotocolRoutes(
+    value.subarray(UNREACH_HEAD),
+    family,
+    hasPathId(family),
+    'MP_UNREACH_NLRI',
+  );
+  return { family, routes };
+}
+
+function multiprotocolRoutes(bytes: Uint8Array, family: Family, hasPathId: boolean, name: string): Nlri[] {
   try {
-    return decodePrefixes(reader, 4);
+    return decodeNlri(bytes, family, hasPathId);
   } catch (error) {
-    if (!(error instanceof ShortRead || error instanceof RangeError)) throw error;
-    throw new WireError(
-      ErrorCode.UPDATE_MESSAGE,
-      UpdateSubcode.INVALID_NETWORK_FIELD,
-      `prefixes: ${error.message}`,
-    );
+    if (!(error instanceof RangeError)) throw error;
+    throw broken(name, error.message);
   }
 }
 
@@ -106,7 +170,7 @@ export type OutgoingUpdate = Omit<UpdateMessage, 'faults' | 'type'>;
 export function encodeUpdate(update: OutgoingUpdate, context: AttributeContext): Uint8Array {
   const writer = new Writer();
   writer.u16(0);
-  for (const prefix of update.withdrawn) encodePrefix(prefix, writer);
+  for (const route of update.withdrawn) encodeNlri(route, writer);
   writer.patchU16(0, writer.length - 2);
   const lengthAt = writer.length;
   writer.u16(0);
@@ -117,14 +181,24 @@ export function encodeUpdate(update: OutgoingUpdate, context: AttributeContext):
     encodeAttributes(update.attributes, writer, { ...context, hasNextHop: update.nlri.length > 0 });
   }
   writer.patchU16(lengthAt, writer.length - lengthAt - 2);
-  for (const prefix of update.nlri) encodePrefix(prefix, writer);
+  for (const route of update.nlri) encodeNlri(route, writer);
   return writer.finish();
 }
 
-/** RFC 4724 section 2: the family whose initial update this message ends; undefined for any other UPDATE. */
-export function endOfRibFamily(update: UpdateMessage): 4 | 6 | undefined {
-  if (update.withdrawn.length > 0 || update.nlri.length > 0 || update.reach || update.faults.length > 0)
-    return undefined;
-  if (!update.unreach) return update.attributes === undefined ? 4 : undefined;
-  return update.unreach.prefixes.length === 0 ? update.unreach.family : undefined;
+/** End-of-RIB marker of a family (RFC 4724 section 2). */
+export function endOfRib(family: Family): OutgoingUpdate {
+  const empty = { withdrawn: [], nlri: [], reach: undefined, attributes: undefined };
+  return { ...empty, unreach: family === 4 ? undefined : { family, routes: [] } };
+}
+
+/** RFC 4724 section 2: the family whose initial update this body ends; undefined for any other UPDATE. */
+export function endOfRibFamily(body: Uint8Array): Family | undefined {
+  if (body.length === 4)
+    return body[0] === 0 && body[1] === 0 && body[2] === 0 && body[3] === 0 ? 4 : undefined;
+  // One attribute, MP_UNREACH_NLRI, of nothing but AFI and SAFI, with a header of three octets or of four.
+  if (body.length !== 10 && body.length !== 11) return undefined;
+  const header = body.length - 4 - 3;
+  const length = header === 3 ? body[6]! : (body[6]! << 8) | body[7]!;
+  const isUnreach = body[0] === 0 && body[1] === 0 && body[5] === 15 && length === 3;
+  return isUnreach && body[3] === header + 3 ? readUnreachFamily(body.subarray(4 + header)) : undefined;
 }

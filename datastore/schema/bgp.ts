@@ -1,10 +1,31 @@
-/** BGPConfiguration and BGPPeer. Calico reference 1.3 and 1.4. */
+/** BGPConfiguration and BGPPeer. Calico reference 1.3 and 1.4; fields that Calico does not have are marked. */
 import { z } from 'zod';
+import { familyOf, parseCidr } from '../../lib/cidr.ts';
+import { parseDuration } from '../../lib/duration.ts';
 import { asNumber, cidr, duration, ipAddress, logSeverity, secretKeyRef, selector } from './fields.ts';
 import { ageColumn, calicoKind, calicoObject, type FieldError } from './resource.ts';
 
 const cidrList = z.array(z.strictObject({ cidr })).optional();
 const priority = z.number().int().min(1).max(2147483646).optional();
+
+/** Cali only. RFC 5880: intervals as durations, down to 10ms; a neighbour is down after `multiplier` of them. */
+const bfd = z
+  .strictObject({
+    receiveInterval: duration.optional(),
+    transmitInterval: duration.optional(),
+    multiplier: z.number().int().min(1).max(255).optional(),
+  })
+  .optional();
+
+const community = z.string().refine(isCommunity, {
+  error: (issue) =>
+    `"${String(issue.input)}" is no community: write aa:nn with numbers up to 65535, or aa:nn:mm with numbers up to 4294967295`,
+});
+
+function isCommunity(text: string): boolean {
+  const limit = text.split(':').length === 2 ? 0xffff : 0xffffffff;
+  return /^\d+:\d+(:\d+)?$/.test(text) && text.split(':').every((part) => Number(part) <= limit);
+}
 
 const configurationSpec = z.strictObject({
   logSeverityScreen: logSeverity.optional(),
@@ -18,7 +39,7 @@ const configurationSpec = z.strictObject({
     .array(
       z.strictObject({
         name: z.string().max(253),
-        value: z.string().regex(/^\d+:\d+(:\d+)?$/, 'must be aa:nn or aa:nn:mm'),
+        value: community,
       }),
     )
     .max(500)
@@ -37,6 +58,14 @@ const configurationSpec = z.strictObject({
   programClusterRoutes: z.enum(['Disabled', 'Enabled', 'EnabledIPIPOnly', 'EnabledNoEncapOnly']).optional(),
   ipv4NormalRoutePriority: priority,
   ipv6NormalRoutePriority: priority,
+  // Cali only, for the mesh and as default for BGPPeers.
+  holdTime: duration.optional(),
+  connectRetryTime: duration.optional(),
+  bfd,
+  // Cali only, for `cali-node --role reflector`.
+  routerID: ipAddress.optional(),
+  routeReflectorClusterID: ipAddress.optional(),
+  listenAddresses: z.array(ipAddress).optional(),
 });
 
 const configuration = calicoObject('BGPConfiguration', configurationSpec.default({}));
@@ -82,6 +111,23 @@ function validateConfiguration({ metadata, spec }: BGPConfiguration): FieldError
       }
     }
   }
+  if (spec.holdTime !== undefined && !isHoldTime(spec.holdTime)) {
+    errors.push({
+      field: 'spec.holdTime',
+      value: spec.holdTime,
+      message: 'must be 0s or between 3s and 65535s',
+    });
+  }
+  const known = new Set(spec.communities?.map((one) => one.name));
+  for (const [index, { communities = [] }] of (spec.prefixAdvertisements ?? []).entries()) {
+    for (const value of communities.filter((one) => !known.has(one) && !isCommunity(one))) {
+      errors.push({
+        field: `spec.prefixAdvertisements[${index}].communities`,
+        value,
+        message: 'is neither a community nor the name of one in spec.communities',
+      });
+    }
+  }
   if (spec.communities && !spec.prefixAdvertisements) {
     errors.push({ field: 'spec.communities', message: 'needs prefixAdvertisements that use them' });
   }
@@ -112,7 +158,7 @@ const peerSpec = z.strictObject({
     .max(64)
     .refine(
       (text) => text === '' || parsePeerIP(text) !== undefined,
-      'must be an address, a.b.c.d:port or [v6]:port',
+      'must be an address, a.b.c.d:port, [v6]:port or a link-local address with %interface',
     )
     .optional(),
   asNumber: asNumber.optional(),
@@ -130,6 +176,29 @@ const peerSpec = z.strictObject({
   filters: z.array(z.string()).optional(),
   localWorkloadSelector: selector.optional(),
   reversePeering: z.enum(['Auto', 'Manual']).optional(),
+  // Cali only.
+  /** Peers from anywhere in a network, for reflectors: they connect, we wait. */
+  peerCIDR: cidr.optional(),
+  holdTime: duration.optional(),
+  connectRetryTime: duration.optional(),
+  longLivedRestartTime: duration.optional(),
+  bfd,
+  addressFamilies: z
+    .array(z.enum(['IPv4', 'IPv6']))
+    .min(1)
+    .optional(),
+  addPaths: z.enum(['None', 'Receive', 'Send', 'Both']).optional(),
+  extendedNextHop: z.boolean().optional(),
+  maxPrefixes: z
+    .strictObject({
+      limit: z.number().int().min(1),
+      action: z.enum(['Warn', 'Drop', 'Restart']).optional(),
+      warningPercent: z.number().int().min(1).max(100).optional(),
+    })
+    .optional(),
+  role: z.enum(['Provider', 'RouteServer', 'RouteServerClient', 'Customer', 'Peer']).optional(),
+  roleStrict: z.boolean().optional(),
+  routeReflectorClient: z.boolean().optional(),
 });
 
 const peer = calicoObject('BGPPeer', peerSpec);
@@ -140,8 +209,17 @@ export function parsePeerIP(text: string): { address: string; port: number | und
   const match = /^\[([^\]]+)\]:(\d{1,5})$/.exec(text) ?? /^([\d.]+):(\d{1,5})$/.exec(text);
   const address = match ? match[1]! : text;
   const port = match ? Number(match[2]) : undefined;
-  if (!ipAddress.safeParse(address).success) return undefined;
+  const [plain, zone] = address.split('%');
+  // Calico takes no zone; an unnumbered peer needs one.
+  if (zone !== undefined && (!/^fe[89ab]/i.test(plain!) || !/^[\w.-]{1,15}$/.test(zone))) return undefined;
+  if (!ipAddress.safeParse(plain).success) return undefined;
   return port === undefined || (port > 0 && port < 65536) ? { address, port } : undefined;
+}
+
+/** RFC 4271 section 4.2: zero, or at least three seconds. */
+export function isHoldTime(text: string): boolean {
+  const seconds = parseDuration(text)! / 1000;
+  return seconds === 0 || (seconds >= 3 && seconds <= 65535);
 }
 
 function validatePeer({ spec }: BGPPeer): FieldError[] {
@@ -154,14 +232,33 @@ function validatePeer({ spec }: BGPPeer): FieldError[] {
   exclude('peerIP', 'peerSelector');
   exclude('asNumber', 'peerSelector');
   exclude('nextHopMode', 'keepOriginalNextHop');
-  if (!spec.peerIP && !spec.peerSelector && !spec.localWorkloadSelector) {
+  exclude('peerIP', 'peerCIDR');
+  exclude('peerSelector', 'peerCIDR');
+  exclude('peerIP', 'localWorkloadSelector');
+  exclude('peerSelector', 'localWorkloadSelector');
+  if (!spec.peerIP && !spec.peerSelector && !spec.localWorkloadSelector && !spec.peerCIDR) {
     errors.push({
       field: 'spec.peerIP',
       message: 'is required unless peerSelector or localWorkloadSelector is set',
     });
   }
-  if (spec.peerIP && spec.asNumber === undefined) {
-    errors.push({ field: 'spec.asNumber', message: `is required: the AS number of ${spec.peerIP}` });
+  const remote = spec.peerIP ?? spec.peerCIDR ?? (spec.localWorkloadSelector && 'the workloads');
+  if (remote && spec.asNumber === undefined) {
+    errors.push({ field: 'spec.asNumber', message: `is required: the AS number of ${remote}` });
+  }
+  const gateway = spec.reachableBy ? parseCidr(spec.reachableBy) : undefined;
+  if (spec.reachableBy && spec.peerIP && gateway?.family !== familyOf(spec.peerIP.replace(/^\[/, ''))) {
+    errors.push({
+      field: 'spec.reachableBy',
+      message: 'must be an address of the same family as spec.peerIP',
+    });
+  }
+  if (spec.holdTime !== undefined && !isHoldTime(spec.holdTime)) {
+    errors.push({
+      field: 'spec.holdTime',
+      value: spec.holdTime,
+      message: 'must be 0s or between 3s and 65535s',
+    });
   }
   if (spec.reachableBy && !spec.peerIP) {
     errors.push({ field: 'spec.reachableBy', message: 'needs spec.peerIP' });

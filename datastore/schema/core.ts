@@ -1,6 +1,5 @@
 /**
- * Node, Pod and Namespace of the core group, the parts that are read here, and Calico's annotations
- * on core Nodes and Pods (Calico reference 1.6, C-015).
+ * Kinds of Kubernetes itself, the parts of them that are read here, and Calico's annotations on core Nodes and Pods (Calico reference 1.6, C-015).
  */
 import { z } from 'zod';
 import { ageColumn, objectMeta, type ResourceDefinition } from './resource.ts';
@@ -46,6 +45,65 @@ const namespace = z.looseObject({
   status: z.looseObject({ phase: z.string().optional() }).default({ phase: 'Active' }),
 });
 export type Namespace = z.output<typeof namespace>;
+
+const secret = z.looseObject({
+  apiVersion: z.literal('v1'),
+  kind: z.literal('Secret'),
+  metadata: objectMeta,
+  type: z.string().optional(),
+  /** Values in base64. */
+  data: z.record(z.string(), z.string()).optional(),
+  /** Values as they are; written only. */
+  stringData: z.record(z.string(), z.string()).optional(),
+});
+export type Secret = z.output<typeof secret>;
+
+/** Value of a key; undefined when there is none. */
+export function secretValue({ data, stringData }: Secret, key: string): string | undefined {
+  if (stringData?.[key] !== undefined) return stringData[key];
+  return data?.[key] === undefined ? undefined : Buffer.from(data[key], 'base64').toString('utf8');
+}
+
+const service = z.looseObject({
+  apiVersion: z.literal('v1'),
+  kind: z.literal('Service'),
+  metadata: objectMeta,
+  spec: z
+    .looseObject({
+      type: z.string().optional(),
+      clusterIP: z.string().optional(),
+      clusterIPs: z.array(z.string()).optional(),
+      externalIPs: z.array(z.string()).optional(),
+      externalTrafficPolicy: z.string().optional(),
+      loadBalancerIP: z.string().optional(),
+    })
+    .default({}),
+  status: z
+    .looseObject({
+      loadBalancer: z
+        .looseObject({ ingress: z.array(z.looseObject({ ip: z.string().optional() })).optional() })
+        .optional(),
+    })
+    .default({}),
+});
+export type Service = z.output<typeof service>;
+
+const endpointSlice = z.looseObject({
+  apiVersion: z.literal('discovery.k8s.io/v1'),
+  kind: z.literal('EndpointSlice'),
+  metadata: objectMeta,
+  addressType: z.string().optional(),
+  endpoints: z
+    .array(
+      z.looseObject({
+        addresses: z.array(z.string()).default([]),
+        nodeName: z.string().nullish(),
+        conditions: z.looseObject({ ready: z.boolean().nullish() }).nullish(),
+      }),
+    )
+    .nullish(),
+});
+export type EndpointSlice = z.output<typeof endpointSlice>;
 
 const core = { group: '', version: 'v1', hasStatus: true } as const;
 
@@ -95,6 +153,47 @@ export const namespaceKind: ResourceDefinition<typeof namespace> = {
   namespaced: false,
   schema: namespace,
   columns: [{ name: 'Status', type: 'string', path: '.status.phase' }, ageColumn],
+};
+
+export const secretKind: ResourceDefinition<typeof secret> = {
+  ...core,
+  hasStatus: false,
+  kind: 'Secret',
+  plural: 'secrets',
+  singular: 'secret',
+  shortNames: [],
+  namespaced: true,
+  schema: secret,
+  columns: [{ name: 'Type', type: 'string', path: '.type' }, ageColumn],
+};
+
+export const serviceKind: ResourceDefinition<typeof service> = {
+  ...core,
+  kind: 'Service',
+  plural: 'services',
+  singular: 'service',
+  shortNames: ['svc'],
+  namespaced: true,
+  schema: service,
+  columns: [
+    { name: 'Type', type: 'string', path: '.spec.type' },
+    { name: 'Cluster-IP', type: 'string', path: '.spec.clusterIP' },
+    { name: 'External-IP', type: 'string', path: '.status.loadBalancer.ingress[0].ip' },
+    ageColumn,
+  ],
+};
+
+export const endpointSliceKind: ResourceDefinition<typeof endpointSlice> = {
+  group: 'discovery.k8s.io',
+  version: 'v1',
+  hasStatus: false,
+  kind: 'EndpointSlice',
+  plural: 'endpointslices',
+  singular: 'endpointslice',
+  shortNames: [],
+  namespaced: true,
+  schema: endpointSlice,
+  columns: [{ name: 'AddressType', type: 'string', path: '.addressType' }, ageColumn],
 };
 
 /** Calico's annotations on core Nodes. */

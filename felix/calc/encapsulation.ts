@@ -1,5 +1,5 @@
 /** Learned routes whose pool asks for a tunnel, as sentences for people: this version routes them natively. */
-import type { LearnedRoute } from '../../bgp/speaker.ts';
+import type { LearnedRoute } from '../../bgp/learned.ts';
 import type { IPPool } from '../../datastore/schema/ip-pool.ts';
 import { chooseEncapsulation } from '../../ipip/choice.ts';
 import { contains, familyOf, mustCidr } from '../../lib/cidr.ts';

@@ -1,6 +1,6 @@
 /** The routes that a node should have. Pure: the same inputs give the same routes, whatever came before. */
-import type { LearnedRoute } from '../../bgp/speaker.ts';
-import { bitsOf, hostCidr, mustCidr } from '../../lib/cidr.ts';
+import type { LearnedRoute } from '../../bgp/learned.ts';
+import { bitsOf, contains, hostCidr, mustCidr } from '../../lib/cidr.ts';
 import { PROTOCOL_BGP, PROTOCOL_CALI, type Route } from '../dataplane/route.ts';
 import type { Endpoint } from '../endpoint.ts';
 
@@ -9,13 +9,16 @@ export interface RoutesInput {
   /** This node's blocks. */
   readonly blocks: readonly string[];
   readonly learned: Iterable<LearnedRoute>;
+  /** Ranges in which learned routes are not for the kernel: service addresses (Calico B-070). */
+  readonly refused?: readonly string[];
 }
 
 /**
  * For one prefix a local workload wins over a learned route, and that over a blackhole (Calico F-018). Two
  * endpoints with one address: the interface that sorts last keeps it.
  */
-export function desiredRoutes({ endpoints, blocks, learned }: RoutesInput): Route[] {
+export function desiredRoutes({ endpoints, blocks, learned, refused = [] }: RoutesInput): Route[] {
+  const services = refused.map(mustCidr);
   const routes = new Map<string, Route>();
   for (const block of blocks) {
     const cidr = mustCidr(block);
@@ -30,6 +33,7 @@ export function desiredRoutes({ endpoints, blocks, learned }: RoutesInput): Rout
     });
   }
   for (const { prefix, nextHops } of learned) {
+    if (services.some((range) => contains(range, mustCidr(prefix)))) continue;
     routes.set(prefix, {
       destination: prefix,
       type: 'unicast',

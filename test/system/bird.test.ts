@@ -85,7 +85,7 @@ describe.skipIf(!hasProgram('bird'))(
       expect(shown).toMatch(/BGP.origin: IGP/);
       expect(shown).toMatch(/BGP.as_path: *\n/);
       expect(shown).toMatch(/BGP.next_hop: 172\.18\.0\.11/);
-      expect(shown).toMatch(/BGP.local_pref: 100/);
+      expect(shown).toMatch(/BGP.local_pref: 2147482623/);
       const block6 = lab.sh('node1', 'ip -6 route show type blackhole').trim().split(/\s+/)[1]!;
       expect(birdc(`show route ${block6} all`)).toMatch(/BGP.next_hop: fd00:172:18::11/);
       // No pod leaks as a host route while it is inside a block.

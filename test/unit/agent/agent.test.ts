@@ -140,6 +140,16 @@ describe('calictl node status', () => {
     messagesReceived: 9,
     messagesSent: 9,
     isRestarting: false,
+    lastNotification: undefined,
+    localAddress: '10.0.0.1',
+    families: [],
+    updatesReceived: 3,
+    updatesSent: 1,
+    capabilities: [],
+    holdTimeSeconds: 90,
+    keepaliveSeconds: 30,
+    queuedOctets: 0,
+    bfd: undefined,
   };
   const status: AgentStatus = {
     node: 'n1',

@@ -12,7 +12,6 @@ import type {
 import { noCapabilities } from '../../../bgp/wire/capabilities.ts';
 import { notification } from '../../../bgp/wire/notification.ts';
 import type { OpenMessage } from '../../../bgp/wire/open.ts';
-import type { UpdateMessage } from '../../../bgp/wire/update.ts';
 
 const config: SessionConfig = {
   localAs: 64512,
@@ -33,6 +32,12 @@ const negotiated: Negotiated = {
   isFourOctetAs: true,
   hasRouteRefresh: true,
   hasExtendedMessages: false,
+  hasEnhancedRefresh: false,
+  addPathSend: [],
+  addPathReceive: [],
+  hasExtendedNextHop: false,
+  hasNotificationRestart: false,
+  peerLongLived: [],
   peerRestart: {
     isRestarting: false,
     hasNotification: false,
@@ -46,15 +51,6 @@ const open: OpenMessage = {
   holdTimeSeconds: 30,
   identifier: '10.0.0.2',
   capabilities: { ...noCapabilities, families: [4], fourOctetAs: 64512 },
-};
-const update: UpdateMessage = {
-  type: 'update',
-  withdrawn: [],
-  nlri: [],
-  reach: undefined,
-  unreach: undefined,
-  attributes: undefined,
-  faults: [],
 };
 
 const sessionIn = (state: State): Session => ({
@@ -78,8 +74,8 @@ const events: Record<string, Event> = {
   replaced: { type: 'replaced' },
   notification: { type: 'notification', message: { type: 'notification', ...notification(6, 2) } },
   keepalive: { type: 'keepalive' },
-  update: { type: 'update', message: update },
-  refresh: { type: 'refresh', family: 4 },
+  update: { type: 'update' },
+  refresh: { type: 'refresh' },
 };
 
 /** Actions in short: `send 6/3`, `start hold 90`, `down graceful`. Timers that are only stopped do not count. */
@@ -212,8 +208,8 @@ const table: Record<State, Record<string, readonly [State, string]>> = {
     replaced: ['Idle', `disconnect, down graceful, ${FAILED}`],
     notification: ['Idle', `disconnect, down, ${FAILED}`],
     keepalive: ['Established', 'start hold 90'],
-    update: ['Established', 'start hold 90, deliver'],
-    refresh: ['Established', 'resend'],
+    update: ['Established', 'start hold 90'],
+    refresh: ['Established', 'start hold 90'],
   },
 };
 
@@ -258,7 +254,9 @@ describe('the finite state machine', () => {
   });
 
   it('retries after a quarter of a second, at most five', () => {
-    expect([0, 1, 2, 3, 4, 5, 99].map(retrySeconds)).toEqual([0.25, 0.5, 1, 2, 4, 5, 5]);
+    expect([0, 1, 2, 3, 4, 5, 99].map((failures) => retrySeconds(failures, config))).toEqual([
+      0.25, 0.5, 1, 2, 4, 5, 5,
+    ]);
   });
 });
 

@@ -1,218 +1,275 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { exportAttributes } from '../../../bgp/policy/export.ts';
-import { importRejection } from '../../../bgp/policy/import.ts';
-import { AdjRibOut } from '../../../bgp/rib/adj-rib-out.ts';
-import { decide } from '../../../bgp/rib/decision.ts';
-import { localSource, type Path } from '../../../bgp/rib/path.ts';
-import { Rib } from '../../../bgp/rib/rib.ts';
+import { attributesRejection, type ImportContext, nextHopRejection } from '../../../bgp/policy/import.ts';
+import { AttributeTable } from '../../../bgp/rib/attribute-table.ts';
+import { attributesOf, internAttributes } from '../../../bgp/rib/attribute-values.ts';
+import { PrefixTable, wireOf } from '../../../bgp/rib/prefix-table.ts';
+import { LOCAL, type Source } from '../../../bgp/rib/source.ts';
 import type { PathAttributes } from '../../../bgp/wire/attributes.ts';
-import { encodeMessage } from '../../../bgp/wire/message.ts';
-import { mustCidr } from '../../../lib/cidr.ts';
+import { encodeAttributes } from '../../../bgp/wire/encode-attributes.ts';
+import { AttributeScan } from '../../../bgp/wire/scan.ts';
+import { Writer } from '../../../bgp/wire/writer.ts';
+import { formatCidr, networkOf } from '../../../lib/cidr.ts';
+import { someAttributes, TestRib } from '../../helpers/rib.ts';
 
-const attributes: PathAttributes = {
-  origin: 0,
-  asPath: [{ type: 2, asNumbers: [65001, 65002] }],
-  nextHop: '10.0.0.1',
+const net = '10.1.0.0/16';
+const best: Partial<PathAttributes> = {
   med: 10,
   localPref: 200,
   clusterList: ['1.1.1.1'],
+  originatorId: '10.0.0.1',
 };
-const path = (
-  change: { attributes?: Partial<PathAttributes>; source?: Partial<Path['source']>; rejection?: string } = {},
-): Path => ({
-  source: { peer: 'p1', isIbgp: false, identifier: '10.0.0.1', address: '10.0.0.1', ...change.source },
-  attributes: { ...attributes, ...change.attributes },
-  isStale: false,
-  rejection: change.rejection,
-});
 
-// The best path, and others that are each worse by exactly one step, in the order of the steps.
-const best = path();
-const worse: [string, Path, RegExp][] = [
-  ['LOCAL_PREF', path({ attributes: { localPref: 199 } }), /higher LOCAL_PREF/],
-  [
-    'AS_PATH length',
-    path({ attributes: { asPath: [{ type: 2, asNumbers: [65001, 65002, 65003] }] } }),
-    /shorter AS_PATH/,
-  ],
-  ['ORIGIN', path({ attributes: { origin: 1 } }), /lower ORIGIN/],
-  ['MED', path({ attributes: { med: 11 } }), /lower MED/],
-  ['iBGP', path({ source: { isIbgp: true } }), /eBGP over iBGP/],
-  ['router ID', path({ source: { identifier: '10.0.0.2' } }), /lower router ID/],
-  ['CLUSTER_LIST', path({ attributes: { clusterList: ['1.1.1.1', '2.2.2.2'] } }), /shorter CLUSTER_LIST/],
-  ['peer address', path({ source: { address: '10.0.0.2' } }), /lower peer address/],
+// Each is worse than the best path by exactly one step, in the order of the steps.
+const worse: [string, Partial<PathAttributes>, Partial<Source>, RegExp][] = [
+  ['LOCAL_PREF', { localPref: 199 }, {}, /higher LOCAL_PREF/],
+  ['AS_PATH length', { asPath: [{ type: 2, asNumbers: [65001, 65002, 65003] }] }, {}, /shorter AS_PATH/],
+  ['ORIGIN', { origin: 1 }, {}, /lower ORIGIN/],
+  ['MED', { med: 11 }, {}, /lower MED/],
+  ['iBGP', {}, { isIbgp: true }, /eBGP, not iBGP/],
+  ['router ID', { originatorId: '10.0.0.2' }, {}, /lower router ID/],
+  ['CLUSTER_LIST', { clusterList: ['1.1.1.1', '2.2.2.2'] }, {}, /shorter CLUSTER_LIST/],
+  ['peer address', {}, { addressValue: 0xffffffffn }, /lower peer address/],
 ];
 
 describe('the decision process', () => {
-  it.each(worse)('a path that is worse in %s alone loses for that reason', (_, loser, reason) => {
-    for (const order of [
-      [best, loser],
-      [loser, best],
-    ]) {
-      const decision = decide(order);
-      expect(decision.best).toBe(best);
-      expect(decision.losers.get(loser)).toMatch(reason);
-    }
-  });
+  it.each(worse)(
+    'a path that is worse in %s alone loses for that reason',
+    (_, attributes, change, reason) => {
+      for (const isBestFirst of [true, false]) {
+        const rib = new TestRib();
+        const winner = rib.source('10.0.0.1', { isIbgp: false });
+        const loser = rib.source('10.0.0.1', { isIbgp: false, ...change });
+        const announce = [
+          () => rib.announce(winner, net, best),
+          () => rib.announce(loser, net, { ...best, ...attributes }),
+        ];
+        for (const run of isBestFirst ? announce : announce.reverse()) run();
+        rib.decide();
+        expect(rib.best(net)).toBe(winner);
+        expect(rib.reason(loser, net)).toMatch(reason);
+      }
+    },
+  );
 
   it('each step outweighs all later ones', () => {
-    const all = [best, ...worse.map(([, loser]) => loser)];
     fc.assert(
-      fc.property(fc.shuffledSubarray(all, { minLength: 1 }), (paths) => {
-        // Those that lose at a later step are better; MED compares within one neighbouring AS, which all have.
-        const rank = (one: Path) => (one === best ? 99 : all.indexOf(one));
-        const expected = [...paths].sort((a, b) => rank(b) - rank(a))[0];
-        expect(decide(paths).best).toBe(expected);
-      }),
+      fc.property(
+        fc.shuffledSubarray(
+          worse.map((_, index) => index),
+          { minLength: 2 },
+        ),
+        (order) => {
+          const rib = new TestRib();
+          const rows = new Map<number, number>();
+          for (const index of order) {
+            const [, attributes, change] = worse[index]!;
+            const source = rib.source('10.0.0.1', { isIbgp: false, ...change });
+            rows.set(index, source);
+            rib.announce(source, net, { ...best, ...attributes });
+          }
+          rib.decide();
+          // Those that lose at a later step are better.
+          expect(rib.best(net)).toBe(rows.get(Math.max(...order)));
+        },
+      ),
     );
   });
 
   it('MED between different neighbouring ASs counts for nothing, whatever the order of arrival', () => {
-    const a = path({
-      attributes: { med: 5, asPath: [{ type: 2, asNumbers: [1, 9] }] },
-      source: { identifier: '3.3.3.3' },
-    });
-    const b = path({
-      attributes: { med: 9, asPath: [{ type: 2, asNumbers: [1, 9] }] },
-      source: { identifier: '1.1.1.1' },
-    });
-    const c = path({
-      attributes: { med: 7, asPath: [{ type: 2, asNumbers: [2, 9] }] },
-      source: { identifier: '2.2.2.2' },
-    });
-    for (const order of [
-      [a, b, c],
-      [c, b, a],
-      [b, a, c],
-      [b, c, a],
-    ])
-      expect(decide(order).best).toBe(c);
+    const paths: [string, number, number][] = [
+      ['3.3.3.3', 5, 1],
+      ['1.1.1.1', 9, 1],
+      ['2.2.2.2', 7, 2],
+    ];
+    fc.assert(
+      fc.property(fc.shuffledSubarray(paths, { minLength: 3 }), (order) => {
+        const rib = new TestRib();
+        for (const [address, med, as] of order)
+          rib.announce(rib.source(address), net, { med, asPath: [{ type: 2, asNumbers: [as, 9] }] });
+        rib.decide();
+        expect(rib.sources.at(rib.best(net)!).address).toBe('2.2.2.2');
+      }),
+    );
   });
 
-  it('paths that are equal but for tie-breakers are multipath', () => {
-    const other = path({
-      source: { peer: 'p2', identifier: '10.0.0.2', address: '10.0.0.2' },
-      attributes: { nextHop: '10.0.0.2' },
-    });
-    expect(decide([other, best]).multipath).toEqual([best, other]);
-  });
-
-  it('a rejected path is no candidate, and a local one wins', () => {
-    const rejected = path({ attributes: { localPref: 999 }, rejection: 'AS loop' });
-    expect(decide([rejected, best])).toMatchObject({ best });
-    expect(decide([rejected]).best).toBeUndefined();
-    expect(decide([rejected]).losers.get(rejected)).toBe('AS loop');
-    const local = { ...path({ attributes: { localPref: 1 } }), source: localSource };
-    expect(decide([best, local]).best).toBe(local);
-  });
-});
-
-describe('the RIB', () => {
-  it('keeps stale paths in use until they are dropped, and refreshed ones for good', () => {
-    const rib = new Rib();
-    rib.receive('p1', '10.1.0.0/16', path());
-    rib.receive('p1', '10.2.0.0/16', path());
-    rib.decideChanged();
-    rib.markStale('p1', [4]);
-    expect(rib.lookup('10.1.0.0/16').best).toBeDefined();
-    rib.receive('p1', '10.1.0.0/16', path());
-    rib.drop('p1', 'stale');
-    expect(rib.decideChanged().map(({ prefix, decision }) => [prefix, decision.best !== undefined])).toEqual([
-      ['10.1.0.0/16', true],
-      ['10.2.0.0/16', false],
-    ]);
-    expect(rib.receivedCount('p1')).toBe(1);
-  });
-
-  it('reports a prefix once per turn however often it changed', () => {
-    const rib = new Rib();
-    for (let i = 0; i < 5; i++) rib.receive('p1', '10.1.0.0/16', path({ attributes: { med: i } }));
-    expect(rib.decideChanged()).toHaveLength(1);
-    expect(rib.decideChanged()).toHaveLength(0);
+  it('equal paths but for tie-breakers are multipath; a rejected path is no candidate; a local one wins', () => {
+    const rib = new TestRib();
+    const [a, b, c] = ['10.0.0.1', '10.0.0.2', '10.0.0.3'].map((address) => rib.source(address)) as [
+      number,
+      number,
+      number,
+    ];
+    rib.announce(a, net);
+    rib.announce(b, net);
+    rib.announce(c, net, { localPref: 999 }, 'AS loop');
+    rib.decide();
+    expect(rib.best(net)).toBe(a);
+    expect(rib.reason(b, net)).toBe('multipath (10.0.0.1 has the lower router ID)');
+    expect(rib.reason(c, net)).toBe('AS loop');
+    rib.announce(LOCAL, net, { localPref: 1 });
+    rib.decide();
+    expect(rib.best(net)).toBe(LOCAL);
+    rib.withdraw(LOCAL, net);
+    rib.withdraw(a, net);
+    rib.decide();
+    expect(rib.best(net)).toBe(b);
   });
 });
 
-describe('Adj-RIB-Out', () => {
-  it('sends the difference, packed, in messages of at most 4,096 octets', () => {
-    const out = new AdjRibOut();
-    for (let i = 0; i < 3000; i++) out.want(`10.${Math.floor(i / 256)}.${i % 256}.0/24`, attributes);
-    const updates = [...out.drain()];
-    expect(updates.flatMap(({ nlri }) => nlri)).toHaveLength(3000);
-    expect(updates.length).toBeLessThan(6);
-    for (const update of updates)
-      expect(
-        encodeMessage({ type: 'update', ...update }, { isFourOctetAs: true, isIbgp: true }).length,
-      ).toBeLessThanOrEqual(4096);
-    out.want('10.0.0.0/24', { ...attributes });
-    expect(out.hasPending).toBe(false);
-    out.want('10.0.0.0/24', undefined);
-    out.want('10.0.1.0/24', undefined);
-    out.want('10.0.1.0/24', attributes);
-    expect([...out.drain()]).toMatchObject([{ withdrawn: ['10.0.0.0/24'], nlri: [] }]);
-    expect(out.size).toBe(2999);
+describe('stale paths', () => {
+  it('stay in use until they are dropped, and confirmed ones for good', () => {
+    const rib = new TestRib();
+    const peer = rib.source('10.0.0.1');
+    rib.announce(peer, '10.1.0.0/16');
+    rib.announce(peer, '10.2.0.0/16');
+    rib.decide();
+    rib.rib.markStale(peer);
+    expect(rib.best('10.1.0.0/16')).toBe(peer);
+    rib.announce(peer, '10.1.0.0/16');
+    rib.rib.drop(peer, 'stale');
+    rib.decide();
+    expect([rib.best('10.1.0.0/16'), rib.best('10.2.0.0/16')]).toEqual([peer, undefined]);
+    expect(rib.rib.countOf(peer)).toBe(1);
   });
 });
 
-describe('policy', () => {
-  const context = {
+describe('tables', () => {
+  const prefix = (family: 4 | 6) =>
+    fc
+      .tuple(fc.bigInt(0n, family === 4 ? 0xffffffffn : (1n << 128n) - 1n), fc.nat(family === 4 ? 32 : 128))
+      .map(([value, length]) => formatCidr(networkOf({ family, value, length })));
+
+  it.each([4, 6] as const)('a prefix table of IPv%i is a map from text to row', (family) => {
+    const operations = fc.array(
+      fc.tuple(fc.boolean(), fc.oneof(prefix(family), fc.constant(family === 4 ? '0.0.0.0/0' : '::/0'))),
+      { maxLength: 300 },
+    );
+    fc.assert(
+      fc.property(operations, (list) => {
+        const table = new PrefixTable(family);
+        const model = new Map<string, number>();
+        for (const [isAdded, text] of [...list, ...list.slice(0, list.length / 2)]) {
+          const row = model.get(text);
+          expect(table.findText(text)).toBe(row ?? -1);
+          if (isAdded) {
+            const made = table.internText(text);
+            expect(made).toBe(row ?? made);
+            expect([...model.entries()].some(([other, taken]) => taken === made && other !== text)).toBe(
+              false,
+            );
+            model.set(text, made);
+          } else if (row !== undefined) {
+            table.release(row);
+            model.delete(text);
+          }
+        }
+        for (const [text, row] of model) {
+          expect(table.text(row)).toBe(text);
+          const out = new Uint8Array(20);
+          expect(out.slice(0, table.write(row, out, 0))).toEqual(wireOf(text));
+        }
+        expect(table.size).toBe(model.size);
+      }),
+    );
+  });
+
+  it('equal attribute sets are one row, which lives as long as it is referred to', () => {
+    const table = new AttributeTable();
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.nat(40), fc.boolean()), { maxLength: 200 }), (list) => {
+        const held: [number, number][] = [];
+        for (const [med, isAdded] of list) {
+          const value = {
+            ...someAttributes,
+            med,
+            communities: Array.from({ length: med % 7 }, (_, index) => index),
+          };
+          if (value.communities.length === 0) delete (value as { communities?: number[] }).communities;
+          if (isAdded || held.length === 0) {
+            const row = internAttributes(table, value);
+            expect(attributesOf(table, row)).toEqual(value);
+            held.push([med, row]);
+          } else table.release(held.splice(med % held.length, 1)[0]![1]);
+          expect(new Set(held.map(([, row]) => row)).size).toBe(new Set(held.map(([one]) => one)).size);
+          expect(table.size).toBe(new Set(held.map(([one]) => one)).size);
+        }
+        for (const [, row] of held) table.release(row);
+      }),
+    );
+    expect(table.size).toBe(0);
+  });
+});
+
+describe('import policy of the protocol', () => {
+  const context: ImportContext = {
     localAs: 64512,
     peerAs: 65001,
     isIbgp: false,
-    identifier: '9.9.9.9',
-    ownAddresses: new Set(['172.18.0.11']),
+    identifier: 0x09090909,
+    clusterId: 0x01010101,
+    ownAddresses: new Set(['ac12000b']),
     allowedLocalAs: 0,
+    role: undefined,
+    requiresPolicy: false,
+    policy: undefined,
   };
-  it.each<[string, Partial<PathAttributes>, RegExp]>([
-    ['our AS in the path', { asPath: [{ type: 2, asNumbers: [65001, 64512] }] }, /AS loop/],
-    ['AS 0', { asPath: [{ type: 2, asNumbers: [65001, 0] }] }, /AS 0/],
+  const reject = (change: Partial<PathAttributes>, more: Partial<ImportContext> = {}) => {
+    const scan = new AttributeScan();
+    const writer = new Writer();
+    encodeAttributes({ ...someAttributes, ...change }, writer, {
+      isFourOctetAs: true,
+      isIbgp: true,
+      hasNextHop: false,
+    });
+    const bytes = writer.finish();
+    expect(scan.scan(bytes, 0, bytes.length, { isIbgp: true, isFourOctetAs: true, localAs: 64512 })).toBe(
+      true,
+    );
+    return attributesRejection(scan, { ...context, ...more });
+  };
+  const ibgp = { isIbgp: true, peerAs: 64512 };
+  const path = (...asNumbers: number[]) => ({ asPath: [{ type: 2, asNumbers }] });
+
+  it.each<[string, Partial<PathAttributes>, Partial<ImportContext>, RegExp]>([
+    ['our AS in the path', path(65001, 64512), {}, /AS loop/],
+    ['AS 0', path(65001, 0), {}, /AS 0/],
     [
-      'a path that starts elsewhere',
-      { asPath: [{ type: 2, asNumbers: [65009] }] },
-      /does not start with the peer's AS 65001/,
+      'an AS_SET',
+      {
+        asPath: [
+          { type: 2, asNumbers: [65001] },
+          { type: 1, asNumbers: [1, 2] },
+        ],
+      },
+      {},
+      /AS_SET/,
     ],
-    ['our own originator ID', { originatorId: '9.9.9.9' }, /originated here/],
-    ['ourselves as next hop', { nextHop: '172.18.0.11' }, /is this node/],
-    ['a next hop that is no host', { nextHop: '127.0.0.1' }, /is no host/],
-  ])('%s is not used', (_, change, reason) => {
-    expect(importRejection({ ...attributes, ...change }, context)).toMatch(reason);
-  });
-  it('an ordinary path is used, and our AS as often as is allowed', () => {
-    expect(importRejection(attributes, context)).toBeUndefined();
-    const looped = { ...attributes, asPath: [{ type: 2, asNumbers: [65001, 64512] }] };
-    expect(importRejection(looped, { ...context, allowedLocalAs: 1 })).toBeUndefined();
+    ['a path that starts elsewhere', path(65009), {}, /does not start with the peer's AS 65001/],
+    ['our own originator ID', { originatorId: '9.9.9.9' }, ibgp, /originated here/],
+    ['our own cluster ID', { clusterList: ['5.5.5.5', '1.1.1.1'] }, ibgp, /our cluster ID/],
+    ['no policy where one is due', {}, { requiresPolicy: true }, /RFC 8212/],
+    ['a leak from a customer', { onlyToCustomer: 65001 }, { role: 0 }, /route leak/],
+    ['a leak from a peer', { onlyToCustomer: 65009 }, { role: 4 }, /route leak/],
+  ])('%s is not used', (_, change, more, reason) => {
+    expect(reject(change, more)).toMatch(reason);
   });
 
-  const out = {
-    peer: 'p2',
-    localAs: 64512,
-    isIbgp: true,
-    families: [4 as const],
-    nextHopSelf: { 4: '172.18.0.11' },
-    transit: [mustCidr('10.244.0.0/16')],
-  };
-  const own: Path = {
-    source: localSource,
-    attributes: { origin: 0, asPath: [], nextHop: '172.18.0.11' },
-    isStale: false,
-    rejection: undefined,
-  };
-  it('own prefixes go to iBGP peers with LOCAL_PREF, to eBGP peers with our AS and without it', () => {
-    expect(exportAttributes('10.244.1.0/26', own, out)).toMatchObject({
-      nextHop: '172.18.0.11',
-      localPref: 100,
-      asPath: [],
-    });
-    const external = exportAttributes('10.244.1.0/26', own, { ...out, isIbgp: false });
-    expect(external).toMatchObject({ nextHop: '172.18.0.11', asPath: [{ type: 2, asNumbers: [64512] }] });
-    expect(external?.localPref).toBeUndefined();
+  it('an ordinary path is used, and our AS as often as is allowed', () => {
+    expect(reject({})).toBeUndefined();
+    expect(reject(path(65001, 64512), { allowedLocalAs: 1 })).toBeUndefined();
+    expect(reject({ onlyToCustomer: 65001 }, { role: 4 })).toBeUndefined();
   });
-  it('iBGP routes do not go to iBGP peers, nothing goes back to its sender, and nothing outside the pools goes on', () => {
-    const internal = path({ source: { isIbgp: true } });
-    expect(exportAttributes('10.244.1.0/26', internal, out)).toBeUndefined();
-    expect(exportAttributes('10.244.1.0/26', path(), { ...out, peer: 'p1' })).toBeUndefined();
-    expect(exportAttributes('10.244.1.0/26', path(), out)).toMatchObject({ nextHop: '10.0.0.1' });
-    expect(exportAttributes('0.0.0.0/0', path(), out)).toBeUndefined();
-    expect(exportAttributes('fd00::/64', own, out)).toBeUndefined();
+
+  it.each<[number[], RegExp | undefined]>([
+    [[172, 18, 0, 11], /this node/],
+    [[127, 0, 0, 1], /no host/],
+    [[224, 0, 0, 1], /no host/],
+    [Array<number>(16).fill(0), /no host/],
+    [[10, 0, 0, 1], undefined],
+  ])('next hop %j', (bytes, reason) => {
+    const got = nextHopRejection(Uint8Array.from(bytes), context.ownAddresses);
+    if (reason) expect(got).toMatch(reason);
+    else expect(got).toBeUndefined();
   });
 });

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { PathAttributes } from '../../../bgp/wire/attributes.ts';
-import { Framer } from '../../../bgp/wire/framer.ts';
+import { noCapabilities } from '../../../bgp/wire/capabilities.ts';
+import { type Frame, Framer } from '../../../bgp/wire/framer.ts';
 import {
   decodeMessage,
   encodeMessage,
@@ -20,7 +21,9 @@ const context = { isFourOctetAs: true, isIbgp: true };
 function frames(bytes: Uint8Array, extended = false) {
   const framer = new Framer();
   if (extended) framer.allowExtended();
-  return [...framer.push(bytes)];
+  const cut: Frame[] = [];
+  framer.push(bytes, (frame) => cut.push(frame) > 0);
+  return cut;
 }
 
 function decodeAll(bytes: Uint8Array, c = context): Message[] {
@@ -50,6 +53,7 @@ describe('messages by their bytes', () => {
       holdTimeSeconds: 90,
       identifier: '172.18.0.11',
       capabilities: {
+        ...noCapabilities,
         families: [4],
         hasRouteRefresh: true,
         hasExtendedMessages: true,
@@ -77,8 +81,8 @@ describe('messages by their bytes', () => {
     const [message] = decodeAll(hex(`${MARKER} 0041 02 ${body}`));
     expect(message).toEqual({
       type: 'update',
-      withdrawn: ['10.100.0.0/16'],
-      nlri: ['10.244.0.64/26'],
+      withdrawn: [{ prefix: '10.100.0.0/16' }],
+      nlri: [{ prefix: '10.244.0.64/26' }],
       reach: undefined,
       unreach: undefined,
       attributes: {
@@ -101,17 +105,18 @@ describe('messages by their bytes', () => {
     const attributes = `90 0e 0036 ${reach} 40 01 01 00 40 02 00 40 05 04 00000064`;
     const [message] = decodeAll(hex(`${MARKER} 005f 02 0000 0048 ${attributes}`));
     expect(message).toMatchObject({
-      reach: { family: 6, nextHop: 'fd00::1', prefixes: ['fd01::40/122'] },
+      reach: { family: 6, nextHop: 'fd00::1', linkLocal: 'fe80::1', routes: [{ prefix: 'fd01::40/122' }] },
       attributes: { nextHop: 'fd00::1', localPref: 100 },
       faults: [],
     });
   });
 
   it('End-of-RIB of both families (RFC 4724)', () => {
-    const [v4] = decodeAll(hex(`${MARKER} 0017 02 0000 0000`));
-    const [v6] = decodeAll(hex(`${MARKER} 001d 02 0000 0006 80 0f 03 0002 01`));
-    expect(v4?.type === 'update' && endOfRibFamily(v4)).toBe(4);
-    expect(v6?.type === 'update' && endOfRibFamily(v6)).toBe(6);
+    const body = (text: string) => frames(hex(text))[0]!.body;
+    expect(endOfRibFamily(body(`${MARKER} 0017 02 0000 0000`))).toBe(4);
+    expect(endOfRibFamily(body(`${MARKER} 001d 02 0000 0006 80 0f 03 0002 01`))).toBe(6);
+    expect(endOfRibFamily(body(`${MARKER} 001e 02 0000 0007 90 0f 0003 0002 01`))).toBe(6);
+    expect(endOfRibFamily(body(`${MARKER} 0019 02 0002 080a 0000`))).toBeUndefined();
   });
 
   it('an old speaker’s AS_TRANS is replaced by AS4_PATH (RFC 6793 section 4.2.3)', () => {
@@ -165,7 +170,7 @@ describe('faults', () => {
   ])('%s costs the routes, not the session (RFC 7606)', (_, attributes, reason) => {
     const update = withAttributes(attributes);
     expect(update.attributes).toBeUndefined();
-    expect(update.nlri).toEqual(['10.0.0.0/8']);
+    expect(update.nlri).toEqual([{ prefix: '10.0.0.0/8' }]);
     expect(update.faults.some((fault) => fault.verdict === 'withdraw' && reason.test(fault.reason))).toBe(
       true,
     );
@@ -217,6 +222,7 @@ const prefix6 = fc
   .map(([value, length]) => formatCidr(networkOf({ family: 6, value, length })));
 const as = fc.oneof(fc.integer({ min: 1, max: 65535 }), fc.integer({ min: 65536, max: 4294967295 }));
 const u32 = fc.nat(0xffffffff);
+const route4 = prefix4.map((prefix) => ({ prefix }));
 const optional = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
 const attributes: fc.Arbitrary<PathAttributes> = fc
   .record({
@@ -261,8 +267,8 @@ const attributes: fc.Arbitrary<PathAttributes> = fc
 type Announcement = OutgoingMessage & { type: 'update'; attributes: PathAttributes };
 const update = fc
   .record({
-    withdrawn: fc.array(prefix4, { maxLength: 20 }),
-    nlri: fc.array(prefix4, { minLength: 1, maxLength: 20 }),
+    withdrawn: fc.array(route4, { maxLength: 20 }),
+    nlri: fc.array(route4, { minLength: 1, maxLength: 20 }),
     attributes,
   })
   .map((fields): Announcement => ({ type: 'update', reach: undefined, unreach: undefined, ...fields }));
@@ -272,7 +278,7 @@ const update6 = fc.tuple(fc.array(prefix6, { minLength: 1, maxLength: 20 }), att
     withdrawn: [],
     nlri: [],
     unreach: undefined,
-    reach: { family: 6, nextHop: 'fd00::1', prefixes },
+    reach: { family: 6, nextHop: 'fd00::1', routes: prefixes.map((prefix) => ({ prefix })) },
     attributes: { ...shared, nextHop: 'fd00::1' },
   }),
 );
@@ -283,6 +289,25 @@ const open = fc
     identifier: address4.filter((text) => text !== '0.0.0.0'),
     hasRouteRefresh: fc.boolean(),
     hasExtendedMessages: fc.boolean(),
+    hasEnhancedRefresh: fc.boolean(),
+    hasExtendedNextHop: fc.boolean(),
+    role: optional(fc.nat(4)),
+    addPath: fc.uniqueArray(
+      fc.record({
+        family: fc.constantFrom(4 as const, 6 as const),
+        canReceive: fc.boolean(),
+        canSend: fc.constant(true),
+      }),
+      { selector: ({ family }) => family, maxLength: 2 },
+    ),
+    longLived: fc.array(
+      fc.record({
+        family: fc.constantFrom(4 as const, 6 as const),
+        isForwardingKept: fc.boolean(),
+        staleSeconds: fc.nat(0xffffff),
+      }),
+      { maxLength: 2 },
+    ),
     families: fc.subarray([4 as const, 6 as const]),
     unknown: fc.array(
       fc.record({ code: fc.integer({ min: 128, max: 255 }), value: fc.uint8Array({ maxLength: 120 }) }),
@@ -308,7 +333,7 @@ const message: fc.Arbitrary<OutgoingMessage> = fc.oneof(
     .map((body): OutgoingMessage => ({ type: 'notification', ...body })),
   fc
     .constantFrom(4 as const, 6 as const)
-    .map((family): OutgoingMessage => ({ type: 'route-refresh', family })),
+    .map((family): OutgoingMessage => ({ type: 'route-refresh', family, subtype: 0 })),
 );
 
 /** What a message looks like after its way over the wire. */
@@ -351,8 +376,7 @@ describe('properties', () => {
           const got: Message[] = [];
           let at = 0;
           for (const cut of [...cuts, bytes.length]) {
-            for (const frame of framer.push(bytes.subarray(at, at + cut)))
-              got.push(decodeMessage(frame, context));
+            framer.push(bytes.subarray(at, at + cut), (frame) => got.push(decodeMessage(frame, context)) > 0);
             at = Math.min(bytes.length, at + cut);
           }
           expect(got).toEqual(sent.map(received));

@@ -1,14 +1,20 @@
-/** A TCP connection that carries messages. Reads are framed and decoded; faults arrive as events. */
+/** A TCP connection that carries messages. Reads are framed; faults arrive as events. */
 import net, { type Socket } from 'node:net';
-import { messageOf } from '../lib/errors.ts';
-import type { AttributeContext } from './wire/attributes.ts';
-import { Framer } from './wire/framer.ts';
-import { decodeMessage, encodeMessage, type Message, type OutgoingMessage } from './wire/message.ts';
-import { type NotificationBody, WireError } from './wire/wire-error.ts';
+import { messageOf } from '../../lib/errors.ts';
+import { type Frame, Framer } from '../wire/framer.ts';
+import { type NotificationBody, WireError } from '../wire/wire-error.ts';
+import { native } from './native.ts';
+import {
+  applyToConnection,
+  descriptorOf,
+  type SecurityOptions,
+  secureSocket,
+  setConnectionKey,
+} from './socket-options.ts';
 
 export interface ConnectionEvents {
   connected(): void;
-  message(message: Message): void;
+  frame(frame: Frame): void;
   /** A message that cannot be accepted. */
   error(notification: NotificationBody, reason: string): void;
   disconnected(reason: string): void;
@@ -16,7 +22,7 @@ export interface ConnectionEvents {
   drained(): void;
 }
 
-export interface Remote {
+export interface Remote extends SecurityOptions {
   readonly address: string;
   readonly port: number;
   readonly localAddress: string | undefined;
@@ -29,8 +35,8 @@ export class Connection {
   readonly #socket: Socket;
   readonly #framer = new Framer();
   readonly #events: ConnectionEvents;
-  #context: AttributeContext = { isFourOctetAs: true, isIbgp: true };
   #isClosed = false;
+  #sent = 0;
 
   private constructor(socket: Socket, isOutgoing: boolean, events: ConnectionEvents) {
     this.#socket = socket;
@@ -44,25 +50,30 @@ export class Connection {
     socket.on('close', () => this.#lost('the connection was closed'));
   }
 
-  /** Dials; the outcome is an event. */
+  /** Dials; the outcome is an event. Throws CodedError BGP_SOCKET when the options cannot be had. */
   static dial(remote: Remote, events: ConnectionEvents): Connection {
-    const socket = net.connect({
+    const target = {
       host: remote.address,
       port: remote.port,
+      autoSelectFamily: false,
       ...(remote.localAddress ? { localAddress: remote.localAddress } : {}),
-    });
+    };
+    const socket = needsSecurity(remote) ? dialSecured(remote).connect(target) : net.connect(target);
     const connection = new Connection(socket, true, events);
     const timer = setTimeout(() => connection.#lost('connect timed out'), CONNECT_TIMEOUT_MS);
     socket.once('connect', () => {
       clearTimeout(timer);
-      if (!connection.#isClosed) events.connected();
+      if (connection.#isClosed) return;
+      if (!needsSecurity(remote)) applyToConnection(socket, remote.address, remote);
+      events.connected();
     });
     socket.once('close', () => clearTimeout(timer));
     return connection;
   }
 
   /** Takes over a connection that came in. */
-  static accept(socket: Socket, events: ConnectionEvents): Connection {
+  static accept(socket: Socket, remote: Remote, events: ConnectionEvents): Connection {
+    applyToConnection(socket, remote.address, remote);
     return new Connection(socket, false, events);
   }
 
@@ -71,19 +82,39 @@ export class Connection {
     return (this.#socket.localAddress ?? '').replace(/^::ffff:/, '');
   }
 
-  /** Whether the peer reads slowly: hold back what can wait. */
-  get isCongested(): boolean {
-    return this.#socket.writableNeedDrain;
+  get localPort(): number {
+    return this.#socket.localPort ?? 0;
   }
 
-  /** What the OPENs agreed on, for every message from here on. */
-  negotiated(context: AttributeContext & { readonly hasExtendedMessages: boolean }): void {
-    this.#context = context;
-    if (context.hasExtendedMessages) this.#framer.allowExtended();
+  get remotePort(): number {
+    return this.#socket.remotePort ?? 0;
   }
 
-  send(message: OutgoingMessage): void {
-    if (!this.#isClosed) this.#socket.write(encodeMessage(message, this.#context));
+  /** Octets that wait for the peer to read. */
+  get queued(): number {
+    return this.#socket.writableLength;
+  }
+
+  /** Octets that the kernel has taken since the connection was made. */
+  get delivered(): number {
+    return this.#sent - this.#socket.writableLength;
+  }
+
+  /** Another key of RFC 2385, from the next segment on. Throws CodedError BGP_SOCKET. */
+  setPassword(peer: string, password: string | undefined): void {
+    setConnectionKey(this.#socket, peer, password);
+  }
+
+  allowExtended(): void {
+    this.#framer.allowExtended();
+  }
+
+  /** Queues whole messages. The bytes must not be changed afterwards. */
+  send(bytes: Uint8Array): void {
+    if (this.#isClosed) return;
+    this.#sent += bytes.length;
+    const taken = this.#socket.writableLength === 0 ? this.#sendAtOnce(bytes) : 0;
+    if (taken < bytes.length) this.#socket.write(taken === 0 ? bytes : bytes.subarray(taken));
   }
 
   /** Closes behind what was sent. No event follows. */
@@ -94,12 +125,20 @@ export class Connection {
     setTimeout(() => this.#socket.destroy(), 1000).unref();
   }
 
+  /** Straight to the kernel, past the stream, whose queue is empty. Octets taken. */
+  #sendAtOnce(bytes: Uint8Array): number {
+    const calls = native();
+    const fd = descriptorOf(this.#socket);
+    // What fails here fails in the stream again, which then reports it.
+    return calls && fd >= 0 && !this.#socket.connecting ? Math.max(0, calls.send(fd, bytes)) : 0;
+  }
+
   #receive(chunk: Uint8Array): void {
     try {
-      for (const frame of this.#framer.push(chunk)) {
-        if (this.#isClosed) return;
-        this.#events.message(decodeMessage(frame, this.#context));
-      }
+      this.#framer.push(chunk, (frame) => {
+        this.#events.frame(frame);
+        return !this.#isClosed;
+      });
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       if (!this.#isClosed) this.#events.error(error.notification, messageOf(error));
@@ -112,6 +151,21 @@ export class Connection {
     this.#socket.destroy();
     this.#events.disconnected(reason);
   }
+}
+
+function needsSecurity({ password, ttlSecurityHops }: SecurityOptions): boolean {
+  return password !== undefined || ttlSecurityHops !== undefined;
+}
+
+function dialSecured(remote: Remote): Socket {
+  // manualStart is Node's own option for a socket that is not connected yet; a system test pins it.
+  const options = {
+    fd: secureSocket(remote.address, remote),
+    manualStart: true,
+    readable: true,
+    writable: true,
+  };
+  return new net.Socket(options);
 }
 
 function describeSocketError(error: NodeJS.ErrnoException): string {

@@ -1,10 +1,10 @@
 /** Resource documents from files: YAML or JSON, many in one file, Lists unfolded. */
 import { readFile } from 'node:fs/promises';
 import { parseAllDocuments } from 'yaml';
-import { findKind } from '../datastore/registry.ts';
-import { type AnyResource, apiVersionOf, type ResourceDefinition } from '../datastore/schema/resource.ts';
-import { describeInvalid, validateResource } from '../datastore/validate.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
+import { findKind } from './registry.ts';
+import { type AnyResource, apiVersionOf, type ResourceDefinition } from './schema/resource.ts';
+import { describeInvalid, validateResource } from './validate.ts';
 
 export interface Document {
   readonly definition: ResourceDefinition;
@@ -19,6 +19,11 @@ export async function readDocuments(file: string): Promise<Document[]> {
   } catch (error) {
     throw new CodedError('INPUT', `${file}: cannot be read: ${messageOf(error)}`, { cause: error });
   }
+  return parseDocuments(text, file);
+}
+
+/** The same for text that is here already; `file` is its name in sentences. */
+export function parseDocuments(text: string, file: string): Document[] {
   const documents: Document[] = [];
   for (const parsed of parseAllDocuments(text)) {
     const [fault] = parsed.errors;

@@ -1,0 +1,56 @@
+/** What calictl asks about BGP, over the local socket: the same of a node and of a reflector. */
+import type { Peer } from '../bgp/peer.ts';
+import { viewAdvertised, viewReceived, viewRoute, viewRoutes, whyNotAdvertised } from '../bgp/routes-view.ts';
+import type { Speaker } from '../bgp/speaker.ts';
+import { type Family, familyOf, mustCidr, parseCidr } from '../lib/cidr.ts';
+import { type HttpAnswer, json, type Routes, text } from './http.ts';
+
+const families: readonly Family[] = [4, 6];
+
+/** Handlers under /v1/bgp. `speaker` is undefined while there is none. */
+export function bgpRoutes(speaker: () => Speaker | undefined): Routes {
+  const withSpeaker =
+    (answer: (running: Speaker, query: URLSearchParams) => HttpAnswer) => (query: URLSearchParams) => {
+      const running = speaker();
+      return running ? answer(running, query) : text(503, 'the BGP speaker is not running');
+    };
+  const withPeer = (answer: (running: Speaker, peer: Peer, query: URLSearchParams) => HttpAnswer) =>
+    withSpeaker((running, query) => {
+      const address = query.get('peer') ?? '';
+      const peer = running.peer(address);
+      return peer ? answer(running, peer, query) : text(404, `there is no BGP peer ${address}`);
+    });
+  return {
+    '/v1/bgp/peers': withSpeaker((running) => json(running.status())),
+    '/v1/bgp/routes': withSpeaker((running, query) => json(routesOf(running, query.get('prefix')))),
+    '/v1/bgp/received': withPeer((running, peer) =>
+      json(families.flatMap((family) => [...viewReceived(running.ribs[family], peer)])),
+    ),
+    '/v1/bgp/advertised': withPeer((running, peer) =>
+      json(families.flatMap((family) => [...viewAdvertised(running.ribs[family], peer, family)])),
+    ),
+    '/v1/bgp/why-not': withPeer((running, peer, query) => {
+      const prefix = query.get('prefix') ?? '';
+      const family = familyOf(prefix);
+      const rib = running.ribs[family];
+      const row = parseCidr(prefix) ? rib.prefixes.findText(prefix) : -1;
+      const reason = row < 0 ? 'there is no such route' : whyNotAdvertised(rib, peer, family, row);
+      return json({ reason });
+    }),
+  };
+}
+
+/** Routes to a prefix, or with an address those that cover it, longest first, or all. */
+function routesOf(speaker: Speaker, prefix: string | null) {
+  if (prefix === null) return families.flatMap((family) => [...viewRoutes(speaker.ribs[family])]);
+  if (!parseCidr(prefix)) return [];
+  const { family, length } = mustCidr(prefix);
+  const rib = speaker.ribs[family];
+  const address = prefix.split('/')[0]!;
+  const views = [];
+  for (let bits = length; bits >= 0; bits--) {
+    const row = rib.prefixes.findText(`${address}/${bits}`);
+    if (row >= 0 && rib.head[row]! >= 0) views.push(viewRoute(rib, row));
+  }
+  return views;
+}

@@ -1,0 +1,40 @@
+/**
+ * Bytes for all members of a group: UPDATEs back to back. Those that a member announced itself are left out for
+ * it, so that each part of the batch knows whose routes it carries.
+ */
+export class Batch {
+  readonly slabs: Uint8Array[] = [];
+  messages = 0;
+  /** Parts by source: slab, start, end, three numbers each. */
+  readonly #parts = new Map<number, number[]>();
+
+  /** Records that these bytes carry routes of one source. Called in order of the bytes. */
+  mark(source: number, slab: number, start: number, end: number): void {
+    const parts = this.#parts.get(source);
+    if (!parts) {
+      this.#parts.set(source, [slab, start, end]);
+      return;
+    }
+    const last = parts.length - 3;
+    if (parts[last] === slab && parts[last + 2] === start) parts[last + 2] = end;
+    else parts.push(slab, start, end);
+  }
+
+  /** Hands out the bytes that a member with this source is to be sent. */
+  forEachPart(source: number, send: (bytes: Uint8Array) => void): void {
+    const own = this.#parts.get(source);
+    if (!own) {
+      for (const slab of this.slabs) send(slab);
+      return;
+    }
+    let next = 0;
+    for (const [index, slab] of this.slabs.entries()) {
+      let at = 0;
+      for (; own[next] === index; next += 3) {
+        if (own[next + 1]! > at) send(slab.subarray(at, own[next + 1]));
+        at = own[next + 2]!;
+      }
+      if (at < slab.length) send(at === 0 ? slab : slab.subarray(at));
+    }
+  }
+}

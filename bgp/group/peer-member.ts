@@ -1,0 +1,47 @@
+/** A peer's session in an update group, for one family. */
+import type { Family } from '../../lib/cidr.ts';
+import type { Member, UpdateGroup, WalkPurpose } from './update-group.ts';
+
+/** What the group needs of a peer. */
+export interface MemberPeer {
+  readonly source: number;
+  readonly counters: { updatesSent: number; messagesSent: number };
+  readonly conversation: { readonly connection: { readonly queued: number } | undefined };
+  sendUpdates(bytes: Uint8Array): void;
+  marker(family: Family, which: 'End-of-RIB' | 'BoRR' | 'EoRR'): void;
+}
+
+export class PeerMember implements Member {
+  readonly family: Family;
+  readonly source: number;
+  readonly #peer: MemberPeer;
+  group: UpdateGroup | undefined;
+
+  constructor(peer: MemberPeer, family: Family) {
+    this.#peer = peer;
+    this.family = family;
+    this.source = peer.source;
+  }
+
+  get queued(): number {
+    return this.#peer.conversation.connection?.queued ?? 0;
+  }
+
+  send(bytes: Uint8Array): void {
+    this.#peer.sendUpdates(bytes);
+  }
+
+  counted(messages: number): void {
+    this.#peer.counters.updatesSent += messages;
+    this.#peer.counters.messagesSent += messages;
+  }
+
+  walkBegins(purpose: WalkPurpose): void {
+    if (purpose === 'refresh') this.#peer.marker(this.family, 'BoRR');
+  }
+
+  walkEnds(purpose: WalkPurpose): void {
+    if (purpose === 'initial') this.#peer.marker(this.family, 'End-of-RIB');
+    else if (purpose === 'refresh') this.#peer.marker(this.family, 'EoRR');
+  }
+}

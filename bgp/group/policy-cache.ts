@@ -1,0 +1,53 @@
+/** Export policy at work: paths to values, through the policy, and back to rows of the attribute table. */
+import type { ExportPolicy, PolicyResult } from '../policy/export.ts';
+import { attributesOf, internAttributes } from '../rib/attribute-values.ts';
+import type { Rib } from '../rib/rib.ts';
+import { LOCAL } from '../rib/source.ts';
+
+export class PolicyCache {
+  readonly #policy: ExportPolicy;
+  readonly #rib: Rib;
+  /** The row that `apply` made last: a reference is held until the next one. */
+  #held = -1;
+
+  constructor(policy: ExportPolicy, rib: Rib) {
+    this.#policy = policy;
+    this.#rib = rib;
+  }
+
+  /** Row of the attributes to announce for a path; -1 when it is refused. The row is valid until the next call. */
+  apply(path: number): number {
+    const { attributes, paths } = this.#rib;
+    const row = paths.attributes[path]!;
+    const before = attributesOf(attributes, row);
+    const result = this.#judge(path, before);
+    if (!result.isAccepted) return -1;
+    if (result.attributes === before) return row;
+    const made = internAttributes(attributes, result.attributes);
+    this.dispose();
+    this.#held = made;
+    return made;
+  }
+
+  dispose(): void {
+    if (this.#held >= 0) this.#rib.attributes.release(this.#held);
+    this.#held = -1;
+  }
+
+  /** Why a path is refused; undefined when it is not. */
+  refusal(path: number): string | undefined {
+    const result = this.#judge(path, attributesOf(this.#rib.attributes, this.#rib.paths.attributes[path]!));
+    return result.isAccepted ? undefined : result.reason;
+  }
+
+  #judge(path: number, attributes: ReturnType<typeof attributesOf>): PolicyResult {
+    const { paths, prefixes, sources } = this.#rib;
+    const source = paths.source[path]!;
+    return this.#policy.apply({
+      prefix: prefixes.text(paths.prefix[path]!),
+      attributes,
+      isLocal: source === LOCAL,
+      isIbgp: sources.at(source).isIbgp,
+    });
+  }
+}

@@ -1,0 +1,98 @@
+/** The update groups of a speaker: found by what their peers have in common, made and dropped as peers come and go. */
+import type { Family } from '../../lib/cidr.ts';
+import type { Rib } from '../rib/rib.ts';
+import type { PeerMember } from './peer-member.ts';
+import { type GroupSpec, groupKey } from './spec.ts';
+import { UpdateGroup } from './update-group.ts';
+
+export class UpdateGroups {
+  readonly #ribs: Readonly<Record<Family, Rib>>;
+  readonly #groups = new Map<string, UpdateGroup>();
+  readonly #workChanged: () => void;
+
+  /** `workChanged`: there is a walk to go on with; `step` is to be called at the end of this turn. */
+  constructor(ribs: Readonly<Record<Family, Rib>>, workChanged: () => void) {
+    this.#ribs = ribs;
+    this.#workChanged = workChanged;
+  }
+
+  get all(): Iterable<UpdateGroup> {
+    return this.#groups.values();
+  }
+
+  join(member: PeerMember, spec: GroupSpec): void {
+    member.group = this.#groupFor(spec);
+    member.group.join(member);
+    this.#workChanged();
+  }
+
+  leave(member: PeerMember): void {
+    const { group } = member;
+    if (!group) return;
+    group.leave(member);
+    member.group = undefined;
+    this.#dropIfEmpty(group);
+  }
+
+  /** The peer's export settings may have changed: it moves where it belongs, and is told the difference. */
+  move(member: PeerMember, spec: GroupSpec): void {
+    const { group } = member;
+    if (!group || groupKey(group.spec) === groupKey(spec)) return;
+    member.group = this.#groupFor(spec);
+    member.group.takeOver(member, group);
+    this.#dropIfEmpty(group);
+    this.#workChanged();
+  }
+
+  refresh(member: PeerMember): void {
+    member.group?.refresh(member);
+    this.#workChanged();
+  }
+
+  resume(member: PeerMember): void {
+    if (member.group?.resume(member)) this.#workChanged();
+  }
+
+  flush(family: Family, prefixes: Int32Array, paths: Int32Array): void {
+    for (const group of this.#groups.values()) if (group.spec.family === family) group.flush(prefixes, paths);
+  }
+
+  /** Goes on with the walks. True when there is more to do. */
+  step(): boolean {
+    let hasWork = false;
+    for (const group of this.#groups.values()) {
+      group.step();
+      hasWork ||= group.hasWork;
+    }
+    return hasWork;
+  }
+
+  /** Whether every group of the family has told everybody everything. */
+  isComplete(family: Family): boolean {
+    for (const group of this.#groups.values())
+      if (group.spec.family === family && !group.isComplete) return false;
+    return true;
+  }
+
+  #groupFor(spec: GroupSpec): UpdateGroup {
+    const key = groupKey(spec);
+    let group = this.#groups.get(key);
+    if (!group) {
+      const rib = this.#ribs[spec.family];
+      if (spec.hasAddPath) rib.tracksPaths = true;
+      group = new UpdateGroup(spec, rib);
+      this.#groups.set(key, group);
+    }
+    return group;
+  }
+
+  #dropIfEmpty(group: UpdateGroup): void {
+    if (!group.isEmpty) return;
+    this.#groups.delete(groupKey(group.spec));
+    group.dispose();
+    const rib = this.#ribs[group.spec.family];
+    rib.tracksPaths = [...this.#groups.values()].some(
+      ({ spec }) => spec.hasAddPath && spec.family === group.spec.family,
+    );
+  }
+}

@@ -1,0 +1,66 @@
+/** Best learned routes, for whoever programs the kernel. */
+import type { Family } from '../lib/cidr.ts';
+import { LOCAL } from './rib/source.ts';
+import type { Ribs } from './update-receiver.ts';
+import type { Prefix } from './wire/nlri.ts';
+import { AttributeFact } from './wire/scan.ts';
+
+/** A route for the kernel: next hops of equal cost, sorted. */
+export interface LearnedRoute {
+  readonly prefix: Prefix;
+  /** Addresses; a link-local one with `%interface`. */
+  readonly nextHops: readonly string[];
+  /** LOCAL_PREF of the best path; undefined when it carries none. */
+  readonly localPref?: number | undefined;
+}
+
+export class LearnedRoutes {
+  readonly #ribs: Ribs;
+  readonly routes = new Map<Prefix, LearnedRoute>();
+
+  constructor(ribs: Ribs) {
+    this.#ribs = ribs;
+  }
+
+  /** Brings the routes to these prefixes up to date; whether any changed. */
+  update(family: Family, prefixes: Int32Array): boolean {
+    const rib = this.#ribs[family];
+    let hasChanged = false;
+    for (const prefix of prefixes) {
+      const text = rib.prefixes.text(prefix);
+      const best = rib.best[prefix]!;
+      const before = this.routes.get(text);
+      if (best < 0 || rib.paths.source[best] === LOCAL) {
+        if (this.routes.delete(text)) hasChanged = true;
+        continue;
+      }
+      const route = this.#route(family, prefix, best, text);
+      if (before && JSON.stringify(before) === JSON.stringify(route)) continue;
+      this.routes.set(text, route);
+      hasChanged = true;
+    }
+    return hasChanged;
+  }
+
+  #route(family: Family, prefix: number, best: number, text: Prefix): LearnedRoute {
+    const rib = this.#ribs[family];
+    const nextHops = new Set<string>();
+    for (const path of rib.pathsTo(prefix)) {
+      if (!rib.isUsable(path) || !rib.decision.isMultipath(path, best)) continue;
+      nextHops.add(this.#nextHop(family, path));
+    }
+    const row = rib.paths.attributes[best]!;
+    const hasPref = (rib.attributes.flags[row]! & AttributeFact.LOCAL_PREF) !== 0;
+    const localPref = hasPref ? { localPref: rib.attributes.localPref[row]! } : {};
+    return { prefix: text, nextHops: [...nextHops].sort(), ...localPref };
+  }
+
+  /** A link-local next hop lies on the link that the session runs over. */
+  #nextHop(family: Family, path: number): string {
+    const rib = this.#ribs[family];
+    const nextHop = rib.attributes.nextHopText(rib.paths.attributes[path]!);
+    if (!nextHop.startsWith('fe80:')) return nextHop;
+    const { address } = rib.sources.at(rib.paths.source[path]!);
+    return address.includes('%') ? `${nextHop}%${address.split('%')[1]}` : nextHop;
+  }
+}

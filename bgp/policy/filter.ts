@@ -1,0 +1,153 @@
+/**
+ * BGPFilter rules (Calico reference 1.5, B-085 to B-090): ordered lists of matches with an action; the first rule
+ * that matches decides. Pure.
+ */
+import { bitsOf, type Cidr, contains, mustCidr, networkOf } from '../../lib/cidr.ts';
+import type { PathAttributes } from '../wire/attributes.ts';
+import { SegmentType } from '../wire/iana.ts';
+import type { PolicyRoute } from './export.ts';
+
+export interface FilterOperation {
+  readonly addCommunity?: { readonly value: string } | undefined;
+  readonly prependASPath?: { readonly prefix: readonly number[] } | undefined;
+  readonly setPriority?: { readonly value: number } | undefined;
+}
+
+export interface FilterRule {
+  readonly cidr?: string | undefined;
+  readonly matchOperator?: 'Equal' | 'NotEqual' | 'In' | 'NotIn' | undefined;
+  readonly prefixLength?:
+    | { readonly min?: number | undefined; readonly max?: number | undefined }
+    | undefined;
+  readonly source?: 'RemotePeers' | undefined;
+  readonly interface?: string | undefined;
+  readonly peerType?: 'eBGP' | 'iBGP' | undefined;
+  readonly communities?: { readonly values: readonly string[] } | undefined;
+  readonly asPathPrefix?: readonly number[] | undefined;
+  readonly priority?: number | undefined;
+  readonly action: 'Accept' | 'Reject';
+  readonly operations?: readonly FilterOperation[] | undefined;
+}
+
+/** What a filter sees beside the route. */
+export interface FilterContext {
+  readonly isIbgpSession: boolean;
+  /** Metric of routes without LOCAL_PREF (ipv4NormalRoutePriority). */
+  readonly normalPriority: number;
+  /** Interface that the route leads to, where it is known. */
+  readonly interface?: string | undefined;
+}
+
+export interface FilterVerdict {
+  readonly action: 'Accept' | 'Reject';
+  /** Position of the rule, from 1. */
+  readonly rule: number;
+  readonly attributes: PathAttributes;
+}
+
+/** LOCAL_PREF and kernel metric add up to this (Calico B-071): the higher one is the lower other. */
+export const PRIORITY_SUM = 2147483647;
+
+export function priorityOf({ localPref }: PathAttributes, normalPriority: number): number {
+  return localPref === undefined || localPref > PRIORITY_SUM ? normalPriority : PRIORITY_SUM - localPref;
+}
+
+/** The verdict of the first rule that matches; undefined when none does. */
+export function applyRules(
+  rules: readonly FilterRule[],
+  route: PolicyRoute,
+  context: FilterContext,
+): FilterVerdict | undefined {
+  const index = rules.findIndex((rule) => matches(rule, route, context));
+  if (index < 0) return undefined;
+  const { action, operations = [] } = rules[index]!;
+  const attributes = action === 'Accept' ? operations.reduce(operate, route.attributes) : route.attributes;
+  return { action, rule: index + 1, attributes };
+}
+
+function matches(rule: FilterRule, route: PolicyRoute, context: FilterContext): boolean {
+  const { attributes } = route;
+  return (
+    matchesPrefix(rule, route.prefix) &&
+    (rule.source === undefined || !route.isLocal) &&
+    (rule.interface === undefined || matchesPattern(rule.interface, context.interface ?? '')) &&
+    (rule.peerType === undefined || (rule.peerType === 'iBGP') === context.isIbgpSession) &&
+    (rule.communities?.values ?? []).every((value) => hasCommunity(attributes, value)) &&
+    (rule.asPathPrefix === undefined || startsWith(attributes, rule.asPathPrefix)) &&
+    (rule.priority === undefined || rule.priority === priorityOf(attributes, context.normalPriority))
+  );
+}
+
+function matchesPrefix({ cidr, matchOperator, prefixLength }: FilterRule, prefix: string): boolean {
+  if (cidr === undefined || matchOperator === undefined) return true;
+  const range = networkOf(mustCidr(cidr));
+  const net = mustCidr(prefix);
+  const isEqual = range.family === net.family && range.value === net.value && range.length === net.length;
+  switch (matchOperator) {
+    case 'Equal':
+      return isEqual;
+    case 'NotEqual':
+      return !isEqual;
+    case 'In':
+      return isIn(range, net, prefixLength);
+    case 'NotIn':
+      return !isIn(range, net, prefixLength);
+    default:
+      throw new Error(`unreachable operator ${matchOperator satisfies never}`);
+  }
+}
+
+function isIn(range: Cidr, net: Cidr, lengths: FilterRule['prefixLength']): boolean {
+  if (!contains(range, net)) return false;
+  return net.length >= (lengths?.min ?? range.length) && net.length <= (lengths?.max ?? bitsOf(net.family));
+}
+
+/** `*` stands for any characters. */
+export function matchesPattern(pattern: string, name: string): boolean {
+  const escaped = pattern.split('*').map((part) => part.replaceAll(/[.\\+?^${}()|[\]]/g, String.raw`\$&`));
+  return new RegExp(`^${escaped.join('.*')}$`).test(name);
+}
+
+/** `aa:nn` or `aa:nn:mm` as a value; undefined when it is neither. */
+export function parseCommunity(text: string): number | readonly [number, number, number] | undefined {
+  const parts = text.split(':').map(Number);
+  if (parts.length === 2 && parts.every((part) => part >= 0 && part <= 0xffff))
+    return parts[0]! * 65536 + parts[1]!;
+  if (parts.length === 3 && parts.every((part) => part >= 0 && part <= 0xffffffff))
+    return [parts[0]!, parts[1]!, parts[2]!];
+  return undefined;
+}
+
+function hasCommunity({ communities = [], largeCommunities = [] }: PathAttributes, text: string): boolean {
+  const wanted = parseCommunity(text);
+  if (typeof wanted === 'number') return communities.includes(wanted);
+  return wanted !== undefined && largeCommunities.some((one) => one.join(':') === wanted.join(':'));
+}
+
+/** The route with a community more, once. */
+export function addCommunity(attributes: PathAttributes, text: string): PathAttributes {
+  const added = parseCommunity(text);
+  if (added === undefined || hasCommunity(attributes, text)) return attributes;
+  if (typeof added === 'number')
+    return { ...attributes, communities: [...(attributes.communities ?? []), added] };
+  return { ...attributes, largeCommunities: [...(attributes.largeCommunities ?? []), added] };
+}
+
+function startsWith({ asPath }: PathAttributes, prefix: readonly number[]): boolean {
+  const path = asPath.flatMap(({ asNumbers }) => asNumbers);
+  return prefix.every((as, index) => path[index] === as);
+}
+
+function operate(attributes: PathAttributes, operation: FilterOperation): PathAttributes {
+  if (operation.addCommunity) return addCommunity(attributes, operation.addCommunity.value);
+  if (operation.setPriority) return { ...attributes, localPref: PRIORITY_SUM - operation.setPriority.value };
+  const prefix = operation.prependASPath?.prefix;
+  if (!prefix) return attributes;
+  const [first, ...rest] = attributes.asPath;
+  if (first?.type !== SegmentType.AS_SEQUENCE || first.asNumbers.length + prefix.length > 255)
+    return {
+      ...attributes,
+      asPath: [{ type: SegmentType.AS_SEQUENCE, asNumbers: prefix }, ...attributes.asPath],
+    };
+  return { ...attributes, asPath: [{ ...first, asNumbers: [...prefix, ...first.asNumbers] }, ...rest] };
+}

@@ -1,0 +1,31 @@
+/** Between rows of the attribute table and values, for policy, for people and for whatever is not the quick way. */
+import { addressBytes, parseAddress } from '../../lib/cidr.ts';
+import { decodeAttributes, type PathAttributes } from '../wire/attributes.ts';
+import { encodeAttributes } from '../wire/encode-attributes.ts';
+import { Reader } from '../wire/reader.ts';
+import { AttributeScan } from '../wire/scan.ts';
+import { Writer } from '../wire/writer.ts';
+import type { AttributeTable } from './attribute-table.ts';
+
+const own = { isIbgp: true, isFourOctetAs: true, localAs: -1 };
+const scan = new AttributeScan();
+const noBytes = new Uint8Array();
+
+/** Attributes of a row as values. A next hop that is to be this speaker is the empty text. */
+export function attributesOf(table: AttributeTable, row: number): PathAttributes {
+  const { attributes } = decodeAttributes(new Reader(table.attributes(row)), own);
+  return {
+    ...attributes,
+    nextHop: table.nextHop(row).length === 0 ? '' : table.nextHopText(row),
+  } as PathAttributes;
+}
+
+/** The row for attributes given as values, with a reference for the caller. */
+export function internAttributes(table: AttributeTable, attributes: PathAttributes): number {
+  const writer = new Writer();
+  encodeAttributes(attributes, writer, { ...own, hasNextHop: false });
+  const bytes = writer.finish();
+  if (!scan.scan(bytes, 0, bytes.length, own, true)) throw new Error('own attributes are not in normal form');
+  const nextHop = attributes.nextHop === '' ? noBytes : addressBytes(parseAddress(attributes.nextHop)!);
+  return table.intern(scan, nextHop, 0, nextHop.length);
+}

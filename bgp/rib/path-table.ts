@@ -1,0 +1,84 @@
+/** Paths as rows: which prefix, from whom, with which attributes. The paths of a prefix are a linked list. */
+import { grow, grownCapacity, RowStack } from './columns.ts';
+
+export const PathFlag = {
+  /** Kept from a peer that is restarting (RFC 4724). */
+  STALE: 1,
+  /** Kept beyond the restart time (RFC 9494). */
+  LONG_LIVED: 2,
+  /** On the list of paths that changed in this turn. */
+  TOUCHED: 4,
+  /** Withdrawn; the row is free at the end of the turn. */
+  DEAD: 8,
+} as const;
+
+export class PathTable {
+  prefix = new Int32Array(0);
+  next = new Int32Array(0);
+  source = new Uint16Array(0);
+  /** Path identifier of RFC 7911; 0 without. */
+  pathId = new Uint32Array(0);
+  /** Attribute set as received, and as it is after import policy. */
+  received = new Int32Array(0);
+  attributes = new Int32Array(0);
+  /** Why the path may not be used, a row of RejectionTable; 0 when it may. */
+  rejection = new Uint16Array(0);
+  flags = new Uint8Array(0);
+  #rows = 0;
+  #size = 0;
+  readonly #free = new RowStack();
+
+  /** One above the highest row in use. */
+  get rows(): number {
+    return this.#rows;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  add(): number {
+    this.#size++;
+    const free = this.#free.pop();
+    if (free >= 0) return free;
+    const row = this.#rows++;
+    if (row >= this.prefix.length) {
+      const capacity = grownCapacity(this.prefix.length, row + 1);
+      this.prefix = grow(this.prefix, capacity);
+      this.next = grow(this.next, capacity);
+      this.source = grow(this.source, capacity);
+      this.pathId = grow(this.pathId, capacity);
+      this.received = grow(this.received, capacity);
+      this.attributes = grow(this.attributes, capacity);
+      this.rejection = grow(this.rejection, capacity);
+      this.flags = grow(this.flags, capacity);
+    }
+    return row;
+  }
+
+  release(row: number): void {
+    this.flags[row] = PathFlag.DEAD;
+    this.#size--;
+    this.#free.push(row);
+  }
+}
+
+/** Reasons of rejection, interned. Sentences repeat: there are as many as kinds of faults and filters. */
+export class RejectionTable {
+  readonly #rows = new Map<string, number>([['', 0]]);
+  readonly #texts: string[] = [''];
+
+  intern(reason: string): number {
+    let row = this.#rows.get(reason);
+    if (row !== undefined) return row;
+    // Filters come and go for months; the sentence is for people, the fact that there is one for the RIB.
+    if (this.#texts.length >= 0xffff) return this.#texts.length - 1;
+    row = this.#texts.push(reason) - 1;
+    this.#rows.set(reason, row);
+    return row;
+  }
+
+  text(row: number): string {
+    return this.#texts[row]!;
+  }
+}

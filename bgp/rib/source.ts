@@ -1,0 +1,52 @@
+/** Where paths come from: one row per peer and session that has paths, and row 0 for this speaker itself. */
+
+export interface Source {
+  /** Key of the peer; undefined for this speaker. */
+  readonly peer: string | undefined;
+  readonly isIbgp: boolean;
+  /** A route reflector client of ours (RFC 4456). */
+  readonly isClient: boolean;
+  /** BGP identifier, as an unsigned 32-bit number. */
+  readonly identifier: number;
+  /** Address of the peer, canonical text. */
+  readonly address: string;
+  /** The same as a number, for the last tie-breaker. */
+  readonly addressValue: bigint;
+}
+
+export const LOCAL = 0;
+
+const local: Source = {
+  peer: undefined,
+  isIbgp: false,
+  isClient: false,
+  identifier: 0,
+  address: '',
+  addressValue: 0n,
+};
+
+export class SourceTable {
+  readonly #sources: (Source | undefined)[] = [local];
+  readonly #free: number[] = [];
+
+  at(row: number): Source {
+    return this.#sources[row]!;
+  }
+
+  add(source: Source): number {
+    const row = this.#free.pop() ?? this.#sources.length;
+    this.#sources[row] = source;
+    return row;
+  }
+
+  /** What is known of a peer changed, such as being a client: its paths keep the row. */
+  replace(row: number, source: Source): void {
+    this.#sources[row] = source;
+  }
+
+  /** To be called when no path and no group of peers refers to the row any more. */
+  release(row: number): void {
+    this.#sources[row] = undefined;
+    this.#free.push(row);
+  }
+}

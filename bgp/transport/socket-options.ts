@@ -1,0 +1,159 @@
+/** Options of BGP's TCP sockets: MD5 signatures (RFC 2385), GTSM (RFC 5082), precedence (RFC 4271 appendix E). */
+import type { Server, Socket } from 'node:net';
+import { addressBytes, familyOf, parseAddress } from '../../lib/cidr.ts';
+import { CodedError } from '../../lib/errors.ts';
+import { type Native, native } from './native.ts';
+
+export interface SecurityOptions {
+  /** Key of RFC 2385, at most 80 octets. */
+  readonly password: string | undefined;
+  /** Number of hops that the peer may be away at most (RFC 5082); undefined: any. */
+  readonly ttlSecurityHops: number | undefined;
+}
+
+const IPPROTO_IP = 0;
+const IP_TOS = 1;
+const IP_TTL = 2;
+const IP_MINTTL = 21;
+const IPPROTO_TCP = 6;
+const TCP_MD5SIG = 14;
+const TCP_USER_TIMEOUT = 18;
+const IPPROTO_IPV6 = 41;
+const IPV6_UNICAST_HOPS = 16;
+const IPV6_TCLASS = 67;
+const IPV6_MINHOPCOUNT = 73;
+const MAX_TTL = 255;
+/** DSCP CS6, internetwork control. */
+const TOS = 0xc0;
+const USER_TIMEOUT_MS = 30_000;
+const MAX_KEY = 80;
+const AF_INET = 2;
+const AF_INET6 = 10;
+
+/** File descriptor of a socket or server, which Node does not give out by a documented name. */
+export function descriptorOf(socket: Socket | Server): number {
+  const { _handle } = socket as unknown as { _handle?: { fd?: number } };
+  return _handle?.fd ?? -1;
+}
+
+/** Whether a socket with these options can be made here; else the sentence for the operator. */
+export function missingForSecurity({ password, ttlSecurityHops }: SecurityOptions): string | undefined {
+  if (password === undefined && ttlSecurityHops === undefined) return undefined;
+  const what = password === undefined ? 'ttlSecurity' : 'a TCP MD5 password';
+  return native()
+    ? undefined
+    : `${what} needs the optional package koffi, which is not installed on this node`;
+}
+
+/** Options of an established or accepted connection. */
+export function applyToConnection(socket: Socket, peer: string, options: SecurityOptions): void {
+  const calls = native();
+  const fd = descriptorOf(socket);
+  if (!calls || fd < 0) return;
+  const isV6 = socket.remoteFamily === 'IPv6';
+  applyCommon(calls, fd, isV6);
+  if (options.ttlSecurityHops !== undefined)
+    applyTtl(calls, fd, familyOf(peer) === 6, options.ttlSecurityHops);
+}
+
+/** A socket with every option that must be there before the first SYN. Throws CodedError BGP_SOCKET. */
+export function secureSocket(peer: string, options: SecurityOptions): number {
+  const calls = native()!;
+  const isV6 = familyOf(peer) === 6;
+  const fd = calls.socket(isV6);
+  if (fd < 0) throw new CodedError('BGP_SOCKET', 'the kernel gives no socket');
+  try {
+    applyCommon(calls, fd, isV6);
+    if (options.ttlSecurityHops !== undefined) applyTtl(calls, fd, isV6, options.ttlSecurityHops);
+    if (options.password !== undefined) setKey(calls, fd, isV6, peer, options.password);
+    return fd;
+  } catch (error) {
+    calls.close(fd);
+    throw error;
+  }
+}
+
+/** Sets (or with undefined removes) the key of a peer on a listening socket. Throws CodedError BGP_SOCKET. */
+export function setListenKey(server: Server, peer: string, password: string | undefined): void {
+  const calls = native();
+  const address = server.address();
+  if (!calls || !address || typeof address === 'string') return;
+  const isV6Socket = address.family === 'IPv6';
+  if (!isV6Socket && familyOf(peer) === 6) return;
+  setKey(calls, descriptorOf(server), isV6Socket, peer, password ?? '');
+}
+
+/** The same for a connection that is established. */
+export function setConnectionKey(socket: Socket, peer: string, password: string | undefined): void {
+  const calls = native();
+  const fd = descriptorOf(socket);
+  // An accepted IPv4 connection may live on a socket of both families: its address says so.
+  const isV6Socket = socket.localFamily === 'IPv6';
+  if (calls && fd >= 0) setKey(calls, fd, isV6Socket, peer, password ?? '');
+}
+
+/** SYN-ACKs leave with the TTL that a peer with GTSM wants to see. Harmless to all others. */
+export function applyToListener(server: Server): void {
+  const calls = native();
+  const fd = descriptorOf(server);
+  if (!calls || fd < 0) return;
+  const address = server.address();
+  const isV6 = typeof address === 'object' && address?.family === 'IPv6';
+  calls.setOption(fd, IPPROTO_IP, IP_TTL, int32(MAX_TTL));
+  if (isV6) calls.setOption(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, int32(MAX_TTL));
+}
+
+function applyCommon(calls: Native, fd: number, isV6: boolean): void {
+  calls.setOption(fd, IPPROTO_IP, IP_TOS, int32(TOS));
+  if (isV6) calls.setOption(fd, IPPROTO_IPV6, IPV6_TCLASS, int32(TOS));
+  calls.setOption(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, int32(USER_TIMEOUT_MS));
+}
+
+function applyTtl(calls: Native, fd: number, isV6: boolean, hops: number): void {
+  const minimum = int32(MAX_TTL + 1 - hops);
+  const results = isV6
+    ? [
+        calls.setOption(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, int32(MAX_TTL)),
+        calls.setOption(fd, IPPROTO_IPV6, IPV6_MINHOPCOUNT, minimum),
+      ]
+    : [
+        calls.setOption(fd, IPPROTO_IP, IP_TTL, int32(MAX_TTL)),
+        calls.setOption(fd, IPPROTO_IP, IP_MINTTL, minimum),
+      ];
+  const errno = results.find((result) => result !== 0);
+  if (errno !== undefined)
+    throw new CodedError('BGP_SOCKET', `the kernel refuses ttlSecurity: errno ${errno}`);
+}
+
+/** struct tcp_md5sig: sockaddr_storage (128), flags, prefix length, key length (16), ifindex (32), key (80). */
+function setKey(calls: Native, fd: number, isV6Socket: boolean, peer: string, password: string): void {
+  const key = Buffer.from(password);
+  if (key.length > MAX_KEY)
+    throw new CodedError(
+      'BGP_SOCKET',
+      `the TCP MD5 password is ${key.length} octets long, at most ${MAX_KEY} are possible`,
+    );
+  const bytes = new Uint8Array(216);
+  const view = new DataView(bytes.buffer);
+  const address = addressBytes(parseAddress(peer.replace(/%.*$/, ''))!);
+  view.setUint16(0, isV6Socket ? AF_INET6 : AF_INET, true);
+  if (!isV6Socket) bytes.set(address, 4);
+  else if (address.length === 16) bytes.set(address, 8);
+  else {
+    // An IPv4 peer on a socket of both families: mapped.
+    bytes.set([0xff, 0xff], 18);
+    bytes.set(address, 20);
+  }
+  view.setUint16(130, key.length, true);
+  bytes.set(key, 136);
+  const errno = calls.setOption(fd, IPPROTO_TCP, TCP_MD5SIG, bytes);
+  // Removing a key that is not there is no failure.
+  if (errno !== 0 && key.length > 0)
+    throw new CodedError('BGP_SOCKET', `the kernel refuses the TCP MD5 password: errno ${errno}`);
+}
+
+function int32(value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setInt32(0, value, true);
+  return bytes;
+}

@@ -1,0 +1,236 @@
+/**
+ * From a peer's UPDATE into the RIB, in one pass over its bytes: attributes are scanned and interned once, prefixes
+ * go into the table as they stand in the message. What the quick scan does not take goes through attributes.ts.
+ */
+import type { Family } from '../lib/cidr.ts';
+import { attributesRejection, type ImportContext, nextHopRejection } from './policy/import.ts';
+import type { AttributeTable } from './rib/attribute-table.ts';
+import { attributesOf, internAttributes } from './rib/attribute-values.ts';
+import type { Rib, Verdict } from './rib/rib.ts';
+import { decodeAttributes, type Fault, type PathAttributes } from './wire/attributes.ts';
+import { encodeAttributes } from './wire/encode-attributes.ts';
+import { broken, readReachHead, readUnreachFamily, UNREACH_HEAD } from './wire/multiprotocol.ts';
+import { nlriFault } from './wire/nlri.ts';
+import { Reader } from './wire/reader.ts';
+import { AttributeFact, AttributeScan } from './wire/scan.ts';
+import { layoutOf, missingAttributes, networkError, WITHDRAWN_AT } from './wire/update.ts';
+import { Writer } from './wire/writer.ts';
+
+export type Ribs = Readonly<Record<Family, Rib>>;
+
+export interface ReceiverContext extends ImportContext {
+  /** Row of the peer in the source table. */
+  readonly source: number;
+  readonly isFourOctetAs: boolean;
+  readonly families: readonly Family[];
+  /** Families whose prefixes come with a path identifier (RFC 7911). */
+  readonly addPath: readonly Family[];
+  readonly hasExtendedNextHop: boolean;
+  /** Paths per family above which new ones are not stored; undefined: no bound. */
+  readonly maxPrefixes: number | undefined;
+}
+
+export interface Received {
+  /** What was wrong and forgiven (RFC 7606). */
+  readonly faults: readonly Fault[];
+  readonly announced: number;
+  readonly withdrawn: number;
+  /** New paths that were not stored, because there were too many. */
+  readonly refused: number;
+}
+
+// One UPDATE is received at a time.
+const scan = new AttributeScan();
+const mandatory = AttributeFact.ORIGIN | AttributeFact.AS_PATH;
+const noBytes = new Uint8Array();
+
+export class UpdateReceiver {
+  readonly #ribs: Ribs;
+  readonly #table: AttributeTable;
+  readonly #context: ReceiverContext;
+  #announced = 0;
+  #withdrawn = 0;
+  #refused = 0;
+
+  constructor(ribs: Ribs, context: ReceiverContext) {
+    this.#ribs = ribs;
+    this.#table = ribs[4].attributes;
+    this.#context = context;
+  }
+
+  /** Throws WireError where RFC 7606 still demands a session reset. Nothing of the UPDATE is lost otherwise. */
+  receive(body: Uint8Array): Received {
+    const { withdrawnEnd, attributesAt, attributesEnd } = layoutOf(body);
+    const hasPathId = this.#context.addPath.includes(4);
+    this.#announced = 0;
+    this.#withdrawn = 0;
+    this.#refused = 0;
+    checkNetworks(body, WITHDRAWN_AT, withdrawnEnd, hasPathId);
+    checkNetworks(body, attributesEnd, body.length, hasPathId);
+    const parts = this.#attributes(body, attributesAt, attributesEnd, attributesEnd < body.length);
+    this.#withdraw(4, body, WITHDRAWN_AT, withdrawnEnd);
+    if (parts.unreach) this.#unreach(parts.unreach);
+    if (attributesEnd < body.length) {
+      const routes = { family: 4 as const, bytes: body, start: attributesEnd, end: body.length };
+      if (parts.isUsable) this.#announce(routes, parts.nextHop);
+      else this.#withdraw(4, body, attributesEnd, body.length);
+    }
+    if (parts.reach) this.#reach(parts.reach, parts.isUsable);
+    return {
+      faults: parts.faults,
+      announced: this.#announced,
+      withdrawn: this.#withdrawn,
+      refused: this.#refused,
+    };
+  }
+
+  /** Judges a path that is in the RIB by a policy that is new. */
+  judge(rib: Rib, path: number): Verdict {
+    const { paths, prefixes } = rib;
+    const received = paths.received[path]!;
+    const bytes = this.#table.attributes(received);
+    const ours = { isIbgp: true, isFourOctetAs: true, localAs: this.#context.localAs };
+    scan.scan(bytes, 0, bytes.length, ours, true);
+    const rejection =
+      attributesRejection(scan, this.#context) ??
+      nextHopRejection(this.#table.nextHop(received), this.#context.ownAddresses);
+    if (rejection || !this.#context.policy) return { attributes: received, rejection };
+    const before = attributesOf(this.#table, received);
+    return this.#applyPolicy(prefixes.text(paths.prefix[path]!), before, received);
+  }
+
+  /** Leaves the attribute list in `scan`. */
+  #attributes(body: Uint8Array, start: number, end: number, hasClassic: boolean) {
+    const context = this.#context;
+    if (scan.scan(body, start, end, context)) {
+      const hasReach = scan.reachAt >= 0;
+      const reach = hasReach ? body.subarray(scan.reachAt, scan.reachEnd) : undefined;
+      const unreach = scan.unreachAt >= 0 ? body.subarray(scan.unreachAt, scan.unreachEnd) : undefined;
+      const isComplete =
+        (scan.flags & mandatory) === mandatory &&
+        (!context.isIbgp || (scan.flags & AttributeFact.LOCAL_PREF) !== 0) &&
+        (!hasClassic || scan.nextHopLength === 4);
+      if (isComplete || (!hasClassic && !hasReach)) {
+        const nextHop = body.subarray(scan.nextHopAt, scan.nextHopAt + scan.nextHopLength);
+        return { reach, unreach, nextHop, isUsable: isComplete, faults: [] };
+      }
+    }
+    return this.#carefully(body.subarray(start, end), hasClassic);
+  }
+
+  /** The slow way: through values, with the verdicts of RFC 7606. */
+  #carefully(bytes: Uint8Array, hasClassic: boolean) {
+    const decoded = decodeAttributes(new Reader(bytes), this.#context);
+    const { attributes, reach, unreach } = decoded;
+    const isAnnouncing = hasClassic || reach !== undefined;
+    const faults = [
+      ...decoded.faults,
+      ...(isAnnouncing ? missingAttributes(attributes, hasClassic, this.#context) : []),
+    ];
+    const isUsable = isAnnouncing && !faults.some(({ verdict }) => verdict === 'withdraw');
+    let nextHop: Uint8Array = noBytes;
+    if (isUsable) {
+      const writer = new Writer();
+      const whole = attributes as PathAttributes;
+      encodeAttributes(whole, writer, { isFourOctetAs: true, isIbgp: true, hasNextHop: hasClassic });
+      const normal = writer.finish();
+      const ours = { isIbgp: true, isFourOctetAs: true, localAs: this.#context.localAs };
+      if (!scan.scan(normal, 0, normal.length, ours, true))
+        throw new Error('own attributes are not in normal form');
+      nextHop = normal.subarray(scan.nextHopAt, scan.nextHopAt + scan.nextHopLength);
+    }
+    return { reach, unreach, nextHop, isUsable, faults };
+  }
+
+  #unreach(value: Uint8Array): void {
+    const family = readUnreachFamily(value);
+    if (!family || !this.#context.families.includes(family)) return;
+    this.#checkRoutes('MP_UNREACH_NLRI', value, UNREACH_HEAD, family);
+    this.#withdraw(family, value, UNREACH_HEAD, value.length);
+  }
+
+  #reach(value: Uint8Array, isUsable: boolean): void {
+    const head = readReachHead(value, this.#context.hasExtendedNextHop);
+    if (!head || !this.#context.families.includes(head.family)) return;
+    this.#checkRoutes('MP_REACH_NLRI', value, head.nlriAt, head.family);
+    const routes = { family: head.family, bytes: value, start: head.nlriAt, end: value.length };
+    if (isUsable) this.#announce(routes, head.nextHop);
+    else this.#withdraw(head.family, value, head.nlriAt, value.length);
+  }
+
+  #checkRoutes(name: string, value: Uint8Array, start: number, family: Family): void {
+    const fault = nlriFault(value, start, value.length, family, this.#context.addPath.includes(family));
+    if (fault) throw broken(name, fault);
+  }
+
+  #announce(
+    { family, bytes, start, end }: { family: Family; bytes: Uint8Array; start: number; end: number },
+    nextHop: Uint8Array,
+  ): void {
+    const context = this.#context;
+    if (!context.families.includes(family)) return;
+    const rib = this.#ribs[family];
+    const { source, maxPrefixes } = context;
+    const reason = attributesRejection(scan, context) ?? nextHopRejection(nextHop, context.ownAddresses);
+    const rejection = reason === undefined ? 0 : rib.rejections.intern(reason);
+    const received = this.#table.intern(scan, nextHop, 0, nextHop.length);
+    const before = context.policy && rejection === 0 ? attributesOf(this.#table, received) : undefined;
+    const hasPathId = context.addPath.includes(family);
+    for (let at = start; at < end; ) {
+      const pathId = hasPathId ? u32(bytes, at) : 0;
+      if (hasPathId) at += 4;
+      if (
+        maxPrefixes !== undefined &&
+        rib.countOf(source) >= maxPrefixes &&
+        !rib.has(bytes, at, source, pathId)
+      ) {
+        this.#refused++;
+      } else if (before) {
+        const prefix = rib.prefixes.textOf(bytes, at);
+        const verdict = this.#applyPolicy(prefix, before, received);
+        const refusal = verdict.rejection === undefined ? 0 : rib.rejections.intern(verdict.rejection);
+        rib.announce(bytes, at, source, pathId, received, verdict.attributes, refusal);
+        if (verdict.attributes !== received) this.#table.release(verdict.attributes);
+      } else rib.announce(bytes, at, source, pathId, received, received, rejection);
+      this.#announced++;
+      at += 1 + ((bytes[at]! + 7) >>> 3);
+    }
+    this.#table.release(received);
+  }
+
+  /** The row in the verdict is the received one, or a new one with a reference for the caller. */
+  #applyPolicy(prefix: string, attributes: PathAttributes, received: number): Verdict {
+    const result = this.#context.policy!.apply({
+      prefix,
+      attributes,
+      isLocal: false,
+      isIbgp: this.#context.isIbgp,
+    });
+    if (!result.isAccepted) return { attributes: received, rejection: result.reason };
+    if (result.attributes === attributes) return { attributes: received, rejection: undefined };
+    return { attributes: internAttributes(this.#table, result.attributes), rejection: undefined };
+  }
+
+  #withdraw(family: Family, bytes: Uint8Array, start: number, end: number): void {
+    const { source, addPath, families } = this.#context;
+    if (start >= end || !families.includes(family)) return;
+    const rib = this.#ribs[family];
+    const hasPathId = addPath.includes(family);
+    for (let at = start; at < end; ) {
+      const pathId = hasPathId ? u32(bytes, at) : 0;
+      if (hasPathId) at += 4;
+      rib.withdraw(bytes, at, source, pathId);
+      this.#withdrawn++;
+      at += 1 + ((bytes[at]! + 7) >>> 3);
+    }
+  }
+}
+
+function checkNetworks(body: Uint8Array, start: number, end: number, hasPathId: boolean): void {
+  const fault = nlriFault(body, start, end, 4, hasPathId);
+  if (fault) throw networkError(fault);
+}
+
+function u32(bytes: Uint8Array, at: number): number {
+  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
+}

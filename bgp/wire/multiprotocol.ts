@@ -1,0 +1,59 @@
+/** MP_REACH_NLRI and MP_UNREACH_NLRI (RFC 4760 sections 3 and 4): their heads, and errors in them. */
+import type { Family } from '../../lib/cidr.ts';
+import { ErrorCode, SAFI_UNICAST, UpdateSubcode } from './iana.ts';
+import { familyOfAfi, type Nlri } from './nlri.ts';
+import { WireError } from './wire-error.ts';
+
+export interface Reach {
+  readonly family: Family;
+  /** The global next hop. */
+  readonly nextHop: string;
+  /** A link-local next hop beside it (RFC 2545). */
+  readonly linkLocal?: string | undefined;
+  readonly routes: readonly Nlri[];
+}
+
+export interface Unreach {
+  readonly family: Family;
+  readonly routes: readonly Nlri[];
+}
+
+export interface ReachHead {
+  readonly family: Family;
+  /** Value of the next hop: 4, 16 or 32 octets. */
+  readonly nextHop: Uint8Array;
+  /** Where the prefixes start in the attribute's value. */
+  readonly nlriAt: number;
+}
+
+/**
+ * +- AFI (16) -+- SAFI (8) -+- length (8) -+- next hop -+- reserved (8) -+- NLRI -+
+ *
+ * Undefined for a family that is not spoken here. Throws WireError: what cannot be parsed costs the session.
+ */
+export function readReachHead(value: Uint8Array, hasExtendedNextHop: boolean): ReachHead | undefined {
+  if (value.length < 5) throw broken('MP_REACH_NLRI', `${value.length} octets`);
+  const family = familyOfAfi((value[0]! << 8) | value[1]!);
+  if (!family || value[2] !== SAFI_UNICAST) return undefined;
+  const length = value[3]!;
+  if (value.length < 5 + length) throw broken('MP_REACH_NLRI', 'the next hop is cut short');
+  const isGood =
+    (family === 4 && length === 4) ||
+    ((family === 6 || hasExtendedNextHop) && (length === 16 || length === 32));
+  if (!isGood) throw broken('MP_REACH_NLRI', `next hop of ${length} octets for IPv${family}`);
+  return { family, nextHop: value.subarray(4, 4 + length), nlriAt: 5 + length };
+}
+
+/** +- AFI (16) -+- SAFI (8) -+- withdrawn NLRI -+   Undefined for a family that is not spoken here. */
+export function readUnreachFamily(value: Uint8Array): Family | undefined {
+  if (value.length < 3) throw broken('MP_UNREACH_NLRI', `${value.length} octets`);
+  const family = familyOfAfi((value[0]! << 8) | value[1]!);
+  return value[2] === SAFI_UNICAST ? family : undefined;
+}
+
+/** Offset of the prefixes in MP_UNREACH_NLRI. */
+export const UNREACH_HEAD = 3;
+
+export function broken(name: string, detail: string): WireError {
+  return new WireError(ErrorCode.UPDATE_MESSAGE, UpdateSubcode.OPTIONAL_ATTRIBUTE, `${name}: ${detail}`);
+}

@@ -1,0 +1,116 @@
+/** Import and export policy of a session (Calico reference 2.7 and 2.8), as functions over routes. */
+import type { ExportPolicy } from '../../../bgp/policy/export.ts';
+import { addCommunity, type FilterRule } from '../../../bgp/policy/filter.ts';
+import { judge, type NamedRules } from '../../../bgp/policy/rules-policy.ts';
+import type { BGPConfiguration } from '../../../datastore/schema/bgp.ts';
+import type { BGPFilter } from '../../../datastore/schema/bgp-filter.ts';
+import type { IPPool } from '../../../datastore/schema/ip-pool.ts';
+import { type Cidr, contains, type Family, mustCidr } from '../../../lib/cidr.ts';
+import { defaultsOf, normalPriority, ownOf } from './cluster.ts';
+
+/** What the whole node has in common: the same for each of its sessions. */
+export interface ExportRules {
+  /** Learned routes are passed on only inside these (Calico B-109 to B-111); own ones always. */
+  readonly transit: readonly string[];
+  /** Pools with disableBGPExport (B-100). */
+  readonly hidden: readonly string[];
+  /** Communities by prefix, resolved (B-103). */
+  readonly communities: readonly { readonly cidr: string; readonly values: readonly string[] }[];
+  readonly normalPriorities: Readonly<Record<Family, number>>;
+}
+
+export function exportRules(
+  node: { readonly name: string; readonly isReflector: boolean },
+  pools: readonly IPPool[],
+  configurations: readonly BGPConfiguration[],
+): ExportRules {
+  const spec = defaultsOf(configurations);
+  const services = node.isReflector
+    ? [...(spec.serviceLoadBalancerIPs ?? []), ...(spec.serviceExternalIPs ?? [])]
+    : [];
+  const exported = pools.filter((pool) => !pool.spec.disableBGPExport).map((pool) => pool.spec.cidr);
+  return {
+    transit: [...exported, ...services.map(({ cidr }) => cidr)].sort(),
+    hidden: pools
+      .filter((pool) => pool.spec.disableBGPExport)
+      .map((pool) => pool.spec.cidr)
+      .sort(),
+    communities: communitiesFor(node.name, configurations),
+    normalPriorities: { 4: normalPriority(4, configurations), 6: normalPriority(6, configurations) },
+  };
+}
+
+/** Calico B-103: the node's own list replaces the cluster's; names stand for values of their own object. */
+function communitiesFor(
+  node: string,
+  configurations: readonly BGPConfiguration[],
+): ExportRules['communities'] {
+  const own = ownOf(node, configurations);
+  const spec = own.prefixAdvertisements ? own : defaultsOf(configurations);
+  const named = new Map(
+    [...(defaultsOf(configurations).communities ?? []), ...(spec.communities ?? [])].map((one) => [
+      one.name,
+      one.value,
+    ]),
+  );
+  return (spec.prefixAdvertisements ?? []).map(({ cidr, communities = [] }) => ({
+    cidr,
+    values: communities.map((value) => named.get(value) ?? value),
+  }));
+}
+
+/** Steps 2 to 4 of Calico 2.8: filters, then what the cluster exports, then nothing. */
+export function exportPolicy(
+  rules: ExportRules,
+  filters: readonly NamedRules[],
+  isIbgpSession: boolean,
+): ExportPolicy {
+  const transit = rules.transit.map(mustCidr);
+  const hidden = rules.hidden.map(mustCidr);
+  const communities = rules.communities.map(({ cidr, values }) => ({ range: mustCidr(cidr), values }));
+  return {
+    key: JSON.stringify(['export', rules, filters, isIbgpSession]),
+    apply(route) {
+      const filtered = judge(filters, route, isIbgpSession, rules.normalPriorities);
+      if (filtered) return filtered;
+      const net = mustCidr(route.prefix);
+      if (isInside(hidden, net)) return { isAccepted: false, reason: 'its IPPool has disableBGPExport' };
+      if (!route.isLocal && !isInside(transit, net))
+        return { isAccepted: false, reason: 'learned, and in no IPPool: only pod routes are passed on' };
+      const attributes = communities
+        .filter(({ range }) => contains(range, net))
+        .flatMap(({ values }) => values)
+        .reduce(addCommunity, route.attributes);
+      return { isAccepted: true, attributes };
+    },
+  };
+}
+
+/** Rules of the named filters in one direction, both families; a filter that does not exist is ignored (B-088). */
+export function rulesOf(
+  names: readonly string[],
+  filters: readonly BGPFilter[],
+  direction: 'import' | 'export',
+): NamedRules[] {
+  return names.flatMap((name) => {
+    const spec = filters.find(({ metadata }) => metadata.name === name)?.spec;
+    if (!spec) return [];
+    const rules =
+      direction === 'import'
+        ? [...(spec.importV4 ?? []).map(inFamily(4)), ...(spec.importV6 ?? []).map(inFamily(6))]
+        : [...(spec.exportV4 ?? []).map(inFamily(4)), ...(spec.exportV6 ?? []).map(inFamily(6))];
+    return rules.length > 0 ? [{ filter: name, rules }] : [];
+  });
+}
+
+/** A rule without cidr is about its list's family alone. */
+function inFamily(family: Family): (rule: FilterRule) => FilterRule {
+  return (rule) =>
+    rule.cidr === undefined
+      ? { ...rule, cidr: family === 4 ? '0.0.0.0/0' : '::/0', matchOperator: 'In' }
+      : rule;
+}
+
+function isInside(ranges: readonly Cidr[], net: Cidr): boolean {
+  return ranges.some((range) => contains(range, net));
+}

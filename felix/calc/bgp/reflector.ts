@@ -1,0 +1,68 @@
+/**
+ * From documents to a route reflector that stands alone: the same BGPConfiguration, BGPPeer and BGPFilter as in a
+ * cluster, with the defaults of a reflector: internal peers are clients, external ones need filters (RFC 8212).
+ */
+import type { DesiredSpeaker, DynamicPeers, PeerConfig } from '../../../bgp/peer-config.ts';
+import { applyRulesPolicy } from '../../../bgp/policy/rules-policy.ts';
+import { type BGPConfiguration, type BGPPeer, parsePeerIP } from '../../../datastore/schema/bgp.ts';
+import type { BGPFilter } from '../../../datastore/schema/bgp-filter.ts';
+import { familyOf } from '../../../lib/cidr.ts';
+import { DEFAULT_AS, defaultsOf } from './cluster.ts';
+import { rulesOf } from './policy.ts';
+import { nextHopModeOf, peerSettings, type Secrets, type SessionDefaults } from './session.ts';
+
+const BGP_PORT = 179;
+
+export interface ReflectorInput extends SessionDefaults {
+  readonly configurations: readonly BGPConfiguration[];
+  readonly peers: readonly BGPPeer[];
+  readonly filters: readonly BGPFilter[];
+  readonly secrets: Secrets;
+  /** Dotted quad. */
+  readonly routerId: string;
+}
+
+export function desiredReflector(input: ReflectorInput): DesiredSpeaker {
+  const peers: PeerConfig[] = [];
+  const dynamic: DynamicPeers[] = [];
+  for (const peer of input.peers) {
+    const { peerIP, peerCIDR } = peer.spec;
+    if (peerCIDR) dynamic.push({ prefix: peerCIDR, template: configOf(peer, '', BGP_PORT, input) });
+    if (!peerIP) continue;
+    const { address, port } = parsePeerIP(peerIP)!;
+    peers.push(configOf(peer, address, port ?? BGP_PORT, input));
+  }
+  return { peers, dynamic, originated: [] };
+}
+
+function configOf(peer: BGPPeer, address: string, port: number, input: ReflectorInput): PeerConfig {
+  const { spec } = peer;
+  const cluster = defaultsOf(input.configurations);
+  const family = familyOf(address || spec.peerCIDR!);
+  const asNumber = spec.asNumber ?? DEFAULT_AS;
+  const localAs = spec.localASNumber ?? cluster.asNumber ?? DEFAULT_AS;
+  const isIbgp = asNumber === localAs;
+  const priorities = { 4: 1024, 6: 1024 };
+  const [importRules, exportRules] = (['import', 'export'] as const).map((direction) =>
+    rulesOf(spec.filters ?? [], input.filters, direction),
+  );
+  return {
+    ...peerSettings(spec, family, input.configurations, input, input.secrets),
+    address,
+    port,
+    asNumber,
+    localAs,
+    localAddress: undefined,
+    isPassive: spec.peerCIDR !== undefined,
+    nextHopMode: nextHopModeOf(spec, isIbgp),
+    clusterId: cluster.routeReflectorClusterID ?? input.routerId,
+    isClient: isIbgp && (spec.routeReflectorClient ?? true),
+    // A reflector changes no LOCAL_PREF: every internal route has one.
+    localPref: 100,
+    requiresPolicy: !isIbgp,
+    importPolicy: applyRulesPolicy('import', importRules!, isIbgp, priorities),
+    exportPolicy: applyRulesPolicy('export', exportRules!, isIbgp, priorities),
+    peerType: spec.peerCIDR ? 'dynamic' : 'global',
+    name: peer.metadata.name,
+  };
+}

@@ -1,0 +1,198 @@
+/** From the datastore to what the BGP speaker shall be. Calico reference 2.4 and 2.5. */
+import type { DesiredSpeaker, Originated, PeerConfig } from '../../../bgp/peer-config.ts';
+import { applyRulesPolicy } from '../../../bgp/policy/rules-policy.ts';
+import { type BGPConfiguration, type BGPPeer, parsePeerIP } from '../../../datastore/schema/bgp.ts';
+import type { BGPFilter } from '../../../datastore/schema/bgp-filter.ts';
+import type { IPPool } from '../../../datastore/schema/ip-pool.ts';
+import { type Family, familyOf } from '../../../lib/cidr.ts';
+import { parseSelector } from '../../../lib/selector.ts';
+import type { NodeInfo } from '../topology.ts';
+import { asNumberOf, DEFAULT_AS, defaultsOf, listenPort } from './cluster.ts';
+import { type ExportRules, exportPolicy, exportRules, rulesOf } from './policy.ts';
+import { meshSettings, nextHopModeOf, peerSettings, type Secrets, type SessionDefaults } from './session.ts';
+
+export interface SpeakerInput extends SessionDefaults {
+  readonly node: string;
+  readonly nodes: readonly NodeInfo[];
+  readonly configurations: readonly BGPConfiguration[];
+  readonly peers: readonly BGPPeer[];
+  readonly filters?: readonly BGPFilter[];
+  readonly pools: readonly IPPool[];
+  readonly secrets?: Secrets;
+  readonly originated: readonly Originated[];
+}
+
+/** The other side of a session. */
+interface Remote {
+  readonly address: string;
+  readonly port: number;
+  readonly asNumber: number;
+  /** Undefined when it is no node of this cluster. */
+  readonly node: NodeInfo | undefined;
+}
+
+interface Context extends SpeakerInput {
+  readonly self: NodeInfo;
+  readonly rules: ExportRules;
+}
+
+export function desiredSpeaker(input: SpeakerInput): DesiredSpeaker {
+  const self = input.nodes.find(({ name }) => name === input.node);
+  if (!self) return { peers: [], originated: input.originated };
+  const rules = exportRules(
+    { name: self.name, isReflector: self.clusterId !== undefined },
+    input.pools,
+    input.configurations,
+  );
+  const context = { ...input, self, rules };
+  const peers = new Map<string, PeerConfig>();
+  // The first definition of an address and port wins (Calico B-045): explicit peers before the mesh.
+  for (const peer of [...explicitPeers(context), ...reversePeers(context), ...meshPeers(context)]) {
+    const key = `${peer.address}|${peer.port}`;
+    if (!peers.has(key)) peers.set(key, peer);
+  }
+  const sorted = [...peers.values()].sort((a, b) => (a.address < b.address ? -1 : 1));
+  return { peers: sorted, originated: input.originated };
+}
+
+function* meshPeers(context: Context): Generator<PeerConfig> {
+  const { self, configurations, rules } = context;
+  const isMesh = defaultsOf(configurations).nodeToNodeMeshEnabled ?? true;
+  if (!isMesh || self.clusterId) return;
+  const localAs = asNumberOf(self, configurations);
+  for (const node of context.nodes) {
+    if (node.name === self.name || node.clusterId) continue;
+    for (const family of [4, 6] as const) {
+      const own = self.addresses[family]?.address;
+      const address = node.addresses[family]?.address;
+      if (!own || !address || own === address) continue;
+      const asNumber = asNumberOf(node, configurations);
+      yield {
+        ...meshSettings(family, configurations, context, secretsOf(context)),
+        localAs,
+        localAddress: own,
+        address,
+        port: listenPort(node.name, configurations),
+        asNumber,
+        // Exactly one side connects, by plain comparison of the texts (Calico B-035).
+        isPassive: address > own,
+        peerType: 'node-to-node mesh',
+        name: node.name,
+        // BGPFilters never apply to the mesh (B-037).
+        exportPolicy: exportPolicy(rules, [], asNumber === localAs),
+      };
+    }
+  }
+}
+
+/** Peers of BGPPeers that select this node: global ones before those of the node (Calico B-045). */
+function* explicitPeers(context: Context): Generator<PeerConfig> {
+  const ours = context.peers.filter(({ spec }) => selectsNode(spec, context.self));
+  for (const peer of [...ours.filter(isGlobal), ...ours.filter((candidate) => !isGlobal(candidate))])
+    for (const remote of remotesOf(peer, context.self, context)) yield* sessionTo(peer, remote, context);
+}
+
+/**
+ * Calico B-046: a node that a BGPPeer chooses as the remote side gets the session back, unless it is Manual. An
+ * explicit peer with the same address comes first.
+ */
+function* reversePeers(context: Context): Generator<PeerConfig> {
+  const { self, nodes, configurations } = context;
+  for (const peer of context.peers) {
+    if (peer.spec.reversePeering === 'Manual' || peer.spec.localWorkloadSelector) continue;
+    for (const node of nodes) {
+      if (node.name === self.name || !selectsNode(peer.spec, node)) continue;
+      for (const remote of remotesOf(peer, node, context)) {
+        if (remote.node?.name !== self.name || remote.asNumber !== asNumberOf(self, configurations)) continue;
+        const address = node.addresses[familyOf(remote.address)]?.address;
+        if (!address) continue;
+        const asNumber = peer.spec.localASNumber ?? asNumberOf(node, configurations);
+        const back = { address, port: listenPort(node.name, configurations), asNumber, node };
+        yield* sessionTo({ ...peer, spec: { ...peer.spec, localASNumber: undefined } }, back, context);
+      }
+    }
+  }
+}
+
+function* sessionTo(peer: BGPPeer, remote: Remote, context: Context): Generator<PeerConfig> {
+  const { self, configurations, rules, filters = [] } = context;
+  const { spec } = peer;
+  const family = familyOf(remote.address);
+  const own = self.addresses[family]?.address;
+  if (remote.address === own) return;
+  const localAs = spec.localASNumber ?? asNumberOf(self, configurations);
+  const isIbgp = remote.asNumber === localAs;
+  const names = spec.filters ?? [];
+  const isLinkLocal = remote.address.includes('%');
+  yield {
+    ...peerSettings(spec, family, configurations, context, secretsOf(context)),
+    address: remote.address,
+    port: remote.port,
+    asNumber: remote.asNumber,
+    localAs,
+    localAddress: spec.sourceAddress === 'None' || isLinkLocal ? undefined : own,
+    // B-047: of two nodes with a global peering one connects; those of single nodes try from both sides.
+    isPassive: isGlobal(peer) && remote.node !== undefined && own !== undefined && remote.address > own,
+    nextHopMode: nextHopModeOf(spec, isIbgp),
+    clusterId: self.clusterId,
+    isClient: spec.routeReflectorClient ?? isClient(self, remote, isIbgp),
+    importPolicy: applyRulesPolicy(
+      'import',
+      rulesOf(names, filters, 'import'),
+      isIbgp,
+      rules.normalPriorities,
+    ),
+    exportPolicy: exportPolicy(rules, rulesOf(names, filters, 'export'), isIbgp),
+    peerType: isGlobal(peer) ? 'global' : 'node specific',
+    name: peer.metadata.name,
+  };
+}
+
+/** Calico B-050, B-051: two reflectors of one cluster are no clients of each other. */
+function isClient(self: NodeInfo, { node }: Remote, isIbgp: boolean): boolean {
+  return isIbgp && self.clusterId !== undefined && node?.clusterId !== self.clusterId;
+}
+
+function isGlobal({ spec }: BGPPeer): boolean {
+  return !spec.node && !spec.nodeSelector;
+}
+
+function remotesOf({ spec }: BGPPeer, local: NodeInfo, { nodes, configurations }: Context): Remote[] {
+  if (spec.peerIP) {
+    const { address, port } = parsePeerIP(spec.peerIP)!;
+    const node = nodes.find(
+      ({ addresses }) => addresses[4]?.address === address || addresses[6]?.address === address,
+    );
+    const nodePort = listenPort(node?.name ?? '', node ? configurations : []);
+    return [{ address, port: port ?? nodePort, asNumber: spec.asNumber ?? DEFAULT_AS, node }];
+  }
+  const selector = spec.peerSelector === undefined ? undefined : parseSelector(spec.peerSelector);
+  if (!selector?.ok) return [];
+  return nodes
+    .filter((node) => node.name !== local.name && selector.matches(node.labels))
+    .flatMap((node) =>
+      ([4, 6] as readonly Family[]).flatMap((family) => {
+        const address = node.addresses[family]?.address;
+        if (!address || !local.addresses[family]) return [];
+        return [
+          {
+            address,
+            port: listenPort(node.name, configurations),
+            asNumber: asNumberOf(node, configurations),
+            node,
+          },
+        ];
+      }),
+    );
+}
+
+function selectsNode(spec: BGPPeer['spec'], node: NodeInfo): boolean {
+  if (spec.node) return spec.node === node.name;
+  if (!spec.nodeSelector) return true;
+  const selector = parseSelector(spec.nodeSelector);
+  return selector.ok && selector.matches(node.labels);
+}
+
+function secretsOf({ secrets }: SpeakerInput): Secrets {
+  return secrets ?? (() => undefined);
+}

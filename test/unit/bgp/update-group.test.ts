@@ -1,0 +1,340 @@
+/**
+ * No update is ever lost: whatever order sessions come up, stop reading, ask again and die in, and routes change in
+ * between, each member's table, built from the bytes it was sent, is what it should hold.
+ */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { GroupSpec } from '../../../bgp/group/spec.ts';
+import { type Member, UpdateGroup, type WalkPurpose } from '../../../bgp/group/update-group.ts';
+import { PathFlag } from '../../../bgp/rib/path-table.ts';
+import { Framer } from '../../../bgp/wire/framer.ts';
+import type { Nlri } from '../../../bgp/wire/nlri.ts';
+import { decodeUpdate, type UpdateMessage } from '../../../bgp/wire/update.ts';
+import { addressBytes, parseAddress } from '../../../lib/cidr.ts';
+import { someAttributes, TestRib } from '../../helpers/rib.ts';
+
+const spec: GroupSpec = {
+  family: 4,
+  isIbgp: true,
+  isClient: true,
+  clusterId: 0x0a0a0a0a,
+  localAs: 64512,
+  isFourOctetAs: true,
+  maxMessageLength: 4096,
+  hasAddPath: false,
+  hasExtendedNextHop: false,
+  hasLongLived: false,
+  nextHopMode: 'Auto',
+  selfNextHop: Buffer.from(addressBytes(parseAddress('10.9.9.9')!)).toString('hex'),
+  addsOtc: false,
+  refusesOtc: false,
+  localPref: 100,
+  policy: undefined,
+};
+
+/** What a peer would know: a table built from the bytes it was sent. */
+class Receiver implements Member {
+  readonly source: number;
+  readonly table = new Map<string, string>();
+  readonly updates: UpdateMessage[] = [];
+  readonly #hasAddPath: boolean;
+  queued = 0;
+  ends: WalkPurpose[] = [];
+
+  readonly #isIbgp: boolean;
+
+  constructor(source: number, hasAddPath = false, isIbgp = true) {
+    this.source = source;
+    this.#isIbgp = isIbgp;
+    this.#hasAddPath = hasAddPath;
+  }
+
+  send(bytes: Uint8Array): void {
+    new Framer().push(bytes, ({ body }) => {
+      const context = {
+        isFourOctetAs: true,
+        isIbgp: this.#isIbgp,
+        addPath: this.#hasAddPath ? [4 as const] : [],
+      };
+      const update = decodeUpdate(body, context);
+      expect(update.faults).toEqual([]);
+      this.updates.push(update);
+      for (const route of update.withdrawn) this.table.delete(keyOf(route));
+      for (const route of update.nlri)
+        this.table.set(keyOf(route), `${update.attributes!.med} from ${update.attributes!.originatorId}`);
+      return true;
+    });
+  }
+
+  counted(): void {}
+  walkBegins(): void {}
+  walkEnds(purpose: WalkPurpose): void {
+    this.ends.push(purpose);
+  }
+}
+
+const keyOf = ({ prefix, pathId }: Nlri) => (pathId === undefined ? prefix : `${prefix} ${pathId}`);
+
+type Operation =
+  | { type: 'announce' | 'withdraw'; source: number; prefix: number; med: number }
+  | { type: 'drop'; source: number }
+  | { type: 'turn' | 'step' }
+  | { type: 'join' | 'leave' | 'stop reading' | 'read' | 'refresh' | 'move'; member: number };
+
+const SOURCES = 4;
+const PREFIXES = 6;
+const source = fc.nat(SOURCES - 1);
+const member = fc.nat(SOURCES - 1);
+const operation: fc.Arbitrary<Operation> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      type: fc.constant('announce' as const),
+      source,
+      prefix: fc.nat(PREFIXES - 1),
+      med: fc.nat(3),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      type: fc.constant('withdraw' as const),
+      source,
+      prefix: fc.nat(PREFIXES - 1),
+      med: fc.constant(0),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('drop' as const), source }) },
+  { weight: 6, arbitrary: fc.record({ type: fc.constantFrom('turn' as const, 'step' as const) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      type: fc.constantFrom(
+        'join' as const,
+        'leave' as const,
+        'stop reading' as const,
+        'read' as const,
+        'refresh' as const,
+        'move' as const,
+      ),
+      member,
+    }),
+  },
+);
+
+const STUCK = 100 << 20;
+
+/** Runs operations as the speaker would, and says what each member holds and should hold. */
+class World {
+  readonly rib = new TestRib();
+  readonly sources = Array.from({ length: SOURCES }, (_, index) => this.rib.source(`10.0.0.${index + 1}`));
+  readonly groups: UpdateGroup[];
+  readonly members = new Map<number, { receiver: Receiver; group: number }>();
+  readonly #hasAddPath: boolean;
+
+  constructor(hasAddPath: boolean) {
+    this.#hasAddPath = hasAddPath;
+    this.rib.rib.tracksPaths = hasAddPath;
+    // A second group that tells only part of it: routes with NO_ADVERTISE are the same, LOCAL_PREF is not.
+    this.groups = [
+      new UpdateGroup({ ...spec, hasAddPath }, this.rib.rib),
+      new UpdateGroup({ ...spec, hasAddPath, policy: onlyEven }, this.rib.rib),
+    ];
+  }
+
+  run(one: Operation): void {
+    switch (one.type) {
+      case 'announce':
+        this.rib.announce(this.sources[one.source]!, prefixText(one.prefix), { med: one.med });
+        break;
+      case 'withdraw':
+        this.rib.withdraw(this.sources[one.source]!, prefixText(one.prefix));
+        break;
+      case 'drop':
+        this.rib.rib.drop(this.sources[one.source]!, 'all');
+        break;
+      case 'turn':
+        this.turn();
+        break;
+      case 'step':
+        for (const group of this.groups) group.step();
+        break;
+      default:
+        this.#membership(one.type, one.member);
+    }
+  }
+
+  turn(): void {
+    const { rib } = this.rib;
+    const prefixes = rib.decideChanged();
+    for (const group of this.groups) group.flush(prefixes, rib.touchedPaths());
+    rib.endTurn(this.groups.every(({ isComplete }) => isComplete));
+    for (const group of this.groups) group.step();
+  }
+
+  #membership(type: 'join' | 'leave' | 'stop reading' | 'read' | 'refresh' | 'move', index: number): void {
+    const known = this.members.get(index);
+    if (type === 'join') {
+      if (known) return;
+      const receiver = new Receiver(this.sources[index]!, this.#hasAddPath);
+      this.members.set(index, { receiver, group: 0 });
+      this.groups[0]!.join(receiver);
+      return;
+    }
+    if (!known) return;
+    const { receiver } = known;
+    const group = this.groups[known.group]!;
+    if (type === 'leave') {
+      group.leave(receiver);
+      this.members.delete(index);
+    } else if (type === 'stop reading') receiver.queued = STUCK;
+    else if (type === 'read') {
+      receiver.queued = 0;
+      group.resume(receiver);
+    } else if (type === 'refresh') group.refresh(receiver);
+    else {
+      known.group = 1 - known.group;
+      this.groups[known.group]!.takeOver(receiver, group);
+    }
+  }
+
+  /** Everybody reads, until nothing is left to do. */
+  settle(): void {
+    for (const { receiver, group } of this.members.values()) {
+      receiver.queued = 0;
+      this.groups[group]!.resume(receiver);
+    }
+    for (let turns = 0; turns < 20; turns++) this.turn();
+  }
+
+  expected(index: number): Map<string, string> {
+    const { rib } = this.rib;
+    const { group } = this.members.get(index)!;
+    const table = new Map<string, string>();
+    for (let number = 0; number < PREFIXES; number++) {
+      if (group === 1 && number % 2 === 1) continue;
+      const row = rib.prefixes.findText(prefixText(number));
+      if (row < 0) continue;
+      const paths = [...rib.pathsTo(row)].filter((path) => !(rib.paths.flags[path]! & PathFlag.DEAD));
+      const told = this.#hasAddPath ? paths : paths.filter((path) => path === rib.best[row]);
+      for (const path of told) {
+        const from = rib.paths.source[path]!;
+        if (from === this.sources[index]) continue;
+        const key = this.#hasAddPath ? `${prefixText(number)} ${path + 1}` : prefixText(number);
+        const med = rib.attributes.med[rib.paths.attributes[path]!];
+        table.set(key, `${med} from ${rib.sources.at(from).address}`);
+      }
+    }
+    return table;
+  }
+}
+
+const prefixText = (number: number) => `10.${number}.0.0/16`;
+const onlyEven = {
+  key: 'only even',
+  apply: ({ prefix, attributes }: { prefix: string; attributes: typeof someAttributes }) =>
+    Number(prefix.split('.')[1]) % 2 === 0
+      ? { isAccepted: true as const, attributes }
+      : { isAccepted: false as const, reason: 'odd' },
+};
+
+describe.each([false, true])('an update group, add-path %s', (hasAddPath) => {
+  it('loses no update in any interleaving', () => {
+    fc.assert(
+      fc.property(fc.array(operation, { minLength: 10, maxLength: 120 }), (operations) => {
+        const world = new World(hasAddPath);
+        for (const one of operations) world.run(one);
+        world.settle();
+        for (const [index, { receiver, group }] of world.members) {
+          expect(receiver.table).toEqual(world.expected(index));
+          expect(world.groups[group]!.isLive(receiver)).toBe(true);
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('gives back every attribute set when all routes are gone', () => {
+    const world = new World(hasAddPath);
+    for (let index = 0; index < SOURCES; index++) world.run({ type: 'join', member: index });
+    for (let i = 0; i < 50; i++)
+      world.run({ type: 'announce', source: i % SOURCES, prefix: i % PREFIXES, med: i });
+    world.turn();
+    for (let index = 0; index < SOURCES; index++) world.run({ type: 'drop', source: index });
+    world.settle();
+    for (const group of world.groups) group.dispose();
+    expect([world.rib.attributes.size, world.rib.rib.prefixes.size, world.rib.rib.paths.size]).toEqual([
+      0, 0, 0,
+    ]);
+  });
+});
+
+describe('what a group sends', () => {
+  const send = (change: Partial<GroupSpec>, attributes = {}, isIbgpSource = true) => {
+    const rib = new TestRib();
+    const from = rib.source('10.0.0.1', { isIbgp: isIbgpSource });
+    rib.announce(from, '10.1.0.0/16', attributes);
+    rib.rib.decideChanged();
+    const group = new UpdateGroup({ ...spec, ...change }, rib.rib);
+    const receiver = new Receiver(rib.source('10.0.0.2'), false, change.isIbgp ?? true);
+    group.join(receiver);
+    group.step();
+    expect(receiver.ends).toEqual(['initial']);
+    return { update: receiver.updates[0], refusal: group.refusal(receiver, 0) };
+  };
+
+  it('a reflected route keeps everything and gets ORIGINATOR_ID and CLUSTER_LIST (RFC 4456 section 8)', () => {
+    const { update } = send({}, { med: 7, communities: [1, 2], clusterList: ['3.3.3.3'] });
+    expect(update!.attributes).toEqual({
+      ...someAttributes,
+      med: 7,
+      communities: [1, 2],
+      originatorId: '10.0.0.1',
+      clusterList: ['10.10.10.10', '3.3.3.3'],
+    });
+    expect(send({}, { originatorId: '4.4.4.4' }).update!.attributes!.originatorId).toBe('4.4.4.4');
+  });
+
+  it('an external peer gets our AS in front, our next hop, and nothing that is internal', () => {
+    const external = { isIbgp: false, isClient: false };
+    const { update } = send(external, { med: 7, originatorId: '4.4.4.4', clusterList: ['3.3.3.3'] });
+    expect(update!.attributes).toEqual({
+      origin: 0,
+      asPath: [{ type: 2, asNumbers: [64512, 65001, 65002] }],
+      nextHop: '10.9.9.9',
+    });
+    expect(send({ ...external, nextHopMode: 'Keep' }).update!.attributes!.nextHop).toBe('10.0.0.1');
+    expect(send({ ...external, addsOtc: true }).update!.attributes!.onlyToCustomer).toBe(64512);
+  });
+
+  it.each<[string, Partial<GroupSpec>, object, RegExp]>([
+    ['iBGP to iBGP without reflection', { clusterId: 0 }, {}, /not passed on to internal peers/],
+    ['NO_ADVERTISE', {}, { communities: [0xffffff02] }, /NO_ADVERTISE/],
+    ['NO_EXPORT', { isIbgp: false }, { communities: [0xffffff01] }, /NO_EXPORT/],
+    ['OTC to a provider', { isIbgp: false, refusesOtc: true }, { onlyToCustomer: 1 }, /OTC/],
+    ['long-lived stale', {}, { communities: [0xffff0006] }, /RFC 9494/],
+    ['an IPv6 next hop', {}, { nextHop: 'fd00::1' }, /RFC 8950/],
+  ])('%s is not sent, and the reason is known', (_, change, attributes, reason) => {
+    const { update, refusal } = send(change, attributes);
+    expect(update).toBeUndefined();
+    expect(refusal).toMatch(reason);
+  });
+
+  it('prefixes with the same attributes share messages of at most 4,096 octets', () => {
+    const rib = new TestRib();
+    const from = rib.source('10.0.0.1');
+    for (let i = 0; i < 3000; i++) rib.announce(from, `10.${i >> 8}.${i & 255}.0/24`);
+    const group = new UpdateGroup(spec, rib.rib);
+    const receiver = new Receiver(rib.source('10.0.0.2'));
+    rib.rib.decideChanged();
+    group.flush(
+      Int32Array.from({ length: 3000 }, (_, index) => index),
+      new Int32Array(),
+    );
+    group.join(receiver);
+    for (let i = 0; i < 5; i++) group.step();
+    expect(receiver.table.size).toBe(3000);
+    expect(receiver.updates.length).toBe(3);
+    expect(group.countFor(receiver)).toBe(3000);
+  });
+});
