@@ -7,7 +7,7 @@ export default defineConfig({
       {
         test: {
           name: 'system',
-          include: ['test/system/**/*.test.ts'],
+          include: ['test/system/**/*.test.ts', 'test/interop/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
           // Labs share the machine's two cores: one file at a time.

@@ -19,9 +19,9 @@ import { Plugin } from '../cni/plugin.ts';
 import { serveCni } from '../cni/server.ts';
 import { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import type { Endpoint as ApiEndpoint } from '../datastore/kubernetes/kube-config.ts';
-import { asNumberOf, listenPort } from '../felix/calc/bgp/cluster.ts';
+import { asNumberOf, listenPort, normalPriority } from '../felix/calc/bgp/cluster.ts';
 import { type ServiceRoutes, serviceRoutes } from '../felix/calc/bgp/services.ts';
-import { desiredSpeaker } from '../felix/calc/bgp/speaker.ts';
+import { desiredSpeaker, reachablePeers } from '../felix/calc/bgp/speaker.ts';
 import { encapsulationWarnings } from '../felix/calc/encapsulation.ts';
 import { exportedPrefixes, type OwnPrefixes, ownPrefixes } from '../felix/calc/own-prefixes.ts';
 import { desiredRoutes } from '../felix/calc/routes.ts';
@@ -29,7 +29,7 @@ import { type NodeInfo, nodeInfo } from '../felix/calc/topology.ts';
 import { Dataplane } from '../felix/dataplane/dataplane.ts';
 import { Ipam } from '../ipam/ipam.ts';
 import { Backoff } from '../lib/backoff.ts';
-import type { Family } from '../lib/cidr.ts';
+import { type Family, parseAddress } from '../lib/cidr.ts';
 import { systemClock } from '../lib/clock.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
@@ -37,6 +37,8 @@ import { VERSION } from '../lib/version.ts';
 import { type InterfaceAddress, readAddresses } from './addresses.ts';
 import { bgpRoutes } from './bgp-api.ts';
 import type { AgentConfig } from './config.ts';
+import { explain } from './explain.ts';
+import { SecretsView } from './secrets.ts';
 import { json, MovingServer, serveRoutes, text } from './http.ts';
 import { createMetrics } from './metrics.ts';
 import { ensureDefaults, publishNode, routerIdOf } from './node-setup.ts';
@@ -60,7 +62,9 @@ export class Agent {
   #view!: View;
   #endpoints!: EndpointStore;
   #ipam!: Ipam;
+  #secrets!: SecretsView;
   #isRepaired = false;
+  #observeConvergence: (seconds: number) => void = () => {};
   #health: MovingServer | undefined;
   #metrics: MovingServer | undefined;
   #self: NodeInfo | undefined;
@@ -98,6 +102,11 @@ export class Agent {
       log: this.#log,
       changed: () => this.#changed(),
     });
+    this.#secrets = new SecretsView(this.#config.namespace, {
+      client: this.#client,
+      log: this.#log,
+      changed: () => this.#changed(),
+    });
     this.#ipam = new Ipam(
       { node: this.#config.node },
       { store: this.#client, view: this.#view, clock: systemClock },
@@ -114,6 +123,7 @@ export class Agent {
   /** Ends without touching the kernel: forwarding goes on, peers keep our routes until we are back. */
   async stop(): Promise<void> {
     this.#abort.abort();
+    this.#secrets.close();
     await this.#speaker?.close(true);
     this.#dataplane?.close();
     this.#session.close();
@@ -160,6 +170,7 @@ export class Agent {
     const settings = this.#applySettings();
     dataplane.configure(settings);
     this.#repairOnce();
+    this.#secrets.follow(view.bgpConfigurations(), view.bgpPeers());
     this.#startSpeaker();
     this.#speaker?.setDesired(
       desiredSpeaker({
@@ -173,6 +184,7 @@ export class Agent {
           ...this.#serviceRoutes().announced,
         ].map((prefix) => ({ prefix })),
         filters: view.bgpFilters(),
+        secrets: this.#secrets.value,
         holdTimeSeconds,
         restartTimeSeconds,
       }),
@@ -207,6 +219,11 @@ export class Agent {
         blocks,
         learned: this.#speaker?.learned.values() ?? [],
         refused: this.#serviceRoutes().refused,
+        reachable: reachablePeers(this.#view.bgpPeers(), this.#config.node, this.#view.nodeLabels()),
+        normalPriorities: {
+          4: normalPriority(4, this.#view.bgpConfigurations()),
+          6: normalPriority(6, this.#view.bgpConfigurations()),
+        },
       }),
       endpoints,
       isLearnedComplete: this.#speaker?.isSettled ?? false,
@@ -246,7 +263,14 @@ export class Agent {
         deferralSeconds: restartTimeSeconds,
         unreachableSeconds,
       },
-      { clock: systemClock, log: this.#log, events: { changed: () => this.#program() } },
+      {
+        clock: systemClock,
+        log: this.#log,
+        events: {
+          changed: () => this.#program(),
+          converged: (seconds) => this.#observeConvergence(seconds),
+        },
+      },
     );
     speaker.listen().then(
       () => {
@@ -276,7 +300,9 @@ export class Agent {
         this.#dataplane?.stats ?? { applies: 0, failures: 0, lastApplySeconds: 0, routes: 0, problems: [] },
       endpoints: () => this.#endpoints.list().length,
       isSynced: () => this.#view.isSynced,
+      ribPrefixes: () => this.#speaker?.routeCount ?? 0,
     });
+    this.#observeConvergence = metrics.observeConvergence;
     const plugin = new Plugin(
       {
         node: config.node,
@@ -299,6 +325,12 @@ export class Agent {
     const local = {
       '/v1/status': () => json(this.status()),
       ...bgpRoutes(() => this.#speaker),
+      '/v1/explain': async (query: URLSearchParams) => {
+        const address = query.get('address') ?? '';
+        if (!parseAddress(address)) return text(400, `"${address}" is no IP address`);
+        const sources = { view: this.#view, speaker: this.#speaker, endpoints: this.#endpoints.list() };
+        return json(await explain(address, sources));
+      },
     };
     this.#servers.push(await serveRoutes({ path: path.join(config.runDirectory, AGENT_SOCKET) }, local));
     const health = () => text(200, 'ok');

@@ -29,7 +29,7 @@ export function bgpRoutes(speaker: () => Speaker | undefined): Routes {
     '/v1/bgp/advertised': withPeer((running, peer) =>
       json(families.flatMap((family) => [...viewAdvertised(running.ribs[family], peer, family)])),
     ),
-    '/v1/bgp/why-not': withPeer((running, peer, query) => {
+    '/v1/bgp/why-not-advertised': withPeer((running, peer, query) => {
       const prefix = query.get('prefix') ?? '';
       const family = familyOf(prefix);
       const rib = running.ribs[family];

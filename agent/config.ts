@@ -6,6 +6,8 @@ import { CodedError } from '../lib/errors.ts';
 export interface AgentConfig {
   readonly node: string;
   readonly kubeconfig: string | undefined;
+  /** Where the agent runs, and where Secrets with BGP passwords are. */
+  readonly namespace: string;
   readonly runDirectory: string;
   /** `autodetect`, `none`, an address or a CIDR; undefined keeps what the Node says. */
   readonly ip: string | undefined;
@@ -47,6 +49,7 @@ export function readConfig(environment: Environment): AgentConfig {
   return {
     node: nodeName(environment),
     kubeconfig: environment['KUBECONFIG'] || undefined,
+    namespace: environment['POD_NAMESPACE'] || 'kube-system',
     runDirectory: environment['CALI_RUN_DIR'] || '/var/run/cali',
     ip: environment['IP'] || undefined,
     ip6: environment['IP6'] || undefined,

@@ -2,6 +2,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { PeerStatus } from '../bgp/peer-config.ts';
 import type { DataplaneStats } from '../felix/dataplane/dataplane.ts';
+import { type BgpMetrics, registerBgpMetrics } from './bgp-metrics.ts';
 
 export interface MetricSources {
   readonly peers: () => readonly PeerStatus[];
@@ -9,9 +10,10 @@ export interface MetricSources {
   readonly dataplane: () => DataplaneStats;
   readonly endpoints: () => number;
   readonly isSynced: () => boolean;
+  readonly ribPrefixes: () => number;
 }
 
-export interface Metrics {
+export interface Metrics extends BgpMetrics {
   readonly registry: Registry;
   readonly observeCni: (command: string, seconds: number, isOk: boolean) => void;
 }
@@ -26,17 +28,6 @@ export function createMetrics(sources: MetricSources): Metrics {
       registers,
       collect() {
         this.set(read());
-      },
-    });
-  const perPeer = (name: string, help: string, read: (peer: PeerStatus) => number) =>
-    new Gauge({
-      name,
-      help,
-      registers,
-      labelNames: ['peer'],
-      collect() {
-        this.reset();
-        for (const peer of sources.peers()) this.set({ peer: peer.config.address }, read(peer));
       },
     });
   gauge('felix_active_local_endpoints', 'Workload endpoints on this node', sources.endpoints);
@@ -62,12 +53,7 @@ export function createMetrics(sources: MetricSources): Metrics {
     () => sources.dataplane().problems.length,
   );
   gauge('cali_bgp_learned_routes', 'Routes learned by BGP and wanted in the kernel', sources.learnedRoutes);
-  perPeer('cali_bgp_peer_up', '1 while the session is Established', (peer) =>
-    Number(peer.state === 'Established'),
-  );
-  perPeer('cali_bgp_peer_prefixes_received', 'Prefixes in Adj-RIB-In', (peer) => peer.prefixesReceived);
-  perPeer('cali_bgp_peer_prefixes_sent', 'Prefixes in Adj-RIB-Out', (peer) => peer.prefixesSent);
-  perPeer('cali_bgp_peer_flaps_total', 'Times that the session left Established', (peer) => peer.flaps);
+  const bgp = registerBgpMetrics(registry, { peers: sources.peers, routes: sources.ribPrefixes });
   const duration = new Histogram({
     name: 'cali_cni_duration_seconds',
     help: 'Duration of CNI calls',
@@ -83,6 +69,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   });
   return {
     registry,
+    ...bgp,
     observeCni(command, seconds, isOk) {
       duration.observe({ command }, seconds);
       if (!isOk) failures.inc({ command });

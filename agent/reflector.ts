@@ -3,9 +3,11 @@
  * changes; a file that cannot be read or is wrong leaves everything as it is, with a sentence in the log.
  */
 import { watch } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import type { Server } from 'node:http';
 import { networkInterfaces } from 'node:os';
 import path from 'node:path';
+import { Registry } from 'prom-client';
 import { Speaker } from '../bgp/speaker.ts';
 import { parseDocuments } from '../datastore/documents.ts';
 import type { BGPConfiguration, BGPPeer } from '../datastore/schema/bgp.ts';
@@ -16,12 +18,21 @@ import { desiredReflector } from '../felix/calc/bgp/reflector.ts';
 import { systemClock } from '../lib/clock.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
+import { bgpRoutes } from './bgp-api.ts';
+import { registerBgpMetrics } from './bgp-metrics.ts';
+import { serveRoutes, text } from './http.ts';
+import { AGENT_SOCKET } from './status.ts';
 
 export interface ReflectorConfig {
   readonly file: string;
   readonly restartTimeSeconds: number;
   readonly unreachableSeconds: number;
   readonly holdTimeSeconds: number;
+  readonly runDirectory: string;
+  readonly healthHost?: string | undefined;
+  readonly healthPort?: number | undefined;
+  readonly metricsHost?: string | undefined;
+  readonly metricsPort?: number | undefined;
 }
 
 interface Documents {
@@ -42,6 +53,8 @@ export class Reflector {
   readonly #log: Log;
   #documents: Documents | undefined;
   #speaker: Speaker | undefined;
+  readonly #servers: Server[] = [];
+  #observeConvergence: (seconds: number) => void = () => {};
   #stopFollowing = () => {};
 
   constructor(config: ReflectorConfig, log: Log) {
@@ -70,16 +83,55 @@ export class Reflector {
         unreachableSeconds,
         hasKernel: false,
       },
-      { clock: systemClock, log: this.#log, events: { changed() {} } },
+      {
+        clock: systemClock,
+        log: this.#log,
+        events: { changed() {}, converged: (seconds) => this.#observeConvergence(seconds) },
+      },
     );
     this.#apply();
     await this.#speaker.listen();
+    await this.#serve();
     this.#follow();
   }
 
   async stop(): Promise<void> {
     this.#stopFollowing();
     await this.#speaker?.close(true);
+    for (const server of this.#servers) server.close();
+    await rm(path.join(this.#config.runDirectory, AGENT_SOCKET), { force: true });
+  }
+
+  /** The local socket for calictl, and over HTTP what a Deployment wants to ask. */
+  async #serve(): Promise<void> {
+    const {
+      runDirectory,
+      healthHost = '0.0.0.0',
+      healthPort,
+      metricsHost = '0.0.0.0',
+      metricsPort,
+    } = this.#config;
+    await mkdir(runDirectory, { recursive: true });
+    const local = bgpRoutes(() => this.#speaker);
+    this.#servers.push(await serveRoutes({ path: path.join(runDirectory, AGENT_SOCKET) }, local));
+    const registry = new Registry();
+    const speaker = this.#speaker!;
+    const sources = { peers: () => speaker.status(), routes: () => speaker.routeCount };
+    this.#observeConvergence = registerBgpMetrics(registry, sources).observeConvergence;
+    const exposition = async () => ({
+      code: 200,
+      type: registry.contentType,
+      body: await registry.metrics(),
+    });
+    const ok = () => text(200, 'ok');
+    if (healthPort)
+      this.#servers.push(
+        await serveRoutes({ host: healthHost, port: healthPort }, { '/healthz': ok, '/readyz': ok }),
+      );
+    if (metricsPort)
+      this.#servers.push(
+        await serveRoutes({ host: metricsHost, port: metricsPort }, { '/metrics': exposition }),
+      );
   }
 
   #apply(): void {

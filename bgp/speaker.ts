@@ -52,6 +52,8 @@ export interface SpeakerOptions {
 export interface SpeakerEvents {
   /** `learned` or `isSettled` changed. Coalesced per turn. */
   changed(): void;
+  /** The changes of a turn have been sent: seconds since the first of them. */
+  converged?(seconds: number): void;
 }
 
 export interface SpeakerModules {
@@ -329,9 +331,12 @@ export class Speaker {
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
+    const since = performance.now();
     setImmediate(() => {
       this.#isScheduled = false;
+      const hasChanges = families.some((family) => this.ribs[family].hasChanges);
       this.#distribute();
+      if (hasChanges) this.#modules.events.converged?.((performance.now() - since) / 1000);
     });
   }
 

@@ -3,7 +3,13 @@
  * go into the table as they stand in the message. What the quick scan does not take goes through attributes.ts.
  */
 import type { Family } from '../lib/cidr.ts';
-import { attributesRejection, type ImportContext, nextHopRejection } from './policy/import.ts';
+import {
+  adjusted,
+  attributesRejection,
+  type ImportContext,
+  needsAdjustment,
+  nextHopRejection,
+} from './policy/import.ts';
 import type { AttributeTable } from './rib/attribute-table.ts';
 import { attributesOf, internAttributes } from './rib/attribute-values.ts';
 import type { Rib, Verdict } from './rib/rib.ts';
@@ -94,7 +100,7 @@ export class UpdateReceiver {
     const rejection =
       attributesRejection(scan, this.#context) ??
       nextHopRejection(this.#table.nextHop(received), this.#context.ownAddresses);
-    if (rejection || !this.#context.policy) return { attributes: received, rejection };
+    if (rejection || !this.#hasPolicy()) return { attributes: received, rejection };
     const before = attributesOf(this.#table, received);
     return this.#applyPolicy(prefixes.text(paths.prefix[path]!), before, received);
   }
@@ -174,7 +180,7 @@ export class UpdateReceiver {
     const reason = attributesRejection(scan, context) ?? nextHopRejection(nextHop, context.ownAddresses);
     const rejection = reason === undefined ? 0 : rib.rejections.intern(reason);
     const received = this.#table.intern(scan, nextHop, 0, nextHop.length);
-    const before = context.policy && rejection === 0 ? attributesOf(this.#table, received) : undefined;
+    const before = rejection === 0 && this.#hasPolicy() ? attributesOf(this.#table, received) : undefined;
     const hasPathId = context.addPath.includes(family);
     for (let at = start; at < end; ) {
       const pathId = hasPathId ? u32(bytes, at) : 0;
@@ -198,16 +204,20 @@ export class UpdateReceiver {
     this.#table.release(received);
   }
 
+  /** Whether routes with the attributes in `scan` are judged, or changed, one by one. */
+  #hasPolicy(): boolean {
+    return this.#context.policy !== undefined || needsAdjustment(scan, this.#context);
+  }
+
   /** The row in the verdict is the received one, or a new one with a reference for the caller. */
   #applyPolicy(prefix: string, attributes: PathAttributes, received: number): Verdict {
-    const result = this.#context.policy!.apply({
-      prefix,
-      attributes,
-      isLocal: false,
-      isIbgp: this.#context.isIbgp,
-    });
+    const { policy, isIbgp } = this.#context;
+    const changed = adjusted(attributes, this.#context);
+    const result = policy?.apply({ prefix, attributes: changed, isLocal: false, isIbgp }) ?? {
+      isAccepted: true as const,
+      attributes: changed,
+    };
     if (!result.isAccepted) return { attributes: received, rejection: result.reason };
-    if (result.attributes === attributes) return { attributes: received, rejection: undefined };
     return { attributes: internAttributes(this.#table, result.attributes), rejection: undefined };
   }
 

@@ -9,7 +9,7 @@ export function agentSocket(): string {
   return path.join(process.env['CALI_RUN_DIR'] ?? '/var/run/cali', AGENT_SOCKET);
 }
 
-/** GETs a path. Throws CodedError NO_AGENT when nobody answers. */
+/** GETs a path. Throws CodedError NO_AGENT when nobody answers, AGENT with the agent's own sentence. */
 export function askAgent<T>(route: string): Promise<T> {
   const socketPath = agentSocket();
   return new Promise((resolve, reject) => {
@@ -27,6 +27,10 @@ export function askAgent<T>(route: string): Promise<T> {
         text += chunk;
       });
       response.on('end', () => {
+        if (response.statusCode !== 200) {
+          reject(new CodedError('AGENT', text.trim()));
+          return;
+        }
         try {
           resolve(JSON.parse(text) as T);
         } catch (error) {

@@ -1,13 +1,17 @@
 /** calictl: calicoctl's commands for Cali. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, Option } from 'commander';
+import type { Explanation } from '../agent/explain.ts';
 import type { AgentStatus } from '../agent/status.ts';
+import type { PeerStatus } from '../bgp/peer-config.ts';
+import type { RouteView } from '../bgp/routes-view.ts';
 import { readDocuments } from '../datastore/documents.ts';
 import { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import { loadEndpoint } from '../datastore/kubernetes/kube-config.ts';
 import { messageOf } from '../lib/errors.ts';
 import { VERSION } from '../lib/version.ts';
 import { askAgent } from './agent-client.ts';
+import { type NeighborReport, renderExplanation, renderNeighbor, renderPeers, renderRoutes } from './bgp.ts';
 import { exitCode, type Format, renderStatus } from './node-status.ts';
 import { get, kindNamed, type Output, perform, type Verb } from './resources.ts';
 
@@ -39,6 +43,57 @@ node
       if (!watch) return;
       await sleep(1000);
     }
+  });
+
+const outputJson = () =>
+  new Option('-o, --output <format>').choices(['table', 'json']).default('table' as const);
+const show = (output: 'table' | 'json', value: unknown, render: () => string) =>
+  print(output === 'json' ? JSON.stringify(value, undefined, 2) : render());
+
+const bgp = program.command('bgp').description('the BGP speaker of this node or reflector');
+bgp
+  .command('peers')
+  .description('sessions and what came of their routes')
+  .addOption(outputJson())
+  .action(async ({ output }: { output: 'table' | 'json' }) => {
+    const peers = await askAgent<PeerStatus[]>('/v1/bgp/peers');
+    show(output, peers, () => renderPeers(peers, Date.now()));
+  });
+bgp
+  .command('routes [prefix]')
+  .description(
+    'every path, the best one marked, and why the others lost; with a prefix or address what covers it',
+  )
+  .addOption(outputJson())
+  .action(async (prefix: string | undefined, { output }: { output: 'table' | 'json' }) => {
+    const query = prefix === undefined ? '' : `?prefix=${encodeURIComponent(prefix)}`;
+    const routes = await askAgent<RouteView[]>(`/v1/bgp/routes${query}`);
+    show(output, routes, () => renderRoutes(routes));
+  });
+bgp
+  .command('neighbor <address>')
+  .description('one session: what was agreed on, received, accepted, advertised; which filter refused what')
+  .addOption(outputJson())
+  .action(async (address: string, { output }: { output: 'table' | 'json' }) => {
+    const query = `?peer=${encodeURIComponent(address)}`;
+    const [peers, received, advertised] = await Promise.all([
+      askAgent<PeerStatus[]>('/v1/bgp/peers'),
+      askAgent<NeighborReport['received']>(`/v1/bgp/received${query}`),
+      askAgent<NeighborReport['advertised']>(`/v1/bgp/advertised${query}`),
+    ]);
+    const report = { peer: peers.find(({ config }) => config.address === address)!, received, advertised };
+    show(output, report, () => renderNeighbor(report, Date.now()));
+  });
+
+program
+  .command('explain')
+  .description('why things are as they are')
+  .command('route <address>')
+  .description('where packets to an address go, from the pool to the kernel')
+  .addOption(outputJson())
+  .action(async (address: string, { output }: { output: 'table' | 'json' }) => {
+    const explanation = await askAgent<Explanation>(`/v1/explain?address=${encodeURIComponent(address)}`);
+    show(output, explanation, () => renderExplanation(explanation));
   });
 
 program

@@ -1,7 +1,8 @@
 /** Which received paths may be used (RFC 4271 sections 5.1.3 and 9.1.2, RFC 4456 section 8). */
 
+import type { PathAttributes } from '../wire/attributes.ts';
 import { BgpRole } from '../wire/iana.ts';
-import { AttributeFact, type AttributeScan } from '../wire/scan.ts';
+import { AttributeFact, type AttributeScan, Community } from '../wire/scan.ts';
 import type { PolicyResult, PolicyRoute } from './export.ts';
 
 export interface ImportPolicy {
@@ -44,6 +45,30 @@ export function attributesRejection(scan: AttributeScan, context: ImportContext)
   if (flags & AttributeFact.OTC && isLeak(scan, context)) return 'route leak: OTC (RFC 9234)';
   if (context.requiresPolicy && !context.policy) return 'no import policy for an external peer (RFC 8212)';
   return undefined;
+}
+
+/** Whether routes with these attributes are changed on their way in, by `adjusted`. */
+export function needsAdjustment({ flags }: AttributeScan, context: ImportContext): boolean {
+  return (
+    (flags & AttributeFact.GRACEFUL_SHUTDOWN) !== 0 || ((flags & AttributeFact.OTC) === 0 && setsOtc(context))
+  );
+}
+
+/** What the protocol changes: the last resort of RFC 8326 section 4, the mark of RFC 9234 section 5. */
+export function adjusted(attributes: PathAttributes, context: ImportContext): PathAttributes {
+  const isLeaving = attributes.communities?.includes(Community.GRACEFUL_SHUTDOWN);
+  return {
+    ...attributes,
+    ...(isLeaving ? { localPref: 0 } : {}),
+    ...(setsOtc(context) && attributes.onlyToCustomer === undefined
+      ? { onlyToCustomer: context.peerAs }
+      : {}),
+  };
+}
+
+/** From a provider, a peer or a route server. */
+function setsOtc({ role }: ImportContext): boolean {
+  return role === BgpRole.CUSTOMER || role === BgpRole.PEER || role === BgpRole.ROUTE_SERVER_CLIENT;
 }
 
 /** The reason why a next hop may not be used; undefined when it may. `bytes` are 4, 16 or 32 octets. */

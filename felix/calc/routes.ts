@@ -1,6 +1,7 @@
 /** The routes that a node should have. Pure: the same inputs give the same routes, whatever came before. */
 import type { LearnedRoute } from '../../bgp/learned.ts';
-import { bitsOf, contains, hostCidr, mustCidr } from '../../lib/cidr.ts';
+import { PRIORITY_SUM } from '../../bgp/policy/filter.ts';
+import { bitsOf, contains, type Family, familyOf, hostCidr, mustCidr } from '../../lib/cidr.ts';
 import { PROTOCOL_BGP, PROTOCOL_CALI, type Route } from '../dataplane/route.ts';
 import type { Endpoint } from '../endpoint.ts';
 
@@ -9,6 +10,10 @@ export interface RoutesInput {
   /** This node's blocks. */
   readonly blocks: readonly string[];
   readonly learned: Iterable<LearnedRoute>;
+  /** Peers that are reached through a gateway (Calico B-056): address and gateway. */
+  readonly reachable?: readonly { readonly address: string; readonly gateway: string }[];
+  /** Kernel metric of ordinary learned routes, by family; 1024 where undefined. */
+  readonly normalPriorities?: Readonly<Partial<Record<Family, number>>>;
   /** Ranges in which learned routes are not for the kernel: service addresses (Calico B-070). */
   readonly refused?: readonly string[];
 }
@@ -17,7 +22,7 @@ export interface RoutesInput {
  * For one prefix a local workload wins over a learned route, and that over a blackhole (Calico F-018). Two
  * endpoints with one address: the interface that sorts last keeps it.
  */
-export function desiredRoutes({ endpoints, blocks, learned, refused = [] }: RoutesInput): Route[] {
+export function desiredRoutes({ endpoints, blocks, learned, refused = [], ...input }: RoutesInput): Route[] {
   const services = refused.map(mustCidr);
   const routes = new Map<string, Route>();
   for (const block of blocks) {
@@ -32,7 +37,17 @@ export function desiredRoutes({ endpoints, blocks, learned, refused = [] }: Rout
       gateways: [],
     });
   }
-  for (const { prefix, nextHops } of learned) {
+  for (const { address, gateway } of input.reachable ?? []) {
+    const destination = hostCidr(address);
+    routes.set(destination, {
+      destination,
+      type: 'unicast',
+      protocol: PROTOCOL_CALI,
+      device: undefined,
+      gateways: [gateway],
+    });
+  }
+  for (const { prefix, nextHops, localPref } of learned) {
     if (services.some((range) => contains(range, mustCidr(prefix)))) continue;
     routes.set(prefix, {
       destination: prefix,
@@ -40,6 +55,7 @@ export function desiredRoutes({ endpoints, blocks, learned, refused = [] }: Rout
       protocol: PROTOCOL_BGP,
       device: undefined,
       gateways: nextHops,
+      ...metricOf(localPref, input.normalPriorities?.[familyOf(prefix)] ?? NORMAL_PRIORITY),
     });
   }
   for (const { interfaceName, addresses } of endpoints.toSorted((a, b) =>
@@ -57,4 +73,15 @@ export function desiredRoutes({ endpoints, blocks, learned, refused = [] }: Rout
     }
   }
   return [...routes.values()];
+}
+
+/** Metric of ordinary routes, which is not written out. */
+const NORMAL_PRIORITY = 1024;
+
+/** Calico B-071: a LOCAL_PREF that says a priority becomes the metric; the ordinary one is left to the kernel. */
+function metricOf(localPref: number | undefined, normal: number): { metric?: number } {
+  // Below half of the range it is an operator's LOCAL_PREF, such as 100, and says nothing about metrics.
+  const isPriority = localPref !== undefined && localPref > PRIORITY_SUM / 2 && localPref < PRIORITY_SUM;
+  const metric = isPriority ? PRIORITY_SUM - localPref : normal;
+  return metric === NORMAL_PRIORITY ? {} : { metric };
 }

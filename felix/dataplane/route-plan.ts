@@ -48,9 +48,10 @@ export function planRoutes(
     else ours.set(route.destination, [route]);
   }
   const kept = new Set<KernelRoute>();
+  const ways = [...foreign, ...staticWays(wanted, foreign)];
   for (const route of wanted) {
     const present = ours.get(route.destination) ?? [];
-    const hops = hopsFor(route, foreign, options);
+    const hops = hopsFor(route, ways, options);
     if ('reason' in hops) {
       blocked.push({ destination: route.destination, reason: hops.reason });
       // A learned route that cannot be resolved now leads nowhere; a local one waits for its interface.
@@ -67,8 +68,8 @@ export function planRoutes(
       present.some((p) => ownProtocol(p) === PROTOCOL_BGP)
     )
       continue;
-    const replaced = present.find(({ metric }) => isDefaultMetric(metric));
-    if (!replaced && foreignKeys.has(route.destination)) {
+    const replaced = present.find(({ metric }) => isMetric(route.metric, metric));
+    if (!replaced && isDefaultMetric(route.metric) && foreignKeys.has(route.destination)) {
       blocked.push({ destination: route.destination, reason: 'a route of another program has this prefix' });
       continue;
     }
@@ -90,8 +91,16 @@ export function planRoutes(
       if (isHost(route.destination)) moved.push(route.destination.split('/')[0]!);
     }
   }
-  // Removals first, so that an address that moved never has two ways at once.
-  commands.sort((a, b) => Number(b.startsWith('route del')) - Number(a.startsWith('route del')));
+  // Removals first, so that an address that moved never has two ways at once; but not before its successor where
+  // the two can stand side by side, with different metrics.
+  const added = new Set(
+    commands.flatMap((command) => /^route add (\S+) .* metric /.exec(command)?.[1] ?? []),
+  );
+  const order = (command: string) => {
+    const removed = /^route del (?:blackhole )?(\S+)/.exec(command)?.[1];
+    return removed === undefined ? 1 : added.has(removed) ? 2 : 0;
+  };
+  commands.sort((a, b) => order(a) - order(b));
   return { commands, moved, blocked };
 }
 
@@ -104,6 +113,24 @@ export function ownProtocol({ protocol }: KernelRoute): OwnProtocol | undefined 
 /** IPv4 shows no metric for 0, IPv6 shows 1024 for it (Calico F-012). */
 function isDefaultMetric(metric: number | undefined): boolean {
   return metric === undefined || metric === 0 || metric === 1024;
+}
+
+/** Whether a kernel route has the metric that is wanted; undefined wants the kernel's own. */
+function isMetric(wanted: number | undefined, kernel: number | undefined): boolean {
+  return isDefaultMetric(wanted) ? isDefaultMetric(kernel) : wanted === kernel;
+}
+
+/** Our own static routes through a gateway (reachableBy), as ways to next hops behind it. */
+function staticWays(wanted: readonly Route[], foreign: readonly KernelRoute[]): KernelRoute[] {
+  return wanted
+    .filter(({ protocol, gateways }) => protocol === PROTOCOL_CALI && gateways.length > 0)
+    .map(({ destination, gateways, protocol }) => ({
+      destination,
+      type: 'unicast',
+      protocol: String(protocol),
+      metric: undefined,
+      hops: gateways.flatMap((gateway) => resolveNextHop(gateway, foreign) ?? []),
+    }));
 }
 
 function isHost(destination: string): boolean {
@@ -135,6 +162,9 @@ function hopsFor(
  * when it is on a link, else by the gateway that leads to it. Undefined when nothing leads there.
  */
 export function resolveNextHop(nextHop: string, foreign: readonly KernelRoute[]): Hop | undefined {
+  const [text, zone] = nextHop.split('%');
+  // A link-local next hop says its link itself (RFC 8950, unnumbered peers).
+  if (zone !== undefined) return { gateway: text, device: zone };
   const address = parseAddress(nextHop);
   if (!address) return undefined;
   let best: KernelRoute | undefined;
@@ -152,7 +182,11 @@ export function resolveNextHop(nextHop: string, foreign: readonly KernelRoute[])
 }
 
 function isSame(route: Route, hops: readonly Hop[], kernel: KernelRoute): boolean {
-  if (ownProtocol(kernel) !== route.protocol || kernel.type !== route.type || !isDefaultMetric(kernel.metric))
+  if (
+    ownProtocol(kernel) !== route.protocol ||
+    kernel.type !== route.type ||
+    !isMetric(route.metric, kernel.metric)
+  )
     return false;
   if (route.type === 'blackhole') return true;
   const text = (list: readonly Hop[]) =>

@@ -16,6 +16,8 @@ export interface Route {
   readonly type: 'unicast' | 'blackhole';
   readonly protocol: OwnProtocol;
   readonly device: string | undefined;
+  /** Kernel metric; undefined: what the kernel takes by itself. */
+  readonly metric?: number | undefined;
   /** BGP next hops, sorted; which way to them leads is found in the kernel's other routes. */
   readonly gateways: readonly string[];
 }
@@ -41,18 +43,20 @@ export function routeCommand(
   route: Omit<Route, 'gateways' | 'device'>,
   hops: readonly Hop[],
 ): string {
-  const { destination, type, protocol } = route;
-  const name = protocol === PROTOCOL_BGP ? 'bgp' : String(protocol);
+  const { destination, type, protocol, metric } = route;
+  const name = `${protocol === PROTOCOL_BGP ? 'bgp' : protocol}${metric === undefined ? '' : ` metric ${metric}`}`;
   if (type === 'blackhole') return `route ${verb} blackhole ${destination} proto ${name}`;
   if (verb === 'del') return `route del ${destination} proto ${name}`;
   const [first, ...more] = hops;
   if (first && more.length === 0) {
     const scope = first.gateway === undefined && familyOf(destination) === 4 ? ' scope link' : '';
-    return `route ${verb} ${destination} ${hopArguments(first)}${scope} proto ${name}`;
+    return `route ${verb} ${destination} ${hopArguments(first, destination)}${scope} proto ${name}`;
   }
-  return `route ${verb} ${destination} proto ${name} ${hops.map((hop) => `nexthop ${hopArguments(hop)}`).join(' ')}`;
+  return `route ${verb} ${destination} proto ${name} ${hops.map((hop) => `nexthop ${hopArguments(hop, destination)}`).join(' ')}`;
 }
 
-function hopArguments({ gateway, device }: Hop): string {
-  return [gateway ? `via ${gateway}` : '', device ? `dev ${device}` : ''].filter(Boolean).join(' ');
+function hopArguments({ gateway, device }: Hop, destination: string): string {
+  // RFC 8950: an IPv4 route through an IPv6 next hop.
+  const family = gateway && familyOf(gateway) !== familyOf(destination) ? 'inet6 ' : '';
+  return [gateway ? `via ${family}${gateway}` : '', device ? `dev ${device}` : ''].filter(Boolean).join(' ');
 }

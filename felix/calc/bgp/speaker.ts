@@ -186,7 +186,18 @@ function remotesOf({ spec }: BGPPeer, local: NodeInfo, { nodes, configurations }
     );
 }
 
-function selectsNode(spec: BGPPeer['spec'], node: NodeInfo): boolean {
+/** Peers of a node that are reached through a gateway (Calico B-056). */
+export function reachablePeers(
+  peers: readonly BGPPeer[],
+  name: string,
+  labels: Readonly<Record<string, string>>,
+): { address: string; gateway: string }[] {
+  return peers
+    .filter(({ spec }) => spec.reachableBy && spec.peerIP && selectsNode(spec, { name, labels }))
+    .map(({ spec }) => ({ address: parsePeerIP(spec.peerIP!)!.address, gateway: spec.reachableBy! }));
+}
+
+function selectsNode(spec: BGPPeer['spec'], node: Pick<NodeInfo, 'name' | 'labels'>): boolean {
   if (spec.node) return spec.node === node.name;
   if (!spec.nodeSelector) return true;
   const selector = parseSelector(spec.nodeSelector);

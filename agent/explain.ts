@@ -1,0 +1,58 @@
+/** Why packets to an address go where they go: from the pool to the kernel. */
+import { viewRoute } from '../bgp/routes-view.ts';
+import type { Speaker } from '../bgp/speaker.ts';
+import type { Endpoint } from '../felix/endpoint.ts';
+import { bitsOf, contains, hostCidr, mustCidr, parseAddress } from '../lib/cidr.ts';
+import { messageOf } from '../lib/errors.ts';
+import { run } from '../lib/exec.ts';
+import type { View } from './view.ts';
+
+export interface Explanation {
+  readonly address: string;
+  readonly pool: string | undefined;
+  readonly block: { readonly cidr: string; readonly node: string | undefined } | undefined;
+  /** The pod on this node that has the address. */
+  readonly local: { readonly interfaceName: string } | undefined;
+  /** The longest prefix in the RIB that covers the address, with its paths. */
+  readonly route: ReturnType<typeof viewRoute> | undefined;
+  /** What `ip route get` says. */
+  readonly kernel: string;
+}
+
+export async function explain(
+  text: string,
+  sources: { view: View; speaker: Speaker | undefined; endpoints: readonly Endpoint[] },
+): Promise<Explanation> {
+  const host = mustCidr(hostCidr(text));
+  const pool = sources.view.pools().find(({ spec }) => contains(mustCidr(spec.cidr), host));
+  const block = sources.view.blocks().find(({ spec }) => contains(mustCidr(spec.cidr), host));
+  const local = sources.endpoints.find(({ addresses }) => addresses.includes(text));
+  return {
+    address: text,
+    pool: pool && `${pool.metadata.name} (${pool.spec.cidr})`,
+    block: block && { cidr: block.spec.cidr, node: block.spec.affinity?.replace(/^host:/, '') },
+    local: local && { interfaceName: local.interfaceName },
+    route: longestRoute(text, sources.speaker),
+    kernel: await kernelRoute(text),
+  };
+}
+
+function longestRoute(text: string, speaker: Speaker | undefined) {
+  const { family } = parseAddress(text)!;
+  const rib = speaker?.ribs[family];
+  if (!rib) return undefined;
+  for (let bits: number = bitsOf(family); bits >= 0; bits--) {
+    const row = rib.prefixes.findText(`${text}/${bits}`);
+    if (row >= 0 && rib.head[row]! >= 0) return viewRoute(rib, row);
+  }
+  return undefined;
+}
+
+async function kernelRoute(address: string): Promise<string> {
+  try {
+    const { stdout } = await run('ip', ['-o', 'route', 'get', address]);
+    return stdout.split('\\')[0]!.trim();
+  } catch (error) {
+    return messageOf(error);
+  }
+}

@@ -1,0 +1,151 @@
+/** `calictl bgp peers|routes|neighbor` and `calictl explain route`: what the speaker knows, and why. */
+import type { Explanation } from '../agent/explain.ts';
+import type { FamilyStatus, PeerStatus } from '../bgp/peer-config.ts';
+import type { AdvertisedView, PathView, RouteView } from '../bgp/routes-view.ts';
+import type { PathAttributes } from '../bgp/wire/attributes.ts';
+import { plainTable } from '../lib/table.ts';
+
+const origins = ['IGP', 'EGP', 'incomplete'];
+
+/** Sessions, one row each. */
+export function renderPeers(peers: readonly PeerStatus[], now: number): string {
+  const sum = (families: readonly FamilyStatus[], pick: (status: FamilyStatus) => number) =>
+    String(families.reduce((total, status) => total + pick(status), 0));
+  return plainTable(
+    ['PEER', 'AS', 'TYPE', 'STATE', 'FOR', 'RECEIVED', 'ACCEPTED', 'BEST', 'ADVERTISED', 'FLAPS', 'INFO'],
+    peers.map((peer) => [
+      peer.config.address,
+      String(peer.config.asNumber),
+      peer.config.peerType,
+      peer.state,
+      duration(now - peer.since),
+      sum(peer.families, ({ received }) => received),
+      sum(peer.families, ({ accepted }) => accepted),
+      sum(peer.families, ({ best }) => best),
+      sum(peer.families, ({ advertised }) => advertised),
+      String(peer.flaps),
+      peer.state === 'Established' ? '' : (peer.lastError ?? ''),
+    ]),
+  );
+}
+
+/** Routes with every path; `*` marks the best one, `s` a stale one, `x` one that may not be used. */
+export function renderRoutes(routes: readonly RouteView[]): string {
+  const rows = routes.flatMap(({ prefix, paths }) =>
+    paths.map((path, index) => routeRow(index === 0 ? prefix : '', path)),
+  );
+  return plainTable(['', 'PREFIX', 'NEXT HOP', 'FROM', 'LOCAL_PREF', 'AS PATH', 'WHY'], rows);
+}
+
+function routeRow(prefix: string, path: PathView): string[] {
+  const mark = [path.isBest ? '*' : path.isUsable ? ' ' : 'x', path.isStale ? 's' : ''].join('');
+  const { attributes } = path;
+  return [
+    mark,
+    prefix,
+    attributes.nextHop || 'self',
+    path.from ?? 'this node',
+    String(attributes.localPref ?? ''),
+    asPath(attributes),
+    path.reason,
+  ];
+}
+
+export interface NeighborReport {
+  readonly peer: PeerStatus;
+  readonly received: readonly ({ readonly prefix: string } & PathView)[];
+  readonly advertised: readonly AdvertisedView[];
+}
+
+/** Everything about one session. */
+export function renderNeighbor({ peer, received, advertised }: NeighborReport, now: number): string {
+  const isUp = peer.state === 'Established';
+  const lines: [string, string | undefined][] = [
+    ['Peer', `${peer.config.address} port ${peer.config.port}, AS ${peer.config.asNumber}`],
+    ['Configured by', `${peer.config.name} (${peer.config.peerType})`],
+    ['State', `${peer.state} for ${duration(now - peer.since)}`],
+    ['Why not up', isUp ? undefined : (peer.lastError ?? 'no attempt yet')],
+    ['Last notification', peer.lastNotification],
+    ['Router ID', peer.identifier],
+    ['Local address', peer.localAddress],
+    ['Local AS', String(peer.config.localAs)],
+    [
+      'Hold time',
+      isUp ? `${peer.holdTimeSeconds} s, keepalive every ${Math.round(peer.keepaliveSeconds!)} s` : undefined,
+    ],
+    ['Route reflection', peer.config.isClient ? `client, cluster ${peer.config.clusterId}` : undefined],
+    ['Capabilities', isUp ? peer.capabilities.join(', ') : undefined],
+    ['BFD', peer.bfd],
+    ['Messages', `${peer.messagesReceived} received, ${peer.messagesSent} sent`],
+    ['UPDATEs', `${peer.updatesReceived} received, ${peer.updatesSent} sent`],
+    ['Flaps', String(peer.flaps)],
+    ['Restarting', peer.isRestarting ? 'yes, its routes are kept' : undefined],
+  ];
+  const head = lines
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${`${name}:`.padEnd(20)}${value}`);
+  const families = peer.families.map(
+    (status) =>
+      `IPv${status.family}: ${status.received} received, ${status.accepted} accepted, ${status.best} best, ${status.advertised} advertised`,
+  );
+  const receivedTable = plainTable(
+    ['', 'RECEIVED', 'NEXT HOP', 'FROM', 'LOCAL_PREF', 'AS PATH', 'WHAT BECAME OF IT'],
+    received.map((path) => routeRow(path.prefix, path)),
+  );
+  const advertisedTable = plainTable(
+    ['ADVERTISED', 'LEARNED FROM', 'COMMUNITIES'],
+    advertised.map(({ prefix, from, attributes }) => [prefix, from ?? 'this node', communities(attributes)]),
+  );
+  return [...head, ...families, '', receivedTable, '', advertisedTable].join('\n');
+}
+
+/** From the pool to the kernel, one line per step. */
+export function renderExplanation(explanation: Explanation): string {
+  const { address, pool, block, local, route, kernel } = explanation;
+  const line = (name: string, value: string) => `${`${name}:`.padEnd(10)}${value}`;
+  const lines = [
+    line('Address', address),
+    line('Pool', pool ?? 'in no IPPool'),
+    line('Block', block ? `${block.cidr} of node ${block.node ?? '(none)'}` : 'in no IPAM block'),
+  ];
+  if (local) lines.push(line('Pod', `on this node, behind ${local.interfaceName}`));
+  if (!route) lines.push(line('BGP', 'no route covers it'));
+  else {
+    lines.push(line('BGP', route.prefix));
+    for (const path of route.paths) {
+      const from =
+        path.from === undefined
+          ? 'originated here'
+          : `from ${path.from}, next hop ${path.attributes.nextHop}`;
+      lines.push(`          ${path.isBest ? '*' : '-'} ${from}: ${path.reason}`);
+    }
+  }
+  lines.push(line('Kernel', kernel));
+  return lines.join('\n');
+}
+
+function asPath({ asPath: path, origin }: PathAttributes): string {
+  const numbers = path.map(({ type, asNumbers }) =>
+    type === 2 ? asNumbers.join(' ') : `{${asNumbers.join(' ')}}`,
+  );
+  return [...numbers, origins[origin] ?? '?'].join(' ');
+}
+
+function communities({ communities: plain = [], largeCommunities = [] }: PathAttributes): string {
+  return [
+    ...plain.map((value) => `${value >>> 16}:${value & 0xffff}`),
+    ...largeCommunities.map((value) => value.join(':')),
+  ].join(' ');
+}
+
+function duration(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const [days, hours, minutes] = [
+    Math.floor(seconds / 86400),
+    Math.floor(seconds / 3600) % 24,
+    Math.floor(seconds / 60) % 60,
+  ];
+  if (days > 0) return `${days}d${hours}h`;
+  if (hours > 0) return `${hours}h${minutes}m`;
+  return minutes > 0 ? `${minutes}m${seconds % 60}s` : `${seconds}s`;
+}

@@ -1,0 +1,271 @@
+/**
+ * Our route reflector beside every speaker that Debian has. What each can do with us is written to docs/interop.md
+ * (CALI_WRITE_DOCS=1), from the results of these tests.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Exchange, v4 } from '../helpers/exchange.ts';
+import { hasProgram, root, until } from '../helpers/lab.ts';
+import { announced4, announced6, type ForeignSpeaker, type Setup, speakers } from './speakers.ts';
+
+const results = new Map<string, Map<string, string>>();
+const features: string[] = [];
+
+const PEER = v4(2);
+const CLIENT = v4(3);
+/** What BIRD, the second client, announces. */
+const fromClient = '172.30.0.0/24';
+
+const documents = (peer: object, more: readonly object[] = []) =>
+  JSON.stringify([
+    {
+      apiVersion: 'projectcalico.org/v3',
+      kind: 'BGPConfiguration',
+      metadata: { name: 'default' },
+      spec: { asNumber: 64512, routerID: v4(1), routeReflectorClusterID: '1.1.1.1', connectRetryTime: '1s' },
+    },
+    document('BGPPeer', 'peer', { peerIP: PEER, asNumber: 64512, addressFamilies: ['IPv4', 'IPv6'], ...peer }),
+    document('BGPPeer', 'client', { peerIP: CLIENT, asNumber: 64512 }),
+    ...more,
+  ])
+    // JSON documents one after the other are YAML documents.
+    .slice(1, -1)
+    .replaceAll('},{"apiVersion"', '}\n---\n{"apiVersion"');
+
+function document(kind: string, name: string, spec: object) {
+  return { apiVersion: 'projectcalico.org/v3', kind, metadata: { name }, spec };
+}
+
+const birdClient = (peer: string) => `
+log stderr all;
+router id ${CLIENT};
+protocol device { }
+protocol direct { ipv4; }
+protocol static own { ipv4; route ${fromClient} blackhole { bgp_community.add((64512,77)); bgp_large_community.add((64512,7,7)); }; }
+protocol bgp cali { local ${CLIENT} as 64512; neighbor ${peer} as 64512; connect delay time 1; connect retry time 1; error wait time 1, 2;
+  ipv4 { import all; export where proto = "own"; next hop self; }; }`;
+
+describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
+  '%s (skipped where Debian’s package is not installed)',
+  (name, speaker) => {
+    const isInstalled = speaker.program.startsWith('/') ? existsSync(speaker.program) : hasProgram(speaker.program);
+    let exchange: Exchange;
+    beforeEach(() => {
+      if (isInstalled) exchange = new Exchange();
+    });
+    afterEach(() => exchange?.close());
+
+    const feature = (title: string, run: () => Promise<void>) => {
+      if (!features.includes(title)) features.push(title);
+      const verdicts = results.get(name) ?? new Map<string, string>();
+      results.set(name, verdicts);
+      const reason = speaker.cannot[title];
+      if (reason !== undefined) {
+        verdicts.set(title, reason);
+        return;
+      }
+      it.skipIf(!isInstalled)(title, async () => {
+        verdicts.set(title, 'fails');
+        await run();
+        verdicts.set(title, 'yes');
+      });
+    };
+
+    const ibgp: Setup = { localAs: 64512, caliAs: 64512 };
+    const startClient = (peer = v4(1)) => {
+      const file = exchange.write('client.conf', birdClient(peer));
+      return exchange.start('client', ['bird', '-f', '-c', file, '-s', 'client.ctl', '-P', 'client.pid']);
+    };
+    const clientRoutes = () => exchange.run('client', 'birdc -s client.ctl show route all');
+    const established = () =>
+      until(`a session with ${name}`, 40_000, () => exchange.peer(PEER)?.state === 'Established');
+    const hasRoute = (prefix = announced4) =>
+      until(`${prefix} from ${name}`, 20_000, () => exchange.path(prefix, PEER)?.isUsable === true);
+    const itHas = (pattern: RegExp | string) =>
+      until(`${pattern} in ${name}`, 20_000, () => new RegExp(pattern).test(speaker.routes(exchange)));
+    const start = (setup: Setup, peer: object = {}, more: readonly object[] = []): { cali: ChildProcess; other: ChildProcess } => ({
+      cali: exchange.startCali(documents(peer, more)),
+      other: speaker.start(exchange, setup),
+    });
+
+    feature('iBGP, both families on one session, it connects', async () => {
+      start(ibgp);
+      await established();
+      await hasRoute(announced4);
+      await hasRoute(announced6);
+      expect(exchange.peer(PEER)!.families.map(({ family }) => family)).toEqual([4, 6]);
+    });
+
+    feature('iBGP, we connect', async () => {
+      start({ ...ibgp, isPassive: true });
+      await established();
+      await hasRoute();
+    });
+
+    feature('eBGP with 4-octet AS numbers', async () => {
+      const filter = document('BGPFilter', 'all', {
+        importV4: [{ action: 'Accept' }],
+        exportV4: [{ action: 'Accept', operations: [{ prependASPath: { prefix: [4200000009] } }] }],
+      });
+      startClient();
+      start({ localAs: 4200000001, caliAs: 64512 }, { asNumber: 4200000001, filters: ['all'], addressFamilies: ['IPv4'] }, [filter]);
+      await established();
+      await hasRoute();
+      expect(exchange.path(announced4, PEER)!.attributes.asPath).toEqual([{ type: 2, asNumbers: [4200000001] }]);
+      await itHas('172.30.0.0');
+      await itHas(/64512 4200000009|"asn":\s*4200000009|4200000009/);
+    });
+
+    feature('communities: standard, extended, large', async () => {
+      startClient();
+      start(ibgp);
+      await hasRoute();
+      const { attributes } = exchange.path(announced4, PEER)!;
+      expect(attributes.communities).toContain(64512 * 65536 + 1);
+      expect(attributes.largeCommunities).toEqual([[64512, 2, 3]]);
+      expect(attributes.extendedCommunities).toEqual(['0002fc0000000009']);
+      await itHas('172.30.0.0');
+      await itHas(/64512[:,] ?77|4227858509/);
+      await itHas(/64512[:, ]+7[:, ]+7/);
+    });
+
+    feature('route reflection, it is our client', async () => {
+      startClient();
+      start(ibgp);
+      await itHas('172.30.0.0');
+      await until('its route at the other client', 20_000, () => clientRoutes().includes(announced4));
+      expect(clientRoutes()).toMatch(/BGP.originator_id: 10\.77\.0\.2/);
+      expect(clientRoutes()).toMatch(/BGP.cluster_list: 1\.1\.1\.1/);
+      expect(clientRoutes()).toMatch(/BGP.next_hop: 10\.77\.0\.2/);
+    });
+
+    feature('route reflection, we are its client', async () => {
+      // BIRD is the client of the foreign reflector alone: what it announces reaches us through that.
+      startClient(PEER);
+      start({ ...ibgp, isReflector: true }, { routeReflectorClient: false });
+      await established();
+      await until('the client’s route', 30_000, () => exchange.path(fromClient, PEER)?.isUsable === true);
+      const { attributes } = exchange.path(fromClient, PEER)!;
+      expect(attributes.originatorId).toBe(CLIENT);
+      expect(attributes.clusterList).toEqual([PEER]);
+    });
+
+    feature('route refresh, it asks', async () => {
+      startClient();
+      start(ibgp);
+      await itHas('172.30.0.0');
+      const before = exchange.peer(PEER)!.updatesSent;
+      speaker.refresh(exchange);
+      await until('the routes again', 20_000, () => exchange.peer(PEER)!.updatesSent > before);
+      expect(exchange.peer(PEER)!.state).toBe('Established');
+    });
+
+    feature('graceful restart, we are the helper', async () => {
+      const { other } = start(ibgp);
+      await hasRoute();
+      await exchange.kill('peer', other);
+      await until('the session to end', 20_000, () => exchange.peer(PEER)?.state !== 'Established');
+      expect(exchange.path(announced4, PEER)).toMatchObject({ isUsable: true, isStale: true });
+      speaker.start(exchange, ibgp);
+      await established();
+      await until('a fresh route', 20_000, () => exchange.path(announced4, PEER)?.isStale === false);
+    });
+
+    feature('graceful restart, it is the helper', async () => {
+      startClient();
+      const { cali } = start(ibgp);
+      await itHas('172.30.0.0');
+      await exchange.stopChild(cali, 'SIGKILL');
+      await sleep(1500);
+      expect(speaker.routes(exchange)).toContain('172.30.0.0');
+      exchange.startCali(documents({}));
+      await established();
+      await sleep(1500);
+      expect(speaker.routes(exchange)).toContain('172.30.0.0');
+    });
+
+    feature('add-path, both directions', async () => {
+      start({ ...ibgp, hasAddPath: true });
+      await hasRoute();
+      const { capabilities } = exchange.peer(PEER)!;
+      expect(capabilities.join()).toMatch(/add-path send \(IPv4/);
+      expect(capabilities.join()).toMatch(/add-path receive \(IPv4/);
+      startClient();
+      await itHas('172.30.0.0');
+    });
+
+    feature('TCP MD5', async () => {
+      const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'bgp' }, stringData: { key: 'sesame' } };
+      const password = { secretKeyRef: { name: 'bgp', key: 'key' } };
+      start({ ...ibgp, password: 'sesame' }, { password }, [secret]);
+      await established();
+      await hasRoute();
+    });
+
+    feature('TCP MD5, we connect', async () => {
+      const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'bgp' }, stringData: { key: 'sesame' } };
+      const password = { secretKeyRef: { name: 'bgp', key: 'key' } };
+      start({ ...ibgp, password: 'sesame', isPassive: true }, { password }, [secret]);
+      await established();
+    });
+
+    feature('GTSM', async () => {
+      const filter = document('BGPFilter', 'all', { importV4: [{ action: 'Accept' }] });
+      const peer = { asNumber: 65001, ttlSecurity: 1, filters: ['all'], addressFamilies: ['IPv4'] };
+      start({ localAs: 65001, caliAs: 64512, hasGtsm: true }, peer, [filter]);
+      await established();
+      await hasRoute();
+    });
+
+    feature('extended messages', async () => {
+      start(ibgp);
+      await established();
+      expect(exchange.peer(PEER)!.capabilities).toContain('extended messages');
+    });
+
+    feature('shutdown message', async () => {
+      start(ibgp);
+      await established();
+      speaker.shutdown!(exchange, 'maintenance');
+      await until('the message', 20_000, () => exchange.peer(PEER)?.lastNotification?.includes('maintenance') === true);
+    });
+  },
+);
+
+/** The table of docs/interop.md. */
+function renderTable(): string {
+  const names = speakers.map(({ name, version }) => `${name} ${version}`);
+  const notes: string[] = [];
+  const cell = (title: string, name: string) => {
+    const verdict = results.get(name)?.get(title) ?? '';
+    if (verdict === 'yes' || verdict === 'fails') return verdict;
+    if (!notes.includes(verdict)) notes.push(verdict);
+    return `no [${notes.indexOf(verdict) + 1}]`;
+  };
+  const rows = features.map((title) => `| ${title} | ${speakers.map(({ name }) => cell(title, name)).join(' | ')} |`);
+  return `# Interoperability
+
+Generated by \`CALI_WRITE_DOCS=1 npm run test:interop\` from the tests in test/interop: each cell is a session between
+\`cali-node --role reflector\` and the speaker as Debian 12 packages it, in network namespaces. "no" is a feature that
+the other speaker lacks.
+
+| | ${names.join(' | ')} |
+| --- | ${names.map(() => '---').join(' | ')} |
+${rows.join('\n')}
+
+${notes.map((note, index) => `${index + 1}. ${note}`).join('\n')}
+`;
+}
+
+afterAll(() => {
+  const file = path.join(root, 'docs', 'interop.md');
+  const isComplete = [...results.values()].every((verdicts) => verdicts.size === features.length);
+  if (!isComplete || process.env['CALI_WRITE_DOCS'] !== '1') return;
+  writeFileSync(file, renderTable());
+  spawnSync('npx', ['biome', 'format', '--write', file], { cwd: root });
+  expect(readFileSync(file, 'utf8')).toContain('| iBGP');
+});
