@@ -38,10 +38,11 @@ import { type InterfaceAddress, readAddresses } from './addresses.ts';
 import { bgpRoutes } from './bgp-api.ts';
 import type { AgentConfig } from './config.ts';
 import { explain } from './explain.ts';
-import { SecretsView } from './secrets.ts';
 import { json, MovingServer, serveRoutes, text } from './http.ts';
 import { createMetrics } from './metrics.ts';
 import { ensureDefaults, publishNode, routerIdOf } from './node-setup.ts';
+import { Observers } from './observers.ts';
+import { SecretsView } from './secrets.ts';
 import { type Settings, settingsFor } from './settings.ts';
 import { AGENT_SOCKET, type AgentStatus, CNI_SOCKET } from './status.ts';
 import { View } from './view.ts';
@@ -63,6 +64,7 @@ export class Agent {
   #endpoints!: EndpointStore;
   #ipam!: Ipam;
   #secrets!: SecretsView;
+  #observers: Observers | undefined;
   #isRepaired = false;
   #observeConvergence: (seconds: number) => void = () => {};
   #health: MovingServer | undefined;
@@ -124,6 +126,7 @@ export class Agent {
   async stop(): Promise<void> {
     this.#abort.abort();
     this.#secrets.close();
+    this.#observers?.close();
     await this.#speaker?.close(true);
     this.#dataplane?.close();
     this.#session.close();
@@ -172,6 +175,7 @@ export class Agent {
     this.#repairOnce();
     this.#secrets.follow(view.bgpConfigurations(), view.bgpPeers());
     this.#startSpeaker();
+    this.#observers?.configure(view.bgpConfigurations());
     this.#speaker?.setDesired(
       desiredSpeaker({
         node,
@@ -275,6 +279,7 @@ export class Agent {
     speaker.listen().then(
       () => {
         this.#speaker = speaker;
+        this.#observers = new Observers(speaker, this.#config.wireLog, this.#log);
         this.#speakerError = undefined;
         this.#changed();
       },

@@ -1,4 +1,5 @@
 /** What calictl asks about BGP, over the local socket: the same of a node and of a reflector. */
+import { dumpTable } from '../bgp/monitor/mrt.ts';
 import type { Peer } from '../bgp/peer.ts';
 import { viewAdvertised, viewReceived, viewRoute, viewRoutes, whyNotAdvertised } from '../bgp/routes-view.ts';
 import type { Speaker } from '../bgp/speaker.ts';
@@ -22,6 +23,7 @@ export function bgpRoutes(speaker: () => Speaker | undefined): Routes {
     });
   return {
     '/v1/bgp/peers': withSpeaker((running) => json(running.status())),
+    '/v1/bgp/mrt': withSpeaker((running) => mrtDump(running)),
     '/v1/bgp/routes': withSpeaker((running, query) => json(routesOf(running, query.get('prefix')))),
     '/v1/bgp/received': withPeer((running, peer) =>
       json(families.flatMap((family) => [...viewReceived(running.ribs[family], peer)])),
@@ -53,4 +55,17 @@ function routesOf(speaker: Speaker, prefix: string | null) {
     if (row >= 0 && rib.head[row]! >= 0) views.push(viewRoute(rib, row));
   }
   return views;
+}
+
+/** An MRT table dump, in base64: the socket's answers are text. */
+function mrtDump(speaker: Speaker): HttpAnswer {
+  const peers = [...speaker.peers].map(({ source, config, negotiated }) => ({
+    source,
+    address: config.address,
+    identifier: negotiated?.peerIdentifier ?? '0.0.0.0',
+    asNumber: config.asNumber,
+  }));
+  const ribs = families.map((family) => speaker.ribs[family]);
+  const records = [...dumpTable(ribs, peers, speaker.identifier, Math.floor(Date.now() / 1000))];
+  return json(Buffer.concat(records).toString('base64'));
 }

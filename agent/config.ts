@@ -26,6 +26,8 @@ export interface AgentConfig {
   readonly restartTimeSeconds: number;
   readonly unreachableSeconds: number;
   readonly holdTimeSeconds: number;
+  /** Peers whose messages are logged, decoded: `all`, or addresses separated by commas. */
+  readonly wireLog: string | undefined;
   readonly resyncMs: number | undefined;
 }
 
@@ -62,6 +64,7 @@ export function readConfig(environment: Environment): AgentConfig {
     metricsPort: number('FELIX_PROMETHEUSMETRICSPORT', undefined, 0, 65535),
     restartTimeSeconds: number('CALI_RESTART_TIME', 120, 1, 4095),
     unreachableSeconds: number('CALI_UNREACHABLE_TIME', 10, 0, 4095),
+    wireLog: environment['CALI_BGP_WIRE_LOG'] || undefined,
     holdTimeSeconds: number('CALI_HOLD_TIME', 90, 3, 65535),
     resyncMs: seconds === undefined ? undefined : seconds * 1000,
   };

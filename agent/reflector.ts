@@ -21,6 +21,7 @@ import type { Log } from '../lib/log.ts';
 import { bgpRoutes } from './bgp-api.ts';
 import { registerBgpMetrics } from './bgp-metrics.ts';
 import { serveRoutes, text } from './http.ts';
+import { Observers } from './observers.ts';
 import { AGENT_SOCKET } from './status.ts';
 
 export interface ReflectorConfig {
@@ -28,6 +29,7 @@ export interface ReflectorConfig {
   readonly restartTimeSeconds: number;
   readonly unreachableSeconds: number;
   readonly holdTimeSeconds: number;
+  readonly wireLog?: string | undefined;
   readonly runDirectory: string;
   readonly healthHost?: string | undefined;
   readonly healthPort?: number | undefined;
@@ -54,6 +56,7 @@ export class Reflector {
   #documents: Documents | undefined;
   #speaker: Speaker | undefined;
   readonly #servers: Server[] = [];
+  #observers: Observers | undefined;
   #observeConvergence: (seconds: number) => void = () => {};
   #stopFollowing = () => {};
 
@@ -89,6 +92,7 @@ export class Reflector {
         events: { changed() {}, converged: (seconds) => this.#observeConvergence(seconds) },
       },
     );
+    this.#observers = new Observers(this.#speaker, this.#config.wireLog, this.#log);
     this.#apply();
     await this.#speaker.listen();
     await this.#serve();
@@ -97,6 +101,7 @@ export class Reflector {
 
   async stop(): Promise<void> {
     this.#stopFollowing();
+    this.#observers?.close();
     await this.#speaker?.close(true);
     for (const server of this.#servers) server.close();
     await rm(path.join(this.#config.runDirectory, AGENT_SOCKET), { force: true });
@@ -136,6 +141,7 @@ export class Reflector {
 
   #apply(): void {
     const { configurations, peers, filters, secrets } = this.#documents!;
+    this.#observers!.configure(configurations);
     this.#speaker!.setDesired(
       desiredReflector({
         ...this.#config,

@@ -46,7 +46,7 @@ export interface PeerModules {
   readonly groups: UpdateGroups;
   readonly clock: Clock;
   readonly log: Log;
-  readonly observer: Observer | undefined;
+  readonly observer: Observer;
   /** The RIB was touched: decide and distribute. */
   readonly ribChanged: () => void;
   /** The peer ended its initial update, or will not send one: it need not be waited for. */
@@ -302,7 +302,7 @@ export class Peer {
   #traffic(direction: 'received' | 'sent', message: Uint8Array): void {
     if (direction === 'received') this.counters.messagesReceived++;
     else this.counters.messagesSent++;
-    this.#modules.observer?.message(this, direction, message);
+    this.#modules.observer.message(this, direction, message);
   }
 
   #cease(body: NotificationBody): void {
@@ -408,7 +408,7 @@ export class Peer {
       this.#members.set(family, member);
       groups.join(member, this.#groupSpec(family, negotiated));
     }
-    observer?.up(this);
+    observer.up(this);
     // Nothing to wait for from a peer that sends no End-of-RIB. One that restarts too is waited for as well: it
     // may itself wait for ours (RFC 4724 section 4.1), and that is on its way, because we never hold routes back.
     if (this.#waitingForEnd.size === 0) this.#modules.settled(this);
@@ -418,7 +418,7 @@ export class Peer {
     for (const member of this.#members.values()) this.#modules.groups.leave(member);
     this.#members.clear();
     this.#receiver = undefined;
-    this.#modules.observer?.down(this, this.#lastError ?? 'the session ended');
+    this.#modules.observer.down(this, this.#lastError ?? 'the session ended');
     this.#stale.sessionDown(isGraceful && !this.#isStopped);
     this.#modules.ribChanged();
   }
@@ -496,7 +496,7 @@ export class Peer {
   /** Bytes of a group. */
   sendUpdates(bytes: Uint8Array): void {
     this.#main.connection?.send(bytes);
-    this.#modules.observer?.message(this, 'sent', bytes);
+    this.#modules.observer.message(this, 'sent', bytes);
   }
 
   #receiverContext(negotiated: Negotiated): ReceiverContext {

@@ -11,6 +11,7 @@ import { contains, type Family, mustCidr, parseAddress } from '../lib/cidr.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
+import { Bfd } from './bfd/bfd.ts';
 import { UpdateGroups } from './group/update-groups.ts';
 import { type LearnedRoute, LearnedRoutes } from './learned.ts';
 import { LocalRoutes } from './local-routes.ts';
@@ -60,7 +61,6 @@ export interface SpeakerModules {
   readonly clock: Clock;
   readonly log: Log;
   readonly events: SpeakerEvents;
-  readonly observer?: Observer;
 }
 
 /** After the last new peer has everything, peers that are to go stay this long: others may not be that far. */
@@ -91,6 +91,8 @@ export class Speaker {
   readonly #joining = new Set<string>();
   readonly #retiring = new Set<string>();
   readonly #timers: (() => void)[] = [];
+  readonly #observers = new Set<Observer>();
+  readonly #bfd: Bfd;
   /** Rows of peers that are gone, to be given back when nothing refers to them any more. */
   #oldSources: number[] = [];
 
@@ -107,6 +109,17 @@ export class Speaker {
     this.#groups = new UpdateGroups(this.ribs, () => {
       this.#hasWork = true;
       this.#schedule();
+    });
+    this.#bfd = new Bfd({
+      clock: modules.clock,
+      log: modules.log,
+      events: {
+        down: (address, reason) => this.#byAddress.get(address)?.lost(reason),
+        changed: (address, state) => {
+          const peer = this.#byAddress.get(address);
+          if (peer) peer.bfdState = state;
+        },
+      },
     });
     this.#learned = new LearnedRoutes(this.ribs);
     this.#local = new LocalRoutes(this.ribs);
@@ -150,8 +163,15 @@ export class Speaker {
       else this.#joining.add(key);
     }
     for (const peer of unwanted) this.#retire(peer);
+    this.#watchNeighbours(desired.peers);
     if (isFirst) this.#startDeferral();
     this.#schedule();
+  }
+
+  /** Somebody looks on from now on; the function that is returned ends it. */
+  observe(observer: Observer): () => void {
+    this.#observers.add(observer);
+    return () => this.#observers.delete(observer);
   }
 
   /** Whether learned routes are complete as far as this can be known. */
@@ -162,6 +182,11 @@ export class Speaker {
   /** Best learned routes by prefix. */
   get learned(): ReadonlyMap<Prefix, LearnedRoute> {
     return this.#learned.routes;
+  }
+
+  /** BGP identifier, dotted quad. */
+  get identifier(): string {
+    return this.#options.identifier;
   }
 
   get peers(): Iterable<Peer> {
@@ -192,12 +217,21 @@ export class Speaker {
    */
   async close(isRestart: boolean): Promise<void> {
     for (const cancel of this.#timers) cancel();
+    this.#bfd.close();
     for (const peer of this.#peers.values()) {
       if (isRestart) peer.abandon();
       else peer.stop(CeaseSubcode.ADMINISTRATIVE_SHUTDOWN);
     }
     this.#peers.clear();
     await Promise.all(this.#servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  }
+
+  #watchNeighbours(peers: readonly PeerConfig[]): void {
+    this.#bfd.setNeighbours(
+      peers.flatMap(({ address, localAddress, bfd }) =>
+        bfd ? [{ address, localAddress, config: bfd }] : [],
+      ),
+    );
   }
 
   #update(key: string, peer: Peer, config: PeerConfig): void {
@@ -218,7 +252,17 @@ export class Speaker {
       groups: this.#groups,
       clock: this.#clock,
       log: this.#log,
-      observer: this.#modules.observer,
+      observer: {
+        message: (of, direction, bytes) => {
+          for (const observer of this.#observers) observer.message(of, direction, bytes);
+        },
+        up: (of) => {
+          for (const observer of this.#observers) observer.up(of);
+        },
+        down: (of, reason) => {
+          for (const observer of this.#observers) observer.down(of, reason);
+        },
+      },
       ribChanged: () => this.#schedule(),
       settled: ({ key }) => this.#settle(key),
       ended: (ended) => this.#ended(ended),

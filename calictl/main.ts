@@ -1,4 +1,5 @@
 /** calictl: calicoctl's commands for Cali. */
+import { writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, Option } from 'commander';
 import type { Explanation } from '../agent/explain.ts';
@@ -83,6 +84,15 @@ bgp
     ]);
     const report = { peer: peers.find(({ config }) => config.address === address)!, received, advertised };
     show(output, report, () => renderNeighbor(report, Date.now()));
+  });
+
+bgp
+  .command('dump <file>')
+  .description('write the table as MRT (RFC 6396), for bgpdump and its like')
+  .action(async (file: string) => {
+    const bytes = Buffer.from(await askAgent<string>('/v1/bgp/mrt'), 'base64');
+    await writeFile(file, bytes);
+    print(`${bytes.length} octets written to ${file}`);
   });
 
 program

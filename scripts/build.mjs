@@ -10,6 +10,7 @@ const programs = {
   'cali-api': 'lab/api-server.ts',
   'cali-crds': 'datastore/write-crds.ts',
   'bench-cni': 'test/bench/cni.ts',
+  'bench-bgp': 'test/bench/bgp.ts',
 };
 
 /** Builds the named programs, or all of them. */

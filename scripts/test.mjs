@@ -12,12 +12,22 @@ await buildIfStale();
 if (!ensureCommands(runtimeCommands)) process.exit(1);
 // Tests that need one of these and do not find it say so and skip.
 if (which !== 'unit')
-  ensureCommands({ bird: 'bird2', gcc: 'gcc', conntrack: 'conntrack', kubectl: 'kubernetes-client' });
+  ensureCommands({
+    bird: 'bird2',
+    gcc: 'gcc',
+    conntrack: 'conntrack',
+    kubectl: 'kubernetes-client',
+    vtysh: 'frr',
+    gobgpd: 'gobgpd',
+    bgpctl: 'openbgpd',
+    exabgp: 'exabgp',
+  });
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'cali-test-'));
 const report = path.join(folder, 'report.json');
-const project =
-  which === 'unit' || which === 'system' ? ['--project', which, ...rest] : [which, ...rest].filter(Boolean);
+const project = ['unit', 'system', 'interop'].includes(which)
+  ? ['--project', which, ...rest]
+  : [which, ...rest].filter(Boolean);
 const vitest = path.resolve(import.meta.dirname, '..', 'node_modules', 'vitest', 'vitest.mjs');
 const { status } = spawnSync(
   process.execPath,

@@ -62,6 +62,14 @@ const configurationSpec = z.strictObject({
   holdTime: duration.optional(),
   connectRetryTime: duration.optional(),
   bfd,
+  /** Address and port of a BMP station (RFC 7854). */
+  bmpStation: z
+    .string()
+    .refine(
+      (text) => parsePeerIP(text)?.port !== undefined,
+      'must be an address and a port: a.b.c.d:port or [v6]:port',
+    )
+    .optional(),
   // Cali only, for `cali-node --role reflector`.
   routerID: ipAddress.optional(),
   routeReflectorClusterID: ipAddress.optional(),

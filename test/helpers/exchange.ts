@@ -1,6 +1,6 @@
 /** A LAN in namespaces for interop tests: our route reflector, a foreign speaker, and BIRD as a second client. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { PeerStatus } from '../../bgp/peer-config.ts';
@@ -20,6 +20,8 @@ export class Exchange {
   readonly #children = new Set<ChildProcess>();
 
   constructor() {
+    // Daemons that drop root write their sockets here.
+    chmodSync(this.directory, 0o777);
     const { status, stderr } = sh(`
       ip netns add ${this.#name}-lan
       ip -n ${this.#name}-lan link add lan type bridge
@@ -72,10 +74,14 @@ export class Exchange {
 
   /** Runs a command to its end; what it wrote. */
   run(place: Place, command: string): string {
-    const { stdout, stderr } = spawnSync('ip', ['netns', 'exec', `${this.#name}-${place}`, 'sh', '-c', command], {
-      encoding: 'utf8',
-      cwd: this.directory,
-    });
+    const { stdout, stderr } = spawnSync(
+      'ip',
+      ['netns', 'exec', `${this.#name}-${place}`, 'sh', '-c', command],
+      {
+        encoding: 'utf8',
+        cwd: this.directory,
+      },
+    );
     return stdout + stderr;
   }
 
@@ -91,7 +97,10 @@ export class Exchange {
 
   #ask<T>(args: string): T {
     const program = path.join(root, 'dist', 'calictl.js');
-    const text = this.run('cali', `CALI_RUN_DIR=${this.directory} ${process.execPath} ${program} ${args} -o json 2>/dev/null`);
+    const text = this.run(
+      'cali',
+      `CALI_RUN_DIR=${this.directory} ${process.execPath} ${program} ${args} -o json 2>/dev/null`,
+    );
     return JSON.parse(text || 'null') as T;
   }
 
@@ -127,7 +136,8 @@ export class Exchange {
 
   /** Kills a place's programs as a crash would, with those that they have started. */
   async kill(place: Place, child: ChildProcess): Promise<void> {
-    for (const pid of sh(`ip netns pids ${this.#name}-${place}`).stdout.split('\n').filter(Boolean)) sh(`kill -9 ${pid}`);
+    for (const pid of sh(`ip netns pids ${this.#name}-${place}`).stdout.split('\n').filter(Boolean))
+      sh(`kill -9 ${pid}`);
     await this.stopChild(child, 'SIGKILL');
   }
 

@@ -28,7 +28,12 @@ const documents = (peer: object, more: readonly object[] = []) =>
       metadata: { name: 'default' },
       spec: { asNumber: 64512, routerID: v4(1), routeReflectorClusterID: '1.1.1.1', connectRetryTime: '1s' },
     },
-    document('BGPPeer', 'peer', { peerIP: PEER, asNumber: 64512, addressFamilies: ['IPv4', 'IPv6'], ...peer }),
+    document('BGPPeer', 'peer', {
+      peerIP: PEER,
+      asNumber: 64512,
+      addressFamilies: ['IPv4', 'IPv6'],
+      ...peer,
+    }),
     document('BGPPeer', 'client', { peerIP: CLIENT, asNumber: 64512 }),
     ...more,
   ])
@@ -52,7 +57,9 @@ protocol bgp cali { local ${CLIENT} as 64512; neighbor ${peer} as 64512; connect
 describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
   '%s (skipped where Debian’s package is not installed)',
   (name, speaker) => {
-    const isInstalled = speaker.program.startsWith('/') ? existsSync(speaker.program) : hasProgram(speaker.program);
+    const isInstalled = speaker.program.startsWith('/')
+      ? existsSync(speaker.program)
+      : hasProgram(speaker.program);
     let exchange: Exchange;
     beforeEach(() => {
       if (isInstalled) exchange = new Exchange();
@@ -82,12 +89,16 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
     };
     const clientRoutes = () => exchange.run('client', 'birdc -s client.ctl show route all');
     const established = () =>
-      until(`a session with ${name}`, 40_000, () => exchange.peer(PEER)?.state === 'Established');
+      until(`a session with ${name}`, 15_000, () => exchange.peer(PEER)?.state === 'Established');
     const hasRoute = (prefix = announced4) =>
-      until(`${prefix} from ${name}`, 20_000, () => exchange.path(prefix, PEER)?.isUsable === true);
+      until(`${prefix} from ${name}`, 12_000, () => exchange.path(prefix, PEER)?.isUsable === true);
     const itHas = (pattern: RegExp | string) =>
-      until(`${pattern} in ${name}`, 20_000, () => new RegExp(pattern).test(speaker.routes(exchange)));
-    const start = (setup: Setup, peer: object = {}, more: readonly object[] = []): { cali: ChildProcess; other: ChildProcess } => ({
+      until(`${pattern} in ${name}`, 12_000, () => new RegExp(pattern).test(speaker.routes(exchange)));
+    const start = (
+      setup: Setup,
+      peer: object = {},
+      more: readonly object[] = [],
+    ): { cali: ChildProcess; other: ChildProcess } => ({
       cali: exchange.startCali(documents(peer, more)),
       other: speaker.start(exchange, setup),
     });
@@ -112,10 +123,16 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
         exportV4: [{ action: 'Accept', operations: [{ prependASPath: { prefix: [4200000009] } }] }],
       });
       startClient();
-      start({ localAs: 4200000001, caliAs: 64512 }, { asNumber: 4200000001, filters: ['all'], addressFamilies: ['IPv4'] }, [filter]);
+      start(
+        { localAs: 4200000001, caliAs: 64512 },
+        { asNumber: 4200000001, filters: ['all'], addressFamilies: ['IPv4'] },
+        [filter],
+      );
       await established();
       await hasRoute();
-      expect(exchange.path(announced4, PEER)!.attributes.asPath).toEqual([{ type: 2, asNumbers: [4200000001] }]);
+      expect(exchange.path(announced4, PEER)!.attributes.asPath).toEqual([
+        { type: 2, asNumbers: [4200000001] },
+      ]);
       await itHas('172.30.0.0');
       await itHas(/64512 4200000009|"asn":\s*4200000009|4200000009/);
     });
@@ -137,7 +154,7 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
       startClient();
       start(ibgp);
       await itHas('172.30.0.0');
-      await until('its route at the other client', 20_000, () => clientRoutes().includes(announced4));
+      await until('its route at the other client', 12_000, () => clientRoutes().includes(announced4));
       expect(clientRoutes()).toMatch(/BGP.originator_id: 10\.77\.0\.2/);
       expect(clientRoutes()).toMatch(/BGP.cluster_list: 1\.1\.1\.1/);
       expect(clientRoutes()).toMatch(/BGP.next_hop: 10\.77\.0\.2/);
@@ -160,7 +177,7 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
       await itHas('172.30.0.0');
       const before = exchange.peer(PEER)!.updatesSent;
       speaker.refresh(exchange);
-      await until('the routes again', 20_000, () => exchange.peer(PEER)!.updatesSent > before);
+      await until('the routes again', 12_000, () => exchange.peer(PEER)!.updatesSent > before);
       expect(exchange.peer(PEER)!.state).toBe('Established');
     });
 
@@ -168,11 +185,11 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
       const { other } = start(ibgp);
       await hasRoute();
       await exchange.kill('peer', other);
-      await until('the session to end', 20_000, () => exchange.peer(PEER)?.state !== 'Established');
+      await until('the session to end', 12_000, () => exchange.peer(PEER)?.state !== 'Established');
       expect(exchange.path(announced4, PEER)).toMatchObject({ isUsable: true, isStale: true });
       speaker.start(exchange, ibgp);
       await established();
-      await until('a fresh route', 20_000, () => exchange.path(announced4, PEER)?.isStale === false);
+      await until('a fresh route', 12_000, () => exchange.path(announced4, PEER)?.isStale === false);
     });
 
     feature('graceful restart, it is the helper', async () => {
@@ -199,7 +216,12 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
     });
 
     feature('TCP MD5', async () => {
-      const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'bgp' }, stringData: { key: 'sesame' } };
+      const secret = {
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { name: 'bgp' },
+        stringData: { key: 'sesame' },
+      };
       const password = { secretKeyRef: { name: 'bgp', key: 'key' } };
       start({ ...ibgp, password: 'sesame' }, { password }, [secret]);
       await established();
@@ -207,7 +229,12 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
     });
 
     feature('TCP MD5, we connect', async () => {
-      const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'bgp' }, stringData: { key: 'sesame' } };
+      const secret = {
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { name: 'bgp' },
+        stringData: { key: 'sesame' },
+      };
       const password = { secretKeyRef: { name: 'bgp', key: 'key' } };
       start({ ...ibgp, password: 'sesame', isPassive: true }, { password }, [secret]);
       await established();
@@ -231,7 +258,11 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
       start(ibgp);
       await established();
       speaker.shutdown!(exchange, 'maintenance');
-      await until('the message', 20_000, () => exchange.peer(PEER)?.lastNotification?.includes('maintenance') === true);
+      await until(
+        'the message',
+        20_000,
+        () => exchange.peer(PEER)?.lastNotification?.includes('maintenance') === true,
+      );
     });
   },
 );
@@ -246,7 +277,9 @@ function renderTable(): string {
     if (!notes.includes(verdict)) notes.push(verdict);
     return `no [${notes.indexOf(verdict) + 1}]`;
   };
-  const rows = features.map((title) => `| ${title} | ${speakers.map(({ name }) => cell(title, name)).join(' | ')} |`);
+  const rows = features.map(
+    (title) => `| ${title} | ${speakers.map(({ name }) => cell(title, name)).join(' | ')} |`,
+  );
   return `# Interoperability
 
 Generated by \`CALI_WRITE_DOCS=1 npm run test:interop\` from the tests in test/interop: each cell is a session between

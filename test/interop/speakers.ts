@@ -115,7 +115,7 @@ route-map tag permit 10
 line vty
 `;
     const file = exchange.write('bgpd.conf', config);
-    const command = `/usr/lib/frr/bgpd -n -Z -f ${file} -i bgpd.pid --vty_socket ${exchange.directory} -A 127.0.0.1 -P 0 -u root -g root`;
+    const command = `/usr/lib/frr/bgpd -n -Z -f ${file} -i bgpd.pid --vty_socket ${exchange.directory} -A 127.0.0.1 -P 0 -u frr -g frr`;
     return exchange.start('peer', ['sh', '-c', `exec ${command}`]);
   },
   routes: (exchange) =>
@@ -124,10 +124,16 @@ line vty
       `vtysh --vty_socket ${exchange.directory} -c 'show bgp ipv4 unicast json detail' -c 'show bgp ipv6 unicast json'`,
     ),
   refresh: (exchange) =>
-    void exchange.run('peer', `vtysh --vty_socket ${exchange.directory} -c 'clear bgp ipv4 unicast ${v4(1)} soft in'`),
+    void exchange.run(
+      'peer',
+      `vtysh --vty_socket ${exchange.directory} -c 'clear bgp ipv4 unicast ${v4(1)} soft in'`,
+    ),
   shutdown(exchange, message) {
     const commands = ['configure terminal', 'router bgp', `neighbor ${v4(1)} shutdown message ${message}`];
-    exchange.run('peer', `vtysh --vty_socket ${exchange.directory} ${commands.map((one) => `-c '${one}'`).join(' ')}`);
+    exchange.run(
+      'peer',
+      `vtysh --vty_socket ${exchange.directory} ${commands.map((one) => `-c '${one}'`).join(' ')}`,
+    );
   },
 };
 
@@ -201,7 +207,8 @@ const openbgpd: ForeignSpeaker = {
   cannot: {
     'extended messages': 'not implemented in OpenBGPD 7.7',
     'TCP MD5': 'the portable version has no TCP MD5 on Linux',
-    'graceful restart, we are the helper': 'OpenBGPD restarts without keeping its sessions’ routes: helper alone',
+    'graceful restart, we are the helper':
+      'OpenBGPD restarts without keeping its sessions’ routes: helper alone',
   },
   start(exchange, setup) {
     const config = `
@@ -234,9 +241,13 @@ match to ${v4(1)} inet6 set nexthop ${v6(2)}
     return exchange.start('peer', ['sh', '-c', `chmod 600 ${file}; exec /usr/sbin/bgpd -d -f ${file}`]);
   },
   routes: (exchange) => exchange.run('peer', `bgpctl -s ${exchange.directory}/bgpd.sock show rib detail`),
-  refresh: (exchange) => void exchange.run('peer', `bgpctl -s ${exchange.directory}/bgpd.sock neighbor ${v4(1)} refresh`),
+  refresh: (exchange) =>
+    void exchange.run('peer', `bgpctl -s ${exchange.directory}/bgpd.sock neighbor ${v4(1)} refresh`),
   shutdown: (exchange, message) =>
-    void exchange.run('peer', `bgpctl -s ${exchange.directory}/bgpd.sock neighbor ${v4(1)} down "${message}"`),
+    void exchange.run(
+      'peer',
+      `bgpctl -s ${exchange.directory}/bgpd.sock neighbor ${v4(1)} down "${message}"`,
+    ),
 };
 
 const exabgp: ForeignSpeaker = {
@@ -246,7 +257,8 @@ const exabgp: ForeignSpeaker = {
   program: 'exabgp',
   cannot: {
     'route reflection, we are its client': 'ExaBGP re-advertises nothing',
-    'graceful restart, we are the helper': 'ExaBGP ends its sessions with NOTIFICATION and has no forwarding state',
+    'graceful restart, we are the helper':
+      'ExaBGP ends its sessions with NOTIFICATION and has no forwarding state',
     'graceful restart, it is the helper': 'ExaBGP keeps no RIB',
     'route refresh, it asks': 'ExaBGP answers requests and sends none',
     'shutdown message': 'ExaBGP 4.2 has no command for it',

@@ -1,0 +1,182 @@
+/**
+ * BMP (RFC 7854): to a monitoring station goes what each peer has sent, as it was sent, before policy. A station that
+ * reads too slowly is left and dialled again; it then gets the whole state anew.
+ */
+import net, { type Socket } from 'node:net';
+import { addressBytes, familyOf, parseAddress } from '../../lib/cidr.ts';
+import { messageOf } from '../../lib/errors.ts';
+import type { Log } from '../../lib/log.ts';
+import { VERSION } from '../../lib/version.ts';
+import type { Observer, Peer } from '../peer.ts';
+import { attributesOf } from '../rib/attribute-values.ts';
+import type { Ribs } from '../update-receiver.ts';
+import { MessageType } from '../wire/iana.ts';
+import { encodeMessage } from '../wire/message.ts';
+import { endOfRib } from '../wire/update.ts';
+import { Writer } from '../wire/writer.ts';
+
+export interface BmpStation {
+  readonly host: string;
+  readonly port: number;
+}
+
+const VERSION_3 = 3;
+const ROUTE_MONITORING = 0;
+const PEER_DOWN = 2;
+const PEER_UP = 3;
+const INITIATION = 4;
+const TERMINATION = 5;
+/** Reasons of Peer Down: the local system closed without NOTIFICATION, the peer did. */
+const REMOTE_NO_NOTIFICATION = 4;
+const RETRY_MS = 5_000;
+const QUEUE_LIMIT = 16 << 20;
+
+export class BmpExporter implements Observer {
+  readonly #station: BmpStation;
+  readonly #log: Log;
+  readonly #view: { readonly ribs: Ribs; readonly peers: () => Iterable<Peer> };
+  #socket: Socket | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #isConnected = false;
+
+  constructor(station: BmpStation, view: BmpExporter['view'], log: Log) {
+    this.#station = station;
+    this.#view = view;
+    this.#log = log.child({ station: `${station.host}:${station.port}` });
+    this.#dial();
+  }
+
+  /** What is exported. */
+  get view(): { readonly ribs: Ribs; readonly peers: () => Iterable<Peer> } {
+    return this.#view;
+  }
+
+  message(peer: Peer, direction: 'received' | 'sent', bytes: Uint8Array): void {
+    if (direction === 'received' && bytes[18] === MessageType.UPDATE && peer.negotiated)
+      this.#route(peer, bytes);
+  }
+
+  up(peer: Peer): void {
+    const { conversation } = peer;
+    const { sent, received } = conversation.opens;
+    if (!sent || !received || !conversation.connection) return;
+    const { localAddress, localPort, remotePort } = conversation.connection;
+    const body = new Writer().bytes(peerHeader(peer)).bytes(address16(localAddress));
+    this.#send(PEER_UP, body.u16(localPort).u16(remotePort).bytes(sent).bytes(received).finish());
+  }
+
+  down(peer: Peer): void {
+    this.#send(PEER_DOWN, new Writer().bytes(peerHeader(peer)).u8(REMOTE_NO_NOTIFICATION).finish());
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#send(TERMINATION, tlv(1, Uint8Array.of(0, 0)));
+    this.#socket?.end();
+    this.#socket = undefined;
+    this.#isConnected = false;
+  }
+
+  #dial(): void {
+    const socket = net.connect(this.#station);
+    this.#socket = socket;
+    socket.on('connect', () => {
+      this.#isConnected = true;
+      this.#log.info({}, 'BMP station connected');
+      this.#initiate();
+    });
+    socket.on('data', () => undefined);
+    socket.on('error', (error) => this.#log.debug({ reason: messageOf(error) }, 'BMP'));
+    socket.on('close', () => {
+      this.#isConnected = false;
+      if (this.#socket === socket) this.#timer = setTimeout(() => this.#dial(), RETRY_MS).unref();
+    });
+  }
+
+  /** Initiation, and the state as it is: each peer that is up, what it has sent, End-of-RIB. */
+  #initiate(): void {
+    const text = (value: string) => new TextEncoder().encode(value);
+    this.#send(INITIATION, Uint8Array.of(...tlv(1, text(`Cali ${VERSION}`)), ...tlv(2, text('cali'))));
+    for (const peer of this.#view.peers()) {
+      if (!peer.negotiated) continue;
+      this.up(peer);
+      for (const family of peer.negotiated.families) {
+        for (const bytes of this.#received(peer, family)) this.#route(peer, bytes);
+        this.#route(peer, encodeMessage({ type: 'update', ...endOfRib(family) }, peer.conversation.context));
+      }
+    }
+  }
+
+  *#received(peer: Peer, family: 4 | 6): Generator<Uint8Array> {
+    const rib = this.#view.ribs[family];
+    const hasPathId = peer.negotiated!.addPathReceive.includes(family);
+    for (const path of rib.pathsOf(peer.source)) {
+      const attributes = attributesOf(rib.attributes, rib.paths.received[path]!);
+      const prefix = rib.prefixes.text(rib.paths.prefix[path]!);
+      const route = hasPathId ? { prefix, pathId: rib.paths.pathId[path]! } : { prefix };
+      const isClassic = family === 4 && familyOf(attributes.nextHop) === 4;
+      yield encodeMessage(
+        {
+          type: 'update',
+          withdrawn: [],
+          nlri: isClassic ? [route] : [],
+          reach: isClassic ? undefined : { family, nextHop: attributes.nextHop, routes: [route] },
+          unreach: undefined,
+          attributes,
+        },
+        { isFourOctetAs: peer.negotiated!.isFourOctetAs, isIbgp: peer.negotiated!.isIbgp },
+      );
+    }
+  }
+
+  #route(peer: Peer, update: Uint8Array): void {
+    this.#send(ROUTE_MONITORING, new Writer().bytes(peerHeader(peer)).bytes(update).finish());
+  }
+
+  #send(type: number, body: Uint8Array): void {
+    if (!this.#isConnected || !this.#socket) return;
+    if (this.#socket.writableLength > QUEUE_LIMIT) {
+      this.#log.warn({}, 'the BMP station reads too slowly: it is left, and dialled again');
+      this.#socket.destroy();
+      return;
+    }
+    this.#socket.write(
+      new Writer()
+        .u8(VERSION_3)
+        .u32(body.length + 6)
+        .u8(type)
+        .bytes(body)
+        .finish(),
+    );
+  }
+}
+
+/**
+ * Section 4.2.
+ *   +- type (8) -+- V L A, flags (8) -+- distinguisher (64) -+- address (128) -+- AS (32) -+- ID (32) -+- time (64) -+
+ */
+function peerHeader(peer: Peer): Uint8Array {
+  const { address, asNumber } = peer.config;
+  const isV6 = familyOf(address) === 6;
+  const isTwoOctet = peer.negotiated?.isFourOctetAs === false;
+  const writer = new Writer().u8(0).u8((isV6 ? 0x80 : 0) | (isTwoOctet ? 0x20 : 0));
+  writer.u32(0).u32(0).bytes(address16(address)).u32(asNumber);
+  writer.bytes(addressBytes(parseAddress(peer.negotiated?.peerIdentifier ?? '0.0.0.0')!));
+  const ms = Date.now();
+  return writer
+    .u32(Math.floor(ms / 1000))
+    .u32((ms % 1000) * 1000)
+    .finish();
+}
+
+/** An address in 16 octets, IPv4 in the last four (section 4.2). */
+function address16(text: string): Uint8Array {
+  const bytes = addressBytes(parseAddress(text.replace(/%.*$/, ''))!);
+  const wide = new Uint8Array(16);
+  wide.set(bytes, 16 - bytes.length);
+  return wide;
+}
+
+function tlv(type: number, value: Uint8Array): Uint8Array {
+  return new Writer().u16(type).u16(value.length).bytes(value).finish();
+}

@@ -1,0 +1,232 @@
+/**
+ * npm run bench:bgp: our reflector beside BIRD, FRR, OpenBGPD and GoBGP, one after the other in the same run, with
+ * one load generator (bgp/load.c). Prints tables of medians, and of ratios to ours.
+ *
+ *   npm run bench:bgp -- [--runs 5] [--clients 50,200,500,1000] [--tables 100000x1,...] [--churn 60] [--stream FILE]
+ *                        [--only Cali,BIRD] [--markdown FILE]
+ */
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { type BenchSpeaker, installed, PORT } from './bgp/speakers.ts';
+
+const { values } = parseArgs({
+  options: {
+    runs: { type: 'string', default: '5' },
+    clients: { type: 'string', default: '50,200,500,1000' },
+    tables: { type: 'string', default: '100000x1,100000x10,1000000x1,1000000x10,1000000x100' },
+    streams: { type: 'string', default: '1,10,100' },
+    churn: { type: 'string', default: '60' },
+    stream: { type: 'string' },
+    only: { type: 'string' },
+    markdown: { type: 'string' },
+  },
+});
+
+interface Result {
+  readonly phase: string;
+  readonly wall: number;
+  readonly cpu: number;
+  readonly generator: number;
+  readonly peakMb?: number;
+  readonly p50Ms?: number;
+  readonly p99Ms?: number;
+}
+
+interface Scenario {
+  readonly title: string;
+  readonly sessions: number;
+  readonly arguments: readonly string[];
+}
+
+const namespace = `calibench${process.pid}`;
+const folder = mkdtempSync(path.join(os.tmpdir(), 'cali-bench-'));
+const load = path.join(folder, 'load');
+const lines: string[] = [];
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+  lines.push(line);
+}
+
+function prepare(): void {
+  if (process.getuid?.() !== 0) throw new Error('bench:bgp makes a network namespace: run it as root');
+  // Daemons that drop root write their sockets here.
+  chmodSync(folder, 0o777);
+  execFileSync('gcc', ['-O2', '-o', load, 'test/bench/bgp/load.c']);
+  execFileSync('ip', ['netns', 'add', namespace]);
+  execFileSync('ip', ['-n', namespace, 'link', 'set', 'lo', 'up']);
+}
+
+async function run(speaker: BenchSpeaker, scenario: Scenario): Promise<Result[] | string> {
+  for (const [name, text] of Object.entries(speaker.files(scenario.sessions, folder)))
+    writeFileSync(path.join(folder, name), text);
+  const child = spawn('ip', ['netns', 'exec', namespace, ...speaker.command(folder)], { stdio: 'ignore' });
+  try {
+    await untilListening(child);
+    const pids = processesOf(child.pid!);
+    const [mode, sessions, ...rest] = scenario.arguments;
+    const { stdout, stderr, status } = spawnSync(
+      'ip',
+      ['netns', 'exec', namespace, load, mode!, String(PORT), sessions!, ...rest, ...pids],
+      { encoding: 'utf8', timeout: 900_000 },
+    );
+    if (status !== 0) return stderr.trim().split('\n').at(-1) ?? `exit ${status}`;
+    return stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Result);
+  } finally {
+    await end(child);
+  }
+}
+
+/** The speaker's listening socket is there; nothing is sent to it. */
+async function untilListening(child: ChildProcess): Promise<void> {
+  for (let tries = 0; tries < 200; tries++) {
+    const { stdout } = spawnSync('ip', ['netns', 'exec', namespace, 'ss', '-Hltn', `sport = :${PORT}`], {
+      encoding: 'utf8',
+    });
+    if (stdout.includes(String(PORT))) return;
+    if (child.exitCode !== null) throw new Error(`the speaker ended with ${child.exitCode}`);
+    await sleep(50);
+  }
+  throw new Error('the speaker does not listen');
+}
+
+/** All processes of the namespace are the speaker's. */
+function processesOf(pid: number): string[] {
+  const { stdout } = spawnSync('ip', ['netns', 'pids', namespace], { encoding: 'utf8' });
+  return [...new Set([String(pid), ...stdout.split('\n').filter(Boolean)])];
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  for (const pid of processesOf(child.pid!)) process.kill(Number(pid), 'SIGKILL');
+  if (child.exitCode === null && child.signalCode === null) await ended;
+}
+
+function median(values_: readonly number[]): number {
+  const sorted = [...values_].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)]!;
+}
+
+/** Medians by phase. */
+function summarize(runs: readonly (readonly Result[])[]): Map<string, Result> {
+  const phases = new Map<string, Result>();
+  for (const { phase } of runs[0] ?? []) {
+    const all = runs.flatMap((one) => one.filter((result) => result.phase === phase));
+    const pick = (key: keyof Result) => median(all.map((result) => Number(result[key] ?? 0)));
+    phases.set(phase, {
+      phase,
+      wall: pick('wall'),
+      cpu: pick('cpu'),
+      generator: pick('generator'),
+      peakMb: Math.max(...all.map(({ peakMb = 0 }) => peakMb)),
+      ...(all[0]?.p50Ms === undefined ? {} : { p50Ms: pick('p50Ms'), p99Ms: pick('p99Ms') }),
+    });
+  }
+  return phases;
+}
+
+function table(scenario: Scenario, results: ReadonlyMap<string, Map<string, Result> | string>): void {
+  const names = [...results.keys()];
+  const ours = results.get('Cali');
+  const phases = [
+    ...new Set([...results.values()].flatMap((one) => (typeof one === 'string' ? [] : [...one.keys()]))),
+  ];
+  say(`\n### ${scenario.title}\n`);
+  say(`| | ${names.join(' | ')} |`);
+  say(`| --- | ${names.map(() => '---').join(' | ')} |`);
+  for (const phase of phases.filter((one) => one !== 'settle')) {
+    const cells = names.map((name) => {
+      const result = results.get(name);
+      if (typeof result === 'string') return result;
+      const own = typeof ours === 'string' ? undefined : ours?.get(phase);
+      return cell(result?.get(phase), name === 'Cali' ? undefined : own);
+    });
+    say(`| ${phase} | ${cells.join(' | ')} |`);
+  }
+  for (const [name, one] of results) {
+    if (typeof one === 'string') continue;
+    const costly = [...one.values()].filter(
+      ({ generator, cpu, wall }) => generator > Math.max(cpu, wall) / 3 && generator > 0.05,
+    );
+    if (costly.length > 0)
+      say(
+        `\n${name}: the generator took more than a third of the time in ${costly.map(({ phase }) => phase).join(', ')}.`,
+      );
+  }
+}
+
+/** Wall / CPU seconds and peak memory, or latencies; with the ratio to ours. */
+function cell(result: Result | undefined, own: Result | undefined): string {
+  if (!result) return '';
+  const ratio = (theirs: number, ours: number) => (ours > 0 ? ` (×${(theirs / ours).toFixed(1)})` : '');
+  if (result.p50Ms !== undefined) {
+    const text = `p50 ${result.p50Ms.toFixed(1)} / p99 ${result.p99Ms!.toFixed(1)} ms, CPU ${result.cpu.toFixed(2)} s`;
+    return text + (own ? ratio(result.p50Ms, own.p50Ms ?? 0) : '');
+  }
+  const text = `${result.wall.toFixed(3)} / ${result.cpu.toFixed(2)} s, ${Math.round(result.peakMb ?? 0)} MB`;
+  return text + (own ? ratio(result.wall, own.wall) : '');
+}
+
+const runs = Number(values.runs);
+const scenarios: Scenario[] = [
+  ...values.clients
+    .split(',')
+    .filter(Boolean)
+    .map((clients) => ({
+      title: `Reflector with ${clients} clients, 10 prefixes each`,
+      sessions: Number(clients),
+      arguments: ['reflector', clients, '10', clients === '500' ? values.churn : '-1'],
+    })),
+  ...values.tables
+    .split(',')
+    .filter(Boolean)
+    .map((one) => {
+      const [prefixes, receivers] = one.split('x');
+      return {
+        title: `${Number(prefixes).toLocaleString('en')} prefixes to ${receivers}`,
+        sessions: Number(receivers) + 1,
+        arguments: ['table', receivers!, prefixes!],
+      };
+    }),
+  ...(values.stream ? values.streams.split(',').filter(Boolean) : []).map((receivers) => ({
+    title: `Internet table of 2015 to ${receivers}`,
+    sessions: Number(receivers) + 1,
+    arguments: ['stream', receivers, values.stream!],
+  })),
+];
+
+try {
+  prepare();
+  const only = values.only?.split(',');
+  const chosen = installed().filter(({ name }) => !only || only.includes(name));
+  say(
+    `${os.cpus()[0]?.model ?? 'CPU'}, ${os.cpus().length} cores, Node ${process.version}; medians of ${runs} runs; wall / CPU seconds, peak memory; in brackets the ratio to Cali.`,
+  );
+  for (const scenario of scenarios) {
+    const results = new Map<string, Map<string, Result> | string>();
+    for (const speaker of chosen) {
+      if (scenario.sessions > (speaker.mostClients ?? Number.POSITIVE_INFINITY)) continue;
+      const all: Result[][] = [];
+      let failure = '';
+      for (let i = 0; i < runs; i++) {
+        const result = await run(speaker, scenario);
+        if (typeof result === 'string') failure = result;
+        else all.push(result);
+      }
+      results.set(speaker.name, all.length > 0 ? summarize(all) : failure);
+      process.stderr.write(`${scenario.title}: ${speaker.name} ${all.length} of ${runs} runs ${failure}\n`);
+    }
+    table(scenario, results);
+  }
+  if (values.markdown) writeFileSync(values.markdown, `${lines.join('\n')}\n`);
+} finally {
+  spawnSync('ip', ['netns', 'del', namespace]);
+  rmSync(folder, { recursive: true, force: true });
+}
