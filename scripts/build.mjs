@@ -11,6 +11,7 @@ const programs = {
   'cali-crds': 'datastore/write-crds.ts',
   'bench-cni': 'test/bench/cni.ts',
   'bench-bgp': 'test/bench/bgp.ts',
+  fuzz: 'test/fuzz.ts',
 };
 
 /** Builds the named programs, or all of them. */

@@ -205,7 +205,7 @@ export class UpdateGroup {
 
   /** Why the best path to a prefix is not announced to a member; undefined when it is. */
   refusal(member: Member, prefix: number): string | undefined {
-    const best = this.#rib.best[prefix] ?? -1;
+    const best = this.#rib.isPending(prefix) ? NOTHING : (this.#rib.best[prefix] ?? NOTHING);
     if (best < 0) return 'there is no usable path';
     if (this.#rib.paths.source[best] === member.source) return 'it was learned from this peer';
     const reason = this.#protocolRefusal(best);
@@ -233,11 +233,13 @@ export class UpdateGroup {
     this.#version = grow(this.#version, rows);
   }
 
-  /** The Adj-RIB-Out of a new group. */
+  /** The Adj-RIB-Out of a new group; what is not decided yet comes with the flush at the end of the turn. */
   #fill(): void {
     const nobody = new Map<number, number[]>();
-    const rows = this.spec.hasAddPath ? this.#rib.paths.rows : this.#rib.prefixes.rows;
-    for (let entry = 0; entry < rows; entry++) this.#update(entry, nobody);
+    const { hasAddPath } = this.spec;
+    const rows = hasAddPath ? this.#rib.paths.rows : this.#rib.prefixes.rows;
+    for (let entry = 0; entry < rows; entry++)
+      if (hasAddPath || !this.#rib.isPending(entry)) this.#update(entry, nobody);
     this.#changed.clear();
   }
 

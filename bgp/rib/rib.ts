@@ -168,6 +168,11 @@ export class Rib {
     }
   }
 
+  /** Whether the prefix waits for the decision process: until then `best` is what it was, and may be gone. */
+  isPending(prefix: number): boolean {
+    return this.#isDirty[prefix] === 1;
+  }
+
   /** Whether a row is a path that may be used. */
   isUsable(path: number): boolean {
     return this.paths.rejection[path] === 0 && (this.paths.flags[path]! & PathFlag.DEAD) === 0;

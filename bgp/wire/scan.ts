@@ -86,7 +86,7 @@ export class AttributeScan {
   scan(source: Uint8Array, start: number, end: number, context: ScanContext, isOwn = false): boolean {
     this.#reset();
     let at = start;
-    let previous = 0;
+    let previous = -1;
     while (at < end) {
       if (end - at < 3) return false;
       const flags = source[at]!;

@@ -89,7 +89,7 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
     };
     const clientRoutes = () => exchange.run('client', 'birdc -s client.ctl show route all');
     const established = () =>
-      until(`a session with ${name}`, 15_000, () => exchange.peer(PEER)?.state === 'Established');
+      until(`a session with ${name}`, 40_000, () => exchange.peer(PEER)?.state === 'Established');
     const hasRoute = (prefix = announced4) =>
       until(`${prefix} from ${name}`, 12_000, () => exchange.path(prefix, PEER)?.isUsable === true);
     const itHas = (pattern: RegExp | string) =>
@@ -147,7 +147,7 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
       expect(attributes.extendedCommunities).toEqual(['0002fc0000000009']);
       await itHas('172.30.0.0');
       await itHas(/64512[:,] ?77|4227858509/);
-      await itHas(/64512[:, ]+7[:, ]+7/);
+      await itHas(/64512[:, ]+7[:, ]+7|"ASN":64512,"LocalData1":7/);
     });
 
     feature('route reflection, it is our client', async () => {

@@ -142,7 +142,10 @@ const gobgp: ForeignSpeaker = {
   version: '3.10.0',
   package: 'gobgpd',
   program: 'gobgpd',
-  cannot: { 'extended messages': 'not implemented before GoBGP 4.7' },
+  cannot: {
+    'extended messages': 'not implemented before GoBGP 4.7',
+    'route refresh, it asks': 'GoBGP keeps what it received and judges that again, it asks for nothing',
+  },
   start(exchange, setup) {
     const config = `
 [global.config]
@@ -196,7 +199,8 @@ ${
   },
   routes: (exchange) => exchange.run('peer', 'gobgp global rib -j; gobgp global rib -a ipv6 -j'),
   refresh: (exchange) => void exchange.run('peer', `gobgp neighbor ${v4(1)} softresetin`),
-  shutdown: (exchange, message) => void exchange.run('peer', `gobgp neighbor ${v4(1)} shutdown "${message}"`),
+  shutdown: (exchange, message) =>
+    void exchange.run('peer', `gobgp neighbor ${v4(1)} shutdown --reason "${message}"`),
 };
 
 const openbgpd: ForeignSpeaker = {
@@ -238,7 +242,11 @@ match to ${v4(1)} inet set nexthop ${v4(2)}
 match to ${v4(1)} inet6 set nexthop ${v6(2)}
 `;
     const file = exchange.write('openbgpd.conf', config);
-    return exchange.start('peer', ['sh', '-c', `chmod 600 ${file}; exec /usr/sbin/bgpd -d -f ${file}`]);
+    return exchange.start('peer', [
+      'sh',
+      '-c',
+      `mkdir -p /run/openbgpd; chmod 600 ${file}; exec /usr/sbin/bgpd -d -f ${file}`,
+    ]);
   },
   routes: (exchange) => exchange.run('peer', `bgpctl -s ${exchange.directory}/bgpd.sock show rib detail`),
   refresh: (exchange) =>
@@ -284,7 +292,7 @@ neighbor ${v4(1)} {
 }
 `;
     const file = exchange.write('exabgp.conf', config);
-    const environment = ['exabgp.daemon.user=root', 'exabgp.daemon.drop=false', 'exabgp.log.level=ERROR'];
+    const environment = ['exabgp.daemon.user=root', 'exabgp.daemon.drop=false', 'exabgp.log.level=ERR'];
     if (setup.isPassive) environment.push(`exabgp.tcp.bind=${v4(2)}`, 'exabgp.tcp.port=179');
     return exchange.start('peer', ['env', ...environment, 'exabgp', file]);
   },

@@ -138,7 +138,7 @@ allow to any
   command: (folder) => [
     'sh',
     '-c',
-    `chmod 600 ${folder}/openbgpd.conf; exec /usr/sbin/bgpd -d -f ${folder}/openbgpd.conf`,
+    `mkdir -p /run/openbgpd; chmod 600 ${folder}/openbgpd.conf; exec /usr/sbin/bgpd -d -f ${folder}/openbgpd.conf`,
   ],
 };
 

@@ -194,6 +194,12 @@ class World {
     } else if (type === 'refresh') group.refresh(receiver);
     else {
       known.group = 1 - known.group;
+      // Groups are made when the first member comes, in the middle of a turn too.
+      if (this.groups[known.group]!.isEmpty) {
+        const { spec: same } = this.groups[known.group]!;
+        this.groups[known.group]!.dispose();
+        this.groups[known.group] = new UpdateGroup(same, this.rib.rib);
+      }
       this.groups[known.group]!.takeOver(receiver, group);
     }
   }
@@ -267,6 +273,18 @@ describe.each([false, true])('an update group, add-path %s', (hasAddPath) => {
       0, 0, 0,
     ]);
   });
+});
+
+it('a group that is made while a best path has just gone does not touch it', () => {
+  const rib = new TestRib();
+  const from = rib.source('10.0.0.1');
+  rib.announce(from, '10.1.0.0/16');
+  rib.decide();
+  rib.rib.drop(from, 'all');
+  const group = new UpdateGroup(spec, rib.rib);
+  expect(group.count).toBe(0);
+  group.flush(rib.rib.decideChanged(), new Int32Array());
+  expect([group.count, rib.attributes.size]).toEqual([0, 0]);
 });
 
 describe('what a group sends', () => {
