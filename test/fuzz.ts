@@ -5,13 +5,13 @@
  *   npm run fuzz -- [--messages 20000000] [--live 1000000] [--seed N]
  */
 import { parseArgs } from 'node:util';
-import { UpdateReceiver } from '../bgp/update-receiver.ts';
 import { AttributeTable } from '../bgp/rib/attribute-table.ts';
 import { Rib } from '../bgp/rib/rib.ts';
 import { SourceTable } from '../bgp/rib/source.ts';
-import { decodeMessage } from '../bgp/wire/message.ts';
+import { UpdateReceiver } from '../bgp/update-receiver.ts';
 import { Framer } from '../bgp/wire/framer.ts';
 import { MessageType } from '../bgp/wire/iana.ts';
+import { decodeMessage } from '../bgp/wire/message.ts';
 import { WireError } from '../bgp/wire/wire-error.ts';
 import { fuzzLive } from './fuzz/live.ts';
 import { FuzzSource } from './fuzz/source.ts';
@@ -57,7 +57,8 @@ function fuzzCodec(count: number, seed: number): void {
   });
   const receivers = [true, false].flatMap((isIbgp) =>
     [true, false].map(
-      (isFourOctetAs) => new UpdateReceiver(ribs, { ...peer, source, isIbgp, isFourOctetAs, peerAs: isIbgp ? 64512 : 65001 }),
+      (isFourOctetAs) =>
+        new UpdateReceiver(ribs, { ...peer, source, isIbgp, isFourOctetAs, peerAs: isIbgp ? 64512 : 65001 }),
     ),
   );
   const outcomes = { accepted: 0, forgiven: 0, refused: 0 };

@@ -27,9 +27,28 @@ export async function fuzzLive(count: number, seed: number): Promise<void> {
     },
     { clock: systemClock, log: silentLog, events: { changed() {} } },
   );
-  const template = { asNumber: 64512, localAs: 64512, port, localAddress: undefined, families: [4 as const, 6 as const] };
-  const rest = { isPassive: true, peerType: 'global' as const, name: 'fuzz', holdTimeSeconds: 90, restartTimeSeconds: 1 };
-  const config = (address: string): PeerConfig => ({ ...template, ...rest, address, allowedLocalAs: 0, isClient: true, clusterId: '1.1.1.1' });
+  const template = {
+    asNumber: 64512,
+    localAs: 64512,
+    port,
+    localAddress: undefined,
+    families: [4 as const, 6 as const],
+  };
+  const rest = {
+    isPassive: true,
+    peerType: 'global' as const,
+    name: 'fuzz',
+    holdTimeSeconds: 90,
+    restartTimeSeconds: 1,
+  };
+  const config = (address: string): PeerConfig => ({
+    ...template,
+    ...rest,
+    address,
+    allowedLocalAs: 0,
+    isClient: true,
+    clusterId: '1.1.1.1',
+  });
   speaker.setDesired({ peers: [config('127.0.0.2'), config('127.0.0.3')], originated: [] });
   await speaker.listen();
   const quiet = await session(port, '127.0.0.3');
@@ -46,14 +65,18 @@ export async function fuzzLive(count: number, seed: number): Promise<void> {
     }
     peer.destroy();
     quiet.write(encodeMessage({ type: 'keepalive' }, context));
-    if (quiet.destroyed || quiet.readableEnded) throw new Error(`the quiet session ended after ${sent} messages`);
+    if (quiet.destroyed || quiet.readableEnded)
+      throw new Error(`the quiet session ended after ${sent} messages`);
   }
   await sleep(100);
   const status = speaker.status().find(({ config: { address } }) => address === '127.0.0.3');
-  if (status?.state !== 'Established') throw new Error(`the quiet session is ${status?.state}: ${status?.lastError}`);
+  if (status?.state !== 'Established')
+    throw new Error(`the quiet session is ${status?.state}: ${status?.lastError}`);
   const seconds = ((Date.now() - startedAt) / 1000).toFixed(0);
   const mb = Math.round(process.memoryUsage().rss / 1e6);
-  process.stdout.write(`live: ${sent} messages in ${sessions} sessions, ${seconds} s, the other session stayed, ${mb} MB\n`);
+  process.stdout.write(
+    `live: ${sent} messages in ${sessions} sessions, ${seconds} s, the other session stayed, ${mb} MB\n`,
+  );
   quiet.destroy();
   await speaker.close(false);
 }
@@ -76,7 +99,18 @@ async function session(port: number, localAddress: string): Promise<Socket> {
       });
       socket.once('close', () => resolve(false));
       const capabilities = { ...noCapabilities, families: [4 as const, 6 as const], fourOctetAs: 64512 };
-      socket.write(encodeMessage({ type: 'open', asNumber: 64512, holdTimeSeconds: 90, identifier: `10.0.0.${localAddress.at(-1)}`, capabilities }, context));
+      socket.write(
+        encodeMessage(
+          {
+            type: 'open',
+            asNumber: 64512,
+            holdTimeSeconds: 90,
+            identifier: `10.0.0.${localAddress.at(-1)}`,
+            capabilities,
+          },
+          context,
+        ),
+      );
       socket.write(encodeMessage({ type: 'keepalive' }, context));
     });
     if (isUp) return socket;

@@ -1,6 +1,7 @@
 /** Messages to try: real ones with a few octets changed, and UPDATEs put together from parts that are often wrong. */
-import { encodeMessage } from '../../bgp/wire/message.ts';
+
 import { noCapabilities } from '../../bgp/wire/capabilities.ts';
+import { encodeMessage } from '../../bgp/wire/message.ts';
 import { endOfRib } from '../../bgp/wire/update.ts';
 import { Writer } from '../../bgp/wire/writer.ts';
 
@@ -37,23 +38,42 @@ const seeds: readonly Uint8Array[] = [
         fourOctetAs: 70000,
         addPath: [{ family: 4, canReceive: true, canSend: true }],
         longLived: [{ family: 4, isForwardingKept: true, staleSeconds: 60 }],
-        gracefulRestart: { isRestarting: false, hasNotification: true, restartTimeSeconds: 120, families: [{ family: 4, isForwardingKept: true }] },
+        gracefulRestart: {
+          isRestarting: false,
+          hasNotification: true,
+          restartTimeSeconds: 120,
+          families: [{ family: 4, isForwardingKept: true }],
+        },
       },
     },
     context,
   ),
-  encodeMessage({ type: 'update', ...empty, nlri: [{ prefix: '10.1.0.0/16' }, { prefix: '10.2.3.0/26' }], attributes }, context),
-  encodeMessage({ type: 'update', ...empty, withdrawn: [{ prefix: '10.1.0.0/16' }, { prefix: '10.2.3.0/26' }] }, context),
+  encodeMessage(
+    { type: 'update', ...empty, nlri: [{ prefix: '10.1.0.0/16' }, { prefix: '10.2.3.0/26' }], attributes },
+    context,
+  ),
+  encodeMessage(
+    { type: 'update', ...empty, withdrawn: [{ prefix: '10.1.0.0/16' }, { prefix: '10.2.3.0/26' }] },
+    context,
+  ),
   encodeMessage(
     {
       type: 'update',
       ...empty,
-      reach: { family: 6, nextHop: 'fd00::1', linkLocal: 'fe80::1', routes: [{ prefix: 'fd01::/64' }, { prefix: 'fd02::/122' }] },
+      reach: {
+        family: 6,
+        nextHop: 'fd00::1',
+        linkLocal: 'fe80::1',
+        routes: [{ prefix: 'fd01::/64' }, { prefix: 'fd02::/122' }],
+      },
       attributes: { ...attributes, nextHop: 'fd00::1' },
     },
     context,
   ),
-  encodeMessage({ type: 'update', ...empty, unreach: { family: 6, routes: [{ prefix: 'fd01::/64' }] } }, context),
+  encodeMessage(
+    { type: 'update', ...empty, unreach: { family: 6, routes: [{ prefix: 'fd01::/64' }] } },
+    context,
+  ),
   encodeMessage({ type: 'update', ...endOfRib(6) }, context),
 ];
 
@@ -103,24 +123,54 @@ export class FuzzSource {
     for (let count = this.below(9); count > 0; count--) this.#attribute(list);
     const withdrawn = this.#prefixes(this.below(3), 4);
     const nlri = this.#prefixes(this.below(4), 4);
-    const body = new Writer().u16(withdrawn.length + (this.below(50) === 0 ? this.below(5) : 0)).bytes(withdrawn);
+    const body = new Writer()
+      .u16(withdrawn.length + (this.below(50) === 0 ? this.below(5) : 0))
+      .bytes(withdrawn);
     const bytes = list.finish();
-    body.u16(bytes.length + (this.below(50) === 0 ? this.below(5) : 0)).bytes(bytes).bytes(nlri);
+    body
+      .u16(bytes.length + (this.below(50) === 0 ? this.below(5) : 0))
+      .bytes(bytes)
+      .bytes(nlri);
     const finished = body.finish();
     const message = new Writer();
     for (let i = 0; i < 16; i++) message.u8(0xff);
-    return message.u16(19 + finished.length).u8(2).bytes(finished).finish();
+    return message
+      .u16(19 + finished.length)
+      .u8(2)
+      .bytes(finished)
+      .finish();
   }
 
   #attribute(list: Writer): void {
     const types = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 14, 15, 16, 17, 18, 32, 35, 99, 128];
     const type = types[this.below(types.length)]!;
-    const usual: Record<number, number> = { 1: 0x40, 2: 0x40, 3: 0x40, 4: 0x80, 5: 0x40, 6: 0x40, 9: 0x80, 10: 0x80, 14: 0x80, 15: 0x80 };
+    const usual: Record<number, number> = {
+      1: 0x40,
+      2: 0x40,
+      3: 0x40,
+      4: 0x80,
+      5: 0x40,
+      6: 0x40,
+      9: 0x80,
+      10: 0x80,
+      14: 0x80,
+      15: 0x80,
+    };
     const flags = this.below(10) === 0 ? this.below(256) & 0xef : (usual[type] ?? 0xc0);
     const value = this.#value(type);
     const length = this.below(20) === 0 ? this.below(40) : value.length;
-    if (this.below(6) === 0) list.u8(flags | 0x10).u8(type).u16(length).bytes(value);
-    else list.u8(flags).u8(type).u8(length & 255).bytes(value);
+    if (this.below(6) === 0)
+      list
+        .u8(flags | 0x10)
+        .u8(type)
+        .u16(length)
+        .bytes(value);
+    else
+      list
+        .u8(flags)
+        .u8(type)
+        .u8(length & 255)
+        .bytes(value);
   }
 
   #value(type: number): Uint8Array {
@@ -140,9 +190,16 @@ export class FuzzSource {
         writer.u16(1 + this.below(3)).u8(1 + (this.below(9) === 0 ? 1 : 0));
         writer.u8([4, 16, 32, 0, 5][this.below(5)]!);
         for (let i = 0; i < 16; i++) writer.u8(this.below(256));
-        return writer.u8(0).bytes(this.#prefixes(this.below(3), 6)).finish();
+        return writer
+          .u8(0)
+          .bytes(this.#prefixes(this.below(3), 6))
+          .finish();
       case 15:
-        return writer.u16(1 + this.below(3)).u8(1).bytes(this.#prefixes(this.below(3), 6)).finish();
+        return writer
+          .u16(1 + this.below(3))
+          .u8(1)
+          .bytes(this.#prefixes(this.below(3), 6))
+          .finish();
       default: {
         const lengths = [0, 1, 4, 4, 4, 8, 8, 12, 24];
         for (let left = lengths[this.below(lengths.length)]!; left > 0; left--) writer.u8(this.below(256));

@@ -211,6 +211,7 @@ const openbgpd: ForeignSpeaker = {
   cannot: {
     'extended messages': 'not implemented in OpenBGPD 7.7',
     'TCP MD5': 'the portable version has no TCP MD5 on Linux',
+    'TCP MD5, we connect': 'the portable version has no TCP MD5 on Linux',
     'graceful restart, we are the helper':
       'OpenBGPD restarts without keeping its sessions’ routes: helper alone',
   },

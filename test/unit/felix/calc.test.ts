@@ -136,6 +136,88 @@ describe('what the speaker shall be (Calico 2.4, 2.5)', () => {
   });
 });
 
+describe('sessions in detail (Calico 2.5)', () => {
+  const reflector = node('n3', '10.0.0.8/24', { RouteReflectorClusterID: '1.0.0.1' }, { role: 'rr' });
+  const nodes = [...base.nodes.slice(0, 2), reflector];
+  const toReflectors = peer('rr', { nodeSelector: '!has(role)', peerSelector: "role == 'rr'" });
+
+  it('a node that a BGPPeer chooses as the remote side gets the session back, unless it is Manual (B-046)', () => {
+    const mesh = [configuration({ nodeToNodeMeshEnabled: false })];
+    const input = { nodes, configurations: mesh, peers: [toReflectors] };
+    expect(brief(input)).toEqual(['10.0.0.8:179 AS64512 active node specific']);
+    const back = desiredSpeaker({ ...base, ...input, node: 'n3' }).peers;
+    expect(back.map(({ address, isClient, clusterId }) => [address, isClient, clusterId])).toEqual([
+      ['10.0.0.10', true, '1.0.0.1'],
+      ['10.0.0.9', true, '1.0.0.1'],
+    ]);
+    const manual = { ...toReflectors, spec: { ...toReflectors.spec, reversePeering: 'Manual' as const } };
+    expect(desiredSpeaker({ ...base, ...input, peers: [manual], node: 'n3' }).peers).toEqual([]);
+  });
+
+  it('settings of BGPPeer before those of BGPConfiguration, passwords from Secrets', () => {
+    const spec = {
+      peerIP: '192.0.2.1',
+      asNumber: 65001,
+      holdTime: '30s',
+      keepaliveTime: '5s',
+      maxRestartTime: '90s',
+      ttlSecurity: 1,
+      sourceAddress: 'None',
+      localASNumber: 65100,
+      numAllowedLocalASNumbers: 2,
+      nextHopMode: 'Keep',
+      password: { secretKeyRef: { name: 'bgp', key: 'tor' } },
+      bfd: { receiveInterval: '100ms', transmitInterval: '100ms' },
+      role: 'Customer',
+      maxPrefixes: { limit: 10, action: 'Restart' },
+    };
+    const [only] = desiredSpeaker({
+      ...base,
+      nodes: base.nodes.slice(0, 1),
+      configurations: [configuration({ holdTime: '60s', connectRetryTime: '2s' })],
+      peers: [peer('tor', spec)],
+      secrets: (name, key) => `${name}/${key}`,
+    }).peers;
+    expect(only).toMatchObject({
+      holdTimeSeconds: 30,
+      keepaliveSeconds: 5,
+      restartTimeSeconds: 90,
+      connectRetrySeconds: 2,
+      ttlSecurityHops: 1,
+      localAddress: undefined,
+      localAs: 65100,
+      allowedLocalAs: 2,
+      nextHopMode: 'Keep',
+      password: 'bgp/tor',
+      bfd: { receiveIntervalMs: 100, transmitIntervalMs: 100, multiplier: 3, isMultihop: false },
+      role: 3,
+      prefixLimit: { limit: 10, action: 'Restart' },
+      localPref: 2147482623,
+    });
+  });
+
+  it('exports pods’ routes alone, with the communities of prefixAdvertisements (B-100 to B-112)', () => {
+    const configurations = [
+      configuration({
+        communities: [{ name: 'pods', value: '64512:7' }],
+        prefixAdvertisements: [{ cidr: '10.1.0.0/16', communities: ['pods', '1:2:3'] }],
+      }),
+    ];
+    const pools = [pool('10.1.0.0/16'), pool('10.2.0.0/16', { disableBGPExport: true })];
+    const { exportPolicy } = desiredSpeaker({ ...base, configurations, pools }).peers[0]!;
+    const attributes = { origin: 0, asPath: [], nextHop: '10.0.0.2' };
+    const judge = (prefix: string, isLocal: boolean) =>
+      exportPolicy!.apply({ prefix, attributes, isLocal, isIbgp: true });
+    expect(judge('10.1.0.0/26', false)).toEqual({
+      isAccepted: true,
+      attributes: { ...attributes, communities: [64512 * 65536 + 7], largeCommunities: [[1, 2, 3]] },
+    });
+    expect(judge('10.2.0.0/26', true)).toMatchObject({ isAccepted: false, reason: /disableBGPExport/ });
+    expect(judge('0.0.0.0/0', false)).toMatchObject({ isAccepted: false });
+    expect(judge('10.96.0.0/12', true)).toMatchObject({ isAccepted: true });
+  });
+});
+
 describe('what a node announces (Calico B-104 to B-107)', () => {
   const block = (cidr: string, owner: string) =>
     ipamBlockKind.schema.parse({
@@ -198,6 +280,27 @@ describe('which routes a node has', () => {
       ['10.2.0.0/26', 'unicast', 186, '10.0.0.2'],
       ['10.1.0.5/32', 'unicast', 80, 'cali1'],
       ['10.3.0.0/26', 'unicast', 186, '10.0.0.2,10.0.0.3'],
+    ]);
+  });
+
+  it('a priority in LOCAL_PREF is a metric (B-071), services are not for the kernel (B-070), reachableBy is a route (B-056)', () => {
+    const routes = desiredRoutes({
+      endpoints: [],
+      blocks: [],
+      learned: [
+        { prefix: '10.1.0.0/26', nextHops: ['10.0.0.2'], localPref: 2147483647 - 512 },
+        { prefix: '10.2.0.0/26', nextHops: ['10.0.0.2'], localPref: 2147482623 },
+        { prefix: '10.3.0.0/26', nextHops: ['10.0.0.2'], localPref: 100 },
+        { prefix: '10.96.0.1/32', nextHops: ['10.0.0.2'] },
+      ],
+      refused: ['10.96.0.0/12'],
+      reachable: [{ address: '192.0.2.1', gateway: '10.0.0.254' }],
+    });
+    expect(routes.map(({ destination, metric, gateways }) => [destination, metric, gateways[0]])).toEqual([
+      ['192.0.2.1/32', undefined, '10.0.0.254'],
+      ['10.1.0.0/26', 512, '10.0.0.2'],
+      ['10.2.0.0/26', undefined, '10.0.0.2'],
+      ['10.3.0.0/26', undefined, '10.0.0.2'],
     ]);
   });
 

@@ -1,0 +1,97 @@
+import { describe, expect, it } from 'vitest';
+import type { PolicyRoute } from '../../../bgp/policy/export.ts';
+import { applyRules, type FilterRule, matchesPattern, priorityOf } from '../../../bgp/policy/filter.ts';
+import { someAttributes } from '../../helpers/rib.ts';
+
+const route = (
+  prefix: string,
+  change: Partial<PolicyRoute['attributes']> = {},
+  isLocal = false,
+): PolicyRoute => ({
+  prefix,
+  attributes: { ...someAttributes, ...change },
+  isLocal,
+  isIbgp: true,
+});
+const context = { isIbgpSession: true, normalPriority: 1024 };
+const verdict = (rule: Omit<FilterRule, 'action'>, one: PolicyRoute, more = {}) =>
+  applyRules([{ ...rule, action: 'Accept' }], one, { ...context, ...more }) !== undefined;
+
+describe('BGPFilter matches (Calico 1.5)', () => {
+  it.each<[string, Omit<FilterRule, 'action'>, PolicyRoute, boolean]>([
+    ['Equal', { cidr: '10.1.0.0/16', matchOperator: 'Equal' }, route('10.1.0.0/16'), true],
+    ['Equal, longer', { cidr: '10.1.0.0/16', matchOperator: 'Equal' }, route('10.1.0.0/17'), false],
+    ['NotEqual', { cidr: '10.1.0.0/16', matchOperator: 'NotEqual' }, route('10.1.0.0/17'), true],
+    ['In', { cidr: '10.1.0.0/16', matchOperator: 'In' }, route('10.1.9.0/26'), true],
+    ['In, elsewhere', { cidr: '10.1.0.0/16', matchOperator: 'In' }, route('10.2.9.0/26'), false],
+    ['In, shorter', { cidr: '10.1.0.0/16', matchOperator: 'In' }, route('10.0.0.0/8'), false],
+    ['NotIn', { cidr: '10.1.0.0/16', matchOperator: 'NotIn' }, route('10.2.9.0/26'), true],
+    [
+      'In with lengths',
+      { cidr: '10.1.0.0/16', matchOperator: 'In', prefixLength: { min: 24, max: 28 } },
+      route('10.1.9.0/26'),
+      true,
+    ],
+    [
+      'In, too long',
+      { cidr: '10.1.0.0/16', matchOperator: 'In', prefixLength: { max: 25 } },
+      route('10.1.9.0/26'),
+      false,
+    ],
+    ['source', { source: 'RemotePeers' }, route('10.1.0.0/16', {}, true), false],
+    ['source, learned', { source: 'RemotePeers' }, route('10.1.0.0/16'), true],
+    ['peerType', { peerType: 'eBGP' }, route('10.1.0.0/16'), false],
+    [
+      'community',
+      { communities: { values: ['64512:1'] } },
+      route('10.1.0.0/16', { communities: [64512 * 65536 + 1] }),
+      true,
+    ],
+    [
+      'large community',
+      { communities: { values: ['1:2:3'] } },
+      route('10.1.0.0/16', { largeCommunities: [[1, 2, 3]] }),
+      true,
+    ],
+    ['no such community', { communities: { values: ['64512:2'] } }, route('10.1.0.0/16'), false],
+    ['AS path', { asPathPrefix: [65001] }, route('10.1.0.0/16'), true],
+    ['AS path, not at its start', { asPathPrefix: [65002] }, route('10.1.0.0/16'), false],
+    ['priority', { priority: 512 }, route('10.1.0.0/16', { localPref: 2147483647 - 512 }), true],
+    ['interface', { interface: 'cali*' }, route('10.1.0.0/16'), false],
+  ])('%s', (_, rule, one, expected) => {
+    expect(verdict(rule, one)).toBe(expected);
+  });
+
+  it('interface patterns', () => {
+    expect(matchesPattern('cali*', 'cali123')).toBe(true);
+    expect(matchesPattern('*.cali', 'vxlan.cali')).toBe(true);
+    expect(matchesPattern('eth0', 'eth01')).toBe(false);
+    expect(matchesPattern('eth.', 'eth0')).toBe(false);
+  });
+
+  it('the first rule that matches decides; operations are applied in order', () => {
+    const rules: FilterRule[] = [
+      { cidr: '10.9.0.0/16', matchOperator: 'In', action: 'Reject' },
+      {
+        action: 'Accept',
+        operations: [
+          { addCommunity: { value: '1:2' } },
+          { addCommunity: { value: '1:2:3' } },
+          { prependASPath: { prefix: [7, 8] } },
+          { setPriority: { value: 100 } },
+        ],
+      },
+    ];
+    expect(applyRules(rules, route('10.9.1.0/24'), context)).toMatchObject({ action: 'Reject', rule: 1 });
+    const { attributes, rule } = applyRules(rules, route('10.1.0.0/16'), context)!;
+    expect(rule).toBe(2);
+    expect(attributes).toEqual({
+      ...someAttributes,
+      communities: [65538],
+      largeCommunities: [[1, 2, 3]],
+      asPath: [{ type: 2, asNumbers: [7, 8, 65001, 65002] }],
+      localPref: 2147483547,
+    });
+    expect(priorityOf(attributes, 1024)).toBe(100);
+  });
+});
