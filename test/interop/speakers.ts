@@ -60,7 +60,7 @@ protocol bgp cali {
 }
 ${
   setup.isReflector
-    ? `protocol bgp other { local ${v4(2)} as 64512; neighbor ${v4(3)} as 64512; rr client; passive; ipv4 { import all; export where source = RTS_BGP; }; }`
+    ? `protocol bgp second { local ${v4(2)} as 64512; neighbor ${v4(3)} as 64512; rr client; passive; ipv4 { import all; export where source = RTS_BGP; }; }`
     : ''
 }`;
     const file = exchange.write('bird.conf', config);

@@ -1,0 +1,174 @@
+/** A BGP peer that does what a test tells it, over a real TCP connection. */
+import net, { type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { PeerConfig } from '../../bgp/peer-config.ts';
+import { Speaker } from '../../bgp/speaker.ts';
+import type { PathAttributes } from '../../bgp/wire/attributes.ts';
+import { type Capabilities, noCapabilities } from '../../bgp/wire/capabilities.ts';
+import { Framer } from '../../bgp/wire/framer.ts';
+import { decodeMessage, encodeMessage, type Message, type OutgoingMessage } from '../../bgp/wire/message.ts';
+import type { Nlri } from '../../bgp/wire/nlri.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { silentLog } from '../../lib/log.ts';
+
+const context = { isFourOctetAs: true, isIbgp: true };
+
+export const peerAttributes: PathAttributes = {
+  origin: 0,
+  asPath: [],
+  nextHop: '10.254.0.1',
+  localPref: 100,
+};
+
+/** An UPDATE that announces these prefixes. */
+export function announcement(
+  prefixes: readonly string[],
+  change: Partial<PathAttributes> = {},
+): OutgoingMessage {
+  const nlri = prefixes.map((prefix): Nlri => ({ prefix }));
+  const attributes = { ...peerAttributes, ...change };
+  return { type: 'update', withdrawn: [], nlri, reach: undefined, unreach: undefined, attributes };
+}
+
+export function withdrawal(prefixes: readonly string[]): OutgoingMessage {
+  const withdrawn = prefixes.map((prefix): Nlri => ({ prefix }));
+  return { type: 'update', withdrawn, nlri: [], reach: undefined, unreach: undefined, attributes: undefined };
+}
+
+export const endOfRib4: OutgoingMessage = {
+  type: 'update',
+  withdrawn: [],
+  nlri: [],
+  reach: undefined,
+  unreach: undefined,
+  attributes: undefined,
+};
+
+export class ScriptedPeer {
+  readonly socket: Socket;
+  readonly messages: Message[] = [];
+  /** What a receiver would know. */
+  readonly table = new Map<string, PathAttributes>();
+  readonly #framer = new Framer();
+  isUp = false;
+
+  private constructor(port: number, address: string) {
+    this.socket = net.connect({ host: '127.0.0.1', port, localAddress: address });
+    this.socket.on('error', () => undefined);
+    this.#framer.allowExtended();
+    this.socket.on('data', (chunk) => {
+      this.#framer.push(chunk, (frame) => {
+        this.#note(decodeMessage(frame, context));
+        return true;
+      });
+    });
+  }
+
+  /** Connects from an address of loopback, until the session is established. */
+  static async connect(
+    port: number,
+    address: string,
+    capabilities: Partial<Capabilities> = {},
+  ): Promise<ScriptedPeer> {
+    for (let tries = 0; tries < 400; tries++) {
+      const peer = new ScriptedPeer(port, address);
+      peer.send({
+        type: 'open',
+        asNumber: 64512,
+        holdTimeSeconds: 90,
+        identifier: address.replace('127', '10'),
+        capabilities: {
+          ...noCapabilities,
+          families: [4],
+          hasRouteRefresh: true,
+          fourOctetAs: 64512,
+          ...capabilities,
+        },
+      });
+      peer.send({ type: 'keepalive' });
+      const isUp = await Promise.race([
+        new Promise<boolean>((resolve) => peer.socket.once('close', () => resolve(false))),
+        until(() => peer.isUp || peer.last('notification') !== undefined, 5000).then(() => peer.isUp),
+      ]);
+      if (isUp) return peer;
+      peer.socket.destroy();
+      await sleep(10);
+    }
+    throw new Error(`no session from ${address}`);
+  }
+
+  send(message: OutgoingMessage): void {
+    this.socket.write(encodeMessage(message, context));
+  }
+
+  last<T extends Message['type']>(type: T): (Message & { type: T }) | undefined {
+    return this.messages.findLast((message): message is Message & { type: T } => message.type === type);
+  }
+
+  count(type: Message['type']): number {
+    return this.messages.filter((message) => message.type === type).length;
+  }
+
+  #note(message: Message): void {
+    this.messages.push(message);
+    if (message.type === 'keepalive') this.isUp = true;
+    if (message.type !== 'update') return;
+    for (const { prefix } of message.withdrawn) this.table.delete(prefix);
+    for (const { prefix } of message.nlri) this.table.set(prefix, message.attributes!);
+  }
+}
+
+/** Waits; rejects when it takes too long. */
+export async function until(check: () => boolean, limitMs = 10_000): Promise<void> {
+  for (const end = performance.now() + limitMs; !check(); await sleep(5))
+    if (performance.now() > end) throw new Error(`not within ${limitMs} ms: ${check.toString()}`);
+}
+
+/** A reflector on a free port of loopback, whose clients are the given addresses. */
+export async function startReflector(
+  addresses: readonly string[],
+  change: (address: string) => Partial<PeerConfig> = () => ({}),
+) {
+  const port = await freePort();
+  const configOf = (address: string): PeerConfig => ({
+    address,
+    port,
+    asNumber: 64512,
+    localAs: 64512,
+    localAddress: undefined,
+    families: [4],
+    isPassive: true,
+    peerType: 'global',
+    name: address,
+    holdTimeSeconds: 90,
+    restartTimeSeconds: 5,
+    allowedLocalAs: 0,
+    isClient: true,
+    clusterId: '1.1.1.1',
+    ...change(address),
+  });
+  const speaker = new Speaker(
+    {
+      identifier: '10.255.0.1',
+      addresses: { 4: '10.255.0.1' },
+      port,
+      listenAddresses: ['127.0.0.1'],
+      deferralSeconds: 1,
+      unreachableSeconds: 1,
+      hasKernel: false,
+    },
+    { clock: systemClock, log: silentLog, events: { changed() {} } },
+  );
+  speaker.setDesired({ peers: addresses.map(configOf), originated: [] });
+  await speaker.listen();
+  return { speaker, port, configOf };
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = net.createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}

@@ -1,0 +1,346 @@
+/** The speaker against peers that do what a test tells them, over loopback. */
+import net from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, describe, expect, it } from 'vitest';
+import { BmpExporter } from '../../bgp/monitor/bmp.ts';
+import { dumpTable } from '../../bgp/monitor/mrt.ts';
+import type { PeerConfig } from '../../bgp/peer-config.ts';
+import type { PolicyRoute } from '../../bgp/policy/export.ts';
+import { viewReceived } from '../../bgp/routes-view.ts';
+import type { Speaker } from '../../bgp/speaker.ts';
+import { encodeMessage } from '../../bgp/wire/message.ts';
+import { hardReset, notification } from '../../bgp/wire/notification.ts';
+import { silentLog } from '../../lib/log.ts';
+import {
+  announcement,
+  endOfRib4,
+  ScriptedPeer,
+  startReflector,
+  until,
+  withdrawal,
+} from '../helpers/scripted-peer.ts';
+
+const A = '127.0.0.2';
+const B = '127.0.0.3';
+const C = '127.0.0.4';
+const restart = (seconds: number, hasNotification = false) => ({
+  gracefulRestart: {
+    isRestarting: false,
+    hasNotification,
+    restartTimeSeconds: seconds,
+    families: [{ family: 4 as const, isForwardingKept: true }],
+  },
+});
+const longLived = [{ family: 4 as const, isForwardingKept: true, staleSeconds: 2 }];
+const nets = (count: number, second = 1) =>
+  Array.from({ length: count }, (_, i) => `10.${second + (i >> 8)}.${i & 255}.0/24`);
+
+let speaker: Speaker;
+const peers: ScriptedPeer[] = [];
+afterEach(async () => {
+  for (const peer of peers.splice(0)) peer.socket.destroy();
+  await speaker.close(false);
+});
+
+async function reflector(addresses: readonly string[], change?: (address: string) => Partial<PeerConfig>) {
+  const started = await startReflector(addresses, change);
+  speaker = started.speaker;
+  const connect = async (
+    ...args: Parameters<typeof ScriptedPeer.connect> extends [number, ...infer Rest] ? Rest : never
+  ) => {
+    const peer = await ScriptedPeer.connect(started.port, ...args);
+    peers.push(peer);
+    return peer;
+  };
+  return { ...started, connect };
+}
+
+describe('graceful restart, as the receiving speaker', () => {
+  it('keeps routes of a peer whose connection broke, twice within the window, and drops what it does not confirm', async () => {
+    const { connect } = await reflector([A, B]);
+    const b = await connect(B);
+    let a = await connect(A, restart(4));
+    a.send(announcement(['10.1.0.0/16', '10.2.0.0/16']));
+    await until(() => b.table.size === 2);
+    for (let i = 0; i < 2; i++) {
+      a.socket.destroy();
+      await sleep(300);
+      expect(b.table.size).toBe(2);
+      a = await connect(A, restart(4));
+    }
+    a.send(announcement(['10.1.0.0/16']));
+    await sleep(100);
+    expect(b.table.size).toBe(2);
+    a.send(endOfRib4);
+    await until(() => b.table.size === 1);
+    expect([...b.table.keys()]).toEqual(['10.1.0.0/16']);
+  });
+
+  it('drops them when the restart time is over (RFC 4724), and keeps them as a last resort first (RFC 9494)', async () => {
+    const { connect } = await reflector([A, B, C], () => ({ longLivedSeconds: 2 }));
+    const [b, c] = [await connect(B, { ...restart(1), longLived }), await connect(C)];
+    const a = await connect(A, { ...restart(1), longLived });
+    a.send(announcement(['10.1.0.0/16']));
+    a.send(announcement(['10.2.0.0/16'], { communities: [0xffff0007] }));
+    await until(() => b.table.size === 2 && c.table.size === 2);
+    a.socket.destroy();
+    await until(() => b.table.get('10.1.0.0/16')?.communities?.includes(0xffff0006) === true);
+    // One that does not know what that is has no route, and NO_LLGR was for nobody.
+    expect([c.table.size, b.table.has('10.2.0.0/16')]).toEqual([0, false]);
+    await until(() => b.table.size === 0);
+  });
+
+  it('after NOTIFICATION too when both sides said so, but not after a hard reset (RFC 8538)', async () => {
+    const { connect } = await reflector([A, B]);
+    const b = await connect(B);
+    for (const [body, isKept] of [
+      [notification(6, 4), true],
+      [hardReset(notification(6, 2)), false],
+    ] as const) {
+      const a = await connect(A, restart(5, true));
+      a.send(announcement(['10.1.0.0/16']));
+      a.send(endOfRib4);
+      await until(() => b.table.size === 1);
+      a.send({ type: 'notification', ...body });
+      await sleep(300);
+      expect(b.table.size).toBe(isKept ? 1 : 0);
+    }
+  });
+});
+
+describe('route refresh', () => {
+  it('everything again, between the markers of RFC 7313', async () => {
+    const { connect } = await reflector([A, B]);
+    const a = await connect(A);
+    const b = await connect(B, { hasEnhancedRefresh: true });
+    a.send(announcement(nets(50)));
+    await until(() => b.table.size === 50);
+    b.table.clear();
+    b.send({ type: 'route-refresh', family: 4, subtype: 0 });
+    await until(() => b.table.size === 50 && b.last('route-refresh')?.subtype === 2);
+    const subtypes = b.messages.flatMap((one) => (one.type === 'route-refresh' ? [one.subtype] : []));
+    expect(subtypes).toEqual([1, 2]);
+  });
+
+  it('a peer’s own refresh drops what it does not confirm', async () => {
+    const { connect } = await reflector([A, B]);
+    const [a, b] = [await connect(A, { hasEnhancedRefresh: true }), await connect(B)];
+    a.send(announcement(['10.1.0.0/16', '10.2.0.0/16']));
+    await until(() => b.table.size === 2);
+    a.send({ type: 'route-refresh', family: 4, subtype: 1 });
+    a.send(announcement(['10.2.0.0/16']));
+    a.send({ type: 'route-refresh', family: 4, subtype: 2 });
+    await until(() => b.table.size === 1);
+  });
+});
+
+describe('settings that change', () => {
+  it('a filter takes effect in place: the session stays, routes come and go, the reason is known', async () => {
+    const { connect, configOf } = await reflector([A, B]);
+    const [a, b] = [await connect(A), await connect(B)];
+    a.send(announcement(['10.1.0.0/16', '10.2.0.0/16']));
+    await until(() => b.table.size === 2);
+    const policy = {
+      key: 'not 10.1',
+      apply: ({ prefix, attributes }: PolicyRoute) =>
+        prefix === '10.1.0.0/16'
+          ? { isAccepted: false as const, reason: 'BGPFilter f, rule 1' }
+          : { isAccepted: true as const, attributes },
+    };
+    speaker.setDesired({ peers: [{ ...configOf(A), importPolicy: policy }, configOf(B)], originated: [] });
+    await until(() => b.table.size === 1);
+    const [refused] = [...viewReceived(speaker.ribs[4], speaker.peer(A)!)].filter(
+      ({ isUsable }) => !isUsable,
+    );
+    expect(refused).toMatchObject({ prefix: '10.1.0.0/16', reason: 'BGPFilter f, rule 1' });
+    speaker.setDesired({ peers: [configOf(A), { ...configOf(B), exportPolicy: policy }], originated: [] });
+    await sleep(100);
+    expect(b.table.size).toBe(1);
+    speaker.setDesired({ peers: [configOf(A), configOf(B)], originated: [] });
+    await until(() => b.table.size === 2);
+    expect([a.socket.destroyed, b.socket.destroyed, speaker.peer(A)!.counters.flaps]).toEqual([
+      false,
+      false,
+      0,
+    ]);
+  });
+
+  it('a peer that is removed hears why, with a hard reset where that is known', async () => {
+    const { connect, configOf } = await reflector([A, B]);
+    const a = await connect(A, restart(5, true));
+    speaker.setDesired({ peers: [configOf(B)], originated: [] });
+    await until(() => a.last('notification') !== undefined);
+    expect(a.last('notification')).toMatchObject({ code: 6, subcode: 9, data: Uint8Array.of(6, 3) });
+  });
+});
+
+describe('peers that misbehave', () => {
+  it('too many prefixes: what is above the limit is dropped, or the session restarts', async () => {
+    const prefixLimit = { limit: 100, warningPercent: 75 };
+    const { connect } = await reflector([A, B, C], (address) =>
+      address === C
+        ? { prefixLimit: { ...prefixLimit, action: 'Restart' } }
+        : { prefixLimit: { ...prefixLimit, action: 'Drop' } },
+    );
+    const [a, b, c] = [await connect(A), await connect(B), await connect(C)];
+    a.send(announcement(nets(150)));
+    await until(() => b.table.size === 100);
+    a.send(withdrawal(nets(150).slice(0, 50)));
+    a.send(announcement(nets(10, 9)));
+    await until(() => b.table.has('10.9.0.0/24'));
+    c.send(announcement(nets(150, 20)));
+    await until(() => c.last('notification') !== undefined);
+    expect(c.last('notification')).toMatchObject({ code: 6, subcode: 1 });
+    expect(a.socket.destroyed).toBe(false);
+  });
+
+  it('one that stops reading holds up nobody, costs bounded memory, and has everything when it reads again', async () => {
+    const { connect } = await reflector([A, B, C]);
+    const [a, b, c] = [await connect(A), await connect(B), await connect(C)];
+    c.socket.pause();
+    const before = process.memoryUsage().rss;
+    const all = nets(20_000);
+    for (let round = 1; round <= 60; round++) {
+      for (let at = 0; at < all.length; at += 500)
+        a.send(announcement(all.slice(at, at + 500), { med: round }));
+      await until(() => b.table.get(all.at(-1)!)?.med === round);
+      b.messages.length = 0;
+    }
+    // 60 rounds of 20,000 routes are 5 MB each on the wire: the stopped peer’s queue ends at its limit.
+    expect((process.memoryUsage().rss - before) / 1e6).toBeLessThan(200);
+    a.send(withdrawal(all.slice(0, 10_000).slice(0, 700)));
+    await until(() => b.table.size === all.length - 700);
+    c.socket.resume();
+    await until(
+      () =>
+        c.table.size === b.table.size &&
+        [...b.table].every(([prefix, { med }]) => c.table.get(prefix)?.med === med),
+      30_000,
+    );
+  });
+
+  it('flaps at 10 Hz, half messages and a thousand connections: the others converge and stay', async () => {
+    const { connect, port } = await reflector([A, B, C]);
+    const [a, b] = [await connect(A), await connect(B)];
+    const sockets: net.Socket[] = [];
+    for (let i = 0; i < 1000; i++) {
+      const socket = net.connect({ host: '127.0.0.1', port, localAddress: i % 2 === 0 ? C : '127.0.0.77' });
+      socket.on('error', () => undefined);
+      sockets.push(socket);
+    }
+    for (let round = 1; round <= 20; round++) {
+      const c = await connect(C);
+      c.send(announcement(nets(20, 50)));
+      const whole = encodeMessage(announcement(nets(20, 60)), { isFourOctetAs: true, isIbgp: true });
+      c.socket.write(whole.subarray(0, 10 + round));
+      const sentAt = performance.now();
+      a.send(announcement(['10.1.0.0/16'], { med: round }));
+      await until(() => b.table.get('10.1.0.0/16')?.med === round);
+      expect(performance.now() - sentAt).toBeLessThan(2000);
+      await sleep(80);
+      c.socket.destroy();
+    }
+    await until(() => b.table.size === 1);
+    expect([a.socket.destroyed, b.socket.destroyed]).toEqual([false, false]);
+    for (const socket of sockets) socket.destroy();
+  });
+
+  it('roles that do not fit are refused (RFC 9234), and a loop of clusters is not used', async () => {
+    const { connect, port } = await reflector([A, B], (address) =>
+      address === B ? { asNumber: 65001, role: 3 } : {},
+    );
+    const a = await connect(A);
+    a.send(announcement(['10.1.0.0/16'], { originatorId: '9.9.9.9', clusterList: ['1.1.1.1'] }));
+    await until(() => speaker.ribs[4].countOf(speaker.peer(A)!.source) === 1);
+    expect([...viewReceived(speaker.ribs[4], speaker.peer(A)!)][0]!.reason).toBe(
+      'our cluster ID is in the CLUSTER_LIST',
+    );
+    const socket = net.connect({ host: '127.0.0.1', port, localAddress: B });
+    const chunks: Buffer[] = [];
+    socket.on('data', (chunk) => chunks.push(chunk));
+    const capabilities = { ...emptyCapabilities, fourOctetAs: 65001, role: 4 };
+    const open = {
+      type: 'open' as const,
+      asNumber: 65001,
+      holdTimeSeconds: 90,
+      identifier: '10.0.0.3',
+      capabilities,
+    };
+    socket.write(encodeMessage(open, { isFourOctetAs: true, isIbgp: false }));
+    await until(() =>
+      Buffer.concat(chunks)
+        .toString('hex')
+        .endsWith(`${'ff'.repeat(16)}00150302${'0b'}`),
+    );
+    expect(speaker.peer(B)!.status().lastError).toMatch(
+      /says that it is peer, but to our role customer belongs provider/,
+    );
+  });
+});
+
+const emptyCapabilities = {
+  families: [4 as const],
+  hasRouteRefresh: false,
+  hasExtendedMessages: false,
+  hasEnhancedRefresh: false,
+  hasExtendedNextHop: false,
+  fourOctetAs: 64512,
+  gracefulRestart: undefined,
+  addPath: [],
+  longLived: [],
+  role: undefined,
+  unknown: [],
+};
+
+describe('tools that look inside', () => {
+  it('BMP: initiation, peers, and what they sent, also from before the station came (RFC 7854)', async () => {
+    const { connect } = await reflector([A, B]);
+    const a = await connect(A);
+    a.send(announcement(['10.1.0.0/16']));
+    await until(() => speaker.routeCount === 1);
+    const chunks: Buffer[] = [];
+    const station = net.createServer((socket) => socket.on('data', (chunk) => chunks.push(chunk)));
+    await new Promise<void>((resolve) => station.listen(0, '127.0.0.1', resolve));
+    const { port } = station.address() as net.AddressInfo;
+    const exporter = new BmpExporter(
+      { host: '127.0.0.1', port },
+      { ribs: speaker.ribs, peers: () => speaker.peers },
+      silentLog,
+    );
+    const stop = speaker.observe(exporter);
+    const types = () => {
+      const bytes = Buffer.concat(chunks);
+      const found: number[] = [];
+      for (let at = 0; at + 6 <= bytes.length; at += bytes.readUInt32BE(at + 1)) found.push(bytes[at + 5]!);
+      return found;
+    };
+    await until(() => types().length >= 4);
+    // Initiation, Peer Up, the route from before, End-of-RIB.
+    expect(types()).toEqual([4, 3, 0, 0]);
+    a.send(announcement(['10.2.0.0/16']));
+    await until(() => types().length === 5);
+    a.socket.destroy();
+    await until(() => types().at(-1) === 2);
+    expect(Buffer.concat(chunks).toString('hex')).toContain('100a02');
+    stop();
+    exporter.close();
+    station.close();
+  });
+
+  it('MRT: a table dump that says who announced what (RFC 6396)', async () => {
+    const { connect } = await reflector([A]);
+    const a = await connect(A);
+    a.send(announcement(['10.1.0.0/16']));
+    await until(() => speaker.routeCount === 1);
+    const { source } = speaker.peer(A)!;
+    const peer = { source, address: A, identifier: '10.0.0.2', asNumber: 64512 };
+    const records = [...dumpTable([speaker.ribs[4]], [peer], '10.255.0.1', 1_700_000_000)];
+    const attributes = '40010100 400200 4003040afe0001 40050400000064';
+    expect(records.map((bytes) => Buffer.from(bytes).toString('hex'))).toEqual(
+      [
+        '6553f100 000d 0001 00000015  0aff0001 0000 0001  02 0a000002 7f000002 0000fc00',
+        `6553f100 000d 0002 00000026  00000000 100a01 0001  0000 6553f100 0015 ${attributes}`,
+      ].map((text) => text.replaceAll(' ', '')),
+    );
+  });
+});
