@@ -18,6 +18,7 @@ export class Exchange {
   readonly directory = mkdtempSync(path.join(os.tmpdir(), 'cali-interop-'));
   readonly #name = `cix${process.pid}`;
   readonly #children = new Set<ChildProcess>();
+  #isClosed = false;
 
   constructor() {
     // Daemons that drop root write their sockets here.
@@ -64,7 +65,7 @@ export class Exchange {
     for (const stream of [child.stdout!, child.stderr!]) {
       stream.setEncoding('utf8').on('data', (chunk: string) => {
         text += chunk;
-        writeFileSync(path.join(this.directory, `${place}.log`), text);
+        if (!this.#isClosed) writeFileSync(path.join(this.directory, `${place}.log`), text);
       });
     }
     this.#children.add(child);
@@ -150,6 +151,7 @@ export class Exchange {
       for (const pid of pids) sh(`kill -9 ${pid}`);
       sh(`ip netns del ${this.#name}-${place}`);
     }
+    this.#isClosed = true;
     rmSync(this.directory, { recursive: true, force: true });
   }
 }

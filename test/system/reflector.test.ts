@@ -5,7 +5,7 @@ import { TestLab, until } from '../helpers/lab.ts';
 const v3 = 'apiVersion: projectcalico.org/v3\n';
 const mesh = (isMesh: boolean, more = '') =>
   `${v3}kind: BGPConfiguration\nmetadata: { name: default }\nspec: { nodeToNodeMeshEnabled: ${isMesh}${more} }\n`;
-const peering = `${v3}kind: BGPPeer\nmetadata: { name: reflectors }\nspec: { nodeSelector: "!has(rr)", peerSelector: has(rr) }\n`;
+const peering = `${v3}kind: BGPPeer\nmetadata: { name: reflectors }\nspec: { nodeSelector: all(), peerSelector: has(rr) }\n`;
 const reflector = (name: string, clusterId: string | null) => {
   const labels = { rr: clusterId && 'yes' };
   const annotations = { 'projectcalico.org/RouteReflectorClusterID': clusterId };
@@ -44,6 +44,10 @@ describe('route reflectors', () => {
     expect(route.paths).toHaveLength(2);
     expect(route.paths[0].attributes).toMatchObject({ nextHop: '172.18.0.14', clusterList: ['1.0.0.1'] });
     apply(mesh(true));
+    await until('the mesh of the clients', 20_000, () => {
+      const peers = peersOf('node3').filter(({ config }) => config.name === 'node4');
+      return peers.length === 2 && peers.every(({ state }) => state === 'Established');
+    });
     for (const name of ['node1', 'node2']) lab.sh('node1', reflector(name, null));
     expect(lab.exec('node1', 'calictl', 'delete', 'bgppeer', 'reflectors').code).toBe(0);
     await until('the mesh is back', 20_000, () =>
