@@ -65,6 +65,8 @@ export interface SpeakerModules {
 
 /** After the last new peer has everything, peers that are to go stay this long: others may not be that far. */
 const RETIRE_SECONDS = 3;
+/** Longest pause between two distributions, milliseconds. */
+const MAX_PAUSE_MS = 10;
 const families: readonly Family[] = [4, 6];
 
 export class Speaker {
@@ -84,6 +86,8 @@ export class Speaker {
   #dynamic: readonly DynamicPeers[] = [];
   #hasWork = false;
   #isScheduled = false;
+  /** No distribution before this, by performance.now(). */
+  #nextAt = 0;
   #isSettled = false;
   #isStarted = false;
   readonly #awaited = new Set<string>();
@@ -371,17 +375,27 @@ export class Speaker {
     });
   }
 
-  /** Decides and distributes once at the end of this turn, however many messages it brings. */
+  /**
+   * Decides and distributes once at the end of this turn, however many messages it brings. Where telling everybody
+   * takes long, the next time comes no sooner than that long afterwards: what arrives meanwhile goes along, and half
+   * of the processor is left for reading. A change after a pause waits for nothing.
+   */
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     const since = performance.now();
-    setImmediate(() => {
+    const run = () => {
       this.#isScheduled = false;
       const hasChanges = families.some((family) => this.ribs[family].hasChanges);
+      const startedAt = performance.now();
       this.#distribute();
-      if (hasChanges) this.#modules.events.converged?.((performance.now() - since) / 1000);
-    });
+      const endedAt = performance.now();
+      this.#nextAt = endedAt + Math.min(endedAt - startedAt, MAX_PAUSE_MS);
+      if (hasChanges) this.#modules.events.converged?.((endedAt - since) / 1000);
+    };
+    const pause = this.#nextAt - since;
+    if (pause >= 1) setTimeout(run, pause);
+    else setImmediate(run);
   }
 
   #distribute(): void {

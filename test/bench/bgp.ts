@@ -11,6 +11,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { messageOf } from '../../lib/errors.ts';
 import { type BenchSpeaker, installed, PORT } from './bgp/speakers.ts';
 
 const { values } = parseArgs({
@@ -74,11 +75,14 @@ async function run(speaker: BenchSpeaker, scenario: Scenario): Promise<Result[] 
       ['netns', 'exec', namespace, load, mode!, String(PORT), sessions!, ...rest, ...pids],
       { encoding: 'utf8', timeout: 900_000 },
     );
-    if (status !== 0) return stderr.trim().split('\n').at(-1) ?? `exit ${status}`;
+    if (status !== 0) process.stderr.write(`${speaker.name}: ${stderr.trim() || `exit ${status}`}\n`);
+    if (stdout.trim() === '') return stderr.trim().split('\n').at(-1) ?? `exit ${status}`;
     return stdout
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as Result);
+  } catch (error) {
+    return messageOf(error);
   } finally {
     await end(child);
   }
@@ -105,7 +109,8 @@ function processesOf(pid: number): string[] {
 
 async function end(child: ChildProcess): Promise<void> {
   const ended = new Promise((resolve) => child.once('exit', resolve));
-  for (const pid of processesOf(child.pid!)) process.kill(Number(pid), 'SIGKILL');
+  // One may have gone meanwhile: kill(1) takes that lightly.
+  spawnSync('kill', ['-9', ...processesOf(child.pid!)]);
   if (child.exitCode === null && child.signalCode === null) await ended;
 }
 
@@ -117,7 +122,7 @@ function median(values_: readonly number[]): number {
 /** Medians by phase. */
 function summarize(runs: readonly (readonly Result[])[]): Map<string, Result> {
   const phases = new Map<string, Result>();
-  for (const { phase } of runs[0] ?? []) {
+  for (const phase of new Set(runs.flatMap((one) => one.map((result) => result.phase)))) {
     const all = runs.flatMap((one) => one.filter((result) => result.phase === phase));
     const pick = (key: keyof Result) => median(all.map((result) => Number(result[key] ?? 0)));
     phases.set(phase, {

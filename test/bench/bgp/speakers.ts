@@ -55,11 +55,11 @@ const bird: BenchSpeaker = {
 router id 10.255.255.254;
 protocol device { }
 protocol static nexthops { ipv4; route 10.254.0.0/16 via "lo"; }
-template bgp client {
+template bgp clients {
   local 127.0.0.1 port ${PORT} as 64512; multihop; passive yes; strict bind on; hold time 240; rr client;
   ipv4 { import all; gateway recursive; export where source = RTS_BGP; };
 }
-${each(clients, (address, n) => `protocol bgp c${n} from client { neighbor ${address} as 64512; }`)}
+${each(clients, (address, n) => `protocol bgp c${n} from clients { neighbor ${address} as 64512; }`)}
 `,
   }),
   command: (folder) => [
