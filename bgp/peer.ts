@@ -144,7 +144,7 @@ export class Peer {
     this.#modules.ribChanged();
   }
 
-  /** Ends the session, and lets it come up again. */
+  /** Ends the session, not gracefully, and lets it come up again. */
   reset(subcode: number, reason: string): void {
     if (!this.negotiated) return;
     this.#main.handle({
@@ -152,12 +152,6 @@ export class Peer {
       notification: this.#hard(notification(ErrorCode.CEASE, subcode)),
       reason,
     });
-  }
-
-  /** The peer is gone, says BFD (RFC 5882 section 4.3): what a lost connection means, at once. */
-  lost(reason: string): void {
-    if (this.negotiated) this.#main.handle({ type: 'disconnected', reason });
-    this.#main.connection?.close();
   }
 
   /** Drops connections without a word: the peer keeps our routes until we are back (RFC 4724). */
@@ -168,9 +162,9 @@ export class Peer {
     this.#stale.cancel();
   }
 
-  /** From now on the end of the session is no failure, and its routes go with it only when `retired`. */
-  retire(): void {
-    this.#stale.keepWhateverHappens();
+  /** The peer is about to be removed: if the other side is first, its routes stay until `stop`. */
+  setRetiring(isRetiring: boolean): void {
+    this.#stale.setRetiring(isRetiring);
   }
 
   /**

@@ -42,9 +42,9 @@ export class StaleRoutes {
     return this.#stale.size > 0;
   }
 
-  /** The peer is about to be removed, on both sides: its routes stay until `dropAll`. */
-  keepWhateverHappens(): void {
-    this.#isRetiring = true;
+  /** Whether the peer is about to be removed, on both sides: its routes then stay until `dropAll`. */
+  setRetiring(isRetiring: boolean): void {
+    this.#isRetiring = isRetiring;
   }
 
   sessionUp(negotiated: Negotiated): void {

@@ -118,7 +118,8 @@ export class Speaker {
       clock: modules.clock,
       log: modules.log,
       events: {
-        down: (address, reason) => this.#byAddress.get(address)?.lost(reason),
+        // RFC 5882 section 4.3: the path is broken, nothing is gained by keeping routes over it (RFC 9384).
+        down: (address, reason) => this.#byAddress.get(address)?.reset(CeaseSubcode.BFD_DOWN, reason),
         changed: (address, state) => {
           const peer = this.#byAddress.get(address);
           if (peer) peer.bfdState = state;
@@ -239,7 +240,7 @@ export class Speaker {
   }
 
   #update(key: string, peer: Peer, config: PeerConfig): void {
-    this.#retiring.delete(key);
+    if (this.#retiring.delete(key)) peer.setRetiring(false);
     if (isSamePeer(config, peer.config)) return;
     this.#setListenKeys(config.address, config.password);
     if (peer.reconfigure(config)) return;
@@ -305,7 +306,7 @@ export class Speaker {
     }
     if (this.#retiring.has(peer.key)) return;
     this.#retiring.add(peer.key);
-    peer.retire();
+    peer.setRetiring(true);
     if (this.#retiring.size > 1) return;
     this.#timers.push(this.#clock.after(this.#options.unreachableSeconds * 1000, () => this.#joined()));
   }

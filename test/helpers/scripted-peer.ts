@@ -8,7 +8,7 @@ import { type Capabilities, noCapabilities } from '../../bgp/wire/capabilities.t
 import { Framer } from '../../bgp/wire/framer.ts';
 import { decodeMessage, encodeMessage, type Message, type OutgoingMessage } from '../../bgp/wire/message.ts';
 import type { Nlri } from '../../bgp/wire/nlri.ts';
-import { systemClock } from '../../lib/clock.ts';
+import { type Clock, systemClock } from '../../lib/clock.ts';
 import { silentLog } from '../../lib/log.ts';
 
 const context = { isFourOctetAs: true, isIbgp: true };
@@ -128,6 +128,7 @@ export async function until(check: () => boolean, limitMs = 10_000): Promise<voi
 export async function startReflector(
   addresses: readonly string[],
   change: (address: string) => Partial<PeerConfig> = () => ({}),
+  clock: Clock = systemClock,
 ) {
   const port = await freePort();
   const configOf = (address: string): PeerConfig => ({
@@ -157,7 +158,7 @@ export async function startReflector(
       unreachableSeconds: 1,
       hasKernel: false,
     },
-    { clock: systemClock, log: silentLog, events: { changed() {} } },
+    { clock, log: silentLog, events: { changed() {} } },
   );
   speaker.setDesired({ peers: addresses.map(configOf), originated: [] });
   await speaker.listen();

@@ -248,6 +248,21 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
       await hasRoute();
     });
 
+    feature('BFD', async () => {
+      const bfd = { receiveInterval: '100ms', transmitInterval: '100ms', multiplier: 3 };
+      const { other } = start({ ...ibgp, hasBfd: true, hasGtsm: true }, { bfd, ttlSecurity: 1 });
+      await established();
+      await until('BFD', 10_000, () => exchange.peer(PEER)?.bfd === 'Up');
+      // It hangs: its connections stay open, and only BFD can tell.
+      other.kill('SIGSTOP');
+      await until(
+        'the end of the session',
+        2000,
+        () => exchange.peer(PEER)?.lastError?.startsWith('BFD:') === true,
+      );
+      other.kill('SIGCONT');
+    });
+
     feature('extended messages', async () => {
       start(ibgp);
       await established();

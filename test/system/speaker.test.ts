@@ -10,6 +10,7 @@ import { viewReceived } from '../../bgp/routes-view.ts';
 import type { Speaker } from '../../bgp/speaker.ts';
 import { encodeMessage } from '../../bgp/wire/message.ts';
 import { hardReset, notification } from '../../bgp/wire/notification.ts';
+import { type Clock, systemClock } from '../../lib/clock.ts';
 import { silentLog } from '../../lib/log.ts';
 import {
   announcement,
@@ -35,6 +36,13 @@ const longLived = [{ family: 4 as const, isForwardingKept: true, staleSeconds: 2
 const nets = (count: number, second = 1) =>
   Array.from({ length: count }, (_, i) => `10.${second + (i >> 8)}.${i & 255}.0/24`);
 
+/** Ten prefixes per UPDATE, with attributes of 900 octets that no other UPDATE has: they cannot be packed together. */
+function sendBulk(peer: ScriptedPeer, prefixes: readonly string[], round: number): void {
+  const communities = Array.from({ length: 200 }, (_, i) => 65536 + i);
+  for (let at = 0; at < prefixes.length; at += 10)
+    peer.send(announcement(prefixes.slice(at, at + 10), { med: round, communities: [at, ...communities] }));
+}
+
 let speaker: Speaker;
 const peers: ScriptedPeer[] = [];
 afterEach(async () => {
@@ -42,8 +50,12 @@ afterEach(async () => {
   await speaker.close(false);
 });
 
-async function reflector(addresses: readonly string[], change?: (address: string) => Partial<PeerConfig>) {
-  const started = await startReflector(addresses, change);
+async function reflector(
+  addresses: readonly string[],
+  change?: (address: string) => Partial<PeerConfig>,
+  clock?: Clock,
+) {
+  const started = await startReflector(addresses, change, clock);
   speaker = started.speaker;
   const connect = async (
     ...args: Parameters<typeof ScriptedPeer.connect> extends [number, ...infer Rest] ? Rest : never
@@ -134,6 +146,18 @@ describe('route refresh', () => {
   });
 });
 
+it('a route that is about to go is the last resort (RFC 8326)', async () => {
+  const { connect } = await reflector([A, B, C]);
+  const [a, b, c] = [await connect(A), await connect(B), await connect(C)];
+  a.send(announcement(['10.1.0.0/16'], { med: 1, localPref: 200 }));
+  b.send(announcement(['10.1.0.0/16'], { med: 2, localPref: 100 }));
+  await until(() => c.table.get('10.1.0.0/16')?.med === 1);
+  a.send(announcement(['10.1.0.0/16'], { med: 1, localPref: 200, communities: [0xffff0000] }));
+  await until(() => c.table.get('10.1.0.0/16')?.med === 2);
+  b.send(withdrawal(['10.1.0.0/16']));
+  await until(() => c.table.get('10.1.0.0/16')?.localPref === 0);
+});
+
 describe('settings that change', () => {
   it('a filter takes effect in place: the session stays, routes come and go, the reason is known', async () => {
     const { connect, configOf } = await reflector([A, B]);
@@ -199,16 +223,17 @@ describe('peers that misbehave', () => {
     const [a, b, c] = [await connect(A), await connect(B), await connect(C)];
     c.socket.pause();
     const before = process.memoryUsage().rss;
-    const all = nets(20_000);
+    const all = nets(5000);
     for (let round = 1; round <= 60; round++) {
-      for (let at = 0; at < all.length; at += 500)
-        a.send(announcement(all.slice(at, at + 500), { med: round }));
+      sendBulk(a, all, round);
       await until(() => b.table.get(all.at(-1)!)?.med === round);
       b.messages.length = 0;
     }
-    // 60 rounds of 20,000 routes are 5 MB each on the wire: the stopped peer’s queue ends at its limit.
+    // 60 rounds are 27 MB on the wire: the queue of the stopped peer ends at its limit of 8 MB.
+    expect(speaker.peer(C)!.conversation.connection!.queued).toBeGreaterThan(1e6);
+    expect(speaker.peer(C)!.conversation.connection!.queued).toBeLessThan(12e6);
     expect((process.memoryUsage().rss - before) / 1e6).toBeLessThan(200);
-    a.send(withdrawal(all.slice(0, 10_000).slice(0, 700)));
+    a.send(withdrawal(all.slice(0, 700)));
     await until(() => b.table.size === all.length - 700);
     c.socket.resume();
     await until(
@@ -217,6 +242,27 @@ describe('peers that misbehave', () => {
         [...b.table].every(([prefix, { med }]) => c.table.get(prefix)?.med === med),
       30_000,
     );
+  });
+
+  it('one that takes nothing for long loses its session (RFC 9687)', async () => {
+    let skew = 0;
+    const clock: Clock = { now: () => Date.now() + skew, after: systemClock.after };
+    const slow = { holdTimeSeconds: 90, keepaliveSeconds: 0.2 };
+    const { connect } = await reflector([A, B], () => slow, clock);
+    const [a, b] = [await connect(A), await connect(B)];
+    b.socket.pause();
+    for (let round = 0; round < 60; round++) {
+      sendBulk(a, nets(5000), round);
+      await sleep(20);
+    }
+    await until(() => (speaker.peer(B)!.conversation.connection?.queued ?? 0) > 0);
+    await sleep(1000);
+    skew = 481_000;
+    await until(() => speaker.peer(B)!.session.state !== 'Established');
+    expect(speaker.peer(B)!.status().lastError).toBe(
+      'send hold timer expired: the peer has read nothing for 480 s',
+    );
+    expect(speaker.peer(A)!.session.state).toBe('Established');
   });
 
   it('flaps at 10 Hz, half messages and a thousand connections: the others converge and stay', async () => {
