@@ -11,6 +11,7 @@
  */
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
+import type { PeerStatus } from '../bgp/peer-config.ts';
 import { Speaker } from '../bgp/speaker.ts';
 import { EndpointStore } from '../cni/endpoint-store.ts';
 import { InsidePool } from '../cni/inside-pool.ts';
@@ -189,6 +190,10 @@ export class Agent {
         ].map((prefix) => ({ prefix })),
         filters: view.bgpFilters(),
         secrets: this.#secrets.value,
+        workloads: this.#endpoints.list().flatMap(({ namespace, pod, addresses }) => {
+          const labels = namespace && pod ? (view.pod(namespace, pod)?.metadata.labels ?? {}) : undefined;
+          return labels ? [{ labels, addresses }] : [];
+        }),
         holdTimeSeconds,
         restartTimeSeconds,
       }),
@@ -387,7 +392,7 @@ export class Agent {
     if (cni) reasons.push(cni);
     if (this.#speakerError) reasons.push(`BGP: ${this.#speakerError}`);
     if (this.#dataplane?.stats.applies === 0) reasons.push('the dataplane has not been applied yet');
-    const peers = this.#speaker?.status() ?? [];
+    const peers = this.#nodePeers();
     const down = peers.filter(({ state }) => state !== 'Established').map(({ config }) => config.address);
     if (peers.length > 0 && down.length === peers.length)
       reasons.push(`BGP not established with ${down.join(',')}`);
@@ -397,6 +402,11 @@ export class Agent {
   #warnings(): string[] {
     if (!this.#self || !this.#speaker) return [];
     return encapsulationWarnings(this.#self, this.#view.pools(), this.#speaker.learned.values());
+  }
+
+  /** Peers that say something about the node: pods that are BGP peers come and go (Calico B-068). */
+  #nodePeers(): PeerStatus[] {
+    return (this.#speaker?.status() ?? []).filter(({ config }) => config.peerType !== 'local workload');
   }
 
   status(): AgentStatus {
@@ -413,7 +423,7 @@ export class Agent {
         routerId: this.#self && routerIdOf(this.#config, this.#self),
         families: this.#families,
         isSettled: this.#speaker?.isSettled ?? false,
-        peers: this.#speaker?.status() ?? [],
+        peers: this.#nodePeers(),
       },
       dataplane: { routes: stats?.routes ?? 0, problems: [...(stats?.problems ?? []), ...this.#warnings()] },
       endpoints: this.#endpoints.list().length,

@@ -78,8 +78,10 @@ export class View implements IpamView {
     this.#slices = reflect(endpointSliceKind);
     this.#clusterInformation = reflect(clusterInformationKind);
     this.#felixConfigurations = reflect(felixConfigurationKind);
-    // Read by CNI calls alone: nothing is calculated from them.
-    this.#pods = reflect(podKind, { fieldSelector: `spec.nodeName=${node}` }, () => undefined);
+    // Read by CNI calls; calculated from only where a BGPPeer selects pods.
+    this.#pods = reflect(podKind, { fieldSelector: `spec.nodeName=${node}` }, () => {
+      if (this.bgpPeers().some(({ spec }) => spec.localWorkloadSelector)) modules.changed();
+    });
     this.#namespaces = reflect(namespaceKind, {}, () => undefined);
   }
 

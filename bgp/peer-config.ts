@@ -4,7 +4,7 @@ import type { ExportPolicy } from './policy/export.ts';
 import type { ImportPolicy } from './policy/import.ts';
 import type { Prefix } from './wire/nlri.ts';
 
-export type PeerType = 'node-to-node mesh' | 'node specific' | 'global' | 'dynamic';
+export type PeerType = 'node-to-node mesh' | 'node specific' | 'global' | 'dynamic' | 'local workload';
 
 /** Too many prefixes: whether the session ends, or what is above the limit is not stored. */
 export interface PrefixLimit {

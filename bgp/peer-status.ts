@@ -14,7 +14,7 @@ export interface DescribedPeer {
   readonly conversation: {
     readonly connection: { readonly localAddress: string; readonly queued: number } | undefined;
   };
-  readonly member: ReadonlyMap<Family, PeerMember>;
+  readonly members: ReadonlyMap<Family, PeerMember>;
   readonly counters: Pick<
     PeerStatus,
     'messagesReceived' | 'messagesSent' | 'updatesReceived' | 'updatesSent' | 'flaps'
@@ -57,7 +57,7 @@ export function describePeer(peer: DescribedPeer, ribs: Ribs, history: PeerHisto
 
 function familyStatus(peer: DescribedPeer, ribs: Ribs, family: Family): FamilyStatus {
   const rib = ribs[family];
-  const member = peer.member.get(family);
+  const member = peer.members.get(family);
   let accepted = 0;
   let best = 0;
   for (const path of rib.pathsOf(peer.source)) {

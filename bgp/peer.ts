@@ -117,7 +117,7 @@ export class Peer {
     return this.#main;
   }
 
-  get member(): ReadonlyMap<Family, PeerMember> {
+  get members(): ReadonlyMap<Family, PeerMember> {
     return this.#members;
   }
 

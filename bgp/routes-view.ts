@@ -56,7 +56,7 @@ export interface AdvertisedView {
 
 /** What a peer has been told. */
 export function* viewAdvertised(rib: Rib, peer: Peer, family: Family): Generator<AdvertisedView> {
-  const member = peer.member.get(family);
+  const member = peer.members.get(family);
   if (!member?.group) return;
   for (let prefix = 0; prefix < rib.prefixes.rows; prefix++) {
     if (rib.head[prefix]! < 0) continue;
@@ -72,7 +72,7 @@ export function* viewAdvertised(rib: Rib, peer: Peer, family: Family): Generator
 
 /** Why the best path to a prefix is not told to a peer; undefined when it is. */
 export function whyNotAdvertised(rib: Rib, peer: Peer, family: Family, prefix: number): string | undefined {
-  const member = peer.member.get(family);
+  const member = peer.members.get(family);
   return member?.group ? member.group.refusal(member, prefix) : 'the session is not established';
 }
 

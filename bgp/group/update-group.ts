@@ -215,6 +215,7 @@ export class UpdateGroup {
 
   /** Entries that a member has been sent. */
   countFor(member: Member): number {
+    if (this.#rib.countOf(member.source) === 0) return this.#count;
     let own = 0;
     for (let entry = 0; entry < this.#sent.length; entry++)
       if (this.#sent[entry]! >= 0 && this.#source[entry] === member.source) own++;

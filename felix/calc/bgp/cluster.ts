@@ -7,7 +7,7 @@ type ConfigurationSpec = BGPConfiguration['spec'];
 
 /** AS number of a cluster that sets none (Calico). */
 export const DEFAULT_AS = 64512;
-const BGP_PORT = 179;
+export const BGP_PORT = 179;
 /** Kernel metric of a route that says nothing else (Calico B-071). */
 const NORMAL_PRIORITY = 1024;
 

@@ -7,11 +7,9 @@ import { applyRulesPolicy } from '../../../bgp/policy/rules-policy.ts';
 import { type BGPConfiguration, type BGPPeer, parsePeerIP } from '../../../datastore/schema/bgp.ts';
 import type { BGPFilter } from '../../../datastore/schema/bgp-filter.ts';
 import { familyOf } from '../../../lib/cidr.ts';
-import { DEFAULT_AS, defaultsOf } from './cluster.ts';
+import { BGP_PORT, DEFAULT_AS, defaultsOf } from './cluster.ts';
 import { rulesOf } from './policy.ts';
 import { nextHopModeOf, peerSettings, type Secrets, type SessionDefaults } from './session.ts';
-
-const BGP_PORT = 179;
 
 export interface ReflectorInput extends SessionDefaults {
   readonly configurations: readonly BGPConfiguration[];

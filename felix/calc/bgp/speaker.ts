@@ -7,7 +7,7 @@ import type { IPPool } from '../../../datastore/schema/ip-pool.ts';
 import { type Family, familyOf } from '../../../lib/cidr.ts';
 import { parseSelector } from '../../../lib/selector.ts';
 import type { NodeInfo } from '../topology.ts';
-import { asNumberOf, DEFAULT_AS, defaultsOf, listenPort } from './cluster.ts';
+import { asNumberOf, BGP_PORT, DEFAULT_AS, defaultsOf, listenPort } from './cluster.ts';
 import { type ExportRules, exportPolicy, exportRules, rulesOf } from './policy.ts';
 import { meshSettings, nextHopModeOf, peerSettings, type Secrets, type SessionDefaults } from './session.ts';
 
@@ -19,7 +19,14 @@ export interface SpeakerInput extends SessionDefaults {
   readonly filters?: readonly BGPFilter[];
   readonly pools: readonly IPPool[];
   readonly secrets?: Secrets;
+  /** Pods of this node: labels and addresses. */
+  readonly workloads?: readonly Workload[];
   readonly originated: readonly Originated[];
+}
+
+export interface Workload {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly addresses: readonly string[];
 }
 
 /** The other side of a session. */
@@ -90,6 +97,24 @@ function* explicitPeers(context: Context): Generator<PeerConfig> {
   const ours = context.peers.filter(({ spec }) => selectsNode(spec, context.self));
   for (const peer of [...ours.filter(isGlobal), ...ours.filter((candidate) => !isGlobal(candidate))])
     for (const remote of remotesOf(peer, context.self, context)) yield* sessionTo(peer, remote, context);
+  for (const peer of ours) yield* workloadPeers(peer, context);
+}
+
+/** Calico B-066: the first address of each family of a pod that is selected; the pod connects. */
+function* workloadPeers(peer: BGPPeer, context: Context): Generator<PeerConfig> {
+  const { localWorkloadSelector, asNumber = DEFAULT_AS } = peer.spec;
+  if (!localWorkloadSelector) return;
+  const selector = parseSelector(localWorkloadSelector);
+  if (!selector.ok) return;
+  for (const { labels, addresses } of context.workloads ?? []) {
+    if (!selector.matches(labels)) continue;
+    for (const family of [4, 6] as const) {
+      const address = addresses.find((one) => familyOf(one) === family);
+      if (!address) continue;
+      for (const config of sessionTo(peer, { address, port: BGP_PORT, asNumber, node: undefined }, context))
+        yield { ...config, isPassive: true, localAddress: undefined, peerType: 'local workload' };
+    }
+  }
 }
 
 /**

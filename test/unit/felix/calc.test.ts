@@ -196,6 +196,22 @@ describe('sessions in detail (Calico 2.5)', () => {
     });
   });
 
+  it('pods that are selected are peers, and connect themselves (B-065, B-066)', () => {
+    const spec = { localWorkloadSelector: "app == 'router'", asNumber: 65200 };
+    const workloads = [
+      { labels: { app: 'router' }, addresses: ['10.1.0.5', 'fd00::5'] },
+      { labels: { app: 'web' }, addresses: ['10.1.0.6'] },
+    ];
+    const nodes = base.nodes.slice(0, 1);
+    const peers = desiredSpeaker({ ...base, nodes, peers: [peer('pods', spec)], workloads }).peers;
+    expect(
+      peers.map(({ address, asNumber, isPassive, peerType }) => [address, asNumber, isPassive, peerType]),
+    ).toEqual([
+      ['10.1.0.5', 65200, true, 'local workload'],
+      ['fd00::5', 65200, true, 'local workload'],
+    ]);
+  });
+
   it('exports pods’ routes alone, with the communities of prefixAdvertisements (B-100 to B-112)', () => {
     const configurations = [
       configuration({
