@@ -17,6 +17,8 @@ export default defineConfig({
       {
         test: {
           name: 'interop',
+          // After the labs: all of them want the machine's two cores.
+          sequence: { groupOrder: 1 },
           include: ['test/interop/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 60_000,
