@@ -248,20 +248,25 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
       await hasRoute();
     });
 
-    feature('BFD', async () => {
-      const bfd = { receiveInterval: '100ms', transmitInterval: '100ms', multiplier: 3 };
-      const { other } = start({ ...ibgp, hasBfd: true, hasGtsm: true }, { bfd, ttlSecurity: 1 });
-      await established();
-      await until('BFD', 10_000, () => exchange.peer(PEER)?.bfd === 'Up');
-      // It hangs: its connections stay open, and only BFD can tell.
-      other.kill('SIGSTOP');
-      await until(
-        'the end of the session',
-        2000,
-        () => exchange.peer(PEER)?.lastError?.startsWith('BFD:') === true,
-      );
-      other.kill('SIGCONT');
-    });
+    for (const bfd of ['single hop', 'multihop'] as const) {
+      feature(`BFD, ${bfd}`, async () => {
+        const hasGtsm = bfd === 'single hop';
+        const timers = { receiveInterval: '100ms', transmitInterval: '100ms', multiplier: 3 };
+        const { other } = start(
+          { ...ibgp, bfd, hasGtsm },
+          { bfd: timers, ...(hasGtsm ? { ttlSecurity: 1 } : {}) },
+        );
+        await established();
+        await until('BFD', 10_000, () => exchange.peer(PEER)?.bfd === 'Up');
+        // The fast intervals are agreed on after that.
+        await sleep(2500);
+        // It hangs: its connections stay open, and only BFD can tell.
+        other.kill('SIGSTOP');
+        const isLost = () => exchange.peer(PEER)?.lastError?.startsWith('BFD:') === true;
+        await until('the end of the session', 2000, isLost);
+        other.kill('SIGCONT');
+      });
+    }
 
     feature('extended messages', async () => {
       start(ibgp);

@@ -10,7 +10,7 @@ export interface Setup {
   readonly isPassive?: boolean;
   readonly password?: string;
   readonly hasGtsm?: boolean;
-  readonly hasBfd?: boolean;
+  readonly bfd?: 'single hop' | 'multihop';
   readonly hasAddPath?: boolean;
   /** The speaker reflects: our side is its client, and so is BIRD. */
   readonly isReflector?: boolean;
@@ -49,14 +49,17 @@ log "bird.log" all;
 router id ${v4(2)};
 protocol device { }
 protocol direct { ipv4; ipv6; }
-protocol bfd { interface "eth0" { min rx interval 100 ms; min tx interval 100 ms; multiplier 3; }; }
+protocol bfd {
+  interface "eth0" { min rx interval 100 ms; min tx interval 100 ms; multiplier 3; };
+  multihop { min rx interval 100 ms; min tx interval 100 ms; multiplier 3; };
+}
 protocol static own4 { ipv4; route ${announced4} blackhole { bgp_community.add((64512,1)); bgp_ext_community.add((rt,64512,9)); bgp_large_community.add((64512,2,3)); }; }
 protocol static own6 { ipv6; route ${announced6} blackhole; }
 protocol bgp cali {
   local ${v4(2)} as ${setup.localAs}; neighbor ${v4(1)} as ${setup.caliAs};
   ${setup.isPassive ? 'passive;' : ''} connect delay time 1; connect retry time 1; error wait time 1, 2;
   ${setup.password ? `password "${setup.password}";` : ''} ${setup.hasGtsm ? 'ttl security on;' : ''}
-  ${setup.hasBfd ? 'bfd on;' : ''}
+  ${setup.bfd ? 'bfd on;' : ''} ${setup.bfd === 'single hop' ? 'direct;' : ''}
   graceful restart on; enable extended messages on; ${setup.isReflector ? 'rr client;' : ''}
   ipv4 { import all; export ${setup.isReflector ? 'where source = RTS_BGP || proto = "own4"' : 'where proto = "own4"'}; ${setup.isReflector ? '' : 'next hop self;'} ${setup.hasAddPath ? 'add paths on;' : ''} };
   ipv6 { import all; export where proto = "own6"; next hop address ${v6(2)}; };
@@ -79,7 +82,10 @@ const frr: ForeignSpeaker = {
   version: '8.4.4',
   package: 'frr',
   program: '/usr/lib/frr/bgpd',
-  cannot: { BFD: 'its BFD is a daemon of its own, which needs zebra' },
+  cannot: {
+    'BFD, single hop': 'its BFD is a daemon of its own, which needs zebra',
+    'BFD, multihop': 'its BFD is a daemon of its own, which needs zebra',
+  },
   start(exchange, setup) {
     const neighbor = `neighbor ${v4(1)}`;
     const client = `neighbor ${v4(3)}`;
@@ -146,7 +152,8 @@ const gobgp: ForeignSpeaker = {
   package: 'gobgpd',
   program: 'gobgpd',
   cannot: {
-    BFD: 'not implemented',
+    'BFD, single hop': 'not implemented',
+    'BFD, multihop': 'not implemented',
     'extended messages': 'not implemented before GoBGP 4.7',
     'route refresh, it asks': 'GoBGP keeps what it received and judges that again, it asks for nothing',
   },
@@ -213,7 +220,8 @@ const openbgpd: ForeignSpeaker = {
   package: 'openbgpd',
   program: '/usr/sbin/bgpd',
   cannot: {
-    BFD: 'not implemented',
+    'BFD, single hop': 'not implemented',
+    'BFD, multihop': 'not implemented',
     'extended messages': 'not implemented in OpenBGPD 7.7',
     'TCP MD5': 'the portable version has no TCP MD5 on Linux',
     'TCP MD5, we connect': 'the portable version has no TCP MD5 on Linux',
@@ -270,7 +278,8 @@ const exabgp: ForeignSpeaker = {
   package: 'exabgp',
   program: 'exabgp',
   cannot: {
-    BFD: 'not implemented',
+    'BFD, single hop': 'not implemented',
+    'BFD, multihop': 'not implemented',
     'route reflection, we are its client': 'ExaBGP re-advertises nothing',
     'graceful restart, we are the helper':
       'ExaBGP ends its sessions with NOTIFICATION and has no forwarding state',
