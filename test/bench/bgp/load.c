@@ -454,7 +454,8 @@ static void churn_phase(int seconds) {
   mark_t start = mark();
   for (double t; (t = now() - start.wall) < seconds;) {
     for (; changes < (long)(t * 1000); changes++) {
-      change_one(at, 1 + changes % 250);
+      /* A prime: the next time round each prefix gets another version, or nothing would change. */
+      change_one(at, 1 + changes % 251);
       at = (at + n_prefixes + 1) % total;
     }
     poll_once(1);
