@@ -210,12 +210,6 @@ export class Peer {
     this.#rival.accept(socket);
   }
 
-  /** Asks the peer to send everything again (RFC 2918). */
-  requestRefresh(family: Family): void {
-    if (this.negotiated?.hasRouteRefresh)
-      this.#main.send({ type: 'route-refresh', family, subtype: RefreshSubtype.REQUEST });
-  }
-
   status(): PeerStatus {
     return describePeer(this, this.#modules.ribs, {
       since: this.#since,

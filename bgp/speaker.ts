@@ -459,11 +459,9 @@ export class Speaker {
   }
 }
 
-/** Address of the other side as peers are configured: no mapped form, and the zone only where it matters. */
+/** Address of the other side as peers are configured: no mapped form. */
 function canonicalRemote(socket: Socket): string {
-  const text = (socket.remoteAddress ?? '').replace(/^::ffff:/, '');
-  const zone = /^(fe80:[^%]*)%(.+)$/i.exec(text);
-  return zone ? `${zone[1]}%${zone[2]}` : text;
+  return (socket.remoteAddress ?? '').replace(/^::ffff:/, '');
 }
 
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): CodedError<'BGP_LISTEN'> {

@@ -39,16 +39,15 @@ export class BmpExporter implements Observer {
   #timer: NodeJS.Timeout | undefined;
   #isConnected = false;
 
-  constructor(station: BmpStation, view: BmpExporter['view'], log: Log) {
+  constructor(
+    station: BmpStation,
+    view: { readonly ribs: Ribs; readonly peers: () => Iterable<Peer> },
+    log: Log,
+  ) {
     this.#station = station;
     this.#view = view;
     this.#log = log.child({ station: `${station.host}:${station.port}` });
     this.#dial();
-  }
-
-  /** What is exported. */
-  get view(): { readonly ribs: Ribs; readonly peers: () => Iterable<Peer> } {
-    return this.#view;
   }
 
   message(peer: Peer, direction: 'received' | 'sent', bytes: Uint8Array): void {
