@@ -3,29 +3,24 @@
  * side (restart.ts), and the flow of routes in both directions.
  */
 import type { Socket } from 'node:net';
-import { addressBytes, type Family, familyOf, parseAddress } from '../lib/cidr.ts';
+import { type Family, parseAddress } from '../lib/cidr.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { Conversation } from './conversation.ts';
 import { PeerMember } from './group/peer-member.ts';
+import type { GroupSpec } from './group/spec.ts';
 import type { UpdateGroups } from './group/update-groups.ts';
 import { keyOfPeer, type PeerConfig, type PeerStatus, sessionKey } from './peer-config.ts';
+import { groupSpec, receiverContext, type SpeakerIdentity } from './peer-context.ts';
 import { describePeer } from './peer-status.ts';
 import { StaleRoutes } from './restart.ts';
 import type { Source, SourceTable } from './rib/source.ts';
 import { survivor } from './session/collision.ts';
 import type { Action, Negotiated, Session, SessionConfig } from './session/session.ts';
-import { type ReceiverContext, type Ribs, UpdateReceiver } from './update-receiver.ts';
-import {
-  BgpRole,
-  CeaseSubcode,
-  ErrorCode,
-  MAX_EXTENDED_MESSAGE_LENGTH,
-  MAX_MESSAGE_LENGTH,
-  RefreshSubtype,
-} from './wire/iana.ts';
+import { type Ribs, UpdateReceiver } from './update-receiver.ts';
+import { CeaseSubcode, ErrorCode, RefreshSubtype } from './wire/iana.ts';
 import type { RouteRefreshMessage } from './wire/message.ts';
-import { describeNotification, hardReset, notification } from './wire/notification.ts';
+import { hardReset, notification } from './wire/notification.ts';
 import type { OpenMessage } from './wire/open.ts';
 import { endOfRib, endOfRibFamily } from './wire/update.ts';
 import { type NotificationBody, WireError } from './wire/wire-error.ts';
@@ -53,14 +48,6 @@ export interface PeerModules {
   readonly settled: (peer: Peer) => void;
   /** The session left Established, or a connection ended. */
   readonly ended: (peer: Peer) => void;
-}
-
-export interface SpeakerIdentity {
-  readonly identifier: string;
-  /** This node's address per family: next hop of what it originates. */
-  readonly addresses: Readonly<Partial<Record<Family, string>>>;
-  /** Whether this speaker has restarted and still collects routes (RFC 4724, the R bit). */
-  readonly isRestarting: () => boolean;
 }
 
 export class Peer {
@@ -185,7 +172,10 @@ export class Peer {
       this.#renewConversation();
       return true;
     }
-    this.#receiver = new UpdateReceiver(this.#modules.ribs, this.#receiverContext(negotiated));
+    this.#receiver = new UpdateReceiver(
+      this.#modules.ribs,
+      receiverContext(this.#config, this.#identity, this.source, negotiated),
+    );
     for (const family of negotiated.families) {
       const rib = this.#modules.ribs[family];
       rib.rejudge(this.source, (path) => this.#receiver!.judge(rib, path));
@@ -387,7 +377,10 @@ export class Peer {
     const identifier = Number(parseAddress(negotiated.peerIdentifier)!.value);
     sources.replace(this.source, this.#describeSource(identifier));
     this.#isWarned = false;
-    this.#receiver = new UpdateReceiver(ribs, this.#receiverContext(negotiated));
+    this.#receiver = new UpdateReceiver(
+      ribs,
+      receiverContext(this.#config, this.#identity, this.source, negotiated),
+    );
     this.#stale.sessionUp(negotiated);
     this.#waitingForEnd.clear();
     for (const family of negotiated.families) {
@@ -487,85 +480,7 @@ export class Peer {
     this.#modules.observer.message(this, 'sent', bytes);
   }
 
-  #receiverContext(negotiated: Negotiated): ReceiverContext {
-    const config = this.#config;
-    const { identifier, addresses } = this.#identity;
-    return {
-      source: this.source,
-      localAs: config.localAs,
-      peerAs: config.asNumber,
-      isIbgp: negotiated.isIbgp,
-      isFourOctetAs: negotiated.isFourOctetAs,
-      families: negotiated.families,
-      addPath: negotiated.addPathReceive,
-      hasExtendedNextHop: negotiated.hasExtendedNextHop,
-      identifier: Number(parseAddress(identifier)!.value),
-      clusterId: clusterNumber(config.clusterId),
-      ownAddresses: new Set(Object.values(addresses).map(hexOf)),
-      allowedLocalAs: config.allowedLocalAs,
-      role: negotiated.isIbgp ? undefined : config.role,
-      requiresPolicy: config.requiresPolicy ?? false,
-      policy: config.importPolicy,
-      maxPrefixes: config.prefixLimit?.action === 'Drop' ? config.prefixLimit.limit : undefined,
-    };
+  #groupSpec(family: Family, negotiated: Negotiated): GroupSpec {
+    return groupSpec(this.#config, this.#identity, family, negotiated, this.#main.connection?.localAddress);
   }
-
-  #groupSpec(family: Family, negotiated: Negotiated) {
-    const config = this.#config;
-    const isExternal = !negotiated.isIbgp;
-    const refused = isExternal && config.requiresPolicy && !config.exportPolicy;
-    return {
-      family,
-      isIbgp: negotiated.isIbgp,
-      isClient: config.isClient ?? false,
-      clusterId: clusterNumber(config.clusterId),
-      localAs: config.localAs,
-      isFourOctetAs: negotiated.isFourOctetAs,
-      maxMessageLength: negotiated.hasExtendedMessages ? MAX_EXTENDED_MESSAGE_LENGTH : MAX_MESSAGE_LENGTH,
-      hasAddPath: negotiated.addPathSend.includes(family),
-      hasExtendedNextHop: negotiated.hasExtendedNextHop,
-      hasLongLived: negotiated.peerLongLived.some((one) => one.family === family),
-      nextHopMode: config.nextHopMode ?? ('Auto' as const),
-      selfNextHop: this.#selfNextHop(family),
-      addsOtc: isExternal && addsOtc(config.role),
-      refusesOtc: isExternal && refusesOtc(config.role),
-      localPref: config.localPref ?? 100,
-      policy: refused ? nothingWithoutPolicy : config.exportPolicy,
-    };
-  }
-
-  /** Our own address, of the session where it has the family, else of the node. */
-  #selfNextHop(family: Family): string {
-    const own = this.#main.connection?.localAddress ?? this.#config.localAddress ?? '';
-    const { addresses } = this.#identity;
-    if (own && familyOf(own) === family)
-      return hexOf(addresses[family] && !own.startsWith('fe80') ? own : (addresses[family] ?? own));
-    const address = addresses[family];
-    if (address) return hexOf(address);
-    // RFC 8950: IPv4 routes whose next hop is our IPv6 address.
-    return own && family === 4 && this.#config.hasExtendedNextHop ? hexOf(own) : '';
-  }
-}
-
-const nothingWithoutPolicy = {
-  key: 'RFC 8212',
-  apply: () => ({ isAccepted: false as const, reason: 'no export policy for an external peer (RFC 8212)' }),
-};
-
-/** RFC 9234 section 5: towards a customer, a peer or a route server client. */
-function addsOtc(role: number | undefined): boolean {
-  return role === BgpRole.PROVIDER || role === BgpRole.PEER || role === BgpRole.ROUTE_SERVER;
-}
-
-/** Towards a provider, a peer or a route server. */
-function refusesOtc(role: number | undefined): boolean {
-  return role === BgpRole.CUSTOMER || role === BgpRole.PEER || role === BgpRole.ROUTE_SERVER_CLIENT;
-}
-
-function clusterNumber(clusterId: string | undefined): number {
-  return clusterId === undefined ? 0 : Number(parseAddress(clusterId)?.value ?? 0n);
-}
-
-function hexOf(address: string): string {
-  return Buffer.from(addressBytes(parseAddress(address.replace(/%.*$/, ''))!)).toString('hex');
 }

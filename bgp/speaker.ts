@@ -15,7 +15,7 @@ import { Bfd } from './bfd/bfd.ts';
 import { UpdateGroups } from './group/update-groups.ts';
 import { type LearnedRoute, LearnedRoutes } from './learned.ts';
 import { LocalRoutes } from './local-routes.ts';
-import { type Observer, Peer, type SpeakerIdentity } from './peer.ts';
+import { type Observer, Peer } from './peer.ts';
 import {
   type DesiredSpeaker,
   type DynamicPeers,
@@ -24,6 +24,7 @@ import {
   type PeerConfig,
   type PeerStatus,
 } from './peer-config.ts';
+import type { SpeakerIdentity } from './peer-context.ts';
 import { AttributeTable } from './rib/attribute-table.ts';
 import { Rib } from './rib/rib.ts';
 import { SourceTable } from './rib/source.ts';

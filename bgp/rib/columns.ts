@@ -37,10 +37,6 @@ export class RowStack {
     return this.#length === 0 ? -1 : this.#rows[--this.#length]!;
   }
 
-  at(index: number): number {
-    return this.#rows[index]!;
-  }
-
   /** Forgets all rows, and memory that a burst took. */
   clear(): void {
     this.#length = 0;

@@ -68,15 +68,6 @@ export class PrefixTable {
     this.#size--;
   }
 
-  lengthOf(row: number): number {
-    return this.#lengths[row]!;
-  }
-
-  /** Most significant 32 bits of the address. */
-  headOf(row: number): number {
-    return this.#addresses[row * this.#words]!;
-  }
-
   /** Writes the wire form; returns the offset behind it. */
   write(row: number, out: Uint8Array, at: number): number {
     const length = this.#lengths[row]!;

@@ -1,0 +1,111 @@
+/** What follows from a peer's settings and what was negotiated: how its UPDATEs are judged, and what it is told. */
+import { addressBytes, type Family, familyOf, parseAddress } from '../lib/cidr.ts';
+import type { GroupSpec } from './group/spec.ts';
+import type { PeerConfig } from './peer-config.ts';
+import type { Negotiated } from './session/session.ts';
+import type { ReceiverContext } from './update-receiver.ts';
+import { BgpRole, MAX_EXTENDED_MESSAGE_LENGTH, MAX_MESSAGE_LENGTH } from './wire/iana.ts';
+
+export interface SpeakerIdentity {
+  readonly identifier: string;
+  /** This node's address per family: next hop of what it originates. */
+  readonly addresses: Readonly<Partial<Record<Family, string>>>;
+  /** Whether this speaker has restarted and still collects routes (RFC 4724, the R bit). */
+  readonly isRestarting: () => boolean;
+}
+
+/** How the peer's UPDATEs are read and judged. `source` is its row in the source table. */
+export function receiverContext(
+  config: PeerConfig,
+  { identifier, addresses }: SpeakerIdentity,
+  source: number,
+  negotiated: Negotiated,
+): ReceiverContext {
+  return {
+    source,
+    localAs: config.localAs,
+    peerAs: config.asNumber,
+    isIbgp: negotiated.isIbgp,
+    isFourOctetAs: negotiated.isFourOctetAs,
+    families: negotiated.families,
+    addPath: negotiated.addPathReceive,
+    hasExtendedNextHop: negotiated.hasExtendedNextHop,
+    identifier: Number(parseAddress(identifier)!.value),
+    clusterId: clusterNumber(config.clusterId),
+    ownAddresses: new Set(Object.values(addresses).map(hexOf)),
+    allowedLocalAs: config.allowedLocalAs,
+    role: negotiated.isIbgp ? undefined : config.role,
+    requiresPolicy: config.requiresPolicy ?? false,
+    policy: config.importPolicy,
+    maxPrefixes: config.prefixLimit?.action === 'Drop' ? config.prefixLimit.limit : undefined,
+  };
+}
+
+/** The update group of a session. `localAddress` is ours on its connection. */
+export function groupSpec(
+  config: PeerConfig,
+  identity: SpeakerIdentity,
+  family: Family,
+  negotiated: Negotiated,
+  localAddress: string | undefined,
+): GroupSpec {
+  const isExternal = !negotiated.isIbgp;
+  const refused = isExternal && config.requiresPolicy && !config.exportPolicy;
+  return {
+    family,
+    isIbgp: negotiated.isIbgp,
+    isClient: config.isClient ?? false,
+    clusterId: clusterNumber(config.clusterId),
+    localAs: config.localAs,
+    isFourOctetAs: negotiated.isFourOctetAs,
+    maxMessageLength: negotiated.hasExtendedMessages ? MAX_EXTENDED_MESSAGE_LENGTH : MAX_MESSAGE_LENGTH,
+    hasAddPath: negotiated.addPathSend.includes(family),
+    hasExtendedNextHop: negotiated.hasExtendedNextHop,
+    hasLongLived: negotiated.peerLongLived.some((one) => one.family === family),
+    nextHopMode: config.nextHopMode ?? 'Auto',
+    selfNextHop: selfNextHop(config, identity, family, localAddress),
+    addsOtc: isExternal && addsOtc(config.role),
+    refusesOtc: isExternal && refusesOtc(config.role),
+    localPref: config.localPref ?? 100,
+    policy: refused ? nothingWithoutPolicy : config.exportPolicy,
+  };
+}
+
+/** Our own address, of the session where it has the family, else of the node. */
+function selfNextHop(
+  config: PeerConfig,
+  { addresses }: SpeakerIdentity,
+  family: Family,
+  localAddress: string | undefined,
+): string {
+  const own = localAddress ?? config.localAddress ?? '';
+  if (own && familyOf(own) === family)
+    return hexOf(addresses[family] && !own.startsWith('fe80') ? own : (addresses[family] ?? own));
+  const address = addresses[family];
+  if (address) return hexOf(address);
+  // RFC 8950: IPv4 routes whose next hop is our IPv6 address.
+  return own && family === 4 && config.hasExtendedNextHop ? hexOf(own) : '';
+}
+
+const nothingWithoutPolicy = {
+  key: 'RFC 8212',
+  apply: () => ({ isAccepted: false as const, reason: 'no export policy for an external peer (RFC 8212)' }),
+};
+
+/** RFC 9234 section 5: towards a customer, a peer or a route server client. */
+function addsOtc(role: number | undefined): boolean {
+  return role === BgpRole.PROVIDER || role === BgpRole.PEER || role === BgpRole.ROUTE_SERVER;
+}
+
+/** Towards a provider, a peer or a route server. */
+function refusesOtc(role: number | undefined): boolean {
+  return role === BgpRole.CUSTOMER || role === BgpRole.PEER || role === BgpRole.ROUTE_SERVER_CLIENT;
+}
+
+function clusterNumber(clusterId: string | undefined): number {
+  return clusterId === undefined ? 0 : Number(parseAddress(clusterId)?.value ?? 0n);
+}
+
+function hexOf(address: string): string {
+  return Buffer.from(addressBytes(parseAddress(address.replace(/%.*$/, ''))!)).toString('hex');
+}
