@@ -16,6 +16,15 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'cluster',
+          // By itself: npm run test:cluster.
+          sequence: { groupOrder: 2 },
+          include: ['test/cluster/**/*.test.ts'],
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
           name: 'interop',
           // After the labs: all of them want the machine's two cores.
           sequence: { groupOrder: 1 },

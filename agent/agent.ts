@@ -11,44 +11,51 @@
  */
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import type { PeerStatus } from '../bgp/peer-config.ts';
-import { Speaker } from '../bgp/speaker.ts';
+import { viewRoutes } from '../bgp/routes-view.ts';
 import { EndpointStore } from '../cni/endpoint-store.ts';
 import { InsidePool } from '../cni/inside-pool.ts';
 import { IpSession } from '../cni/ip-session.ts';
-import { Plugin } from '../cni/plugin.ts';
+import { handleOf, Plugin } from '../cni/plugin.ts';
 import { serveCni } from '../cni/server.ts';
 import { KubernetesClient } from '../datastore/kubernetes/client.ts';
-import type { Endpoint as ApiEndpoint } from '../datastore/kubernetes/kube-config.ts';
-import { asNumberOf, listenPort, normalPriority } from '../felix/calc/bgp/cluster.ts';
-import { type ServiceRoutes, serviceRoutes } from '../felix/calc/bgp/services.ts';
-import { desiredSpeaker, reachablePeers } from '../felix/calc/bgp/speaker.ts';
-import { encapsulationWarnings } from '../felix/calc/encapsulation.ts';
-import { exportedPrefixes, type OwnPrefixes, ownPrefixes } from '../felix/calc/own-prefixes.ts';
-import { desiredRoutes } from '../felix/calc/routes.ts';
+import type { Endpoint as ApiEndpoint } from '../datastore/kubernetes/endpoint.ts';
+import { EventRecorder } from '../datastore/kubernetes/events.ts';
+import { type ReflectorInfo, reflectorsFrom } from '../felix/calc/bgp/reflectors.ts';
+import { podCidrBlocks, podCidrsOf } from '../felix/calc/pod-cidr-blocks.ts';
 import { type NodeInfo, nodeInfo } from '../felix/calc/topology.ts';
-import { Dataplane } from '../felix/dataplane/dataplane.ts';
+import { Dataplane, noStats } from '../felix/dataplane/dataplane.ts';
+import type { KernelState } from '../felix/dataplane/kernel.ts';
+import type { AddressSource } from '../ipam/address-source.ts';
 import { Ipam } from '../ipam/ipam.ts';
+import { PodCidrIpam } from '../ipam/pod-cidr.ts';
 import { Backoff } from '../lib/backoff.ts';
-import { type Family, parseAddress } from '../lib/cidr.ts';
+import type { Family } from '../lib/cidr.ts';
 import { systemClock } from '../lib/clock.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
-import { VERSION } from '../lib/version.ts';
-import { type InterfaceAddress, readAddresses } from './addresses.ts';
-import { bgpRoutes } from './bgp-api.ts';
+import { readAddresses } from './addresses.ts';
+import { statusOf } from './calico-node-status.ts';
 import type { AgentConfig } from './config.ts';
+import { dataplaneFrom, type Known, speakerFrom } from './desired.ts';
 import { explain } from './explain.ts';
-import { json, MovingServer, serveRoutes, text } from './http.ts';
+import { IpamUpkeep } from './ipam-upkeep.ts';
+import { MeshHold } from './mesh-hold.ts';
 import { createMetrics } from './metrics.ts';
-import { ensureDefaults, publishNode, routerIdOf } from './node-setup.ts';
-import { Observers } from './observers.ts';
+import { NodeCondition } from './node-condition.ts';
+import { NodeEvents } from './node-events.ts';
+import { ensureDefaults, ensurePools, publishNode } from './node-setup.ts';
+import { NodeStatusReporter } from './node-status-reporter.ts';
+import { OwnAddress } from './own-address.ts';
+import { ReflectorEndpoints } from './reflector-endpoints.ts';
 import { SecretsView } from './secrets.ts';
+import { SelfReport } from './self-report.ts';
+import { Servers } from './servers.ts';
 import { type Settings, settingsFor } from './settings.ts';
-import { AGENT_SOCKET, type AgentStatus, CNI_SOCKET } from './status.ts';
+import { SpeakerHost } from './speaker-host.ts';
+import { CNI_SOCKET } from './status.ts';
+import { Tunnelling } from './tunnelling.ts';
 import { View } from './view.ts';
 
-const LISTEN_RETRY_MS = 5_000;
 /** Events come in bursts, and a CNI call that made them should not wait for what follows from them. */
 const COALESCE_MS = 10;
 
@@ -57,25 +64,37 @@ export class Agent {
   readonly #log: Log;
   readonly #client: KubernetesClient;
   readonly #abort = new AbortController();
-  readonly #servers: { close(): unknown }[] = [];
   readonly #session = new IpSession();
   readonly #inside = new InsidePool();
   readonly #startedAt = Date.now();
+  readonly #restart: () => void;
+  readonly #condition: NodeCondition;
+  readonly #events: NodeEvents;
+  readonly #statusReporter: NodeStatusReporter;
+  readonly #ownAddress: OwnAddress;
   #view!: View;
   #endpoints!: EndpointStore;
-  #ipam!: Ipam;
+  #ipam!: AddressSource;
   #secrets!: SecretsView;
-  #observers: Observers | undefined;
-  #isRepaired = false;
+  #tunnelling!: Tunnelling;
+  readonly #reflectorEndpoints: ReflectorEndpoints;
+  #reflectors: readonly ReflectorInfo[] = [];
+  readonly #meshHold = new MeshHold();
+  #isMeshHeld = false;
+  #cancelReflectors = () => {};
+  #ipamUpkeep: IpamUpkeep | undefined;
   #observeConvergence: (seconds: number) => void = () => {};
-  #health: MovingServer | undefined;
-  #metrics: MovingServer | undefined;
+  #servers: Servers | undefined;
+  #cniServer: { close(): unknown } | undefined;
+  #plugin: Plugin | undefined;
+  /** Interface of each route, as the kernel had it at the last look. */
+  #devices: ReadonlyMap<string, string> = new Map();
   #self: NodeInfo | undefined;
+  #nodeUid: string | undefined;
   #families: readonly Family[] = [];
-  #uplinkMtu = 1500;
   #dataplane: Dataplane | undefined;
-  #speaker: Speaker | undefined;
-  #speakerError: string | undefined = 'not started yet';
+  readonly #host: SpeakerHost;
+  #report!: SelfReport;
   #isCalculating = false;
   #setUpError: string | undefined = 'not connected to the API yet';
 
@@ -83,12 +102,52 @@ export class Agent {
 
   constructor(
     config: AgentConfig,
-    modules: { api: ApiEndpoint; log: Log; setSeverity: (severity: string) => void },
+    modules: {
+      api: ApiEndpoint;
+      log: Log;
+      setSeverity: (severity: string) => void;
+      /** Begins anew: this node has another address. */
+      restart: () => void;
+    },
   ) {
     this.#config = config;
+    this.#host = new SpeakerHost(
+      config,
+      {
+        changed: () => this.#changed(),
+        learned: () => this.#program(),
+        converged: (seconds) => this.#observeConvergence(seconds),
+      },
+      modules.log,
+    );
+    this.#reflectorEndpoints = new ReflectorEndpoints(config.restartTimeSeconds * 1000);
     this.#setSeverity = modules.setSeverity;
     this.#log = modules.log;
     this.#client = new KubernetesClient(modules.api);
+    this.#restart = modules.restart;
+    const { log } = modules;
+    this.#ownAddress = new OwnAddress(config, {
+      clock: systemClock,
+      look: () => void this.#dataplane?.apply(),
+    });
+    const store = this.#client;
+    this.#condition = new NodeCondition(config.node, { store, clock: systemClock, log });
+    const recorder = new EventRecorder('cali-node', { store, clock: systemClock, log });
+    this.#events = new NodeEvents(config.node, { recorder, clock: systemClock });
+    this.#statusReporter = new NodeStatusReporter(config.node, {
+      store,
+      clock: systemClock,
+      log,
+      read: (object) =>
+        statusOf(object, {
+          agent: this.#report.status(),
+          routes: ([4, 6] as const).flatMap((family) =>
+            this.#host.speaker ? [...viewRoutes(this.#host.speaker.ribs[family])] : [],
+          ),
+          endpoints: this.#endpoints.list(),
+          deviceOf: (destination) => this.#devices.get(destination),
+        }),
+    });
   }
 
   /** Runs until `stop`. Rejects with CodedError CONFIG where a person has to act. */
@@ -110,15 +169,41 @@ export class Agent {
       log: this.#log,
       changed: () => this.#changed(),
     });
-    this.#ipam = new Ipam(
-      { node: this.#config.node },
-      { store: this.#client, view: this.#view, clock: systemClock },
-    );
+    this.#ipam = this.#addressSource();
+    this.#ipamUpkeep = this.#upkeepOf(this.#ipam);
+    this.#tunnelling = new Tunnelling({
+      store: this.#client,
+      ipam: this.#ipam,
+      clock: systemClock,
+      log: this.#log,
+      changed: () => this.#changed(),
+    });
+    this.#report = new SelfReport({
+      config: this.#config,
+      startedAt: this.#startedAt,
+      view: this.#view,
+      tunnelling: this.#tunnelling,
+      host: this.#host,
+      setUpError: () => this.#setUpError,
+      self: () => this.#self,
+      families: () => this.#families,
+      stats: () => this.#dataplane?.stats,
+      endpointCount: () => this.#endpoints.list().length,
+    });
     await this.#serve();
     void this.#view.run(this.#abort.signal);
     this.#self = await this.#setUp();
     this.#families = ([4, 6] as const).filter((family) => this.#self!.addresses[family]);
-    this.#dataplane = new Dataplane({ families: this.#families }, { clock: systemClock, log: this.#log });
+    this.#dataplane = new Dataplane(
+      { families: this.#families },
+      {
+        clock: systemClock,
+        log: this.#log,
+        // What a change leads to is calculated a moment later: during a look, at once.
+        refresh: () => this.#isCalculating && this.#program(),
+        observed: (kernel) => this.#observed(kernel),
+      },
+    );
     this.#setUpError = undefined;
     this.#changed();
   }
@@ -126,16 +211,52 @@ export class Agent {
   /** Ends without touching the kernel: forwarding goes on, peers keep our routes until we are back. */
   async stop(): Promise<void> {
     this.#abort.abort();
+    this.#cancelReflectors();
+    this.#ipamUpkeep?.close();
     this.#secrets.close();
-    this.#observers?.close();
-    await this.#speaker?.close(true);
+    this.#tunnelling.close();
+    this.#events.close();
+    this.#statusReporter.close();
+    await this.#host.close();
     this.#dataplane?.close();
     this.#session.close();
     this.#inside.close();
-    for (const server of this.#servers) server.close();
-    await Promise.all([this.#health?.close(), this.#metrics?.close()]);
-    for (const socket of [AGENT_SOCKET, CNI_SOCKET])
-      await rm(path.join(this.#config.runDirectory, socket), { force: true });
+    this.#cniServer?.close();
+    await this.#servers?.close();
+    await rm(path.join(this.#config.runDirectory, CNI_SOCKET), { force: true });
+  }
+
+  #addressSource(): AddressSource {
+    const { node, ipam } = this.#config;
+    if (ipam === 'cali-ipam')
+      return new Ipam({ node }, { store: this.#client, view: this.#view, clock: systemClock });
+    const own = () => this.#view.nodes().find(({ metadata }) => metadata.name === node);
+    return new PodCidrIpam(
+      node,
+      () => podCidrsOf(own()?.spec ?? {}),
+      this.#endpoints
+        .list()
+        .map((endpoint) => [handleOf({ name: endpoint.network }, endpoint.containerId), endpoint.addresses]),
+    );
+  }
+
+  /** The node's podCIDRs need none: nothing of them is in the datastore. */
+  #upkeepOf(ipam: AddressSource): IpamUpkeep | undefined {
+    if (!(ipam instanceof Ipam)) return undefined;
+    return new IpamUpkeep(
+      { node: this.#config.node, startedAt: this.#startedAt },
+      {
+        ipam,
+        store: this.#client,
+        view: this.#view,
+        handles: () => [
+          ...this.#endpoints.list().map((one) => handleOf({ name: one.network }, one.containerId)),
+          ...(this.#plugin?.adding ?? []),
+        ],
+        clock: systemClock,
+        log: this.#log,
+      },
+    );
   }
 
   /** Addresses and cluster defaults, tried until the API answers. */
@@ -146,7 +267,9 @@ export class Agent {
         const addresses = await readAddresses();
         const self = await publishNode(this.#config, this.#client, addresses, this.#log);
         await ensureDefaults(this.#client);
-        this.#uplinkMtu = mtuOf(self, addresses);
+        const families = ([4, 6] as const).filter((family) => self.addresses[family]);
+        const made = await ensurePools(this.#config, families, this.#client);
+        if (made.length > 0) this.#log.info({ pools: made }, 'the cluster had no IPPool: made these');
         return self;
       } catch (error) {
         if (error instanceof CodedError && error.code === 'CONFIG') throw error;
@@ -169,156 +292,112 @@ export class Agent {
   #calculate(): void {
     const dataplane = this.#dataplane;
     if (!dataplane || !this.#view.isSynced || this.#abort.signal.aborted) return;
-    const { node, holdTimeSeconds, restartTimeSeconds } = this.#config;
     const view = this.#view;
+    if (this.#isAnotherNode()) return;
     const settings = this.#applySettings();
     dataplane.configure(settings);
-    this.#repairOnce();
+    this.#ipamUpkeep?.update();
     this.#secrets.follow(view.bgpConfigurations(), view.bgpPeers());
-    this.#startSpeaker();
-    this.#observers?.configure(view.bgpConfigurations());
-    this.#speaker?.setDesired(
-      desiredSpeaker({
-        node,
-        nodes: view.nodes().map(nodeInfo),
-        configurations: view.bgpConfigurations(),
-        peers: view.bgpPeers(),
-        pools: view.pools(),
-        originated: [
-          ...exportedPrefixes(this.#ownPrefixes(), view.pools()),
-          ...this.#serviceRoutes().announced,
-        ].map((prefix) => ({ prefix })),
-        filters: view.bgpFilters(),
-        secrets: this.#secrets.value,
-        workloads: this.#endpoints.list().flatMap(({ namespace, pod, addresses }) => {
-          const labels = namespace && pod ? (view.pod(namespace, pod)?.metadata.labels ?? {}) : undefined;
-          return labels ? [{ labels, addresses }] : [];
-        }),
-        holdTimeSeconds,
-        restartTimeSeconds,
-      }),
-    );
+    this.#tunnelling.update({
+      self: this.#published(),
+      nodes: view.nodes().map(nodeInfo),
+      families: this.#families,
+      pools: view.pools(),
+      settings,
+    });
+    if (this.#config.backend === 'bird')
+      this.#host.configure(this.#self!, this.#families, view.bgpConfigurations());
+    this.#followReflectors();
+    this.#host.speaker?.setDesired(speakerFrom(this.#known(), this.#secrets.value));
     this.#program();
   }
 
-  #repairOnce(): void {
-    if (this.#isRepaired) return;
-    this.#isRepaired = true;
-    this.#ipam.repair(this.#view.affinities()).then(
-      (blocks) =>
-        blocks.length > 0 &&
-        this.#log.warn({ blocks }, 'confirmed affinities that an earlier agent left half-way'),
-      (error: unknown) => {
-        this.#log.warn(
-          { reason: messageOf(error) },
-          'affinities not repaired: trying again with the next change',
-        );
-        this.#isRepaired = false;
-      },
+  /** A Node that was deleted and is there again knows nothing of what was published, nor has it the addresses. */
+  #isAnotherNode(): boolean {
+    const uid = this.#view.nodes().find(({ metadata }) => metadata.name === this.#config.node)?.metadata.uid;
+    this.#nodeUid ??= uid;
+    if (uid === undefined || uid === this.#nodeUid) return false;
+    this.#beginAnew('this Node was deleted and made again');
+    return true;
+  }
+
+  #beginAnew(why: string): void {
+    this.#log.warn({ addresses: this.#self?.addresses }, `${why}: beginning anew`);
+    this.#dataplane?.close();
+    this.#restart();
+  }
+
+  /** The kernel has been looked at: devices, MTU and addresses may have changed. */
+  #observed(kernel: KernelState): void {
+    this.#devices = new Map(
+      kernel.routes.map(({ destination, hops }) => [destination, hops[0]?.device ?? '']),
     );
+    if (this.#tunnelling.observe(kernel, this.#dataplane?.stats.missingTunnels ?? {})) this.#changed();
+    if (!this.#self || !this.#ownAddress.isGone(this.#self, kernel)) return;
+    this.#beginAnew('this node has another address now');
+  }
+
+  /** This node as its Node object says, which has what was published last. */
+  #published(): NodeInfo {
+    const node = this.#view.nodes().find(({ metadata }) => metadata.name === this.#config.node);
+    return node ? { ...nodeInfo(node), addresses: this.#self!.addresses } : this.#self!;
   }
 
   /** Hands felix what follows from endpoints, blocks and learned routes. */
   #program(): void {
-    const endpoints = this.#endpoints.list();
-    const { blocks } = this.#ownPrefixes();
-    this.#dataplane?.setDesired({
-      routes: desiredRoutes({
-        endpoints,
-        blocks,
-        learned: this.#speaker?.learned.values() ?? [],
-        refused: this.#serviceRoutes().refused,
-        reachable: reachablePeers(this.#view.bgpPeers(), this.#config.node, this.#view.nodeLabels()),
-        normalPriorities: {
-          4: normalPriority(4, this.#view.bgpConfigurations()),
-          6: normalPriority(6, this.#view.bgpConfigurations()),
-        },
-      }),
-      endpoints,
-      isLearnedComplete: this.#speaker?.isSettled ?? false,
-    });
-  }
-
-  #ownPrefixes(): OwnPrefixes {
-    const { blocks, affinities } = this.#view;
-    return ownPrefixes(this.#config.node, blocks(), affinities(), this.#endpoints.list());
-  }
-
-  #serviceRoutes(): ServiceRoutes {
-    const { bgpConfigurations, services, slices, nodeLabels } = this.#view;
-    return serviceRoutes({
-      node: this.#config.node,
-      nodeLabels: nodeLabels(),
-      configurations: bgpConfigurations(),
-      services: services(),
-      slices: slices(),
-    });
-  }
-
-  #startSpeaker(): void {
-    if (this.#speaker || this.#speakerError !== 'not started yet' || !this.#self) return;
-    this.#speakerError = 'starting';
-    const { restartTimeSeconds, unreachableSeconds } = this.#config;
-    const defaults = this.#view.bgpConfigurations().find(({ metadata }) => metadata.name === 'default');
-    const addresses: Partial<Record<Family, string>> = {};
-    for (const family of this.#families) addresses[family] = this.#self.addresses[family]!.address;
-    const speaker = new Speaker(
-      {
-        identifier: routerIdOf(this.#config, this.#self),
-        addresses,
-        port: listenPort(this.#config.node, this.#view.bgpConfigurations()),
-        listenAddresses: defaults?.spec.bindMode === 'NodeIP' ? Object.values(addresses) : undefined,
-        hasKernel: true,
-        deferralSeconds: restartTimeSeconds,
-        unreachableSeconds,
-      },
-      {
-        clock: systemClock,
-        log: this.#log,
-        events: {
-          changed: () => this.#program(),
-          converged: (seconds) => this.#observeConvergence(seconds),
-        },
-      },
+    const isComplete = this.#config.backend !== 'bird' || (this.#host.speaker?.isSettled ?? false);
+    const routes = [...(this.#host.speaker?.learned.values() ?? [])];
+    this.#dataplane?.setDesired(
+      dataplaneFrom(this.#known(), this.#settings(), this.#tunnelling, { routes, isComplete }),
     );
-    speaker.listen().then(
-      () => {
-        this.#speaker = speaker;
-        this.#observers = new Observers(speaker, this.#config.wireLog, this.#log);
-        this.#speakerError = undefined;
-        this.#changed();
-      },
-      (error: unknown) => {
-        // Pods on this node go on; the other nodes are cut off until somebody acts, or the port is free.
-        if (this.#speakerError !== messageOf(error))
-          this.#log.error({ reason: messageOf(error) }, 'BGP is not running');
-        this.#speakerError = messageOf(error);
-        setTimeout(() => {
-          this.#speakerError = 'not started yet';
-          this.#changed();
-        }, LISTEN_RETRY_MS).unref();
-      },
-    );
+    this.#condition.update(this.#report.unavailable());
+    this.#events.update(this.#report.troubles());
+    this.#statusReporter.update(this.#view.nodeStatuses());
+  }
+
+  #known(): Known {
+    return {
+      config: this.#config,
+      view: this.#view,
+      endpoints: this.#endpoints.list(),
+      reflectors: this.#reflectors,
+      isMeshHeld: this.#isMeshHeld,
+      ...(this.#config.ipam === 'host-local'
+        ? podCidrBlocks(this.#view.nodes())
+        : { blocks: this.#view.blocks(), affinities: this.#view.affinities() }),
+    };
+  }
+
+  /** Mesh and reflector Deployments as they are now, and another look when the time of what has gone is over. */
+  #followReflectors(): void {
+    const now = systemClock.now();
+    const heldMs = this.#meshHold.update(this.#view.bgpConfigurations(), now);
+    this.#isMeshHeld = heldMs > 0;
+    const found = reflectorsFrom(this.#view.services(), this.#view.slices());
+    this.#reflectors = this.#reflectorEndpoints.update(found, now);
+    this.#cancelReflectors();
+    const times = [this.#reflectorEndpoints.nextChange(now), this.#isMeshHeld ? heldMs : undefined];
+    const next = Math.min(...times.filter((time) => time !== undefined));
+    if (Number.isFinite(next)) this.#cancelReflectors = systemClock.after(next, () => this.#changed());
   }
 
   async #serve(): Promise<void> {
     const config = this.#config;
     const metrics = createMetrics({
-      peers: () => this.#speaker?.status() ?? [],
-      learnedRoutes: () => this.#speaker?.learned.size ?? 0,
-      dataplane: () =>
-        this.#dataplane?.stats ?? { applies: 0, failures: 0, lastApplySeconds: 0, routes: 0, problems: [] },
+      peers: () => this.#host.speaker?.status() ?? [],
+      learnedRoutes: () => this.#host.speaker?.learned.size ?? 0,
+      dataplane: () => this.#dataplane?.stats ?? noStats,
       endpoints: () => this.#endpoints.list().length,
       isSynced: () => this.#view.isSynced,
-      ribPrefixes: () => this.#speaker?.routeCount ?? 0,
+      ribPrefixes: () => this.#host.speaker?.routeCount ?? 0,
     });
     this.#observeConvergence = metrics.observeConvergence;
     const plugin = new Plugin(
       {
         node: config.node,
-        mtu: () => this.#uplinkMtu,
+        mtu: () => this.#tunnelling.podMtu(),
         families: () => this.#families,
-        notReady: () => this.#cniNotReady(),
+        notReady: () => this.#report.cniNotReady(),
       },
       {
         store: this.#client,
@@ -331,107 +410,35 @@ export class Agent {
         observe: metrics.observeCni,
       },
     );
-    this.#servers.push(await serveCni(path.join(config.runDirectory, CNI_SOCKET), plugin));
-    const local = {
-      '/v1/status': () => json(this.status()),
-      ...bgpRoutes(() => this.#speaker),
-      '/v1/explain': async (query: URLSearchParams) => {
-        const address = query.get('address') ?? '';
-        if (!parseAddress(address)) return text(400, `"${address}" is no IP address`);
-        const sources = { view: this.#view, speaker: this.#speaker, endpoints: this.#endpoints.list() };
-        return json(await explain(address, sources));
-      },
-    };
-    this.#servers.push(await serveRoutes({ path: path.join(config.runDirectory, AGENT_SOCKET) }, local));
-    const health = () => text(200, 'ok');
-    const ready = () => {
-      const reasons = this.#notReady();
-      return reasons.length === 0 ? text(200, 'ready') : text(503, reasons.join('\n'));
-    };
-    this.#health = new MovingServer({
-      '/healthz': health,
-      '/liveness': health,
-      '/readyz': ready,
-      '/readiness': ready,
+    this.#plugin = plugin;
+    this.#cniServer = await serveCni(path.join(config.runDirectory, CNI_SOCKET), plugin);
+    this.#servers = new Servers(config.runDirectory, {
+      registry: metrics.registry,
+      speaker: () => this.#host.speaker,
+      status: () => this.#report.status(),
+      explain: (address) =>
+        explain(address, {
+          pools: this.#view.pools(),
+          blocks: this.#known().blocks,
+          speaker: this.#host.speaker,
+          endpoints: this.#endpoints.list(),
+        }),
+      log: this.#log,
     });
-    const exposition = async () => ({
-      code: 200,
-      type: metrics.registry.contentType,
-      body: await metrics.registry.metrics(),
-    });
-    this.#metrics = new MovingServer({ '/metrics': exposition });
+    await this.#servers.start();
     this.#applySettings();
+  }
+
+  #settings(): Settings {
+    const { felixConfigurations, bgpConfigurations } = this.#view;
+    return settingsFor(this.#config, felixConfigurations(), bgpConfigurations());
   }
 
   /** Takes over what the configuration says now; before the datastore is in sync that is the defaults. */
   #applySettings(): Settings {
-    const settings = settingsFor(
-      this.#config,
-      this.#view.felixConfigurations(),
-      this.#view.bgpConfigurations(),
-    );
-    const warn = (error: unknown) => this.#log.warn({ reason: messageOf(error) }, 'cannot serve HTTP');
+    const settings = this.#settings();
     this.#setSeverity(settings.logSeverity);
-    this.#health?.moveTo(settings.health, warn);
-    this.#metrics?.moveTo(settings.metrics, warn);
+    this.#servers?.configure(settings);
     return settings;
   }
-
-  /** Why no pod can be added; undefined when one can. */
-  #cniNotReady(): string | undefined {
-    if (this.#setUpError) return this.#setUpError;
-    if (!this.#view.isSynced) return 'the datastore is not in sync yet';
-    return this.#view.clusterInformation()?.datastoreReady === false
-      ? 'ClusterInformation default says datastoreReady: false'
-      : undefined;
-  }
-
-  #notReady(): string[] {
-    const reasons: string[] = [];
-    const cni = this.#cniNotReady();
-    if (cni) reasons.push(cni);
-    if (this.#speakerError) reasons.push(`BGP: ${this.#speakerError}`);
-    if (this.#dataplane?.stats.applies === 0) reasons.push('the dataplane has not been applied yet');
-    const peers = this.#nodePeers();
-    const down = peers.filter(({ state }) => state !== 'Established').map(({ config }) => config.address);
-    if (peers.length > 0 && down.length === peers.length)
-      reasons.push(`BGP not established with ${down.join(',')}`);
-    return reasons;
-  }
-
-  #warnings(): string[] {
-    if (!this.#self || !this.#speaker) return [];
-    return encapsulationWarnings(this.#self, this.#view.pools(), this.#speaker.learned.values());
-  }
-
-  /** Peers that say something about the node: pods that are BGP peers come and go (Calico B-068). */
-  #nodePeers(): PeerStatus[] {
-    return (this.#speaker?.status() ?? []).filter(({ config }) => config.peerType !== 'local workload');
-  }
-
-  status(): AgentStatus {
-    const stats = this.#dataplane?.stats;
-    return {
-      node: this.#config.node,
-      version: VERSION,
-      pid: process.pid,
-      startedAt: this.#startedAt,
-      notReady: this.#notReady(),
-      bgp: {
-        error: this.#speakerError,
-        asNumber: this.#self && asNumberOf(this.#self, this.#view.bgpConfigurations()),
-        routerId: this.#self && routerIdOf(this.#config, this.#self),
-        families: this.#families,
-        isSettled: this.#speaker?.isSettled ?? false,
-        peers: this.#nodePeers(),
-      },
-      dataplane: { routes: stats?.routes ?? 0, problems: [...(stats?.problems ?? []), ...this.#warnings()] },
-      endpoints: this.#endpoints.list().length,
-    };
-  }
-}
-
-function mtuOf(self: NodeInfo, addresses: readonly InterfaceAddress[]): number {
-  const own = Object.values(self.addresses).map(({ address }) => address);
-  return addresses.find(({ cidr }) => own.includes(cidr.split('/')[0]!))?.mtu ?? 1500;
 }

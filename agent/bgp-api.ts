@@ -4,7 +4,7 @@ import type { Peer } from '../bgp/peer.ts';
 import { viewAdvertised, viewReceived, viewRoute, viewRoutes, whyNotAdvertised } from '../bgp/routes-view.ts';
 import type { Speaker } from '../bgp/speaker.ts';
 import { type Family, familyOf, mustCidr, parseCidr } from '../lib/cidr.ts';
-import { type HttpAnswer, json, type Routes, text } from './http.ts';
+import { type HttpAnswer, json, type Routes, text } from '../lib/http.ts';
 
 const families: readonly Family[] = [4, 6];
 
@@ -36,7 +36,7 @@ export function bgpRoutes(speaker: () => Speaker | undefined): Routes {
       const family = familyOf(prefix);
       const rib = running.ribs[family];
       const row = parseCidr(prefix) ? rib.prefixes.findText(prefix) : -1;
-      const reason = row < 0 ? 'there is no such route' : whyNotAdvertised(rib, peer, family, row);
+      const reason = row < 0 ? 'there is no such route' : whyNotAdvertised(peer, family, row);
       return json({ reason });
     }),
   };

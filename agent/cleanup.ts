@@ -3,10 +3,16 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { runBatch } from '../felix/dataplane/ip-batch.ts';
 import { observeKernel } from '../felix/dataplane/kernel.ts';
+import { Nftables } from '../felix/dataplane/nftables.ts';
 import { planRoutes } from '../felix/dataplane/route-plan.ts';
+import { observeTunnels } from '../felix/dataplane/tunnel-devices.ts';
 import { INTERFACE_PREFIX } from '../felix/endpoint.ts';
+import { planTunnels } from '../ipip/device-plan.ts';
 
-/** Removes `cali*` interfaces, routes of our protocols and the run directory's files; returns a line for each. */
+/**
+ * Removes `cali*` interfaces, routes of our protocols, tunnel devices, our nftables table and the run directory's files;
+ * returns a line for each command of ip.
+ */
 export async function cleanUp(runDirectory: string): Promise<string[]> {
   const kernel = await observeKernel([4, 6]);
   const links = [...kernel.links.keys()]
@@ -21,8 +27,10 @@ export async function cleanUp(runDirectory: string): Promise<string[]> {
       hasLink: () => false,
     },
   ).commands;
-  const commands = [...links, ...routes];
+  const tunnels = planTunnels([], await observeTunnels(kernel)).afterRoutes.ip;
+  const commands = [...links, ...routes, ...tunnels];
   const errors = await runBatch(commands);
+  await new Nftables().apply('');
   for (const name of ['endpoints', 'cali.sock', 'cni.sock'])
     await rm(path.join(runDirectory, name), { recursive: true, force: true });
   const failed = new Map(errors.map(({ command, message }) => [command, message]));

@@ -1,6 +1,9 @@
 /** The agent's settings from the environment, with Calico's names where Calico has one (reference 7.3). */
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
+import { safeParse } from 'zod/v4/core';
+import { felixParameters } from '../datastore/schema/cluster.ts';
+import type { Family } from '../lib/cidr.ts';
 import { CodedError } from '../lib/errors.ts';
 
 export interface AgentConfig {
@@ -12,6 +15,11 @@ export interface AgentConfig {
   /** `autodetect`, `none`, an address or a CIDR; undefined keeps what the Node says. */
   readonly ip: string | undefined;
   readonly ip6: string | undefined;
+  /** How addresses are found (Calico 7.4). */
+  readonly ipMethod: string;
+  readonly ip6Method: string;
+  /** Pools to make where there are none. */
+  readonly defaultPools: DefaultPools;
   /** AS number for this node's annotation; undefined leaves it alone. */
   readonly asNumber: string | undefined;
   /** undefined: the node's IPv4 address; `hash`; or a dotted quad. */
@@ -26,9 +34,27 @@ export interface AgentConfig {
   readonly restartTimeSeconds: number;
   readonly unreachableSeconds: number;
   readonly holdTimeSeconds: number;
+  /** TCP port of a reflector whose configuration is the cluster's. */
+  readonly reflectorPort: number;
   /** Peers whose messages are logged, decoded: `all`, or addresses separated by commas. */
   readonly wireLog: string | undefined;
   readonly resyncMs: number | undefined;
+  /** `bird` (Calico's name for routes by BGP), `vxlan` (no BGP at all) or `none` (no routes to other nodes). */
+  readonly backend: 'bird' | 'vxlan' | 'none';
+  /** Addresses from blocks of the pools, or from the node's podCIDR. */
+  readonly ipam: 'cali-ipam' | 'host-local';
+  /** FelixConfiguration's parameters by FELIX_<NAME>, which come before those of the datastore. */
+  readonly felix: Readonly<Record<string, unknown>>;
+}
+
+export interface DefaultPools {
+  readonly isWanted: boolean;
+  /** Per family; undefined: the cluster's pod network, as far as it can be found. */
+  readonly cidrs: Readonly<Record<Family, string | undefined>>;
+  readonly blockSizes: Readonly<Record<Family, number | undefined>>;
+  readonly natOutgoing: Readonly<Record<Family, boolean>>;
+  readonly ipipMode: string;
+  readonly vxlanModes: Readonly<Record<Family, string>>;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -55,6 +81,28 @@ export function readConfig(environment: Environment): AgentConfig {
     runDirectory: environment['CALI_RUN_DIR'] || '/var/run/cali',
     ip: environment['IP'] || undefined,
     ip6: environment['IP6'] || undefined,
+    ipMethod: environment['IP_AUTODETECTION_METHOD'] || 'first-found',
+    ip6Method: environment['IP6_AUTODETECTION_METHOD'] || 'first-found',
+    defaultPools: {
+      isWanted: environment['NO_DEFAULT_POOLS'] !== 'true',
+      cidrs: {
+        4: environment['CALICO_IPV4POOL_CIDR'] || undefined,
+        6: environment['CALICO_IPV6POOL_CIDR'] || undefined,
+      },
+      blockSizes: {
+        4: number('CALICO_IPV4POOL_BLOCK_SIZE', undefined, 20, 32),
+        6: number('CALICO_IPV6POOL_BLOCK_SIZE', undefined, 116, 128),
+      },
+      natOutgoing: {
+        4: environment['CALICO_IPV4POOL_NAT_OUTGOING'] !== 'false',
+        6: environment['CALICO_IPV6POOL_NAT_OUTGOING'] === 'true',
+      },
+      ipipMode: environment['CALICO_IPV4POOL_IPIP'] || 'Never',
+      vxlanModes: {
+        4: environment['CALICO_IPV4POOL_VXLAN'] || 'Never',
+        6: environment['CALICO_IPV6POOL_VXLAN'] || 'Never',
+      },
+    },
     asNumber: environment['AS'] || undefined,
     routerId: environment['CALICO_ROUTER_ID'] || undefined,
     logSeverity: environment['BGP_LOGSEVERITYSCREEN'] || environment['FELIX_LOGSEVERITYSCREEN'] || undefined,
@@ -66,8 +114,42 @@ export function readConfig(environment: Environment): AgentConfig {
     unreachableSeconds: number('CALI_UNREACHABLE_TIME', 10, 0, 4095),
     wireLog: environment['CALI_BGP_WIRE_LOG'] || undefined,
     holdTimeSeconds: number('CALI_HOLD_TIME', 90, 3, 65535),
+    reflectorPort: number('CALI_REFLECTOR_PORT', 1790, 1, 65535),
     resyncMs: seconds === undefined ? undefined : seconds * 1000,
+    backend: backendOf(environment['CALICO_NETWORKING_BACKEND'] || 'bird'),
+    ipam: ipamOf(environment['CALI_IPAM'] || 'cali-ipam'),
+    felix: felixOf(environment),
   };
+}
+
+function backendOf(text: string): AgentConfig['backend'] {
+  if (text === 'bird' || text === 'vxlan' || text === 'none') return text;
+  throw new CodedError('CONFIG', `CALICO_NETWORKING_BACKEND=${text}: must be bird, vxlan or none`);
+}
+
+function ipamOf(text: string): AgentConfig['ipam'] {
+  if (text === 'cali-ipam' || text === 'host-local') return text;
+  throw new CodedError('CONFIG', `CALI_IPAM=${text}: must be cali-ipam or host-local`);
+}
+
+/** Each parameter as its type reads it: a number, a truth value, a text, or a list with commas (Calico 1.10). */
+function felixOf(environment: Environment): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  for (const [name, type] of Object.entries(felixParameters)) {
+    const variable = `FELIX_${name.toUpperCase()}`;
+    const text = environment[variable];
+    if (text === undefined || text === '') continue;
+    const truth = { true: true, false: false }[text.toLowerCase()];
+    const readings = [Number(text), truth, text, text.split(',')].filter((one) => one !== undefined);
+    const parsed = readings.map((reading) => safeParse(type, reading)).find(({ success }) => success);
+    if (!parsed)
+      throw new CodedError(
+        'CONFIG',
+        `${variable}=${text}: ${safeParse(type, text).error!.issues[0]!.message}`,
+      );
+    values[name] = parsed.data;
+  }
+  return values;
 }
 
 function nodeName(environment: Environment): string {

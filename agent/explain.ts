@@ -1,11 +1,12 @@
 /** Why packets to an address go where they go: from the pool to the kernel. */
 import { viewRoute } from '../bgp/routes-view.ts';
 import type { Speaker } from '../bgp/speaker.ts';
+import type { IPPool } from '../datastore/schema/ip-pool.ts';
+import type { IPAMBlock } from '../datastore/schema/ipam.ts';
 import type { Endpoint } from '../felix/endpoint.ts';
 import { bitsOf, contains, hostCidr, mustCidr, parseAddress } from '../lib/cidr.ts';
 import { messageOf } from '../lib/errors.ts';
 import { run } from '../lib/exec.ts';
-import type { View } from './view.ts';
 
 export interface Explanation {
   readonly address: string;
@@ -21,11 +22,16 @@ export interface Explanation {
 
 export async function explain(
   text: string,
-  sources: { view: View; speaker: Speaker | undefined; endpoints: readonly Endpoint[] },
+  sources: {
+    pools: readonly IPPool[];
+    blocks: readonly IPAMBlock[];
+    speaker: Speaker | undefined;
+    endpoints: readonly Endpoint[];
+  },
 ): Promise<Explanation> {
   const host = mustCidr(hostCidr(text));
-  const pool = sources.view.pools().find(({ spec }) => contains(mustCidr(spec.cidr), host));
-  const block = sources.view.blocks().find(({ spec }) => contains(mustCidr(spec.cidr), host));
+  const pool = sources.pools.find(({ spec }) => contains(mustCidr(spec.cidr), host));
+  const block = sources.blocks.find(({ spec }) => contains(mustCidr(spec.cidr), host));
   const local = sources.endpoints.find(({ addresses }) => addresses.includes(text));
   return {
     address: text,

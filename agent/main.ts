@@ -1,15 +1,23 @@
 /** cali-node. */
 import { parseArgs } from 'node:util';
+import { systemClock } from '../lib/clock.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
-import { createLog, type RootLog } from '../lib/log.ts';
+import { createLog } from '../lib/log.ts';
+import { keepSmall } from '../lib/memory.ts';
 import { VERSION } from '../lib/version.ts';
+import type { Agent } from './agent.ts';
 import { type AgentConfig, readConfig } from './config.ts';
+import type { ReflectorSource } from './reflector.ts';
+import { hashedRouterId } from './router-id.ts';
 
 const usage = `cali-node ${VERSION}: the Cali agent of one node.
 
   cali-node              run; settings come from the environment (docs/configuration.md)
   cali-node --role reflector --config FILE
-                         run as a route reflector: BGPConfiguration, BGPPeer and BGPFilter from a file
+                         run as a route reflector: BGPConfiguration, BGPPeer and BGPFilter from a file,
+                         without --config from the cluster (deploy/README.md)
+  cali-node --install-cni
+                         put the CNI plugin and its configuration on the node (an init container does it)
   cali-node --cleanup    remove every interface, route and file of Cali from this node
   cali-node --version
 `;
@@ -19,28 +27,51 @@ const { values } = parseArgs({
     role: { type: 'string', default: 'node' },
     config: { type: 'string' },
     cleanup: { type: 'boolean' },
+    'install-cni': { type: 'boolean' },
     version: { type: 'boolean', short: 'v' },
     help: { type: 'boolean', short: 'h' },
   },
 });
+
+const log = createLog(process.env['BGP_LOGSEVERITYSCREEN'] ?? 'info', { name: 'cali-node' });
 
 if (values.help) process.stdout.write(usage);
 else if (values.version) process.stdout.write(`${VERSION}\n`);
 else await main();
 
 async function main(): Promise<void> {
-  const log = createLog(process.env['BGP_LOGSEVERITYSCREEN'] ?? 'info', { name: 'cali-node' });
   try {
+    if (values['install-cni']) {
+      await install();
+      return;
+    }
     const config = readConfig(process.env);
     // Each role loads what it needs: a reflector has nothing of Kubernetes in it.
     if (values.cleanup) await cleanUp(config);
-    else if (values.role === 'reflector') await runReflector(config, log);
-    else if (values.role === 'node') await runNode(config, log);
+    else if (values.role === 'reflector') await runReflector(config);
+    else if (values.role === 'node') await runNode(config);
     else throw new CodedError('CONFIG', `--role ${values.role}: must be node or reflector`);
   } catch (error) {
-    log.error({ reason: messageOf(error) }, 'cali-node cannot start');
-    process.exit(1);
+    fail(error);
   }
+}
+
+function fail(error: unknown): never {
+  log.error({ reason: messageOf(error) }, 'cali-node cannot start');
+  process.exit(1);
+}
+
+async function install(): Promise<void> {
+  const { installCni } = await import('../cni/install.ts');
+  const { env } = process;
+  const lines = await installCni({
+    shim: env['CALI_CNI_SHIM'] || '/opt/cali/bin/cali',
+    binDirectory: env['CNI_BIN_DIR'] || '/host/opt/cni/bin',
+    netDirectory: env['CNI_NET_DIR'] || '/host/etc/cni/net.d',
+    configurationName: env['CNI_CONF_NAME'] || '10-cali.conflist',
+    mtu: Number(env['CNI_MTU'] || 0),
+  });
+  for (const line of lines) log.info({}, line);
 }
 
 async function cleanUp(config: AgentConfig): Promise<void> {
@@ -48,34 +79,72 @@ async function cleanUp(config: AgentConfig): Promise<void> {
   for (const line of await clean(config.runDirectory)) process.stdout.write(`${line}\n`);
 }
 
-async function runNode(config: AgentConfig, log: RootLog): Promise<void> {
-  const { Agent } = await import('./agent.ts');
-  const { loadEndpoint } = await import('../datastore/kubernetes/kube-config.ts');
+async function runNode(config: AgentConfig): Promise<void> {
+  const { Agent: NodeAgent } = await import('./agent.ts');
+  const { loadEndpoint } = await import('../datastore/kubernetes/load-endpoint.ts');
   const nodeLog = log.child({ node: config.node });
-  const agent = new Agent(config, {
-    api: loadEndpoint(config.kubeconfig),
-    log: nodeLog,
-    setSeverity: (severity) => log.setSeverity(severity),
-  });
-  stopWith(() => agent.stop());
-  await agent.start();
+  const begin = async () => {
+    const agent = new NodeAgent(config, {
+      // Connections of its own: those of an agent before it may have an address that is gone.
+      api: await loadEndpoint(config.kubeconfig),
+      log: nodeLog,
+      setSeverity: (severity) => log.setSeverity(severity),
+      restart: () => void restart(),
+    });
+    current = agent;
+    await agent.start();
+  };
+  const restart = async () => {
+    await current?.stop();
+    await begin().catch(fail);
+  };
+  let current: Agent | undefined;
+  stopWith(async () => current?.stop());
+  await begin();
+  keepSmall(systemClock);
   nodeLog.info({ version: VERSION }, 'running');
 }
 
-async function runReflector(config: AgentConfig, log: RootLog): Promise<void> {
-  if (!values.config)
-    throw new CodedError(
-      'CONFIG',
-      '--role reflector needs --config FILE with BGPConfiguration and BGPPeer documents',
-    );
+async function runReflector(config: AgentConfig): Promise<void> {
   const { Reflector } = await import('./reflector.ts');
-  const reflector = new Reflector({ ...config, file: values.config }, log);
+  const reflector = new Reflector(config, await reflectorSource(config), log);
   stopWith(() => reflector.stop());
   await reflector.start();
   log.info({ version: VERSION }, 'running');
 }
 
-function stopWith(stop: () => Promise<void>): void {
+async function reflectorSource(config: AgentConfig): Promise<ReflectorSource> {
+  if (values.config) {
+    const { FileSource } = await import('./reflector-file.ts');
+    return new FileSource(values.config, config, log);
+  }
+  const service = process.env['CALI_REFLECTOR_SERVICE'];
+  if (!service)
+    throw new CodedError(
+      'CONFIG',
+      '--role reflector needs --config FILE with BGPConfiguration and BGPPeer documents, or, in a cluster, ' +
+        'CALI_REFLECTOR_SERVICE=NAME of the Service whose endpoint it is',
+    );
+  const { ClusterSource } = await import('./reflector-cluster.ts');
+  const { loadEndpoint } = await import('../datastore/kubernetes/load-endpoint.ts');
+  const { namespace, node, kubeconfig, routerId } = config;
+  const hashed = hashedRouterId(`${namespace}/${service} on ${node}`);
+  return new ClusterSource(
+    {
+      api: await loadEndpoint(kubeconfig),
+      namespace,
+      service,
+      node,
+      port: config.reflectorPort,
+      // Not the node's: its agent has that.
+      identifier: routerId && routerId !== 'hash' ? routerId : hashed,
+      defaults: config,
+    },
+    log,
+  );
+}
+
+function stopWith(stop: () => Promise<unknown>): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, () => void stop().then(() => process.exit(0)));
 }

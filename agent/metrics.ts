@@ -58,7 +58,8 @@ export function createMetrics(sources: MetricSources): Metrics {
     name: 'cali_cni_duration_seconds',
     help: 'Duration of CNI calls',
     labelNames: ['command'],
-    buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
+    // From an idle node to a hundred pods at once.
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80],
     registers,
   });
   const failures = new Counter({

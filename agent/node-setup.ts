@@ -1,16 +1,19 @@
 /** What an agent writes before it works: its addresses on the Node, and the objects every cluster has. */
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Datastore } from '../datastore/datastore.ts';
 import { DatastoreError } from '../datastore/kubernetes/transport.ts';
 import { bgpConfigurationKind } from '../datastore/schema/bgp.ts';
 import { clusterInformationKind } from '../datastore/schema/cluster.ts';
-import { type Node, nodeAnnotations, nodeKind } from '../datastore/schema/core.ts';
+import { configMapKind, type Node, nodeAnnotations, nodeKind } from '../datastore/schema/core.ts';
+import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
 import { CALICO_GROUP } from '../datastore/schema/resource.ts';
 import { type NodeInfo, nodeInfo } from '../felix/calc/topology.ts';
+import { canonicalCidr, type Family, familyOf, formatCidr, networkOf, parseCidr } from '../lib/cidr.ts';
 import { CodedError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
-import { chooseAddress, type InterfaceAddress } from './addresses.ts';
+import { chooseAddress, type InterfaceAddress, sourceTowards } from './addresses.ts';
 import type { AgentConfig } from './config.ts';
+import { hashedRouterId } from './router-id.ts';
 
 /** Publishes this node's addresses. Throws CodedError CONFIG where the configuration cannot work. */
 export async function publishNode(
@@ -27,11 +30,20 @@ export async function publishNode(
     );
   }
   const present = node.metadata.annotations ?? {};
+  const internalIps = (node.status.addresses ?? [])
+    .filter(({ type }) => type === 'InternalIP')
+    .map(({ address }) => address);
+  const surroundings = { addresses, internalIps, sourceTowards };
+  const choose = async (family: Family, key: string) => {
+    const setting =
+      family === 4
+        ? { value: config.ip, method: config.ipMethod }
+        : { value: config.ip6, method: config.ip6Method };
+    return (await chooseAddress(family, setting, present[key], surroundings)) ?? null;
+  };
   const annotations = {
-    [nodeAnnotations.ipv4Address]:
-      chooseAddress(4, config.ip, present[nodeAnnotations.ipv4Address], addresses) ?? null,
-    [nodeAnnotations.ipv6Address]:
-      chooseAddress(6, config.ip6, present[nodeAnnotations.ipv6Address], addresses) ?? null,
+    [nodeAnnotations.ipv4Address]: await choose(4, nodeAnnotations.ipv4Address),
+    [nodeAnnotations.ipv6Address]: await choose(6, nodeAnnotations.ipv6Address),
     ...(config.asNumber ? { [nodeAnnotations.asNumber]: config.asNumber } : {}),
   };
   if (!annotations[nodeAnnotations.ipv4Address] && !annotations[nodeAnnotations.ipv6Address]) {
@@ -89,13 +101,82 @@ export async function ensureDefaults(store: Datastore): Promise<void> {
   }
 }
 
+/** Of a cluster that says nothing about its pods (Calico). */
+const FALLBACK_CIDR = '192.168.0.0/16';
+
+/** Pools where the cluster has none at all (Calico reference 7.5, step 7). Returns the CIDRs of those made. */
+export async function ensurePools(
+  { defaultPools }: AgentConfig,
+  families: readonly Family[],
+  store: Datastore,
+): Promise<string[]> {
+  if (!defaultPools.isWanted || (await store.list(ipPoolKind)).length > 0) return [];
+  const network = await podNetwork(store);
+  const made: string[] = [];
+  for (const family of families) {
+    const cidr = defaultPools.cidrs[family] ?? network[family] ?? (family === 4 ? FALLBACK_CIDR : undefined);
+    if (!cidr) continue;
+    const blockSize = defaultPools.blockSizes[family];
+    const pool = {
+      apiVersion: `${CALICO_GROUP}/v3`,
+      kind: 'IPPool',
+      metadata: { name: `default-ipv${family}-ippool` },
+      spec: {
+        cidr,
+        ...(blockSize === undefined ? {} : { blockSize }),
+        ipipMode: family === 4 ? defaultPools.ipipMode : 'Never',
+        vxlanMode: defaultPools.vxlanModes[family],
+        natOutgoing: defaultPools.natOutgoing[family],
+        nodeSelector: 'all()',
+      },
+    };
+    try {
+      // Checked here: a server without our rules would take anything.
+      ipPoolKind.schema.parse(pool);
+      await store.create(ipPoolKind, pool);
+      made.push(cidr);
+    } catch (error) {
+      if (!(error instanceof DatastoreError) || error.code !== 'ALREADY_EXISTS') throw error;
+    }
+  }
+  return made;
+}
+
+/**
+ * The cluster's pod network per family, from where it is written: kubeadm's and kind's configuration, kube-proxy's; at
+ * last what the controller manager has given to this cluster's nodes, widened, because nodes will come.
+ */
+async function podNetwork(store: Datastore): Promise<Partial<Record<Family, string>>> {
+  const read = async (name: string, key: string) =>
+    (await store.get(configMapKind, name, 'kube-system').catch(() => undefined))?.data?.[key] ?? '';
+  const kubeadm = /^\s*podSubnet:\s*"?([^"\s]+)"?\s*$/m.exec(
+    await read('kubeadm-config', 'ClusterConfiguration'),
+  );
+  const proxy = /^\s*clusterCIDR:\s*"?([^"\s]+)"?\s*$/m.exec(await read('kube-proxy', 'config.conf'));
+  const written = (kubeadm ?? proxy)?.[1]?.split(',');
+  const found: Partial<Record<Family, string>> = {};
+  for (const text of written ?? (await nodeNetworks(store))) {
+    const cidr = canonicalCidr(text.trim());
+    if (cidr) found[familyOf(cidr)] ??= cidr;
+  }
+  return found;
+}
+
+/** The /16 or /48 around each node's podCIDR. */
+async function nodeNetworks(store: Datastore): Promise<string[]> {
+  const nodes = await store.list(nodeKind);
+  return nodes
+    .flatMap(({ spec }) => spec.podCIDRs ?? (spec.podCIDR ? [spec.podCIDR] : []))
+    .flatMap((text) => parseCidr(text) ?? [])
+    .map((cidr) =>
+      formatCidr(networkOf({ ...cidr, length: Math.min(cidr.length, cidr.family === 4 ? 16 : 48) })),
+    );
+}
+
 /** BGP identifier: the IPv4 address, a hash of the name, or as given (Calico B-020 to B-022). */
 export function routerIdOf(config: AgentConfig, node: NodeInfo): string {
   if (config.routerId && config.routerId !== 'hash') return config.routerId;
   const address = node.addresses[4]?.address;
   if (address && config.routerId !== 'hash') return address;
-  const hash = createHash('sha256').update(config.node).digest();
-  // Below the multicast range.
-  const first = hash[0]! > 223 ? hash[0]! - 32 : hash[0]!;
-  return [first, hash[1], hash[2], hash[3]].join('.');
+  return hashedRouterId(config.node);
 }

@@ -4,8 +4,12 @@
  */
 import type { BGPConfiguration } from '../datastore/schema/bgp.ts';
 import type { FelixConfiguration } from '../datastore/schema/cluster.ts';
+import type { FilterSettings } from '../felix/calc/ruleset.ts';
+import { DEFAULT_VXLAN_PORT, DEFAULT_VXLAN_VNI, type TunnelSettings } from '../ipip/tunnel.ts';
 import { parseDuration } from '../lib/duration.ts';
 import type { AgentConfig } from './config.ts';
+
+type FelixSpec = FelixConfiguration['spec'];
 
 export interface HttpAddress {
   readonly host: string;
@@ -20,6 +24,14 @@ export interface Settings {
   /** Undefined: not served. */
   readonly health: HttpAddress | undefined;
   readonly metrics: HttpAddress | undefined;
+  readonly tunnels: TunnelSettings;
+  readonly filter: FilterSettings;
+  /** Interfaces whose MTU counts. */
+  readonly mtuPattern: RegExp;
+  /** Whether routes to other nodes' pods come from the datastore and not by BGP. */
+  readonly isWithoutBgp: boolean;
+  /** FelixConfiguration's ChecksumOffloadBroken; undefined: as the kernel's version says. */
+  readonly isOffloadBroken: boolean | undefined;
 }
 
 const DEFAULTS = {
@@ -29,6 +41,8 @@ const DEFAULTS = {
   healthPort: 9099,
   metricsHost: '0.0.0.0',
   metricsPort: 9091,
+  // Calico 1.10; interfaces as systemd names them, and the old names.
+  mtuPattern: '^((en|wl|ww|sl|ib)[Pcopsvx].*|(eth|wlan|wwan).*)',
 };
 
 export function settingsFor(
@@ -42,7 +56,7 @@ export function settingsFor(
     ...objects.find(({ metadata }) => metadata.name === 'default')?.spec,
     ...objects.find(({ metadata }) => metadata.name === `node.${config.node}`)?.spec,
   });
-  const spec = pick(felix) as FelixConfiguration['spec'];
+  const spec: FelixSpec = { ...pick(felix), ...config.felix };
   const bgpSpec = pick(bgp) as BGPConfiguration['spec'];
   const refresh =
     spec.routeRefreshInterval === undefined ? undefined : parseDuration(spec.routeRefreshInterval);
@@ -67,5 +81,40 @@ export function settingsFor(
             host: config.metricsHost ?? (spec.prometheusMetricsHost || DEFAULTS.metricsHost),
             port: metricsPort,
           },
+    tunnels: tunnelSettings(spec),
+    filter: filterSettings(spec),
+    mtuPattern: new RegExp(spec.mtuIfacePattern || DEFAULTS.mtuPattern),
+    isWithoutBgp: spec.routeSource === 'Datastore' || config.backend === 'vxlan',
+    isOffloadBroken: override(spec.featureDetectOverride, 'ChecksumOffloadBroken'),
   };
+}
+
+function tunnelSettings(spec: FelixSpec): TunnelSettings {
+  return {
+    ipipEnabled: spec.ipipEnabled,
+    vxlanEnabled: spec.vxlanEnabled,
+    mtu: { ipip: spec.ipipMTU ?? 0, vxlan4: spec.vxlanMTU ?? 0, vxlan6: spec.vxlanMTUV6 ?? 0 },
+    vxlanPort: spec.vxlanPort ?? DEFAULT_VXLAN_PORT,
+    vxlanVni: spec.vxlanVNI ?? DEFAULT_VXLAN_VNI,
+  };
+}
+
+function filterSettings(spec: FelixSpec): FilterSettings {
+  return {
+    externalNodes: spec.externalNodesList ?? [],
+    allowsIpipFromPods: spec.allowIPIPPacketsFromWorkloads ?? false,
+    allowsVxlanFromPods: spec.allowVXLANPacketsFromWorkloads ?? false,
+    vxlanPort: spec.vxlanPort ?? DEFAULT_VXLAN_PORT,
+    vxlanVni: spec.vxlanVNI ?? DEFAULT_VXLAN_VNI,
+    natPorts: spec.natPortRange === undefined ? undefined : String(spec.natPortRange).replace(':', '-'),
+    natAddress: spec.natOutgoingAddress || undefined,
+    excludesHosts: spec.natOutgoingExclusions === 'IPPoolsAndHostIPs',
+    natInterface: spec.iptablesNATOutgoingInterfaceFilter || undefined,
+  };
+}
+
+/** One of Calico's `featureDetectOverride`: `Name=true,Other=false`. */
+function override(text: string | undefined, name: string): boolean | undefined {
+  const value = new RegExp(`\\b${name}=(true|false)\\b`).exec(text ?? '')?.[1];
+  return value === undefined ? undefined : value === 'true';
 }

@@ -18,6 +18,15 @@ export interface AgentStatus {
     readonly isSettled: boolean;
     readonly peers: readonly PeerStatus[];
   };
+  readonly tunnels: readonly {
+    readonly device: string;
+    /** This node's address in it. */
+    readonly address: string | undefined;
+    readonly mtu: number | undefined;
+    readonly isUp: boolean;
+  }[];
+  /** MTU of new pods. */
+  readonly podMtu: number;
   readonly dataplane: { readonly routes: number; readonly problems: readonly string[] };
   readonly endpoints: number;
 }

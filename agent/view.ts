@@ -19,6 +19,7 @@ import {
   ipamConfigurationKind,
   ipReservationKind,
 } from '../datastore/schema/ipam.ts';
+import { calicoNodeStatusKind } from '../datastore/schema/node-status.ts';
 import type { ResourceDefinition } from '../datastore/schema/resource.ts';
 import type { IpamView } from '../ipam/ipam.ts';
 import type { Log } from '../lib/log.ts';
@@ -39,6 +40,7 @@ export class View implements IpamView {
   readonly #slices;
   readonly #clusterInformation;
   readonly #felixConfigurations;
+  readonly #nodeStatuses;
   readonly #pods;
   readonly #namespaces;
   #unsynced = 0;
@@ -78,6 +80,7 @@ export class View implements IpamView {
     this.#slices = reflect(endpointSliceKind);
     this.#clusterInformation = reflect(clusterInformationKind);
     this.#felixConfigurations = reflect(felixConfigurationKind);
+    this.#nodeStatuses = reflect(calicoNodeStatusKind);
     // Read by CNI calls; calculated from only where a BGPPeer selects pods.
     this.#pods = reflect(podKind, { fieldSelector: `spec.nodeName=${node}` }, () => {
       if (this.bgpPeers().some(({ spec }) => spec.localWorkloadSelector)) modules.changed();
@@ -111,6 +114,7 @@ export class View implements IpamView {
   bgpFilters = () => values(this.#bgpFilters);
   services = () => values(this.#services);
   slices = () => values(this.#slices);
+  nodeStatuses = () => values(this.#nodeStatuses);
   felixConfigurations = () => values(this.#felixConfigurations);
   configuration = () => this.#ipamConfigurations.objects.get('default')?.spec;
   clusterInformation = () => this.#clusterInformation.objects.get('default')?.spec;

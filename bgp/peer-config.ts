@@ -32,6 +32,8 @@ export interface PeerConfig {
   readonly localAddress: string | undefined;
   readonly families: readonly Family[];
   readonly isPassive: boolean;
+  /** The other side never connects: what comes from its address is another speaker there. */
+  readonly isDialOnly?: boolean | undefined;
   readonly peerType: PeerType;
   /** Name of the Node or BGPPeer, for people. */
   readonly name: string;
@@ -63,6 +65,8 @@ export interface PeerConfig {
   readonly exportPolicy?: ExportPolicy | undefined;
   readonly prefixLimit?: PrefixLimit | undefined;
   readonly bfd?: BfdConfig | undefined;
+  /** The session is kept down, and the peer told so in these words (RFC 9003); undefined: it shall be up. */
+  readonly shutdownMessage?: string | undefined;
 }
 
 /** Peers that are not known one by one: whoever comes from these addresses (for reflectors). */

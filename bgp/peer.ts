@@ -115,7 +115,8 @@ export class Peer {
   }
 
   start(): void {
-    this.#main.handle({ type: 'start' });
+    if (this.#isShutDown) this.#stayDown();
+    else this.#main.handle({ type: 'start' });
   }
 
   /** The peer cannot be started here, for a reason that only a person can remove. */
@@ -123,10 +124,26 @@ export class Peer {
     this.#lastError = reason;
   }
 
-  /** Ends the session for good and forgets the peer's routes. `message` is for the operator there (RFC 9003). */
-  stop(subcode: number, message = ''): void {
+  /** Ends the session for good and forgets the peer's routes. */
+  stop(subcode: number): void {
     this.#isStopped = true;
-    this.#cease(notification(ErrorCode.CEASE, subcode, message));
+    this.#end(notification(ErrorCode.CEASE, subcode));
+  }
+
+  get #isShutDown(): boolean {
+    return this.#config.shutdownMessage !== undefined;
+  }
+
+  /** An operator keeps the session down, and the operator there is told why (RFC 9003). */
+  #stayDown(): void {
+    const message = this.#config.shutdownMessage ?? '';
+    this.#end(notification(ErrorCode.CEASE, CeaseSubcode.ADMINISTRATIVE_SHUTDOWN, message));
+    this.#lastError = ['administratively shut down', message].filter(Boolean).join(': ');
+    this.#modules.settled(this);
+  }
+
+  #end(body: NotificationBody): void {
+    this.#cease(body);
     this.#stale.dropAll();
     this.#modules.ribChanged();
   }
@@ -160,13 +177,17 @@ export class Peer {
    */
   reconfigure(config: PeerConfig): boolean {
     if (sessionKey(config) !== sessionKey(this.#config)) return false;
-    const hadPassword = this.#config.password;
+    const { password: hadPassword, shutdownMessage } = this.#config;
     this.#config = config;
     this.#modules.sources.replace(
       this.source,
       this.#describeSource(this.#modules.sources.at(this.source).identifier),
     );
     if (hadPassword !== config.password) this.#rekey();
+    if (this.#isShutDown) {
+      if (shutdownMessage !== config.shutdownMessage) this.#stayDown();
+      return true;
+    }
     const { negotiated } = this;
     if (!negotiated) {
       this.#renewConversation();
@@ -426,7 +447,9 @@ export class Peer {
     const isOver = refused > 0 || count > limit;
     if (isOver && action === 'Restart') {
       const reason = `the peer announces more than ${limit} prefixes, the limit in BGPPeer ${this.#config.name}`;
-      throw new WireError(ErrorCode.CEASE, CeaseSubcode.MAX_PREFIXES, reason);
+      // Not a restart: with its routes kept, the limit would not be one.
+      const { code, subcode, data } = this.#hard(notification(ErrorCode.CEASE, CeaseSubcode.MAX_PREFIXES));
+      throw new WireError(code, subcode, reason, data);
     }
     if (this.#isWarned || (!isOver && count < (limit * warningPercent) / 100)) return;
     this.#isWarned = true;

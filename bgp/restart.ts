@@ -142,7 +142,6 @@ export class StaleRoutes {
         rib.remove(path);
         continue;
       }
-      rib.paths.flags[path]! |= PathFlag.LONG_LIVED;
       if (facts & AttributeFact.LLGR_STALE) continue;
       const attributes = attributesOf(rib.attributes, row);
       const communities = [...(attributes.communities ?? []), Community.LLGR_STALE];

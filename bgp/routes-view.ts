@@ -71,7 +71,7 @@ export function* viewAdvertised(rib: Rib, peer: Peer, family: Family): Generator
 }
 
 /** Why the best path to a prefix is not told to a peer; undefined when it is. */
-export function whyNotAdvertised(rib: Rib, peer: Peer, family: Family, prefix: number): string | undefined {
+export function whyNotAdvertised(peer: Peer, family: Family, prefix: number): string | undefined {
   const member = peer.members.get(family);
   return member?.group ? member.group.refusal(member, prefix) : 'the session is not established';
 }

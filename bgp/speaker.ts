@@ -1,17 +1,15 @@
 /**
  * The BGP speaker: told what to be by setDesired, it listens, keeps its peers, runs the decision process at
  * the end of each turn of the event loop, tells the groups of peers, and reports the routes for the kernel.
- *
- * Restart (RFC 4724): until every peer has ended its initial update, or cannot be reached, or the restart
- * time is over, the speaker is not `settled`: routes that are in the kernel and not yet learned again are to
- * be kept by whoever programs it.
+ * While it is not `settled` after a start (deferral.ts), routes that are in the kernel and not yet learned again
+ * are to be kept by whoever programs it.
  */
-import net, { type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { contains, type Family, mustCidr, parseAddress } from '../lib/cidr.ts';
 import type { Clock } from '../lib/clock.ts';
-import { CodedError, messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { Bfd } from './bfd/bfd.ts';
+import { Deferral } from './deferral.ts';
 import { UpdateGroups } from './group/update-groups.ts';
 import { type LearnedRoute, LearnedRoutes } from './learned.ts';
 import { LocalRoutes } from './local-routes.ts';
@@ -25,13 +23,15 @@ import {
   type PeerStatus,
 } from './peer-config.ts';
 import type { SpeakerIdentity } from './peer-context.ts';
+import { PeerTable } from './peer-table.ts';
 import { AttributeTable } from './rib/attribute-table.ts';
 import { Rib } from './rib/rib.ts';
 import { SourceTable } from './rib/source.ts';
-import { applyToListener, missingForSecurity, setListenKey } from './transport/socket-options.ts';
+import { Succession } from './succession.ts';
+import { Listener, refuse } from './transport/listener.ts';
+import { missingForSecurity } from './transport/socket-options.ts';
 import type { Ribs } from './update-receiver.ts';
 import { CeaseSubcode, ErrorCode } from './wire/iana.ts';
-import { encodeMessage } from './wire/message.ts';
 import type { Prefix } from './wire/nlri.ts';
 import { notification } from './wire/notification.ts';
 
@@ -64,8 +64,6 @@ export interface SpeakerModules {
   readonly events: SpeakerEvents;
 }
 
-/** After the last new peer has everything, peers that are to go stay this long: others may not be that far. */
-const RETIRE_SECONDS = 3;
 /** Longest pause between two distributions, milliseconds. */
 const MAX_PAUSE_MS = 10;
 const families: readonly Family[] = [4, 6];
@@ -80,22 +78,16 @@ export class Speaker {
   readonly #groups: UpdateGroups;
   readonly #learned: LearnedRoutes;
   readonly #local: LocalRoutes;
-  readonly #peers = new Map<string, Peer>();
-  /** By address: whom a connection that comes in belongs to. */
-  readonly #byAddress = new Map<string, Peer>();
-  readonly #servers: Server[] = [];
+  readonly #peers = new PeerTable<Peer>();
+  readonly #listener: Listener;
   #dynamic: readonly DynamicPeers[] = [];
   #hasWork = false;
   #isScheduled = false;
   /** No distribution before this, by performance.now(). */
   #nextAt = 0;
-  #isSettled = false;
   #isStarted = false;
-  readonly #awaited = new Set<string>();
-  /** Peers that are new, and peers that are to go once those have everything: make before break. */
-  readonly #joining = new Set<string>();
-  readonly #retiring = new Set<string>();
-  readonly #timers: (() => void)[] = [];
+  readonly #deferral: Deferral;
+  readonly #succession: Succession;
   readonly #observers = new Set<Observer>();
   readonly #bfd: Bfd;
   /** Rows of peers that are gone, to be given back when nothing refers to them any more. */
@@ -106,6 +98,10 @@ export class Speaker {
     this.#modules = modules;
     this.#clock = modules.clock;
     this.#log = modules.log;
+    this.#listener = new Listener(
+      { port: options.port, addresses: options.listenAddresses },
+      { log: modules.log, incoming: (address, socket) => this.#incoming(address, socket) },
+    );
     const attributes = new AttributeTable();
     this.ribs = {
       4: new Rib(4, attributes, this.#sources),
@@ -120,31 +116,42 @@ export class Speaker {
       log: modules.log,
       events: {
         // RFC 5882 section 4.3: the path is broken, nothing is gained by keeping routes over it (RFC 9384).
-        down: (address, reason) => this.#byAddress.get(address)?.reset(CeaseSubcode.BFD_DOWN, reason),
+        down: (address, reason) => this.#peers.acceptor(address)?.reset(CeaseSubcode.BFD_DOWN, reason),
         changed: (address, state) => {
-          const peer = this.#byAddress.get(address);
+          const peer = this.#peers.acceptor(address);
           if (peer) peer.bfdState = state;
         },
       },
     });
     this.#learned = new LearnedRoutes(this.ribs);
     this.#local = new LocalRoutes(this.ribs);
+    this.#deferral = new Deferral(options, {
+      clock: modules.clock,
+      log: modules.log,
+      hasSession: (key) => this.#peers.get(key)?.negotiated !== undefined,
+      // After the routes of this turn: whoever listens may now remove what is not among them.
+      over: () =>
+        setImmediate(() => {
+          this.#distribute();
+          this.#modules.events.changed();
+        }),
+    });
+    this.#succession = new Succession(
+      { patienceSeconds: options.unreachableSeconds },
+      {
+        clock: modules.clock,
+        remove: (key) => {
+          const peer = this.#peers.get(key);
+          if (peer) this.#remove(peer, CeaseSubcode.PEER_DECONFIGURED);
+        },
+      },
+    );
   }
 
   /** Listens. Throws CodedError BGP_LISTEN with the sentence for the operator. */
   async listen(): Promise<void> {
-    const { port, addresses, listenAddresses } = this.#options;
-    const hosts = listenAddresses ?? [addresses[6] ? '::' : '0.0.0.0'];
-    for (const host of hosts) {
-      const server = net.createServer((socket) => this.#incoming(socket));
-      this.#servers.push(server);
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
-        server.listen({ host, port, backlog: 1024 }, resolve);
-      });
-      applyToListener(server);
-    }
-    for (const { config } of this.#peers.values()) this.#setListenKeys(config.address, config.password);
+    await this.#listener.listen();
+    for (const { config } of this.#peers) this.#setListenKey(config, config.password);
   }
 
   /**
@@ -157,20 +164,24 @@ export class Speaker {
     const wanted = new Map(desired.peers.map((config) => [keyOfPeer(config), config]));
     const isFirst = !this.#isStarted;
     const unwanted: Peer[] = [];
-    for (const [key, peer] of this.#peers) {
-      const config = wanted.get(key) ?? this.#dynamicConfig(peer);
-      if (config) this.#update(key, peer, config);
+    for (const peer of this.#peers) {
+      const config = wanted.get(peer.key) ?? this.#dynamicConfig(peer);
+      if (config) this.#update(peer, config);
       else unwanted.push(peer);
     }
     for (const [key, config] of wanted) {
       if (this.#peers.has(key)) continue;
+      if (!isFirst && config.shutdownMessage === undefined) this.#succession.join(key);
       this.#startPeer(config);
-      if (isFirst) this.#awaited.add(key);
-      else this.#joining.add(key);
     }
     for (const peer of unwanted) this.#retire(peer);
     this.#watchNeighbours(desired.peers);
-    if (isFirst) this.#startDeferral();
+    if (isFirst) {
+      this.#isStarted = true;
+      this.#deferral.start(
+        [...wanted].filter(([, config]) => config.shutdownMessage === undefined).map(([key]) => key),
+      );
+    }
     this.#schedule();
   }
 
@@ -182,7 +193,7 @@ export class Speaker {
 
   /** Whether learned routes are complete as far as this can be known. */
   get isSettled(): boolean {
-    return this.#isSettled;
+    return this.#deferral.isOver;
   }
 
   /** Best learned routes by prefix. */
@@ -196,18 +207,18 @@ export class Speaker {
   }
 
   get peers(): Iterable<Peer> {
-    return this.#peers.values();
+    return this.#peers;
   }
 
   peer(address: string): Peer | undefined {
-    return this.#byAddress.get(address);
+    return this.#peers.acceptor(address) ?? [...this.#peers].find(({ config }) => config.address === address);
   }
 
   /** Every peer, by address. */
   status(): PeerStatus[] {
     const order = (text: string) => parseAddress(text)?.value ?? 0n;
-    return [...this.#peers.values()]
-      .filter(({ key }) => !this.#retiring.has(key))
+    return [...this.#peers]
+      .filter(({ key }) => !this.#succession.isRetiring(key))
       .map((peer) => peer.status())
       .sort((a, b) => (order(a.config.address) < order(b.config.address) ? -1 : 1));
   }
@@ -222,14 +233,15 @@ export class Speaker {
    * here until this node is back; without, they are told to forget it.
    */
   async close(isRestart: boolean): Promise<void> {
-    for (const cancel of this.#timers) cancel();
+    this.#deferral.close();
+    this.#succession.close();
     this.#bfd.close();
-    for (const peer of this.#peers.values()) {
+    for (const peer of this.#peers) {
       if (isRestart) peer.abandon();
       else peer.stop(CeaseSubcode.ADMINISTRATIVE_SHUTDOWN);
     }
     this.#peers.clear();
-    await Promise.all(this.#servers.map((server) => new Promise((resolve) => server.close(resolve))));
+    await this.#listener.close();
   }
 
   #watchNeighbours(peers: readonly PeerConfig[]): void {
@@ -240,10 +252,14 @@ export class Speaker {
     );
   }
 
-  #update(key: string, peer: Peer, config: PeerConfig): void {
-    if (this.#retiring.delete(key)) peer.setRetiring(false);
-    if (isSamePeer(config, peer.config)) return;
-    this.#setListenKeys(config.address, config.password);
+  #update(peer: Peer, config: PeerConfig): void {
+    const isBack = this.#succession.keep(peer.key);
+    if (isBack) {
+      peer.setRetiring(false);
+      this.#peers.prefer(peer);
+    }
+    if (isSamePeer(config, peer.config) && !isBack) return;
+    this.#setListenKey(config, config.password);
     if (peer.reconfigure(config)) return;
     this.#remove(peer, CeaseSubcode.OTHER_CONFIGURATION_CHANGE);
     this.#startPeer(config);
@@ -251,7 +267,7 @@ export class Speaker {
 
   #startPeer(config: PeerConfig): Peer {
     const { identifier, addresses } = this.#options;
-    const identity: SpeakerIdentity = { identifier, addresses, isRestarting: () => !this.#isSettled };
+    const identity: SpeakerIdentity = { identifier, addresses, isRestarting: () => !this.#deferral.isOver };
     const peer = new Peer(config, identity, {
       ribs: this.ribs,
       sources: this.#sources,
@@ -273,8 +289,7 @@ export class Speaker {
       settled: ({ key }) => this.#settle(key),
       ended: (ended) => this.#ended(ended),
     });
-    this.#peers.set(peer.key, peer);
-    this.#byAddress.set(config.address, peer);
+    this.#peers.add(peer);
     const missing = missingForSecurity({
       password: config.password,
       ttlSecurityHops: config.ttlSecurityHops,
@@ -284,72 +299,41 @@ export class Speaker {
       peer.refuse(missing);
       return peer;
     }
-    this.#setListenKeys(config.address, config.password);
+    this.#setListenKey(config, config.password);
     peer.start();
     return peer;
   }
 
-  #setListenKeys(address: string, password: string | undefined): void {
-    for (const server of this.#servers) {
-      try {
-        setListenKey(server, address, password);
-      } catch (error) {
-        this.#log.error({ peer: address, reason: messageOf(error) }, 'TCP MD5');
-      }
-    }
+  #setListenKey({ address, isDialOnly }: PeerConfig, password: string | undefined): void {
+    if (!isDialOnly) this.#listener.setKey(address, password);
   }
 
   /** The peer goes: now, or when those that came with the same change have everything. */
   #retire(peer: Peer): void {
-    if (this.#joining.size === 0 || !peer.negotiated) {
-      if (!this.#retiring.has(peer.key)) this.#remove(peer, CeaseSubcode.PEER_DECONFIGURED);
-      return;
-    }
-    if (this.#retiring.has(peer.key)) return;
-    this.#retiring.add(peer.key);
-    peer.setRetiring(true);
-    if (this.#retiring.size > 1) return;
-    this.#timers.push(this.#clock.after(this.#options.unreachableSeconds * 1000, () => this.#joined()));
-  }
-
-  #joined(): void {
-    this.#joining.clear();
-    if (this.#retiring.size === 0) return;
-    this.#timers.push(
-      this.#clock.after(RETIRE_SECONDS * 1000, () => {
-        for (const key of this.#retiring) {
-          const peer = this.#peers.get(key);
-          if (peer) this.#remove(peer, CeaseSubcode.PEER_DECONFIGURED);
-        }
-        this.#retiring.clear();
-      }),
-    );
+    if (peer.negotiated && this.#succession.retire(peer.key)) peer.setRetiring(true);
+    else if (!this.#succession.isRetiring(peer.key)) this.#remove(peer, CeaseSubcode.PEER_DECONFIGURED);
   }
 
   #remove(peer: Peer, subcode: number): void {
-    this.#peers.delete(peer.key);
-    if (this.#byAddress.get(peer.config.address) === peer) this.#byAddress.delete(peer.config.address);
+    this.#peers.delete(peer);
     peer.stop(subcode);
-    if (peer.config.password !== undefined) this.#setListenKeys(peer.config.address, undefined);
+    // Of another peer with the same address, if there is one.
+    const left = this.#peers.acceptor(peer.config.address)?.config.password;
+    if (left !== peer.config.password) this.#setListenKey(peer.config, left);
     this.#oldSources.push(peer.source);
     this.#settle(peer.key);
   }
 
-  #incoming(socket: Socket): void {
-    const address = canonicalRemote(socket);
-    const peer = this.#byAddress.get(address) ?? this.#acceptDynamic(address);
-    if (peer) {
-      peer.accept(socket);
-      return;
+  #incoming(address: string, socket: Socket): void {
+    const peer = this.#peers.acceptor(address) ?? this.#acceptDynamic(address);
+    if (!peer) {
+      this.#log.debug({ peer: address }, 'connection refused: no such peer');
+      refuse(socket, notification(ErrorCode.CEASE, CeaseSubcode.CONNECTION_REJECTED));
+    } else if (peer.config.shutdownMessage === undefined) peer.accept(socket);
+    else {
+      const message = peer.config.shutdownMessage;
+      refuse(socket, notification(ErrorCode.CEASE, CeaseSubcode.ADMINISTRATIVE_SHUTDOWN, message));
     }
-    this.#log.debug({ peer: address }, 'connection refused: no such peer');
-    const cease = {
-      type: 'notification' as const,
-      ...notification(ErrorCode.CEASE, CeaseSubcode.CONNECTION_REJECTED),
-    };
-    socket.on('error', () => undefined);
-    socket.end(encodeMessage(cease, { isFourOctetAs: true, isIbgp: false }));
-    setTimeout(() => socket.destroy(), 1000).unref();
   }
 
   #acceptDynamic(address: string): Peer | undefined {
@@ -421,58 +405,9 @@ export class Speaker {
     if (hasChanged) this.#modules.events.changed();
   }
 
-  #startDeferral(): void {
-    this.#isStarted = true;
-    const { deferralSeconds, unreachableSeconds } = this.#options;
-    this.#timers.push(
-      this.#clock.after(unreachableSeconds * 1000, () => {
-        for (const key of [...this.#awaited]) {
-          const peer = this.#peers.get(key);
-          if (peer?.negotiated) continue;
-          this.#log.info(
-            { peer: peer?.config.address },
-            'not waiting any longer for a peer that does not answer',
-          );
-          this.#settle(key);
-        }
-      }),
-      this.#clock.after(deferralSeconds * 1000, () => {
-        this.#awaited.clear();
-        this.#settleAll();
-      }),
-    );
-    if (this.#awaited.size === 0) this.#settleAll();
-  }
-
+  /** The peer has told everything, or never will: nobody waits for it. */
   #settle(key: string): void {
-    if (this.#awaited.delete(key) && this.#awaited.size === 0) this.#settleAll();
-    if (this.#joining.delete(key) && this.#joining.size === 0) this.#joined();
+    this.#deferral.settle(key);
+    this.#succession.settle(key);
   }
-
-  #settleAll(): void {
-    if (this.#isSettled) return;
-    this.#isSettled = true;
-    // After the routes of this turn: whoever listens may now remove what is not among them.
-    setImmediate(() => {
-      this.#distribute();
-      this.#modules.events.changed();
-    });
-  }
-}
-
-/** Address of the other side as peers are configured: no mapped form. */
-function canonicalRemote(socket: Socket): string {
-  return (socket.remoteAddress ?? '').replace(/^::ffff:/, '');
-}
-
-function listenError(error: NodeJS.ErrnoException, host: string, port: number): CodedError<'BGP_LISTEN'> {
-  const remedy =
-    error.code === 'EADDRINUSE'
-      ? `TCP port ${port} is taken by another program, probably another BGP daemon (ss -ltnp 'sport = :${port}' names it): stop it, or set listenPort in BGPConfiguration`
-      : error.code === 'EACCES'
-        ? `TCP port ${port} needs CAP_NET_BIND_SERVICE: add the capability, or set listenPort above 1023 in BGPConfiguration`
-        : messageOf(error);
-  return new CodedError('BGP_LISTEN', `BGP cannot listen on ${host} port ${port}: ${remedy}.`, {
-    cause: error,
-  });
 }

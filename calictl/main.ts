@@ -1,20 +1,19 @@
 /** calictl: calicoctl's commands for Cali. */
 import { writeFile } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, Option } from 'commander';
 import type { Explanation } from '../agent/explain.ts';
-import type { AgentStatus } from '../agent/status.ts';
 import type { PeerStatus } from '../bgp/peer-config.ts';
 import type { RouteView } from '../bgp/routes-view.ts';
 import { readDocuments } from '../datastore/documents.ts';
 import { KubernetesClient } from '../datastore/kubernetes/client.ts';
-import { loadEndpoint } from '../datastore/kubernetes/kube-config.ts';
+import { loadEndpoint } from '../datastore/kubernetes/load-endpoint.ts';
 import { messageOf } from '../lib/errors.ts';
 import { VERSION } from '../lib/version.ts';
 import { askAgent } from './agent-client.ts';
 import { type NeighborReport, renderExplanation, renderNeighbor, renderPeers, renderRoutes } from './bgp.ts';
-import { exitCode, type Format, renderStatus } from './node-status.ts';
-import { get, kindNamed, type Output, perform, type Verb } from './resources.ts';
+import { addIpamCommands } from './ipam-commands.ts';
+import { addNodeCommands } from './node-commands.ts';
+import { get, kindNamed, label, type Output, patch, perform, type Verb } from './resources.ts';
 
 const program = new Command('calictl')
   .description('View and manage Cali: the commands and tables of calicoctl.')
@@ -27,24 +26,10 @@ const program = new Command('calictl')
 const print = (text: string) => {
   process.stdout.write(`${text}\n`);
 };
-const store = () => new KubernetesClient(loadEndpoint(program.opts<{ kubeconfig?: string }>().kubeconfig));
+const store = async () =>
+  new KubernetesClient(await loadEndpoint(program.opts<{ kubeconfig?: string }>().kubeconfig));
 
-const node = program.command('node').description('this node');
-node
-  .command('status')
-  .description('BGP sessions of this node; exit 1 when one is down')
-  .addOption(new Option('-o, --output <format>').choices(['table', 'json', 'yaml']).default('table'))
-  .option('-w, --watch', 'again every second until Ctrl-C', false)
-  .action(async ({ output, watch }: { output: Format; watch: boolean }) => {
-    for (;;) {
-      const status = await askAgent<AgentStatus>('/v1/status');
-      if (watch && process.stdout.isTTY) process.stdout.write('\x1b[H\x1b[2J');
-      print(renderStatus(status, output, new Date()));
-      process.exitCode = exitCode(status);
-      if (!watch) return;
-      await sleep(1000);
-    }
-  });
+addNodeCommands(program, print);
 
 const outputJson = () =>
   new Option('-o, --output <format>').choices(['table', 'json']).default('table' as const);
@@ -106,6 +91,44 @@ program
     show(output, explanation, () => renderExplanation(explanation));
   });
 
+addIpamCommands(program, store, print);
+
+program
+  .command('patch <kind> <name>')
+  .description('change fields of one resource')
+  .requiredOption('-p, --patch <patch>', 'what changes, as JSON or YAML; null takes a field away')
+  .addOption(new Option('-t, --type <type>', 'how it is read').choices(['merge']).default('merge'))
+  .option('-n, --namespace <namespace>', 'of namespaced kinds')
+  .action(async (kind: string, name: string, flags: { patch: string; namespace?: string }) => {
+    print(await patch(await store(), kind, name, flags.patch, flags.namespace));
+  });
+
+program
+  .command('label <kind> <name> <label>')
+  .description('set a label (key=value), or take it away (key --remove)')
+  .option('--overwrite', 'also when it has another value', false)
+  .option('--remove', 'take it away', false)
+  .option('-n, --namespace <namespace>', 'of namespaced kinds')
+  .action(
+    async (
+      kind: string,
+      name: string,
+      text: string,
+      flags: { overwrite: boolean; remove: boolean; namespace?: string },
+    ) => {
+      print(await label(await store(), kind, name, text, flags));
+    },
+  );
+
+program
+  .command('validate')
+  .description('check a file without touching the datastore')
+  .requiredOption('-f, --filename <file>', 'YAML or JSON; - for standard input')
+  .action(async ({ filename }: { filename: string }) => {
+    const documents = await readDocuments(filename);
+    print(`${documents.length} resource(s) are valid`);
+  });
+
 program
   .command('get <kind> [names...]')
   .description('show resources')
@@ -114,7 +137,7 @@ program
   .option('-A, --all-namespaces', 'of namespaced kinds: all (the default without a name)')
   .action(
     async (kind: string, names: string[], { output, namespace }: { output: Output; namespace?: string }) => {
-      print(await get(store(), kind, names, { output, namespace }));
+      print(await get(await store(), kind, names, { output, namespace }));
     },
   );
 
@@ -126,7 +149,7 @@ for (const verb of ['apply', 'create', 'replace'] as const) {
   if (verb === 'create') command.option('--skip-exists', 'an existing resource is no error', false);
   command.action(async ({ filename, skipExists }: { filename: string; skipExists?: boolean }) => {
     print(
-      await perform(store(), verb satisfies Verb, await readDocuments(filename), {
+      await perform(await store(), verb satisfies Verb, await readDocuments(filename), {
         skipExists: skipExists ?? false,
       }),
     );
@@ -154,7 +177,7 @@ program
             const metadata = { name, ...(flags.namespace ? { namespace: flags.namespace } : {}) };
             return { definition, object: { apiVersion: '', kind: definition.kind, metadata } };
           });
-      print(await perform(store(), 'delete', documents, { skipNotExists: flags.skipNotExists }));
+      print(await perform(await store(), 'delete', documents, { skipNotExists: flags.skipNotExists }));
     },
   );
 

@@ -30,6 +30,20 @@ export function renderStatus(status: AgentStatus, format: Format, now: Date): st
       );
     }
   }
+  if (status.tunnels.length > 0)
+    lines.push(
+      '',
+      'Tunnels',
+      boxTable(
+        ['Device', 'Address', 'MTU', 'State'],
+        status.tunnels.map(({ device, address, mtu, isUp }) => [
+          device,
+          address ?? 'none yet',
+          String(mtu ?? ''),
+          isUp ? 'up' : 'down',
+        ]),
+      ),
+    );
   if (status.notReady.length > 0)
     lines.push('', 'Not ready:', ...status.notReady.map((reason) => `  ${reason}`));
   if (status.dataplane.problems.length > 0)

@@ -1,5 +1,5 @@
 /** `calictl get|apply|create|replace|delete`, with calicoctl's words. */
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
 import type { Datastore } from '../datastore/datastore.ts';
 import type { Document } from '../datastore/documents.ts';
 import { DatastoreError } from '../datastore/kubernetes/transport.ts';
@@ -7,7 +7,7 @@ import { findKind } from '../datastore/registry.ts';
 import { bgpConfigurationKind } from '../datastore/schema/bgp.ts';
 import type { AnyResource, ResourceDefinition } from '../datastore/schema/resource.ts';
 import { apiVersionOf } from '../datastore/schema/resource.ts';
-import { CodedError } from '../lib/errors.ts';
+import { CodedError, messageOf } from '../lib/errors.ts';
 import { plainTable } from '../lib/table.ts';
 import { cell, columnsOf } from './columns.ts';
 
@@ -138,6 +138,79 @@ async function performOne(
     default:
       throw new Error(`unreachable verb ${verb satisfies never}`);
   }
+}
+
+/** JSON merge patch (RFC 7396) of one object, checked as a whole by the API server. */
+export async function patch(
+  store: Datastore,
+  kind: string,
+  name: string,
+  text: string,
+  namespace: string | undefined,
+): Promise<string> {
+  const definition = kindNamed(kind);
+  const place = definition.namespaced ? { namespace: namespace ?? 'default' } : {};
+  try {
+    await store.patch(definition, name, parsePatch(text), place);
+  } catch (error) {
+    if (!(error instanceof DatastoreError)) throw error;
+    throw new CodedError(
+      'FAILED',
+      `Failed to patch '${definition.kind}' resource ${name}: ${error.message}`,
+      {
+        cause: error,
+      },
+    );
+  }
+  return `Successfully patched 1 '${definition.kind}' resource`;
+}
+
+/** Sets a label, `key=value`, or takes `key` away. One that has another value stays, unless it is to be overwritten. */
+export async function label(
+  store: Datastore,
+  kind: string,
+  name: string,
+  text: string,
+  options: { overwrite: boolean; remove: boolean; namespace?: string },
+): Promise<string> {
+  const definition = kindNamed(kind);
+  const { metadata } = (await getOne(store, definition, name, options.namespace)) as unknown as AnyResource;
+  const [key = '', value] = text.split(/=(.*)/s);
+  if (!key || (value === undefined) !== options.remove)
+    throw new CodedError('INPUT', `label ${text}: write key=value, or key with --remove`);
+  const present = metadata.labels?.[key];
+  if (present === value) {
+    return options.remove
+      ? `${definition.kind} ${name} has no label ${key}`
+      : `${definition.kind} ${name} has the label ${text}`;
+  }
+  if (!options.remove && present !== undefined && !options.overwrite)
+    throw new CodedError(
+      'INPUT',
+      `label ${key} of ${definition.kind} ${name} is ${present}: add --overwrite to change it`,
+    );
+  const { namespace } = options;
+  await store.patch(
+    definition,
+    name,
+    { metadata: { labels: { [key]: value ?? null } } },
+    definition.namespaced ? { namespace: namespace ?? 'default' } : {},
+  );
+  return `Successfully ${options.remove ? `removed label ${key} from` : `set label ${key} on`} ${definition.kind} ${name}`;
+}
+
+function parsePatch(text: string): object {
+  let value: unknown;
+  try {
+    value = parse(text);
+  } catch (error) {
+    throw new CodedError('PATCH', `-p ${text}: ${messageOf(error)}`, { cause: error });
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  throw new CodedError(
+    'PATCH',
+    `-p ${text}: must be an object as JSON or YAML, such as '{"spec":{"disabled":true}}'`,
+  );
 }
 
 async function create(

@@ -14,11 +14,11 @@ import {
 } from '../datastore/schema/core.ts';
 import { observeKernel } from '../felix/dataplane/kernel.ts';
 import { containerInterfaceName, type Endpoint, podInterfaceName, podMac } from '../felix/endpoint.ts';
-import { type AssignRequest, type Ipam, IpamError } from '../ipam/ipam.ts';
+import { type AddressSource, type AssignRequest, IpamError } from '../ipam/address-source.ts';
 import { type Family, familyOf, hostCidr } from '../lib/cidr.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
-import { KeyedMutex, Mutex } from '../lib/mutex.ts';
+import { KeyedMutex } from '../lib/mutex.ts';
 import type { EndpointStore } from './endpoint-store.ts';
 import type { InsidePool } from './inside-pool.ts';
 import type { IpSession } from './ip-session.ts';
@@ -47,7 +47,7 @@ export interface PluginOptions {
 
 export interface PluginModules {
   readonly store: Datastore;
-  readonly ipam: Ipam;
+  readonly ipam: AddressSource;
   /** Pods of this node and namespaces, as watched. */
   readonly known: {
     pod(namespace: string, name: string): Pod | undefined;
@@ -70,12 +70,16 @@ export class Plugin {
   readonly #options: PluginOptions;
   readonly #modules: PluginModules;
   readonly #perContainer = new KeyedMutex();
-  /** One assignment at a time on this node: more would only lose their compare-and-swap to each other. */
-  readonly #assigning = new Mutex();
+  readonly #adding = new Set<string>();
 
   constructor(options: PluginOptions, modules: PluginModules) {
     this.#options = options;
     this.#modules = modules;
+  }
+
+  /** Handles of ADDs that are under way. */
+  get adding(): ReadonlySet<string> {
+    return this.#adding;
   }
 
   /** Serves one call. Never rejects. */
@@ -101,7 +105,11 @@ export class Plugin {
     switch (command) {
       case 'ADD': {
         const attachment = parseAttachment(request, true);
-        return this.#perContainer.run(attachment.containerId, () => this.#add(attachment));
+        const handleId = handleOf(attachment.network, attachment.containerId);
+        this.#adding.add(handleId);
+        return this.#perContainer
+          .run(attachment.containerId, () => this.#add(attachment))
+          .finally(() => this.#adding.delete(handleId));
       }
       case 'DEL': {
         const attachment = parseAttachment(request, false);
@@ -223,7 +231,7 @@ export class Plugin {
       },
       ...addressesAsked(podObject),
     };
-    return this.#assigning.run(() => ipam.assign(request));
+    return ipam.assign(request);
   }
 
   #families({ ipam }: NetworkConfiguration): Family[] {
@@ -329,7 +337,8 @@ export class Plugin {
   }
 }
 
-function handleOf({ name }: { name: string }, containerId: string): string {
+/** Who holds the addresses of an attachment, in IPAM's words. */
+export function handleOf({ name }: { name: string }, containerId: string): string {
   return `${name}.${containerId}`;
 }
 

@@ -1,9 +1,14 @@
 /** Every kind that is served, stored or shown. */
 import { bgpConfigurationKind, bgpPeerKind } from './schema/bgp.ts';
 import { bgpFilterKind } from './schema/bgp-filter.ts';
-import { clusterInformationKind, felixConfigurationKind } from './schema/cluster.ts';
+import {
+  clusterInformationKind,
+  felixConfigurationKind,
+  kubeControllersConfigurationKind,
+} from './schema/cluster.ts';
 import {
   endpointSliceKind,
+  eventKind,
   namespaceKind,
   nodeKind,
   podKind,
@@ -18,6 +23,7 @@ import {
   ipamHandleKind,
   ipReservationKind,
 } from './schema/ipam.ts';
+import { calicoNodeStatusKind } from './schema/node-status.ts';
 import type { ResourceDefinition } from './schema/resource.ts';
 
 export const registry: readonly ResourceDefinition[] = [
@@ -27,12 +33,15 @@ export const registry: readonly ResourceDefinition[] = [
   secretKind,
   serviceKind,
   endpointSliceKind,
+  eventKind,
   ipPoolKind,
   bgpConfigurationKind,
   bgpPeerKind,
   bgpFilterKind,
   felixConfigurationKind,
   clusterInformationKind,
+  kubeControllersConfigurationKind,
+  calicoNodeStatusKind,
   ipamBlockKind,
   blockAffinityKind,
   ipamHandleKind,

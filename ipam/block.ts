@@ -100,26 +100,65 @@ export function assignAddress(
   return { ok: true, block: take(block, ordinal, owner) };
 }
 
+/** One address of a block that is taken. */
+export interface Allocation {
+  readonly address: string;
+  readonly handleId: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  /** Differs between this allocation and the next one of the same address (I-005); 0 where it was not recorded. */
+  readonly sequence: number;
+}
+
+/** Every address that is taken, in order. */
+export function allocationsOf(block: BlockSpec): Allocation[] {
+  return block.allocations.flatMap((index, ordinal) =>
+    index === null ? [] : [allocationAt(block, index, ordinal)],
+  );
+}
+
+function allocationAt(block: BlockSpec, index: number, ordinal: number): Allocation {
+  const attribute = block.attributes[index];
+  return {
+    address: addressOf(block, ordinal),
+    handleId: attribute?.handle_id ?? '',
+    attributes: attribute?.secondary ?? {},
+    sequence: block.sequenceNumberForAllocation[ordinal] ?? 0,
+  };
+}
+
+/** What no allocator would write (Calico reference 6.3). */
+export function faultsOf(block: BlockSpec): string[] {
+  const faults: string[] = [];
+  const size = block.allocations.length;
+  const used = new Set(block.allocations.filter((index) => index !== null));
+  for (const index of used)
+    if (!block.attributes[index]) faults.push(`an address refers to attribute ${index}, which is not there`);
+  block.attributes.forEach((_, index) => {
+    if (!used.has(index)) faults.push(`no address refers to attribute ${index}`);
+  });
+  const seen = new Set<number>();
+  for (const ordinal of block.unallocated) {
+    if (seen.has(ordinal)) faults.push(`ordinal ${ordinal} is free twice`);
+    seen.add(ordinal);
+    if (ordinal < 0 || ordinal >= size) faults.push(`ordinal ${ordinal} is free and outside the block`);
+    else if (block.allocations[ordinal] !== null)
+      faults.push(`${addressOf(block, ordinal)} is free and taken`);
+  }
+  block.allocations.forEach((index, ordinal) => {
+    if (index === null && !seen.has(ordinal))
+      faults.push(`${addressOf(block, ordinal)} is neither free nor taken`);
+  });
+  return faults;
+}
+
 /** Frees every allocation that the test picks; freed addresses go to the end of the queue. */
 export function release(
   block: BlockSpec,
-  isReleased: (allocation: {
-    readonly address: string;
-    readonly handleId: string;
-    readonly attributes: Readonly<Record<string, string>>;
-  }) => boolean,
+  isReleased: (allocation: Allocation) => boolean,
 ): { readonly block: BlockSpec; readonly addresses: readonly string[] } {
-  const freed: number[] = [];
-  block.allocations.forEach((index, ordinal) => {
-    if (index === null) return;
-    const attribute = block.attributes[index];
-    const allocation = {
-      address: addressOf(block, ordinal),
-      handleId: attribute?.handle_id ?? '',
-      attributes: attribute?.secondary ?? {},
-    };
-    if (isReleased(allocation)) freed.push(ordinal);
-  });
+  const freed = block.allocations.flatMap((index, ordinal) =>
+    index !== null && isReleased(allocationAt(block, index, ordinal)) ? [ordinal] : [],
+  );
   if (freed.length === 0) return { block, addresses: [] };
   const isFreed = new Set(freed);
   const allocations = block.allocations.map((index, ordinal) => (isFreed.has(ordinal) ? null : index));

@@ -1,51 +1,162 @@
-/** Garbage collection: addresses, handles and affinities that nobody will ever free. */
+/** Garbage collection: takes away what an audit found and time has confirmed. */
 import type { Datastore } from '../datastore/datastore.ts';
-import { blockAffinityKind, ipamBlockKind, ipamHandleKind, nameOfCidr } from '../datastore/schema/ipam.ts';
-import { affinityOf } from './block.ts';
-import { removeFromHandle } from './handle.ts';
-import type { Ipam } from './ipam.ts';
+import { DatastoreError } from '../datastore/kubernetes/transport.ts';
+import { nodeKind, podKind } from '../datastore/schema/core.ts';
+import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
+import {
+  blockAffinityKind,
+  type IPAMBlock,
+  ipamBlockKind,
+  ipamHandleKind,
+  nameOfCidr,
+} from '../datastore/schema/ipam.ts';
+import { affinityName, releaseBlock } from './affinity.ts';
+import { type Audit, type IpamSnapshot, type Leak, nodeOf } from './audit.ts';
+import { type BlockSpec, isEmpty, release } from './block.ts';
+import { getHandle, removeFromHandle } from './handle.ts';
 
+/** What was taken away, by name. */
 export interface Collected {
   readonly addresses: readonly string[];
   readonly handles: readonly string[];
   readonly affinities: readonly string[];
+  readonly blocks: readonly string[];
+}
+
+const MAX_ATTEMPTS = 20;
+
+/** Reads what an audit needs, blocks before pods and pods before nodes. Throws DatastoreError. */
+export async function readSnapshot(store: Datastore): Promise<IpamSnapshot> {
+  const handles = await store.list(ipamHandleKind);
+  const [blocks, affinities] = await Promise.all([store.list(ipamBlockKind), store.list(blockAffinityKind)]);
+  const [pools, pods] = await Promise.all([store.list(ipPoolKind), store.list(podKind)]);
+  return { pools, blocks, affinities, handles, pods, nodes: await store.list(nodeKind) };
 }
 
 /**
- * Frees what belongs to handles that are not alive. `isLive` must be true for every handle whose owner
- * exists or is just being made: an allocator writes the handle first. Only handles for which `isMine` holds
- * are looked at.
+ * Takes it away. Each removal is a compare-and-swap on what was seen, so one that was used again meanwhile stays; what
+ * fails for another reason does not stop the rest and is told to `failed`.
  */
-export async function collectGarbage(
+export async function collect(
   store: Datastore,
-  ipam: Ipam,
-  isLive: (handleId: string) => boolean,
-  isMine: (handleId: string, attributes: Readonly<Record<string, string>>) => boolean = () => true,
+  found: Audit,
+  failed: (what: string, error: unknown) => void = () => undefined,
 ): Promise<Collected> {
-  const addresses: string[] = [];
-  const handles: string[] = [];
-  const affinities: string[] = [];
-  const blocks = await store.list(ipamBlockKind);
-  for (const { spec } of blocks) {
-    const freed = await ipam.releaseFrom(
-      spec.cidr,
-      ({ handleId, attributes }) => isMine(handleId, attributes) && !isLive(handleId),
+  const collected = {
+    addresses: [] as string[],
+    handles: [] as string[],
+    affinities: [] as string[],
+    blocks: [] as string[],
+  };
+  const attempt = async (what: string, task: () => Promise<void>) => {
+    try {
+      await task();
+    } catch (error) {
+      failed(what, error);
+    }
+  };
+  for (const [cidr, leaks] of groupBy(found.leaks, ({ cidr }) => cidr)) {
+    await attempt(`addresses of block ${cidr}`, async () => {
+      collected.addresses.push(...(await releaseLeaks(store, cidr, leaks)));
+    });
+  }
+  // A handle's addresses are leaked together or not at all.
+  const freed = new Set(collected.addresses);
+  const handles = found.leaks.filter(({ address }) => freed.has(address)).map(({ handleId }) => handleId);
+  for (const handleId of new Set(handles)) {
+    await attempt(`handle ${handleId}`, async () => {
+      const handle = await getHandle(store, handleId);
+      await removeFromHandle(store, handleId, Object.keys(handle?.spec.block ?? {}));
+      collected.handles.push(handleId);
+    });
+  }
+  for (const { metadata, spec } of found.spareHandles) {
+    await attempt(`handle ${spec.handleID}`, async () => {
+      if (await store.remove(ipamHandleKind, metadata.name, versionOf(metadata)))
+        collected.handles.push(spec.handleID);
+    });
+  }
+  for (const block of found.orphans) {
+    await attempt(`block ${block.spec.cidr}`, async () => {
+      if (await disown(store, block.spec.cidr, nodeOf(block)!)) collected.blocks.push(block.spec.cidr);
+    });
+  }
+  for (const block of found.spareBlocks) {
+    await attempt(`block ${block.spec.cidr}`, async () => {
+      const node = nodeOf(block);
+      const isGone = node
+        ? await releaseBlock(store, node, block)
+        : await store.remove(ipamBlockKind, block.metadata.name, versionOf(block.metadata));
+      if (isGone) collected.blocks.push(block.spec.cidr);
+    });
+  }
+  for (const { metadata } of found.spareAffinities) {
+    await attempt(`affinity ${metadata.name}`, async () => {
+      if (await store.remove(blockAffinityKind, metadata.name, versionOf(metadata)))
+        collected.affinities.push(metadata.name);
+    });
+  }
+  return collected;
+}
+
+/** Frees these allocations of a block, and not later ones of the same addresses; returns the addresses. */
+export async function releaseLeaks(
+  store: Datastore,
+  cidr: string,
+  leaks: readonly Leak[],
+): Promise<string[]> {
+  let freed: readonly string[] = [];
+  await changeBlock(store, cidr, (spec) => {
+    const result = release(spec, ({ address, handleId, sequence }) =>
+      leaks.some(
+        (leak) => leak.address === address && leak.handleId === handleId && leak.sequence === sequence,
+      ),
     );
-    addresses.push(...freed);
-  }
-  for (const { spec } of await store.list(ipamHandleKind)) {
-    if (isLive(spec.handleID) || !isMine(spec.handleID, {})) continue;
-    await removeFromHandle(store, spec.handleID, Object.keys(spec.block));
-    handles.push(spec.handleID);
-  }
-  // A claim that died between its announcement and its block left an affinity to nothing.
-  for (const { metadata, spec } of await store.list(blockAffinityKind)) {
-    const block = await store.get(ipamBlockKind, nameOfCidr(spec.cidr));
-    if (block?.spec.affinity === affinityOf(spec.node)) continue;
-    const { resourceVersion } = metadata;
-    if (await store.remove(blockAffinityKind, metadata.name, resourceVersion ? { resourceVersion } : {})) {
-      affinities.push(metadata.name);
+    freed = result.addresses;
+    return result.block;
+  });
+  return [...freed];
+}
+
+/** A block of a node that is gone: away when it is empty, nobody's while other nodes borrow from it (I-003, I-035). */
+async function disown(store: Datastore, cidr: string, node: string): Promise<boolean> {
+  const block = await store.get(ipamBlockKind, nameOfCidr(cidr));
+  if (!block || nodeOf(block) !== node) return false;
+  if (isEmpty(block.spec)) return releaseBlock(store, node, block);
+  await changeBlock(store, cidr, (spec) => {
+    if (spec.affinity !== block.spec.affinity) return spec;
+    const { affinity: _, ...rest } = spec;
+    return rest;
+  });
+  await store.remove(blockAffinityKind, affinityName(node, cidr));
+  return false;
+}
+
+/** Compare-and-swap of one block; returning it as it is writes nothing. A block that is not there is no error. */
+async function changeBlock(
+  store: Datastore,
+  cidr: string,
+  change: (spec: BlockSpec) => BlockSpec,
+): Promise<IPAMBlock | undefined> {
+  for (let attempt = 1; ; attempt++) {
+    const block = await store.get(ipamBlockKind, nameOfCidr(cidr));
+    const spec = block && change(block.spec);
+    if (!block || spec === block.spec) return block;
+    try {
+      return await store.update(ipamBlockKind, { ...block, spec: spec! });
+    } catch (error) {
+      if (!(error instanceof DatastoreError) || error.code !== 'CONFLICT' || attempt >= MAX_ATTEMPTS)
+        throw error;
     }
   }
-  return { addresses, handles, affinities };
+}
+
+function versionOf({ resourceVersion }: { resourceVersion?: string | undefined }) {
+  return resourceVersion ? { resourceVersion } : {};
+}
+
+function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) groups.set(keyOf(item), [...(groups.get(keyOf(item)) ?? []), item]);
+  return groups;
 }

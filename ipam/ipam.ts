@@ -3,16 +3,8 @@
  * the datastore. An address is the caller's only when the write of its block has been answered.
  */
 import type { Datastore } from '../datastore/datastore.ts';
-import { DatastoreError } from '../datastore/kubernetes/transport.ts';
 import { blockSizeOf, type IPPool } from '../datastore/schema/ip-pool.ts';
-import {
-  type BlockAffinity,
-  type IPAMBlock,
-  type IPAMConfiguration,
-  type IPReservation,
-  ipamBlockKind,
-  nameOfCidr,
-} from '../datastore/schema/ipam.ts';
+import type { BlockAffinity, IPAMBlock, IPAMConfiguration, IPReservation } from '../datastore/schema/ipam.ts';
 import {
   type Cidr,
   contains,
@@ -25,7 +17,8 @@ import {
   parseCidr,
 } from '../lib/cidr.ts';
 import type { Clock } from '../lib/clock.ts';
-import { CodedError } from '../lib/errors.ts';
+import { Mutex } from '../lib/mutex.ts';
+import { type AddressSource, type AssignRequest, IpamError } from './address-source.ts';
 import { claimBlock, releaseBlock } from './affinity.ts';
 import {
   addressesOf,
@@ -35,9 +28,9 @@ import {
   type BlockSpec,
   hasFree,
   isEmpty,
-  type Owner,
   release,
 } from './block.ts';
+import { BlockWriter } from './block-writer.ts';
 import { choosePools, freeBlocks } from './candidates.ts';
 import { addToHandle, getHandle, removeFromHandle } from './handle.ts';
 import { KnownBlocks } from './known-blocks.ts';
@@ -51,20 +44,6 @@ export interface IpamView {
   nodeLabels(): Readonly<Record<string, string>>;
 }
 
-export interface AssignRequest extends Owner {
-  readonly families: readonly Family[];
-  readonly namespaceLabels: Readonly<Record<string, string>>;
-  /** Pools by name or CIDR, per family, instead of those that select the node. */
-  readonly pools?: Readonly<Partial<Record<Family, readonly string[]>>>;
-  /** Exactly these addresses instead of any. */
-  readonly addresses?: readonly string[];
-}
-
-export type IpamErrorCode = 'NO_POOL' | 'EXHAUSTED' | 'BLOCK_LIMIT' | 'ADDRESS_TAKEN' | 'ADDRESS_OUTSIDE';
-
-/** No address can be given; the message says why and what to do. */
-export class IpamError extends CodedError<IpamErrorCode> {}
-
 /** Where an address is to come from, and which one if it matters. */
 interface Planned {
   readonly family: Family;
@@ -77,12 +56,15 @@ const DEFAULT_BLOCK_LIMIT = 20;
 const MAX_ATTEMPTS = 100;
 const RECLAIM_AGE_MS = 60_000;
 
-export class Ipam {
+export class Ipam implements AddressSource {
   readonly #node: string;
   readonly #store: Datastore;
   readonly #view: IpamView;
   readonly #clock: Clock;
   readonly #known: KnownBlocks;
+  readonly #writer: BlockWriter;
+  /** One at a time: of requests that find no block with room one claims a block, of those that leave one empty one gives it back. */
+  readonly #planning = new Mutex();
 
   constructor(
     options: { readonly node: string },
@@ -93,18 +75,15 @@ export class Ipam {
     this.#view = modules.view;
     this.#clock = modules.clock;
     this.#known = new KnownBlocks(() => modules.view.blocks());
+    this.#writer = new BlockWriter(modules.store, this.#known);
   }
 
-  /**
-   * Assigns one address per family (or exactly the requested ones), all or nothing. A repeated request of
-   * the same handle gets what the handle already holds. Throws IpamError or DatastoreError.
-   */
   async assign(request: AssignRequest): Promise<string[]> {
     const plan: Planned[] = [];
     for (const address of request.addresses ?? []) plan.push(await this.#planAddress(address));
     if (!request.addresses)
       for (const family of request.families) plan.push(await this.#plan(request, family));
-    const held = this.#held(request.handleId);
+    const held = this.held(request.handleId);
     if (held.length > 0) {
       if (isAnswerTo(plan, held)) return held;
       await this.releaseHandle(request.handleId);
@@ -123,7 +102,6 @@ export class Ipam {
     return results.slice(1).map((result) => (result as PromiseFulfilledResult<string>).value);
   }
 
-  /** Frees everything that a handle holds; returns the addresses. A handle that is not there is no error. */
   async releaseHandle(handleId: string): Promise<string[]> {
     const handle = await getHandle(this.#store, handleId);
     const holding = this.#known.all().filter(({ spec }) => addressesOf(spec, handleId).length > 0);
@@ -135,7 +113,7 @@ export class Ipam {
       [...cidrs].map((cidr) => this.releaseFrom(cidr, (allocation) => allocation.handleId === handleId)),
     );
     if (handle) await removeFromHandle(this.#store, handleId, [...cidrs]);
-    for (const cidr of cidrs) await this.#giveBackWhenSpare(cidr);
+    for (const cidr of cidrs) await this.#planning.run(() => this.#giveBackWhenSpare(cidr));
     return freed.flat();
   }
 
@@ -161,7 +139,7 @@ export class Ipam {
   /** Frees allocations of one block; returns the addresses. */
   async releaseFrom(cidr: string, isReleased: Parameters<typeof release>[1]): Promise<string[]> {
     let freed: readonly string[] = [];
-    await this.#change(cidr, (spec) => {
+    await this.#writer.change(cidr, (spec) => {
       const result = release(spec, isReleased);
       freed = result.addresses;
       return result.block;
@@ -169,16 +147,19 @@ export class Ipam {
     return [...freed];
   }
 
-  /** What a handle holds, as far as it is known here. */
-  #held(handleId: string): string[] {
+  held(handleId: string): string[] {
     return this.#known.all().flatMap(({ spec }) => addressesOf(spec, handleId));
   }
 
   /** Where the next address of a family is to come from; claims a block when the node has none with room. */
-  async #plan(request: AssignRequest, family: Family): Promise<Planned> {
+  #plan(request: AssignRequest, family: Family): Promise<Planned> {
+    return this.#planning.run(() => this.#planNow(request, family));
+  }
+
+  async #planNow(request: AssignRequest, family: Family): Promise<Planned> {
     const choice = choosePools(this.#view.pools(), {
       family,
-      use: 'Workload',
+      use: request.use ?? 'Workload',
       nodeLabels: this.#view.nodeLabels(),
       namespaceLabels: request.namespaceLabels,
       named: request.pools?.[family],
@@ -222,7 +203,7 @@ export class Ipam {
     let { cidr } = planned;
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       let taken: string | undefined;
-      await this.#change(cidr, (spec) => {
+      await this.#writer.change(cidr, (spec) => {
         taken = undefined;
         if (planned.address !== undefined) {
           const result = assignAddress(spec, planned.address, request);
@@ -323,40 +304,10 @@ export class Ipam {
         .filter(
           ({ spec }) => spec.affinity === affinityOf(this.#node) && mustCidr(spec.cidr).family === family,
         );
-      if (mine.length > 1 && (await releaseBlock(this.#store, this.#node, block))) this.#known.forget(block);
+      const isOrphan = !isInPools(this.#view.pools(), cidr);
+      if ((mine.length > 1 || isOrphan) && (await releaseBlock(this.#store, this.#node, block)))
+        this.#known.forget(block);
     }
-  }
-
-  /** Compare-and-swap of one block: `change` sees the newest spec; returning it unchanged writes nothing. */
-  async #change(cidr: string, change: (spec: BlockSpec) => BlockSpec): Promise<void> {
-    let block = this.#known.get(cidr);
-    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-      block ??= await this.#store.get(ipamBlockKind, nameOfCidr(cidr));
-      if (!block) return;
-      const spec = change(block.spec);
-      if (spec === block.spec) {
-        // Nothing to change, unless what is known here is old.
-        const fresh = await this.#store.get(ipamBlockKind, nameOfCidr(cidr));
-        if (fresh?.metadata.resourceVersion === block.metadata.resourceVersion) return;
-        if (!fresh) return this.#known.forget(block);
-        this.#known.remember(fresh);
-        block = fresh;
-        continue;
-      }
-      try {
-        this.#known.remember(await this.#store.update(ipamBlockKind, { ...block, spec }));
-        return;
-      } catch (error) {
-        if (!(error instanceof DatastoreError)) throw error;
-        if (error.code === 'NOT_FOUND') return this.#known.forget(block);
-        if (error.code !== 'CONFLICT') throw error;
-        const fresh = await this.#store.get(ipamBlockKind, nameOfCidr(cidr));
-        if (!fresh) return this.#known.forget(block);
-        this.#known.remember(fresh);
-        block = fresh;
-      }
-    }
-    throw new DatastoreError('CONFLICT', `block ${cidr} changed ${MAX_ATTEMPTS} times under the allocator`);
   }
 
   #hasFree(spec: BlockSpec): boolean {

@@ -9,10 +9,17 @@ export type Encapsulation = 'none' | 'ipip' | 'vxlan';
 
 /** `subnet` is the node's own address with the prefix length of its subnet. */
 export function chooseEncapsulation(pool: IPPool['spec'], subnet: Cidr, nextHop: string): Encapsulation {
-  const tunnel = pool.vxlanMode === 'Never' ? ('ipip' as const) : ('vxlan' as const);
-  const mode = tunnel === 'vxlan' ? pool.vxlanMode : pool.ipipMode;
+  const { tunnel, mode } = encapsulationOf(pool);
   if (mode === 'Never') return 'none';
   if (mode === 'Always') return tunnel;
   const hop = parseAddress(nextHop);
   return hop && contains(subnet, hop) ? 'none' : tunnel;
+}
+
+/** The pool's tunnel, and when it is used. */
+export function encapsulationOf({ ipipMode, vxlanMode }: IPPool['spec']): {
+  tunnel: Exclude<Encapsulation, 'none'>;
+  mode: 'Never' | 'Always' | 'CrossSubnet';
+} {
+  return vxlanMode === 'Never' ? { tunnel: 'ipip', mode: ipipMode } : { tunnel: 'vxlan', mode: vxlanMode };
 }

@@ -15,7 +15,7 @@ const command = z.discriminatedUnion('do', [
     annotations: z.record(z.string(), z.string()).default({}),
   }),
   z.object({ do: z.literal('pod delete'), name: z.string() }),
-  z.object({ do: z.literal('node add'), name: z.string() }),
+  z.object({ do: z.literal('node add'), name: z.string(), subnet: z.number().int().default(0) }),
   z.object({ do: z.literal('node delete'), name: z.string() }),
   z.object({ do: z.literal('node start'), name: z.string() }),
   z.object({ do: z.literal('node stop'), name: z.string() }),
@@ -71,7 +71,7 @@ async function perform(lab: Lab, body: string): Promise<unknown> {
     case 'pod delete':
       return lab.deletePod(asked.name);
     case 'node add':
-      await lab.addNode(asked.name);
+      await lab.addNode(asked);
       return lab.waitForAgent(asked.name, 30_000);
     case 'node delete':
       return lab.deleteNode(asked.name);

@@ -21,7 +21,7 @@ export interface InsideOptions {
   readonly logSeverity: string;
 }
 
-const MATRIX_TIMEOUT_MS = 20_000;
+const MATRIX_TIMEOUT_MS = 30_000;
 
 const options = JSON.parse(process.argv[2] ?? '{}') as InsideOptions;
 const startedAt = performance.now();

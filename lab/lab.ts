@@ -9,27 +9,29 @@ import { stringify } from 'yaml';
 import { AGENT_SOCKET, CNI_SOCKET } from '../agent/status.ts';
 import { callCni } from '../cni/client.ts';
 import { KubernetesClient } from '../datastore/kubernetes/client.ts';
-import { plainEndpoint } from '../datastore/kubernetes/kube-config.ts';
+import { plainEndpoint } from '../datastore/kubernetes/endpoint.ts';
 import { findKind } from '../datastore/registry.ts';
 import { nodeKind, podKind } from '../datastore/schema/core.ts';
 import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
 import { familyOf } from '../lib/cidr.ts';
 import { messageOf } from '../lib/errors.ts';
 import {
-  BRIDGE,
-  createBridge,
   createNodeNamespace,
   createPodNamespace,
+  createSubnets,
   deleteNamespace,
+  hasIpip,
   LAB_IPV4,
   type NodeAddresses,
   netnsPath,
   nodeAddresses,
+  type Subnet,
+  subnet,
 } from './namespaces.ts';
 import { type FlowReport, type Probe, Prober } from './prober.ts';
 import { LabProcess } from './process.ts';
 import { loadSockets } from './setns.ts';
-import type { Topology } from './topology.ts';
+import { chooseEncap, type Encap, poolModes, type Topology } from './topology.ts';
 
 export interface LabNode {
   readonly name: string;
@@ -45,6 +47,13 @@ export interface LabPod {
   readonly addresses: readonly string[];
 }
 
+export interface NewNode {
+  readonly name: string;
+  readonly subnet?: number;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
 export interface LabOptions {
   readonly topology: Topology;
   /** Folder with the bundled programs. */
@@ -57,6 +66,9 @@ export interface LabOptions {
 
 export const LAB_DIRECTORY = '/run/cali-lab';
 const API_PORT = 6443;
+/** Generous: inside user-mode Linux a program takes seconds to start. */
+const AGENT_TIMEOUT_MS = 120_000;
+const API_ATTEMPTS = 3000;
 const NETWORK = JSON.stringify({ cniVersion: '1.0.0', name: 'k8s-pod-network', type: 'cali' });
 const NAMESPACE = 'default';
 
@@ -67,6 +79,7 @@ export class Lab {
   readonly #client = new KubernetesClient(plainEndpoint(`http://${LAB_IPV4}:${API_PORT}`));
   #api!: LabProcess;
   #prober!: Prober;
+  #subnets: readonly Subnet[] = [];
   #nodeCount = 0;
 
   constructor(options: LabOptions) {
@@ -84,8 +97,10 @@ export class Lab {
   /** Brings everything up; resolves when every pod has its network. */
   async up(): Promise<void> {
     const { topology, progress } = this.#options;
-    this.#prober = new Prober(await loadSockets());
-    await createBridge(topology.ipv6);
+    this.#prober = new Prober(loadSockets());
+    const last = Math.max(...topology.nodes.map((node) => node.subnet));
+    this.#subnets = Array.from({ length: last + 1 }, (_, index) => subnet(index, topology.ipv6));
+    await createSubnets(this.#subnets);
     await mkdir(path.join(LAB_DIRECTORY, 'bin'), { recursive: true });
     await mkdir(path.join(LAB_DIRECTORY, 'log'), { recursive: true });
     await this.#writeTools();
@@ -93,11 +108,9 @@ export class Lab {
     await this.#waitForApi();
     progress(`API server on ${LAB_IPV4}:${API_PORT}, its state on disk before every answer`);
     await this.#createObjects();
-    await Promise.all(topology.nodes.map((node) => this.addNode(node.name, node.labels, node.annotations)));
-    progress(
-      `${topology.nodes.length} nodes: a network namespace, a link to bridge ${BRIDGE} and a cali-node each`,
-    );
-    await Promise.all(topology.nodes.map(({ name }) => this.waitForAgent(name, 30_000)));
+    await Promise.all(topology.nodes.map((node) => this.addNode(node)));
+    progress(`${topology.nodes.length} nodes with a cali-node each, ${this.#describeSubnets()}`);
+    await Promise.all(topology.nodes.map(({ name }) => this.waitForAgent(name, AGENT_TIMEOUT_MS)));
     progress('agents in sync with the API');
     await Promise.all(topology.nodes.flatMap(({ name, pods }) => pods.map((pod) => this.addPod(name, pod))));
     progress(`${this.#pods.size} pods: an address by IPAM, a veth by CNI each`);
@@ -110,13 +123,12 @@ export class Lab {
     await this.#api?.end('SIGKILL');
   }
 
-  async addNode(
-    name: string,
-    labels: Record<string, string> = {},
-    annotations: Record<string, string> = {},
-  ): Promise<void> {
+  /** A node, in the first subnet unless it says another. */
+  async addNode({ name, subnet: index = 0, labels = {}, annotations = {} }: NewNode): Promise<void> {
     if (this.#nodes.has(name)) throw new Error(`node ${name} exists already`);
-    const addresses = nodeAddresses(++this.#nodeCount, this.#options.topology.ipv6);
+    const lan = this.#subnets[index];
+    if (!lan) throw new Error(`there is no subnet ${index}: the lab has ${this.#subnets.length}`);
+    const addresses = nodeAddresses(++this.#nodeCount, lan);
     const runDirectory = path.join(LAB_DIRECTORY, name);
     const agent = new LabProcess(
       [
@@ -137,9 +149,9 @@ export class Lab {
     );
     const node: LabNode = { name, addresses, runDirectory, agent };
     this.#nodes.set(name, node);
-    await createNodeNamespace(name, addresses);
-    await this.#prober.add(name, netnsPath(name), this.#families());
+    await createNodeNamespace(name, addresses, lan);
     const { ipv4, ipv6 } = addresses;
+    await this.#prober.add(name, netnsPath(name), this.#families(), { 4: ipv4, 6: ipv6 });
     await this.#client.create(nodeKind, {
       apiVersion: 'v1',
       kind: 'Node',
@@ -286,6 +298,24 @@ export class Lab {
     return this.#prober.stopFlows();
   }
 
+  async #encap(): Promise<Exclude<Encap, 'auto'>> {
+    const { topology, progress } = this.#options;
+    const encap = chooseEncap(topology, await hasIpip());
+    if (topology.encap === 'auto' && encap !== 'none')
+      progress(
+        encap === 'ipip'
+          ? `IPIP between the subnets (ipipMode: ${topology.mode}), IPv6 by VXLAN`
+          : `VXLAN between the subnets (vxlanMode: ${topology.mode}): no ipip in this kernel (--kernel uml has it)`,
+      );
+    return encap;
+  }
+
+  #describeSubnets(): string {
+    if (this.#subnets.length === 1) return `on bridge ${this.#subnets[0]!.bridge}`;
+    const nets = this.#subnets.map(({ ipv4 }) => ipv4.replace(/1$/, '0/24'));
+    return `on ${nets.join(' and ')}; the router between knows no pods`;
+  }
+
   #families(): (4 | 6)[] {
     return this.#options.topology.ipv6 ? [4, 6] : [4];
   }
@@ -324,7 +354,7 @@ export class Lab {
         await this.#client.list(ipPoolKind);
         return;
       } catch (error) {
-        if (attempt > 300 || !this.#api.isRunning) {
+        if (attempt > API_ATTEMPTS || !this.#api.isRunning) {
           throw new Error(
             `the API server did not start: ${messageOf(error)} (log: ${LAB_DIRECTORY}/log/api.log)`,
             { cause: error },
@@ -341,13 +371,16 @@ export class Lab {
       { name: 'default-ipv4-ippool', cidr: '10.244.0.0/16' },
       ...(topology.ipv6 ? [{ name: 'default-ipv6-ippool', cidr: 'fd00:10:244::/48' }] : []),
     ];
+    const encap = await this.#encap();
     const pools = topology.pools?.map((spec, i) => ({ name: `pool${i + 1}`, ...spec })) ?? defaults;
     for (const { name, ...spec } of pools) {
+      const modes =
+        'ipipMode' in spec || 'vxlanMode' in spec ? {} : poolModes(encap, topology.mode, familyOf(spec.cidr));
       await this.#client.create(ipPoolKind, {
         apiVersion: 'projectcalico.org/v3',
         kind: 'IPPool',
         metadata: { name },
-        spec,
+        spec: { natOutgoing: true, ...modes, ...spec },
       });
     }
     for (const object of topology.objects) {

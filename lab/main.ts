@@ -1,6 +1,6 @@
 /** cali-lab: `npm start` and `npm run lab -- …`. */
 import { spawnSync } from 'node:child_process';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { messageOf } from '../lib/errors.ts';
 import { plainTable } from '../lib/table.ts';
 import { VERSION } from '../lib/version.ts';
@@ -8,7 +8,8 @@ import type { LabCommand } from './control.ts';
 import { askLab, execCommand, runLab } from './outside.ts';
 import type { FlowReport, Probe } from './prober.ts';
 import { failures } from './report.ts';
-import { readTopology, topologyOf } from './topology.ts';
+import { readTopology, type TopologyOptions, topologyOf } from './topology.ts';
+import { runInUml } from './uml.ts';
 
 const program = new Command('cali-lab')
   .description('A whole cluster network on this machine.')
@@ -21,37 +22,56 @@ const count = (low: number, high: number) => (text: string) => {
   throw new InvalidArgumentError(`must be a whole number from ${low} to ${high}`);
 };
 
+interface StartFlags extends Omit<TopologyOptions, 'mode'> {
+  readonly mode: 'crosssubnet' | 'always';
+  readonly kernel: 'host' | 'uml';
+  readonly topology?: string;
+  readonly once: boolean;
+  readonly json: boolean;
+  readonly logLevel?: string;
+}
+
 program
   .command('start', { isDefault: true })
   .description('bring a lab up and keep it in the foreground')
   .option('--nodes <n>', 'number of nodes', count(1, 64), 4)
   .option('--pods <n>', 'pods per node', count(0, 110), 3)
+  .option('--subnets <n>', 'number of subnets, with a router between them', count(1, 8), 2)
+  .addOption(
+    new Option('--encap <kind>', 'how packets cross subnets; auto: ipip where the kernel has it, else vxlan')
+      .choices(['auto', 'none', 'ipip', 'vxlan'])
+      .default('auto'),
+  )
+  .addOption(
+    new Option('--mode <mode>', 'when they are encapsulated')
+      .choices(['crosssubnet', 'always'])
+      .default('crosssubnet'),
+  )
+  .addOption(
+    new Option('--kernel <kernel>', 'uml: the same inside user-mode Linux, which has ipip')
+      .choices(['host', 'uml'])
+      .default('host'),
+  )
   .option('--no-ipv6', 'IPv4 alone')
   .option('--topology <file>', 'YAML file that says it all (docs/lab.md)')
   .option('--once', 'bring up, check every pair, print, tear down; exit 0 or 1', false)
   .option('--json', 'one JSON report instead of text', false)
   .option('--log-level <level>', 'log level of the agents, over what FelixConfiguration says')
-  .action(
-    async (flags: {
-      nodes: number;
-      pods: number;
-      ipv6: boolean;
-      topology?: string;
-      once: boolean;
-      json: boolean;
-      logLevel?: string;
-    }) => {
-      const topology = flags.topology
-        ? await readTopology(flags.topology)
-        : topologyOf(flags.nodes, flags.pods, flags.ipv6);
-      process.exitCode = await runLab({
-        topology,
-        isOnce: flags.once,
-        isJson: flags.json,
-        logSeverity: flags.logLevel ?? '',
-      });
-    },
-  );
+  .action(async (flags: StartFlags) => {
+    if (flags.kernel === 'uml') {
+      process.exitCode = await runInUml(process.argv.slice(2));
+      return;
+    }
+    const topology = flags.topology
+      ? await readTopology(flags.topology)
+      : topologyOf({ ...flags, mode: flags.mode === 'always' ? 'Always' : 'CrossSubnet' });
+    process.exitCode = await runLab({
+      topology,
+      isOnce: flags.once,
+      isJson: flags.json,
+      logSeverity: flags.logLevel ?? '',
+    });
+  });
 
 program
   .command('exec <place> <command...>')
@@ -93,9 +113,11 @@ for (const [verb, done] of [
   ['stop', 'has no agent (SIGTERM)'],
   ['kill', 'has no agent (SIGKILL)'],
 ] as const) {
-  node
-    .command(`${verb} <name>`)
-    .action((name: string) => ask({ do: `node ${verb}`, name }, `node ${name} ${done}`));
+  const one = node.command(`${verb} <name>`);
+  if (verb === 'add') one.option('--subnet <n>', 'which subnet, counted from 0', count(0, 7), 0);
+  one.action((name: string, { subnet }: { subnet?: number }) =>
+    ask({ do: `node ${verb}`, name, ...(subnet === undefined ? {} : { subnet }) }, `node ${name} ${done}`),
+  );
 }
 
 const api = program.command('api').description('stop, kill and start the API server');

@@ -1,22 +1,38 @@
-/** Network namespaces of the lab: a bridge that the nodes are plugged into, one namespace per node and pod. */
+/**
+ * Network namespaces of the lab: a bridge per subnet that the nodes are plugged into, the lab's own namespace as the
+ * router between them, which knows nothing of pods, and one namespace per node and pod.
+ */
 
+import { writeFile } from 'node:fs/promises';
 import { runBatch } from '../felix/dataplane/ip-batch.ts';
 import { run } from '../lib/exec.ts';
 
-export const BRIDGE = 'lab0';
 export const LAB_IPV4 = '172.18.0.1';
-export const LAB_IPV6 = 'fd00:172:18::1';
 
 export interface NodeAddresses {
   readonly ipv4: string;
   readonly ipv6: string | undefined;
 }
 
-/** Addresses of the n-th node, counted from 1. */
-export function nodeAddresses(index: number, hasIpv6: boolean): NodeAddresses {
+/** A LAN of nodes, with the router's addresses on it. */
+export interface Subnet extends NodeAddresses {
+  readonly bridge: string;
+}
+
+/** The n-th subnet, counted from 0. */
+export function subnet(index: number, hasIpv6: boolean): Subnet {
   return {
-    ipv4: `172.18.0.${10 + index}`,
-    ipv6: hasIpv6 ? `fd00:172:18::${(0x10 + index).toString(16)}` : undefined,
+    bridge: `lab${index}`,
+    ipv4: `172.${18 + index}.0.1`,
+    ipv6: hasIpv6 ? `fd00:172:${18 + index}::1` : undefined,
+  };
+}
+
+/** Addresses of the n-th node, counted from 1, in a subnet. */
+export function nodeAddresses(index: number, { ipv4, ipv6 }: Subnet): NodeAddresses {
+  return {
+    ipv4: ipv4.replace(/1$/, String(10 + index)),
+    ipv6: ipv6?.replace(/1$/, (0x10 + index).toString(16)),
   };
 }
 
@@ -24,34 +40,42 @@ export function netnsPath(name: string): string {
   return `/run/netns/${name}`;
 }
 
-/** A private /run, loopback, and the bridge. Call once, inside fresh namespaces. */
-export async function createBridge(hasIpv6: boolean): Promise<void> {
+/** A private /run, loopback, the bridges, and routing between them. Call once, inside fresh namespaces. */
+export async function createSubnets(subnets: readonly Subnet[]): Promise<void> {
   await must('mount', ['-t', 'tmpfs', 'tmpfs', '/run']);
   await mustBatch([
     'link set lo up',
-    // A MAC of its own: otherwise it takes that of a port, and another one when the port's node is deleted.
-    `link add ${BRIDGE} address 02:00:ac:12:00:01 type bridge`,
-    `addr add ${LAB_IPV4}/24 dev ${BRIDGE}`,
-    ...(hasIpv6 ? [`addr add ${LAB_IPV6}/64 dev ${BRIDGE} nodad`] : []),
-    `link set ${BRIDGE} up`,
+    ...subnets.flatMap(({ bridge, ipv4, ipv6 }, index) => [
+      // A MAC of its own: otherwise it takes that of a port, and another one when the port's node is deleted.
+      `link add ${bridge} address 02:00:ac:12:00:0${index + 1} type bridge`,
+      `addr add ${ipv4}/24 dev ${bridge}`,
+      ...(ipv6 ? [`addr add ${ipv6}/64 dev ${bridge} nodad`] : []),
+      `link set ${bridge} up`,
+    ]),
   ]);
+  await writeFile('/proc/sys/net/ipv4/ip_forward', '1');
+  if (subnets[0]?.ipv6) await writeFile('/proc/sys/net/ipv6/conf/all/forwarding', '1');
 }
 
-/** A node: its namespace, eth0 on the bridge, addresses, default routes. */
-export async function createNodeNamespace(name: string, { ipv4, ipv6 }: NodeAddresses): Promise<void> {
+/** A node: its namespace, eth0 on the subnet's bridge, addresses, default routes. */
+export async function createNodeNamespace(
+  name: string,
+  { ipv4, ipv6 }: NodeAddresses,
+  { bridge, ...router }: Subnet,
+): Promise<void> {
   await must('ip', ['netns', 'add', name]);
   const port = `p-${name}`.slice(0, 15);
   await mustBatch([
     `link add ${port} type veth peer name eth0 netns ${netnsPath(name)}`,
-    `link set ${port} master ${BRIDGE} up`,
+    `link set ${port} master ${bridge} up`,
   ]);
   const inside = [
     'link set lo up',
     `addr add ${ipv4}/24 dev eth0`,
     ...(ipv6 ? [`addr add ${ipv6}/64 dev eth0 nodad`] : []),
     'link set eth0 up',
-    `route add default via ${LAB_IPV4}`,
-    ...(ipv6 ? [`route add default via ${LAB_IPV6}`] : []),
+    `route add default via ${router.ipv4}`,
+    ...(router.ipv6 ? [`route add default via ${router.ipv6}`] : []),
   ];
   await must('ip', ['-n', name, '-batch', '-'], `${inside.join('\n')}\n`);
 }
@@ -73,4 +97,10 @@ async function must(command: string, args: readonly string[], input?: string): P
 async function mustBatch(commands: readonly string[]): Promise<void> {
   const [error] = await runBatch(commands);
   if (error) throw new Error(`ip ${error.command}: ${error.message}`);
+}
+
+/** Whether this kernel can make IPIP tunnels; the device of the try goes with the namespace. */
+export async function hasIpip(): Promise<boolean> {
+  const { ok, stderr } = await run('ip', ['link', 'add', 'name', 'tunl0', 'type', 'ipip']);
+  return ok || stderr.includes('File exists');
 }

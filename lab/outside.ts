@@ -122,7 +122,8 @@ function post(
   body: LabCommand,
 ): Promise<{ ok: boolean; result?: unknown; reason?: string }> {
   return new Promise((resolve, reject) => {
-    const request = http.request({ socketPath, method: 'POST', path: '/' }, (response) => {
+    // A connection of its own: one that is kept may be closed by the other side just now.
+    const request = http.request({ socketPath, method: 'POST', path: '/', agent: false }, (response) => {
       let text = '';
       response.setEncoding('utf8');
       response.on('data', (chunk: string) => {

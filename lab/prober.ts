@@ -44,11 +44,20 @@ export class Prober {
     this.#sockets = sockets;
   }
 
-  /** Puts a station into a namespace. */
-  async add(name: string, netns: string, families: readonly (4 | 6)[]): Promise<void> {
+  /**
+   * Puts a station into a namespace. With addresses it answers there alone: a node answers from the address that was
+   * asked, as programs do that have a socket per address; left to the kernel, an answer through a tunnel would come
+   * from the node's address in that.
+   */
+  async add(
+    name: string,
+    netns: string,
+    families: readonly (4 | 6)[],
+    addresses: Readonly<Partial<Record<4 | 6, string | undefined>>> = {},
+  ): Promise<void> {
     const sockets = new Map<4 | 6, Socket>();
     for (const family of families) {
-      const fd = this.#sockets.udp(netns, family, PORT);
+      const fd = this.#sockets.udp(netns, family, PORT, addresses[family]);
       const socket = dgram.createSocket(family === 4 ? 'udp4' : 'udp6');
       socket.on('error', () => undefined);
       socket.on('message', (message, remote) => this.#receive(socket, message, remote));

@@ -3,7 +3,9 @@
  * thread is back in its own namespace before anything else runs, because no step in between waits.
  */
 import { closeSync, openSync } from 'node:fs';
+import { addressBytes, parseAddress } from '../lib/cidr.ts';
 import { CodedError } from '../lib/errors.ts';
+import { libc } from '../lib/libc.ts';
 
 const CLONE_NEWNET = 0x40000000;
 const AF_INET = 2;
@@ -13,56 +15,37 @@ const IPV6_V6ONLY = 26;
 const SOCK_DGRAM_NONBLOCK_CLOEXEC = 2 | 0o4000 | 0o2000000;
 
 export interface Sockets {
-  /** File descriptor of a UDP socket in the namespace, bound to the port on every address of the family. */
-  udp(netns: string, family: 4 | 6, port: number): number;
+  /** File descriptor of a UDP socket in the namespace, bound to the port on an address, or on every one of the family. */
+  udp(netns: string, family: 4 | 6, port: number, address: string | undefined): number;
 }
 
 /** Throws CodedError KOFFI when the optional package is not there. */
-export async function loadSockets(): Promise<Sockets> {
-  const koffi = await import('koffi').then(
-    (module) => module.default,
-    (error: unknown) => {
-      throw new CodedError(
-        'KOFFI',
-        'the lab needs the optional package koffi, which npm did not install: run npm install again',
-        { cause: error },
-      );
-    },
-  );
-  const libc = koffi.load('libc.so.6');
-  const setns = libc.func('int setns(int, int)') as (fd: number, type: number) => number;
-  const socket = libc.func('int socket(int, int, int)') as (
-    family: number,
-    type: number,
-    protocol: number,
-  ) => number;
-  const bind = libc.func('int bind(int, void *, uint32_t)') as (
-    fd: number,
-    address: Uint8Array,
-    length: number,
-  ) => number;
-  const setsockopt = libc.func('int setsockopt(int, int, int, void *, uint32_t)') as (
-    fd: number,
-    level: number,
-    option: number,
-    value: Uint8Array,
-    length: number,
-  ) => number;
+export function loadSockets(): Sockets {
+  const library = libc();
+  if (!library)
+    throw new CodedError(
+      'KOFFI',
+      'the lab needs the optional package koffi, which npm did not install: run npm install again',
+    );
+  const setns = library.func('int setns(int, int)');
+  const socket = library.func('int socket(int, int, int)');
+  const bind = library.func('int bind(int, void *, uint32_t)');
+  const setsockopt = library.func('int setsockopt(int, int, int, void *, uint32_t)');
   const home = openSync('/proc/self/ns/net', 'r');
   return {
-    udp(netns, family, port) {
+    udp(netns, family, port, host) {
       const target = openSync(netns, 'r');
       try {
-        if (setns(target, CLONE_NEWNET) !== 0) throw new Error(`setns ${netns}: errno ${koffi.errno()}`);
-        const fd = socket(family === 4 ? AF_INET : AF_INET6, SOCK_DGRAM_NONBLOCK_CLOEXEC, 0);
-        const errno = koffi.errno();
-        if (setns(home, CLONE_NEWNET) !== 0) throw new Error(`setns back: errno ${koffi.errno()}`);
+        if (setns(target, CLONE_NEWNET) !== 0) throw new Error(`setns ${netns}: errno ${library.errno()}`);
+        const fd = socket(family === 4 ? AF_INET : AF_INET6, SOCK_DGRAM_NONBLOCK_CLOEXEC, 0) as number;
+        const errno = library.errno();
+        if (setns(home, CLONE_NEWNET) !== 0) throw new Error(`setns back: errno ${library.errno()}`);
         if (fd < 0) throw new Error(`socket in ${netns}: errno ${errno}`);
         // The same port serves both families, by a socket each.
         if (family === 6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, Uint8Array.of(1, 0, 0, 0), 4);
-        const address = anyAddress(family, port);
+        const address = socketAddress(family, port, host);
         if (bind(fd, address, address.length) !== 0)
-          throw new Error(`bind in ${netns}: errno ${koffi.errno()}`);
+          throw new Error(`bind in ${netns}: errno ${library.errno()}`);
         return fd;
       } finally {
         closeSync(target);
@@ -71,11 +54,15 @@ export async function loadSockets(): Promise<Sockets> {
   };
 }
 
-/** struct sockaddr_in or sockaddr_in6 of the wildcard address; the family in host order (little-endian machines). */
-function anyAddress(family: 4 | 6, port: number): Uint8Array {
+/**
+ * struct sockaddr_in or sockaddr_in6, of the wildcard address where no other is given; the family in host order
+ * (little-endian machines).
+ */
+function socketAddress(family: 4 | 6, port: number, host: string | undefined): Uint8Array {
   const bytes = new Uint8Array(family === 4 ? 16 : 28);
   const view = new DataView(bytes.buffer);
   view.setUint16(0, family === 4 ? AF_INET : AF_INET6, true);
   view.setUint16(2, port);
+  if (host) bytes.set(addressBytes(parseAddress(host)!), family === 4 ? 4 : 8);
   return bytes;
 }

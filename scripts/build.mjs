@@ -5,12 +5,15 @@ import { build } from 'esbuild';
 const programs = {
   'cali-node': 'agent/main.ts',
   calictl: 'calictl/main.ts',
+  'cali-controllers': 'controllers/main.ts',
   'cali-lab': 'lab/main.ts',
   'cali-lab-inside': 'lab/inside.ts',
   'cali-api': 'lab/api-server.ts',
   'cali-crds': 'datastore/write-crds.ts',
   'bench-cni': 'test/bench/cni.ts',
   'bench-bgp': 'test/bench/bgp.ts',
+  'bench-tunnels': 'test/bench/tunnels.ts',
+  'bench-dataplane': 'test/bench/dataplane.ts',
   fuzz: 'test/fuzz.ts',
 };
 
@@ -28,7 +31,13 @@ export async function buildPrograms(names = Object.keys(programs)) {
     splitting: true,
     chunkNames: 'chunk-[name]-[hash]',
     sourcemap: 'linked',
+    // Sources stay in memory, comments and all; names stay for stack traces.
+    minifyWhitespace: true,
+    minifySyntax: true,
+    legalComments: 'none',
     external: ['koffi'],
+    // client-node's node-fetch asks for Node's own, which warns that it will go.
+    alias: { punycode: 'punycode/punycode.js' },
     // CommonJS dependencies call require for Node's own modules.
     banner: {
       js: "import { createRequire as __cr } from 'node:module';const require = __cr(import.meta.url);",
@@ -43,4 +52,8 @@ function removeChunks() {
   for (const file of readdirSync('dist')) if (file.startsWith('chunk-')) rmSync(`dist/${file}`);
 }
 
-if (process.argv[1] === import.meta.filename) await buildPrograms();
+// node scripts/build.mjs [PROGRAM…]
+if (process.argv[1] === import.meta.filename) {
+  const names = process.argv.slice(2);
+  await buildPrograms(names.length > 0 ? names : undefined);
+}

@@ -21,6 +21,7 @@ const checks = [
       'bgp',
       'calictl',
       'cni',
+      'controllers',
       'datastore',
       'felix',
       'ipam',
@@ -31,6 +32,7 @@ const checks = [
   ],
   ['unused code', bin('knip'), []],
   ['generated CRDs', process.execPath, [path.join(root, 'dist', 'cali-crds.js'), '--check']],
+  ['generated manifest', process.execPath, [path.join(root, 'scripts', 'manifests.mjs'), '--check']],
 ];
 let isGood = true;
 for (const [name, command, args] of checks) {

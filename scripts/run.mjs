@@ -1,13 +1,10 @@
 // Runs a bundled program after all set-up that it needs: node scripts/run.mjs PROGRAM ARGUMENTS…
 import { spawn } from 'node:child_process';
 import path from 'node:path';
-import { buildIfStale, ensureCommands, installPackages, runtimeCommands } from './setup.mjs';
+import { setUp } from './setup.mjs';
 
 const [program, ...args] = process.argv.slice(2);
-process.env.PATH = `${process.env.PATH}:/usr/sbin:/sbin`;
-installPackages();
-await buildIfStale();
-if (!ensureCommands(runtimeCommands)) process.exit(1);
+await setUp();
 const child = spawn(
   process.execPath,
   [path.resolve(import.meta.dirname, '..', 'dist', `${program}.js`), ...args],

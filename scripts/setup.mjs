@@ -84,8 +84,18 @@ export function hasCommand(command) {
   return folders.some((folder) => existsSync(path.join(folder, command)));
 }
 
-/** What the lab and the agent need. */
-export const runtimeCommands = { ip: 'iproute2', unshare: 'util-linux', nsenter: 'util-linux' };
+/** What the lab and the agent need, and what they do without and say so. */
+const runtimeCommands = { ip: 'iproute2', unshare: 'util-linux', nsenter: 'util-linux' };
+const optionalCommands = { nft: 'nftables' };
+
+/** Everything that the bundled programs need; ends this process where something is missing. */
+export async function setUp() {
+  process.env.PATH = `${process.env.PATH}:/usr/sbin:/sbin`;
+  installPackages();
+  await buildIfStale();
+  if (!ensureCommands(runtimeCommands)) process.exit(1);
+  ensureCommands(optionalCommands);
+}
 
 export function fail(text) {
   say(text);

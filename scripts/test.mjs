@@ -3,13 +3,10 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { buildIfStale, ensureCommands, installPackages, runtimeCommands } from './setup.mjs';
+import { ensureCommands, setUp } from './setup.mjs';
 
 const [which, ...rest] = process.argv.slice(2);
-process.env.PATH = `${process.env.PATH}:/usr/sbin:/sbin`;
-installPackages();
-await buildIfStale();
-if (!ensureCommands(runtimeCommands)) process.exit(1);
+await setUp();
 // Tests that need one of these and do not find it say so and skip.
 if (which !== 'unit')
   ensureCommands({
@@ -21,13 +18,18 @@ if (which !== 'unit')
     gobgpd: 'gobgpd',
     bgpctl: 'openbgpd',
     exabgp: 'exabgp',
+    tcpdump: 'tcpdump',
+    ping: 'iputils-ping',
+    'linux.uml': 'user-mode-linux',
+    modprobe: 'kmod',
   });
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'cali-test-'));
 const report = path.join(folder, 'report.json');
-const project = ['unit', 'system', 'interop'].includes(which)
+// The cluster's tests take long and are asked for by name.
+const project = ['unit', 'system', 'interop', 'cluster'].includes(which)
   ? ['--project', which, ...rest]
-  : [which, ...rest].filter(Boolean);
+  : [...(which === 'all' ? [] : ['--project', '!cluster', which]), ...rest].filter(Boolean);
 const vitest = path.resolve(import.meta.dirname, '..', 'node_modules', 'vitest', 'vitest.mjs');
 const { status } = spawnSync(
   process.execPath,

@@ -36,10 +36,10 @@ export class AttributeEncoder {
     const isSelf =
       source === LOCAL ||
       received.length === 0 ||
+      isLinkLocal(received) ||
       nextHopMode === 'Self' ||
       (nextHopMode === 'Auto' && !isIbgp);
     if (isSelf) return this.#self;
-    // A link-local next hop means nothing beyond its link.
     return received.length === 32 ? received.subarray(0, 16) : received;
   }
 
@@ -199,4 +199,9 @@ function narrowed(bytes: Uint8Array, isIbgp: boolean, hasNextHop: boolean): Uint
   const writer = new Writer();
   encodeAttributes(attributes as PathAttributes, writer, { isFourOctetAs: false, isIbgp, hasNextHop });
   return writer.finish();
+}
+
+/** A next hop that means nothing beyond its link. */
+function isLinkLocal(nextHop: Uint8Array): boolean {
+  return nextHop.length === 16 && nextHop[0] === 0xfe && (nextHop[1]! & 0xc0) === 0x80;
 }

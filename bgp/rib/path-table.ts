@@ -4,12 +4,10 @@ import { grow, grownCapacity, RowStack } from './columns.ts';
 export const PathFlag = {
   /** Kept from a peer that is restarting (RFC 4724). */
   STALE: 1,
-  /** Kept beyond the restart time (RFC 9494). */
-  LONG_LIVED: 2,
   /** On the list of paths that changed in this turn. */
-  TOUCHED: 4,
+  TOUCHED: 2,
   /** Withdrawn; the row is free at the end of the turn. */
-  DEAD: 8,
+  DEAD: 4,
 } as const;
 
 export class PathTable {

@@ -82,7 +82,7 @@ export class Rib {
       this.head[prefix] = path;
       this.#count(source, 1);
     } else {
-      paths.flags[path]! &= ~(PathFlag.STALE | PathFlag.LONG_LIVED);
+      paths.flags[path]! &= ~PathFlag.STALE;
       if (
         paths.received[path] === received &&
         paths.attributes[path] === attributes &&

@@ -1,5 +1,6 @@
 /** A TCP connection that carries messages. Reads are framed; faults arrive as events. */
 import net, { type Socket } from 'node:net';
+import os from 'node:os';
 import { messageOf } from '../../lib/errors.ts';
 import { type Frame, Framer } from '../wire/framer.ts';
 import { type NotificationBody, WireError } from '../wire/wire-error.ts';
@@ -30,6 +31,15 @@ export interface Remote extends SecurityOptions {
 
 const CONNECT_TIMEOUT_MS = 5_000;
 
+/** Our link-local address where the peer's is one: left to itself, the kernel takes a global address. */
+function linkLocalFor(peer: string): string | undefined {
+  const [, zone] = peer.split('%');
+  const own = zone
+    ? os.networkInterfaces()[zone]?.find(({ address }) => address.startsWith('fe80:'))
+    : undefined;
+  return own && `${own.address}%${zone}`;
+}
+
 export class Connection {
   readonly isOutgoing: boolean;
   readonly #socket: Socket;
@@ -52,11 +62,12 @@ export class Connection {
 
   /** Dials; the outcome is an event. Throws CodedError BGP_SOCKET when the options cannot be had. */
   static dial(remote: Remote, events: ConnectionEvents): Connection {
+    const localAddress = remote.localAddress ?? linkLocalFor(remote.address);
     const target = {
       host: remote.address,
       port: remote.port,
       autoSelectFamily: false,
-      ...(remote.localAddress ? { localAddress: remote.localAddress } : {}),
+      ...(localAddress ? { localAddress } : {}),
     };
     const socket = needsSecurity(remote) ? dialSecured(remote).connect(target) : net.connect(target);
     const connection = new Connection(socket, true, events);

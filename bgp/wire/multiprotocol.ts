@@ -41,7 +41,13 @@ export function readReachHead(value: Uint8Array, hasExtendedNextHop: boolean): R
     (family === 4 && length === 4) ||
     ((family === 6 || hasExtendedNextHop) && (length === 16 || length === 32));
   if (!isGood) throw broken('MP_REACH_NLRI', `next hop of ${length} octets for IPv${family}`);
-  return { family, nextHop: value.subarray(4, 4 + length), nlriAt: 5 + length };
+  return { family, nextHop: nextHopIn(value.subarray(4, 4 + length)), nlriAt: 5 + length };
+}
+
+/** Between link-local addresses there is no global one: BIRD leaves its place empty (RFC 2545 section 3 does not say). */
+function nextHopIn(value: Uint8Array): Uint8Array {
+  const hasGlobal = value.length < 32 || value.subarray(0, 16).some((octet) => octet !== 0);
+  return hasGlobal ? value : value.subarray(16);
 }
 
 /** +- AFI (16) -+- SAFI (8) -+- withdrawn NLRI -+   Undefined for a family that is not spoken here. */

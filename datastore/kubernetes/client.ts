@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Datastore, ListOptions, ObjectOf } from '../datastore.ts';
 import { type AnyResource, apiVersionOf, type ResourceDefinition } from '../schema/resource.ts';
-import type { Endpoint } from './kube-config.ts';
+import type { Endpoint } from './endpoint.ts';
 import { DatastoreError, openStream, sendRequest } from './transport.ts';
 
 /** A page of a list. */
@@ -14,6 +14,8 @@ export interface Page {
 
 export class KubernetesClient implements Datastore {
   readonly #endpoint: Endpoint;
+  /** By group. */
+  readonly #versions = new Map<string, string>();
 
   constructor(endpoint: Endpoint) {
     this.#endpoint = endpoint;
@@ -26,7 +28,7 @@ export class KubernetesClient implements Datastore {
 
   async get<D extends ResourceDefinition>(definition: D, name: string, namespace?: string) {
     try {
-      const path = pathOf(definition, namespace, name);
+      const path = await this.#path(definition, namespace, name);
       return typed(definition, await sendRequest(this.#endpoint, { method: 'GET', path }));
     } catch (error) {
       if (error instanceof DatastoreError && error.code === 'NOT_FOUND') return undefined;
@@ -46,13 +48,13 @@ export class KubernetesClient implements Datastore {
   }
 
   async create<D extends ResourceDefinition>(definition: D, object: unknown) {
-    const path = pathOf(definition, (object as AnyResource).metadata.namespace);
+    const path = await this.#path(definition, (object as AnyResource).metadata.namespace);
     return typed(definition, await sendRequest(this.#endpoint, { method: 'POST', path, body: object }));
   }
 
   async update<D extends ResourceDefinition>(definition: D, object: ObjectOf<D>) {
     const { metadata } = object as unknown as AnyResource;
-    const path = pathOf(definition, metadata.namespace, metadata.name);
+    const path = await this.#path(definition, metadata.namespace, metadata.name);
     return typed(definition, await sendRequest(this.#endpoint, { method: 'PUT', path, body: object }));
   }
 
@@ -62,7 +64,8 @@ export class KubernetesClient implements Datastore {
     patch: object,
     options: { namespace?: string; isStatus?: boolean } = {},
   ) {
-    const path = pathOf(definition, options.namespace, name) + (options.isStatus ? '/status' : '');
+    const path =
+      (await this.#path(definition, options.namespace, name)) + (options.isStatus ? '/status' : '');
     const contentType = 'application/merge-patch+json';
     return typed(
       definition,
@@ -80,7 +83,7 @@ export class KubernetesClient implements Datastore {
     try {
       await sendRequest(this.#endpoint, {
         method: 'DELETE',
-        path: pathOf(definition, namespace, name),
+        path: await this.#path(definition, namespace, name),
         body,
       });
       return true;
@@ -88,6 +91,24 @@ export class KubernetesClient implements Datastore {
       if (error instanceof DatastoreError && error.code === 'NOT_FOUND') return false;
       throw error;
     }
+  }
+
+  async #path(definition: ResourceDefinition, namespace?: string, name?: string): Promise<string> {
+    return pathOf(definition, await this.#version(definition), namespace, name);
+  }
+
+  /** The newest version that the server has of a kind with several; asked once. */
+  async #version({ group, version, olderVersions = [] }: ResourceDefinition): Promise<string> {
+    if (olderVersions.length === 0) return version;
+    const known = this.#versions.get(group);
+    if (known) return known;
+    const { versions } = (await sendRequest(this.#endpoint, {
+      method: 'GET',
+      path: `/apis/${group}`,
+    })) as ApiGroup;
+    const found = [version, ...olderVersions].find((one) => versions.some((has) => has.version === one));
+    this.#versions.set(group, found ?? version);
+    return found ?? version;
   }
 
   /** One page of a list, unparsed. */
@@ -100,7 +121,7 @@ export class KubernetesClient implements Datastore {
   ): Promise<Page> {
     const answer = (await sendRequest(this.#endpoint, {
       method: 'GET',
-      path: pathOf(definition, options.namespace),
+      path: await this.#path(definition, options.namespace),
       query: { ...selectors(options), limit: String(limit), continue: token },
       ...(signal ? { signal } : {}),
     })) as { metadata: { resourceVersion: string; continue?: string }; items: AnyResource[] };
@@ -114,7 +135,7 @@ export class KubernetesClient implements Datastore {
   }
 
   /** Opens a watch from a resourceVersion on. */
-  watchStream(
+  async watchStream(
     definition: ResourceDefinition,
     options: ListOptions,
     resourceVersion: string,
@@ -123,7 +144,7 @@ export class KubernetesClient implements Datastore {
   ): Promise<IncomingMessage> {
     return openStream(this.#endpoint, {
       method: 'GET',
-      path: pathOf(definition, options.namespace),
+      path: await this.#path(definition, options.namespace),
       query: {
         ...selectors(options),
         watch: '1',
@@ -136,12 +157,17 @@ export class KubernetesClient implements Datastore {
   }
 }
 
+/** Answer of `/apis/GROUP`. */
+interface ApiGroup {
+  readonly versions: readonly { readonly version: string }[];
+}
+
 function selectors({ labelSelector, fieldSelector }: ListOptions) {
   return { labelSelector, fieldSelector };
 }
 
-function pathOf(definition: ResourceDefinition, namespace?: string, name?: string): string {
-  const base = definition.group === '' ? '/api/v1' : `/apis/${definition.group}/${definition.version}`;
+function pathOf(definition: ResourceDefinition, version: string, namespace?: string, name?: string): string {
+  const base = definition.group === '' ? '/api/v1' : `/apis/${definition.group}/${version}`;
   const scope = definition.namespaced && namespace ? `/namespaces/${encodeURIComponent(namespace)}` : '';
   return `${base}${scope}/${definition.plural}${name === undefined ? '' : `/${encodeURIComponent(name)}`}`;
 }

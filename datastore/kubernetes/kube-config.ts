@@ -1,36 +1,22 @@
-/** The only file that imports @kubernetes/client-node: where the API is and how to authenticate to it. */
-import { existsSync } from 'node:fs';
+/**
+ * The only file that imports @kubernetes/client-node: kubeconfig files with all their ways to authenticate. It is loaded
+ * where there is such a file; a pod does without its 25 MB of heap (service-account.ts).
+ */
 import http from 'node:http';
 import https from 'node:https';
-import os from 'node:os';
-import path from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 import { CodedError, messageOf } from '../../lib/errors.ts';
+import { CREDENTIALS_MS, type Endpoint } from './endpoint.ts';
 
-/** Base URL and, per request, an agent with keep-alive and the headers that authenticate. */
-export interface Endpoint {
-  readonly url: URL;
-  /** Credentials are read anew when older than ten seconds, or when `isRefused` says that they failed. */
-  connection(isRefused: boolean): Promise<{ agent: http.Agent; headers: Record<string, string> }>;
-}
-
-const CREDENTIALS_MS = 10_000;
-
-/**
- * Endpoint from a kubeconfig file, from $KUBECONFIG, from the pod's service account, or from
- * ~/.kube/config, the first that applies. Throws CodedError KUBECONFIG with a sentence.
- */
-export function loadEndpoint(file: string | undefined): Endpoint {
+/** Endpoint of a kubeconfig file's current context. Throws CodedError KUBECONFIG with a sentence. */
+export function fileEndpoint(file: string): Endpoint {
   const config = new KubeConfig();
-  const source = file ?? defaultFile();
   try {
-    if (source === undefined) config.loadFromCluster();
-    else config.loadFromFile(source);
+    config.loadFromFile(file);
   } catch (error) {
     throw new CodedError(
       'KUBECONFIG',
-      `kubeconfig ${source ?? '(service account)'}: cannot be read: ${messageOf(error)}. ` +
-        'Set KUBECONFIG (or --kubeconfig) to a readable file.',
+      `kubeconfig ${file}: cannot be read: ${messageOf(error)}. Set KUBECONFIG (or --kubeconfig) to a readable file.`,
       { cause: error },
     );
   }
@@ -38,31 +24,13 @@ export function loadEndpoint(file: string | undefined): Endpoint {
   if (!cluster?.server || !URL.canParse(cluster.server)) {
     throw new CodedError(
       'KUBECONFIG',
-      `kubeconfig ${source ?? '(service account)'}: current-context "${config.getCurrentContext()}" names no cluster with a server URL. ` +
+      `kubeconfig ${file}: current-context "${config.getCurrentContext()}" names no cluster with a server URL. ` +
         'Set current-context to one of its contexts.',
     );
   }
   // client-node refuses plain http without this; there is no TLS to verify.
   if (cluster.server.startsWith('http:')) Object.assign(cluster, { skipTLSVerify: true });
   return endpointOf(config, new URL(cluster.server));
-}
-
-/** Endpoint of a server without authentication, such as the lab's. */
-export function plainEndpoint(server: string): Endpoint {
-  const agent = new http.Agent({ keepAlive: true });
-  return { url: new URL(server), connection: async () => ({ agent, headers: {} }) };
-}
-
-function defaultFile(): string | undefined {
-  const fromEnvironment = process.env['KUBECONFIG'];
-  if (fromEnvironment) return fromEnvironment;
-  if (process.env['KUBERNETES_SERVICE_HOST']) return undefined;
-  const home = path.join(os.homedir(), '.kube', 'config');
-  if (existsSync(home)) return home;
-  throw new CodedError(
-    'KUBECONFIG',
-    `no cluster: KUBECONFIG is not set, ${home} does not exist, and this is no pod. Set KUBECONFIG to a kubeconfig file.`,
-  );
 }
 
 function endpointOf(config: KubeConfig, url: URL): Endpoint {

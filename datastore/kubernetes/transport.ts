@@ -2,7 +2,7 @@
 import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { CodedError, messageOf } from '../../lib/errors.ts';
-import type { Endpoint } from './kube-config.ts';
+import type { Endpoint } from './endpoint.ts';
 
 export interface ApiRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';

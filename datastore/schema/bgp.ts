@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { familyOf, parseCidr } from '../../lib/cidr.ts';
 import { parseDuration } from '../../lib/duration.ts';
 import { asNumber, cidr, duration, ipAddress, logSeverity, secretKeyRef, selector } from './fields.ts';
-import { ageColumn, calicoKind, calicoObject, type FieldError } from './resource.ts';
+import { ageColumn, calicoKind, calicoObject, type FieldError, type ResourceDefinition } from './resource.ts';
 
 const cidrList = z.array(z.strictObject({ cidr })).optional();
 const priority = z.number().int().min(1).max(2147483646).optional();
@@ -70,6 +70,8 @@ const configurationSpec = z.strictObject({
       'must be an address and a port: a.b.c.d:port or [v6]:port',
     )
     .optional(),
+  /** Routes leave with GRACEFUL_SHUTDOWN (RFC 8326), before maintenance; of node.<name>: that node's. */
+  gracefulShutdown: z.boolean().optional(),
   // Cali only, for `cali-node --role reflector`.
   routerID: ipAddress.optional(),
   routeReflectorClusterID: ipAddress.optional(),
@@ -206,10 +208,12 @@ const peerSpec = z.strictObject({
     .optional(),
   role: z.enum(['Provider', 'RouteServer', 'RouteServerClient', 'Customer', 'Peer']).optional(),
   roleStrict: z.boolean().optional(),
+  /** Keeps the session down and tells the peer's operator why (RFC 9003). */
+  shutdownMessage: z.string().max(255).optional(),
   routeReflectorClient: z.boolean().optional(),
 });
 
-const peer = calicoObject('BGPPeer', peerSpec);
+const peer = calicoObject('BGPPeer', peerSpec).extend({ status: z.looseObject({}).optional() });
 export type BGPPeer = z.output<typeof peer>;
 
 /** Address and port of a BGPPeer's peerIP; the port is undefined when not given. */
@@ -274,7 +278,7 @@ function validatePeer({ spec }: BGPPeer): FieldError[] {
   return errors;
 }
 
-export const bgpPeerKind = calicoKind(
+const peerDefinition = calicoKind(
   { kind: 'BGPPeer', plural: 'bgppeers', singular: 'bgppeer', shortNames: ['bgpp', 'bp'] },
   peer,
   [
@@ -283,7 +287,15 @@ export const bgpPeerKind = calicoKind(
     { name: 'Peer Selector', type: 'string', path: '.spec.peerSelector' },
     { name: 'Peer IP', type: 'string', path: '.spec.peerIP' },
     { name: 'Peer ASN', type: 'integer', path: '.spec.asNumber' },
+    {
+      name: 'Resolved',
+      type: 'string',
+      path: '.status.conditions[?(@.type=="Resolved")].reason',
+      priority: 1,
+    },
     { ...ageColumn, priority: 1 },
   ],
   validatePeer,
 );
+
+export const bgpPeerKind: ResourceDefinition<typeof peer> = { ...peerDefinition, hasStatus: true };

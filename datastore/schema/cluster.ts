@@ -1,6 +1,7 @@
 /** ClusterInformation and FelixConfiguration. Calico reference 1.1 and 1.10. */
 import { z } from 'zod';
-import { duration, logSeverity } from './fields.ts';
+import { parseCidr } from '../../lib/cidr.ts';
+import { duration, ipAddress, logSeverity } from './fields.ts';
 import { ageColumn, calicoKind, calicoObject } from './resource.ts';
 
 const clusterInformation = calicoObject(
@@ -29,25 +30,62 @@ export const clusterInformationKind = calicoKind(
   ],
 );
 
+const mtu = z.number().int().min(0).max(65535).optional();
+
 /** Felix has some hundred parameters: those used here are checked, the others kept untouched. */
-const felixConfiguration = calicoObject(
-  'FelixConfiguration',
-  z
-    .looseObject({
-      logSeverityScreen: logSeverity.optional(),
-      ipv6Support: z.boolean().optional(),
-      ipForwarding: z.enum(['Enabled', 'Disabled']).optional(),
-      routeRefreshInterval: duration.optional(),
-      deviceRouteProtocol: z.number().int().min(1).max(255).optional(),
-      healthEnabled: z.boolean().optional(),
-      healthHost: z.string().optional(),
-      healthPort: z.number().int().min(1).max(65535).optional(),
-      prometheusMetricsEnabled: z.boolean().optional(),
-      prometheusMetricsHost: z.string().optional(),
-      prometheusMetricsPort: z.number().int().min(1).max(65535).optional(),
-    })
-    .default({}),
-);
+const felixSpec = z.looseObject({
+  ipipEnabled: z.boolean().optional(),
+  ipipMTU: mtu,
+  vxlanEnabled: z.boolean().optional(),
+  vxlanMTU: mtu,
+  vxlanMTUV6: mtu,
+  vxlanPort: z.number().int().min(1).max(65535).optional(),
+  vxlanVNI: z.number().int().min(1).max(16777215).optional(),
+  mtuIfacePattern: z.string().refine(isRegExp, 'must be a regular expression').optional(),
+  /** Calico's values leave the routes to BGP; Datastore is Cali's own: routes without BGP. */
+  routeSource: z.enum(['CalicoIPAM', 'WorkloadIPs', 'BGP', 'Datastore']).optional(),
+  natOutgoingAddress: ipAddress.optional(),
+  natOutgoingExclusions: z.enum(['IPPoolsOnly', 'IPPoolsAndHostIPs']).optional(),
+  natPortRange: z
+    .union([z.number().int(), z.string().regex(/^\d{1,5}([:-]\d{1,5})?$/, 'must be low:high')])
+    .meta({ 'x-kubernetes-int-or-string': true })
+    .optional(),
+  iptablesNATOutgoingInterfaceFilter: z
+    .string()
+    .regex(/^[\w.+-]{0,15}$/, 'must be the name of an interface, with a + at the end for any that begin so')
+    .optional(),
+  externalNodesList: z
+    .array(z.string().refine((text) => parseCidr(text) !== undefined, 'must be an address or a network'))
+    .optional(),
+  allowIPIPPacketsFromWorkloads: z.boolean().optional(),
+  allowVXLANPacketsFromWorkloads: z.boolean().optional(),
+  featureDetectOverride: z.string().optional(),
+  logSeverityScreen: logSeverity.optional(),
+  ipv6Support: z.boolean().optional(),
+  ipForwarding: z.enum(['Enabled', 'Disabled']).optional(),
+  routeRefreshInterval: duration.optional(),
+  deviceRouteProtocol: z.number().int().min(1).max(255).optional(),
+  healthEnabled: z.boolean().optional(),
+  healthHost: z.string().optional(),
+  healthPort: z.number().int().min(0).max(65535).optional(),
+  prometheusMetricsEnabled: z.boolean().optional(),
+  prometheusMetricsHost: z.string().optional(),
+  prometheusMetricsPort: z.number().int().min(0).max(65535).optional(),
+});
+
+const felixConfiguration = calicoObject('FelixConfiguration', felixSpec.default({}));
+
+function isRegExp(text: string): boolean {
+  try {
+    new RegExp(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Names of the parameters that are checked, which are those that are used. */
+export const felixParameters: z.ZodRawShape = felixSpec.shape;
 
 export type FelixConfiguration = z.output<typeof felixConfiguration>;
 
@@ -60,4 +98,38 @@ export const felixConfigurationKind = calicoKind(
   },
   felixConfiguration,
   [{ name: 'Log', type: 'string', path: '.spec.logSeverityScreen' }, ageColumn],
+);
+
+const kubeControllersConfiguration = calicoObject(
+  'KubeControllersConfiguration',
+  z.looseObject({
+    logSeverityScreen: logSeverity.optional(),
+    healthChecks: z.enum(['Enabled', 'Disabled']).optional(),
+    prometheusMetricsPort: z.number().int().min(0).max(65535).optional(),
+    controllers: z
+      .looseObject({
+        node: z
+          .looseObject({
+            /** How often everything is looked at; 5m unless set. */
+            reconcilerPeriod: duration.optional(),
+            /** How long an address has to look leaked; 15m unless set, 0s switches collection off. */
+            leakGracePeriod: duration.optional(),
+          })
+          .nullish(),
+      })
+      .default({}),
+  }),
+).extend({ status: z.looseObject({}).optional() });
+export type KubeControllersConfiguration = z.output<typeof kubeControllersConfiguration>;
+
+/** Calico reference 1.12: the controllers that are here read `controllers.node`. */
+export const kubeControllersConfigurationKind = calicoKind(
+  {
+    kind: 'KubeControllersConfiguration',
+    plural: 'kubecontrollersconfigurations',
+    singular: 'kubecontrollersconfiguration',
+    shortNames: ['kcc'],
+  },
+  kubeControllersConfiguration,
+  [ageColumn],
 );

@@ -64,6 +64,25 @@ export function secretValue({ data, stringData }: Secret, key: string): string |
   return data?.[key] === undefined ? undefined : Buffer.from(data[key], 'base64').toString('utf8');
 }
 
+const configMap = z.looseObject({
+  apiVersion: z.literal('v1'),
+  kind: z.literal('ConfigMap'),
+  metadata: objectMeta,
+  data: z.record(z.string(), z.string()).optional(),
+});
+
+const event = z.looseObject({
+  apiVersion: z.literal('v1'),
+  kind: z.literal('Event'),
+  metadata: objectMeta,
+  involvedObject: z.looseObject({ kind: z.string().optional(), name: z.string().optional() }),
+  type: z.string().optional(),
+  reason: z.string().optional(),
+  message: z.string().optional(),
+  count: z.number().int().optional(),
+  lastTimestamp: z.string().nullish(),
+});
+
 const service = z.looseObject({
   apiVersion: z.literal('v1'),
   kind: z.literal('Service'),
@@ -89,17 +108,25 @@ const service = z.looseObject({
 export type Service = z.output<typeof service>;
 
 const endpointSlice = z.looseObject({
-  apiVersion: z.literal('discovery.k8s.io/v1'),
+  apiVersion: z.enum(['discovery.k8s.io/v1', 'discovery.k8s.io/v1beta1']),
   kind: z.literal('EndpointSlice'),
   metadata: objectMeta,
   addressType: z.string().optional(),
+  ports: z.array(z.looseObject({ name: z.string().nullish(), port: z.number().int().nullish() })).nullish(),
   endpoints: z
     .array(
-      z.looseObject({
-        addresses: z.array(z.string()).default([]),
-        nodeName: z.string().nullish(),
-        conditions: z.looseObject({ ready: z.boolean().nullish() }).nullish(),
-      }),
+      z
+        .looseObject({
+          addresses: z.array(z.string()).default([]),
+          nodeName: z.string().nullish(),
+          /** Where v1beta1 says the node. */
+          topology: z.record(z.string(), z.string()).nullish(),
+          conditions: z.looseObject({ ready: z.boolean().nullish() }).nullish(),
+        })
+        .transform((endpoint) => ({
+          ...endpoint,
+          nodeName: endpoint.nodeName ?? endpoint.topology?.['kubernetes.io/hostname'],
+        })),
     )
     .nullish(),
 });
@@ -167,6 +194,35 @@ export const secretKind: ResourceDefinition<typeof secret> = {
   columns: [{ name: 'Type', type: 'string', path: '.type' }, ageColumn],
 };
 
+export const configMapKind: ResourceDefinition<typeof configMap> = {
+  ...core,
+  hasStatus: false,
+  kind: 'ConfigMap',
+  plural: 'configmaps',
+  singular: 'configmap',
+  shortNames: ['cm'],
+  namespaced: true,
+  schema: configMap,
+  columns: [ageColumn],
+};
+
+export const eventKind: ResourceDefinition<typeof event> = {
+  ...core,
+  hasStatus: false,
+  kind: 'Event',
+  plural: 'events',
+  singular: 'event',
+  shortNames: ['ev'],
+  namespaced: true,
+  schema: event,
+  columns: [
+    { name: 'Type', type: 'string', path: '.type' },
+    { name: 'Reason', type: 'string', path: '.reason' },
+    { name: 'Object', type: 'string', path: '.involvedObject.name' },
+    { name: 'Message', type: 'string', path: '.message' },
+  ],
+};
+
 export const serviceKind: ResourceDefinition<typeof service> = {
   ...core,
   kind: 'Service',
@@ -186,6 +242,7 @@ export const serviceKind: ResourceDefinition<typeof service> = {
 export const endpointSliceKind: ResourceDefinition<typeof endpointSlice> = {
   group: 'discovery.k8s.io',
   version: 'v1',
+  olderVersions: ['v1beta1'],
   hasStatus: false,
   kind: 'EndpointSlice',
   plural: 'endpointslices',
@@ -204,7 +261,9 @@ export const nodeAnnotations = {
   routeReflectorClusterID: 'projectcalico.org/RouteReflectorClusterID',
   ipv4IPIPTunnelAddr: 'projectcalico.org/IPv4IPIPTunnelAddr',
   ipv4VXLANTunnelAddr: 'projectcalico.org/IPv4VXLANTunnelAddr',
+  vxlanTunnelMACAddr: 'projectcalico.org/VXLANTunnelMACAddr',
   ipv6VXLANTunnelAddr: 'projectcalico.org/IPv6VXLANTunnelAddr',
+  vxlanTunnelMACAddrV6: 'projectcalico.org/VXLANTunnelMACAddrV6',
 } as const;
 
 /** Calico's annotations on Pods, written by the CNI plugin and read from the user. */

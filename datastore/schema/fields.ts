@@ -53,12 +53,13 @@ export const duration = z
   .string()
   .regex(/^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/, 'must be a duration such as 90s or 2m30s');
 
+/** Any case; spelled out, because patterns of CRDs have no flags. */
+const severities = ['Trace', 'Debug', 'Info', 'Warning', 'Error', 'Fatal'].map((name) =>
+  [...name].map((letter) => `[${letter.toUpperCase()}${letter.toLowerCase()}]`).join(''),
+);
 export const logSeverity = z
   .string()
-  .regex(
-    /^(?:trace|debug|info|warning|error|fatal)$/i,
-    'must be Trace, Debug, Info, Warning, Error or Fatal',
-  );
+  .regex(new RegExp(`^(${severities.join('|')})$`), 'must be Trace, Debug, Info, Warning, Error or Fatal');
 
 export const ipAddress = z
   .string()

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { canonicalCidr, hasHostBits, mustCidr, overlaps, parseCidr } from '../../lib/cidr.ts';
 import { cidr, selector } from './fields.ts';
-import { ageColumn, calicoKind, calicoObject, type FieldError } from './resource.ts';
+import { ageColumn, calicoKind, calicoObject, type FieldError, type ResourceDefinition } from './resource.ts';
 
 const encapsulation = z.enum(['Never', 'Always', 'CrossSubnet']);
 
@@ -100,7 +100,7 @@ function validate(
   return errors;
 }
 
-export const ipPoolKind = calicoKind(
+const definition = calicoKind(
   { kind: 'IPPool', plural: 'ippools', singular: 'ippool', shortNames: ['ipp', 'pool'] },
   schema,
   [
@@ -108,9 +108,17 @@ export const ipPoolKind = calicoKind(
     { name: 'VXLAN', type: 'string', path: '.spec.vxlanMode' },
     { name: 'IPIP', type: 'string', path: '.spec.ipipMode' },
     { name: 'NAT', type: 'boolean', path: '.spec.natOutgoing' },
+    {
+      name: 'Allocatable',
+      type: 'string',
+      path: '.status.conditions[?(@.type=="Allocatable")].reason',
+      priority: 1,
+    },
     { name: 'Disabled', type: 'boolean', path: '.spec.disabled', priority: 1 },
     { name: 'Selector', type: 'string', path: '.spec.nodeSelector', priority: 1 },
     ageColumn,
   ],
   validate,
 );
+
+export const ipPoolKind: ResourceDefinition<typeof schema> = { ...definition, hasStatus: true };

@@ -32,6 +32,8 @@ export interface Existing {
 export interface ResourceDefinition<S extends z.ZodType = z.ZodType> {
   readonly group: string;
   readonly version: string;
+  /** What servers have that do not have that yet; the schema reads these too. */
+  readonly olderVersions?: readonly string[];
   readonly kind: string;
   readonly plural: string;
   readonly singular: string;

@@ -4,12 +4,17 @@ import { PRIORITY_SUM } from '../../bgp/policy/filter.ts';
 import { bitsOf, contains, type Family, familyOf, hostCidr, mustCidr } from '../../lib/cidr.ts';
 import { PROTOCOL_BGP, PROTOCOL_CALI, type Route } from '../dataplane/route.ts';
 import type { Endpoint } from '../endpoint.ts';
+import type { Encapsulate } from './encapsulation.ts';
 
 export interface RoutesInput {
   readonly endpoints: readonly Endpoint[];
   /** This node's blocks. */
   readonly blocks: readonly string[];
   readonly learned: Iterable<LearnedRoute>;
+  /** Routes to other nodes' pods that the datastore says (routeSource); they come before learned ones. */
+  readonly known?: readonly LearnedRoute[];
+  /** Which next hops of a prefix are reached through a tunnel; none when undefined. */
+  readonly encapsulate?: Encapsulate;
   /** Peers that are reached through a gateway (Calico B-056): address and gateway. */
   readonly reachable?: readonly { readonly address: string; readonly gateway: string }[];
   /** Kernel metric of ordinary learned routes, by family; 1024 where undefined. */
@@ -47,15 +52,25 @@ export function desiredRoutes({ endpoints, blocks, learned, refused = [], ...inp
       gateways: [gateway],
     });
   }
+  const encapsulate = input.encapsulate ?? ((_, nextHops) => ({ gateways: nextHops }));
   for (const { prefix, nextHops, localPref } of learned) {
-    if (services.some((range) => contains(range, mustCidr(prefix)))) continue;
+    if (services.length > 0 && services.some((range) => contains(range, mustCidr(prefix)))) continue;
     routes.set(prefix, {
       destination: prefix,
       type: 'unicast',
       protocol: PROTOCOL_BGP,
       device: undefined,
-      gateways: nextHops,
+      ...encapsulate(prefix, nextHops),
       ...metricOf(localPref, input.normalPriorities?.[familyOf(prefix)] ?? NORMAL_PRIORITY),
+    });
+  }
+  for (const { prefix, nextHops } of input.known ?? []) {
+    routes.set(prefix, {
+      destination: prefix,
+      type: 'unicast',
+      protocol: PROTOCOL_CALI,
+      device: undefined,
+      ...encapsulate(prefix, nextHops),
     });
   }
   for (const { interfaceName, addresses } of endpoints.toSorted((a, b) =>

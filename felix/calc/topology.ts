@@ -2,7 +2,8 @@
 
 import { type Node, nodeAnnotations } from '../../datastore/schema/core.ts';
 import { parseAsNumber } from '../../datastore/schema/fields.ts';
-import { type Family, formatAddress, parseCidr } from '../../lib/cidr.ts';
+import { type TunnelKind, tunnelKinds, tunnels, vtepMac } from '../../ipip/tunnel.ts';
+import { type Family, formatAddress, parseAddress, parseCidr } from '../../lib/cidr.ts';
 
 export interface NodeAddress {
   readonly address: string;
@@ -16,6 +17,14 @@ export interface NodeInfo {
   readonly addresses: Readonly<Partial<Record<Family, NodeAddress>>>;
   readonly asNumber: number | undefined;
   readonly clusterId: string | undefined;
+  /** Tunnels that the node says are up, with its address in each. */
+  readonly tunnels: Readonly<Partial<Record<TunnelKind, TunnelEnd>>>;
+}
+
+export interface TunnelEnd {
+  readonly address: string;
+  /** Of a VXLAN device. */
+  readonly mac: string;
 }
 
 /** Reads a Node; a malformed annotation counts as absent (Calico 1.6). */
@@ -36,5 +45,18 @@ export function nodeInfo({ metadata }: Node): NodeInfo {
     addresses,
     asNumber: asNumber === undefined ? undefined : parseAsNumber(asNumber),
     clusterId: annotations[nodeAnnotations.routeReflectorClusterID] || undefined,
+    tunnels: tunnelEnds(metadata.name, annotations),
   };
+}
+
+function tunnelEnds(name: string, annotations: Readonly<Record<string, string>>): NodeInfo['tunnels'] {
+  const ends: Partial<Record<TunnelKind, TunnelEnd>> = {};
+  for (const kind of tunnelKinds) {
+    const { annotation, macAnnotation, family } = tunnels[kind];
+    const address = parseAddress(annotations[annotation] ?? '');
+    if (address?.family !== family) continue;
+    const mac = (macAnnotation && annotations[macAnnotation]) || vtepMac(name, family);
+    ends[kind] = { address: formatAddress(address), mac };
+  }
+  return ends;
 }

@@ -1,8 +1,12 @@
 /**
  * The dataplane: observe, compare, apply, and look again. Told the whole desired state by `setDesired`;
  * nothing is changed before the first one. It is the one writer of routes (protocols 80 and 186), of
- * neighbours on `cali*` interfaces and of their sysctls; the CNI server makes and removes the links.
+ * neighbours on `cali*` interfaces and of their sysctls, of the tunnel devices and of our nftables table; the CNI
+ * server makes and removes the pods' links.
  */
+import os from 'node:os';
+import { planTunnels, type Tunnel } from '../../ipip/device-plan.ts';
+import { type TunnelKind, tunnels } from '../../ipip/tunnel.ts';
 
 import type { Family } from '../../lib/cidr.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -11,16 +15,23 @@ import type { Log } from '../../lib/log.ts';
 import { Mutex } from '../../lib/mutex.ts';
 import { type Endpoint, INTERFACE_PREFIX } from '../endpoint.ts';
 import { Conntrack } from './conntrack.ts';
-import { runBatch } from './ip-batch.ts';
-import { type KernelState, observeKernel } from './kernel.ts';
+import { type BatchError, runBatch } from './ip-batch.ts';
+import { type InterfaceAddress, type KernelState, observeKernel } from './kernel.ts';
 import { isRelevant, KernelMonitor, linkOf } from './monitor.ts';
+import { Nftables } from './nftables.ts';
 import type { Route } from './route.ts';
 import { planRoutes } from './route-plan.ts';
-import { applySysctls, interfaceSysctls, nodeSysctls } from './sysctls.ts';
+import { applySysctls, interfaceSysctls, nodeSysctls, tunnelSysctls } from './sysctls.ts';
+import { isOffloadBroken, observeTunnels, runBridgeBatch, switchOffloadOff } from './tunnel-devices.ts';
 
 export interface DesiredDataplane {
   readonly routes: readonly Route[];
   readonly endpoints: readonly Endpoint[];
+  /** Addresses of this node on the pods' veths; any other host address there goes. */
+  readonly addresses: readonly InterfaceAddress[];
+  readonly tunnels: readonly Tunnel[];
+  /** Text of our nftables table; empty for none. */
+  readonly ruleset: string;
   /** Whether learned routes are complete; while they are not, those in the kernel stay. */
   readonly isLearnedComplete: boolean;
 }
@@ -32,6 +43,30 @@ export interface DataplaneStats {
   readonly routes: number;
   /** Why the kernel is not what it should be; empty when it is. */
   readonly problems: readonly string[];
+  /** Tunnels that are wanted and cannot be had, with the kernel's reason. */
+  readonly missingTunnels: Readonly<Partial<Record<TunnelKind, string>>>;
+}
+
+/** Before there is a dataplane. */
+export const noStats: DataplaneStats = {
+  applies: 0,
+  failures: 0,
+  lastApplySeconds: 0,
+  routes: 0,
+  problems: [],
+  missingTunnels: {},
+};
+
+export interface DataplaneModules {
+  readonly clock: Clock;
+  readonly log: Log;
+  /**
+   * Called after each look at the kernel and before it is compared: calls `setDesired` with what is known now. Else the
+   * route of a pod that was added during the look would be taken for one that nobody wants.
+   */
+  readonly refresh: () => void;
+  /** Called with what the kernel has, each time it has been looked at. */
+  readonly observed: (kernel: KernelState) => void;
 }
 
 export interface DataplaneOptions {
@@ -44,6 +79,8 @@ export interface DataplaneSettings {
   readonly resyncMs: number;
   /** Whether the node's own forwarding switches are set. */
   readonly hasForwarding: boolean;
+  /** Whether tunnels must compute checksums themselves; undefined: as the kernel's version says. */
+  readonly isOffloadBroken?: boolean | undefined;
 }
 
 /** Changes that come together are applied together. */
@@ -58,6 +95,9 @@ export class Dataplane {
   readonly #log: Log;
   readonly #conntrack: Conntrack;
   readonly #monitor: KernelMonitor;
+  readonly #refresh: DataplaneModules['refresh'];
+  readonly #observed: DataplaneModules['observed'];
+  readonly #nftables = new Nftables();
   readonly #mutex = new Mutex();
   #desired: DesiredDataplane | undefined;
   #routesText = '';
@@ -68,18 +108,15 @@ export class Dataplane {
   #cancelResync: (() => void) | undefined;
   /** Interfaces that have their sysctls, with their index then. Bounded by the node's pods. */
   readonly #configured = new Map<string, number>();
-  #stats: DataplaneStats = {
-    applies: 0,
-    failures: 0,
-    lastApplySeconds: 0,
-    routes: 0,
-    problems: ['not applied yet'],
-  };
+  #stats: DataplaneStats = { ...noStats, problems: ['not applied yet'] };
   #lastProblems = '';
   #isNodeConfigured = false;
+  #isClosed = false;
 
-  constructor(options: DataplaneOptions, modules: { clock: Clock; log: Log }) {
+  constructor(options: DataplaneOptions, modules: DataplaneModules) {
     this.#options = options;
+    this.#refresh = modules.refresh;
+    this.#observed = modules.observed;
     this.#clock = modules.clock;
     this.#log = modules.log;
     this.#conntrack = new Conntrack(modules.log);
@@ -95,7 +132,8 @@ export class Dataplane {
   configure(settings: DataplaneSettings): void {
     if (
       settings.resyncMs === this.#settings.resyncMs &&
-      settings.hasForwarding === this.#settings.hasForwarding
+      settings.hasForwarding === this.#settings.hasForwarding &&
+      settings.isOffloadBroken === this.#settings.isOffloadBroken
     )
       return;
     this.#settings = settings;
@@ -111,8 +149,12 @@ export class Dataplane {
 
   /** Replaces the desired state; it is applied a moment later. The same state again costs nothing. */
   setDesired(desired: DesiredDataplane): void {
+    if (this.#isClosed) return;
     const text = JSON.stringify([
       desired.routes.filter(({ device }) => device === undefined),
+      desired.addresses,
+      desired.tunnels,
+      desired.ruleset,
       desired.isLearnedComplete,
     ]);
     const endpoints = JSON.stringify(desired.endpoints);
@@ -133,7 +175,10 @@ export class Dataplane {
     return this.#mutex.run(() => this.#apply());
   }
 
+  /** Ends it for good; nothing in the kernel changes any more. */
   close(): void {
+    this.#isClosed = true;
+    this.#desired = undefined;
     this.#cancelApply?.();
     this.#cancelResync?.();
     this.#monitor.close();
@@ -158,50 +203,73 @@ export class Dataplane {
     this.#cancelResync = this.#clock.after(this.#settings.resyncMs * jitter, () => {
       this.#configured.clear();
       this.#isNodeConfigured = false;
+      void this.#mutex.run(() => this.#nftables.check());
       this.#schedule(0);
       this.#scheduleResync();
     });
   }
 
   async #apply(): Promise<void> {
-    const desired = this.#desired;
-    if (!desired) return;
+    if (!this.#desired) return;
     const startedAt = this.#clock.now();
     try {
       const kernel = await observeKernel(this.#options.families);
+      const devicesThere = await observeTunnels(kernel);
+      // First what was seen: MTU and state of the tunnels follow from it.
+      this.#observed(kernel);
+      this.#refresh();
+      const desired: DesiredDataplane | undefined = this.#desired;
+      if (!desired) return;
       const problems = this.#configure(desired, kernel);
+      const devices = planTunnels(desired.tunnels, devicesThere);
       const plan = planRoutes(desired.routes, kernel.routes, {
         keepLearned: !desired.isLearnedComplete,
         hasLink: (name) => kernel.links.get(name)?.isUp ?? false,
       });
-      const commands = [...plan.commands, ...neighbourCommands(desired.endpoints, kernel)];
-      const errors = await runBatch(commands);
-      // An interface that went away meanwhile is no fault: the event of its end is on its way.
-      const faults = errors.filter(
-        ({ message }) => !/No such (device|process)|Cannot find device/.test(message),
-      );
+      const { beforeRoutes, afterRoutes } = devices;
+      const before = [...beforeRoutes.ip, ...addressCommands(desired.addresses, kernel)];
+      const routes = [...plan.commands, ...neighbourCommands(desired.endpoints, kernel), ...afterRoutes.ip];
+      const errors = [
+        ...(await runBatch(before)),
+        ...(await runBridgeBatch(beforeRoutes.bridge)),
+        ...(await runBatch(routes)),
+        ...(await runBridgeBatch(afterRoutes.bridge)),
+      ];
+      const missingTunnels = missingOf(desired.tunnels, errors);
+      const faults = errors.filter((error) => isFault(error, missingTunnels));
       problems.push(...faults.map(({ command, message }) => `ip ${command}: ${message}`));
       problems.push(...plan.blocked.map(({ destination, reason }) => `route ${destination}: ${reason}`));
-      if (commands.length > 0) this.#log.debug({ commands }, 'applied');
+      const refused = await this.#nftables.apply(desired.ruleset);
+      if (refused) problems.push(refused);
+      const all = [...before, ...beforeRoutes.bridge, ...routes, ...afterRoutes.bridge];
+      if (all.length > 0) this.#log.debug({ commands: all }, 'applied');
       if (plan.moved.length > 0) this.#conntrack.flush(plan.moved);
-      this.#finish(startedAt, desired, problems, faults.length > 0);
+      const wasMissing = JSON.stringify(this.#stats.missingTunnels);
+      this.#finish(startedAt, problems, faults.length > 0, missingTunnels);
+      if (JSON.stringify(missingTunnels) !== wasMissing) this.#observed(kernel);
+      // Routes may take a new device from the next look on.
+      const isNew = desired.tunnels.some(
+        ({ kind }) => !(kind in missingTunnels) && !kernel.links.get(tunnels[kind].device)?.isUp,
+      );
+      if (isNew && faults.length === 0) this.#schedule(0);
     } catch (error) {
-      this.#finish(startedAt, desired, [messageOf(error)], true);
+      this.#finish(startedAt, [messageOf(error)], true, this.#stats.missingTunnels);
     }
   }
 
   #finish(
     startedAt: number,
-    desired: DesiredDataplane,
     problems: readonly string[],
     isFailed: boolean,
+    missingTunnels: DataplaneStats['missingTunnels'],
   ): void {
     this.#stats = {
       applies: this.#stats.applies + 1,
       failures: this.#stats.failures + (isFailed ? 1 : 0),
       lastApplySeconds: (this.#clock.now() - startedAt) / 1000,
-      routes: desired.routes.length,
+      routes: this.#desired?.routes.length ?? 0,
       problems,
+      missingTunnels,
     };
     const text = problems.join('\n');
     if (text !== '' && text !== this.#lastProblems) {
@@ -227,9 +295,58 @@ export class Dataplane {
       if (faults.length === 0) this.#configured.set(interfaceName, link.index);
       problems.push(...faults);
     }
+    for (const { kind } of desired.tunnels) problems.push(...this.#configureTunnel(kind, kernel));
     for (const name of this.#configured.keys()) if (!kernel.links.has(name)) this.#configured.delete(name);
     return problems;
   }
+
+  /** Sysctls and offload of a tunnel device that is new since the last full check. */
+  #configureTunnel(kind: TunnelKind, kernel: KernelState): string[] {
+    const { device, family } = tunnels[kind];
+    const link = kernel.links.get(device);
+    if (!link || this.#configured.get(device) === link.index) return [];
+    this.#configured.set(device, link.index);
+    if (this.#settings.isOffloadBroken ?? isOffloadBroken(os.release()))
+      void switchOffloadOff(device).then(
+        (problem) => problem && this.#log.warn({ reason: problem }, 'tunnel device'),
+      );
+    return applySysctls(tunnelSysctls(device, family));
+  }
+}
+
+/** Tunnels whose device the kernel refuses to make, with its words. */
+function missingOf(
+  wanted: readonly Tunnel[],
+  errors: readonly BatchError[],
+): DataplaneStats['missingTunnels'] {
+  return Object.fromEntries(
+    wanted.flatMap(({ kind }) => {
+      const refused = errors.find(
+        ({ command, message }) =>
+          command.startsWith(`link add name ${tunnels[kind].device} `) && !/File exists/.test(message),
+      );
+      return refused ? [[kind, refused.message]] : [];
+    }),
+  );
+}
+
+/** What is not a fault: an interface that went away meanwhile, and whatever needs a tunnel that cannot be had. */
+function isFault({ command, message }: BatchError, missing: DataplaneStats['missingTunnels']): boolean {
+  if (/No such (device|process)|Cannot find device/.test(message)) return false;
+  // tunl0 appears by itself when the module is loaded.
+  if (command.startsWith('link add name ') && /File exists/.test(message)) return false;
+  return !(Object.keys(missing) as TunnelKind[]).some((kind) => command.includes(tunnels[kind].device));
+}
+
+/** Addresses of our own interfaces: what is missing comes, what nobody wants goes. */
+export function addressCommands(wanted: readonly InterfaceAddress[], kernel: KernelState): string[] {
+  const key = ({ device, cidr }: InterfaceAddress) => `${cidr} dev ${device}`;
+  const present = kernel.addresses.filter(({ device }) => device.startsWith(INTERFACE_PREFIX)).map(key);
+  const missing = wanted.filter(({ device }) => kernel.links.has(device)).map(key);
+  return [
+    ...missing.filter((one) => !present.includes(one)).map((one) => `address add ${one}`),
+    ...present.filter((one) => !missing.includes(one)).map((one) => `address del ${one}`),
+  ];
 }
 
 /** A permanent neighbour per pod address, so that the node never has to ask (Calico F-013). */

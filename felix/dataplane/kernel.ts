@@ -17,9 +17,17 @@ export interface Neighbour {
   readonly mac: string;
 }
 
+/** An address of an interface, with the length that it has there. */
+export interface InterfaceAddress {
+  readonly device: string;
+  readonly cidr: string;
+}
+
 export interface KernelState {
   readonly routes: readonly KernelRoute[];
   readonly links: ReadonlyMap<string, Link>;
+  /** All but the link-local ones that the kernel makes. */
+  readonly addresses: readonly InterfaceAddress[];
   /** Permanent entries alone. */
   readonly neighbours: readonly Neighbour[];
 }
@@ -32,23 +40,38 @@ interface RouteJson {
   gateway?: string;
   via?: { host: string };
   dev?: string;
-  nexthops?: { gateway?: string; via?: { host: string }; dev?: string }[];
+  flags?: string[];
+  prefsrc?: string;
+  nexthops?: HopJson[];
 }
 
-/** Reads links, main-table routes and permanent neighbours of the given families. */
+type HopJson = Pick<RouteJson, 'gateway' | 'via' | 'dev' | 'flags'>;
+
+interface AddressJson {
+  ifname: string;
+  addr_info?: { local?: string; prefixlen?: number }[];
+}
+
+/** Reads links, and addresses, main-table routes and permanent neighbours of the given families. */
 export async function observeKernel(families: readonly Family[]): Promise<KernelState> {
   const routes: KernelRoute[] = [];
   const neighbours: Neighbour[] = [];
+  const addresses: InterfaceAddress[] = [];
   const links = new Map<string, Link>();
   const answers = await Promise.all(
     families.map((family) =>
-      runQueries(family, ['route show table main', 'neigh show nud permanent', 'link show']),
+      runQueries(family, ['route show table main', 'neigh show nud permanent', 'link show', 'address show']),
     ),
   );
-  answers.forEach(([routeRows, neighbourRows, linkRows], i) => {
+  answers.forEach(([routeRows, neighbourRows, linkRows, addressRows], i) => {
     for (const row of routeRows as RouteJson[]) routes.push(parseRoute(row, families[i]!));
     for (const { dst, dev, lladdr } of neighbourRows as { dst: string; dev: string; lladdr?: string }[]) {
       if (lladdr) neighbours.push({ address: dst, device: dev, mac: lladdr });
+    }
+    for (const { ifname, addr_info } of addressRows as AddressJson[]) {
+      for (const { local, prefixlen } of addr_info ?? [])
+        if (local && !local.startsWith('fe80:'))
+          addresses.push({ device: ifname, cidr: `${local}/${prefixlen}` });
     }
     for (const link of linkRows as {
       ifindex: number;
@@ -66,15 +89,16 @@ export async function observeKernel(families: readonly Family[]): Promise<Kernel
       });
     }
   });
-  return { routes, links, neighbours };
+  return { routes, links, addresses, neighbours };
 }
 
 /** One row of `ip -j route show`. */
 export function parseRoute(row: RouteJson, family: Family): KernelRoute {
   const isBlackhole = row.type === 'blackhole';
-  const hop = (part: { gateway?: string; via?: { host: string }; dev?: string }) => ({
-    gateway: part.gateway ?? part.via?.host,
-    device: part.dev,
+  const hop = ({ gateway, via, dev, flags }: HopJson) => ({
+    gateway: gateway ?? via?.host,
+    device: dev,
+    ...(flags?.includes('onlink') ? { isOnlink: true } : {}),
   });
   return {
     destination:
@@ -82,6 +106,7 @@ export function parseRoute(row: RouteJson, family: Family): KernelRoute {
     type: row.type ?? 'unicast',
     protocol: row.protocol ?? 'boot',
     metric: row.metric,
+    ...(row.prefsrc === undefined ? {} : { source: row.prefsrc }),
     hops: isBlackhole ? [] : row.nexthops ? row.nexthops.map(hop) : [hop(row)],
   };
 }

@@ -48,10 +48,10 @@ export function planRoutes(
     else ours.set(route.destination, [route]);
   }
   const kept = new Set<KernelRoute>();
-  const ways = [...foreign, ...staticWays(wanted, foreign)];
+  const resolve = resolver(wanted, foreign);
   for (const route of wanted) {
     const present = ours.get(route.destination) ?? [];
-    const hops = hopsFor(route, ways, options);
+    const hops = hopsFor(route, resolve, options);
     if ('reason' in hops) {
       blocked.push({ destination: route.destination, reason: hops.reason });
       // A learned route that cannot be resolved now leads nowhere; a local one waits for its interface.
@@ -137,11 +137,24 @@ function isHost(destination: string): boolean {
   return destination.endsWith(destination.includes(':') ? '/128' : '/32');
 }
 
-function hopsFor(
-  route: Route,
-  foreign: readonly KernelRoute[],
-  options: PlanOptions,
-): Hop[] | { reason: string } {
+/** The way to a next hop; found once for each, because thousands of routes share a few. */
+type Resolve = (nextHop: string) => Hop | undefined;
+
+function resolver(wanted: readonly Route[], foreign: readonly KernelRoute[]): Resolve {
+  const ways = [...foreign, ...staticWays(wanted, foreign)];
+  /** A next hop may be a pod of this node. */
+  const pods = new Map(wanted.flatMap(({ destination, device }) => (device ? [[destination, device]] : [])));
+  const known = new Map<string, Hop | undefined>();
+  return (nextHop) => {
+    if (known.has(nextHop)) return known.get(nextHop);
+    const device = pods.get(`${nextHop}${nextHop.includes(':') ? '/128' : '/32'}`);
+    const hop = device === undefined ? resolveNextHop(nextHop, ways) : { gateway: nextHop, device };
+    known.set(nextHop, hop);
+    return hop;
+  };
+}
+
+function hopsFor(route: Route, resolve: Resolve, options: PlanOptions): Hop[] | { reason: string } {
   if (route.type === 'blackhole') return [];
   if (route.device !== undefined) {
     return options.hasLink(route.device)
@@ -150,11 +163,18 @@ function hopsFor(
   }
   const hops: Hop[] = [];
   for (const gateway of route.gateways) {
-    const hop = resolveNextHop(gateway, foreign);
+    const hop = resolve(gateway);
     if (hop && !hops.some((known) => known.gateway === hop.gateway && known.device === hop.device))
       hops.push(hop);
   }
-  return hops.length > 0 ? hops : { reason: `no route to the next hop ${route.gateways.join(', ')}` };
+  hops.push(...(route.tunnels ?? []).filter(({ device }) => options.hasLink(device!)));
+  if (hops.length > 0) return hops;
+  const [tunnel] = route.tunnels ?? [];
+  return {
+    reason: tunnel
+      ? `interface ${tunnel.device} is not there`
+      : `no route to the next hop ${route.gateways.join(', ')}`,
+  };
 }
 
 /**
@@ -185,13 +205,15 @@ function isSame(route: Route, hops: readonly Hop[], kernel: KernelRoute): boolea
   if (
     ownProtocol(kernel) !== route.protocol ||
     kernel.type !== route.type ||
+    // What the kernel chose by itself is nobody's wish.
+    (route.source !== undefined && route.source !== kernel.source) ||
     !isMetric(route.metric, kernel.metric)
   )
     return false;
   if (route.type === 'blackhole') return true;
   const text = (list: readonly Hop[]) =>
     list
-      .map(({ gateway, device }) => `${gateway ?? ''}%${device ?? ''}`)
+      .map(({ gateway, device, isOnlink }) => `${gateway ?? ''}%${device ?? ''}${isOnlink ? '!' : ''}`)
       .sort()
       .join();
   return text(hops) === text(kernel.hops);

@@ -18,8 +18,12 @@ export interface Route {
   readonly device: string | undefined;
   /** Kernel metric; undefined: what the kernel takes by itself. */
   readonly metric?: number | undefined;
-  /** BGP next hops, sorted; which way to them leads is found in the kernel's other routes. */
+  /** Next hops, sorted; which way to them leads is found in the kernel's other routes. */
   readonly gateways: readonly string[];
+  /** Further ways, each through a tunnel device. */
+  readonly tunnels?: readonly Hop[] | undefined;
+  /** Address that this node's own packets leave with; undefined: the kernel's choice. */
+  readonly source?: string | undefined;
 }
 
 /** What is in the kernel, ours or not. */
@@ -28,6 +32,7 @@ export interface KernelRoute {
   readonly type: string;
   readonly protocol: string;
   readonly metric: number | undefined;
+  readonly source?: string | undefined;
   readonly hops: readonly Hop[];
 }
 
@@ -35,16 +40,22 @@ export interface KernelRoute {
 export interface Hop {
   readonly gateway: string | undefined;
   readonly device: string | undefined;
+  /** The gateway is taken to be on the link, whatever its address: the other end of a tunnel. */
+  readonly isOnlink?: boolean | undefined;
 }
 
 /** Arguments of `ip route add|replace|del`, hops resolved. */
 export function routeCommand(
   verb: 'add' | 'replace' | 'del',
-  route: Omit<Route, 'gateways' | 'device'>,
+  route: Omit<Route, 'gateways' | 'device' | 'tunnels'>,
   hops: readonly Hop[],
 ): string {
-  const { destination, type, protocol, metric } = route;
-  const name = `${protocol === PROTOCOL_BGP ? 'bgp' : protocol}${metric === undefined ? '' : ` metric ${metric}`}`;
+  const { destination, type, protocol, metric, source } = route;
+  const name = [
+    protocol === PROTOCOL_BGP ? 'bgp' : protocol,
+    ...(metric === undefined ? [] : [`metric ${metric}`]),
+    ...(source === undefined ? [] : [`src ${source}`]),
+  ].join(' ');
   if (type === 'blackhole') return `route ${verb} blackhole ${destination} proto ${name}`;
   if (verb === 'del') return `route del ${destination} proto ${name}`;
   const [first, ...more] = hops;
@@ -55,8 +66,10 @@ export function routeCommand(
   return `route ${verb} ${destination} proto ${name} ${hops.map((hop) => `nexthop ${hopArguments(hop, destination)}`).join(' ')}`;
 }
 
-function hopArguments({ gateway, device }: Hop, destination: string): string {
+function hopArguments({ gateway, device, isOnlink }: Hop, destination: string): string {
   // RFC 8950: an IPv4 route through an IPv6 next hop.
   const family = gateway && familyOf(gateway) !== familyOf(destination) ? 'inet6 ' : '';
-  return [gateway ? `via ${family}${gateway}` : '', device ? `dev ${device}` : ''].filter(Boolean).join(' ');
+  return [gateway && `via ${family}${gateway}`, device && `dev ${device}`, isOnlink && 'onlink']
+    .filter(Boolean)
+    .join(' ');
 }

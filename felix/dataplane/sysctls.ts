@@ -37,6 +37,22 @@ export function interfaceSysctls(name: string, families: readonly Family[]): Sys
 }
 
 /**
+ * A tunnel's packets may come back another way while nodes change over one after the other: any interface that leads
+ * to the source will do (loose mode), whatever conf/all says.
+ */
+export function tunnelSysctls(name: string, family: Family): Sysctl[] {
+  if (family === 6)
+    return [
+      { path: `net/ipv6/conf/${name}/forwarding`, value: '1' },
+      { path: `net/ipv6/conf/${name}/use_oif_addrs_only`, value: '1' },
+    ];
+  return [
+    { path: `net/ipv4/conf/${name}/rp_filter`, value: '2' },
+    { path: `net/ipv4/conf/${name}/forwarding`, value: '1' },
+  ];
+}
+
+/**
  * Writes what differs; a sentence per switch that could not be set. Synchronous, because these files answer
  * in microseconds and a trip through the thread pool takes a hundred times as long; and nothing is written
  * that is right already, because some writes wait for the kernel's one lock on network configuration.

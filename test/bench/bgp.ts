@@ -3,7 +3,7 @@
  * one load generator (bgp/load.c). Prints tables of medians, and of ratios to ours.
  *
  *   npm run bench:bgp -- [--runs 5] [--clients 50,200,500,1000] [--tables 100000x1,...] [--churn 60] [--stream FILE]
- *                        [--only Cali,BIRD] [--markdown FILE]
+ *                        [--only Cali,BIRD] [--markdown FILE] [--soak SECONDS, with --stream]
  */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -22,6 +22,8 @@ const { values } = parseArgs({
     streams: { type: 'string', default: '1,10,100' },
     churn: { type: 'string', default: '60' },
     stream: { type: 'string' },
+    /** Seconds of a soak of 1,000 sessions; 0: none. */
+    soak: { type: 'string', default: '0' },
     only: { type: 'string' },
     markdown: { type: 'string' },
   },
@@ -205,6 +207,15 @@ const scenarios: Scenario[] = [
     sessions: Number(receivers) + 1,
     arguments: ['stream', receivers, values.stream!],
   })),
+  ...(values.stream && values.soak !== '0'
+    ? [
+        {
+          title: `1,000 sessions with a hold time of 9 s, the table announced and withdrawn for ${values.soak} s`,
+          sessions: 1001,
+          arguments: ['soak', '1000', values.stream, values.soak],
+        },
+      ]
+    : []),
 ];
 
 try {

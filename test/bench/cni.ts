@@ -11,7 +11,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { KubernetesClient } from '../../datastore/kubernetes/client.ts';
-import { loadEndpoint } from '../../datastore/kubernetes/kube-config.ts';
+import { loadEndpoint } from '../../datastore/kubernetes/load-endpoint.ts';
 import { podKind } from '../../datastore/schema/core.ts';
 import { askLab, execCommand } from '../../lab/outside.ts';
 import { plainTable } from '../../lib/table.ts';
@@ -81,7 +81,7 @@ interface Plugin {
 }
 
 async function inside(): Promise<void> {
-  const store = new KubernetesClient(loadEndpoint(undefined));
+  const store = new KubernetesClient(await loadEndpoint(undefined));
   const cali: Plugin = {
     name: 'cali (shim, agent, API server)',
     program: values.shim,

@@ -10,6 +10,8 @@ import { root } from './lab.ts';
 /** Addresses on the LAN: n is the host part. */
 export const v4 = (n: number) => `10.77.0.${n}`;
 export const v6 = (n: number) => `fd77::${n}`;
+/** Link-local, of the MAC address that the host has here. */
+export const linkLocal = (n: number) => `fe80::77ff:fe00:${n}`;
 
 export type Place = 'cali' | 'peer' | 'client';
 const hosts: Record<Place, number> = { cali: 1, peer: 2, client: 3 };
@@ -31,7 +33,7 @@ export class Exchange {
         .map(
           ([place, n]) => `
       ip netns add ${this.#name}-${place}
-      ip -n ${this.#name}-${place} link add eth0 type veth peer name p${n} netns ${this.#name}-lan
+      ip -n ${this.#name}-${place} link add eth0 address 02:00:77:00:00:0${n} type veth peer name p${n} netns ${this.#name}-lan
       ip -n ${this.#name}-lan link set p${n} master lan up
       ip -n ${this.#name}-${place} link set lo up
       ip -n ${this.#name}-${place} addr add ${v4(n)}/24 dev eth0

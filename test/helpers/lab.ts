@@ -29,8 +29,9 @@ export class TestLab {
     this.report = report;
   }
 
-  /** Starts a lab and waits until it is up. */
-  static async start(args: readonly string[] = []): Promise<TestLab> {
+  /** Starts a lab and waits until it is up: one subnet without tunnels, unless it is told otherwise. */
+  static async start(given: readonly string[] = []): Promise<TestLab> {
+    const args = given.includes('--subnets') ? given : ['--subnets', '1', '--encap', 'none', ...given];
     const directory = mkdtempSync(path.join(os.tmpdir(), 'cali-test-lab-'));
     process.env['CALI_LAB_DIR'] = path.join(directory, 'lab');
     const child = spawn(process.execPath, [labProgram, 'start', '--json', ...args], {
@@ -86,21 +87,22 @@ export class TestLab {
   }
 
   /** Starts a command that runs beside the test; `stop` ends it and returns its lines. */
-  follow(place: string, ...command: string[]): { stop(): Promise<string[]>; lines: string[] } {
+  follow(place: string, ...command: string[]): Followed {
     // Without a PID namespace to enter, nsenter forks nothing, and the child that is killed is the command.
-    const [file, ...args] = execCommand(place, command).filter((argument) => argument !== '--pid');
-    const child = spawn(file!, args, { stdio: ['ignore', 'pipe', 'ignore'] });
-    const lines: string[] = [];
-    createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
-    return {
-      lines,
-      async stop() {
-        const ended = new Promise((resolve) => child.once('close', resolve));
-        child.kill('SIGKILL');
-        await ended;
-        return lines;
-      },
-    };
+    return followed(execCommand(place, command).filter((argument) => argument !== '--pid'));
+  }
+
+  /** Packets that an interface of the router sees, by tcpdump: a line each. Not as the lab's root, who is none. */
+  capture(link: string, filter: string): Followed {
+    const pid = execCommand('lab', [])[2]!;
+    return followed(['nsenter', '--target', pid, '--net', 'tcpdump', '-Zroot', '-lnni', link, filter]);
+  }
+
+  /** Applies an object of projectcalico.org/v3 by calictl. Throws with what calictl says when it is refused. */
+  apply(kind: string, name: string, spec: object): void {
+    const object = { apiVersion: 'projectcalico.org/v3', kind, metadata: { name }, spec };
+    const { code, stderr } = this.pipe('node1', JSON.stringify(object), 'calictl', 'apply', '-f', '-');
+    if (code !== 0) throw new Error(`${kind} ${name}: ${stderr}`);
   }
 
   async unreachable(timeoutMs = 5000): Promise<Probe[]> {
@@ -116,6 +118,29 @@ export class TestLab {
     if (stdout === '') throw new Error(`${node}: ${stderr}`);
     return JSON.parse(stdout) as AgentStatus;
   }
+}
+
+/** A command that runs beside the test. */
+export interface Followed {
+  readonly lines: string[];
+  stop(): Promise<string[]>;
+}
+
+function followed([file, ...args]: readonly string[]): Followed {
+  const child = spawn(file!, args, { stdio: ['ignore', 'pipe', 'ignore'] });
+  const lines: string[] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
+  return {
+    lines,
+    async stop() {
+      const ended = new Promise((resolve) => child.once('close', resolve));
+      if (child.exitCode === null && child.signalCode === null) {
+        child.kill('SIGKILL');
+        await ended;
+      }
+      return lines;
+    },
+  };
 }
 
 /** Waits until the check is true; throws with `what` when the time is over. Returns the milliseconds it took. */

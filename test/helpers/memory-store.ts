@@ -1,6 +1,7 @@
 /** A datastore in memory with the same compare-and-swap rules as the API, for the properties of IPAM. */
 import { randomUUID } from 'node:crypto';
 import type { Datastore, ListOptions, ObjectOf } from '../../datastore/datastore.ts';
+import { mergePatch } from '../../datastore/embedded/patch.ts';
 import { DatastoreError } from '../../datastore/kubernetes/transport.ts';
 import type { AnyResource, ResourceDefinition } from '../../datastore/schema/resource.ts';
 
@@ -58,8 +59,17 @@ export class MemoryStore implements Datastore {
     return this.#store(definition, key, input, 'update');
   }
 
-  async patch<D extends ResourceDefinition>(): Promise<ObjectOf<D>> {
-    throw new Error('IPAM does not patch');
+  async patch<D extends ResourceDefinition>(
+    definition: D,
+    name: string,
+    patch: object,
+  ): Promise<ObjectOf<D>> {
+    await this.before('patch');
+    const key = `${definition.plural}/${name}`;
+    const old = this.#objects.get(key);
+    if (!old) throw new DatastoreError('NOT_FOUND', `${key} not found`);
+    const patched = mergePatch(old as never, patch as never) as unknown as AnyResource;
+    return this.#store(definition, key, patched, 'patch');
   }
 
   async remove(

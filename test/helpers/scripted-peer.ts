@@ -8,6 +8,7 @@ import { type Capabilities, noCapabilities } from '../../bgp/wire/capabilities.t
 import { Framer } from '../../bgp/wire/framer.ts';
 import { decodeMessage, encodeMessage, type Message, type OutgoingMessage } from '../../bgp/wire/message.ts';
 import type { Nlri } from '../../bgp/wire/nlri.ts';
+import type { NotificationMessage } from '../../bgp/wire/notification.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { silentLog } from '../../lib/log.ts';
 
@@ -95,6 +96,14 @@ export class ScriptedPeer {
       await sleep(10);
     }
     throw new Error(`no session from ${address}`);
+  }
+
+  /** Connects and is refused; with what. */
+  static async refused(port: number, address: string): Promise<NotificationMessage> {
+    const peer = new ScriptedPeer(port, address);
+    await until(() => peer.last('notification') !== undefined);
+    peer.socket.destroy();
+    return peer.last('notification')!;
   }
 
   send(message: OutgoingMessage): void {

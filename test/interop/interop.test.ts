@@ -8,9 +8,9 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Exchange, v4 } from '../helpers/exchange.ts';
+import { Exchange, linkLocal, v4 } from '../helpers/exchange.ts';
 import { hasProgram, root, until } from '../helpers/lab.ts';
-import { announced4, announced6, type ForeignSpeaker, type Setup, speakers } from './speakers.ts';
+import { announced4, announced6, type Setup, speakers, unnumbered } from './speakers.ts';
 
 const results = new Map<string, Map<string, string>>();
 const features: string[] = [];
@@ -267,6 +267,17 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
         other.kill('SIGCONT');
       });
     }
+
+    feature(unnumbered, async () => {
+      startClient();
+      start({ ...ibgp, isUnnumbered: true }, { peerIP: `${linkLocal(2)}%eth0` });
+      const at = `${linkLocal(2)}%eth0`;
+      await until('the session', 20_000, () => exchange.peer(at)?.state === 'Established');
+      expect(exchange.peer(at)!.capabilities).toContain('extended next hop');
+      await until('its route', 12_000, () => exchange.path(announced4, at)?.isUsable === true);
+      expect(exchange.path(announced4, at)!.attributes.nextHop).toContain(':');
+      await itHas('172.30.0.0');
+    });
 
     feature('extended messages', async () => {
       start(ibgp);

@@ -1,6 +1,6 @@
 /** The foreign speakers: how each is configured, started and asked. Addresses are those of helpers/exchange.ts. */
 import type { ChildProcess } from 'node:child_process';
-import { type Exchange, v4, v6 } from '../helpers/exchange.ts';
+import { type Exchange, linkLocal, v4, v6 } from '../helpers/exchange.ts';
 
 /** One session with our reflector. */
 export interface Setup {
@@ -12,6 +12,8 @@ export interface Setup {
   readonly hasGtsm?: boolean;
   readonly bfd?: 'single hop' | 'multihop';
   readonly hasAddPath?: boolean;
+  /** Between link-local addresses, IPv4 routes with IPv6 next hops. */
+  readonly isUnnumbered?: boolean;
   /** The speaker reflects: our side is its client, and so is BIRD. */
   readonly isReflector?: boolean;
 }
@@ -32,6 +34,9 @@ export interface ForeignSpeaker {
   /** Ends the session with a message for our operator. */
   shutdown?(exchange: Exchange, message: string): void;
 }
+
+/** A feature that not every speaker has. */
+export const unnumbered = 'unnumbered: link-local peers, IPv4 over an IPv6 next hop';
 
 /** What every speaker announces. */
 export const announced4 = '172.20.0.0/24';
@@ -56,12 +61,12 @@ protocol bfd {
 protocol static own4 { ipv4; route ${announced4} blackhole { bgp_community.add((64512,1)); bgp_ext_community.add((rt,64512,9)); bgp_large_community.add((64512,2,3)); }; }
 protocol static own6 { ipv6; route ${announced6} blackhole; }
 protocol bgp cali {
-  local ${v4(2)} as ${setup.localAs}; neighbor ${v4(1)} as ${setup.caliAs};
+  ${setup.isUnnumbered ? `local ${linkLocal(2)} as ${setup.localAs}; neighbor ${linkLocal(1)}%eth0` : `local ${v4(2)} as ${setup.localAs}; neighbor ${v4(1)}`} as ${setup.caliAs};
   ${setup.isPassive ? 'passive;' : ''} connect delay time 1; connect retry time 1; error wait time 1, 2;
   ${setup.password ? `password "${setup.password}";` : ''} ${setup.hasGtsm ? 'ttl security on;' : ''}
-  ${setup.bfd ? 'bfd on;' : ''} ${setup.bfd === 'single hop' ? 'direct;' : ''}
+  ${setup.bfd ? 'bfd on;' : ''} ${setup.bfd === 'single hop' || setup.isUnnumbered ? 'direct;' : ''}
   graceful restart on; enable extended messages on; ${setup.isReflector ? 'rr client;' : ''}
-  ipv4 { import all; export ${setup.isReflector ? 'where source = RTS_BGP || proto = "own4"' : 'where proto = "own4"'}; ${setup.isReflector ? '' : 'next hop self;'} ${setup.hasAddPath ? 'add paths on;' : ''} };
+  ipv4 { import all; export ${setup.isReflector ? 'where source = RTS_BGP || proto = "own4"' : 'where proto = "own4"'}; ${setup.isReflector ? '' : 'next hop self;'} ${setup.hasAddPath ? 'add paths on;' : ''} ${setup.isUnnumbered ? 'extended next hop on;' : ''} };
   ipv6 { import all; export where proto = "own6"; next hop address ${v6(2)}; };
 }
 ${
@@ -87,7 +92,7 @@ const frr: ForeignSpeaker = {
     'BFD, multihop': 'its BFD is a daemon of its own, which needs zebra',
   },
   start(exchange, setup) {
-    const neighbor = `neighbor ${v4(1)}`;
+    const neighbor = `neighbor ${setup.isUnnumbered ? linkLocal(1) : v4(1)}`;
     const client = `neighbor ${v4(3)}`;
     const config = `
 frr defaults traditional
@@ -100,6 +105,7 @@ router bgp ${setup.localAs}
  bgp graceful-restart preserve-fw-state
  ${neighbor} remote-as ${setup.caliAs}
  ${neighbor} timers connect 1
+ ${setup.isUnnumbered ? `${neighbor} interface eth0\n ${neighbor} capability extended-nexthop` : ''}
  ${setup.isPassive ? `${neighbor} passive` : ''}
  ${setup.password ? `${neighbor} password ${setup.password}` : ''}
  ${setup.hasGtsm ? `${neighbor} ttl-security hops 1` : ''}
@@ -124,8 +130,12 @@ route-map tag permit 10
 line vty
 `;
     const file = exchange.write('bgpd.conf', config);
-    const command = `/usr/lib/frr/bgpd -n -Z -f ${file} -i bgpd.pid --vty_socket ${exchange.directory} -A 127.0.0.1 -P 0 -u frr -g frr`;
-    return exchange.start('peer', ['sh', '-c', `exec ${command}`]);
+    const common = `--vty_socket ${exchange.directory} -A 127.0.0.1 -P 0 -u frr -g frr`;
+    // Which interface a link-local address is on is known to zebra alone.
+    const zserv = `${exchange.directory}/zserv`;
+    const zebra = `/usr/lib/frr/zebra -d -i ${exchange.directory}/zebra.pid -z ${zserv} ${common}; `;
+    const bgpd = `/usr/lib/frr/bgpd -n ${setup.isUnnumbered ? `-z ${zserv}` : '-Z'} -f ${file} -i bgpd.pid ${common}`;
+    return exchange.start('peer', ['sh', '-c', `${setup.isUnnumbered ? zebra : ''}exec ${bgpd}`]);
   },
   routes: (exchange) =>
     exchange.run(
@@ -164,7 +174,7 @@ const gobgp: ForeignSpeaker = {
   router-id = "${v4(2)}"
 [[neighbors]]
   [neighbors.config]
-    neighbor-address = "${v4(1)}"
+    neighbor-address = "${setup.isUnnumbered ? `${linkLocal(1)}%eth0` : v4(1)}"
     peer-as = ${setup.caliAs}
     ${setup.password ? `auth-password = "${setup.password}"` : ''}
   [neighbors.timers.config]
@@ -172,7 +182,7 @@ const gobgp: ForeignSpeaker = {
     idle-hold-time-after-reset = 1
   [neighbors.transport.config]
     passive-mode = ${setup.isPassive ?? false}
-    local-address = "${v4(2)}"
+    local-address = "${setup.isUnnumbered ? `${linkLocal(2)}%eth0` : v4(2)}"
   ${setup.hasGtsm ? '[neighbors.ttl-security.config]\n    enabled = true\n    ttl-min = 255' : ''}
   [neighbors.graceful-restart.config]
     enabled = true
@@ -203,7 +213,7 @@ ${
 }
 `;
     const file = exchange.write('gobgpd.conf', config);
-    const add4 = `gobgp global rib add ${announced4} nexthop ${v4(2)} community 64512:1 large-community 64512:2:3 rt 64512:9`;
+    const add4 = `gobgp global rib add ${announced4} nexthop ${setup.isUnnumbered ? v6(2) : v4(2)} community 64512:1 large-community 64512:2:3 rt 64512:9`;
     const add6 = `gobgp global rib add -a ipv6 ${announced6} nexthop ${v6(2)}`;
     const command = `gobgpd -f ${file} --api-hosts 127.0.0.1:50051 -l error --disable-stdlog & pid=$!; trap 'kill $pid' TERM; for i in 1 2 3 4 5 6 7 8 9; do sleep 0.3; ${add4} && ${add6} && break; done; wait $pid`;
     return exchange.start('peer', ['sh', '-c', command]);
@@ -220,6 +230,7 @@ const openbgpd: ForeignSpeaker = {
   package: 'openbgpd',
   program: '/usr/sbin/bgpd',
   cannot: {
+    [unnumbered]: 'OpenBGPD 7.7 has no RFC 8950',
     'BFD, single hop': 'not implemented',
     'BFD, multihop': 'not implemented',
     'extended messages': 'not implemented in OpenBGPD 7.7',
@@ -278,6 +289,7 @@ const exabgp: ForeignSpeaker = {
   package: 'exabgp',
   program: 'exabgp',
   cannot: {
+    [unnumbered]: 'ExaBGP takes no address with an interface',
     'BFD, single hop': 'not implemented',
     'BFD, multihop': 'not implemented',
     'route reflection, we are its client': 'ExaBGP re-advertises nothing',

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { PeerStatus } from '../../bgp/peer-config.ts';
 import { hasProgram, TestLab, until } from '../helpers/lab.ts';
 
 const birdConfig = `
@@ -174,6 +175,50 @@ describe.skipIf(!hasProgram('bird'))(
       expect(await watch.stop()).toEqual([]);
       expect(lab.exec('node1', 'calictl', 'delete', 'node', 'bird2').code).toBe(0);
       await until('one way', 3000, () => route() === '10.245.0.128/26 via 172.18.0.99 dev eth0 proto bgp');
+    });
+
+    it('a node that leaves says so with every route (RFC 8326), and no longer when it stays', async () => {
+      const block = lab.sh('node1', 'ip route show type blackhole').trim().split(/\s+/)[1]!;
+      const set = (gracefulShutdown: boolean) =>
+        lab.apply('BGPConfiguration', 'node.node1', { gracefulShutdown });
+      const shown = () => birdc(`show route ${block} all`);
+      set(true);
+      await until('the community', 3000, () => shown().includes('BGP.community: (65535,0)'));
+      expect(shown()).toMatch(/BGP.local_pref: 0\n/);
+      set(false);
+      await until('no community', 3000, () => !shown().includes('(65535,0)'));
+      expect(shown()).toMatch(/BGP.local_pref: 2147482623/);
+    });
+
+    it('a pod is a BGP peer at the address that is the same on every node', async () => {
+      lab.apply('BGPConfiguration', 'default', { localWorkloadPeeringIPV4: '169.254.9.1' });
+      lab.apply('BGPFilter', 'pods', { importV4: [{ action: 'Accept' }] });
+      const chosen = { localWorkloadSelector: "router == 'yes'", asNumber: 65200, filters: ['pods'] };
+      lab.apply('BGPPeer', 'pods', chosen);
+      lab.sh('node1', 'kubectl label pod node1-a router=yes');
+      const config = `
+      log "/run/cali-lab/bird/pod.log" all;
+      router id 1.1.1.1;
+      protocol device { scan time 1; }
+      protocol static own4 { ipv4; route 10.244.255.0/28 blackhole; }
+      protocol bgp node { local as 65200; neighbor 169.254.9.1 as 64512; multihop; connect delay time 1; connect retry time 1;
+        ipv4 { import all; export where proto = "own4"; gateway recursive; }; }`;
+      lab.pipe('lab', config, 'sh', '-c', 'cat > /run/cali-lab/bird/pod.conf');
+      lab.sh(
+        'node1-a',
+        'bird -c /run/cali-lab/bird/pod.conf -s /run/cali-lab/bird/pod.ctl -P /run/cali-lab/bird/pod.pid',
+      );
+      const address = lab.sh('node1-a', 'ip -4 -o addr show eth0').match(/inet ([\d.]+)/)![1]!;
+      // Pods that are peers are not in `node status` (Calico B-068).
+      await until('the session with the pod', 15_000, () => {
+        const { stdout } = lab.exec('node1', 'calictl', 'bgp', 'peers', '-o', 'json');
+        const peers = JSON.parse(stdout || '[]') as PeerStatus[];
+        return peers.some(({ config, state }) => config.address === address && state === 'Established');
+      });
+      await until('the pod’s route', 5000, () =>
+        lab.sh('node2', 'ip route show proto bgp').includes('10.244.255.0/28'),
+      );
+      expect(lab.sh('node1', 'ip route show 10.244.255.0/28')).toContain(`via ${address}`);
     });
 
     it('routes of BIRD that ends for good are withdrawn', async () => {

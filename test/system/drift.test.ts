@@ -143,6 +143,27 @@ describe('felix keeps what is ours and leaves what is not', () => {
     await lab.ask({ do: 'pod delete', name: 'blocked' });
   });
 
+  it('never removes the route of a pod that is added during a look at the kernel', async () => {
+    const watch = lab.follow('node1', 'ip', '-o', 'monitor', 'route');
+    const disturber = lab.follow(
+      'node1',
+      'sh',
+      '-c',
+      'while :; do ip route add 10.53.0.0/16 dev lo; sleep 0.02; ip route del 10.53.0.0/16 dev lo; sleep 0.02; done',
+    );
+    const names = Array.from({ length: 100 }, (_, index) => `during${index}`);
+    await Promise.all(
+      [0, 1, 2, 3].map(async (part) => {
+        for (const name of names.slice(part * 25, part * 25 + 25))
+          await lab.ask({ do: 'pod add', node: 'node1', name });
+      }),
+    );
+    await disturber.stop();
+    const removed = (await watch.stop()).filter((line) => /^Deleted .* dev cali\S+ proto 80/.test(line));
+    expect(removed).toEqual([]);
+    for (const name of names) await lab.ask({ do: 'pod delete', name });
+  });
+
   it('reports a foreign route in its way and does not replace it', async () => {
     const learned = /^(10\.244\.\S+) via \S+ dev eth0 proto bgp/m.exec(routes())![1]!;
     lab.sh('node1', `ip route replace ${learned} via 172.18.0.1 proto static`);

@@ -21,8 +21,8 @@ describe.skipIf(!hasProgram('kubectl'))(
         /ippools +ipp,pool +projectcalico\.org\/v3 +false +IPPool/,
       );
       const wide = kubectl('get', 'ippools', '-o', 'wide').stdout.split('\n');
-      expect(wide[0]).toMatch(/^NAME +CIDR +VXLAN +IPIP +NAT +DISABLED +SELECTOR +AGE$/);
-      expect(wide[1]).toMatch(/^default-ipv4-ippool +10\.244\.0\.0\/16 +Never +Never +false +false +all\(\)/);
+      expect(wide[0]).toMatch(/^NAME +CIDR +VXLAN +IPIP +NAT +ALLOCATABLE +DISABLED +SELECTOR +AGE$/);
+      expect(wide[1]).toMatch(/^default-ipv4-ippool +10\.244\.0\.0\/16 +Never +Never +true +false +all\(\)/);
       expect(kubectl('get', 'nodes').stdout).toMatch(/node1 +True +172\.18\.0\.11/);
     });
 

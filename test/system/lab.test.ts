@@ -65,10 +65,11 @@ describe('npm start -- --once', () => {
   it('says what it did in words', () => {
     const { status, stdout } = runOnce([], ['--nodes', '2', '--pods', '1']);
     expect(status).toBe(0);
+    expect(stdout).toMatch(/✓ (VXLAN|IPIP) between the subnets/);
     expect(stdout).toContain('✓ every pod reaches every pod and every node: 12 of 12 pairs');
     expect(stdout).toContain('IPv4 BGP status\n+-');
     expect(stdout).toMatch(
-      /\| 172\.18\.0\.12 +\| node-to-node mesh \| up +\| \d\d:\d\d:\d\d \| Established \| 1 +\| 1 +\|/,
+      /\| 172\.19\.0\.12 +\| node-to-node mesh \| up +\| \d\d:\d\d:\d\d \| Established \| 1 +\| 1 +\|/,
     );
   });
 

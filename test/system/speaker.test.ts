@@ -9,7 +9,7 @@ import type { PolicyRoute } from '../../bgp/policy/export.ts';
 import { viewReceived } from '../../bgp/routes-view.ts';
 import type { Speaker } from '../../bgp/speaker.ts';
 import { encodeMessage } from '../../bgp/wire/message.ts';
-import { hardReset, notification } from '../../bgp/wire/notification.ts';
+import { describeNotification, hardReset, notification } from '../../bgp/wire/notification.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { silentLog } from '../../lib/log.ts';
 import {
@@ -66,6 +66,29 @@ async function reflector(
   };
   return { ...started, connect };
 }
+
+describe('a peer whose configuration changes', () => {
+  it('is taken for itself again when its port changes and at once changes back', async () => {
+    const { connect, configOf } = await reflector([A, B]);
+    const before = [A, B].map(configOf);
+    const a = await connect(A);
+    const after = before.map((config) => ({ ...config, port: config.port + 1 }));
+    // One peer has a session that stays until its successor has told everything, the other one has none.
+    speaker.setDesired({ peers: after, originated: [] });
+    speaker.setDesired({ peers: before, originated: [] });
+    // Longer than a successor is waited for and a predecessor stays.
+    await sleep(5_000);
+    expect(a.socket.destroyed).toBe(false);
+    a.socket.destroy();
+    for (const address of [A, B]) {
+      const again = await connect(address);
+      await until(() => again.isUp);
+    }
+    expect(speaker.status().map(({ config, state }) => [config.port, state])).toEqual(
+      before.map(({ port }) => [port, 'Established']),
+    );
+  });
+});
 
 describe('graceful restart, as the receiving speaker', () => {
   it('keeps routes of a peer whose connection broke, twice within the window, and drops what it does not confirm', async () => {
@@ -198,6 +221,29 @@ describe('settings that change', () => {
   });
 });
 
+describe('a session that is kept down', () => {
+  it('ends with the operator’s words, refuses with them, and comes back when they are taken away', async () => {
+    const { connect, configOf } = await reflector([A, B]);
+    const [a, b] = [await connect(A), await connect(B)];
+    a.send(announcement(['10.1.0.0/16']));
+    await until(() => b.table.size === 1);
+    const down = { ...configOf(A), shutdownMessage: 'rack 4 moves' };
+    speaker.setDesired({ peers: [down, configOf(B)], originated: [] });
+    await until(() => a.last('notification') !== undefined && b.table.size === 0);
+    const words = 'Cease/Administrative Shutdown: rack 4 moves';
+    expect(describeNotification(a.last('notification')!)).toBe(words);
+    expect(speaker.peer(A)!.status()).toMatchObject({
+      state: 'Idle',
+      lastError: 'administratively shut down: rack 4 moves',
+    });
+    const again = await ScriptedPeer.refused(configOf(A).port, A);
+    expect(describeNotification(again)).toBe(words);
+    speaker.setDesired({ peers: [configOf(A), configOf(B)], originated: [] });
+    (await connect(A)).send(announcement(['10.2.0.0/16']));
+    await until(() => b.table.has('10.2.0.0/16'));
+  });
+});
+
 describe('peers that misbehave', () => {
   it('too many prefixes: what is above the limit is dropped, or the session restarts', async () => {
     const prefixLimit = { limit: 100, warningPercent: 75 };
@@ -215,7 +261,20 @@ describe('peers that misbehave', () => {
     c.send(announcement(nets(150, 20)));
     await until(() => c.last('notification') !== undefined);
     expect(c.last('notification')).toMatchObject({ code: 6, subcode: 1 });
+    await until(() => !b.table.has('10.20.0.0/24'));
     expect(a.socket.destroyed).toBe(false);
+  });
+
+  it('too many prefixes is no reason to keep any of them, also where a NOTIFICATION means a restart', async () => {
+    const prefixLimit = { limit: 100, warningPercent: 75, action: 'Restart' as const };
+    const { connect } = await reflector([A, B], (address) => (address === A ? { prefixLimit } : {}));
+    const [a, b] = [await connect(A, restart(60, true)), await connect(B)];
+    a.send(announcement(['10.1.0.0/16']));
+    await until(() => b.table.size === 1);
+    a.send(announcement(nets(150, 20)));
+    await until(() => a.last('notification') !== undefined);
+    expect(a.last('notification')).toMatchObject({ code: 6, subcode: 9, data: Uint8Array.of(6, 1) });
+    await until(() => b.table.size === 0);
   });
 
   it('one that stops reading holds up nobody, costs bounded memory, and has everything when it reads again', async () => {

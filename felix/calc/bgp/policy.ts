@@ -2,6 +2,8 @@
 import type { ExportPolicy } from '../../../bgp/policy/export.ts';
 import { addCommunity, type FilterRule } from '../../../bgp/policy/filter.ts';
 import { judge, type NamedRules } from '../../../bgp/policy/rules-policy.ts';
+import type { PathAttributes } from '../../../bgp/wire/attributes.ts';
+import { Community } from '../../../bgp/wire/scan.ts';
 import type { BGPConfiguration } from '../../../datastore/schema/bgp.ts';
 import type { BGPFilter } from '../../../datastore/schema/bgp-filter.ts';
 import type { IPPool } from '../../../datastore/schema/ip-pool.ts';
@@ -17,6 +19,8 @@ export interface ExportRules {
   /** Communities by prefix, resolved (B-103). */
   readonly communities: readonly { readonly cidr: string; readonly values: readonly string[] }[];
   readonly normalPriorities: Readonly<Record<Family, number>>;
+  /** The node is about to go: whoever has another path shall take it (RFC 8326). */
+  readonly isLeaving: boolean;
 }
 
 export function exportRules(
@@ -37,6 +41,7 @@ export function exportRules(
       .sort(),
     communities: communitiesFor(node.name, configurations),
     normalPriorities: { 4: normalPriority(4, configurations), 6: normalPriority(6, configurations) },
+    isLeaving: ownOf(node.name, configurations).gracefulShutdown ?? spec.gracefulShutdown ?? false,
   };
 }
 
@@ -81,9 +86,18 @@ export function exportPolicy(
         .filter(({ range }) => contains(range, net))
         .flatMap(({ values }) => values)
         .reduce(addCommunity, route.attributes);
-      return { isAccepted: true, attributes };
+      return {
+        isAccepted: true,
+        attributes: rules.isLeaving ? leaving(attributes, isIbgpSession) : attributes,
+      };
     },
   };
+}
+
+/** RFC 8326 section 4: the community says it, and inside the AS the lowest LOCAL_PREF does it. */
+function leaving(attributes: PathAttributes, isIbgpSession: boolean): PathAttributes {
+  const communities = [...(attributes.communities ?? []), Community.GRACEFUL_SHUTDOWN];
+  return { ...attributes, communities, ...(isIbgpSession ? { localPref: 0 } : {}) };
 }
 
 /** Rules of the named filters in one direction, both families; a filter that does not exist is ignored (B-088). */

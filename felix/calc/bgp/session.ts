@@ -86,6 +86,7 @@ export function peerSettings(
         }
       : DEFAULT_PREFIX_LIMIT,
     bfd: bfdOf(spec.bfd ?? cluster.bfd, (spec.ttlSecurity ?? 0) !== 1),
+    shutdownMessage: spec.shutdownMessage,
   };
 }
 

@@ -9,24 +9,26 @@ import { parseSelector } from '../../../lib/selector.ts';
 import type { NodeInfo } from '../topology.ts';
 import { asNumberOf, BGP_PORT, DEFAULT_AS, defaultsOf, listenPort } from './cluster.ts';
 import { type ExportRules, exportPolicy, exportRules, rulesOf } from './policy.ts';
+import type { ReflectorInfo } from './reflectors.ts';
+import { isGlobal, selectsNode } from './selection.ts';
 import { meshSettings, nextHopModeOf, peerSettings, type Secrets, type SessionDefaults } from './session.ts';
+import { selectedWorkloads, type Workload } from './workloads.ts';
 
 export interface SpeakerInput extends SessionDefaults {
   readonly node: string;
   readonly nodes: readonly NodeInfo[];
+  /** The mesh stays although it is switched off. */
+  readonly isMeshHeld?: boolean;
+  /** Reflectors that are no nodes. */
+  readonly reflectors?: readonly ReflectorInfo[];
   readonly configurations: readonly BGPConfiguration[];
   readonly peers: readonly BGPPeer[];
   readonly filters?: readonly BGPFilter[];
   readonly pools: readonly IPPool[];
   readonly secrets?: Secrets;
-  /** Pods of this node: labels and addresses. */
+  /** Pods of this node. */
   readonly workloads?: readonly Workload[];
   readonly originated: readonly Originated[];
-}
-
-export interface Workload {
-  readonly labels: Readonly<Record<string, string>>;
-  readonly addresses: readonly string[];
 }
 
 /** The other side of a session. */
@@ -34,8 +36,8 @@ interface Remote {
   readonly address: string;
   readonly port: number;
   readonly asNumber: number;
-  /** Undefined when it is no node of this cluster. */
-  readonly node: NodeInfo | undefined;
+  /** Undefined when it is nothing of this cluster. */
+  readonly node: NodeInfo | ReflectorInfo | undefined;
 }
 
 interface Context extends SpeakerInput {
@@ -44,7 +46,7 @@ interface Context extends SpeakerInput {
 }
 
 export function desiredSpeaker(input: SpeakerInput): DesiredSpeaker {
-  const self = input.nodes.find(({ name }) => name === input.node);
+  const self = [...input.nodes, ...(input.reflectors ?? [])].find(({ name }) => name === input.node);
   if (!self) return { peers: [], originated: input.originated };
   const rules = exportRules(
     { name: self.name, isReflector: self.clusterId !== undefined },
@@ -64,7 +66,8 @@ export function desiredSpeaker(input: SpeakerInput): DesiredSpeaker {
 
 function* meshPeers(context: Context): Generator<PeerConfig> {
   const { self, configurations, rules } = context;
-  const isMesh = defaultsOf(configurations).nodeToNodeMeshEnabled ?? true;
+  const isOn = defaultsOf(configurations).nodeToNodeMeshEnabled ?? true;
+  const isMesh = isOn || context.isMeshHeld || isWithoutReflector(context);
   if (!isMesh || self.clusterId) return;
   const localAs = asNumberOf(self, configurations);
   for (const node of context.nodes) {
@@ -92,8 +95,20 @@ function* meshPeers(context: Context): Generator<PeerConfig> {
   }
 }
 
+/** A BGPPeer of this node chooses reflectors, and none is there (yet): until then the nodes mesh. */
+function isWithoutReflector({ peers, self, reflectors = [] }: Context): boolean {
+  return peers.some(({ spec }) => {
+    if (spec.peerSelector === undefined || !selectsNode(spec, self)) return false;
+    const selector = parseSelector(spec.peerSelector);
+    const chosen = reflectors.filter(({ labels }) => selector.ok && selector.matches(labels));
+    return chosen.length > 0 && !chosen.some(({ isLive }) => isLive);
+  });
+}
+
 /** Peers of BGPPeers that select this node: global ones before those of the node (Calico B-045). */
 function* explicitPeers(context: Context): Generator<PeerConfig> {
+  // A reflector Deployment is only ever the other side: its sessions are those of reversePeers.
+  if (isReflector(context.self)) return;
   const ours = context.peers.filter(({ spec }) => selectsNode(spec, context.self));
   for (const peer of [...ours.filter(isGlobal), ...ours.filter((candidate) => !isGlobal(candidate))])
     for (const remote of remotesOf(peer, context.self, context)) yield* sessionTo(peer, remote, context);
@@ -102,12 +117,8 @@ function* explicitPeers(context: Context): Generator<PeerConfig> {
 
 /** Calico B-066: the first address of each family of a pod that is selected; the pod connects. */
 function* workloadPeers(peer: BGPPeer, context: Context): Generator<PeerConfig> {
-  const { localWorkloadSelector, asNumber = DEFAULT_AS } = peer.spec;
-  if (!localWorkloadSelector) return;
-  const selector = parseSelector(localWorkloadSelector);
-  if (!selector.ok) return;
-  for (const { labels, addresses } of context.workloads ?? []) {
-    if (!selector.matches(labels)) continue;
+  const { asNumber = DEFAULT_AS } = peer.spec;
+  for (const { addresses } of selectedWorkloads(peer, context.workloads ?? [])) {
     for (const family of [4, 6] as const) {
       const address = addresses.find((one) => familyOf(one) === family);
       if (!address) continue;
@@ -144,7 +155,9 @@ function* sessionTo(peer: BGPPeer, remote: Remote, context: Context): Generator<
   const { spec } = peer;
   const family = familyOf(remote.address);
   const own = self.addresses[family]?.address;
-  if (remote.address === own) return;
+  const isToReflector = isReflector(remote.node);
+  // A reflector Deployment may run on this very node.
+  if (remote.address === own && !isToReflector && !isReflector(self)) return;
   const localAs = spec.localASNumber ?? asNumberOf(self, configurations);
   const isIbgp = remote.asNumber === localAs;
   const names = spec.filters ?? [];
@@ -155,9 +168,17 @@ function* sessionTo(peer: BGPPeer, remote: Remote, context: Context): Generator<
     port: remote.port,
     asNumber: remote.asNumber,
     localAs,
-    localAddress: spec.sourceAddress === 'None' || isLinkLocal ? undefined : own,
-    // B-047: of two nodes with a global peering one connects; those of single nodes try from both sides.
-    isPassive: isGlobal(peer) && remote.node !== undefined && own !== undefined && remote.address > own,
+    localAddress: spec.sourceAddress === 'None' || isLinkLocal || isReflector(self) ? undefined : own,
+    // B-047: of two nodes with a global peering one connects; those of single nodes try from both sides. With a
+    // reflector Deployment it is the node: a connection from there would look like one of the node that it runs on.
+    isPassive:
+      isReflector(self) ||
+      (!isToReflector &&
+        isGlobal(peer) &&
+        remote.node !== undefined &&
+        own !== undefined &&
+        remote.address > own),
+    ...(isToReflector ? { isDialOnly: true } : {}),
     nextHopMode: nextHopModeOf(spec, isIbgp),
     clusterId: self.clusterId,
     isClient: spec.routeReflectorClient ?? isClient(self, remote, isIbgp),
@@ -178,11 +199,15 @@ function isClient(self: NodeInfo, { node }: Remote, isIbgp: boolean): boolean {
   return isIbgp && self.clusterId !== undefined && node?.clusterId !== self.clusterId;
 }
 
-function isGlobal({ spec }: BGPPeer): boolean {
-  return !spec.node && !spec.nodeSelector;
+function isReflector(node: NodeInfo | ReflectorInfo | undefined): node is ReflectorInfo {
+  return node !== undefined && 'port' in node;
 }
 
-function remotesOf({ spec }: BGPPeer, local: NodeInfo, { nodes, configurations }: Context): Remote[] {
+function remotesOf(
+  { spec }: BGPPeer,
+  local: NodeInfo,
+  { nodes, reflectors = [], configurations }: Context,
+): Remote[] {
   if (spec.peerIP) {
     const { address, port } = parsePeerIP(spec.peerIP)!;
     const node = nodes.find(
@@ -193,7 +218,7 @@ function remotesOf({ spec }: BGPPeer, local: NodeInfo, { nodes, configurations }
   }
   const selector = spec.peerSelector === undefined ? undefined : parseSelector(spec.peerSelector);
   if (!selector?.ok) return [];
-  return nodes
+  return [...nodes, ...reflectors]
     .filter((node) => node.name !== local.name && selector.matches(node.labels))
     .flatMap((node) =>
       ([4, 6] as readonly Family[]).flatMap((family) => {
@@ -202,7 +227,7 @@ function remotesOf({ spec }: BGPPeer, local: NodeInfo, { nodes, configurations }
         return [
           {
             address,
-            port: listenPort(node.name, configurations),
+            port: isReflector(node) ? node.port : listenPort(node.name, configurations),
             asNumber: asNumberOf(node, configurations),
             node,
           },
@@ -220,13 +245,6 @@ export function reachablePeers(
   return peers
     .filter(({ spec }) => spec.reachableBy && spec.peerIP && selectsNode(spec, { name, labels }))
     .map(({ spec }) => ({ address: parsePeerIP(spec.peerIP!)!.address, gateway: spec.reachableBy! }));
-}
-
-function selectsNode(spec: BGPPeer['spec'], node: Pick<NodeInfo, 'name' | 'labels'>): boolean {
-  if (spec.node) return spec.node === node.name;
-  if (!spec.nodeSelector) return true;
-  const selector = parseSelector(spec.nodeSelector);
-  return selector.ok && selector.matches(node.labels);
 }
 
 function secretsOf({ secrets }: SpeakerInput): Secrets {

@@ -5,6 +5,8 @@
  *   load reflector PORT CLIENTS PREFIXES CHURN_SECONDS PID...   clients announce to each other
  *   load table PORT RECEIVERS PREFIXES PID...                   one sender, generated prefixes, 10 per attribute set
  *   load stream PORT RECEIVERS FILE PID...                      one sender, recorded messages
+ *   load soak PORT RECEIVERS FILE SECONDS PID...                the same announced and withdrawn again and again, with a
+ *                                                               hold time of 9 s: no session may be lost
  *
  * PIDs are the processes of the speaker: their CPU time and memory go into the results. Prefix number n is the /24
  * at 32.0.0.0 + n * 256 (at /32 from 2^20 on); the version of a route is its MED.
@@ -27,7 +29,7 @@
 #include <unistd.h>
 
 enum { OPEN = 1, UPDATE = 2, NOTIFICATION = 3, KEEPALIVE = 4, REFRESH = 5 };
-enum { AS = 64512, HOLD = 240, BUFFER = 1 << 18, TIMEOUT_S = 120, REFRESH_S = 15, CONNECT_GAP_US = 2000, MOST_PENDING = 5 };
+enum { AS = 64512, BUFFER = 1 << 18, TIMEOUT_S = 120, REFRESH_S = 15, CONNECT_GAP_US = 2000, MOST_PENDING = 5 };
 
 typedef struct {
   int fd, up, has_announced, has_eor;
@@ -36,7 +38,7 @@ typedef struct {
   uint8_t *out; /* what the speaker does not take yet */
   size_t out_length, out_at;
   uint8_t *have;  /* version of each prefix, 0 for none */
-  uint64_t *seen; /* table mode: one bit per prefix; stream mode: hash set */
+  uint64_t *seen; /* table and stream mode: one bit per prefix */
   long reached;   /* prefixes at the wanted version, or seen */
   long announced; /* prefixes announced to it, again ones too */
   double last;
@@ -44,7 +46,12 @@ typedef struct {
 
 static client_t *clients;
 static int n_clients, n_prefixes, port, epoll_fd, n_pids, pids[16];
-static int mode_table, mode_stream;
+static int mode_table, mode_stream, is_soaking;
+static int hold = 240;          /* seconds */
+static double longest_silence;  /* between two messages to one client */
+static uint64_t *keys;          /* stream mode: prefixes in a hash set, */
+static uint32_t *ordinals;      /* and the number of each */
+static uint32_t n_keys;
 static uint8_t wanted;           /* version that every client waits for; 0: withdrawn */
 static int ignored = -1;         /* client whose prefixes nobody waits for */
 static double *sent_at;          /* latency: when the change of a prefix left */
@@ -222,7 +229,7 @@ static void send_now(client_t *c, const uint8_t *bytes, size_t length) {
 static void send_open(client_t *c) {
   static const uint8_t capabilities[] = {1, 4, 0, 1, 0, 1, 2, 0, 65, 4, 0, 0, AS >> 8, AS & 255};
   uint8_t m[64];
-  m[19] = 4; m[20] = AS >> 8; m[21] = AS & 255; m[22] = HOLD >> 8; m[23] = HOLD & 255;
+  m[19] = 4; m[20] = AS >> 8; m[21] = AS & 255; m[22] = hold >> 8; m[23] = hold & 255;
   put32(m + 24, 0x0a010001u + (c - clients));
   m[28] = 2 + sizeof capabilities; m[29] = 2; m[30] = sizeof capabilities;
   memcpy(m + 31, capabilities, sizeof capabilities);
@@ -237,14 +244,26 @@ static void announce(client_t *c, int version) {
 
 /* --- receiving --- */
 
+enum { SLOTS = 1 << 22 };
+
+static uint32_t ordinal_of(const uint8_t *prefix) {
+  uint64_t key = 1;
+  for (int i = 0; i <= (prefix[0] + 7) / 8; i++) key = key * 257 + prefix[i];
+  uint64_t slot = key * 0x9e3779b97f4a7c15ull >> 42;
+  while (keys[slot] && keys[slot] != key) slot = (slot + 1) & (SLOTS - 1);
+  if (!keys[slot]) { keys[slot] = key; ordinals[slot] = n_keys++; }
+  return ordinals[slot];
+}
+
 static void note(client_t *c, const uint8_t *prefix, int version, double t) {
+  /* Withdrawals reach who announced as well. */
+  if (is_soaking && c == clients) return;
   if (mode_stream) {
-    uint64_t key = 1;
-    for (int i = 0; i <= (prefix[0] + 7) / 8; i++) key = key * 257 + prefix[i];
-    uint64_t slot = key * 0x9e3779b97f4a7c15ull >> 42;
-    c->announced++;
-    while (c->seen[slot] && c->seen[slot] != key) slot = (slot + 1) & ((1 << 22) - 1);
-    if (!c->seen[slot]) { c->seen[slot] = key; c->reached++; }
+    uint32_t n = ordinal_of(prefix);
+    uint64_t bit = 1ull << (n & 63), *word = &c->seen[n >> 6];
+    if (!version == !(*word & bit)) return;
+    *word ^= bit;
+    c->reached += version ? 1 : -1;
     return;
   }
   long n = number_of(prefix);
@@ -274,7 +293,7 @@ static void receive_update(client_t *c, const uint8_t *m, int length, double t) 
   const uint8_t *p = m + 19, *end = m + length;
   int withdrawn = p[0] << 8 | p[1];
   p += 2;
-  for (const uint8_t *last = p + withdrawn; p < last; p += 1 + (p[0] + 7) / 8) if (!mode_table && !mode_stream) note(c, p, 0, t);
+  for (const uint8_t *last = p + withdrawn; p < last; p += 1 + (p[0] + 7) / 8) if (!mode_table) note(c, p, 0, t);
   int attributes = p[0] << 8 | p[1];
   p += 2;
   if (withdrawn == 0 && attributes == 0) { c->has_eor = 1; return; }
@@ -285,7 +304,8 @@ static void receive_update(client_t *c, const uint8_t *m, int length, double t) 
     if (p[1] == 4) version = value[3];
     p = value + size;
   }
-  for (; p < end; p += 1 + (p[0] + 7) / 8) note(c, p, version, t);
+  /* In a recorded table the MED is no version. */
+  for (; p < end; p += 1 + (p[0] + 7) / 8) note(c, p, mode_stream ? 1 : version, t);
 }
 
 static void receive(client_t *c, double t) {
@@ -294,6 +314,8 @@ static void receive(client_t *c, double t) {
     if (n < 0 && errno == EAGAIN) return;
     if (n <= 0) { fprintf(stderr, "load: client %ld lost its session\n", (long)(c - clients)); exit(2); }
     c->in_length += n;
+    if (c->last && t - c->last > longest_silence) longest_silence = t - c->last;
+    c->last = t;
     int at = 0;
     while (c->in_length - at >= 19) {
       uint8_t *m = c->in + at;
@@ -307,8 +329,18 @@ static void receive(client_t *c, double t) {
     }
     memmove(c->in, c->in + at, c->in_length - at);
     c->in_length -= at;
-    if (n < 1024) return;
+    /* With a short hold time nobody may be kept waiting while one is read to the end. */
+    if (n < 1024 || hold < 30) return;
   }
+}
+
+static void keep_alive(void) {
+  static double last;
+  if (now() - last < hold / 12.0) return;
+  last = now();
+  uint8_t k[19];
+  header(k, 19, KEEPALIVE);
+  for (int i = 0; i < n_clients; i++) if (clients[i].fd >= 0 && clients[i].up && !clients[i].out_length) send_now(&clients[i], k, 19);
 }
 
 static void poll_once(int timeout_ms) {
@@ -319,17 +351,10 @@ static void poll_once(int timeout_ms) {
     client_t *c = &clients[events[i].data.u32];
     if (c->fd < 0) continue;
     if (events[i].events & EPOLLOUT) flush_client(c);
-    if (events[i].events & (EPOLLIN | EPOLLHUP)) receive(c, t);
+    if (events[i].events & (EPOLLIN | EPOLLHUP)) receive(c, hold < 30 ? now() : t);
+    if (hold < 30) keep_alive();
   }
-}
-
-static void keep_alive(void) {
-  static double last;
-  if (now() - last < 20) return;
-  last = now();
-  uint8_t k[19];
-  header(k, 19, KEEPALIVE);
-  for (int i = 0; i < n_clients; i++) if (clients[i].fd >= 0 && clients[i].up && !clients[i].out_length) send_now(&clients[i], k, 19);
+  keep_alive();
 }
 
 /* Waits until `done` says so for every client; after `limit` seconds it gives up: -1. */
@@ -340,7 +365,6 @@ static double wait_within(int (*done)(client_t *), const char *what, double limi
     while (next < n_clients && (clients[next].fd < 0 || done(&clients[next]))) next++;
     if (next == n_clients) return now();
     poll_once(100);
-    keep_alive();
     if (now() - start > limit) {
       fprintf(stderr, "load: %s: client %d has %ld after %.0f s\n", what, next, clients[next].reached, limit);
       return -1;
@@ -459,7 +483,6 @@ static void churn_phase(int seconds) {
       at = (at + n_prefixes + 1) % total;
     }
     poll_once(1);
-    keep_alive();
   }
   settle(1);
   report_latency("churn", start);
@@ -542,20 +565,27 @@ static void reflector(int churn_seconds) {
 
 /* --- tables --- */
 
-static void transfer(uint8_t *bytes, size_t length, const char *name) {
-  client_t *sender = &clients[0];
+static void connect_all(void) {
   for (int i = 0; i < n_clients; i++) {
     connect_client(&clients[i]);
     settle(0.005);
   }
   wait_for(is_up, "sessions");
   settle(0.5);
-  sender->reached = all_foreign;
+}
+
+static void send_all(client_t *c, uint8_t *bytes, size_t length) {
+  c->out = bytes;
+  c->out_length = length;
+  c->out_at = 0;
+  flush_client(c);
+}
+
+static void transfer(uint8_t *bytes, size_t length, const char *name) {
+  connect_all();
+  clients[0].reached = all_foreign;
   mark_t start = mark();
-  sender->out = bytes;
-  sender->out_length = length;
-  sender->out_at = 0;
-  flush_client(sender);
+  send_all(&clients[0], bytes, length);
   double end = wait_for(has_all, name);
   settle(0.05);
   report(name, start, end);
@@ -570,18 +600,78 @@ static void table(void) {
   transfer(bytes, p - bytes, "table");
 }
 
-static void stream(const char *file) {
+/* Recorded messages; sets how many prefixes there are, by the same reader. */
+static uint8_t *read_stream(const char *file, size_t *length) {
   struct stat s;
   int fd = open(file, O_RDONLY);
   if (fd < 0 || fstat(fd, &s)) die(file);
   uint8_t *bytes = malloc(s.st_size);
   if (read(fd, bytes, s.st_size) != s.st_size) die(file);
-  for (int i = 0; i < n_clients; i++) clients[i].seen = calloc(1 << 22, 8);
-  /* How many prefixes there are: the same reader says it. */
+  keys = calloc(SLOTS, sizeof *keys);
+  ordinals = calloc(SLOTS, sizeof *ordinals);
+  clients[0].seen = calloc(SLOTS / 64, 8);
   for (long at = 0; at < s.st_size; at += bytes[at + 16] << 8 | bytes[at + 17])
     if (bytes[at + 18] == UPDATE) receive_update(&clients[0], bytes + at, bytes[at + 16] << 8 | bytes[at + 17], 0);
   all_foreign = clients[0].reached;
-  transfer(bytes, s.st_size, "stream");
+  for (int i = 1; i < n_clients; i++) clients[i].seen = calloc(n_keys / 64 + 1, 8);
+  *length = s.st_size;
+  return bytes;
+}
+
+static void stream(const char *file) {
+  size_t length;
+  uint8_t *bytes = read_stream(file, &length);
+  transfer(bytes, length, "stream");
+}
+
+/* --- soak --- */
+
+/* The withdrawal of whatever the messages announce. */
+static uint8_t *withdrawals(const uint8_t *bytes, size_t length, size_t *size) {
+  uint8_t *out = malloc(length), *p = out;
+  for (size_t at = 0; at < length; at += bytes[at + 16] << 8 | bytes[at + 17]) {
+    if (bytes[at + 18] != UPDATE) continue;
+    const uint8_t *m = bytes + at, *end = m + (m[16] << 8 | m[17]);
+    const uint8_t *nlri = m + 21 + (m[19] << 8 | m[20]);
+    nlri += 2 + (nlri[0] << 8 | nlri[1]);
+    int count = end - nlri;
+    if (count == 0) continue;
+    memcpy(p + 21, nlri, count);
+    p[19] = count >> 8; p[20] = count & 255;
+    p[21 + count] = p[22 + count] = 0;
+    p += header(p, 23 + count, UPDATE);
+  }
+  *size = p - out;
+  return out;
+}
+
+static int has_none(client_t *c) { return c == &clients[0] || c->reached == 0; }
+
+static void soak(const char *file, int seconds) {
+  size_t length, size;
+  uint8_t *bytes = read_stream(file, &length), *gone = withdrawals(bytes, length, &size);
+  connect_all();
+  clients[0].reached = all_foreign;
+  is_soaking = 1;
+  mark_t start = mark();
+  int rounds = 0;
+  for (double t = now(); now() - start.wall < seconds; t = now()) {
+    int is_announcing = rounds++ % 2 == 0;
+    uint8_t *copy = malloc(is_announcing ? length : size);
+    memcpy(copy, is_announcing ? bytes : gone, is_announcing ? length : size);
+    mark_t round = mark();
+    send_all(&clients[0], copy, is_announcing ? length : size);
+    double end = wait_within(is_announcing ? has_all : has_none, "round", 600);
+    if (end < 0) exit(3);
+    report(is_announcing ? "table announced" : "table withdrawn", round, end);
+    while (clients[0].out_length) poll_once(20);
+    free(copy);
+    clients[0].out = NULL;
+    for (double quiet = now() + 3; now() < quiet;) poll_once(20);
+    fprintf(stderr, "load: round %d after %.0f s, longest silence %.1f s\n", rounds, t - start.wall, longest_silence);
+  }
+  report("soak", start, now());
+  printf("{\"phase\":\"longest silence\",\"wall\":%.3f,\"cpu\":0,\"generator\":0}\n", longest_silence);
 }
 
 int main(int argc, char **argv) {
@@ -591,7 +681,9 @@ int main(int argc, char **argv) {
   port = atoi(argv[2]);
   n_clients = atoi(argv[3]);
   mode_table = !strcmp(what, "table");
-  mode_stream = !strcmp(what, "stream");
+  int mode_soak = !strcmp(what, "soak");
+  mode_stream = mode_soak || !strcmp(what, "stream");
+  if (mode_soak) { hold = 9; first_pid = 6; }
   n_prefixes = mode_stream ? 0 : atoi(argv[4]);
   if (!mode_table && !mode_stream) first_pid = 6;
   else n_clients++;
@@ -600,6 +692,7 @@ int main(int argc, char **argv) {
   for (int i = 0; i < n_clients; i++) clients[i].fd = -1;
   epoll_fd = epoll_create1(0);
   if (mode_table) table();
+  else if (mode_soak) soak(argv[4], atoi(argv[5]));
   else if (mode_stream) stream(argv[4]);
   else reflector(atoi(argv[5]));
   return 0;

@@ -19,6 +19,12 @@ const addresses: InterfaceAddress[] = [
   { device: 'eth0', isUp: true, mtu: 1500, cidr: 'fd00::5/64', scope: 'global' },
 ];
 
+const surroundings = {
+  addresses,
+  internalIps: [],
+  sourceTowards: async (destination: string) => (destination === 'nowhere' ? undefined : '10.9.0.7'),
+};
+
 describe('the node’s address', () => {
   it.each<[string, 4 | 6, string | undefined, string | undefined, string | undefined]>([
     ['the first on an ordinary interface that is up', 4, 'autodetect', undefined, '10.0.0.5/20'],
@@ -28,14 +34,42 @@ describe('the node’s address', () => {
     ['given with its length', 4, '10.0.0.5/24', undefined, '10.0.0.5/24'],
     ['given without: that of its interface', 4, '10.0.0.5', undefined, '10.0.0.5/20'],
     ['given and on no interface: a host', 4, '10.0.0.6', undefined, '10.0.0.6/32'],
-  ])('%s', (_, family, setting, present, expected) => {
-    expect(chooseAddress(family, setting, present, addresses)).toBe(expected);
+  ])('%s', async (_, family, value, present, expected) => {
+    expect(await chooseAddress(family, { value, method: 'first-found' }, present, surroundings)).toBe(
+      expected,
+    );
   });
 
-  it('is refused with the variable’s name', () => {
-    expect(() => chooseAddress(4, 'fd00::1', undefined, addresses)).toThrow(
-      /^IP=fd00::1: must be "autodetect", "none", or an IPv4 address/,
+  it.each<[string, 4 | 6, string | undefined]>([
+    ['kubernetes-internal-ip', 4, '10.9.0.7/24'],
+    ['kubernetes-internal-ip', 6, undefined],
+    ['interface=ens.*,eth.*', 4, '10.9.0.7/24'],
+    ['interface=wlan0', 4, undefined],
+    ['interface=docker0', 4, '172.17.0.1/16'],
+    ['skip-interface=eth.*', 4, '10.9.0.7/24'],
+    ['can-reach=10.9.0.1', 4, '10.9.0.7/24'],
+    ['can-reach=nowhere', 4, undefined],
+    ['cidr=192.0.2.0/24,10.9.0.0/16', 4, '10.9.0.7/24'],
+    ['cidr=fd00::/16', 6, 'fd00::5/64'],
+  ])('%s finds the address of IPv%i with its prefix length', async (method, family, expected) => {
+    const more: InterfaceAddress[] = [
+      { device: 'docker0', isUp: true, mtu: 1500, cidr: '172.17.0.1/16', scope: 'global' },
+      { device: 'ens5', isUp: true, mtu: 9001, cidr: '10.9.0.7/24', scope: 'global' },
+      { device: 'ens6', isUp: false, mtu: 9001, cidr: '192.0.2.1/24', scope: 'global' },
+    ];
+    const around = { ...surroundings, addresses: [...addresses, ...more], internalIps: ['10.9.0.7'] };
+    expect(await chooseAddress(family, { value: 'autodetect', method }, undefined, around)).toBe(expected);
+  });
+
+  it('is refused with the variable’s name, or the method', async () => {
+    const refused = (value: string, method = 'first-found') =>
+      chooseAddress(4, { value, method }, undefined, surroundings);
+    await expect(refused('fd00::1')).rejects.toThrow(/^IP=fd00::1: must be "autodetect", "none", or an IPv4/);
+    await expect(refused('autodetect', 'guess')).rejects.toThrow(
+      /^autodetection method guess: must be first/,
     );
+    await expect(refused('autodetect', 'cidr=x')).rejects.toThrow(/x is no list of networks/);
+    await expect(refused('autodetect', 'interface=(')).rejects.toThrow(/\( is no regular expression/);
   });
 });
 
@@ -61,8 +95,10 @@ describe('settings', () => {
         spec,
       });
     const config = (environment = {}) => readConfig({ NODENAME: 'n1', ...environment });
-    expect(settingsFor(config(), [], [])).toEqual({
+    expect(settingsFor(config(), [], [])).toMatchObject({
       logSeverity: 'info',
+      tunnels: { mtu: { ipip: 0, vxlan4: 0, vxlan6: 0 }, vxlanPort: 4789, vxlanVni: 4096 },
+      isWithoutBgp: false,
       resyncMs: 90_000,
       hasForwarding: true,
       health: { host: 'localhost', port: 9099 },
@@ -75,11 +111,13 @@ describe('settings', () => {
         prometheusMetricsEnabled: false,
         healthPort: 1,
       }),
-      felix('node.n1', { healthPort: 2, ipForwarding: 'Disabled' }),
+      felix('node.n1', { healthPort: 2, ipForwarding: 'Disabled', ipipMTU: 1400, natPortRange: '1000:2000' }),
       felix('node.n2', { healthPort: 3 }),
     ];
-    expect(settingsFor(config(), objects, [])).toEqual({
+    expect(settingsFor(config(), objects, [])).toMatchObject({
       logSeverity: 'Warning',
+      tunnels: { mtu: { ipip: 1400 } },
+      filter: { natPorts: '1000-2000' },
       resyncMs: 150_000,
       hasForwarding: false,
       health: { host: 'localhost', port: 2 },
@@ -88,6 +126,21 @@ describe('settings', () => {
     expect(
       settingsFor(config({ FELIX_HEALTHPORT: '4', CALI_RESYNC_INTERVAL: '5' }), objects, []),
     ).toMatchObject({ health: { port: 4 }, resyncMs: 5000 });
+    const environment = {
+      FELIX_IPIPMTU: '1300',
+      FELIX_VXLANENABLED: 'false',
+      FELIX_ROUTESOURCE: 'Datastore',
+      FELIX_EXTERNALNODESLIST: '10.9.0.0/16,10.8.0.1',
+      FELIX_FEATUREDETECTOVERRIDE: 'ChecksumOffloadBroken=true',
+    };
+    expect(settingsFor(config(environment), objects, [])).toMatchObject({
+      tunnels: { mtu: { ipip: 1300 }, vxlanEnabled: false },
+      filter: { externalNodes: ['10.9.0.0/16', '10.8.0.1'] },
+      isWithoutBgp: true,
+      isOffloadBroken: true,
+    });
+    expect(() => config({ FELIX_VXLANVNI: 'x' })).toThrow(/^FELIX_VXLANVNI=x: /);
+    expect(() => config({ CALICO_NETWORKING_BACKEND: 'x' })).toThrow(/must be bird, vxlan or none/);
   });
 
   it('the router ID is the address, a hash below the multicast range, or as given', () => {
@@ -97,6 +150,7 @@ describe('settings', () => {
       addresses: { 4: { address: '10.0.0.5', length: 24 } },
       asNumber: undefined,
       clusterId: undefined,
+      tunnels: {},
     };
     const of = (routerId?: string) =>
       routerIdOf(readConfig({ NODENAME: 'n1', CALICO_ROUTER_ID: routerId }), node);
@@ -165,6 +219,8 @@ describe('calictl node status', () => {
       isSettled: true,
       peers: [peer],
     },
+    tunnels: [],
+    podMtu: 1500,
     dataplane: { routes: 4, problems: [] },
     endpoints: 2,
   };

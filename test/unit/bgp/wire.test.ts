@@ -111,6 +111,13 @@ describe('messages by their bytes', () => {
     });
   });
 
+  it('takes the link-local next hop where the place of the global one is empty, as BIRD sends it', () => {
+    const reach = `0002 01 20 ${'00'.repeat(16)} fe800000000000000000000000000001 00 7a fd010000000000000000000000000040`;
+    const attributes = `90 0e 0036 ${reach} 40 01 01 00 40 02 00 40 05 04 00000064`;
+    const [message] = decodeAll(hex(`${MARKER} 005f 02 0000 0048 ${attributes}`));
+    expect(message).toMatchObject({ attributes: { nextHop: 'fe80::1' } });
+  });
+
   it('End-of-RIB of both families (RFC 4724)', () => {
     const body = (text: string) => frames(hex(text))[0]!.body;
     expect(endOfRibFamily(body(`${MARKER} 0017 02 0000 0000`))).toBe(4);

@@ -4,7 +4,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { KubernetesClient } from '../../../datastore/kubernetes/client.ts';
-import { loadEndpoint } from '../../../datastore/kubernetes/kube-config.ts';
+import { fileEndpoint } from '../../../datastore/kubernetes/kube-config.ts';
+import { serviceAccountEndpoint } from '../../../datastore/kubernetes/service-account.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 
 let directory: string;
@@ -43,7 +44,7 @@ function clientWith(user: string): KubernetesClient {
     `apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{ name: c, context: { cluster: c, user: u } }]\n` +
       `clusters: [{ name: c, cluster: { server: "http://127.0.0.1:${port}" } }]\nusers: [{ name: u, user: ${user} }]\n`,
   );
-  return new KubernetesClient(loadEndpoint(file));
+  return new KubernetesClient(fileEndpoint(file));
 }
 
 describe('credentials', () => {
@@ -73,5 +74,29 @@ describe('credentials', () => {
       message: 'Unauthorized',
     });
     expect(seen).toHaveLength(2);
+  });
+});
+
+describe('a service account', () => {
+  it('is read again when its token has been rotated, and says what is missing', async () => {
+    const environment = { KUBERNETES_SERVICE_HOST: 'fd00::1', KUBERNETES_SERVICE_PORT: '6443' };
+    writeFileSync(path.join(directory, 'token'), 'first\n');
+    const { url, connection } = serviceAccountEndpoint(directory, environment);
+    expect(url.href).toBe('https://[fd00::1]:6443/');
+    await expect(connection(false)).rejects.toThrow(
+      /ca\.crt: cannot be read: .*automountServiceAccountToken/,
+    );
+    writeFileSync(path.join(directory, 'ca.crt'), 'authority');
+    expect((await connection(false)).headers).toEqual({ Authorization: 'Bearer first' });
+    const { agent } = await connection(false);
+    writeFileSync(path.join(directory, 'token'), 'second');
+    expect((await connection(false)).headers).toEqual({ Authorization: 'Bearer first' });
+    expect((await connection(true)).headers).toEqual({ Authorization: 'Bearer second' });
+    writeFileSync(path.join(directory, 'token'), 'third');
+    vi.setSystemTime(Date.now() + 10_001);
+    const third = await connection(false);
+    expect(third.headers).toEqual({ Authorization: 'Bearer third' });
+    // The same authority: connections stay.
+    expect(third.agent).toBe(agent);
   });
 });

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ApiServer } from '../../../datastore/embedded/server.ts';
 import { KubernetesClient } from '../../../datastore/kubernetes/client.ts';
-import { plainEndpoint } from '../../../datastore/kubernetes/kube-config.ts';
+import { plainEndpoint } from '../../../datastore/kubernetes/endpoint.ts';
 import { Reflector } from '../../../datastore/reflector.ts';
 import { type IPPool, ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { silentLog } from '../../../lib/log.ts';

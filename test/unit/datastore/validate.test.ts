@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { crdManifests } from '../../../datastore/crd.ts';
-import { loadEndpoint } from '../../../datastore/kubernetes/kube-config.ts';
+import { fileEndpoint } from '../../../datastore/kubernetes/kube-config.ts';
 import { registry } from '../../../datastore/registry.ts';
 import { bgpConfigurationKind, bgpPeerKind } from '../../../datastore/schema/bgp.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
@@ -114,11 +114,11 @@ describe('bad input gets a sentence with the field and the remedy', () => {
   it('an unreadable kubeconfig', () => {
     const directory = mkdtempSync(path.join(os.tmpdir(), 'cali-kubeconfig-'));
     const file = path.join(directory, 'config');
-    expect(() => loadEndpoint(file)).toThrow(/kubeconfig .*config: cannot be read: .*Set KUBECONFIG/);
+    expect(() => fileEndpoint(file)).toThrow(/kubeconfig .*config: cannot be read: .*Set KUBECONFIG/);
     writeFileSync(file, '{ not yaml');
-    expect(() => loadEndpoint(file)).toThrow(/cannot be read/);
+    expect(() => fileEndpoint(file)).toThrow(/cannot be read/);
     writeFileSync(file, 'apiVersion: v1\nkind: Config\ncurrent-context: nowhere\n');
-    expect(() => loadEndpoint(file)).toThrow(/current-context "nowhere" names no cluster with a server URL/);
+    expect(() => fileEndpoint(file)).toThrow(/current-context "nowhere" names no cluster with a server URL/);
     rmSync(directory, { recursive: true });
   });
 });
@@ -150,7 +150,7 @@ describe('one source for everything', () => {
   });
 
   it('there is a CRD for every Calico kind, with its columns and a structural schema', () => {
-    const manifests = crdManifests();
+    const manifests = crdManifests(false);
     expect(manifests).toHaveLength(registry.filter(({ group }) => group === 'projectcalico.org').length);
     const pool = manifests.find(({ file }) => file.includes('ippools'))!.text;
     expect(pool).toMatch(/jsonPath: \.spec\.cidr/);

@@ -4,13 +4,16 @@ import { bgpConfigurationKind, bgpPeerKind } from '../../../datastore/schema/bgp
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { blockAffinityKind, ipamBlockKind } from '../../../datastore/schema/ipam.ts';
 import { desiredSpeaker, type SpeakerInput } from '../../../felix/calc/bgp/speaker.ts';
-import { encapsulationWarnings } from '../../../felix/calc/encapsulation.ts';
+import { workloadPeeringAddresses } from '../../../felix/calc/bgp/workloads.ts';
+import { encapsulation, encapsulationWarnings } from '../../../felix/calc/encapsulation.ts';
+import { knownRoutes } from '../../../felix/calc/known-routes.ts';
 import { exportedPrefixes, ownPrefixes } from '../../../felix/calc/own-prefixes.ts';
 import { desiredRoutes } from '../../../felix/calc/routes.ts';
 import { nodeInfo } from '../../../felix/calc/topology.ts';
 import { type Endpoint, podInterfaceName } from '../../../felix/endpoint.ts';
-import { newBlock } from '../../../ipam/block.ts';
+import { assignNext, newBlock } from '../../../ipam/block.ts';
 import { chooseEncapsulation } from '../../../ipip/choice.ts';
+import type { TunnelKind } from '../../../ipip/tunnel.ts';
 import { mustCidr } from '../../../lib/cidr.ts';
 
 const v3 = 'projectcalico.org/v3' as const;
@@ -199,17 +202,27 @@ describe('sessions in detail (Calico 2.5)', () => {
   it('pods that are selected are peers, and connect themselves (B-065, B-066)', () => {
     const spec = { localWorkloadSelector: "app == 'router'", asNumber: 65200 };
     const workloads = [
-      { labels: { app: 'router' }, addresses: ['10.1.0.5', 'fd00::5'] },
-      { labels: { app: 'web' }, addresses: ['10.1.0.6'] },
+      { interfaceName: 'cali5', labels: { app: 'router' }, addresses: ['10.1.0.5', 'fd00::5'] },
+      { interfaceName: 'cali6', labels: { app: 'web' }, addresses: ['10.1.0.6'] },
+      { interfaceName: 'cali7', labels: { app: 'router' }, addresses: ['10.1.0.7'] },
     ];
+    const own = { localWorkloadPeeringIPV4: '169.254.9.1', localWorkloadPeeringIPV6: 'fd99::1' };
     const nodes = base.nodes.slice(0, 1);
     const peers = desiredSpeaker({ ...base, nodes, peers: [peer('pods', spec)], workloads }).peers;
     expect(
       peers.map(({ address, asNumber, isPassive, peerType }) => [address, asNumber, isPassive, peerType]),
     ).toEqual([
       ['10.1.0.5', 65200, true, 'local workload'],
+      ['10.1.0.7', 65200, true, 'local workload'],
       ['fd00::5', 65200, true, 'local workload'],
     ]);
+    const chosen = [peer('pods', spec), peer('others', { ...spec, node: 'n2' })];
+    expect(workloadPeeringAddresses(nodes[0]!, chosen, [configuration(own)], workloads)).toEqual([
+      { device: 'cali5', cidr: '169.254.9.1/32' },
+      { device: 'cali5', cidr: 'fd99::1/128' },
+      { device: 'cali7', cidr: '169.254.9.1/32' },
+    ]);
+    expect(workloadPeeringAddresses(nodes[0]!, chosen, [], workloads)).toEqual([]);
   });
 
   it('exports pods’ routes alone, with the communities of prefixAdvertisements (B-100 to B-112)', () => {
@@ -340,15 +353,63 @@ describe('encapsulation', () => {
     );
   });
 
-  it('a pool that wants a tunnel is said to go without', () => {
-    const learned = [{ prefix: '10.1.0.0/26', nextHops: ['10.0.9.9'] }];
-    expect(
-      encapsulationWarnings(
-        node('n1', '10.0.0.1/24'),
-        [pool('10.1.0.0/16', { ipipMode: 'CrossSubnet' })],
-        learned,
-      )[0],
-    ).toMatch(/^IPPool p wants IPIP to other nodes, which this version does not have/);
-    expect(encapsulationWarnings(node('n1', '10.0.0.1/24'), [pool('10.1.0.0/16')], learned)).toEqual([]);
+  const far = node('n3', '10.0.9.9/24', { IPv4IPIPTunnelAddr: '10.1.3.1', IPv4VXLANTunnelAddr: '10.1.3.2' });
+  const bare = node('n4', '10.0.8.8/24');
+  const tunnelled = (spec: object, ...up: TunnelKind[]) => ({
+    self: node('n1', '10.0.0.1/24'),
+    nodes: [far, bare],
+    pools: [pool('10.1.0.0/16', spec)],
+    up,
+    addressOf: () => '10.1.0.9',
+  });
+
+  it('takes a tunnel that is up at both ends, and none before (F-055, F-068)', () => {
+    const hops = ['10.0.0.2', '10.0.9.9', '10.0.8.8', '10.0.7.7'];
+    expect(encapsulation(tunnelled({ ipipMode: 'CrossSubnet' }, 'ipip'))('10.1.3.0/26', hops)).toEqual({
+      gateways: ['10.0.0.2', '10.0.8.8'],
+      // The last one is no node of ours: a router may end IPIP (B-074).
+      tunnels: ['10.0.9.9', '10.0.7.7'].map((gateway) => ({ gateway, device: 'tunl0', isOnlink: true })),
+    });
+    expect(encapsulation(tunnelled({ vxlanMode: 'Always' }, 'vxlan4'))('10.1.3.0/26', hops)).toEqual({
+      gateways: ['10.0.0.2', '10.0.8.8', '10.0.7.7'],
+      tunnels: [{ gateway: '10.1.3.2', device: 'vxlan.cali', isOnlink: true }],
+    });
+    expect(encapsulation(tunnelled({ ipipMode: 'Always' }, 'ipip'))('10.1.3.0/26', ['10.0.9.9'])).toEqual({
+      gateways: [],
+      tunnels: [{ gateway: '10.0.9.9', device: 'tunl0', isOnlink: true }],
+      source: '10.1.0.9',
+    });
+    for (const [spec, prefix] of [
+      [{ ipipMode: 'Always' }, '10.1.3.0/26'],
+      [{ vxlanMode: 'Always' }, '10.2.0.0/26'],
+    ] as const)
+      expect(encapsulation(tunnelled(spec, 'vxlan4'))(prefix, hops)).toEqual({ gateways: hops });
+  });
+
+  it('says which node keeps packets from their tunnel, and that a /32 has no subnet', () => {
+    const pools = [pool('10.1.0.0/16', { vxlanMode: 'CrossSubnet' })];
+    const warnings = encapsulationWarnings({
+      ...tunnelled({}, 'vxlan4'),
+      self: node('n1', '10.0.0.1/32'),
+      pools,
+    });
+    expect(warnings[0]).toMatch(/^the address of this node, 10\.0\.0\.1\/32, has no subnet/);
+    expect(warnings[1]).toMatch(/^node n4 has no vxlan\.cali yet/);
+    expect(warnings).toHaveLength(2);
+    expect(encapsulationWarnings(tunnelled({ vxlanMode: 'CrossSubnet' }))).toEqual([]);
+  });
+
+  it('without BGP: a route per block, one per borrowed address, none for a node’s own (F-040 to F-043)', () => {
+    const owner = { handleId: 'h', attributes: { node: 'n4' } };
+    const first = assignNext(newBlock('10.1.3.0/26', 'n3', 1), owner, () => false)!;
+    const mine = assignNext(first.block, { handleId: 'i', attributes: { node: 'n1' } }, () => false)!;
+    const blocks = [mine.block, newBlock('10.1.0.0/26', 'n1', 1), newBlock('10.1.9.0/26', 'gone', 1)].map(
+      (spec) =>
+        ipamBlockKind.schema.parse({ apiVersion: v3, kind: 'IPAMBlock', metadata: { name: 'b' }, spec }),
+    );
+    expect(knownRoutes('n1', [far, bare], blocks)).toEqual([
+      { prefix: '10.1.3.0/26', nextHops: ['10.0.9.9'] },
+      { prefix: `${first.address}/32`, nextHops: ['10.0.8.8'] },
+    ]);
   });
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { neighbourCommands } from '../../../felix/dataplane/dataplane.ts';
+import { addressCommands, neighbourCommands } from '../../../felix/dataplane/dataplane.ts';
 import { parseErrors } from '../../../felix/dataplane/ip-batch.ts';
 import { parseRoute } from '../../../felix/dataplane/kernel.ts';
 import { isRelevant, linkOf } from '../../../felix/dataplane/monitor.ts';
@@ -254,6 +254,25 @@ describe('reading the kernel', () => {
     expect(linkOf('10.0.0.0/24 dev eth0')).toBeUndefined();
   });
 
+  it('a next hop that is a pod of this node is reached by its veth', () => {
+    expect(commands([workload('10.1.0.5/32', 'cali5'), learned('10.9.0.0/24', '10.1.0.5')], [])).toContain(
+      'route add 10.9.0.0/24 via 10.1.0.5 dev cali5 proto bgp',
+    );
+  });
+
+  it('tunnels: onlink, instead of a direct way, and nothing to do when they are there', () => {
+    const tunnels = [{ gateway: '10.0.9.9', device: 'tunl0', isOnlink: true }];
+    const route = { ...learned('10.3.0.0/26'), tunnels };
+    const onlink = 'via 10.0.9.9 dev tunl0 onlink proto bgp';
+    expect(commands([route], [link])).toEqual([`route add 10.3.0.0/26 ${onlink}`]);
+    const row = { dst: '10.3.0.0/26', protocol: 'bgp', gateway: '10.0.9.9', dev: 'tunl0', flags: ['onlink'] };
+    expect(commands([route], [link, parseRoute(row, 4)])).toEqual([]);
+    const native = parseRoute({ ...row, dev: 'eth0', flags: [] }, 4);
+    expect(commands([route], [link, native])).toEqual([`route replace 10.3.0.0/26 ${onlink}`]);
+    const { blocked } = planRoutes([route], [link], { ...options, hasLink: () => false });
+    expect(blocked[0]!.reason).toBe('interface tunl0 is not there');
+  });
+
   it('neighbours: wanted ones set, those of no pod removed, foreign ones left', () => {
     const endpoint = {
       containerId: 'c',
@@ -271,10 +290,23 @@ describe('reading the kernel', () => {
       { address: '10.1.0.7', device: 'cali1', mac: '02:00:00:00:00:07' },
       { address: '10.0.0.1', device: 'eth0', mac: '02:00:00:00:00:05' },
     ];
-    expect(neighbourCommands([endpoint], { routes: [], links, neighbours })).toEqual([
+    expect(neighbourCommands([endpoint], { routes: [], links, neighbours, addresses: [] })).toEqual([
       'neigh replace 10.1.0.1 lladdr 02:00:00:00:00:01 dev cali1 nud permanent',
       'neigh replace fd00::1 lladdr 02:00:00:00:00:01 dev cali1 nud permanent',
       'neigh del 10.1.0.7 dev cali1',
+    ]);
+  });
+
+  it('addresses on pods’ veths: wanted ones come where the veth is, others go, those of other links stay', () => {
+    const links = new Map([['cali1', { index: 1, name: 'cali1', isUp: true, mac: '', mtu: 1500 }]]);
+    const addresses = [
+      { device: 'cali1', cidr: '169.254.9.9/32' },
+      { device: 'eth0', cidr: '10.0.0.1/24' },
+    ];
+    const wanted = ['cali1', 'cali2'].map((device) => ({ device, cidr: '169.254.9.1/32' }));
+    expect(addressCommands(wanted, { routes: [], links, neighbours: [], addresses })).toEqual([
+      'address add 169.254.9.1/32 dev cali1',
+      'address del 169.254.9.9/32 dev cali1',
     ]);
   });
 });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { nodeKind, podKind } from '../../../datastore/schema/core.ts';
 import { type IPPool, ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import {
   type BlockAffinity,
@@ -7,8 +8,10 @@ import {
   ipamBlockKind,
   ipamHandleKind,
 } from '../../../datastore/schema/ipam.ts';
-import { collectGarbage } from '../../../ipam/garbage.ts';
-import { Ipam, IpamError, type IpamView } from '../../../ipam/ipam.ts';
+import { IpamError } from '../../../ipam/address-source.ts';
+import { audit } from '../../../ipam/audit.ts';
+import { collect, readSnapshot } from '../../../ipam/garbage.ts';
+import { Ipam, type IpamView } from '../../../ipam/ipam.ts';
 import { MemoryStore } from '../../helpers/memory-store.ts';
 
 const clock = { now: () => 1_000_000, after: () => () => undefined };
@@ -202,6 +205,26 @@ describe('IPAM', () => {
     expect(affinities().map(({ spec }) => spec.state)).toEqual(['confirmed', 'confirmed']);
   });
 
+  it('gives a hundred pods that start at once an address each, in a few writes and from one block', async () => {
+    const store = new MemoryStore();
+    const operations: string[] = [];
+    store.before = async (operation) => {
+      operations.push(operation);
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    const ipam = ipamOf(store, 'n1', [pool('10.0.0.0/16', { blockSize: 25 })]);
+    const handles = Array.from({ length: 100 }, (_, index) => `h${index}`);
+    const given = await Promise.all(handles.map((handle) => ipam.assign(request(handle))));
+    expect(new Set(given.flat()).size).toBe(100);
+    expect(store.all(ipamBlockKind)).toHaveLength(1);
+    // Affinities are confirmed by updates too.
+    expect(operations.filter((operation) => operation === 'update').length).toBeLessThan(12);
+    operations.length = 0;
+    await Promise.all(handles.map((handle) => ipam.releaseHandle(handle)));
+    expect([...allocations(store).values()]).toEqual([]);
+    expect(operations.filter((operation) => operation === 'update').length).toBeLessThan(12);
+  });
+
   it('64 concurrent allocators with crashes never give an address twice, and leak nothing after garbage collection', async () => {
     const random = seeded(20261120);
     const store = new MemoryStore();
@@ -218,7 +241,6 @@ describe('IPAM', () => {
       if (isCrashing && random() < 0.02) throw new Crash();
     };
     const live = new Map<string, string[]>();
-    const collectors: Ipam[] = [];
     let crashes = 0;
     let doubles = 0;
     const check = (handle: string, addresses: string[]) => {
@@ -231,7 +253,11 @@ describe('IPAM', () => {
       for (let i = 0; i < 12; i++) {
         const handle = `h${id}-${i}`;
         try {
-          check(handle, await ipam.assign(request(handle, { families: random() < 0.5 ? [4] : [4, 6] })));
+          const attributes = { node: `n${id % 16}`, namespace: 'default', pod: handle };
+          check(
+            handle,
+            await ipam.assign(request(handle, { attributes, families: random() < 0.5 ? [4] : [4, 6] })),
+          );
           if (random() < 0.5) {
             live.delete(handle);
             await ipam.releaseHandle(handle);
@@ -244,18 +270,24 @@ describe('IPAM', () => {
           ipam = ipamOf(store, `n${id % 16}`, pools);
         }
       }
-      collectors.push(ipam);
     };
     await Promise.all(Array.from({ length: 64 }, (_, id) => worker(id)));
     isCrashing = false;
     expect(crashes).toBeGreaterThan(50);
     expect(doubles).toBe(0);
-    await collectGarbage(store, collectors[0]!, (handle) => live.has(handle));
+    for (let node = 0; node < 16; node++) await store.create(nodeKind, nodeNamed(`n${node}`));
+    for (const [handle, addresses] of live) await store.create(podKind, podWith(handle, addresses));
+    await collect(store, audit(await readSnapshot(store)));
     const left = allocations(store);
     expect([...left.values()].filter((handle) => !live.has(handle))).toEqual([]);
     expect(left.size).toBe([...live.values()].flat().length);
     const handles = store.all(ipamHandleKind).map(({ spec }) => (spec as { handleID: string }).handleID);
     expect(handles.filter((handle) => !live.has(handle))).toEqual([]);
+    expect(audit(await readSnapshot(store))).toMatchObject({
+      leaks: [],
+      spareHandles: [],
+      spareAffinities: [],
+    });
     // Every affinity that is left belongs to the block that it names.
     const blocks = new Map(
       (store.all(ipamBlockKind) as unknown as IPAMBlock[]).map(({ spec }) => [spec.cidr, spec.affinity]),
@@ -263,6 +295,23 @@ describe('IPAM', () => {
     for (const { spec } of store.all(blockAffinityKind) as unknown as BlockAffinity[])
       expect(blocks.get(spec.cidr)).toBe(`host:${spec.node}`);
   });
+});
+
+const nodeNamed = (name: string) => ({
+  apiVersion: 'v1',
+  kind: 'Node',
+  metadata: { name },
+  spec: {},
+  status: {},
+});
+
+/** A pod of n<first number of its name>, running at its addresses. */
+const podWith = (name: string, addresses: readonly string[]) => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name, namespace: 'default' },
+  spec: { nodeName: `n${Number(/\d+/.exec(name)![0]) % 16}` },
+  status: { phase: 'Running', podIPs: addresses.map((ip) => ({ ip })) },
 });
 
 /** mulberry32: the same run every time. */

@@ -1,0 +1,112 @@
+/** From what the agent knows to what its speaker and its dataplane shall be: the calculations of felix/calc, joined. */
+import type { LearnedRoute } from '../bgp/learned.ts';
+import type { DesiredSpeaker } from '../bgp/peer-config.ts';
+import type { BlockAffinity, IPAMBlock } from '../datastore/schema/ipam.ts';
+import { normalPriority } from '../felix/calc/bgp/cluster.ts';
+import type { ReflectorInfo } from '../felix/calc/bgp/reflectors.ts';
+import { type ServiceRoutes, serviceRoutes } from '../felix/calc/bgp/services.ts';
+import type { Secrets } from '../felix/calc/bgp/session.ts';
+import { desiredSpeaker, reachablePeers } from '../felix/calc/bgp/speaker.ts';
+import { type Workload, workloadPeeringAddresses } from '../felix/calc/bgp/workloads.ts';
+import { knownRoutes, outsidePools } from '../felix/calc/known-routes.ts';
+import { exportedPrefixes, type OwnPrefixes, ownPrefixes } from '../felix/calc/own-prefixes.ts';
+import { desiredRoutes } from '../felix/calc/routes.ts';
+import { nodeInfo } from '../felix/calc/topology.ts';
+import { endRoutes } from '../felix/calc/tunnels.ts';
+import type { DesiredDataplane } from '../felix/dataplane/dataplane.ts';
+import type { Endpoint } from '../felix/endpoint.ts';
+import type { AgentConfig } from './config.ts';
+import type { Settings } from './settings.ts';
+import type { Tunnelling } from './tunnelling.ts';
+import type { View } from './view.ts';
+
+export interface Known {
+  readonly config: AgentConfig;
+  readonly view: View;
+  /** Pods of this node. */
+  readonly endpoints: readonly Endpoint[];
+  readonly reflectors: readonly ReflectorInfo[];
+  readonly isMeshHeld: boolean;
+  readonly blocks: readonly IPAMBlock[];
+  readonly affinities: readonly BlockAffinity[];
+}
+
+export function speakerFrom(known: Known, secrets: Secrets): DesiredSpeaker {
+  const { config, view } = known;
+  const own = exportedPrefixes(prefixesFrom(known), view.pools());
+  return desiredSpeaker({
+    node: config.node,
+    nodes: view.nodes().map(nodeInfo),
+    reflectors: known.reflectors,
+    isMeshHeld: known.isMeshHeld,
+    configurations: view.bgpConfigurations(),
+    peers: view.bgpPeers(),
+    pools: view.pools(),
+    originated: [...own, ...servicesFrom(known).announced].map((prefix) => ({ prefix })),
+    filters: view.bgpFilters(),
+    secrets,
+    workloads: workloadsFrom(known),
+    holdTimeSeconds: config.holdTimeSeconds,
+    restartTimeSeconds: config.restartTimeSeconds,
+  });
+}
+
+/** What the dataplane needs beside that. */
+export interface Learned {
+  readonly routes: readonly LearnedRoute[];
+  readonly isComplete: boolean;
+}
+
+export function dataplaneFrom(
+  known: Known,
+  { isWithoutBgp }: Settings,
+  tunnelling: Tunnelling,
+  learned: Learned,
+): DesiredDataplane {
+  const { config, view, endpoints } = known;
+  const pools = view.pools();
+  const configurations = view.bgpConfigurations();
+  const self = { name: config.node, labels: view.nodeLabels() };
+  const { tunnels, ruleset } = tunnelling.desired();
+  const routes = desiredRoutes({
+    endpoints,
+    blocks: prefixesFrom(known).blocks,
+    learned: isWithoutBgp ? outsidePools(learned.routes, pools) : learned.routes,
+    known: isWithoutBgp ? knownRoutes(config.node, view.nodes().map(nodeInfo), known.blocks) : [],
+    encapsulate: tunnelling.encapsulate(),
+    refused: servicesFrom(known).refused,
+    reachable: reachablePeers(view.bgpPeers(), self.name, self.labels),
+    normalPriorities: { 4: normalPriority(4, configurations), 6: normalPriority(6, configurations) },
+  });
+  return {
+    tunnels,
+    ruleset,
+    // Before routes through them.
+    routes: [...endRoutes(tunnels), ...routes],
+    endpoints,
+    addresses: workloadPeeringAddresses(self, view.bgpPeers(), configurations, workloadsFrom(known)),
+    isLearnedComplete: learned.isComplete,
+  };
+}
+
+function prefixesFrom({ config, blocks, affinities, endpoints }: Known): OwnPrefixes {
+  return ownPrefixes(config.node, blocks, affinities, endpoints);
+}
+
+/** Pods of this node, as BGPPeers choose them. */
+function workloadsFrom({ view, endpoints }: Known): Workload[] {
+  return endpoints.flatMap(({ namespace, pod, addresses, interfaceName }) => {
+    if (!namespace || !pod) return [];
+    return [{ interfaceName, labels: view.pod(namespace, pod)?.metadata.labels ?? {}, addresses }];
+  });
+}
+
+function servicesFrom({ config, view }: Known): ServiceRoutes {
+  return serviceRoutes({
+    node: config.node,
+    nodeLabels: view.nodeLabels(),
+    configurations: view.bgpConfigurations(),
+    services: view.services(),
+    slices: view.slices(),
+  });
+}

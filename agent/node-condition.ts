@@ -1,0 +1,81 @@
+/**
+ * The Node's condition NetworkUnavailable: False when pods of this node can be networked and reached, True with the
+ * reasons when they cannot. The scheduler keeps pods away from a node with True.
+ */
+import type { Datastore } from '../datastore/datastore.ts';
+import { type Node, nodeKind } from '../datastore/schema/core.ts';
+import type { Clock } from '../lib/clock.ts';
+import { messageOf } from '../lib/errors.ts';
+import type { Log } from '../lib/log.ts';
+
+const TYPE = 'NetworkUnavailable';
+const RETRY_MS = 2_000;
+
+export class NodeCondition {
+  readonly #node: string;
+  readonly #modules: { store: Datastore; clock: Clock; log: Log };
+  #reported: string | undefined;
+  #isWriting = false;
+
+  constructor(node: string, modules: { store: Datastore; clock: Clock; log: Log }) {
+    this.#node = node;
+    this.#modules = modules;
+  }
+
+  /** Takes over why the network is unavailable; none: it is available. Written when it changes. */
+  update(reasons: readonly string[]): void {
+    const text = reasons.join('; ');
+    if (text === this.#reported || this.#isWriting) return;
+    this.#isWriting = true;
+    this.#write(text).then(
+      () => {
+        this.#isWriting = false;
+        this.#reported = text;
+      },
+      (error: unknown) => {
+        this.#modules.log.debug({ reason: messageOf(error) }, 'the condition of the Node is not written yet');
+        this.#modules.clock.after(RETRY_MS, () => {
+          this.#isWriting = false;
+        });
+      },
+    );
+  }
+
+  /** Conditions are one list that kubelet writes too: the version sees to it that nothing of it is lost. */
+  async #write(text: string): Promise<void> {
+    const { store, clock } = this.#modules;
+    const node = await store.get(nodeKind, this.#node);
+    if (!node) return;
+    const present = (node.status.conditions ?? []) as Condition[];
+    const before = present.find(({ type }) => type === TYPE);
+    const status = text === '' ? 'False' : 'True';
+    const reason = text === '' ? 'CaliIsUp' : 'CaliIsNotReady';
+    const message = text === '' ? 'Cali is running on this node' : text;
+    if (before?.status === status && before.message === message) return;
+    const now = new Date(clock.now()).toISOString().replace(/\.\d+Z$/, 'Z');
+    const condition: Condition = {
+      type: TYPE,
+      status,
+      reason,
+      message,
+      lastHeartbeatTime: now,
+      lastTransitionTime: before?.status === status ? (before.lastTransitionTime ?? now) : now,
+    };
+    const conditions = [...present.filter(({ type }) => type !== TYPE), condition];
+    const { resourceVersion } = node.metadata;
+    await store.patch(
+      nodeKind,
+      this.#node,
+      { metadata: { resourceVersion }, status: { conditions } },
+      { isStatus: true },
+    );
+    this.#modules.log.info({ status, reasons: text }, TYPE);
+  }
+}
+
+type Condition = NonNullable<Node['status']['conditions']>[number] & {
+  readonly reason?: string;
+  readonly message?: string;
+  readonly lastHeartbeatTime?: string;
+  readonly lastTransitionTime?: string;
+};

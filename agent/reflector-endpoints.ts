@@ -1,0 +1,45 @@
+/**
+ * Endpoints of reflector Deployments over time. One that leaves its Service is most likely being replaced: sessions to
+ * it stay configured as long as routes of a restarting peer do (RFC 4724), or they would be withdrawn at once. When no
+ * endpoint is left for a while, the nodes mesh again until there is one.
+ */
+import type { ReflectorInfo } from '../felix/calc/bgp/reflectors.ts';
+
+/** A Deployment that replaces its pods has new ones within this time. */
+const ABSENT_MS = 10_000;
+
+export class ReflectorEndpoints {
+  readonly #lingerMs: number;
+  /** By name, with the time at which it was there last. Bounded by what was there within the linger time. */
+  readonly #known = new Map<string, { info: ReflectorInfo; seenAt: number }>();
+
+  constructor(lingerMs: number) {
+    this.#lingerMs = lingerMs;
+  }
+
+  /** Takes what the API has now, at a time in milliseconds; the reflectors to reckon with, those that have gone included. */
+  update(found: readonly ReflectorInfo[], now: number): ReflectorInfo[] {
+    const services = found.filter(({ port }) => port === 0);
+    const names = new Set(services.map(({ service }) => service));
+    for (const info of found) if (info.port !== 0) this.#known.set(info.name, { info, seenAt: now });
+    // A Service that is deleted takes its reflectors along.
+    for (const [name, { info, seenAt }] of this.#known)
+      if (!names.has(info.service) || now - seenAt > this.#lingerMs) this.#known.delete(name);
+    const endpoints = [...this.#known.values()].map(({ info, seenAt }) => ({
+      ...info,
+      isLive: now - seenAt <= ABSENT_MS,
+    }));
+    return [...services, ...endpoints];
+  }
+
+  /** Milliseconds until `update` would say something else of itself; undefined when it would not. */
+  nextChange(now: number): number | undefined {
+    const times = [...this.#known.values()]
+      .filter(({ seenAt }) => seenAt < now)
+      .map(({ seenAt }) => {
+        const age = now - seenAt;
+        return age <= ABSENT_MS ? ABSENT_MS - age : this.#lingerMs - age;
+      });
+    return times.length === 0 ? undefined : Math.max(0, Math.min(...times)) + 1;
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * A reflector's configuration from a file that is followed when it changes; one that cannot be read or is wrong leaves
+ * everything as it is, with a sentence in the log.
+ */
+import { watch } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { networkInterfaces } from 'node:os';
+import path from 'node:path';
+import type { DesiredSpeaker } from '../bgp/peer-config.ts';
+import { parseDocuments } from '../datastore/documents.ts';
+import type { BGPConfiguration, BGPPeer } from '../datastore/schema/bgp.ts';
+import type { BGPFilter } from '../datastore/schema/bgp-filter.ts';
+import { type Secret, secretValue } from '../datastore/schema/core.ts';
+import { BGP_PORT, defaultsOf } from '../felix/calc/bgp/cluster.ts';
+import { desiredReflector } from '../felix/calc/bgp/reflector.ts';
+import type { SessionDefaults } from '../felix/calc/bgp/session.ts';
+import { CodedError, messageOf } from '../lib/errors.ts';
+import type { Log } from '../lib/log.ts';
+import type { ReflectorSource } from './reflector.ts';
+
+interface Documents {
+  readonly text: string;
+  readonly configurations: readonly BGPConfiguration[];
+  readonly peers: readonly BGPPeer[];
+  readonly filters: readonly BGPFilter[];
+  readonly secrets: readonly Secret[];
+}
+
+/** A change may come as several events, and where no events come it is found by looking. */
+const SETTLE_MS = 100;
+const POLL_MS = 10_000;
+
+export class FileSource implements ReflectorSource {
+  readonly #file: string;
+  readonly #defaults: SessionDefaults;
+  readonly #log: Log;
+  #documents: Documents | undefined;
+  #stopFollowing = () => {};
+
+  constructor(file: string, defaults: SessionDefaults, log: Log) {
+    this.#file = file;
+    this.#defaults = defaults;
+    this.#log = log;
+  }
+
+  /** Throws CodedError INPUT for a file that is wrong. */
+  async start(changed: () => void): Promise<void> {
+    this.#documents = parse(await readText(this.#file), this.#file);
+    this.#follow(changed);
+  }
+
+  identity() {
+    const { listenPort, listenAddresses } = defaultsOf(this.configurations());
+    return { identifier: this.#routerId(), port: listenPort ?? BGP_PORT, listenAddresses };
+  }
+
+  configurations(): readonly BGPConfiguration[] {
+    return this.#documents!.configurations;
+  }
+
+  desired(): DesiredSpeaker {
+    const { configurations, peers, filters, secrets } = this.#documents!;
+    return desiredReflector({
+      ...this.#defaults,
+      configurations,
+      peers,
+      filters,
+      routerId: this.#routerId(),
+      secrets: (name, key) => {
+        const secret = secrets.find(({ metadata }) => metadata.name === name);
+        return secret && secretValue(secret, key);
+      },
+    });
+  }
+
+  close(): void {
+    this.#stopFollowing();
+  }
+
+  #routerId(): string {
+    const { routerID, listenAddresses = [] } = defaultsOf(this.configurations());
+    const own = routerID ?? listenAddresses.find((address) => address.includes('.')) ?? firstAddress();
+    if (own) return own;
+    throw new CodedError(
+      'INPUT',
+      `${this.#file}: this machine has no IPv4 address: set spec.routerID in BGPConfiguration default`,
+    );
+  }
+
+  #follow(changed: () => void): void {
+    let timer: NodeJS.Timeout | undefined;
+    const look = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => void this.#reload(changed), SETTLE_MS);
+    };
+    // The folder: editors, and kubelet with its ConfigMaps, put another file in the place of the old one.
+    const watcher = watch(path.dirname(this.#file), look);
+    watcher.on('error', (error) =>
+      this.#log.warn({ reason: messageOf(error) }, 'the configuration file is not watched'),
+    );
+    const poll = setInterval(look, POLL_MS);
+    this.#stopFollowing = () => {
+      clearTimeout(timer);
+      clearInterval(poll);
+      watcher.close();
+    };
+  }
+
+  async #reload(changed: () => void): Promise<void> {
+    const before = this.#documents!;
+    try {
+      const text = await readText(this.#file);
+      if (text === before.text) return;
+      this.#documents = parse(text, this.#file);
+      this.#routerId();
+      changed();
+      this.#log.info({ file: this.#file }, 'configuration changed');
+    } catch (error) {
+      this.#documents = before;
+      this.#log.error({ reason: messageOf(error) }, 'the configuration stays as it was');
+    }
+  }
+}
+
+function parse(text: string, file: string): Documents {
+  const documents = parseDocuments(text, file);
+  const ofKind = <T>(kind: string) =>
+    documents
+      .filter(({ definition }) => definition.kind === kind)
+      .map(({ object }) => object as unknown as T);
+  return {
+    text,
+    configurations: ofKind<BGPConfiguration>('BGPConfiguration'),
+    peers: ofKind<BGPPeer>('BGPPeer'),
+    filters: ofKind<BGPFilter>('BGPFilter'),
+    secrets: ofKind<Secret>('Secret'),
+  };
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new CodedError('INPUT', `${file}: cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function firstAddress(): string | undefined {
+  return Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
+}

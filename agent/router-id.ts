@@ -1,0 +1,10 @@
+/** BGP identifiers where there is no address to take (Calico: `CALICO_ROUTER_ID=hash`). */
+import { createHash } from 'node:crypto';
+
+/** A dotted quad that follows from a name. */
+export function hashedRouterId(name: string): string {
+  const hash = createHash('sha256').update(name).digest();
+  // Below the multicast range.
+  const first = hash[0]! > 223 ? hash[0]! - 32 : hash[0]!;
+  return [Math.max(1, first), hash[1], hash[2], hash[3]].join('.');
+}

@@ -1,0 +1,118 @@
+/** What an agent says of itself: whether pods can be added, whether the node is ready, and what is wrong. */
+import type { PeerStatus } from '../bgp/peer-config.ts';
+import { asNumberOf } from '../felix/calc/bgp/cluster.ts';
+import type { NodeInfo } from '../felix/calc/topology.ts';
+import type { DataplaneStats } from '../felix/dataplane/dataplane.ts';
+import type { Family } from '../lib/cidr.ts';
+import { VERSION } from '../lib/version.ts';
+import type { AgentConfig } from './config.ts';
+import type { Trouble } from './node-events.ts';
+import { routerIdOf } from './node-setup.ts';
+import type { SpeakerHost } from './speaker-host.ts';
+import type { AgentStatus } from './status.ts';
+import type { Tunnelling } from './tunnelling.ts';
+import type { View } from './view.ts';
+
+export interface ReportSources {
+  readonly config: AgentConfig;
+  readonly startedAt: number;
+  readonly view: View;
+  readonly tunnelling: Tunnelling;
+  readonly host: SpeakerHost;
+  /** Why the node is not set up; undefined when it is. */
+  readonly setUpError: () => string | undefined;
+  readonly self: () => NodeInfo | undefined;
+  readonly families: () => readonly Family[];
+  readonly stats: () => DataplaneStats | undefined;
+  readonly endpointCount: () => number;
+}
+
+export class SelfReport {
+  readonly #sources: ReportSources;
+
+  constructor(sources: ReportSources) {
+    this.#sources = sources;
+  }
+
+  /** Why no pod can be added; undefined when one can. */
+  cniNotReady(): string | undefined {
+    const { view, tunnelling, setUpError } = this.#sources;
+    const error = setUpError();
+    if (error) return error;
+    if (!view.isSynced) return 'the datastore is not in sync yet';
+    if (!tunnelling.isObserved) return 'the kernel has not been looked at yet';
+    return view.clusterInformation()?.datastoreReady === false
+      ? 'ClusterInformation default says datastoreReady: false'
+      : undefined;
+  }
+
+  /** Why pods of this node cannot be networked or reached. */
+  unavailable(): string[] {
+    const { config, tunnelling, host } = this.#sources;
+    const cni = this.cniNotReady();
+    return [
+      ...(cni ? [cni] : []),
+      ...(config.backend === 'bird' && host.error ? [`BGP: ${host.error}`] : []),
+      ...tunnelling.notReady(),
+    ];
+  }
+
+  /** What an operator must know, for Events of the Node. */
+  troubles(): Trouble[] {
+    const { tunnelling, stats } = this.#sources;
+    const down = this.#nodePeers().filter(({ state }) => state !== 'Established');
+    return [
+      ...this.unavailable().map((message) => ({ reason: 'NetworkNotReady', message })),
+      ...down.map(({ config: { address, peerType } }) => ({
+        reason: 'BGPSessionDown',
+        message: `The BGP session with ${address} (${peerType}) is down: calictl node status says why`,
+      })),
+      ...(stats()?.problems ?? []).map((message) => ({ reason: 'DataplaneProblem', message })),
+      ...tunnelling.warnings().map((message) => ({ reason: 'TunnelProblem', message })),
+    ];
+  }
+
+  status(): AgentStatus {
+    const { config, startedAt, view, tunnelling, host, families, endpointCount } = this.#sources;
+    const self = this.#sources.self();
+    const stats = this.#sources.stats();
+    return {
+      node: config.node,
+      version: VERSION,
+      pid: process.pid,
+      startedAt,
+      notReady: this.#notReady(),
+      bgp: {
+        error: host.error,
+        asNumber: self && asNumberOf(self, view.bgpConfigurations()),
+        routerId: self && routerIdOf(config, self),
+        families: families(),
+        isSettled: host.speaker?.isSettled ?? false,
+        peers: this.#nodePeers(),
+      },
+      tunnels: tunnelling.status(),
+      podMtu: tunnelling.podMtu(),
+      dataplane: {
+        routes: stats?.routes ?? 0,
+        problems: [...(stats?.problems ?? []), ...tunnelling.warnings()],
+      },
+      endpoints: endpointCount(),
+    };
+  }
+
+  /** Why the network is unavailable, and that nobody answers: which may be the others' fault. */
+  #notReady(): string[] {
+    const reasons = this.unavailable();
+    const peers = this.#nodePeers();
+    const down = peers.filter(({ state }) => state !== 'Established').map(({ config }) => config.address);
+    if (peers.length > 0 && down.length === peers.length)
+      reasons.push(`BGP not established with ${down.join(',')}`);
+    return reasons;
+  }
+
+  /** Peers that say something about the node: pods that are BGP peers come and go (Calico B-068). */
+  #nodePeers(): PeerStatus[] {
+    const { speaker } = this.#sources.host;
+    return (speaker?.status() ?? []).filter(({ config }) => config.peerType !== 'local workload');
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * The agent's part in tunnels: which ones this node has, their addresses and devices, which next hops go through them,
+ * and what a person should know about them. Joins the pure parts of ipip and felix with IPAM and the Node object.
+ */
+import type { IPPool } from '../datastore/schema/ip-pool.ts';
+import { type Encapsulate, encapsulation, encapsulationWarnings } from '../felix/calc/encapsulation.ts';
+import { ruleset } from '../felix/calc/ruleset.ts';
+import type { NodeInfo } from '../felix/calc/topology.ts';
+import { desiredTunnels } from '../felix/calc/tunnels.ts';
+import type { DataplaneStats } from '../felix/dataplane/dataplane.ts';
+import type { Tunnel } from '../ipip/device-plan.ts';
+import { podMtu, type TunnelKind, tunnelOf, tunnels, wantedTunnels } from '../ipip/tunnel.ts';
+import type { Family } from '../lib/cidr.ts';
+import type { Settings } from './settings.ts';
+import type { AgentStatus } from './status.ts';
+import { TunnelAddresses, type TunnelAddressModules } from './tunnel-addresses.ts';
+import { type Interfaces, uplinkMtu } from './uplink.ts';
+
+/** What everything here follows from. */
+export interface TunnellingInput {
+  readonly self: NodeInfo;
+  readonly nodes: readonly NodeInfo[];
+  readonly families: readonly Family[];
+  readonly pools: readonly IPPool[];
+  readonly settings: Settings;
+}
+
+export class Tunnelling {
+  readonly #addresses: TunnelAddresses;
+  #input: TunnellingInput | undefined;
+  #interfaces: Interfaces = { links: new Map(), addresses: [] };
+  /** Whether the kernel has been looked at: before that nothing is known of its MTU. */
+  isObserved = false;
+  #missing: DataplaneStats['missingTunnels'] = {};
+
+  constructor(modules: TunnelAddressModules) {
+    this.#addresses = new TunnelAddresses(modules);
+  }
+
+  /** Takes over what is wanted. */
+  update(input: TunnellingInput): void {
+    this.#input = input;
+    const { self, pools, families, settings } = input;
+    const wanted = wantedTunnels(pools, families, settings.tunnels);
+    this.#addresses.update({ self, pools, wanted, up: this.#up() });
+  }
+
+  /** Takes over what the kernel has; whether anything follows from what is new. */
+  observe(interfaces: Interfaces, missing: DataplaneStats['missingTunnels']): boolean {
+    const before = this.#summary();
+    this.isObserved = true;
+    this.#interfaces = interfaces;
+    this.#missing = missing;
+    return this.#summary() !== before;
+  }
+
+  /** What the dataplane shall have. */
+  desired(): { tunnels: Tunnel[]; ruleset: string } {
+    if (!this.#input) return { tunnels: [], ruleset: '' };
+    const { self, nodes, pools, settings } = this.#input;
+    const wanted = desiredTunnels({
+      self,
+      nodes,
+      kinds: this.#addresses.kinds(),
+      addressOf: (kind) => this.#addresses.address(kind),
+      uplinkMtu: this.#uplinkMtu(),
+      settings: settings.tunnels,
+    });
+    return {
+      tunnels: wanted,
+      ruleset: ruleset({ nodes, pools, tunnels: wanted, settings: settings.filter }),
+    };
+  }
+
+  /** Which next hops go through a tunnel. */
+  encapsulate(): Encapsulate {
+    if (!this.#input) return (_, nextHops) => ({ gateways: nextHops });
+    const addressOf = (kind: TunnelKind) => this.#addresses.address(kind);
+    return encapsulation({ ...this.#input, up: this.#up(), addressOf });
+  }
+
+  /** MTU of new pods. */
+  podMtu(): number {
+    if (!this.#input) return this.#uplinkMtu();
+    return podMtu(this.#addresses.kinds(), this.#uplinkMtu(), this.#input.settings.tunnels);
+  }
+
+  /** Why the node is not ready: tunnels that a pool asks for and this kernel cannot have. */
+  notReady(): string[] {
+    return (Object.entries(this.#missing) as [TunnelKind, string][]).map(([kind, reason]) => {
+      const asking = this.#input?.pools.filter((pool) => tunnelOf(pool) === kind) ?? [];
+      const { module } = tunnels[kind];
+      const names = asking.map(({ metadata }) => metadata.name).join(', ');
+      const instead = kind === 'ipip' ? 'or set vxlanMode in place of ipipMode' : 'or choose another mode';
+      return (
+        `this kernel has no ${kind === 'ipip' ? 'IPIP' : 'VXLAN'} (${reason}), which IPPool ${names} asks for: load the module ` +
+        `(modprobe ${module}), ${instead}; until then its packets go unencapsulated, other pools are not concerned`
+      );
+    });
+  }
+
+  /** What a person should know, beyond that. */
+  warnings(): string[] {
+    const { problem } = this.#addresses;
+    const warnings = this.#input ? encapsulationWarnings({ ...this.#input, up: this.#up() }) : [];
+    return problem ? [problem, ...warnings] : warnings;
+  }
+
+  status(): AgentStatus['tunnels'] {
+    const up = this.#up();
+    return this.#addresses.kinds().map((kind) => ({
+      device: tunnels[kind].device,
+      address: this.#addresses.address(kind),
+      mtu: this.#interfaces.links.get(tunnels[kind].device)?.mtu,
+      isUp: up.includes(kind),
+    }));
+  }
+
+  close(): void {
+    this.#addresses.close();
+  }
+
+  /** Tunnels whose device is up, with its address where there is one. */
+  #up(): TunnelKind[] {
+    return this.#addresses.kinds().filter((kind) => {
+      const { device } = tunnels[kind];
+      const address = this.#addresses.address(kind);
+      const isThere = this.#interfaces.links.get(device)?.isUp === true && !(kind in this.#missing);
+      const has = (one: { device: string; cidr: string }) =>
+        one.device === device && one.cidr.split('/')[0] === address;
+      return isThere && (address === undefined || this.#interfaces.addresses.some(has));
+    });
+  }
+
+  #uplinkMtu(): number {
+    const { self, settings } = this.#input ?? {};
+    return self && settings ? uplinkMtu(this.#interfaces, self, settings.mtuPattern) : 1500;
+  }
+
+  /** What of the kernel's state matters here. */
+  #summary(): string {
+    return JSON.stringify([this.#up(), this.#uplinkMtu(), this.#missing]);
+  }
+}

@@ -1,0 +1,34 @@
+/** What the kernel's interfaces say about the way to other nodes: its MTU, and whether this node's address is still there. */
+
+import type { NodeInfo } from '../felix/calc/topology.ts';
+import type { InterfaceAddress, Link } from '../felix/dataplane/kernel.ts';
+
+/** Where no interface says anything (Calico 3.4). */
+const FALLBACK_MTU = 1460;
+
+/** The part of the kernel's state that is looked at. */
+export interface Interfaces {
+  readonly links: ReadonlyMap<string, Link>;
+  readonly addresses: readonly InterfaceAddress[];
+}
+
+/**
+ * The smallest MTU of the interfaces that are up and match the pattern; where none matches, that of the interface with
+ * the node's address.
+ */
+export function uplinkMtu({ links, addresses }: Interfaces, self: NodeInfo, pattern: RegExp): number {
+  const up = [...links.values()].filter(({ isUp }) => isUp);
+  const matching = up.filter(({ name }) => pattern.test(name)).map(({ mtu }) => mtu);
+  if (matching.length > 0) return Math.min(...matching);
+  const own = Object.values(self.addresses).map(({ address }) => address);
+  const holder = addresses.find(({ cidr }) => own.includes(cidr.split('/')[0]!));
+  return (holder && links.get(holder.device)?.mtu) ?? FALLBACK_MTU;
+}
+
+/** Addresses of the node that no interface has any more. */
+export function lostAddresses({ addresses }: Interfaces, self: NodeInfo): string[] {
+  const present = new Set(addresses.map(({ cidr }) => cidr.split('/')[0]));
+  return Object.values(self.addresses)
+    .map(({ address }) => address)
+    .filter((address) => !present.has(address));
+}

@@ -1,0 +1,128 @@
+/**
+ * `calictl node checksystem`: whether this machine can be a node. What the kernel can do is tried, in a network
+ * namespace that is thrown away, not looked up in lists of modules: built in or loaded on demand is the same.
+ */
+import os from 'node:os';
+import { CodedError } from '../lib/errors.ts';
+import { run } from '../lib/exec.ts';
+
+export interface Check {
+  readonly name: string;
+  readonly isNeeded: boolean;
+  /** Why it is not there; undefined when it is. */
+  readonly problem: string | undefined;
+}
+
+/** Oldest kernel with everything that is used: nf_tables sets with intervals and inet NAT (5.2). */
+const OLDEST: readonly [number, number] = [5, 2];
+
+interface Trial {
+  readonly name: string;
+  readonly isNeeded: boolean;
+  /** Shell commands, run in a namespace of their own. */
+  readonly script: string;
+  readonly remedy: string;
+}
+
+const trials: readonly Trial[] = [
+  {
+    name: 'veth',
+    isNeeded: true,
+    script: 'ip link add t0 type veth peer name t1',
+    remedy: 'load the module veth',
+  },
+  {
+    name: 'proxy ARP',
+    isNeeded: true,
+    script: 'test -e /proc/sys/net/ipv4/conf/lo/proxy_arp',
+    remedy: 'mount /proc',
+  },
+  {
+    name: 'blackhole routes',
+    isNeeded: true,
+    script: 'ip link set lo up && ip route add blackhole 192.0.2.0/24 proto 80',
+    remedy: 'install iproute2',
+  },
+  {
+    name: 'VXLAN',
+    isNeeded: false,
+    script: 'ip link add t0 type vxlan id 4096 dstport 4789 nolearning',
+    remedy: 'load the module vxlan; until then vxlanMode has to be Never',
+  },
+  {
+    name: 'IPIP',
+    isNeeded: false,
+    script: 'ip link add t0 type ipip remote 192.0.2.1 local 192.0.2.2',
+    remedy: 'load the module ipip; until then ipipMode has to be Never',
+  },
+  {
+    name: 'nf_tables',
+    isNeeded: false,
+    script:
+      "nft 'add table inet t; add chain inet t c { type nat hook postrouting priority 100; }; add rule inet t c masquerade'",
+    remedy: 'install nftables and load nf_tables, nft_masq: without them natOutgoing is not in force',
+  },
+  {
+    name: 'conntrack',
+    isNeeded: false,
+    script: 'conntrack -C',
+    remedy:
+      'install conntrack and load nf_conntrack_netlink: without them connections of deleted pods linger',
+  },
+  {
+    name: 'IPv6',
+    isNeeded: false,
+    script: 'test -e /proc/sys/net/ipv6/conf/all/forwarding',
+    remedy: 'boot without ipv6.disable=1: until then IPv4 alone',
+  },
+];
+
+/** Tries everything. Throws CodedError ROOT where it may not. */
+export async function checkSystem(): Promise<Check[]> {
+  if (process.getuid?.() !== 0)
+    throw new CodedError('ROOT', 'node checksystem makes network namespaces: run it as root (sudo)');
+  const checks = [kernelCheck(os.release()), await toolCheck('ip', ['-V'], 'install iproute2')];
+  for (const trial of trials) checks.push(await tryOut(trial));
+  return checks;
+}
+
+export function kernelCheck(release: string): Check {
+  const [major = 0, minor = 0] = release.split('.').map(Number);
+  const isOld = major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1]);
+  return {
+    name: `kernel ${release}`,
+    isNeeded: true,
+    problem: isOld ? `older than ${OLDEST.join('.')}: use a newer one` : undefined,
+  };
+}
+
+async function toolCheck(name: string, args: string[], remedy: string): Promise<Check> {
+  const { ok, stdout } = await run(name, args);
+  return {
+    name: ok ? (stdout.match(/iproute2\S*[\w.]/)?.[0] ?? name) : name,
+    isNeeded: true,
+    problem: ok ? undefined : remedy,
+  };
+}
+
+async function tryOut({ name, isNeeded, script, remedy }: Trial): Promise<Check> {
+  const { ok, code, stderr } = await run('unshare', ['--net', 'sh', '-c', script]);
+  const reason = stderr.trim().split('\n')[0] || `exit ${code}`;
+  return { name, isNeeded, problem: ok ? undefined : `${reason.replace(/\.$/, '')}: ${remedy}` };
+}
+
+/** A line each, as calicoctl prints them. */
+export function renderChecks(checks: readonly Check[]): string {
+  const lines = checks.map(({ name, isNeeded, problem }) => {
+    const verdict = problem === undefined ? 'OK' : isNeeded ? 'FAIL' : 'missing';
+    return `Checking ${`${name}...`.padEnd(34)} ${verdict}${problem ? `  (${problem})` : ''}`;
+  });
+  return [
+    ...lines,
+    isGood(checks) ? 'System meets the requirements of a node.' : 'System cannot be a node.',
+  ].join('\n');
+}
+
+export function isGood(checks: readonly Check[]): boolean {
+  return checks.every(({ isNeeded, problem }) => !isNeeded || problem === undefined);
+}

@@ -1,0 +1,53 @@
+/** The command line of `calictl node`. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Command, Option } from 'commander';
+import type { AgentStatus } from '../agent/status.ts';
+import { askAgent } from './agent-client.ts';
+import { checkSystem, isGood, renderChecks } from './check-system.ts';
+import { collectDiagnostics } from './diags.ts';
+import { exitCode, type Format, renderStatus } from './node-status.ts';
+
+export function addNodeCommands(program: Command, print: (text: string) => void): void {
+  const node = program.command('node').description('this node');
+  node
+    .command('status')
+    .description('BGP sessions of this node; exit 1 when one is down')
+    .addOption(new Option('-o, --output <format>').choices(['table', 'json', 'yaml']).default('table'))
+    .option('-w, --watch', 'again every second until Ctrl-C', false)
+    .action(async ({ output, watch }: { output: Format; watch: boolean }) => {
+      for (;;) {
+        const status = await askAgent<AgentStatus>('/v1/status');
+        if (watch && process.stdout.isTTY) process.stdout.write('\x1b[H\x1b[2J');
+        print(renderStatus(status, output, new Date()));
+        process.exitCode = exitCode(status);
+        if (!watch) return;
+        await sleep(1000);
+      }
+    });
+  node
+    .command('checksystem')
+    .description('try what the kernel and the tools of this machine can do; exit 1 when it cannot be a node')
+    .action(async () => {
+      const checks = await checkSystem();
+      print(renderChecks(checks));
+      process.exitCode = isGood(checks) ? 0 : 1;
+    });
+  node
+    .command('diags')
+    .description('collect routes, interfaces, rules, sessions and the agent’s own view into one archive')
+    .option('--log-dir <folder>', 'where the archive goes', '/var/log/cali')
+    .action(async ({ logDir }: { logDir: string }) => {
+      const ask = (route: string) => () => askAgent(route);
+      const { archive, missing } = await collectDiagnostics(
+        logDir,
+        {
+          status: ask('/v1/status'),
+          'bgp-peers': ask('/v1/bgp/peers'),
+          'bgp-routes': ask('/v1/bgp/routes'),
+        },
+        new Date(),
+      );
+      if (missing.length > 0) print(`Not here, therefore not asked: ${missing.join(', ')}`);
+      print(`Diags saved to ${archive}`);
+    });
+}

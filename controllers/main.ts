@@ -1,0 +1,74 @@
+/** cali-controllers: what one process does for the whole cluster. */
+import { parseArgs } from 'node:util';
+import { KubernetesClient } from '../datastore/kubernetes/client.ts';
+import { EventRecorder } from '../datastore/kubernetes/events.ts';
+import { loadEndpoint } from '../datastore/kubernetes/load-endpoint.ts';
+import { Reflector } from '../datastore/reflector.ts';
+import { nodeKind } from '../datastore/schema/core.ts';
+import { systemClock } from '../lib/clock.ts';
+import { messageOf } from '../lib/errors.ts';
+import { serveRoutes, text } from '../lib/http.ts';
+import { createLog } from '../lib/log.ts';
+import { keepSmall } from '../lib/memory.ts';
+import { VERSION } from '../lib/version.ts';
+import { AddressCollector } from './address-collector.ts';
+import { createMetrics } from './metrics.ts';
+import { PeerStatusWriter } from './peer-status-writer.ts';
+
+const usage = `cali-controllers ${VERSION}: frees addresses, blocks and handles that pods and nodes left behind, and
+writes the status of IPPools and BGPPeers.
+
+Settings: KubeControllersConfiguration default (docs/configuration.md); METRICS_PORT (9094) serves /metrics, /healthz and /readyz.
+`;
+
+const { values } = parseArgs({
+  options: { version: { type: 'boolean', short: 'v' }, help: { type: 'boolean', short: 'h' } },
+});
+const log = createLog(process.env['LOG_LEVEL'] ?? 'info', { name: 'cali-controllers' });
+
+if (values.help) process.stdout.write(usage);
+else if (values.version) process.stdout.write(`${VERSION}\n`);
+else
+  await main().catch((error: unknown) => {
+    log.error({ reason: messageOf(error) }, 'cali-controllers cannot start');
+    process.exit(1);
+  });
+
+async function main(): Promise<void> {
+  const client = new KubernetesClient(await loadEndpoint(process.env['KUBECONFIG'] || undefined));
+  const modules = { store: client, clock: systemClock, log };
+  const events = new EventRecorder('cali-controllers', modules);
+  const collector = new AddressCollector({ ...modules, events });
+  const abort = new AbortController();
+  const nodes = new Reflector(
+    { definition: nodeKind },
+    {
+      client,
+      log,
+      events: { changed: (_, node) => node ?? collector.look(), synced: () => collector.look() },
+    },
+  );
+  const registry = createMetrics(() => collector.stats);
+  const server = await serveRoutes(
+    { host: '0.0.0.0', port: Number(process.env['METRICS_PORT'] || 9094) },
+    {
+      '/healthz': () => text(200, 'ok'),
+      '/readyz': () => {
+        const { error } = collector.stats;
+        return error === undefined ? text(200, 'ready') : text(503, error);
+      },
+      '/metrics': async () => ({ code: 200, type: registry.contentType, body: await registry.metrics() }),
+    },
+  );
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.once(signal, () => {
+      abort.abort();
+      collector.close();
+      server.close();
+      process.exit(0);
+    });
+  keepSmall(systemClock);
+  log.info({ version: VERSION }, 'running');
+  const peers = new PeerStatusWriter({ client, clock: systemClock, log });
+  await Promise.all([nodes.run(abort.signal), peers.run(abort.signal)]);
+}

@@ -1,0 +1,73 @@
+/**
+ * BGPPeer.status: whether a peering has two sides. One that chooses nobody is no error anywhere, and the commonest
+ * reason for a session that somebody waits for.
+ */
+import { type BGPPeer, parsePeerIP } from '../datastore/schema/bgp.ts';
+import { selectsNode } from '../felix/calc/bgp/selection.ts';
+import type { NodeInfo } from '../felix/calc/topology.ts';
+import { parseSelector } from '../lib/selector.ts';
+import type { Condition } from './conditions.ts';
+
+export interface PeeringInput {
+  readonly nodes: readonly NodeInfo[];
+  /** Services that stand for route reflectors (felix/calc/bgp/reflectors.ts). */
+  readonly reflectors: readonly Pick<NodeInfo, 'name' | 'labels'>[];
+  /** Names of the BGPFilters that exist. */
+  readonly filters: ReadonlySet<string>;
+}
+
+/** What the status of a peer shall say. */
+export function resolved({ spec }: BGPPeer, { nodes, reflectors, filters }: PeeringInput): Condition {
+  const no = (reason: string, message: string): Condition => ({
+    type: 'Resolved',
+    status: 'False',
+    reason,
+    message,
+  });
+  const missing = (spec.filters ?? []).filter((name) => !filters.has(name));
+  if (missing.length > 0)
+    return no(
+      'FilterNotFound',
+      `there is no BGPFilter ${missing.join(', ')}: create it, or take it out of spec.filters`,
+    );
+  const local = nodes.filter((node) => selectsNode(spec, node));
+  if (local.length === 0)
+    return no(
+      'NoNode',
+      spec.node
+        ? `there is no node ${spec.node}: spec.node is the name of a Node`
+        : spec.nodeSelector
+          ? `no node has labels that match ${spec.nodeSelector}: label one, or change spec.nodeSelector`
+          : 'there is no node',
+    );
+  const yes = (others: string): Condition => ({
+    type: 'Resolved',
+    status: 'True',
+    reason: 'Resolved',
+    message: `${counted(local.length, 'node')} with ${others}`,
+  });
+  if (spec.localWorkloadSelector) return yes(`pods that match ${spec.localWorkloadSelector}`);
+  if (spec.peerIP) {
+    const { address } = parsePeerIP(spec.peerIP) ?? { address: spec.peerIP };
+    return yes(address);
+  }
+  const selector = parseSelector(spec.peerSelector ?? '');
+  const others = [...nodes, ...reflectors].filter(({ labels }) => selector.ok && selector.matches(labels));
+  const isAlone = local.length === 1 && others.length === 1 && local[0]!.name === others[0]!.name;
+  if (others.length === 0 || isAlone)
+    return no(
+      'NoPeer',
+      `nothing ${isAlone ? 'but the node itself ' : ''}has labels that match ${spec.peerSelector}: label a Node, or the ` +
+        'Service of a route reflector, or change spec.peerSelector',
+    );
+  const asNode = others.filter((other) => nodes.some(({ name }) => name === other.name)).length;
+  const parts = [
+    ...(asNode > 0 ? [counted(asNode, 'node')] : []),
+    ...(asNode < others.length ? [counted(others.length - asNode, 'reflector Service')] : []),
+  ];
+  return yes(parts.join(' and '));
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}

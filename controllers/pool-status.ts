@@ -1,0 +1,47 @@
+/** IPPool.status: whether addresses can be taken from a pool, and why not. */
+import type { Datastore } from '../datastore/datastore.ts';
+import { type IPPool, ipPoolKind } from '../datastore/schema/ip-pool.ts';
+import type { IpamSnapshot } from '../ipam/audit.ts';
+import { allocationsOf } from '../ipam/block.ts';
+import { contains, mustCidr, sizeOf } from '../lib/cidr.ts';
+import { type Condition, withCondition } from './conditions.ts';
+
+const TYPE = 'Allocatable';
+
+/** What the status of a pool shall say. */
+export function allocatable({ spec }: IPPool, blocks: IpamSnapshot['blocks']): Condition {
+  const network = mustCidr(spec.cidr);
+  const used = blocks
+    .filter((block) => contains(network, mustCidr(block.spec.cidr)))
+    .reduce((sum, block) => sum + allocationsOf(block.spec).length, 0);
+  const no = (reason: string, message: string): Condition => ({
+    type: TYPE,
+    status: 'False',
+    reason,
+    message,
+  });
+  if (spec.disabled) return no('PoolDisabled', 'disabled is true: no new addresses are given');
+  if (BigInt(used) >= sizeOf(network))
+    return no('PoolFull', 'every address is in use: add an IPPool or delete pods');
+  if (spec.assignmentMode === 'Manual')
+    return {
+      type: TYPE,
+      status: 'True',
+      reason: 'OnRequest',
+      message: 'assignmentMode is Manual: for pods and Services that name the pool',
+    };
+  return { type: TYPE, status: 'True', reason: 'PoolReady', message: 'addresses can be given' };
+}
+
+/** Writes what is new. Throws DatastoreError. */
+export async function writePoolStatus(
+  store: Datastore,
+  { pools, blocks }: IpamSnapshot,
+  now: number,
+): Promise<void> {
+  for (const pool of pools) {
+    const conditions = withCondition(pool.status, allocatable(pool, blocks), now);
+    if (!conditions) continue;
+    await store.patch(ipPoolKind, pool.metadata.name, { status: { conditions } }, { isStatus: true });
+  }
+}

@@ -1,0 +1,24 @@
+/** What the controllers do and when: KubeControllersConfiguration `default`, Calico's defaults where it says nothing. */
+import type { KubeControllersConfiguration } from '../datastore/schema/cluster.ts';
+import type { Grace } from '../ipam/suspicions.ts';
+import { parseDuration } from '../lib/duration.ts';
+
+export interface ControllerSettings {
+  readonly periodMs: number;
+  /** Undefined: nothing is collected. */
+  readonly grace: Grace | undefined;
+}
+
+const PERIOD_MS = 5 * 60_000;
+const LEAK_GRACE_MS = 15 * 60_000;
+/** A Node that is deleted by mistake comes back with its kubelet within this time; Calico does not wait at all (I-035). */
+const NODE_GRACE_MS = 60_000;
+
+export function settingsOf(spec: KubeControllersConfiguration['spec'] | undefined): ControllerSettings {
+  const { reconcilerPeriod, leakGracePeriod } = spec?.controllers.node ?? {};
+  const leakMs = leakGracePeriod === undefined ? LEAK_GRACE_MS : parseDuration(leakGracePeriod)!;
+  return {
+    periodMs: Math.max(1000, reconcilerPeriod === undefined ? PERIOD_MS : parseDuration(reconcilerPeriod)!),
+    grace: leakMs === 0 ? undefined : { leakMs, nodeMs: Math.min(NODE_GRACE_MS, leakMs) },
+  };
+}

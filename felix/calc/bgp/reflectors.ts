@@ -1,0 +1,74 @@
+/**
+ * Route reflectors that run as a Deployment, as candidates for `peerSelector`: a Service that carries Calico's
+ * annotation for reflecting Nodes (RouteReflectorClusterID) is one, its endpoints are where to connect to. Its labels
+ * are what the selector sees. They have the addresses of the nodes that they run on, and a port of their own.
+ */
+import { type EndpointSlice, nodeAnnotations, type Service } from '../../../datastore/schema/core.ts';
+import { parseAsNumber } from '../../../datastore/schema/fields.ts';
+import { bitsOf, formatAddress, parseAddress } from '../../../lib/cidr.ts';
+import type { NodeInfo } from '../topology.ts';
+
+export interface ReflectorInfo extends NodeInfo {
+  /** Its Service, NAMESPACE/NAME. */
+  readonly service: string;
+  /** TCP port of its speaker. */
+  readonly port: number;
+  /** False for the Service itself and for an endpoint that has gone: neither can stand in for the mesh. */
+  readonly isLive: boolean;
+}
+
+const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
+
+/** Name of a reflector: its Service, and the node that it runs on. */
+export function reflectorName(service: string, node: string): string {
+  return `${service} on ${node}`;
+}
+
+/** Per Service one entry without addresses, which says that there shall be one, and one per node with an endpoint. */
+export function reflectorsFrom(
+  services: readonly Service[],
+  slices: readonly EndpointSlice[],
+): ReflectorInfo[] {
+  return services.flatMap(({ metadata }) => {
+    const clusterId = metadata.annotations?.[nodeAnnotations.routeReflectorClusterID];
+    if (!clusterId) return [];
+    const asNumber = metadata.annotations?.[nodeAnnotations.asNumber];
+    const name = `${metadata.namespace}/${metadata.name}`;
+    const service: ReflectorInfo = {
+      name,
+      service: name,
+      labels: metadata.labels ?? {},
+      addresses: {},
+      asNumber: asNumber === undefined ? undefined : parseAsNumber(asNumber),
+      clusterId,
+      tunnels: {},
+      port: 0,
+      isLive: false,
+    };
+    const own = slices.filter(
+      (slice) =>
+        slice.metadata.namespace === metadata.namespace &&
+        slice.metadata.labels?.[SERVICE_NAME_LABEL] === metadata.name,
+    );
+    return [service, ...endpointsOf(service, own)];
+  });
+}
+
+function endpointsOf(service: ReflectorInfo, slices: readonly EndpointSlice[]): ReflectorInfo[] {
+  const perNode = new Map<string, ReflectorInfo>();
+  for (const { endpoints, ports } of slices) {
+    const port = ports?.[0]?.port;
+    if (!port) continue;
+    for (const { addresses, nodeName } of endpoints ?? []) {
+      for (const text of addresses) {
+        const parsed = parseAddress(text);
+        if (!parsed) continue;
+        const name = reflectorName(service.name, nodeName ?? text);
+        const address = { address: formatAddress(parsed), length: bitsOf(parsed.family) };
+        const known = perNode.get(name) ?? { ...service, name, port, isLive: true };
+        perNode.set(name, { ...known, addresses: { ...known.addresses, [parsed.family]: address } });
+      }
+    }
+  }
+  return [...perNode.values()];
+}

@@ -1,0 +1,16 @@
+/** Whom a BGPPeer is for (Calico B-040, B-042). */
+import type { BGPPeer } from '../../../datastore/schema/bgp.ts';
+import { parseSelector } from '../../../lib/selector.ts';
+import type { NodeInfo } from '../topology.ts';
+
+/** Neither a node nor a selector of nodes: every node has this peer. */
+export function isGlobal({ spec }: BGPPeer): boolean {
+  return !spec.node && !spec.nodeSelector;
+}
+
+export function selectsNode(spec: BGPPeer['spec'], node: Pick<NodeInfo, 'name' | 'labels'>): boolean {
+  if (spec.node) return spec.node === node.name;
+  if (!spec.nodeSelector) return true;
+  const selector = parseSelector(spec.nodeSelector);
+  return selector.ok && selector.matches(node.labels);
+}

@@ -1,0 +1,41 @@
+/** With host-local addresses a node's podCIDR is its block (Calico: `usePodCidr`). */
+import type { Node } from '../../datastore/schema/core.ts';
+import type { BlockAffinity, IPAMBlock } from '../../datastore/schema/ipam.ts';
+import { canonicalCidr } from '../../lib/cidr.ts';
+
+const apiVersion = 'projectcalico.org/v3';
+
+/** A block and a confirmed affinity for each range of each node; never written anywhere. */
+export function podCidrBlocks(nodes: readonly Node[]): { blocks: IPAMBlock[]; affinities: BlockAffinity[] } {
+  const ranges = nodes.flatMap(({ metadata, spec }) =>
+    podCidrsOf(spec).map((cidr) => ({ node: metadata.name, cidr })),
+  );
+  return {
+    blocks: ranges.map(({ node, cidr }) => ({
+      apiVersion,
+      kind: 'IPAMBlock',
+      metadata: { name: `${node}-${cidr}` },
+      spec: {
+        cidr,
+        affinity: `host:${node}`,
+        allocations: [],
+        unallocated: [],
+        attributes: [],
+        sequenceNumber: 0,
+        sequenceNumberForAllocation: {},
+        deleted: false,
+      },
+    })),
+    affinities: ranges.map(({ node, cidr }) => ({
+      apiVersion,
+      kind: 'BlockAffinity',
+      metadata: { name: `${node}-${cidr}` },
+      spec: { state: 'confirmed', node, type: 'host', cidr, deleted: false },
+    })),
+  };
+}
+
+/** Canonical text of a Node's ranges. */
+export function podCidrsOf({ podCIDR, podCIDRs }: Node['spec']): string[] {
+  return (podCIDRs ?? (podCIDR ? [podCIDR] : [])).flatMap((text) => canonicalCidr(text) ?? []);
+}

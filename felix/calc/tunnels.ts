@@ -1,0 +1,68 @@
+/** The tunnel devices that a node should have. Pure. */
+import type { Tunnel, Vtep } from '../../ipip/device-plan.ts';
+import { type TunnelKind, type TunnelSettings, tunnelMtu, tunnels, vtepMac } from '../../ipip/tunnel.ts';
+import { hostCidr } from '../../lib/cidr.ts';
+import { PROTOCOL_CALI, type Route } from '../dataplane/route.ts';
+import type { NodeInfo } from './topology.ts';
+
+export interface TunnelsInput {
+  readonly self: NodeInfo;
+  readonly nodes: readonly NodeInfo[];
+  readonly kinds: readonly TunnelKind[];
+  /** This node's address in a tunnel; undefined while it has none. */
+  readonly addressOf: (kind: TunnelKind) => string | undefined;
+  readonly uplinkMtu: number;
+  readonly settings: TunnelSettings;
+}
+
+export function desiredTunnels(input: TunnelsInput): Tunnel[] {
+  const { self, kinds, addressOf, uplinkMtu, settings } = input;
+  return kinds.flatMap((kind) => {
+    const { family } = tunnels[kind];
+    const local = self.addresses[family]?.address;
+    if (!local) return [];
+    const tunnel: Tunnel = {
+      kind,
+      address: addressOf(kind),
+      mtu: tunnelMtu(kind, uplinkMtu, settings),
+    };
+    if (kind === 'ipip') return [tunnel];
+    const vxlan = {
+      vni: settings.vxlanVni,
+      port: settings.vxlanPort,
+      local,
+      mac: vtepMac(self.name, family),
+      remotes: remotesOf(kind, input),
+    };
+    return [{ ...tunnel, vxlan }];
+  });
+}
+
+/** Every other node whose end is up: entries are permanent, nothing is learned (Calico F-068). */
+function remotesOf(kind: TunnelKind, { self, nodes }: TunnelsInput): Vtep[] {
+  const { family } = tunnels[kind];
+  return nodes.flatMap((node) => {
+    const end = node.tunnels[kind];
+    const address = node.addresses[family]?.address;
+    if (node.name === self.name || !end || !address) return [];
+    return [{ address: end.address, mac: end.mac, node: address }];
+  });
+}
+
+/**
+ * Host routes to the other ends of an IPv6 tunnel: the kernel refuses a gateway that another route leads to, and the
+ * other end lies in its node's block, which has another route while modes change.
+ */
+export function endRoutes(wanted: readonly Tunnel[]): Route[] {
+  return wanted
+    .filter(({ kind }) => tunnels[kind].family === 6)
+    .flatMap(({ kind, vxlan }) =>
+      (vxlan?.remotes ?? []).map(({ address }) => ({
+        destination: hostCidr(address),
+        type: 'unicast' as const,
+        protocol: PROTOCOL_CALI,
+        device: tunnels[kind].device,
+        gateways: [],
+      })),
+    );
+}

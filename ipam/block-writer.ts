@@ -1,0 +1,119 @@
+/**
+ * Changes blocks by compare-and-swap. Changes of a block that come while it is being written go together in the next
+ * write: a hundred pods that start at once cost a few round trips, not a hundred.
+ */
+import type { Datastore } from '../datastore/datastore.ts';
+import { DatastoreError } from '../datastore/kubernetes/transport.ts';
+import { type IPAMBlock, ipamBlockKind, nameOfCidr } from '../datastore/schema/ipam.ts';
+import type { BlockSpec } from './block.ts';
+import type { KnownBlocks } from './known-blocks.ts';
+
+interface Change {
+  /** Called with the newest spec, and again when that was not the newest; what it throws is the caller's. */
+  readonly apply: (spec: BlockSpec) => BlockSpec;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const MAX_ATTEMPTS = 100;
+
+export class BlockWriter {
+  readonly #store: Datastore;
+  readonly #known: KnownBlocks;
+  /** Changes that wait, per block that is being written. */
+  readonly #waiting = new Map<string, Change[]>();
+
+  constructor(store: Datastore, known: KnownBlocks) {
+    this.#store = store;
+    this.#known = known;
+  }
+
+  /**
+   * Resolves when what `apply` makes of the newest spec has been written; returning the spec as it is writes nothing. A
+   * block that is not there is no error, and `apply` is not called.
+   */
+  change(cidr: string, apply: Change['apply']): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const change = { apply, resolve, reject };
+      const waiting = this.#waiting.get(cidr);
+      if (waiting) {
+        waiting.push(change);
+        return;
+      }
+      this.#waiting.set(cidr, [change]);
+      void this.#work(cidr);
+    });
+  }
+
+  async #work(cidr: string): Promise<void> {
+    for (;;) {
+      const batch = this.#waiting.get(cidr)!.splice(0);
+      if (batch.length === 0) break;
+      try {
+        await this.#write(cidr, batch);
+      } catch (error) {
+        for (const { reject } of batch) reject(error);
+      }
+    }
+    this.#waiting.delete(cidr);
+  }
+
+  /** Writes all of a batch; each of its changes has its own outcome. */
+  async #write(cidr: string, batch: readonly Change[]): Promise<void> {
+    let block = this.#known.get(cidr);
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      block ??= await this.#store.get(ipamBlockKind, nameOfCidr(cidr));
+      if (!block) {
+        for (const { resolve } of batch) resolve();
+        return;
+      }
+      const { spec, settle } = applyAll(block.spec, batch);
+      const written = await this.#swap(block, spec);
+      if (written === true) {
+        settle();
+        return;
+      }
+      block = written;
+    }
+    throw new DatastoreError('CONFLICT', `block ${cidr} changed ${MAX_ATTEMPTS} times under the allocator`);
+  }
+
+  /** True when the block is as it should be; else the block as it is now, undefined when it is gone. */
+  async #swap(block: IPAMBlock, spec: BlockSpec): Promise<true | IPAMBlock | undefined> {
+    if (spec !== block.spec) {
+      try {
+        this.#known.remember(await this.#store.update(ipamBlockKind, { ...block, spec }));
+        return true;
+      } catch (error) {
+        if (!(error instanceof DatastoreError)) throw error;
+        if (error.code !== 'CONFLICT' && error.code !== 'NOT_FOUND') throw error;
+      }
+    }
+    // Somebody else was faster; or there is nothing to change, unless what is known here is old.
+    const fresh = await this.#store.get(ipamBlockKind, block.metadata.name);
+    if (spec === block.spec && fresh?.metadata.resourceVersion === block.metadata.resourceVersion)
+      return true;
+    if (fresh) this.#known.remember(fresh);
+    else this.#known.forget(block);
+    return fresh;
+  }
+}
+
+/** The spec after all changes; one that throws changes nothing, and is told so when the others have been written. */
+function applyAll(before: BlockSpec, batch: readonly Change[]): { spec: BlockSpec; settle: () => void } {
+  let spec = before;
+  const outcomes = batch.map(({ apply, resolve, reject }) => {
+    try {
+      spec = apply(spec);
+      return resolve;
+    } catch (error) {
+      return () => reject(error);
+    }
+  });
+  return {
+    spec,
+    settle: () => {
+      for (const settleOne of outcomes) settleOne();
+    },
+  };
+}

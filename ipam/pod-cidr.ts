@@ -1,0 +1,113 @@
+/**
+ * Addresses from Node.spec.podCIDRs, as the host-local plugin gives them with `usePodCidr` in Calico: nothing is written
+ * to the datastore, because nobody else may give addresses of this range. What is taken follows from the pods that are
+ * there, so it survives a restart with them.
+ */
+import {
+  addressAt,
+  bitsOf,
+  type Cidr,
+  contains,
+  type Family,
+  formatAddress,
+  networkOf,
+  parseAddress,
+  parseCidr,
+  sizeOf,
+} from '../lib/cidr.ts';
+import { type AddressSource, type AssignRequest, IpamError } from './address-source.ts';
+
+/** Behind the network's own address comes the tunnels' (Calico). */
+const TUNNEL_ORDINAL = 1n;
+const FIRST_ORDINAL = 2n;
+
+export class PodCidrIpam implements AddressSource {
+  readonly #node: string;
+  readonly #podCidrs: () => readonly string[];
+  /** Addresses by handle. Bounded by the node's pods. */
+  readonly #held = new Map<string, readonly string[]>();
+  /** The ordinal that was given last: the next one is behind it, so that a freed address rests. */
+  readonly #last = new Map<Family, bigint>();
+
+  /** `present` is what pods of an earlier run hold. */
+  constructor(
+    node: string,
+    podCidrs: () => readonly string[],
+    present: Iterable<readonly [handleId: string, addresses: readonly string[]]>,
+  ) {
+    this.#node = node;
+    this.#podCidrs = podCidrs;
+    for (const [handleId, addresses] of present) this.#held.set(handleId, addresses);
+  }
+
+  async assign(request: AssignRequest): Promise<string[]> {
+    const present = this.#held.get(request.handleId);
+    if (present) return [...present];
+    const addresses = request.addresses
+      ? request.addresses.map((address) => this.#exactly(address))
+      : request.families.map((family) => this.#next(family, request.use === 'Tunnel'));
+    this.#held.set(request.handleId, addresses);
+    return addresses;
+  }
+
+  async releaseHandle(handleId: string): Promise<string[]> {
+    const addresses = this.#held.get(handleId) ?? [];
+    this.#held.delete(handleId);
+    return [...addresses];
+  }
+
+  held(handleId: string): string[] {
+    return [...(this.#held.get(handleId) ?? [])];
+  }
+
+  #next(family: Family, isTunnel: boolean): string {
+    const range = this.#range(family);
+    if (isTunnel) return formatAddress(addressAt(range, TUNNEL_ORDINAL));
+    const taken = new Set([...this.#held.values()].flat());
+    // The last address of an IPv4 network is its broadcast address.
+    const end = sizeOf(range) - (family === 4 ? 1n : 0n);
+    const count = end - FIRST_ORDINAL;
+    const start = (this.#last.get(family) ?? FIRST_ORDINAL - 1n) + 1n;
+    // Among one more than are taken there is a free one.
+    const attempts = count < BigInt(taken.size + 1) ? count : BigInt(taken.size + 1);
+    for (let offset = 0n; offset < attempts; offset++) {
+      const ordinal = FIRST_ORDINAL + ((start - FIRST_ORDINAL + offset) % count);
+      const address = formatAddress(addressAt(range, ordinal));
+      if (taken.has(address)) continue;
+      this.#last.set(family, ordinal);
+      return address;
+    }
+    throw new IpamError(
+      'EXHAUSTED',
+      `no IPs available in podCIDR of node ${this.#node}: delete pods, or give nodes larger ranges (--node-cidr-mask-size)`,
+    );
+  }
+
+  #exactly(text: string): string {
+    const parsed = parseAddress(text);
+    const range = parsed && this.#ranges().find((one) => contains(one, parsed));
+    if (!parsed || !range)
+      throw new IpamError(
+        'ADDRESS_OUTSIDE',
+        `${text} is not in the podCIDR of node ${this.#node} (${this.#podCidrs().join(', ') || 'none'}): ask for one inside it`,
+      );
+    const address = formatAddress(parsed);
+    for (const [handleId, addresses] of this.#held)
+      if (addresses.includes(address))
+        throw new IpamError('ADDRESS_TAKEN', `${address} is taken by ${handleId}: ask for another`);
+    return address;
+  }
+
+  #range(family: Family): Cidr {
+    const range = this.#ranges().find((one) => one.family === family && one.length < bitsOf(family) - 1);
+    if (range) return networkOf(range);
+    throw new IpamError(
+      'NO_POOL',
+      `node ${this.#node} has no IPv${family} podCIDR: run kube-controller-manager with --allocate-node-cidrs, or use cali-ipam`,
+    );
+  }
+
+  #ranges(): Cidr[] {
+    return this.#podCidrs().flatMap((text) => parseCidr(text) ?? []);
+  }
+}

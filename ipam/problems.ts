@@ -1,0 +1,53 @@
+/** What is wrong in IPAM and no garbage collection mends: for people who ask (`calictl ipam check`). Pure. */
+import { contains, mustCidr, overlaps, parseAddress, parseCidr } from '../lib/cidr.ts';
+import { addressesOfPod, type IpamSnapshot, isFinished } from './audit.ts';
+import { allocationsOf, faultsOf } from './block.ts';
+
+/** A sentence each. */
+export function problemsOf({ pools, blocks, handles, pods, nodes }: IpamSnapshot): string[] {
+  const held = new Set(blocks.flatMap(({ spec }) => allocationsOf(spec).map(({ handleId }) => handleId)));
+  const problems: string[] = [];
+  for (const { spec } of blocks) {
+    problems.push(...faultsOf(spec).map((fault) => `block ${spec.cidr}: ${fault}`));
+    const network = mustCidr(spec.cidr);
+    if (!pools.some((pool) => contains(mustCidr(pool.spec.cidr), network)))
+      problems.push(`block ${spec.cidr} is in no IPPool: delete the pods in it, or create the pool again`);
+  }
+  const sorted = blocks.map(({ spec }) => spec.cidr);
+  sorted.forEach((one, index) => {
+    for (const other of sorted.slice(index + 1))
+      if (overlaps(mustCidr(one), mustCidr(other))) problems.push(`blocks ${one} and ${other} overlap`);
+  });
+  const known = new Set(handles.map(({ spec }) => spec.handleID));
+  for (const handle of held)
+    if (handle !== '' && !known.has(handle))
+      problems.push(`handle ${handle} has addresses and does not exist`);
+  const taken = new Set(blocks.flatMap(({ spec }) => allocationsOf(spec).map(({ address }) => address)));
+  const users = new Map<string, string>();
+  // Addresses of podCIDRs are in no block (pod-cidr.ts).
+  const podCidrs = new Map(
+    nodes.map(({ metadata, spec }) => [
+      metadata.name,
+      (spec.podCIDRs ?? [spec.podCIDR ?? '']).flatMap((text) => parseCidr(text) ?? []),
+    ]),
+  );
+  const isAllocated = (address: string, node: string | undefined) => {
+    const parsed = parseAddress(address)!;
+    const isInPool = pools.some(({ spec }) => contains(mustCidr(spec.cidr), parsed));
+    const isInBlock = blocks.some(({ spec }) => contains(mustCidr(spec.cidr), parsed));
+    const isLocal = (podCidrs.get(node ?? '') ?? []).some((range) => contains(range, parsed));
+    return taken.has(address) || !isInPool || (isLocal && !isInBlock);
+  };
+  for (const pod of pods) {
+    if (pod.spec.hostNetwork || isFinished(pod)) continue;
+    const name = `${pod.metadata.namespace}/${pod.metadata.name}`;
+    for (const address of new Set(addressesOfPod(pod))) {
+      const other = users.get(address);
+      if (other) problems.push(`${address} is used by two pods, ${other} and ${name}: delete one of them`);
+      users.set(address, name);
+      if (!isAllocated(address, pod.spec.nodeName))
+        problems.push(`${address} is used by pod ${name} and not allocated: delete the pod`);
+    }
+  }
+  return problems;
+}

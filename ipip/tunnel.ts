@@ -1,0 +1,103 @@
+/** The tunnels that a node can have, and what is known about each: names, overhead, annotations, settings. */
+import { createHash } from 'node:crypto';
+import { nodeAnnotations } from '../datastore/schema/core.ts';
+import type { IPPool } from '../datastore/schema/ip-pool.ts';
+import { type Family, mustCidr } from '../lib/cidr.ts';
+import { encapsulationOf } from './choice.ts';
+
+export type TunnelKind = 'ipip' | 'vxlan4' | 'vxlan6';
+
+export interface TunnelFacts {
+  /** Name of the interface: tunl0 is the kernel's own (Calico F-050). */
+  readonly device: string;
+  readonly family: Family;
+  /** Octets around each packet (Calico F-052, F-067). */
+  readonly overhead: number;
+  /** Annotation of the Node with its address in the tunnel: that it is there says that the tunnel is up. */
+  readonly annotation: string;
+  readonly macAnnotation?: string;
+  /** Kernel module. */
+  readonly module: string;
+}
+
+export const tunnels: Readonly<Record<TunnelKind, TunnelFacts>> = {
+  ipip: {
+    device: 'tunl0',
+    family: 4,
+    overhead: 20,
+    annotation: nodeAnnotations.ipv4IPIPTunnelAddr,
+    module: 'ipip',
+  },
+  vxlan4: {
+    device: 'vxlan.cali',
+    family: 4,
+    overhead: 50,
+    annotation: nodeAnnotations.ipv4VXLANTunnelAddr,
+    macAnnotation: nodeAnnotations.vxlanTunnelMACAddr,
+    module: 'vxlan',
+  },
+  vxlan6: {
+    device: 'vxlan-v6.cali',
+    family: 6,
+    overhead: 70,
+    annotation: nodeAnnotations.ipv6VXLANTunnelAddr,
+    macAnnotation: nodeAnnotations.vxlanTunnelMACAddrV6,
+    module: 'vxlan',
+  },
+};
+
+export const tunnelKinds = Object.keys(tunnels) as readonly TunnelKind[];
+
+/** Of FelixConfiguration (Calico 1.10). */
+export interface TunnelSettings {
+  /** False: never; undefined: as the pools say. */
+  readonly ipipEnabled?: boolean | undefined;
+  readonly vxlanEnabled?: boolean | undefined;
+  /** 0: what the uplink leaves. */
+  readonly mtu: Readonly<Record<TunnelKind, number>>;
+  readonly vxlanPort: number;
+  readonly vxlanVni: number;
+}
+
+/** Calico's, and IANA's port. */
+export const DEFAULT_VXLAN_PORT = 4789;
+export const DEFAULT_VXLAN_VNI = 4096;
+
+/** The tunnel that a pool's packets take when they take one. */
+export function tunnelOf({ spec }: IPPool): TunnelKind | undefined {
+  const { tunnel, mode } = encapsulationOf(spec);
+  if (mode === 'Never') return undefined;
+  if (tunnel === 'ipip') return 'ipip';
+  return mustCidr(spec.cidr).family === 4 ? 'vxlan4' : 'vxlan6';
+}
+
+/** Tunnels that the pools ask for, in the families that the node has. Disabled pools still have pods. */
+export function wantedTunnels(
+  pools: readonly IPPool[],
+  families: readonly Family[],
+  { ipipEnabled, vxlanEnabled }: TunnelSettings,
+): TunnelKind[] {
+  const asked = new Set(pools.map(tunnelOf));
+  return tunnelKinds.filter(
+    (kind) =>
+      asked.has(kind) &&
+      families.includes(tunnels[kind].family) &&
+      (kind === 'ipip' ? ipipEnabled : vxlanEnabled) !== false,
+  );
+}
+
+export function tunnelMtu(kind: TunnelKind, uplinkMtu: number, settings: TunnelSettings): number {
+  return settings.mtu[kind] || uplinkMtu - tunnels[kind].overhead;
+}
+
+/** MTU of new pods: what fits through every tunnel there is (Calico 3.4). */
+export function podMtu(kinds: readonly TunnelKind[], uplinkMtu: number, settings: TunnelSettings): number {
+  return Math.min(uplinkMtu, ...kinds.map((kind) => tunnelMtu(kind, uplinkMtu, settings)));
+}
+
+/** MAC address of a node's VXLAN device: locally administered, the same after a reinstallation (Calico F-066). */
+export function vtepMac(node: string, family: Family): string {
+  const digest = createHash('sha1').update(`vxlan${family}.${node}`).digest();
+  const bytes = [(digest[0]! & 0xfc) | 0x02, ...digest.subarray(1, 6)];
+  return bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(':');
+}

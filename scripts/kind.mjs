@@ -1,0 +1,50 @@
+// npm run kind:up: a kind cluster with Cali as its network; needs docker, kind and kubectl.
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+
+const root = path.resolve(import.meta.dirname, '..');
+const IMAGE = 'cali/node:0.1.0';
+const CLUSTER = 'cali';
+
+const remedies = {
+  docker: 'install Docker Engine or Docker Desktop, and start it',
+  kind: 'see kind.sigs.k8s.io, "Installation"',
+  kubectl: 'see kubernetes.io, "Install Tools"',
+};
+const missing = Object.entries(remedies).filter(([name]) => spawnSync(name, ['--help']).error);
+if (missing.length > 0) {
+  for (const [name, remedy] of missing) process.stderr.write(`${name} is not here: ${remedy}.\n`);
+  process.stderr.write('Without them, npm start shows the same network on this machine.\n');
+  process.exit(1);
+}
+
+/** Runs it, visibly; ends with its status when it fails. */
+function run(command, ...args) {
+  process.stdout.write(`> ${command} ${args.join(' ')}\n`);
+  const { status } = spawnSync(command, args, { cwd: root, stdio: 'inherit' });
+  if (status !== 0) process.exit(status ?? 1);
+}
+
+const context = `kind-${CLUSTER}`;
+const clusters = spawnSync('kind', ['get', 'clusters'], { encoding: 'utf8' }).stdout.split('\n');
+if (!clusters.includes(CLUSTER)) run('kind', 'create', 'cluster', '--config', 'deploy/kind/kind.yaml');
+run('docker', 'build', '-f', 'deploy/image/Dockerfile', '-t', IMAGE, '.');
+run('kind', 'load', 'docker-image', IMAGE, '--name', CLUSTER);
+run('kubectl', '--context', context, 'apply', '-f', 'deploy/cali.yaml');
+run('kubectl', '--context', context, 'wait', '--for=condition=Ready', 'nodes', '--all', '--timeout=120s');
+run(
+  'kubectl',
+  '--context',
+  context,
+  '-n',
+  'kube-system',
+  'exec',
+  'ds/cali-node',
+  '--',
+  'calictl',
+  'node',
+  'status',
+);
+process.stdout.write(
+  `\nkubectl --context ${context} …; kind delete cluster --name ${CLUSTER} takes it away.\n`,
+);

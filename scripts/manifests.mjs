@@ -1,0 +1,80 @@
+// npm run manifests: what in deploy/ follows from its other files; with --check, says whether it is as it should be.
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+
+const deploy = path.resolve(import.meta.dirname, '..', 'deploy');
+const read = (file) => readFileSync(path.join(deploy, file), 'utf8');
+const crds = readdirSync(path.join(deploy, 'crds'))
+  .filter((name) => name.startsWith('projectcalico.org_'))
+  .sort();
+const manifests = ['config.yaml', 'rbac.yaml', 'daemonset.yaml', 'controllers.yaml'];
+
+/** A manifest as a template of the Helm chart: what its values say instead of what is written there. */
+function template(file) {
+  return read(file)
+    .replaceAll('namespace: kube-system', 'namespace: {{ .Release.Namespace }}')
+    .replaceAll(
+      'image: cali/node:0.1.0',
+      'image: "{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"',
+    )
+    .replaceAll('imagePullPolicy: IfNotPresent', 'imagePullPolicy: {{ .Values.image.pullPolicy }}')
+    .replaceAll('replicas: 2', 'replicas: {{ .Values.reflector.replicas }}');
+}
+
+/** The lines of ConfigMap `cali-config` behind `data:`, comments included. */
+const settings = read('manifests/config.yaml').split('data:\n')[1];
+const chartHead = '# Made by `npm run manifests` from deploy/manifests.\n';
+const chart = {
+  'chart/values.yaml': `${chartHead}image:
+  repository: cali/node
+  # The chart's appVersion when it is empty.
+  tag: ""
+  pullPolicy: IfNotPresent
+# ConfigMap cali-config.
+config:
+${settings.trimEnd()}
+# Two route reflectors instead of a mesh of nodes.
+reflector:
+  enabled: false
+  replicas: 2
+`,
+  'chart/templates/config.yaml':
+    chartHead +
+    template('manifests/config.yaml').replaceAll(
+      /^ {2}(\w+): .*$/gm,
+      (_, key) => `  ${key}: {{ .Values.config.${key} | quote }}`,
+    ),
+  ...Object.fromEntries(
+    ['rbac', 'daemonset', 'controllers'].map((name) => [
+      `chart/templates/${name}.yaml`,
+      chartHead + template(`manifests/${name}.yaml`),
+    ]),
+  ),
+  'chart/templates/reflector.yaml': `${chartHead}{{- if .Values.reflector.enabled }}
+${template('overlays/route-reflector/reflector.yaml').trimEnd()}
+{{- end }}
+`,
+  ...Object.fromEntries(crds.map((name) => [`chart/crds/${name}`, read(`crds/${name}`)])),
+};
+
+const head =
+  '# Cali: kubectl apply -f cali.yaml. Made by `npm run manifests` from deploy/crds and deploy/manifests.\n';
+const all = [...crds.map((name) => `crds/${name}`), ...manifests.map((name) => `manifests/${name}`)];
+const generated = {
+  'cali.yaml': head + all.map((file) => `---\n${read(file).trimEnd()}\n`).join(''),
+  'crds/kustomization.yaml': `# Made by \`npm run manifests\`.
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources:
+${crds.map((name) => `  - ${name}\n`).join('')}`,
+  ...chart,
+};
+
+for (const [file, text] of Object.entries(generated)) {
+  const target = path.join(deploy, file);
+  if (!process.argv.includes('--check')) writeFileSync(target, text);
+  else if (!existsSync(target) || readFileSync(target, 'utf8') !== text) {
+    process.stdout.write(`deploy/${file} is not what its parts say: run npm run manifests\n`);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * npm run bench:dataplane [-- --routes 10000 --runs 5]: felix programs routes to that many remote blocks, beside a bare
+ * `ip -batch` of the same routes, in turns, in a network namespace. Directly and through a VXLAN device.
+ */
+import { spawnSync } from 'node:child_process';
+import os from 'node:os';
+import { parseArgs } from 'node:util';
+import { Dataplane, type DesiredDataplane } from '../../felix/dataplane/dataplane.ts';
+import { PROTOCOL_BGP, type Route } from '../../felix/dataplane/route.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { feed, run } from '../../lib/exec.ts';
+import { silentLog } from '../../lib/log.ts';
+import { plainTable } from '../../lib/table.ts';
+
+const { values } = parseArgs({
+  options: {
+    routes: { type: 'string', default: '10000' },
+    runs: { type: 'string', default: '5' },
+    inside: { type: 'boolean', default: false },
+  },
+});
+const count = Number(values.routes);
+
+async function inside(): Promise<void> {
+  const links = `link add up0 type veth peer name up1
+link set up0 up
+link set up1 up
+addr add 10.0.0.1/16 dev up0
+link add vx0 type vxlan id 4096 dstport 4789 local 10.0.0.1 nolearning
+link set vx0 up
+`;
+  const made = await feed('ip', ['-batch', '-'], links, 10_000);
+  if (!made.ok) throw new Error(made.stderr);
+  const rows: string[][] = [];
+  for (const kind of ['direct', 'by VXLAN'] as const) {
+    const ours: number[] = [];
+    const bare: number[] = [];
+    for (let turn = 0; turn < Number(values.runs); turn++) {
+      bare.push(await batch(kind));
+      ours.push(await felix(kind));
+    }
+    rows.push([kind, ms(ours), ms(bare), (median(ours) / median(bare)).toFixed(2)]);
+  }
+  process.stdout.write(
+    `${os.cpus()[0]?.model ?? 'CPU'}, ${os.cpus().length} cores; ${count.toLocaleString('en')} routes, medians of ${values.runs} runs\n\n` +
+      `${plainTable(['', 'felix', 'ip -batch', 'felix : ip'], rows)}\n`,
+  );
+}
+
+const node = (i: number) => `10.0.${(i >> 8) & 15}.${2 + (i % 250)}`;
+const block = (i: number) => `10.${100 + (i >> 14)}.${(i >> 6) & 255}.${(i & 3) << 6}/26`;
+const blocks = [...new Set(Array.from({ length: count * 16 }, (_, i) => block(i)))].slice(0, count);
+
+async function batch(kind: 'direct' | 'by VXLAN'): Promise<number> {
+  await clear();
+  const via = kind === 'direct' ? 'up0' : 'vx0 onlink';
+  const text = blocks
+    .map((prefix, i) => `route add ${prefix} via ${node(i)} dev ${via} proto bgp\n`)
+    .join('');
+  const startedAt = performance.now();
+  const result = await feed('ip', ['-batch', '-'], text, 60_000);
+  const elapsed = performance.now() - startedAt;
+  if (!result.ok) throw new Error(result.stderr);
+  await expectAll();
+  return elapsed;
+}
+
+async function felix(kind: 'direct' | 'by VXLAN'): Promise<number> {
+  await clear();
+  const routes = blocks.map((destination, i): Route => {
+    const common = { destination, type: 'unicast', protocol: PROTOCOL_BGP, device: undefined } as const;
+    return kind === 'direct'
+      ? { ...common, gateways: [node(i)] }
+      : { ...common, gateways: [], tunnels: [{ gateway: node(i), device: 'vx0', isOnlink: true }] };
+  });
+  let applied = () => {};
+  const isApplied = new Promise<void>((resolve) => {
+    applied = resolve;
+  });
+  const dataplane = new Dataplane(
+    { families: [4] },
+    { clock: systemClock, log: silentLog, refresh: () => {}, observed: () => applied() },
+  );
+  const desired: DesiredDataplane = {
+    routes,
+    endpoints: [],
+    addresses: [],
+    tunnels: [],
+    ruleset: '',
+    isLearnedComplete: true,
+  };
+  const startedAt = performance.now();
+  dataplane.setDesired(desired);
+  await isApplied;
+  const elapsed = performance.now() - startedAt;
+  const { problems } = dataplane.stats;
+  dataplane.close();
+  if (problems.length > 0) throw new Error(problems[0]);
+  await expectAll();
+  return elapsed;
+}
+
+async function clear(): Promise<void> {
+  await run('ip', ['route', 'flush', 'proto', 'bgp'], { timeoutMs: 60_000 });
+}
+
+async function expectAll(): Promise<void> {
+  const { stdout } = await run('ip', ['route', 'show', 'proto', 'bgp'], { timeoutMs: 60_000 });
+  const present = stdout.split('\n').filter(Boolean).length;
+  if (present !== count) throw new Error(`${present} of ${count} routes are there`);
+}
+
+function median(list: readonly number[]): number {
+  return list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)]!;
+}
+
+function ms(list: readonly number[]): string {
+  return `${median(list).toFixed(0)} ms`;
+}
+
+if (values.inside) await inside();
+else {
+  const namespaces = ['--net', ...(process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'])];
+  const again = [process.execPath, ...process.argv.slice(1), '--inside'];
+  process.exitCode = spawnSync('unshare', [...namespaces, ...again], { stdio: 'inherit' }).status ?? 1;
+}

@@ -1,0 +1,106 @@
+/**
+ * The manifest on a real Kubernetes: ../shared/cluster makes one of several nodes on this machine. `npm run
+ * test:cluster` runs this; where that tool is not, it says so and skips.
+ */
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { root, until } from '../helpers/lab.ts';
+import { documents } from './documents.ts';
+import { hostLocal } from './host-local.ts';
+import { apply, asking, IMAGE, kubectl, NODES, pods, ready, serving, WEB } from './kubernetes.ts';
+import { routeReflectors } from './reflectors.ts';
+import { restarts } from './restarts.ts';
+import { buildCluster, canRun, cluster, loadWebImage, tool } from './set-up.ts';
+import { topOfRack } from './top-of-rack.ts';
+
+/** Whether the cluster stays when the tests have ended, and is used again by the next run. */
+const KEEPS = process.env['CALI_TEST_KEEP_CLUSTER'] === '1';
+
+describe.skipIf(!canRun)(
+  'a real Kubernetes (skipped where ../shared/cluster is not, or not as root)',
+  { timeout: 600_000 },
+  () => {
+    beforeAll(() => {
+      // One that an earlier run has left, for the sake of a single scenario: -t NAME.
+      if (KEEPS && spawnSync(tool, ['kubectl', 'get', 'daemonset', 'each']).status === 0) return;
+      buildCluster();
+      cluster('up', String(NODES.length));
+      loadWebImage(WEB);
+      cluster('dockerfile', IMAGE, root, path.join(root, 'deploy', 'image', 'Dockerfile'));
+    }, 1_800_000);
+    afterAll(() => {
+      if (canRun && !KEEPS) cluster('down');
+    });
+
+    it('its nodes become Ready within 30 s of kubectl apply, and say that the network is there', async () => {
+      kubectl('apply', '-f', path.join(root, 'deploy', 'cali.yaml'));
+      const conditions = (type: string) =>
+        kubectl('get', 'nodes', '-o', `jsonpath={.items[*].status.conditions[?(@.type=="${type}")].status}`);
+      const took = await until('all nodes Ready', 60_000, () => conditions('Ready') === 'True True True');
+      expect(took).toBeLessThan(30_000);
+      await until(
+        'NetworkUnavailable False',
+        10_000,
+        () => conditions('NetworkUnavailable') === 'False False False',
+      );
+    });
+
+    it('every pod reaches every pod, every node and the API, and every node every pod', async () => {
+      apply(
+        serving('DaemonSet', 'each', { ports: [{ containerPort: 8080, hostPort: 8088 }] }),
+        serving('Deployment', 'many', {}, { replicas: 20 }),
+        {
+          apiVersion: 'v1',
+          kind: 'Service',
+          metadata: { name: 'many' },
+          spec: {
+            type: 'NodePort',
+            selector: { app: 'many' },
+            ports: [{ port: 80, targetPort: 8080, nodePort: 30080 }],
+          },
+        },
+      );
+      const all = () => [...pods('app=each'), ...pods('app=many')];
+      await ready('app=each', 3);
+      await ready('app=many', 20);
+      const addresses = all().map(({ status }) => status.podIP!);
+      expect(new Set(addresses).size).toBe(23);
+      const nodeAddresses = kubectl(
+        'get',
+        'nodes',
+        '-o',
+        'jsonpath={.items[*].status.addresses[?(@.type=="InternalIP")].address}',
+      ).split(' ');
+      const service = kubectl('get', 'service', 'many', '-o', 'jsonpath={.spec.clusterIP}');
+      const targets = [
+        ...addresses.map((address) => `${address}:8080`),
+        ...nodeAddresses.flatMap((address) => [`${address}:30080`, `${address}:8088`]),
+        `${service}:80`,
+      ];
+      const toApi = 'nc -w 3 10.96.0.1 443 < /dev/null || echo the API';
+      const failures: string[] = [];
+      const note = (from: string, output: string) =>
+        failures.push(
+          ...output
+            .split('\n')
+            .filter(Boolean)
+            .map((to) => `${from} to ${to}`),
+        );
+      for (const { metadata } of all())
+        note(metadata.name, kubectl('exec', metadata.name, '--', 'sh', '-c', `${asking(targets)}; ${toApi}`));
+      for (const node of NODES) {
+        const list = addresses.map((address) => `${address}:8080`);
+        note(node, cluster('exec', node, 'busybox', 'sh', '-c', asking(list)));
+      }
+      expect(failures).toEqual([]);
+      kubectl('delete', 'deployment', 'many');
+    });
+
+    restarts();
+    routeReflectors();
+    topOfRack();
+    documents();
+    hostLocal();
+  },
+);

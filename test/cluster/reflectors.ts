@@ -1,0 +1,93 @@
+/** Mesh to route reflectors and back, by manifests alone, under traffic. */
+import path from 'node:path';
+import { expect, it } from 'vitest';
+import { root, until } from '../helpers/lab.ts';
+import {
+  applyOverlay,
+  calictl,
+  Flows,
+  isReady,
+  killContainer,
+  kubectl,
+  NODES,
+  type PodObject,
+  pods,
+  ready,
+} from './kubernetes.ts';
+
+const overlay = path.join(root, 'deploy', 'overlays', 'route-reflector');
+const reflectors = () => pods('k8s-app=cali-reflector', 'kube-system');
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Sessions of a node: type and state. */
+function sessions(node: string): string[] {
+  const status = JSON.parse(calictl(node, 'node', 'status', '-o', 'json').stdout) as {
+    bgp: { peers: { config: { peerType: string; port: number }; state: string }[] };
+  };
+  return status.bgp.peers.map(({ config, state }) => `${config.peerType} ${config.port} ${state}`).sort();
+}
+const mesh = Array(2).fill('node-to-node mesh 179 Established') as string[];
+const reflected = 'node specific 1790 Established';
+/** Two reflectors and no mesh; sessions to reflectors that have gone may be kept for the restart time. */
+const isReflected = () =>
+  NODES.every((node) => {
+    const now = sessions(node);
+    return now.filter((one) => one === reflected).length === 2 && !now.includes(mesh[0]!);
+  });
+const everywhere = (wanted: readonly string[]) =>
+  NODES.every((node) => JSON.stringify(sessions(node)) === JSON.stringify(wanted));
+
+export function routeReflectors(): void {
+  it('changes from mesh to two reflectors and back without losing a packet', async () => {
+    const flows = new Flows(await ready('app=each', 3));
+    flows.start();
+    applyOverlay('route-reflector');
+    await until('every node has the two reflectors and nothing else', 120_000, isReflected);
+    await sleep(5_000);
+    applyOverlay('mesh');
+    await until('the mesh is there beside them', 60_000, () =>
+      NODES.every((node) => sessions(node).filter((one) => one === mesh[0]).length === 2),
+    );
+    kubectl('delete', '-f', path.join(overlay, 'reflector.yaml'));
+    await until('the mesh alone', 120_000, () => everywhere(mesh));
+    await sleep(5_000);
+    const { sent, lost } = await flows.stop();
+    process.stdout.write(`mesh to reflectors and back: ${sent} pings, ${lost.length} flows with losses\n`);
+    expect(lost).toEqual([]);
+  });
+
+  it('goes on forwarding when both reflectors are killed, and when their pods are deleted', async () => {
+    applyOverlay('route-reflector');
+    await until('every node has the two reflectors', 120_000, isReflected);
+    const flows = new Flows(await ready('app=each', 3));
+    flows.start();
+    expect(reflectors().map(killContainer)).toEqual([true, true]);
+    await sleep(1_000);
+    await until('the sessions are back', 120_000, isReflected);
+    kubectl(
+      '-n',
+      'kube-system',
+      'delete',
+      'pods',
+      '-l',
+      'k8s-app=cali-reflector',
+      '--force',
+      '--grace-period=0',
+    );
+    await until('two others are Ready', 60_000, () => {
+      const list: readonly PodObject[] = reflectors();
+      return list.length === 2 && list.every(isReady);
+    });
+    await until('the sessions are back again', 120_000, isReflected);
+    await sleep(3_000);
+    const { sent, lost } = await flows.stop();
+    process.stdout.write(
+      `both reflectors killed, then deleted: ${sent} pings, ${lost.length} flows with losses\n`,
+    );
+    expect(lost).toEqual([]);
+    applyOverlay('mesh');
+    await sleep(5_000);
+    kubectl('delete', '-f', path.join(overlay, 'reflector.yaml'));
+    await until('the mesh alone', 90_000, () => everywhere(mesh));
+  });
+}

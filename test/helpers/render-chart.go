@@ -1,0 +1,43 @@
+// Renders the templates of a Helm chart with Go's template engine, which is Helm's: the functions that the chart uses are
+// here, values come from standard input as JSON. go run render-chart.go CHART
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"text/template"
+)
+
+func main() {
+	var data map[string]interface{}
+	if err := json.NewDecoder(os.Stdin).Decode(&data); err != nil {
+		panic(err)
+	}
+	functions := template.FuncMap{
+		"quote": func(value interface{}) string { return strconv.Quote(fmt.Sprint(value)) },
+		"default": func(fallback, value interface{}) interface{} {
+			if value == nil || value == "" {
+				return fallback
+			}
+			return value
+		},
+	}
+	files, err := filepath.Glob(filepath.Join(os.Args[1], "templates", "*"))
+	if err != nil {
+		panic(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			panic(err)
+		}
+		parsed := template.Must(template.New(filepath.Base(file)).Option("missingkey=error").Funcs(functions).Parse(string(text)))
+		fmt.Printf("---\n# Source: %s\n", filepath.Base(file))
+		if err := parsed.Execute(os.Stdout, data); err != nil {
+			panic(err)
+		}
+	}
+}

@@ -1,0 +1,106 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { parse, parseAllDocuments } from 'yaml';
+import { hasProgram, root } from '../helpers/lab.ts';
+
+const deploy = path.join(root, 'deploy');
+interface Manifest {
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly [field: string]: unknown;
+}
+const manifests = (text: string) =>
+  parseAllDocuments(text)
+    .map((document) => document.toJS() as Manifest | null)
+    .filter((object) => object?.kind !== undefined) as Manifest[];
+const byName = (list: readonly Manifest[]) =>
+  new Map(list.map((object) => [`${object.kind} ${object.metadata.name}`, object]));
+
+interface Values {
+  image: { repository: string; tag: string; pullPolicy: string };
+  config: Record<string, string>;
+  reflector: { enabled: boolean; replicas: number };
+}
+
+describe.skipIf(!hasProgram('go'))('the Helm chart (skipped without Go, whose templates Helm uses)', () => {
+  const values = () => parse(readFileSync(path.join(deploy, 'chart', 'values.yaml'), 'utf8')) as Values;
+  const render = (changed: Values, namespace = 'kube-system') => {
+    const { status, stdout, stderr } = spawnSync(
+      'go',
+      ['run', path.join(root, 'test', 'helpers', 'render-chart.go'), path.join(deploy, 'chart')],
+      {
+        input: JSON.stringify({
+          Values: changed,
+          Release: { Namespace: namespace },
+          Chart: { AppVersion: '0.1.0' },
+        }),
+        encoding: 'utf8',
+        env: { ...process.env, GO111MODULE: 'off' },
+      },
+    );
+    if (status !== 0) throw new Error(stderr);
+    return manifests(stdout);
+  };
+
+  it('is cali.yaml with the default values', () => {
+    const plain = manifests(readFileSync(path.join(deploy, 'cali.yaml'), 'utf8'));
+    const wanted = byName(plain.filter(({ kind }) => kind !== 'CustomResourceDefinition'));
+    expect(byName(render(values()))).toEqual(wanted);
+  });
+
+  it('puts its values in: image, configuration, reflectors, namespace', () => {
+    const changed = values();
+    changed.image = { repository: 'registry.example/cali', tag: '9.9', pullPolicy: 'Always' };
+    changed.config['ipv4pool_cidr'] = '10.9.0.0/16';
+    changed.reflector = { enabled: true, replicas: 3 };
+    const list = byName(render(changed, 'networking'));
+    expect(list.get('ConfigMap cali-config')).toMatchObject({
+      metadata: { namespace: 'networking' },
+      data: { ipv4pool_cidr: '10.9.0.0/16' },
+    });
+    expect(list.get('Deployment cali-reflector')).toMatchObject({ spec: { replicas: 3 } });
+    expect(list.has('BGPPeer cali-reflector')).toBe(true);
+    expect(JSON.stringify([...list.values()])).not.toMatch(/cali\/node:|kube-system/);
+    expect(JSON.stringify(list.get('DaemonSet cali-node'))).toContain(
+      '"image":"registry.example/cali:9.9","imagePullPolicy":"Always"',
+    );
+  });
+});
+
+describe.skipIf(!hasProgram('kubectl'))('the overlays (skipped without kubectl)', () => {
+  const build = (overlay: string) => {
+    const { status, stdout, stderr } = spawnSync(
+      'kubectl',
+      ['kustomize', path.join(deploy, 'overlays', overlay)],
+      {
+        encoding: 'utf8',
+      },
+    );
+    if (status !== 0) throw new Error(stderr);
+    return byName(manifests(stdout));
+  };
+
+  it.each(['mesh', 'route-reflector', 'crosssubnet-ipip', 'vxlan'])(
+    '%s has everything of cali.yaml',
+    (overlay) => {
+      const names = manifests(readFileSync(path.join(deploy, 'cali.yaml'), 'utf8')).map(
+        ({ kind, metadata }) => `${kind} ${metadata.name}`,
+      );
+      expect([...build(overlay).keys()]).toEqual(expect.arrayContaining(names));
+    },
+  );
+
+  it('change what they are called after', () => {
+    expect(build('crosssubnet-ipip').get('ConfigMap cali-config')).toMatchObject({
+      data: { ipv4pool_ipip: 'CrossSubnet', ipv4pool_vxlan: 'Never', backend: 'bird' },
+    });
+    expect(build('vxlan').get('ConfigMap cali-config')).toMatchObject({
+      data: { ipv4pool_vxlan: 'Always', backend: 'vxlan' },
+    });
+    const spec = (overlay: string) => build(overlay).get('BGPConfiguration default')!['spec'];
+    expect(spec('route-reflector')).toEqual({ nodeToNodeMeshEnabled: false });
+    expect(spec('mesh')).toEqual({ nodeToNodeMeshEnabled: true });
+  });
+});

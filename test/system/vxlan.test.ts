@@ -1,0 +1,222 @@
+/** Tunnels on this kernel: what is refused, what is masqueraded, without BGP, and when things change. */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { hasProgram, TestLab, until } from '../helpers/lab.ts';
+
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Node.js one-liners that run inside a namespace. */
+const sendUdp = (address: string, port: number, hex: string) =>
+  `const s=require('dgram').createSocket('${address.includes(':') ? 'udp6' : 'udp4'}');s.send(Buffer.from('${hex}','hex'),${port},'${address}',()=>s.close())`;
+const saysWho = (port: number) =>
+  `require('net').createServer((s)=>s.end(s.remoteAddress)).listen(${port},'0.0.0.0')`;
+const asks = (address: string, port: number) =>
+  `require('net').connect(${port},'${address}').on('data',(d)=>process.stdout.write(d)).on('error',(e)=>{console.log(e.message);process.exit(1)})`;
+
+describe('VXLAN between two subnets', () => {
+  let lab: TestLab;
+  beforeAll(async () => {
+    lab = await TestLab.start(['--subnets', '2', '--encap', 'vxlan', '--pods', '1']);
+  });
+  afterAll(() => lab?.stop());
+
+  const node = (place: string, program: string) => lab.exec(place, process.execPath, '-e', program);
+  const podAddress = (name: string) => lab.sh(name, 'ip route show proto 80 scope link').split(' ')[0]!;
+  const dropped = (name: string, pattern: RegExp) => {
+    const line = lab
+      .sh(name, 'nft list table inet cali')
+      .split('\n')
+      .find((text) => pattern.test(text));
+    return Number(/counter packets (\d+)/.exec(line ?? '')?.[1] ?? -1);
+  };
+  // VNI 4096 around an empty Ethernet frame.
+  const forged = `0800000000100000${'00'.repeat(60)}`;
+
+  it.skipIf(!hasProgram('nft'))('takes encapsulated packets from nodes alone', async () => {
+    const drops = () => dropped('node1', /udp dport 4789 @th,96,24 .* ip saddr != @nodes4/);
+    const before = drops();
+    expect(before).toBeGreaterThanOrEqual(0);
+    node('lab', sendUdp('172.18.0.11', 4789, forged));
+    await until('the drop', 2000, () => drops() === before + 1);
+    // Another network on the same port is none of our business.
+    node('lab', sendUdp('172.18.0.11', 4789, forged.replace('001000', '000007')));
+    await sleep(200);
+    expect(drops()).toBe(before + 1);
+  });
+
+  it.skipIf(!hasProgram('nft'))('takes none that a pod has made, neither VXLAN nor IPIP', async () => {
+    const drops = () => dropped('node1', /iifname "cali\*" udp dport 4789/);
+    const before = drops();
+    for (const address of ['172.18.0.11', '172.19.0.13']) node('node1-a', sendUdp(address, 4789, forged));
+    await until('the drops', 2000, () => drops() === before + 2);
+    const ipip = () => dropped('node1', /iifname "cali\*" meta l4proto (ipencap|4)/);
+    expect(ipip()).toBe(0);
+    // A raw socket by Python is what every machine has; without it the rule alone is looked at.
+    if (!hasProgram('python3')) return;
+    const raw = `import socket;s=socket.socket(socket.AF_INET,socket.SOCK_RAW,4);s.sendto(bytes(40),('172.19.0.13',0))`;
+    expect(lab.exec('node1-a', 'python3', '-c', raw).stderr).toBe('');
+    await until('the drop', 2000, () => ipip() === 1);
+  });
+
+  it.skipIf(!hasProgram('nft'))('masquerades towards the world, and never between pods', async () => {
+    const outside = lab.follow('lab', process.execPath, '-e', saysWho(7071));
+    const inside = lab.follow('node4-a', process.execPath, '-e', saysWho(7071));
+    await until('the servers', 5000, () => node('lab', asks('172.18.0.1', 7071)).code === 0);
+    expect(node('node1-a', asks('172.18.0.1', 7071)).stdout).toBe('172.18.0.11');
+    expect(node('node1-a', asks(podAddress('node4'), 7071)).stdout).toBe(podAddress('node1'));
+    // A node's own packets leave by the tunnel with its address there, also when a program took another one.
+    const tunnel = lab.status('node1').tunnels.find(({ device }) => device === 'vxlan.cali')!.address;
+    expect(node('node1', asks(podAddress('node4'), 7071)).stdout).toBe(tunnel);
+    const bound = `require('net').connect({port:7071,host:'${podAddress('node4')}',localAddress:'172.18.0.11'}).on('data',(d)=>process.stdout.write(d))`;
+    expect(node('node1', bound).stdout).toBe(tunnel);
+    await Promise.all([outside.stop(), inside.stop()]);
+  });
+
+  it.skipIf(!hasProgram('nft'))('puts its table back when somebody has changed it', async () => {
+    const listed = lab.sh('node1', 'nft -s list table inet cali');
+    lab.sh('node1', 'nft flush chain inet cali nat-outgoing');
+    lab.apply('FelixConfiguration', 'default', { routeRefreshInterval: '1s' });
+    await until('the table', 8000, () => lab.sh('node1', 'nft -s list table inet cali') === listed);
+  });
+
+  it('a forwarding entry, a neighbour and an address of the device that somebody changed are put right', async () => {
+    const state = () =>
+      lab.sh(
+        'node1',
+        'bridge fdb show dev vxlan.cali; ip neigh show dev vxlan.cali; ip addr show dev vxlan.cali',
+      );
+    const before = state();
+    const [neighbour] = lab.sh('node1', 'ip neigh show dev vxlan.cali').split(' ');
+    const [mac] = lab.sh('node1', 'bridge fdb show dev vxlan.cali').split(' ');
+    lab.sh('node1', `ip neigh del ${neighbour} dev vxlan.cali; bridge fdb del ${mac} dev vxlan.cali`);
+    lab.sh('node1', 'ip addr add 10.9.9.9/32 dev vxlan.cali');
+    await until('what was there', 8000, () => state() === before);
+  });
+
+  it('follows the MTU of the uplink, and gives it to new pods', async () => {
+    lab.sh('node2', 'ip link set eth0 mtu 1400');
+    await until('the device', 3000, () =>
+      lab.sh('node2', 'ip link show dev vxlan.cali').includes('mtu 1350 '),
+    );
+    await lab.ask({ do: 'pod add', node: 'node2', name: 'small' });
+    // The IPv6 tunnel leaves the least.
+    expect(lab.sh('small', 'ip link show dev eth0')).toContain('mtu 1330 ');
+    expect(lab.status('node2').podMtu).toBe(1330);
+    lab.sh('node2', 'ip link set eth0 mtu 1500');
+    await until('the device', 3000, () =>
+      lab.sh('node2', 'ip link show dev vxlan.cali').includes('mtu 1450 '),
+    );
+    await lab.ask({ do: 'pod delete', name: 'small' });
+  });
+
+  it('pools with different modes stand side by side', async () => {
+    lab.apply('IPPool', 'plain', { cidr: '10.250.0.0/24', blockSize: 28 });
+    const annotations = { 'cni.projectcalico.org/ipv4pools': '["plain"]' };
+    await lab.ask({ do: 'pod add', node: 'node1', name: 'unwrapped', annotations });
+    const route = (range: string) => lab.sh('node3', `ip route show root ${range} proto bgp`);
+    // By the router, who does not know the pods: that is what mode Never asks for.
+    await until('its route', 5000, () =>
+      /^10\.250\.0\.\d+\/28 via 172\.19\.0\.1 dev eth0/.test(route('10.250.0.0/24')),
+    );
+    expect(route('10.244.0.0/16').match(/dev vxlan\.cali/g)).toHaveLength(2);
+    await lab.ask({ do: 'pod delete', name: 'unwrapped' });
+  });
+
+  it('a node that moves to the other subnet is found again', async () => {
+    lab.sh('lab', 'ip link set p-node2 master lab1');
+    lab.sh(
+      'node2',
+      `ip addr flush dev eth0 scope global
+       ip addr add 172.19.0.12/24 dev eth0; ip -6 addr add fd00:172:19::12/64 dev eth0 nodad
+       ip route replace default via 172.19.0.1; ip -6 route replace default via fd00:172:19::1`,
+    );
+    await until(
+      'its new address',
+      20_000,
+      () =>
+        lab.sh('node1', 'ip route show proto bgp').includes('dev vxlan.cali') &&
+        /172\.19\.0\.12/.test(lab.sh('node1', 'bridge fdb show dev vxlan.cali')),
+    );
+    await until('all pods reach all pods', 15_000, async () =>
+      (await lab.unreachable(3000)).every(({ to }) => to === 'node2'),
+    );
+    // One subnet for three now: directly among them, by the tunnel to node1 alone.
+    await until('direct ways', 5000, () =>
+      /via 172\.19\.0\.1[34] dev eth0/.test(lab.sh('node2', 'ip route show proto bgp')),
+    );
+    expect(lab.sh('node2', 'ip route show proto bgp').match(/dev vxlan\.cali/g)).toHaveLength(1);
+  });
+});
+
+describe('routes without BGP', () => {
+  let lab: TestLab;
+  afterEach(async () => {
+    delete process.env['CALICO_NETWORKING_BACKEND'];
+    await lab?.stop();
+  });
+
+  it('VXLAN with BGP switched off altogether (CALICO_NETWORKING_BACKEND=vxlan)', async () => {
+    process.env['CALICO_NETWORKING_BACKEND'] = 'vxlan';
+    lab = await TestLab.start(['--subnets', '2', '--encap', 'vxlan', '--mode', 'always', '--pods', '1']);
+    expect(lab.report.unreachable).toEqual([]);
+    expect(lab.sh('node1', 'ss -ltnH sport = :179')).toBe('');
+    expect(lab.sh('node1', 'ip route show proto bgp')).toBe('');
+    expect(lab.sh('node1', 'ip route show proto 80').match(/dev vxlan\.cali/g)).toHaveLength(3);
+    const { notReady, bgp } = lab.status('node1');
+    expect([notReady, bgp.peers]).toEqual([[], []]);
+  });
+
+  it('directly, from the datastore, beside BGP (routeSource: Datastore), and back', async () => {
+    lab = await TestLab.start(['--subnets', '1', '--encap', 'none', '--pods', '1', '--nodes', '3']);
+    const set = (routeSource: string) => lab.apply('FelixConfiguration', 'default', { routeSource });
+    const routes = (protocol: string) =>
+      lab
+        .sh('node1', `ip route show proto ${protocol}`)
+        .split('\n')
+        .filter((line) => / via /.test(line));
+    await lab.ask({ do: 'flows start', intervalMs: 10 });
+    set('Datastore');
+    await until('routes of felix', 5000, () => routes('80').length === 2 && routes('bgp').length === 0);
+    set('BGP');
+    await until('routes of BGP', 5000, () => routes('80').length === 0 && routes('bgp').length === 2);
+    expect((await lab.flows()).filter(({ lost }) => lost > 0)).toEqual([]);
+  });
+});
+
+describe('a kernel without ipip', () => {
+  let lab: TestLab;
+  afterAll(() => lab?.stop());
+
+  it('says so on the Node, in readiness and in calictl, and the other pools go on', async () => {
+    lab = await TestLab.start([
+      '--subnets',
+      '1',
+      '--encap',
+      'ipip',
+      '--mode',
+      'always',
+      '--pods',
+      '1',
+      '--nodes',
+      '2',
+    ]);
+    const sentence =
+      /this kernel has no IPIP \(.*\), which IPPool default-ipv4-ippool asks for: load the module \(modprobe ipip\), or set vxlanMode/;
+    await until('the reason', 5000, () =>
+      lab.status('node1').notReady.some((reason) => sentence.test(reason)),
+    );
+    const shown = lab.exec('node1', 'calictl', 'node', 'status');
+    expect(shown.stdout).toMatch(sentence);
+    expect(shown.code).toBe(1);
+    const condition = () =>
+      lab.sh(
+        'node1',
+        `kubectl get node node1 -o jsonpath='{.status.conditions[?(@.type=="NetworkUnavailable")].message}'`,
+      );
+    if (hasProgram('kubectl')) await until('the condition', 5000, () => sentence.test(condition()));
+    const ready = `require('http').get('http://localhost:9099/readiness',(r)=>r.on('data',(d)=>console.log(r.statusCode,String(d))))`;
+    expect(lab.exec('node1', process.execPath, '-e', ready).stdout).toMatch(/^503 this kernel has no IPIP/);
+    // Within a subnet packets find their way as they are; IPv6, by VXLAN, is not concerned.
+    expect(await lab.unreachable()).toEqual([]);
+    expect(lab.sh('node1', 'ip -6 route show proto bgp')).toContain('dev vxlan-v6.cali');
+  });
+});
