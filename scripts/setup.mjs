@@ -11,6 +11,7 @@ const sources = [
   'bgp',
   'calictl',
   'cni',
+  'controllers',
   'datastore',
   'felix',
   'ipam',

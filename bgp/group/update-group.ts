@@ -141,6 +141,8 @@ export class UpdateGroup {
   takeOver(member: Member, other: UpdateGroup): void {
     const base = other.#remove(member);
     other.leave(member);
+    // The other one may have been made in this turn, and know routes for which this one has no rows yet.
+    this.#ensureRows();
     const gone: number[] = [];
     for (let entry = 0; entry < other.#sent.length; entry++) {
       const isTold = other.#sent[entry]! >= 0 && other.#source[entry] !== member.source;

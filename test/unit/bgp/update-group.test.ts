@@ -244,6 +244,17 @@ const onlyEven = {
       : { isAccepted: false as const, reason: 'odd' },
 };
 
+/** To a group made in the middle of a turn, and back to one that has not seen the route yet. */
+const movedTwiceInATurn: Operation[] = [
+  { type: 'join', member: 2 },
+  { type: 'announce', source: 0, prefix: 0, med: 0 },
+  { type: 'move', member: 2 },
+  { type: 'step' },
+  { type: 'join', member: 0 },
+  { type: 'move', member: 2 },
+  { type: 'withdraw', source: 0, prefix: 0, med: 0 },
+];
+
 describe.each([false, true])('an update group, add-path %s', (hasAddPath) => {
   it('loses no update in any interleaving', () => {
     fc.assert(
@@ -256,7 +267,7 @@ describe.each([false, true])('an update group, add-path %s', (hasAddPath) => {
           expect(world.groups[group]!.isLive(receiver)).toBe(true);
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: 2000, examples: [[movedTwiceInATurn]] },
     );
   });
 
