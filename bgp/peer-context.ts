@@ -14,6 +14,13 @@ export interface SpeakerIdentity {
   readonly isRestarting: () => boolean;
 }
 
+/** Whether routes of one peer are told to another, as far as their kinds decide (RFC 4271 section 9.2, RFC 4456). */
+export function passesOn(from: PeerConfig, to: PeerConfig): boolean {
+  const isInternal = from.asNumber === from.localAs && to.asNumber === to.localAs;
+  if (!isInternal) return true;
+  return to.clusterId !== undefined && ((from.isClient ?? false) || (to.isClient ?? false));
+}
+
 /** How the peer's UPDATEs are read and judged. `source` is its row in the source table. */
 export function receiverContext(
   config: PeerConfig,

@@ -48,6 +48,8 @@ export interface PeerModules {
   readonly settled: (peer: Peer) => void;
   /** The session left Established, or a connection ended. */
   readonly ended: (peer: Peer) => void;
+  /** The initial update is out: End-of-RIB is due as soon as no other peer's routes belong before it. */
+  readonly endDue: (peer: Peer) => void;
 }
 
 export class Peer {
@@ -64,6 +66,8 @@ export class Peer {
   #rival: Conversation | undefined;
   #receiver: UpdateReceiver | undefined;
   readonly #waitingForEnd = new Set<Family>();
+  /** Families whose initial update is out, and their End-of-RIB not yet. */
+  readonly #dueEnds = new Set<Family>();
   #isWarned = false;
   #isStopped = false;
   readonly counters = { messagesReceived: 0, messagesSent: 0, updatesReceived: 0, updatesSent: 0, flaps: 0 };
@@ -411,14 +415,15 @@ export class Peer {
       groups.join(member, this.#groupSpec(family, negotiated));
     }
     observer.up(this);
-    // Nothing to wait for from a peer that sends no End-of-RIB. One that restarts too is waited for as well: it
-    // may itself wait for ours (RFC 4724 section 4.1), and that is on its way, because we never hold routes back.
+    // Nothing to wait for from a peer that sends no End-of-RIB. One that restarts too is waited for as well, beyond
+    // RFC 4724 section 4.1: its routes are not here yet, and ours are not held back for its End-of-RIB.
     if (this.#waitingForEnd.size === 0) this.#modules.settled(this);
   }
 
   #down(isGraceful: boolean): void {
     for (const member of this.#members.values()) this.#modules.groups.leave(member);
     this.#members.clear();
+    this.#dueEnds.clear();
     this.#receiver = undefined;
     this.#modules.observer.down(this, this.#lastError ?? 'the session ended');
     this.#stale.sessionDown(isGraceful && !this.#isStopped);
@@ -490,11 +495,24 @@ export class Peer {
 
   /** Marker of RFC 4724 or RFC 7313 that ends (or begins) what a group tells this peer. */
   marker(family: Family, which: 'End-of-RIB' | 'BoRR' | 'EoRR'): void {
-    if (which === 'End-of-RIB') this.#main.send({ type: 'update', ...endOfRib(family) });
-    else if (this.negotiated?.hasEnhancedRefresh) {
+    if (which === 'End-of-RIB') {
+      this.#dueEnds.add(family);
+      this.#modules.endDue(this);
+    } else if (this.negotiated?.hasEnhancedRefresh) {
       const subtype = which === 'BoRR' ? RefreshSubtype.BEGIN : RefreshSubtype.END;
       this.#main.send({ type: 'route-refresh', family, subtype });
     }
+  }
+
+  /** Sends End-of-RIB where it is due and the peer has everything. True when none is due any more. */
+  sendEnds(): boolean {
+    for (const family of this.#dueEnds) {
+      const member = this.#members.get(family);
+      if (!member?.group?.isLive(member)) continue;
+      this.#dueEnds.delete(family);
+      this.#main.send({ type: 'update', ...endOfRib(family) });
+    }
+    return this.#dueEnds.size === 0;
   }
 
   /** Bytes of a group. */

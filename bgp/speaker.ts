@@ -22,7 +22,7 @@ import {
   type PeerConfig,
   type PeerStatus,
 } from './peer-config.ts';
-import type { SpeakerIdentity } from './peer-context.ts';
+import { passesOn, type SpeakerIdentity } from './peer-context.ts';
 import { PeerTable } from './peer-table.ts';
 import { AttributeTable } from './rib/attribute-table.ts';
 import { Rib } from './rib/rib.ts';
@@ -88,6 +88,8 @@ export class Speaker {
   #isStarted = false;
   readonly #deferral: Deferral;
   readonly #succession: Succession;
+  /** Peers that have been sent everything that is here, and no End-of-RIB yet. */
+  readonly #dueEnds = new Set<Peer>();
   readonly #observers = new Set<Observer>();
   readonly #bfd: Bfd;
   /** Rows of peers that are gone, to be given back when nothing refers to them any more. */
@@ -129,6 +131,7 @@ export class Speaker {
       clock: modules.clock,
       log: modules.log,
       hasSession: (key) => this.#peers.get(key)?.negotiated !== undefined,
+      gaveUp: () => this.#schedule(),
       // After the routes of this turn: whoever listens may now remove what is not among them.
       over: () =>
         setImmediate(() => {
@@ -180,6 +183,7 @@ export class Speaker {
       this.#isStarted = true;
       this.#deferral.start(
         [...wanted].filter(([, config]) => config.shutdownMessage === undefined).map(([key]) => key),
+        this.#dynamic.length > 0,
       );
     }
     this.#schedule();
@@ -241,6 +245,7 @@ export class Speaker {
       else peer.stop(CeaseSubcode.ADMINISTRATIVE_SHUTDOWN);
     }
     this.#peers.clear();
+    this.#dueEnds.clear();
     await this.#listener.close();
   }
 
@@ -287,6 +292,7 @@ export class Speaker {
       },
       ribChanged: () => this.#schedule(),
       settled: ({ key }) => this.#settle(key),
+      endDue: (of) => this.#dueEnds.add(of),
       ended: (ended) => this.#ended(ended),
     });
     this.#peers.add(peer);
@@ -338,7 +344,10 @@ export class Speaker {
 
   #acceptDynamic(address: string): Peer | undefined {
     const dynamic = this.#dynamicFor(address);
-    return dynamic && this.#startPeer({ ...dynamic.template, address, isPassive: true });
+    if (!dynamic) return undefined;
+    const peer = this.#startPeer({ ...dynamic.template, address, isPassive: true });
+    this.#deferral.expect(peer.key);
+    return peer;
   }
 
   #dynamicFor(address: string): DynamicPeers | undefined {
@@ -402,12 +411,36 @@ export class Speaker {
       this.#hasWork = this.#groups.step();
       if (this.#hasWork) this.#schedule();
     }
+    this.#sendEnds();
     if (hasChanged) this.#modules.events.changed();
+  }
+
+  #sendEnds(): void {
+    for (const peer of this.#dueEnds) {
+      if (this.#mayEnd(peer) && peer.sendEnds()) this.#dueEnds.delete(peer);
+    }
+  }
+
+  /**
+   * Whether a peer may be sent End-of-RIB, which makes it forget what it had from this speaker and was not sent again.
+   * After a start that waits for those whose routes it is sent from here (RFC 4724 section 4.1), but not for one that
+   * restarts too and is no client of ours: it may wait for this speaker.
+   */
+  #mayEnd(peer: Peer): boolean {
+    if (this.#deferral.isOpen && this.#dynamic.some(({ template }) => passesOn(template, peer.config)))
+      return false;
+    for (const key of this.#deferral.awaited) {
+      const other = this.#peers.get(key);
+      if (!other || other === peer || !passesOn(other.config, peer.config)) continue;
+      if (other.config.isClient || !other.negotiated?.peerRestart?.isRestarting) return false;
+    }
+    return true;
   }
 
   /** The peer has told everything, or never will: nobody waits for it. */
   #settle(key: string): void {
     this.#deferral.settle(key);
     this.#succession.settle(key);
+    if (this.#dueEnds.size > 0) this.#schedule();
   }
 }

@@ -133,11 +133,12 @@ export async function until(check: () => boolean, limitMs = 10_000): Promise<voi
     if (performance.now() > end) throw new Error(`not within ${limitMs} ms: ${check.toString()}`);
 }
 
-/** A reflector on a free port of loopback, whose clients are the given addresses. */
+/** A reflector on a free port of loopback, whose clients are the given addresses, and whoever comes from a range. */
 export async function startReflector(
   addresses: readonly string[],
   change: (address: string) => Partial<PeerConfig> = () => ({}),
   clock: Clock = systemClock,
+  range?: string,
 ) {
   const port = await freePort();
   const configOf = (address: string): PeerConfig => ({
@@ -163,13 +164,15 @@ export async function startReflector(
       addresses: { 4: '10.255.0.1' },
       port,
       listenAddresses: ['127.0.0.1'],
-      deferralSeconds: 1,
+      deferralSeconds: 3,
       unreachableSeconds: 1,
       hasKernel: false,
     },
     { clock, log: silentLog, events: { changed() {} } },
   );
-  speaker.setDesired({ peers: addresses.map(configOf), originated: [] });
+  const template = { ...configOf(''), peerType: 'dynamic' as const };
+  const dynamic = range === undefined ? [] : [{ prefix: range, template }];
+  speaker.setDesired({ peers: addresses.map(configOf), dynamic, originated: [] });
   await speaker.listen();
   return { speaker, port, configOf };
 }

@@ -12,6 +12,7 @@ import { encodeMessage } from '../../bgp/wire/message.ts';
 import { describeNotification, hardReset, notification } from '../../bgp/wire/notification.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { silentLog } from '../../lib/log.ts';
+import { ManualClock } from '../helpers/manual-clock.ts';
 import {
   announcement,
   endOfRib4,
@@ -54,8 +55,9 @@ async function reflector(
   addresses: readonly string[],
   change?: (address: string) => Partial<PeerConfig>,
   clock?: Clock,
+  range?: string,
 ) {
-  const started = await startReflector(addresses, change, clock);
+  const started = await startReflector(addresses, change, clock, range);
   speaker = started.speaker;
   const connect = async (
     ...args: Parameters<typeof ScriptedPeer.connect> extends [number, ...infer Rest] ? Rest : never
@@ -140,6 +142,65 @@ describe('graceful restart, as the receiving speaker', () => {
       await sleep(300);
       expect(b.table.size).toBe(isKept ? 1 : 0);
     }
+  });
+});
+
+describe('graceful restart, as the restarting speaker', () => {
+  const ends = (peer: ScriptedPeer) =>
+    peer.messages.filter(
+      (one) => one.type === 'update' && one.nlri.length === 0 && one.withdrawn.length === 0,
+    ).length;
+  const isLastAnEnd = (peer: ScriptedPeer) => peer.last('update')!.nlri.length === 0;
+  const again = (seconds: number) => ({
+    gracefulRestart: { ...restart(seconds).gracefulRestart, isRestarting: true },
+  });
+
+  it('a reflector tells what it learns at once, and the end when every client has told everything', async () => {
+    const clock = new ManualClock();
+    const { connect } = await reflector([A, B, C], undefined, clock);
+    const a = await connect(A, restart(5));
+    a.send(endOfRib4);
+    const b = await connect(B, restart(5));
+    b.send(announcement(['10.1.0.0/16']));
+    b.send(endOfRib4);
+    // One that restarted too: without it, A would forget its routes.
+    const c = await connect(C, again(5));
+    c.send(announcement(['10.2.0.0/16']));
+    await until(() => a.table.size === 2 && b.table.size === 1);
+    await sleep(100);
+    expect([a, b].map(ends)).toEqual([0, 0]);
+    c.send(announcement(['10.3.0.0/16']));
+    c.send(endOfRib4);
+    await until(() => [a, b, c].every((peer) => ends(peer) === 1));
+    expect([a, b, c].every(isLastAnEnd)).toBe(true);
+    expect([a, b, c].map(({ table }) => table.size)).toEqual([3, 2, 1]);
+  });
+
+  it('not for one that does not answer, nor for another reflector that restarts and may wait itself', async () => {
+    const clock = new ManualClock();
+    const { connect } = await reflector([A, B, C], (address) => ({ isClient: address !== B }), clock);
+    const [a] = [await connect(A, restart(5)), await connect(B, again(5))];
+    a.send(endOfRib4);
+    await sleep(100);
+    expect(ends(a)).toBe(0);
+    clock.advance(1000);
+    await until(() => ends(a) === 1);
+  });
+
+  it('for clients that nobody can name as long as for others', async () => {
+    const clock = new ManualClock();
+    const { connect } = await reflector([], undefined, clock, '127.0.0.0/8');
+    const [a, b] = [await connect(A, restart(5)), await connect(B, restart(5))];
+    a.send(endOfRib4);
+    await sleep(100);
+    expect(ends(a)).toBe(0);
+    clock.advance(1000);
+    await sleep(100);
+    expect([ends(a), ends(b)]).toEqual([0, 1]);
+    b.send(announcement(['10.1.0.0/16']));
+    b.send(endOfRib4);
+    await until(() => ends(a) === 1);
+    expect(isLastAnEnd(a)).toBe(true);
   });
 });
 

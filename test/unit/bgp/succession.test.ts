@@ -45,7 +45,7 @@ describe('the wait after a start', () => {
     let overs = 0;
     const deferral = new Deferral(
       { deferralSeconds: 120, unreachableSeconds: 10 },
-      { clock, log: silentLog, hasSession: (key) => up.includes(key), over: () => overs++ },
+      { clock, log: silentLog, hasSession: (key) => up.includes(key), gaveUp() {}, over: () => overs++ },
     );
     return { clock, deferral, overs: () => overs };
   };
@@ -58,6 +58,18 @@ describe('the wait after a start', () => {
     deferral.settle('b');
     deferral.settle('b');
     expect([deferral.isOver, overs()]).toEqual([true, 1]);
+  });
+
+  it('waits for peers that come by themselves, and for what they tell', () => {
+    const { deferral, clock } = begin(['b']);
+    deferral.start(['a'], true);
+    deferral.settle('a');
+    expect(deferral.isOver).toBe(false);
+    deferral.expect('b');
+    clock.advance(10_000);
+    expect([deferral.isOpen, deferral.isOver]).toEqual([false, false]);
+    deferral.settle('b');
+    expect(deferral.isOver).toBe(true);
   });
 
   it('does not wait for peers that do not answer, for others until the restart time is over, and for nobody not at all', () => {
