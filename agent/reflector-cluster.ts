@@ -12,12 +12,13 @@ import { bgpFilterKind } from '../datastore/schema/bgp-filter.ts';
 import { endpointSliceKind, nodeKind, serviceKind } from '../datastore/schema/core.ts';
 import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
 import type { ResourceDefinition } from '../datastore/schema/resource.ts';
-import { reflectorName, reflectorsFrom } from '../felix/calc/bgp/reflectors.ts';
+import { type ReflectorInfo, reflectorName, reflectorsFrom } from '../felix/calc/bgp/reflectors.ts';
 import type { SessionDefaults } from '../felix/calc/bgp/session.ts';
 import { desiredSpeaker } from '../felix/calc/bgp/speaker.ts';
 import { nodeInfo } from '../felix/calc/topology.ts';
 import type { Log } from '../lib/log.ts';
 import type { ReflectorSource } from './reflector.ts';
+import { OwnEndpoint } from './reflector-endpoints.ts';
 import { SecretsView } from './secrets.ts';
 
 export interface ClusterSourceOptions {
@@ -34,6 +35,8 @@ export interface ClusterSourceOptions {
 
 /** Changes that come together lead to one calculation. */
 const COALESCE_MS = 10;
+/** A pod is among the endpoints of its Service within this time. */
+const LISTED_MS = 10_000;
 
 export class ClusterSource implements ReflectorSource {
   readonly #options: ClusterSourceOptions;
@@ -42,6 +45,8 @@ export class ClusterSource implements ReflectorSource {
   readonly #abort = new AbortController();
   readonly #watches: Watch<ResourceDefinition>[] = [];
   readonly #secrets: SecretsView;
+  readonly #name: string;
+  readonly #own: OwnEndpoint;
   readonly #nodes;
   readonly #services;
   readonly #slices;
@@ -57,7 +62,9 @@ export class ClusterSource implements ReflectorSource {
     this.#options = options;
     this.#log = log;
     this.#client = new KubernetesClient(options.api);
-    const { namespace, service } = options;
+    const { namespace, service, node } = options;
+    this.#name = reflectorName(`${namespace}/${service}`, node);
+    this.#own = new OwnEndpoint(this.#name);
     this.#secrets = new SecretsView(namespace, { client: this.#client, log, changed: () => this.#soon() });
     this.#nodes = this.#watch(nodeKind);
     this.#services = this.#watch(serviceKind, { namespace, fieldSelector: `metadata.name=${service}` });
@@ -71,13 +78,26 @@ export class ClusterSource implements ReflectorSource {
     this.#filters = this.#watch(bgpFilterKind);
   }
 
-  /** Resolves when everything has been read once. */
+  /**
+   * Resolves when everything has been read once and the Service knows this reflector: with the peers of its first
+   * configuration it waits for what they tell (bgp/deferral.ts), so they have to be all.
+   */
   async start(changed: () => void): Promise<void> {
-    const isSynced = new Promise<void>((resolve) => {
-      this.#changed = resolve;
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#changed = () => {
+        this.#reflectors();
+        if (this.#own.isListed) resolve();
+        else timer ??= setTimeout(resolve, LISTED_MS);
+      };
+      for (const watch of this.#watches) void watch.run(this.#abort.signal);
     });
-    for (const watch of this.#watches) void watch.run(this.#abort.signal);
-    await isSynced;
+    clearTimeout(timer);
+    if (!this.#own.isListed)
+      this.#log.warn(
+        { reflector: this.#name },
+        'not among the endpoints of its Service, so it has no peers: compare the selector of the Service with the labels of the pod, and look for the annotation projectcalico.org/RouteReflectorClusterID',
+      );
     this.#changed = changed;
   }
 
@@ -91,15 +111,15 @@ export class ClusterSource implements ReflectorSource {
   }
 
   desired(): DesiredSpeaker {
-    const { namespace, service, node, defaults } = this.#options;
+    const { defaults } = this.#options;
     const configurations = this.configurations();
     const peers = values(this.#peers);
     this.#secrets.follow(configurations, peers);
     return desiredSpeaker({
       ...defaults,
-      node: reflectorName(`${namespace}/${service}`, node),
+      node: this.#name,
       nodes: values(this.#nodes).map(nodeInfo),
-      reflectors: reflectorsFrom(values(this.#services), values(this.#slices)),
+      reflectors: this.#reflectors(),
       configurations,
       peers,
       filters: values(this.#filters),
@@ -113,6 +133,10 @@ export class ClusterSource implements ReflectorSource {
     this.#abort.abort();
     clearTimeout(this.#timer);
     this.#secrets.close();
+  }
+
+  #reflectors(): readonly ReflectorInfo[] {
+    return this.#own.update(reflectorsFrom(values(this.#services), values(this.#slices)));
   }
 
   #soon(): void {

@@ -43,3 +43,30 @@ export class ReflectorEndpoints {
     return times.length === 0 ? undefined : Math.max(0, Math.min(...times)) + 1;
   }
 }
+
+/**
+ * A reflector's own entry. The Service learns of a process late and forgets it early, when its pod is deleted and it
+ * still runs: the reflector would end every session, and nodes forget its routes at once.
+ */
+export class OwnEndpoint {
+  readonly #name: string;
+  #own: ReflectorInfo | undefined;
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  /** Whether the Service has had this reflector among its endpoints. */
+  get isListed(): boolean {
+    return this.#own !== undefined;
+  }
+
+  /** Takes what the API has now; the same with this reflector, as long as its Service is there. */
+  update(found: readonly ReflectorInfo[]): readonly ReflectorInfo[] {
+    const own = found.find(({ name }) => name === this.#name);
+    if (own) this.#own = own;
+    if (own || !this.#own) return found;
+    const { service } = this.#own;
+    return found.some(({ name }) => name === service) ? [...found, this.#own] : found;
+  }
+}

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { MeshHold } from '../../../agent/mesh-hold.ts';
-import { ReflectorEndpoints } from '../../../agent/reflector-endpoints.ts';
+import { OwnEndpoint, ReflectorEndpoints } from '../../../agent/reflector-endpoints.ts';
 import { type BGPPeer, bgpConfigurationKind, bgpPeerKind } from '../../../datastore/schema/bgp.ts';
 import { endpointSliceKind, nodeKind, serviceKind } from '../../../datastore/schema/core.ts';
 import { type ReflectorInfo, reflectorsFrom } from '../../../felix/calc/bgp/reflectors.ts';
@@ -161,4 +161,18 @@ describe('reflector Deployments', () => {
     endpoints.update(found, 130_000);
     expect(endpoints.update([], 130_001)).toEqual([]);
   });
+});
+
+it('a reflector whose pod is being deleted keeps its peers until its Service is gone', () => {
+  const own = new OwnEndpoint('kube-system/cali-reflector on n1');
+  const nobody = reflectorsFrom([service], [slice(4, [])]);
+  expect([own.update(nobody), own.isListed]).toEqual([nobody, false]);
+  const both = reflectorsFrom([service], [slice(4, running)]);
+  expect(own.update(both)).toEqual(both);
+  const peersOf = (reflectors: readonly ReflectorInfo[]) =>
+    speakerOf('kube-system/cali-reflector on n1', reflectors);
+  const before = peersOf(both);
+  expect(before).toHaveLength(3);
+  expect(peersOf(own.update(nobody))).toEqual(before);
+  expect(peersOf(own.update([]))).toEqual([]);
 });
