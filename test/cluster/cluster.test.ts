@@ -41,7 +41,7 @@ describe.skipIf(!canRun)(
       expect(took).toBeLessThan(30_000);
       await until(
         'NetworkUnavailable False',
-        10_000,
+        30_000,
         () => conditions('NetworkUnavailable') === 'False False False',
       );
     });

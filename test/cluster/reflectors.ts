@@ -26,7 +26,10 @@ const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Sessions of a node: type and state. */
 function sessions(node: string): string[] {
-  const status = JSON.parse(calictl(node, 'node', 'status', '-o', 'json').stdout) as {
+  const { status: code, stdout } = calictl(node, 'node', 'status', '-o', 'json');
+  // The agent may just be starting: it has none.
+  if (code !== 0) return [];
+  const status = JSON.parse(stdout) as {
     bgp: { peers: { config: { peerType: string; port: number }; state: string }[] };
   };
   return status.bgp.peers.map(({ config, state }) => `${config.peerType} ${config.port} ${state}`).sort();
