@@ -9,6 +9,7 @@ import { contains, type Family, mustCidr, parseAddress } from '../lib/cidr.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { Bfd } from './bfd/bfd.ts';
+import { isCovered } from './coverage.ts';
 import { Deferral } from './deferral.ts';
 import { UpdateGroups } from './group/update-groups.ts';
 import { type LearnedRoute, LearnedRoutes } from './learned.ts';
@@ -22,12 +23,13 @@ import {
   type PeerConfig,
   type PeerStatus,
 } from './peer-config.ts';
-import { passesOn, type SpeakerIdentity } from './peer-context.ts';
+import type { SpeakerIdentity } from './peer-context.ts';
 import { PeerTable } from './peer-table.ts';
+import { PendingEnds } from './pending-ends.ts';
 import { AttributeTable } from './rib/attribute-table.ts';
 import { Rib } from './rib/rib.ts';
 import { SourceTable } from './rib/source.ts';
-import { Succession } from './succession.ts';
+import { Succession, type Successor } from './succession.ts';
 import { Listener, refuse } from './transport/listener.ts';
 import { missingForSecurity } from './transport/socket-options.ts';
 import type { Ribs } from './update-receiver.ts';
@@ -88,8 +90,7 @@ export class Speaker {
   #isStarted = false;
   readonly #deferral: Deferral;
   readonly #succession: Succession;
-  /** Peers that have been sent everything that is here, and no End-of-RIB yet. */
-  readonly #dueEnds = new Set<Peer>();
+  readonly #pendingEnds: PendingEnds;
   readonly #observers = new Set<Observer>();
   readonly #bfd: Bfd;
   /** Rows of peers that are gone, to be given back when nothing refers to them any more. */
@@ -139,10 +140,16 @@ export class Speaker {
           this.#modules.events.changed();
         }),
     });
+    this.#pendingEnds = new PendingEnds({
+      deferral: this.#deferral,
+      peer: (key) => this.#peers.get(key),
+      templates: () => this.#dynamic.map(({ template }) => template),
+    });
     this.#succession = new Succession(
-      { patienceSeconds: options.unreachableSeconds },
+      { patienceSeconds: options.unreachableSeconds, longestSeconds: options.deferralSeconds },
       {
         clock: modules.clock,
+        isCovered: (key) => this.#isCovered(key),
         remove: (key) => {
           const peer = this.#peers.get(key);
           if (peer) this.#remove(peer, CeaseSubcode.PEER_DECONFIGURED);
@@ -174,7 +181,7 @@ export class Speaker {
     }
     for (const [key, config] of wanted) {
       if (this.#peers.has(key)) continue;
-      if (!isFirst && config.shutdownMessage === undefined) this.#succession.join(key);
+      if (!isFirst && config.shutdownMessage === undefined) this.#succession.join(successor(config));
       this.#startPeer(config);
     }
     for (const peer of unwanted) this.#retire(peer);
@@ -245,7 +252,7 @@ export class Speaker {
       else peer.stop(CeaseSubcode.ADMINISTRATIVE_SHUTDOWN);
     }
     this.#peers.clear();
-    this.#dueEnds.clear();
+    this.#pendingEnds.clear();
     await this.#listener.close();
   }
 
@@ -292,7 +299,7 @@ export class Speaker {
       },
       ribChanged: () => this.#schedule(),
       settled: ({ key }) => this.#settle(key),
-      endDue: (of) => this.#dueEnds.add(of),
+      endDue: (of) => this.#pendingEnds.add(of),
       ended: (ended) => this.#ended(ended),
     });
     this.#peers.add(peer);
@@ -316,8 +323,20 @@ export class Speaker {
 
   /** The peer goes: now, or when those that came with the same change have everything. */
   #retire(peer: Peer): void {
-    if (peer.negotiated && this.#succession.retire(peer.key)) peer.setRetiring(true);
+    const isOfUse = peer.negotiated || families.some((family) => this.ribs[family].countOf(peer.source) > 0);
+    if (isOfUse && this.#succession.retire(successor(peer.config))) peer.setRetiring(true);
     else if (!this.#succession.isRetiring(peer.key)) this.#remove(peer, CeaseSubcode.PEER_DECONFIGURED);
+  }
+
+  #isCovered(key: string): boolean {
+    const peer = this.#peers.get(key);
+    if (!peer) return true;
+    const going = new Set<number>();
+    for (const { key: other, source } of this.#peers)
+      if (this.#succession.isRetiring(other)) going.add(source);
+    return families.every((family) =>
+      isCovered(this.ribs[family], peer.source, (source) => going.has(source)),
+    );
   }
 
   #remove(peer: Peer, subcode: number): void {
@@ -411,36 +430,19 @@ export class Speaker {
       this.#hasWork = this.#groups.step();
       if (this.#hasWork) this.#schedule();
     }
-    this.#sendEnds();
+    this.#pendingEnds.send();
     if (hasChanged) this.#modules.events.changed();
-  }
-
-  #sendEnds(): void {
-    for (const peer of this.#dueEnds) {
-      if (this.#mayEnd(peer) && peer.sendEnds()) this.#dueEnds.delete(peer);
-    }
-  }
-
-  /**
-   * Whether a peer may be sent End-of-RIB, which makes it forget what it had from this speaker and was not sent again.
-   * After a start that waits for those whose routes it is sent from here (RFC 4724 section 4.1), but not for one that
-   * restarts too and is no client of ours: it may wait for this speaker.
-   */
-  #mayEnd(peer: Peer): boolean {
-    if (this.#deferral.isOpen && this.#dynamic.some(({ template }) => passesOn(template, peer.config)))
-      return false;
-    for (const key of this.#deferral.awaited) {
-      const other = this.#peers.get(key);
-      if (!other || other === peer || !passesOn(other.config, peer.config)) continue;
-      if (other.config.isClient || !other.negotiated?.peerRestart?.isRestarting) return false;
-    }
-    return true;
   }
 
   /** The peer has told everything, or never will: nobody waits for it. */
   #settle(key: string): void {
     this.#deferral.settle(key);
     this.#succession.settle(key);
-    if (this.#dueEnds.size > 0) this.#schedule();
+    if (!this.#pendingEnds.isEmpty) this.#schedule();
   }
+}
+
+function successor(config: PeerConfig): Successor {
+  const isLeaf = config.peerType === 'node-to-node mesh' || (config.isClient ?? false);
+  return { key: keyOfPeer(config), address: config.address, isLeaf };
 }

@@ -1,34 +1,61 @@
 /**
- * Make before break: when one change brings new peers and takes others away, those that go stay until the new ones
- * have told everything, and a little longer, because the other side may not be that far.
+ * Make before break: when peers come and others go with one change, such as route reflectors in place of the mesh, those
+ * that go stay until everything that they tell is told by others too. The new ones may be slow to start, and so may the
+ * nodes that tell them.
  */
 import type { Clock } from '../lib/clock.ts';
 
-/** After the last new peer has everything, peers that are to go stay this long. */
+/** What is covered stays this long all the same, because the other side may not be that far, seconds. */
 const RETIRE_SECONDS = 3;
+const LOOK_MS = 500;
 
 export interface SuccessionOptions {
-  /** Longest wait for the new peers, seconds. */
+  /** Wait for a new peer that does not answer, and the time within which changes belong together, seconds. */
   readonly patienceSeconds: number;
+  /** Longest stay of a peer that is to go, seconds. */
+  readonly longestSeconds: number;
 }
 
 export interface SuccessionModules {
   readonly clock: Clock;
+  /** Whether other peers, that stay, tell every route that this one tells. */
+  readonly isCovered: (key: string) => boolean;
   /** The peer may go now. */
   readonly remove: (key: string) => void;
 }
 
+/** A peer, as far as it matters who stands in for whom. */
+export interface Successor {
+  readonly key: string;
+  readonly address: string;
+  /** Whether it tells its own routes alone, as nodes of the mesh and clients of a reflector do. */
+  readonly isLeaf: boolean;
+}
+
+interface Joining {
+  readonly peer: Successor;
+  readonly joinedAt: number;
+  /** Whether it has told everything, or never will. */
+  isSettled: boolean;
+}
+
+interface Retiring {
+  readonly since: number;
+  coveredSince: number | undefined;
+}
+
 export class Succession {
-  readonly #options: SuccessionOptions;
+  readonly #patienceMs: number;
+  readonly #longestMs: number;
   readonly #modules: SuccessionModules;
-  /** New peers that have not told everything yet. */
-  readonly #joining = new Set<string>();
-  /** Peers that are to go once those have. */
-  readonly #retiring = new Set<string>();
+  /** Peers that came a short time ago. */
+  readonly #joining = new Map<string, Joining>();
+  readonly #retiring = new Map<string, Retiring>();
   #cancel = () => {};
 
-  constructor(options: SuccessionOptions, modules: SuccessionModules) {
-    this.#options = options;
+  constructor({ patienceSeconds, longestSeconds }: SuccessionOptions, modules: SuccessionModules) {
+    this.#patienceMs = patienceSeconds * 1000;
+    this.#longestMs = longestSeconds * 1000;
     this.#modules = modules;
   }
 
@@ -37,20 +64,17 @@ export class Succession {
   }
 
   /** A peer came with a change. */
-  join(key: string): void {
-    this.#joining.add(key);
+  join(peer: Successor): void {
+    this.#joining.set(peer.key, { peer, joinedAt: this.#modules.clock.now(), isSettled: false });
   }
 
-  /** A peer is to go. False when nobody comes in its place: it can go at once. */
-  retire(key: string): boolean {
-    if (this.#retiring.has(key)) return true;
-    if (this.#joining.size === 0) return false;
-    this.#retiring.add(key);
-    if (this.#retiring.size === 1)
-      this.#after(this.#options.patienceSeconds, () => {
-        this.#joining.clear();
-        this.#removeSoon();
-      });
+  /** A peer is to go. False when nobody came in its place: it can go at once. */
+  retire(peer: Successor): boolean {
+    if (this.#retiring.has(peer.key)) return true;
+    this.#forgetOld();
+    if (![...this.#joining.values()].some((joining) => standsIn(joining.peer, peer))) return false;
+    this.#retiring.set(peer.key, { since: this.#modules.clock.now(), coveredSince: undefined });
+    if (this.#retiring.size === 1) this.#lookLater();
     return true;
   }
 
@@ -61,25 +85,41 @@ export class Succession {
 
   /** The peer has told everything, or never will. */
   settle(key: string): void {
-    if (this.#joining.delete(key) && this.#joining.size === 0) this.#removeSoon();
+    const joining = this.#joining.get(key);
+    if (joining) joining.isSettled = true;
   }
 
   close(): void {
     this.#cancel();
   }
 
-  #removeSoon(): void {
-    if (this.#retiring.size === 0) return;
-    this.#after(RETIRE_SECONDS, () => {
-      const keys = [...this.#retiring];
-      this.#retiring.clear();
-      for (const key of keys) this.#modules.remove(key);
-    });
+  #look(): void {
+    this.#forgetOld();
+    const now = this.#modules.clock.now();
+    const isAwaiting = [...this.#joining.values()].some(({ isSettled }) => !isSettled);
+    for (const [key, retiring] of this.#retiring) {
+      const isCovered = !isAwaiting && this.#modules.isCovered(key);
+      retiring.coveredSince = isCovered ? (retiring.coveredSince ?? now) : undefined;
+      const { since, coveredSince = now } = retiring;
+      if (now - coveredSince < RETIRE_SECONDS * 1000 && now - since < this.#longestMs) continue;
+      this.#retiring.delete(key);
+      this.#modules.remove(key);
+    }
+    if (this.#retiring.size > 0) this.#lookLater();
   }
 
-  /** One time runs at once: the end of the wait replaces the wait. */
-  #after(seconds: number, run: () => void): void {
+  #lookLater(): void {
     this.#cancel();
-    this.#cancel = this.#modules.clock.after(seconds * 1000, run);
+    this.#cancel = this.#modules.clock.after(LOOK_MS, () => this.#look());
   }
+
+  #forgetOld(): void {
+    const since = this.#modules.clock.now() - this.#patienceMs;
+    for (const [key, { joinedAt }] of this.#joining) if (joinedAt <= since) this.#joining.delete(key);
+  }
+}
+
+/** One that tells its own routes alone stands in for no other such, but for itself under another port. */
+function standsIn(joining: Successor, retiring: Successor): boolean {
+  return !joining.isLeaf || !retiring.isLeaf || joining.address === retiring.address;
 }

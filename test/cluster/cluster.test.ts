@@ -31,7 +31,7 @@ describe.skipIf(!canRun)(
     }, 1_800_000);
     afterAll(() => {
       if (canRun && !KEEPS) cluster('down');
-    });
+    }, 300_000);
 
     it('its nodes become Ready within 30 s of kubectl apply, and say that the network is there', async () => {
       kubectl('apply', '-f', path.join(root, 'deploy', 'cali.yaml'));

@@ -133,12 +133,18 @@ export async function until(check: () => boolean, limitMs = 10_000): Promise<voi
     if (performance.now() > end) throw new Error(`not within ${limitMs} ms: ${check.toString()}`);
 }
 
-/** A reflector on a free port of loopback, whose clients are the given addresses, and whoever comes from a range. */
+export interface ReflectorOptions {
+  readonly clock?: Clock;
+  /** Whoever comes from it is a client, too. */
+  readonly range?: string;
+  readonly deferralSeconds?: number;
+}
+
+/** A reflector on a free port of loopback, whose clients are the given addresses. */
 export async function startReflector(
   addresses: readonly string[],
   change: (address: string) => Partial<PeerConfig> = () => ({}),
-  clock: Clock = systemClock,
-  range?: string,
+  { clock = systemClock, range, deferralSeconds = 3 }: ReflectorOptions = {},
 ) {
   const port = await freePort();
   const configOf = (address: string): PeerConfig => ({
@@ -164,7 +170,7 @@ export async function startReflector(
       addresses: { 4: '10.255.0.1' },
       port,
       listenAddresses: ['127.0.0.1'],
-      deferralSeconds: 3,
+      deferralSeconds,
       unreachableSeconds: 1,
       hasKernel: false,
     },

@@ -16,6 +16,7 @@ import { ManualClock } from '../helpers/manual-clock.ts';
 import {
   announcement,
   endOfRib4,
+  type ReflectorOptions,
   ScriptedPeer,
   startReflector,
   until,
@@ -54,10 +55,9 @@ afterEach(async () => {
 async function reflector(
   addresses: readonly string[],
   change?: (address: string) => Partial<PeerConfig>,
-  clock?: Clock,
-  range?: string,
+  options?: ReflectorOptions,
 ) {
-  const started = await startReflector(addresses, change, clock, range);
+  const started = await startReflector(addresses, change, options);
   speaker = started.speaker;
   const connect = async (
     ...args: Parameters<typeof ScriptedPeer.connect> extends [number, ...infer Rest] ? Rest : never
@@ -90,6 +90,28 @@ describe('a peer whose configuration changes', () => {
       before.map(({ port }) => [port, 'Established']),
     );
   });
+});
+
+it('a peer that is taken away stays until others tell everything that it tells', async () => {
+  const { connect, configOf } = await reflector([A], undefined, { deferralSeconds: 60 });
+  const isClient = false;
+  speaker.setDesired({
+    peers: [A, B].map((address) => ({ ...configOf(address), isClient })),
+    originated: [],
+  });
+  const a = await connect(A);
+  a.send(announcement(['10.1.0.0/16', '10.2.0.0/16']));
+  await until(() => speaker.routeCount === 2);
+  speaker.setDesired({ peers: [{ ...configOf(B), isClient }], originated: [] });
+  const b = await connect(B);
+  b.send(announcement(['10.1.0.0/16']));
+  b.send(endOfRib4);
+  // Twice the time of one that is covered, and more than the reflector waits for one that does not answer.
+  await sleep(7_000);
+  expect([a.last('notification'), speaker.routeCount]).toEqual([undefined, 2]);
+  b.send(announcement(['10.2.0.0/16']));
+  await until(() => a.last('notification') !== undefined);
+  expect(speaker.routeCount).toBe(2);
 });
 
 describe('graceful restart, as the receiving speaker', () => {
@@ -157,7 +179,7 @@ describe('graceful restart, as the restarting speaker', () => {
 
   it('a reflector tells what it learns at once, and the end when every client has told everything', async () => {
     const clock = new ManualClock();
-    const { connect } = await reflector([A, B, C], undefined, clock);
+    const { connect } = await reflector([A, B, C], undefined, { clock });
     const a = await connect(A, restart(5));
     a.send(endOfRib4);
     const b = await connect(B, restart(5));
@@ -178,7 +200,7 @@ describe('graceful restart, as the restarting speaker', () => {
 
   it('not for one that does not answer, nor for another reflector that restarts and may wait itself', async () => {
     const clock = new ManualClock();
-    const { connect } = await reflector([A, B, C], (address) => ({ isClient: address !== B }), clock);
+    const { connect } = await reflector([A, B, C], (address) => ({ isClient: address !== B }), { clock });
     const [a] = [await connect(A, restart(5)), await connect(B, again(5))];
     a.send(endOfRib4);
     await sleep(100);
@@ -189,7 +211,7 @@ describe('graceful restart, as the restarting speaker', () => {
 
   it('for clients that nobody can name as long as for others', async () => {
     const clock = new ManualClock();
-    const { connect } = await reflector([], undefined, clock, '127.0.0.0/8');
+    const { connect } = await reflector([], undefined, { clock, range: '127.0.0.0/8' });
     const [a, b] = [await connect(A, restart(5)), await connect(B, restart(5))];
     a.send(endOfRib4);
     await sleep(100);
@@ -368,7 +390,7 @@ describe('peers that misbehave', () => {
     let skew = 0;
     const clock: Clock = { now: () => Date.now() + skew, after: systemClock.after };
     const slow = { holdTimeSeconds: 90, keepaliveSeconds: 0.2 };
-    const { connect } = await reflector([A, B], () => slow, clock);
+    const { connect } = await reflector([A, B], () => slow, { clock });
     const [a, b] = [await connect(A), await connect(B)];
     b.socket.pause();
     for (let round = 0; round < 60; round++) {

@@ -5,37 +5,86 @@ import { silentLog } from '../../../lib/log.ts';
 import { ManualClock } from '../../helpers/manual-clock.ts';
 
 describe('make before break', () => {
+  const leaf = (key: string) => ({ key, address: key, isLeaf: true });
+  const other = (key: string) => ({ key, address: key, isLeaf: false });
   const begin = () => {
     const clock = new ManualClock();
     const removed: string[] = [];
-    const succession = new Succession({ patienceSeconds: 10 }, { clock, remove: (key) => removed.push(key) });
-    return { clock, removed, succession };
+    const covered = new Set<string>();
+    const succession = new Succession(
+      { patienceSeconds: 10, longestSeconds: 120 },
+      { clock, isCovered: (key) => covered.has(key), remove: (key) => removed.push(key) },
+    );
+    return { clock, removed, covered, succession };
   };
 
   it('those that go stay until the new ones have told everything, and three seconds more', () => {
-    const { clock, removed, succession } = begin();
-    succession.join('new');
-    expect(succession.retire('old')).toBe(true);
+    const { clock, removed, covered, succession } = begin();
+    covered.add('old');
+    succession.join(other('new'));
+    expect(succession.retire(leaf('old'))).toBe(true);
     clock.advance(5000);
     succession.settle('new');
-    clock.advance(2900);
+    clock.advance(3000);
     // The same desired state again begins nothing anew.
-    expect(succession.retire('old')).toBe(true);
+    expect(succession.retire(leaf('old'))).toBe(true);
     expect(removed).toEqual([]);
-    clock.advance(200);
+    clock.advance(500);
     expect(removed).toEqual(['old']);
     expect(succession.isRetiring('old')).toBe(false);
   });
 
-  it('go at once when nobody comes, after the patience when nobody answers, and not when they are wanted again', () => {
-    const { clock, removed, succession } = begin();
-    expect(succession.retire('old')).toBe(false);
-    succession.join('new');
-    succession.retire('old');
-    succession.retire('other');
-    expect(succession.keep('other')).toBe(true);
-    clock.advance(13_100);
+  it('stay while one of their routes is told by nobody else, also when the new ones were quick', () => {
+    const { clock, removed, covered, succession } = begin();
+    succession.join(other('new'));
+    succession.settle('new');
+    clock.advance(5000);
+    expect(succession.retire(leaf('old'))).toBe(true);
+    clock.advance(60_000);
+    covered.add('old');
+    clock.advance(3000);
+    // A route came that is not covered: the three seconds begin anew.
+    covered.delete('old');
+    clock.advance(500);
+    covered.add('old');
+    clock.advance(3000);
+    expect(removed).toEqual([]);
+    clock.advance(500);
     expect(removed).toEqual(['old']);
+  });
+
+  it('stay for the longest time at most, and no longer for a new one that does not answer', () => {
+    const { clock, removed, covered, succession } = begin();
+    succession.join(other('silent'));
+    succession.retire(other('covered'));
+    succession.retire(other('alone'));
+    covered.add('covered');
+    clock.advance(13_500);
+    expect(removed).toEqual(['covered']);
+    clock.advance(106_000);
+    expect(removed).toEqual(['covered']);
+    clock.advance(1000);
+    expect(removed).toEqual(['covered', 'alone']);
+  });
+
+  it('go at once when nobody came in their place, and not when they are wanted again', () => {
+    const { clock, removed, covered, succession } = begin();
+    expect(succession.retire(leaf('old'))).toBe(false);
+    // A node that comes stands in for no other.
+    succession.join(leaf('node'));
+    expect(succession.retire(leaf('other node'))).toBe(false);
+    expect(succession.retire(other('reflector'))).toBe(true);
+    covered.add('reflector');
+    expect(succession.keep('reflector')).toBe(true);
+    clock.advance(20_000);
+    expect(removed).toEqual([]);
+    // But for itself, under another port.
+    succession.join({ ...leaf('old again'), address: 'old' });
+    expect(succession.retire(leaf('old'))).toBe(true);
+    expect(succession.keep('old')).toBe(true);
+    clock.advance(10_000);
+    // Long after the node came, it has nothing to do with a change.
+    expect(succession.retire(other('reflector'))).toBe(false);
   });
 });
 
