@@ -20,11 +20,13 @@ export class ReflectorEndpoints {
   /** Takes what the API has now, at a time in milliseconds; the reflectors to reckon with, those that have gone included. */
   update(found: readonly ReflectorInfo[], now: number): ReflectorInfo[] {
     const services = found.filter(({ port }) => port === 0);
-    const names = new Set(services.map(({ service }) => service));
+    const uids = new Map(services.map(({ service, serviceUid }) => [service, serviceUid]));
     for (const info of found) if (info.port !== 0) this.#known.set(info.name, { info, seenAt: now });
-    // A Service that is deleted takes its reflectors along.
-    for (const [name, { info, seenAt }] of this.#known)
-      if (!names.has(info.service) || now - seenAt > this.#lingerMs) this.#known.delete(name);
+    // A Service that is deleted takes its reflectors along, also when there is another one of its name at once.
+    for (const [name, { info, seenAt }] of this.#known) {
+      const isOrphan = !uids.has(info.service) || uids.get(info.service) !== info.serviceUid;
+      if (isOrphan || now - seenAt > this.#lingerMs) this.#known.delete(name);
+    }
     const endpoints = [...this.#known.values()].map(({ info, seenAt }) => ({
       ...info,
       isLive: now - seenAt <= ABSENT_MS,

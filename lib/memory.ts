@@ -16,6 +16,9 @@ const FIRST_MS = [20_000, 25_000, 30_000, 35_000, 40_000, 45_000];
 const PERIOD_MS = 60_000;
 /** Pages of the program that an idle process uses, and that come back by themselves: some 17 MB. More has grown. */
 const RETURNING_BYTES = 24 << 20;
+/** A process that is larger than this is not small any more, and gives back what it can more readily. */
+const LARGE_BYTES = 72 << 20;
+const WORTHWHILE_BYTES = 4 << 20;
 /** Share of the time that a quiet process works. */
 const QUIET = 0.05;
 const MADV_DONTNEED = 4;
@@ -34,7 +37,9 @@ export function keepSmall(clock: Clock): void {
     const use = performance.eventLoopUtilization();
     const { utilization } = performance.eventLoopUtilization(use, lastUse);
     lastUse = use;
-    if (utilization < QUIET && process.memoryUsage.rss() > smallest + RETURNING_BYTES) collect();
+    const rss = process.memoryUsage.rss();
+    const grown = rss > LARGE_BYTES ? WORTHWHILE_BYTES : RETURNING_BYTES;
+    if (utilization < QUIET && rss > smallest + grown) collect();
     clock.after(PERIOD_MS, look);
   };
   for (const delayMs of FIRST_MS) clock.after(delayMs, collect);

@@ -61,6 +61,7 @@ export const objectMeta = z.looseObject({
   deletionTimestamp: z.string().nullish(),
   labels: labels.nullish(),
   annotations: labels.nullish(),
+  ownerReferences: z.array(z.looseObject({ kind: z.string(), name: z.string(), uid: z.string() })).nullish(),
 });
 
 export type ObjectMeta = z.output<typeof objectMeta>;

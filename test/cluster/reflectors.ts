@@ -26,9 +26,9 @@ const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Sessions of a node: type and state. */
 function sessions(node: string): string[] {
-  const { status: code, stdout } = calictl(node, 'node', 'status', '-o', 'json');
-  // The agent may just be starting: it has none.
-  if (code !== 0) return [];
+  // It fails while a session is down, and says nothing while the agent is just starting.
+  const { stdout } = calictl(node, 'node', 'status', '-o', 'json');
+  if (stdout === '') return [];
   const status = JSON.parse(stdout) as {
     bgp: { peers: { config: { peerType: string; port: number }; state: string }[] };
   };

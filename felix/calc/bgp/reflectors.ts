@@ -11,6 +11,8 @@ import type { NodeInfo } from '../topology.ts';
 export interface ReflectorInfo extends NodeInfo {
   /** Its Service, NAMESPACE/NAME. */
   readonly service: string;
+  /** Of the Service: one that was deleted and made again is another one. */
+  readonly serviceUid: string | undefined;
   /** TCP port of its speaker. */
   readonly port: number;
   /** False for the Service itself and for an endpoint that has gone: neither can stand in for the mesh. */
@@ -37,6 +39,7 @@ export function reflectorsFrom(
     const service: ReflectorInfo = {
       name,
       service: name,
+      serviceUid: metadata.uid,
       labels: metadata.labels ?? {},
       addresses: {},
       asNumber: asNumber === undefined ? undefined : parseAsNumber(asNumber),
@@ -48,7 +51,10 @@ export function reflectorsFrom(
     const own = slices.filter(
       (slice) =>
         slice.metadata.namespace === metadata.namespace &&
-        slice.metadata.labels?.[SERVICE_NAME_LABEL] === metadata.name,
+        slice.metadata.labels?.[SERVICE_NAME_LABEL] === metadata.name &&
+        (slice.metadata.ownerReferences ?? []).every(
+          ({ kind, uid }) => kind !== 'Service' || uid === metadata.uid,
+        ),
     );
     return [service, ...endpointsOf(service, own)];
   });

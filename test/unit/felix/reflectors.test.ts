@@ -161,6 +161,17 @@ describe('reflector Deployments', () => {
     endpoints.update(found, 130_000);
     expect(endpoints.update([], 130_001)).toEqual([]);
   });
+
+  it('of a Service that was deleted are none of another one with its name', () => {
+    const endpoints = new ReflectorEndpoints(120_000);
+    const [old, again] = ['one', 'two'].map((uid) => ({ ...service, metadata: { ...metadata, uid } }));
+    const owned = slice(4, running);
+    const ownerReferences = [{ kind: 'Service', name: metadata.name, uid: 'one' }];
+    const slices = [{ ...owned, metadata: { ...owned.metadata, ownerReferences } }];
+    expect(endpoints.update(reflectorsFrom([old!], slices), 0)).toHaveLength(3);
+    // Its EndpointSlice goes later than the Service.
+    expect(endpoints.update(reflectorsFrom([again!], slices), 1)).toHaveLength(1);
+  });
 });
 
 it('a reflector whose pod is being deleted keeps its peers until its Service is gone', () => {
