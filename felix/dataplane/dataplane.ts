@@ -19,6 +19,7 @@ import { type BatchError, runBatch } from './ip-batch.ts';
 import { type InterfaceAddress, type KernelState, observeKernel } from './kernel.ts';
 import { isRelevant, KernelMonitor, linkOf } from './monitor.ts';
 import { Nftables } from './nftables.ts';
+import { Problems } from './problems.ts';
 import type { Route } from './route.ts';
 import { planRoutes } from './route-plan.ts';
 import { applySysctls, interfaceSysctls, nodeSysctls, tunnelSysctls } from './sysctls.ts';
@@ -109,7 +110,7 @@ export class Dataplane {
   /** Interfaces that have their sysctls, with their index then. Bounded by the node's pods. */
   readonly #configured = new Map<string, number>();
   #stats: DataplaneStats = { ...noStats, problems: ['not applied yet'] };
-  #lastProblems = '';
+  readonly #problems: Problems;
   #isNodeConfigured = false;
   #isClosed = false;
 
@@ -119,6 +120,7 @@ export class Dataplane {
     this.#observed = modules.observed;
     this.#clock = modules.clock;
     this.#log = modules.log;
+    this.#problems = new Problems(modules.log);
     this.#conntrack = new Conntrack(modules.log);
     this.#monitor = new KernelMonitor((line) => {
       // A link that flapped may have lost its sysctls: they are checked again.
@@ -271,14 +273,8 @@ export class Dataplane {
       problems,
       missingTunnels,
     };
-    const text = problems.join('\n');
-    if (text !== '' && text !== this.#lastProblems) {
-      // While a pod is being added, its endpoint is known a moment before its interface.
-      const isPassing = problems.every((problem) => problem.endsWith(' is not there'));
-      this.#log[isPassing ? 'debug' : 'warn']({ problems }, 'the kernel is not what it should be');
-    }
-    this.#lastProblems = text;
-    if (isFailed) this.#schedule(RETRY_MS);
+    const isNew = this.#problems.update(problems);
+    if (isFailed || isNew) this.#schedule(RETRY_MS);
   }
 
   /** Sysctls of the node and of interfaces that are new since the last full check. */

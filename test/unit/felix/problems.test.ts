@@ -1,0 +1,20 @@
+import { expect, it } from 'vitest';
+import { Problems } from '../../../felix/dataplane/problems.ts';
+import { silentLog } from '../../../lib/log.ts';
+
+it('a problem of the kernel is told once, when it is there at a second look', () => {
+  const told: unknown[] = [];
+  const problems = new Problems({ ...silentLog, warn: (fields) => told.push(fields) });
+  expect(problems.update(['ip route add: File exists'])).toBe(true);
+  expect(problems.update([])).toBe(false);
+  expect(problems.update(['no permission', 'cali1 is not there'])).toBe(true);
+  expect(told).toEqual([]);
+  for (let look = 0; look < 3; look++)
+    expect(problems.update(['no permission', 'cali1 is not there'])).toBe(false);
+  expect(told).toEqual([{ problems: ['no permission'] }]);
+  // It went and came again.
+  problems.update([]);
+  problems.update(['no permission']);
+  problems.update(['no permission']);
+  expect(told).toHaveLength(2);
+});
