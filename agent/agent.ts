@@ -189,6 +189,7 @@ export class Agent {
       families: () => this.#families,
       stats: () => this.#dataplane?.stats,
       endpointCount: () => this.#endpoints.list().length,
+      reflectors: () => this.#reflectors,
     });
     await this.#serve();
     void this.#view.run(this.#abort.signal);

@@ -1,6 +1,7 @@
 /** What an agent says of itself: whether pods can be added, whether the node is ready, and what is wrong. */
-import type { PeerStatus } from '../bgp/peer-config.ts';
+import { keyOfPeer, type PeerStatus } from '../bgp/peer-config.ts';
 import { asNumberOf } from '../felix/calc/bgp/cluster.ts';
+import type { ReflectorInfo } from '../felix/calc/bgp/reflectors.ts';
 import type { NodeInfo } from '../felix/calc/topology.ts';
 import type { DataplaneStats } from '../felix/dataplane/dataplane.ts';
 import type { Family } from '../lib/cidr.ts';
@@ -25,6 +26,8 @@ export interface ReportSources {
   readonly families: () => readonly Family[];
   readonly stats: () => DataplaneStats | undefined;
   readonly endpointCount: () => number;
+  /** Reflectors to reckon with, those that have gone included. */
+  readonly reflectors: () => readonly ReflectorInfo[];
 }
 
 export class SelfReport {
@@ -110,9 +113,22 @@ export class SelfReport {
     return reasons;
   }
 
-  /** Peers that say something about the node: pods that are BGP peers come and go (Calico B-068). */
+  /**
+   * Peers that say something about the node: pods that are BGP peers come and go (Calico B-068), and a reflector that has
+   * left its Service is no trouble.
+   */
   #nodePeers(): PeerStatus[] {
-    const { speaker } = this.#sources.host;
-    return (speaker?.status() ?? []).filter(({ config }) => config.peerType !== 'local workload');
+    const { host, reflectors } = this.#sources;
+    const departed = new Set(
+      reflectors()
+        .filter(({ isLive }) => !isLive)
+        .flatMap(({ addresses, port }) =>
+          Object.values(addresses).map(({ address }) => keyOfPeer({ address, port })),
+        ),
+    );
+    return (host.speaker?.status() ?? []).filter(
+      ({ config, state }) =>
+        config.peerType !== 'local workload' && (state === 'Established' || !departed.has(keyOfPeer(config))),
+    );
   }
 }

@@ -85,7 +85,10 @@ export function routeReflectors(): void {
     );
     await until('two others are Ready', 60_000, isPair);
     await until('the sessions are back again', 120_000, isReflected);
-    await sleep(3_000);
+    // Also where the new ones run on other nodes: those that left their Service are nobody's trouble.
+    await until('every node says that all is well', 30_000, () =>
+      NODES.every((node) => calictl(node, 'node', 'status').status === 0),
+    );
     const { sent, lost } = await flows.stop();
     process.stdout.write(
       `both reflectors killed, then deleted: ${sent} pings, ${lost.length} flows with losses\n`,
