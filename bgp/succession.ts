@@ -71,6 +71,7 @@ export class Succession {
   /** A peer is to go. False when nobody came in its place: it can go at once. */
   retire(peer: Successor): boolean {
     if (this.#retiring.has(peer.key)) return true;
+    this.#joining.delete(peer.key);
     this.#forgetOld();
     if (![...this.#joining.values()].some((joining) => standsIn(joining.peer, peer))) return false;
     this.#retiring.set(peer.key, { since: this.#modules.clock.now(), coveredSince: undefined });

@@ -78,6 +78,7 @@ describe('make before break', () => {
     expect(succession.keep('reflector')).toBe(true);
     clock.advance(20_000);
     expect(removed).toEqual([]);
+    expect(succession.retire(leaf('node'))).toBe(false);
     // But for itself, under another port.
     succession.join({ ...leaf('old again'), address: 'old' });
     expect(succession.retire(leaf('old'))).toBe(true);
