@@ -2,6 +2,7 @@
  * The lab's first process, inside fresh user, network, mount and PID namespaces: when it ends, the kernel
  * ends everything else of the lab. Its standard input is the lifeline to the process outside.
  */
+import os from 'node:os';
 import path from 'node:path';
 import { messageOf } from '../lib/errors.ts';
 import { run } from '../lib/exec.ts';
@@ -21,7 +22,9 @@ export interface InsideOptions {
   readonly logSeverity: string;
 }
 
-const MATRIX_TIMEOUT_MS = 30_000;
+// User-mode Linux is slow: agents come up one after the other, in seconds each.
+const isUml = os.cpus()[0]?.model === 'UML';
+const MATRIX_TIMEOUT_MS = isUml ? 120_000 : 30_000;
 
 const options = JSON.parse(process.argv[2] ?? '{}') as InsideOptions;
 const startedAt = performance.now();

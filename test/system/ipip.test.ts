@@ -21,5 +21,5 @@ it.skipIf(!canRun)(
     ];
     expect(await runCommandInUml(['env', 'CI=1', 'NO_COLOR=1', 'CALI_TEST_ENCAP=ipip', ...command])).toBe(0);
   },
-  900_000,
+  1_500_000,
 );

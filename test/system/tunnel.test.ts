@@ -17,7 +17,7 @@ const overhead = isIpip ? 20 : 50;
 const podOverhead = isIpip ? 20 : 70;
 const encapsulated = isIpip ? 'ip proto 4' : 'udp port 4789';
 /** Inside user-mode Linux everything takes ten times as long. */
-const patience = isIpip ? 10 : 1;
+const patience = isIpip ? 20 : 1;
 const subnetOf = { node1: 0, node2: 0, node3: 1, node4: 1 } as const;
 type NodeName = keyof typeof subnetOf;
 const nodes = Object.keys(subnetOf) as NodeName[];
