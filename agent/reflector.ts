@@ -5,6 +5,7 @@ import path from 'node:path';
 import { Registry } from 'prom-client';
 import type { DesiredSpeaker } from '../bgp/peer-config.ts';
 import { Speaker } from '../bgp/speaker.ts';
+import { warmUp } from '../bgp/warm-up.ts';
 import type { BGPConfiguration } from '../datastore/schema/bgp.ts';
 import { systemClock } from '../lib/clock.ts';
 import { serveRoutes, text } from '../lib/http.ts';
@@ -59,6 +60,7 @@ export class Reflector {
   /** Throws CodedError INPUT for a configuration that is wrong, BGP_LISTEN where it cannot listen. */
   async start(): Promise<void> {
     const { restartTimeSeconds, unreachableSeconds } = this.#config;
+    warmUp();
     await this.#source.start(() => this.#apply());
     const identity = this.#source.identity();
     this.#log.info({ ...identity }, 'route reflector');

@@ -321,7 +321,7 @@ export class Speaker {
     if (!isDialOnly) this.#listener.setKey(address, password);
   }
 
-  /** The peer goes: now, or when those that came with the same change have everything. */
+  /** The peer goes: now, or where others came in its place, when they tell its routes. */
   #retire(peer: Peer): void {
     const isOfUse = peer.negotiated || families.some((family) => this.ribs[family].countOf(peer.source) > 0);
     if (isOfUse && this.#succession.retire(successor(peer.config))) peer.setRetiring(true);
