@@ -106,6 +106,8 @@ export function documents(): void {
     );
     kubectl('delete', 'bgppeers.projectcalico.org', 'nobody', name);
     await until('that it is over', 30_000, () => events().includes('Over: The BGP session with 172.30.1.99'));
+    // One that is written every second would not be quiet.
+    kubectl('delete', 'caliconodestatuses.projectcalico.org', 'of-node1');
   });
 
   it('needs little memory and time while nothing happens', async () => {
