@@ -330,13 +330,8 @@ export class Speaker {
 
   #isCovered(key: string): boolean {
     const peer = this.#peers.get(key);
-    if (!peer) return true;
-    const going = new Set<number>();
-    for (const { key: other, source } of this.#peers)
-      if (this.#succession.isRetiring(other)) going.add(source);
-    return families.every((family) =>
-      isCovered(this.ribs[family], peer.source, (source) => going.has(source)),
-    );
+    const isGoing = (source: number) => this.#succession.isRetiring(this.#sources.at(source).peer ?? '');
+    return !peer || families.every((family) => isCovered(this.ribs[family], peer.source, isGoing));
   }
 
   #remove(peer: Peer, subcode: number): void {

@@ -65,6 +65,7 @@ export class Succession {
 
   /** A peer came with a change. */
   join(peer: Successor): void {
+    this.#forgetOld();
     this.#joining.set(peer.key, { peer, joinedAt: this.#modules.clock.now(), isSettled: false });
   }
 

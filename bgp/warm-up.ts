@@ -21,6 +21,7 @@ const AS = 64512;
 const PREFIXES_EACH = 10;
 /** UPDATEs between two decisions, as those of one reading of a socket. */
 const TURN = 250;
+const UPDATES = 4 * TURN;
 
 const config: PeerConfig = {
   address: '192.0.2.1',
@@ -62,7 +63,7 @@ const negotiated: Negotiated = {
  * Passes a thousand UPDATEs with ten prefixes each from one client to another and takes them back, in tables of its own:
  * 0.1 s. The UPDATEs that the other client was told.
  */
-export function warmUp(updates = 1000): number {
+export function warmUp(): number {
   const sources = new SourceTable();
   const attributes = new AttributeTable();
   const ribs = { 4: new Rib(4, attributes, sources), 6: new Rib(6, attributes, sources) };
@@ -90,14 +91,13 @@ export function warmUp(updates = 1000): number {
   const framer = new Framer();
   const rib = ribs[4];
   for (const message of [announcement(), withdrawal()]) {
-    for (let number = 0; number < updates; ) {
-      for (let left = TURN; left > 0; left--) {
-        message.change(number++);
-        framer.push(message.bytes, ({ body }) => {
-          receiver.receive(body);
-          return true;
-        });
-      }
+    for (let number = 1; number <= UPDATES; number++) {
+      message.change(number);
+      framer.push(message.bytes, ({ body }) => {
+        receiver.receive(body);
+        return true;
+      });
+      if (number % TURN !== 0) continue;
       groups.flush(4, rib.decideChanged(), rib.touchedPaths());
       groups.step();
       rib.endTurn(true);

@@ -1,40 +1,18 @@
 /** The speaker against peers that do what a test tells them, over loopback. */
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { BmpExporter } from '../../bgp/monitor/bmp.ts';
 import { dumpTable } from '../../bgp/monitor/mrt.ts';
-import type { PeerConfig } from '../../bgp/peer-config.ts';
 import type { PolicyRoute } from '../../bgp/policy/export.ts';
 import { viewReceived } from '../../bgp/routes-view.ts';
-import type { Speaker } from '../../bgp/speaker.ts';
 import { encodeMessage } from '../../bgp/wire/message.ts';
-import { describeNotification, hardReset, notification } from '../../bgp/wire/notification.ts';
+import { describeNotification } from '../../bgp/wire/notification.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { silentLog } from '../../lib/log.ts';
-import { ManualClock } from '../helpers/manual-clock.ts';
-import {
-  announcement,
-  endOfRib4,
-  type ReflectorOptions,
-  ScriptedPeer,
-  startReflector,
-  until,
-  withdrawal,
-} from '../helpers/scripted-peer.ts';
+import { A, B, C, reflector, restart, speaker } from '../helpers/reflector-under-test.ts';
+import { announcement, endOfRib4, ScriptedPeer, until, withdrawal } from '../helpers/scripted-peer.ts';
 
-const A = '127.0.0.2';
-const B = '127.0.0.3';
-const C = '127.0.0.4';
-const restart = (seconds: number, hasNotification = false) => ({
-  gracefulRestart: {
-    isRestarting: false,
-    hasNotification,
-    restartTimeSeconds: seconds,
-    families: [{ family: 4 as const, isForwardingKept: true }],
-  },
-});
-const longLived = [{ family: 4 as const, isForwardingKept: true, staleSeconds: 2 }];
 const nets = (count: number, second = 1) =>
   Array.from({ length: count }, (_, i) => `10.${second + (i >> 8)}.${i & 255}.0/24`);
 
@@ -43,30 +21,6 @@ function sendBulk(peer: ScriptedPeer, prefixes: readonly string[], round: number
   const communities = Array.from({ length: 200 }, (_, i) => 65536 + i);
   for (let at = 0; at < prefixes.length; at += 10)
     peer.send(announcement(prefixes.slice(at, at + 10), { med: round, communities: [at, ...communities] }));
-}
-
-let speaker: Speaker;
-const peers: ScriptedPeer[] = [];
-afterEach(async () => {
-  for (const peer of peers.splice(0)) peer.socket.destroy();
-  await speaker.close(false);
-});
-
-async function reflector(
-  addresses: readonly string[],
-  change?: (address: string) => Partial<PeerConfig>,
-  options?: ReflectorOptions,
-) {
-  const started = await startReflector(addresses, change, options);
-  speaker = started.speaker;
-  const connect = async (
-    ...args: Parameters<typeof ScriptedPeer.connect> extends [number, ...infer Rest] ? Rest : never
-  ) => {
-    const peer = await ScriptedPeer.connect(started.port, ...args);
-    peers.push(peer);
-    return peer;
-  };
-  return { ...started, connect };
 }
 
 describe('a peer whose configuration changes', () => {
@@ -112,118 +66,6 @@ it('a peer that is taken away stays until others tell everything that it tells',
   b.send(announcement(['10.2.0.0/16']));
   await until(() => a.last('notification') !== undefined);
   expect(speaker.routeCount).toBe(2);
-});
-
-describe('graceful restart, as the receiving speaker', () => {
-  it('keeps routes of a peer whose connection broke, twice within the window, and drops what it does not confirm', async () => {
-    const { connect } = await reflector([A, B]);
-    const b = await connect(B);
-    let a = await connect(A, restart(4));
-    a.send(announcement(['10.1.0.0/16', '10.2.0.0/16']));
-    await until(() => b.table.size === 2);
-    for (let i = 0; i < 2; i++) {
-      a.socket.destroy();
-      await sleep(300);
-      expect(b.table.size).toBe(2);
-      a = await connect(A, restart(4));
-    }
-    a.send(announcement(['10.1.0.0/16']));
-    await sleep(100);
-    expect(b.table.size).toBe(2);
-    a.send(endOfRib4);
-    await until(() => b.table.size === 1);
-    expect([...b.table.keys()]).toEqual(['10.1.0.0/16']);
-  });
-
-  it('drops them when the restart time is over (RFC 4724), and keeps them as a last resort first (RFC 9494)', async () => {
-    const { connect } = await reflector([A, B, C], () => ({ longLivedSeconds: 2 }));
-    const [b, c] = [await connect(B, { ...restart(1), longLived }), await connect(C)];
-    const a = await connect(A, { ...restart(1), longLived });
-    a.send(announcement(['10.1.0.0/16']));
-    a.send(announcement(['10.2.0.0/16'], { communities: [0xffff0007] }));
-    await until(() => b.table.size === 2 && c.table.size === 2);
-    a.socket.destroy();
-    await until(() => b.table.get('10.1.0.0/16')?.communities?.includes(0xffff0006) === true);
-    // One that does not know what that is has no route, and NO_LLGR was for nobody.
-    expect([c.table.size, b.table.has('10.2.0.0/16')]).toEqual([0, false]);
-    await until(() => b.table.size === 0);
-  });
-
-  it('after NOTIFICATION too when both sides said so, but not after a hard reset (RFC 8538)', async () => {
-    const { connect } = await reflector([A, B]);
-    const b = await connect(B);
-    for (const [body, isKept] of [
-      [notification(6, 4), true],
-      [hardReset(notification(6, 2)), false],
-    ] as const) {
-      const a = await connect(A, restart(5, true));
-      a.send(announcement(['10.1.0.0/16']));
-      a.send(endOfRib4);
-      await until(() => b.table.size === 1);
-      a.send({ type: 'notification', ...body });
-      await sleep(300);
-      expect(b.table.size).toBe(isKept ? 1 : 0);
-    }
-  });
-});
-
-describe('graceful restart, as the restarting speaker', () => {
-  const ends = (peer: ScriptedPeer) =>
-    peer.messages.filter(
-      (one) => one.type === 'update' && one.nlri.length === 0 && one.withdrawn.length === 0,
-    ).length;
-  const isLastAnEnd = (peer: ScriptedPeer) => peer.last('update')!.nlri.length === 0;
-  const again = (seconds: number) => ({
-    gracefulRestart: { ...restart(seconds).gracefulRestart, isRestarting: true },
-  });
-
-  it('a reflector tells what it learns at once, and the end when every client has told everything', async () => {
-    const clock = new ManualClock();
-    const { connect } = await reflector([A, B, C], undefined, { clock });
-    const a = await connect(A, restart(5));
-    a.send(endOfRib4);
-    const b = await connect(B, restart(5));
-    b.send(announcement(['10.1.0.0/16']));
-    b.send(endOfRib4);
-    // One that restarted too: without it, A would forget its routes.
-    const c = await connect(C, again(5));
-    c.send(announcement(['10.2.0.0/16']));
-    await until(() => a.table.size === 2 && b.table.size === 1);
-    await sleep(100);
-    expect([a, b].map(ends)).toEqual([0, 0]);
-    c.send(announcement(['10.3.0.0/16']));
-    c.send(endOfRib4);
-    await until(() => [a, b, c].every((peer) => ends(peer) === 1));
-    expect([a, b, c].every(isLastAnEnd)).toBe(true);
-    expect([a, b, c].map(({ table }) => table.size)).toEqual([3, 2, 1]);
-  });
-
-  it('not for one that does not answer, nor for another reflector that restarts and may wait itself', async () => {
-    const clock = new ManualClock();
-    const { connect } = await reflector([A, B, C], (address) => ({ isClient: address !== B }), { clock });
-    const [a] = [await connect(A, restart(5)), await connect(B, again(5))];
-    a.send(endOfRib4);
-    await sleep(100);
-    expect(ends(a)).toBe(0);
-    clock.advance(1000);
-    await until(() => ends(a) === 1);
-  });
-
-  it('for clients that nobody can name as long as for others', async () => {
-    const clock = new ManualClock();
-    const { connect } = await reflector([], undefined, { clock, range: '127.0.0.0/8' });
-    const [a, b] = [await connect(A, restart(5)), await connect(B, restart(5))];
-    a.send(endOfRib4);
-    await sleep(100);
-    expect(ends(a)).toBe(0);
-    clock.advance(1000);
-    await sleep(100);
-    expect([ends(a), ends(b)]).toEqual([0, 1]);
-    b.send(announcement(['10.1.0.0/16']));
-    b.send(endOfRib4);
-    await until(() => ends(a) === 1);
-    expect(isLastAnEnd(a)).toBe(true);
-  });
 });
 
 describe('route refresh', () => {

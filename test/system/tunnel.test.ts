@@ -16,7 +16,7 @@ const overhead = isIpip ? 20 : 50;
 /** Of pods: what every tunnel leaves, and that of IPv6 takes the most. */
 const podOverhead = isIpip ? 20 : 70;
 const encapsulated = isIpip ? 'ip proto 4' : 'udp port 4789';
-/** Inside user-mode Linux everything takes ten times as long. */
+/** Inside user-mode Linux everything takes ten times as long, on a slow machine twenty. */
 const patience = isIpip ? 20 : 1;
 const subnetOf = { node1: 0, node2: 0, node3: 1, node4: 1 } as const;
 type NodeName = keyof typeof subnetOf;

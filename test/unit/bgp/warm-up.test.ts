@@ -3,5 +3,5 @@ import { warmUp } from '../../../bgp/warm-up.ts';
 
 it('the way of an UPDATE is gone to its end: the other client is told every route, and that it is gone', () => {
   // A thousand sets of attributes, which share no UPDATE; withdrawals of 250 UPDATEs at a time, in 4,096 octets each.
-  expect(warmUp(1000)).toBe(1000 + 4 * Math.ceil((250 * 10 * 5) / 4096));
+  expect(warmUp()).toBe(1000 + 4 * Math.ceil((250 * 10 * 5) / 4096));
 });

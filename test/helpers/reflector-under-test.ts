@@ -1,0 +1,44 @@
+/** A reflector per test, which ends behind it together with everybody who connected. */
+import { afterEach } from 'vitest';
+import type { PeerConfig } from '../../bgp/peer-config.ts';
+import type { Speaker } from '../../bgp/speaker.ts';
+import { type ReflectorOptions, ScriptedPeer, startReflector } from './scripted-peer.ts';
+
+export const A = '127.0.0.2';
+export const B = '127.0.0.3';
+export const C = '127.0.0.4';
+
+/** Capabilities of a peer that restarts gracefully, within this time. */
+export const restart = (seconds: number, hasNotification = false) => ({
+  gracefulRestart: {
+    isRestarting: false,
+    hasNotification,
+    restartTimeSeconds: seconds,
+    families: [{ family: 4 as const, isForwardingKept: true }],
+  },
+});
+
+/** The one of the test at hand. */
+export let speaker: Speaker;
+const peers: ScriptedPeer[] = [];
+afterEach(async () => {
+  for (const peer of peers.splice(0)) peer.socket.destroy();
+  await speaker.close(false);
+});
+
+export async function reflector(
+  addresses: readonly string[],
+  change?: (address: string) => Partial<PeerConfig>,
+  options?: ReflectorOptions,
+) {
+  const started = await startReflector(addresses, change, options);
+  speaker = started.speaker;
+  const connect = async (
+    ...args: Parameters<typeof ScriptedPeer.connect> extends [number, ...infer Rest] ? Rest : never
+  ) => {
+    const peer = await ScriptedPeer.connect(started.port, ...args);
+    peers.push(peer);
+    return peer;
+  };
+  return { ...started, connect };
+}
