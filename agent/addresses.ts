@@ -17,10 +17,15 @@ export interface InterfaceAddress {
 const excluded =
   /^(docker|cbr|dummy|podman|virbr|lxcbr|veth|lo$|br-|cali|tunl|flannel|kube-ipvs|cni|vxlan|wireguard|wg-|nodelocaldns)/;
 
-/** Addresses of this network namespace, in order of interface index. */
+/**
+ * Addresses of this network namespace, in order of interface index. Throws CodedError: CONFIG when ip is not installed,
+ * FAILED when it did not answer this time.
+ */
 export async function readAddresses(): Promise<InterfaceAddress[]> {
   const result = await run('ip', ['-j', 'addr', 'show']);
-  if (!result.ok) throw new CodedError('CONFIG', `ip addr show: ${result.stderr}. Install iproute2.`);
+  if (result.outcome === 'missing')
+    throw new CodedError('CONFIG', `ip addr show: ${result.stderr}. Install iproute2.`);
+  if (!result.ok) throw new CodedError('FAILED', `ip addr show: ${result.stderr || `exit ${result.code}`}`);
   const rows = JSON.parse(result.stdout || '[]') as {
     ifname?: string;
     flags?: string[];
@@ -147,11 +152,16 @@ function splitOnce(text: string, separator: string): [string, string?] {
   return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)];
 }
 
-/** Source address of packets to a destination, by the kernel's routing; a name is looked up first. */
+/**
+ * Source address of packets to a destination, by the kernel's routing; a name is looked up first. Throws CodedError
+ * FAILED when ip did not answer.
+ */
 export async function sourceTowards(destination: string, family: Family): Promise<string | undefined> {
   const resolved = await lookup(destination, { family }).catch(() => undefined);
   if (!resolved) return undefined;
-  const { ok, stdout } = await run('ip', ['-j', 'route', 'get', resolved.address]);
+  const { outcome, ok, stdout, stderr } = await run('ip', ['-j', 'route', 'get', resolved.address]);
+  // That ip did not answer does not mean that there is no route.
+  if (outcome !== 'exited') throw new CodedError('FAILED', `ip route get ${resolved.address}: ${stderr}`);
   if (!ok) return undefined;
   return (JSON.parse(stdout) as { prefsrc?: string }[])[0]?.prefsrc;
 }

@@ -30,7 +30,7 @@ export async function cleanUp(runDirectory: string): Promise<string[]> {
   const tunnels = planTunnels([], await observeTunnels(kernel)).afterRoutes.ip;
   const commands = [...links, ...routes, ...tunnels];
   const errors = await runBatch(commands);
-  await new Nftables().apply('');
+  await new Nftables().apply([]);
   for (const name of ['endpoints', 'cali.sock', 'cni.sock'])
     await rm(path.join(runDirectory, name), { recursive: true, force: true });
   const failed = new Map(errors.map(({ command, message }) => [command, message]));

@@ -5,7 +5,6 @@ import type { IPPool } from '../datastore/schema/ip-pool.ts';
 import type { IPAMBlock } from '../datastore/schema/ipam.ts';
 import type { Endpoint } from '../felix/endpoint.ts';
 import { bitsOf, contains, hostCidr, mustCidr, parseAddress } from '../lib/cidr.ts';
-import { messageOf } from '../lib/errors.ts';
 import { run } from '../lib/exec.ts';
 
 export interface Explanation {
@@ -55,10 +54,6 @@ function longestRoute(text: string, speaker: Speaker | undefined) {
 }
 
 async function kernelRoute(address: string): Promise<string> {
-  try {
-    const { stdout } = await run('ip', ['-o', 'route', 'get', address]);
-    return stdout.split('\\')[0]!.trim();
-  } catch (error) {
-    return messageOf(error);
-  }
+  const { ok, stdout, stderr } = await run('ip', ['-o', 'route', 'get', address]);
+  return ok ? stdout.split('\\')[0]!.trim() : stderr.trim();
 }

@@ -55,8 +55,8 @@ export class Tunnelling {
   }
 
   /** What the dataplane shall have. */
-  desired(): { tunnels: Tunnel[]; ruleset: string } {
-    if (!this.#input) return { tunnels: [], ruleset: '' };
+  desired(): { tunnels: Tunnel[]; ruleset: readonly string[] } {
+    if (!this.#input) return { tunnels: [], ruleset: [] };
     const { self, nodes, pools, settings } = this.#input;
     const wanted = desiredTunnels({
       self,

@@ -97,11 +97,11 @@ export function kernelCheck(release: string): Check {
 }
 
 async function toolCheck(name: string, args: string[], remedy: string): Promise<Check> {
-  const { ok, stdout } = await run(name, args);
+  const { ok, outcome, stdout, stderr } = await run(name, args);
   return {
     name: ok ? (stdout.match(/iproute2\S*[\w.]/)?.[0] ?? name) : name,
     isNeeded: true,
-    problem: ok ? undefined : remedy,
+    problem: ok ? undefined : outcome === 'timeout' ? stderr : remedy,
   };
 }
 

@@ -50,8 +50,8 @@ export async function collectDiagnostics(
     const target = path.join(parent, name);
     await mkdir(target);
     for (const [file, [command, ...args]] of Object.entries(commands)) {
-      const { code, stdout, stderr } = await run(command!, args);
-      if (code === undefined) missing.push(command!);
+      const { outcome, stdout, stderr } = await run(command!, args);
+      if (outcome === 'missing') missing.push(command!);
       const text = [stdout, stderr].filter(Boolean).join('\n');
       await writeFile(path.join(target, `${file}.txt`), `# ${[command, ...args].join(' ')}\n${text}\n`);
     }

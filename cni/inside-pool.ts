@@ -3,16 +3,17 @@
  * its start: it reads a line with the namespace's path, enters it, and becomes `ip -batch` on what follows.
  */
 import { type Child, start } from '../lib/exec.ts';
+import { assertPlain } from '../lib/plain-text.ts';
 
 /** Pods do not forward, and have IPv6 when they get an IPv6 address. */
-const SCRIPT = `read -r netns || exit 0
-exec nsenter --net="$netns" sh -c '
-  echo 0 >/proc/sys/net/ipv4/ip_forward
-  if [ -d /proc/sys/net/ipv6 ]; then
-    echo 0 >/proc/sys/net/ipv6/conf/all/disable_ipv6
-    echo 0 >/proc/sys/net/ipv6/conf/all/forwarding
-  fi
-  exec ip -batch -'`;
+const INSIDE = [
+  'echo 0 >/proc/sys/net/ipv4/ip_forward',
+  'if [ -d /proc/sys/net/ipv6 ]; then echo 0 >/proc/sys/net/ipv6/conf/all/disable_ipv6',
+  'echo 0 >/proc/sys/net/ipv6/conf/all/forwarding',
+  'fi',
+  'exec ip -batch -',
+].join('; ');
+const SCRIPT = `read -r netns || exit 0; exec nsenter --net="$netns" sh -c '${INSIDE}'`;
 
 export class InsidePool {
   #spare: Child | undefined;
@@ -23,8 +24,12 @@ export class InsidePool {
     this.#spare = startOne();
   }
 
-  /** A process in the namespace that takes `ip` commands on its standard input and ends with it. */
+  /**
+   * A process in the namespace that takes `ip` commands on its standard input and ends with it. Throws CodedError
+   * CONTROL_CHARACTER.
+   */
   enter(netns: string): Child {
+    assertPlain(netns, 'path of a network namespace');
     const child = this.#spare ?? startOne();
     this.#spare = undefined;
     // The next one when this ADD is over.
@@ -32,7 +37,7 @@ export class InsidePool {
     this.#timer = setTimeout(() => {
       if (!this.#isClosed) this.#spare ??= startOne();
     }, 20);
-    child.stdin!.write(`${netns}\n`);
+    child.write([netns]);
     return child;
   }
 
@@ -44,7 +49,5 @@ export class InsidePool {
 }
 
 function startOne(): Child {
-  const child = start('sh', ['-c', SCRIPT], { stdin: 'pipe', stdout: 'ignore' });
-  child.stdin!.on('error', () => undefined);
-  return child;
+  return start('sh', ['-c', SCRIPT], { stdin: 'pipe', stdout: 'ignore' });
 }

@@ -4,8 +4,8 @@
  * names of interfaces, so commands name them by index (`dev if123`).
  */
 import { createInterface } from 'node:readline';
-import { type BatchError, parseErrors } from '../felix/dataplane/ip-batch.ts';
-import { type Child, start } from '../lib/exec.ts';
+import { type BatchError, parseErrors, refusedCommand } from '../felix/dataplane/ip-batch.ts';
+import { type Child, siftLines, start } from '../lib/exec.ts';
 import { Mutex } from '../lib/mutex.ts';
 
 /** Fails at once ("FIB table does not exist"), and asks the kernel for no module. */
@@ -30,7 +30,10 @@ export class IpSession {
     this.#child = undefined;
   }
 
-  async #run(commands: readonly string[]): Promise<BatchError[]> {
+  async #run(all: readonly string[]): Promise<BatchError[]> {
+    const { plain: commands, refused } = siftLines(all);
+    const errors = refused.map(refusedCommand);
+    if (commands.length === 0) return errors;
     const child = this.#child ?? this.#start();
     const first = this.#line + 1;
     const until = this.#line + commands.length + 1;
@@ -43,7 +46,7 @@ export class IpSession {
         resolve(text);
       };
       this.#waiting = { until, lines: [], done };
-      child.stdin!.write(`${[...commands, SENTINEL].join('\n')}\n`);
+      child.write([...commands, SENTINEL]);
     });
     if (stderr === undefined) throw new Error(`ip -batch ended while it ran: ${commands.join('; ')}`);
     // Line numbers count from the child's start.
@@ -51,14 +54,14 @@ export class IpSession {
       /^(Command failed -:)(\d+)$/gm,
       (_, head: string, line: string) => `${head}${Number(line) - first + 1}`,
     );
-    return parseErrors(relative, [...commands, SENTINEL]).filter(({ command }) => command !== SENTINEL);
+    const failed = parseErrors(relative, [...commands, SENTINEL]);
+    return [...errors, ...failed.filter(({ command }) => command !== SENTINEL)];
   }
 
   #start(): Child {
     const child = start('ip', ['-force', '-batch', '-'], { stdin: 'pipe', stdout: 'ignore' });
     this.#child = child;
     this.#line = 0;
-    child.stdin!.on('error', () => undefined);
     createInterface({ input: child.stderr! }).on('line', (line) => {
       const waiting = this.#waiting;
       if (!waiting) return;

@@ -68,7 +68,7 @@ export async function layWire(
  * one may remember the index of an earlier interface of that name.
  */
 export async function tearDownEndpoint(interfaceName: string): Promise<void> {
-  const { ok, stderr } = await feed('ip', ['link', 'del', 'dev', interfaceName], '', 10_000);
+  const { ok, stderr } = await feed('ip', ['link', 'del', 'dev', interfaceName], [], 10_000);
   if (ok || /Cannot find device/.test(stderr)) return;
   throw new CniError(CniCode.NETWORK_SETUP, `interface ${interfaceName} cannot be removed: ${stderr}`);
 }
@@ -170,7 +170,7 @@ async function connectInside(
   inside.stderr!.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
   });
-  inside.stdin!.end(`${commands.join('\n')}\n`);
+  inside.end(commands);
   const { code } = await inside.exited;
   if (code !== 0)
     throw new CniError(CniCode.NETWORK_SETUP, `inside ${netns}: ${stderr.trim() || `exit ${code}`}`);

@@ -77,7 +77,7 @@ export async function createNodeNamespace(
     `route add default via ${router.ipv4}`,
     ...(router.ipv6 ? [`route add default via ${router.ipv6}`] : []),
   ];
-  await must('ip', ['-n', name, '-batch', '-'], `${inside.join('\n')}\n`);
+  await must('ip', ['-n', name, '-batch', '-'], inside);
 }
 
 export async function createPodNamespace(name: string): Promise<string> {
@@ -89,8 +89,8 @@ export async function deleteNamespace(name: string): Promise<void> {
   await run('ip', ['netns', 'del', name]);
 }
 
-async function must(command: string, args: readonly string[], input?: string): Promise<void> {
-  const result = await run(command, args, input === undefined ? {} : { input });
+async function must(command: string, args: readonly string[], lines?: readonly string[]): Promise<void> {
+  const result = await run(command, args, lines === undefined ? {} : { lines });
   if (!result.ok) throw new Error(`${command} ${args.join(' ')}: ${result.stderr || `exit ${result.code}`}`);
 }
 

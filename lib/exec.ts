@@ -1,102 +1,217 @@
-/** Child processes, without a shell. The only file that imports execa. */
+/**
+ * Child processes, without a shell. The only file that imports execa, and the one place where text leaves for another
+ * program: every argument and every line of input has to be plain (lib/plain-text.ts).
+ */
 import { spawn } from 'node:child_process';
-import type { Readable, Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { execa } from 'execa';
 import { messageOf } from './errors.ts';
+import { assertPlain, whyNotPlain } from './plain-text.ts';
+
+/**
+ * How a command ended: it `exited`, its time limit ended it (`timeout`, whatever its exit status), it is not installed
+ * (`missing`), it was not started because its text is not plain (`refused`), or a signal ended it (`killed`).
+ */
+export type CommandOutcome = 'exited' | 'timeout' | 'missing' | 'refused' | 'killed';
 
 export interface CommandResult {
+  readonly outcome: CommandOutcome;
+  /** It exited with 0. */
   readonly ok: boolean;
+  /** Exit status; undefined unless it exited. */
   readonly code: number | undefined;
   readonly stdout: string;
+  /** What the command wrote; when it did not exit, why, as a sentence. */
   readonly stderr: string;
 }
 
 export interface CommandOptions {
-  /** Written to the command's standard input, which is then closed. */
-  readonly input?: string;
+  /** Lines for the command's standard input, which is then closed. */
+  readonly lines?: readonly string[];
   /** Milliseconds until the command is killed; default 10,000. */
   readonly timeoutMs?: number;
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Runs a command to its end. A non-zero exit is a value; so is a command that does not exist (code undefined). */
+/** Runs a command to its end. Whatever happens to it is a value. */
 export async function run(
   command: string,
   args: readonly string[],
-  options: CommandOptions = {},
+  { lines, timeoutMs = 10_000, env }: CommandOptions = {},
 ): Promise<CommandResult> {
+  const refused = refusalOf(command, args, lines ?? []);
+  if (refused) return refused;
   const result = await execa(command, args, {
     reject: false,
-    timeout: options.timeoutMs ?? 10_000,
-    ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
-    ...(options.env ? { env: options.env } : {}),
+    timeout: timeoutMs,
+    ...(lines === undefined ? { stdin: 'ignore' as const } : { input: joinLines(lines) }),
+    ...(env ? { env } : {}),
   });
-  return {
-    ok: !result.failed,
+  const outcome = outcomeOf(result.exitCode, result.timedOut, result.code === 'ENOENT');
+  return resultOf(command, timeoutMs, {
+    outcome,
     code: result.exitCode,
     stdout: result.stdout,
-    stderr:
-      result.stderr || (result.failed && result.exitCode === undefined ? (result.shortMessage ?? '') : ''),
-  };
+    stderr: result.stderr,
+    reason: result.failed ? (result.shortMessage ?? '') : '',
+  });
 }
 
 /** A running child process. */
 export interface Child {
   readonly pid: number | undefined;
-  readonly stdin: Writable | null;
   readonly stdout: Readable | null;
   readonly stderr: Readable | null;
+  /** Writes lines to its standard input. Throws CodedError CONTROL_CHARACTER, and then writes none of them. */
+  write(lines: readonly string[]): void;
+  /** As `write`, and closes the input. */
+  end(lines: readonly string[]): void;
   kill(signal?: NodeJS.Signals): boolean;
   /** Resolves when the process is gone; never rejects. */
-  readonly exited: Promise<{ readonly code: number | undefined; readonly reason: string }>;
+  readonly exited: Promise<Exit>;
+}
+
+export interface Exit {
+  readonly code: number | undefined;
+  readonly reason: string;
+  readonly isMissing: boolean;
 }
 
 /**
  * Starts a command that outlives this call; its lifetime is the caller's. Not by execa: its start blocks the
- * event loop for some milliseconds, a third of what a CNI ADD may take.
+ * event loop for some milliseconds, a third of what a CNI ADD may take. Throws CodedError CONTROL_CHARACTER.
  */
 export function start(
   command: string,
   args: readonly string[],
   options: { stdin?: 'pipe' | 'ignore'; stdout?: 'pipe' | 'ignore' } = {},
 ): Child {
+  for (const text of [command, ...args]) assertPlain(text, `argument of ${command}`);
   const child = spawn(command, args, {
     stdio: [options.stdin ?? 'ignore', options.stdout ?? 'pipe', 'pipe'],
   });
-  const exited = new Promise<{ code: number | undefined; reason: string }>((resolve) => {
-    child.once('error', (error) => resolve({ code: undefined, reason: messageOf(error) }));
-    child.once('close', (code, signal) => resolve({ code: code ?? undefined, reason: signal ?? '' }));
+  const exited = new Promise<Exit>((resolve) => {
+    child.once('error', (error: NodeJS.ErrnoException) =>
+      resolve({ code: undefined, reason: messageOf(error), isMissing: error.code === 'ENOENT' }),
+    );
+    child.once('close', (code, signal) =>
+      resolve({ code: code ?? undefined, reason: signal ?? '', isMissing: false }),
+    );
   });
   const { pid, stdin, stdout, stderr } = child;
-  return { pid, stdin, stdout, stderr, kill: (signal = 'SIGTERM') => child.kill(signal), exited };
+  // A child that ends while it is written to: `exited` says so.
+  stdin?.on('error', () => undefined);
+  const checked = (lines: readonly string[]) => {
+    for (const line of lines) assertPlain(line, `line for ${command}`);
+    return joinLines(lines);
+  };
+  return {
+    pid,
+    stdout,
+    stderr,
+    write: (lines) => void stdin?.write(checked(lines)),
+    end: (lines) => void stdin?.end(checked(lines)),
+    kill: (signal = 'SIGTERM') => child.kill(signal),
+    exited,
+  };
 }
 
-/** Runs a command to its end with text on its standard input, by `start`: for what runs often. */
+/** Runs a command to its end with lines on its standard input, by `start`: for what runs often. */
 export async function feed(
   command: string,
   args: readonly string[],
-  input: string,
+  lines: readonly string[],
   timeoutMs: number,
 ): Promise<CommandResult> {
+  const refused = refusalOf(command, args, lines);
+  if (refused) return refused;
   const child = start(command, args, { stdin: 'pipe' });
-  const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
+  let isTimedOut = false;
+  const timer = setTimeout(() => {
+    isTimedOut = true;
+    child.kill('SIGKILL');
+  }, timeoutMs);
   const read = async (stream: Readable | null) => {
     let text = '';
     for await (const chunk of stream!.setEncoding('utf8') as AsyncIterable<string>) text += chunk;
     return text;
   };
-  child.stdin!.on('error', () => undefined);
-  child.stdin!.end(input);
-  const [stdout, stderr, { code, reason }] = await Promise.all([
+  child.end(lines);
+  const [stdout, stderr, { code, reason, isMissing }] = await Promise.all([
     read(child.stdout),
     read(child.stderr),
     child.exited,
   ]);
   clearTimeout(timer);
+  const outcome = outcomeOf(code, isTimedOut, isMissing);
+  return resultOf(command, timeoutMs, { outcome, code, stdout, stderr: stderr.trimEnd(), reason });
+}
+
+/** Divides lines into those that may be written to a command and those that are refused, with the reason. */
+export function siftLines(lines: readonly string[]): {
+  readonly plain: readonly string[];
+  readonly refused: readonly { readonly line: string; readonly reason: string }[];
+} {
+  const refused = lines.flatMap((line) => {
+    const reason = whyNotPlain(line);
+    return reason === undefined ? [] : [{ line, reason }];
+  });
+  if (refused.length === 0) return { plain: lines, refused };
+  const bad = new Set(refused.map(({ line }) => line));
+  return { plain: lines.filter((line) => !bad.has(line)), refused };
+}
+
+function joinLines(lines: readonly string[]): string {
+  return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
+}
+
+function refusalOf(
+  command: string,
+  args: readonly string[],
+  lines: readonly string[],
+): CommandResult | undefined {
+  for (const text of [command, ...args, ...lines]) {
+    const reason = whyNotPlain(text);
+    if (reason !== undefined)
+      return {
+        outcome: 'refused',
+        ok: false,
+        code: undefined,
+        stdout: '',
+        stderr: `${command} is not started: its input ${reason}`,
+      };
+  }
+  return undefined;
+}
+
+function outcomeOf(code: number | undefined, isTimedOut: boolean, isMissing: boolean): CommandOutcome {
+  if (isTimedOut) return 'timeout';
+  if (isMissing) return 'missing';
+  return code === undefined ? 'killed' : 'exited';
+}
+
+function resultOf(
+  command: string,
+  timeoutMs: number,
+  ended: {
+    outcome: CommandOutcome;
+    code: number | undefined;
+    stdout: string;
+    stderr: string;
+    reason: string;
+  },
+): CommandResult {
+  const { outcome, stdout, reason } = ended;
+  const sentence: Partial<Record<CommandOutcome, string>> = {
+    timeout: `${command} did not finish within ${timeoutMs / 1000} s`,
+    missing: `${command} is not installed: ${reason}`,
+    killed: `${command} was ended by a signal: ${reason}`,
+  };
   return {
-    ok: code === 0,
-    code,
+    outcome,
+    ok: outcome === 'exited' && ended.code === 0,
+    code: outcome === 'exited' ? ended.code : undefined,
     stdout,
-    stderr: stderr.trimEnd() || (code === undefined ? `${command}: ${reason}` : ''),
+    stderr: [sentence[outcome], ended.stderr].filter(Boolean).join(': '),
   };
 }

@@ -1,5 +1,10 @@
-/** JSON logs on standard output. Keys are few and fixed: node, peer, prefix, iface, reason, err. */
+/**
+ * JSON logs on standard output. Keys are few and fixed: node, peer, prefix, iface, reason, err. Fields may hold text of
+ * strangers: long ones are cut, and what a terminal would obey is escaped.
+ */
 import { pino } from 'pino';
+import { bounded } from './log-fields.ts';
+import { escapeForJson, printable } from './plain-text.ts';
 
 export interface Log {
   debug(fields: object, message: string): void;
@@ -20,7 +25,7 @@ const levels = { trace: 10, debug: 20, info: 30, warning: 40, warn: 40, error: 5
 /** A logger at a Calico severity. */
 export function createLog(severity: string, fields: Record<string, unknown>): RootLog {
   const threshold = { level: levelOf(severity) };
-  const log = wrap(pino({ level: 'trace', base: fields }), threshold);
+  const log = wrap(pino({ level: 'trace', base: fields, hooks: { streamWrite: escapeForJson } }), threshold);
   return {
     ...log,
     setSeverity(next) {
@@ -34,14 +39,14 @@ type Pino = ReturnType<typeof pino>;
 // pino's children keep the level that they were born with; these share one.
 function wrap(target: Pino, threshold: { level: number }): Log {
   const at = (name: 'debug' | 'info' | 'warn' | 'error') => (fields: object, message: string) => {
-    if (levels[name] >= threshold.level) target[name](fields, message);
+    if (levels[name] >= threshold.level) target[name](bounded(fields), printable(message));
   };
   return {
     debug: at('debug'),
     info: at('info'),
     warn: at('warn'),
     error: at('error'),
-    child: (fields) => wrap(target.child(fields), threshold),
+    child: (fields) => wrap(target.child(bounded(fields)), threshold),
   };
 }
 

@@ -1,18 +1,20 @@
-/** Text tables: calicoctl's boxes, and kubectl's plain columns. */
+/** Text tables: calicoctl's boxes, and kubectl's plain columns. Control characters in cells are escaped. */
+import { printable } from './plain-text.ts';
 
 /** Rows in a box of `+---+`, header in upper case, as calicoctl prints them. */
 export function boxTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [header.map((cell) => cell.toUpperCase()), ...rows];
+  const all = printableRows([header.map((cell) => cell.toUpperCase()), ...rows]);
   const widths = widthsOf(all);
   const line = `+${widths.map((width) => '-'.repeat(width + 2)).join('+')}+`;
   const print = (cells: readonly string[], isHeader: boolean) =>
     `|${cells.map((cell, i) => ` ${isHeader ? center(cell, widths[i]!) : cell.padEnd(widths[i]!)} `).join('|')}|`;
-  return [line, print(all[0]!, true), line, ...rows.map((row) => print(row, false)), line].join('\n');
+  const [head, ...body] = all;
+  return [line, print(head!, true), line, ...body.map((row) => print(row, false)), line].join('\n');
 }
 
 /** Columns separated by three spaces. */
 export function plainTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [header, ...rows];
+  const all = printableRows([header, ...rows]);
   const widths = widthsOf(all);
   return all
     .map((row) =>
@@ -24,8 +26,12 @@ export function plainTable(header: readonly string[], rows: readonly (readonly s
     .join('\n');
 }
 
+function printableRows(rows: readonly (readonly string[])[]): string[][] {
+  return rows.map((row) => row.map((cell) => printable(cell)));
+}
+
 function widthsOf(rows: readonly (readonly string[])[]): number[] {
-  return rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
+  return rows[0]!.map((_, i) => rows.reduce((width, row) => Math.max(width, row[i]!.length), 0));
 }
 
 function center(text: string, width: number): string {

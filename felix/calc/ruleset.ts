@@ -1,6 +1,6 @@
 /**
- * Our nftables table, as text for `nft -f` (Calico 3.5): who may send us encapsulated packets, what pods may not send,
- * and masquerading towards the world. Pure; an empty text means that no table is needed.
+ * Our nftables table, as lines for `nft -f` (Calico 3.5): who may send us encapsulated packets, what pods may not send,
+ * and masquerading towards the world. Pure; no line means that no table is needed.
  */
 import type { IPPool } from '../../datastore/schema/ip-pool.ts';
 import { type TunnelKind, tunnels } from '../../ipip/tunnel.ts';
@@ -36,29 +36,27 @@ export interface RulesetInput {
   readonly settings: FilterSettings;
 }
 
-export function ruleset(input: RulesetInput): string {
+export function ruleset(input: RulesetInput): string[] {
   const isMasquerading = input.pools.some(({ spec }) => spec.natOutgoing && isForPods(spec));
-  if (input.tunnels.length === 0 && !isMasquerading) return '';
-  return `table ${TABLE} {
-${([4, 6] as const).map((family) => sets(family, input)).join('\n')}
-  chain input {
-    type filter hook input priority filter; policy accept;
-${indent(inputRules(input))}
-  }
-  chain from-pods {
-    type filter hook prerouting priority raw; policy accept;
-${indent([...podRules(input), ...untracked(input)])}
-  }
-  chain to-nodes {
-    type filter hook output priority raw; policy accept;
-${indent(untracked(input))}
-  }
-  chain nat-outgoing {
-    type nat hook postrouting priority srcnat; policy accept;
-${indent(natRules(input))}
-  }
+  if (input.tunnels.length === 0 && !isMasquerading) return [];
+  return [
+    `table ${TABLE} {`,
+    ...([4, 6] as const).flatMap((family) => sets(family, input)),
+    ...chain('input', 'filter hook input priority filter', inputRules(input)),
+    ...chain('from-pods', 'filter hook prerouting priority raw', [...podRules(input), ...untracked(input)]),
+    ...chain('to-nodes', 'filter hook output priority raw', untracked(input)),
+    ...chain('nat-outgoing', 'nat hook postrouting priority srcnat', natRules(input)),
+    '}',
+  ];
 }
-`;
+
+function chain(name: string, type: string, rules: readonly string[]): string[] {
+  return [
+    `  chain ${name} {`,
+    `    type ${type}; policy accept;`,
+    ...rules.map((rule) => `    ${rule}`),
+    '  }',
+  ];
 }
 
 /** Pools for load balancers hold no pods (Calico F-044 keeps their masquerading, which needs none here). */
@@ -66,7 +64,7 @@ function isForPods({ allowedUses }: IPPool['spec']): boolean {
   return !allowedUses.includes('LoadBalancer');
 }
 
-function sets(family: Family, { nodes, pools, settings }: RulesetInput): string {
+function sets(family: Family, { nodes, pools, settings }: RulesetInput): string[] {
   const of = (cidrs: readonly string[]) => cidrs.filter((cidr) => familyOf(cidr) === family);
   const ofPods = pools.filter(({ spec }) => isForPods(spec));
   const set = (name: string, cidrs: readonly string[]) => {
@@ -87,7 +85,7 @@ function sets(family: Family, { nodes, pools, settings }: RulesetInput): string 
       'masquerade',
       ofPods.filter(({ spec }) => spec.natOutgoing).map(({ spec }) => spec.cidr),
     ),
-  ].join('\n');
+  ];
 }
 
 /** Encapsulated packets come from nodes alone (F-080, F-070); of VXLAN only our own network is judged. */
@@ -149,8 +147,4 @@ function natRules({ tunnels: own, settings, pools }: RulesetInput): string[] {
     rules.push(`${which} ${fixed ? `snat ip to ${fixed}` : 'masquerade'} fully-random`);
   }
   return rules;
-}
-
-function indent(rules: readonly string[]): string {
-  return rules.map((rule) => `    ${rule}`).join('\n');
 }

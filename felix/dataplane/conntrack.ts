@@ -42,8 +42,8 @@ export class Conntrack {
     for (const family of [4, 6] as const) {
       const own = addresses.filter((address) => familyOf(address) === family);
       if (own.length === 0) continue;
-      const listed = await feed('conntrack', ['-L', '-f', `ipv${family}`], '', TIMEOUT_MS);
-      if (listed.code === undefined) {
+      const listed = await feed('conntrack', ['-L', '-f', `ipv${family}`], [], TIMEOUT_MS);
+      if (listed.outcome === 'missing') {
         this.#isMissing = true;
         this.#log.warn({}, 'conntrack is not installed: connections of moved addresses end by timeout only');
         return;
@@ -62,7 +62,7 @@ export function addressesIn(listing: string): Set<string> {
 
 async function remove(family: Family, address: string): Promise<void> {
   for (const direction of ['--orig-src', '--orig-dst', '--reply-src', '--reply-dst']) {
-    await feed('conntrack', ['-D', '-f', `ipv${family}`, direction, address], '', TIMEOUT_MS);
+    await feed('conntrack', ['-D', '-f', `ipv${family}`, direction, address], [], TIMEOUT_MS);
   }
 }
 

@@ -15,7 +15,7 @@ import type { Log } from '../../lib/log.ts';
 import { Mutex } from '../../lib/mutex.ts';
 import { type Endpoint, INTERFACE_PREFIX } from '../endpoint.ts';
 import { Conntrack } from './conntrack.ts';
-import { type BatchError, runBatch } from './ip-batch.ts';
+import { type BatchError, runBatch, runBridgeBatch } from './ip-batch.ts';
 import { type InterfaceAddress, type KernelState, observeKernel } from './kernel.ts';
 import { isRelevant, KernelMonitor, linkOf } from './monitor.ts';
 import { Nftables } from './nftables.ts';
@@ -23,7 +23,7 @@ import { Problems } from './problems.ts';
 import type { Route } from './route.ts';
 import { planRoutes } from './route-plan.ts';
 import { applySysctls, interfaceSysctls, nodeSysctls, tunnelSysctls } from './sysctls.ts';
-import { isOffloadBroken, observeTunnels, runBridgeBatch, switchOffloadOff } from './tunnel-devices.ts';
+import { isOffloadBroken, observeTunnels, switchOffloadOff } from './tunnel-devices.ts';
 
 export interface DesiredDataplane {
   readonly routes: readonly Route[];
@@ -31,8 +31,8 @@ export interface DesiredDataplane {
   /** Addresses of this node on the pods' veths; any other host address there goes. */
   readonly addresses: readonly InterfaceAddress[];
   readonly tunnels: readonly Tunnel[];
-  /** Text of our nftables table; empty for none. */
-  readonly ruleset: string;
+  /** Lines of our nftables table; none for no table. */
+  readonly ruleset: readonly string[];
   /** Whether learned routes are complete; while they are not, those in the kernel stay. */
   readonly isLearnedComplete: boolean;
 }

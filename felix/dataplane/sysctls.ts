@@ -1,6 +1,7 @@
 /** Kernel switches per workload interface and for the node (Calico reference 3.1). */
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Family } from '../../lib/cidr.ts';
+import { printable } from '../../lib/plain-text.ts';
 
 /** A file below /proc/sys and what it shall hold; optional ones may be missing in this kernel. */
 export interface Sysctl {
@@ -52,6 +53,11 @@ export function tunnelSysctls(name: string, family: Family): Sysctl[] {
   ];
 }
 
+/** Whether a path stays below /proc/sys: names of files alone, none of them a way up. */
+function isSysctl(path: string): boolean {
+  return path.split('/').every((name) => /^[a-zA-Z0-9_][a-zA-Z0-9_.:@+-]{0,63}$/.test(name));
+}
+
 /**
  * Writes what differs; a sentence per switch that could not be set. Synchronous, because these files answer
  * in microseconds and a trip through the thread pool takes a hundred times as long; and nothing is written
@@ -60,6 +66,12 @@ export function tunnelSysctls(name: string, family: Family): Sysctl[] {
 export function applySysctls(sysctls: readonly Sysctl[]): string[] {
   const problems: string[] = [];
   for (const { path, value, isOptional } of sysctls) {
+    if (!isSysctl(path) || !/^[\w -]{0,64}$/.test(value)) {
+      problems.push(
+        `${printable(path, 200)} is not the path of a kernel switch, or its value is not plain: refused`,
+      );
+      continue;
+    }
     const file = `/proc/sys/${path}`;
     try {
       if (readFileSync(file, 'utf8').trim() !== value) writeFileSync(file, value);

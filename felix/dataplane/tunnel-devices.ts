@@ -1,9 +1,7 @@
 /** Tunnel devices in the kernel, as `ip` and `bridge` show them. */
 import type { TunnelDevice } from '../../ipip/device-plan.ts';
 import { tunnelKinds, tunnels } from '../../ipip/tunnel.ts';
-import { feed, run } from '../../lib/exec.ts';
-import type { BatchError } from './ip-batch.ts';
-import { parseErrors } from './ip-batch.ts';
+import { run } from '../../lib/exec.ts';
 import type { KernelState } from './kernel.ts';
 
 interface VxlanJson {
@@ -43,7 +41,7 @@ export async function observeTunnels(kernel: KernelState): Promise<Map<string, T
 }
 
 async function readVxlans(): Promise<Map<string, NonNullable<TunnelDevice['vxlan']>>> {
-  const { stdout } = await run('ip', ['-d', '-j', 'link', 'show', 'type', 'vxlan']);
+  const stdout = await read('ip', ['-d', '-j', 'link', 'show', 'type', 'vxlan']);
   return new Map(
     (JSON.parse(stdout || '[]') as VxlanJson[]).map(({ ifname, linkinfo }) => {
       const { id = 0, port = 0, local, local6 } = linkinfo?.info_data ?? {};
@@ -53,16 +51,16 @@ async function readVxlans(): Promise<Map<string, NonNullable<TunnelDevice['vxlan
 }
 
 async function readForwarding(name: string): Promise<Map<string, string>> {
-  const { stdout } = await run('bridge', ['-j', 'fdb', 'show', 'dev', name]);
+  const stdout = await read('bridge', ['-j', 'fdb', 'show', 'dev', name]);
   const rows = JSON.parse(stdout || '[]') as ForwardingJson[];
   return new Map(rows.flatMap(({ mac, dst, state }) => (dst && state === 'permanent' ? [[mac, dst]] : [])));
 }
 
-/** Runs `bridge` commands; returns those that failed. */
-export async function runBridgeBatch(commands: readonly string[]): Promise<BatchError[]> {
-  if (commands.length === 0) return [];
-  const result = await feed('bridge', ['-force', '-batch', '-'], `${commands.join('\n')}\n`, 30_000);
-  return result.ok ? [] : parseErrors(result.stderr, commands);
+/** A dump that failed is not an empty one: what it did not show would be made again. */
+async function read(command: string, args: readonly string[]): Promise<string> {
+  const { ok, code, stdout, stderr } = await run(command, args);
+  if (!ok) throw new Error(`${command} ${args.join(' ')}: ${stderr || `exit ${code}`}`);
+  return stdout;
 }
 
 /**
@@ -73,7 +71,7 @@ export async function switchOffloadOff(device: string): Promise<string | undefin
   const result = await run('ethtool', ['-K', device, 'tx-checksum-ip-generic', 'off']);
   return result.ok
     ? undefined
-    : `checksum offload of ${device} cannot be switched off, which this kernel needs: ${result.stderr || 'ethtool is not installed'}`;
+    : `checksum offload of ${device} cannot be switched off, which this kernel needs: ${result.stderr || `ethtool exits with ${result.code}`}`;
 }
 
 export function isOffloadBroken(release: string): boolean {

@@ -22,13 +22,14 @@ const { values } = parseArgs({
 const count = Number(values.routes);
 
 async function inside(): Promise<void> {
-  const links = `link add up0 type veth peer name up1
-link set up0 up
-link set up1 up
-addr add 10.0.0.1/16 dev up0
-link add vx0 type vxlan id 4096 dstport 4789 local 10.0.0.1 nolearning
-link set vx0 up
-`;
+  const links = [
+    'link add up0 type veth peer name up1',
+    'link set up0 up',
+    'link set up1 up',
+    'addr add 10.0.0.1/16 dev up0',
+    'link add vx0 type vxlan id 4096 dstport 4789 local 10.0.0.1 nolearning',
+    'link set vx0 up',
+  ];
   const made = await feed('ip', ['-batch', '-'], links, 10_000);
   if (!made.ok) throw new Error(made.stderr);
   const rows: string[][] = [];
@@ -54,11 +55,9 @@ const blocks = [...new Set(Array.from({ length: count * 16 }, (_, i) => block(i)
 async function batch(kind: 'direct' | 'by VXLAN'): Promise<number> {
   await clear();
   const via = kind === 'direct' ? 'up0' : 'vx0 onlink';
-  const text = blocks
-    .map((prefix, i) => `route add ${prefix} via ${node(i)} dev ${via} proto bgp\n`)
-    .join('');
+  const commands = blocks.map((prefix, i) => `route add ${prefix} via ${node(i)} dev ${via} proto bgp`);
   const startedAt = performance.now();
-  const result = await feed('ip', ['-batch', '-'], text, 60_000);
+  const result = await feed('ip', ['-batch', '-'], commands, 60_000);
   const elapsed = performance.now() - startedAt;
   if (!result.ok) throw new Error(result.stderr);
   await expectAll();
@@ -86,7 +85,7 @@ async function felix(kind: 'direct' | 'by VXLAN'): Promise<number> {
     endpoints: [],
     addresses: [],
     tunnels: [],
-    ruleset: '',
+    ruleset: [],
     isLearnedComplete: true,
   };
   const startedAt = performance.now();

@@ -1,0 +1,51 @@
+/** Fields of a log line with a bounded size, whatever object they come from. */
+import { printable } from './plain-text.ts';
+
+/** Room for the stack of an error. */
+const MAX_TEXT = 4000;
+/** Characters of all fields together. */
+const MAX_LINE = 32_000;
+const MAX_ITEMS = 100;
+const MAX_DEPTH = 6;
+
+/** A copy of the fields: long texts and lists cut, errors as message, code and stack. */
+export function bounded(fields: object): Record<string, unknown> {
+  const budget = { left: MAX_LINE };
+  return fieldsOf(fields, budget, 0);
+}
+
+function copyOf(value: unknown, budget: { left: number }, depth: number): unknown {
+  budget.left -= 1;
+  if (typeof value === 'string') return textOf(value, budget);
+  if (typeof value === 'bigint') return String(value);
+  if (typeof value !== 'object' || value === null) return value;
+  if (depth >= MAX_DEPTH || budget.left <= 0) return '…';
+  if (value instanceof Error) {
+    const { name, message, stack } = value;
+    const code = 'code' in value ? { code: value.code } : {};
+    return fieldsOf({ type: name, message, ...code, stack }, budget, depth + 1);
+  }
+  if ('toJSON' in value && typeof value.toJSON === 'function')
+    return copyOf(value.toJSON(), budget, depth + 1);
+  if (!Array.isArray(value)) return fieldsOf(value, budget, depth + 1);
+  const items = value.slice(0, MAX_ITEMS).map((item) => copyOf(item, budget, depth + 1));
+  return value.length > MAX_ITEMS ? [...items, `… (${value.length} items)`] : items;
+}
+
+function fieldsOf(object: object, budget: { left: number }, depth: number): Record<string, unknown> {
+  const entries = Object.entries(object);
+  return Object.fromEntries([
+    ...entries
+      .slice(0, MAX_ITEMS)
+      .map(([key, value]) => [textOf(key, budget), copyOf(value, budget, depth)] as const),
+    ...(entries.length > MAX_ITEMS ? [['…', `${entries.length} fields`] as const] : []),
+  ]);
+}
+
+function textOf(text: string, budget: { left: number }): string {
+  if (budget.left <= 0) return '…';
+  const max = Math.min(MAX_TEXT, budget.left);
+  budget.left -= Math.min(text.length, max);
+  // Control characters are left to JSON, which escapes them without loss.
+  return text.length <= max ? text : printable(text, max);
+}

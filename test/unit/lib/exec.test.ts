@@ -1,0 +1,115 @@
+import { mkdtemp, readFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { IpSession } from '../../../cni/ip-session.ts';
+import { batchErrors, runBatch } from '../../../felix/dataplane/ip-batch.ts';
+import { applySysctls } from '../../../felix/dataplane/sysctls.ts';
+import { feed, run, start } from '../../../lib/exec.ts';
+
+/** Ends with 0 when it is asked to end: its exit status does not show that it was cut off. */
+const polite = 'trap "exit 0" TERM; while :; do sleep 0.05; done';
+
+describe('a command', () => {
+  it('that its time limit ends is a timeout, also when it exits with 0', async () => {
+    const result = await run('sh', ['-c', polite], { timeoutMs: 300 });
+    expect(result).toMatchObject({ outcome: 'timeout', ok: false, code: undefined });
+    expect(result.stderr).toBe('sh did not finish within 0.3 s');
+    const fed = await feed('sh', ['-c', polite], [], 300);
+    expect(fed).toMatchObject({ outcome: 'timeout', ok: false, code: undefined });
+  });
+
+  it('that is not installed is missing, which a timeout is not', async () => {
+    for (const result of [await run('cali-no-such', []), await feed('cali-no-such', [], [], 5000)])
+      expect(result).toMatchObject({ outcome: 'missing', ok: false, code: undefined });
+  });
+
+  it('that a signal ends has no exit status', async () => {
+    for (const result of [
+      await run('sh', ['-c', 'kill -9 $$']),
+      await feed('sh', ['-c', 'kill -9 $$'], [], 5000),
+    ])
+      expect(result).toMatchObject({ outcome: 'killed', ok: false, code: undefined });
+  });
+
+  it('gets its lines as written, and its exit status is a value', async () => {
+    const script = 'cat; echo fault >&2; exit 3';
+    const wanted = { outcome: 'exited', ok: false, code: 3, stderr: 'fault' };
+    const fed = await feed('sh', ['-c', script], ['a', 'b c'], 5000);
+    expect(fed).toMatchObject({ ...wanted, stdout: 'a\nb c\n' });
+    expect(await run('sh', ['-c', script], { lines: ['a', 'b c'] })).toMatchObject(wanted);
+  });
+
+  it('is not started with a line break in an argument or in a line of its input', async () => {
+    const file = path.join(await mkdtemp(path.join(os.tmpdir(), 'cali-exec-')), 'ran');
+    const args = ['-c', `echo x > ${file}`, 'sh'];
+    const refused = { outcome: 'refused', ok: false, stderr: expect.stringContaining('U+000A') };
+    expect(await run('sh', [...args, 'a\nb'])).toMatchObject(refused);
+    expect(await run('sh', args, { lines: ['a\nb'] })).toMatchObject(refused);
+    expect(await feed('sh', [...args, 'a\nb'], [], 5000)).toMatchObject(refused);
+    expect(await feed('sh', args, ['a', 'b\nc'], 5000)).toMatchObject(refused);
+    expect(() => start('sh', [...args, 'a\nb'])).toThrow('U+000A');
+    await expect(readFile(file)).rejects.toThrow('ENOENT');
+  });
+
+  it('that is long-lived gets none of the lines when one of them is refused', async () => {
+    const child = start('cat', [], { stdin: 'pipe' });
+    expect(() => child.write(['a', 'b\nc'])).toThrow('U+000A');
+    child.end(['d']);
+    let text = '';
+    for await (const chunk of child.stdout!) text += String(chunk);
+    expect(text).toBe('d\n');
+  });
+});
+
+describe('a batch of ip commands', () => {
+  it('costs the refused command alone', async () => {
+    const [error, ...more] = await runBatch([
+      'link show dev lo',
+      'neigh add 10.0.0.1 lladdr 66:00:00:00:00:01 dev lo\nnetns add x',
+      'link show dev lo',
+    ]);
+    expect(more).toEqual([]);
+    expect(error?.command).toContain(String.raw`dev lo\nnetns add x`);
+    expect(error?.message).toContain('refused: has the control character U+000A');
+  });
+
+  it('that did not finish is not a success', () => {
+    const timeout = {
+      ok: false,
+      outcome: 'timeout',
+      code: undefined,
+      stdout: '',
+      stderr: 'too late',
+    } as const;
+    expect(batchErrors(timeout, ['link show'])).toEqual([{ command: '(batch)', message: 'too late' }]);
+    const silent = { ok: false, outcome: 'exited', code: 1, stdout: '', stderr: '' } as const;
+    expect(batchErrors(silent, ['link show'])).toEqual([{ command: '(batch)', message: 'exit 1' }]);
+  });
+
+  it('in the long-lived session costs the refused command alone', async () => {
+    const session = new IpSession();
+    try {
+      const errors = await session.run(['link show dev lo', 'link show dev lo\nlink show dev nosuch0']);
+      expect(errors).toHaveLength(1);
+      expect(errors[0]?.message).toContain('refused');
+      expect(await session.run(['link show dev lo'])).toEqual([]);
+    } finally {
+      session.close();
+    }
+  });
+});
+
+describe('a kernel switch', () => {
+  it.each([
+    'net/ipv4/conf/../../kernel/hostname',
+    'net/ipv4/conf/a\nb/forwarding',
+    '/etc/passwd',
+    'net//x',
+    'net/./x',
+    '',
+  ])('is not written at the path %j', (name) => {
+    const [problem] = applySysctls([{ path: name, value: '1', isOptional: true }]);
+    expect(problem).toContain('refused');
+  });
+});
