@@ -1,25 +1,11 @@
 // Makes a fresh clone able to run: packages, bundles, Debian packages. Uses nothing but Node itself.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 const root = path.resolve(import.meta.dirname, '..');
 const stampFile = path.join(root, 'node_modules', '.cali-lock');
-const sources = [
-  'agent',
-  'bgp',
-  'calictl',
-  'cni',
-  'controllers',
-  'datastore',
-  'felix',
-  'ipam',
-  'ipip',
-  'lab',
-  'lib',
-  'test/bench',
-];
 
 /** Installs npm packages when node_modules is not that of package-lock.json. */
 export function installPackages() {
@@ -28,33 +14,18 @@ export function installPackages() {
     .digest('hex');
   if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === lock) return;
   say('installing npm packages …');
-  // Not `npm ci`: it refuses a lock file made where a registry lacks a package of some other platform.
-  const { status } = spawnSync(
-    'npm',
-    ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'],
-    {
-      cwd: root,
-      stdio: ['ignore', 2, 2],
-    },
-  );
-  if (status !== 0) fail('npm install failed: see above');
+  const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+  });
+  if (status !== 0) fail('npm ci failed: see above');
   writeFileSync(stampFile, lock);
 }
 
-/** Bundles the programs when a source is newer than the bundles. */
+/** Bundles the programs when a source is not what the bundles were made from. */
 export async function buildIfStale() {
-  const stamp = path.join(root, 'dist', '.built');
-  const builtAt = existsSync(stamp) ? statSync(stamp).mtimeMs : 0;
-  const inputs = [
-    ...sources.flatMap((folder) => files(path.join(root, folder))),
-    path.join(root, 'package-lock.json'),
-    path.join(root, 'scripts/build.mjs'),
-  ];
-  if (inputs.every((file) => statSync(file).mtimeMs < builtAt)) return;
-  const { buildPrograms } = await import('./build.mjs');
-  await buildPrograms();
-  mkdirSync(path.dirname(stamp), { recursive: true });
-  writeFileSync(stamp, '');
+  const { buildIfStale: build } = await import('./build.mjs');
+  await build();
 }
 
 /** Sees to it that commands exist: as root by apt-get, otherwise by naming the packages. False when one is missing. */
@@ -105,11 +76,4 @@ export function fail(text) {
 
 function say(text) {
   process.stderr.write(`${text}\n`);
-}
-
-function files(folder) {
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => path.join(entry.parentPath ?? entry.path, entry.name));
 }
