@@ -1,7 +1,7 @@
 /** What an agent writes before it works: its addresses on the Node, and the objects every cluster has. */
 import { randomBytes } from 'node:crypto';
 import type { Datastore } from '../datastore/datastore.ts';
-import { DatastoreError } from '../datastore/kubernetes/transport.ts';
+import { DatastoreError } from '../datastore/errors.ts';
 import { bgpConfigurationKind } from '../datastore/schema/bgp.ts';
 import { clusterInformationKind } from '../datastore/schema/cluster.ts';
 import { configMapKind, type Node, nodeAnnotations, nodeKind } from '../datastore/schema/core.ts';

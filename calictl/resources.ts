@@ -2,7 +2,7 @@
 import { parse, stringify } from 'yaml';
 import type { Datastore } from '../datastore/datastore.ts';
 import type { Document } from '../datastore/documents.ts';
-import { DatastoreError } from '../datastore/kubernetes/transport.ts';
+import { DatastoreError } from '../datastore/errors.ts';
 import { findKind } from '../datastore/registry.ts';
 import { bgpConfigurationKind } from '../datastore/schema/bgp.ts';
 import type { AnyResource, ResourceDefinition } from '../datastore/schema/resource.ts';

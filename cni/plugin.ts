@@ -4,7 +4,7 @@
  * times, and succeeds in the end.
  */
 import type { Datastore } from '../datastore/datastore.ts';
-import { DatastoreError } from '../datastore/kubernetes/transport.ts';
+import { DatastoreError } from '../datastore/errors.ts';
 import {
   type Namespace,
   namespaceKind,

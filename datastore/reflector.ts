@@ -10,8 +10,8 @@ import { Backoff } from '../lib/backoff.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { ListOptions, ObjectOf } from './datastore.ts';
+import { DatastoreError } from './errors.ts';
 import type { KubernetesClient } from './kubernetes/client.ts';
-import { DatastoreError } from './kubernetes/transport.ts';
 import type { AnyResource, ResourceDefinition } from './schema/resource.ts';
 
 export interface ReflectorOptions<D extends ResourceDefinition> extends ListOptions {

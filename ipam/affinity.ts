@@ -6,7 +6,7 @@
  *   release  affinity pendingDeletion -> delete the block if empty -> delete the affinity
  */
 import type { Datastore } from '../datastore/datastore.ts';
-import { DatastoreError } from '../datastore/kubernetes/transport.ts';
+import { DatastoreError } from '../datastore/errors.ts';
 import {
   type BlockAffinity,
   blockAffinityKind,

@@ -3,7 +3,7 @@
  * write: a hundred pods that start at once cost a few round trips, not a hundred.
  */
 import type { Datastore } from '../datastore/datastore.ts';
-import { DatastoreError } from '../datastore/kubernetes/transport.ts';
+import { DatastoreError } from '../datastore/errors.ts';
 import { type IPAMBlock, ipamBlockKind, nameOfCidr } from '../datastore/schema/ipam.ts';
 import type { BlockSpec } from './block.ts';
 import type { KnownBlocks } from './known-blocks.ts';

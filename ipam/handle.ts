@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Datastore } from '../datastore/datastore.ts';
-import { DatastoreError } from '../datastore/kubernetes/transport.ts';
+import { DatastoreError } from '../datastore/errors.ts';
 import { type IPAMHandle, ipamHandleKind } from '../datastore/schema/ipam.ts';
 import { CALICO_GROUP } from '../datastore/schema/resource.ts';
 

@@ -9,27 +9,9 @@ await buildIfStale();
 const bin = (name) => path.join(root, 'node_modules', '.bin', name);
 const checks = [
   ['types', bin('tsc'), ['--noEmit']],
-  ['lint and format', bin('biome'), ['check', '.']],
-  ['type-aware lint', bin('oxlint'), ['--type-aware', '--quiet', '.']],
-  [
-    'import rules',
-    bin('depcruise'),
-    [
-      '--config',
-      '.dependency-cruiser.cjs',
-      'agent',
-      'bgp',
-      'calictl',
-      'cni',
-      'controllers',
-      'datastore',
-      'felix',
-      'ipam',
-      'ipip',
-      'lab',
-      'lib',
-    ],
-  ],
+  ['lint and format', bin('biome'), ['check', '--max-diagnostics=none', '.']],
+  ['type-aware lint', bin('oxlint'), ['--type-aware', '--deny-warnings', '.']],
+  ['import rules', process.execPath, [path.join(root, 'scripts', 'import-rules.mjs')]],
   ['unused code', bin('knip'), []],
   ['generated CRDs', process.execPath, [path.join(root, 'dist', 'cali-crds.js'), '--check']],
   ['generated manifest', process.execPath, [path.join(root, 'scripts', 'manifests.mjs'), '--check']],
@@ -37,9 +19,7 @@ const checks = [
 let isGood = true;
 for (const [name, command, args] of checks) {
   const { status, stdout, stderr } = spawnSync(command, args, { cwd: root, encoding: 'utf8' });
-  // dependency-cruiser finds nothing to complain about in files that it cannot read.
-  const isVacuous = stdout.includes('(0 modules');
-  const isPassed = status === 0 && !isVacuous;
+  const isPassed = status === 0;
   process.stdout.write(`${isPassed ? '✓' : '✗'} ${name}\n`);
   if (isPassed) continue;
   isGood = false;

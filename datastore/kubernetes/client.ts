@@ -1,9 +1,10 @@
 /** Datastore over the Kubernetes API: typed verbs, and the stream that a reflector watches. */
 import type { IncomingMessage } from 'node:http';
 import type { Datastore, ListOptions, ObjectOf } from '../datastore.ts';
+import { DatastoreError } from '../errors.ts';
 import { type AnyResource, apiVersionOf, type ResourceDefinition } from '../schema/resource.ts';
 import type { Endpoint } from './endpoint.ts';
-import { DatastoreError, openStream, sendRequest } from './transport.ts';
+import { openStream, sendRequest } from './transport.ts';
 
 /** A page of a list. */
 export interface Page {

@@ -4,8 +4,8 @@ import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Datastore } from '../datastore.ts';
+import { DatastoreError } from '../errors.ts';
 import { eventKind } from '../schema/core.ts';
-import { DatastoreError } from './transport.ts';
 
 export interface EventText {
   readonly type: 'Normal' | 'Warning';

@@ -1,7 +1,8 @@
 /** HTTP to the API server: one request, or one stream of lines. */
 import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
-import { CodedError, messageOf } from '../../lib/errors.ts';
+import { messageOf } from '../../lib/errors.ts';
+import { DatastoreError, type DatastoreErrorCode } from '../errors.ts';
 import type { Endpoint } from './endpoint.ts';
 
 export interface ApiRequest {
@@ -12,18 +13,6 @@ export interface ApiRequest {
   readonly contentType?: string;
   readonly signal?: AbortSignal;
 }
-
-export type DatastoreErrorCode =
-  | 'NOT_FOUND'
-  | 'ALREADY_EXISTS'
-  | 'CONFLICT'
-  | 'INVALID'
-  | 'EXPIRED'
-  | 'FORBIDDEN'
-  | 'UNAVAILABLE';
-
-/** A refused or failed request; the message is the server's own sentence where it gave one. */
-export class DatastoreError extends CodedError<DatastoreErrorCode> {}
 
 const REQUEST_TIMEOUT_MS = 15_000;
 

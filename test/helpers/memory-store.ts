@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Datastore, ListOptions, ObjectOf } from '../../datastore/datastore.ts';
 import { mergePatch } from '../../datastore/embedded/patch.ts';
-import { DatastoreError } from '../../datastore/kubernetes/transport.ts';
+import { DatastoreError } from '../../datastore/errors.ts';
 import type { AnyResource, ResourceDefinition } from '../../datastore/schema/resource.ts';
 
 export class MemoryStore implements Datastore {
