@@ -72,7 +72,7 @@ export class NodeStatusReporter {
       );
       followed.written = text;
     };
-    write()
+    void write()
       .catch((error: unknown) =>
         log.debug({ object: name, reason: messageOf(error) }, 'CalicoNodeStatus not written'),
       )

@@ -53,7 +53,7 @@ export class AddressCollector {
     if (this.#isLooking || this.#isClosed) return;
     this.#isLooking = true;
     this.#cancel();
-    this.#pass()
+    void this.#pass()
       .catch((error: unknown) => {
         this.#modules.log.warn({ reason: messageOf(error) }, 'cannot look at the addresses: trying again');
         this.#stats = { ...this.#stats, error: messageOf(error) };

@@ -106,7 +106,9 @@ const truth = async () =>
 const copy = (objects: ReadonlyMap<string, IPPool>) =>
   new Map([...objects].map(([key, pool]) => [key, pool.metadata.resourceVersion]));
 const isTrue = async (objects: ReadonlyMap<string, IPPool>) =>
-  JSON.stringify([...copy(objects)].sort()) === JSON.stringify([...(await truth())].sort());
+  sorted(copy(objects)) === sorted(await truth());
+const sorted = (versions: ReadonlyMap<string, unknown>) =>
+  JSON.stringify([...versions].sort(([a], [b]) => a.localeCompare(b)));
 
 /** No change is reported twice: versions of a key only grow, and a deletion follows something. */
 function expectNoRepeats(changes: readonly { key: string; version: string | undefined }[]) {
