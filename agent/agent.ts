@@ -374,7 +374,11 @@ export class Agent {
     const now = systemClock.now();
     const heldMs = this.#meshHold.update(this.#view.bgpConfigurations(), now);
     this.#isMeshHeld = heldMs > 0;
-    const found = reflectorsFrom(this.#view.services(), this.#view.slices());
+    const found = reflectorsFrom(
+      this.#view.services(),
+      this.#view.slices(),
+      this.#config.reflectorNamespaces,
+    );
     this.#reflectors = this.#reflectorEndpoints.update(found, now);
     this.#cancelReflectors();
     const times = [this.#reflectorEndpoints.nextChange(now), this.#isMeshHeld ? heldMs : undefined];

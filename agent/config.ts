@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import { safeParse } from 'zod/v4/core';
 import { felixParameters } from '../datastore/schema/cluster.ts';
+import { reflectorNamespaces } from '../felix/calc/bgp/reflectors.ts';
 import type { Family } from '../lib/cidr.ts';
 import { CodedError } from '../lib/errors.ts';
 
@@ -11,6 +12,8 @@ export interface AgentConfig {
   readonly kubeconfig: string | undefined;
   /** Where the agent runs, and where Secrets with BGP passwords are. */
   readonly namespace: string;
+  /** Whose Services may be route reflectors. */
+  readonly reflectorNamespaces: readonly string[];
   readonly runDirectory: string;
   /** `autodetect`, `none`, an address or a CIDR; undefined keeps what the Node says. */
   readonly ip: string | undefined;
@@ -73,11 +76,13 @@ export function readConfig(environment: Environment): AgentConfig {
     if (Number.isFinite(value) && value >= minimum && value <= maximum) return value;
     throw new CodedError('CONFIG', `${name}=${text}: must be a number from ${minimum} to ${maximum}`);
   };
+  const namespace = environment['POD_NAMESPACE'] || 'kube-system';
   const seconds = number('CALI_RESYNC_INTERVAL', undefined, 1, 86400);
   return {
     node: nodeName(environment),
     kubeconfig: environment['KUBECONFIG'] || undefined,
-    namespace: environment['POD_NAMESPACE'] || 'kube-system',
+    namespace,
+    reflectorNamespaces: reflectorNamespaces(environment['CALI_REFLECTOR_NAMESPACES'], namespace),
     runDirectory: environment['CALI_RUN_DIR'] || '/var/run/cali',
     ip: environment['IP'] || undefined,
     ip6: environment['IP6'] || undefined,

@@ -136,7 +136,9 @@ export class ClusterSource implements ReflectorSource {
   }
 
   #reflectors(): readonly ReflectorInfo[] {
-    return this.#own.update(reflectorsFrom(values(this.#services), values(this.#slices)));
+    return this.#own.update(
+      reflectorsFrom(values(this.#services), values(this.#slices), [this.#options.namespace]),
+    );
   }
 
   #soon(): void {

@@ -153,7 +153,9 @@ export class TunnelAddresses {
     for (const kind of tunnelKinds) {
       const { annotation, macAnnotation, family } = tunnels[kind];
       const address = wanted.includes(kind) && up.includes(kind) ? this.#addresses.get(kind) : undefined;
-      const present = self.tunnels[kind]?.address;
+      const end = self.tunnels[kind];
+      // Also a MAC address that is not the device's is not what this node says.
+      const present = !macAnnotation || end?.mac === vtepMac(self.name, family) ? end?.address : undefined;
       // While the device is on its way, what an earlier run said stays.
       if (address === present || (!address && wanted.includes(kind))) continue;
       annotations[annotation] = address ?? null;

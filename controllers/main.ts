@@ -5,6 +5,7 @@ import { EventRecorder } from '../datastore/kubernetes/events.ts';
 import { loadEndpoint } from '../datastore/kubernetes/load-endpoint.ts';
 import { Reflector } from '../datastore/reflector.ts';
 import { nodeKind } from '../datastore/schema/core.ts';
+import { reflectorNamespaces } from '../felix/calc/bgp/reflectors.ts';
 import { systemClock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import { serveRoutes, text } from '../lib/http.ts';
@@ -69,6 +70,14 @@ async function main(): Promise<void> {
     });
   keepSmall(systemClock);
   log.info({ version: VERSION }, 'running');
-  const peers = new PeerStatusWriter({ client, clock: systemClock, log });
+  const peers = new PeerStatusWriter({
+    client,
+    clock: systemClock,
+    log,
+    reflectorNamespaces: reflectorNamespaces(
+      process.env['CALI_REFLECTOR_NAMESPACES'],
+      process.env['POD_NAMESPACE'] || 'kube-system',
+    ),
+  });
   await Promise.all([nodes.run(abort.signal), peers.run(abort.signal)]);
 }

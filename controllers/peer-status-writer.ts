@@ -21,6 +21,8 @@ export interface PeerStatusModules {
   readonly client: KubernetesClient;
   readonly clock: Clock;
   readonly log: Log;
+  /** Whose Services may be route reflectors. */
+  readonly reflectorNamespaces: readonly string[];
 }
 
 export class PeerStatusWriter {
@@ -79,7 +81,7 @@ export class PeerStatusWriter {
     this.#isWriting = true;
     const input = {
       nodes: [...this.#nodes.objects.values()].map(nodeInfo),
-      reflectors: reflectorsFrom([...this.#services.objects.values()], []),
+      reflectors: reflectorsFrom([...this.#services.objects.values()], [], this.#modules.reflectorNamespaces),
       filters: new Set(this.#filters.objects.keys()),
     };
     try {

@@ -58,7 +58,7 @@ export function resolved({ spec }: BGPPeer, { nodes, reflectors, filters }: Peer
     return no(
       'NoPeer',
       `nothing ${isAlone ? 'but the node itself ' : ''}has labels that match ${spec.peerSelector}: label a Node, or the ` +
-        'Service of a route reflector, or change spec.peerSelector',
+        'Service of a route reflector (in a namespace of CALI_REFLECTOR_NAMESPACES), or change spec.peerSelector',
     );
   const asNode = others.filter((other) => nodes.some(({ name }) => name === other.name)).length;
   const parts = [

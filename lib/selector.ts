@@ -2,14 +2,22 @@
  * Calico's selector language over labels: `==`, `!=`, `in {…}`, `not in {…}`, `has()`, `!has()`,
  * `contains`, `starts with`, `ends with`, `all()`, `&&`, `||`, `!`, parentheses.
  */
+import { printable } from './plain-text.ts';
 
 /** A parsed selector: whether a set of labels matches. */
 export type Selector = (labels: Readonly<Record<string, string>>) => boolean;
+
+/** Characters; Calico's own API takes 1024. */
+const MAX_LENGTH = 4096;
+/** Parentheses and negations within each other. */
+const MAX_DEPTH = 32;
 
 type Token = { readonly text: string; readonly quoted: boolean };
 
 /** Parses a selector; the reason when it is none. An empty text selects everything, as `all()` does. */
 export function parseSelector(text: string): { ok: true; matches: Selector } | { ok: false; reason: string } {
+  if (text.length > MAX_LENGTH)
+    return { ok: false, reason: `it has ${text.length} characters, more than ${MAX_LENGTH}` };
   if (text.trim() === '') return { ok: true, matches: () => true };
   try {
     const parser = new Parser(tokenize(text));
@@ -31,15 +39,26 @@ function tokenize(text: string): Token[] {
   while (tokenPattern.lastIndex < source.length) {
     const at = tokenPattern.lastIndex;
     const match = tokenPattern.exec(source);
-    if (!match) throw new SyntaxError(`unexpected "${source.slice(at).trim()}" at position ${at}`);
+    if (!match)
+      throw new SyntaxError(`unexpected "${printable(source.slice(at).trim(), 50)}" at position ${at}`);
     if (match[1]) tokens.push({ text: match[1].slice(1, -1), quoted: true });
     else tokens.push({ text: (match[2] ?? match[3])!, quoted: false });
   }
   return tokens;
 }
 
+/** Value of a label; undefined when there is none, also for names that every object inherits. */
+function labelValue(labels: Readonly<Record<string, string>>, name: string): string | undefined {
+  return Object.hasOwn(labels, name) ? labels[name] : undefined;
+}
+
+function isAmong(values: ReadonlySet<string>, value: string | undefined): boolean {
+  return value !== undefined && values.has(value);
+}
+
 class Parser {
   #at = 0;
+  #depth = 0;
   readonly #tokens: readonly Token[];
 
   constructor(tokens: readonly Token[]) {
@@ -47,41 +66,41 @@ class Parser {
   }
 
   or(): Selector {
-    let left = this.#and();
-    while (this.#take('||')) {
-      const a = left;
-      const b = this.#and();
-      left = (labels) => a(labels) || b(labels);
-    }
-    return left;
+    const terms = [this.#and()];
+    while (this.#take('||')) terms.push(this.#and());
+    return terms.length === 1 ? terms[0]! : (labels) => terms.some((term) => term(labels));
   }
 
   end(): void {
     const rest = this.#tokens[this.#at];
-    if (rest) throw new SyntaxError(`unexpected "${rest.text}" after the selector's end`);
+    if (rest) throw new SyntaxError(`unexpected "${printable(rest.text, 50)}" after the selector's end`);
   }
 
   #and(): Selector {
-    let left = this.#unary();
-    while (this.#take('&&')) {
-      const a = left;
-      const b = this.#unary();
-      left = (labels) => a(labels) && b(labels);
-    }
-    return left;
+    const terms = [this.#unary()];
+    while (this.#take('&&')) terms.push(this.#unary());
+    return terms.length === 1 ? terms[0]! : (labels) => terms.every((term) => term(labels));
   }
 
   #unary(): Selector {
     if (this.#take('!')) {
-      const inner = this.#unary();
+      const inner = this.#within(() => this.#unary());
       return (labels) => !inner(labels);
     }
     if (this.#take('(')) {
-      const inner = this.or();
+      const inner = this.#within(() => this.or());
       this.#expect(')');
       return inner;
     }
     return this.#term();
+  }
+
+  /** One level deeper. */
+  #within(parse: () => Selector): Selector {
+    if (++this.#depth > MAX_DEPTH) throw new SyntaxError(`it is nested deeper than ${MAX_DEPTH} levels`);
+    const inner = parse();
+    this.#depth--;
+    return inner;
   }
 
   #term(): Selector {
@@ -96,7 +115,7 @@ class Parser {
     if (name === 'has' && this.#take('(')) {
       const label = this.#word('a label name');
       this.#expect(')');
-      return (labels) => label in labels;
+      return (labels) => Object.hasOwn(labels, label);
     }
     return this.#comparison(name);
   }
@@ -106,37 +125,39 @@ class Parser {
     switch (operator.text) {
       case '==': {
         const value = this.#value();
-        return (labels) => labels[name] === value;
+        return (labels) => labelValue(labels, name) === value;
       }
       case '!=': {
         const value = this.#value();
-        return (labels) => labels[name] !== value;
+        return (labels) => labelValue(labels, name) !== value;
       }
       case 'in': {
         const values = this.#set();
-        return (labels) => name in labels && values.has(labels[name]!);
+        return (labels) => isAmong(values, labelValue(labels, name));
       }
       case 'not': {
         this.#expect('in');
         const values = this.#set();
-        return (labels) => !(name in labels && values.has(labels[name]!));
+        return (labels) => !isAmong(values, labelValue(labels, name));
       }
       case 'contains': {
         const value = this.#value();
-        return (labels) => labels[name]?.includes(value) ?? false;
+        return (labels) => labelValue(labels, name)?.includes(value) ?? false;
       }
       case 'starts': {
         this.#expect('with');
         const value = this.#value();
-        return (labels) => labels[name]?.startsWith(value) ?? false;
+        return (labels) => labelValue(labels, name)?.startsWith(value) ?? false;
       }
       case 'ends': {
         this.#expect('with');
         const value = this.#value();
-        return (labels) => labels[name]?.endsWith(value) ?? false;
+        return (labels) => labelValue(labels, name)?.endsWith(value) ?? false;
       }
       default:
-        throw new SyntaxError(`"${operator.text}" is not an operator (==, !=, in, not in, contains, …)`);
+        throw new SyntaxError(
+          `"${printable(operator.text, 50)}" is not an operator (==, !=, in, not in, contains, …)`,
+        );
     }
   }
 
@@ -155,14 +176,14 @@ class Parser {
 
   #value(): string {
     const token = this.#next('a quoted value');
-    if (!token.quoted) throw new SyntaxError(`the value ${token.text} must be in quotes`);
+    if (!token.quoted) throw new SyntaxError(`the value ${printable(token.text, 50)} must be in quotes`);
     return token.text;
   }
 
   #word(wanted: string): string {
     const token = this.#next(wanted);
     if (token.quoted || !/^[a-zA-Z0-9]/.test(token.text)) {
-      throw new SyntaxError(`expected ${wanted}, found "${token.text}"`);
+      throw new SyntaxError(`expected ${wanted}, found "${printable(token.text, 50)}"`);
     }
     return token.text;
   }
@@ -182,7 +203,9 @@ class Parser {
 
   #expect(text: string): void {
     if (!this.#take(text)) {
-      throw new SyntaxError(`expected "${text}", found "${this.#tokens[this.#at]?.text ?? 'the end'}"`);
+      throw new SyntaxError(
+        `expected "${text}", found "${printable(this.#tokens[this.#at]?.text ?? 'the end', 50)}"`,
+      );
     }
   }
 }

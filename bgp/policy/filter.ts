@@ -104,8 +104,19 @@ function isIn(range: Cidr, net: Cidr, lengths: FilterRule['prefixLength']): bool
 
 /** `*` stands for any characters. */
 export function matchesPattern(pattern: string, name: string): boolean {
-  const escaped = pattern.split('*').map((part) => part.replaceAll(/[.\\+?^${}()|[\]]/g, String.raw`\$&`));
-  return new RegExp(`^${escaped.join('.*')}$`).test(name);
+  const [head = '', ...rest] = pattern.split('*');
+  if (rest.length === 0) return pattern === name;
+  const tail = rest.pop()!;
+  if (name.length < head.length + tail.length || !name.startsWith(head) || !name.endsWith(tail)) return false;
+  const end = name.length - tail.length;
+  // The first occurrence of each part leaves the most room for the others.
+  let at = head.length;
+  for (const part of rest) {
+    const found = name.indexOf(part, at);
+    if (found < 0 || found + part.length > end) return false;
+    at = found + part.length;
+  }
+  return true;
 }
 
 /** `aa:nn` or `aa:nn:mm` as a value; undefined when it is neither. */

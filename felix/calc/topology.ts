@@ -1,9 +1,9 @@
 /** Nodes as BGP sees them: from core Nodes and Calico's annotations (Calico reference 1.6). */
 
 import { type Node, nodeAnnotations } from '../../datastore/schema/core.ts';
-import { parseAsNumber } from '../../datastore/schema/fields.ts';
-import { type TunnelKind, tunnelKinds, tunnels, vtepMac } from '../../ipip/tunnel.ts';
-import { type Family, formatAddress, parseAddress, parseCidr } from '../../lib/cidr.ts';
+import { type TunnelKind, tunnelKinds } from '../../ipip/tunnel.ts';
+import type { Family } from '../../lib/cidr.ts';
+import { Annotations, type FieldProblem } from './annotations.ts';
 
 export interface NodeAddress {
   readonly address: string;
@@ -16,6 +16,7 @@ export interface NodeInfo {
   readonly labels: Readonly<Record<string, string>>;
   readonly addresses: Readonly<Partial<Record<Family, NodeAddress>>>;
   readonly asNumber: number | undefined;
+  /** Dotted quad. */
   readonly clusterId: string | undefined;
   /** Tunnels that the node says are up, with its address in each. */
   readonly tunnels: Readonly<Partial<Record<TunnelKind, TunnelEnd>>>;
@@ -28,35 +29,40 @@ export interface TunnelEnd {
 }
 
 /** Reads a Node; a malformed annotation counts as absent (Calico 1.6). */
-export function nodeInfo({ metadata }: Node): NodeInfo {
-  const annotations = metadata.annotations ?? {};
+export function nodeInfo(node: Node): NodeInfo {
+  return readNode(node).info;
+}
+
+/** A Node's malformed annotations, which count as absent. */
+export function nodeProblems(node: Node): readonly FieldProblem[] {
+  return readNode(node).problems;
+}
+
+function readNode({ metadata }: Node): {
+  readonly info: NodeInfo;
+  readonly problems: readonly FieldProblem[];
+} {
+  const annotations = new Annotations(`Node ${metadata.name}`, metadata.annotations ?? {});
   const addresses: Partial<Record<Family, NodeAddress>> = {};
   for (const [family, key] of [
     [4, nodeAnnotations.ipv4Address],
     [6, nodeAnnotations.ipv6Address],
   ] as const) {
-    const cidr = parseCidr(annotations[key] ?? '');
-    if (cidr?.family === family) addresses[family] = { address: formatAddress(cidr), length: cidr.length };
+    const found = annotations.nodeAddress(key, family);
+    if (found) addresses[family] = found;
   }
-  const asNumber = annotations[nodeAnnotations.asNumber];
-  return {
+  const ends: Partial<Record<TunnelKind, TunnelEnd>> = {};
+  for (const kind of tunnelKinds) {
+    const end = annotations.tunnelEnd(kind, metadata.name);
+    if (end) ends[kind] = end;
+  }
+  const info: NodeInfo = {
     name: metadata.name,
     labels: metadata.labels ?? {},
     addresses,
-    asNumber: asNumber === undefined ? undefined : parseAsNumber(asNumber),
-    clusterId: annotations[nodeAnnotations.routeReflectorClusterID] || undefined,
-    tunnels: tunnelEnds(metadata.name, annotations),
+    asNumber: annotations.asNumber(),
+    clusterId: annotations.clusterId(),
+    tunnels: ends,
   };
-}
-
-function tunnelEnds(name: string, annotations: Readonly<Record<string, string>>): NodeInfo['tunnels'] {
-  const ends: Partial<Record<TunnelKind, TunnelEnd>> = {};
-  for (const kind of tunnelKinds) {
-    const { annotation, macAnnotation, family } = tunnels[kind];
-    const address = parseAddress(annotations[annotation] ?? '');
-    if (address?.family !== family) continue;
-    const mac = (macAnnotation && annotations[macAnnotation]) || vtepMac(name, family);
-    ends[kind] = { address: formatAddress(address), mac };
-  }
-  return ends;
+  return { info, problems: annotations.problems };
 }

@@ -39,12 +39,15 @@ export function desiredTunnels(input: TunnelsInput): Tunnel[] {
 }
 
 /** Every other node whose end is up: entries are permanent, nothing is learned (Calico F-068). */
-function remotesOf(kind: TunnelKind, { self, nodes }: TunnelsInput): Vtep[] {
+function remotesOf(kind: TunnelKind, { self, nodes, addressOf }: TunnelsInput): Vtep[] {
   const { family } = tunnels[kind];
+  // Another node's annotations must not redirect what is for this one.
+  const own = new Set([addressOf(kind), self.addresses[family]?.address, vtepMac(self.name, family)]);
   return nodes.flatMap((node) => {
     const end = node.tunnels[kind];
     const address = node.addresses[family]?.address;
     if (node.name === self.name || !end || !address) return [];
+    if (own.has(end.address) || own.has(end.mac) || own.has(address)) return [];
     return [{ address: end.address, mac: end.mac, node: address }];
   });
 }

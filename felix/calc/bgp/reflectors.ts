@@ -1,11 +1,13 @@
 /**
  * Route reflectors that run as a Deployment, as candidates for `peerSelector`: a Service that carries Calico's
  * annotation for reflecting Nodes (RouteReflectorClusterID) is one, its endpoints are where to connect to. Its labels
- * are what the selector sees. They have the addresses of the nodes that they run on, and a port of their own.
+ * are what the selector sees. They have the addresses of the nodes that they run on, and a port of their own. Whoever
+ * may create Services somewhere must not become a reflector of the cluster: only Services of named namespaces count.
  */
-import { type EndpointSlice, nodeAnnotations, type Service } from '../../../datastore/schema/core.ts';
-import { parseAsNumber } from '../../../datastore/schema/fields.ts';
+import type { EndpointSlice, Service } from '../../../datastore/schema/core.ts';
 import { bitsOf, formatAddress, parseAddress } from '../../../lib/cidr.ts';
+import { whyNoHost } from '../../../lib/host-address.ts';
+import { Annotations } from '../annotations.ts';
 import type { NodeInfo } from '../topology.ts';
 
 export interface ReflectorInfo extends NodeInfo {
@@ -26,23 +28,35 @@ export function reflectorName(service: string, node: string): string {
   return `${service} on ${node}`;
 }
 
-/** Per Service one entry without addresses, which says that there shall be one, and one per node with an endpoint. */
+/** Namespaces whose Services may be reflectors: CALI_REFLECTOR_NAMESPACES with commas, or the program's own. */
+export function reflectorNamespaces(list: string | undefined, own: string): readonly string[] {
+  const named = (list ?? '').split(',').map((name) => name.trim());
+  const given = named.filter((name) => name !== '');
+  return given.length > 0 ? given : [own];
+}
+
+/**
+ * Per Service of these namespaces one entry without addresses, which says that there shall be one, and one per node with
+ * an endpoint.
+ */
 export function reflectorsFrom(
   services: readonly Service[],
   slices: readonly EndpointSlice[],
+  namespaces: readonly string[],
 ): ReflectorInfo[] {
   return services.flatMap(({ metadata }) => {
-    const clusterId = metadata.annotations?.[nodeAnnotations.routeReflectorClusterID];
-    if (!clusterId) return [];
-    const asNumber = metadata.annotations?.[nodeAnnotations.asNumber];
+    if (!namespaces.includes(metadata.namespace ?? '')) return [];
     const name = `${metadata.namespace}/${metadata.name}`;
+    const annotations = new Annotations(`Service ${name}`, metadata.annotations ?? {});
+    const clusterId = annotations.clusterId();
+    if (!clusterId) return [];
     const service: ReflectorInfo = {
       name,
       service: name,
       serviceUid: metadata.uid,
       labels: metadata.labels ?? {},
       addresses: {},
-      asNumber: asNumber === undefined ? undefined : parseAsNumber(asNumber),
+      asNumber: annotations.asNumber(),
       clusterId,
       tunnels: {},
       port: 0,
@@ -64,12 +78,12 @@ function endpointsOf(service: ReflectorInfo, slices: readonly EndpointSlice[]): 
   const perNode = new Map<string, ReflectorInfo>();
   for (const { endpoints, ports } of slices) {
     const port = ports?.[0]?.port;
-    if (!port) continue;
+    if (!port || port < 1 || port > 65535) continue;
     for (const { addresses, nodeName } of endpoints ?? []) {
       for (const text of addresses) {
         const parsed = parseAddress(text);
-        if (!parsed) continue;
-        const name = reflectorName(service.name, nodeName ?? text);
+        if (!parsed || whyNoHost(parsed)) continue;
+        const name = reflectorName(service.name, nodeName ?? formatAddress(parsed));
         const address = { address: formatAddress(parsed), length: bitsOf(parsed.family) };
         const known = perNode.get(name) ?? { ...service, name, port, isLive: true };
         perNode.set(name, { ...known, addresses: { ...known.addresses, [parsed.family]: address } });

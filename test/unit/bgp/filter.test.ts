@@ -67,6 +67,11 @@ describe('BGPFilter matches (Calico 1.5)', () => {
     expect(matchesPattern('*.cali', 'vxlan.cali')).toBe(true);
     expect(matchesPattern('eth0', 'eth01')).toBe(false);
     expect(matchesPattern('eth.', 'eth0')).toBe(false);
+    expect(matchesPattern('a*b*c', 'aXbYbc')).toBe(true);
+    expect(matchesPattern('a*b*c', 'acb')).toBe(false);
+    expect(matchesPattern('ab*ba', 'aba')).toBe(false);
+    expect(matchesPattern('*', '')).toBe(true);
+    expect(matchesPattern(`${'*a'.repeat(5000)}*b`, 'a'.repeat(10_000))).toBe(false);
   });
 
   it('the first rule that matches decides; operations are applied in order', () => {

@@ -84,11 +84,11 @@ const speakerOf = (self: string, reflectors: readonly ReflectorInfo[], peers = [
   );
 
 describe('reflector Deployments', () => {
-  const found = reflectorsFrom([service], [slice(4, running)]);
+  const found = reflectorsFrom([service], [slice(4, running)], ['kube-system']);
 
   it('are the endpoints of Services with the annotation, one per node with both families', () => {
     const six = slice(6, [{ addresses: ['fd00::12'], nodeName: 'n2' }]);
-    const both = reflectorsFrom([service], [slice(4, running), six]);
+    const both = reflectorsFrom([service], [slice(4, running), six], ['kube-system']);
     expect(
       both.map(({ name, addresses, port, isLive }) => [
         name,
@@ -104,7 +104,7 @@ describe('reflector Deployments', () => {
     ]);
     const { annotations: _, ...plain } = metadata;
     const other = serviceKind.schema.parse({ apiVersion: 'v1', kind: 'Service', metadata: plain });
-    expect(reflectorsFrom([other], [slice(4, running)])).toEqual([]);
+    expect(reflectorsFrom([other], [slice(4, running)], ['kube-system'])).toEqual([]);
   });
 
   it('nodes connect to each, also to the one beside them; a connection from its address is not taken for it', () => {
@@ -128,10 +128,10 @@ describe('reflector Deployments', () => {
 
   it('nodes mesh while none is there', () => {
     const mesh = ['172.18.0.12:179 node-to-node mesh passive', '172.18.0.13:179 node-to-node mesh passive'];
-    expect(speakerOf('n1', reflectorsFrom([service], []))).toEqual(mesh);
-    expect(speakerOf('n1', reflectorsFrom([service], [slice(4, [])]))).toEqual(mesh);
+    expect(speakerOf('n1', reflectorsFrom([service], [], ['kube-system']))).toEqual(mesh);
+    expect(speakerOf('n1', reflectorsFrom([service], [slice(4, [])], ['kube-system']))).toEqual(mesh);
     // Without a BGPPeer that chooses it, and without the Service, the configuration says what to do.
-    expect(speakerOf('n1', reflectorsFrom([service], []), [])).toEqual([]);
+    expect(speakerOf('n1', reflectorsFrom([service], [], ['kube-system']), [])).toEqual([]);
     expect(speakerOf('n1', [])).toEqual([]);
   });
 
@@ -147,7 +147,7 @@ describe('reflector Deployments', () => {
 
   it('stay for the restart time when they leave their Service, and soon do not stand in for the mesh', () => {
     const endpoints = new ReflectorEndpoints(120_000);
-    const gone = reflectorsFrom([service], [slice(4, [])]);
+    const gone = reflectorsFrom([service], [slice(4, [])], ['kube-system']);
     const live = (list: readonly ReflectorInfo[]) =>
       list.filter(({ port }) => port > 0).map(({ isLive }) => isLive);
     expect(live(endpoints.update(found, 0))).toEqual([true, true]);
@@ -168,17 +168,17 @@ describe('reflector Deployments', () => {
     const owned = slice(4, running);
     const ownerReferences = [{ kind: 'Service', name: metadata.name, uid: 'one' }];
     const slices = [{ ...owned, metadata: { ...owned.metadata, ownerReferences } }];
-    expect(endpoints.update(reflectorsFrom([old!], slices), 0)).toHaveLength(3);
+    expect(endpoints.update(reflectorsFrom([old!], slices, ['kube-system']), 0)).toHaveLength(3);
     // Its EndpointSlice goes later than the Service.
-    expect(endpoints.update(reflectorsFrom([again!], slices), 1)).toHaveLength(1);
+    expect(endpoints.update(reflectorsFrom([again!], slices, ['kube-system']), 1)).toHaveLength(1);
   });
 });
 
 it('a reflector whose pod is being deleted keeps its peers until its Service is gone', () => {
   const own = new OwnEndpoint('kube-system/cali-reflector on n1');
-  const nobody = reflectorsFrom([service], [slice(4, [])]);
+  const nobody = reflectorsFrom([service], [slice(4, [])], ['kube-system']);
   expect([own.update(nobody), own.isListed]).toEqual([nobody, false]);
-  const both = reflectorsFrom([service], [slice(4, running)]);
+  const both = reflectorsFrom([service], [slice(4, running)], ['kube-system']);
   expect(own.update(both)).toEqual(both);
   const peersOf = (reflectors: readonly ReflectorInfo[]) =>
     speakerOf('kube-system/cali-reflector on n1', reflectors);

@@ -1,4 +1,6 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { isPlain } from '../../../lib/plain-text.ts';
 import { parseSelector } from '../../../lib/selector.ts';
 
 const labels = { zone: 'a', role: 'web-frontend', 'projectcalico.org/kind': 'node' };
@@ -37,5 +39,62 @@ describe('selectors', () => {
   ])('%s is refused with a reason', (text, reason) => {
     const parsed = parseSelector(text);
     expect(parsed).toMatchObject({ ok: false, reason: expect.stringMatching(reason) });
+  });
+});
+
+describe('a hostile selector', () => {
+  const verdict = (text: string, of: Record<string, string> = labels) => {
+    const parsed = parseSelector(text);
+    return parsed.ok ? parsed.matches(of) : parsed.reason;
+  };
+
+  it('of 20,000 parentheses or negations is refused with a reason', () => {
+    expect(verdict(`${'('.repeat(20_000)}all()${')'.repeat(20_000)}`)).toBe(
+      'it has 40005 characters, more than 4096',
+    );
+    expect(verdict(`${'('.repeat(2000)}all()${')'.repeat(2000)}`)).toBe('it is nested deeper than 32 levels');
+    expect(verdict(`${'!'.repeat(4000)}all()`)).toBe('it is nested deeper than 32 levels');
+  });
+
+  it('of 32 levels is read', () => {
+    expect(verdict(`${'('.repeat(32)}all()${')'.repeat(32)}`)).toBe(true);
+    expect(verdict(`${'!'.repeat(32)}has(zone)`)).toBe(true);
+  });
+
+  it('of hundreds of terms is read', () => {
+    expect(verdict(Array(450).fill('all()').join('&&'))).toBe(true);
+    expect(verdict(Array(400).fill('!all()').join('||'))).toBe(false);
+  });
+
+  it.each(['constructor', 'toString', 'hasOwnProperty', '__proto__', 'valueOf'])(
+    'finds no label %s that nobody set',
+    (name) => {
+      // A label name starts with a letter or digit, so __proto__ is none.
+      if (name === '__proto__') expect(verdict(`has(${name})`)).toContain('expected a label name');
+      else {
+        for (const text of [
+          `has(${name})`,
+          `${name} in {'a'}`,
+          `${name} contains 'a'`,
+          `${name} starts with 'f'`,
+          `${name} ends with '}'`,
+          `${name} == 'a'`,
+        ])
+          expect(verdict(text)).toBe(false);
+        expect(verdict(`${name} not in {'a'}`)).toBe(true);
+        expect(verdict(`has(${name})`, { [name]: 'a' })).toBe(true);
+      }
+    },
+  );
+
+  it('of any text is a selector or a reason that is plain and short', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 200 }), (text) => {
+        const parsed = parseSelector(text);
+        if (parsed.ok) return;
+        expect(isPlain(parsed.reason)).toBe(true);
+        expect(parsed.reason.length).toBeLessThan(500);
+      }),
+    );
   });
 });

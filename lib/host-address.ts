@@ -1,0 +1,23 @@
+/** Which addresses a host can have on a network that it shares with others (RFC 6890, RFC 5156). */
+import { type Address, type Cidr, contains, type Family, mustCidr } from './cidr.ts';
+
+const excluded: Readonly<Record<Family, readonly (readonly [range: Cidr, reason: string])[]>> = {
+  4: [
+    [mustCidr('0.0.0.0/8'), 'is not the address of a host'],
+    [mustCidr('127.0.0.0/8'), 'is a loopback address'],
+    [mustCidr('224.0.0.0/4'), 'is a multicast address'],
+    [mustCidr('240.0.0.0/4'), 'is reserved (class E)'],
+  ],
+  6: [
+    [mustCidr('::/128'), 'is the unspecified address'],
+    [mustCidr('::1/128'), 'is a loopback address'],
+    [mustCidr('::ffff:0:0/96'), 'is an IPv4-mapped address'],
+    [mustCidr('fe80::/10'), 'is a link-local address'],
+    [mustCidr('ff00::/8'), 'is a multicast address'],
+  ],
+};
+
+/** Why no host can have an address that others reach, such as `is a multicast address`; undefined when one can. */
+export function whyNoHost({ family, value }: Address): string | undefined {
+  return excluded[family].find(([range]) => contains(range, { family, value }))?.[1];
+}
