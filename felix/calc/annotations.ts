@@ -9,7 +9,18 @@ import { type Family, formatAddress, parseAddress, parseCidr } from '../../lib/c
 import { whyNoHost } from '../../lib/host-address.ts';
 import { parseMac } from '../../lib/mac.ts';
 import { printable } from '../../lib/plain-text.ts';
-import type { NodeAddress, TunnelEnd } from './topology.ts';
+
+export interface NodeAddress {
+  readonly address: string;
+  /** Prefix length of the node's subnet; that of a host when the annotation has none. */
+  readonly length: number;
+}
+
+export interface TunnelEnd {
+  readonly address: string;
+  /** Of a VXLAN device. */
+  readonly mac: string;
+}
 
 /** A field that counts as absent because it is malformed. */
 export interface FieldProblem {

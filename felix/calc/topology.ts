@@ -3,13 +3,7 @@
 import { type Node, nodeAnnotations } from '../../datastore/schema/core.ts';
 import { type TunnelKind, tunnelKinds } from '../../ipip/tunnel.ts';
 import type { Family } from '../../lib/cidr.ts';
-import { Annotations, type FieldProblem } from './annotations.ts';
-
-export interface NodeAddress {
-  readonly address: string;
-  /** Prefix length of the node's subnet; that of a host when the annotation has none. */
-  readonly length: number;
-}
+import { Annotations, type FieldProblem, type NodeAddress, type TunnelEnd } from './annotations.ts';
 
 export interface NodeInfo {
   readonly name: string;
@@ -20,12 +14,6 @@ export interface NodeInfo {
   readonly clusterId: string | undefined;
   /** Tunnels that the node says are up, with its address in each. */
   readonly tunnels: Readonly<Partial<Record<TunnelKind, TunnelEnd>>>;
-}
-
-export interface TunnelEnd {
-  readonly address: string;
-  /** Of a VXLAN device. */
-  readonly mac: string;
 }
 
 /** Reads a Node; a malformed annotation counts as absent (Calico 1.6). */
