@@ -9,6 +9,7 @@ import path from 'node:path';
 import type { Endpoint } from '../felix/endpoint.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
+import { endpointFile, parseEndpoint } from './endpoint-file.ts';
 
 export class EndpointStore {
   readonly #directory: string;
@@ -32,7 +33,7 @@ export class EndpointStore {
         continue;
       }
       try {
-        const endpoint = JSON.parse(await readFile(full, 'utf8')) as Endpoint;
+        const endpoint = parseEndpoint(file, await readFile(full, 'utf8'));
         store.#endpoints.set(keyOf(endpoint.containerId, endpoint.containerInterface), endpoint);
       } catch (error) {
         log.error({ file: full, reason: messageOf(error) }, 'endpoint file ignored: it cannot be read');
@@ -67,8 +68,8 @@ export class EndpointStore {
     await rm(this.#file(endpoint), { force: true });
   }
 
-  #file({ containerId, containerInterface }: Endpoint): string {
-    return path.join(this.#directory, `${containerId}.${containerInterface}.json`);
+  #file(endpoint: Endpoint): string {
+    return path.join(this.#directory, endpointFile(endpoint));
   }
 }
 

@@ -1,6 +1,6 @@
 /** The veth of a pod, both sides (Calico reference 4.3). */
 import { randomInt } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import type { BatchError } from '../felix/dataplane/ip-batch.ts';
 import { observeKernel } from '../felix/dataplane/kernel.ts';
 import { PROTOCOL_CALI } from '../felix/dataplane/route.ts';
@@ -38,6 +38,12 @@ export async function layWire(
       `network namespace ${netns} does not exist: the container is gone, or CNI_NETNS is wrong`,
     );
   }
+  if (isOwnNamespace(netns)) {
+    throw new CniError(
+      CniCode.INVALID_ENVIRONMENT,
+      `CNI_NETNS ${netns} is the node's own network namespace: a container with the host's network is none of ours`,
+    );
+  }
   // Entering takes as long as the making of the veth: both at once.
   const inside = modules.inside.enter(netns);
   const discard = async () => {
@@ -61,6 +67,12 @@ export async function layWire(
     await discard();
     throw error;
   }
+}
+
+/** Whether a path leads to the namespace that this process is in. */
+function isOwnNamespace(netns: string): boolean {
+  const [theirs, ours] = [statSync(netns), statSync('/proc/self/ns/net')];
+  return theirs.ino === ours.ino && theirs.dev === ours.dev;
 }
 
 /**

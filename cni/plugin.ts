@@ -19,18 +19,18 @@ import { type Family, familyOf, hostCidr } from '../lib/cidr.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { KeyedMutex } from '../lib/mutex.ts';
+import { printable } from '../lib/plain-text.ts';
+import { type Attachment, parseAttachment } from './attachment.ts';
 import type { EndpointStore } from './endpoint-store.ts';
 import type { InsidePool } from './inside-pool.ts';
 import type { IpSession } from './ip-session.ts';
 import { layWire, tearDownEndpoint, type Wire, type Wiring } from './network.ts';
 import { resultOf } from './result.ts';
 import {
-  type Attachment,
   CniCode,
   CniError,
   type CniRequest,
   type NetworkConfiguration,
-  parseAttachment,
   parseNetwork,
   supportedVersions,
 } from './types.ts';
@@ -66,6 +66,9 @@ export interface CniAnswer {
   readonly output: string;
 }
 
+/** Those of the specification: anything else is one series of the metrics. */
+const commands: ReadonlySet<string> = new Set(['ADD', 'DEL', 'CHECK', 'STATUS', 'GC', 'VERSION']);
+
 export class Plugin {
   readonly #options: PluginOptions;
   readonly #modules: PluginModules;
@@ -84,19 +87,20 @@ export class Plugin {
 
   /** Serves one call. Never rejects. */
   async handle(request: CniRequest): Promise<CniAnswer> {
-    const command = request.environment['CNI_COMMAND'] ?? '';
+    const command = printable(request.environment['CNI_COMMAND'] ?? '', 50);
+    const name = commands.has(command) ? command : 'unknown';
     const startedAt = performance.now();
     let version = '1.0.0';
     try {
       if (command !== 'VERSION') version = parseNetwork(request.stdin).cniVersion;
       const output = await this.#dispatch(command, request);
-      this.#modules.observe(command, (performance.now() - startedAt) / 1000, true);
+      this.#modules.observe(name, (performance.now() - startedAt) / 1000, true);
       return { exitCode: 0, output: output ? JSON.stringify(output) : '' };
     } catch (error) {
       const failure = asCniError(error);
       const pod = /K8S_POD_NAME=([^;]*)/.exec(request.environment['CNI_ARGS'] ?? '')?.[1];
       this.#modules.log.warn({ command, pod, reason: failure.message }, 'CNI call refused');
-      this.#modules.observe(command, (performance.now() - startedAt) / 1000, false);
+      this.#modules.observe(name, (performance.now() - startedAt) / 1000, false);
       return { exitCode: 1, output: JSON.stringify(failure.toJson(version)) };
     }
   }
@@ -283,11 +287,14 @@ export class Plugin {
 
   /** Removes attachments of this network that the runtime no longer knows (CNI 1.1.0). */
   async #collect(network: NetworkConfiguration): Promise<undefined> {
-    const valid = new Set(
-      (network['cni.dev/valid-attachments'] ?? []).map(
-        ({ containerID, ifname }) => `${containerID}/${ifname}`,
-      ),
-    );
+    const attachments = network['cni.dev/valid-attachments'];
+    // Taken for an empty one, a missing list would remove every pod's network.
+    if (!attachments)
+      throw new CniError(
+        CniCode.INVALID_NETWORK_CONFIG,
+        'network configuration: GC needs the list cni.dev/valid-attachments: the container runtime has to pass it',
+      );
+    const valid = new Set(attachments.map(({ containerID, ifname }) => `${containerID}/${ifname}`));
     for (const endpoint of this.#modules.endpoints.list()) {
       if (
         endpoint.network !== network.name ||

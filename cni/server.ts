@@ -5,14 +5,31 @@
  */
 import { chmod, rm } from 'node:fs/promises';
 import net, { type Server, type Socket } from 'node:net';
-import type { Plugin } from './plugin.ts';
-import type { CniRequest } from './types.ts';
+import { messageOf } from '../lib/errors.ts';
+import type { CniAnswer, Plugin } from './plugin.ts';
+import { CniCode, CniError, type CniRequest } from './types.ts';
 
 const MAX_REQUEST_BYTES = 1 << 20;
+/** A shim sends its request at once; one that does not finish is closed. */
+const REQUEST_MS = 10_000;
+/** Calls at once. The kubelet starts pods in dozens; a call that finds no room is told to try again. */
+const MAX_CALLS = 512;
 
-export async function serveCni(socketPath: string, plugin: Plugin): Promise<Server> {
+/** Limits, smaller in tests. */
+export interface CallLimits {
+  readonly requestMs: number;
+  readonly maxCalls: number;
+}
+
+export async function serveCni(
+  socketPath: string,
+  plugin: Pick<Plugin, 'handle'>,
+  { requestMs, maxCalls }: CallLimits = { requestMs: REQUEST_MS, maxCalls: MAX_CALLS },
+): Promise<Server> {
   await rm(socketPath, { force: true });
-  const server = net.createServer({ allowHalfOpen: true }, (socket) => serveCall(socket, plugin));
+  const server = net.createServer({ allowHalfOpen: true }, (socket) => serveCall(socket, plugin, requestMs));
+  // The shim reports a connection that closes without an answer as "try again later".
+  server.maxConnections = maxCalls;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(socketPath, resolve);
@@ -21,20 +38,47 @@ export async function serveCni(socketPath: string, plugin: Plugin): Promise<Serv
   return server;
 }
 
-function serveCall(socket: Socket, plugin: Plugin): void {
-  const chunks: Buffer[] = [];
+function serveCall(socket: Socket, plugin: Pick<Plugin, 'handle'>, requestMs: number): void {
+  let chunks: Buffer[] = [];
   let size = 0;
+  const timer = setTimeout(() => socket.destroy(), requestMs);
   socket.on('error', () => undefined);
+  socket.on('close', () => clearTimeout(timer));
   socket.on('data', (chunk) => {
     size += chunk.length;
-    if (size > MAX_REQUEST_BYTES) socket.destroy();
+    // What is too much is read to its end and dropped: closing now would lose the answer.
+    if (size > MAX_REQUEST_BYTES) chunks = [];
     else chunks.push(chunk);
   });
   socket.on('end', () => {
-    void plugin
-      .handle(parseCall(Buffer.concat(chunks)))
-      .then(({ exitCode, output }) => socket.end(`${exitCode}\n${output}`));
+    clearTimeout(timer);
+    const answered = size > MAX_REQUEST_BYTES ? Promise.resolve(tooLarge(size)) : answer(plugin, chunks);
+    void answered.then(({ exitCode, output }) => socket.end(`${exitCode}\n${output}`));
   });
+}
+
+/** Never rejects. */
+async function answer(plugin: Pick<Plugin, 'handle'>, chunks: readonly Buffer[]): Promise<CniAnswer> {
+  try {
+    return await plugin.handle(parseCall(Buffer.concat(chunks)));
+  } catch (error) {
+    return refusal(
+      new CniError(CniCode.TRY_AGAIN_LATER, `cali-node failed to serve the call: ${messageOf(error)}`),
+    );
+  }
+}
+
+function tooLarge(size: number): CniAnswer {
+  return refusal(
+    new CniError(
+      CniCode.DECODING_FAILURE,
+      `the request has ${size} bytes, more than ${MAX_REQUEST_BYTES}: shorten the network configuration`,
+    ),
+  );
+}
+
+function refusal(error: CniError): CniAnswer {
+  return { exitCode: 1, output: JSON.stringify(error.toJson('1.0.0')) };
 }
 
 /** The request that the shim sent. */
@@ -42,12 +86,11 @@ export function parseCall(bytes: Buffer): CniRequest {
   const text = bytes.toString('utf8');
   const end = text.indexOf('\0\0');
   const head = end < 0 ? text : text.slice(0, end);
-  const environment: Record<string, string> = {};
-  for (const pair of head.split('\0')) {
+  const pairs = head.split('\0').flatMap((pair): [string, string][] => {
     const equals = pair.indexOf('=');
-    if (equals > 0) environment[pair.slice(0, equals)] = pair.slice(equals + 1);
-  }
-  return { environment, stdin: end < 0 ? '' : text.slice(end + 2) };
+    return equals > 0 ? [[pair.slice(0, equals), pair.slice(equals + 1)]] : [];
+  });
+  return { environment: Object.fromEntries(pairs), stdin: end < 0 ? '' : text.slice(end + 2) };
 }
 
 /** Bytes of a request, as the shim sends them. */

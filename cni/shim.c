@@ -8,31 +8,71 @@
  *
  * Socket: $CALI_CNI_SOCKET, else /var/run/cali/cni.sock. Build: cc -O2 -static -o cali cni/shim.c
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 static const char *const names[] = {"CNI_COMMAND", "CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME",
                                     "CNI_ARGS",    "CNI_PATH",        "CNI_NETNS_OVERRIDE"};
 
+/* An answer is some hundred bytes; one that is larger than this is none. */
+enum { MAX_ANSWER = 1 << 20, ANSWER_SECONDS = 240 };
+
+/* Text inside JSON: what would end the string or is no text is replaced. */
+static void print_escaped(const char *text) {
+  for (; *text; text++) {
+    unsigned char c = (unsigned char)*text;
+    if (c == '"' || c == '\\') printf("\\%c", c);
+    else if (c < 0x20 || c >= 0x7f) printf("\\u%04x", c);
+    else putchar(c);
+  }
+}
+
 /* CNI code 11: the runtime tries again later. DEL must not be lost, ADD must not half happen. */
 static int unavailable(const char *what, const char *path) {
-  printf("{\"cniVersion\":\"1.0.0\",\"code\":11,\"msg\":\"cali-node does not answer on %s (%s): "
-         "is the cali-node pod of this node running?\"}\n", path, what);
+  printf("{\"cniVersion\":\"1.0.0\",\"code\":11,\"msg\":\"cali-node does not answer on ");
+  print_escaped(path);
+  printf(" (%s): is the cali-node pod of this node running?\"}\n", what);
   return 1;
 }
 
 static int send_all(int fd, const char *bytes, size_t count) {
   while (count > 0) {
     ssize_t sent = send(fd, bytes, count, MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
     if (sent <= 0) return -1;
     bytes += sent;
     count -= (size_t)sent;
   }
   return 0;
+}
+
+/* Reads to the end; the number of bytes, or -1 when it fails or does not fit. */
+static ssize_t read_all(int fd, char *bytes, size_t size) {
+  size_t length = 0;
+  for (;;) {
+    if (length == size) return -1;
+    ssize_t count = read(fd, bytes + length, size - length);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return -1;
+    if (count == 0) return (ssize_t)length;
+    length += (size_t)count;
+  }
+}
+
+/* The exit status in front of the newline: up to three digits. -1 when there is none. */
+static int status_of(const char *bytes, size_t length, size_t *start) {
+  int status = 0;
+  size_t at = 0;
+  for (; at < length && at < 3 && bytes[at] >= '0' && bytes[at] <= '9'; at++) status = status * 10 + (bytes[at] - '0');
+  if (at == 0 || at == length || bytes[at] != '\n' || status > 255) return -1;
+  *start = at + 1;
+  return status;
 }
 
 int main(void) {
@@ -43,8 +83,10 @@ int main(void) {
   strcpy(address.sun_path, path);
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0) return unavailable("connect", path);
+  struct timeval patience = {.tv_sec = ANSWER_SECONDS};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 
-  char buffer[65536];
+  static char buffer[MAX_ANSWER];
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     const char *value = getenv(names[i]);
     if (!value) continue;
@@ -53,20 +95,20 @@ int main(void) {
   }
   if (send_all(fd, "", 1)) return unavailable("send", path);
   ssize_t count;
-  while ((count = read(STDIN_FILENO, buffer, sizeof buffer)) > 0)
+  while ((count = read(STDIN_FILENO, buffer, sizeof buffer)) != 0) {
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return unavailable("standard input", path);
     if (send_all(fd, buffer, (size_t)count)) return unavailable("send", path);
+  }
   shutdown(fd, SHUT_WR);
 
-  /* The status line first, then everything as it comes. */
-  char status[16];
-  size_t length = 0;
-  while (length < sizeof status - 1) {
-    if (read(fd, &status[length], 1) != 1) return unavailable("no answer", path);
-    if (status[length] == '\n') break;
-    length++;
-  }
-  status[length] = '\0';
-  while ((count = read(fd, buffer, sizeof buffer)) > 0)
-    if (fwrite(buffer, 1, (size_t)count, stdout) != (size_t)count) return 1;
-  return fflush(stdout) == 0 ? atoi(status) : 1;
+  /* All of it before anything is printed: half an answer would look like a result. */
+  count = read_all(fd, buffer, sizeof buffer);
+  if (count <= 0) return unavailable(count < 0 ? "answer cut off or too long" : "no answer", path);
+  size_t start;
+  int status = status_of(buffer, (size_t)count, &start);
+  if (status < 0) return unavailable("answer without a status", path);
+  size_t length = (size_t)count - start;
+  if (fwrite(buffer + start, 1, length, stdout) != length) return 1;
+  return fflush(stdout) == 0 ? status : 1;
 }

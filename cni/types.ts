@@ -1,6 +1,7 @@
 /** The CNI protocol as values: requests, network configuration, results, errors. CNI spec 1.1.0. */
 import { z } from 'zod';
 import { CodedError } from '../lib/errors.ts';
+import { printable } from '../lib/plain-text.ts';
 
 export const supportedVersions = ['0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const;
 
@@ -48,17 +49,22 @@ export interface CniRequest {
   readonly stdin: string;
 }
 
-const pools = z.array(z.string()).optional();
+const pools = z.array(z.string().max(253)).max(100).optional();
+/** Calico's configuration has them as texts. */
+const choice = z.union([z.boolean(), z.enum(['true', 'false'])]).optional();
 
 export const networkConfiguration = z.looseObject({
   cniVersion: z.string().default('0.3.1'),
-  name: z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/),
+  name: z
+    .string()
+    .regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/, 'must be 1 to 128 letters, digits, "_", "." and "-"'),
   type: z.string().optional(),
-  mtu: z.number().int().min(0).optional(),
+  /** 0: what the uplink and the tunnels leave. */
+  mtu: z.union([z.literal(0), z.number().int().min(68).max(65535)], 'must be 0 or 68 to 65535').optional(),
   ipam: z
     .looseObject({
-      assign_ipv4: z.union([z.boolean(), z.string()]).optional(),
-      assign_ipv6: z.union([z.boolean(), z.string()]).optional(),
+      assign_ipv4: choice,
+      assign_ipv6: choice,
       ipv4_pools: pools,
       ipv6_pools: pools,
     })
@@ -70,15 +76,6 @@ export const networkConfiguration = z.looseObject({
 });
 export type NetworkConfiguration = z.output<typeof networkConfiguration>;
 
-/** A request with its environment checked. */
-export interface Attachment {
-  readonly containerId: string;
-  readonly interfaceName: string;
-  readonly netns: string;
-  readonly network: NetworkConfiguration;
-  readonly pod: { readonly namespace: string; readonly name: string } | undefined;
-}
-
 /** Parses standard input. Throws CniError. */
 export function parseNetwork(stdin: string): NetworkConfiguration {
   let json: unknown;
@@ -88,7 +85,7 @@ export function parseNetwork(stdin: string): NetworkConfiguration {
     throw new CniError(
       CniCode.DECODING_FAILURE,
       'the network configuration on standard input is not JSON',
-      String(error),
+      printable(String(error), 200),
     );
   }
   const result = networkConfiguration.safeParse(json);
@@ -96,58 +93,15 @@ export function parseNetwork(stdin: string): NetworkConfiguration {
     const issue = result.error.issues[0]!;
     throw new CniError(
       CniCode.INVALID_NETWORK_CONFIG,
-      `network configuration: ${issue.path.join('.')}: ${issue.message}`,
+      printable(`network configuration: ${issue.path.join('.')}: ${issue.message}`),
     );
   }
   const { cniVersion } = result.data;
   if (!(supportedVersions as readonly string[]).includes(cniVersion)) {
     throw new CniError(
       CniCode.INCOMPATIBLE_VERSION,
-      `cniVersion ${cniVersion} is not supported: use one of ${supportedVersions.join(', ')}`,
+      `cniVersion ${printable(cniVersion, 50)} is not supported: use one of ${supportedVersions.join(', ')}`,
     );
   }
   return result.data;
-}
-
-/** Checks the CNI_* variables that a command needs. Throws CniError that names the variable. */
-export function parseAttachment({ environment, stdin }: CniRequest, isNetnsNeeded: boolean): Attachment {
-  const need = (name: string) => {
-    const value = environment[name];
-    if (value) return value;
-    throw new CniError(
-      CniCode.INVALID_ENVIRONMENT,
-      `${name} is not set: the container runtime has to pass it`,
-    );
-  };
-  const containerId = need('CNI_CONTAINERID');
-  const interfaceName = need('CNI_IFNAME');
-  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(containerId)) {
-    throw new CniError(
-      CniCode.INVALID_ENVIRONMENT,
-      `CNI_CONTAINERID "${containerId}" has characters that no container ID has`,
-    );
-  }
-  if (!/^[^\s/:]{1,15}$/.test(interfaceName) || interfaceName === '.' || interfaceName === '..') {
-    throw new CniError(
-      CniCode.INVALID_ENVIRONMENT,
-      `CNI_IFNAME "${interfaceName}" is no name of an interface`,
-    );
-  }
-  const netns = isNetnsNeeded ? need('CNI_NETNS') : (environment['CNI_NETNS'] ?? '');
-  if (/\s/.test(netns))
-    throw new CniError(CniCode.INVALID_ENVIRONMENT, `CNI_NETNS "${netns}" has white space in it`);
-  const args = new Map(
-    (environment['CNI_ARGS'] ?? '')
-      .split(';')
-      .map((pair) => [pair.split('=')[0] ?? '', pair.slice(pair.indexOf('=') + 1)]),
-  );
-  const name = args.get('K8S_POD_NAME');
-  const namespace = args.get('K8S_POD_NAMESPACE');
-  return {
-    containerId,
-    interfaceName,
-    netns,
-    network: parseNetwork(stdin),
-    pod: name && namespace ? { name, namespace } : undefined,
-  };
 }

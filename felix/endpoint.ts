@@ -13,6 +13,8 @@ export interface Endpoint {
   readonly mtu: number;
   /** Host addresses without prefix length. */
   readonly addresses: readonly string[];
+  /** Further networks that the pod may send from, canonical; they count where FelixConfiguration allows spoofing. */
+  readonly allowedSourcePrefixes?: readonly string[];
   readonly netns: string;
   readonly namespace?: string;
   readonly pod?: string;

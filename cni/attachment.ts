@@ -1,0 +1,86 @@
+/**
+ * The CNI_* variables of a call as checked values. They come from a container runtime, which takes parts of them from
+ * objects of the API: nothing of them reaches a command, a path or a file name that does not match a pattern here.
+ */
+import { isLabelName, isObjectName } from '../lib/kubernetes-names.ts';
+import { printable } from '../lib/plain-text.ts';
+import { CniCode, CniError, type CniRequest, type NetworkConfiguration, parseNetwork } from './types.ts';
+
+/** A request with its environment checked. */
+export interface Attachment {
+  readonly containerId: string;
+  readonly interfaceName: string;
+  /** Path of a network namespace; empty where the command does not need one. */
+  readonly netns: string;
+  readonly network: NetworkConfiguration;
+  readonly pod: { readonly namespace: string; readonly name: string } | undefined;
+}
+
+/** Part of file names and handles: 64 hexadecimal digits as a rule. */
+const containerIds = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/;
+/** What the kernel takes, without what `ip -batch` reads as more than a word. */
+const interfaceNames = /^[a-zA-Z0-9_][a-zA-Z0-9_.@+-]{0,14}$/;
+/** Where runtimes keep namespaces: by name, or those of a process. */
+const namespacePaths =
+  /^(?:(?:\/var)?\/run\/(?:docker\/|user\/\d{1,10}\/)?netns\/[a-zA-Z0-9_][a-zA-Z0-9_.:@+-]{0,127}|\/proc\/\d{1,10}(?:\/task\/\d{1,10})?\/ns\/net)$/;
+const MAX_ARGS = 4096;
+
+/** Checks the CNI_* variables that a command needs. Throws CniError that names the variable. */
+export function parseAttachment({ environment, stdin }: CniRequest, isNetnsNeeded: boolean): Attachment {
+  const need = (name: string, pattern: RegExp, wanted: string) => {
+    const value = environment[name];
+    if (!value) throw invalid(`${name} is not set: the container runtime has to pass it`);
+    if (!pattern.test(value)) throw invalid(`${name} "${printable(value, 200)}" is not ${wanted}`);
+    return value;
+  };
+  const containerId = need(
+    'CNI_CONTAINERID',
+    containerIds,
+    'a container ID: at most 128 letters, digits, "_", "." and "-"',
+  );
+  const interfaceName = need(
+    'CNI_IFNAME',
+    interfaceNames,
+    'the name of an interface, of at most 15 characters',
+  );
+  return {
+    containerId,
+    interfaceName,
+    netns: isNetnsNeeded
+      ? need(
+          'CNI_NETNS',
+          namespacePaths,
+          'the path of a network namespace: /run/netns/NAME, /var/run/netns/NAME or /proc/PID/ns/net',
+        )
+      : '',
+    network: parseNetwork(stdin),
+    pod: isNetnsNeeded ? podOf(environment['CNI_ARGS'] ?? '') : undefined,
+  };
+}
+
+/** The pod that CNI_ARGS names; undefined for a container that is none. */
+function podOf(text: string): Attachment['pod'] {
+  if (text.length > MAX_ARGS) throw invalid(`CNI_ARGS has ${text.length} characters, more than ${MAX_ARGS}`);
+  const args = new Map<string, string>();
+  for (const pair of text.split(';')) {
+    const [name] = pair.split('=', 1);
+    if (name !== 'K8S_POD_NAME' && name !== 'K8S_POD_NAMESPACE') continue;
+    if (args.has(name))
+      throw invalid(`CNI_ARGS has ${name} twice: the container runtime has to pass it once`);
+    args.set(name, pair.slice(name.length + 1));
+  }
+  const name = args.get('K8S_POD_NAME') ?? '';
+  const namespace = args.get('K8S_POD_NAMESPACE') ?? '';
+  if (name === '' && namespace === '') return undefined;
+  if (!isObjectName(name))
+    throw invalid(`K8S_POD_NAME "${printable(name, 100)}" in CNI_ARGS is not the name of a pod`);
+  if (!isLabelName(namespace))
+    throw invalid(
+      `K8S_POD_NAMESPACE "${printable(namespace, 100)}" in CNI_ARGS is not the name of a namespace`,
+    );
+  return { name, namespace };
+}
+
+function invalid(message: string): CniError {
+  return new CniError(CniCode.INVALID_ENVIRONMENT, message);
+}

@@ -1,0 +1,18 @@
+/** Names of Kubernetes objects (RFC 1123), checked in time that grows with their length alone. */
+
+const label = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
+
+/** A label of at most 63 characters, such as the name of a namespace. */
+export function isLabelName(text: string): boolean {
+  return text.length <= 63 && label.test(text);
+}
+
+/** Labels with dots between them, at most 253 characters: the name of a pod, and of most objects. */
+export function isObjectName(text: string): boolean {
+  return text.length <= 253 && text.split('.').every((part) => isAtomName(part));
+}
+
+/** Unlike a label, a part of a name is bounded by the whole name only. */
+function isAtomName(text: string): boolean {
+  return /^[-a-z0-9]+$/.test(text) && !text.startsWith('-') && !text.endsWith('-');
+}
