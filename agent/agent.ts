@@ -25,6 +25,7 @@ import { podCidrBlocks, podCidrsOf } from '../felix/calc/pod-cidr-blocks.ts';
 import { type NodeInfo, nodeInfo } from '../felix/calc/topology.ts';
 import { Dataplane, noStats } from '../felix/dataplane/dataplane.ts';
 import type { KernelState } from '../felix/dataplane/kernel.ts';
+import type { KernelRoute } from '../felix/dataplane/route.ts';
 import type { AddressSource } from '../ipam/address-source.ts';
 import { Ipam } from '../ipam/ipam.ts';
 import { PodCidrIpam } from '../ipam/pod-cidr.ts';
@@ -47,6 +48,7 @@ import { ensureDefaults, ensurePools, publishNode } from './node-setup.ts';
 import { NodeStatusReporter } from './node-status-reporter.ts';
 import { OwnAddress } from './own-address.ts';
 import { ReflectorEndpoints } from './reflector-endpoints.ts';
+import { RouteNumbersFile } from './route-numbers.ts';
 import { SecretsView } from './secrets.ts';
 import { SelfReport } from './self-report.ts';
 import { Servers } from './servers.ts';
@@ -74,6 +76,7 @@ export class Agent {
   readonly #ownAddress: OwnAddress;
   #view!: View;
   #endpoints!: EndpointStore;
+  #routeNumbers!: RouteNumbersFile;
   #ipam!: AddressSource;
   #secrets!: SecretsView;
   #tunnelling!: Tunnelling;
@@ -154,6 +157,7 @@ export class Agent {
   async start(): Promise<void> {
     const { runDirectory } = this.#config;
     await mkdir(runDirectory, { recursive: true });
+    this.#routeNumbers = new RouteNumbersFile(runDirectory, this.#log);
     this.#endpoints = await EndpointStore.open(
       path.join(runDirectory, 'endpoints'),
       () => this.#changed(),
@@ -203,6 +207,7 @@ export class Agent {
         // What a change leads to is calculated a moment later: during a look, at once.
         refresh: () => this.#isCalculating && this.#program(),
         observed: (kernel) => this.#observed(kernel),
+        migrated: (left) => this.#migrated(left),
       },
     );
     this.#setUpError = undefined;
@@ -296,6 +301,7 @@ export class Agent {
     const view = this.#view;
     if (this.#isAnotherNode()) return;
     const settings = this.#applySettings();
+    this.#routeNumbers.configure(settings.routeProtocols);
     dataplane.configure(settings);
     this.#ipamUpkeep?.update();
     this.#secrets.follow(view.bgpConfigurations(), view.bgpPeers());
@@ -338,6 +344,18 @@ export class Agent {
     this.#beginAnew('this node has another address now');
   }
 
+  /** Every route of ours has its number of now; what is left with a former one is for a person to look at. */
+  #migrated(left: readonly KernelRoute[]): void {
+    if (!this.#routeNumbers.migrated()) return;
+    this.#log.info({}, 'all routes of ours have their protocol numbers of now');
+    if (left.length > 0)
+      this.#log.warn(
+        { count: left.length, routes: left.slice(0, 20).map(({ destination }) => destination) },
+        'routes with a former protocol number of ours are left: another program may have written them',
+      );
+    this.#changed();
+  }
+
   /** This node as its Node object says, which has what was published last. */
   #published(): NodeInfo {
     const node = this.#view.nodes().find(({ metadata }) => metadata.name === this.#config.node);
@@ -349,7 +367,13 @@ export class Agent {
     const isComplete = this.#config.backend !== 'bird' || (this.#host.speaker?.isSettled ?? false);
     const routes = [...(this.#host.speaker?.learned.values() ?? [])];
     this.#dataplane?.setDesired(
-      dataplaneFrom(this.#known(), this.#settings(), this.#tunnelling, { routes, isComplete }),
+      dataplaneFrom(
+        this.#known(),
+        this.#settings(),
+        this.#tunnelling,
+        { routes, isComplete },
+        this.#routeNumbers.numbers,
+      ),
     );
     this.#condition.update(this.#report.unavailable());
     this.#events.update(this.#report.troubles());
@@ -402,6 +426,7 @@ export class Agent {
         node: config.node,
         mtu: () => this.#tunnelling.podMtu(),
         families: () => this.#families,
+        routes: () => ({ ...this.#routeNumbers.numbers, ranges: [] }),
         notReady: () => this.#report.cniNotReady(),
       },
       {

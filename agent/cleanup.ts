@@ -2,37 +2,49 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { runBatch } from '../felix/dataplane/ip-batch.ts';
-import { observeKernel } from '../felix/dataplane/kernel.ts';
+import { type KernelState, observeKernel } from '../felix/dataplane/kernel.ts';
 import { Nftables } from '../felix/dataplane/nftables.ts';
 import { planRoutes } from '../felix/dataplane/route-plan.ts';
+import { DEFAULT_PROTOCOLS } from '../felix/dataplane/route-protocols.ts';
 import { observeTunnels } from '../felix/dataplane/tunnel-devices.ts';
-import { INTERFACE_PREFIX } from '../felix/endpoint.ts';
+import { isOwnInterface } from '../felix/endpoint.ts';
 import { planTunnels } from '../ipip/device-plan.ts';
+import type { Log } from '../lib/log.ts';
+import { ROUTE_NUMBERS_FILE, readRouteNumbers } from './route-numbers.ts';
 
 /**
- * Removes `cali*` interfaces, routes of our protocols, tunnel devices, our nftables table and the run directory's files;
- * returns a line for each command of ip.
+ * Removes our interfaces, our routes, our tunnel devices, our nftables table and the run directory's files; returns a
+ * line for each command of ip, and for each route that may be of version 0.1 or of another program.
  */
-export async function cleanUp(runDirectory: string): Promise<string[]> {
+export async function cleanUp(runDirectory: string, log: Log): Promise<string[]> {
   const kernel = await observeKernel([4, 6]);
-  const links = [...kernel.links.keys()]
-    .filter((name) => name.startsWith(INTERFACE_PREFIX))
-    .map((name) => `link del dev ${name}`);
-  // Nothing is wanted: the plan is to remove what is ours. Routes on the interfaces go with them.
-  const routes = planRoutes(
-    [],
-    kernel.routes.filter(({ hops }) => !hops.some(({ device }) => device?.startsWith(INTERFACE_PREFIX))),
-    {
-      keepLearned: false,
-      hasLink: () => false,
-    },
-  ).commands;
+  const links = [...kernel.links.keys()].filter(isOwnInterface).map((name) => `link del dev ${name}`);
+  const routes = unwantedRoutes(runDirectory, kernel, log);
   const tunnels = planTunnels([], await observeTunnels(kernel)).afterRoutes.ip;
-  const commands = [...links, ...routes, ...tunnels];
+  const commands = [...links, ...routes.commands, ...tunnels];
   const errors = await runBatch(commands);
   await new Nftables().apply([]);
-  for (const name of ['endpoints', 'cali.sock', 'cni.sock'])
+  for (const name of ['endpoints', 'cali.sock', 'cni.sock', ROUTE_NUMBERS_FILE])
     await rm(path.join(runDirectory, name), { recursive: true, force: true });
   const failed = new Map(errors.map(({ command, message }) => [command, message]));
-  return commands.map((command) => `${command}${failed.has(command) ? `: ${failed.get(command)}` : ''}`);
+  return [
+    ...commands.map((command) => `${command}${failed.has(command) ? `: ${failed.get(command)}` : ''}`),
+    ...routes.left.map(
+      ({ destination, protocol }) =>
+        `left: route ${destination} proto ${protocol}, of version 0.1 or of another program`,
+    ),
+  ];
+}
+
+/** Nothing is wanted, so the plan removes what is ours. Routes on our interfaces go with them. */
+function unwantedRoutes(runDirectory: string, kernel: KernelState, log: Log) {
+  const { current, former } = readRouteNumbers(runDirectory, log);
+  const others = kernel.routes.filter(
+    ({ hops }) => !hops.some(({ device }) => device !== undefined && isOwnInterface(device)),
+  );
+  return planRoutes([], others, {
+    keepLearned: false,
+    hasLink: () => false,
+    ownership: { protocols: current ?? DEFAULT_PROTOCOLS, former, ranges: [] },
+  });
 }

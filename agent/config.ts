@@ -4,6 +4,7 @@ import os from 'node:os';
 import { safeParse } from 'zod/v4/core';
 import { felixParameters } from '../datastore/schema/cluster.ts';
 import { reflectorNamespaces } from '../felix/calc/bgp/reflectors.ts';
+import { DEFAULT_PROTOCOLS, refusal } from '../felix/dataplane/route-protocols.ts';
 import type { Family } from '../lib/cidr.ts';
 import { CodedError } from '../lib/errors.ts';
 
@@ -39,6 +40,8 @@ export interface AgentConfig {
   readonly holdTimeSeconds: number;
   /** TCP port of a reflector whose configuration is the cluster's. */
   readonly reflectorPort: number;
+  /** Protocol number of routes that BGP learned. */
+  readonly bgpRouteProtocol: number;
   /** Peers whose messages are logged, decoded: `all`, or addresses separated by commas. */
   readonly wireLog: string | undefined;
   readonly resyncMs: number | undefined;
@@ -119,12 +122,19 @@ export function readConfig(environment: Environment): AgentConfig {
     unreachableSeconds: number('CALI_UNREACHABLE_TIME', 10, 0, 4095),
     wireLog: environment['CALI_BGP_WIRE_LOG'] || undefined,
     holdTimeSeconds: number('CALI_HOLD_TIME', 90, 3, 65535),
+    bgpRouteProtocol: bgpRouteProtocol(number('CALI_BGP_ROUTE_PROTOCOL', DEFAULT_PROTOCOLS.bgp, 1, 255)),
     reflectorPort: number('CALI_REFLECTOR_PORT', 1790, 1, 65535),
     resyncMs: seconds === undefined ? undefined : seconds * 1000,
     backend: backendOf(environment['CALICO_NETWORKING_BACKEND'] || 'bird'),
     ipam: ipamOf(environment['CALI_IPAM'] || 'cali-ipam'),
     felix: felixOf(environment),
   };
+}
+
+function bgpRouteProtocol(value: number): number {
+  const reason = refusal(value, 0);
+  if (reason) throw new CodedError('CONFIG', `CALI_BGP_ROUTE_PROTOCOL=${value}: ${reason}`);
+  return value;
 }
 
 function backendOf(text: string): AgentConfig['backend'] {

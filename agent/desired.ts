@@ -14,6 +14,7 @@ import { desiredRoutes } from '../felix/calc/routes.ts';
 import { nodeInfo } from '../felix/calc/topology.ts';
 import { endRoutes } from '../felix/calc/tunnels.ts';
 import type { DesiredDataplane } from '../felix/dataplane/dataplane.ts';
+import type { Ownership } from '../felix/dataplane/route-ownership.ts';
 import type { Endpoint } from '../felix/endpoint.ts';
 import type { AgentConfig } from './config.ts';
 import type { Settings } from './settings.ts';
@@ -62,6 +63,7 @@ export function dataplaneFrom(
   { isWithoutBgp }: Settings,
   tunnelling: Tunnelling,
   learned: Learned,
+  numbers: Pick<Ownership, 'protocols' | 'former'>,
 ): DesiredDataplane {
   const { config, view, endpoints } = known;
   const pools = view.pools();
@@ -86,6 +88,10 @@ export function dataplaneFrom(
     endpoints,
     addresses: workloadPeeringAddresses(self, view.bgpPeers(), configurations, workloadsFrom(known)),
     isLearnedComplete: learned.isComplete,
+    ownership: {
+      ...numbers,
+      ranges: [...pools.map(({ spec }) => spec.cidr), ...servicesFrom(known).refused],
+    },
   };
 }
 

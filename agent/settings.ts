@@ -5,6 +5,7 @@
 import type { BGPConfiguration } from '../datastore/schema/bgp.ts';
 import type { FelixConfiguration } from '../datastore/schema/cluster.ts';
 import type { FilterSettings } from '../felix/calc/ruleset.ts';
+import { DEFAULT_PROTOCOLS, type RouteProtocols, refusal } from '../felix/dataplane/route-protocols.ts';
 import { DEFAULT_VXLAN_PORT, DEFAULT_VXLAN_VNI, type TunnelSettings } from '../ipip/tunnel.ts';
 import { parseDuration } from '../lib/duration.ts';
 import type { AgentConfig } from './config.ts';
@@ -30,6 +31,10 @@ export interface Settings {
   readonly mtuPattern: RegExp;
   /** Whether routes to other nodes' pods come from the datastore and not by BGP. */
   readonly isWithoutBgp: boolean;
+  /** Numbers of our routes in the kernel. */
+  readonly routeProtocols: RouteProtocols;
+  /** What is configured and not done, a sentence each. */
+  readonly problems: readonly string[];
   /** FelixConfiguration's ChecksumOffloadBroken; undefined: as the kernel's version says. */
   readonly isOffloadBroken: boolean | undefined;
 }
@@ -84,9 +89,23 @@ export function settingsFor(
     tunnels: tunnelSettings(spec),
     filter: filterSettings(spec),
     mtuPattern: new RegExp(spec.mtuIfacePattern || DEFAULTS.mtuPattern),
+    ...routeProtocols(spec.deviceRouteProtocol, config.bgpRouteProtocol),
     isWithoutBgp: spec.routeSource === 'Datastore' || config.backend === 'vxlan',
     isOffloadBroken: override(spec.featureDetectOverride, 'ChecksumOffloadBroken'),
   };
+}
+
+/** A number that cannot be ours is passed over with a sentence: the routes of pods need one. */
+function routeProtocols(
+  device: number | undefined,
+  bgp: number,
+): Pick<Settings, 'routeProtocols' | 'problems'> {
+  const standard = bgp === DEFAULT_PROTOCOLS.local ? DEFAULT_PROTOCOLS.bgp : DEFAULT_PROTOCOLS.local;
+  if (device === undefined) return { routeProtocols: { local: standard, bgp }, problems: [] };
+  const reason = refusal(device, bgp);
+  if (!reason) return { routeProtocols: { local: device, bgp }, problems: [] };
+  const problem = `FelixConfiguration deviceRouteProtocol ${device} ${reason}: ${standard} is used, choose another number`;
+  return { routeProtocols: { local: standard, bgp }, problems: [problem] };
 }
 
 function tunnelSettings(spec: FelixSpec): TunnelSettings {

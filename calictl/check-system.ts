@@ -40,7 +40,7 @@ const trials: readonly Trial[] = [
   {
     name: 'blackhole routes',
     isNeeded: true,
-    script: 'ip link set lo up && ip route add blackhole 192.0.2.0/24 proto 80',
+    script: 'ip link set lo up && ip route add blackhole 192.0.2.0/24 proto 161',
     remedy: 'install iproute2',
   },
   {

@@ -3,8 +3,8 @@ import { randomInt } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
 import type { BatchError } from '../felix/dataplane/ip-batch.ts';
 import { observeKernel } from '../felix/dataplane/kernel.ts';
-import { PROTOCOL_CALI } from '../felix/dataplane/route.ts';
-import { ownProtocol } from '../felix/dataplane/route-plan.ts';
+import { type Ownership, ownership } from '../felix/dataplane/route-ownership.ts';
+import { protocolName } from '../felix/dataplane/route-protocols.ts';
 import { applySysctls, interfaceSysctls } from '../felix/dataplane/sysctls.ts';
 import { type Endpoint, HOST_LINK_LOCAL, HOST_MAC, IPV4_GATEWAY } from '../felix/endpoint.ts';
 import { type Family, familyOf, hostCidr } from '../lib/cidr.ts';
@@ -28,9 +28,9 @@ export interface Wire {
 export async function layWire(
   wiring: Wiring,
   families: readonly Family[],
-  modules: { session: IpSession; inside: InsidePool },
+  modules: { session: IpSession; inside: InsidePool; routes: Ownership },
 ): Promise<Wire> {
-  const { session } = modules;
+  const { session, routes } = modules;
   const { interfaceName, netns } = wiring;
   if (!existsSync(netns)) {
     throw new CniError(
@@ -58,7 +58,7 @@ export async function layWire(
       discard,
       async connect(addresses) {
         await Promise.all([
-          connectHost(wiring, device, addresses, session),
+          connectHost(wiring, device, addresses, session, routes),
           connectInside(inside, wiring, addresses, families),
         ]);
       },
@@ -129,10 +129,11 @@ async function connectHost(
   device: string,
   addresses: readonly string[],
   session: IpSession,
+  routes: Ownership,
 ): Promise<void> {
   const route = (address: string) => {
     const scope = familyOf(address) === 4 ? ' scope link' : '';
-    return `${hostCidr(address)} dev ${device}${scope} proto ${PROTOCOL_CALI}`;
+    return `${hostCidr(address)} dev ${device}${scope} proto ${routes.protocols.local}`;
   };
   const errors = await session.run([
     ...addresses.map((address) => `neigh replace ${address} lladdr ${mac} dev ${device} nud permanent`),
@@ -143,13 +144,14 @@ async function connectHost(
     if (!address || !/File exists/.test(error.message)) throw setupError(error);
     // Felix was here first, or the address was on another node: ours to replace. Else somebody's route.
     const kernel = await observeKernel([familyOf(address)]);
+    const ownerOf = ownership({ ...routes, ranges: [hostCidr(address)] });
     const foreign = kernel.routes.find(
-      (candidate) => candidate.destination === hostCidr(address) && !ownProtocol(candidate),
+      (candidate) => candidate.destination === hostCidr(address) && !ownerOf(candidate),
     );
     if (foreign) {
       throw new CniError(
         CniCode.NETWORK_SETUP,
-        `a route of another program (proto ${foreign.protocol}) has ${foreign.destination}: remove it, or reserve the address`,
+        `a route of another program (proto ${protocolName(foreign.protocol)}) has ${foreign.destination}: remove it, or reserve the address`,
       );
     }
     const [failed] = await session.run([`route replace ${route(address)}`]);

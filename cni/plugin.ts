@@ -13,6 +13,7 @@ import {
   podKind,
 } from '../datastore/schema/core.ts';
 import { observeKernel } from '../felix/dataplane/kernel.ts';
+import type { Ownership } from '../felix/dataplane/route-ownership.ts';
 import { containerInterfaceName, type Endpoint, podInterfaceName, podMac } from '../felix/endpoint.ts';
 import { type AddressSource, type AssignRequest, IpamError } from '../ipam/address-source.ts';
 import { type Family, familyOf, hostCidr } from '../lib/cidr.ts';
@@ -41,6 +42,8 @@ export interface PluginOptions {
   readonly mtu: () => number;
   /** Families that the node has an address of; the default for what pods get. */
   readonly families: () => readonly Family[];
+  /** Numbers of our routes, and how to know them. */
+  readonly routes: () => Ownership;
   /** Why pods cannot be served now; undefined when they can. */
   readonly notReady: () => string | undefined;
 }
@@ -162,7 +165,7 @@ export class Plugin {
     // The veth does not need to know the addresses yet.
     const [assigned, wired] = await Promise.allSettled([
       this.#assign(attachment, handleId),
-      layWire(wiring, this.#families(network), { session, inside }),
+      layWire(wiring, this.#families(network), { session, inside, routes: this.#options.routes() }),
     ]);
     try {
       if (wired.status === 'rejected') throw wired.reason;

@@ -20,12 +20,22 @@ export interface Endpoint {
   readonly pod?: string;
 }
 
-/** Prefix of every interface of ours. */
+/** Prefix of every interface of ours; isOwnInterface says whether one is. */
 export const INTERFACE_PREFIX = 'cali';
+
+/** Whether an interface has a name of ours: `cali` and 11 hex digits. `cali0` and `california0` are other people's. */
+export function isOwnInterface(name: string): boolean {
+  return /^cali[0-9a-f]{11}$/.test(name);
+}
 
 /** MAC of the host side of every veth; its link-local address is the pods' IPv6 gateway (Calico F-003). */
 export const HOST_MAC = 'ee:ee:ee:ee:ee:ee';
 export const HOST_LINK_LOCAL = 'fe80::ecee:eeff:feee:eeee';
+
+/** Whether an interface is the host side of a veth that we made: by its name and its MAC. */
+export function isOwnVeth({ name, mac }: { readonly name: string; readonly mac: string }): boolean {
+  return isOwnInterface(name) && mac === HOST_MAC;
+}
 
 /** Next hop of every pod's IPv4 default route; answered by proxy ARP. */
 export const IPV4_GATEWAY = '169.254.1.1';
@@ -35,9 +45,9 @@ export function podInterfaceName(namespace: string, pod: string): string {
   return INTERFACE_PREFIX + createHash('sha1').update(`${namespace}.${pod}`).digest('hex').slice(0, 11);
 }
 
-/** Host interface of a container that is no pod: `cali` and 11 characters of its id (Calico F-002). */
+/** Host interface of a container that is no pod: `cali` and 11 hex digits of SHA-1 over its id. */
 export function containerInterfaceName(containerId: string): string {
-  return INTERFACE_PREFIX + containerId.slice(0, 11);
+  return INTERFACE_PREFIX + createHash('sha1').update(containerId).digest('hex').slice(0, 11);
 }
 
 /** A MAC for the pod's side: locally administered, unicast, the same for the same container. */

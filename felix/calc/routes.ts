@@ -2,7 +2,7 @@
 import type { LearnedRoute } from '../../bgp/learned.ts';
 import { PRIORITY_SUM } from '../../bgp/policy/filter.ts';
 import { bitsOf, contains, type Family, familyOf, hostCidr, mustCidr } from '../../lib/cidr.ts';
-import { PROTOCOL_BGP, PROTOCOL_CALI, type Route } from '../dataplane/route.ts';
+import type { Route } from '../dataplane/route.ts';
 import type { Endpoint } from '../endpoint.ts';
 import type { Encapsulate } from './encapsulation.ts';
 
@@ -37,7 +37,7 @@ export function desiredRoutes({ endpoints, blocks, learned, refused = [], ...inp
     routes.set(block, {
       destination: block,
       type: 'blackhole',
-      protocol: PROTOCOL_CALI,
+      protocol: 'local',
       device: undefined,
       gateways: [],
     });
@@ -47,7 +47,7 @@ export function desiredRoutes({ endpoints, blocks, learned, refused = [], ...inp
     routes.set(destination, {
       destination,
       type: 'unicast',
-      protocol: PROTOCOL_CALI,
+      protocol: 'local',
       device: undefined,
       gateways: [gateway],
     });
@@ -58,7 +58,7 @@ export function desiredRoutes({ endpoints, blocks, learned, refused = [], ...inp
     routes.set(prefix, {
       destination: prefix,
       type: 'unicast',
-      protocol: PROTOCOL_BGP,
+      protocol: 'bgp',
       device: undefined,
       ...encapsulate(prefix, nextHops),
       ...metricOf(localPref, input.normalPriorities?.[familyOf(prefix)] ?? NORMAL_PRIORITY),
@@ -68,7 +68,7 @@ export function desiredRoutes({ endpoints, blocks, learned, refused = [], ...inp
     routes.set(prefix, {
       destination: prefix,
       type: 'unicast',
-      protocol: PROTOCOL_CALI,
+      protocol: 'local',
       device: undefined,
       ...encapsulate(prefix, nextHops),
     });
@@ -81,7 +81,7 @@ export function desiredRoutes({ endpoints, blocks, learned, refused = [], ...inp
       routes.set(destination, {
         destination,
         type: 'unicast',
-        protocol: PROTOCOL_CALI,
+        protocol: 'local',
         device: interfaceName,
         gateways: [],
       });

@@ -2,7 +2,7 @@
 import type { Tunnel, Vtep } from '../../ipip/device-plan.ts';
 import { type TunnelKind, type TunnelSettings, tunnelMtu, tunnels, vtepMac } from '../../ipip/tunnel.ts';
 import { hostCidr } from '../../lib/cidr.ts';
-import { PROTOCOL_CALI, type Route } from '../dataplane/route.ts';
+import type { Route } from '../dataplane/route.ts';
 import type { NodeInfo } from './topology.ts';
 
 export interface TunnelsInput {
@@ -63,7 +63,7 @@ export function endRoutes(wanted: readonly Tunnel[]): Route[] {
       (vxlan?.remotes ?? []).map(({ address }) => ({
         destination: hostCidr(address),
         type: 'unicast' as const,
-        protocol: PROTOCOL_CALI,
+        protocol: 'local' as const,
         device: tunnels[kind].device,
         gateways: [],
       })),

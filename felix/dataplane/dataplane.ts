@@ -1,7 +1,7 @@
 /**
  * The dataplane: observe, compare, apply, and look again. Told the whole desired state by `setDesired`;
- * nothing is changed before the first one. It is the one writer of routes (protocols 80 and 186), of
- * neighbours on `cali*` interfaces and of their sysctls, of the tunnel devices and of our nftables table; the CNI
+ * nothing is changed before the first one. It is the one writer of routes with our protocol numbers, of
+ * neighbours on our interfaces and of their sysctls, of the tunnel devices and of our nftables table; the CNI
  * server makes and removes the pods' links.
  */
 import os from 'node:os';
@@ -13,14 +13,15 @@ import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { Mutex } from '../../lib/mutex.ts';
-import { type Endpoint, INTERFACE_PREFIX } from '../endpoint.ts';
+import { type Endpoint, isOwnVeth } from '../endpoint.ts';
 import { Conntrack } from './conntrack.ts';
 import { type BatchError, runBatch, runBridgeBatch } from './ip-batch.ts';
 import { type InterfaceAddress, type KernelState, observeKernel } from './kernel.ts';
 import { isRelevant, KernelMonitor, linkOf } from './monitor.ts';
 import { Nftables } from './nftables.ts';
 import { Problems } from './problems.ts';
-import type { Route } from './route.ts';
+import type { KernelRoute, Route } from './route.ts';
+import type { Ownership } from './route-ownership.ts';
 import { planRoutes } from './route-plan.ts';
 import { applySysctls, interfaceSysctls, nodeSysctls, tunnelSysctls } from './sysctls.ts';
 import { isOffloadBroken, observeTunnels, switchOffloadOff } from './tunnel-devices.ts';
@@ -35,6 +36,8 @@ export interface DesiredDataplane {
   readonly ruleset: readonly string[];
   /** Whether learned routes are complete; while they are not, those in the kernel stay. */
   readonly isLearnedComplete: boolean;
+  /** Which routes of the kernel are ours. */
+  readonly ownership: Ownership;
 }
 
 export interface DataplaneStats {
@@ -68,6 +71,8 @@ export interface DataplaneModules {
   readonly refresh: () => void;
   /** Called with what the kernel has, each time it has been looked at. */
   readonly observed: (kernel: KernelState) => void;
+  /** Called when learned routes are complete and no route of ours has a former number; with those that may be others'. */
+  readonly migrated: (left: readonly KernelRoute[]) => void;
 }
 
 export interface DataplaneOptions {
@@ -82,6 +87,8 @@ export interface DataplaneSettings {
   readonly hasForwarding: boolean;
   /** Whether tunnels must compute checksums themselves; undefined: as the kernel's version says. */
   readonly isOffloadBroken?: boolean | undefined;
+  /** What is configured and cannot be done, a sentence each. */
+  readonly problems: readonly string[];
 }
 
 /** Changes that come together are applied together. */
@@ -98,12 +105,13 @@ export class Dataplane {
   readonly #monitor: KernelMonitor;
   readonly #refresh: DataplaneModules['refresh'];
   readonly #observed: DataplaneModules['observed'];
+  readonly #migrated: DataplaneModules['migrated'];
   readonly #nftables = new Nftables();
   readonly #mutex = new Mutex();
   #desired: DesiredDataplane | undefined;
   #routesText = '';
   #endpointsText = '';
-  #settings: DataplaneSettings = { resyncMs: 0, hasForwarding: true };
+  #settings: DataplaneSettings = { resyncMs: 0, hasForwarding: true, problems: [] };
   #cancelApply: (() => void) | undefined;
   #applyAt = 0;
   #cancelResync: (() => void) | undefined;
@@ -118,6 +126,7 @@ export class Dataplane {
     this.#options = options;
     this.#refresh = modules.refresh;
     this.#observed = modules.observed;
+    this.#migrated = modules.migrated;
     this.#clock = modules.clock;
     this.#log = modules.log;
     this.#problems = new Problems(modules.log);
@@ -135,7 +144,8 @@ export class Dataplane {
     if (
       settings.resyncMs === this.#settings.resyncMs &&
       settings.hasForwarding === this.#settings.hasForwarding &&
-      settings.isOffloadBroken === this.#settings.isOffloadBroken
+      settings.isOffloadBroken === this.#settings.isOffloadBroken &&
+      settings.problems.join() === this.#settings.problems.join()
     )
       return;
     this.#settings = settings;
@@ -158,6 +168,7 @@ export class Dataplane {
       desired.tunnels,
       desired.ruleset,
       desired.isLearnedComplete,
+      desired.ownership,
     ]);
     const endpoints = JSON.stringify(desired.endpoints);
     // What concerns pods alone is in the kernel already, by the CNI server: this look only confirms it.
@@ -222,11 +233,12 @@ export class Dataplane {
       this.#refresh();
       const desired: DesiredDataplane | undefined = this.#desired;
       if (!desired) return;
-      const problems = this.#configure(desired, kernel);
+      const problems = [...this.#settings.problems, ...this.#configure(desired, kernel)];
       const devices = planTunnels(desired.tunnels, devicesThere);
       const plan = planRoutes(desired.routes, kernel.routes, {
         keepLearned: !desired.isLearnedComplete,
         hasLink: (name) => kernel.links.get(name)?.isUp ?? false,
+        ownership: desired.ownership,
       });
       const { beforeRoutes, afterRoutes } = devices;
       const before = [...beforeRoutes.ip, ...addressCommands(desired.addresses, kernel)];
@@ -254,6 +266,7 @@ export class Dataplane {
         ({ kind }) => !(kind in missingTunnels) && !kernel.links.get(tunnels[kind].device)?.isUp,
       );
       if (isNew && faults.length === 0) this.#schedule(0);
+      if (desired.isLearnedComplete && !plan.isMigrating) this.#migrated(plan.left);
     } catch (error) {
       this.#finish(startedAt, [messageOf(error)], true, this.#stats.missingTunnels);
     }
@@ -337,12 +350,17 @@ function isFault({ command, message }: BatchError, missing: DataplaneStats['miss
 /** Addresses of our own interfaces: what is missing comes, what nobody wants goes. */
 export function addressCommands(wanted: readonly InterfaceAddress[], kernel: KernelState): string[] {
   const key = ({ device, cidr }: InterfaceAddress) => `${cidr} dev ${device}`;
-  const present = kernel.addresses.filter(({ device }) => device.startsWith(INTERFACE_PREFIX)).map(key);
+  const present = kernel.addresses.filter(({ device }) => isOurs(kernel, device)).map(key);
   const missing = wanted.filter(({ device }) => kernel.links.has(device)).map(key);
   return [
     ...missing.filter((one) => !present.includes(one)).map((one) => `address add ${one}`),
     ...present.filter((one) => !missing.includes(one)).map((one) => `address del ${one}`),
   ];
+}
+
+function isOurs(kernel: KernelState, device: string): boolean {
+  const link = kernel.links.get(device);
+  return link !== undefined && isOwnVeth(link);
 }
 
 /** A permanent neighbour per pod address, so that the node never has to ask (Calico F-013). */
@@ -355,7 +373,7 @@ export function neighbourCommands(endpoints: readonly Endpoint[], kernel: Kernel
   }
   const present = new Map(
     kernel.neighbours
-      .filter(({ device }) => device.startsWith(INTERFACE_PREFIX))
+      .filter(({ device }) => isOurs(kernel, device))
       .map((neighbour) => [`${neighbour.address}%${neighbour.device}`, neighbour]),
   );
   for (const [key, { address, device, mac }] of wanted) {

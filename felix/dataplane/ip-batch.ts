@@ -46,9 +46,12 @@ export function batchErrors(result: CommandResult, commands: readonly string[]):
   return errors.length > 0 ? errors : [{ command: '(batch)', message: `exit ${result.code}` }];
 }
 
-/** Runs `ip -j` queries of one family in one process; one parsed answer per query. Throws when ip fails. */
+/**
+ * Runs `ip -j` queries of one family in one process; one parsed answer per query. Throws when ip fails. Protocols and
+ * types come as numbers (-N), because the names in /etc/iproute2 are the host's choice.
+ */
 export async function runQueries(family: 4 | 6, queries: readonly string[]): Promise<unknown[][]> {
-  const result = await feed('ip', ['-j', `-${family}`, '-batch', '-'], queries, 30_000);
+  const result = await feed('ip', ['-N', '-j', `-${family}`, '-batch', '-'], queries, 30_000);
   if (!result.ok) throw new Error(`ip ${queries.join('; ')}: ${result.stderr || `exit ${result.code}`}`);
   const lines = result.stdout.split('\n').filter((line) => line !== '');
   return queries.map((_, i) => JSON.parse(lines[i] ?? '[]') as unknown[]);

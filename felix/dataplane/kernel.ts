@@ -92,9 +92,26 @@ export async function observeKernel(families: readonly Family[]): Promise<Kernel
   return { routes, links, addresses, neighbours };
 }
 
-/** One row of `ip -j route show`. */
+/** Names of linux/rtnetlink.h RTN_*, by number. */
+const routeTypes = [
+  'unspec',
+  'unicast',
+  'local',
+  'broadcast',
+  'anycast',
+  'multicast',
+  'blackhole',
+  'unreachable',
+  'prohibit',
+  'throw',
+  'nat',
+];
+/** What iproute2 leaves out. */
+const RTPROT_BOOT = 3;
+
+/** One row of `ip -N -j route show`: protocol and type are numbers. */
 export function parseRoute(row: RouteJson, family: Family): KernelRoute {
-  const isBlackhole = row.type === 'blackhole';
+  const type = routeTypes[Number(row.type)] ?? row.type ?? 'unicast';
   const hop = ({ gateway, via, dev, flags }: HopJson) => ({
     gateway: gateway ?? via?.host,
     device: dev,
@@ -103,10 +120,10 @@ export function parseRoute(row: RouteJson, family: Family): KernelRoute {
   return {
     destination:
       row.dst === 'default' ? (family === 4 ? '0.0.0.0/0' : '::/0') : (canonicalCidr(row.dst) ?? row.dst),
-    type: row.type ?? 'unicast',
-    protocol: row.protocol ?? 'boot',
+    type,
+    protocol: Number(row.protocol ?? RTPROT_BOOT),
     metric: row.metric,
     ...(row.prefsrc === undefined ? {} : { source: row.prefsrc }),
-    hops: isBlackhole ? [] : row.nexthops ? row.nexthops.map(hop) : [hop(row)],
+    hops: type === 'blackhole' ? [] : row.nexthops ? row.nexthops.map(hop) : [hop(row)],
   };
 }

@@ -48,7 +48,7 @@ export function isRelevant(line: string): boolean {
   const state = /\b(REACHABLE|STALE|DELAY|PROBE|FAILED|INCOMPLETE|NOARP)\b/.exec(line)?.[1];
   if (!state) return true;
   // A permanent entry that is deleted goes by way of FAILED.
-  return state === 'FAILED' && / dev (cali|vxlan)/.test(line);
+  return state === 'FAILED' && / dev (cali[0-9a-f]{11}|vxlan)/.test(line);
 }
 
 /** Name of the interface that a link event is about. */

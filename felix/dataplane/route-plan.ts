@@ -1,17 +1,10 @@
 /**
- * What to do to the routing table: a pure comparison of what is wanted with what the kernel has. Only routes
- * of our two protocols are changed or removed; a foreign route in the way is reported and left.
+ * What to do to the routing table: a pure comparison of what is wanted with what the kernel has. Only our own routes
+ * (route-ownership.ts) are changed or removed; a foreign route in the way is reported and left.
  */
 import { contains, mustCidr, parseAddress } from '../../lib/cidr.ts';
-import {
-  type Hop,
-  type KernelRoute,
-  type OwnProtocol,
-  PROTOCOL_BGP,
-  PROTOCOL_CALI,
-  type Route,
-  routeCommand,
-} from './route.ts';
+import { type Hop, type KernelRoute, type Route, routeCommand } from './route.ts';
+import { formerProtocol, type Owner, type Ownership, ownership } from './route-ownership.ts';
 
 export interface RoutePlan {
   /** Commands for `ip -batch`, in order. */
@@ -20,12 +13,17 @@ export interface RoutePlan {
   readonly moved: readonly string[];
   /** Wanted and not possible now, with the reason. */
   readonly blocked: readonly { readonly destination: string; readonly reason: string }[];
+  /** Whether the kernel has routes of ours with a former number. */
+  readonly isMigrating: boolean;
+  /** Routes with a former number of ours that another program may have written; they stay. */
+  readonly left: readonly KernelRoute[];
 }
 
 export interface PlanOptions {
   /** While BGP is not settled, learned routes in the kernel stay as they are (RFC 4724). */
   readonly keepLearned: boolean;
   readonly hasLink: (name: string) => boolean;
+  readonly ownership: Ownership;
 }
 
 export function planRoutes(
@@ -36,17 +34,13 @@ export function planRoutes(
   const commands: string[] = [];
   const moved: string[] = [];
   const blocked: { destination: string; reason: string }[] = [];
-  const ours = new Map<string, KernelRoute[]>();
-  const foreign = kernel.filter((route) => ownProtocol(route) === undefined);
+  const { protocols, former } = options.ownership;
+  const { ours, foreign } = divide(kernel, options.ownership);
   const foreignKeys = new Set(
     foreign.filter(({ metric }) => isDefaultMetric(metric)).map(({ destination }) => destination),
   );
-  for (const route of kernel) {
-    if (ownProtocol(route) === undefined) continue;
-    const known = ours.get(route.destination);
-    if (known) known.push(route);
-    else ours.set(route.destination, [route]);
-  }
+  const unproven = foreign.filter(({ protocol }) => formerProtocol(protocol, former) !== undefined);
+  let isMigrating = false;
   const kept = new Set<KernelRoute>();
   const resolve = resolver(wanted, foreign);
   for (const route of wanted) {
@@ -57,39 +51,41 @@ export function planRoutes(
       // A learned route that cannot be resolved now leads nowhere; a local one waits for its interface.
       continue;
     }
-    const same = present.find((candidate) => isSame(route, hops, candidate));
+    const same = present.find((candidate) => isSame(route, hops, candidate, protocols[route.protocol]));
     if (same) {
-      kept.add(same);
+      kept.add(same.route);
       continue;
     }
-    if (
-      options.keepLearned &&
-      route.protocol === PROTOCOL_BGP &&
-      present.some((p) => ownProtocol(p) === PROTOCOL_BGP)
-    )
-      continue;
-    const replaced = present.find(({ metric }) => isMetric(route.metric, metric));
+    // What is wanted, and is there with a former number, is ours as well.
+    const adopted = unproven.find(
+      (candidate) => candidate.destination === route.destination && isAdoptable(route, hops, candidate),
+    );
+    if (adopted) isMigrating = true;
+    const isHeld = adopted || present.some(({ owner }) => owner.protocol === 'bgp');
+    if (options.keepLearned && route.protocol === 'bgp' && isHeld) continue;
+    const replaced =
+      present.find((candidate) => isMetric(route.metric, candidate.route.metric))?.route ?? adopted;
     if (!replaced && isDefaultMetric(route.metric) && foreignKeys.has(route.destination)) {
       blocked.push({ destination: route.destination, reason: 'a route of another program has this prefix' });
       continue;
     }
     if (replaced) {
       kept.add(replaced);
-      if (isHost(route.destination)) moved.push(route.destination.split('/')[0]!);
+      // With another number alone, packets go the same way as before.
+      if (isHost(route.destination) && !isAlike(route, hops, replaced))
+        moved.push(route.destination.split('/')[0]!);
     }
-    commands.push(routeCommand(replaced ? 'replace' : 'add', route, hops));
+    commands.push(routeCommand(replaced ? 'replace' : 'add', route, protocols[route.protocol], hops));
   }
-  for (const routes of ours.values()) {
-    for (const route of routes) {
-      const protocol = ownProtocol(route)!;
-      if (kept.has(route) || (options.keepLearned && protocol === PROTOCOL_BGP)) continue;
-      const type = route.type === 'blackhole' ? 'blackhole' : 'unicast';
-      const metric = route.metric === undefined ? '' : ` metric ${route.metric}`;
-      commands.push(
-        `${routeCommand('del', { destination: route.destination, type, protocol }, [])}${metric}`,
-      );
-      if (isHost(route.destination)) moved.push(route.destination.split('/')[0]!);
-    }
+  for (const { route, owner } of [...ours.values()].flat()) {
+    if (owner.isFormer) isMigrating = true;
+    if (kept.has(route) || (options.keepLearned && owner.protocol === 'bgp')) continue;
+    const type = route.type === 'blackhole' ? 'blackhole' : 'unicast';
+    const metric = route.metric === undefined ? '' : ` metric ${route.metric}`;
+    commands.push(
+      `${routeCommand('del', { destination: route.destination, type }, route.protocol, [])}${metric}`,
+    );
+    if (isHost(route.destination)) moved.push(route.destination.split('/')[0]!);
   }
   // Removals first, so that an address that moved never has two ways at once; but not before its successor where
   // the two can stand side by side, with different metrics.
@@ -101,13 +97,30 @@ export function planRoutes(
     return removed === undefined ? 1 : added.has(removed) ? 2 : 0;
   };
   commands.sort((a, b) => order(a) - order(b));
-  return { commands, moved, blocked };
+  return { commands, moved, blocked, isMigrating, left: unproven };
 }
 
-/** Which of our protocols a kernel route has; undefined when it is somebody else's. */
-export function ownProtocol({ protocol }: KernelRoute): OwnProtocol | undefined {
-  if (protocol === String(PROTOCOL_CALI)) return PROTOCOL_CALI;
-  return protocol === 'bgp' || protocol === String(PROTOCOL_BGP) ? PROTOCOL_BGP : undefined;
+interface OwnRoute {
+  readonly route: KernelRoute;
+  readonly owner: Owner;
+}
+
+/** Our routes by destination, and those of others. */
+function divide(
+  kernel: readonly KernelRoute[],
+  owned: Ownership,
+): { ours: Map<string, OwnRoute[]>; foreign: KernelRoute[] } {
+  const ours = new Map<string, OwnRoute[]>();
+  const foreign: KernelRoute[] = [];
+  const ownerOf = ownership(owned);
+  for (const route of kernel) {
+    const owner = ownerOf(route);
+    const known = ours.get(route.destination);
+    if (!owner) foreign.push(route);
+    else if (known) known.push({ route, owner });
+    else ours.set(route.destination, [{ route, owner }]);
+  }
+  return { ours, foreign };
 }
 
 /** IPv4 shows no metric for 0, IPv6 shows 1024 for it (Calico F-012). */
@@ -123,11 +136,11 @@ function isMetric(wanted: number | undefined, kernel: number | undefined): boole
 /** Our own static routes through a gateway (reachableBy), as ways to next hops behind it. */
 function staticWays(wanted: readonly Route[], foreign: readonly KernelRoute[]): KernelRoute[] {
   return wanted
-    .filter(({ protocol, gateways }) => protocol === PROTOCOL_CALI && gateways.length > 0)
-    .map(({ destination, gateways, protocol }) => ({
+    .filter(({ protocol, gateways }) => protocol === 'local' && gateways.length > 0)
+    .map(({ destination, gateways }) => ({
       destination,
       type: 'unicast',
-      protocol: String(protocol),
+      protocol: 0,
       metric: undefined,
       hops: gateways.flatMap((gateway) => resolveNextHop(gateway, foreign) ?? []),
     }));
@@ -201,11 +214,31 @@ export function resolveNextHop(nextHop: string, foreign: readonly KernelRoute[])
   return hop && { gateway: hop.gateway ?? nextHop, device: hop.device };
 }
 
-function isSame(route: Route, hops: readonly Hop[], kernel: KernelRoute): boolean {
+/** Whether a route of ours is what is wanted, with its number. */
+function isSame(
+  route: Route,
+  hops: readonly Hop[],
+  { route: kernel, owner }: OwnRoute,
+  number: number,
+): boolean {
+  if (owner.protocol !== route.protocol || kernel.protocol !== number) return false;
+  return isAlike(route, hops, kernel);
+}
+
+/** Whether a route with a former number is what is wanted: the same, or at least one of its next hops. */
+function isAdoptable(route: Route, hops: readonly Hop[], kernel: KernelRoute): boolean {
+  if (!isMetric(route.metric, kernel.metric) || kernel.type !== route.type) return false;
+  if (route.type === 'blackhole') return true;
+  return hops.some(({ gateway, device }) =>
+    kernel.hops.some((hop) => hop.gateway === gateway && hop.device === device),
+  );
+}
+
+/** Whether a kernel route leads where the wanted one leads, whatever its number. */
+function isAlike(route: Route, hops: readonly Hop[], kernel: KernelRoute): boolean {
   if (
-    ownProtocol(kernel) !== route.protocol ||
     kernel.type !== route.type ||
-    // What the kernel chose by itself is nobody's wish.
+    // Ignore a source address that the kernel picked.
     (route.source !== undefined && route.source !== kernel.source) ||
     !isMetric(route.metric, kernel.metric)
   )

@@ -1,13 +1,7 @@
 /** A route as a value, and as iproute2 writes it. */
 import { familyOf } from '../../lib/cidr.ts';
 
-/** Routes to local workloads and blackholes of own blocks. */
-export const PROTOCOL_CALI = 80;
-/** Routes learned by BGP: `proto bgp`. */
-export const PROTOCOL_BGP = 186;
-
-/** The protocol numbers that are ours: nothing else is ever touched. */
-export type OwnProtocol = typeof PROTOCOL_CALI | typeof PROTOCOL_BGP;
+import type { OwnProtocol } from './route-protocols.ts';
 
 /** What is wanted. A unicast route has either a device or gateways. */
 export interface Route {
@@ -30,7 +24,8 @@ export interface Route {
 export interface KernelRoute {
   readonly destination: string;
   readonly type: string;
-  readonly protocol: string;
+  /** Its number (linux/rtnetlink.h RTPROT_*). */
+  readonly protocol: number;
   readonly metric: number | undefined;
   readonly source?: string | undefined;
   readonly hops: readonly Hop[];
@@ -47,12 +42,13 @@ export interface Hop {
 /** Arguments of `ip route add|replace|del`, hops resolved. */
 export function routeCommand(
   verb: 'add' | 'replace' | 'del',
-  route: Omit<Route, 'gateways' | 'device' | 'tunnels'>,
+  route: Omit<Route, 'gateways' | 'device' | 'tunnels' | 'protocol'>,
+  protocol: number,
   hops: readonly Hop[],
 ): string {
-  const { destination, type, protocol, metric, source } = route;
+  const { destination, type, metric, source } = route;
   const name = [
-    protocol === PROTOCOL_BGP ? 'bgp' : protocol,
+    protocol,
     ...(metric === undefined ? [] : [`metric ${metric}`]),
     ...(source === undefined ? [] : [`src ${source}`]),
   ].join(' ');

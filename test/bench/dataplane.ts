@@ -6,7 +6,8 @@ import { spawnSync } from 'node:child_process';
 import os from 'node:os';
 import { parseArgs } from 'node:util';
 import { Dataplane, type DesiredDataplane } from '../../felix/dataplane/dataplane.ts';
-import { PROTOCOL_BGP, type Route } from '../../felix/dataplane/route.ts';
+import type { Route } from '../../felix/dataplane/route.ts';
+import { DEFAULT_PROTOCOLS, NO_FORMER } from '../../felix/dataplane/route-protocols.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { feed, run } from '../../lib/exec.ts';
 import { silentLog } from '../../lib/log.ts';
@@ -55,7 +56,7 @@ const blocks = [...new Set(Array.from({ length: count * 16 }, (_, i) => block(i)
 async function batch(kind: 'direct' | 'by VXLAN'): Promise<number> {
   await clear();
   const via = kind === 'direct' ? 'up0' : 'vx0 onlink';
-  const commands = blocks.map((prefix, i) => `route add ${prefix} via ${node(i)} dev ${via} proto bgp`);
+  const commands = blocks.map((prefix, i) => `route add ${prefix} via ${node(i)} dev ${via} proto 162`);
   const startedAt = performance.now();
   const result = await feed('ip', ['-batch', '-'], commands, 60_000);
   const elapsed = performance.now() - startedAt;
@@ -67,7 +68,7 @@ async function batch(kind: 'direct' | 'by VXLAN'): Promise<number> {
 async function felix(kind: 'direct' | 'by VXLAN'): Promise<number> {
   await clear();
   const routes = blocks.map((destination, i): Route => {
-    const common = { destination, type: 'unicast', protocol: PROTOCOL_BGP, device: undefined } as const;
+    const common = { destination, type: 'unicast', protocol: 'bgp', device: undefined } as const;
     return kind === 'direct'
       ? { ...common, gateways: [node(i)] }
       : { ...common, gateways: [], tunnels: [{ gateway: node(i), device: 'vx0', isOnlink: true }] };
@@ -78,7 +79,7 @@ async function felix(kind: 'direct' | 'by VXLAN'): Promise<number> {
   });
   const dataplane = new Dataplane(
     { families: [4] },
-    { clock: systemClock, log: silentLog, refresh: () => {}, observed: () => applied() },
+    { clock: systemClock, log: silentLog, refresh: () => {}, observed: () => applied(), migrated: () => {} },
   );
   const desired: DesiredDataplane = {
     routes,
@@ -87,6 +88,7 @@ async function felix(kind: 'direct' | 'by VXLAN'): Promise<number> {
     tunnels: [],
     ruleset: [],
     isLearnedComplete: true,
+    ownership: { protocols: DEFAULT_PROTOCOLS, former: NO_FORMER, ranges: [] },
   };
   const startedAt = performance.now();
   dataplane.setDesired(desired);
@@ -100,11 +102,11 @@ async function felix(kind: 'direct' | 'by VXLAN'): Promise<number> {
 }
 
 async function clear(): Promise<void> {
-  await run('ip', ['route', 'flush', 'proto', 'bgp'], { timeoutMs: 60_000 });
+  await run('ip', ['route', 'flush', 'proto', '162'], { timeoutMs: 60_000 });
 }
 
 async function expectAll(): Promise<void> {
-  const { stdout } = await run('ip', ['route', 'show', 'proto', 'bgp'], { timeoutMs: 60_000 });
+  const { stdout } = await run('ip', ['route', 'show', 'proto', '162'], { timeoutMs: 60_000 });
   const present = stdout.split('\n').filter(Boolean).length;
   if (present !== count) throw new Error(`${present} of ${count} routes are there`);
 }

@@ -97,12 +97,12 @@ describe.skipIf(!hasProgram('bird'))(
       const has = (node: string, prefix: string) => lab.sh(node, `ip route show ${prefix}`);
       for (const node of ['node1', 'node2']) {
         await until('BIRD’s IPv4 block', 3000, () =>
-          has(node, '10.245.0.0/26').includes('via 172.18.0.99 dev eth0 proto bgp'),
+          has(node, '10.245.0.0/26').includes('via 172.18.0.99 dev eth0 proto 162'),
         );
         await until('BIRD’s IPv6 block', 3000, () =>
           lab
             .sh(node, 'ip -6 route show fd00:10:245::/122')
-            .includes('via fd00:172:18::10 dev eth0 proto bgp'),
+            .includes('via fd00:172:18::10 dev eth0 proto 162'),
         );
       }
       lab.sh(
@@ -111,7 +111,7 @@ describe.skipIf(!hasProgram('bird'))(
       );
       birdc('configure');
       await until('the change', 3000, () => {
-        const routes = lab.sh('node2', 'ip route show proto bgp');
+        const routes = lab.sh('node2', 'ip route show proto 162');
         return (
           !routes.includes('10.245.0.0/26') &&
           routes.includes('10.245.0.64/26') &&
@@ -121,7 +121,7 @@ describe.skipIf(!hasProgram('bird'))(
     });
 
     it('BIRD’s host reaches our pods by the routes it learned', () => {
-      const address = lab.sh('node1', 'ip route show proto 80 scope link').split(' ')[0]!;
+      const address = lab.sh('node1', 'ip route show proto 161 scope link').split(' ')[0]!;
       const route = lab.sh('bird', `ip route get ${address}`);
       expect(route).toContain('via 172.18.0.11');
     });
@@ -131,7 +131,7 @@ describe.skipIf(!hasProgram('bird'))(
       await lab.ask({ do: 'node kill', name: 'node1' });
       await new Promise((resolve) => setTimeout(resolve, 1500));
       expect(birdc(`show route ${block}`)).toContain('via 172.18.0.11');
-      expect(lab.sh('node1', 'ip route show proto bgp')).toContain('10.245.0.64/26');
+      expect(lab.sh('node1', 'ip route show proto 162')).toContain('10.245.0.64/26');
       await lab.ask({ do: 'node start', name: 'node1' });
       await until('sessions with BIRD are back', 20_000, () =>
         withBird('node1').every(({ state }) => state === 'Established'),
@@ -168,13 +168,13 @@ describe.skipIf(!hasProgram('bird'))(
       lab.pipe('node1', JSON.stringify(node), 'calictl', 'apply', '-f', '-');
       const route = () => lab.sh('node1', 'ip route show 10.245.0.128/26').replace(/\s+/g, ' ').trim();
       const both =
-        '10.245.0.128/26 proto bgp nexthop via 172.18.0.98 dev eth0 weight 1 nexthop via 172.18.0.99 dev eth0 weight 1';
+        '10.245.0.128/26 proto 162 nexthop via 172.18.0.98 dev eth0 weight 1 nexthop via 172.18.0.99 dev eth0 weight 1';
       await until('two ways', 15_000, () => route() === both);
       const watch = lab.follow('node1', 'ip', '-o', 'monitor', 'route');
       await new Promise((resolve) => setTimeout(resolve, 1000));
       expect(await watch.stop()).toEqual([]);
       expect(lab.exec('node1', 'calictl', 'delete', 'node', 'bird2').code).toBe(0);
-      await until('one way', 3000, () => route() === '10.245.0.128/26 via 172.18.0.99 dev eth0 proto bgp');
+      await until('one way', 3000, () => route() === '10.245.0.128/26 via 172.18.0.99 dev eth0 proto 162');
     });
 
     it('a node that leaves says so with every route (RFC 8326), and no longer when it stays', async () => {
@@ -216,7 +216,7 @@ describe.skipIf(!hasProgram('bird'))(
         return peers.some(({ config, state }) => config.address === address && state === 'Established');
       });
       await until('the pod’s route', 5000, () =>
-        lab.sh('node2', 'ip route show proto bgp').includes('10.244.255.0/28'),
+        lab.sh('node2', 'ip route show proto 162').includes('10.244.255.0/28'),
       );
       expect(lab.sh('node1', 'ip route show 10.244.255.0/28')).toContain(`via ${address}`);
     });
@@ -226,13 +226,13 @@ describe.skipIf(!hasProgram('bird'))(
       await until(
         'node2 has no IPv4 route of BIRD',
         3000,
-        () => !lab.sh('node2', 'ip route show proto bgp').includes('10.245'),
+        () => !lab.sh('node2', 'ip route show proto 162').includes('10.245'),
       );
       const down = withBird('node2').find(({ config }) => config.address === '172.18.0.99')!;
       expect(down.lastError).toMatch(/received Cease\/Administrative Shutdown/);
       birdc('enable n2');
       await until('and they return', 15_000, () =>
-        lab.sh('node2', 'ip route show proto bgp').includes('10.245.0.64/26'),
+        lab.sh('node2', 'ip route show proto 162').includes('10.245.0.64/26'),
       );
     });
   },

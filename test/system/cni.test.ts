@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { containerInterfaceName as veth } from '../../felix/endpoint.ts';
 import { hasProgram, root, TestLab, until } from '../helpers/lab.ts';
 
 const config = (version = '1.0.0', more = {}) =>
@@ -61,15 +62,15 @@ describe.skipIf(!hasProgram('gcc'))('CNI by the shim (skipped where gcc is not i
     };
     expect(ips.map(({ address }) => address.split('/')[1])).toEqual(['32', '128']);
     expect(ips[0]!.version).toBeUndefined();
-    expect(interfaces[0]).toEqual({ name: 'calic1', mac: 'ee:ee:ee:ee:ee:ee' });
+    expect(interfaces[0]).toEqual({ name: veth('c1'), mac: 'ee:ee:ee:ee:ee:ee' });
     const [v4, v6] = ips.map(({ address }) => address.split('/')[0]!);
-    expect(lab.sh('node1', `ip route show ${v4}`)).toBe(`${v4} dev calic1 proto 80 scope link \n`);
-    expect(lab.sh('node1', `ip -6 route show ${v6}`)).toContain('dev calic1 proto 80');
+    expect(lab.sh('node1', `ip route show ${v4}`)).toBe(`${v4} dev ${veth('c1')} proto 161 scope link \n`);
+    expect(lab.sh('node1', `ip -6 route show ${v6}`)).toContain(`dev ${veth('c1')} proto 161`);
     const sysctl = (name: string) => lab.sh('node1', `cat /proc/sys/net/${name}`).trim();
-    expect(sysctl('ipv4/conf/calic1/proxy_arp')).toBe('1');
-    expect(sysctl('ipv4/neigh/calic1/proxy_delay')).toBe('0');
-    expect(sysctl('ipv6/conf/calic1/proxy_ndp')).toBe('1');
-    expect(sysctl('ipv4/conf/calic1/forwarding')).toBe('1');
+    expect(sysctl(`ipv4/conf/${veth('c1')}/proxy_arp`)).toBe('1');
+    expect(sysctl(`ipv4/neigh/${veth('c1')}/proxy_delay`)).toBe('0');
+    expect(sysctl(`ipv6/conf/${veth('c1')}/proxy_ndp`)).toBe('1');
+    expect(sysctl(`ipv4/conf/${veth('c1')}/forwarding`)).toBe('1');
     const inside = (command: string) => lab.sh('lab', `ip -n c1 ${command}`);
     expect(inside('route show')).toBe(
       'default via 169.254.1.1 dev eth0 \n169.254.1.1 dev eth0 scope link \n',
@@ -89,12 +90,12 @@ describe.skipIf(!hasProgram('gcc'))('CNI by the shim (skipped where gcc is not i
   });
 
   it('CHECK says what is wrong', () => {
-    lab.sh('node1', 'ip link set calic2 down');
+    lab.sh('node1', `ip link set ${veth('c2')} down`);
     expect(call('CHECK', container('c2')).json).toMatchObject({
       code: 103,
-      msg: expect.stringContaining('interface calic2 is not up'),
+      msg: expect.stringContaining(`interface ${veth('c2')} is not up`),
     });
-    lab.sh('node1', 'ip link set calic2 up');
+    lab.sh('node1', `ip link set ${veth('c2')} up`);
   });
 
   it('DEL frees everything, and may come twice, late, or for nothing', async () => {
@@ -109,15 +110,15 @@ describe.skipIf(!hasProgram('gcc'))('CNI by the shim (skipped where gcc is not i
     expect(call('DEL', container('c2')).code).toBe(0);
     expect(call('DEL', container('never-there')).code).toBe(0);
     expect(handles()).toEqual(['test-net.c1']);
-    expect(lab.exec('node1', 'ip', 'link', 'show', 'calic2').code).toBe(1);
+    expect(lab.exec('node1', 'ip', 'link', 'show', veth('c2')).code).toBe(1);
   });
 
   it('GC removes what the runtime no longer has', () => {
     expect(call('ADD', container('c3')).code).toBe(0);
     const valid = [{ containerID: 'c1', ifname: 'eth0' }];
     expect(call('GC', {}, config('1.1.0', { 'cni.dev/valid-attachments': valid })).code).toBe(0);
-    expect(lab.exec('node1', 'ip', 'link', 'show', 'calic3').code).toBe(1);
-    expect(lab.exec('node1', 'ip', 'link', 'show', 'calic1').code).toBe(0);
+    expect(lab.exec('node1', 'ip', 'link', 'show', veth('c3')).code).toBe(1);
+    expect(lab.exec('node1', 'ip', 'link', 'show', veth('c1')).code).toBe(0);
   });
 
   it('refuses bad calls with a sentence, and a failed ADD leaves nothing behind', () => {
@@ -178,11 +179,11 @@ describe.skipIf(!hasProgram('gcc'))('CNI by the shim (skipped where gcc is not i
     await lab.ask({ do: 'node stop', name: 'node1' });
     const { code, stdout } = lab.exec('node1', process.execPath, `${root}/dist/cali-node.js`, '--cleanup');
     expect(code).toBe(0);
-    expect(stdout).toContain('link del dev calic1');
+    expect(stdout).toContain(`link del dev ${veth('c1')}`);
     expect(
       lab.sh(
         'node1',
-        'ip route show proto 80; ip route show proto bgp; ip -6 route show proto 80; ip -br link | grep cali || true',
+        'ip route show proto 161; ip route show proto 162; ip -6 route show proto 161; ip -br link | grep cali || true',
       ),
     ).toBe('');
     expect(lab.sh('node1', 'ip route show proto static')).toContain('10.60.0.0/16');

@@ -12,21 +12,21 @@ describe('felix keeps what is ours and leaves what is not', () => {
 
   it('puts a deleted, a changed and an added route right within a second', async () => {
     const before = routes();
-    const learned = /^(10\.244\.\S+) via \S+ dev eth0 proto bgp/m.exec(before)![1]!;
-    const workload = /^(10\.244\.\S+) dev (cali\S+) proto 80/m.exec(before)!;
-    const block = /^blackhole (\S+) proto 80/m.exec(before)![1]!;
-    const v6 = /^(fd00:10:\S+) via \S+ dev eth0 proto bgp/m.exec(before)![1]!;
+    const learned = /^(10\.244\.\S+) via \S+ dev eth0 proto 162/m.exec(before)![1]!;
+    const workload = /^(10\.244\.\S+) dev (cali\S+) proto 161/m.exec(before)!;
+    const block = /^blackhole (\S+) proto 161/m.exec(before)![1]!;
+    const v6 = /^(fd00:10:\S+) via \S+ dev eth0 proto 162/m.exec(before)![1]!;
     const damage = [
       `ip route del ${learned}`,
-      `ip route replace ${learned} via 172.18.0.1 proto bgp`,
+      `ip route replace ${learned} via 172.18.0.1 proto 162`,
       `ip route del ${workload[1]}`,
-      `ip route replace ${workload[1]} dev lo proto 80`,
+      `ip route replace ${workload[1]} dev lo proto 161`,
       `ip route del blackhole ${block}`,
       `ip -6 route del ${v6}`,
-      'ip route add 10.99.0.0/24 via 172.18.0.1 proto bgp',
-      'ip route add blackhole 10.98.0.0/24 proto 80',
-      'ip -6 route add fd99::/64 via fd00:172:18::1 proto 80',
-      'ip route add 10.97.0.0/24 via 172.18.0.1 proto 80 metric 77',
+      'ip route add 10.99.0.0/24 via 172.18.0.1 proto 162',
+      'ip route add blackhole 10.98.0.0/24 proto 161',
+      'ip -6 route add fd99::/64 via fd00:172:18::1 proto 161',
+      'ip route add 10.97.0.0/24 via 172.18.0.1 proto 161 metric 77',
     ];
     for (const command of damage) {
       lab.sh('node1', command);
@@ -94,7 +94,7 @@ describe('felix keeps what is ours and leaves what is not', () => {
     );
     expect(get('http://localhost:9091/metrics').code).toBe(1);
     // What felix removes is logged at debug.
-    lab.sh('node1', 'ip route add blackhole 10.98.7.0/24 proto 80');
+    lab.sh('node1', 'ip route add blackhole 10.98.7.0/24 proto 161');
     await until(
       'debug lines',
       2000,
@@ -117,7 +117,7 @@ describe('felix keeps what is ours and leaves what is not', () => {
       ].join(' && '),
     );
     const foreign = () =>
-      lab.sh('node1', 'ip route show | grep -v "proto 80\\|proto bgp"; ip -br addr show foreign0');
+      lab.sh('node1', 'ip route show | grep -v "proto 161\\|proto 162"; ip -br addr show foreign0');
     const before = foreign();
     const watch = lab.follow('node1', 'ip', '-o', 'monitor', 'route', 'link', 'address');
     await lab.ask({ do: 'node kill', name: 'node1' });
@@ -139,7 +139,7 @@ describe('felix keeps what is ours and leaves what is not', () => {
     expect(lab.sh('node1', 'calictl get ipamhandles')).not.toContain('lab-blocked');
     lab.sh('node1', 'ip route del 10.244.66.6/32 proto static');
     await add();
-    expect(lab.sh('node1', 'ip route show 10.244.66.6')).toMatch(/dev cali\S+ proto 80/);
+    expect(lab.sh('node1', 'ip route show 10.244.66.6')).toMatch(/dev cali\S+ proto 161/);
     await lab.ask({ do: 'pod delete', name: 'blocked' });
   });
 
@@ -159,13 +159,13 @@ describe('felix keeps what is ours and leaves what is not', () => {
       }),
     );
     await disturber.stop();
-    const removed = (await watch.stop()).filter((line) => /^Deleted .* dev cali\S+ proto 80/.test(line));
+    const removed = (await watch.stop()).filter((line) => /^Deleted .* dev cali\S+ proto 161/.test(line));
     expect(removed).toEqual([]);
     for (const name of names) await lab.ask({ do: 'pod delete', name });
   });
 
   it('reports a foreign route in its way and does not replace it', async () => {
-    const learned = /^(10\.244\.\S+) via \S+ dev eth0 proto bgp/m.exec(routes())![1]!;
+    const learned = /^(10\.244\.\S+) via \S+ dev eth0 proto 162/m.exec(routes())![1]!;
     lab.sh('node1', `ip route replace ${learned} via 172.18.0.1 proto static`);
     await until('the conflict is reported', 2000, () =>
       lab
@@ -177,7 +177,7 @@ describe('felix keeps what is ours and leaves what is not', () => {
     expect(lab.sh('node1', `ip route show ${learned}`)).toContain('proto static');
     lab.sh('node1', `ip route del ${learned} proto static`);
     await until('ours is back', 1000, () =>
-      routes().includes(`${learned} via 172.18.0.12 dev eth0 proto bgp`),
+      routes().includes(`${learned} via 172.18.0.12 dev eth0 proto 162`),
     );
   });
 });

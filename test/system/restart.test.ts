@@ -4,7 +4,7 @@ import { TestLab, until } from '../helpers/lab.ts';
 
 /** Routes of ours that `ip monitor` saw change, of either protocol. */
 function ourRouteEvents(lines: readonly string[]): string[] {
-  return lines.filter((line) => /proto (80|bgp|186)\b/.test(line));
+  return lines.filter((line) => /proto (161|162)\b/.test(line));
 }
 
 function lossOf(flows: readonly FlowReport[]) {

@@ -34,7 +34,7 @@ describe(`pods on two subnets, by ${isIpip ? 'IPIP' : 'VXLAN'}`, { timeout: 120_
 
   const remoteRoutes = (node: NodeName) =>
     lab
-      .sh(node, 'ip route show proto bgp')
+      .sh(node, 'ip route show proto 162')
       .split('\n')
       .filter((line) => line.startsWith('10.244.'));
   const throughTunnel = (node: NodeName) =>
@@ -54,7 +54,7 @@ describe(`pods on two subnets, by ${isIpip ? 'IPIP' : 'VXLAN'}`, { timeout: 120_
       nodes.every((node) => throughTunnel(node).length === count && remoteRoutes(node).length === 3),
     );
   };
-  const podAddress = (node: NodeName) => lab.sh(node, 'ip route show proto 80 scope link').split(' ')[0]!;
+  const podAddress = (node: NodeName) => lab.sh(node, 'ip route show proto 161 scope link').split(' ')[0]!;
 
   it('everything reaches everything, directly inside a subnet and by the tunnel across', async () => {
     expect(lab.report.unreachable).toEqual([]);

@@ -20,7 +20,7 @@ describe('VXLAN between two subnets', () => {
   afterAll(() => lab?.stop());
 
   const node = (place: string, program: string) => lab.exec(place, process.execPath, '-e', program);
-  const podAddress = (name: string) => lab.sh(name, 'ip route show proto 80 scope link').split(' ')[0]!;
+  const podAddress = (name: string) => lab.sh(name, 'ip route show proto 161 scope link').split(' ')[0]!;
   const dropped = (name: string, pattern: RegExp) => {
     const line = lab
       .sh(name, 'nft list table inet cali')
@@ -112,7 +112,7 @@ describe('VXLAN between two subnets', () => {
     lab.apply('IPPool', 'plain', { cidr: '10.250.0.0/24', blockSize: 28 });
     const annotations = { 'cni.projectcalico.org/ipv4pools': '["plain"]' };
     await lab.ask({ do: 'pod add', node: 'node1', name: 'unwrapped', annotations });
-    const route = (range: string) => lab.sh('node3', `ip route show root ${range} proto bgp`);
+    const route = (range: string) => lab.sh('node3', `ip route show root ${range} proto 162`);
     // By the router, who does not know the pods: that is what mode Never asks for.
     await until('its route', 5000, () =>
       /^10\.250\.0\.\d+\/28 via 172\.19\.0\.1 dev eth0/.test(route('10.250.0.0/24')),
@@ -133,7 +133,7 @@ describe('VXLAN between two subnets', () => {
       'its new address',
       20_000,
       () =>
-        lab.sh('node1', 'ip route show proto bgp').includes('dev vxlan.cali') &&
+        lab.sh('node1', 'ip route show proto 162').includes('dev vxlan.cali') &&
         /172\.19\.0\.12/.test(lab.sh('node1', 'bridge fdb show dev vxlan.cali')),
     );
     await until('all pods reach all pods', 15_000, async () =>
@@ -141,9 +141,9 @@ describe('VXLAN between two subnets', () => {
     );
     // One subnet for three now: directly among them, by the tunnel to node1 alone.
     await until('direct ways', 5000, () =>
-      /via 172\.19\.0\.1[34] dev eth0/.test(lab.sh('node2', 'ip route show proto bgp')),
+      /via 172\.19\.0\.1[34] dev eth0/.test(lab.sh('node2', 'ip route show proto 162')),
     );
-    expect(lab.sh('node2', 'ip route show proto bgp').match(/dev vxlan\.cali/g)).toHaveLength(1);
+    expect(lab.sh('node2', 'ip route show proto 162').match(/dev vxlan\.cali/g)).toHaveLength(1);
   });
 });
 
@@ -159,8 +159,8 @@ describe('routes without BGP', () => {
     lab = await TestLab.start(['--subnets', '2', '--encap', 'vxlan', '--mode', 'always', '--pods', '1']);
     expect(lab.report.unreachable).toEqual([]);
     expect(lab.sh('node1', 'ss -ltnH sport = :179')).toBe('');
-    expect(lab.sh('node1', 'ip route show proto bgp')).toBe('');
-    expect(lab.sh('node1', 'ip route show proto 80').match(/dev vxlan\.cali/g)).toHaveLength(3);
+    expect(lab.sh('node1', 'ip route show proto 162')).toBe('');
+    expect(lab.sh('node1', 'ip route show proto 161').match(/dev vxlan\.cali/g)).toHaveLength(3);
     const { notReady, bgp } = lab.status('node1');
     expect([notReady, bgp.peers]).toEqual([[], []]);
   });
@@ -217,6 +217,6 @@ describe('a kernel without ipip', () => {
     expect(lab.exec('node1', process.execPath, '-e', ready).stdout).toMatch(/^503 this kernel has no IPIP/);
     // Within a subnet packets find their way as they are; IPv6, by VXLAN, is not concerned.
     expect(await lab.unreachable()).toEqual([]);
-    expect(lab.sh('node1', 'ip -6 route show proto bgp')).toContain('dev vxlan-v6.cali');
+    expect(lab.sh('node1', 'ip -6 route show proto 162')).toContain('dev vxlan-v6.cali');
   });
 });

@@ -305,10 +305,10 @@ describe('which routes a node has', () => {
         device ?? gateways.join(),
       ]),
     ).toEqual([
-      ['10.1.0.0/26', 'blackhole', 80, ''],
-      ['10.2.0.0/26', 'unicast', 186, '10.0.0.2'],
-      ['10.1.0.5/32', 'unicast', 80, 'cali1'],
-      ['10.3.0.0/26', 'unicast', 186, '10.0.0.2,10.0.0.3'],
+      ['10.1.0.0/26', 'blackhole', 'local', ''],
+      ['10.2.0.0/26', 'unicast', 'bgp', '10.0.0.2'],
+      ['10.1.0.5/32', 'unicast', 'local', 'cali1'],
+      ['10.3.0.0/26', 'unicast', 'bgp', '10.0.0.2,10.0.0.3'],
     ]);
   });
 

@@ -6,6 +6,8 @@ import { parseRoute } from '../../../felix/dataplane/kernel.ts';
 import { isRelevant, linkOf } from '../../../felix/dataplane/monitor.ts';
 import type { KernelRoute, Route } from '../../../felix/dataplane/route.ts';
 import { planRoutes, resolveNextHop } from '../../../felix/dataplane/route-plan.ts';
+import { DEFAULT_PROTOCOLS, NO_FORMER } from '../../../felix/dataplane/route-protocols.ts';
+import { HOST_MAC } from '../../../felix/endpoint.ts';
 
 const kernel = (
   destination: string,
@@ -15,36 +17,37 @@ const kernel = (
   return {
     destination,
     type: 'unicast',
-    protocol: 'kernel',
+    protocol: 2,
     metric: undefined,
     hops: [{ gateway: via, device: dev }],
     ...rest,
   };
 };
 const link = kernel('10.0.0.0/24');
-const gateway = kernel('0.0.0.0/0', { via: '10.0.0.254', protocol: 'boot' });
+const gateway = kernel('0.0.0.0/0', { via: '10.0.0.254', protocol: 3 });
 const workload = (destination: string, device: string): Route => ({
   destination,
   type: 'unicast',
-  protocol: 80,
+  protocol: 'local',
   device,
   gateways: [],
 });
 const blackhole = (destination: string): Route => ({
   destination,
   type: 'blackhole',
-  protocol: 80,
+  protocol: 'local',
   device: undefined,
   gateways: [],
 });
 const learned = (destination: string, ...gateways: string[]): Route => ({
   destination,
   type: 'unicast',
-  protocol: 186,
+  protocol: 'bgp',
   device: undefined,
   gateways,
 });
-const options = { keepLearned: false, hasLink: () => true };
+const owned = { protocols: DEFAULT_PROTOCOLS, former: NO_FORMER, ranges: [] };
+const options = { keepLearned: false, hasLink: () => true, ownership: owned };
 const commands = (wanted: Route[], present: KernelRoute[], more = {}) =>
   planRoutes(wanted, present, { ...options, ...more }).commands;
 
@@ -61,20 +64,20 @@ describe('the plan for the routing table, in the words of ip', () => {
         [link],
       ),
     ).toEqual([
-      'route add 10.1.0.1/32 dev cali1 scope link proto 80',
-      'route add blackhole 10.1.0.0/26 proto 80',
-      'route add 10.2.0.0/26 via 10.0.0.2 dev eth0 proto bgp',
-      'route add fd00::1/128 dev cali1 proto 80',
+      'route add 10.1.0.1/32 dev cali1 scope link proto 161',
+      'route add blackhole 10.1.0.0/26 proto 161',
+      'route add 10.2.0.0/26 via 10.0.0.2 dev eth0 proto 162',
+      'route add fd00::1/128 dev cali1 proto 161',
     ]);
   });
 
   it('does nothing when everything is as it should be, whatever the order of next hops', () => {
     const present = [
       link,
-      kernel('10.1.0.1/32', { protocol: '80', dev: 'cali1' }),
-      kernel('10.1.0.0/26', { protocol: '80', type: 'blackhole', hops: [] }),
+      kernel('10.1.0.1/32', { protocol: 161, dev: 'cali1' }),
+      kernel('10.1.0.0/26', { protocol: 161, type: 'blackhole', hops: [] }),
       kernel('10.2.0.0/26', {
-        protocol: 'bgp',
+        protocol: 162,
         hops: [
           { gateway: '10.0.0.3', device: 'eth0' },
           { gateway: '10.0.0.2', device: 'eth0' },
@@ -96,36 +99,36 @@ describe('the plan for the routing table, in the words of ip', () => {
   it('replaces what differs and removes what is not wanted, removals first', () => {
     const present = [
       link,
-      kernel('10.1.0.1/32', { protocol: '80', dev: 'cali9' }),
-      kernel('10.8.0.0/26', { protocol: '80', type: 'blackhole', hops: [] }),
-      kernel('10.9.0.0/26', { protocol: 'bgp', via: '10.0.0.2' }),
-      kernel('fd09::/64', { protocol: '80', metric: 1024 }),
-      kernel('10.7.0.0/24', { protocol: '80', metric: 77 }),
+      kernel('10.1.0.1/32', { protocol: 161, dev: 'cali9' }),
+      kernel('10.8.0.0/26', { protocol: 161, type: 'blackhole', hops: [] }),
+      kernel('10.9.0.0/26', { protocol: 162, via: '10.0.0.2' }),
+      kernel('fd09::/64', { protocol: 161, metric: 1024 }),
+      kernel('10.7.0.0/24', { protocol: 161, metric: 77 }),
     ];
     const plan = planRoutes([workload('10.1.0.1/32', 'cali1')], present, options);
     expect(plan.commands).toEqual([
-      'route del blackhole 10.8.0.0/26 proto 80',
-      'route del 10.9.0.0/26 proto bgp',
-      'route del fd09::/64 proto 80 metric 1024',
-      'route del 10.7.0.0/24 proto 80 metric 77',
-      'route replace 10.1.0.1/32 dev cali1 scope link proto 80',
+      'route del blackhole 10.8.0.0/26 proto 161',
+      'route del 10.9.0.0/26 proto 162',
+      'route del fd09::/64 proto 161 metric 1024',
+      'route del 10.7.0.0/24 proto 161 metric 77',
+      'route replace 10.1.0.1/32 dev cali1 scope link proto 161',
     ]);
     expect(plan.moved).toEqual(['10.1.0.1']);
   });
 
   it('installs equal paths as one multipath route', () => {
     expect(commands([learned('10.2.0.0/26', '10.0.0.2', '10.0.0.3')], [link])).toEqual([
-      'route add 10.2.0.0/26 proto bgp nexthop via 10.0.0.2 dev eth0 nexthop via 10.0.0.3 dev eth0',
+      'route add 10.2.0.0/26 proto 162 nexthop via 10.0.0.2 dev eth0 nexthop via 10.0.0.3 dev eth0',
     ]);
   });
 
   it('finds the way to a next hop that is on no link, and never by a route of ours', () => {
     expect(commands([learned('10.2.0.0/26', '192.0.2.1')], [link, gateway])).toEqual([
-      'route add 10.2.0.0/26 via 10.0.0.254 dev eth0 proto bgp',
+      'route add 10.2.0.0/26 via 10.0.0.254 dev eth0 proto 162',
     ]);
     const plan = planRoutes(
       [learned('10.2.0.0/26', '192.0.2.1')],
-      [link, kernel('192.0.2.0/24', { protocol: 'bgp', via: '10.0.0.5' })],
+      [link, kernel('192.0.2.0/24', { protocol: 162, via: '10.0.0.5' })],
       { ...options, keepLearned: true },
     );
     expect(plan).toMatchObject({
@@ -138,21 +141,21 @@ describe('the plan for the routing table, in the words of ip', () => {
   it('leaves learned routes alone until BGP is settled, but adds new ones', () => {
     const present = [
       link,
-      kernel('10.2.0.0/26', { protocol: 'bgp', via: '10.0.0.2' }),
-      kernel('10.3.0.0/26', { protocol: 'bgp', via: '10.0.0.2' }),
+      kernel('10.2.0.0/26', { protocol: 162, via: '10.0.0.2' }),
+      kernel('10.3.0.0/26', { protocol: 162, via: '10.0.0.2' }),
     ];
     const wanted = [learned('10.3.0.0/26', '10.0.0.9'), learned('10.4.0.0/26', '10.0.0.2')];
     expect(commands(wanted, present, { keepLearned: true })).toEqual([
-      'route add 10.4.0.0/26 via 10.0.0.2 dev eth0 proto bgp',
+      'route add 10.4.0.0/26 via 10.0.0.2 dev eth0 proto 162',
     ]);
     expect(commands(wanted, present)).toHaveLength(3);
   });
 
   it('never replaces or removes a foreign route; it says that one is in the way', () => {
-    const foreign = kernel('10.2.0.0/26', { protocol: 'static', via: '10.0.0.77' });
+    const foreign = kernel('10.2.0.0/26', { protocol: 4, via: '10.0.0.77' });
     const plan = planRoutes(
       [learned('10.2.0.0/26', '10.0.0.2')],
-      [link, foreign, kernel('10.6.0.0/16', { protocol: '99' })],
+      [link, foreign, kernel('10.6.0.0/16', { protocol: 99 })],
       options,
     );
     expect(plan.commands).toEqual([]);
@@ -169,7 +172,7 @@ describe('the plan for the routing table, in the words of ip', () => {
   it('touches nothing but our protocols, whatever is in the kernel', () => {
     const destination = fc.nat(20).map((i) => `10.${i}.0.0/26`);
     const route = fc
-      .record({ destination, protocol: fc.constantFrom('80', 'bgp', 'static', 'kernel', '99') })
+      .record({ destination, protocol: fc.constantFrom(161, 162, 2, 4, 80, 99, 186) })
       .map(({ destination: d, protocol }) => kernel(d, { protocol, via: '10.0.0.2' }));
     fc.assert(
       fc.property(
@@ -184,10 +187,10 @@ describe('the plan for the routing table, in the words of ip', () => {
             const verb = command.split(' ')[1];
             const target = command.split(' ')[2]!;
             const ours = present.filter(
-              (r) => r.destination === target && (r.protocol === '80' || r.protocol === 'bgp'),
+              (r) => r.destination === target && (r.protocol === 161 || r.protocol === 162),
             );
             const foreign = present.filter(
-              (r) => r.destination === target && r.protocol !== '80' && r.protocol !== 'bgp',
+              (r) => r.destination === target && r.protocol !== 161 && r.protocol !== 162,
             );
             if (verb === 'add') expect([ours.length, foreign.length]).toEqual([0, 0]);
             else expect(ours.length).toBeGreaterThan(0);
@@ -200,20 +203,20 @@ describe('the plan for the routing table, in the words of ip', () => {
 
 describe('reading the kernel', () => {
   it('rows of ip -j', () => {
-    expect(parseRoute({ dst: '10.0.0.1', dev: 'cali0', protocol: '80' }, 4)).toEqual(
-      kernel('10.0.0.1/32', { protocol: '80', dev: 'cali0' }),
+    expect(parseRoute({ dst: '10.0.0.1', dev: 'cali0', protocol: '161' }, 4)).toEqual(
+      kernel('10.0.0.1/32', { protocol: 161, dev: 'cali0' }),
     );
-    expect(parseRoute({ dst: 'default', gateway: '10.0.0.254', dev: 'eth0', protocol: 'boot' }, 4)).toEqual(
+    expect(parseRoute({ dst: 'default', gateway: '10.0.0.254', dev: 'eth0', protocol: '3' }, 4)).toEqual(
       gateway,
     );
     expect(
-      parseRoute({ dst: 'fd02::/122', type: 'blackhole', dev: 'lo', protocol: '80', metric: 1024 }, 6),
+      parseRoute({ dst: 'fd02::/122', type: '6', dev: 'lo', protocol: '161', metric: 1024 }, 6),
     ).toMatchObject({ type: 'blackhole', hops: [] });
     expect(
       parseRoute(
         {
           dst: '10.2.0.0/26',
-          protocol: 'bgp',
+          protocol: '162',
           nexthops: [
             { gateway: '10.0.0.2', dev: 'eth0' },
             { via: { host: 'fe80::1' }, dev: 'eth0' },
@@ -237,12 +240,13 @@ describe('reading the kernel', () => {
   });
 
   it.each<[string, boolean]>([
-    ['10.244.1.0/26 via 172.18.0.2 dev eth0 proto bgp', true],
-    ['Deleted 10.244.0.5 dev cali1 proto 80 scope link', true],
+    ['10.244.1.0/26 via 172.18.0.2 dev eth0 proto 162', true],
+    ['Deleted 10.244.0.5 dev cali1 proto 161 scope link', true],
     ['12: cali1@if2: <BROADCAST,UP> mtu 1500', true],
     ['172.18.0.1 dev eth0 lladdr 02:00:00:00:00:01 REACHABLE', false],
     ['fe80::1 dev cali1 lladdr 02:00:00:00:00:01 STALE', false],
-    ['10.244.0.5 dev cali1 FAILED', true],
+    ['10.244.0.5 dev cali12d4a061371 FAILED', true],
+    ['10.244.0.5 dev california0 FAILED', false],
     ['overrun', true],
   ])('the event "%s" is worth a look: %s', (line, expected) => {
     expect(isRelevant(line)).toBe(expected);
@@ -256,16 +260,16 @@ describe('reading the kernel', () => {
 
   it('a next hop that is a pod of this node is reached by its veth', () => {
     expect(commands([workload('10.1.0.5/32', 'cali5'), learned('10.9.0.0/24', '10.1.0.5')], [])).toContain(
-      'route add 10.9.0.0/24 via 10.1.0.5 dev cali5 proto bgp',
+      'route add 10.9.0.0/24 via 10.1.0.5 dev cali5 proto 162',
     );
   });
 
   it('tunnels: onlink, instead of a direct way, and nothing to do when they are there', () => {
     const tunnels = [{ gateway: '10.0.9.9', device: 'tunl0', isOnlink: true }];
     const route = { ...learned('10.3.0.0/26'), tunnels };
-    const onlink = 'via 10.0.9.9 dev tunl0 onlink proto bgp';
+    const onlink = 'via 10.0.9.9 dev tunl0 onlink proto 162';
     expect(commands([route], [link])).toEqual([`route add 10.3.0.0/26 ${onlink}`]);
-    const row = { dst: '10.3.0.0/26', protocol: 'bgp', gateway: '10.0.9.9', dev: 'tunl0', flags: ['onlink'] };
+    const row = { dst: '10.3.0.0/26', protocol: '162', gateway: '10.0.9.9', dev: 'tunl0', flags: ['onlink'] };
     expect(commands([route], [link, parseRoute(row, 4)])).toEqual([]);
     const native = parseRoute({ ...row, dev: 'eth0', flags: [] }, 4);
     expect(commands([route], [link, native])).toEqual([`route replace 10.3.0.0/26 ${onlink}`]);
@@ -278,35 +282,42 @@ describe('reading the kernel', () => {
       containerId: 'c',
       containerInterface: 'eth0',
       network: 'n',
-      interfaceName: 'cali1',
+      interfaceName: 'cali00000000001',
       mac: '02:00:00:00:00:01',
       mtu: 1500,
       addresses: ['10.1.0.1', 'fd00::1'],
       netns: '/x',
     };
-    const links = new Map([['cali1', { index: 1, name: 'cali1', isUp: true, mac: '', mtu: 1500 }]]);
+    const links = new Map([
+      ['cali00000000001', { index: 1, name: 'cali00000000001', isUp: true, mac: HOST_MAC, mtu: 1500 }],
+    ]);
     const neighbours = [
-      { address: '10.1.0.1', device: 'cali1', mac: '02:00:00:00:00:09' },
-      { address: '10.1.0.7', device: 'cali1', mac: '02:00:00:00:00:07' },
+      { address: '10.1.0.1', device: 'cali00000000001', mac: '02:00:00:00:00:09' },
+      { address: '10.1.0.7', device: 'cali00000000001', mac: '02:00:00:00:00:07' },
       { address: '10.0.0.1', device: 'eth0', mac: '02:00:00:00:00:05' },
     ];
     expect(neighbourCommands([endpoint], { routes: [], links, neighbours, addresses: [] })).toEqual([
-      'neigh replace 10.1.0.1 lladdr 02:00:00:00:00:01 dev cali1 nud permanent',
-      'neigh replace fd00::1 lladdr 02:00:00:00:00:01 dev cali1 nud permanent',
-      'neigh del 10.1.0.7 dev cali1',
+      'neigh replace 10.1.0.1 lladdr 02:00:00:00:00:01 dev cali00000000001 nud permanent',
+      'neigh replace fd00::1 lladdr 02:00:00:00:00:01 dev cali00000000001 nud permanent',
+      'neigh del 10.1.0.7 dev cali00000000001',
     ]);
   });
 
   it('addresses on pods’ veths: wanted ones come where the veth is, others go, those of other links stay', () => {
-    const links = new Map([['cali1', { index: 1, name: 'cali1', isUp: true, mac: '', mtu: 1500 }]]);
+    const links = new Map([
+      ['cali00000000001', { index: 1, name: 'cali00000000001', isUp: true, mac: HOST_MAC, mtu: 1500 }],
+    ]);
     const addresses = [
-      { device: 'cali1', cidr: '169.254.9.9/32' },
+      { device: 'cali00000000001', cidr: '169.254.9.9/32' },
       { device: 'eth0', cidr: '10.0.0.1/24' },
     ];
-    const wanted = ['cali1', 'cali2'].map((device) => ({ device, cidr: '169.254.9.1/32' }));
+    const wanted = ['cali00000000001', 'cali00000000002'].map((device) => ({
+      device,
+      cidr: '169.254.9.1/32',
+    }));
     expect(addressCommands(wanted, { routes: [], links, neighbours: [], addresses })).toEqual([
-      'address add 169.254.9.1/32 dev cali1',
-      'address del 169.254.9.9/32 dev cali1',
+      'address add 169.254.9.1/32 dev cali00000000001',
+      'address del 169.254.9.9/32 dev cali00000000001',
     ]);
   });
 });

@@ -1,0 +1,116 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { TestLab, until } from '../helpers/lab.ts';
+
+/** Everything of a node in the kernel that is other programs', planted by `plant`. */
+const plant = [
+  // FRR or GoBGP, Calico's bird, OVN, an operator.
+  'ip route add 10.50.0.0/16 via 172.18.0.1 proto bgp',
+  'ip route add 10.51.0.0/16 via 172.18.0.1 proto bird',
+  'ip route add 10.52.0.0/16 via 172.18.0.1 proto 84',
+  'ip -6 route add fd50::/48 via fd00:172:18::1 proto bgp',
+  'ip route add blackhole 10.53.0.0/16 proto 80',
+  // Names that look like ours.
+  'ip link add california0 type veth peer name california1',
+  'ip link set california0 up',
+  'ip address add 10.54.0.1/24 dev california0',
+  'ip neigh replace 10.54.0.9 lladdr 02:00:00:00:00:09 dev california0 nud permanent',
+  'ip route add 10.55.0.0/16 via 10.54.0.9 dev california0 proto 80',
+  'ip link add cali0 type bridge',
+  'ip link add cali0123456789a type bridge',
+  'ip link set cali0123456789a up',
+  'ip address add 10.56.0.1/24 dev cali0123456789a',
+  'ip neigh replace 10.56.0.9 lladdr 02:00:00:00:00:09 dev cali0123456789a nud permanent',
+  'ip link add vxlan.calico type vxlan id 77 dstport 4790 local 172.18.0.11 nolearning',
+  'nft add table inet theirs',
+  'nft add table ip cali',
+];
+const show =
+  'ip route | grep -vE "proto (161|162)"; ip -6 route | grep -vE "fe80|proto (161|162)"; ' +
+  'ip -br link | grep -E "^(california|cali0|cali0123456789a|vxlan.calico)" | cut -d" " -f1; ' +
+  'ip -br address show california0; ip -br address show cali0123456789a; ip neigh show nud permanent | grep "\\.9 dev"; ' +
+  'nft list tables | grep -v "inet cali$"';
+
+describe('felix and --cleanup change what is Cali’s and nothing else', () => {
+  let lab: TestLab;
+  beforeAll(async () => {
+    lab = await TestLab.start(['--nodes', '2', '--pods', '2']);
+  });
+  afterAll(() => lab?.stop());
+  const foreign = () => lab.sh('node1', show);
+  const ours = () => lab.sh('node1', 'ip route; ip -6 route').match(/.* proto 16[12]\b.*/g) ?? [];
+  const settled = () => until('settled', 60_000, () => lab.status('node1').bgp.isSettled);
+
+  it('leaves what others wrote, while it runs and across a restart', async () => {
+    lab.sh('node1', plant.join(' && '));
+    const before = foreign();
+    const routes = ours();
+    await lab.ask({ do: 'pod add', node: 'node1', name: 'more' });
+    await lab.ask({ do: 'pod delete', name: 'more' });
+    await lab.ask({ do: 'node kill', name: 'node1' });
+    await lab.ask({ do: 'node start', name: 'node1' });
+    await settled();
+    await lab.ask({ do: 'pod add', node: 'node1', name: 'more' });
+    await lab.ask({ do: 'pod delete', name: 'more' });
+    await until('as before', 10_000, () => ours().sort().join() === routes.toSorted().join());
+    expect(foreign()).toBe(before);
+  });
+
+  it('takes over the routes of version 0.1 without losing a packet, once, and none of others', async () => {
+    const before = foreign();
+    const routes = ours().sort();
+    await lab.ask({ do: 'flows start', intervalMs: 10 });
+    await lab.ask({ do: 'node kill', name: 'node1' });
+    // As version 0.1 leaves a node: its numbers, no file with them, and some routes that nobody wants any more.
+    for (const route of routes) {
+      const old = route
+        .trim()
+        .replace('proto 161', 'proto 80')
+        .replace('proto 162', 'proto bgp')
+        .replace(/ (pref|metric) \S+/g, '');
+      lab.sh('node1', `ip ${old.includes('fd00') ? '-6 ' : ''}route replace ${old.replace(/ dev lo\b/, '')}`);
+    }
+    lab.sh(
+      'node1',
+      [
+        'rm /run/cali-lab/node1/route-protocols.json',
+        'ip route add 10.244.250.0/26 via 172.18.0.1 proto bgp',
+        'ip route add blackhole 10.244.251.0/26 proto 80',
+      ].join(' && '),
+    );
+    expect(ours()).toEqual([]);
+    await lab.ask({ do: 'node start', name: 'node1' });
+    await settled();
+    await until('its routes have our numbers', 20_000, () => ours().sort().join() === routes.join());
+    expect((await lab.flows()).filter(({ lost }) => lost > 0)).toEqual([]);
+    await until('the stale ones are gone', 20_000, () => foreign() === before);
+    const numbers = () =>
+      JSON.parse(lab.sh('node1', 'cat /run/cali-lab/node1/route-protocols.json')) as object;
+    await until('it is over', 20_000, () =>
+      JSON.stringify(numbers()).includes('"former":{"local":[],"bgp":[]}'),
+    );
+    // From now on the old numbers are others', inside the pools as well.
+    lab.sh('node1', 'ip route add 10.244.250.0/26 via 172.18.0.1 proto bgp');
+    await lab.ask({ do: 'pod add', node: 'node1', name: 'more' });
+    await lab.ask({ do: 'pod delete', name: 'more' });
+    expect(lab.sh('node1', 'ip route show 10.244.250.0/26')).toContain('proto bgp');
+    lab.sh('node1', 'ip route del 10.244.250.0/26');
+  });
+
+  it('changes the number of its routes while it runs, in place; a number of the host is refused', async () => {
+    const before = ours().length;
+    const count = (number: number) =>
+      (lab.sh('node1', 'ip route; ip -6 route').match(new RegExp(`proto ${number}\\b`, 'g')) ?? []).length;
+    const local = count(161);
+    await lab.ask({ do: 'flows start', intervalMs: 10 });
+    lab.apply('FelixConfiguration', 'node.node1', { deviceRouteProtocol: 170 });
+    await until('the new number', 10_000, () => count(170) === local && count(161) === 0);
+    lab.apply('FelixConfiguration', 'node.node1', { deviceRouteProtocol: 4 });
+    await until('the old number again', 10_000, () => count(161) === local && count(170) === 0);
+    expect(lab.status('node1').dataplane.problems.join()).toMatch(
+      /FelixConfiguration deviceRouteProtocol 4 is static, which marks routes of the host itself: 161 is used/,
+    );
+    expect(lab.exec('node1', 'calictl', 'delete', 'felixconfiguration', 'node.node1').code).toBe(0);
+    expect((await lab.flows()).filter(({ lost }) => lost > 0)).toEqual([]);
+    expect(ours()).toHaveLength(before);
+  });
+});

@@ -1,0 +1,222 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ROUTE_NUMBERS_FILE, RouteNumbersFile } from '../../../agent/route-numbers.ts';
+import type { KernelRoute, Route } from '../../../felix/dataplane/route.ts';
+import { type Ownership, ownership } from '../../../felix/dataplane/route-ownership.ts';
+import { planRoutes } from '../../../felix/dataplane/route-plan.ts';
+import { changeProtocols, DEFAULT_PROTOCOLS, refusal } from '../../../felix/dataplane/route-protocols.ts';
+import { containerInterfaceName, isOwnInterface, podInterfaceName } from '../../../felix/endpoint.ts';
+import { silentLog } from '../../../lib/log.ts';
+
+const veth = 'cali0123456789a';
+const kernel = (destination: string, protocol: number, device = 'eth0', gateway?: string): KernelRoute => ({
+  destination,
+  type: 'unicast',
+  protocol,
+  metric: undefined,
+  hops: [{ gateway, device }],
+});
+const blackhole = (destination: string, protocol: number): KernelRoute => ({
+  ...kernel(destination, protocol),
+  type: 'blackhole',
+  hops: [],
+});
+const upgrade: Ownership = {
+  protocols: DEFAULT_PROTOCOLS,
+  former: { local: [80], bgp: [186] },
+  ranges: ['10.244.0.0/16', '10.96.0.0/12', 'fd00:10::/48'],
+};
+
+describe('whose a route is', () => {
+  it.each<[string, KernelRoute, string | undefined]>([
+    ['a pod by its number', kernel('10.244.0.1/32', 161, veth), 'local'],
+    ['a learned route by its number', kernel('0.0.0.0/0', 162), 'bgp'],
+    ['a pod of version 0.1', kernel('10.9.0.1/32', 80, veth), 'former local'],
+    ['a blackhole of version 0.1 in a pool', blackhole('10.244.1.0/26', 80), 'former local'],
+    ['another blackhole of proto 80', blackhole('10.198.0.0/24', 80), undefined],
+    ['a route of proto 80 on another device', kernel('10.9.0.1/32', 80, 'california0'), undefined],
+    [
+      'a learned route of version 0.1 in a pool',
+      kernel('10.244.2.0/26', 186, 'eth0', '10.0.0.2'),
+      'former bgp',
+    ],
+    ['a learned service of version 0.1', kernel('10.96.7.7/32', 186, 'eth0', '10.0.0.2'), 'former bgp'],
+    ['a learned IPv6 route of version 0.1', kernel('fd00:10:0:1::/64', 186), 'former bgp'],
+    ['a route of FRR', kernel('10.50.0.0/16', 186, 'eth0', '10.0.0.2'), undefined],
+    ['a route of FRR that covers a pool', kernel('10.0.0.0/8', 186, 'eth0', '10.0.0.2'), undefined],
+    ['a route of BIRD in a pool', kernel('10.244.2.0/26', 12, 'eth0', '10.0.0.2'), undefined],
+    ['a default by DHCP', kernel('0.0.0.0/0', 16, 'eth0', '10.0.0.1'), undefined],
+  ])('%s', (_, route, expected) => {
+    const owner = ownership(upgrade)(route);
+    expect(owner && `${owner.isFormer ? 'former ' : ''}${owner.protocol}`).toBe(expected);
+  });
+
+  it('is nobody’s by 80 and 186 where version 0.1 never ran', () => {
+    const ownerOf = ownership({ ...upgrade, former: { local: [], bgp: [] } });
+    expect(ownerOf(kernel('10.244.0.1/32', 80, veth))).toBeUndefined();
+    expect(ownerOf(kernel('10.244.2.0/26', 186))).toBeUndefined();
+  });
+
+  it('follows from a former number alone where no other program uses it', () => {
+    const ownerOf = ownership({ ...upgrade, former: { local: [], bgp: [170] } });
+    expect(ownerOf(kernel('192.0.2.0/24', 170))).toEqual({ protocol: 'bgp', isFormer: true });
+  });
+});
+
+describe('the change of protocol numbers', () => {
+  const options = { keepLearned: false, hasLink: () => true, ownership: upgrade };
+  const link = kernel('10.0.0.0/24', 2);
+  const learned = (destination: string, ...gateways: string[]): Route => ({
+    destination,
+    type: 'unicast',
+    protocol: 'bgp',
+    device: undefined,
+    gateways,
+  });
+  const pod: Route = { ...learned('10.244.0.1/32'), protocol: 'local', device: veth };
+
+  it('replaces wanted routes in place, flushes no connection, and removes stale ones', () => {
+    const plan = planRoutes(
+      [pod, learned('10.244.2.0/26', '10.0.0.2')],
+      [
+        link,
+        kernel('10.244.0.1/32', 80, veth),
+        kernel('10.244.2.0/26', 186, 'eth0', '10.0.0.2'),
+        kernel('10.244.3.0/26', 186, 'eth0', '10.0.0.3'),
+        blackhole('10.244.9.0/26', 80),
+      ],
+      options,
+    );
+    expect(plan.commands).toEqual([
+      'route del 10.244.3.0/26 proto 186',
+      'route del blackhole 10.244.9.0/26 proto 80',
+      `route replace 10.244.0.1/32 dev ${veth} scope link proto 161`,
+      'route replace 10.244.2.0/26 via 10.0.0.2 dev eth0 proto 162',
+    ]);
+    expect(plan).toMatchObject({ moved: [], isMigrating: true, left: [] });
+  });
+
+  it('takes over a learned route outside the pools when it is wanted, and leaves what is FRR’s', () => {
+    const frr = [
+      kernel('10.50.0.0/16', 186, 'eth0', '10.0.0.9'),
+      kernel('10.51.0.0/16', 186, 'eth0', '10.0.0.9'),
+    ];
+    const own = kernel('10.52.0.0/16', 186, 'eth0', '10.0.0.2');
+    const wanted = [learned('10.52.0.0/16', '10.0.0.2'), learned('10.51.0.0/16', '10.0.0.2')];
+    const plan = planRoutes(wanted, [link, own, ...frr], options);
+    expect(plan.commands).toEqual(['route replace 10.52.0.0/16 via 10.0.0.2 dev eth0 proto 162']);
+    expect(plan.blocked).toEqual([
+      { destination: '10.51.0.0/16', reason: 'a route of another program has this prefix' },
+    ]);
+  });
+
+  it('touches no learned route until BGP is settled, and is not over before', () => {
+    const present = [
+      link,
+      kernel('10.52.0.0/16', 186, 'eth0', '10.0.0.2'),
+      kernel('10.244.3.0/26', 186, 'eth0', '10.0.0.3'),
+    ];
+    const plan = planRoutes([learned('10.52.0.0/16', '10.0.0.2')], present, {
+      ...options,
+      keepLearned: true,
+    });
+    expect(plan).toMatchObject({ commands: [], isMigrating: true });
+  });
+
+  it('is over when no route has a former number but those of others', () => {
+    const frr = kernel('10.50.0.0/16', 186, 'eth0', '10.0.0.9');
+    expect(planRoutes([pod], [link, kernel('10.244.0.1/32', 161, veth), frr], options)).toMatchObject({
+      commands: [],
+      isMigrating: false,
+      left: [frr],
+    });
+  });
+
+  it('remembers every number until it is in use again', () => {
+    const former = changeProtocols(
+      { local: 161, bgp: 162 },
+      { local: [80], bgp: [] },
+      { local: 170, bgp: 162 },
+    );
+    expect(former).toEqual({ local: [80, 161], bgp: [] });
+    expect(changeProtocols({ local: 170, bgp: 162 }, former, { local: 80, bgp: 161 })).toEqual({
+      local: [170],
+      bgp: [162],
+    });
+  });
+
+  it.each([
+    [0, 'must be a number from 1 to 255'],
+    [256, 'must be a number from 1 to 255'],
+    [2, 'is kernel, which marks routes of the host itself'],
+    [3, 'is boot, which marks routes of the host itself'],
+    [4, 'is static, which marks routes of the host itself'],
+    [9, 'is ra, which marks routes of the host itself'],
+    [16, 'is dhcp, which marks routes of the host itself'],
+    [162, 'marks the other kind of our routes already'],
+    [80, undefined],
+  ])('%i is refused or not: %s', (number, reason) => {
+    expect(refusal(number, 162)).toBe(reason);
+  });
+});
+
+describe('the file with the numbers of this node', () => {
+  let directory: string;
+  beforeEach(() => {
+    directory = mkdtempSync(path.join(os.tmpdir(), 'cali-numbers-'));
+  });
+  afterEach(() => rmSync(directory, { recursive: true, force: true }));
+  const file = () => path.join(directory, ROUTE_NUMBERS_FILE);
+
+  it('says after an upgrade from 0.1 that its numbers are former, once', () => {
+    mkdirSync(path.join(directory, 'endpoints'));
+    const numbers = new RouteNumbersFile(directory, silentLog);
+    expect(numbers.numbers.former).toEqual({ local: [80], bgp: [186] });
+    numbers.configure(DEFAULT_PROTOCOLS);
+    expect(statSync(file()).mode & 0o777).toBe(0o600);
+    expect(new RouteNumbersFile(directory, silentLog).numbers.former).toEqual({ local: [80], bgp: [186] });
+    expect(numbers.migrated()).toBe(true);
+    expect(numbers.migrated()).toBe(false);
+    expect(new RouteNumbersFile(directory, silentLog).numbers).toEqual({
+      protocols: DEFAULT_PROTOCOLS,
+      former: { local: [], bgp: [] },
+    });
+  });
+
+  it('has no former numbers on a node where version 0.1 did not run', () => {
+    expect(new RouteNumbersFile(directory, silentLog).numbers.former).toEqual({ local: [], bgp: [] });
+  });
+
+  it('remembers a change of the numbers across restarts', () => {
+    new RouteNumbersFile(directory, silentLog).configure(DEFAULT_PROTOCOLS);
+    new RouteNumbersFile(directory, silentLog).configure({ local: 170, bgp: 171 });
+    expect(JSON.parse(readFileSync(file(), 'utf8'))).toEqual({
+      current: { local: 170, bgp: 171 },
+      former: { local: [161], bgp: [162] },
+    });
+  });
+
+  it('is passed over when it is damaged, as after version 0.1', () => {
+    mkdirSync(path.join(directory, 'endpoints'));
+    writeFileSync(file(), '{"current":{"local":"80 blackhole"');
+    expect(new RouteNumbersFile(directory, silentLog).numbers.former).toEqual({ local: [80], bgp: [186] });
+  });
+});
+
+describe('names of interfaces', () => {
+  it.each([
+    [podInterfaceName('default', 'busybox'), true],
+    [containerInterfaceName('c1'), true],
+    [containerInterfaceName('0123456789abcdef'), true],
+    ['cali0', false],
+    ['california0', false],
+    ['cali0123456789', false],
+    ['cali0123456789A', false],
+    ['cali0123456789ab', false],
+    ['tunl0', false],
+  ])('%s is ours: %s', (name, expected) => {
+    expect(isOwnInterface(name)).toBe(expected);
+  });
+});
