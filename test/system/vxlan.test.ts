@@ -175,9 +175,9 @@ describe('routes without BGP', () => {
         .filter((line) => / via /.test(line));
     await lab.ask({ do: 'flows start', intervalMs: 10 });
     set('Datastore');
-    await until('routes of felix', 5000, () => routes('80').length === 2 && routes('bgp').length === 0);
+    await until('routes of felix', 5000, () => routes('161').length === 2 && routes('162').length === 0);
     set('BGP');
-    await until('routes of BGP', 5000, () => routes('80').length === 0 && routes('bgp').length === 2);
+    await until('routes of BGP', 5000, () => routes('161').length === 0 && routes('162').length === 2);
     expect((await lab.flows()).filter(({ lost }) => lost > 0)).toEqual([]);
   });
 });
