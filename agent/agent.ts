@@ -20,6 +20,9 @@ import { serveCni } from '../cni/server.ts';
 import { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import type { Endpoint as ApiEndpoint } from '../datastore/kubernetes/endpoint.ts';
 import { EventRecorder } from '../datastore/kubernetes/events.ts';
+import { describeProblem } from '../datastore/object-problem.ts';
+import type { UnreadableObject } from '../datastore/reflector.ts';
+import { bgpConfigurationKind } from '../datastore/schema/bgp.ts';
 import { type ReflectorInfo, reflectorsFrom } from '../felix/calc/bgp/reflectors.ts';
 import { podCidrBlocks, podCidrsOf } from '../felix/calc/pod-cidr-blocks.ts';
 import { type NodeInfo, nodeInfo } from '../felix/calc/topology.ts';
@@ -46,6 +49,7 @@ import { NodeCondition } from './node-condition.ts';
 import { NodeEvents } from './node-events.ts';
 import { ensureDefaults, ensurePools, publishNode } from './node-setup.ts';
 import { NodeStatusReporter } from './node-status-reporter.ts';
+import { ObjectEvents } from './object-events.ts';
 import { OwnAddress } from './own-address.ts';
 import { ReflectorEndpoints } from './reflector-endpoints.ts';
 import { RouteNumbersFile } from './route-numbers.ts';
@@ -60,6 +64,8 @@ import { View } from './view.ts';
 
 /** Events come in bursts, and a CNI call that made them should not wait for what follows from them. */
 const COALESCE_MS = 10;
+/** A set-up that takes longer makes the network unavailable, in the Node's condition. */
+const SET_UP_GRACE_MS = 10_000;
 
 export class Agent {
   readonly #config: AgentConfig;
@@ -72,6 +78,7 @@ export class Agent {
   readonly #restart: () => void;
   readonly #condition: NodeCondition;
   readonly #events: NodeEvents;
+  readonly #objectEvents: ObjectEvents;
   readonly #statusReporter: NodeStatusReporter;
   readonly #ownAddress: OwnAddress;
   #view!: View;
@@ -137,6 +144,7 @@ export class Agent {
     this.#condition = new NodeCondition(config.node, { store, clock: systemClock, log });
     const recorder = new EventRecorder('cali-node', { store, clock: systemClock, log });
     this.#events = new NodeEvents(config.node, { recorder, clock: systemClock });
+    this.#objectEvents = new ObjectEvents(recorder);
     this.#statusReporter = new NodeStatusReporter(config.node, {
       store,
       clock: systemClock,
@@ -194,6 +202,7 @@ export class Agent {
       stats: () => this.#dataplane?.stats,
       endpointCount: () => this.#endpoints.list().length,
       reflectors: () => this.#reflectors,
+      objects: () => this.#troubled().map(({ problem }) => problem),
     });
     await this.#serve();
     void this.#view.run(this.#abort.signal);
@@ -268,6 +277,7 @@ export class Agent {
   /** Addresses and cluster defaults, tried until the API answers. */
   async #setUp(): Promise<NodeInfo> {
     const backoff = new Backoff({ firstMs: 200, maxMs: 5_000 });
+    const startedAt = systemClock.now();
     for (;;) {
       try {
         const addresses = await readAddresses();
@@ -281,6 +291,8 @@ export class Agent {
         if (error instanceof CodedError && error.code === 'CONFIG') throw error;
         this.#setUpError = messageOf(error);
         this.#log.warn({ reason: this.#setUpError }, 'waiting for the API');
+        // What an agent before this one said is not true any more. A start that takes a moment says nothing.
+        if (systemClock.now() - startedAt > SET_UP_GRACE_MS) this.#condition.update([this.#setUpError]);
         await new Promise((resolve) => setTimeout(resolve, backoff.next()));
       }
     }
@@ -312,11 +324,35 @@ export class Agent {
       pools: view.pools(),
       settings,
     });
-    if (this.#config.backend === 'bird')
-      this.#host.configure(this.#self!, this.#families, view.bgpConfigurations());
     this.#followReflectors();
-    this.#host.speaker?.setDesired(speakerFrom(this.#known(), this.#secrets.value));
+    const unknown = this.#unknownConfiguration();
+    if (unknown) this.#host.wait(unknown);
+    else {
+      if (this.#config.backend === 'bird')
+        this.#host.configure(this.#self!, this.#families, view.bgpConfigurations());
+      this.#host.speaker?.setDesired(speakerFrom(this.#known(), this.#secrets.value));
+    }
     this.#program();
+  }
+
+  /** Objects that cannot be used as they are. */
+  #troubled(): UnreadableObject[] {
+    return [...this.#view.problems(), ...this.#secrets.problems()];
+  }
+
+  /**
+   * Why BGP has to wait: the configuration that counts here exists, and nothing of it can be used. With the defaults in
+   * its place this node would open other sessions: AS number 64512, a mesh, no passwords.
+   */
+  #unknownConfiguration(): string | undefined {
+    const names = ['default', `node.${this.#config.node}`];
+    const found = this.#view
+      .problems()
+      .find(
+        ({ problem: { kind, name }, isAbsent }) =>
+          isAbsent && kind === bgpConfigurationKind.kind && names.includes(name),
+      );
+    return found && `waiting until this is corrected: ${describeProblem(found.problem)}`;
   }
 
   /** A Node that was deleted and is there again knows nothing of what was published, nor has it the addresses. */
@@ -377,6 +413,7 @@ export class Agent {
     );
     this.#condition.update(this.#report.unavailable());
     this.#events.update(this.#report.troubles());
+    this.#objectEvents.update(this.#troubled());
     this.#statusReporter.update(this.#view.nodeStatuses());
   }
 
@@ -419,6 +456,7 @@ export class Agent {
       endpoints: () => this.#endpoints.list().length,
       isSynced: () => this.#view.isSynced,
       ribPrefixes: () => this.#host.speaker?.routeCount ?? 0,
+      objects: () => this.#troubled().map(({ problem }) => problem),
     });
     this.#observeConvergence = metrics.observeConvergence;
     const plugin = new Plugin(

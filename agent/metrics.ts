@@ -1,6 +1,7 @@
 /** Prometheus metrics: Felix's names where Felix has one (Calico reference 7.1), `cali_` otherwise. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { PeerStatus } from '../bgp/peer-config.ts';
+import type { ObjectProblem } from '../datastore/object-problem.ts';
 import type { DataplaneStats } from '../felix/dataplane/dataplane.ts';
 import { type BgpMetrics, registerBgpMetrics } from './bgp-metrics.ts';
 
@@ -11,6 +12,8 @@ export interface MetricSources {
   readonly endpoints: () => number;
   readonly isSynced: () => boolean;
   readonly ribPrefixes: () => number;
+  /** Objects that cannot be used as they are. */
+  readonly objects: () => readonly ObjectProblem[];
 }
 
 export interface Metrics extends BgpMetrics {
@@ -52,6 +55,16 @@ export function createMetrics(sources: MetricSources): Metrics {
     'Differences between kernel and desired state that could not be removed',
     () => sources.dataplane().problems.length,
   );
+  new Gauge({
+    name: 'cali_unreadable_objects',
+    help: 'Objects of the API that cannot be used as they are',
+    labelNames: ['kind'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { kind } of sources.objects()) this.inc({ kind });
+    },
+  });
   gauge('cali_bgp_learned_routes', 'Routes learned by BGP and wanted in the kernel', sources.learnedRoutes);
   const bgp = registerBgpMetrics(registry, { peers: sources.peers, routes: sources.ribPrefixes });
   const duration = new Histogram({

@@ -7,6 +7,7 @@ import { clusterInformationKind } from '../datastore/schema/cluster.ts';
 import { configMapKind, type Node, nodeAnnotations, nodeKind } from '../datastore/schema/core.ts';
 import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
 import { CALICO_GROUP } from '../datastore/schema/resource.ts';
+import { getTolerant } from '../datastore/tolerant.ts';
 import { type NodeInfo, nodeInfo } from '../felix/calc/topology.ts';
 import { canonicalCidr, type Family, familyOf, formatCidr, networkOf, parseCidr } from '../lib/cidr.ts';
 import { CodedError } from '../lib/errors.ts';
@@ -93,7 +94,8 @@ export async function ensureDefaults(store: Datastore): Promise<void> {
     [clusterInformationKind, { apiVersion, kind: 'ClusterInformation', metadata, spec: information }],
     [bgpConfigurationKind, { apiVersion, kind: 'BGPConfiguration', metadata, spec: {} }],
   ] as const) {
-    if (await store.get(definition, 'default')) continue;
+    const { object: present, unreadable } = await getTolerant(store, definition, 'default');
+    if (present || unreadable) continue;
     await store.create(definition, object).catch((error: unknown) => {
       // Another node was first.
       if (!(error instanceof DatastoreError) || error.code !== 'ALREADY_EXISTS') throw error;
@@ -110,7 +112,10 @@ export async function ensurePools(
   families: readonly Family[],
   store: Datastore,
 ): Promise<string[]> {
-  if (!defaultPools.isWanted || (await store.list(ipPoolKind)).length > 0) return [];
+  if (!defaultPools.isWanted) return [];
+  // A pool that cannot be read is one: what the cluster has is not for this agent to replace.
+  const { items, problems } = await store.listing(ipPoolKind);
+  if (items.length + problems.length > 0) return [];
   const network = await podNetwork(store);
   const made: string[] = [];
   for (const family of families) {

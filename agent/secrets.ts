@@ -3,7 +3,7 @@
  * namespace (Calico B-055). One that is missing, or that may not be read, is a session without password.
  */
 import type { KubernetesClient } from '../datastore/kubernetes/client.ts';
-import { Reflector } from '../datastore/reflector.ts';
+import { Reflector, type UnreadableObject } from '../datastore/reflector.ts';
 import type { BGPConfiguration, BGPPeer } from '../datastore/schema/bgp.ts';
 import { secretKind, secretValue } from '../datastore/schema/core.ts';
 import type { Log } from '../lib/log.ts';
@@ -48,6 +48,11 @@ export class SecretsView {
     return secret && secretValue(secret, key);
   };
 
+  /** Secrets that cannot be read as Secrets. */
+  problems(): UnreadableObject[] {
+    return [...this.#followed.values()].flatMap(({ reflector }) => [...reflector.problems.values()]);
+  }
+
   close(): void {
     for (const { abort } of this.#followed.values()) abort.abort();
   }
@@ -56,7 +61,11 @@ export class SecretsView {
     const abort = new AbortController();
     const reflector = new Reflector(
       { definition: secretKind, namespace: this.#namespace, fieldSelector: `metadata.name=${name}` },
-      { client: this.#client, log: this.#log, events: { changed: this.#changed, synced: this.#changed } },
+      {
+        client: this.#client,
+        log: this.#log,
+        events: { changed: this.#changed, synced: this.#changed, troubled: this.#changed },
+      },
     );
     this.#followed.set(name, { reflector, abort });
     void reflector.run(abort.signal);

@@ -1,5 +1,6 @@
 /** What an agent says of itself: whether pods can be added, whether the node is ready, and what is wrong. */
 import { keyOfPeer, type PeerStatus } from '../bgp/peer-config.ts';
+import type { ObjectProblem } from '../datastore/object-problem.ts';
 import { asNumberOf } from '../felix/calc/bgp/cluster.ts';
 import type { ReflectorInfo } from '../felix/calc/bgp/reflectors.ts';
 import type { NodeInfo } from '../felix/calc/topology.ts';
@@ -10,7 +11,7 @@ import type { AgentConfig } from './config.ts';
 import type { Trouble } from './node-events.ts';
 import { routerIdOf } from './node-setup.ts';
 import type { SpeakerHost } from './speaker-host.ts';
-import type { AgentStatus } from './status.ts';
+import { type AgentStatus, MAX_OBJECT_PROBLEMS } from './status.ts';
 import type { Tunnelling } from './tunnelling.ts';
 import type { View } from './view.ts';
 
@@ -28,6 +29,8 @@ export interface ReportSources {
   readonly endpointCount: () => number;
   /** Reflectors to reckon with, those that have gone included. */
   readonly reflectors: () => readonly ReflectorInfo[];
+  /** Objects that cannot be used as they are. */
+  readonly objects: () => readonly ObjectProblem[];
 }
 
 export class SelfReport {
@@ -79,6 +82,7 @@ export class SelfReport {
     const { config, startedAt, view, tunnelling, host, families, endpointCount } = this.#sources;
     const self = this.#sources.self();
     const stats = this.#sources.stats();
+    const objects = this.#sources.objects();
     return {
       node: config.node,
       version: VERSION,
@@ -100,6 +104,8 @@ export class SelfReport {
         problems: [...(stats?.problems ?? []), ...tunnelling.warnings()],
       },
       endpoints: endpointCount(),
+      objects: objects.slice(0, MAX_OBJECT_PROBLEMS),
+      objectProblems: objects.length,
     };
   }
 

@@ -46,6 +46,13 @@ export class SpeakerHost {
     return this.#error;
   }
 
+  /** There is no speaker yet, and none is started for this reason. One that runs goes on as it is. */
+  wait(reason: string): void {
+    if (this.#speaker || this.#isBusy || this.#error === reason) return;
+    this.#error = reason;
+    this.#log.error({ reason }, 'BGP is not running');
+  }
+
   /** Takes over the configuration; starts a speaker where there is none. */
   configure(self: NodeInfo, families: readonly Family[], configurations: readonly BGPConfiguration[]): void {
     this.#observers?.configure(configurations);

@@ -1,5 +1,6 @@
 /** What an agent says about itself to calictl, over its local socket. */
 import type { PeerStatus } from '../bgp/peer-config.ts';
+import type { ObjectProblem } from '../datastore/object-problem.ts';
 
 export interface AgentStatus {
   readonly node: string;
@@ -29,7 +30,14 @@ export interface AgentStatus {
   readonly podMtu: number;
   readonly dataplane: { readonly routes: number; readonly problems: readonly string[] };
   readonly endpoints: number;
+  /** Objects of the API that cannot be used as they are: at most MAX_OBJECT_PROBLEMS of them. */
+  readonly objects: readonly ObjectProblem[];
+  /** How many there are. */
+  readonly objectProblems: number;
 }
+
+/** Objects that a status names. */
+export const MAX_OBJECT_PROBLEMS = 100;
 
 /** Name of the agent's socket in its run directory. */
 export const AGENT_SOCKET = 'cali.sock';

@@ -1,7 +1,7 @@
 /** The datastore as this agent sees it: a reflector per kind, one signal when all are in sync. */
 import type { ListOptions, ObjectOf } from '../datastore/datastore.ts';
 import type { KubernetesClient } from '../datastore/kubernetes/client.ts';
-import { Reflector } from '../datastore/reflector.ts';
+import { Reflector, type UnreadableObject } from '../datastore/reflector.ts';
 import { bgpConfigurationKind, bgpPeerKind } from '../datastore/schema/bgp.ts';
 import { bgpFilterKind } from '../datastore/schema/bgp-filter.ts';
 import { clusterInformationKind, felixConfigurationKind } from '../datastore/schema/cluster.ts';
@@ -59,6 +59,7 @@ export class View implements IpamView {
           this.#unsynced--;
           modules.changed();
         },
+        troubled: modules.changed,
       };
       const reflector = new Reflector(
         { definition, ...options },
@@ -100,6 +101,11 @@ export class View implements IpamView {
   /** Why the copy may be old; empty while every watch is open. */
   get staleReasons(): string[] {
     return this.#reflectors.flatMap(({ staleReason }) => staleReason ?? []);
+  }
+
+  /** Objects that cannot be used as they are. */
+  problems(): UnreadableObject[] {
+    return this.#reflectors.flatMap(({ problems }) => [...problems.values()]);
   }
 
   pod = (namespace: string, name: string) => this.#pods.objects.get(`${namespace}/${name}`);

@@ -10,7 +10,7 @@ export type CtlColumn = readonly [
 
 export interface ColumnContext {
   /** AS number of BGPConfiguration default, shown in parentheses where a node has none of its own. */
-  readonly defaultAsNumber: number;
+  readonly defaultAsNumber: number | 'unreadable';
 }
 
 const NAME: CtlColumn = ['NAME', '.metadata.name'];

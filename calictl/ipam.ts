@@ -10,6 +10,7 @@ import {
   ipamConfigurationKind,
   ipReservationKind,
 } from '../datastore/schema/ipam.ts';
+import { getTolerant } from '../datastore/tolerant.ts';
 import { type Audit, audit, type IpamSnapshot, nodeOf } from '../ipam/audit.ts';
 import { type Allocation, allocationsOf } from '../ipam/block.ts';
 import { problemsOf } from '../ipam/problems.ts';
@@ -150,7 +151,7 @@ export interface Report {
 }
 
 export async function reportOf(store: Datastore, snapshot: IpamSnapshot): Promise<Report> {
-  const information = await store.get(clusterInformationKind, 'default');
+  const { object: information } = await getTolerant(store, clusterInformationKind, 'default');
   return {
     version: VERSION,
     clusterGUID: information?.spec.clusterGUID ?? '',

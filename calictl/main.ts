@@ -7,6 +7,7 @@ import type { RouteView } from '../bgp/routes-view.ts';
 import { readDocuments } from '../datastore/documents.ts';
 import { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import { loadEndpoint } from '../datastore/kubernetes/load-endpoint.ts';
+import { describeProblem } from '../datastore/object-problem.ts';
 import { messageOf } from '../lib/errors.ts';
 import { VERSION } from '../lib/version.ts';
 import { askAgent } from './agent-client.ts';
@@ -26,8 +27,17 @@ const program = new Command('calictl')
 const print = (text: string) => {
   process.stdout.write(`${text}\n`);
 };
+/** Objects that cannot be read are named on standard error, once. */
+const unreadable = new Set<string>();
+const complain = (sentence: string) => {
+  if (unreadable.has(sentence)) return;
+  unreadable.add(sentence);
+  process.stderr.write(`${sentence}\n`);
+};
 const store = async () =>
-  new KubernetesClient(await loadEndpoint(program.opts<{ kubeconfig?: string }>().kubeconfig));
+  new KubernetesClient(await loadEndpoint(program.opts<{ kubeconfig?: string }>().kubeconfig), (problem) =>
+    complain(describeProblem(problem)),
+  );
 
 addNodeCommands(program, print);
 
@@ -137,7 +147,11 @@ program
   .option('-A, --all-namespaces', 'of namespaced kinds: all (the default without a name)')
   .action(
     async (kind: string, names: string[], { output, namespace }: { output: Output; namespace?: string }) => {
-      print(await get(await store(), kind, names, { output, namespace }));
+      const found = await get(await store(), kind, names, { output, namespace });
+      if (found.text !== '') print(found.text);
+      for (const failure of found.failures) complain(failure);
+      // As kubectl: what was found is shown, and the code says that it is not all.
+      if (found.failures.length > 0) process.exitCode = 1;
     },
   );
 

@@ -2,6 +2,7 @@
 import { stringify } from 'yaml';
 import type { AgentStatus } from '../agent/status.ts';
 import type { PeerStatus } from '../bgp/peer-config.ts';
+import { describeProblem } from '../datastore/object-problem.ts';
 import { familyOf } from '../lib/cidr.ts';
 import { boxTable } from '../lib/table.ts';
 
@@ -48,6 +49,15 @@ export function renderStatus(status: AgentStatus, format: Format, now: Date): st
     lines.push('', 'Not ready:', ...status.notReady.map((reason) => `  ${reason}`));
   if (status.dataplane.problems.length > 0)
     lines.push('', 'Dataplane:', ...status.dataplane.problems.map((problem) => `  ${problem}`));
+  // An agent of an earlier version says nothing of them.
+  const { objects = [], objectProblems = objects.length } = status as Partial<AgentStatus>;
+  if (objects.length > 0)
+    lines.push(
+      '',
+      'Objects that cannot be used as they are:',
+      ...objects.map((one) => `  ${describeProblem(one)}`),
+    );
+  if (objectProblems > objects.length) lines.push(`  and ${objectProblems - objects.length} more`);
   return lines.join('\n');
 }
 

@@ -3,10 +3,12 @@ import { parse, stringify } from 'yaml';
 import type { Datastore } from '../datastore/datastore.ts';
 import type { Document } from '../datastore/documents.ts';
 import { DatastoreError } from '../datastore/errors.ts';
+import { describeProblem } from '../datastore/object-problem.ts';
 import { findKind } from '../datastore/registry.ts';
 import { bgpConfigurationKind } from '../datastore/schema/bgp.ts';
 import type { AnyResource, ResourceDefinition } from '../datastore/schema/resource.ts';
 import { apiVersionOf } from '../datastore/schema/resource.ts';
+import { getTolerant } from '../datastore/tolerant.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
 import { plainTable } from '../lib/table.ts';
 import { cell, columnsOf } from './columns.ts';
@@ -23,30 +25,67 @@ export function kindNamed(name: string): ResourceDefinition {
   );
 }
 
+/** What `get` shows, and a sentence for each object that it cannot show as it is. */
+export interface Got {
+  readonly text: string;
+  readonly failures: readonly string[];
+}
+
+/** Throws CodedError NOT_FOUND, or DatastoreError, when nothing of what was named can be shown. */
 export async function get(
   store: Datastore,
   kind: string,
   names: readonly string[],
   options: { output: Output; namespace: string | undefined },
-): Promise<string> {
+): Promise<Got> {
   const definition = kindNamed(kind);
-  const objects = (names.length === 0
-    ? await store.list(definition, options.namespace ? { namespace: options.namespace } : {})
-    : await Promise.all(
-        names.map((name) => getOne(store, definition, name, options.namespace)),
-      )) as unknown as AnyResource[];
+  const { objects, failures } =
+    names.length === 0
+      ? await getAll(store, definition, options.namespace)
+      : await getNamed(store, definition, names, options.namespace);
   if (options.output === 'ps' || options.output === 'wide') {
-    const configuration = await store.get(bgpConfigurationKind, 'default');
-    const context = { defaultAsNumber: configuration?.spec.asNumber ?? 64512 };
+    const { object: configuration, unreadable } = await getTolerant(store, bgpConfigurationKind, 'default');
+    const defaultAsNumber = unreadable ? 'unreadable' : (configuration?.spec.asNumber ?? 64512);
     const columns = columnsOf(definition.kind, options.output === 'wide');
-    return plainTable(
+    const text = plainTable(
       columns.map(([name]) => name),
-      objects.map((object) => columns.map((column) => cell(object, column, context))),
+      objects.map((object) => columns.map((column) => cell(object, column, { defaultAsNumber }))),
     );
+    return { text, failures };
   }
   const list = { apiVersion: apiVersionOf(definition), kind: `${definition.kind}List`, items: objects };
   const value = names.length === 1 ? objects[0] : list;
-  return options.output === 'json' ? JSON.stringify(value, undefined, 2) : stringify(value).trimEnd();
+  const text = options.output === 'json' ? JSON.stringify(value, undefined, 2) : stringify(value).trimEnd();
+  return { text, failures };
+}
+
+interface GotObjects {
+  readonly objects: readonly AnyResource[];
+  readonly failures: readonly string[];
+}
+
+/** Without fallbacks: what is shown may be edited and applied, so it has to be what the server has. */
+async function getAll(
+  store: Datastore,
+  definition: ResourceDefinition,
+  namespace: string | undefined,
+): Promise<GotObjects> {
+  const strict = { ...definition, fallbacks: {} };
+  const { items, problems } = await store.listing(strict, namespace ? { namespace } : {});
+  return { objects: items as unknown as AnyResource[], failures: problems.map(describeProblem) };
+}
+
+async function getNamed(
+  store: Datastore,
+  definition: ResourceDefinition,
+  names: readonly string[],
+  namespace: string | undefined,
+): Promise<GotObjects> {
+  const results = await Promise.allSettled(names.map((name) => getOne(store, definition, name, namespace)));
+  const objects = results.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  const errors = results.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
+  if (objects.length === 0 && errors.length > 0) throw errors[0];
+  return { objects: objects as unknown as AnyResource[], failures: errors.map(messageOf) };
 }
 
 async function getOne(

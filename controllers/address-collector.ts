@@ -5,6 +5,7 @@
 import type { Datastore } from '../datastore/datastore.ts';
 import type { EventRecorder } from '../datastore/kubernetes/events.ts';
 import { kubeControllersConfigurationKind } from '../datastore/schema/cluster.ts';
+import { getTolerant } from '../datastore/tolerant.ts';
 import { type Audit, audit, type IpamSnapshot, nodeOf } from '../ipam/audit.ts';
 import { collect, readSnapshot } from '../ipam/garbage.ts';
 import { Suspicions } from '../ipam/suspicions.ts';
@@ -73,11 +74,18 @@ export class AddressCollector {
   /** One look; milliseconds to the next one. */
   async #pass(): Promise<number> {
     const { store, clock, log } = this.#modules;
-    const configuration = await store.get(kubeControllersConfigurationKind, 'default');
-    const { periodMs, grace } = settingsOf(configuration?.spec);
+    const configuration = await getTolerant(store, kubeControllersConfigurationKind, 'default');
+    if (configuration.unreadable)
+      log.warn({ reason: configuration.unreadable }, 'nothing is collected until this is corrected');
+    const settings = settingsOf(configuration.object?.spec);
+    const { periodMs } = settings;
+    // It may say that nothing is to be collected.
+    const grace = configuration.unreadable ? undefined : settings.grace;
     const snapshot = await readSnapshot(store);
     const found = audit(snapshot);
-    await writePoolStatus(store, snapshot, clock.now());
+    await writePoolStatus(store, snapshot, clock.now(), (pool, error) =>
+      log.warn({ pool, reason: messageOf(error) }, 'IPPool.status not written: trying again'),
+    );
     let { reclaimed } = this.#stats;
     if (grace) {
       const certain = this.#suspicions.confirm(found, clock.now(), grace);

@@ -1,15 +1,20 @@
-/** Keeps BGPPeer.status true while peers, nodes, filters and reflectors' Services change. */
+/**
+ * Keeps BGPPeer.status true while peers, nodes, filters and reflectors' Services change, and the condition Accepted of
+ * BGPPeers and IPPools.
+ */
 import type { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import { Reflector } from '../datastore/reflector.ts';
 import { bgpPeerKind } from '../datastore/schema/bgp.ts';
 import { bgpFilterKind } from '../datastore/schema/bgp-filter.ts';
 import { nodeKind, serviceKind } from '../datastore/schema/core.ts';
+import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
 import type { ResourceDefinition } from '../datastore/schema/resource.ts';
 import { reflectorsFrom } from '../felix/calc/bgp/reflectors.ts';
 import { nodeInfo } from '../felix/calc/topology.ts';
 import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
+import { acceptance } from './accepted.ts';
 import { withCondition } from './conditions.ts';
 import { resolved } from './peer-status.ts';
 
@@ -31,6 +36,7 @@ export class PeerStatusWriter {
   readonly #nodes;
   readonly #filters;
   readonly #services;
+  readonly #pools;
   #unsynced = 0;
   #isClosed = false;
   #isWriting = false;
@@ -42,11 +48,12 @@ export class PeerStatusWriter {
     this.#nodes = this.#reflect(nodeKind);
     this.#filters = this.#reflect(bgpFilterKind);
     this.#services = this.#reflect(serviceKind);
+    this.#pools = this.#reflect(ipPoolKind);
   }
 
   /** Follows the datastore until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const reflectors = [this.#peers, this.#nodes, this.#filters, this.#services];
+    const reflectors = [this.#peers, this.#nodes, this.#filters, this.#services, this.#pools];
     await Promise.all(reflectors.map((reflector) => reflector.run(signal)));
     this.#isClosed = true;
     this.#cancel?.();
@@ -61,6 +68,7 @@ export class PeerStatusWriter {
         this.#unsynced--;
         this.#soon(COALESCE_MS);
       },
+      troubled: () => this.#soon(COALESCE_MS),
     };
     return new Reflector({ definition }, { client, log, events });
   }
@@ -77,24 +85,60 @@ export class PeerStatusWriter {
   }
 
   async #write(): Promise<void> {
-    const { client, clock, log } = this.#modules;
     this.#isWriting = true;
+    let failures = 0;
+    for (const { what, write } of this.#writes()) {
+      try {
+        // One object at a time: what is wrong with one stops no other.
+        await write();
+      } catch (error) {
+        failures++;
+        this.#modules.log.warn(
+          { object: what, reason: messageOf(error) },
+          'status not written: trying again',
+        );
+      }
+    }
+    this.#isWriting = false;
+    if (failures > 0) this.#soon(RETRY_MS);
+  }
+
+  #writes(): { readonly what: string; readonly write: () => Promise<void> }[] {
+    const { client, clock } = this.#modules;
     const input = {
       nodes: [...this.#nodes.objects.values()].map(nodeInfo),
       reflectors: reflectorsFrom([...this.#services.objects.values()], [], this.#modules.reflectorNamespaces),
       filters: new Set(this.#filters.objects.keys()),
     };
-    try {
-      for (const peer of this.#peers.objects.values()) {
+    const peers = [...this.#peers.objects.values()].map((peer) => ({
+      what: `BGPPeer ${peer.metadata.name}`,
+      write: async () => {
         const conditions = withCondition(peer.status, resolved(peer, input), clock.now());
-        if (!conditions) continue;
-        await client.patch(bgpPeerKind, peer.metadata.name, { status: { conditions } }, { isStatus: true });
-      }
-    } catch (error) {
-      log.warn({ reason: messageOf(error) }, 'BGPPeer.status not written: trying again');
-      this.#soon(RETRY_MS);
-    } finally {
-      this.#isWriting = false;
-    }
+        if (conditions) await client.patchStatus(bgpPeerKind, peer.metadata.name, { conditions });
+      },
+    }));
+    return [
+      ...peers.filter(({ what }) => !this.#peers.problems.has(what.slice('BGPPeer '.length))),
+      ...this.#acceptances(bgpPeerKind, this.#peers),
+      ...this.#acceptances(ipPoolKind, this.#pools),
+    ];
+  }
+
+  /** The status of an object that cannot be read says so, and nothing else is written to it. */
+  #acceptances(
+    definition: typeof bgpPeerKind | typeof ipPoolKind,
+    { objects, problems }: Pick<Reflector<typeof bgpPeerKind | typeof ipPoolKind>, 'objects' | 'problems'>,
+  ) {
+    const { client, clock } = this.#modules;
+    const names = new Set([...objects.keys(), ...problems.keys()]);
+    return [...names].map((name) => ({
+      what: `${definition.kind} ${name}`,
+      write: async () => {
+        const trouble = problems.get(name);
+        const present = trouble ? trouble.conditions : objects.get(name)?.status?.['conditions'];
+        const conditions = acceptance(present, trouble?.problem, clock.now());
+        if (conditions) await client.patchStatus(definition, name, { conditions });
+      },
+    }));
   }
 }

@@ -33,15 +33,25 @@ export function allocatable({ spec }: IPPool, blocks: IpamSnapshot['blocks']): C
   return { type: TYPE, status: 'True', reason: 'PoolReady', message: 'addresses can be given' };
 }
 
-/** Writes what is new. Throws DatastoreError. */
+/**
+ * Writes what is new; `failed` hears of what could not be written, which stops no other pool. Pools that cannot be read
+ * as they are are left to peer-status-writer.ts.
+ */
 export async function writePoolStatus(
   store: Datastore,
-  { pools, blocks }: IpamSnapshot,
+  { pools, blocks, unreadable = [] }: IpamSnapshot,
   now: number,
+  failed: (pool: string, error: unknown) => void,
 ): Promise<void> {
+  const troubled = new Set(unreadable.filter(({ kind }) => kind === ipPoolKind.kind).map(({ name }) => name));
   for (const pool of pools) {
-    const conditions = withCondition(pool.status, allocatable(pool, blocks), now);
-    if (!conditions) continue;
-    await store.patch(ipPoolKind, pool.metadata.name, { status: { conditions } }, { isStatus: true });
+    const { name } = pool.metadata;
+    if (troubled.has(name)) continue;
+    try {
+      const conditions = withCondition(pool.status, allocatable(pool, blocks), now);
+      if (conditions) await store.patch(ipPoolKind, name, { status: { conditions } }, { isStatus: true });
+    } catch (error) {
+      failed(name, error);
+    }
   }
 }

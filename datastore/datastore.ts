@@ -1,5 +1,6 @@
 /** The datastore as the rest of the code sees it: typed objects with optimistic concurrency. */
 import type { z } from 'zod';
+import type { ObjectProblem } from './object-problem.ts';
 import type { ResourceDefinition } from './schema/resource.ts';
 
 /** The object type of a definition. */
@@ -9,6 +10,14 @@ export interface ListOptions {
   readonly namespace?: string;
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
+}
+
+/** What a list found. */
+export interface Listing<D> {
+  /** Objects that can be used, some of them with fallbacks for fields that cannot be read. */
+  readonly items: ObjectOf<D>[];
+  /** What is wrong with objects; those of which nothing can be used are named here alone. */
+  readonly problems: readonly ObjectProblem[];
 }
 
 /**
@@ -21,7 +30,10 @@ export interface Datastore {
     name: string,
     namespace?: string,
   ): Promise<ObjectOf<D> | undefined>;
+  /** Objects that can be used. */
   list<D extends ResourceDefinition>(definition: D, options?: ListOptions): Promise<ObjectOf<D>[]>;
+  /** The same, with what cannot be read: for decisions that follow from an object's absence. */
+  listing<D extends ResourceDefinition>(definition: D, options?: ListOptions): Promise<Listing<D>>;
   create<D extends ResourceDefinition>(definition: D, object: unknown): Promise<ObjectOf<D>>;
   update<D extends ResourceDefinition>(definition: D, object: ObjectOf<D>): Promise<ObjectOf<D>>;
   /** JSON merge patch (RFC 7396), of the object or of its status subresource. */

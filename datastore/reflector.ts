@@ -4,15 +4,20 @@
  *
  * Promises: every change is reported exactly once, whatever happens to connections (a relist reports only
  * differences, deletions too); `synced` is called once, after the first complete list; while the server is
- * away the copy stays as it was; a half-open connection is noticed by its silence.
+ * away the copy stays as it was; a half-open connection is noticed by its silence. Whatever the server sends costs at
+ * most the watch: an object that cannot be read keeps its last good version and is named in `problems`, what is no
+ * object is skipped, and after a line that is no event everything is listed again.
  */
 import { Backoff } from '../lib/backoff.ts';
 import { messageOf } from '../lib/errors.ts';
+import { LineSplitter } from '../lib/lines.ts';
 import type { Log } from '../lib/log.ts';
 import type { ListOptions, ObjectOf } from './datastore.ts';
 import { DatastoreError } from './errors.ts';
 import type { KubernetesClient } from './kubernetes/client.ts';
-import type { AnyResource, ResourceDefinition } from './schema/resource.ts';
+import type { ObjectProblem } from './object-problem.ts';
+import { identityOf, readObject } from './read-object.ts';
+import type { ResourceDefinition } from './schema/resource.ts';
 
 export interface ReflectorOptions<D extends ResourceDefinition> extends ListOptions {
   readonly definition: D;
@@ -25,18 +30,22 @@ export interface ReflectorEvents<D extends ResourceDefinition> {
   /** An object is new or different (`object`), or gone (undefined). */
   changed(key: string, object: ObjectOf<D> | undefined): void;
   synced(): void;
+  /** `problems` changed. */
+  troubled?(): void;
 }
 
-type WatchEvent = { readonly type: string; readonly object: AnyResource };
-
-/** `namespace/name`, or `name` for cluster-scoped objects. */
-export function keyOfObject({
-  metadata: { namespace, name },
-}: {
-  metadata: { namespace?: string | undefined; name: string };
-}): string {
-  return namespace ? `${namespace}/${name}` : name;
+/** A problem, and what an Event about the object needs. */
+export interface UnreadableObject {
+  readonly problem: ObjectProblem;
+  readonly uid: string | undefined;
+  /** `status.conditions` as the server has them. */
+  readonly conditions: unknown;
+  /** Whether nothing of the object is in force. */
+  readonly isAbsent: boolean;
 }
+
+/** Longest line of a watch. An object has at most some megabytes. */
+const MAX_LINE = 64 * 1024 * 1024;
 
 export class Reflector<D extends ResourceDefinition> {
   readonly #options: ReflectorOptions<D>;
@@ -46,6 +55,8 @@ export class Reflector<D extends ResourceDefinition> {
   readonly #objects = new Map<string, ObjectOf<D>>();
   /** resourceVersion per key, also of objects that could not be read. */
   readonly #versions = new Map<string, string>();
+  /** By key. Bounded by the objects that there are. */
+  readonly #problems = new Map<string, UnreadableObject>();
   readonly #backoff = new Backoff({ firstMs: 200, maxMs: 10_000 });
   #isSynced = false;
   #error: string | undefined = 'not listed yet';
@@ -63,6 +74,11 @@ export class Reflector<D extends ResourceDefinition> {
   /** The copy. Do not change it. */
   get objects(): ReadonlyMap<string, ObjectOf<D>> {
     return this.#objects;
+  }
+
+  /** Objects that cannot be read as they are, by key. */
+  get problems(): ReadonlyMap<string, UnreadableObject> {
+    return this.#problems;
   }
 
   /** Why the copy may be old; undefined while a watch is open. */
@@ -99,8 +115,8 @@ export class Reflector<D extends ResourceDefinition> {
     do {
       const page = await this.#client.listPage(definition, this.#options, pageSize, token, signal);
       for (const item of page.items) {
-        seen.add(keyOfObject(item));
-        this.#put(item);
+        const key = this.#put(item);
+        if (key !== undefined) seen.add(key);
       }
       version = page.resourceVersion;
       token = page.next;
@@ -108,7 +124,7 @@ export class Reflector<D extends ResourceDefinition> {
     for (const key of [...this.#versions.keys()]) if (!seen.has(key)) this.#drop(key);
     if (!this.#isSynced) {
       this.#isSynced = true;
-      this.#events.synced();
+      this.#tell(() => this.#events.synced());
     }
     return version;
   }
@@ -134,15 +150,12 @@ export class Reflector<D extends ResourceDefinition> {
         AbortSignal.any([signal, idle.signal]),
       );
       this.#error = undefined;
-      let rest = '';
+      const splitter = new LineSplitter(MAX_LINE);
       stream.setEncoding('utf8');
       for await (const chunk of stream as AsyncIterable<string>) {
         awake();
-        const lines = (rest + chunk).split('\n');
-        rest = lines.pop()!;
-        for (const line of lines) {
-          if (line === '') continue;
-          version = this.#apply(JSON.parse(line) as WatchEvent) ?? version;
+        for (const line of linesOf(splitter, chunk)) {
+          version = this.#apply(parseEvent(line)) ?? version;
           this.#backoff.reset();
         }
       }
@@ -159,53 +172,120 @@ export class Reflector<D extends ResourceDefinition> {
     }
   }
 
-  /** The resourceVersion that the event leads to. */
+  /** The resourceVersion that the event leads to; undefined when it says none. */
   #apply({ type, object }: WatchEvent): string | undefined {
     switch (type) {
       case 'ADDED':
       case 'MODIFIED':
         this.#put(object);
         break;
-      case 'DELETED':
-        this.#drop(keyOfObject(object));
+      case 'DELETED': {
+        const identity = identityOf(object);
+        if (identity && !isOfAnotherKind(object, this.#options.definition)) this.#drop(keyOf(identity));
         break;
-      case 'ERROR':
+      }
+      case 'ERROR': {
         // 410 Gone, or 504 for a version that the server has lost: nothing to resume from, list again.
-        throw new DatastoreError(
-          'EXPIRED',
-          String((object as { message?: unknown }).message ?? 'watch refused'),
-        );
+        const { message } = (object ?? {}) as { message?: unknown };
+        throw new DatastoreError('EXPIRED', typeof message === 'string' ? message : 'watch refused');
+      }
       default:
         break;
     }
-    return object.metadata.resourceVersion;
+    return versionOf(object);
   }
 
-  #put(object: AnyResource): void {
-    const key = keyOfObject(object);
-    const version = object.metadata.resourceVersion ?? '';
-    if (this.#versions.get(key) === version && version !== '') return;
-    this.#versions.set(key, version);
-    const parsed = this.#options.definition.schema.safeParse(object);
-    if (parsed.success) {
-      const value = parsed.data as ObjectOf<D>;
-      this.#objects.set(key, value);
-      this.#events.changed(key, value);
-      return;
+  /** Takes one version of an object; its key, or undefined for what is no object. */
+  #put(raw: unknown): string | undefined {
+    const identity = identityOf(raw);
+    if (!identity || isOfAnotherKind(raw, this.#options.definition)) {
+      this.#log.warn({ object: identity?.name }, 'ignored an object that has no name or is of another kind');
+      return undefined;
     }
-    // An unreadable object counts as absent; it must not stop the others.
-    const issue = parsed.error.issues[0]!;
-    this.#log.error(
-      { object: key, reason: `${issue.path.join('.')}: ${issue.message}` },
-      'object ignored: it cannot be read',
-    );
-    if (this.#objects.delete(key)) this.#events.changed(key, undefined);
+    const key = keyOf(identity);
+    const { resourceVersion = '' } = identity;
+    if (this.#versions.get(key) === resourceVersion && resourceVersion !== '') return key;
+    const { definition } = this.#options;
+    const former = this.#objects.get(key);
+    const { object, problem } = readObject(definition, raw, former);
+    // Not before it is read: were this to throw, the version would count as taken.
+    this.#versions.set(key, resourceVersion);
+    const wasTroubled = this.#problems.delete(key);
+    if (problem) {
+      const { name, namespace, uid } = identity;
+      const full = { kind: definition.kind, name, ...(namespace ? { namespace } : {}), ...problem };
+      const { status } = raw as { status?: { conditions?: unknown } | null };
+      const conditions = status?.conditions;
+      this.#problems.set(key, { problem: full, uid, conditions, isAbsent: object === undefined });
+      const { field, reason } = problem;
+      this.#log.error({ object: key, ...(field ? { field } : {}), reason }, 'object cannot be used as it is');
+    }
+    if (object !== undefined && object !== former) {
+      this.#objects.set(key, object);
+      this.#tell(() => this.#events.changed(key, object));
+    }
+    if (problem || wasTroubled) this.#tell(() => this.#events.troubled?.());
+    return key;
   }
 
   #drop(key: string): void {
     this.#versions.delete(key);
-    if (this.#objects.delete(key)) this.#events.changed(key, undefined);
+    const wasTroubled = this.#problems.delete(key);
+    if (this.#objects.delete(key)) this.#tell(() => this.#events.changed(key, undefined));
+    if (wasTroubled) this.#tell(() => this.#events.troubled?.());
   }
+
+  /** A handler that fails costs the copy nothing. */
+  #tell(handler: () => void): void {
+    try {
+      handler();
+    } catch (error) {
+      this.#log.error({ err: error }, 'handler of a change failed');
+    }
+  }
+}
+
+interface WatchEvent {
+  readonly type: string;
+  readonly object: unknown;
+}
+
+function linesOf(splitter: LineSplitter, chunk: string): string[] {
+  try {
+    return splitter.push(chunk);
+  } catch (error) {
+    throw new DatastoreError('EXPIRED', messageOf(error), { cause: error });
+  }
+}
+
+/** An event of a watch. Throws DatastoreError EXPIRED for what is none: what it was about has to be listed again. */
+function parseEvent(line: string): WatchEvent {
+  try {
+    const event: unknown = JSON.parse(line);
+    if (typeof event === 'object' && event !== null && 'type' in event && typeof event.type === 'string')
+      return { type: event.type, object: 'object' in event ? event.object : undefined };
+  } catch {
+    // Said below.
+  }
+  throw new DatastoreError('EXPIRED', 'the server sent a line that is no event');
+}
+
+/** `namespace/name`, or `name` for cluster-scoped objects. */
+function keyOf({ namespace, name }: { namespace?: string; name: string }): string {
+  return namespace ? `${namespace}/${name}` : name;
+}
+
+function isOfAnotherKind(object: unknown, { kind }: ResourceDefinition): boolean {
+  const { kind: its } = object as { kind?: unknown };
+  return typeof its === 'string' && its !== kind;
+}
+
+/** Also of a bookmark, which has no name. */
+function versionOf(object: unknown): string | undefined {
+  const { metadata } = (object ?? {}) as { metadata?: { resourceVersion?: unknown } | null };
+  const version = metadata?.resourceVersion;
+  if (typeof version === 'number') return String(version);
+  return typeof version === 'string' && version !== '' ? version : undefined;
 }
 
 function delay(ms: number, signal: AbortSignal): Promise<void> {

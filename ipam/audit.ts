@@ -3,6 +3,7 @@
  * and pods. That something looks wrong once proves nothing, because the parts are read one after the other:
  * suspicions.ts waits until it has looked so for a while. Calico reference 5.3.
  */
+import type { ObjectProblem } from '../datastore/object-problem.ts';
 import type { Node, Pod } from '../datastore/schema/core.ts';
 import type { IPPool } from '../datastore/schema/ip-pool.ts';
 import type { BlockAffinity, IPAMBlock, IPAMHandle } from '../datastore/schema/ipam.ts';
@@ -17,6 +18,8 @@ export interface IpamSnapshot {
   readonly handles: readonly IPAMHandle[];
   readonly nodes: readonly Node[];
   readonly pods: readonly Pod[];
+  /** Objects that exist and cannot be read: nothing is taken away because one of them was not seen. */
+  readonly unreadable?: readonly ObjectProblem[];
 }
 
 /** An address that is taken and that nobody uses. */
@@ -40,21 +43,26 @@ export interface Audit {
 }
 
 export function audit(snapshot: IpamSnapshot): Audit {
-  const nodes = new Set(snapshot.nodes.map(({ metadata }) => metadata.name));
+  const hidden = (kind: string) => snapshot.unreadable?.filter((one) => one.kind === kind) ?? [];
+  const nodes = new Set([
+    ...snapshot.nodes.map(({ metadata }) => metadata.name),
+    ...hidden('Node').map(({ name }) => name),
+  ]);
+  const hasAllBlocks = hidden('IPAMBlock').length === 0;
   const held = new Set<string>();
   for (const { spec } of snapshot.blocks) for (const { handleId } of allocationsOf(spec)) held.add(handleId);
   const owners = new Map(snapshot.blocks.map(({ spec }) => [spec.cidr, spec.affinity]));
   return {
     leaks: leaksOf(snapshot, nodes),
-    spareHandles: snapshot.handles.filter(({ spec }) => !held.has(spec.handleID)),
-    spareAffinities: snapshot.affinities.filter(
-      ({ spec }) => owners.get(spec.cidr) !== affinityOf(spec.node),
-    ),
+    spareHandles: hasAllBlocks ? snapshot.handles.filter(({ spec }) => !held.has(spec.handleID)) : [],
+    spareAffinities: hasAllBlocks
+      ? snapshot.affinities.filter(({ spec }) => owners.get(spec.cidr) !== affinityOf(spec.node))
+      : [],
     orphans: snapshot.blocks.filter((block) => {
       const node = nodeOf(block);
       return node !== undefined && !nodes.has(node);
     }),
-    spareBlocks: spareBlocksOf(snapshot, nodes),
+    spareBlocks: hidden('IPPool').length === 0 ? spareBlocksOf(snapshot, nodes) : [],
   };
 }
 
@@ -63,13 +71,18 @@ export function nodeOf({ spec }: IPAMBlock): string | undefined {
   return spec.affinity?.startsWith('host:') ? spec.affinity.slice('host:'.length) : undefined;
 }
 
-function leaksOf({ blocks, pods }: IpamSnapshot, nodes: ReadonlySet<string>): Leak[] {
+function leaksOf({ blocks, pods, unreadable = [] }: IpamSnapshot, nodes: ReadonlySet<string>): Leak[] {
+  const hidden = new Set(
+    unreadable.filter(({ kind }) => kind === 'Pod').map(({ namespace, name }) => `${namespace}/${name}`),
+  );
   const byName = new Map(pods.map((pod) => [`${pod.metadata.namespace}/${pod.metadata.name}`, pod]));
   const suspects = blocks.flatMap(({ spec }) =>
     allocationsOf(spec).map((allocation) => ({
       ...allocation,
       cidr: spec.cidr,
-      reason: reasonOf(allocation, nodes, byName),
+      reason: hidden.has(`${allocation.attributes['namespace']}/${allocation.attributes['pod']}`)
+        ? undefined
+        : reasonOf(allocation, nodes, byName),
     })),
   );
   // A handle is freed as a whole: one address in use protects the rest (I-032).

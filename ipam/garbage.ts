@@ -27,10 +27,22 @@ const MAX_ATTEMPTS = 20;
 
 /** Reads what an audit needs, blocks before pods and pods before nodes. Throws DatastoreError. */
 export async function readSnapshot(store: Datastore): Promise<IpamSnapshot> {
-  const handles = await store.list(ipamHandleKind);
-  const [blocks, affinities] = await Promise.all([store.list(ipamBlockKind), store.list(blockAffinityKind)]);
-  const [pools, pods] = await Promise.all([store.list(ipPoolKind), store.list(podKind)]);
-  return { pools, blocks, affinities, handles, pods, nodes: await store.list(nodeKind) };
+  const handles = await store.listing(ipamHandleKind);
+  const [blocks, affinities] = await Promise.all([
+    store.listing(ipamBlockKind),
+    store.listing(blockAffinityKind),
+  ]);
+  const [pools, pods] = await Promise.all([store.listing(ipPoolKind), store.listing(podKind)]);
+  const nodes = await store.listing(nodeKind);
+  return {
+    pools: pools.items,
+    blocks: blocks.items,
+    affinities: affinities.items,
+    handles: handles.items,
+    pods: pods.items,
+    nodes: nodes.items,
+    unreadable: [pools, blocks, affinities, handles, pods, nodes].flatMap(({ problems }) => problems),
+  };
 }
 
 /**

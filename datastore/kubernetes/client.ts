@@ -1,25 +1,31 @@
 /** Datastore over the Kubernetes API: typed verbs, and the stream that a reflector watches. */
 import type { IncomingMessage } from 'node:http';
-import type { Datastore, ListOptions, ObjectOf } from '../datastore.ts';
+import type { Datastore, Listing, ListOptions, ObjectOf } from '../datastore.ts';
 import { DatastoreError } from '../errors.ts';
+import type { ObjectProblem } from '../object-problem.ts';
+import { identityOf, readObject } from '../read-object.ts';
 import { type AnyResource, apiVersionOf, type ResourceDefinition } from '../schema/resource.ts';
 import type { Endpoint } from './endpoint.ts';
 import { openStream, sendRequest } from './transport.ts';
 
 /** A page of a list. */
 export interface Page {
-  readonly items: readonly AnyResource[];
+  /** As the server has them: anything. */
+  readonly items: readonly unknown[];
   readonly resourceVersion: string;
   readonly next: string | undefined;
 }
 
 export class KubernetesClient implements Datastore {
   readonly #endpoint: Endpoint;
+  readonly #unreadable: (problem: ObjectProblem) => void;
   /** By group. */
   readonly #versions = new Map<string, string>();
 
-  constructor(endpoint: Endpoint) {
+  /** `unreadable` hears of each object that a list could not read as it is. */
+  constructor(endpoint: Endpoint, unreadable: (problem: ObjectProblem) => void = () => undefined) {
     this.#endpoint = endpoint;
+    this.#unreadable = unreadable;
   }
 
   /** Where the API is, for messages. */
@@ -38,14 +44,27 @@ export class KubernetesClient implements Datastore {
   }
 
   async list<D extends ResourceDefinition>(definition: D, options: ListOptions = {}) {
-    const found: ObjectOf<D>[] = [];
+    return (await this.listing(definition, options)).items;
+  }
+
+  async listing<D extends ResourceDefinition>(definition: D, options: ListOptions = {}): Promise<Listing<D>> {
+    const items: ObjectOf<D>[] = [];
+    const problems: ObjectProblem[] = [];
     let token: string | undefined;
     do {
       const page = await this.listPage(definition, options, 500, token);
-      for (const item of page.items) found.push(typed(definition, item));
+      for (const raw of page.items) {
+        const { object, problem } = readObject(definition, raw);
+        if (object !== undefined) items.push(object);
+        if (!problem) continue;
+        const { name = '(no name)', namespace } = identityOf(raw) ?? {};
+        const full = { kind: definition.kind, name, ...(namespace ? { namespace } : {}), ...problem };
+        problems.push(full);
+        this.#unreadable(full);
+      }
       token = page.next;
     } while (token);
-    return found;
+    return { items, problems };
   }
 
   async create<D extends ResourceDefinition>(definition: D, object: unknown) {
@@ -72,6 +91,16 @@ export class KubernetesClient implements Datastore {
       definition,
       await sendRequest(this.#endpoint, { method: 'PATCH', path, body: patch, contentType }),
     );
+  }
+
+  /** Merges into the status of an object that may be unreadable. Throws DatastoreError. */
+  async patchStatus(definition: ResourceDefinition, name: string, status: object): Promise<void> {
+    await sendRequest(this.#endpoint, {
+      method: 'PATCH',
+      path: `${await this.#path(definition, undefined, name)}/status`,
+      body: { status },
+      contentType: 'application/merge-patch+json',
+    });
   }
 
   async remove<D extends ResourceDefinition>(
@@ -103,11 +132,11 @@ export class KubernetesClient implements Datastore {
     if (olderVersions.length === 0) return version;
     const known = this.#versions.get(group);
     if (known) return known;
-    const { versions } = (await sendRequest(this.#endpoint, {
-      method: 'GET',
-      path: `/apis/${group}`,
-    })) as ApiGroup;
-    const found = [version, ...olderVersions].find((one) => versions.some((has) => has.version === one));
+    const answer = await sendRequest(this.#endpoint, { method: 'GET', path: `/apis/${group}` });
+    const { versions } = (answer ?? {}) as Partial<ApiGroup>;
+    if (!Array.isArray(versions))
+      throw new DatastoreError('UNAVAILABLE', `${this.#endpoint.url.origin}: the answer is no API group`);
+    const found = [version, ...olderVersions].find((one) => versions.some((has) => has?.version === one));
     this.#versions.set(group, found ?? version);
     return found ?? version;
   }
@@ -120,18 +149,28 @@ export class KubernetesClient implements Datastore {
     token: string | undefined,
     signal?: AbortSignal,
   ): Promise<Page> {
-    const answer = (await sendRequest(this.#endpoint, {
+    const answer = await sendRequest(this.#endpoint, {
       method: 'GET',
       path: await this.#path(definition, options.namespace),
       query: { ...selectors(options), limit: String(limit), continue: token },
       ...(signal ? { signal } : {}),
-    })) as { metadata: { resourceVersion: string; continue?: string }; items: AnyResource[] };
+    });
+    const { metadata, items } = (answer ?? {}) as { metadata?: unknown; items?: unknown };
+    const { resourceVersion, continue: next } = (metadata ?? {}) as Record<string, unknown>;
+    // A list without elements may be null.
+    if ((items !== null && !Array.isArray(items)) || !['string', 'number'].includes(typeof resourceVersion))
+      throw new DatastoreError(
+        'UNAVAILABLE',
+        `${this.#endpoint.url.origin}: the answer is no list of ${definition.plural}`,
+      );
     // Items of a list come without their type; put it back.
     const type = { apiVersion: apiVersionOf(definition), kind: definition.kind };
     return {
-      items: answer.items.map((item) => ({ ...item, ...type })),
-      resourceVersion: answer.metadata.resourceVersion,
-      next: answer.metadata.continue || undefined,
+      items: ((items ?? []) as unknown[]).map((item) =>
+        typeof item === 'object' && item !== null ? { ...item, ...type } : item,
+      ),
+      resourceVersion: String(resourceVersion),
+      next: typeof next === 'string' && next !== '' ? next : undefined,
     };
   }
 
@@ -173,12 +212,15 @@ function pathOf(definition: ResourceDefinition, version: string, namespace?: str
   return `${base}${scope}/${definition.plural}${name === undefined ? '' : `/${encodeURIComponent(name)}`}`;
 }
 
-/** Parses an answer with its schema. An object that the schema refuses is INVALID, with the field named. */
+/**
+ * Parses an answer with its schema: what is written back has to be read in full. An object that the schema refuses is
+ * INVALID, with the field named.
+ */
 function typed<D extends ResourceDefinition>(definition: D, object: unknown): ObjectOf<D> {
   const result = definition.schema.safeParse(object);
   if (result.success) return result.data as ObjectOf<D>;
   const issue = result.error.issues[0]!;
-  const name = (object as AnyResource | undefined)?.metadata?.name;
+  const { name = '(no name)' } = identityOf(object) ?? {};
   throw new DatastoreError(
     'INVALID',
     `${definition.kind} ${name}: ${issue.path.join('.')}: ${issue.message}`,

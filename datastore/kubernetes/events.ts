@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
+import { printable } from '../../lib/plain-text.ts';
 import type { Datastore } from '../datastore.ts';
 import { DatastoreError } from '../errors.ts';
 import { eventKind } from '../schema/core.ts';
@@ -15,11 +16,20 @@ export interface EventText {
   readonly message: string;
 }
 
-/** Events of Nodes are in this namespace (kubelet does the same). */
+export interface InvolvedObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly uid?: string;
+}
+
+/** Events about objects without a namespace are in this one (kubelet does the same). */
 const NAMESPACE = 'default';
 /** The same sentence is not told again sooner. */
 const QUIET_MS = 60_000;
 const MAX_REMEMBERED = 200;
+/** The API server takes 1,024 octets. */
+const MAX_MESSAGE = 900;
 
 export class EventRecorder {
   readonly #component: string;
@@ -32,41 +42,60 @@ export class EventRecorder {
     this.#modules = modules;
   }
 
-  /** Tells it of a Node, in the background; repetitions are counted in one Event. What fails is logged and forgotten. */
-  ofNode(node: string, { type, reason, message }: EventText): void {
-    const { clock, log } = this.#modules;
-    const key = `${node}\n${reason}\n${message}`;
-    const now = clock.now();
+  /** Writes it about a Node, in the background; repetitions are counted in one Event. A failure is logged and forgotten. */
+  ofNode(node: string, text: EventText): void {
+    const involved = { apiVersion: 'v1', kind: 'Node', name: node, uid: node };
+    this.#record(involved, { component: this.#component, host: node }, text, true).catch((error: unknown) =>
+      this.#modules.log.debug({ event: text.reason, reason: messageOf(error) }, 'Event not written'),
+    );
+  }
+
+  /** The same about an object without a namespace. Every agent may say it: it is written once and not counted. */
+  ofObject(involved: InvolvedObject, text: EventText): void {
+    this.#record(involved, { component: this.#component }, text, false).catch((error: unknown) =>
+      this.#modules.log.debug({ event: text.reason, reason: messageOf(error) }, 'Event not written'),
+    );
+  }
+
+  async #record(
+    involvedObject: InvolvedObject,
+    source: object,
+    { type, reason, message }: EventText,
+    isCounted: boolean,
+  ): Promise<void> {
+    const key = `${involvedObject.kind}\n${involvedObject.name}\n${reason}\n${message}`;
+    const now = this.#modules.clock.now();
     if (now - (this.#told.get(key) ?? -QUIET_MS) < QUIET_MS) return;
     this.#told.delete(key);
     this.#told.set(key, now);
     if (this.#told.size > MAX_REMEMBERED) this.#told.delete(this.#told.keys().next().value!);
-    const name = `${node}.${createHash('sha256').update(key).digest('hex').slice(0, 16)}`;
+    const hash = createHash('sha256').update(key).digest('hex').slice(0, 16);
+    const name = `${involvedObject.name}.${hash}`;
     const timestamp = new Date(now).toISOString().replace(/\.\d+Z$/, 'Z');
     const event = {
       apiVersion: 'v1',
       kind: 'Event',
       metadata: { name, namespace: NAMESPACE },
-      involvedObject: { apiVersion: 'v1', kind: 'Node', name: node, uid: node },
-      source: { component: this.#component, host: node },
+      involvedObject,
+      source,
       firstTimestamp: timestamp,
       lastTimestamp: timestamp,
       count: 1,
       type,
       reason,
-      message,
+      message: printable(message, MAX_MESSAGE),
     };
-    this.#write(name, event, timestamp).catch((error: unknown) =>
-      log.debug({ event: reason, reason: messageOf(error) }, 'Event not written'),
-    );
+    await this.#write(name, event, isCounted ? timestamp : undefined);
   }
 
-  async #write(name: string, event: object, lastTimestamp: string): Promise<void> {
+  /** `lastTimestamp` of a repetition that is counted. */
+  async #write(name: string, event: object, lastTimestamp: string | undefined): Promise<void> {
     const { store } = this.#modules;
     try {
       await store.create(eventKind, event);
     } catch (error) {
       if (!(error instanceof DatastoreError) || error.code !== 'ALREADY_EXISTS') throw error;
+      if (lastTimestamp === undefined) return;
       const before = await store.get(eventKind, name, NAMESPACE);
       const count = (before?.count ?? 0) + 1;
       await store.patch(eventKind, name, { count, lastTimestamp }, { namespace: NAMESPACE });

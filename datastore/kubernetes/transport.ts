@@ -2,6 +2,7 @@
 import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { messageOf } from '../../lib/errors.ts';
+import { printable } from '../../lib/plain-text.ts';
 import { DatastoreError, type DatastoreErrorCode } from '../errors.ts';
 import type { Endpoint } from './endpoint.ts';
 
@@ -15,6 +16,8 @@ export interface ApiRequest {
 }
 
 const REQUEST_TIMEOUT_MS = 15_000;
+/** Octets of an answer. A page of a list is some megabytes. */
+const MAX_ANSWER = 256 * 1024 * 1024;
 
 /** Sends a request and returns the parsed JSON answer. Throws DatastoreError. */
 export async function sendRequest(endpoint: Endpoint, request: ApiRequest): Promise<unknown> {
@@ -23,7 +26,13 @@ export async function sendRequest(endpoint: Endpoint, request: ApiRequest): Prom
   const response = await open(endpoint, { ...request, signal });
   const text = await readAll(response);
   if ((response.statusCode ?? 500) >= 400) throw errorOf(response.statusCode ?? 500, text);
-  return text === '' ? undefined : JSON.parse(text);
+  if (text === '') return undefined;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    const message = `${endpoint.url.origin}: the answer is no JSON: ${printable(text, 80)}`;
+    throw new DatastoreError('UNAVAILABLE', message, { cause: error });
+  }
 }
 
 /** Opens a stream (a watch). Throws DatastoreError when it is refused; aborting the signal ends it. */
@@ -95,8 +104,13 @@ async function attempt(
 
 async function readAll(response: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
+  let length = 0;
   try {
-    for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      length += chunk.length;
+      if (length > MAX_ANSWER) throw new RangeError(`it is longer than ${MAX_ANSWER} octets`);
+      chunks.push(chunk);
+    }
   } catch (error) {
     throw new DatastoreError('UNAVAILABLE', `the answer was cut off: ${messageOf(error)}`, { cause: error });
   }
@@ -105,17 +119,20 @@ async function readAll(response: IncomingMessage): Promise<string> {
 
 /** The error for a status code and a body that should be a metav1.Status. */
 export function errorOf(statusCode: number, body: string): DatastoreError {
-  let status: { message?: string; reason?: string } = {};
+  let status: { message?: unknown; reason?: unknown } = {};
   try {
-    status = JSON.parse(body);
+    status = (JSON.parse(body) ?? {}) as typeof status;
   } catch {
-    status = { message: body.slice(0, 200) };
+    status = { message: printable(body, 200) };
   }
-  const message = status.message || `the API server answered ${statusCode}`;
-  return new DatastoreError(codeOf(statusCode, status.reason), message);
+  const { message, reason } = status;
+  return new DatastoreError(
+    codeOf(statusCode, reason),
+    typeof message === 'string' && message !== '' ? message : `the API server answered ${statusCode}`,
+  );
 }
 
-function codeOf(statusCode: number, reason: string | undefined): DatastoreErrorCode {
+function codeOf(statusCode: number, reason: unknown): DatastoreErrorCode {
   if (reason === 'AlreadyExists') return 'ALREADY_EXISTS';
   switch (statusCode) {
     case 404:

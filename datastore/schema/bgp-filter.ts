@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { bitsOf, type Family, parseCidr } from '../../lib/cidr.ts';
 import { asNumber, cidr } from './fields.ts';
-import { ageColumn, calicoKind, calicoObject, type FieldError } from './resource.ts';
+import { ageColumn, calicoKind, calicoObject, type FieldError, type ResourceDefinition } from './resource.ts';
 
 const priority = z.number().int().min(1).max(2147483646);
 const community = z
@@ -97,9 +97,17 @@ function ruleErrors(one: Rule, family: Family): FieldError[] {
   return errors;
 }
 
-export const bgpFilterKind = calicoKind(
+const definition = calicoKind(
   { kind: 'BGPFilter', plural: 'bgpfilters', singular: 'bgpfilter', shortNames: ['bgpf'] },
   filter,
   [ageColumn],
   validate,
 );
+
+/** A list that cannot be read refuses every route of its family: no list would accept them all. */
+const REFUSE = { value: [{ action: 'Reject' }] } as const;
+
+export const bgpFilterKind: ResourceDefinition<typeof filter> = {
+  ...definition,
+  fallbacks: { exportV4: REFUSE, importV4: REFUSE, exportV6: REFUSE, importV6: REFUSE },
+};

@@ -99,6 +99,7 @@ function validateConfiguration({ metadata, spec }: BGPConfiguration): FieldError
       field: 'metadata.name',
       value: name,
       message: 'must be "default" or "node.<name of the node>"',
+      isHarmless: true,
     });
   }
   if (name !== 'default') {
@@ -107,6 +108,7 @@ function validateConfiguration({ metadata, spec }: BGPConfiguration): FieldError
         errors.push({
           field: `spec.${field}`,
           message: 'is cluster-wide: set it on BGPConfiguration default',
+          isHarmless: true,
         });
       }
     }
@@ -117,6 +119,7 @@ function validateConfiguration({ metadata, spec }: BGPConfiguration): FieldError
         errors.push({
           field: `spec.${field}`,
           message: 'has no meaning while nodeToNodeMeshEnabled is false: remove it',
+          isHarmless: true,
         });
       }
     }
@@ -139,12 +142,16 @@ function validateConfiguration({ metadata, spec }: BGPConfiguration): FieldError
     }
   }
   if (spec.communities && !spec.prefixAdvertisements) {
-    errors.push({ field: 'spec.communities', message: 'needs prefixAdvertisements that use them' });
+    errors.push({
+      field: 'spec.communities',
+      message: 'needs prefixAdvertisements that use them',
+      isHarmless: true,
+    });
   }
   return errors;
 }
 
-export const bgpConfigurationKind = calicoKind(
+const configurationDefinition = calicoKind(
   {
     kind: 'BGPConfiguration',
     plural: 'bgpconfigurations',
@@ -159,6 +166,34 @@ export const bgpConfigurationKind = calicoKind(
   ],
   validateConfiguration,
 );
+
+/**
+ * Not among them: AS number, mesh, passwords, ports and identifiers. A session with the default in their place would be
+ * another session, so without a former version BGP waits (agent/agent.ts).
+ */
+export const bgpConfigurationKind: ResourceDefinition<typeof configuration> = {
+  ...configurationDefinition,
+  fallbacks: {
+    logSeverityScreen: 'default',
+    serviceClusterIPs: 'drop elements',
+    serviceExternalIPs: 'drop elements',
+    serviceLoadBalancerIPs: 'drop elements',
+    serviceLoadBalancerAggregation: 'default',
+    communities: 'drop elements',
+    prefixAdvertisements: 'drop elements',
+    nodeMeshMaxRestartTime: 'default',
+    ignoredInterfaces: 'default',
+    localWorkloadPeeringIPV4: 'default',
+    localWorkloadPeeringIPV6: 'default',
+    ipv4NormalRoutePriority: 'default',
+    ipv6NormalRoutePriority: 'default',
+    holdTime: 'default',
+    connectRetryTime: 'default',
+    bfd: 'default',
+    bmpStation: 'default',
+    gracefulShutdown: 'default',
+  },
+};
 
 const peerSpec = z.strictObject({
   node: z.string().max(253).optional(),
@@ -298,4 +333,16 @@ const peerDefinition = calicoKind(
   validatePeer,
 );
 
-export const bgpPeerKind: ResourceDefinition<typeof peer> = { ...peerDefinition, hasStatus: true };
+/** Timers alone: what chooses the peer, its AS number, filters, limits and passwords have no default that is safe. */
+export const bgpPeerKind: ResourceDefinition<typeof peer> = {
+  ...peerDefinition,
+  hasStatus: true,
+  fallbacks: {
+    maxRestartTime: 'default',
+    keepaliveTime: 'default',
+    holdTime: 'default',
+    connectRetryTime: 'default',
+    longLivedRestartTime: 'default',
+    bfd: 'default',
+  },
+};

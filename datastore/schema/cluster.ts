@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { parseCidr } from '../../lib/cidr.ts';
 import { duration, ipAddress, logSeverity } from './fields.ts';
-import { ageColumn, calicoKind, calicoObject } from './resource.ts';
+import { ageColumn, calicoKind, calicoObject, type ResourceDefinition } from './resource.ts';
 
 const clusterInformation = calicoObject(
   'ClusterInformation',
@@ -89,7 +89,7 @@ export const felixParameters: z.ZodRawShape = felixSpec.shape;
 
 export type FelixConfiguration = z.output<typeof felixConfiguration>;
 
-export const felixConfigurationKind = calicoKind(
+const felixDefinition = calicoKind(
   {
     kind: 'FelixConfiguration',
     plural: 'felixconfigurations',
@@ -99,6 +99,15 @@ export const felixConfigurationKind = calicoKind(
   felixConfiguration,
   [{ name: 'Log', type: 'string', path: '.spec.logSeverityScreen' }, ageColumn],
 );
+
+/** Parameters do not depend on each other: one that cannot be read costs no other. */
+export const felixConfigurationKind: ResourceDefinition<typeof felixConfiguration> = {
+  ...felixDefinition,
+  fallbacks: {
+    ...Object.fromEntries(Object.keys(felixSpec.shape).map((name) => [name, 'default' as const])),
+    externalNodesList: 'drop elements',
+  },
+};
 
 const kubeControllersConfiguration = calicoObject(
   'KubeControllersConfiguration',

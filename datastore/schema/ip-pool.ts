@@ -121,4 +121,9 @@ const definition = calicoKind(
   validate,
 );
 
-export const ipPoolKind: ResourceDefinition<typeof schema> = { ...definition, hasStatus: true };
+/** Selectors that cannot be read select nothing: the pool gives no new address, and routes to those in use stay. */
+export const ipPoolKind: ResourceDefinition<typeof schema> = {
+  ...definition,
+  hasStatus: true,
+  fallbacks: { nodeSelector: { value: '!all()' }, namespaceSelector: { value: '!all()' } },
+};

@@ -1,7 +1,7 @@
 /** The objects of IPAM: blocks, affinities, handles, configuration, reservations. Calico reference 1.7. */
 import { z } from 'zod';
 import { cidr } from './fields.ts';
-import { ageColumn, calicoKind, calicoObject } from './resource.ts';
+import { ageColumn, calicoKind, calicoObject, type ResourceDefinition } from './resource.ts';
 
 const attribute = z.looseObject({
   handle_id: z.string().nullish(),
@@ -123,7 +123,7 @@ const reservation = calicoObject(
 );
 export type IPReservation = z.output<typeof reservation>;
 
-export const ipReservationKind = calicoKind(
+const reservationDefinition = calicoKind(
   {
     kind: 'IPReservation',
     plural: 'ipreservations',
@@ -133,6 +133,11 @@ export const ipReservationKind = calicoKind(
   reservation,
   [{ name: 'CIDRs', type: 'string', path: '.spec.reservedCIDRs' }, ageColumn],
 );
+
+export const ipReservationKind: ResourceDefinition<typeof reservation> = {
+  ...reservationDefinition,
+  fallbacks: { reservedCIDRs: 'drop elements' },
+};
 
 /** Object name for a prefix: `10.244.0.0/26` is `10-244-0-0-26` (Calico reference 1.7). */
 export function nameOfCidr(text: string): string {

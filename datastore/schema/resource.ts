@@ -12,7 +12,15 @@ export interface FieldError {
   /** The sentence: what is wrong and what to do. */
   readonly message: string;
   readonly value?: unknown;
+  /** A server without our rules may store it: the object works all the same. */
+  readonly isHarmless?: boolean;
 }
+
+/**
+ * What stands in for a field of `spec` that cannot be read while there is no former version: its default, the list
+ * without the wrong elements, or a value that harms less than the default.
+ */
+export type Fallback = 'default' | 'drop elements' | { readonly value: unknown };
 
 /** A column of `kubectl get`: a simple JSONPath below the object. */
 export interface Column {
@@ -44,6 +52,8 @@ export interface ResourceDefinition<S extends z.ZodType = z.ZodType> {
   readonly columns: readonly Column[];
   /** Rules beyond the schema; `old` is the stored object on an update. */
   readonly validate?: (object: z.output<S>, old: z.output<S> | undefined, existing: Existing) => FieldError[];
+  /** Fields of `spec` that can be replaced one by one (datastore/read-object.ts). A fault elsewhere costs the object. */
+  readonly fallbacks?: Readonly<Record<string, Fallback>>;
 }
 
 export const CALICO_GROUP = 'projectcalico.org';

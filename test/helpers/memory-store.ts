@@ -1,6 +1,6 @@
 /** A datastore in memory with the same compare-and-swap rules as the API, for the properties of IPAM. */
 import { randomUUID } from 'node:crypto';
-import type { Datastore, ListOptions, ObjectOf } from '../../datastore/datastore.ts';
+import type { Datastore, Listing, ListOptions, ObjectOf } from '../../datastore/datastore.ts';
 import { mergePatch } from '../../datastore/embedded/patch.ts';
 import { DatastoreError } from '../../datastore/errors.ts';
 import type { AnyResource, ResourceDefinition } from '../../datastore/schema/resource.ts';
@@ -29,6 +29,10 @@ export class MemoryStore implements Datastore {
   async list<D extends ResourceDefinition>(definition: D, _options?: ListOptions): Promise<ObjectOf<D>[]> {
     await this.before('list');
     return this.all(definition) as unknown as ObjectOf<D>[];
+  }
+
+  async listing<D extends ResourceDefinition>(definition: D): Promise<Listing<D>> {
+    return { items: await this.list(definition), problems: [] };
   }
 
   async create<D extends ResourceDefinition>(definition: D, object: unknown): Promise<ObjectOf<D>> {

@@ -223,6 +223,8 @@ describe('calictl node status', () => {
     podMtu: 1500,
     dataplane: { routes: 4, problems: [] },
     endpoints: 2,
+    objects: [],
+    objectProblems: 0,
   };
 
   it('is calicoctl’s table', () => {
@@ -239,6 +241,19 @@ describe('calictl node status', () => {
       ].join('\n'),
     );
     expect(exitCode(status)).toBe(0);
+  });
+
+  it('names the objects that cannot be used as they are', () => {
+    const pool = { kind: 'IPPool', name: 'p', field: 'spec.cidr', reason: 'is no network\u202e' };
+    expect(
+      renderStatus({ ...status, objects: [pool], objectProblems: 3 }, 'table', since)
+        .split('\n')
+        .slice(-3),
+    ).toEqual([
+      'Objects that cannot be used as they are:',
+      '  IPPool p: spec.cidr: is no network\\u202e',
+      '  and 2 more',
+    ]);
   });
 
   it('says why a session is down, the date when it is not of today, and fails', () => {

@@ -48,10 +48,11 @@ describe('IPPool.status', () => {
       pods: [],
     });
     writes.length = 0;
-    await writePoolStatus(store, snapshot(1), 0);
-    await writePoolStatus(store, snapshot(2), 1000);
+    const failed = (name: string) => writes.push(`failed ${name}`);
+    await writePoolStatus(store, snapshot(1), 0, failed);
+    await writePoolStatus(store, snapshot(2), 1000, failed);
     expect(writes).toEqual(['patch']);
-    await writePoolStatus(store, snapshot(4), 2000);
+    await writePoolStatus(store, snapshot(4), 2000, failed);
     expect(pools()[0]!.status!['conditions']).toMatchObject([
       other,
       {

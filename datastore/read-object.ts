@@ -1,0 +1,184 @@
+/**
+ * Reads an object that the API serves. A server without our rules stores values that Cali cannot use, so a fault in
+ * one field costs as little as is safe: the field's former value, the fallback that its kind declares, or the object.
+ */
+import { printable } from '../lib/plain-text.ts';
+import type { ObjectOf } from './datastore.ts';
+import type { AnyResource, Fallback, ResourceDefinition } from './schema/resource.ts';
+
+/** What identifies an object; undefined for a value that is no object of the API. */
+export interface Identity {
+  readonly name: string;
+  readonly namespace?: string;
+  readonly uid?: string;
+  readonly resourceVersion?: string;
+}
+
+export interface Reading<D extends ResourceDefinition> {
+  /** What is in force; undefined when nothing of the object can be used. */
+  readonly object: ObjectOf<D> | undefined;
+  /** Undefined when the object is as it should be. */
+  readonly problem?: { readonly field?: string; readonly reason: string };
+}
+
+interface Fault {
+  readonly path: readonly string[];
+  readonly message: string;
+  readonly isHarmless?: boolean;
+}
+
+/** Rounds of correction: unknown fields, wrong fields, then rules across fields. */
+const MAX_ROUNDS = 4;
+
+/** Characters of a message and of a field's path: both may quote what a stranger wrote. */
+const MAX_MESSAGE = 300;
+const MAX_FIELD = 100;
+
+/** Longest text of an object's name or version that counts. */
+const MAX_IDENTIFIER = 1024;
+
+export function identityOf(value: unknown): Identity | undefined {
+  const metadata = isRecord(value) ? value['metadata'] : undefined;
+  if (!isRecord(metadata)) return undefined;
+  const { name, namespace, uid, resourceVersion } = metadata;
+  if (!isIdentifier(name)) return undefined;
+  const version = typeof resourceVersion === 'number' ? String(resourceVersion) : resourceVersion;
+  return {
+    name,
+    ...(isIdentifier(namespace) ? { namespace } : {}),
+    ...(isIdentifier(uid) ? { uid } : {}),
+    ...(isIdentifier(version) ? { resourceVersion: version } : {}),
+  };
+}
+
+/** Reads one version of an object; `former` is the version in force until now. Never throws. */
+export function readObject<D extends ResourceDefinition>(
+  definition: D,
+  raw: unknown,
+  former?: ObjectOf<D>,
+): Reading<D> {
+  let value = raw;
+  const consequences: string[] = [];
+  let first: Fault | undefined;
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const { object, faults } = check(definition, value);
+    const isUsable = object !== undefined && faults.every(({ isHarmless }) => isHarmless);
+    first ??= faults[0];
+    if (isUsable) {
+      const typed = object as ObjectOf<D>;
+      if (!first) return { object: typed };
+      return { object: typed, problem: problemOf(first, consequences[0] ?? 'it is used as it is') };
+    }
+    const corrected = correct(definition, value, faults, former as unknown as AnyResource | undefined);
+    if (!corrected) break;
+    value = corrected.value;
+    consequences.push(corrected.consequence);
+  }
+  const fault = first ?? { path: [], message: 'cannot be read' };
+  return former === undefined
+    ? { object: undefined, problem: problemOf(fault, 'the object is not used') }
+    : { object: former, problem: problemOf(fault, 'the version before it stays in force') };
+}
+
+function problemOf({ path, message }: Fault, consequence: string): Required<Reading<never>>['problem'] {
+  const reason = `${printable(message, MAX_MESSAGE)}; ${consequence}`;
+  return path.length > 0 ? { field: printable(path.join('.'), MAX_FIELD), reason } : { reason };
+}
+
+/** Schema, then the rules of the kind. */
+function check(definition: ResourceDefinition, value: unknown): { object?: unknown; faults: Fault[] } {
+  try {
+    const parsed = definition.schema.safeParse(value);
+    if (!parsed.success) return { faults: parsed.error.issues.flatMap(faultsOf) };
+    const errors = definition.validate?.(parsed.data, undefined, { list: () => [] }) ?? [];
+    const faults = errors.map(({ field, message, isHarmless }) => ({
+      path: field.split(/[.[\]]+/).filter((part) => part !== ''),
+      message,
+      ...(isHarmless ? { isHarmless } : {}),
+    }));
+    return { object: parsed.data, faults };
+  } catch (error) {
+    // Nesting without end, for one.
+    return { faults: [{ path: [], message: `cannot be read (${String(error)})` }] };
+  }
+}
+
+function faultsOf(issue: {
+  code?: string | undefined;
+  path: PropertyKey[];
+  message: string;
+  keys?: string[];
+}): Fault[] {
+  const path = issue.path.map(String);
+  if (issue.code === 'unrecognized_keys' && path.length < 2)
+    return (issue.keys ?? []).map((key) => ({ path: [...path, key], message: UNKNOWN }));
+  return [{ path, message: issue.message }];
+}
+
+const UNKNOWN = 'this version of Cali does not know the field';
+
+/** The value without these faults; undefined when that is not safe. */
+function correct(
+  { fallbacks = {} }: ResourceDefinition,
+  value: unknown,
+  faults: readonly Fault[],
+  former: AnyResource | undefined,
+): { value: unknown; consequence: string } | undefined {
+  if (!isRecord(value)) return undefined;
+  const corrected: Record<string, unknown> = { ...value };
+  const spec = isRecord(value['spec']) ? { ...value['spec'] } : undefined;
+  if (spec) corrected['spec'] = spec;
+  let consequence = '';
+  const done = new Set<string>();
+  for (const { path, message, isHarmless } of faults) {
+    if (isHarmless) continue;
+    const [top, field] = path;
+    if (message === UNKNOWN) {
+      if (field === undefined) delete corrected[top!];
+      else if (spec) delete spec[field];
+      consequence ||= 'it is ignored';
+      continue;
+    }
+    if (top !== 'spec' || field === undefined || !spec || !Object.hasOwn(fallbacks, field)) return undefined;
+    if (done.has(field)) continue;
+    done.add(field);
+    const indices = faults.filter((fault) => fault.path[1] === field).map((fault) => Number(fault.path[2]));
+    consequence ||= replace(spec, field, fallbacks[field]!, indices, former);
+  }
+  return { value: corrected, consequence };
+}
+
+/** Puts in the former value of a field or else its fallback, and says so. */
+function replace(
+  spec: Record<string, unknown>,
+  field: string,
+  fallback: Fallback,
+  indices: readonly number[],
+  former: AnyResource | undefined,
+): string {
+  const formerSpec = former?.['spec'];
+  if (isRecord(formerSpec)) {
+    if (formerSpec[field] === undefined) delete spec[field];
+    else spec[field] = formerSpec[field];
+    return 'the field keeps its former value';
+  }
+  const list = spec[field];
+  if (fallback === 'drop elements' && Array.isArray(list) && indices.every(Number.isInteger)) {
+    spec[field] = list.filter((_, index) => !indices.includes(index));
+    return 'the other elements are used';
+  }
+  if (typeof fallback === 'object') {
+    spec[field] = fallback.value;
+    return `${JSON.stringify(fallback.value)} is used in its place`;
+  }
+  delete spec[field];
+  return 'the default is used in its place';
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isIdentifier(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= MAX_IDENTIFIER;
+}
