@@ -1,6 +1,7 @@
 /** Prometheus metrics of the BGP speaker: of a node and of a reflector. */
 import { Gauge, Histogram, type Registry } from 'prom-client';
 import type { FamilyStatus, PeerStatus } from '../bgp/peer-config.ts';
+import { rejectionKinds } from '../bgp/policy/rejection.ts';
 
 export interface BgpMetrics {
   /** Seconds from the first change of a turn until all peers were told. */
@@ -89,6 +90,29 @@ export function registerBgpMetrics(registry: Registry, sources: BgpMetricSources
     registers,
     collect() {
       this.set(sources.routes());
+    },
+  });
+  new Gauge({
+    name: 'cali_bgp_paths_refused',
+    help: 'Paths in Adj-RIB-In that are not used, by class of the reason; calictl bgp neighbor has the sentences',
+    registers,
+    labelNames: ['family', 'reason'],
+    collect() {
+      this.reset();
+      for (const family of ['ipv4', 'ipv6'])
+        for (const reason of rejectionKinds) this.set({ family, reason }, 0);
+      for (const peer of peers())
+        for (const { family, refused } of peer.families)
+          for (const { kind, count } of refused) this.inc({ family: `ipv${family}`, reason: kind }, count);
+    },
+  });
+  new Gauge({
+    name: 'cali_bgp_routes_too_long',
+    help: 'Routes that peers are not told because their attributes fit into no message to them',
+    registers,
+    collect() {
+      const counts = peers().flatMap((peer) => peer.families.map(({ tooLong }) => tooLong.count));
+      this.set(counts.reduce((sum, count) => sum + count, 0));
     },
   });
   const convergence = new Histogram({

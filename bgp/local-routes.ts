@@ -32,7 +32,7 @@ export class LocalRoutes {
     const rib = this.#ribs[familyOf(prefix)];
     const pref = localPref === undefined ? {} : { localPref };
     // No next hop: whoever is told the route is told our address.
-    const row = internAttributes(rib.attributes, { origin: Origin.IGP, asPath: [], nextHop: '', ...pref });
+    const row = internAttributes(rib.attributes, { origin: Origin.IGP, asPath: [], nextHop: '', ...pref })!;
     rib.announce(wireOf(prefix)!, 0, LOCAL, 0, row, row, 0);
     rib.attributes.release(row);
   }

@@ -1,7 +1,8 @@
 /** What the speaker is told to be: whole desired state, compared by value. */
 import type { Family } from '../lib/cidr.ts';
 import type { ExportPolicy } from './policy/export.ts';
-import type { ImportPolicy } from './policy/import.ts';
+import type { ImportPolicy, PrefixPolicy } from './policy/import.ts';
+import type { RejectionKind } from './policy/rejection.ts';
 import type { Prefix } from './wire/nlri.ts';
 
 export type PeerType = 'node-to-node mesh' | 'node specific' | 'global' | 'dynamic' | 'local workload';
@@ -62,6 +63,8 @@ export interface PeerConfig {
   /** LOCAL_PREF for routes that carry none; 100 when undefined. */
   readonly localPref?: number | undefined;
   readonly importPolicy?: ImportPolicy | undefined;
+  /** What may be used by its prefix, where routes go into the kernel. */
+  readonly prefixPolicy?: PrefixPolicy | undefined;
   readonly exportPolicy?: ExportPolicy | undefined;
   readonly prefixLimit?: PrefixLimit | undefined;
   readonly bfd?: BfdConfig | undefined;
@@ -118,13 +121,13 @@ export function isSamePeer(a: PeerConfig, b: PeerConfig): boolean {
   return configKey(a) === configKey(b);
 }
 
-function configKey({ importPolicy, exportPolicy, ...rest }: PeerConfig): string {
-  return JSON.stringify([rest, importPolicy?.key, exportPolicy?.key]);
+function configKey({ importPolicy, prefixPolicy, exportPolicy, ...rest }: PeerConfig): string {
+  return JSON.stringify([rest, importPolicy?.key, prefixPolicy?.key, exportPolicy?.key]);
 }
 
 /** A session as people and metrics see it. */
 export interface PeerStatus {
-  readonly config: Omit<PeerConfig, 'password' | 'importPolicy' | 'exportPolicy'>;
+  readonly config: Omit<PeerConfig, 'password' | 'importPolicy' | 'prefixPolicy' | 'exportPolicy'>;
   readonly state: string;
   /** Epoch milliseconds of the last change of state. */
   readonly since: number;
@@ -149,6 +152,8 @@ export interface PeerStatus {
   /** The peer is restarting and its routes are kept. */
   readonly isRestarting: boolean;
   readonly bfd: string | undefined;
+  /** UPDATEs in which something was wrong that cost an attribute or the routes (RFC 7606); undefined for none. */
+  readonly malformed: { readonly count: number; readonly lastReason: string } | undefined;
 }
 
 export interface FamilyStatus {
@@ -157,4 +162,19 @@ export interface FamilyStatus {
   readonly accepted: number;
   readonly best: number;
   readonly advertised: number;
+  /** Paths that are not used, by reason, most frequent first. */
+  readonly refused: readonly RefusedPaths[];
+  /** Routes that the peer is not told because their attributes fit into no message to it. */
+  readonly tooLong: Examples;
+}
+
+export interface Examples {
+  readonly count: number;
+  /** Some of the prefixes. */
+  readonly examples: readonly Prefix[];
+}
+
+export interface RefusedPaths extends Examples {
+  readonly kind: RejectionKind;
+  readonly reason: string;
 }

@@ -44,6 +44,7 @@ export function receiverContext(
     role: negotiated.isIbgp ? undefined : config.role,
     requiresPolicy: config.requiresPolicy ?? false,
     policy: config.importPolicy,
+    prefixPolicy: config.prefixPolicy,
     maxPrefixes: config.prefixLimit?.action === 'Drop' ? config.prefixLimit.limit : undefined,
   };
 }

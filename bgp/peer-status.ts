@@ -1,7 +1,8 @@
 /** A peer as people and metrics see it. */
 import type { Family } from '../lib/cidr.ts';
 import type { PeerMember } from './group/peer-member.ts';
-import type { FamilyStatus, PeerConfig, PeerStatus } from './peer-config.ts';
+import type { FamilyStatus, PeerConfig, PeerStatus, RefusedPaths } from './peer-config.ts';
+import type { Rib } from './rib/rib.ts';
 import type { Negotiated, Session } from './session/session.ts';
 import type { Ribs } from './update-receiver.ts';
 
@@ -27,10 +28,16 @@ export interface PeerHistory {
   readonly lastError: string | undefined;
   readonly lastNotification: string | undefined;
   readonly isRestarting: boolean;
+  readonly malformed: PeerStatus['malformed'];
 }
 
+/** Prefixes that are named for a reason. */
+const EXAMPLES = 3;
+/** Reasons that are told one by one. */
+const REASONS = 20;
+
 export function describePeer(peer: DescribedPeer, ribs: Ribs, history: PeerHistory): PeerStatus {
-  const { password, importPolicy, exportPolicy, ...config } = peer.config;
+  const { password, importPolicy, prefixPolicy, exportPolicy, ...config } = peer.config;
   const { negotiated, counters } = peer;
   const families = (negotiated?.families ?? config.families).map((family) =>
     familyStatus(peer, ribs, family),
@@ -60,13 +67,46 @@ function familyStatus(peer: DescribedPeer, ribs: Ribs, family: Family): FamilySt
   const member = peer.members.get(family);
   let accepted = 0;
   let best = 0;
+  const refused = new Map<number, { count: number; examples: string[] }>();
   for (const path of rib.pathsOf(peer.source)) {
-    if (!rib.isUsable(path)) continue;
-    accepted++;
-    if (rib.best[rib.paths.prefix[path]!] === path) best++;
+    if (rib.isUsable(path)) {
+      accepted++;
+      if (rib.best[rib.paths.prefix[path]!] === path) best++;
+      continue;
+    }
+    const rejection = rib.paths.rejection[path]!;
+    const found = refused.get(rejection) ?? { count: 0, examples: [] };
+    if (found.count++ === 0) refused.set(rejection, found);
+    if (found.examples.length < EXAMPLES) found.examples.push(rib.prefixes.text(rib.paths.prefix[path]!));
   }
-  const advertised = member?.group?.countFor(member) ?? 0;
-  return { family, received: rib.countOf(peer.source), accepted, best, advertised };
+  const tooLong = member?.group?.tooLong ?? [];
+  return {
+    family,
+    received: rib.countOf(peer.source),
+    accepted,
+    best,
+    advertised: member?.group?.countFor(member) ?? 0,
+    refused: refusedPaths(rib, refused),
+    tooLong: {
+      count: tooLong.length,
+      examples: tooLong.slice(0, EXAMPLES).map((prefix) => rib.prefixes.text(prefix)),
+    },
+  };
+}
+
+function refusedPaths(
+  { rejections }: Rib,
+  found: ReadonlyMap<number, { count: number; examples: readonly string[] }>,
+): RefusedPaths[] {
+  return [...found]
+    .map(([row, { count, examples }]) => ({
+      kind: rejections.kind(row),
+      reason: rejections.text(row),
+      count,
+      examples,
+    }))
+    .sort((a, b) => b.count - a.count)
+    .slice(0, REASONS);
 }
 
 function capabilityNames(negotiated: Negotiated): string[] {

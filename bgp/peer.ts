@@ -74,6 +74,7 @@ export class Peer {
   #since: number;
   #lastError: string | undefined;
   #lastNotification: string | undefined;
+  #malformed: PeerStatus['malformed'];
   bfdState: string | undefined;
 
   constructor(config: PeerConfig, identity: SpeakerIdentity, modules: PeerModules) {
@@ -231,6 +232,7 @@ export class Peer {
       lastError: this.#lastError,
       lastNotification: this.#lastNotification,
       isRestarting: this.#stale.isKeeping && !this.negotiated,
+      malformed: this.#malformed,
     });
   }
 
@@ -438,6 +440,8 @@ export class Peer {
       return;
     }
     const { faults, refused } = this.#receiver!.receive(body);
+    if (faults.length > 0)
+      this.#malformed = { count: (this.#malformed?.count ?? 0) + 1, lastReason: faults.at(-1)!.reason };
     for (const fault of faults)
       this.#log.warn({ reason: fault.reason, verdict: fault.verdict }, 'malformed UPDATE');
     if (this.#config.prefixLimit) this.#checkLimit(refused);

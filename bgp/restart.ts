@@ -146,6 +146,11 @@ export class StaleRoutes {
       const attributes = attributesOf(rib.attributes, row);
       const communities = [...(attributes.communities ?? []), Community.LLGR_STALE];
       const marked = internAttributes(rib.attributes, { ...attributes, communities });
+      // It cannot be marked, and unmarked it must not stay.
+      if (marked === undefined) {
+        rib.remove(path);
+        continue;
+      }
       rib.setAttributes(path, marked);
       rib.attributes.release(marked);
     }

@@ -3,6 +3,7 @@
  * go into the table as they stand in the message. What the quick scan does not take goes through attributes.ts.
  */
 import type { Family } from '../lib/cidr.ts';
+import type { PolicyResult } from './policy/export.ts';
 import {
   adjusted,
   attributesRejection,
@@ -10,11 +11,13 @@ import {
   needsAdjustment,
   nextHopRejection,
 } from './policy/import.ts';
+import type { Rejection } from './policy/rejection.ts';
 import type { AttributeTable } from './rib/attribute-table.ts';
-import { attributesOf, internAttributes } from './rib/attribute-values.ts';
+import { attributesOf, internAttributes, TOO_LONG_BY_POLICY } from './rib/attribute-values.ts';
 import type { Rib, Verdict } from './rib/rib.ts';
 import { decodeAttributes, type Fault, type PathAttributes } from './wire/attributes.ts';
 import { encodeAttributes } from './wire/encode-attributes.ts';
+import { MAX_ATTRIBUTES_LENGTH } from './wire/iana.ts';
 import { broken, readReachHead, readUnreachFamily, UNREACH_HEAD } from './wire/multiprotocol.ts';
 import { nlriFault } from './wire/nlri.ts';
 import { Reader } from './wire/reader.ts';
@@ -49,6 +52,7 @@ export interface Received {
 const scan = new AttributeScan();
 const mandatory = AttributeFact.ORIGIN | AttributeFact.AS_PATH;
 const noBytes = new Uint8Array();
+const wirePrefix = new Uint8Array(17);
 
 export class UpdateReceiver {
   readonly #ribs: Ribs;
@@ -97,12 +101,12 @@ export class UpdateReceiver {
     const bytes = this.#table.attributes(received);
     const ours = { isIbgp: true, isFourOctetAs: true, localAs: this.#context.localAs };
     scan.scan(bytes, 0, bytes.length, ours, true);
-    const rejection =
-      attributesRejection(scan, this.#context) ??
-      nextHopRejection(this.#table.nextHop(received), this.#context.ownAddresses);
-    if (rejection || !this.#hasPolicy()) return { attributes: received, rejection };
-    const before = attributesOf(this.#table, received);
-    return this.#applyPolicy(prefixes.text(paths.prefix[path]!), before, received);
+    const rejection = this.#rejection(this.#table.nextHop(received));
+    if (rejection) return { attributes: received, rejection };
+    prefixes.write(paths.prefix[path]!, wirePrefix, 0);
+    if (!this.#hasPolicy())
+      return { attributes: received, rejection: this.#prefixRejection(rib.family, wirePrefix, 0, false) };
+    return this.#applyPolicy(rib, wirePrefix, 0, attributesOf(this.#table, received), received);
   }
 
   /** Leaves the attribute list in `scan`. */
@@ -138,7 +142,12 @@ export class UpdateReceiver {
     if (isUsable) {
       const writer = new Writer();
       const whole = attributes as PathAttributes;
-      encodeAttributes(whole, writer, { isFourOctetAs: true, isIbgp: true, hasNextHop: hasClassic });
+      const form = { isFourOctetAs: true, isIbgp: true, hasNextHop: hasClassic };
+      const octets = encodeAttributes(whole, writer, form);
+      if (octets > MAX_ATTRIBUTES_LENGTH) {
+        const reason = `the attributes take ${octets} octets with AS numbers of four, and an UPDATE has room for ${MAX_ATTRIBUTES_LENGTH} (RFC 6793)`;
+        return { reach, unreach, nextHop, isUsable: false, faults: [...faults, withdrawnFor(reason)] };
+      }
       const normal = writer.finish();
       const ours = { isIbgp: true, isFourOctetAs: true, localAs: this.#context.localAs };
       if (!scan.scan(normal, 0, normal.length, ours, true))
@@ -177,8 +186,9 @@ export class UpdateReceiver {
     if (!context.families.includes(family)) return;
     const rib = this.#ribs[family];
     const { source, maxPrefixes } = context;
-    const reason = attributesRejection(scan, context) ?? nextHopRejection(nextHop, context.ownAddresses);
-    const rejection = reason === undefined ? 0 : rib.rejections.intern(reason);
+    const refused = this.#rejection(nextHop);
+    const rejection = refused ? rib.rejections.intern(refused) : 0;
+    const judgesPrefix = rejection === 0 && context.prefixPolicy !== undefined;
     const received = this.#table.intern(scan, nextHop, 0, nextHop.length);
     const before = rejection === 0 && this.#hasPolicy() ? attributesOf(this.#table, received) : undefined;
     const hasPathId = context.addPath.includes(family);
@@ -192,11 +202,13 @@ export class UpdateReceiver {
       ) {
         this.#refused++;
       } else if (before) {
-        const prefix = rib.prefixes.textOf(bytes, at);
-        const verdict = this.#applyPolicy(prefix, before, received);
-        const refusal = verdict.rejection === undefined ? 0 : rib.rejections.intern(verdict.rejection);
+        const verdict = this.#applyPolicy(rib, bytes, at, before, received);
+        const refusal = verdict.rejection ? rib.rejections.intern(verdict.rejection) : 0;
         rib.announce(bytes, at, source, pathId, received, verdict.attributes, refusal);
         if (verdict.attributes !== received) this.#table.release(verdict.attributes);
+      } else if (judgesPrefix) {
+        const found = this.#prefixRejection(family, bytes, at, false);
+        rib.announce(bytes, at, source, pathId, received, received, found ? rib.rejections.intern(found) : 0);
       } else rib.announce(bytes, at, source, pathId, received, received, rejection);
       this.#announced++;
       at += 1 + ((bytes[at]! + 7) >>> 3);
@@ -209,16 +221,50 @@ export class UpdateReceiver {
     return this.#context.policy !== undefined || needsAdjustment(scan, this.#context);
   }
 
-  /** The row in the verdict is the received one, or a new one with a reference for the caller. */
-  #applyPolicy(prefix: string, attributes: PathAttributes, received: number): Verdict {
+  /** Why paths with the attributes in `scan` and this next hop are not used, whatever their prefix. */
+  #rejection(nextHop: Uint8Array): Rejection | undefined {
+    const byProtocol = attributesRejection(scan, this.#context);
+    if (byProtocol !== undefined) return { kind: 'protocol', reason: byProtocol };
+    const byNextHop = nextHopRejection(nextHop, this.#context.ownAddresses);
+    return byNextHop === undefined ? undefined : { kind: 'next-hop', reason: byNextHop };
+  }
+
+  #prefixRejection(
+    family: Family,
+    bytes: Uint8Array,
+    at: number,
+    isPermitted: boolean,
+  ): Rejection | undefined {
+    return this.#context.prefixPolicy?.rejection(family, bytes, at, isPermitted);
+  }
+
+  /**
+   * Judges the prefix in wire form at `at`. The row in the verdict is the received one, or a new one with a reference
+   * for the caller.
+   */
+  #applyPolicy(
+    rib: Rib,
+    bytes: Uint8Array,
+    at: number,
+    attributes: PathAttributes,
+    received: number,
+  ): Verdict {
     const { policy, isIbgp } = this.#context;
-    const changed = adjusted(attributes, this.#context);
-    const result = policy?.apply({ prefix, attributes: changed, isLocal: false, isIbgp }) ?? {
-      isAccepted: true as const,
+    const prefix = rib.prefixes.textOf(bytes, at);
+    const changed = needsAdjustment(scan, this.#context) ? adjusted(attributes, this.#context) : attributes;
+    const result: PolicyResult = policy?.apply({ prefix, attributes: changed, isLocal: false, isIbgp }) ?? {
+      isAccepted: true,
       attributes: changed,
     };
-    if (!result.isAccepted) return { attributes: received, rejection: result.reason };
-    return { attributes: internAttributes(this.#table, result.attributes), rejection: undefined };
+    if (!result.isAccepted)
+      return { attributes: received, rejection: { kind: 'filter', reason: result.reason } };
+    const rejection = this.#prefixRejection(rib.family, bytes, at, result.isExplicit ?? false);
+    if (rejection) return { attributes: received, rejection };
+    if (result.attributes === attributes) return { attributes: received, rejection: undefined };
+    const row = internAttributes(this.#table, result.attributes);
+    return row === undefined
+      ? { attributes: received, rejection: { kind: 'filter', reason: TOO_LONG_BY_POLICY } }
+      : { attributes: row, rejection: undefined };
   }
 
   #withdraw(family: Family, bytes: Uint8Array, start: number, end: number): void {
@@ -234,6 +280,10 @@ export class UpdateReceiver {
       at += 1 + ((bytes[at]! + 7) >>> 3);
     }
   }
+}
+
+function withdrawnFor(reason: string): Fault {
+  return { verdict: 'withdraw', reason };
 }
 
 function checkNetworks(body: Uint8Array, start: number, end: number, hasPathId: boolean): void {

@@ -1,6 +1,6 @@
 /** `calictl bgp peers|routes|neighbor` and `calictl explain route`: what the speaker knows, and why. */
 import type { Explanation } from '../agent/explain.ts';
-import type { FamilyStatus, PeerStatus } from '../bgp/peer-config.ts';
+import type { Examples, FamilyStatus, PeerStatus } from '../bgp/peer-config.ts';
 import type { AdvertisedView, PathView, RouteView } from '../bgp/routes-view.ts';
 import type { PathAttributes } from '../bgp/wire/attributes.ts';
 import { plainTable } from '../lib/table.ts';
@@ -78,16 +78,25 @@ export function renderNeighbor({ peer, received, advertised }: NeighborReport, n
     ['BFD', peer.bfd],
     ['Messages', `${peer.messagesReceived} received, ${peer.messagesSent} sent`],
     ['UPDATEs', `${peer.updatesReceived} received, ${peer.updatesSent} sent`],
+    [
+      'Malformed UPDATEs',
+      peer.malformed && `${peer.malformed.count}, the last: ${peer.malformed.lastReason}`,
+    ],
     ['Flaps', String(peer.flaps)],
     ['Restarting', peer.isRestarting ? 'yes, its routes are kept' : undefined],
   ];
   const head = lines
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${`${name}:`.padEnd(20)}${value}`);
-  const families = peer.families.map(
-    (status) =>
-      `IPv${status.family}: ${status.received} received, ${status.accepted} accepted, ${status.best} best, ${status.advertised} advertised`,
-  );
+  const families = peer.families.flatMap((status) => [
+    `IPv${status.family}: ${status.received} received, ${status.accepted} accepted, ${status.best} best, ${status.advertised} advertised`,
+    ...status.refused.map((refused) => `  ${refused.count} refused (${someOf(refused)}): ${refused.reason}`),
+    ...(status.tooLong.count > 0
+      ? [
+          `  ${status.tooLong.count} not advertised (${someOf(status.tooLong)}): their attributes fit into no message to this peer`,
+        ]
+      : []),
+  ]);
   const receivedTable = plainTable(
     ['', 'RECEIVED', 'NEXT HOP', 'FROM', 'LOCAL_PREF', 'AS PATH', 'WHAT BECAME OF IT'],
     received.map((path) => routeRow(path.prefix, path)),
@@ -97,6 +106,11 @@ export function renderNeighbor({ peer, received, advertised }: NeighborReport, n
     advertised.map(({ prefix, from, attributes }) => [prefix, from ?? 'this node', communities(attributes)]),
   );
   return [...head, ...families, '', receivedTable, '', advertisedTable].join('\n');
+}
+
+/** Prefixes of a count, all or the first few. */
+function someOf({ count, examples }: Examples): string {
+  return examples.join(', ') + (count > examples.length ? ', …' : '');
 }
 
 /** From the pool to the kernel, one line per step. */

@@ -4,15 +4,21 @@
  */
 import type { AttributeTable } from '../rib/attribute-table.ts';
 import { LOCAL, type SourceTable } from '../rib/source.ts';
-import { decodeAttributes, type PathAttributes } from '../wire/attributes.ts';
-import { encodeAttributes } from '../wire/encode-attributes.ts';
-import { AttributeFlag, AttributeType, SegmentType } from '../wire/iana.ts';
-import { Reader } from '../wire/reader.ts';
-import { Writer } from '../wire/writer.ts';
+import { AS_TRANS, AttributeFlag, AttributeType, SegmentType } from '../wire/iana.ts';
+import { isLinkLocal } from '../wire/multiprotocol.ts';
 import type { GroupSpec } from './spec.ts';
 
-const { OPTIONAL, TRANSITIVE, EXTENDED_LENGTH } = AttributeFlag;
+const { OPTIONAL, TRANSITIVE, PARTIAL, EXTENDED_LENGTH } = AttributeFlag;
 const T = AttributeType;
+
+/**
+ * How much longer than the set in the table the attributes of a message can be at most, MP_REACH_NLRI without prefixes
+ * included: what #writeAll puts in front of others, and longer headers. For 2-octet AS numbers AS4_PATH comes on top,
+ * which is no longer than the AS_PATH in the table.
+ */
+export const MOST_ADDED = 128;
+/** Room for the longest set in the table, AS4_PATH and what is added. */
+export const LONGEST_ATTRIBUTES = 2 * (1 << 16) + MOST_ADDED;
 
 export class AttributeEncoder {
   readonly #spec: GroupSpec;
@@ -29,33 +35,46 @@ export class AttributeEncoder {
     this.#self = new Uint8Array(Buffer.from(spec.selfNextHop, 'hex'));
   }
 
-  /** The next hop to announce: 4, 16 or 32 octets; none when we have no address to put there. */
+  /** The next hop to announce: 4 or 16 octets; none when we have no address to put there. */
   nextHop(row: number, source: number): Uint8Array {
-    const { isIbgp, nextHopMode } = this.#spec;
+    if (this.isSelf(row, source)) return this.#self;
     const received = this.#attributes.nextHop(row);
-    const isSelf =
-      source === LOCAL ||
-      received.length === 0 ||
-      isLinkLocal(received) ||
-      nextHopMode === 'Self' ||
-      (nextHopMode === 'Auto' && !isIbgp);
-    if (isSelf) return this.#self;
     return received.length === 32 ? received.subarray(0, 16) : received;
   }
 
-  /** Writes every attribute but the MP ones to `out`; returns their length. */
+  /** Octets of the next hop to announce. */
+  nextHopLength(row: number, source: number): number {
+    if (this.isSelf(row, source)) return this.#self.length;
+    return Math.min(this.#attributes.pageOf(row)[this.#attributes.offsetOf(row)]!, 16);
+  }
+
+  /** Whether we are the next hop: of our own routes, at the AS's edge, and for a link-local one (RFC 2545 section 3). */
+  isSelf(row: number, source: number): boolean {
+    const { isIbgp, nextHopMode } = this.#spec;
+    if (source === LOCAL || nextHopMode === 'Self' || (nextHopMode === 'Auto' && !isIbgp)) return true;
+    return this.#attributes.pageOf(row)[this.#attributes.offsetOf(row)] === 0 || this.isLinkLocal(row);
+  }
+
+  /** Whether the next hop of a set means nothing beyond the link that it was learned on. */
+  isLinkLocal(row: number): boolean {
+    const at = this.#attributes.offsetOf(row);
+    const page = this.#attributes.pageOf(row);
+    return page[at] === 16 && page[at + 1] === 0xfe && isLinkLocal(page.subarray(at + 1, at + 17));
+  }
+
+  /**
+   * Writes every attribute but the MP ones to `out`, which has room for LONGEST_ATTRIBUTES; returns their length. What
+   * is longer than a message means nothing.
+   */
   write(row: number, source: number, hasNextHop: boolean, out: Uint8Array): number {
     this.#out = out;
     this.#at = 0;
     this.#writeAll(row, source, hasNextHop);
-    if (this.#spec.isFourOctetAs) return this.#at;
-    const narrow = narrowed(out.subarray(0, this.#at), this.#spec.isIbgp, hasNextHop);
-    out.set(narrow);
-    return narrow.length;
+    return this.#at;
   }
 
   #writeAll(row: number, source: number, hasNextHop: boolean): void {
-    const { isIbgp, localAs, addsOtc } = this.#spec;
+    const { isIbgp, isFourOctetAs, localAs, addsOtc } = this.#spec;
     const page = this.#attributes.pageOf(row);
     const start = this.#attributes.offsetOf(row);
     const end = start + this.#attributes.lengthOf(row);
@@ -67,11 +86,22 @@ export class AttributeEncoder {
     let isClusterDue = isReflected;
     let isOtcDue = addsOtc;
     let isPathDue = !isIbgp;
+    /** AS_PATH in the table, and the AS number of an AGGREGATOR, where AS4_PATH and AS4_AGGREGATOR are due (RFC 6793). */
+    let pathAt = 0;
+    let pathLength = -1;
+    let aggregatorAt = -1;
+    const noteWide = (at: number, length: number) => {
+      if (!isFourOctetAs && ((!isIbgp && localAs > 0xffff) || hasWideAs(page, at, length))) {
+        pathAt = at;
+        pathLength = length;
+      }
+    };
     /** Writes what belongs in front of an attribute of this type. */
     const putDue = (type: number) => {
       if (isPathDue && type > T.AS_PATH) {
         isPathDue = false;
-        this.#putPath(page, 0, 0, localAs);
+        this.#putPath(page, 0, 0);
+        noteWide(0, 0);
       }
       if (isNextHopDue && type > T.NEXT_HOP) {
         isNextHopDue = false;
@@ -89,6 +119,15 @@ export class AttributeEncoder {
         isClusterDue = false;
         this.#putU32(OPTIONAL, T.CLUSTER_LIST, this.#spec.clusterId);
       }
+      if (pathLength >= 0 && type > T.AS4_PATH) {
+        this.#putAs4Path(page, pathAt, pathLength);
+        pathLength = -1;
+      }
+      if (aggregatorAt >= 0 && type > T.AS4_AGGREGATOR) {
+        this.#putHeader(OPTIONAL | TRANSITIVE, T.AS4_AGGREGATOR, 8);
+        this.#putRaw(page, aggregatorAt, aggregatorAt + 8);
+        aggregatorAt = -1;
+      }
       if (isOtcDue && type > T.ONLY_TO_CUSTOMER) {
         isOtcDue = false;
         this.#putU32(OPTIONAL | TRANSITIVE, T.ONLY_TO_CUSTOMER, localAs);
@@ -105,8 +144,19 @@ export class AttributeEncoder {
       switch (type) {
         case T.AS_PATH:
           isPathDue = false;
-          if (isIbgp) this.#putRaw(page, at, next);
-          else this.#putPath(page, valueAt, length, localAs);
+          if (isIbgp && isFourOctetAs) this.#putRaw(page, at, next);
+          else this.#putPath(page, valueAt, length);
+          noteWide(valueAt, length);
+          break;
+        case T.AGGREGATOR:
+          if (isFourOctetAs) {
+            this.#putRaw(page, at, next);
+            break;
+          }
+          if (isWide(page, valueAt)) aggregatorAt = valueAt;
+          this.#putHeader(OPTIONAL | TRANSITIVE | (flags & PARTIAL), T.AGGREGATOR, 6);
+          this.#putAs(page, valueAt);
+          this.#putRaw(page, valueAt + 4, next);
           break;
         case T.MULTI_EXIT_DISC:
           // RFC 4271 section 5.1.4: not to a third AS.
@@ -175,14 +225,70 @@ export class AttributeEncoder {
     this.#putRaw(nextHop, 0, 4);
   }
 
-  /** RFC 4271 section 5.1.2: our AS in front. */
-  #putPath(page: Uint8Array, at: number, length: number, localAs: number): void {
-    const fits = length > 0 && page[at] === SegmentType.AS_SEQUENCE && page[at + 1]! < 255;
-    this.#putHeader(TRANSITIVE, T.AS_PATH, length + (fits ? 4 : 6));
+  /** The path in the width of the session; to an external peer with our AS in front (RFC 4271 section 5.1.2). */
+  #putPath(page: Uint8Array, at: number, length: number): void {
+    const { isIbgp, isFourOctetAs, localAs } = this.#spec;
+    const width = isFourOctetAs ? 4 : 2;
+    const segments = countSegments(page, at, length);
+    const octets = segments * 2 + ((length - segments * 2) / 4) * width;
+    if (isIbgp) {
+      this.#putHeader(TRANSITIVE, T.AS_PATH, octets);
+      this.#putSegments(page, at, at + length);
+      return;
+    }
+    const fits = joinsFirst(page, at, length);
+    this.#putHeader(TRANSITIVE, T.AS_PATH, octets + width + (fits ? 0 : 2));
     this.#out[this.#at++] = SegmentType.AS_SEQUENCE;
     this.#out[this.#at++] = fits ? page[at + 1]! + 1 : 1;
-    this.#word(localAs);
-    this.#putRaw(page, fits ? at + 2 : at, at + length);
+    if (isFourOctetAs) this.#word(localAs);
+    else this.#half(localAs > 0xffff ? AS_TRANS : localAs);
+    if (fits) this.#putNumbers(page, at + 2, page[at + 1]!);
+    this.#putSegments(page, fits ? at + 2 + page[at + 1]! * 4 : at, at + length);
+  }
+
+  /** RFC 6793 section 4.2.2: the path in four octets for those behind a peer that knows two. */
+  #putAs4Path(page: Uint8Array, at: number, length: number): void {
+    const { isIbgp, localAs } = this.#spec;
+    const fits = joinsFirst(page, at, length);
+    this.#putHeader(OPTIONAL | TRANSITIVE, T.AS4_PATH, length + (isIbgp ? 0 : fits ? 4 : 6));
+    let from = at;
+    if (!isIbgp) {
+      this.#out[this.#at++] = SegmentType.AS_SEQUENCE;
+      this.#out[this.#at++] = fits ? page[at + 1]! + 1 : 1;
+      this.#word(localAs);
+      if (fits) from += 2;
+    }
+    this.#putRaw(page, from, at + length);
+  }
+
+  /** Segments of the table, in the width of the session. */
+  #putSegments(page: Uint8Array, from: number, to: number): void {
+    if (this.#spec.isFourOctetAs) {
+      this.#putRaw(page, from, to);
+      return;
+    }
+    for (let at = from; at < to; ) {
+      const count = page[at + 1]!;
+      this.#out[this.#at++] = page[at]!;
+      this.#out[this.#at++] = count;
+      this.#putNumbers(page, at + 2, count);
+      at += 2 + count * 4;
+    }
+  }
+
+  #putNumbers(page: Uint8Array, at: number, count: number): void {
+    if (this.#spec.isFourOctetAs) this.#putRaw(page, at, at + count * 4);
+    else for (let i = 0; i < count; i++) this.#putAs(page, at + i * 4);
+  }
+
+  /** An AS number in two octets. */
+  #putAs(page: Uint8Array, at: number): void {
+    this.#half(isWide(page, at) ? AS_TRANS : (page[at + 2]! << 8) | page[at + 3]!);
+  }
+
+  #half(value: number): void {
+    this.#out[this.#at++] = value >>> 8;
+    this.#out[this.#at++] = value;
   }
 
   /** RFC 4456 section 8: our cluster ID in front. */
@@ -193,15 +299,26 @@ export class AttributeEncoder {
   }
 }
 
-/** The same attributes for a peer that knows 2-octet AS numbers alone (RFC 6793). */
-function narrowed(bytes: Uint8Array, isIbgp: boolean, hasNextHop: boolean): Uint8Array {
-  const { attributes } = decodeAttributes(new Reader(bytes), { isFourOctetAs: true, isIbgp });
-  const writer = new Writer();
-  encodeAttributes(attributes as PathAttributes, writer, { isFourOctetAs: false, isIbgp, hasNextHop });
-  return writer.finish();
+/** Whether an AS number of four octets does not fit into two. */
+function isWide(page: Uint8Array, at: number): boolean {
+  return page[at] !== 0 || page[at + 1] !== 0;
 }
 
-/** A next hop that means nothing beyond its link. */
-function isLinkLocal(nextHop: Uint8Array): boolean {
-  return nextHop.length === 16 && nextHop[0] === 0xfe && (nextHop[1]! & 0xc0) === 0x80;
+function hasWideAs(page: Uint8Array, start: number, length: number): boolean {
+  for (let at = start; at < start + length; ) {
+    const end = at + 2 + page[at + 1]! * 4;
+    for (at += 2; at < end; at += 4) if (isWide(page, at)) return true;
+  }
+  return false;
+}
+
+function countSegments(page: Uint8Array, start: number, length: number): number {
+  let count = 0;
+  for (let at = start; at < start + length; at += 2 + page[at + 1]! * 4) count++;
+  return count;
+}
+
+/** Whether the first segment takes one AS number more in front: it counts them in one octet. */
+function joinsFirst(page: Uint8Array, at: number, length: number): boolean {
+  return length > 0 && page[at] === SegmentType.AS_SEQUENCE && page[at + 1]! < 255;
 }

@@ -9,7 +9,7 @@ import type { Family } from '../../lib/cidr.ts';
 import type { Rib } from '../rib/rib.ts';
 import { AttributeFlag, AttributeType, HEADER_LENGTH, MessageType, SAFI_UNICAST } from '../wire/iana.ts';
 import { afiOf } from '../wire/nlri.ts';
-import type { AttributeEncoder } from './attribute-encoder.ts';
+import { type AttributeEncoder, LONGEST_ATTRIBUTES, MOST_ADDED } from './attribute-encoder.ts';
 import { Batch } from './batch.ts';
 
 /** What a route of the group is about: rows of prefixes, or of paths with add-path. */
@@ -23,19 +23,26 @@ export interface PackerOptions {
   readonly family: Family;
   readonly maxMessageLength: number;
   readonly hasAddPath: boolean;
+  readonly isFourOctetAs: boolean;
 }
 
 const SCRATCH = 1 << 18;
 const FIXED = HEADER_LENGTH + 4;
+/** MP_REACH_NLRI without next hop and prefixes: a header of four, AFI, SAFI, two lengths. */
+const REACH_HEAD = 4 + 5;
+/** Longest prefix with its path identifier. */
+const LONGEST_ENTRY = 21;
 
 // One encoding runs at a time, whatever the group: the buffers are shared.
 const scratch = new Uint8Array(SCRATCH);
-const attributeBytes = new Uint8Array(1 << 17);
+const attributeBytes = new Uint8Array(LONGEST_ATTRIBUTES);
 
 export class Packer {
   readonly #options: PackerOptions;
   readonly #rib: Rib;
   readonly #encoder: AttributeEncoder;
+  /** Sets of at most this many octets fit into a message for sure. */
+  readonly #surelyFits: number;
   #batch = new Batch();
   #at = 0;
   // Buckets of the batch at hand: parallel arrays, entries as linked lists.
@@ -49,6 +56,22 @@ export class Packer {
     this.#options = options;
     this.#rib = rib;
     this.#encoder = encoder;
+    const room = options.maxMessageLength - FIXED - LONGEST_ENTRY - MOST_ADDED;
+    this.#surelyFits = options.isFourOctetAs ? room : room >>> 1;
+  }
+
+  /** Whether an UPDATE with these attributes has room for the entry (RFC 4271 section 9.2). */
+  fits(entry: number, attributes: number, source: number): boolean {
+    if (this.#rib.attributes.lengthOf(attributes) <= this.#surelyFits) return true;
+    return this.messageLength(entry, attributes, source) <= this.#options.maxMessageLength;
+  }
+
+  /** Octets of an UPDATE that announces this entry alone. */
+  messageLength(entry: number, attributes: number, source: number): number {
+    const nextHop = this.#encoder.nextHopLength(attributes, source);
+    const isClassic = this.#options.family === 4 && nextHop === 4;
+    const length = this.#encoder.write(attributes, source, isClassic, attributeBytes);
+    return FIXED + length + (isClassic ? 0 : REACH_HEAD + nextHop) + this.#entryLength(entry);
   }
 
   /** UPDATEs for the entries: announced or withdrawn, as `state` says. */
@@ -123,11 +146,8 @@ export class Packer {
     const nextHop = this.#encoder.nextHop(attributes, source);
     const isClassic = family === 4 && nextHop.length === 4;
     const length = this.#encoder.write(attributes, source, isClassic, attributeBytes);
-    // AFI, SAFI, next hop and reserved octet, behind a header of four.
-    const reachLength = isClassic ? 0 : 4 + 5 + nextHop.length;
+    const reachLength = isClassic ? 0 : REACH_HEAD + nextHop.length;
     const limit = maxMessageLength - FIXED - length - reachLength;
-    // Attributes that leave no room for a prefix cannot be sent to this peer (RFC 8654 section 4).
-    if (limit < 21) return;
     let item = this.#heads[bucket]!;
     while (item >= 0) {
       this.#reserve(maxMessageLength);
@@ -138,10 +158,11 @@ export class Packer {
         at += length;
       } else at = this.#reachHeader(at, nextHop);
       const nlriAt = at;
-      while (item >= 0 && at - nlriAt + this.#entryLength(entries[item]!) <= limit) {
+      // The group takes no entry that does not fit by itself.
+      do {
         at = this.#writeEntry(entries[item]!, at);
         item = this.#next[item]!;
-      }
+      } while (item >= 0 && at - nlriAt + this.#entryLength(entries[item]!) <= limit);
       if (!isClassic) {
         patch16(start + FIXED + 2, at - start - FIXED - 4);
         scratch.set(attributeBytes.subarray(0, length), at);

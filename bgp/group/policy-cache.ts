@@ -1,8 +1,13 @@
 /** Export policy at work: paths to values, through the policy, and back to rows of the attribute table. */
 import type { ExportPolicy, PolicyResult } from '../policy/export.ts';
-import { attributesOf, internAttributes } from '../rib/attribute-values.ts';
+import { attributesOf, internAttributes, TOO_LONG_BY_POLICY } from '../rib/attribute-values.ts';
 import type { Rib } from '../rib/rib.ts';
 import { LOCAL } from '../rib/source.ts';
+
+/** In place of a row. */
+export const REFUSED = -1;
+/** In place of a row: accepted, but with what policy adds no UPDATE can carry the attributes. */
+export const TOO_LONG = -2;
 
 export class PolicyCache {
   readonly #policy: ExportPolicy;
@@ -15,15 +20,16 @@ export class PolicyCache {
     this.#rib = rib;
   }
 
-  /** Row of the attributes to announce for a path; -1 when it is refused. The row is valid until the next call. */
+  /** Row of the attributes to announce for a path, or REFUSED, or TOO_LONG. The row is valid until the next call. */
   apply(path: number): number {
     const { attributes, paths } = this.#rib;
     const row = paths.attributes[path]!;
     const before = attributesOf(attributes, row);
     const result = this.#judge(path, before);
-    if (!result.isAccepted) return -1;
+    if (!result.isAccepted) return REFUSED;
     if (result.attributes === before) return row;
     const made = internAttributes(attributes, result.attributes);
+    if (made === undefined) return TOO_LONG;
     this.dispose();
     this.#held = made;
     return made;
@@ -37,7 +43,8 @@ export class PolicyCache {
   /** Why a path is refused; undefined when it is not. */
   refusal(path: number): string | undefined {
     const result = this.#judge(path, attributesOf(this.#rib.attributes, this.#rib.paths.attributes[path]!));
-    return result.isAccepted ? undefined : result.reason;
+    if (!result.isAccepted) return result.reason;
+    return this.apply(path) === TOO_LONG ? TOO_LONG_BY_POLICY : undefined;
   }
 
   #judge(path: number, attributes: ReturnType<typeof attributesOf>): PolicyResult {

@@ -11,11 +11,12 @@
 import { grow, RowStack } from '../rib/columns.ts';
 import type { Rib } from '../rib/rib.ts';
 import { LOCAL } from '../rib/source.ts';
+import { MAX_MESSAGE_LENGTH } from '../wire/iana.ts';
 import { AttributeFact } from '../wire/scan.ts';
 import { AttributeEncoder } from './attribute-encoder.ts';
 import type { Batch } from './batch.ts';
 import { Packer } from './packer.ts';
-import { PolicyCache } from './policy-cache.ts';
+import { PolicyCache, REFUSED } from './policy-cache.ts';
 import type { GroupSpec } from './spec.ts';
 
 /** A session of a peer, for one address family. */
@@ -64,7 +65,10 @@ export class UpdateGroup {
   readonly spec: GroupSpec;
   readonly #rib: Rib;
   readonly #packer: Packer;
+  readonly #encoder: AttributeEncoder;
   readonly #policy: PolicyCache | undefined;
+  /** Entries that may be announced but for the length of their attributes. */
+  readonly #tooLong = new Set<number>();
   /** Live members, and the walk of each that is not. */
   readonly #live = new Set<Member>();
   readonly #walks = new Set<Walk>();
@@ -85,8 +89,8 @@ export class UpdateGroup {
     this.spec = spec;
     this.#rib = rib;
     this.#policy = spec.policy && new PolicyCache(spec.policy, rib);
-    const encoder = new AttributeEncoder(spec, rib.attributes, rib.sources);
-    this.#packer = new Packer(spec, rib, encoder);
+    this.#encoder = new AttributeEncoder(spec, rib.attributes, rib.sources);
+    this.#packer = new Packer(spec, rib, this.#encoder);
     this.#ensureRows();
     this.#fill();
   }
@@ -212,7 +216,13 @@ export class UpdateGroup {
     if (this.#rib.paths.source[best] === member.source) return 'it was learned from this peer';
     const reason = this.#protocolRefusal(best);
     if (reason) return reason;
-    return this.#policy?.refusal(best);
+    return this.#policy?.refusal(best) ?? this.#lengthRefusal(this.spec.hasAddPath ? best : prefix, best);
+  }
+
+  /** Rows of prefixes that are kept back because no message to these peers has room for their attributes. */
+  get tooLong(): readonly number[] {
+    const { hasAddPath } = this.spec;
+    return [...this.#tooLong].map((entry) => (hasAddPath ? this.#rib.paths.prefix[entry]! : entry));
   }
 
   /** Entries that a member has been sent. */
@@ -248,8 +258,9 @@ export class UpdateGroup {
 
   /** Brings one entry up to date. */
   #update(entry: number, moved: Map<number, number[]>): void {
+    if (this.#tooLong.size > 0) this.#tooLong.delete(entry);
     const path = this.spec.hasAddPath ? this.#livePath(entry) : this.#rib.best[entry]!;
-    const told = path < 0 ? NOTHING : this.#export(path);
+    const told = path < 0 ? NOTHING : this.#export(entry, path);
     const source = path < 0 ? LOCAL : this.#rib.paths.source[path]!;
     const before = this.#sent[entry]!;
     if (told === before && (told < 0 || source === this.#source[entry])) return;
@@ -273,9 +284,23 @@ export class UpdateGroup {
   }
 
   /** Attribute row to announce for a path, or NOTHING. */
-  #export(path: number): number {
+  #export(entry: number, path: number): number {
     if (this.#protocolRefusal(path) !== undefined) return NOTHING;
-    return this.#policy ? this.#policy.apply(path) : this.#rib.paths.attributes[path]!;
+    const row = this.#policy ? this.#policy.apply(path) : this.#rib.paths.attributes[path]!;
+    if (row === REFUSED || (row >= 0 && this.#packer.fits(entry, row, this.#rib.paths.source[path]!)))
+      return row;
+    // RFC 4271 section 9.2: what cannot be advertised is withdrawn, and RFC 8654 section 4 says the same.
+    this.#tooLong.add(entry);
+    return NOTHING;
+  }
+
+  /** Why a path that passes everything else is not announced. */
+  #lengthRefusal(entry: number, path: number): string | undefined {
+    const row = this.#policy ? this.#policy.apply(path) : this.#rib.paths.attributes[path]!;
+    const source = this.#rib.paths.source[path]!;
+    if (row < 0 || this.#packer.fits(entry, row, source)) return undefined;
+    const needed = this.#packer.messageLength(entry, row, source);
+    return tooLongReason(needed, this.spec.maxMessageLength);
   }
 
   #protocolRefusal(path: number): string | undefined {
@@ -293,21 +318,18 @@ export class UpdateGroup {
     if (facts & AttributeFact.OTC && spec.refusesOtc) return 'OTC: only to customers (RFC 9234)';
     if (facts & AttributeFact.LLGR_STALE && !spec.hasLongLived)
       return 'long-lived stale, and the peer does not know what that is (RFC 9494)';
-    return this.#nextHopRefusal(row, from.peer === undefined);
+    return this.#nextHopRefusal(row, this.#rib.paths.source[path]!);
   }
 
-  #nextHopRefusal(row: number, isLocal: boolean): string | undefined {
+  #nextHopRefusal(row: number, source: number): string | undefined {
     const { spec } = this;
-    const self = spec.selfNextHop.length >>> 1;
-    const offset = this.#rib.attributes.offsetOf(row);
-    const received = this.#rib.attributes.pageOf(row)[offset]!;
-    const isSelf =
-      isLocal ||
-      received === 0 ||
-      spec.nextHopMode === 'Self' ||
-      (spec.nextHopMode === 'Auto' && !spec.isIbgp);
-    const octets = isSelf ? self : received;
-    if (octets === 0) return `this speaker has no IPv${spec.family} address to be the next hop`;
+    const octets = this.#encoder.nextHopLength(row, source);
+    if (octets === 0) {
+      const reason = `this speaker has no IPv${spec.family} address to be the next hop`;
+      return source !== LOCAL && this.#encoder.isLinkLocal(row)
+        ? `its next hop is link-local, and ${reason} (RFC 2545 section 3)`
+        : reason;
+    }
     if (spec.family === 4 && octets > 4 && !spec.hasExtendedNextHop)
       return 'its next hop is IPv6, and the peer cannot take that for IPv4 routes (RFC 8950)';
     return undefined;
@@ -425,4 +447,11 @@ export class UpdateGroup {
       else this.#live.add(member);
     }
   }
+}
+
+/** Words for an UPDATE that is longer than the peer takes. */
+function tooLongReason(octets: number, limit: number): string {
+  const remedy =
+    limit === MAX_MESSAGE_LENGTH ? '; a peer with extended messages (RFC 8654) takes 65,535' : '';
+  return `its attributes are too long: the UPDATE would have ${octets} octets, the peer takes ${limit} (RFC 4271 section 9.2)${remedy}`;
 }

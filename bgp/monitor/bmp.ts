@@ -114,17 +114,22 @@ export class BmpExporter implements Observer {
       const prefix = rib.prefixes.text(rib.paths.prefix[path]!);
       const route = hasPathId ? { prefix, pathId: rib.paths.pathId[path]! } : { prefix };
       const isClassic = family === 4 && familyOf(attributes.nextHop) === 4;
-      yield encodeMessage(
-        {
-          type: 'update',
-          withdrawn: [],
-          nlri: isClassic ? [route] : [],
-          reach: isClassic ? undefined : { family, nextHop: attributes.nextHop, routes: [route] },
-          unreach: undefined,
-          attributes,
-        },
-        { isFourOctetAs: peer.negotiated!.isFourOctetAs, isIbgp: peer.negotiated!.isIbgp },
-      );
+      const update = {
+        type: 'update' as const,
+        withdrawn: [],
+        nlri: isClassic ? [route] : [],
+        reach: isClassic ? undefined : { family, nextHop: attributes.nextHop, routes: [route] },
+        unreach: undefined,
+        attributes,
+      };
+      const { isFourOctetAs, isIbgp } = peer.negotiated!;
+      try {
+        yield encodeMessage(update, { isFourOctetAs, isIbgp });
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error;
+        // Put together again it can be longer than it was: one route a message, AS numbers that AS4_PATH repeats.
+        this.#log.warn({ prefix, reason: error.message }, 'route not sent to the BMP station');
+      }
     }
   }
 

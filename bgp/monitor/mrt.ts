@@ -67,13 +67,18 @@ function peerTable(peers: readonly MrtPeer[], collector: string): Uint8Array {
   return body.finish();
 }
 
-/** Section 4.3.4: of MP_REACH_NLRI the next hop alone. */
+/**
+ * Section 4.3.4: of MP_REACH_NLRI the next hop alone. A set of MAX_ATTRIBUTES_LENGTH has room for its next hop in the
+ * length field of 16 bits.
+ */
 function attributeBytes(rib: Rib, path: number): Uint8Array {
   const attributes = attributesOf(rib.attributes, rib.paths.received[path]!);
   const writer = new Writer();
   const hasNextHop = familyOf(attributes.nextHop) === 4;
-  encodeAttributes(attributes, writer, { isFourOctetAs: true, isIbgp: true, hasNextHop });
-  if (!hasNextHop) {
+  encodeAttributes(attributes, writer, { isFourOctetAs: true, isIbgp: true, hasNextHop: false });
+  if (hasNextHop) {
+    writer.u8(AttributeFlag.TRANSITIVE).u8(AttributeType.NEXT_HOP).u8(4).bytes(bytesOf(attributes.nextHop));
+  } else {
     const octets = bitsOf(6) / 8;
     writer
       .u8(AttributeFlag.OPTIONAL)

@@ -1,8 +1,19 @@
 /** The wire log: every message of chosen peers, decoded, one line each. */
+import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Observer, Peer } from '../peer.ts';
-import { Framer } from '../wire/framer.ts';
+import { type Frame, Framer } from '../wire/framer.ts';
 import { decodeMessage } from '../wire/message.ts';
+import type { UpdateContext } from '../wire/update.ts';
+
+/** A message that cannot be decoded as its octets: the session has its own way to answer it. */
+function described(frame: Frame, context: UpdateContext): object {
+  try {
+    return { message: decodeMessage(frame, context) };
+  } catch (error) {
+    return { octets: Buffer.from(frame.body).toString('hex'), reason: messageOf(error) };
+  }
+}
 
 /** `all`, or addresses separated by commas. */
 export function createWireLog(peers: string, log: Log): Observer {
@@ -16,7 +27,7 @@ export function createWireLog(peers: string, log: Log): Observer {
       const framer = new Framer();
       framer.allowExtended();
       framer.push(bytes, (frame) => {
-        log.info({ peer: address, direction, message: decodeMessage(frame, context) }, 'wire');
+        log.info({ peer: address, direction, ...described(frame, context) }, 'wire');
         return true;
       });
     },

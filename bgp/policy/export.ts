@@ -14,7 +14,12 @@ export interface PolicyRoute {
 }
 
 export type PolicyResult =
-  | { readonly isAccepted: true; readonly attributes: PathAttributes }
+  | {
+      readonly isAccepted: true;
+      readonly attributes: PathAttributes;
+      /** By a rule, and not because none matched. */
+      readonly isExplicit?: boolean;
+    }
   | { readonly isAccepted: false; readonly reason: string };
 
 export interface ExportPolicy {

@@ -1,14 +1,30 @@
 /** Which received paths may be used (RFC 4271 sections 5.1.3 and 9.1.2, RFC 4456 section 8). */
 
+import type { Family } from '../../lib/cidr.ts';
 import type { PathAttributes } from '../wire/attributes.ts';
 import { BgpRole } from '../wire/iana.ts';
 import { AttributeFact, type AttributeScan, Community } from '../wire/scan.ts';
 import type { PolicyResult, PolicyRoute } from './export.ts';
+import type { Rejection } from './rejection.ts';
 
 export interface ImportPolicy {
   /** Equal keys, equal behaviour. */
   readonly key: string;
   apply(route: PolicyRoute): PolicyResult;
+}
+
+/**
+ * What may be used by its prefix alone, whatever its attributes: asked after ImportPolicy, for each prefix that comes
+ * in, so it works on octets.
+ */
+export interface PrefixPolicy {
+  /** Equal keys, equal behaviour. */
+  readonly key: string;
+  /**
+   * Why routes to a prefix are not used; undefined when they are. The prefix stands in wire form (RFC 4271 section 4.3)
+   * at `at`; `isPermitted`: a rule of a filter has accepted it expressly.
+   */
+  rejection(family: Family, bytes: Uint8Array, at: number, isPermitted: boolean): Rejection | undefined;
 }
 
 export interface ImportContext {
@@ -27,6 +43,7 @@ export interface ImportContext {
   /** RFC 8212: nothing is used unless there is a policy. */
   readonly requiresPolicy: boolean;
   readonly policy: ImportPolicy | undefined;
+  readonly prefixPolicy?: PrefixPolicy | undefined;
 }
 
 /** The reason why paths with these attributes may not be used, whatever their prefix; undefined when they may. */

@@ -40,7 +40,7 @@ export function judge(
     const verdict = applyRules(sameFamily, route, context);
     if (verdict?.action === 'Reject')
       return { isAccepted: false, reason: `BGPFilter ${filter}, rule ${verdict.rule}` };
-    if (verdict) return { isAccepted: true, attributes: verdict.attributes };
+    if (verdict) return { isAccepted: true, attributes: verdict.attributes, isExplicit: true };
   }
   return undefined;
 }

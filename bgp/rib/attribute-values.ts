@@ -2,6 +2,7 @@
 import { addressBytes, parseAddress } from '../../lib/cidr.ts';
 import { decodeAttributes, type PathAttributes } from '../wire/attributes.ts';
 import { encodeAttributes } from '../wire/encode-attributes.ts';
+import { MAX_ATTRIBUTES_LENGTH } from '../wire/iana.ts';
 import { Reader } from '../wire/reader.ts';
 import { AttributeScan } from '../wire/scan.ts';
 import { Writer } from '../wire/writer.ts';
@@ -20,10 +21,17 @@ export function attributesOf(table: AttributeTable, row: number): PathAttributes
   } as PathAttributes;
 }
 
-/** The row for attributes given as values, with a reference for the caller. */
-export function internAttributes(table: AttributeTable, attributes: PathAttributes): number {
+/** Why policy cannot change attributes as it is told to. */
+export const TOO_LONG_BY_POLICY = 'policy makes its attributes longer than an UPDATE can be';
+
+/**
+ * The row for attributes given as values, with a reference for the caller; undefined for those that are longer than an
+ * UPDATE can be.
+ */
+export function internAttributes(table: AttributeTable, attributes: PathAttributes): number | undefined {
   const writer = new Writer();
-  encodeAttributes(attributes, writer, { ...own, hasNextHop: false });
+  if (encodeAttributes(attributes, writer, { ...own, hasNextHop: false }) > MAX_ATTRIBUTES_LENGTH)
+    return undefined;
   const bytes = writer.finish();
   if (!scan.scan(bytes, 0, bytes.length, own, true)) throw new Error('own attributes are not in normal form');
   const nextHop = attributes.nextHop === '' ? noBytes : addressBytes(parseAddress(attributes.nextHop)!);

@@ -1,4 +1,5 @@
 /** Paths as rows: which prefix, from whom, with which attributes. The paths of a prefix are a linked list. */
+import type { Rejection, RejectionKind } from '../policy/rejection.ts';
 import { grow, grownCapacity, RowStack } from './columns.ts';
 
 export const PathFlag = {
@@ -65,18 +66,24 @@ export class PathTable {
 export class RejectionTable {
   readonly #rows = new Map<string, number>([['', 0]]);
   readonly #texts: string[] = [''];
+  readonly #kinds: RejectionKind[] = ['protocol'];
 
-  intern(reason: string): number {
+  intern({ reason, kind }: Rejection): number {
     let row = this.#rows.get(reason);
     if (row !== undefined) return row;
     // Filters come and go for months; the sentence is for people, the fact that there is one for the RIB.
     if (this.#texts.length >= 0xffff) return this.#texts.length - 1;
     row = this.#texts.push(reason) - 1;
+    this.#kinds.push(kind);
     this.#rows.set(reason, row);
     return row;
   }
 
   text(row: number): string {
     return this.#texts[row]!;
+  }
+
+  kind(row: number): RejectionKind {
+    return this.#kinds[row]!;
   }
 }

@@ -3,6 +3,7 @@
  * marks the prefix; `decideChanged` runs the decision process once per marked prefix, at the end of a turn.
  */
 import type { Family } from '../../lib/cidr.ts';
+import type { Rejection } from '../policy/rejection.ts';
 import type { AttributeTable } from './attribute-table.ts';
 import { grow, grownCapacity, RowStack } from './columns.ts';
 import { DecisionProcess, reasonOf } from './decision.ts';
@@ -15,7 +16,7 @@ export interface Verdict {
   /** Row of the attribute table: the received one, or another with a reference that is given along. */
   readonly attributes: number;
   /** Why the path may not be used; undefined when it may. */
-  readonly rejection: string | undefined;
+  readonly rejection: Rejection | undefined;
 }
 
 export class Rib {

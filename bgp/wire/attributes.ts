@@ -39,6 +39,8 @@ export interface PathAttributes {
   readonly clusterList?: readonly string[] | undefined;
   /** ONLY_TO_CUSTOMER: the AS that set it (RFC 9234). */
   readonly onlyToCustomer?: number | undefined;
+  /** Types of known optional transitive attributes that came with the partial bit. */
+  readonly partial?: readonly number[] | undefined;
   /** Optional transitive attributes that are passed on as they are. */
   readonly unknown?: readonly UnknownAttribute[] | undefined;
 }
@@ -160,6 +162,7 @@ function decodeOne(
     reason: `attribute ${type} of ${value.length} octets`,
   });
   const isMultiple = (size: number) => value.length > 0 && value.length % size === 0;
+  if (flags & PARTIAL && expected === (OPTIONAL | TRANSITIVE)) into.partial = [...(into.partial ?? []), type];
   const reader = new Reader(value);
   switch (type) {
     case AttributeType.ORIGIN:
@@ -199,6 +202,7 @@ function decodeOne(
       return undefined;
     case AttributeType.AS4_AGGREGATOR:
       if (value.length !== 8) return wrongLength('discard');
+      if (new Reader(value).u32() === 0) return { verdict: 'discard', reason: 'AS4_AGGREGATOR with AS 0' };
       as4.aggregator = { asNumber: reader.u32(), address: formatBytes(reader.rest()) };
       return undefined;
     case AttributeType.COMMUNITIES:
@@ -262,17 +266,18 @@ function decodePath(
 function keepUnknown(into: Mutable, flags: number, type: number, value: Uint8Array): Fault | undefined {
   if (!(flags & OPTIONAL)) {
     // RFC 4271 section 6.3, which RFC 7606 leaves as it is.
-    const data = new Writer().u8(flags).u8(type).bytes(value).finish();
+    const writer = new Writer().u8(flags).u8(type);
+    const data = (flags & EXTENDED_LENGTH ? writer.u16(value.length) : writer.u8(value.length)).bytes(value);
     throw new WireError(
       ErrorCode.UPDATE_MESSAGE,
       UpdateSubcode.UNRECOGNIZED_WELL_KNOWN,
       `unknown well-known attribute ${type}`,
-      data,
+      data.finish(),
     );
   }
   // RFC 4271 section 5: passed on with the partial bit when transitive, else quietly ignored.
   if (flags & TRANSITIVE) {
-    const kept = { flags: (flags & ~EXTENDED_LENGTH) | PARTIAL, type, value: value.slice() };
+    const kept = { flags: OPTIONAL | TRANSITIVE | PARTIAL, type, value: value.slice() };
     into.unknown = [...(into.unknown ?? []), kept];
   }
   return undefined;

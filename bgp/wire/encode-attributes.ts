@@ -2,24 +2,36 @@
 import { addressBytes, parseAddress } from '../../lib/cidr.ts';
 import { encodeAsPath } from './as-path.ts';
 import { type AttributeContext, expectedFlags, type PathAttributes } from './attributes.ts';
-import { AS_TRANS, AttributeFlag, AttributeType, SAFI_UNICAST } from './iana.ts';
+import {
+  AS_TRANS,
+  AttributeFlag,
+  AttributeType,
+  MAX_ATTRIBUTES_LENGTH,
+  SAFI_UNICAST,
+  SegmentType,
+} from './iana.ts';
 import type { Reach, Unreach } from './multiprotocol.ts';
 import { afiOf, encodeNlri } from './nlri.ts';
 import { Writer } from './writer.ts';
 
-const { OPTIONAL, EXTENDED_LENGTH } = AttributeFlag;
+const { OPTIONAL, PARTIAL, EXTENDED_LENGTH } = AttributeFlag;
 
-/** Writes attributes in type order. NEXT_HOP is left out where the next hop travels in MP_REACH_NLRI. */
+/**
+ * Writes attributes in type order. NEXT_HOP is left out where the next hop travels in MP_REACH_NLRI. Returns their
+ * length in octets; above MAX_ATTRIBUTES_LENGTH no UPDATE can carry them, and nothing is written.
+ */
 export function encodeAttributes(
   attributes: PathAttributes,
   writer: Writer,
   context: AttributeContext & { readonly hasNextHop: boolean },
-): void {
+): number {
   const parts: { flags: number; type: number; value: Uint8Array }[] = [...(attributes.unknown ?? [])];
   const put = (type: number, write: (value: Writer) => void) => {
     const value = new Writer();
     write(value);
-    parts.push({ flags: expectedFlags[type]!, type, value: value.finish() });
+    // RFC 4271 section 5: once an AS has set the partial bit, no other AS clears it.
+    const partial = attributes.partial?.includes(type) ? PARTIAL : 0;
+    parts.push({ flags: expectedFlags[type]! | partial, type, value: value.finish() });
   };
   const { aggregator, communities, extendedCommunities, largeCommunities, clusterList, originatorId } =
     attributes;
@@ -56,7 +68,10 @@ export function encodeAttributes(
   const { onlyToCustomer } = attributes;
   if (onlyToCustomer !== undefined) put(AttributeType.ONLY_TO_CUSTOMER, (value) => value.u32(onlyToCustomer));
   parts.sort((a, b) => a.type - b.type);
-  for (const { flags, type, value } of parts) putAttribute(writer, flags, type, value);
+  const octets = parts.reduce((sum, { value }) => sum + headerLength(value) + value.length, 0);
+  if (octets <= MAX_ATTRIBUTES_LENGTH)
+    for (const { flags, type, value } of parts) putAttribute(writer, flags, type, value);
+  return octets;
 }
 
 /** RFC 6793 section 4.2.2: AS numbers that do not fit travel beside. */
@@ -65,7 +80,9 @@ function encodeAs4(
   put: (type: number, write: (value: Writer) => void) => void,
 ): void {
   if (attributes.asPath.some(({ asNumbers }) => asNumbers.some((as) => as > 0xffff))) {
-    put(AttributeType.AS4_PATH, (value) => encodeAsPath(attributes.asPath, value, true));
+    // Section 3: confederation segments have no place in AS4_PATH.
+    const path = attributes.asPath.filter(({ type }) => type <= SegmentType.AS_SEQUENCE);
+    put(AttributeType.AS4_PATH, (value) => encodeAsPath(path, value, true));
   }
   const { aggregator } = attributes;
   if (aggregator && aggregator.asNumber > 0xffff) {
@@ -94,6 +111,11 @@ export function encodeUnreach({ family, routes }: Unreach, writer: Writer): void
 
 function putAddress(writer: Writer, address: string): Writer {
   return writer.bytes(addressBytes(parseAddress(address)!));
+}
+
+/** Octets of flags, type and length (RFC 4271 section 4.3). */
+function headerLength(value: Uint8Array): number {
+  return value.length > 255 ? 4 : 3;
 }
 
 function putAttribute(writer: Writer, flags: number, type: number, value: Uint8Array): void {

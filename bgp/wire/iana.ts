@@ -121,6 +121,8 @@ export const HEADER_LENGTH = 19;
 export const MAX_MESSAGE_LENGTH = 4096;
 /** RFC 8654. */
 export const MAX_EXTENDED_MESSAGE_LENGTH = 65535;
+/** Octets of an attribute list in the longest UPDATE: behind the header and two length fields. */
+export const MAX_ATTRIBUTES_LENGTH = MAX_EXTENDED_MESSAGE_LENGTH - HEADER_LENGTH - 4;
 
 /** RFC 9234 section 4.1: what the sender is to the receiver. */
 export const BgpRole = {

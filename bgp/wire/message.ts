@@ -2,7 +2,7 @@
 import type { Family } from '../../lib/cidr.ts';
 import type { AttributeContext } from './attributes.ts';
 import type { Frame } from './framer.ts';
-import { ErrorCode, HEADER_LENGTH, MessageType, SAFI_UNICAST } from './iana.ts';
+import { ErrorCode, HEADER_LENGTH, MAX_EXTENDED_MESSAGE_LENGTH, MessageType, SAFI_UNICAST } from './iana.ts';
 import { afiOf, familyOfAfi } from './nlri.ts';
 import { decodeNotification, encodeNotification, type NotificationMessage } from './notification.ts';
 import { decodeOpen, encodeOpen, type OpenMessage } from './open.ts';
@@ -62,7 +62,7 @@ export function decodeMessage({ type, body }: Frame, context: UpdateContext): Me
   }
 }
 
-/** The whole message, header included. */
+/** The whole message, header included. Throws RangeError for one that is longer than any may be (RFC 8654). */
 export function encodeMessage(message: OutgoingMessage, context: AttributeContext): Uint8Array {
   switch (message.type) {
     case 'open':
@@ -86,6 +86,8 @@ export function encodeMessage(message: OutgoingMessage, context: AttributeContex
 }
 
 function frame(type: MessageType, body: Uint8Array): Uint8Array {
+  if (HEADER_LENGTH + body.length > MAX_EXTENDED_MESSAGE_LENGTH)
+    throw new RangeError(`a message of ${HEADER_LENGTH + body.length} octets`);
   const writer = new Writer();
   for (let i = 0; i < 16; i++) writer.u8(0xff);
   return writer

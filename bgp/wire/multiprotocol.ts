@@ -44,10 +44,21 @@ export function readReachHead(value: Uint8Array, hasExtendedNextHop: boolean): R
   return { family, nextHop: nextHopIn(value.subarray(4, 4 + length)), nlriAt: 5 + length };
 }
 
-/** Between link-local addresses there is no global one: BIRD leaves its place empty (RFC 2545 section 3 does not say). */
+/**
+ * RFC 2545 section 3: a global next hop, or one with a link-local address behind. Between link-local addresses there is
+ * no global one: BIRD leaves its place empty, others repeat the link-local address there.
+ */
 function nextHopIn(value: Uint8Array): Uint8Array {
-  const hasGlobal = value.length < 32 || value.subarray(0, 16).some((octet) => octet !== 0);
-  return hasGlobal ? value : value.subarray(16);
+  if (value.length < 32) return value;
+  const first = value.subarray(0, 16);
+  const second = value.subarray(16);
+  if (!isLinkLocal(second)) return first;
+  return isLinkLocal(first) || first.every((octet) => octet === 0) ? second : value;
+}
+
+/** An IPv6 address in fe80::/10: it means nothing beyond its link. */
+export function isLinkLocal(address: Uint8Array): boolean {
+  return address.length === 16 && address[0] === 0xfe && (address[1]! & 0xc0) === 0x80;
 }
 
 /** +- AFI (16) -+- SAFI (8) -+- withdrawn NLRI -+   Undefined for a family that is not spoken here. */

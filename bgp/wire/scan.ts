@@ -4,9 +4,9 @@
  * which then goes the slow way through attributes.ts, where RFC 7606 is.
  *
  * What it leaves behind is the normal form of an attribute list: without NEXT_HOP, MP_REACH_NLRI and
- * MP_UNREACH_NLRI, 4-octet AS numbers, short headers where they fit; and what the decision process asks for.
+ * MP_UNREACH_NLRI, 4-octet AS numbers, the flags of each type, short headers where they fit; and what the decision process asks for.
  */
-import { AttributeFlag, AttributeType, MAX_EXTENDED_MESSAGE_LENGTH, SegmentType } from './iana.ts';
+import { AttributeFlag, AttributeType, MAX_ATTRIBUTES_LENGTH, SegmentType } from './iana.ts';
 
 /** What a receiver must know to judge attributes. */
 export interface ScanContext {
@@ -50,7 +50,7 @@ const KIND = OPTIONAL | TRANSITIVE;
 /** One scan at a time: the object is reused for every message. */
 export class AttributeScan {
   /** Normal form, from 0 to `length`. */
-  readonly bytes = new Uint8Array(MAX_EXTENDED_MESSAGE_LENGTH + 64);
+  readonly bytes = new Uint8Array(MAX_ATTRIBUTES_LENGTH);
   length = 0;
   hash = 0;
   flags = 0;
@@ -85,6 +85,7 @@ export class AttributeScan {
    */
   scan(source: Uint8Array, start: number, end: number, context: ScanContext, isOwn = false): boolean {
     this.#reset();
+    if (end - start > MAX_ATTRIBUTES_LENGTH) return false;
     let at = start;
     let previous = -1;
     while (at < end) {
@@ -217,7 +218,9 @@ export class AttributeScan {
         if (type === AttributeType.AS4_PATH || type === AttributeType.AS4_AGGREGATOR) return false;
         if (!isOwn && (kind !== KIND || !(flags & PARTIAL))) return false;
     }
-    this.#copy(source, flags, type, at, length);
+    // RFC 4271 section 4.3: the flags are those of the type, the partial bit is of optional transitive attributes alone,
+    // and the four low bits are zero when sent.
+    this.#copy(source, kind === KIND ? kind | (flags & PARTIAL) : kind, type, at, length);
     return true;
   }
 
@@ -229,7 +232,7 @@ export class AttributeScan {
       bytes[at++] = type;
       bytes[at++] = length >>> 8;
     } else {
-      bytes[at++] = flags & ~EXTENDED_LENGTH;
+      bytes[at++] = flags;
       bytes[at++] = type;
     }
     bytes[at++] = length;

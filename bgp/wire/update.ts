@@ -7,7 +7,7 @@
 import { type Family, formatBytes } from '../../lib/cidr.ts';
 import { type AttributeContext, decodeAttributes, type Fault, type PathAttributes } from './attributes.ts';
 import { encodeAttributes, encodeReach, encodeUnreach } from './encode-attributes.ts';
-import { ErrorCode, UpdateSubcode } from './iana.ts';
+import { ErrorCode, MAX_ATTRIBUTES_LENGTH, UpdateSubcode } from './iana.ts';
 import {
   broken,
   type Reach,
@@ -167,6 +167,7 @@ function multiprotocolRoutes(bytes: Uint8Array, family: Family, hasPathId: boole
 /** What an UPDATE is made of; faults are not sent. */
 export type OutgoingUpdate = Omit<UpdateMessage, 'faults' | 'type'>;
 
+/** Throws RangeError for attributes that no UPDATE can carry: for tools and tests, not for what a peer sent. */
 export function encodeUpdate(update: OutgoingUpdate, context: AttributeContext): Uint8Array {
   const writer = new Writer();
   writer.u16(0);
@@ -178,7 +179,11 @@ export function encodeUpdate(update: OutgoingUpdate, context: AttributeContext):
   if (update.reach) encodeReach(update.reach, writer);
   if (update.unreach) encodeUnreach(update.unreach, writer);
   if (update.attributes) {
-    encodeAttributes(update.attributes, writer, { ...context, hasNextHop: update.nlri.length > 0 });
+    const octets = encodeAttributes(update.attributes, writer, {
+      ...context,
+      hasNextHop: update.nlri.length > 0,
+    });
+    if (octets > MAX_ATTRIBUTES_LENGTH) throw new RangeError(`attributes of ${octets} octets in an UPDATE`);
   }
   writer.patchU16(lengthAt, writer.length - lengthAt - 2);
   for (const route of update.nlri) encodeNlri(route, writer);

@@ -43,8 +43,16 @@ export class TestRib {
     pathId = 0,
   ): void {
     const rib = this.ribs[familyOf(prefix)];
-    const row = internAttributes(this.attributes, { ...someAttributes, ...attributes });
-    rib.announce(wireOf(prefix)!, 0, source, pathId, row, row, rib.rejections.intern(rejection));
+    const row = internAttributes(this.attributes, { ...someAttributes, ...attributes })!;
+    rib.announce(
+      wireOf(prefix)!,
+      0,
+      source,
+      pathId,
+      row,
+      row,
+      rib.rejections.intern({ kind: 'protocol', reason: rejection }),
+    );
     this.attributes.release(row);
   }
 

@@ -203,6 +203,7 @@ describe('calictl node status', () => {
     holdTimeSeconds: 90,
     keepaliveSeconds: 30,
     queuedOctets: 0,
+    malformed: undefined,
     bfd: undefined,
   };
   const status: AgentStatus = {

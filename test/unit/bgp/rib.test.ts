@@ -187,7 +187,7 @@ describe('tables', () => {
           };
           if (value.communities.length === 0) delete (value as { communities?: number[] }).communities;
           if (isAdded || held.length === 0) {
-            const row = internAttributes(table, value);
+            const row = internAttributes(table, value)!;
             expect(attributesOf(table, row)).toEqual(value);
             held.push([med, row]);
           } else table.release(held.splice(med % held.length, 1)[0]![1]);

@@ -1,0 +1,153 @@
+/** From the bytes of one peer's UPDATEs to the bytes that another peer is sent: receiver, RIB and update group. */
+import type { GroupSpec } from '../../bgp/group/spec.ts';
+import { type Member, UpdateGroup } from '../../bgp/group/update-group.ts';
+import { AttributeTable } from '../../bgp/rib/attribute-table.ts';
+import { Rib } from '../../bgp/rib/rib.ts';
+import { type Source, SourceTable } from '../../bgp/rib/source.ts';
+import { type Received, type ReceiverContext, UpdateReceiver } from '../../bgp/update-receiver.ts';
+import type { Family } from '../../lib/cidr.ts';
+
+export const senderContext: Omit<ReceiverContext, 'source'> = {
+  isIbgp: true,
+  isFourOctetAs: true,
+  localAs: 64512,
+  peerAs: 64512,
+  families: [4, 6],
+  addPath: [],
+  hasExtendedNextHop: true,
+  identifier: 1,
+  clusterId: 1,
+  ownAddresses: new Set(),
+  allowedLocalAs: 0,
+  role: undefined,
+  requiresPolicy: false,
+  policy: undefined,
+  maxPrefixes: undefined,
+};
+
+export const listenerSpec: GroupSpec = {
+  family: 4,
+  isIbgp: true,
+  isClient: true,
+  clusterId: 0x0a0a0a0a,
+  localAs: 64512,
+  isFourOctetAs: true,
+  maxMessageLength: 4096,
+  hasAddPath: false,
+  hasExtendedNextHop: false,
+  hasLongLived: false,
+  nextHopMode: 'Auto',
+  selfNextHop: '0a090909',
+  addsOtc: false,
+  refusesOtc: false,
+  localPref: 100,
+  policy: undefined,
+};
+
+/** A member of a group that keeps what it is sent. */
+export class Listener implements Member {
+  readonly source: number;
+  readonly queued = 0;
+  readonly group: UpdateGroup;
+  sent: Uint8Array[] = [];
+
+  constructor(group: UpdateGroup, source: number) {
+    this.group = group;
+    this.source = source;
+    group.join(this);
+    while (group.hasWork) group.step();
+  }
+
+  send(bytes: Uint8Array): void {
+    this.sent.push(bytes);
+  }
+
+  /** What was sent since the last call. */
+  take(): Uint8Array {
+    const bytes = Buffer.concat(this.sent);
+    this.sent = [];
+    return bytes;
+  }
+
+  walkBegins(): void {}
+  walkEnds(): void {}
+  counted(): void {}
+}
+
+export class Relay {
+  readonly sources = new SourceTable();
+  readonly attributes = new AttributeTable();
+  readonly ribs = {
+    4: new Rib(4, this.attributes, this.sources),
+    6: new Rib(6, this.attributes, this.sources),
+  };
+  readonly sender: number;
+  readonly receiver: UpdateReceiver;
+  readonly listeners: Listener[] = [];
+
+  constructor(context: Partial<ReceiverContext> = {}) {
+    const isIbgp = context.isIbgp ?? true;
+    this.sender = this.#source('10.0.0.2', { isIbgp });
+    const peerAs = isIbgp ? 64512 : 65001;
+    this.receiver = new UpdateReceiver(this.ribs, {
+      ...senderContext,
+      peerAs,
+      ...context,
+      source: this.sender,
+    });
+  }
+
+  /** A peer with these settings; it has what is there. */
+  listen(spec: Partial<GroupSpec> = {}): Listener {
+    const { family = 4 } = spec;
+    if (spec.hasAddPath) this.ribs[family].tracksPaths = true;
+    const group = new UpdateGroup({ ...listenerSpec, ...spec }, this.ribs[family]);
+    const listener = new Listener(group, this.#source('10.0.0.3', { isIbgp: spec.isIbgp ?? true }));
+    this.listeners.push(listener);
+    return listener;
+  }
+
+  /** The body of an UPDATE comes in, and what follows from it goes out. */
+  receive(body: Uint8Array): Received {
+    const received = this.receiver.receive(body);
+    this.turn();
+    return received;
+  }
+
+  turn(): void {
+    for (const family of [4, 6] as const) {
+      const rib = this.ribs[family];
+      if (!rib.hasChanges) continue;
+      const prefixes = rib.decideChanged();
+      for (const { group } of this.listeners)
+        if (group.spec.family === family) group.flush(prefixes, rib.touchedPaths());
+      rib.endTurn(true);
+    }
+  }
+
+  /** Why the path of the sender to a prefix is not the best; undefined without one. */
+  reason(prefix: string, family: Family = 4): string | undefined {
+    const rib = this.ribs[family];
+    const row = rib.prefixes.findText(prefix);
+    const [path] = row < 0 ? [] : [...rib.pathsTo(row)];
+    return path === undefined ? undefined : rib.explain(row, path);
+  }
+
+  /** Why a prefix is not sent to a listener. */
+  refusal(listener: Listener, prefix: string): string | undefined {
+    const rib = this.ribs[listener.group.spec.family];
+    return listener.group.refusal(listener, rib.prefixes.findText(prefix));
+  }
+
+  #source(address: string, change: Partial<Source>): number {
+    return this.sources.add({
+      peer: address,
+      isIbgp: true,
+      isClient: true,
+      identifier: 0x0a000002,
+      address,
+      addressValue: 2n,
+      ...change,
+    });
+  }
+}
