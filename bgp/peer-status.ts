@@ -3,6 +3,7 @@ import type { Family } from '../lib/cidr.ts';
 import type { PeerMember } from './group/peer-member.ts';
 import type { FamilyStatus, PeerConfig, PeerStatus, RefusedPaths } from './peer-config.ts';
 import type { Rib } from './rib/rib.ts';
+import { describeFlapping } from './session/fsm.ts';
 import type { Negotiated, Session } from './session/session.ts';
 import type { Ribs } from './update-receiver.ts';
 
@@ -48,6 +49,7 @@ export function describePeer(peer: DescribedPeer, ribs: Ribs, history: PeerHisto
     config,
     state: peer.session.state,
     ...history,
+    lastError: withFlapping(peer.session, history.lastError),
     ...counters,
     identifier: negotiated?.peerIdentifier,
     localAddress: peer.conversation.connection?.localAddress ?? config.localAddress,
@@ -60,6 +62,11 @@ export function describePeer(peer: DescribedPeer, ribs: Ribs, history: PeerHisto
     queuedOctets: peer.conversation.connection?.queued ?? 0,
     bfd: peer.bfdState,
   };
+}
+
+function withFlapping(session: Session, error: string | undefined): string | undefined {
+  const flapping = describeFlapping(session);
+  return flapping && error ? `${flapping}; ${error}` : (flapping ?? error);
 }
 
 function familyStatus(peer: DescribedPeer, ribs: Ribs, family: Family): FamilyStatus {

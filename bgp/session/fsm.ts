@@ -18,12 +18,29 @@ const OPEN_HOLD_SECONDS = 240;
 const FIRST_RETRY_SECONDS = 0.25;
 const MAX_RETRY_SECONDS = 5;
 
+/** A session that lasts for so long does not flap. */
+const SETTLE_SECONDS = 30;
+/** From so many short sessions in a row on, the peer is said to flap and is tried less often. */
+const FLAPPING = 3;
+const FIRST_DAMPED_SECONDS = 1;
+const MAX_DAMPED_SECONDS = 300;
+
 /** Seconds before another try after so many failures in a row; the caller adds jitter. */
-export function retrySeconds(failures: number, config: SessionConfig): number {
-  return Math.min(
+export function retrySeconds(failures: number, config: SessionConfig, shortLived = 0): number {
+  const retry = Math.min(
     config.connectRetrySeconds ?? MAX_RETRY_SECONDS,
     FIRST_RETRY_SECONDS * 2 ** Math.min(failures, 10),
   );
+  if (shortLived < FLAPPING) return retry;
+  const damped = FIRST_DAMPED_SECONDS * 2 ** Math.min(shortLived - FLAPPING, 10);
+  return Math.max(retry, Math.min(damped, MAX_DAMPED_SECONDS));
+}
+
+/** What people should know of a session that comes up and falls again and again; undefined for others. */
+export function describeFlapping({ state, shortLived }: Session): string | undefined {
+  const falls = shortLived - (state === 'Established' ? 1 : 0);
+  if (falls < FLAPPING) return undefined;
+  return `flapping: the session came up and fell within ${SETTLE_SECONDS} s, ${falls} times in a row`;
 }
 
 /** What the event does to the session. Never throws; time and sockets are the caller's. */
@@ -132,8 +149,12 @@ function inOpenConfirm(session: Session, event: Event, config: SessionConfig): S
   switch (event.type) {
     case 'keepalive': // 26
       return {
-        next: { ...session, state: 'Established', failures: 0 },
-        actions: [...restartHold(negotiated), { type: 'established', negotiated }],
+        next: { ...session, state: 'Established', failures: 0, shortLived: session.shortLived + 1 },
+        actions: [
+          ...restartHold(negotiated),
+          start('settle', SETTLE_SECONDS),
+          { type: 'established', negotiated },
+        ],
       };
     case 'timer':
       if (event.timer === 'keepalive') return { next: session, actions: keepaliveAgain(negotiated) }; // 11
@@ -159,6 +180,7 @@ function inEstablished(session: Session, event: Event, config: SessionConfig): S
       return { next: session, actions: restartHold(negotiated) };
     case 'timer':
       if (event.timer === 'keepalive') return { next: session, actions: keepaliveAgain(negotiated) }; // 11
+      if (event.timer === 'settle') return { next: { ...session, shortLived: 0 }, actions: [] };
       if (event.timer !== 'hold') return stay(session);
       return fail(session, config, 'hold timer expired', notification(ErrorCode.HOLD_TIMER_EXPIRED)); // 10
     case 'disconnected': // 18: RFC 4724 section 4.2, the peer may be restarting
@@ -226,11 +248,11 @@ function openSent(session: Session): Step {
 /** To Active, with the next attempt after a growing delay. */
 function retryLater(session: Session, reason: string, config: SessionConfig): Step {
   return {
-    next: { state: 'Active', negotiated: undefined, failures: session.failures + 1 },
+    next: { ...session, state: 'Active', negotiated: undefined, failures: session.failures + 1 },
     actions: [
       ...allTimers(),
       { type: 'disconnect' },
-      start('connectRetry', retrySeconds(session.failures, config)),
+      start('connectRetry', retrySeconds(session.failures, config, session.shortLived)),
     ],
     reason,
   };
@@ -248,8 +270,12 @@ function fail(
   if (sent) actions.push({ type: 'sendNotification', notification: sent });
   actions.push({ type: 'disconnect' });
   if (session.state === 'Established') actions.push({ type: 'down', isGraceful });
-  actions.push(start('idleHold', retrySeconds(session.failures, config)));
-  return { next: { state: 'Idle', negotiated: undefined, failures: session.failures + 1 }, actions, reason };
+  const seconds = retrySeconds(session.failures, config, session.shortLived);
+  // A peer that restarts waits for us, and forgets our routes when that takes too long (RFC 4724).
+  const isPeerRestart = isGraceful && session.state === 'Established';
+  actions.push(start('idleHold', isPeerRestart ? Math.min(seconds, MAX_RETRY_SECONDS) : seconds));
+  const next: Session = { ...session, state: 'Idle', negotiated: undefined, failures: session.failures + 1 };
+  return { next, actions, reason };
 }
 
 /** To Idle because somebody said so: nothing is tried again. */
@@ -279,7 +305,7 @@ function fsmError(session: Session, what: string, subcode: number, config: Sessi
 }
 
 function idle(session: Session): Session {
-  return { state: 'Idle', negotiated: undefined, failures: session.failures };
+  return { state: 'Idle', negotiated: undefined, failures: session.failures, shortLived: 0 };
 }
 
 function stay(session: Session): Step {
@@ -314,5 +340,5 @@ function stop(timer: Timer): Action {
 }
 
 function allTimers(): Action[] {
-  return [stop('connectRetry'), stop('hold'), stop('keepalive'), stop('idleHold')];
+  return [stop('connectRetry'), stop('hold'), stop('keepalive'), stop('idleHold'), stop('settle')];
 }

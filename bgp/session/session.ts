@@ -7,7 +7,8 @@ import type { NotificationBody } from '../wire/wire-error.ts';
 
 export type State = 'Idle' | 'Connect' | 'Active' | 'OpenSent' | 'OpenConfirm' | 'Established';
 
-export type Timer = 'connectRetry' | 'hold' | 'keepalive' | 'idleHold';
+/** `settle` ends when a session has been Established for a while. */
+export type Timer = 'connectRetry' | 'hold' | 'keepalive' | 'idleHold' | 'settle';
 
 /** What a session needs to know about its peer. */
 export interface SessionConfig {
@@ -67,6 +68,8 @@ export interface Session {
   readonly negotiated: Negotiated | undefined;
   /** Failures since the session was last established: the base of the retry delay. */
   readonly failures: number;
+  /** Times in a row that the session came up and has not been up for a while. */
+  readonly shortLived: number;
 }
 
 /** Events, with their number in RFC 4271 section 8.1 where they have one. */
@@ -104,4 +107,4 @@ export interface Step {
   readonly reason?: string;
 }
 
-export const idleSession: Session = { state: 'Idle', negotiated: undefined, failures: 0 };
+export const idleSession: Session = { state: 'Idle', negotiated: undefined, failures: 0, shortLived: 0 };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { survivor } from '../../../bgp/session/collision.ts';
-import { retrySeconds, step } from '../../../bgp/session/fsm.ts';
+import { describeFlapping, retrySeconds, step } from '../../../bgp/session/fsm.ts';
 import type {
   Action,
   Event,
@@ -57,6 +57,7 @@ const sessionIn = (state: State): Session => ({
   state,
   negotiated: state === 'OpenConfirm' || state === 'Established' ? negotiated : undefined,
   failures: 0,
+  shortLived: 0,
 });
 
 const events: Record<string, Event> = {
@@ -66,6 +67,7 @@ const events: Record<string, Event> = {
   hold: { type: 'timer', timer: 'hold' },
   keepaliveTimer: { type: 'timer', timer: 'keepalive' },
   idleHold: { type: 'timer', timer: 'idleHold' },
+  settle: { type: 'timer', timer: 'settle' },
   connected: { type: 'connected' },
   disconnected: { type: 'disconnected', reason: 'reset' },
   open: { type: 'open', message: open },
@@ -104,6 +106,7 @@ const same = (state: State) => [state, ''] as const;
 // Every state with every event (RFC 4271 section 8.2.2).
 const table: Record<State, Record<string, readonly [State, string]>> = {
   Idle: {
+    settle: same('Idle'),
     start: ['Connect', 'start connectRetry 5, connect'],
     stop: ['Idle', 'disconnect'],
     connectRetry: same('Idle'),
@@ -122,6 +125,7 @@ const table: Record<State, Record<string, readonly [State, string]>> = {
     refresh: same('Idle'),
   },
   Connect: {
+    settle: same('Connect'),
     start: same('Connect'),
     stop: ['Idle', 'disconnect'],
     connectRetry: ['Connect', 'disconnect, start connectRetry 5, connect'],
@@ -140,6 +144,7 @@ const table: Record<State, Record<string, readonly [State, string]>> = {
     refresh: ['Idle', `disconnect, ${FAILED}`],
   },
   Active: {
+    settle: same('Active'),
     start: same('Active'),
     stop: ['Idle', 'disconnect'],
     connectRetry: ['Connect', 'start connectRetry 5, connect'],
@@ -158,6 +163,7 @@ const table: Record<State, Record<string, readonly [State, string]>> = {
     refresh: ['Idle', `disconnect, ${FAILED}`],
   },
   OpenSent: {
+    settle: same('OpenSent'),
     start: same('OpenSent'),
     stop: ['Idle', 'send 6/3, disconnect'],
     connectRetry: same('OpenSent'),
@@ -176,6 +182,7 @@ const table: Record<State, Record<string, readonly [State, string]>> = {
     refresh: ['Idle', `send 5/1, disconnect, ${FAILED}`],
   },
   OpenConfirm: {
+    settle: same('OpenConfirm'),
     start: same('OpenConfirm'),
     stop: ['Idle', 'send 6/3, disconnect'],
     connectRetry: same('OpenConfirm'),
@@ -189,11 +196,12 @@ const table: Record<State, Record<string, readonly [State, string]>> = {
     collision: ['Idle', `send 6/7, disconnect, ${FAILED}`],
     replaced: same('OpenConfirm'),
     notification: ['Idle', `disconnect, ${FAILED}`],
-    keepalive: ['Established', 'start hold 90, established'],
+    keepalive: ['Established', 'start hold 90, start settle 30, established'],
     update: ['Idle', `send 5/2, disconnect, ${FAILED}`],
     refresh: ['Idle', `send 5/2, disconnect, ${FAILED}`],
   },
   Established: {
+    settle: same('Established'),
     start: same('Established'),
     stop: ['Idle', 'send 6/3, disconnect, down'],
     connectRetry: same('Established'),
@@ -257,6 +265,34 @@ describe('the finite state machine', () => {
     expect([0, 1, 2, 3, 4, 5, 99].map((failures) => retrySeconds(failures, config))).toEqual([
       0.25, 0.5, 1, 2, 4, 5, 5,
     ]);
+  });
+
+  it('waits longer for a session that comes up and falls at once again and again, until one has lasted', () => {
+    const fall = (session: Session) => step(session, events['notification']!, config);
+    const rise = (session: Session) =>
+      step({ ...session, state: 'OpenConfirm', negotiated }, events['keepalive']!, config).next;
+    const delays: string[] = [];
+    let session = rise(sessionIn('OpenConfirm'));
+    for (let round = 0; round < 13; round++) {
+      const fallen = fall(session);
+      delays.push(brief(fallen.actions).replace(/.*idleHold /, ''));
+      expect(describeFlapping(fallen.next) !== undefined).toBe(round >= 2);
+      session = rise(fallen.next);
+    }
+    expect(delays.map(Number)).toEqual([0.25, 0.25, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+    const settled = step(session, events['settle']!, config).next;
+    expect(describeFlapping(settled)).toBeUndefined();
+    expect(brief(fall(settled).actions)).toContain('idleHold 0.25');
+  });
+
+  it('keeps no peer waiting for more than five seconds that may be restarting gracefully, however often it does', () => {
+    let session: Session = { ...sessionIn('Established'), shortLived: 1 };
+    for (let round = 0; round < 9; round++) {
+      const fallen = step(session, events['disconnected']!, config);
+      expect(Number(brief(fallen.actions).replace(/.*idleHold /, ''))).toBeLessThanOrEqual(5);
+      expect(describeFlapping(fallen.next) !== undefined).toBe(round >= 2);
+      session = step({ ...fallen.next, state: 'OpenConfirm', negotiated }, events['keepalive']!, config).next;
+    }
   });
 });
 
