@@ -23,11 +23,14 @@ import { EventRecorder } from '../datastore/kubernetes/events.ts';
 import { describeProblem } from '../datastore/object-problem.ts';
 import type { UnreadableObject } from '../datastore/reflector.ts';
 import { bgpConfigurationKind } from '../datastore/schema/bgp.ts';
+import { BGP_PORT } from '../felix/calc/bgp/cluster.ts';
 import { type ReflectorInfo, reflectorsFrom } from '../felix/calc/bgp/reflectors.ts';
 import { podCidrBlocks, podCidrsOf } from '../felix/calc/pod-cidr-blocks.ts';
+import { firstGuard, type Ruleset } from '../felix/calc/ruleset.ts';
 import { type NodeInfo, nodeInfo } from '../felix/calc/topology.ts';
 import { Dataplane, noStats } from '../felix/dataplane/dataplane.ts';
 import type { KernelState } from '../felix/dataplane/kernel.ts';
+import { Nftables } from '../felix/dataplane/nftables.ts';
 import type { KernelRoute } from '../felix/dataplane/route.ts';
 import type { AddressSource } from '../ipam/address-source.ts';
 import { Ipam } from '../ipam/ipam.ts';
@@ -40,7 +43,7 @@ import type { Log } from '../lib/log.ts';
 import { readAddresses } from './addresses.ts';
 import { statusOf } from './calico-node-status.ts';
 import type { AgentConfig } from './config.ts';
-import { dataplaneFrom, type Known, speakerFrom } from './desired.ts';
+import { dataplaneFrom, type Known, rulesetFrom, speakerFrom } from './desired.ts';
 import { explain } from './explain.ts';
 import { IpamUpkeep } from './ipam-upkeep.ts';
 import { MeshHold } from './mesh-hold.ts';
@@ -102,6 +105,9 @@ export class Agent {
   #self: NodeInfo | undefined;
   #nodeUid: string | undefined;
   #families: readonly Family[] = [];
+  readonly #nftables = new Nftables();
+  #ruleset: Ruleset | undefined;
+  #isRulesetStale = true;
   #dataplane: Dataplane | undefined;
   readonly #host: SpeakerHost;
   #report!: SelfReport;
@@ -200,10 +206,14 @@ export class Agent {
       self: () => this.#self,
       families: () => this.#families,
       stats: () => this.#dataplane?.stats,
+      nftables: this.#nftables,
       endpointCount: () => this.#endpoints.list().length,
       reflectors: () => this.#reflectors,
       objects: () => this.#troubled().map(({ problem }) => problem),
     });
+    // Before pods can be added and before BGP listens.
+    await this.#nftables.ensure(firstGuard([BGP_PORT, this.#config.reflectorPort]));
+    for (const reason of this.#nftables.problems) this.#log.error({ reason }, 'nftables');
     await this.#serve();
     void this.#view.run(this.#abort.signal);
     this.#self = await this.#setUp();
@@ -217,6 +227,8 @@ export class Agent {
         refresh: () => this.#isCalculating && this.#program(),
         observed: (kernel) => this.#observed(kernel),
         migrated: (left) => this.#migrated(left),
+        nftables: this.#nftables,
+        guarded: () => this.#changed(),
       },
     );
     this.#setUpError = undefined;
@@ -299,6 +311,7 @@ export class Agent {
   }
 
   #changed(): void {
+    this.#isRulesetStale = true;
     if (this.#isCalculating) return;
     this.#isCalculating = true;
     setTimeout(() => {
@@ -324,10 +337,12 @@ export class Agent {
       pools: view.pools(),
       settings,
     });
+    this.#isRulesetStale = true;
     this.#followReflectors();
     const unknown = this.#unknownConfiguration();
     if (unknown) this.#host.wait(unknown);
-    else {
+    // Until then `guarded` is about to call.
+    else if (this.#nftables.isTried) {
       if (this.#config.backend === 'bird')
         this.#host.configure(this.#self!, this.#families, view.bgpConfigurations());
       this.#host.speaker?.setDesired(speakerFrom(this.#known(), this.#secrets.value));
@@ -409,12 +424,22 @@ export class Agent {
         this.#tunnelling,
         { routes, isComplete },
         this.#routeNumbers.numbers,
+        this.#currentRuleset(),
       ),
     );
-    this.#condition.update(this.#report.unavailable());
+    this.#condition.update(this.#report.unavailable(), this.#nftables.problems);
     this.#events.update(this.#report.troubles());
     this.#objectEvents.update(this.#troubled());
     this.#statusReporter.update(this.#view.nodeStatuses());
+  }
+
+  /** The same object as long as the table is the same; made anew only when an input changed. */
+  #currentRuleset(): Ruleset {
+    if (this.#ruleset && !this.#isRulesetStale) return this.#ruleset;
+    this.#isRulesetStale = false;
+    const next = rulesetFrom(this.#known(), this.#settings(), this.#tunnelling);
+    if (!this.#ruleset || this.#ruleset.whole.join('\n') !== next.whole.join('\n')) this.#ruleset = next;
+    return this.#ruleset;
   }
 
   #known(): Known {

@@ -23,7 +23,7 @@ export async function cleanUp(runDirectory: string, log: Log): Promise<string[]>
   const tunnels = planTunnels([], await observeTunnels(kernel)).afterRoutes.ip;
   const commands = [...links, ...routes.commands, ...tunnels];
   const errors = await runBatch(commands);
-  await new Nftables().apply([]);
+  await new Nftables().remove();
   for (const name of ['endpoints', 'cali.sock', 'cni.sock', ROUTE_NUMBERS_FILE])
     await rm(path.join(runDirectory, name), { recursive: true, force: true });
   const failed = new Map(errors.map(({ command, message }) => [command, message]));

@@ -8,9 +8,11 @@ import { type ServiceRoutes, serviceRoutes } from '../felix/calc/bgp/services.ts
 import type { Secrets } from '../felix/calc/bgp/session.ts';
 import { desiredSpeaker, reachablePeers } from '../felix/calc/bgp/speaker.ts';
 import { type Workload, workloadPeeringAddresses } from '../felix/calc/bgp/workloads.ts';
+import { guardHosts, guardPeers, ownBgpPorts } from '../felix/calc/guard/hosts.ts';
 import { knownRoutes, outsidePools } from '../felix/calc/known-routes.ts';
 import { exportedPrefixes, type OwnPrefixes, ownPrefixes } from '../felix/calc/own-prefixes.ts';
 import { desiredRoutes } from '../felix/calc/routes.ts';
+import { type Ruleset, ruleset } from '../felix/calc/ruleset.ts';
 import { nodeInfo } from '../felix/calc/topology.ts';
 import { endRoutes } from '../felix/calc/tunnels.ts';
 import type { DesiredDataplane } from '../felix/dataplane/dataplane.ts';
@@ -64,12 +66,13 @@ export function dataplaneFrom(
   tunnelling: Tunnelling,
   learned: Learned,
   numbers: Pick<Ownership, 'protocols' | 'former'>,
+  ruleset: Ruleset,
 ): DesiredDataplane {
   const { config, view, endpoints } = known;
   const pools = view.pools();
   const configurations = view.bgpConfigurations();
   const self = { name: config.node, labels: view.nodeLabels() };
-  const { tunnels, ruleset } = tunnelling.desired();
+  const tunnels = tunnelling.desired();
   const routes = desiredRoutes({
     endpoints,
     blocks: prefixesFrom(known).blocks,
@@ -93,6 +96,27 @@ export function dataplaneFrom(
       ranges: [...pools.map(({ spec }) => spec.cidr), ...servicesFrom(known).refused],
     },
   };
+}
+
+/** Our nftables table, from what is known of the cluster. */
+export function rulesetFrom(known: Known, settings: Settings, tunnelling: Tunnelling): Ruleset {
+  const { config, view, reflectors, endpoints } = known;
+  const nodes = view.nodes();
+  const configurations = view.bgpConfigurations();
+  const self = { name: config.node, labels: view.nodeLabels() };
+  const others = nodes.map(nodeInfo).filter(({ name }) => name !== config.node);
+  return ruleset({
+    hosts: guardHosts(nodes, reflectors, configurations),
+    others: others.flatMap(({ addresses }) => Object.values(addresses).map(({ address }) => address)),
+    ownBgpPorts: ownBgpPorts(config.node, reflectors, configurations),
+    peers: guardPeers(self, view.bgpPeers(), configurations, workloadsFrom(known)),
+    spoofers: endpoints.flatMap(({ interfaceName, allowedSourcePrefixes = [] }) =>
+      allowedSourcePrefixes.length > 0 ? [{ interfaceName, prefixes: allowedSourcePrefixes }] : [],
+    ),
+    pools: view.pools(),
+    tunnels: tunnelling.desired(),
+    settings: settings.filter,
+  });
 }
 
 function prefixesFrom({ config, blocks, affinities, endpoints }: Known): OwnPrefixes {

@@ -22,12 +22,15 @@ export class NodeCondition {
     this.#modules = modules;
   }
 
-  /** Takes over why the network is unavailable; none: it is available. Written when it changes. */
-  update(reasons: readonly string[]): void {
-    const text = reasons.join('; ');
+  /**
+   * Takes over why the network is unavailable (none: it is available) and what else the condition should say. Written
+   * when either changes.
+   */
+  update(reasons: readonly string[], remarks: readonly string[] = []): void {
+    const text = JSON.stringify([reasons, remarks]);
     if (text === this.#reported || this.#isWriting) return;
     this.#isWriting = true;
-    this.#write(text).then(
+    this.#write(reasons.join('; '), remarks).then(
       () => {
         this.#isWriting = false;
         this.#reported = text;
@@ -42,7 +45,7 @@ export class NodeCondition {
   }
 
   /** Conditions are one list that kubelet writes too: the version sees to it that nothing of it is lost. */
-  async #write(text: string): Promise<void> {
+  async #write(text: string, remarks: readonly string[]): Promise<void> {
     const { store, clock } = this.#modules;
     const node = await store.get(nodeKind, this.#node);
     if (!node) return;
@@ -50,7 +53,7 @@ export class NodeCondition {
     const before = present.find(({ type }) => type === TYPE);
     const status = text === '' ? 'False' : 'True';
     const reason = text === '' ? 'CaliIsUp' : 'CaliIsNotReady';
-    const message = text === '' ? 'Cali is running on this node' : text;
+    const message = [text === '' ? 'Cali is running on this node' : text, ...remarks].join('; ');
     if (before?.status === status && before.message === message) return;
     const now = new Date(clock.now()).toISOString().replace(/\.\d+Z$/, 'Z');
     const condition: Condition = {

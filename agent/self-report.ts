@@ -5,6 +5,7 @@ import { asNumberOf } from '../felix/calc/bgp/cluster.ts';
 import type { ReflectorInfo } from '../felix/calc/bgp/reflectors.ts';
 import type { NodeInfo } from '../felix/calc/topology.ts';
 import type { DataplaneStats } from '../felix/dataplane/dataplane.ts';
+import type { Nftables } from '../felix/dataplane/nftables.ts';
 import type { Family } from '../lib/cidr.ts';
 import { VERSION } from '../lib/version.ts';
 import type { AgentConfig } from './config.ts';
@@ -26,6 +27,7 @@ export interface ReportSources {
   readonly self: () => NodeInfo | undefined;
   readonly families: () => readonly Family[];
   readonly stats: () => DataplaneStats | undefined;
+  readonly nftables: Nftables;
   readonly endpointCount: () => number;
   /** Reflectors to reckon with, those that have gone included. */
   readonly reflectors: () => readonly ReflectorInfo[];
@@ -42,11 +44,12 @@ export class SelfReport {
 
   /** Why no pod can be added; undefined when one can. */
   cniNotReady(): string | undefined {
-    const { view, tunnelling, setUpError } = this.#sources;
+    const { view, tunnelling, nftables, setUpError } = this.#sources;
     const error = setUpError();
     if (error) return error;
     if (!view.isSynced) return 'the datastore is not in sync yet';
     if (!tunnelling.isObserved) return 'the kernel has not been looked at yet';
+    if (!nftables.isTried) return 'the nftables table is not in force yet';
     return view.clusterInformation()?.datastoreReady === false
       ? 'ClusterInformation default says datastoreReady: false'
       : undefined;

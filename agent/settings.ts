@@ -4,7 +4,7 @@
  */
 import type { BGPConfiguration } from '../datastore/schema/bgp.ts';
 import type { FelixConfiguration } from '../datastore/schema/cluster.ts';
-import type { FilterSettings } from '../felix/calc/ruleset.ts';
+import { type FilterSettings, filterSettings } from '../felix/calc/filter-settings.ts';
 import { DEFAULT_PROTOCOLS, type RouteProtocols, refusal } from '../felix/dataplane/route-protocols.ts';
 import { DEFAULT_VXLAN_PORT, DEFAULT_VXLAN_VNI, type TunnelSettings } from '../ipip/tunnel.ts';
 import { parseDuration } from '../lib/duration.ts';
@@ -62,6 +62,13 @@ export function settingsFor(
     ...objects.find(({ metadata }) => metadata.name === `node.${config.node}`)?.spec,
   });
   const spec: FelixSpec = { ...pick(felix), ...config.felix };
+  const filter = filterSettings(spec);
+  const routes = routeProtocols(spec.deviceRouteProtocol, config.bgpRouteProtocol);
+  const sourceOf = (field: string) => {
+    if (field in config.felix) return 'environment';
+    const own = felix.find(({ metadata }) => metadata.name === `node.${config.node}`);
+    return own && field in own.spec ? own.metadata.name : 'default';
+  };
   const bgpSpec = pick(bgp) as BGPConfiguration['spec'];
   const refresh =
     spec.routeRefreshInterval === undefined ? undefined : parseDuration(spec.routeRefreshInterval);
@@ -87,9 +94,15 @@ export function settingsFor(
             port: metricsPort,
           },
     tunnels: tunnelSettings(spec),
-    filter: filterSettings(spec),
+    filter: filter.settings,
     mtuPattern: new RegExp(spec.mtuIfacePattern || DEFAULTS.mtuPattern),
-    ...routeProtocols(spec.deviceRouteProtocol, config.bgpRouteProtocol),
+    routeProtocols: routes.routeProtocols,
+    problems: [
+      ...filter.problems.map(
+        ({ field, reason }) => `FelixConfiguration ${sourceOf(field)}: ${field} ${reason}`,
+      ),
+      ...routes.problems,
+    ],
     isWithoutBgp: spec.routeSource === 'Datastore' || config.backend === 'vxlan',
     isOffloadBroken: override(spec.featureDetectOverride, 'ChecksumOffloadBroken'),
   };
@@ -115,20 +128,6 @@ function tunnelSettings(spec: FelixSpec): TunnelSettings {
     mtu: { ipip: spec.ipipMTU ?? 0, vxlan4: spec.vxlanMTU ?? 0, vxlan6: spec.vxlanMTUV6 ?? 0 },
     vxlanPort: spec.vxlanPort ?? DEFAULT_VXLAN_PORT,
     vxlanVni: spec.vxlanVNI ?? DEFAULT_VXLAN_VNI,
-  };
-}
-
-function filterSettings(spec: FelixSpec): FilterSettings {
-  return {
-    externalNodes: spec.externalNodesList ?? [],
-    allowsIpipFromPods: spec.allowIPIPPacketsFromWorkloads ?? false,
-    allowsVxlanFromPods: spec.allowVXLANPacketsFromWorkloads ?? false,
-    vxlanPort: spec.vxlanPort ?? DEFAULT_VXLAN_PORT,
-    vxlanVni: spec.vxlanVNI ?? DEFAULT_VXLAN_VNI,
-    natPorts: spec.natPortRange === undefined ? undefined : String(spec.natPortRange).replace(':', '-'),
-    natAddress: spec.natOutgoingAddress || undefined,
-    excludesHosts: spec.natOutgoingExclusions === 'IPPoolsAndHostIPs',
-    natInterface: spec.iptablesNATOutgoingInterfaceFilter || undefined,
   };
 }
 

@@ -4,7 +4,6 @@
  */
 import type { IPPool } from '../datastore/schema/ip-pool.ts';
 import { type Encapsulate, encapsulation, encapsulationWarnings } from '../felix/calc/encapsulation.ts';
-import { ruleset } from '../felix/calc/ruleset.ts';
 import type { NodeInfo } from '../felix/calc/topology.ts';
 import { desiredTunnels } from '../felix/calc/tunnels.ts';
 import type { DataplaneStats } from '../felix/dataplane/dataplane.ts';
@@ -54,11 +53,11 @@ export class Tunnelling {
     return this.#summary() !== before;
   }
 
-  /** What the dataplane shall have. */
-  desired(): { tunnels: Tunnel[]; ruleset: readonly string[] } {
-    if (!this.#input) return { tunnels: [], ruleset: [] };
-    const { self, nodes, pools, settings } = this.#input;
-    const wanted = desiredTunnels({
+  /** The devices that this node should have. */
+  desired(): Tunnel[] {
+    if (!this.#input) return [];
+    const { self, nodes, settings } = this.#input;
+    return desiredTunnels({
       self,
       nodes,
       kinds: this.#addresses.kinds(),
@@ -66,10 +65,6 @@ export class Tunnelling {
       uplinkMtu: this.#uplinkMtu(),
       settings: settings.tunnels,
     });
-    return {
-      tunnels: wanted,
-      ruleset: ruleset({ nodes, pools, tunnels: wanted, settings: settings.filter }),
-    };
   }
 
   /** Which next hops go through a tunnel. */

@@ -1,7 +1,8 @@
 /** ClusterInformation and FelixConfiguration. Calico reference 1.1 and 1.10. */
 import { z } from 'zod';
 import { parseCidr } from '../../lib/cidr.ts';
-import { duration, ipAddress, logSeverity } from './fields.ts';
+import { parseNatAddress, parsePortRange } from '../../lib/nat.ts';
+import { duration, logSeverity } from './fields.ts';
 import { ageColumn, calicoKind, calicoObject, type ResourceDefinition } from './resource.ts';
 
 const clusterInformation = calicoObject(
@@ -44,21 +45,33 @@ const felixSpec = z.looseObject({
   mtuIfacePattern: z.string().refine(isRegExp, 'must be a regular expression').optional(),
   /** Calico's values leave the routes to BGP; Datastore is Cali's own: routes without BGP. */
   routeSource: z.enum(['CalicoIPAM', 'WorkloadIPs', 'BGP', 'Datastore']).optional(),
-  natOutgoingAddress: ipAddress.optional(),
+  natOutgoingAddress: z
+    .string()
+    .refine((text) => text === '' || parseNatAddress(text) !== undefined, 'must be an IPv4 address of a host')
+    .optional(),
   natOutgoingExclusions: z.enum(['IPPoolsOnly', 'IPPoolsAndHostIPs']).optional(),
   natPortRange: z
-    .union([z.number().int(), z.string().regex(/^\d{1,5}([:-]\d{1,5})?$/, 'must be low:high')])
+    .union([
+      z.number().int().min(1).max(65535),
+      z.string().regex(/^\d{1,5}([:-]\d{1,5})?$/, 'must be low:high'),
+    ])
+    .refine(
+      (range) => parsePortRange(String(range)) !== undefined,
+      'must be low:high with 1 ≤ low ≤ high ≤ 65535',
+    )
     .meta({ 'x-kubernetes-int-or-string': true })
     .optional(),
   iptablesNATOutgoingInterfaceFilter: z
     .string()
-    .regex(/^[\w.+-]{0,15}$/, 'must be the name of an interface, with a + at the end for any that begin so')
+    .regex(/^[\w.-]{0,15}\+?$/, 'must be the name of an interface, with a + at the end for any that begin so')
     .optional(),
   externalNodesList: z
     .array(z.string().refine((text) => parseCidr(text) !== undefined, 'must be an address or a network'))
     .optional(),
   allowIPIPPacketsFromWorkloads: z.boolean().optional(),
   allowVXLANPacketsFromWorkloads: z.boolean().optional(),
+  /** Any: the annotation cni.projectcalico.org/allowedSourcePrefixes of pods counts. */
+  workloadSourceSpoofing: z.enum(['Disabled', 'Any']).optional(),
   featureDetectOverride: z.string().optional(),
   logSeverityScreen: logSeverity.optional(),
   ipv6Support: z.boolean().optional(),

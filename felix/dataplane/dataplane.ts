@@ -13,12 +13,13 @@ import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { Mutex } from '../../lib/mutex.ts';
+import type { Ruleset } from '../calc/ruleset.ts';
 import { type Endpoint, isOwnVeth } from '../endpoint.ts';
 import { Conntrack } from './conntrack.ts';
 import { type BatchError, runBatch, runBridgeBatch } from './ip-batch.ts';
 import { type InterfaceAddress, type KernelState, observeKernel } from './kernel.ts';
 import { isRelevant, KernelMonitor, linkOf } from './monitor.ts';
-import { Nftables } from './nftables.ts';
+import type { Nftables } from './nftables.ts';
 import { Problems } from './problems.ts';
 import type { KernelRoute, Route } from './route.ts';
 import type { Ownership } from './route-ownership.ts';
@@ -32,8 +33,8 @@ export interface DesiredDataplane {
   /** Addresses of this node on the pods' veths; any other host address there goes. */
   readonly addresses: readonly InterfaceAddress[];
   readonly tunnels: readonly Tunnel[];
-  /** Lines of our nftables table; none for no table. */
-  readonly ruleset: readonly string[];
+  /** Our nftables table: the same object as long as it is the same table. */
+  readonly ruleset: Ruleset;
   /** Whether learned routes are complete; while they are not, those in the kernel stay. */
   readonly isLearnedComplete: boolean;
   /** Which routes of the kernel are ours. */
@@ -64,6 +65,7 @@ export const noStats: DataplaneStats = {
 export interface DataplaneModules {
   readonly clock: Clock;
   readonly log: Log;
+  readonly nftables: Nftables;
   /**
    * Called after each look at the kernel and before it is compared: calls `setDesired` with what is known now. Else the
    * route of a pod that was added during the look would be taken for one that nobody wants.
@@ -73,6 +75,8 @@ export interface DataplaneModules {
   readonly observed: (kernel: KernelState) => void;
   /** Called when learned routes are complete and no route of ours has a former number; with those that may be others'. */
   readonly migrated: (left: readonly KernelRoute[]) => void;
+  /** Called once, when our nftables table is in force, or it is known that it cannot be. */
+  readonly guarded: () => void;
 }
 
 export interface DataplaneOptions {
@@ -96,6 +100,9 @@ const COALESCE_MS = 10;
 /** Hints come in bursts, most of them of our own changes: one look when the burst is over. */
 const HINT_MS = 250;
 const RETRY_MS = 1000;
+/** Between two looks at our nftables table: with an event of the kernel, and without. */
+const TABLE_LOOK_MS = 1000;
+const TABLE_CHECK_MS = 5000;
 
 export class Dataplane {
   readonly #options: DataplaneOptions;
@@ -106,7 +113,8 @@ export class Dataplane {
   readonly #refresh: DataplaneModules['refresh'];
   readonly #observed: DataplaneModules['observed'];
   readonly #migrated: DataplaneModules['migrated'];
-  readonly #nftables = new Nftables();
+  readonly #guarded: DataplaneModules['guarded'];
+  readonly #nftables: Nftables;
   readonly #mutex = new Mutex();
   #desired: DesiredDataplane | undefined;
   #routesText = '';
@@ -120,6 +128,10 @@ export class Dataplane {
   #stats: DataplaneStats = { ...noStats, problems: ['not applied yet'] };
   readonly #problems: Problems;
   #isNodeConfigured = false;
+  #isTableCheckFull = false;
+  #tableCheckedAt = 0;
+  #cancelTableCheck: (() => void) | undefined;
+  #isGuarded = false;
   #isClosed = false;
 
   constructor(options: DataplaneOptions, modules: DataplaneModules) {
@@ -127,6 +139,8 @@ export class Dataplane {
     this.#refresh = modules.refresh;
     this.#observed = modules.observed;
     this.#migrated = modules.migrated;
+    this.#guarded = modules.guarded;
+    this.#nftables = modules.nftables;
     this.#clock = modules.clock;
     this.#log = modules.log;
     this.#problems = new Problems(modules.log);
@@ -137,6 +151,7 @@ export class Dataplane {
       if (link) this.#configured.delete(link);
       if (isRelevant(line)) this.#schedule(HINT_MS);
     }, modules.log);
+    this.#scheduleTableCheck();
   }
 
   /** Takes over settings; the first call starts the periodic check. */
@@ -166,14 +181,14 @@ export class Dataplane {
       desired.routes.filter(({ device }) => device === undefined),
       desired.addresses,
       desired.tunnels,
-      desired.ruleset,
       desired.isLearnedComplete,
       desired.ownership,
     ]);
     const endpoints = JSON.stringify(desired.endpoints);
     // What concerns pods alone is in the kernel already, by the CNI server: this look only confirms it.
-    const delayMs = text !== this.#routesText ? COALESCE_MS : HINT_MS;
-    if (text === this.#routesText && endpoints === this.#endpointsText) return;
+    const isTableNew = desired.ruleset !== this.#desired?.ruleset;
+    const delayMs = text !== this.#routesText || isTableNew ? COALESCE_MS : HINT_MS;
+    if (text === this.#routesText && endpoints === this.#endpointsText && !isTableNew) return;
     this.#routesText = text;
     this.#endpointsText = endpoints;
     // The link of a deleted pod took its route along: its connections end here.
@@ -194,6 +209,7 @@ export class Dataplane {
     this.#desired = undefined;
     this.#cancelApply?.();
     this.#cancelResync?.();
+    this.#cancelTableCheck?.();
     this.#monitor.close();
     this.#conntrack.close();
   }
@@ -216,7 +232,7 @@ export class Dataplane {
     this.#cancelResync = this.#clock.after(this.#settings.resyncMs * jitter, () => {
       this.#configured.clear();
       this.#isNodeConfigured = false;
-      void this.#mutex.run(() => this.#nftables.check());
+      this.#isTableCheckFull = true;
       this.#schedule(0);
       this.#scheduleResync();
     });
@@ -233,7 +249,13 @@ export class Dataplane {
       this.#refresh();
       const desired: DesiredDataplane | undefined = this.#desired;
       if (!desired) return;
-      const problems = [...this.#settings.problems, ...this.#configure(desired, kernel)];
+      // Before anything that lets packets pass.
+      await this.#applyTable(desired);
+      const problems = [
+        ...this.#nftables.problems,
+        ...this.#settings.problems,
+        ...this.#configure(desired, kernel),
+      ];
       const devices = planTunnels(desired.tunnels, devicesThere);
       const plan = planRoutes(desired.routes, kernel.routes, {
         keepLearned: !desired.isLearnedComplete,
@@ -253,13 +275,11 @@ export class Dataplane {
       const faults = errors.filter((error) => isFault(error, missingTunnels));
       problems.push(...faults.map(({ command, message }) => `ip ${command}: ${message}`));
       problems.push(...plan.blocked.map(({ destination, reason }) => `route ${destination}: ${reason}`));
-      const refused = await this.#nftables.apply(desired.ruleset);
-      if (refused) problems.push(refused);
       const all = [...before, ...beforeRoutes.bridge, ...routes, ...afterRoutes.bridge];
       if (all.length > 0) this.#log.debug({ commands: all }, 'applied');
       if (plan.moved.length > 0) this.#conntrack.flush(plan.moved);
       const wasMissing = JSON.stringify(this.#stats.missingTunnels);
-      this.#finish(startedAt, problems, faults.length > 0, missingTunnels);
+      this.#finish(startedAt, problems, faults.length > 0 || this.#nftables.isUndecided, missingTunnels);
       if (JSON.stringify(missingTunnels) !== wasMissing) this.#observed(kernel);
       // Routes may take a new device from the next look on.
       const isNew = desired.tunnels.some(
@@ -270,6 +290,30 @@ export class Dataplane {
     } catch (error) {
       this.#finish(startedAt, [messageOf(error)], true, this.#stats.missingTunnels);
     }
+  }
+
+  /** What somebody did to the table is seen here too, but not more often than is cheap. */
+  async #applyTable({ ruleset }: DesiredDataplane): Promise<void> {
+    const now = this.#clock.now();
+    if (this.#isTableCheckFull || now - this.#tableCheckedAt >= TABLE_LOOK_MS) {
+      await this.#nftables.check({ isFull: this.#isTableCheckFull });
+      this.#isTableCheckFull = false;
+      this.#tableCheckedAt = now;
+    }
+    await this.#nftables.apply(ruleset);
+    if (!this.#nftables.isTried || this.#isGuarded) return;
+    this.#isGuarded = true;
+    this.#guarded();
+  }
+
+  /** The kernel has no events for us about tables: nft monitor would hold a copy of everybody's. */
+  #scheduleTableCheck(): void {
+    this.#cancelTableCheck = this.#clock.after(TABLE_CHECK_MS, () => {
+      void this.#mutex.run(async () => {
+        if (this.#desired) await this.#applyTable(this.#desired);
+      });
+      this.#scheduleTableCheck();
+    });
   }
 
   #finish(

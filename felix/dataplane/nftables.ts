@@ -1,41 +1,130 @@
-/** Our nftables table in the kernel: replaced as a whole in one transaction, looked at again by `check`. */
+/**
+ * Our nftables table in the kernel: replaced as a whole in one transaction, so that no packet passes between two tables,
+ * and looked at again by `check`. It stays when the agent ends.
+ */
 import { type CommandResult, feed, run } from '../../lib/exec.ts';
-import { TABLE } from '../calc/ruleset.ts';
+import { guardChains } from '../calc/guard/guard.ts';
+import { type Ruleset, TABLE } from '../calc/ruleset.ts';
 
 const TIMEOUT_MS = 10_000;
+/** Naming the table first makes its deletion possible where there is none. */
+const REMOVAL = [`table ${TABLE} {}`, `delete table ${TABLE}`];
+
+/**
+ * Whether pods are held back: `pending` until that is known, `on` when the kernel has the guard, `impossible` when it
+ * cannot have it, which is no reason to stop: `problems` say it.
+ */
+export type GuardState = 'pending' | 'on' | 'impossible';
 
 export class Nftables {
-  /** What the table was made from; undefined when that is not known, such as after a start. */
+  /** Text of what the table was last made from; undefined when that is not known, such as after a start. */
   #applied: string | undefined;
   /** How nft lists it, right after that. */
-  #listed = '';
+  #listed: string | undefined;
+  #state: GuardState = 'pending';
+  #isTried = false;
+  /** nft is not there, or the kernel takes no such table: nothing is tried before the next full check. */
+  #isUnsupported = false;
+  #problems: readonly string[] = [];
 
-  /** Makes the table what the lines say, no line takes it away. A sentence when that fails. */
-  async apply(lines: readonly string[]): Promise<string | undefined> {
-    const ruleset = lines.join('\n');
-    if (ruleset === this.#applied) return undefined;
-    // Naming the table first makes its deletion possible where there is none.
-    const result = await feed(
-      'nft',
-      ['-f', '-'],
-      [`table ${TABLE} {}`, `delete table ${TABLE}`, ...lines],
-      TIMEOUT_MS,
-    );
-    if (!result.ok) {
-      this.#applied = undefined;
-      // Nothing was wanted, and where there is no nft there is no table.
-      return ruleset === '' && result.outcome !== 'timeout' ? undefined : describe(result);
-    }
-    this.#applied = ruleset;
-    this.#listed = ruleset === '' ? '' : ((await list()) ?? '');
-    return undefined;
+  get state(): GuardState {
+    return this.#state;
   }
 
-  /** Forgets what was applied when the kernel has something else. */
-  async check(): Promise<void> {
-    if (!this.#applied) return;
+  /** Sentences about what is not in force. */
+  get problems(): readonly string[] {
+    return this.#problems;
+  }
+
+  /**
+   * Sees to it that there is a guard, before anything of the cluster is known. A table that an agent of this version left
+   * knows more and stays.
+   */
+  async ensure(firstGuard: readonly string[]): Promise<void> {
+    if (isGuard(await list())) this.#settle('on', []);
+    else await this.#replace(firstGuard);
+  }
+
+  /** Whether the whole table was tried since the start: from then on pods and BGP may come. */
+  get isTried(): boolean {
+    return this.#isTried;
+  }
+
+  /** Whether nft did not answer, so that the same has to be tried again. */
+  get isUndecided(): boolean {
+    return this.#applied === undefined;
+  }
+
+  /** Makes the table what the rules say. What is refused is tried again after the next full `check`. */
+  async apply(rules: Ruleset): Promise<void> {
+    const text = rules.whole.join('\n');
+    if (text === this.#applied || this.#isUnsupported) return;
+    const refused = await this.#replace(rules.whole);
+    if (refused && refused.outcome === 'exited' && !this.#isUnsupported) {
+      // The guard is made of addresses and ports alone: it does not fail with a setting.
+      const again = await this.#replace(rules.guard);
+      if (!again)
+        this.#settle('on', [
+          `${sentence(refused)}: natOutgoing is not in force; what pods may not send is refused`,
+        ]);
+    }
+    const isAnswered = !refused || refused.outcome === 'exited' || refused.outcome === 'missing';
+    this.#applied = isAnswered ? text : undefined;
+    this.#isTried ||= isAnswered;
+    this.#listed = refused ? undefined : await list();
+  }
+
+  /**
+   * Looks at the kernel: what somebody changed is applied by the next `apply`. With `isFull` also what was refused, which
+   * may be possible by now.
+   */
+  async check({ isFull }: { isFull: boolean }): Promise<void> {
+    if (isFull && this.#problems.length > 0) {
+      this.#isUnsupported = false;
+      this.#applied = undefined;
+    }
+    if (this.#applied === undefined || this.#listed === undefined) return;
     const listed = await list();
     if (listed !== undefined && listed !== this.#listed) this.#applied = undefined;
+  }
+
+  /** Takes the table away. */
+  async remove(): Promise<void> {
+    this.#applied = undefined;
+    await feed('nft', ['-f', '-'], REMOVAL, TIMEOUT_MS);
+  }
+
+  /** Undefined when the kernel has these lines now; otherwise how nft ended. */
+  async #replace(lines: readonly string[]): Promise<CommandResult | undefined> {
+    const result = await feed('nft', ['-f', '-'], [...REMOVAL, ...lines], TIMEOUT_MS);
+    if (result.ok) {
+      this.#settle('on', []);
+      return undefined;
+    }
+    const without =
+      'pods are not held back: they can take foreign addresses and reach BGP and tunnels of nodes';
+    if (result.outcome === 'missing') {
+      this.#isUnsupported = true;
+      this.#settle('impossible', [`nft is not installed (Debian package nftables): ${without}`]);
+    } else if (result.outcome !== 'exited') {
+      this.#settle(this.#state, [`${sentence(result)}: trying again`]);
+    } else if (isGuard(await list())) {
+      this.#settle('on', [`${sentence(result)}: the table of before stays`]);
+    } else if (await isSupported()) {
+      this.#settle('impossible', [`${sentence(result)}: ${without}`]);
+    } else {
+      this.#isUnsupported = true;
+      const family = TABLE.split(' ')[0];
+      this.#settle('impossible', [
+        `this kernel has no nf_tables for ${family} tables (module nf_tables): ${without}`,
+      ]);
+    }
+    return result;
+  }
+
+  #settle(state: GuardState, problems: readonly string[]): void {
+    this.#state = state;
+    this.#problems = problems;
   }
 }
 
@@ -47,10 +136,21 @@ async function list(): Promise<string | undefined> {
   return outcome === 'exited' ? stdout : undefined;
 }
 
-function describe({ outcome, stderr }: CommandResult): string {
-  const consequence = 'natOutgoing and the protection of tunnels are not in force';
-  if (outcome === 'missing') return `nft is not installed (Debian package nftables): ${consequence}`;
-  if (outcome === 'exited' && /not supported|No such file/.test(stderr))
-    return `this kernel has no nf_tables for ${TABLE.split(' ')[0]} tables (module nf_tables): ${consequence}`;
-  return `nft: ${stderr.split('\n')[0]}: ${consequence}`;
+/** Whether a listing has every chain that the kernel calls. */
+function isGuard(listing: string | undefined): boolean {
+  return listing !== undefined && guardChains.every((name) => listing.includes(`chain ${name} {`));
+}
+
+/** Whether the kernel takes a table of this family at all; nothing is made. */
+async function isSupported(): Promise<boolean> {
+  const { ok } = await feed('nft', ['--check', '-f', '-'], [`table ${TABLE} {}`], TIMEOUT_MS);
+  return ok;
+}
+
+/** nft's own words, with the line that they are about in place of its number. */
+function sentence({ outcome, stderr }: CommandResult): string {
+  if (outcome !== 'exited') return stderr;
+  const [first = '', line = ''] = stderr.split('\n');
+  const message = first.replace(/^\/dev\/stdin:[\d:-]+: Error: /, '');
+  return `nft refused "${line.trim()}": ${message}`;
 }

@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import os from 'node:os';
 import { parseArgs } from 'node:util';
 import { Dataplane, type DesiredDataplane } from '../../felix/dataplane/dataplane.ts';
+import { Nftables } from '../../felix/dataplane/nftables.ts';
 import type { Route } from '../../felix/dataplane/route.ts';
 import { DEFAULT_PROTOCOLS, NO_FORMER } from '../../felix/dataplane/route-protocols.ts';
 import { systemClock } from '../../lib/clock.ts';
@@ -79,14 +80,22 @@ async function felix(kind: 'direct' | 'by VXLAN'): Promise<number> {
   });
   const dataplane = new Dataplane(
     { families: [4] },
-    { clock: systemClock, log: silentLog, refresh: () => {}, observed: () => applied(), migrated: () => {} },
+    {
+      clock: systemClock,
+      log: silentLog,
+      nftables: new Nftables(),
+      refresh: () => {},
+      observed: () => applied(),
+      migrated: () => {},
+      guarded: () => {},
+    },
   );
   const desired: DesiredDataplane = {
     routes,
     endpoints: [],
     addresses: [],
     tunnels: [],
-    ruleset: [],
+    ruleset: { guard: [], whole: [] },
     isLearnedComplete: true,
     ownership: { protocols: DEFAULT_PROTOCOLS, former: NO_FORMER, ranges: [] },
   };

@@ -117,7 +117,7 @@ describe('settings', () => {
     expect(settingsFor(config(), objects, [])).toMatchObject({
       logSeverity: 'Warning',
       tunnels: { mtu: { ipip: 1400 } },
-      filter: { natPorts: '1000-2000' },
+      filter: { nat: { ports: { low: 1000, high: 2000 } } },
       resyncMs: 150_000,
       hasForwarding: false,
       health: { host: 'localhost', port: 2 },
@@ -135,7 +135,7 @@ describe('settings', () => {
     };
     expect(settingsFor(config(environment), objects, [])).toMatchObject({
       tunnels: { mtu: { ipip: 1300 }, vxlanEnabled: false },
-      filter: { externalNodes: ['10.9.0.0/16', '10.8.0.1'] },
+      filter: { externalNodes: ['10.9.0.0/16', '10.8.0.1/32'] },
       isWithoutBgp: true,
       isOffloadBroken: true,
     });

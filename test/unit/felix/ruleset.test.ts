@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { felixConfigurationKind } from '../../../datastore/schema/cluster.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
-import { type FilterSettings, ruleset } from '../../../felix/calc/ruleset.ts';
-import type { NodeInfo } from '../../../felix/calc/topology.ts';
+import { filterSettings } from '../../../felix/calc/filter-settings.ts';
+import { guardChains } from '../../../felix/calc/guard/guard.ts';
+import { firstGuard, type RulesetInput, ruleset } from '../../../felix/calc/ruleset.ts';
 
 const pool = (name: string, spec: object) =>
   ipPoolKind.schema.parse({
@@ -10,79 +12,245 @@ const pool = (name: string, spec: object) =>
     metadata: { name },
     spec,
   });
-const node = (name: string, address: string): NodeInfo => ({
-  name,
-  labels: {},
-  addresses: { 4: { address, length: 24 } },
-  asNumber: undefined,
-  clusterId: undefined,
-  tunnels: {},
-});
-const settings: FilterSettings = {
-  externalNodes: ['10.9.0.0/16'],
-  allowsIpipFromPods: false,
-  allowsVxlanFromPods: false,
-  vxlanPort: 4789,
-  vxlanVni: 4096,
-  natPorts: undefined,
-  natAddress: undefined,
-  excludesHosts: false,
-  natInterface: undefined,
-};
-const nodes = [node('n1', '10.0.0.1'), node('n2', '10.0.0.2')];
 const inside = pool('inside', { cidr: '10.1.0.0/16', natOutgoing: true });
 const balancers = pool('balancers', { cidr: '10.3.0.0/16', allowedUses: ['LoadBalancer'] });
 const other = pool('other', { cidr: '10.2.0.0/16' });
-const lines = (table: readonly string[]) => table.map((line) => line.trim());
+const { settings } = filterSettings({ externalNodesList: ['10.9.0.0/16'] });
+const input: RulesetInput = {
+  hosts: [
+    { addresses: ['10.0.0.1', 'fd00::1'], bgpPorts: [179] },
+    { addresses: ['10.0.0.2', '10.1.0.1'], bgpPorts: [179, 1790] },
+  ],
+  others: ['10.0.0.2'],
+  ownBgpPorts: [179],
+  peers: [],
+  spoofers: [],
+  pools: [other],
+  tunnels: [],
+  settings,
+};
+const trimmed = (lines: readonly string[]) => lines.map((line) => line.trim());
+const whole = (change: Partial<RulesetInput> = {}) => trimmed(ruleset({ ...input, ...change }).whole);
+/** Rules of a chain, without the line that says where the kernel calls it. */
+const chain = (lines: readonly string[], name: string) => {
+  const start = lines.indexOf(`chain ${name} {`);
+  expect(start, name).toBeGreaterThan(0);
+  return lines.slice(start + 1, lines.indexOf('}', start)).filter((line) => !line.startsWith('type '));
+};
 
-describe('the nftables table', () => {
-  it('is none where nothing needs it', () => {
-    expect(ruleset({ nodes, pools: [other], tunnels: [], settings })).toEqual([]);
+describe('the guard', () => {
+  it('is in the table without pools, tunnels or anything else of the cluster', () => {
+    for (const lines of [trimmed(firstGuard([179])), whole({ pools: [], hosts: [], others: [] })])
+      for (const name of guardChains) expect(chain(lines, name).length).toBeGreaterThan(0);
   });
 
-  it('masquerades what leaves the pools, and nothing between pods (F-084)', () => {
-    const text = lines(ruleset({ nodes, pools: [inside, other, balancers], tunnels: [], settings }));
-    expect(text).toContain(
-      'set pools4 { type ipv4_addr; flags interval; auto-merge; elements = { 10.1.0.0/16, 10.2.0.0/16 }; }',
-    );
-    expect(text).toContain(
-      'set masquerade4 { type ipv4_addr; flags interval; auto-merge; elements = { 10.1.0.0/16 }; }',
-    );
-    expect(text).toContain('ip saddr @masquerade4 ip daddr != @pools4 masquerade fully-random');
-    expect(text.join('\n')).not.toContain('ip6 saddr');
+  it('accepts nothing and asks no connection tracking', () => {
+    const lines = whole({ pools: [inside], peers: [{ interfaceName: 'cali1', hasBfd: true }] });
+    for (const line of lines) {
+      expect(line).not.toMatch(/\bct\b/);
+      if (!line.startsWith('type ')) expect(line).not.toMatch(/\baccept\b/);
+    }
   });
 
-  it('with ports, an address, an interface and nodes left out, as FelixConfiguration says', () => {
-    const changed = {
-      natPorts: '1000-2000',
-      natAddress: '10.0.0.9',
-      natInterface: 'eth+',
-      excludesHosts: true,
-    };
-    const text = lines(
-      ruleset({ nodes, pools: [inside], tunnels: [], settings: { ...settings, ...changed } }),
-    );
-    const which = 'ip saddr @masquerade4 ip daddr != @pools4 ip daddr != @nodes4 oifname "eth*"';
-    expect(text).toContain(`${which} meta l4proto { tcp, udp } snat ip to 10.0.0.9:1000-2000 fully-random`);
-    expect(text).toContain(`${which} snat ip to 10.0.0.9 fully-random`);
+  it('refuses every source of a pod that does not lead back to its interface, last of all', () => {
+    const source = chain(whole(), 'pod-source');
+    expect(source.at(-1)).toBe('fib saddr . iif oif missing counter drop');
+    expect(source.filter((rule) => rule.endsWith(' return'))).toEqual([
+      'ip saddr 0.0.0.0 ip daddr 255.255.255.255 udp sport 68 udp dport 67 return',
+      'ip6 saddr :: ip6 daddr ff02::/16 icmpv6 type { 131, 132, 133, 135, 143 } return',
+    ]);
   });
 
-  it('takes encapsulated packets from nodes alone, and none that a pod made (F-080, F-082, F-085)', () => {
+  it('lets a pod send from further networks only where FelixConfiguration allows it', () => {
+    const spoofers = [{ interfaceName: 'cali7', prefixes: ['10.7.0.0/16', 'fd07::/64'] }];
+    expect(whole({ spoofers }).join('\n')).not.toContain('cali7');
+    const any = filterSettings({ workloadSourceSpoofing: 'Any' }).settings;
+    const lines = whole({ spoofers, settings: any });
+    expect(lines).toContain(
+      'set allowed-sources4 { type ifname . ipv4_addr; flags interval; elements = { "cali7" . 10.7.0.0/16 }; }',
+    );
+    expect(chain(lines, 'pod-source').slice(0, 2)).toEqual([
+      'iifname . ip saddr @allowed-sources4 return',
+      'iifname . ip6 saddr @allowed-sources6 return',
+    ]);
+  });
+
+  it('closes each node’s BGP ports at each of its addresses, before and after translation', () => {
+    const lines = whole();
+    expect(lines).toContain(
+      'set bgp4 { type ipv4_addr . inet_service; elements = { 10.0.0.1 . 179, 10.0.0.2 . 179, 10.0.0.2 . 1790, 10.1.0.1 . 179, 10.1.0.1 . 1790 }; }',
+    );
+    expect(lines).toContain('set bgp-ports { type inet_service; elements = { 179, 1790 }; }');
+    for (const name of ['guard-pods', 'guard-forward', 'guard-input'])
+      expect(chain(lines, name)).toContain('iifname "cali*" jump pod-ports');
+    expect(chain(lines, 'pod-ports')).toEqual([
+      'tcp dport @bgp-ports jump to-bgp',
+      'udp dport { 3784, 3785, 4784 } jump to-bfd',
+      'udp dport 4789 counter drop',
+      'meta l4proto 4 counter drop',
+      'meta l4proto { 4, 41, 137 } jump to-node',
+    ]);
+    // IPVS sends what it translated as if it were the node's own.
+    expect(chain(lines, 'guard-output')).toContain(
+      'tcp dport @bgp-ports fib saddr type != local jump to-bgp',
+    );
+  });
+
+  it('opens the own node’s BGP and BFD to pods that BGPPeers select, and nothing else', () => {
+    const peers = [
+      { interfaceName: 'cali1', hasBfd: true },
+      { interfaceName: 'cali2', hasBfd: false },
+    ];
+    const lines = whole({ peers });
+    expect(lines).toContain('set bgp-pods { type ifname; elements = { "cali1", "cali2" }; }');
+    expect(lines).toContain('set bfd-pods { type ifname; elements = { "cali1" }; }');
+    expect(chain(lines, 'to-bgp')[0]).toBe('iifname @bgp-pods fib daddr type local return');
+    expect(chain(lines, 'to-bfd')[0]).toBe('iifname @bfd-pods fib daddr type local return');
+  });
+
+  it('drops class E, unless the cluster lies in it or is not known yet', () => {
+    const sources = (lines: readonly string[]) => chain(lines, 'martians')[0];
+    expect(sources(whole())).toBe('ip saddr { 127.0.0.0/8, 224.0.0.0/4, 240.0.0.0/4 } counter drop');
+    const limited = 'ip saddr { 127.0.0.0/8, 224.0.0.0/4, 255.255.255.255 } counter drop';
+    expect(sources(whole({ pools: [pool('e', { cidr: '240.1.0.0/16' })] }))).toBe(limited);
+    expect(sources(whole({ others: ['250.0.0.1'] }))).toBe(limited);
+    expect(sources(trimmed(firstGuard([179])))).toBe(limited);
+  });
+
+  it('takes encapsulated packets from the other nodes alone, and none that a pod made (F-080, F-082)', () => {
     const tunnels = [
       { kind: 'ipip', address: '10.1.0.1' },
       { kind: 'vxlan4', address: undefined },
     ] as const;
-    const text = lines(ruleset({ nodes, pools: [other], tunnels, settings }));
-    expect(text).toContain(
-      'set nodes4 { type ipv4_addr; flags interval; auto-merge; elements = { 10.0.0.1/32, 10.0.0.2/32, 10.9.0.0/16 }; }',
+    const lines = whole({ tunnels });
+    expect(lines).toContain(
+      'set encapsulators4 { type ipv4_addr; flags interval; auto-merge; elements = { 10.0.0.2, 10.9.0.0/16 }; }',
     );
-    expect(text).toContain('meta l4proto 4 ip saddr != @nodes4 counter drop');
-    expect(text).toContain('udp dport 4789 @th,96,24 4096 ip saddr != @nodes4 counter drop');
-    expect(text).toContain('iifname "cali*" meta l4proto 4 counter drop');
-    expect(text).toContain('oifname "tunl0" fib saddr type local ip saddr != 10.1.0.1 snat ip to 10.1.0.1');
-    expect(text.filter((line) => line === 'udp dport 4789 notrack')).toHaveLength(2);
-    expect(text.filter((line) => line === 'meta l4proto 4 notrack')).toHaveLength(2);
-    const allowed = { ...settings, allowsIpipFromPods: true, allowsVxlanFromPods: true };
-    expect(ruleset({ nodes, pools: [other], tunnels, settings: allowed }).join()).not.toContain('cali*');
+    expect(chain(lines, 'guard-input')).toContain('meta l4proto 4 ip saddr != @encapsulators4 counter drop');
+    expect(chain(lines, 'guard-input')).toContain(
+      'udp dport 4789 @th,96,24 4096 ip saddr != @encapsulators4 counter drop',
+    );
+    expect(chain(lines, 'guard-wire')).toEqual([
+      'iifname != "lo" jump martians',
+      'iifname "vxlan-v6.cali" counter drop',
+    ]);
+    expect(chain(trimmed(firstGuard([179])), 'guard-wire')).toEqual(['iifname != "lo" jump martians']);
+  });
+
+  it('keeps nodes closed to encapsulated packets of pods where FelixConfiguration allows such packets', () => {
+    const allowed = filterSettings({
+      allowIPIPPacketsFromWorkloads: true,
+      allowVXLANPacketsFromWorkloads: true,
+      vxlanPort: 8472,
+    }).settings;
+    expect(chain(whole({ settings: allowed }), 'pod-ports').slice(2)).toEqual([
+      'udp dport 8472 jump to-node',
+      'meta l4proto { 4, 41, 137 } jump to-node',
+    ]);
+  });
+});
+
+describe('what the table changes', () => {
+  it('is nothing where no pool and no tunnel asks for it', () => {
+    expect(whole().filter((line) => /hook|notrack|masquerade /.test(line))).toEqual(
+      trimmed(ruleset(input).guard).filter((line) => line.includes('hook')),
+    );
+  });
+
+  it('masquerades what leaves the pools, and nothing between pods (F-084)', () => {
+    const lines = whole({ pools: [inside, other, balancers] });
+    expect(lines).toContain(
+      'set pools4 { type ipv4_addr; flags interval; auto-merge; elements = { 10.1.0.0/16, 10.2.0.0/16 }; }',
+    );
+    expect(lines).toContain(
+      'set masquerade4 { type ipv4_addr; flags interval; auto-merge; elements = { 10.1.0.0/16 }; }',
+    );
+    expect(chain(lines, 'nat-outgoing')).toEqual([
+      'ip saddr @masquerade4 ip daddr != @pools4 masquerade fully-random',
+    ]);
+  });
+
+  it('follows ports, address, interface and exclusion of FelixConfiguration', () => {
+    const { settings: changed } = filterSettings({
+      natPortRange: '1000:2000',
+      natOutgoingAddress: '10.0.0.9',
+      iptablesNATOutgoingInterfaceFilter: 'eth+',
+      natOutgoingExclusions: 'IPPoolsAndHostIPs',
+    });
+    const which =
+      'ip saddr @masquerade4 ip daddr != @pools4 ip daddr != @nodes4 ip daddr != @encapsulators4 oifname "eth*"';
+    expect(chain(whole({ pools: [inside], settings: changed }), 'nat-outgoing')).toEqual([
+      `${which} meta l4proto { tcp, udp } snat ip to 10.0.0.9:1000-2000 fully-random`,
+      `${which} snat ip to 10.0.0.9 fully-random`,
+    ]);
+  });
+
+  it('leaves packets between nodes untracked, and gives this node’s own the address in the tunnel (F-085, F-089)', () => {
+    const tunnels = [
+      { kind: 'ipip', address: '10.1.0.1' },
+      { kind: 'vxlan4', address: undefined },
+    ] as const;
+    const lines = whole({ tunnels });
+    for (const name of ['untracked-in', 'untracked-out'])
+      expect(chain(lines, name)).toEqual(['meta l4proto 4 notrack', 'udp dport 4789 notrack']);
+    expect(chain(lines, 'nat-outgoing')).toEqual([
+      'oifname "tunl0" fib saddr type local ip saddr != 10.1.0.1 snat ip to 10.1.0.1',
+    ]);
+  });
+});
+
+describe('settings of the table', () => {
+  const wrong: [string, unknown][] = [
+    ['natOutgoingAddress', 'fd00::1'],
+    ['natOutgoingAddress', '127.0.0.1'],
+    ['natOutgoingAddress', '224.0.0.1'],
+    ['natOutgoingAddress', '255.255.255.255'],
+    ['natOutgoingAddress', '10.0.0.1/24'],
+    ['natOutgoingAddress', '10.0.0.9; flush ruleset'],
+    ['natPortRange', '60000:50000'],
+    ['natPortRange', '0:100'],
+    ['natPortRange', '1:65536'],
+    ['natPortRange', '1000:2000\nflush ruleset'],
+    ['natPortRange', 0],
+    ['natPortRange', 70000],
+    ['iptablesNATOutgoingInterfaceFilter', 'e+th'],
+    ['iptablesNATOutgoingInterfaceFilter', 'eth0" accept #'],
+    ['iptablesNATOutgoingInterfaceFilter', 'a-name-of-17-char'],
+    ['externalNodesList', ['10.0.0.0/33']],
+    ['externalNodesList', ['10.0.0.1, 0.0.0.0/0']],
+  ];
+  const spec = (field: string, value: unknown) =>
+    ({ [field]: value }) as Parameters<typeof filterSettings>[0];
+
+  it.each(wrong)('%s %j is refused by the schema', (field, value) => {
+    const object = {
+      apiVersion: 'projectcalico.org/v3',
+      kind: 'FelixConfiguration',
+      metadata: { name: 'default' },
+      spec: spec(field, value),
+    };
+    expect(felixConfigurationKind.schema.safeParse(object).success).toBe(false);
+  });
+
+  it.each(wrong)('%s %j is named and counts as absent where it is stored all the same', (field, value) => {
+    const parsed = filterSettings(spec(field, value));
+    expect(parsed.problems).toEqual([
+      { field, reason: expect.stringMatching(/^must be .*; it is ignored$/) },
+    ]);
+    const rules = { pools: [inside], settings: parsed.settings };
+    const without = { pools: [inside], settings: filterSettings({}).settings };
+    expect(whole(rules)).toEqual(whole(without));
+  });
+
+  it('a single port and any interface are fine', () => {
+    const { settings: changed, problems } = filterSettings({
+      natPortRange: 5000,
+      iptablesNATOutgoingInterfaceFilter: '+',
+    });
+    expect(problems).toEqual([]);
+    expect(chain(whole({ pools: [inside], settings: changed }), 'nat-outgoing')).toEqual([
+      'ip saddr @masquerade4 ip daddr != @pools4 meta l4proto { tcp, udp } masquerade to :5000-5000 fully-random',
+      'ip saddr @masquerade4 ip daddr != @pools4 masquerade fully-random',
+    ]);
   });
 });

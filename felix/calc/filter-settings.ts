@@ -1,0 +1,90 @@
+/**
+ * What FelixConfiguration says about the nftables table (Calico 1.10), parsed to values. A field that is wrong counts as
+ * absent and is named: the schema refuses it, but another version of the schema may have let it in.
+ */
+import type { FelixConfiguration } from '../../datastore/schema/cluster.ts';
+import { DEFAULT_VXLAN_PORT, DEFAULT_VXLAN_VNI } from '../../ipip/tunnel.ts';
+import { canonicalCidr } from '../../lib/cidr.ts';
+import {
+  type InterfacePattern,
+  type PortRange,
+  parseInterfacePattern,
+  parseNatAddress,
+  parsePortRange,
+} from '../../lib/nat.ts';
+
+export interface FilterSettings {
+  /** Further addresses that may send encapsulated packets, as canonical networks. */
+  readonly externalNodes: readonly string[];
+  readonly allowsIpipFromPods: boolean;
+  readonly allowsVxlanFromPods: boolean;
+  /** Whether the annotation allowedSourcePrefixes of pods counts. */
+  readonly allowsSpoofing: boolean;
+  readonly vxlanPort: number;
+  readonly vxlanVni: number;
+  readonly nat: NatSettings;
+}
+
+export interface NatSettings {
+  /** Ports to masquerade to. */
+  readonly ports: PortRange | undefined;
+  /** Fixed IPv4 source address in place of the outgoing interface's. */
+  readonly address: string | undefined;
+  /** Pods reach nodes with their own addresses too. */
+  readonly excludesHosts: boolean;
+  /** Masquerade only what leaves by such an interface. */
+  readonly interface: InterfacePattern | undefined;
+}
+
+/** A field that is not used, and why. */
+export interface FieldProblem {
+  readonly field: string;
+  readonly reason: string;
+}
+
+export interface ParsedFilterSettings {
+  readonly settings: FilterSettings;
+  readonly problems: readonly FieldProblem[];
+}
+
+export function filterSettings(spec: FelixConfiguration['spec']): ParsedFilterSettings {
+  const problems: FieldProblem[] = [];
+  const parse = <T>(
+    field: string,
+    text: string | number | undefined,
+    parser: (text: string) => T | undefined,
+    need: string,
+  ) => {
+    if (text === undefined || text === '') return undefined;
+    const value = parser(String(text));
+    if (value === undefined) problems.push({ field, reason: `must be ${need}; it is ignored` });
+    return value;
+  };
+  const settings: FilterSettings = {
+    externalNodes: (spec.externalNodesList ?? []).flatMap(
+      (text) => parse('externalNodesList', text, canonicalCidr, 'addresses or networks') ?? [],
+    ),
+    allowsIpipFromPods: spec.allowIPIPPacketsFromWorkloads ?? false,
+    allowsVxlanFromPods: spec.allowVXLANPacketsFromWorkloads ?? false,
+    allowsSpoofing: spec.workloadSourceSpoofing === 'Any',
+    vxlanPort: spec.vxlanPort ?? DEFAULT_VXLAN_PORT,
+    vxlanVni: spec.vxlanVNI ?? DEFAULT_VXLAN_VNI,
+    nat: {
+      ports: parse('natPortRange', spec.natPortRange, parsePortRange, 'low:high with 1 ≤ low ≤ high ≤ 65535'),
+      address: parse(
+        'natOutgoingAddress',
+        spec.natOutgoingAddress,
+        parseNatAddress,
+        'an IPv4 address of a host',
+      ),
+      excludesHosts: spec.natOutgoingExclusions === 'IPPoolsAndHostIPs',
+      interface: parse(
+        'iptablesNATOutgoingInterfaceFilter',
+        spec.iptablesNATOutgoingInterfaceFilter,
+        parseInterfacePattern,
+        'the name of an interface, with a + at the end for any that begin so',
+      ),
+    },
+  };
+  return { settings, problems };
+}

@@ -1,0 +1,83 @@
+/** Who speaks BGP in this cluster, where and on which ports: nodes and reflector Deployments, and pods of this node. */
+import type { BGPConfiguration, BGPPeer } from '../../../datastore/schema/bgp.ts';
+import type { Node } from '../../../datastore/schema/core.ts';
+import { formatAddress, parseAddress } from '../../../lib/cidr.ts';
+import { BGP_PORT, defaultsOf, listenPort } from '../bgp/cluster.ts';
+import type { ReflectorInfo } from '../bgp/reflectors.ts';
+import { selectsNode } from '../bgp/selection.ts';
+import { selectedWorkloads, type Workload } from '../bgp/workloads.ts';
+import { type NodeInfo, nodeInfo } from '../topology.ts';
+import type { GuardHost, GuardPeer } from './input.ts';
+
+/**
+ * Every node with all of its addresses, and reflectors. 179 counts for every node, whatever its port: a speaker keeps
+ * the port that it was started with.
+ */
+export function guardHosts(
+  nodes: readonly Node[],
+  reflectors: readonly ReflectorInfo[],
+  configurations: readonly BGPConfiguration[],
+): GuardHost[] {
+  const cluster = defaultsOf(configurations).listenPort ?? BGP_PORT;
+  const machines = nodes.map((node) => {
+    const addresses = addressesOf(node);
+    const own = reflectors.filter((reflector) =>
+      bgpAddresses(reflector).some((one) => addresses.includes(one)),
+    );
+    const ports = [BGP_PORT, cluster, listenPort(node.metadata.name, configurations), ...portsOf(own)];
+    return { addresses, bgpPorts: [...new Set(ports)] };
+  });
+  const known = new Set(machines.flatMap(({ addresses }) => addresses));
+  const elsewhere = reflectors
+    .map((reflector) => ({
+      addresses: bgpAddresses(reflector).filter((one) => !known.has(one)),
+      bgpPorts: portsOf([reflector]),
+    }))
+    .filter(({ addresses }) => addresses.length > 0);
+  return [...machines, ...elsewhere];
+}
+
+/** Ports of this node's own speakers: its agent's, and those of reflectors, which may run here. */
+export function ownBgpPorts(
+  node: string,
+  reflectors: readonly ReflectorInfo[],
+  configurations: readonly BGPConfiguration[],
+): number[] {
+  const cluster = defaultsOf(configurations).listenPort ?? BGP_PORT;
+  return [...new Set([BGP_PORT, cluster, listenPort(node, configurations), ...portsOf(reflectors)])];
+}
+
+/** Pods of this node that BGPPeers of this node select (Calico B-065). */
+export function guardPeers(
+  self: Pick<NodeInfo, 'name' | 'labels'>,
+  peers: readonly BGPPeer[],
+  configurations: readonly BGPConfiguration[],
+  workloads: readonly Workload[],
+): GuardPeer[] {
+  const chosen = new Map<string, boolean>();
+  for (const peer of peers.filter(({ spec }) => selectsNode(spec, self))) {
+    const hasBfd = (peer.spec.bfd ?? defaultsOf(configurations).bfd) !== undefined;
+    for (const { interfaceName } of selectedWorkloads(peer, workloads))
+      chosen.set(interfaceName, hasBfd || (chosen.get(interfaceName) ?? false));
+  }
+  return [...chosen].map(([interfaceName, hasBfd]) => ({ interfaceName, hasBfd }));
+}
+
+/** A Node's addresses: of BGP, in tunnels, and those that kubelet lists; what is no address is left out. */
+function addressesOf(node: Node): string[] {
+  const info = nodeInfo(node);
+  const listed = (node.status.addresses ?? []).flatMap(({ address }) => {
+    const parsed = parseAddress(address);
+    return parsed ? [formatAddress(parsed)] : [];
+  });
+  const inTunnels = Object.values(info.tunnels).map(({ address }) => address);
+  return [...new Set([...bgpAddresses(info), ...listed, ...inTunnels])];
+}
+
+function bgpAddresses({ addresses }: NodeInfo): string[] {
+  return Object.values(addresses).map(({ address }) => address);
+}
+
+function portsOf(reflectors: readonly ReflectorInfo[]): number[] {
+  return reflectors.map(({ port }) => port).filter((port) => port > 0);
+}

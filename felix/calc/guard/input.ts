@@ -1,0 +1,42 @@
+/** What the guard follows from. Everything here is parsed: addresses and networks are in canonical text. */
+import type { TunnelKind } from '../../../ipip/tunnel.ts';
+
+/** A machine that runs a BGP speaker of the cluster: a node, or a reflector of a Deployment. */
+export interface GuardHost {
+  /** All of its addresses: those of BGP, those that its Node lists, those in tunnels. */
+  readonly addresses: readonly string[];
+  /** TCP ports that its speaker may listen on. */
+  readonly bgpPorts: readonly number[];
+}
+
+/** A pod of this node that a BGPPeer selects. */
+export interface GuardPeer {
+  readonly interfaceName: string;
+  readonly hasBfd: boolean;
+}
+
+/** A pod of this node that may send from further networks. */
+export interface GuardSpoofer {
+  readonly interfaceName: string;
+  readonly prefixes: readonly string[];
+}
+
+export interface GuardInput {
+  readonly hosts: readonly GuardHost[];
+  /** Addresses and networks that may send us encapsulated packets. */
+  readonly encapsulators: readonly string[];
+  /** TCP ports of this node's own speakers. */
+  readonly ownBgpPorts: readonly number[];
+  readonly peers: readonly GuardPeer[];
+  readonly spoofers: readonly GuardSpoofer[];
+  /** Tunnel devices that this node has. */
+  readonly tunnels: readonly TunnelKind[];
+  /** False until the datastore is in sync: then nothing is closed because it is not in these lists. */
+  readonly isClusterKnown: boolean;
+  readonly vxlanPort: number;
+  readonly vxlanVni: number;
+  readonly allowsIpipFromPods: boolean;
+  readonly allowsVxlanFromPods: boolean;
+  /** Networks of pods: class E is no martian where the cluster itself lies in it. */
+  readonly pools: readonly string[];
+}

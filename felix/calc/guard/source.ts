@@ -1,0 +1,49 @@
+/**
+ * A pod sends from its own addresses (Calico F-083): the route to the source must lead back to the interface that the
+ * packet came from. Felix and the CNI plugin write that route before the pod starts, so no rule per pod is needed, and
+ * an interface that nobody knows has no valid source at all.
+ */
+import { familyOf } from '../../../lib/cidr.ts';
+import type { NftChain, NftSet } from '../nft.ts';
+import type { GuardInput } from './input.ts';
+
+/** Neighbour discovery (RFC 4861), multicast listeners (RFC 2710, RFC 3810), echo and errors; no router, no redirect. */
+const LINK_TYPES = [1, 2, 3, 4, 128, 129, 131, 132, 133, 135, 136, 143];
+/** What a pod sends before it has an address: duplicate address detection and reports of its groups (RFC 4862). */
+const UNSPECIFIED_TYPES = [131, 132, 133, 135, 143];
+
+export function sourceSets({ spoofers }: GuardInput): NftSet[] {
+  return ([4, 6] as const).map((family) => ({
+    name: `allowed-sources${family}`,
+    type: `ifname . ipv${family}_addr`,
+    isInterval: true,
+    elements: spoofers.flatMap(({ interfaceName, prefixes }) =>
+      prefixes
+        .filter((prefix) => familyOf(prefix) === family)
+        .map((prefix) => `"${interfaceName}" . ${prefix}`),
+    ),
+  }));
+}
+
+export function sourceChains(input: GuardInput): NftChain[] {
+  const used = sourceSets(input).filter(({ elements }) => elements.length > 0);
+  const linkLocal = [
+    `ip6 daddr { fe80::/10, ff02::/16 } icmpv6 type { ${LINK_TYPES.join(', ')} } return`,
+    'ip6 daddr ff02::1:2 udp sport 546 udp dport 547 return',
+    'counter drop',
+  ];
+  const source = [
+    ...used.map(({ name }) => `iifname . ${name.endsWith('4') ? 'ip' : 'ip6'} saddr @${name} return`),
+    // To a broadcast address fib lets any source of 0/8 pass: DHCP alone may have one.
+    'ip saddr 0.0.0.0 ip daddr 255.255.255.255 udp sport 68 udp dport 67 return',
+    'ip saddr 0.0.0.0/8 counter drop',
+    `ip6 saddr :: ip6 daddr ff02::/16 icmpv6 type { ${UNSPECIFIED_TYPES.join(', ')} } return`,
+    'ip6 saddr :: counter drop',
+    'ip6 saddr fe80::/10 jump link-local',
+    'fib saddr . iif oif missing counter drop',
+  ];
+  return [
+    { name: 'link-local', rules: linkLocal },
+    { name: 'pod-source', rules: source },
+  ];
+}

@@ -1,0 +1,103 @@
+/** What our nftables table changes: masquerading towards the outside, and what is not tracked (Calico F-084, F-085, F-089). */
+import type { IPPool } from '../../datastore/schema/ip-pool.ts';
+import { type TunnelKind, tunnels } from '../../ipip/tunnel.ts';
+import { canonicalCidr, type Family, familyOf } from '../../lib/cidr.ts';
+import type { FilterSettings } from './filter-settings.ts';
+import type { NftChain, NftSet, NftTable } from './nft.ts';
+
+export interface NatInput {
+  readonly pools: readonly IPPool[];
+  /** Tunnel devices of this node, with its address in each. */
+  readonly tunnels: readonly { readonly kind: TunnelKind; readonly address: string | undefined }[];
+  readonly settings: FilterSettings;
+}
+
+const families = [4, 6] as const;
+
+/** Sets and chains beside the guard's; chains without rules are left out, because they cost the kernel time. */
+export function natTable(input: NatInput): NftTable {
+  const chains: NftChain[] = [
+    { name: 'untracked-in', hook: 'filter hook prerouting priority raw', rules: untracked(input) },
+    { name: 'untracked-out', hook: 'filter hook output priority raw', rules: untracked(input) },
+    { name: 'nat-outgoing', hook: 'nat hook postrouting priority srcnat', rules: natRules(input) },
+  ];
+  return {
+    sets: families.flatMap((family) => poolSets(family, input)),
+    chains: chains.filter(({ rules }) => rules.length > 0),
+  };
+}
+
+/** Pools for load balancers hold no pods (Calico F-044 keeps their masquerading, which needs none here). */
+export function podPools(pools: readonly IPPool[]): IPPool[] {
+  return pools.filter(({ spec }) => !spec.allowedUses.includes('LoadBalancer'));
+}
+
+export function cidrsOf(pools: readonly IPPool[]): string[] {
+  return pools.flatMap(({ spec }) => canonicalCidr(spec.cidr) ?? []);
+}
+
+function poolSets(family: Family, { pools }: NatInput): NftSet[] {
+  const set = (name: string, chosen: readonly IPPool[]): NftSet => ({
+    name: `${name}${family}`,
+    type: `ipv${family}_addr`,
+    isInterval: true,
+    elements: cidrsOf(chosen).filter((cidr) => familyOf(cidr) === family),
+  });
+  const ofPods = podPools(pools);
+  return [
+    set('pools', ofPods),
+    set(
+      'masquerade',
+      ofPods.filter(({ spec }) => spec.natOutgoing),
+    ),
+  ];
+}
+
+/** What goes between nodes is not one connection each: the packets inside are tracked. */
+function untracked({ tunnels: own, settings }: NatInput): string[] {
+  const isVxlan = own.some(({ kind }) => kind !== 'ipip');
+  return [
+    ...(own.some(({ kind }) => kind === 'ipip') ? ['meta l4proto 4 notrack'] : []),
+    ...(isVxlan ? [`udp dport ${settings.vxlanPort} notrack`] : []),
+  ];
+}
+
+function natRules(input: NatInput): string[] {
+  return [...ownSourceRules(input), ...families.flatMap((family) => masqueradeRules(family, input))];
+}
+
+/** A program of this node that has chosen another source address: its answers would not come back by the tunnel. */
+function ownSourceRules({ tunnels: own }: NatInput): string[] {
+  return own.flatMap(({ kind, address }) => {
+    if (!address) return [];
+    const { device, family } = tunnels[kind];
+    const ip = family === 4 ? 'ip' : 'ip6';
+    return [`oifname "${device}" fib saddr type local ${ip} saddr != ${address} snat ${ip} to ${address}`];
+  });
+}
+
+function masqueradeRules(family: Family, { pools, settings: { nat } }: NatInput): string[] {
+  if (!podPools(pools).some(({ spec }) => spec.natOutgoing && familyOf(spec.cidr) === family)) return [];
+  const ip = family === 4 ? 'ip' : 'ip6';
+  const which = [
+    `${ip} saddr @masquerade${family} ${ip} daddr != @pools${family}`,
+    nat.excludesHosts ? `${ip} daddr != @nodes${family} ${ip} daddr != @encapsulators${family}` : '',
+    outgoing(nat.interface),
+  ]
+    .filter(Boolean)
+    .join(' ');
+  const fixed = family === 4 ? nat.address : undefined;
+  const verb = (ports: string) =>
+    fixed ? `snat ip to ${fixed}${ports}` : `masquerade${ports && ` to ${ports}`}`;
+  const plain = `${which} ${verb('')} fully-random`;
+  if (!nat.ports) return [plain];
+  // A range of ports is for protocols that have ports.
+  const ports = `:${nat.ports.low}-${nat.ports.high}`;
+  return [`${which} meta l4proto { tcp, udp } ${verb(ports)} fully-random`, plain];
+}
+
+function outgoing(pattern: FilterSettings['nat']['interface']): string {
+  // Any name at all is no condition.
+  if (!pattern || pattern.name === '') return '';
+  return `oifname "${pattern.name}${pattern.isPrefix ? '*' : ''}"`;
+}

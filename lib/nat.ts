@@ -1,0 +1,40 @@
+/** Values of network address translation, from their texts in FelixConfiguration (Calico 1.10). */
+import { contains, formatAddress, mustCidr, parseAddress } from './cidr.ts';
+
+/** TCP and UDP ports, both ends included. */
+export interface PortRange {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Parses `low:high`, `low-high` or one port; undefined unless 1 ≤ low ≤ high ≤ 65535. */
+export function parsePortRange(text: string): PortRange | undefined {
+  const match = /^(\d{1,5})(?:[:-](\d{1,5}))?$/.exec(text);
+  if (!match) return undefined;
+  const low = Number(match[1]);
+  const high = Number(match[2] ?? match[1]);
+  return low >= 1 && low <= high && high <= 65535 ? { low, high } : undefined;
+}
+
+/** What no host has as its address: this network, loopback, multicast, class E. */
+const noHosts = ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3'].map(mustCidr);
+
+/** Parses an IPv4 address that packets may come from, to its canonical text. */
+export function parseNatAddress(text: string): string | undefined {
+  const address = parseAddress(text);
+  if (address?.family !== 4 || noHosts.some((network) => contains(network, address))) return undefined;
+  return formatAddress(address);
+}
+
+/** Names of interfaces: one, or all that begin so. */
+export interface InterfacePattern {
+  readonly name: string;
+  readonly isPrefix: boolean;
+}
+
+/** Parses the name of an interface, where a `+` at the end stands for anything. Linux has 15 characters for it. */
+export function parseInterfacePattern(text: string): InterfacePattern | undefined {
+  const match = /^([\w.-]{0,15})(\+?)$/.exec(text);
+  if (!match || (match[1] === '' && match[2] === '')) return undefined;
+  return { name: match[1]!, isPrefix: match[2] === '+' };
+}
