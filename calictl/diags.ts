@@ -1,9 +1,11 @@
 /** `calictl node diags`: what somebody needs who looks at a node from afar, in one archive. */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import os from 'node:os';
+import { constants, createWriteStream } from 'node:fs';
+import { mkdir, mkdtemp, open, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { CodedError } from '../lib/errors.ts';
-import { run } from '../lib/exec.ts';
+import { pipeline } from 'node:stream/promises';
+import { CodedError, messageOf } from '../lib/errors.ts';
+import { run, start } from '../lib/exec.ts';
+import { redactConfiguration } from './redact.ts';
 
 /** File and command: everything that is read, nothing that changes anything. */
 const commands: Readonly<Record<string, readonly string[]>> = {
@@ -23,9 +25,19 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   sockets: ['ss', '-tnp'],
   sysctl: ['sh', '-c', 'grep -r . /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf 2>/dev/null'],
   modules: ['lsmod'],
-  'cni-configuration': ['sh', '-c', 'head -c 20000 /etc/cni/net.d/* 2>/dev/null'],
-  endpoints: ['sh', '-c', 'cd "$CALI_RUN_DIR" 2>/dev/null || cd /var/run/cali && head -c 200000 endpoints/*'],
 };
+
+const MAX_CONFIGURATION = 1 << 20;
+const MAX_ENDPOINTS = 200_000;
+
+export interface Sources {
+  /** Where container runtimes look for CNI configurations. */
+  readonly cniDirectory: string;
+  /** The agent's run directory. */
+  readonly runDirectory: string;
+  /** Asked of the agent, by file name; one that is not answered is a file with the reason. */
+  readonly questions: Readonly<Record<string, () => Promise<unknown>>>;
+}
 
 export interface Diagnostics {
   readonly archive: string;
@@ -34,40 +46,96 @@ export interface Diagnostics {
 }
 
 /**
- * Writes `diags-YYYYMMDD_HHMMSS.tar.gz` into a folder. `questions` are asked of the agent, by file name; one that is not
- * answered is a file with the reason.
+ * Writes `diags-YYYYMMDD_HHMMSS.tar.gz` into a folder, readable by its owner alone from the first octet on. Throws
+ * CodedError FAILED.
  */
-export async function collectDiagnostics(
-  folder: string,
-  questions: Readonly<Record<string, () => Promise<unknown>>>,
-  now: Date,
-): Promise<Diagnostics> {
+export async function collectDiagnostics(folder: string, sources: Sources, now: Date): Promise<Diagnostics> {
   const stamp = now.toISOString().replace(/[-:]/g, '').replace('T', '_').slice(0, 15);
   const name = `diags-${stamp}`;
-  const parent = await mkdtemp(path.join(os.tmpdir(), 'cali-diags-'));
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  // Of mode 0700, beside the archive: a container has no other place to write to.
+  const parent = await mkdtemp(path.join(folder, '.diags-'));
   const missing: string[] = [];
   try {
     const target = path.join(parent, name);
-    await mkdir(target);
+    await mkdir(target, { mode: 0o700 });
     for (const [file, [command, ...args]] of Object.entries(commands)) {
       const { outcome, stdout, stderr } = await run(command!, args);
       if (outcome === 'missing') missing.push(command!);
       const text = [stdout, stderr].filter(Boolean).join('\n');
       await writeFile(path.join(target, `${file}.txt`), `# ${[command, ...args].join(' ')}\n${text}\n`);
     }
-    for (const [file, ask] of Object.entries(questions)) {
+    await writeFile(path.join(target, 'cni-configuration.txt'), await cniConfiguration(sources.cniDirectory));
+    await writeFile(
+      path.join(target, 'endpoints.txt'),
+      await sections(path.join(sources.runDirectory, 'endpoints'), /\.json$/, MAX_ENDPOINTS, (text) => text),
+    );
+    for (const [file, ask] of Object.entries(sources.questions)) {
       const answer = await ask().then(
         (value) => JSON.stringify(value, undefined, 2),
         (error: unknown) => String(error),
       );
       await writeFile(path.join(target, `${file}.json`), `${answer}\n`);
     }
-    await mkdir(folder, { recursive: true });
     const archive = path.join(folder, `${name}.tar.gz`);
-    const { ok, stderr } = await run('tar', ['-czf', archive, '-C', parent, name], { timeoutMs: 60_000 });
-    if (!ok) throw new CodedError('FAILED', `${archive} cannot be written: ${stderr}`);
+    await pack(parent, name, archive);
     return { archive, missing: [...new Set(missing)] };
   } finally {
     await rm(parent, { recursive: true, force: true });
   }
+}
+
+/** Configurations by the names that runtimes read; kubeconfigs and keys of other programs lie beside them. */
+function cniConfiguration(directory: string): Promise<string> {
+  return sections(directory, /\.(conf|conflist)$/, MAX_CONFIGURATION, redactConfiguration);
+}
+
+/** The regular files of a folder that match, one after the other below their names. Links are not followed. */
+async function sections(
+  directory: string,
+  pattern: RegExp,
+  maxBytes: number,
+  show: (text: string) => string,
+): Promise<string> {
+  const names = await readdir(directory).catch((error: unknown) => messageOf(error));
+  if (typeof names === 'string') return `${names}\n`;
+  const parts: string[] = [];
+  for (const name of names.filter((one) => pattern.test(one)).sort()) {
+    const text = await readRegular(path.join(directory, name), maxBytes);
+    parts.push(`# ${name}\n${'text' in text ? show(text.text) : text.reason}\n`);
+  }
+  return parts.length > 0 ? parts.join('\n') : `${directory} holds no file that matches ${pattern.source}\n`;
+}
+
+async function readRegular(file: string, maxBytes: number): Promise<{ text: string } | { reason: string }> {
+  try {
+    // Not blocking: a pipe of that name would wait for its writer.
+    const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      const stat = await handle.stat();
+      if (!stat.isFile()) return { reason: 'This is not a regular file: left out.' };
+      if (stat.size > maxBytes) return { reason: `This has ${stat.size} bytes: left out.` };
+      return { text: await handle.readFile('utf8') };
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    const isLink = (error as NodeJS.ErrnoException).code === 'ELOOP';
+    return { reason: isLink ? 'This is a symbolic link: not followed.' : messageOf(error) };
+  }
+}
+
+/** Packs a folder into a new file. What is there already, a link for instance, is neither followed nor replaced. */
+async function pack(parent: string, name: string, archive: string): Promise<void> {
+  const tar = start('tar', ['-cz', '-f', '-', '-C', parent, name]);
+  try {
+    await pipeline(tar.stdout!, createWriteStream(archive, { flags: 'wx', mode: 0o600 }));
+  } catch (error) {
+    tar.kill('SIGKILL');
+    throw new CodedError('FAILED', `${archive} cannot be written: ${messageOf(error)}`);
+  }
+  const { code, reason } = await tar.exited;
+  if (code === 0) return;
+  await rm(archive, { force: true });
+  throw new CodedError('FAILED', `${archive} cannot be written: tar ended with ${code ?? reason}`);
 }

@@ -41,9 +41,13 @@ export function addNodeCommands(program: Command, print: (text: string) => void)
       const { archive, missing } = await collectDiagnostics(
         logDir,
         {
-          status: ask('/v1/status'),
-          'bgp-peers': ask('/v1/bgp/peers'),
-          'bgp-routes': ask('/v1/bgp/routes'),
+          cniDirectory: process.env['CNI_NET_DIR'] || '/etc/cni/net.d',
+          runDirectory: process.env['CALI_RUN_DIR'] || '/var/run/cali',
+          questions: {
+            status: ask('/v1/status'),
+            'bgp-peers': ask('/v1/bgp/peers'),
+            'bgp-routes': ask('/v1/bgp/routes'),
+          },
         },
         new Date(),
       );

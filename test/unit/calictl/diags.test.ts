@@ -1,0 +1,147 @@
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { collectDiagnostics } from '../../../calictl/diags.ts';
+import { CUT, redact, redactConfiguration } from '../../../calictl/redact.ts';
+
+const SECRET = 'S3CRET-0f2b';
+let folder = '';
+let umask = 0;
+beforeEach(() => {
+  folder = mkdtempSync(path.join(os.tmpdir(), 'cali-diags-test-'));
+  umask = process.umask(0);
+});
+afterEach(() => {
+  process.umask(umask);
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** A CNI folder as other plugins leave it, packed and unpacked again; all texts of the archive in one. */
+async function packed(files: Readonly<Record<string, string>>, links: Readonly<Record<string, string>> = {}) {
+  const cniDirectory = path.join(folder, 'net.d');
+  mkdirSync(cniDirectory);
+  for (const [name, text] of Object.entries(files)) writeFileSync(path.join(cniDirectory, name), text);
+  for (const [name, target] of Object.entries(links)) symlinkSync(target, path.join(cniDirectory, name));
+  const sources = { cniDirectory, runDirectory: path.join(folder, 'run'), questions: {} };
+  const { archive } = await collectDiagnostics(path.join(folder, 'out'), sources, new Date(0));
+  const { stdout } = spawnSync('tar', ['-xzOf', archive], { encoding: 'utf8', maxBuffer: 64 << 20 });
+  return { archive, text: stdout };
+}
+
+describe('calictl node diags', () => {
+  it('packs conf and conflist alone, without what authenticates', async () => {
+    const { text } = await packed({
+      '10-cali.conflist': JSON.stringify({ name: 'k8s-pod-network', plugins: [{ type: 'cali', mtu: 1450 }] }),
+      '05-other.conf': JSON.stringify({ type: 'calico', policy: { k8s_auth_token: SECRET } }),
+      '07-broken.conf': `{ "token": "${SECRET}"`,
+      'calico-kubeconfig': `token: ${SECRET}`,
+      'kubeconfig.yaml': `token: ${SECRET}`,
+      '10-cali.conflist.bak': SECRET,
+      'client.key': SECRET,
+      '99-loopback.json': SECRET,
+    });
+    expect(text).toContain('"mtu": 1450');
+    expect(text).toContain('"type": "calico"');
+    expect(text).toContain('This is not JSON');
+    expect(text).not.toContain(SECRET);
+  });
+
+  it('follows no link, and names it', async () => {
+    const elsewhere = path.join(folder, 'elsewhere');
+    writeFileSync(elsewhere, JSON.stringify({ name: SECRET }));
+    const { text } = await packed({}, { '10-link.conf': elsewhere, '11-loop.conflist': '11-loop.conflist' });
+    expect(text).toContain('# 10-link.conf\nThis is a symbolic link: not followed.');
+    expect(text).not.toContain(SECRET);
+  });
+
+  it('does not wait for a pipe of that name', async () => {
+    const cniDirectory = path.join(folder, 'pipes');
+    mkdirSync(cniDirectory);
+    spawnSync('mkfifo', [path.join(cniDirectory, 'a.conf')]);
+    const sources = { cniDirectory, runDirectory: folder, questions: {} };
+    const { archive } = await collectDiagnostics(folder, sources, new Date(0));
+    const { stdout } = spawnSync('tar', ['-xzOf', archive], { encoding: 'utf8', maxBuffer: 64 << 20 });
+    expect(stdout).toContain('This is not a regular file');
+  });
+
+  it('is readable by its owner alone, whatever the umask, and so is the folder that it makes', async () => {
+    const { archive } = await packed({});
+    expect(statSync(archive).mode & 0o777).toBe(0o600);
+    expect(statSync(path.dirname(archive)).mode & 0o777).toBe(0o700);
+  });
+
+  it('writes through no link that waits at the name of the archive', async () => {
+    const out = path.join(folder, 'out');
+    mkdirSync(out);
+    chmodSync(out, 0o777);
+    const victim = path.join(folder, 'victim');
+    writeFileSync(victim, 'as it was');
+    symlinkSync(victim, path.join(out, 'diags-19700101_000000.tar.gz'));
+    await expect(packed({})).rejects.toThrow(/cannot be written: EEXIST/);
+    expect(readFileSync(victim, 'utf8')).toBe('as it was');
+  });
+});
+
+describe('what is cut out of a configuration', () => {
+  it.each([
+    'token',
+    'k8s_auth_token',
+    'password',
+    'etcd_key_file',
+    'etcd_cert_file',
+    'etcd_ca_cert_file',
+    'kubeconfig',
+    'client-certificate-data',
+    'apiKey',
+    'AUTHORIZATION',
+    'clientSecret',
+    'certificate-authority-data',
+  ])('the value of %s, at any depth', (key) => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.constantFrom('a', 'b', 0), { maxLength: 5 }),
+        fc.constantFrom<unknown>(SECRET, [SECRET], { inner: { deep: SECRET } }),
+        (way, value) => {
+          const wrap = (inner: unknown, step: string | number) =>
+            typeof step === 'number' ? [inner] : { [step]: inner };
+          const object = way.reduce<unknown>(wrap, { type: 'x', [key]: value });
+          const text = JSON.stringify(redact(object));
+          return !text.includes(SECRET) && text.includes(CUT) && text.includes('"type":"x"');
+        },
+      ),
+      { numRuns: 50 },
+    );
+  });
+
+  it.each([
+    { env: [{ name: 'API_TOKEN', value: SECRET }] },
+    { args: [`--token=${SECRET}`] },
+    { url: `https://admin:${SECRET}@10.0.0.1` },
+    { note: `-----BEGIN RSA PRIVATE KEY-----\n${SECRET}` },
+    { header: `Bearer ${SECRET}` },
+  ])('a secret that its key does not name: %j', (value) => {
+    expect(JSON.stringify(redact(value))).not.toContain(SECRET);
+  });
+
+  it('nothing else', () => {
+    const plain = {
+      cniVersion: '1.0.0',
+      plugins: [
+        { type: 'cali', mtu: 1450, ipam: { subnet: '10.0.0.0/16' }, capabilities: { portMappings: true } },
+      ],
+    };
+    expect(JSON.parse(redactConfiguration(JSON.stringify(plain)))).toEqual(plain);
+  });
+});
