@@ -2,18 +2,19 @@
  * `ip -batch` inside a pod's network namespace. One process waits in advance, so that an ADD does not pay for
  * its start: it reads a line with the namespace's path, enters it, and becomes `ip -batch` on what follows.
  */
+import { SYSCTL_ROOT } from '../felix/dataplane/sysctls.ts';
 import { type Child, start } from '../lib/exec.ts';
 import { assertPlain } from '../lib/plain-text.ts';
 
-/** Pods do not forward, and have IPv6 when they get an IPv6 address. */
+/** Pods do not forward, and have IPv6 when they get an IPv6 address. `$1` is where kernel switches are. */
 const INSIDE = [
-  'echo 0 >/proc/sys/net/ipv4/ip_forward',
-  'if [ -d /proc/sys/net/ipv6 ]; then echo 0 >/proc/sys/net/ipv6/conf/all/disable_ipv6',
-  'echo 0 >/proc/sys/net/ipv6/conf/all/forwarding',
+  'echo 0 >"$1/net/ipv4/ip_forward"',
+  'if [ -d "$1/net/ipv6" ]; then echo 0 >"$1/net/ipv6/conf/all/disable_ipv6"',
+  'echo 0 >"$1/net/ipv6/conf/all/forwarding"',
   'fi',
   'exec ip -batch -',
 ].join('; ');
-const SCRIPT = `read -r netns || exit 0; exec nsenter --net="$netns" sh -c '${INSIDE}'`;
+const SCRIPT = `read -r netns || exit 0; exec nsenter --net="$netns" sh -c '${INSIDE}' sh "$1"`;
 
 export class InsidePool {
   #spare: Child | undefined;
@@ -49,5 +50,5 @@ export class InsidePool {
 }
 
 function startOne(): Child {
-  return start('sh', ['-c', SCRIPT], { stdin: 'pipe', stdout: 'ignore' });
+  return start('sh', ['-c', SCRIPT, 'sh', SYSCTL_ROOT], { stdin: 'pipe', stdout: 'ignore' });
 }

@@ -3,6 +3,12 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import type { Family } from '../../lib/cidr.ts';
 import { printable } from '../../lib/plain-text.ts';
 
+/**
+ * Where kernel switches are written. /proc/sys is read-only in a container that is not privileged; the DaemonSet mounts
+ * the host's /proc/sys/net elsewhere. Wherever it is mounted, it shows the network namespace of whoever opens it.
+ */
+export const SYSCTL_ROOT = process.env['CALI_PROC_SYS'] || '/proc/sys';
+
 /** A file below /proc/sys and what it shall hold; optional ones may be missing in this kernel. */
 export interface Sysctl {
   readonly path: string;
@@ -53,6 +59,8 @@ export function tunnelSysctls(name: string, family: Family): Sysctl[] {
   ];
 }
 
+const READ_ONLY = ': mount the host’s /proc/sys/net and name it in CALI_PROC_SYS (deploy/README.md)';
+
 /** Whether a path stays below /proc/sys: names of files alone, none of them a way up. */
 function isSysctl(path: string): boolean {
   return path.split('/').every((name) => /^[a-zA-Z0-9_][a-zA-Z0-9_.:@+-]{0,63}$/.test(name));
@@ -72,13 +80,13 @@ export function applySysctls(sysctls: readonly Sysctl[]): string[] {
       );
       continue;
     }
-    const file = `/proc/sys/${path}`;
+    const file = `${SYSCTL_ROOT}/${path}`;
     try {
       if (readFileSync(file, 'utf8').trim() !== value) writeFileSync(file, value);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'ENOENT' && isOptional) continue;
-      problems.push(`${file} cannot be set to ${value} (${code})`);
+      problems.push(`${file} cannot be set to ${value} (${code})${code === 'EROFS' ? READ_ONLY : ''}`);
     }
   }
   return problems;
