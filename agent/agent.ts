@@ -20,6 +20,7 @@ import { serveCni } from '../cni/server.ts';
 import { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import type { Endpoint as ApiEndpoint } from '../datastore/kubernetes/endpoint.ts';
 import { EventRecorder } from '../datastore/kubernetes/events.ts';
+import { RequestCounter } from '../datastore/kubernetes/request-metrics.ts';
 import { describeProblem } from '../datastore/object-problem.ts';
 import type { UnreadableObject } from '../datastore/reflector.ts';
 import { bgpConfigurationKind } from '../datastore/schema/bgp.ts';
@@ -73,6 +74,7 @@ const SET_UP_GRACE_MS = 10_000;
 export class Agent {
   readonly #config: AgentConfig;
   readonly #log: Log;
+  readonly #requests = new RequestCounter();
   readonly #client: KubernetesClient;
   readonly #abort = new AbortController();
   readonly #session = new IpSession();
@@ -139,7 +141,7 @@ export class Agent {
     this.#reflectorEndpoints = new ReflectorEndpoints(config.restartTimeSeconds * 1000);
     this.#setSeverity = modules.setSeverity;
     this.#log = modules.log;
-    this.#client = new KubernetesClient(modules.api);
+    this.#client = new KubernetesClient(modules.api, this.#requests);
     this.#restart = modules.restart;
     const { log } = modules;
     this.#ownAddress = new OwnAddress(config, {
@@ -483,6 +485,7 @@ export class Agent {
       ribPrefixes: () => this.#host.speaker?.routeCount ?? 0,
       objects: () => this.#troubled().map(({ problem }) => problem),
     });
+    this.#requests.register(metrics.registry);
     this.#observeConvergence = metrics.observeConvergence;
     const plugin = new Plugin(
       {

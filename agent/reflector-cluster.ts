@@ -2,10 +2,12 @@
  * A reflector's configuration from the cluster: the nodes that BGPPeers connect to its Service are its clients, by the
  * rules of reverse peering, so that both sides follow from the same objects.
  */
+import type { Registry } from 'prom-client';
 import type { DesiredSpeaker } from '../bgp/peer-config.ts';
 import type { ListOptions, ObjectOf } from '../datastore/datastore.ts';
 import { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import type { Endpoint as ApiEndpoint } from '../datastore/kubernetes/endpoint.ts';
+import { RequestCounter } from '../datastore/kubernetes/request-metrics.ts';
 import { Reflector as Watch } from '../datastore/reflector.ts';
 import { type BGPConfiguration, bgpConfigurationKind, bgpPeerKind } from '../datastore/schema/bgp.ts';
 import { bgpFilterKind } from '../datastore/schema/bgp-filter.ts';
@@ -41,6 +43,7 @@ const LISTED_MS = 10_000;
 export class ClusterSource implements ReflectorSource {
   readonly #options: ClusterSourceOptions;
   readonly #log: Log;
+  readonly #requests = new RequestCounter();
   readonly #client: KubernetesClient;
   readonly #abort = new AbortController();
   readonly #watches: Watch<ResourceDefinition>[] = [];
@@ -61,7 +64,7 @@ export class ClusterSource implements ReflectorSource {
   constructor(options: ClusterSourceOptions, log: Log) {
     this.#options = options;
     this.#log = log;
-    this.#client = new KubernetesClient(options.api);
+    this.#client = new KubernetesClient(options.api, this.#requests);
     const { namespace, service, node } = options;
     this.#name = reflectorName(`${namespace}/${service}`, node);
     this.#own = new OwnEndpoint(this.#name);
@@ -104,6 +107,10 @@ export class ClusterSource implements ReflectorSource {
   identity() {
     const { identifier, port } = this.#options;
     return { identifier, port, listenAddresses: undefined };
+  }
+
+  register(registry: Registry): void {
+    this.#requests.register(registry);
   }
 
   configurations(): readonly BGPConfiguration[] {

@@ -27,6 +27,8 @@ export interface ReflectorSource {
     readonly listenAddresses: readonly string[] | undefined;
   };
   configurations(): readonly BGPConfiguration[];
+  /** Shows the source's own metrics. */
+  register?(registry: Registry): void;
   desired(): DesiredSpeaker;
   close(): void;
 }
@@ -107,9 +109,8 @@ export class Reflector {
       metricsPort,
     } = this.#config;
     await mkdir(runDirectory, { recursive: true });
-    const local = bgpRoutes(() => speaker);
-    this.#servers.push(await serveRoutes({ path: path.join(runDirectory, AGENT_SOCKET) }, local));
     const registry = new Registry();
+    this.#source.register?.(registry);
     const sources = { peers: () => speaker.status(), routes: () => speaker.routeCount };
     this.#observeConvergence = registerBgpMetrics(registry, sources).observeConvergence;
     const exposition = async () => ({
@@ -117,6 +118,8 @@ export class Reflector {
       type: registry.contentType,
       body: await registry.metrics(),
     });
+    const local = { ...bgpRoutes(() => speaker), '/metrics': exposition };
+    this.#servers.push(await serveRoutes({ path: path.join(runDirectory, AGENT_SOCKET) }, local));
     const ok = () => text(200, 'ok');
     if (healthPort)
       this.#servers.push(

@@ -5,7 +5,7 @@ import type { Registry } from 'prom-client';
 import type { Speaker } from '../bgp/speaker.ts';
 import { parseAddress } from '../lib/cidr.ts';
 import { messageOf } from '../lib/errors.ts';
-import { json, MovingServer, serveRoutes, text } from '../lib/http.ts';
+import { type HttpAnswer, json, MovingServer, serveRoutes, text } from '../lib/http.ts';
 import type { Log } from '../lib/log.ts';
 import { bgpRoutes } from './bgp-api.ts';
 import type { Explanation } from './explain.ts';
@@ -25,6 +25,7 @@ export class Servers {
   readonly #sources: ServerSources;
   readonly #health: MovingServer;
   readonly #metrics: MovingServer;
+  readonly #exposition: () => Promise<HttpAnswer>;
   #local: { close(): unknown } | undefined;
 
   constructor(runDirectory: string, sources: ServerSources) {
@@ -42,12 +43,12 @@ export class Servers {
       '/readyz': ready,
       '/readiness': ready,
     });
-    const exposition = async () => ({
+    this.#exposition = async () => ({
       code: 200,
       type: registry.contentType,
       body: await registry.metrics(),
     });
-    this.#metrics = new MovingServer({ '/metrics': exposition });
+    this.#metrics = new MovingServer({ '/metrics': this.#exposition });
   }
 
   async start(): Promise<void> {
@@ -56,6 +57,7 @@ export class Servers {
       { path: this.#socket },
       {
         '/v1/status': () => json(status()),
+        '/metrics': this.#exposition,
         ...bgpRoutes(speaker),
         '/v1/explain': async (query: URLSearchParams) => {
           const address = query.get('address') ?? '';

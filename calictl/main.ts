@@ -35,9 +35,9 @@ const complain = (sentence: string) => {
   process.stderr.write(`${sentence}\n`);
 };
 const store = async () =>
-  new KubernetesClient(await loadEndpoint(program.opts<{ kubeconfig?: string }>().kubeconfig), (problem) =>
-    complain(describeProblem(problem)),
-  );
+  new KubernetesClient(await loadEndpoint(program.opts<{ kubeconfig?: string }>().kubeconfig), {
+    unreadable: (problem) => complain(describeProblem(problem)),
+  });
 
 addNodeCommands(program, print);
 

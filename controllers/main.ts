@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import { EventRecorder } from '../datastore/kubernetes/events.ts';
 import { loadEndpoint } from '../datastore/kubernetes/load-endpoint.ts';
+import { RequestCounter } from '../datastore/kubernetes/request-metrics.ts';
 import { Reflector } from '../datastore/reflector.ts';
 import { nodeKind } from '../datastore/schema/core.ts';
 import { reflectorNamespaces } from '../felix/calc/bgp/reflectors.ts';
@@ -36,7 +37,9 @@ else
   });
 
 async function main(): Promise<void> {
-  const client = new KubernetesClient(await loadEndpoint(process.env['KUBECONFIG'] || undefined));
+  const requests = new RequestCounter();
+  const api = await loadEndpoint(process.env['KUBECONFIG'] || undefined);
+  const client = new KubernetesClient(api, requests);
   const modules = { store: client, clock: systemClock, log };
   const events = new EventRecorder('cali-controllers', modules);
   const collector = new AddressCollector({ ...modules, events });
@@ -50,6 +53,7 @@ async function main(): Promise<void> {
     },
   );
   const registry = createMetrics(() => collector.stats);
+  requests.register(registry);
   const server = await serveRoutes(
     { host: '0.0.0.0', port: Number(process.env['METRICS_PORT'] || 9094) },
     {

@@ -6,7 +6,8 @@ import type { ObjectProblem } from '../object-problem.ts';
 import { identityOf, readObject } from '../read-object.ts';
 import { type AnyResource, apiVersionOf, type ResourceDefinition } from '../schema/resource.ts';
 import type { Endpoint } from './endpoint.ts';
-import { openStream, sendRequest } from './transport.ts';
+import type { RequestObserver } from './request-kind.ts';
+import { type ApiRequest, openStream, sendRequest } from './transport.ts';
 
 /** A page of a list. */
 export interface Page {
@@ -19,13 +20,18 @@ export interface Page {
 export class KubernetesClient implements Datastore {
   readonly #endpoint: Endpoint;
   readonly #unreadable: (problem: ObjectProblem) => void;
+  readonly #observe: RequestObserver | undefined;
   /** By group. */
   readonly #versions = new Map<string, string>();
 
-  /** `unreadable` hears of each object that a list could not read as it is. */
-  constructor(endpoint: Endpoint, unreadable: (problem: ObjectProblem) => void = () => undefined) {
+  /** `unreadable` hears of each object that a list could not read as it is; `observe` of each answer. */
+  constructor(
+    endpoint: Endpoint,
+    listeners: { unreadable?: (problem: ObjectProblem) => void; observe?: RequestObserver } = {},
+  ) {
     this.#endpoint = endpoint;
-    this.#unreadable = unreadable;
+    this.#unreadable = listeners.unreadable ?? (() => undefined);
+    this.#observe = listeners.observe;
   }
 
   /** Where the API is, for messages. */
@@ -36,7 +42,7 @@ export class KubernetesClient implements Datastore {
   async get<D extends ResourceDefinition>(definition: D, name: string, namespace?: string) {
     try {
       const path = await this.#path(definition, namespace, name);
-      return typed(definition, await sendRequest(this.#endpoint, { method: 'GET', path }));
+      return typed(definition, await this.#send({ method: 'GET', path }));
     } catch (error) {
       if (error instanceof DatastoreError && error.code === 'NOT_FOUND') return undefined;
       throw error;
@@ -69,13 +75,13 @@ export class KubernetesClient implements Datastore {
 
   async create<D extends ResourceDefinition>(definition: D, object: unknown) {
     const path = await this.#path(definition, (object as AnyResource).metadata.namespace);
-    return typed(definition, await sendRequest(this.#endpoint, { method: 'POST', path, body: object }));
+    return typed(definition, await this.#send({ method: 'POST', path, body: object }));
   }
 
   async update<D extends ResourceDefinition>(definition: D, object: ObjectOf<D>) {
     const { metadata } = object as unknown as AnyResource;
     const path = await this.#path(definition, metadata.namespace, metadata.name);
-    return typed(definition, await sendRequest(this.#endpoint, { method: 'PUT', path, body: object }));
+    return typed(definition, await this.#send({ method: 'PUT', path, body: object }));
   }
 
   async patch<D extends ResourceDefinition>(
@@ -87,15 +93,12 @@ export class KubernetesClient implements Datastore {
     const path =
       (await this.#path(definition, options.namespace, name)) + (options.isStatus ? '/status' : '');
     const contentType = 'application/merge-patch+json';
-    return typed(
-      definition,
-      await sendRequest(this.#endpoint, { method: 'PATCH', path, body: patch, contentType }),
-    );
+    return typed(definition, await this.#send({ method: 'PATCH', path, body: patch, contentType }));
   }
 
   /** Merges into the status of an object that may be unreadable. Throws DatastoreError. */
   async patchStatus(definition: ResourceDefinition, name: string, status: object): Promise<void> {
-    await sendRequest(this.#endpoint, {
+    await this.#send({
       method: 'PATCH',
       path: `${await this.#path(definition, undefined, name)}/status`,
       body: { status },
@@ -111,7 +114,7 @@ export class KubernetesClient implements Datastore {
     const { namespace, ...preconditions } = options;
     const body = { kind: 'DeleteOptions', apiVersion: 'v1', preconditions };
     try {
-      await sendRequest(this.#endpoint, {
+      await this.#send({
         method: 'DELETE',
         path: await this.#path(definition, namespace, name),
         body,
@@ -123,6 +126,10 @@ export class KubernetesClient implements Datastore {
     }
   }
 
+  #send(request: ApiRequest): Promise<unknown> {
+    return sendRequest(this.#endpoint, { ...request, observe: this.#observe });
+  }
+
   async #path(definition: ResourceDefinition, namespace?: string, name?: string): Promise<string> {
     return pathOf(definition, await this.#version(definition), namespace, name);
   }
@@ -132,7 +139,7 @@ export class KubernetesClient implements Datastore {
     if (olderVersions.length === 0) return version;
     const known = this.#versions.get(group);
     if (known) return known;
-    const answer = await sendRequest(this.#endpoint, { method: 'GET', path: `/apis/${group}` });
+    const answer = await this.#send({ method: 'GET', path: `/apis/${group}` });
     const { versions } = (answer ?? {}) as Partial<ApiGroup>;
     if (!Array.isArray(versions))
       throw new DatastoreError('UNAVAILABLE', `${this.#endpoint.url.origin}: the answer is no API group`);
@@ -149,7 +156,7 @@ export class KubernetesClient implements Datastore {
     token: string | undefined,
     signal?: AbortSignal,
   ): Promise<Page> {
-    const answer = await sendRequest(this.#endpoint, {
+    const answer = await this.#send({
       method: 'GET',
       path: await this.#path(definition, options.namespace),
       query: { ...selectors(options), limit: String(limit), continue: token },
@@ -183,6 +190,7 @@ export class KubernetesClient implements Datastore {
     signal: AbortSignal,
   ): Promise<IncomingMessage> {
     return openStream(this.#endpoint, {
+      observe: this.#observe,
       method: 'GET',
       path: await this.#path(definition, options.namespace),
       query: {

@@ -5,6 +5,7 @@ import { messageOf } from '../../lib/errors.ts';
 import { printable } from '../../lib/plain-text.ts';
 import { DatastoreError, type DatastoreErrorCode } from '../errors.ts';
 import type { Endpoint } from './endpoint.ts';
+import { type RequestObserver, requestKind } from './request-kind.ts';
 
 export interface ApiRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -13,6 +14,7 @@ export interface ApiRequest {
   readonly body?: unknown;
   readonly contentType?: string;
   readonly signal?: AbortSignal;
+  readonly observe?: RequestObserver | undefined;
 }
 
 const REQUEST_TIMEOUT_MS = 15_000;
@@ -68,6 +70,9 @@ async function attempt(
   for (const [name, value] of Object.entries(request.query ?? {}))
     if (value !== undefined) url.searchParams.set(name, value);
   const body = request.body === undefined ? undefined : JSON.stringify(request.body);
+  const { method, path, query, observe } = request;
+  const count = (code: string) => observe?.(requestKind(method, path, query?.['watch'] !== undefined), code);
+  let isAnswered = false;
   const { request: send } = url.protocol === 'http:' ? http : https;
   return new Promise((resolve, reject) => {
     const outgoing = send(
@@ -87,13 +92,19 @@ async function attempt(
         },
         ...(request.signal ? { signal: request.signal } : {}),
       },
-      resolve,
+      (response) => {
+        isAnswered = true;
+        count(String(response.statusCode));
+        resolve(response);
+      },
     );
     outgoing.once('socket', (socket) => socket.setNoDelay(true));
     outgoing.once('error', (error: NodeJS.ErrnoException) => {
       const isStale = error.code === 'ECONNRESET' && outgoing.reusedSocket && request.method === 'GET';
       if (isStale && !request.signal?.aborted)
         return void attempt(endpoint, request, isRefused).then(resolve, reject);
+      // A request that was given up by this side is no fault of the server.
+      if (!isAnswered && !request.signal?.aborted) count('error');
       reject(
         new DatastoreError('UNAVAILABLE', `${endpoint.url.origin}: ${messageOf(error)}`, { cause: error }),
       );

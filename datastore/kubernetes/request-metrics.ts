@@ -1,0 +1,21 @@
+/** Counts what a program asks of the API server: rights that it never uses, and rights that it lacks, show here. */
+import { Counter, type Registry } from 'prom-client';
+import type { RequestObserver } from './request-kind.ts';
+
+export class RequestCounter {
+  readonly #counter = new Counter({
+    name: 'cali_api_requests_total',
+    help: 'Answers of the API server by verb, resource and status code',
+    labelNames: ['verb', 'resource', 'code'],
+    registers: [],
+  });
+
+  /** For KubernetesClient. */
+  readonly observe: RequestObserver = ({ verb, resource }, code) =>
+    this.#counter.inc({ verb, resource, code });
+
+  /** Shows the counter in a registry. */
+  register(registry: Registry): void {
+    registry.registerMetric(this.#counter);
+  }
+}
