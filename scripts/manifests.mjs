@@ -9,14 +9,18 @@ const crds = readdirSync(path.join(deploy, 'crds'))
   .sort();
 const manifests = ['config.yaml', 'rbac.yaml', 'daemonset.yaml', 'controllers.yaml'];
 
+/** By digest where there is one: then nobody can put another image in its place. */
+const image =
+  '{{ .Values.image.repository }}{{ if .Values.image.digest }}@{{ .Values.image.digest }}' +
+  '{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}';
+
 /** A manifest as a template of the Helm chart: what its values say instead of what is written there. */
 function template(file) {
   return read(file)
     .replaceAll('namespace: kube-system', 'namespace: {{ .Release.Namespace }}')
-    .replaceAll(
-      'image: cali/node:0.1.0',
-      'image: "{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"',
-    )
+    .replaceAll('serviceaccount:kube-system:', 'serviceaccount:{{ .Release.Namespace }}:')
+    .replaceAll('resourceNames: [bgp-secrets]', 'resourceNames: {{ .Values.bgpSecrets | toJson }}')
+    .replaceAll('image: cali/node:0.1.0', `image: "${image}"`)
     .replaceAll('imagePullPolicy: IfNotPresent', 'imagePullPolicy: {{ .Values.image.pullPolicy }}')
     .replaceAll('replicas: 2', 'replicas: {{ .Values.reflector.replicas }}');
 }
@@ -29,7 +33,11 @@ const chart = {
   repository: cali/node
   # The chart's appVersion when it is empty.
   tag: ""
+  # sha256:… of the image; it stands for the tag.
+  digest: ""
   pullPolicy: IfNotPresent
+# Secrets of this namespace with passwords of BGP sessions: no others can be read.
+bgpSecrets: [bgp-secrets]
 # ConfigMap cali-config.
 config:
 ${settings.trimEnd()}
@@ -52,6 +60,10 @@ reflector:
   ),
   'chart/templates/reflector.yaml': `${chartHead}{{- if .Values.reflector.enabled }}
 ${template('overlays/route-reflector/reflector.yaml').trimEnd()}
+{{- end }}
+`,
+  'chart/templates/admission.yaml': `${chartHead}{{- if .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy" }}
+${template('overlays/admission/policy.yaml').trimEnd()}
 {{- end }}
 `,
   ...Object.fromEntries(crds.map((name) => [`chart/crds/${name}`, read(`crds/${name}`)])),

@@ -11,12 +11,30 @@ import (
 	"text/template"
 )
 
+// What the server has; Helm's own type answers the same question.
+type versions []interface{}
+
+func (list versions) Has(wanted string) bool {
+	for _, one := range list {
+		if one == wanted {
+			return true
+		}
+	}
+	return false
+}
+
 func main() {
 	var data map[string]interface{}
 	if err := json.NewDecoder(os.Stdin).Decode(&data); err != nil {
 		panic(err)
 	}
+	served, _ := data["APIVersions"].([]interface{})
+	data["Capabilities"] = map[string]interface{}{"APIVersions": versions(served)}
 	functions := template.FuncMap{
+		"toJson": func(value interface{}) (string, error) {
+			text, err := json.Marshal(value)
+			return string(text), err
+		},
 		"quote": func(value interface{}) string { return strconv.Quote(fmt.Sprint(value)) },
 		"default": func(fallback, value interface{}) interface{} {
 			if value == nil || value == "" {

@@ -19,20 +19,22 @@ const byName = (list: readonly Manifest[]) =>
   new Map(list.map((object) => [`${object.kind} ${object.metadata.name}`, object]));
 
 interface Values {
-  image: { repository: string; tag: string; pullPolicy: string };
+  image: { repository: string; tag: string; digest: string; pullPolicy: string };
+  bgpSecrets: string[];
   config: Record<string, string>;
   reflector: { enabled: boolean; replicas: number };
 }
 
 describe.skipIf(!hasProgram('go'))('the Helm chart (skipped without Go, whose templates Helm uses)', () => {
   const values = () => parse(readFileSync(path.join(deploy, 'chart', 'values.yaml'), 'utf8')) as Values;
-  const render = (changed: Values, namespace = 'kube-system') => {
+  const render = (changed: Values, namespace = 'kube-system', served: string[] = []) => {
     const { status, stdout, stderr } = spawnSync(
       'go',
       ['run', path.join(root, 'test', 'helpers', 'render-chart.go'), path.join(deploy, 'chart')],
       {
         input: JSON.stringify({
           Values: changed,
+          APIVersions: served,
           Release: { Namespace: namespace },
           Chart: { AppVersion: '0.1.0' },
         }),
@@ -52,7 +54,8 @@ describe.skipIf(!hasProgram('go'))('the Helm chart (skipped without Go, whose te
 
   it('puts its values in: image, configuration, reflectors, namespace', () => {
     const changed = values();
-    changed.image = { repository: 'registry.example/cali', tag: '9.9', pullPolicy: 'Always' };
+    changed.image = { repository: 'registry.example/cali', tag: '9.9', digest: '', pullPolicy: 'Always' };
+    changed.bgpSecrets = ['one', 'two'];
     changed.config['ipv4pool_cidr'] = '10.9.0.0/16';
     changed.reflector = { enabled: true, replicas: 3 };
     const list = byName(render(changed, 'networking'));
@@ -62,9 +65,37 @@ describe.skipIf(!hasProgram('go'))('the Helm chart (skipped without Go, whose te
     });
     expect(list.get('Deployment cali-reflector')).toMatchObject({ spec: { replicas: 3 } });
     expect(list.has('BGPPeer cali-reflector')).toBe(true);
+    expect(list.get('Role cali-bgp-secrets')).toMatchObject({
+      metadata: { namespace: 'networking' },
+      rules: [{ resources: ['secrets'], resourceNames: ['one', 'two'], verbs: ['list', 'watch'] }],
+    });
+    // kubeadm's and kube-proxy's configuration are there, wherever Cali is.
+    for (const kind of ['Role', 'RoleBinding']) {
+      expect(list.get(`${kind} cali-node`)).toMatchObject({ metadata: { namespace: 'kube-system' } });
+      list.delete(`${kind} cali-node`);
+    }
     expect(JSON.stringify([...list.values()])).not.toMatch(/cali\/node:|kube-system/);
     expect(JSON.stringify(list.get('DaemonSet cali-node'))).toContain(
       '"image":"registry.example/cali:9.9","imagePullPolicy":"Always"',
+    );
+  });
+
+  it('names the image by its digest where there is one', () => {
+    const changed = values();
+    changed.image.digest = `sha256:${'ab'.repeat(32)}`;
+    changed.reflector.enabled = true;
+    const text = JSON.stringify(render(changed));
+    const images = [...text.matchAll(/"image":"([^"]+)"/g)].map(([, image]) => image);
+    expect(images).toHaveLength(4);
+    expect(new Set(images)).toEqual(new Set([`cali/node@${changed.image.digest}`]));
+  });
+
+  it('brings the admission policy where the server has the kind, for the agent of its namespace', () => {
+    const kind = 'admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy';
+    const list = byName(render(values(), 'networking', [kind]));
+    expect(list.has('ValidatingAdmissionPolicyBinding cali-node')).toBe(true);
+    expect(JSON.stringify(list.get('ValidatingAdmissionPolicy cali-node'))).toContain(
+      "'system:serviceaccount:networking:cali-node'",
     );
   });
 });

@@ -1,0 +1,349 @@
+/** The ValidatingAdmissionPolicy of the agent, evaluated as Kubernetes does it over requests of its token. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { evaluate } from '@marcbachmann/cel-js';
+import { describe, expect, it } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+
+interface Expression {
+  readonly name: string;
+  readonly expression: string;
+  readonly message: string;
+}
+interface Policy {
+  readonly spec: {
+    readonly matchConstraints: {
+      readonly resourceRules: readonly {
+        readonly operations: readonly string[];
+        readonly resources: readonly string[];
+      }[];
+    };
+    readonly matchConditions: readonly Expression[];
+    readonly variables: readonly Expression[];
+    readonly validations: readonly Expression[];
+  };
+}
+const file = path.resolve(import.meta.dirname, '../../deploy/overlays/admission/policy.yaml');
+const { spec } = parseAllDocuments(readFileSync(file, 'utf8'))[0]!.toJS() as Policy;
+
+interface Request {
+  readonly resource: string;
+  readonly operation?: 'CREATE' | 'UPDATE' | 'DELETE';
+  readonly old?: object;
+  readonly object?: object;
+  readonly user?: string;
+  /** The node that the token is bound to; undefined: no claim. */
+  readonly node?: string | undefined;
+  readonly hasExtra?: boolean;
+}
+
+/** CEL has 64-bit integers where JavaScript has numbers. */
+const celValue = (value: unknown): unknown => {
+  if (typeof value === 'number') return BigInt(value);
+  if (Array.isArray(value)) return value.map(celValue);
+  if (typeof value !== 'object' || value === null) return value;
+  const present = Object.entries(value).filter(([, inner]) => inner !== undefined);
+  return Object.fromEntries(present.map(([key, inner]) => [key, celValue(inner)]));
+};
+
+/** Messages of the rules that refuse a request; undefined where the policy does not look at it. */
+function refusals(asked: Request): string[] | undefined {
+  const {
+    resource,
+    operation = 'UPDATE',
+    old,
+    object,
+    user = 'kube-system:cali-node',
+    hasExtra = true,
+  } = asked;
+  const node = 'node' in asked ? asked.node : 'a';
+  const [plural, subResource = ''] = resource.split('/');
+  const isMatched = spec.matchConstraints.resourceRules.some(
+    (rule) => rule.resources.includes(resource) && rule.operations.includes(operation),
+  );
+  if (!isMatched) return undefined;
+  const extra = node === undefined ? {} : { 'authentication.kubernetes.io/node-name': [node] };
+  const variables: Record<string, unknown> = {};
+  const context = {
+    request: {
+      operation,
+      resource: { resource: plural },
+      subResource,
+      userInfo: { username: `system:serviceaccount:${user}`, ...(hasExtra ? { extra } : {}) },
+    },
+    object: celValue(object ?? null),
+    oldObject: celValue(old ?? null),
+    variables,
+  };
+  const value = (expression: string): unknown => evaluate(expression, context);
+  if (!spec.matchConditions.every(({ expression }) => value(expression) === true)) return undefined;
+  for (const { name, expression } of spec.variables) variables[name] = value(expression);
+  return spec.validations.flatMap(({ expression, message }) => (value(expression) === true ? [] : [message]));
+}
+
+const ready = { type: 'Ready', status: 'True' };
+const available = { type: 'NetworkUnavailable', status: 'False' };
+const node = (name: string, metadata: object = {}, status: object = {}) => ({
+  metadata: { name, labels: { zone: 'x' }, annotations: { other: 'kept' }, ...metadata },
+  spec: {},
+  status: { conditions: [ready], capacity: { cpu: '2' }, ...status },
+});
+const pod = (on: string | undefined, metadata: object = {}, status: object = {}) => ({
+  metadata: { name: 'p', namespace: 'default', labels: { app: 'x' }, ...metadata },
+  spec: on === undefined ? {} : { nodeName: on },
+  status: { phase: 'Running', ...status },
+});
+const annotated = (annotations: object) => ({ annotations: { other: 'kept', ...annotations } });
+const podIp = { annotations: { 'cni.projectcalico.org/podIP': '10.0.0.1/32' } };
+const block = (affinity: string | undefined, more: object = {}) => ({
+  metadata: { name: '10-0-0-0-26' },
+  spec: { cidr: '10.0.0.0/26', ...(affinity === undefined ? {} : { affinity }), ...more },
+});
+const affinity = (of: string) => ({ metadata: { name: 'x' }, spec: { node: of, cidr: '10.0.0.0/26' } });
+const named = (name: string) => ({ metadata: { name }, spec: {} });
+
+/** What the agent of node a does. */
+const allowed: [string, Request][] = [
+  [
+    'its addresses and tunnels on its Node',
+    {
+      resource: 'nodes/status',
+      old: node('a'),
+      object: node(
+        'a',
+        annotated({
+          'projectcalico.org/IPv4Address': '10.0.0.1/24',
+          'projectcalico.org/VXLANTunnelMACAddr': '66:00:00:00:00:01',
+        }),
+      ),
+    },
+  ],
+  [
+    'to take its annotations back',
+    {
+      resource: 'nodes/status',
+      old: node('a', annotated({ 'projectcalico.org/IPv6Address': 'fd00::1/64' })),
+      object: node('a'),
+    },
+  ],
+  [
+    'the condition of its Node',
+    { resource: 'nodes/status', old: node('a'), object: node('a', {}, { conditions: [ready, available] }) },
+  ],
+  [
+    'the first condition of its Node',
+    {
+      resource: 'nodes/status',
+      old: node('a', {}, { conditions: undefined }),
+      object: node('a', {}, { conditions: [available] }),
+    },
+  ],
+  ['the address of a pod of its node', { resource: 'pods/status', old: pod('a'), object: pod('a', podIp) }],
+  [
+    'the status of its CalicoNodeStatus',
+    {
+      resource: 'caliconodestatuses/status',
+      old: { metadata: {}, spec: { node: 'a' } },
+      object: { metadata: {}, spec: { node: 'a' } },
+    },
+  ],
+  ['an affinity of its own', { resource: 'blockaffinities', operation: 'CREATE', object: affinity('a') }],
+  ['to confirm its affinity', { resource: 'blockaffinities', old: affinity('a'), object: affinity('a') }],
+  ['to delete its affinity', { resource: 'blockaffinities', operation: 'DELETE', old: affinity('a') }],
+  ['a block of its own', { resource: 'ipamblocks', operation: 'CREATE', object: block('host:a') }],
+  ['addresses in its block', { resource: 'ipamblocks', old: block('host:a'), object: block('host:a') }],
+  ['addresses that it borrows', { resource: 'ipamblocks', old: block('host:b'), object: block('host:b') }],
+  [
+    'addresses of a block without a node',
+    { resource: 'ipamblocks', old: block(undefined), object: block(undefined) },
+  ],
+  ['to delete its block', { resource: 'ipamblocks', operation: 'DELETE', old: block('host:a') }],
+  [
+    'the first BGPConfiguration',
+    { resource: 'bgpconfigurations', operation: 'CREATE', object: named('default') },
+  ],
+  ['the first pool', { resource: 'ippools', operation: 'CREATE', object: named('default-ipv4-ippool') }],
+];
+
+/** What its token must not be good for. */
+const refused: [string, RegExp, Request][] = [
+  [
+    'the annotations of another Node',
+    /own Node only/,
+    {
+      resource: 'nodes/status',
+      old: node('b'),
+      object: node('b', annotated({ 'projectcalico.org/IPv4Address': '10.0.0.9/24' })),
+    },
+  ],
+  [
+    'to make its Node a route reflector',
+    /own annotations only/,
+    {
+      resource: 'nodes/status',
+      old: node('a'),
+      object: node('a', annotated({ 'projectcalico.org/RouteReflectorClusterID': '1.1.1.1' })),
+    },
+  ],
+  [
+    'the annotation of another program',
+    /own annotations only/,
+    { resource: 'nodes/status', old: node('a'), object: node('a', { annotations: { other: 'changed' } }) },
+  ],
+  [
+    'to delete the annotation of another program',
+    /own annotations only/,
+    { resource: 'nodes/status', old: node('a'), object: node('a', { annotations: undefined }) },
+  ],
+  [
+    'the labels of its Node',
+    /neither labels/,
+    { resource: 'nodes/status', old: node('a'), object: node('a', { labels: { 'node-role': 'x' } }) },
+  ],
+  [
+    'a finalizer',
+    /finalizers/,
+    { resource: 'nodes/status', old: node('a'), object: node('a', { finalizers: ['x/y'] }) },
+  ],
+  [
+    'another condition of its Node',
+    /NetworkUnavailable/,
+    {
+      resource: 'nodes/status',
+      old: node('a'),
+      object: node('a', {}, { conditions: [{ ...ready, status: 'False' }] }),
+    },
+  ],
+  [
+    'the capacity of its Node',
+    /NetworkUnavailable/,
+    { resource: 'nodes/status', old: node('a'), object: node('a', {}, { capacity: { cpu: '200' } }) },
+  ],
+  [
+    'a new field of the status of its Node',
+    /NetworkUnavailable/,
+    {
+      resource: 'nodes/status',
+      old: node('a'),
+      object: node('a', {}, { addresses: [{ address: '10.0.0.9' }] }),
+    },
+  ],
+  [
+    'to empty the status of its Node',
+    /NetworkUnavailable/,
+    { resource: 'nodes/status', old: node('a'), object: { ...node('a'), status: { conditions: [ready] } } },
+  ],
+  [
+    'a pod of another node',
+    /own node only/,
+    { resource: 'pods/status', old: pod('b'), object: pod('b', podIp) },
+  ],
+  [
+    'a pod without a node',
+    /own node only/,
+    { resource: 'pods/status', old: pod(undefined), object: pod('a', podIp) },
+  ],
+  [
+    'the labels of a pod of its node',
+    /neither labels/,
+    { resource: 'pods/status', old: pod('a'), object: pod('a', { labels: { app: 'other' } }) },
+  ],
+  [
+    'the status of a pod of its node',
+    /not their status/,
+    { resource: 'pods/status', old: pod('a'), object: pod('a', {}, { podIP: '10.0.0.9' }) },
+  ],
+  [
+    'the annotation that asks for addresses',
+    /own annotations only/,
+    {
+      resource: 'pods/status',
+      old: pod('a'),
+      object: pod('a', { annotations: { 'cni.projectcalico.org/ipAddrs': '["10.0.0.9"]' } }),
+    },
+  ],
+  [
+    'the CalicoNodeStatus of another node',
+    /own node only/,
+    {
+      resource: 'caliconodestatuses/status',
+      old: { metadata: {}, spec: { node: 'b' } },
+      object: { metadata: {}, spec: { node: 'b' } },
+    },
+  ],
+  [
+    'an affinity of another node',
+    /own node only/,
+    { resource: 'blockaffinities', operation: 'CREATE', object: affinity('b') },
+  ],
+  [
+    'to take an affinity over',
+    /own node only/,
+    { resource: 'blockaffinities', old: affinity('b'), object: affinity('a') },
+  ],
+  [
+    'to delete an affinity of another node',
+    /own node only/,
+    { resource: 'blockaffinities', operation: 'DELETE', old: affinity('b') },
+  ],
+  [
+    'a block of another node',
+    /own node only/,
+    { resource: 'ipamblocks', operation: 'CREATE', object: block('host:b') },
+  ],
+  [
+    'a block of no node',
+    /own node only/,
+    { resource: 'ipamblocks', operation: 'CREATE', object: block(undefined) },
+  ],
+  [
+    'to delete a block of another node',
+    /own node only/,
+    { resource: 'ipamblocks', operation: 'DELETE', old: block('host:b') },
+  ],
+  [
+    'to take a block over',
+    /take a block over/,
+    { resource: 'ipamblocks', old: block('host:b'), object: block('host:a') },
+  ],
+  [
+    'to move a block',
+    /take a block over/,
+    { resource: 'ipamblocks', old: block('host:a'), object: block('host:a', { cidr: '10.9.0.0/26' }) },
+  ],
+  [
+    'a BGPConfiguration of another node',
+    /default object only/,
+    { resource: 'bgpconfigurations', operation: 'CREATE', object: named('node.b') },
+  ],
+  ['a pool', /default pools only/, { resource: 'ippools', operation: 'CREATE', object: named('mine') }],
+  [
+    'anything, with a token that names no node',
+    /names no node/,
+    { resource: 'pods/status', old: pod('a'), object: pod('a', podIp), node: undefined },
+  ],
+  [
+    'anything, where the server writes no claims',
+    /names no node/,
+    { resource: 'pods/status', old: pod('a'), object: pod('a', podIp), hasExtra: false },
+  ],
+];
+
+describe('the admission policy of cali-node', () => {
+  it.each(allowed)('allows %s', (_, request) => {
+    expect(refusals(request)).toEqual([]);
+  });
+
+  it.each(refused)('refuses %s', (_, message, request) => {
+    expect(refusals(request)!.join('\n')).toMatch(message);
+  });
+
+  it.each(['kube-system:other', 'default:cali-node'])('does not look at what %s does', (user) => {
+    for (const [, , request] of refused) expect(refusals({ ...request, user })).toBeUndefined();
+  });
+
+  it.each(spec.validations)('refuses something by "$message"', ({ message }) => {
+    const said = refused.flatMap(([, , request]) => refusals(request) ?? []);
+    expect(said).toContain(message);
+  });
+});
