@@ -48,13 +48,27 @@ export class SecretsView {
     return secret && secretValue(secret, key);
   };
 
-  /** Secrets that cannot be read as Secrets. */
+  /** Secrets that cannot be read as Secrets, and those that RBAC keeps from this program. */
   problems(): UnreadableObject[] {
-    return [...this.#followed.values()].flatMap(({ reflector }) => [...reflector.problems.values()]);
+    return [...this.#followed].flatMap(([name, { reflector }]) => [
+      ...reflector.problems.values(),
+      ...(reflector.isForbidden ? [this.#forbidden(name)] : []),
+    ]);
   }
 
   close(): void {
     for (const { abort } of this.#followed.values()) abort.abort();
+  }
+
+  #forbidden(name: string): UnreadableObject {
+    const namespace = this.#namespace;
+    const reason = `RBAC forbids to read it: add ${name} to resourceNames of Role cali-bgp-secrets in namespace ${namespace} (Helm: bgpSecrets)`;
+    return {
+      problem: { kind: 'Secret', name, namespace, reason },
+      uid: undefined,
+      conditions: undefined,
+      isAbsent: true,
+    };
   }
 
   #start(name: string): void {

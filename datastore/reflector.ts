@@ -59,6 +59,7 @@ export class Reflector<D extends ResourceDefinition> {
   readonly #problems = new Map<string, UnreadableObject>();
   readonly #backoff = new Backoff({ firstMs: 200, maxMs: 10_000 });
   #isSynced = false;
+  #isForbidden = false;
   #error: string | undefined = 'not listed yet';
 
   constructor(
@@ -86,6 +87,11 @@ export class Reflector<D extends ResourceDefinition> {
     return this.#error && `${this.#options.definition.plural}: ${this.#error}`;
   }
 
+  /** Whether the API server refuses the list or the watch: a right is missing. */
+  get isForbidden(): boolean {
+    return this.#error !== undefined && this.#isForbidden;
+  }
+
   /** Lists and watches until the signal aborts. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     let version: string | undefined;
@@ -99,6 +105,7 @@ export class Reflector<D extends ResourceDefinition> {
         if (signal.aborted) return;
         if (error instanceof DatastoreError && error.code === 'EXPIRED') version = undefined;
         this.#error = messageOf(error);
+        this.#isForbidden = error instanceof DatastoreError && error.code === 'FORBIDDEN';
         this.#log.warn({ reason: this.#error }, 'watch interrupted');
       }
       // A watch that lasted was healthy, whatever ended it.
