@@ -26,7 +26,10 @@ async function server(allowed: Set<string>): Promise<KubernetesClient> {
       return;
     }
     response.writeHead(200, { 'content-type': 'application/json' });
-    if (query.has('watch')) return void response.flushHeaders();
+    if (query.has('watch')) {
+      response.flushHeaders();
+      return;
+    }
     const metadata = { name, namespace: 'kube-system', resourceVersion: '2' };
     const data = { key: Buffer.from('word').toString('base64') };
     response.end(JSON.stringify({ metadata: { resourceVersion: '2' }, items: [{ metadata, data }] }));
