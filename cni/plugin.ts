@@ -26,6 +26,7 @@ import type { EndpointStore } from './endpoint-store.ts';
 import type { InsidePool } from './inside-pool.ts';
 import type { IpSession } from './ip-session.ts';
 import { layWire, tearDownEndpoint, type Wire, type Wiring } from './network.ts';
+import { readAnnotations } from './pod-annotations.ts';
 import { resultOf } from './result.ts';
 import {
   CniCode,
@@ -221,8 +222,7 @@ export class Plugin {
         `pod ${pod.namespace}/${pod.name} does not exist in the API: it was deleted meanwhile`,
       );
     }
-    const namespaceAnnotations = namespace?.metadata.annotations ?? {};
-    const annotations = { ...namespaceAnnotations, ...podObject?.metadata.annotations };
+    const asked = readAnnotations(podObject || undefined, namespace || undefined);
     const request: AssignRequest = {
       handleId,
       attributes: {
@@ -233,10 +233,10 @@ export class Plugin {
       families: this.#families(network),
       namespaceLabels: namespace?.metadata.labels ?? {},
       pools: {
-        4: listAnnotation(annotations, podAnnotations.ipv4pools) ?? network.ipam?.ipv4_pools ?? [],
-        6: listAnnotation(annotations, podAnnotations.ipv6pools) ?? network.ipam?.ipv6_pools ?? [],
+        4: asked.pools[4] ?? network.ipam?.ipv4_pools ?? [],
+        6: asked.pools[6] ?? network.ipam?.ipv6_pools ?? [],
       },
-      ...addressesAsked(podObject),
+      ...(asked.addresses ? { addresses: asked.addresses } : {}),
     };
     return ipam.assign(request);
   }
@@ -350,33 +350,6 @@ export class Plugin {
 /** Who holds the addresses of an attachment, in IPAM's words. */
 export function handleOf({ name }: { name: string }, containerId: string): string {
   return `${name}.${containerId}`;
-}
-
-function listAnnotation(annotations: Readonly<Record<string, string>>, key: string): string[] | undefined {
-  const text = annotations[key];
-  if (text === undefined) return undefined;
-  const parsed = parseList(text);
-  if (!parsed) {
-    throw new CniError(
-      CniCode.INVALID_NETWORK_CONFIG,
-      `annotation ${key} is ${text}: it has to be a JSON list of strings, such as ["default-ipv4-ippool"]`,
-    );
-  }
-  return parsed;
-}
-
-function addressesAsked(pod: Pod | undefined): { addresses: string[] } | undefined {
-  const addresses = listAnnotation(pod?.metadata.annotations ?? {}, podAnnotations.ipAddrs);
-  return addresses && addresses.length > 0 ? { addresses } : undefined;
-}
-
-function parseList(text: string): string[] | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return Array.isArray(value) && value.every((item) => typeof item === 'string') ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 function asCniError(error: unknown): CniError {

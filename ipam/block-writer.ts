@@ -11,7 +11,7 @@ import type { KnownBlocks } from './known-blocks.ts';
 interface Change {
   /** Called with the newest spec, and again when that was not the newest; what it throws is the caller's. */
   readonly apply: (spec: BlockSpec) => BlockSpec;
-  readonly resolve: () => void;
+  readonly resolve: (isApplied: boolean) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -29,10 +29,11 @@ export class BlockWriter {
   }
 
   /**
-   * Resolves when what `apply` makes of the newest spec has been written; returning the spec as it is writes nothing. A
-   * block that is not there is no error, and `apply` is not called.
+   * Resolves with true when what `apply` makes of the newest spec has been written; returning the spec as it is writes
+   * nothing. A block that is not there is no error: then it resolves with false, and what `apply` said of a block that
+   * has gone meanwhile does not count.
    */
-  change(cidr: string, apply: Change['apply']): Promise<void> {
+  change(cidr: string, apply: Change['apply']): Promise<boolean> {
     return new Promise((resolve, reject) => {
       const change = { apply, resolve, reject };
       const waiting = this.#waiting.get(cidr);
@@ -64,7 +65,7 @@ export class BlockWriter {
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       block ??= await this.#store.get(ipamBlockKind, nameOfCidr(cidr));
       if (!block) {
-        for (const { resolve } of batch) resolve();
+        for (const { resolve } of batch) resolve(false);
         return;
       }
       const { spec, settle } = applyAll(block.spec, batch);
@@ -105,7 +106,7 @@ function applyAll(before: BlockSpec, batch: readonly Change[]): { spec: BlockSpe
   const outcomes = batch.map(({ apply, resolve, reject }) => {
     try {
       spec = apply(spec);
-      return resolve;
+      return () => resolve(true);
     } catch (error) {
       return () => reject(error);
     }

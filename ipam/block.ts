@@ -46,6 +46,19 @@ export function isEmpty(block: BlockSpec): boolean {
   return block.allocations.every((index) => index === null);
 }
 
+/** Number of ordinals that lie in the block and have an entry: what other programs wrote may be longer or shorter. */
+function sizeOfBlock({ cidr, allocations }: BlockSpec): number {
+  const size = sizeOf(mustCidr(cidr));
+  return size < BigInt(allocations.length) ? Number(size) : allocations.length;
+}
+
+/** Free ordinals that are one: inside the block, and not taken at the same time. */
+function* freeOrdinals(block: BlockSpec): Generator<number> {
+  const size = sizeOfBlock(block);
+  for (const ordinal of block.unallocated)
+    if (ordinal >= 0 && ordinal < size && block.allocations[ordinal] === null) yield ordinal;
+}
+
 /** Text of the address at an ordinal. */
 export function addressOf(block: BlockSpec, ordinal: number): string {
   return formatAddress(addressAt(mustCidr(block.cidr), ordinal));
@@ -62,7 +75,7 @@ export function ordinalOf(block: BlockSpec, address: string): number | undefined
 /** The owner's addresses in the block. */
 export function addressesOf(block: BlockSpec, handleId: string): string[] {
   const found: string[] = [];
-  block.allocations.forEach((index, ordinal) => {
+  block.allocations.slice(0, sizeOfBlock(block)).forEach((index, ordinal) => {
     if (index !== null && block.attributes[index]?.handle_id === handleId)
       found.push(addressOf(block, ordinal));
   });
@@ -71,7 +84,8 @@ export function addressesOf(block: BlockSpec, handleId: string): string[] {
 
 /** Whether an address is free and not reserved somewhere in the block. */
 export function hasFree(block: BlockSpec, isReserved: (address: string) => boolean): boolean {
-  return block.unallocated.some((ordinal) => !isReserved(addressOf(block, ordinal)));
+  for (const ordinal of freeOrdinals(block)) if (!isReserved(addressOf(block, ordinal))) return true;
+  return false;
 }
 
 /** Takes the address that has been free for the longest; undefined when the block is full. */
@@ -80,9 +94,11 @@ export function assignNext(
   owner: Owner,
   isReserved: (address: string) => boolean,
 ): { readonly block: BlockSpec; readonly address: string } | undefined {
-  const ordinal = block.unallocated.find((candidate) => !isReserved(addressOf(block, candidate)));
-  if (ordinal === undefined) return undefined;
-  return { block: take(block, ordinal, owner), address: addressOf(block, ordinal) };
+  for (const ordinal of freeOrdinals(block)) {
+    const address = addressOf(block, ordinal);
+    if (!isReserved(address)) return { block: take(block, ordinal, owner), address };
+  }
+  return undefined;
 }
 
 /** Takes one given address. The current holder's handle when it is taken. */
@@ -93,6 +109,7 @@ export function assignAddress(
 ): { readonly ok: true; readonly block: BlockSpec } | { readonly ok: false; readonly holder: string } {
   const ordinal = ordinalOf(block, address);
   if (ordinal === undefined) throw new RangeError(`${address} is not in block ${block.cidr}`);
+  if (ordinal >= sizeOfBlock(block)) return { ok: false, holder: `block ${block.cidr}, which is damaged` };
   const index = block.allocations[ordinal];
   if (index !== null && index !== undefined) {
     return { ok: false, holder: block.attributes[index]?.handle_id ?? '(no handle)' };
@@ -111,9 +128,9 @@ export interface Allocation {
 
 /** Every address that is taken, in order. */
 export function allocationsOf(block: BlockSpec): Allocation[] {
-  return block.allocations.flatMap((index, ordinal) =>
-    index === null ? [] : [allocationAt(block, index, ordinal)],
-  );
+  return block.allocations
+    .slice(0, sizeOfBlock(block))
+    .flatMap((index, ordinal) => (index === null ? [] : [allocationAt(block, index, ordinal)]));
 }
 
 function allocationAt(block: BlockSpec, index: number, ordinal: number): Allocation {
@@ -130,6 +147,8 @@ function allocationAt(block: BlockSpec, index: number, ordinal: number): Allocat
 export function faultsOf(block: BlockSpec): string[] {
   const faults: string[] = [];
   const size = block.allocations.length;
+  const wanted = sizeOf(mustCidr(block.cidr));
+  if (BigInt(size) !== wanted) faults.push(`it has ${size} allocations, and ${wanted} addresses`);
   const used = new Set(block.allocations.filter((index) => index !== null));
   for (const index of used)
     if (!block.attributes[index]) faults.push(`an address refers to attribute ${index}, which is not there`);
@@ -141,12 +160,10 @@ export function faultsOf(block: BlockSpec): string[] {
     if (seen.has(ordinal)) faults.push(`ordinal ${ordinal} is free twice`);
     seen.add(ordinal);
     if (ordinal < 0 || ordinal >= size) faults.push(`ordinal ${ordinal} is free and outside the block`);
-    else if (block.allocations[ordinal] !== null)
-      faults.push(`${addressOf(block, ordinal)} is free and taken`);
+    else if (block.allocations[ordinal] !== null) faults.push(`ordinal ${ordinal} is free and taken`);
   }
   block.allocations.forEach((index, ordinal) => {
-    if (index === null && !seen.has(ordinal))
-      faults.push(`${addressOf(block, ordinal)} is neither free nor taken`);
+    if (index === null && !seen.has(ordinal)) faults.push(`ordinal ${ordinal} is neither free nor taken`);
   });
   return faults;
 }

@@ -1,7 +1,21 @@
 /** Which pools and which blocks an address may come from, in order of preference. Calico reference 5.2. */
 import type { IPPool } from '../datastore/schema/ip-pool.ts';
 import { blockSizeOf } from '../datastore/schema/ip-pool.ts';
-import { addressAt, bitsOf, type Family, formatCidr, mustCidr, parseCidr } from '../lib/cidr.ts';
+import {
+  addressAt,
+  bitsOf,
+  type Cidr,
+  canonicalCidr,
+  contains,
+  type Family,
+  formatCidr,
+  mustCidr,
+  networkOf,
+  overlaps,
+  parseCidr,
+  sizeOf,
+} from '../lib/cidr.ts';
+import { printable } from '../lib/plain-text.ts';
 import { parseSelector } from '../lib/selector.ts';
 
 export interface PoolRequest {
@@ -39,16 +53,32 @@ export function choosePools(
   };
 }
 
+/** Pools in an annotation or in the network configuration. */
+const MAX_NAMED = 100;
+
 function namedPools(pools: readonly IPPool[], named: readonly string[], request: PoolRequest) {
   const chosen: IPPool[] = [];
-  for (const name of named) {
-    const pool = pools.find(({ metadata, spec }) => metadata.name === name || spec.cidr === name);
+  if (named.length > MAX_NAMED)
+    return { ok: false as const, reason: `${named.length} IPPools are asked for, more than ${MAX_NAMED}` };
+  for (const asked of new Set(named)) {
+    const name = printable(asked, 253);
+    const cidr = canonicalCidr(asked);
+    const pool = pools.find(
+      ({ metadata, spec }) =>
+        metadata.name === asked || (cidr !== undefined && canonicalCidr(spec.cidr) === cidr),
+    );
     if (!pool) return { ok: false as const, reason: `IPPool ${name} is asked for and does not exist` };
     if (pool.spec.disabled) return { ok: false as const, reason: `IPPool ${name} is asked for and disabled` };
     if (parseCidr(pool.spec.cidr)?.family !== request.family) {
       return {
         ok: false as const,
         reason: `IPPool ${name} (${pool.spec.cidr}) holds no IPv${request.family} addresses`,
+      };
+    }
+    if (!pool.spec.allowedUses.includes(request.use)) {
+      return {
+        ok: false as const,
+        reason: `IPPool ${name} is asked for, and its allowedUses have no ${request.use}`,
       };
     }
     chosen.push(pool);
@@ -67,20 +97,34 @@ function byName(pools: readonly IPPool[]): readonly IPPool[] {
 
 /**
  * Block CIDRs of a pool that are not taken: from a start that differs from node to node, so that nodes
- * that claim at the same time seldom want the same one, then onwards with wrap-around.
+ * that claim at the same time seldom want the same one, then onwards with wrap-around. Reserved ranges are stepped over
+ * as a whole: one may hold more blocks than could ever be counted.
  */
 export function* freeBlocks(
   pool: IPPool,
   node: string,
   isTaken: (cidr: string) => boolean,
+  reserved: readonly Cidr[] = [],
 ): Generator<string> {
   const network = mustCidr(pool.spec.cidr);
   const length = blockSizeOf(pool);
   const count = 1n << BigInt(length - network.length);
   const step = 1n << BigInt(bitsOf(network.family) - length);
   const start = BigInt(fnv32(node)) % count;
-  for (let i = 0n; i < count; i++) {
-    const cidr = formatCidr({ ...addressAt(network, ((start + i) % count) * step), length });
+  const ranges = reserved.filter((range) => overlaps(range, network));
+  for (let i = 0n; i < count; ) {
+    const index = (start + i) % count;
+    const block = { ...addressAt(network, index * step), length };
+    const range = ranges.find((one) => contains(one, block));
+    if (range) {
+      // To the first block behind the range, or to the pool's first one.
+      const behind = networkOf(range).value + sizeOf(range) - networkOf(network).value;
+      const next = behind / step < count ? behind / step : count;
+      i += next - index;
+      continue;
+    }
+    i++;
+    const cidr = formatCidr(block);
     if (!isTaken(cidr)) yield cidr;
   }
 }

@@ -4,12 +4,20 @@
  */
 import type { Datastore } from '../datastore/datastore.ts';
 import { blockSizeOf, type IPPool } from '../datastore/schema/ip-pool.ts';
-import type { BlockAffinity, IPAMBlock, IPAMConfiguration, IPReservation } from '../datastore/schema/ipam.ts';
+import {
+  type BlockAffinity,
+  type IPAMBlock,
+  type IPAMConfiguration,
+  type IPReservation,
+  ipamBlockKind,
+  nameOfCidr,
+} from '../datastore/schema/ipam.ts';
 import {
   type Cidr,
   contains,
   type Family,
   familyOf,
+  formatAddress,
   formatCidr,
   mustCidr,
   networkOf,
@@ -18,6 +26,7 @@ import {
 } from '../lib/cidr.ts';
 import type { Clock } from '../lib/clock.ts';
 import { Mutex } from '../lib/mutex.ts';
+import { printable } from '../lib/plain-text.ts';
 import { type AddressSource, type AssignRequest, IpamError } from './address-source.ts';
 import { claimBlock, releaseBlock } from './affinity.ts';
 import {
@@ -49,6 +58,15 @@ interface Planned {
   readonly family: Family;
   readonly cidr: string;
   readonly address?: string;
+  /** The block was claimed for this request. */
+  readonly isClaimed?: boolean;
+}
+
+/** An address that was asked for, and the block that it is in. */
+interface Asked {
+  readonly family: Family;
+  readonly address: string;
+  readonly cidr: string;
 }
 
 /** Blocks per node when maxBlocksPerHost is 0 (Calico). */
@@ -80,7 +98,21 @@ export class Ipam implements AddressSource {
 
   async assign(request: AssignRequest): Promise<string[]> {
     const plan: Planned[] = [];
-    for (const address of request.addresses ?? []) plan.push(await this.#planAddress(address));
+    try {
+      return await this.#assign(request, plan);
+    } catch (error) {
+      // A request that is refused leaves no block behind.
+      for (const { cidr, isClaimed } of plan)
+        if (isClaimed) await this.#planning.run(() => this.#giveBack(cidr));
+      throw error;
+    }
+  }
+
+  /** Adds to the plan as it goes. */
+  async #assign(request: AssignRequest, plan: Planned[]): Promise<string[]> {
+    // Everything is checked before anything is claimed.
+    const asked = (request.addresses ?? []).map((text) => this.#checkAddress(text, request));
+    for (const one of asked) plan.push(await this.#planning.run(() => this.#planAddress(one)));
     if (!request.addresses)
       for (const family of request.families) plan.push(await this.#plan(request, family));
     const held = this.held(request.handleId);
@@ -92,7 +124,7 @@ export class Ipam implements AddressSource {
     // without a handle; release and garbage collection look at both.
     const results = await Promise.allSettled([
       addToHandle(this.#store, request.handleId, Object.fromEntries(plan.map(({ cidr }) => [cidr, 1]))),
-      ...plan.map((item) => this.#take(request, item)),
+      ...plan.map((item) => this.#take(request, item, plan)),
     ]);
     const failed = results.find((result) => result.status === 'rejected');
     if (failed) {
@@ -139,12 +171,12 @@ export class Ipam implements AddressSource {
   /** Frees allocations of one block; returns the addresses. */
   async releaseFrom(cidr: string, isReleased: Parameters<typeof release>[1]): Promise<string[]> {
     let freed: readonly string[] = [];
-    await this.#writer.change(cidr, (spec) => {
+    const isApplied = await this.#writer.change(cidr, (spec) => {
       const result = release(spec, isReleased);
       freed = result.addresses;
       return result.block;
     });
-    return [...freed];
+    return isApplied ? [...freed] : [];
   }
 
   held(handleId: string): string[] {
@@ -169,7 +201,7 @@ export class Ipam implements AddressSource {
     const own = inPools.find(({ spec }) => spec.affinity === affinityOf(this.#node) && this.#hasFree(spec));
     if (own) return { family, cidr: own.spec.cidr };
     const claimed = await this.#claim(choice.pools, family);
-    if (claimed) return { family, cidr: claimed };
+    if (claimed) return { family, cidr: claimed, isClaimed: true };
     if (!this.#view.configuration()?.strictAffinity) {
       const borrowed = inPools.find(({ spec }) => this.#hasFree(spec));
       if (borrowed) return { family, cidr: borrowed.spec.cidr };
@@ -181,31 +213,67 @@ export class Ipam implements AddressSource {
     );
   }
 
-  async #planAddress(address: string): Promise<Planned> {
-    const parsed = parseAddress(address);
+  /** An address that was asked for, as far as the pools and reservations allow it. */
+  #checkAddress(text: string, { use = 'Workload' }: AssignRequest): Asked {
+    const parsed = parseAddress(text);
     const pool = parsed && this.#view.pools().find(({ spec }) => contains(mustCidr(spec.cidr), parsed));
     if (!parsed || !pool || pool.spec.disabled) {
       throw new IpamError(
         'ADDRESS_OUTSIDE',
-        `${address} is in no enabled IPPool: ask for an address inside one`,
+        `${printable(text, 100)} is in no enabled IPPool: ask for an address inside one`,
       );
     }
-    const cidr = formatCidr(networkOf({ ...parsed, length: blockSizeOf(pool) }));
-    if (!this.#known.get(cidr))
-      await claimBlock(this.#store, this.#node, cidr, this.#clock.now()).then(
-        (block) => block && this.#known.remember(block),
+    const address = formatAddress(parsed);
+    if (!pool.spec.allowedUses.includes(use)) {
+      throw new IpamError(
+        'ADDRESS_OUTSIDE',
+        `${address} is in IPPool ${pool.metadata.name}, whose allowedUses have no ${use}: ask for an address of another pool`,
       );
-    return { family: parsed.family, cidr, address };
+    }
+    if (this.#isReserved(address)) {
+      throw new IpamError('ADDRESS_OUTSIDE', `${address} is reserved by an IPReservation: ask for another`);
+    }
+    const cidr = formatCidr(networkOf({ ...parsed, length: blockSizeOf(pool) }));
+    return { family: parsed.family, address, cidr };
   }
 
-  /** Takes an address out of the planned block, or, when that is full by now, out of another one. */
-  async #take(request: AssignRequest, planned: Planned): Promise<string> {
+  /** Sees that the block of an address is one that this node may take it from; claims it when it is nobody's. */
+  async #planAddress({ family, address, cidr }: Asked): Promise<Planned> {
+    const planned = { family, address, cidr };
+    const known = this.#known.get(cidr);
+    if (known) {
+      this.#assertAffine(known.spec, address);
+      return planned;
+    }
+    this.#assertBlockLimit(family);
+    const block = await claimBlock(this.#store, this.#node, cidr, this.#clock.now());
+    if (!block) {
+      const other = await this.#store.get(ipamBlockKind, nameOfCidr(cidr));
+      if (other) this.#assertAffine(other.spec, address);
+      return planned;
+    }
+    this.#known.remember(block);
+    return { ...planned, isClaimed: isEmpty(block.spec) };
+  }
+
+  #assertAffine({ cidr, affinity }: BlockSpec, address: string): void {
+    if (!this.#view.configuration()?.strictAffinity || affinity === affinityOf(this.#node)) return;
+    throw new IpamError(
+      'ADDRESS_TAKEN',
+      `${address} is in block ${cidr} of ${affinity?.replace(/^host:/, 'node ') ?? 'no node'}, and strictAffinity is on: ` +
+        'ask for another, or run the pod there',
+    );
+  }
+
+  /** Takes an address out of the planned block, or, when that is full by now, out of another one: added to the plan. */
+  async #take(request: AssignRequest, planned: Planned, plan: Planned[]): Promise<string> {
     let { cidr } = planned;
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       let taken: string | undefined;
-      await this.#writer.change(cidr, (spec) => {
+      const isApplied = await this.#writer.change(cidr, (spec) => {
         taken = undefined;
         if (planned.address !== undefined) {
+          this.#assertAffine(spec, planned.address);
           const result = assignAddress(spec, planned.address, request);
           if (!result.ok) {
             throw new IpamError(
@@ -223,8 +291,12 @@ export class Ipam implements AddressSource {
         taken = result?.address;
         return result?.block ?? spec;
       });
-      if (taken !== undefined) return taken;
-      const next = await this.#plan(request, planned.family);
+      if (isApplied && taken !== undefined) return taken;
+      const next =
+        planned.address === undefined
+          ? await this.#plan(request, planned.family)
+          : await this.#planning.run(() => this.#planAddress({ ...planned, address: planned.address! }));
+      plan.push(next);
       if (next.cidr !== cidr) await addToHandle(this.#store, request.handleId, { [next.cidr]: 1 });
       cidr = next.cidr;
     }
@@ -235,29 +307,17 @@ export class Ipam implements AddressSource {
   }
 
   async #claim(pools: readonly IPPool[], family: Family): Promise<string | undefined> {
-    const configuration = this.#view.configuration();
-    if (configuration?.autoAllocateBlocks === false) return undefined;
-    const limit = configuration?.maxBlocksPerHost || DEFAULT_BLOCK_LIMIT;
-    const mine = this.#known
-      .all()
-      .filter(
-        ({ spec }) => spec.affinity === affinityOf(this.#node) && parseCidr(spec.cidr)?.family === family,
-      );
-    if (mine.length >= limit) {
-      throw new IpamError(
-        'BLOCK_LIMIT',
-        `cannot allocate new block due to per host block limit: node ${this.#node} has ${mine.length} IPv${family} blocks of ${limit}. ` +
-          'Raise maxBlocksPerHost in IPAMConfiguration default',
-      );
-    }
+    if (this.#view.configuration()?.autoAllocateBlocks === false) return undefined;
+    this.#assertBlockLimit(family);
     const refused = new Set<string>();
+    const reserved = this.#reservations();
     for (const pool of pools) {
       for (const cidr of freeBlocks(
         pool,
         this.#node,
         (candidate) => refused.has(candidate) || this.#known.get(candidate) !== undefined,
+        reserved,
       )) {
-        if (this.#isFullyReserved(cidr)) continue;
         const block = await claimBlock(this.#store, this.#node, cidr, this.#clock.now());
         if (block) {
           this.#known.remember(block);
@@ -267,6 +327,23 @@ export class Ipam implements AddressSource {
       }
     }
     return this.#reclaim(pools);
+  }
+
+  /** Whether this node may have another block; throws IpamError BLOCK_LIMIT in Calico's words when it may not. */
+  #assertBlockLimit(family: Family): void {
+    const configuration = this.#view.configuration();
+    const limit = configuration?.maxBlocksPerHost || DEFAULT_BLOCK_LIMIT;
+    const mine = this.#known
+      .all()
+      .filter(
+        ({ spec }) => spec.affinity === affinityOf(this.#node) && parseCidr(spec.cidr)?.family === family,
+      );
+    if (mine.length < limit && configuration?.autoAllocateBlocks !== false) return;
+    throw new IpamError(
+      'BLOCK_LIMIT',
+      `cannot allocate new block due to per host block limit: node ${this.#node} has ${mine.length} IPv${family} blocks of ${limit}. ` +
+        'Raise maxBlocksPerHost in IPAMConfiguration default',
+    );
   }
 
   /** Every block is taken: takes one that another node holds empty for a while. */
@@ -310,6 +387,16 @@ export class Ipam implements AddressSource {
     }
   }
 
+  /** Gives a block back that was claimed for a request which came to nothing. */
+  async #giveBack(cidr: string): Promise<void> {
+    const block = this.#known.get(cidr);
+    if (
+      block?.spec.affinity === affinityOf(this.#node) &&
+      (await releaseBlock(this.#store, this.#node, block))
+    )
+      this.#known.forget(block);
+  }
+
   #hasFree(spec: BlockSpec): boolean {
     return hasFree(spec, (address) => this.#isReserved(address));
   }
@@ -326,10 +413,6 @@ export class Ipam implements AddressSource {
     if (reserved.length === 0) return false;
     const parsed = parseAddress(address)!;
     return reserved.some((range) => contains(range, parsed));
-  }
-
-  #isFullyReserved(cidr: string): boolean {
-    return this.#reservations().some((range) => contains(range, mustCidr(cidr)));
   }
 }
 

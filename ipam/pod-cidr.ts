@@ -9,12 +9,15 @@ import {
   type Cidr,
   contains,
   type Family,
+  familyOf,
   formatAddress,
+  formatCidr,
   networkOf,
   parseAddress,
   parseCidr,
   sizeOf,
 } from '../lib/cidr.ts';
+import { printable } from '../lib/plain-text.ts';
 import { type AddressSource, type AssignRequest, IpamError } from './address-source.ts';
 
 /** Behind the network's own address comes the tunnels' (Calico). */
@@ -43,8 +46,11 @@ export class PodCidrIpam implements AddressSource {
   async assign(request: AssignRequest): Promise<string[]> {
     const present = this.#held.get(request.handleId);
     if (present) return [...present];
-    const addresses = request.addresses
-      ? request.addresses.map((address) => this.#exactly(address))
+    const asked = request.addresses?.map((address) => this.#exactly(address));
+    if (asked && new Set(asked.map(familyOf)).size < asked.length)
+      throw new IpamError('ADDRESS_OUTSIDE', 'a pod can have one address of each family');
+    const addresses = asked
+      ? asked
       : request.families.map((family) => this.#next(family, request.use === 'Tunnel'));
     this.#held.set(request.handleId, addresses);
     return addresses;
@@ -89,9 +95,16 @@ export class PodCidrIpam implements AddressSource {
     if (!parsed || !range)
       throw new IpamError(
         'ADDRESS_OUTSIDE',
-        `${text} is not in the podCIDR of node ${this.#node} (${this.#podCidrs().join(', ') || 'none'}): ask for one inside it`,
+        `${printable(text, 100)} is not in the podCIDR of node ${this.#node} (${this.#podCidrs().join(', ') || 'none'}): ask for one inside it`,
       );
     const address = formatAddress(parsed);
+    const ordinal = parsed.value - networkOf(range).value;
+    const isBroadcast = parsed.family === 4 && ordinal === sizeOf(range) - 1n;
+    if (ordinal < FIRST_ORDINAL || isBroadcast)
+      throw new IpamError(
+        'ADDRESS_TAKEN',
+        `${address} is the network's, the tunnels' or the broadcast address of ${formatCidr(range)}: ask for another`,
+      );
     for (const [handleId, addresses] of this.#held)
       if (addresses.includes(address))
         throw new IpamError('ADDRESS_TAKEN', `${address} is taken by ${handleId}: ask for another`);

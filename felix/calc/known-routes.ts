@@ -4,7 +4,7 @@
  */
 import type { LearnedRoute } from '../../bgp/learned.ts';
 import type { IPAMBlock } from '../../datastore/schema/ipam.ts';
-import { addressAt, contains, formatAddress, hostCidr, mustCidr } from '../../lib/cidr.ts';
+import { addressAt, contains, formatAddress, hostCidr, mustCidr, sizeOf } from '../../lib/cidr.ts';
 import type { NodeInfo } from './topology.ts';
 
 export function knownRoutes(
@@ -20,7 +20,8 @@ export function knownRoutes(
     const nextHop = (name: string) => byName.get(name)?.addresses[net.family]?.address;
     const via = owner === undefined || owner === self ? undefined : nextHop(owner);
     if (via) routes.push({ prefix: spec.cidr, nextHops: [via] });
-    spec.allocations.forEach((index, ordinal) => {
+    const size = Number(sizeOf(net) < 65_536n ? sizeOf(net) : 65_536n);
+    spec.allocations.slice(0, size).forEach((index, ordinal) => {
       const holder = index === null ? undefined : spec.attributes[index]?.secondary?.['node'];
       if (!holder || holder === owner || holder === self) return;
       const address = formatAddress(addressAt(net, ordinal));

@@ -147,7 +147,7 @@ describe('IPAM', () => {
     );
   });
 
-  it('skips reserved addresses, but hands one out when it is asked for', async () => {
+  it('gives no reserved address, also when it is asked for (fault A8)', async () => {
     const reservation = {
       apiVersion: 'projectcalico.org/v3' as const,
       kind: 'IPReservation' as const,
@@ -158,9 +158,12 @@ describe('IPAM', () => {
       reservations: () => [reservation],
     });
     expect(await ipam.assign(request('h1'))).toEqual(['10.0.0.2']);
-    expect(await ipam.assign(request('h2', { addresses: ['10.0.0.1'] }))).toEqual(['10.0.0.1']);
-    await expect(ipam.assign(request('h3', { addresses: ['10.0.0.1'] }))).rejects.toThrow(
-      /10\.0\.0\.1 is taken by h2/,
+    await expect(ipam.assign(request('h2', { addresses: ['10.0.0.1'] }))).rejects.toThrow(
+      /10\.0\.0\.1 is reserved by an IPReservation/,
+    );
+    expect(await ipam.assign(request('h2', { addresses: ['10.0.0.3'] }))).toEqual(['10.0.0.3']);
+    await expect(ipam.assign(request('h3', { addresses: ['10.0.0.3'] }))).rejects.toThrow(
+      /10\.0\.0\.3 is taken by h2/,
     );
     await expect(ipam.assign(request('h4', { addresses: ['192.0.2.1'] }))).rejects.toThrow(
       /in no enabled IPPool/,
@@ -225,76 +228,79 @@ describe('IPAM', () => {
     expect(operations.filter((operation) => operation === 'update').length).toBeLessThan(12);
   });
 
-  it('64 concurrent allocators with crashes never give an address twice, and leak nothing after garbage collection', async () => {
-    const random = seeded(20261120);
-    const store = new MemoryStore();
-    const pools = [pool('10.0.0.0/22', { blockSize: 28 }), pool('fd00::/116', { blockSize: 124 })];
-    class Crash extends Error {}
-    let isCrashing = true;
-    // Any operation may be delayed, and may die before it took effect or after.
-    store.before = async () => {
-      for (let turns = Math.floor(random() * 3); turns > 0; turns--)
-        await new Promise((resolve) => setImmediate(resolve));
-      if (isCrashing && random() < 0.02) throw new Crash();
-    };
-    store.after = () => {
-      if (isCrashing && random() < 0.02) throw new Crash();
-    };
-    const live = new Map<string, string[]>();
-    let crashes = 0;
-    let doubles = 0;
-    const check = (handle: string, addresses: string[]) => {
-      for (const [other, held] of live)
-        if (other !== handle && held.some((address) => addresses.includes(address))) doubles++;
-      live.set(handle, addresses);
-    };
-    const worker = async (id: number) => {
-      let ipam = ipamOf(store, `n${id % 16}`, pools);
-      for (let i = 0; i < 12; i++) {
-        const handle = `h${id}-${i}`;
-        try {
-          const attributes = { node: `n${id % 16}`, namespace: 'default', pod: handle };
-          check(
-            handle,
-            await ipam.assign(request(handle, { attributes, families: random() < 0.5 ? [4] : [4, 6] })),
-          );
-          if (random() < 0.5) {
-            live.delete(handle);
-            await ipam.releaseHandle(handle);
+  it.each([20261120, 5])(
+    '64 concurrent allocators with crashes never give an address twice, and leak nothing after garbage collection (seed %d)',
+    async (seed) => {
+      const random = seeded(seed);
+      const store = new MemoryStore();
+      const pools = [pool('10.0.0.0/22', { blockSize: 28 }), pool('fd00::/116', { blockSize: 124 })];
+      class Crash extends Error {}
+      let isCrashing = true;
+      // Any operation may be delayed, and may die before it took effect or after.
+      store.before = async () => {
+        for (let turns = Math.floor(random() * 3); turns > 0; turns--)
+          await new Promise((resolve) => setImmediate(resolve));
+        if (isCrashing && random() < 0.02) throw new Crash();
+      };
+      store.after = () => {
+        if (isCrashing && random() < 0.02) throw new Crash();
+      };
+      const live = new Map<string, string[]>();
+      let crashes = 0;
+      let doubles = 0;
+      const check = (handle: string, addresses: string[]) => {
+        for (const [other, held] of live)
+          if (other !== handle && held.some((address) => addresses.includes(address))) doubles++;
+        live.set(handle, addresses);
+      };
+      const worker = async (id: number) => {
+        let ipam = ipamOf(store, `n${id % 16}`, pools);
+        for (let i = 0; i < 12; i++) {
+          const handle = `h${id}-${i}`;
+          try {
+            const attributes = { node: `n${id % 16}`, namespace: 'default', pod: handle };
+            check(
+              handle,
+              await ipam.assign(request(handle, { attributes, families: random() < 0.5 ? [4] : [4, 6] })),
+            );
+            if (random() < 0.5) {
+              live.delete(handle);
+              await ipam.releaseHandle(handle);
+            }
+          } catch (error) {
+            if (error instanceof IpamError) continue;
+            if (!(error instanceof Crash)) throw error;
+            // The process died: its memory is gone, what it was doing stays as it is.
+            crashes++;
+            ipam = ipamOf(store, `n${id % 16}`, pools);
           }
-        } catch (error) {
-          if (error instanceof IpamError) continue;
-          if (!(error instanceof Crash)) throw error;
-          // The process died: its memory is gone, what it was doing stays as it is.
-          crashes++;
-          ipam = ipamOf(store, `n${id % 16}`, pools);
         }
-      }
-    };
-    await Promise.all(Array.from({ length: 64 }, (_, id) => worker(id)));
-    isCrashing = false;
-    expect(crashes).toBeGreaterThan(50);
-    expect(doubles).toBe(0);
-    for (let node = 0; node < 16; node++) await store.create(nodeKind, nodeNamed(`n${node}`));
-    for (const [handle, addresses] of live) await store.create(podKind, podWith(handle, addresses));
-    await collect(store, audit(await readSnapshot(store)));
-    const left = allocations(store);
-    expect([...left.values()].filter((handle) => !live.has(handle))).toEqual([]);
-    expect(left.size).toBe([...live.values()].flat().length);
-    const handles = store.all(ipamHandleKind).map(({ spec }) => (spec as { handleID: string }).handleID);
-    expect(handles.filter((handle) => !live.has(handle))).toEqual([]);
-    expect(audit(await readSnapshot(store))).toMatchObject({
-      leaks: [],
-      spareHandles: [],
-      spareAffinities: [],
-    });
-    // Every affinity that is left belongs to the block that it names.
-    const blocks = new Map(
-      (store.all(ipamBlockKind) as unknown as IPAMBlock[]).map(({ spec }) => [spec.cidr, spec.affinity]),
-    );
-    for (const { spec } of store.all(blockAffinityKind) as unknown as BlockAffinity[])
-      expect(blocks.get(spec.cidr)).toBe(`host:${spec.node}`);
-  });
+      };
+      await Promise.all(Array.from({ length: 64 }, (_, id) => worker(id)));
+      isCrashing = false;
+      expect(crashes).toBeGreaterThan(50);
+      expect(doubles).toBe(0);
+      for (let node = 0; node < 16; node++) await store.create(nodeKind, nodeNamed(`n${node}`));
+      for (const [handle, addresses] of live) await store.create(podKind, podWith(handle, addresses));
+      await collect(store, audit(await readSnapshot(store)));
+      const left = allocations(store);
+      expect([...left.values()].filter((handle) => !live.has(handle))).toEqual([]);
+      expect(left.size).toBe([...live.values()].flat().length);
+      const handles = store.all(ipamHandleKind).map(({ spec }) => (spec as { handleID: string }).handleID);
+      expect(handles.filter((handle) => !live.has(handle))).toEqual([]);
+      expect(audit(await readSnapshot(store))).toMatchObject({
+        leaks: [],
+        spareHandles: [],
+        spareAffinities: [],
+      });
+      // Every affinity that is left belongs to the block that it names.
+      const blocks = new Map(
+        (store.all(ipamBlockKind) as unknown as IPAMBlock[]).map(({ spec }) => [spec.cidr, spec.affinity]),
+      );
+      for (const { spec } of store.all(blockAffinityKind) as unknown as BlockAffinity[])
+        expect(blocks.get(spec.cidr)).toBe(`host:${spec.node}`);
+    },
+  );
 });
 
 const nodeNamed = (name: string) => ({

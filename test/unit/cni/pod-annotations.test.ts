@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest';
+import { readAnnotations } from '../../../cni/pod-annotations.ts';
+import { CniError } from '../../../cni/types.ts';
+import { namespaceKind, podKind } from '../../../datastore/schema/core.ts';
+import { isPlain } from '../../../lib/plain-text.ts';
+
+const prefix = 'cni.projectcalico.org/';
+const annotations = (of: Record<string, string>) =>
+  Object.fromEntries(Object.entries(of).map(([key, value]) => [`${prefix}${key}`, value]));
+const pod = (of: Record<string, string>) =>
+  podKind.schema.parse({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'web', namespace: 'shop', annotations: annotations(of) },
+  });
+const namespace = (of: Record<string, string>) =>
+  namespaceKind.schema.parse({
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: { name: 'shop', annotations: annotations(of) },
+  });
+const refusal = (of: Record<string, string>, ofNamespace: Record<string, string> = {}) => {
+  try {
+    return readAnnotations(pod(of), namespace(ofNamespace));
+  } catch (error) {
+    expect(error).toBeInstanceOf(CniError);
+    expect(isPlain((error as CniError).message)).toBe(true);
+    expect((error as CniError).message.length).toBeLessThan(1000);
+    return (error as CniError).message;
+  }
+};
+
+describe('annotations of pods and namespaces', () => {
+  it('ask for one address of each family, in one spelling', () => {
+    expect(readAnnotations(pod({ ipAddrs: '["10.0.0.5", "FD00:10:244::3:D38A:1D10"]' }), undefined)).toEqual({
+      pools: {},
+      addresses: ['10.0.0.5', 'fd00:10:244::3:d38a:1d10'],
+    });
+    expect(readAnnotations(pod({ ipAddrs: '[]' }), undefined).addresses).toBeUndefined();
+    expect(readAnnotations(undefined, undefined).addresses).toBeUndefined();
+  });
+
+  it('ask for pools, the pod before its namespace', () => {
+    const asked = readAnnotations(
+      pod({ ipv4pools: '["a"]' }),
+      namespace({ ipv4pools: '["b"]', ipv6pools: '["c"]' }),
+    );
+    expect(asked.pools).toEqual({ 4: ['a'], 6: ['c'] });
+  });
+
+  it.each([
+    '["10.0.0.5","10.0.0.6"]',
+    '["fd00::1","fd00::1"]',
+    '["10.0.0.5/32"]',
+    '["10.0.0.5\\nnetns add x"]',
+    '["fe80::1%eth0"]',
+    '[5]',
+    '{"0":"10.0.0.5"}',
+    'null',
+    '',
+    'not JSON',
+    `[${'['.repeat(10_000)}`,
+    JSON.stringify(Array.from({ length: 40 }, (_, i) => `10.0.0.${i}`)),
+    `["${'1'.repeat(1 << 20)}"]`,
+  ])('ipAddrs %.60j is refused with the pod and the annotation', (text) => {
+    expect(refusal({ ipAddrs: text })).toMatch(
+      /^pod shop\/web: annotation cni\.projectcalico\.org\/ipAddrs is .*: it has to be a JSON list/,
+    );
+  });
+
+  it('of 10,000 pools, or that are no list, are refused with the object that has them', () => {
+    const many = JSON.stringify(Array(10_000).fill('p'));
+    expect(refusal({ ipv4pools: many })).toMatch(/^pod shop\/web: annotation .*ipv4pools/);
+    expect(refusal({}, { ipv6pools: many })).toMatch(/^namespace shop: annotation .*ipv6pools/);
+    expect(refusal({}, { ipv6pools: '"p"' })).toMatch(/^namespace shop: annotation .*ipv6pools/);
+  });
+});
