@@ -1,9 +1,14 @@
-/** One finite state machine at work: its session value, its connection, its timers. */
+/**
+ * One finite state machine at work: its session value, its connection, its timers. It reads the peer's settings when it
+ * uses them, so that each attempt is made with those of now. Once closed it does nothing any more.
+ */
 import type { Socket } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import { step } from './session/fsm.ts';
-import { offeredCapabilities } from './session/offer.ts';
+import { negotiate } from './session/negotiate.ts';
+import { offeredOpen } from './session/offer.ts';
 import {
   type Action,
   type Event,
@@ -32,14 +37,16 @@ export interface ConversationEvents {
   transition(from: Session, to: Session, reason: string | undefined): void;
   /** What the machine asks for beyond connections and timers. */
   act(action: Action): void;
-  /** An OPEN arrived: true when the event may go on to the machine. */
-  admitOpen(open: OpenMessage): boolean;
+  /** An acceptable OPEN arrived: `admit` it, close the connection (`refuse`), or let it `wait` until `resume`. */
+  admitOpen(open: OpenMessage): 'admit' | 'refuse' | 'wait';
   /** Body of an UPDATE of the established session. Throws WireError for one that costs the session. */
   update(body: Uint8Array): void;
   refresh(message: RouteRefreshMessage): void;
   /** Every message in either direction, as it is on the wire. */
   traffic(direction: 'received' | 'sent', message: Uint8Array): void;
   drained(): void;
+  /** A callback of a connection or a timer threw. Must not throw. */
+  fault(error: unknown): void;
 }
 
 /** RFC 9687: longer than the hold time, and long enough for a peer that is merely busy. */
@@ -49,8 +56,8 @@ export class Conversation {
   #session: Session = idleSession;
   #connection: Connection | undefined;
   readonly #timers = new Map<Timer, { cancel: () => void; deadline: number }>();
-  readonly #config: SessionConfig;
-  readonly #remote: Remote;
+  readonly #readConfig: () => SessionConfig;
+  readonly #readRemote: () => Remote;
   readonly #isRestarting: () => boolean;
   readonly #clock: Clock;
   readonly #events: ConversationEvents;
@@ -58,13 +65,17 @@ export class Conversation {
   #progress = { delivered: 0, at: 0 };
   /** The OPENs of the session at hand, as they were on the wire: for BMP. */
   opens: { sent?: Uint8Array; received?: Uint8Array } = {};
+  #isClosed = false;
+  /** What the peer's OPEN said, and what ours would say again, as JSON. */
+  #agreed: { open: OpenMessage; offer: string } | undefined;
+  #waiting: OpenMessage | undefined;
 
   constructor(
-    options: { config: SessionConfig; remote: Remote; isRestarting: () => boolean },
+    options: { config: () => SessionConfig; remote: () => Remote; isRestarting: () => boolean },
     modules: { clock: Clock; events: ConversationEvents },
   ) {
-    this.#config = options.config;
-    this.#remote = options.remote;
+    this.#readConfig = options.config;
+    this.#readRemote = options.remote;
     this.#isRestarting = options.isRestarting;
     this.#clock = modules.clock;
     this.#events = modules.events;
@@ -81,15 +92,56 @@ export class Conversation {
   /** How messages of the session look: what was negotiated, or what holds before. */
   get context(): UpdateContext {
     const { negotiated } = this.#session;
-    if (!negotiated) return { isFourOctetAs: true, isIbgp: this.#config.localAs === this.#config.peerAs };
-    return { ...negotiated, addPath: negotiated.addPathReceive };
+    if (negotiated) return { ...negotiated, addPath: negotiated.addPathReceive };
+    const { localAs, peerAs } = this.#readConfig();
+    return { isFourOctetAs: true, isIbgp: localAs === peerAs };
   }
 
-  /** Takes a connection that came in. */
+  /** The peer's OPEN, which waits to be admitted. */
+  get waiting(): OpenMessage | undefined {
+    return this.#waiting;
+  }
+
+  /** Takes a connection that came in. Throws CodedError BGP_SOCKET when its options cannot be had. */
   accept(socket: Socket): void {
-    this.#connection?.close();
-    this.#connection = Connection.accept(socket, this.#remote, this.#connectionEvents());
+    this.#connection = Connection.accept(socket, this.#readRemote(), this.#connectionEvents());
     this.handle({ type: 'connected' });
+  }
+
+  /** Goes on with an OPEN that waited. */
+  resume(): void {
+    const open = this.#waiting;
+    if (!open) return;
+    this.#waiting = undefined;
+    this.#admit(open);
+    this.#connection?.resume();
+  }
+
+  /**
+   * Whether the session would be the same had it been opened with the settings of now: the same OPEN, and the same
+   * outcome of the peer's. The interval of KEEPALIVEs is taken over at once.
+   */
+  agreesWithConfig(): boolean {
+    const { negotiated } = this.#session;
+    if (!negotiated || !this.#agreed) return false;
+    const { open, offer } = this.#agreed;
+    const config = this.#readConfig();
+    if (offerKey(config) !== offer) return false;
+    try {
+      const { keepaliveSeconds, ...rest } = negotiate(open, config);
+      if (!isDeepStrictEqual({ ...rest, keepaliveSeconds: negotiated.keepaliveSeconds }, negotiated))
+        return false;
+      this.#session = { ...this.#session, negotiated: { ...negotiated, keepaliveSeconds } };
+      return true;
+    } catch (error) {
+      if (error instanceof WireError) return false;
+      throw error;
+    }
+  }
+
+  /** Applies key and minimum TTL of now to the running connection. Throws CodedError BGP_SOCKET. */
+  secure(): void {
+    this.#connection?.secure(this.#readRemote());
   }
 
   send(message: OutgoingMessage): void {
@@ -101,17 +153,21 @@ export class Conversation {
 
   /** Feeds an event to the machine and performs what it says. */
   handle(event: Event): void {
+    if (this.#isClosed) return;
     const from = this.#session;
-    const { next, actions, reason } = step(from, event, this.#config);
+    const { next, actions, reason } = step(from, event, this.#readConfig());
     this.#session = next;
     for (const action of actions) this.#perform(action);
     if (next.state !== from.state) this.#events.transition(from, next, reason);
   }
 
-  /** Drops the connection and every timer without a word: the process ends, the peer shall think of a restart. */
-  abandon(): void {
+  /** Closes the connection without NOTIFICATION and stops every timer, for good. */
+  close(): void {
+    this.#isClosed = true;
     this.#connection?.close();
     this.#connection = undefined;
+    this.#waiting = undefined;
+    this.#session = idleSession;
     for (const { cancel } of this.#timers.values()) cancel();
     this.#timers.clear();
   }
@@ -124,6 +180,7 @@ export class Conversation {
       case 'disconnect':
         this.#connection?.close();
         this.#connection = undefined;
+        this.#waiting = undefined;
         break;
       case 'sendOpen':
         this.#sendOpen();
@@ -149,22 +206,15 @@ export class Conversation {
 
   #dial(): void {
     try {
-      this.#connection = Connection.dial(this.#remote, this.#connectionEvents());
+      this.#connection = Connection.dial(this.#readRemote(), this.#connectionEvents());
     } catch (error) {
       const reason = messageOf(error);
-      this.#clock.after(0, () => this.handle({ type: 'disconnected', reason }));
+      this.#clock.after(0, () => this.#guard(() => this.handle({ type: 'disconnected', reason })));
     }
   }
 
   #sendOpen(): void {
-    const { localAs, holdTimeSeconds, identifier } = this.#config;
-    this.send({
-      type: 'open',
-      asNumber: localAs,
-      holdTimeSeconds,
-      identifier,
-      capabilities: offeredCapabilities(this.#config, this.#isRestarting()),
-    });
+    this.send(offeredOpen(this.#readConfig(), this.#isRestarting()));
   }
 
   #startTimer(timer: Timer, seconds: number): void {
@@ -190,9 +240,17 @@ export class Conversation {
         return;
       }
       this.#timers.delete(timer);
-      this.handle({ type: 'timer', timer });
+      this.#guard(() => this.handle({ type: 'timer', timer }));
     });
     this.#timers.set(timer, entry);
+  }
+
+  #guard(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.#events.fault(error);
+    }
   }
 
   /** RFC 9687: a peer that takes nothing for long is as good as gone. */
@@ -216,9 +274,11 @@ export class Conversation {
       error: (body, reason) => this.handle({ type: 'error', notification: body, reason }),
       disconnected: (reason) => {
         this.#connection = undefined;
+        this.#waiting = undefined;
         this.handle({ type: 'disconnected', reason });
       },
       drained: () => this.#events.drained(),
+      fault: (error) => this.#events.fault(error),
     };
   }
 
@@ -261,8 +321,35 @@ export class Conversation {
 
   #receiveOpen(message: OpenMessage, bytes: Uint8Array): void {
     this.opens.received = bytes.slice();
-    if (!this.#events.admitOpen(message)) return;
-    this.handle({ type: 'open', message });
+    // One that the machine refuses concerns no other connection.
+    const isAcceptable = step(this.#session, { type: 'open', message }, this.#readConfig()).next.negotiated;
+    if (this.#session.state !== 'OpenSent' || !isAcceptable) {
+      this.handle({ type: 'open', message });
+      return;
+    }
+    switch (this.#events.admitOpen(message)) {
+      case 'admit':
+        this.#admit(message);
+        break;
+      case 'wait':
+        this.#waiting = message;
+        this.#connection?.pause();
+        break;
+      case 'refuse':
+        this.handle({ type: 'collision' });
+        break;
+      default:
+        throw new Error('unreachable');
+    }
+  }
+
+  #admit(open: OpenMessage): void {
+    this.#agreed = { open, offer: offerKey(this.#readConfig()) };
+    this.handle({ type: 'open', message: open });
     if (this.#session.negotiated?.hasExtendedMessages) this.#connection?.allowExtended();
   }
+}
+
+function offerKey(config: SessionConfig): string {
+  return JSON.stringify(offeredOpen(config, false));
 }

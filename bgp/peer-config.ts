@@ -47,6 +47,10 @@ export interface PeerConfig {
   readonly allowedLocalAs: number;
   readonly password?: string | undefined;
   readonly ttlSecurityHops?: number | undefined;
+  /** Why no connection may be made or accepted now: a password that is not known yet, or that TCP MD5 cannot carry. */
+  readonly unusable?: string | undefined;
+  /** What an operator should know although connections are made. */
+  readonly warning?: string | undefined;
   readonly nextHopMode?: 'Auto' | 'Self' | 'Keep' | undefined;
   /** A client of this route reflector. */
   readonly isClient?: boolean | undefined;
@@ -97,26 +101,6 @@ export function keyOfPeer({ address, port }: Pick<PeerConfig, 'address' | 'port'
   return `${address}|${port}`;
 }
 
-/** What a running session cannot change: it was said in OPEN, or it is the connection itself. */
-export function sessionKey(config: PeerConfig): string {
-  return JSON.stringify([
-    keyOfPeer(config),
-    config.asNumber,
-    config.localAs,
-    config.localAddress,
-    config.families,
-    config.holdTimeSeconds,
-    config.restartTimeSeconds,
-    config.longLivedSeconds,
-    config.canSendAddPath,
-    config.canReceiveAddPath,
-    config.hasExtendedNextHop,
-    config.role,
-    config.isRoleStrict,
-    config.ttlSecurityHops,
-  ]);
-}
-
 export function isSamePeer(a: PeerConfig, b: PeerConfig): boolean {
   return configKey(a) === configKey(b);
 }
@@ -133,6 +117,8 @@ export interface PeerStatus {
   readonly since: number;
   /** Why the session is not up; undefined when it is, or was never tried. */
   readonly lastError: string | undefined;
+  /** What is wrong although the session may be up. */
+  readonly warning?: string | undefined;
   readonly lastNotification: string | undefined;
   readonly identifier: string | undefined;
   readonly localAddress: string | undefined;

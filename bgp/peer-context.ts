@@ -2,7 +2,8 @@
 import { addressBytes, type Family, familyOf, parseAddress } from '../lib/cidr.ts';
 import type { GroupSpec } from './group/spec.ts';
 import type { PeerConfig } from './peer-config.ts';
-import type { Negotiated } from './session/session.ts';
+import type { Negotiated, SessionConfig } from './session/session.ts';
+import type { Remote } from './transport/connection.ts';
 import type { ReceiverContext } from './update-receiver.ts';
 import { BgpRole, MAX_EXTENDED_MESSAGE_LENGTH, MAX_MESSAGE_LENGTH } from './wire/iana.ts';
 
@@ -12,6 +13,33 @@ export interface SpeakerIdentity {
   readonly addresses: Readonly<Partial<Record<Family, string>>>;
   /** Whether this speaker has restarted and still collects routes (RFC 4724, the R bit). */
   readonly isRestarting: () => boolean;
+}
+
+/** What the state machine needs of a peer's settings. */
+export function sessionConfig(config: PeerConfig, { identifier }: SpeakerIdentity): SessionConfig {
+  return {
+    localAs: config.localAs,
+    peerAs: config.asNumber,
+    identifier,
+    holdTimeSeconds: config.holdTimeSeconds,
+    keepaliveSeconds: config.keepaliveSeconds,
+    isPassive: config.isPassive,
+    families: config.families,
+    restartTimeSeconds: config.restartTimeSeconds,
+    connectRetrySeconds: config.connectRetrySeconds,
+    canSendAddPath: config.canSendAddPath ?? false,
+    canReceiveAddPath: config.canReceiveAddPath ?? false,
+    hasExtendedNextHop: config.hasExtendedNextHop ?? false,
+    longLivedSeconds: config.longLivedSeconds ?? 0,
+    role: config.role,
+    isRoleStrict: config.isRoleStrict ?? false,
+  };
+}
+
+/** What a connection with the peer is made from. */
+export function remoteOf(config: PeerConfig): Remote {
+  const { address, port, localAddress, password, ttlSecurityHops } = config;
+  return { address, port, localAddress, password, ttlSecurityHops };
 }
 
 /** Whether routes of one peer are told to another, as far as their kinds decide (RFC 4271 section 9.2, RFC 4456). */

@@ -27,6 +27,7 @@ export interface DescribedPeer {
 export interface PeerHistory {
   readonly since: number;
   readonly lastError: string | undefined;
+  readonly warning: string | undefined;
   readonly lastNotification: string | undefined;
   readonly isRestarting: boolean;
   readonly malformed: PeerStatus['malformed'];
@@ -67,6 +68,36 @@ export function describePeer(peer: DescribedPeer, ribs: Ribs, history: PeerHisto
 function withFlapping(session: Session, error: string | undefined): string | undefined {
   const flapping = describeFlapping(session);
   return flapping && error ? `${flapping}; ${error}` : (flapping ?? error);
+}
+
+/** A peer that could not even be made. */
+export function describeUnstartable(
+  { password, importPolicy, exportPolicy, ...config }: PeerConfig,
+  reason: string,
+): PeerStatus {
+  return {
+    config,
+    state: 'Idle',
+    since: 0,
+    lastError: reason,
+    lastNotification: undefined,
+    identifier: undefined,
+    localAddress: config.localAddress,
+    families: [],
+    prefixesReceived: 0,
+    prefixesSent: 0,
+    flaps: 0,
+    messagesReceived: 0,
+    messagesSent: 0,
+    updatesReceived: 0,
+    updatesSent: 0,
+    capabilities: [],
+    holdTimeSeconds: undefined,
+    keepaliveSeconds: undefined,
+    queuedOctets: 0,
+    isRestarting: false,
+    bfd: undefined,
+  };
 }
 
 function familyStatus(peer: DescribedPeer, ribs: Ribs, family: Family): FamilyStatus {

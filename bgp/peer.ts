@@ -1,32 +1,33 @@
 /**
- * One peer: its conversations (one, or two for the moment of a collision), graceful restart as the receiving
- * side (restart.ts), and the flow of routes in both directions.
+ * One peer: its connections (connections.ts), graceful restart as the receiving side (restart.ts), and the flow of routes
+ * in both directions. Whatever throws here costs at most this peer's session.
  */
 import type { Socket } from 'node:net';
 import { type Family, parseAddress } from '../lib/cidr.ts';
 import type { Clock } from '../lib/clock.ts';
+import { CodedError, messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
-import { Conversation } from './conversation.ts';
+import { PeerConnections } from './connections.ts';
+import type { Conversation } from './conversation.ts';
+import { FaultDelay } from './faults.ts';
 import { PeerMember } from './group/peer-member.ts';
 import type { GroupSpec } from './group/spec.ts';
 import type { UpdateGroups } from './group/update-groups.ts';
-import { keyOfPeer, type PeerConfig, type PeerStatus, sessionKey } from './peer-config.ts';
-import { groupSpec, receiverContext, type SpeakerIdentity } from './peer-context.ts';
+import { keyOfPeer, type PeerConfig, type PeerStatus } from './peer-config.ts';
+import { groupSpec, receiverContext, remoteOf, type SpeakerIdentity, sessionConfig } from './peer-context.ts';
 import { describePeer } from './peer-status.ts';
+import type { PendingLimit } from './pending-limit.ts';
 import { StaleRoutes } from './restart.ts';
 import type { Source, SourceTable } from './rib/source.ts';
-import { survivor } from './session/collision.ts';
-import type { Action, Negotiated, Session, SessionConfig } from './session/session.ts';
+import type { Action, Negotiated, Session } from './session/session.ts';
+import { refuse } from './transport/listener.ts';
+import { handshakeTtl, minimumTtl, missingForSecurity } from './transport/socket-options.ts';
 import { type Ribs, UpdateReceiver } from './update-receiver.ts';
 import { CeaseSubcode, ErrorCode, RefreshSubtype } from './wire/iana.ts';
 import type { RouteRefreshMessage } from './wire/message.ts';
 import { hardReset, notification } from './wire/notification.ts';
-import type { OpenMessage } from './wire/open.ts';
 import { endOfRib, endOfRibFamily } from './wire/update.ts';
 import { type NotificationBody, WireError } from './wire/wire-error.ts';
-
-/** A second connection this soon after the first came up was dialled before that. */
-const SIMULTANEOUS_MS = 5_000;
 
 /** Somebody who looks on: wire log, BMP, MRT. */
 export interface Observer {
@@ -42,11 +43,15 @@ export interface PeerModules {
   readonly clock: Clock;
   readonly log: Log;
   readonly observer: Observer;
+  /** Connections that came in and are no sessions yet, of all peers. */
+  readonly pending: PendingLimit;
   /** The RIB was touched: decide and distribute. */
   readonly ribChanged: () => void;
   /** The peer ended its initial update, or will not send one: it need not be waited for. */
   readonly settled: (peer: Peer) => void;
-  /** The session left Established, or a connection ended. */
+  /** The session came up. */
+  readonly up: (peer: Peer) => void;
+  /** The session left Established, a connection ended, or no routes are kept any more. */
   readonly ended: (peer: Peer) => void;
   /** The initial update is out: End-of-RIB is due as soon as no other peer's routes belong before it. */
   readonly endDue: (peer: Peer) => void;
@@ -62,14 +67,18 @@ export class Peer {
   /** Row in the source table, for the life of the peer. */
   readonly source: number;
   readonly #members = new Map<Family, PeerMember>();
-  #main: Conversation;
-  #rival: Conversation | undefined;
+  readonly #connections: PeerConnections;
   #receiver: UpdateReceiver | undefined;
   readonly #waitingForEnd = new Set<Family>();
   /** Families whose initial update is out, and their End-of-RIB not yet. */
   readonly #dueEnds = new Set<Family>();
   #isWarned = false;
   #isStopped = false;
+  readonly #faultDelay = new FaultDelay();
+  /** A fault of ours, which the next attempt waits for. */
+  #fault: { reason: string; cancel: () => void } | undefined;
+  /** The kernel does not take the key of its connections. */
+  #keyFault: string | undefined;
   readonly counters = { messagesReceived: 0, messagesSent: 0, updatesReceived: 0, updatesSent: 0, flaps: 0 };
   #since: number;
   #lastError: string | undefined;
@@ -86,11 +95,31 @@ export class Peer {
     this.#since = modules.clock.now();
     this.source = modules.sources.add(this.#describeSource(0));
     this.#stale = new StaleRoutes(this.source, modules.ribs, {
+      clock: { now: () => modules.clock.now(), after: (ms, run) => this.#after(ms, run) },
+      log: this.#log,
+      changed: () => {
+        modules.ribChanged();
+        if (!this.#stale.isKeeping) modules.ended(this);
+      },
+    });
+    this.#connections = new PeerConnections(this.key, {
       clock: modules.clock,
       log: this.#log,
-      changed: modules.ribChanged,
+      limit: modules.pending,
+      config: () => sessionConfig(this.#config, this.#identity),
+      remote: () => remoteOf(this.#config),
+      isRestarting: identity.isRestarting,
+      events: {
+        transition: (from, to, reason) => this.#transition(from, to, reason),
+        act: (action) => this.#act(action),
+        failed: (reason) => this.#attemptFailed(reason),
+        update: (body) => this.#deliver(body),
+        refresh: (message) => this.#refreshed(message),
+        traffic: (direction, message) => this.#traffic(direction, message),
+        drained: () => this.#drained(),
+        fault: (error) => this.fault(error),
+      },
     });
-    this.#main = this.#converse();
   }
 
   get config(): PeerConfig {
@@ -98,15 +127,16 @@ export class Peer {
   }
 
   get session(): Session {
-    return this.#main.session;
+    return this.#connections.session;
   }
 
   get negotiated(): Negotiated | undefined {
-    return this.#main.session.state === 'Established' ? this.#main.session.negotiated : undefined;
+    const { session } = this.conversation;
+    return session.state === 'Established' ? session.negotiated : undefined;
   }
 
   get conversation(): Conversation {
-    return this.#main;
+    return this.#connections.main;
   }
 
   get members(): ReadonlyMap<Family, PeerMember> {
@@ -115,23 +145,96 @@ export class Peer {
 
   /** Whether anything is left of it: a session, an attempt, or routes that are kept. */
   get isIdle(): boolean {
-    const { state } = this.#main.session;
-    return (state === 'Idle' || state === 'Active') && !this.#rival && !this.#stale.isKeeping;
+    return this.#connections.isIdle && !this.#stale.isKeeping;
   }
 
   start(): void {
     if (this.#isShutDown) this.#stayDown();
-    else this.#main.handle({ type: 'start' });
+    else this.#begin();
   }
 
-  /** The peer cannot be started here, for a reason that only a person can remove. */
-  refuse(reason: string): void {
+  /** Why no connection is made or accepted; undefined when nothing stands against it. */
+  get #obstacle(): string | undefined {
+    const { password, ttlSecurityHops, unusable } = this.#config;
+    return unusable ?? missingForSecurity({ password, ttlSecurityHops }) ?? this.#fault?.reason;
+  }
+
+  /** Connects with the settings of now, or says why not. Not for a peer with a session. */
+  #begin(): void {
+    const obstacle = this.#obstacle;
+    if (this.#isStopped) return;
+    if (obstacle === undefined) this.#connections.restart();
+    else {
+      this.#connections.close();
+      this.#note(obstacle);
+    }
+  }
+
+  #note(obstacle: string): void {
+    if (this.#lastError !== obstacle)
+      this.#log.warn({ reason: obstacle }, 'no BGP connection with this peer');
+    this.#lastError = obstacle;
+  }
+
+  get hasKeyFault(): boolean {
+    return this.#keyFault !== undefined;
+  }
+
+  /** The kernel refused the key for connections that come in, or took it: undefined. */
+  setKeyFault(reason: string | undefined): void {
+    this.#keyFault = reason;
+    if (reason !== undefined && !this.negotiated) this.#note(reason);
+  }
+
+  /**
+   * Something was thrown while this peer was served: ends its session, and tries again after a growing delay. Never
+   * throws.
+   */
+  fault(error: unknown): void {
+    const { clock } = this.#modules;
+    const delayMs = this.#faultDelay.next(clock.now());
+    this.#fault?.cancel();
+    const cancel = clock.after(delayMs, () => {
+      this.#fault = undefined;
+      if (!this.#isStopped && !this.#isShutDown) this.guard(() => this.#begin());
+    });
+    const reason = `internal fault: ${messageOf(error)}; next attempt ${delayMs / 1000} s later`;
+    this.#fault = { reason, cancel };
+    this.#log.error({ err: error, reason }, 'fault while serving a BGP peer');
+    for (const step of [
+      () => this.#cease(notification(ErrorCode.CEASE, CeaseSubcode.OUT_OF_RESOURCES)),
+      // When the orderly end fails as well.
+      () => this.#connections.close(),
+      () => this.#leaveGroups(),
+      () => this.#stale.dropAll(),
+      () => this.#modules.ribChanged(),
+    ]) {
+      try {
+        step();
+      } catch (another) {
+        this.#log.error({ err: another }, 'fault while ending the session of a BGP peer');
+      }
+    }
     this.#lastError = reason;
+  }
+
+  /** Runs a callback of this peer; what it throws is a fault of this peer. */
+  guard(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.fault(error);
+    }
+  }
+
+  #after(delayMs: number, run: () => void): () => void {
+    return this.#modules.clock.after(delayMs, () => this.guard(run));
   }
 
   /** Ends the session for good and forgets the peer's routes. */
   stop(subcode: number): void {
     this.#isStopped = true;
+    this.#fault?.cancel();
     this.#end(notification(ErrorCode.CEASE, subcode));
   }
 
@@ -156,7 +259,7 @@ export class Peer {
   /** Ends the session, not gracefully, and lets it come up again. */
   reset(subcode: number, reason: string): void {
     if (!this.negotiated) return;
-    this.#main.handle({
+    this.conversation.handle({
       type: 'error',
       notification: this.#hard(notification(ErrorCode.CEASE, subcode)),
       reason,
@@ -166,8 +269,8 @@ export class Peer {
   /** Drops connections without a word: the peer keeps our routes until we are back (RFC 4724). */
   abandon(): void {
     this.#isStopped = true;
-    this.#main.abandon();
-    this.#rival?.abandon();
+    this.#fault?.cancel();
+    this.#connections.close();
     this.#stale.cancel();
   }
 
@@ -177,27 +280,49 @@ export class Peer {
   }
 
   /**
-   * Other settings. A running session stays, unless they are part of what was agreed on: then false, and
-   * nothing was changed.
+   * Other settings. A running session stays, unless they are part of what was agreed on: then false, and the caller
+   * replaces the peer. Without a session the next attempt is made with the new settings.
    */
   reconfigure(config: PeerConfig): boolean {
-    if (sessionKey(config) !== sessionKey(this.#config)) return false;
-    const { password: hadPassword, shutdownMessage } = this.#config;
-    this.#config = config;
-    this.#modules.sources.replace(
-      this.source,
-      this.#describeSource(this.#modules.sources.at(this.source).identifier),
-    );
-    if (hadPassword !== config.password) this.#rekey();
-    if (this.#isShutDown) {
-      if (shutdownMessage !== config.shutdownMessage) this.#stayDown();
-      return true;
-    }
+    const before = this.#config;
     const { negotiated } = this;
-    if (!negotiated) {
-      this.#renewConversation();
+    this.#config = config;
+    if (negotiated && !this.#isAgreed(before)) {
+      this.#config = before;
+      return false;
+    }
+    if (config.asNumber !== before.asNumber) this.#stale.dropAll();
+    const { identifier } = this.#modules.sources.at(this.source);
+    this.#modules.sources.replace(this.source, this.#describeSource(identifier));
+    if (this.#isShutDown) {
+      if (before.shutdownMessage !== config.shutdownMessage) this.#stayDown();
       return true;
     }
+    if (negotiated) this.#applyToSession(before, this.negotiated!);
+    else if (this.#attemptKey(before) !== this.#attemptKey(config)) this.#begin();
+    return true;
+  }
+
+  /** Whether the running session would have been opened alike with the present settings. */
+  #isAgreed({ localAddress }: PeerConfig): boolean {
+    return localAddress === this.#config.localAddress && this.conversation.agreesWithConfig();
+  }
+
+  /** Everything that an attempt to connect is made from. */
+  #attemptKey(config: PeerConfig): string {
+    const { unusable, shutdownMessage } = config;
+    return JSON.stringify([
+      sessionConfig(config, this.#identity),
+      remoteOf(config),
+      unusable,
+      shutdownMessage,
+    ]);
+  }
+
+  #applyToSession(before: PeerConfig, negotiated: Negotiated): void {
+    // While its settings are unusable the session keeps the key that it has.
+    const isOther = JSON.stringify(remoteOf(before)) !== JSON.stringify(remoteOf(this.#config));
+    if (isOther && this.#config.unusable === undefined) this.#secure();
     this.#receiver = new UpdateReceiver(
       this.#modules.ribs,
       receiverContext(this.#config, this.#identity, this.source, negotiated),
@@ -210,26 +335,38 @@ export class Peer {
       if (member) this.#modules.groups.move(member, this.#groupSpec(family, negotiated));
     }
     this.#modules.ribChanged();
-    return true;
   }
 
   /** A connection of the peer came in. */
   accept(socket: Socket): void {
-    const { state } = this.#main.session;
-    if (state === 'Idle' || state === 'Active') {
-      this.#main.accept(socket);
+    const { address, ttlSecurityHops } = this.#config;
+    const obstacle = this.#obstacle ?? this.#keyFault;
+    if (obstacle !== undefined) {
+      refuse(socket, notification(ErrorCode.CEASE, CeaseSubcode.CONNECTION_REJECTED));
+      this.#modules.ended(this);
       return;
     }
-    this.#rival?.handle({ type: 'collision' });
-    this.#rival?.abandon();
-    this.#rival = this.#converse();
-    this.#rival.accept(socket);
+    const ttl = ttlSecurityHops === undefined ? undefined : handshakeTtl(socket, address);
+    if (ttlSecurityHops !== undefined && (ttl === undefined || ttl < minimumTtl(ttlSecurityHops))) {
+      // RFC 5082: without an answer.
+      socket.destroy();
+      this.#attemptFailed(ttl === undefined ? undefined : describeTtl(ttl, ttlSecurityHops));
+      return;
+    }
+    try {
+      this.#connections.accept(socket);
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error;
+      socket.destroy();
+      this.#attemptFailed(error.message);
+    }
   }
 
   status(): PeerStatus {
     return describePeer(this, this.#modules.ribs, {
       since: this.#since,
       lastError: this.#lastError,
+      warning: this.#config.warning ?? this.#keyFault ?? (this.negotiated && this.#config.unusable),
       lastNotification: this.#lastNotification,
       isRestarting: this.#stale.isKeeping && !this.negotiated,
       malformed: this.#malformed,
@@ -248,60 +385,13 @@ export class Peer {
     };
   }
 
-  #converse(): Conversation {
-    const config = this.#config;
-    const sessionConfig: SessionConfig = {
-      localAs: config.localAs,
-      peerAs: config.asNumber,
-      identifier: this.#identity.identifier,
-      holdTimeSeconds: config.holdTimeSeconds,
-      keepaliveSeconds: config.keepaliveSeconds,
-      isPassive: config.isPassive,
-      families: config.families,
-      restartTimeSeconds: config.restartTimeSeconds,
-      connectRetrySeconds: config.connectRetrySeconds,
-      canSendAddPath: config.canSendAddPath ?? false,
-      canReceiveAddPath: config.canReceiveAddPath ?? false,
-      hasExtendedNextHop: config.hasExtendedNextHop ?? false,
-      longLivedSeconds: config.longLivedSeconds ?? 0,
-      role: config.role,
-      isRoleStrict: config.isRoleStrict ?? false,
-    };
-    const remote = {
-      address: config.address,
-      port: config.port,
-      localAddress: config.localAddress,
-      password: config.password,
-      ttlSecurityHops: config.ttlSecurityHops,
-    };
-    const conversation: Conversation = new Conversation(
-      { config: sessionConfig, remote, isRestarting: this.#identity.isRestarting },
-      {
-        clock: this.#modules.clock,
-        events: {
-          transition: (from, to, reason) => this.#transition(conversation, from, to, reason),
-          act: (action) => this.#act(conversation, action),
-          admitOpen: (open) => this.#admitOpen(conversation, open),
-          update: (body) => this.#deliver(body),
-          refresh: (message) => this.#refreshed(message),
-          traffic: (direction, message) => this.#traffic(direction, message),
-          drained: () => this.#drained(),
-        },
-      },
-    );
-    return conversation;
-  }
-
-  /** The next attempt is made with the new settings; one under way is given up. */
-  #renewConversation(): void {
-    if (this.#isStopped) return;
-    this.#main.abandon();
-    this.#main = this.#converse();
-    this.start();
-  }
-
-  #rekey(): void {
-    this.#main.connection?.setPassword(this.#config.address, this.#config.password);
+  /** Other key or TTL on the running connection. */
+  #secure(): void {
+    try {
+      this.conversation.secure();
+    } catch (error) {
+      this.#log.error({ reason: messageOf(error) }, 'the BGP connection keeps its key and TTL');
+    }
   }
 
   #traffic(direction: 'received' | 'sent', message: Uint8Array): void {
@@ -311,11 +401,7 @@ export class Peer {
   }
 
   #cease(body: NotificationBody): void {
-    this.#main.handle({ type: 'stop', notification: this.#hard(body) });
-    this.#rival?.handle({ type: 'stop', notification: body });
-    this.#main.abandon();
-    this.#rival?.abandon();
-    this.#rival = undefined;
+    this.#connections.stop(this.#hard(body), body);
   }
 
   /** RFC 8538 section 4: a session that shall end and not restart says so. */
@@ -323,57 +409,7 @@ export class Peer {
     return this.negotiated?.hasNotificationRestart ? hardReset(body) : body;
   }
 
-  /** Two connections: decides which one may go on (RFC 4271 section 6.8, RFC 4724 section 4.2). */
-  #admitOpen(conversation: Conversation, open: OpenMessage): boolean {
-    const other = conversation === this.#main ? this.#rival : this.#main;
-    if (!other) return true;
-    const { state, negotiated } = other.session;
-    if (state !== 'Established' && state !== 'OpenConfirm') return true;
-    const hasPriority =
-      state === 'OpenConfirm' || this.#isSimultaneous(open)
-        ? // By the same rule on both sides, also when one of them is Established a moment before the other.
-          this.#isSurvivor(conversation, open)
-        : negotiated?.peerRestart !== undefined;
-    if (!hasPriority) {
-      conversation.handle({ type: 'collision' });
-      return false;
-    }
-    other.handle({ type: state === 'Established' && negotiated?.peerRestart ? 'replaced' : 'collision' });
-    this.#promote(conversation);
-    return true;
-  }
-
-  /** Whether this one of two connections stays, by RFC 4271 section 6.8. */
-  #isSurvivor(conversation: Conversation, open: OpenMessage): boolean {
-    const local = { identifier: this.#identity.identifier, asNumber: this.#config.localAs };
-    const winner = survivor(local, { identifier: open.identifier, asNumber: open.asNumber });
-    return (winner === 'outgoing') === (conversation.connection?.isOutgoing ?? false);
-  }
-
-  /** Whether a second OPEN comes from two sides that dialled at once, and not from a peer that restarted. */
-  #isSimultaneous({ capabilities }: OpenMessage): boolean {
-    const age = this.#modules.clock.now() - this.#since;
-    return !capabilities.gracefulRestart?.isRestarting && age < SIMULTANEOUS_MS;
-  }
-
-  /** The conversation is the peer's only one from here on. */
-  #promote(conversation: Conversation): void {
-    const other = conversation === this.#main ? this.#rival : this.#main;
-    this.#main = conversation;
-    this.#rival = undefined;
-    other?.abandon();
-  }
-
-  #transition(conversation: Conversation, from: Session, to: Session, reason: string | undefined): void {
-    if (conversation === this.#rival) {
-      if (to.state === 'Established') this.#promote(conversation);
-      else if (to.state === 'Idle' || to.state === 'Active') {
-        conversation.abandon();
-        this.#rival = undefined;
-        return;
-      }
-    }
-    if (conversation !== this.#main) return;
+  #transition(from: Session, to: Session, reason: string | undefined): void {
     this.#since = this.#modules.clock.now();
     if (from.state === 'Established') this.counters.flaps++;
     if (to.state === 'Established') this.#lastError = undefined;
@@ -385,10 +421,19 @@ export class Peer {
     if (to.state === 'Idle') this.#modules.ended(this);
   }
 
-  #act(conversation: Conversation, action: Action): void {
+  /** A connection that came in was not good enough. It says nothing about a session that is up. */
+  #attemptFailed(reason: string | undefined): void {
+    this.#log.debug({ reason }, 'an incoming BGP connection ended');
+    if (!this.negotiated && reason) {
+      this.#lastError = reason;
+      if (reason.startsWith('received ')) this.#lastNotification = reason;
+    }
+    this.#modules.ended(this);
+  }
+
+  #act(action: Action): void {
     switch (action.type) {
       case 'established':
-        if (conversation === this.#rival) this.#promote(conversation);
         this.#up(action.negotiated);
         break;
       case 'down':
@@ -417,19 +462,25 @@ export class Peer {
       groups.join(member, this.#groupSpec(family, negotiated));
     }
     observer.up(this);
+    this.#modules.up(this);
     // Nothing to wait for from a peer that sends no End-of-RIB. One that restarts too is waited for as well, beyond
     // RFC 4724 section 4.1: its routes are not here yet, and ours are not held back for its End-of-RIB.
     if (this.#waitingForEnd.size === 0) this.#modules.settled(this);
   }
 
   #down(isGraceful: boolean): void {
-    for (const member of this.#members.values()) this.#modules.groups.leave(member);
-    this.#members.clear();
-    this.#dueEnds.clear();
+    this.#leaveGroups();
     this.#receiver = undefined;
     this.#modules.observer.down(this, this.#lastError ?? 'the session ended');
     this.#stale.sessionDown(isGraceful && !this.#isStopped);
     this.#modules.ribChanged();
+  }
+
+  #leaveGroups(): void {
+    const members = [...this.#members.values()];
+    this.#members.clear();
+    this.#dueEnds.clear();
+    for (const member of members) this.#modules.groups.leave(member);
   }
 
   #deliver(body: Uint8Array): void {
@@ -504,7 +555,7 @@ export class Peer {
       this.#modules.endDue(this);
     } else if (this.negotiated?.hasEnhancedRefresh) {
       const subtype = which === 'BoRR' ? RefreshSubtype.BEGIN : RefreshSubtype.END;
-      this.#main.send({ type: 'route-refresh', family, subtype });
+      this.conversation.send({ type: 'route-refresh', family, subtype });
     }
   }
 
@@ -514,18 +565,28 @@ export class Peer {
       const member = this.#members.get(family);
       if (!member?.group?.isLive(member)) continue;
       this.#dueEnds.delete(family);
-      this.#main.send({ type: 'update', ...endOfRib(family) });
+      this.conversation.send({ type: 'update', ...endOfRib(family) });
     }
     return this.#dueEnds.size === 0;
   }
 
   /** Bytes of a group. */
   sendUpdates(bytes: Uint8Array): void {
-    this.#main.connection?.send(bytes);
+    this.conversation.connection?.send(bytes);
     this.#modules.observer.message(this, 'sent', bytes);
   }
 
   #groupSpec(family: Family, negotiated: Negotiated): GroupSpec {
-    return groupSpec(this.#config, this.#identity, family, negotiated, this.#main.connection?.localAddress);
+    return groupSpec(
+      this.#config,
+      this.#identity,
+      family,
+      negotiated,
+      this.conversation.connection?.localAddress,
+    );
   }
+}
+
+function describeTtl(ttl: number, hops: number): string {
+  return `a connection came in with TTL ${ttl}, but ttlSecurity ${hops} demands ${minimumTtl(hops)}: it is not the peer's, or routers stand between`;
 }

@@ -7,6 +7,7 @@
 import type { Socket } from 'node:net';
 import { contains, type Family, mustCidr, parseAddress } from '../lib/cidr.ts';
 import type { Clock } from '../lib/clock.ts';
+import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { Bfd } from './bfd/bfd.ts';
 import { isCovered } from './coverage.ts';
@@ -24,14 +25,15 @@ import {
   type PeerStatus,
 } from './peer-config.ts';
 import type { SpeakerIdentity } from './peer-context.ts';
+import { describeUnstartable } from './peer-status.ts';
 import { PeerTable } from './peer-table.ts';
 import { PendingEnds } from './pending-ends.ts';
+import { PendingLimit } from './pending-limit.ts';
 import { AttributeTable } from './rib/attribute-table.ts';
 import { Rib } from './rib/rib.ts';
 import { SourceTable } from './rib/source.ts';
 import { Succession, type Successor } from './succession.ts';
 import { Listener, refuse } from './transport/listener.ts';
-import { missingForSecurity } from './transport/socket-options.ts';
 import type { Ribs } from './update-receiver.ts';
 import { CeaseSubcode, ErrorCode } from './wire/iana.ts';
 import type { Prefix } from './wire/nlri.ts';
@@ -82,6 +84,9 @@ export class Speaker {
   readonly #local: LocalRoutes;
   readonly #peers = new PeerTable<Peer>();
   readonly #listener: Listener;
+  readonly #pending = new PendingLimit();
+  /** Peers that could not be made, with the reason. */
+  readonly #unstartable = new Map<string, { config: PeerConfig; reason: string }>();
   #dynamic: readonly DynamicPeers[] = [];
   #hasWork = false;
   #isScheduled = false;
@@ -103,23 +108,32 @@ export class Speaker {
     this.#log = modules.log;
     this.#listener = new Listener(
       { port: options.port, addresses: options.listenAddresses },
-      { log: modules.log, incoming: (address, socket) => this.#incoming(address, socket) },
+      { incoming: (address, socket) => this.#incoming(address, socket) },
     );
     const attributes = new AttributeTable();
     this.ribs = {
       4: new Rib(4, attributes, this.#sources),
       6: new Rib(6, attributes, this.#sources),
     };
-    this.#groups = new UpdateGroups(this.ribs, () => {
-      this.#hasWork = true;
-      this.#schedule();
-    });
+    this.#groups = new UpdateGroups(
+      this.ribs,
+      () => {
+        this.#hasWork = true;
+        this.#schedule();
+      },
+      (sources, error) => {
+        for (const peer of [...this.#peers]) if (sources.includes(peer.source)) peer.fault(error);
+      },
+    );
     this.#bfd = new Bfd({
       clock: modules.clock,
       log: modules.log,
       events: {
         // RFC 5882 section 4.3: the path is broken, nothing is gained by keeping routes over it (RFC 9384).
-        down: (address, reason) => this.#peers.acceptor(address)?.reset(CeaseSubcode.BFD_DOWN, reason),
+        down: (address, reason) => {
+          const peer = this.#peers.acceptor(address);
+          peer?.guard(() => peer.reset(CeaseSubcode.BFD_DOWN, reason));
+        },
         changed: (address, state) => {
           const peer = this.#peers.acceptor(address);
           if (peer) peer.bfdState = state;
@@ -161,7 +175,7 @@ export class Speaker {
   /** Listens. Throws CodedError BGP_LISTEN with the sentence for the operator. */
   async listen(): Promise<void> {
     await this.#listener.listen();
-    for (const { config } of this.#peers) this.#setListenKey(config, config.password);
+    for (const peer of this.#peers) this.#setListenKey(peer);
   }
 
   /**
@@ -176,16 +190,17 @@ export class Speaker {
     const unwanted: Peer[] = [];
     for (const peer of this.#peers) {
       const config = wanted.get(peer.key) ?? this.#dynamicConfig(peer);
-      if (config) this.#update(peer, config);
+      if (config) peer.guard(() => this.#update(peer, config));
       else unwanted.push(peer);
     }
+    this.#unstartable.clear();
     for (const [key, config] of wanted) {
       if (this.#peers.has(key)) continue;
       if (!isFirst && config.shutdownMessage === undefined) this.#succession.join(successor(config));
-      this.#startPeer(config);
+      this.#tryStartPeer(config);
     }
-    for (const peer of unwanted) this.#retire(peer);
-    this.#watchNeighbours(desired.peers);
+    for (const peer of unwanted) peer.guard(() => this.#retire(peer));
+    this.#guard('BFD', () => this.#watchNeighbours(desired.peers));
     if (isFirst) {
       this.#isStarted = true;
       this.#deferral.start(
@@ -228,10 +243,10 @@ export class Speaker {
   /** Every peer, by address. */
   status(): PeerStatus[] {
     const order = (text: string) => parseAddress(text)?.value ?? 0n;
-    return [...this.#peers]
-      .filter(({ key }) => !this.#succession.isRetiring(key))
-      .map((peer) => peer.status())
-      .sort((a, b) => (order(a.config.address) < order(b.config.address) ? -1 : 1));
+    return [
+      ...[...this.#peers].filter(({ key }) => !this.#succession.isRetiring(key)).map((peer) => peer.status()),
+      ...[...this.#unstartable.values()].map(({ config, reason }) => describeUnstartable(config, reason)),
+    ].sort((a, b) => (order(a.config.address) < order(b.config.address) ? -1 : 1));
   }
 
   /** Prefixes with at least one path. */
@@ -270,11 +285,45 @@ export class Speaker {
       peer.setRetiring(false);
       this.#peers.prefer(peer);
     }
-    if (isSamePeer(config, peer.config) && !isBack) return;
-    this.#setListenKey(config, config.password);
-    if (peer.reconfigure(config)) return;
-    this.#remove(peer, CeaseSubcode.OTHER_CONFIGURATION_CHANGE);
-    this.#startPeer(config);
+    const isSame = isSamePeer(config, peer.config) && !isBack;
+    if (isSame && !peer.hasKeyFault) return;
+    if (!isSame && !peer.reconfigure(config)) {
+      this.#remove(peer, CeaseSubcode.OTHER_CONFIGURATION_CHANGE);
+      this.#tryStartPeer(config);
+      return;
+    }
+    this.#setListenKey(peer);
+  }
+
+  /** What is thrown is said, and the peer is shown without a session. */
+  #tryStartPeer(config: PeerConfig): void {
+    try {
+      this.#startPeer(config);
+    } catch (error) {
+      const reason = `internal fault: ${messageOf(error)}`;
+      this.#unstartable.set(keyOfPeer(config), { config, reason });
+      this.#log.error({ err: error, peer: config.address }, 'BGP peer cannot be started');
+    }
+  }
+
+  #guard(what: string, run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.#log.error({ err: error }, `fault in ${what}`);
+    }
+  }
+
+  /** An observer that throws is told nothing any more. */
+  #observed(call: (observer: Observer) => void): void {
+    for (const observer of this.#observers) {
+      try {
+        call(observer);
+      } catch (error) {
+        this.#observers.delete(observer);
+        this.#log.error({ err: error }, 'an observer of BGP failed and is switched off');
+      }
+    }
   }
 
   #startPeer(config: PeerConfig): Peer {
@@ -287,38 +336,29 @@ export class Speaker {
       clock: this.#clock,
       log: this.#log,
       observer: {
-        message: (of, direction, bytes) => {
-          for (const observer of this.#observers) observer.message(of, direction, bytes);
-        },
-        up: (of) => {
-          for (const observer of this.#observers) observer.up(of);
-        },
-        down: (of, reason) => {
-          for (const observer of this.#observers) observer.down(of, reason);
-        },
+        message: (of, direction, bytes) =>
+          this.#observed((observer) => observer.message(of, direction, bytes)),
+        up: (of) => this.#observed((observer) => observer.up(of)),
+        down: (of, reason) => this.#observed((observer) => observer.down(of, reason)),
       },
+      pending: this.#pending,
       ribChanged: () => this.#schedule(),
       settled: ({ key }) => this.#settle(key),
       endDue: (of) => this.#pendingEnds.add(of),
+      // One that came by itself is waited for from when it is one.
+      up: ({ key, config: { peerType } }) => peerType === 'dynamic' && this.#deferral.expect(key),
       ended: (ended) => this.#ended(ended),
     });
     this.#peers.add(peer);
-    const missing = missingForSecurity({
-      password: config.password,
-      ttlSecurityHops: config.ttlSecurityHops,
-    });
-    if (missing) {
-      this.#log.error({ peer: config.address, reason: missing }, 'peer cannot be started');
-      peer.refuse(missing);
-      return peer;
-    }
-    this.#setListenKey(config, config.password);
-    peer.start();
+    this.#setListenKey(peer);
+    peer.guard(() => peer.start());
     return peer;
   }
 
-  #setListenKey({ address, isDialOnly }: PeerConfig, password: string | undefined): void {
-    if (!isDialOnly) this.#listener.setKey(address, password);
+  /** While a peer's settings are unusable its connections need the key that was there before. */
+  #setListenKey(peer: Peer): void {
+    const { address, isDialOnly, password, unusable } = peer.config;
+    if (!isDialOnly && unusable === undefined) peer.setKeyFault(this.#listener.setKey(address, password));
   }
 
   /** The peer goes: now, or where others came in its place, when they tell its routes. */
@@ -338,30 +378,35 @@ export class Speaker {
     this.#peers.delete(peer);
     peer.stop(subcode);
     // Of another peer with the same address, if there is one.
-    const left = this.#peers.acceptor(peer.config.address)?.config.password;
-    if (left !== peer.config.password) this.#setListenKey(peer.config, left);
+    const left = this.#peers.acceptor(peer.config.address);
+    if (left) this.#setListenKey(left);
+    else this.#listener.setKey(peer.config.address, undefined);
     this.#oldSources.push(peer.source);
     this.#settle(peer.key);
   }
 
   #incoming(address: string, socket: Socket): void {
-    const peer = this.#peers.acceptor(address) ?? this.#acceptDynamic(address);
-    if (!peer) {
-      this.#log.debug({ peer: address }, 'connection refused: no such peer');
-      refuse(socket, notification(ErrorCode.CEASE, CeaseSubcode.CONNECTION_REJECTED));
-    } else if (peer.config.shutdownMessage === undefined) peer.accept(socket);
-    else {
-      const message = peer.config.shutdownMessage;
-      refuse(socket, notification(ErrorCode.CEASE, CeaseSubcode.ADMINISTRATIVE_SHUTDOWN, message));
+    try {
+      this.#offer(address, socket);
+    } catch (error) {
+      socket.destroy();
+      this.#log.error({ err: error, peer: address }, 'fault while accepting a BGP connection');
     }
+  }
+
+  #offer(address: string, socket: Socket): void {
+    const peer = this.#peers.acceptor(address) ?? this.#acceptDynamic(address);
+    const message = peer?.config.shutdownMessage;
+    if (!peer || this.#listener.isFresh(address)) {
+      this.#log.debug({ peer: address }, 'connection refused: no such peer, or its key was set just now');
+      refuse(socket, notification(ErrorCode.CEASE, CeaseSubcode.CONNECTION_REJECTED));
+    } else if (message === undefined) peer.accept(socket);
+    else refuse(socket, notification(ErrorCode.CEASE, CeaseSubcode.ADMINISTRATIVE_SHUTDOWN, message));
   }
 
   #acceptDynamic(address: string): Peer | undefined {
     const dynamic = this.#dynamicFor(address);
-    if (!dynamic) return undefined;
-    const peer = this.#startPeer({ ...dynamic.template, address, isPassive: true });
-    this.#deferral.expect(peer.key);
-    return peer;
+    return dynamic && this.#startPeer({ ...dynamic.template, address, isPassive: true });
   }
 
   #dynamicFor(address: string): DynamicPeers | undefined {
@@ -397,7 +442,7 @@ export class Speaker {
       this.#isScheduled = false;
       const hasChanges = families.some((family) => this.ribs[family].hasChanges);
       const startedAt = performance.now();
-      this.#distribute();
+      this.#guard('the distribution of routes', () => this.#distribute());
       const endedAt = performance.now();
       this.#nextAt = endedAt + Math.min(endedAt - startedAt, MAX_PAUSE_MS);
       if (hasChanges) this.#modules.events.converged?.((endedAt - since) / 1000);

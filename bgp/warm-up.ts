@@ -68,7 +68,13 @@ export function warmUp(): number {
   const attributes = new AttributeTable();
   const ribs = { 4: new Rib(4, attributes, sources), 6: new Rib(6, attributes, sources) };
   const identity = { identifier: config.clusterId!, addresses: {}, isRestarting: () => false };
-  const groups = new UpdateGroups(ribs, () => {});
+  const groups = new UpdateGroups(
+    ribs,
+    () => {},
+    (_, error) => {
+      throw error;
+    },
+  );
   const describe = (address: string, identifier: number) => ({
     peer: address,
     isIbgp: true,

@@ -104,6 +104,11 @@ export class UpdateGroup {
     return this.#bySource.size === 0;
   }
 
+  /** Rows of its peers in the source table. */
+  get peers(): number[] {
+    return [...this.#bySource.keys()];
+  }
+
   /** Whether rows without a path may be given back: nobody still has to be told that they went. */
   get isComplete(): boolean {
     return this.#walks.size === 0;

@@ -9,11 +9,20 @@ export class UpdateGroups {
   readonly #ribs: Readonly<Record<Family, Rib>>;
   readonly #groups = new Map<string, UpdateGroup>();
   readonly #workChanged: () => void;
+  readonly #fault: (peers: readonly number[], error: unknown) => void;
 
-  /** `workChanged`: there is a walk to go on with; `step` is to be called at the end of this turn. */
-  constructor(ribs: Readonly<Record<Family, Rib>>, workChanged: () => void) {
+  /**
+   * `workChanged`: there is a walk to go on with; `step` is to be called at the end of this turn. `fault`: a group threw
+   * and is given up; the sessions of its peers (rows in the source table) have to end.
+   */
+  constructor(
+    ribs: Readonly<Record<Family, Rib>>,
+    workChanged: () => void,
+    fault: (peers: readonly number[], error: unknown) => void,
+  ) {
     this.#ribs = ribs;
     this.#workChanged = workChanged;
+    this.#fault = fault;
   }
 
   get all(): Iterable<UpdateGroup> {
@@ -54,14 +63,15 @@ export class UpdateGroups {
   }
 
   flush(family: Family, prefixes: Int32Array, paths: Int32Array): void {
-    for (const group of this.#groups.values()) if (group.spec.family === family) group.flush(prefixes, paths);
+    for (const group of this.#groups.values())
+      if (group.spec.family === family) this.#guard(group, () => group.flush(prefixes, paths));
   }
 
   /** Goes on with the walks. True when there is more to do. */
   step(): boolean {
     let hasWork = false;
     for (const group of this.#groups.values()) {
-      group.step();
+      this.#guard(group, () => group.step());
       hasWork ||= group.hasWork;
     }
     return hasWork;
@@ -72,6 +82,16 @@ export class UpdateGroups {
     for (const group of this.#groups.values())
       if (group.spec.family === family && !group.isComplete) return false;
     return true;
+  }
+
+  #guard(group: UpdateGroup, run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      // Its peers come back into another one.
+      this.#groups.delete(groupKey(group.spec));
+      this.#fault(group.peers, error);
+    }
   }
 
   #groupFor(spec: GroupSpec): UpdateGroup {
@@ -88,7 +108,8 @@ export class UpdateGroups {
 
   #dropIfEmpty(group: UpdateGroup): void {
     if (!group.isEmpty) return;
-    this.#groups.delete(groupKey(group.spec));
+    const key = groupKey(group.spec);
+    if (this.#groups.get(key) === group) this.#groups.delete(key);
     group.dispose();
     const rib = this.#ribs[group.spec.family];
     rib.tracksPaths = [...this.#groups.values()].some(

@@ -1,9 +1,16 @@
-/** The capabilities that we put into OPEN (RFC 5492). */
+/** The OPEN that we send (RFC 4271 section 4.2), with its capabilities (RFC 5492). */
 import type { Capabilities } from '../wire/capabilities.ts';
+import type { OpenMessage } from '../wire/open.ts';
 import type { SessionConfig } from './session.ts';
 
 /** `isRestarting`: this speaker has restarted and still collects routes (RFC 4724, the R bit). */
-export function offeredCapabilities(config: SessionConfig, isRestarting: boolean): Capabilities {
+export function offeredOpen(config: SessionConfig, isRestarting: boolean): OpenMessage {
+  const { localAs, holdTimeSeconds, identifier } = config;
+  const capabilities = offeredCapabilities(config, isRestarting);
+  return { type: 'open', asNumber: localAs, holdTimeSeconds, identifier, capabilities };
+}
+
+function offeredCapabilities(config: SessionConfig, isRestarting: boolean): Capabilities {
   const { families, restartTimeSeconds } = config;
   const canSend = config.canSendAddPath ?? false;
   const canReceive = config.canReceiveAddPath ?? false;

@@ -8,10 +8,13 @@ import { native } from './native.ts';
 import {
   applyToConnection,
   descriptorOf,
+  dialSocket,
   type SecurityOptions,
-  secureSocket,
   setConnectionKey,
+  setConnectionTtl,
+  tcpInfo,
 } from './socket-options.ts';
+import type { TcpInfo } from './tcp-info.ts';
 
 export interface ConnectionEvents {
   connected(): void;
@@ -21,6 +24,8 @@ export interface ConnectionEvents {
   disconnected(reason: string): void;
   /** The peer reads again after it had stopped. */
   drained(): void;
+  /** One of the functions above threw something else than WireError. Must not throw. */
+  fault(error: unknown): void;
 }
 
 export interface Remote extends SecurityOptions {
@@ -46,6 +51,7 @@ export class Connection {
   readonly #framer = new Framer();
   readonly #events: ConnectionEvents;
   #isClosed = false;
+  #isPaused = false;
   #sent = 0;
 
   private constructor(socket: Socket, isOutgoing: boolean, events: ConnectionEvents) {
@@ -54,7 +60,7 @@ export class Connection {
     this.#events = events;
     socket.setNoDelay(true);
     socket.on('data', (chunk) => this.#receive(chunk));
-    socket.on('drain', () => events.drained());
+    socket.on('drain', () => this.#guard(() => events.drained()));
     socket.on('error', (error: NodeJS.ErrnoException) => this.#lost(describeSocketError(error)));
     socket.on('end', () => this.#lost('the peer closed the connection'));
     socket.on('close', () => this.#lost('the connection was closed'));
@@ -69,20 +75,21 @@ export class Connection {
       autoSelectFamily: false,
       ...(localAddress ? { localAddress } : {}),
     };
-    const socket = needsSecurity(remote) ? dialSecured(remote).connect(target) : net.connect(target);
+    const fd = dialSocket(remote.address, remote);
+    // manualStart is Node's own option for a socket that is not connected yet; a system test pins it.
+    const options = { fd: fd!, manualStart: true, readable: true, writable: true };
+    const socket = (fd === undefined ? new net.Socket() : new net.Socket(options)).connect(target);
     const connection = new Connection(socket, true, events);
     const timer = setTimeout(() => connection.#lost('connect timed out'), CONNECT_TIMEOUT_MS);
     socket.once('connect', () => {
       clearTimeout(timer);
-      if (connection.#isClosed) return;
-      if (!needsSecurity(remote)) applyToConnection(socket, remote.address, remote);
-      events.connected();
+      if (!connection.#isClosed) connection.#guard(() => events.connected());
     });
     socket.once('close', () => clearTimeout(timer));
     return connection;
   }
 
-  /** Takes over a connection that came in. */
+  /** Takes over a connection that came in. Throws CodedError BGP_SOCKET when the options cannot be had. */
   static accept(socket: Socket, remote: Remote, events: ConnectionEvents): Connection {
     applyToConnection(socket, remote.address, remote);
     return new Connection(socket, false, events);
@@ -111,9 +118,35 @@ export class Connection {
     return this.#sent - this.#socket.writableLength;
   }
 
-  /** Another key of RFC 2385, from the next segment on. Throws CodedError BGP_SOCKET. */
-  setPassword(peer: string, password: string | undefined): void {
-    setConnectionKey(this.#socket, peer, password);
+  /** Another key of RFC 2385 and another minimum TTL, from the next segment on. Throws CodedError BGP_SOCKET. */
+  secure({ address, password, ttlSecurityHops }: Remote): void {
+    if (this.#isClosed) return;
+    setConnectionKey(this.#socket, address, password);
+    setConnectionTtl(this.#socket, address, ttlSecurityHops);
+  }
+
+  /** What TCP knows about the other end; undefined without koffi. */
+  get tcpInfo(): TcpInfo | undefined {
+    return this.#isClosed ? undefined : tcpInfo(this.#socket);
+  }
+
+  /** Octets read since the connection was made. */
+  get bytesRead(): number {
+    return this.#socket.bytesRead;
+  }
+
+  /** Hands out no message until `resume`; what arrives stays in the kernel. */
+  pause(): void {
+    this.#isPaused = true;
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    // What is left of the chunk that the last message came in.
+    this.#receive(new Uint8Array());
+    if (!this.#isPaused && !this.#isClosed) this.#socket.resume();
   }
 
   allowExtended(): void {
@@ -148,11 +181,19 @@ export class Connection {
     try {
       this.#framer.push(chunk, (frame) => {
         this.#events.frame(frame);
-        return !this.#isClosed;
+        return !this.#isClosed && !this.#isPaused;
       });
     } catch (error) {
-      if (!(error instanceof WireError)) throw error;
-      if (!this.#isClosed) this.#events.error(error.notification, messageOf(error));
+      if (!(error instanceof WireError)) this.#events.fault(error);
+      else if (!this.#isClosed) this.#guard(() => this.#events.error(error.notification, messageOf(error)));
+    }
+  }
+
+  #guard(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.#events.fault(error);
     }
   }
 
@@ -160,23 +201,8 @@ export class Connection {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#socket.destroy();
-    this.#events.disconnected(reason);
+    this.#guard(() => this.#events.disconnected(reason));
   }
-}
-
-function needsSecurity({ password, ttlSecurityHops }: SecurityOptions): boolean {
-  return password !== undefined || ttlSecurityHops !== undefined;
-}
-
-function dialSecured(remote: Remote): Socket {
-  // manualStart is Node's own option for a socket that is not connected yet; a system test pins it.
-  const options = {
-    fd: secureSocket(remote.address, remote),
-    manualStart: true,
-    readable: true,
-    writable: true,
-  };
-  return new net.Socket(options);
 }
 
 function describeSocketError(error: NodeJS.ErrnoException): string {

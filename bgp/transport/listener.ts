@@ -2,7 +2,6 @@
 import { existsSync } from 'node:fs';
 import net, { type Server, type Socket } from 'node:net';
 import { CodedError, messageOf } from '../../lib/errors.ts';
-import type { Log } from '../../lib/log.ts';
 import { encodeMessage } from '../wire/message.ts';
 import type { NotificationBody } from '../wire/wire-error.ts';
 import { applyToListener, setListenKey } from './socket-options.ts';
@@ -14,7 +13,6 @@ export interface ListenerOptions {
 }
 
 export interface ListenerModules {
-  readonly log: Log;
   /** A connection from an address, written as peers are configured: no mapped form. */
   readonly incoming: (address: string, socket: Socket) => void;
 }
@@ -23,6 +21,10 @@ export class Listener {
   readonly #options: ListenerOptions;
   readonly #modules: ListenerModules;
   readonly #servers: Server[] = [];
+  /** Peers whose connections must be signed. */
+  readonly #keys = new Map<string, string>();
+  /** Those whose first key was set so recently that connections from before may still come up. */
+  readonly #fresh = new Set<string>();
 
   constructor(options: ListenerOptions, modules: ListenerModules) {
     this.#options = options;
@@ -45,15 +47,34 @@ export class Listener {
     }
   }
 
-  /** Demands a key of a peer's connections, or with undefined none. */
-  setKey(peer: string, password: string | undefined): void {
-    for (const server of this.#servers) {
-      try {
-        setListenKey(server, peer, password);
-      } catch (error) {
-        this.#modules.log.error({ peer, reason: messageOf(error) }, 'TCP MD5');
-      }
+  /** Demands a key of a peer's connections, or with undefined none. The reason where the kernel refuses it. */
+  setKey(peer: string, password: string | undefined): string | undefined {
+    if (password === undefined && !this.#keys.has(peer)) return undefined;
+    const isFirst = !this.#keys.has(peer);
+    try {
+      for (const server of this.#servers) setListenKey(server, peer, password);
+    } catch (error) {
+      return messageOf(error);
     }
+    if (password === undefined) this.#keys.delete(peer);
+    else {
+      this.#keys.set(peer, password);
+      if (isFirst) this.#markFresh(peer);
+    }
+    return undefined;
+  }
+
+  /**
+   * Whether a connection of the peer may have been made, unsigned, before its key was set. The kernel's queue of such
+   * connections is empty after one turn of the event loop.
+   */
+  isFresh(peer: string): boolean {
+    return this.#fresh.has(peer);
+  }
+
+  #markFresh(peer: string): void {
+    this.#fresh.add(peer);
+    setImmediate(() => setImmediate(() => this.#fresh.delete(peer)));
   }
 
   async close(): Promise<void> {

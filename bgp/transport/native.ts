@@ -12,6 +12,8 @@ export interface Native {
   close(fd: number): void;
   /** 0, or the errno. */
   setOption(fd: number, level: number, option: number, value: Uint8Array): number;
+  /** The option's value, at most `size` octets; undefined when the kernel refuses. */
+  getOption(fd: number, level: number, option: number, size: number): Uint8Array | undefined;
 }
 
 const AF_INET = 2;
@@ -34,11 +36,17 @@ function load(): Native | undefined {
   const socket = library.func('int socket(int, int, int)');
   const close = library.func('int close(int)');
   const setsockopt = library.func('int setsockopt(int, int, int, void *, uint32_t)');
+  const getsockopt = library.func('int getsockopt(int, int, int, void *, _Inout_ uint32_t *)');
   return {
     send: (fd, bytes) => send(fd, bytes, bytes.length, MSG_DONTWAIT_NOSIGNAL) as number,
     socket: (isV6) => socket(isV6 ? AF_INET6 : AF_INET, SOCK_STREAM_NONBLOCK_CLOEXEC, 0) as number,
     close: (fd) => void close(fd),
     setOption: (fd, level, option, value) =>
       setsockopt(fd, level, option, value, value.length) === 0 ? 0 : library.errno(),
+    getOption: (fd, level, option, size) => {
+      const value = new Uint8Array(size);
+      const length = [size];
+      return getsockopt(fd, level, option, value, length) === 0 ? value.subarray(0, length[0]) : undefined;
+    },
   };
 }

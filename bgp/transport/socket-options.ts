@@ -1,11 +1,15 @@
-/** Options of BGP's TCP sockets: MD5 signatures (RFC 2385), GTSM (RFC 5082), precedence (RFC 4271 appendix E). */
+/**
+ * Options of BGP's TCP sockets: MD5 signatures (RFC 2385), GTSM (RFC 5082), precedence (RFC 4271 appendix E). Every
+ * segment leaves with TTL 255, so that a peer may demand it; without koffi (native.ts) none of this is possible.
+ */
 import type { Server, Socket } from 'node:net';
 import { addressBytes, familyOf, parseAddress } from '../../lib/cidr.ts';
 import { CodedError } from '../../lib/errors.ts';
 import { type Native, native } from './native.ts';
+import { parseTcpInfo, TCP_INFO_LENGTH, type TcpInfo } from './tcp-info.ts';
 
 export interface SecurityOptions {
-  /** Key of RFC 2385, at most 80 octets. */
+  /** Key of RFC 2385, 1 to 80 octets. */
   readonly password: string | undefined;
   /** Number of hops that the peer may be away at most (RFC 5082); undefined: any. */
   readonly ttlSecurityHops: number | undefined;
@@ -15,20 +19,29 @@ const IPPROTO_IP = 0;
 const IP_TOS = 1;
 const IP_TTL = 2;
 const IP_MINTTL = 21;
+const IP_MULTICAST_TTL = 33;
 const IPPROTO_TCP = 6;
+const TCP_INFO = 11;
 const TCP_MD5SIG = 14;
 const TCP_USER_TIMEOUT = 18;
 const IPPROTO_IPV6 = 41;
 const IPV6_UNICAST_HOPS = 16;
+const IPV6_MULTICAST_HOPS = 18;
 const IPV6_TCLASS = 67;
 const IPV6_MINHOPCOUNT = 73;
 const MAX_TTL = 255;
 /** DSCP CS6, internetwork control. */
 const TOS = 0xc0;
 const USER_TIMEOUT_MS = 30_000;
-const MAX_KEY = 80;
+export const MAX_PASSWORD_LENGTH = 80;
 const AF_INET = 2;
 const AF_INET6 = 10;
+const ENOMEM = 12;
+
+/** Whether this process can set these options at all. */
+export function hasSocketOptions(): boolean {
+  return native() !== undefined;
+}
 
 /** File descriptor of a socket or server, which Node does not give out by a documented name. */
 export function descriptorOf(socket: Socket | Server): number {
@@ -45,26 +58,29 @@ export function missingForSecurity({ password, ttlSecurityHops }: SecurityOption
     : `${what} needs the optional package koffi, which is not installed on this node`;
 }
 
-/** Options of an established or accepted connection. */
+/** Options of a connection that came in. Throws CodedError BGP_SOCKET. */
 export function applyToConnection(socket: Socket, peer: string, options: SecurityOptions): void {
   const calls = native();
   const fd = descriptorOf(socket);
   if (!calls || fd < 0) return;
-  const isV6 = socket.remoteFamily === 'IPv6';
-  applyCommon(calls, fd, isV6);
+  applyCommon(calls, fd, socket.remoteFamily === 'IPv6');
   if (options.ttlSecurityHops !== undefined)
-    applyTtl(calls, fd, familyOf(peer) === 6, options.ttlSecurityHops);
+    setMinimumTtl(calls, fd, familyOf(peer) === 6, options.ttlSecurityHops);
 }
 
-/** A socket with every option that must be there before the first SYN. Throws CodedError BGP_SOCKET. */
-export function secureSocket(peer: string, options: SecurityOptions): number {
-  const calls = native()!;
+/**
+ * A socket that is not connected, with every option that must be there before the first SYN; undefined without koffi.
+ * Throws CodedError BGP_SOCKET.
+ */
+export function dialSocket(peer: string, options: SecurityOptions): number | undefined {
+  const calls = native();
+  if (!calls) return undefined;
   const isV6 = familyOf(peer) === 6;
   const fd = calls.socket(isV6);
   if (fd < 0) throw new CodedError('BGP_SOCKET', 'the kernel gives no socket');
   try {
     applyCommon(calls, fd, isV6);
-    if (options.ttlSecurityHops !== undefined) applyTtl(calls, fd, isV6, options.ttlSecurityHops);
+    if (options.ttlSecurityHops !== undefined) setMinimumTtl(calls, fd, isV6, options.ttlSecurityHops);
     if (options.password !== undefined) setKey(calls, fd, isV6, peer, options.password);
     return fd;
   } catch (error) {
@@ -83,55 +99,87 @@ export function setListenKey(server: Server, peer: string, password: string | un
   setKey(calls, descriptorOf(server), isV6Socket, peer, password ?? '');
 }
 
-/** The same for a connection that is established. */
+/** The same for a connection that is established; nothing for one that is closed. Throws CodedError BGP_SOCKET. */
 export function setConnectionKey(socket: Socket, peer: string, password: string | undefined): void {
   const calls = native();
   const fd = descriptorOf(socket);
+  if (!calls || fd < 0 || socket.connecting || !socket.localFamily) return;
   // An accepted IPv4 connection may live on a socket of both families: its address says so.
-  const isV6Socket = socket.localFamily === 'IPv6';
-  if (calls && fd >= 0) setKey(calls, fd, isV6Socket, peer, password ?? '');
+  setKey(calls, fd, socket.localFamily === 'IPv6', peer, password ?? '');
 }
 
-/** SYN-ACKs leave with the TTL that a peer with GTSM wants to see. Harmless to all others. */
+/** Demands another TTL of a running connection; undefined: any. Throws CodedError BGP_SOCKET. */
+export function setConnectionTtl(socket: Socket, peer: string, hops: number | undefined): void {
+  const calls = native();
+  const fd = descriptorOf(socket);
+  if (calls && fd >= 0) setMinimumTtl(calls, fd, familyOf(peer) === 6, hops);
+}
+
+/**
+ * TTL (hop limit) of the segment that completed the handshake of an accepted connection, or undefined. Linux keeps it
+ * as the multicast TTL of the new socket (tcp_v4_syn_recv_sock, tcp_v6_syn_recv_sock). IP_MINTTL is too late for this
+ * segment: the connection exists before the option can be set. Who sent it knows the sequence number of our SYN-ACK, so
+ * it proves for the whole connection what its TTL proves.
+ */
+export function handshakeTtl(socket: Socket, peer: string): number | undefined {
+  const calls = native();
+  const fd = descriptorOf(socket);
+  if (!calls || fd < 0) return undefined;
+  const value =
+    familyOf(peer) === 6
+      ? calls.getOption(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 4)
+      : calls.getOption(fd, IPPROTO_IP, IP_MULTICAST_TTL, 4);
+  return value?.length === 4 ? new DataView(value.buffer, value.byteOffset).getInt32(0, true) : value?.[0];
+}
+
+/** What TCP knows about a connection; undefined without koffi, and for one that is closed. */
+export function tcpInfo(socket: Socket): TcpInfo | undefined {
+  const fd = descriptorOf(socket);
+  return fd < 0 ? undefined : parseTcpInfo(native()?.getOption(fd, IPPROTO_TCP, TCP_INFO, TCP_INFO_LENGTH));
+}
+
+/** SYN-ACKs leave with the TTL that a peer with GTSM demands, and accepted connections inherit it. */
 export function applyToListener(server: Server): void {
   const calls = native();
   const fd = descriptorOf(server);
   if (!calls || fd < 0) return;
   const address = server.address();
-  const isV6 = typeof address === 'object' && address?.family === 'IPv6';
-  calls.setOption(fd, IPPROTO_IP, IP_TTL, int32(MAX_TTL));
-  if (isV6) calls.setOption(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, int32(MAX_TTL));
+  sendMaximumTtl(calls, fd, typeof address === 'object' && address?.family === 'IPv6');
+}
+
+/** The lowest TTL that a segment may arrive with (RFC 5082 section 3). */
+export function minimumTtl(hops: number): number {
+  return MAX_TTL + 1 - hops;
 }
 
 function applyCommon(calls: Native, fd: number, isV6: boolean): void {
   calls.setOption(fd, IPPROTO_IP, IP_TOS, int32(TOS));
   if (isV6) calls.setOption(fd, IPPROTO_IPV6, IPV6_TCLASS, int32(TOS));
+  sendMaximumTtl(calls, fd, isV6);
   calls.setOption(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, int32(USER_TIMEOUT_MS));
 }
 
-function applyTtl(calls: Native, fd: number, isV6: boolean, hops: number): void {
-  const minimum = int32(MAX_TTL + 1 - hops);
-  const results = isV6
-    ? [
-        calls.setOption(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, int32(MAX_TTL)),
-        calls.setOption(fd, IPPROTO_IPV6, IPV6_MINHOPCOUNT, minimum),
-      ]
-    : [
-        calls.setOption(fd, IPPROTO_IP, IP_TTL, int32(MAX_TTL)),
-        calls.setOption(fd, IPPROTO_IP, IP_MINTTL, minimum),
-      ];
-  const errno = results.find((result) => result !== 0);
-  if (errno !== undefined)
-    throw new CodedError('BGP_SOCKET', `the kernel refuses ttlSecurity: errno ${errno}`);
+/** An IPv6 socket may carry IPv4 as well. */
+function sendMaximumTtl(calls: Native, fd: number, isV6: boolean): void {
+  calls.setOption(fd, IPPROTO_IP, IP_TTL, int32(MAX_TTL));
+  if (isV6) calls.setOption(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, int32(MAX_TTL));
+}
+
+function setMinimumTtl(calls: Native, fd: number, isV6: boolean, hops: number | undefined): void {
+  const minimum = int32(hops === undefined ? 0 : minimumTtl(hops));
+  const errno = isV6
+    ? calls.setOption(fd, IPPROTO_IPV6, IPV6_MINHOPCOUNT, minimum)
+    : calls.setOption(fd, IPPROTO_IP, IP_MINTTL, minimum);
+  if (errno !== 0) throw new CodedError('BGP_SOCKET', `the kernel refuses ttlSecurity: errno ${errno}`);
 }
 
 /** struct tcp_md5sig: sockaddr_storage (128), flags, prefix length, key length (16), ifindex (32), key (80). */
 function setKey(calls: Native, fd: number, isV6Socket: boolean, peer: string, password: string): void {
   const key = Buffer.from(password);
-  if (key.length > MAX_KEY)
+  if (key.length > MAX_PASSWORD_LENGTH)
     throw new CodedError(
       'BGP_SOCKET',
-      `the TCP MD5 password is ${key.length} octets long, at most ${MAX_KEY} are possible`,
+      `the TCP MD5 password is ${key.length} octets long, at most ${MAX_PASSWORD_LENGTH} are possible`,
     );
   const bytes = new Uint8Array(216);
   const view = new DataView(bytes.buffer);
@@ -148,8 +196,10 @@ function setKey(calls: Native, fd: number, isV6Socket: boolean, peer: string, pa
   bytes.set(key, 136);
   const errno = calls.setOption(fd, IPPROTO_TCP, TCP_MD5SIG, bytes);
   // Removing a key that is not there is no failure.
-  if (errno !== 0 && key.length > 0)
-    throw new CodedError('BGP_SOCKET', `the kernel refuses the TCP MD5 password: errno ${errno}`);
+  if (errno === 0 || key.length === 0) return;
+  const why =
+    errno === ENOMEM ? 'too many keys on one socket, raise the sysctl net.core.optmem_max' : `errno ${errno}`;
+  throw new CodedError('BGP_SOCKET', `the kernel refuses the TCP MD5 password: ${why}`);
 }
 
 function int32(value: number): Uint8Array {

@@ -41,8 +41,8 @@ export class Framer {
   }
 
   /**
-   * Hands out the messages that the chunk completes, until the receiver returns false. Throws WireError for a bad
-   * header, and lets through what the receiver throws.
+   * Hands out the messages that the chunk completes, until the receiver returns false: the rest stays for the next
+   * chunk. Throws WireError for a bad header, and lets through what the receiver throws.
    */
   push(chunk: Uint8Array, receive: (frame: Frame) => boolean): void {
     // A Buffer's slice is a view, that of a plain Uint8Array a copy: decoders count on the latter.
@@ -55,7 +55,7 @@ export class Framer {
       if (bytes.length - at < length) break;
       const message = bytes.subarray(at, at + length);
       at += length;
-      if (!receive({ type, message, body: message.subarray(HEADER_LENGTH) })) return;
+      if (!receive({ type, message, body: message.subarray(HEADER_LENGTH) })) break;
     }
     // A copy: the chunk it lies in is large, and the rest of it not needed any more.
     if (at < bytes.length) this.#tail = bytes.slice(at);

@@ -3,15 +3,21 @@ import net, { type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PeerConfig } from '../../bgp/peer-config.ts';
 import { Speaker } from '../../bgp/speaker.ts';
+import { native } from '../../bgp/transport/native.ts';
+import { descriptorOf, setConnectionKey } from '../../bgp/transport/socket-options.ts';
 import type { PathAttributes } from '../../bgp/wire/attributes.ts';
 import { type Capabilities, noCapabilities } from '../../bgp/wire/capabilities.ts';
 import { Framer } from '../../bgp/wire/framer.ts';
 import { decodeMessage, encodeMessage, type Message, type OutgoingMessage } from '../../bgp/wire/message.ts';
 import type { Nlri } from '../../bgp/wire/nlri.ts';
 import type { NotificationMessage } from '../../bgp/wire/notification.ts';
+import type { OpenMessage } from '../../bgp/wire/open.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { silentLog } from '../../lib/log.ts';
 
+const IPPROTO_TCP = 6;
+/** A socket in this mode is closed without a segment. */
+const TCP_REPAIR = 19;
 const context = { isFourOctetAs: true, isIbgp: true };
 
 export const peerAttributes: PathAttributes = {
@@ -65,6 +71,32 @@ export class ScriptedPeer {
     });
   }
 
+  /** Connects from an address of loopback and sends OPEN and KEEPALIVE, once. */
+  static open(
+    port: number,
+    address: string,
+    capabilities: Partial<Capabilities> = {},
+    change: Partial<OpenMessage> = {},
+  ): ScriptedPeer {
+    const peer = new ScriptedPeer(port, address);
+    peer.send({
+      type: 'open',
+      asNumber: 64512,
+      holdTimeSeconds: 90,
+      identifier: address.replace('127', '10'),
+      capabilities: {
+        ...noCapabilities,
+        families: [4],
+        hasRouteRefresh: true,
+        fourOctetAs: change.asNumber ?? 64512,
+        ...capabilities,
+      },
+      ...change,
+    });
+    peer.send({ type: 'keepalive' });
+    return peer;
+  }
+
   /** Connects from an address of loopback, until the session is established. */
   static async connect(
     port: number,
@@ -72,21 +104,7 @@ export class ScriptedPeer {
     capabilities: Partial<Capabilities> = {},
   ): Promise<ScriptedPeer> {
     for (let tries = 0; tries < 400; tries++) {
-      const peer = new ScriptedPeer(port, address);
-      peer.send({
-        type: 'open',
-        asNumber: 64512,
-        holdTimeSeconds: 90,
-        identifier: address.replace('127', '10'),
-        capabilities: {
-          ...noCapabilities,
-          families: [4],
-          hasRouteRefresh: true,
-          fourOctetAs: 64512,
-          ...capabilities,
-        },
-      });
-      peer.send({ type: 'keepalive' });
+      const peer = ScriptedPeer.open(port, address, capabilities);
       const isUp = await Promise.race([
         new Promise<boolean>((resolve) => peer.socket.once('close', () => resolve(false))),
         until(() => peer.isUp || peer.last('notification') !== undefined, 5000).then(() => peer.isUp),
@@ -108,6 +126,18 @@ export class ScriptedPeer {
 
   send(message: OutgoingMessage): void {
     this.socket.write(encodeMessage(message, context));
+  }
+
+  /** Closes the connection without a segment, as a machine that restarts: the next one is answered with RST. */
+  vanish(): void {
+    const fd = descriptorOf(this.socket);
+    native()!.setOption(fd, IPPROTO_TCP, TCP_REPAIR, Uint8Array.of(1, 0, 0, 0));
+    this.socket.destroy();
+  }
+
+  /** From here on neither side hears the other, and no kernel answers: segments without a signature are dropped. */
+  mute(): void {
+    setConnectionKey(this.socket, '127.0.0.1', 'mute');
   }
 
   last<T extends Message['type']>(type: T): (Message & { type: T }) | undefined {

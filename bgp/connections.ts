@@ -1,0 +1,373 @@
+/**
+ * The connections of one peer: the one whose state machine dials and holds the session, and those that came in and are
+ * no session yet. Each of the latter has a state machine of its own, so that nothing that arrives on it concerns the
+ * others before it is Established, and connecting to us never keeps us from connecting to the peer.
+ */
+import type { Socket } from 'node:net';
+import type { Clock } from '../lib/clock.ts';
+import type { Log } from '../lib/log.ts';
+import { Conversation, type ConversationEvents } from './conversation.ts';
+import type { PendingConnection, PendingLimit } from './pending-limit.ts';
+import { Probe } from './probe.ts';
+import { survivor } from './session/collision.ts';
+import type { Action, Session, SessionConfig, State } from './session/session.ts';
+import { type Newcomer, type Running, takeover } from './session/takeover.ts';
+import type { Remote } from './transport/connection.ts';
+import { CeaseSubcode, ErrorCode } from './wire/iana.ts';
+import { notification } from './wire/notification.ts';
+import type { OpenMessage } from './wire/open.ts';
+import type { NotificationBody } from './wire/wire-error.ts';
+
+export interface ConnectionsEvents
+  extends Pick<ConversationEvents, 'update' | 'refresh' | 'traffic' | 'drained' | 'fault'> {
+  /** The state machine of the session went from one state to another. */
+  transition(from: Session, to: Session, reason: string | undefined): void;
+  /** The session came up, or went down. */
+  act(action: Action): void;
+  /** A connection that came in ended before it was a session. */
+  failed(reason: string | undefined): void;
+}
+
+export interface ConnectionsModules {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly limit: PendingLimit;
+  readonly events: ConnectionsEvents;
+  readonly config: () => SessionConfig;
+  readonly remote: () => Remote;
+  readonly isRestarting: () => boolean;
+}
+
+/** A connection that came in, until it is Established. */
+interface Pending extends PendingConnection {
+  readonly conversation: Conversation;
+  readonly isProven: boolean;
+  hasOpen: boolean;
+  cancelTimer: () => void;
+}
+
+/** An incoming connection sends its OPEN within this time. */
+const OPEN_LIMIT_MS = 60_000;
+/** A second connection this soon after the first came up may have been made at the same time. */
+const SIMULTANEOUS_MS = 5_000;
+/** Between two KEEPALIVEs that probe a session, however many connections come in. */
+const PROBE_INTERVAL_MS = 250;
+const LOOK_MS = 20;
+
+const rank: Readonly<Record<State, number>> = {
+  Idle: 0,
+  Connect: 1,
+  Active: 1,
+  OpenSent: 2,
+  OpenConfirm: 3,
+  Established: 4,
+};
+
+export class PeerConnections {
+  readonly #key: string;
+  readonly #modules: ConnectionsModules;
+  #main: Conversation;
+  /** Whether the session came in with TCP MD5 or GTSM. */
+  #isMainProven = false;
+  readonly #pending = new Set<Pending>();
+  /** When the OPEN that waits on a connection arrived. */
+  readonly #waitingSince = new Map<Conversation, number>();
+  #establishedAt = Number.NEGATIVE_INFINITY;
+  #probe: Probe | undefined;
+  #probedAt = Number.NEGATIVE_INFINITY;
+  #isReconsidering = false;
+  #cancelLook = () => {};
+
+  constructor(key: string, modules: ConnectionsModules) {
+    this.#key = key;
+    this.#modules = modules;
+    this.#main = this.#converse();
+  }
+
+  /** The one that holds the session, or tries to. */
+  get main(): Conversation {
+    return this.#main;
+  }
+
+  /** The state machine that is furthest. */
+  get session(): Session {
+    let { session } = this.#main;
+    for (const { conversation } of this.#pending)
+      if (rank[conversation.session.state] > rank[session.state]) session = conversation.session;
+    return session;
+  }
+
+  /** Whether nothing is connected, nor being connected. */
+  get isIdle(): boolean {
+    const { state } = this.#main.session;
+    return (state === 'Idle' || state === 'Active') && this.#pending.size === 0;
+  }
+
+  start(): void {
+    this.#main.handle({ type: 'start' });
+  }
+
+  /** Begins again, with nothing that is under way. Not for a peer with a session. */
+  restart(): void {
+    this.close();
+    this.#main = this.#converse();
+    this.start();
+  }
+
+  /** Ends everything: the session with one NOTIFICATION, what is not Established with another. */
+  stop(body: NotificationBody, forOthers = body): void {
+    this.#main.handle({ type: 'stop', notification: body });
+    for (const { conversation } of [...this.#pending])
+      conversation.handle({ type: 'stop', notification: forOthers });
+    this.close();
+  }
+
+  /** Closes everything without NOTIFICATION. */
+  close(): void {
+    this.#main.close();
+    for (const pending of [...this.#pending]) this.#drop(pending);
+    this.#cancelLook();
+    this.#waitingSince.clear();
+    this.#probe = undefined;
+  }
+
+  /** A connection of the peer came in. Throws CodedError BGP_SOCKET when its options cannot be had. */
+  accept(socket: Socket): void {
+    const { clock, limit, remote } = this.#modules;
+    const { password, ttlSecurityHops } = remote();
+    const pending: Pending = {
+      peer: this.#key,
+      conversation: this.#converse(),
+      isProven: password !== undefined || ttlSecurityHops === 1,
+      hasOpen: false,
+      cancelTimer: () => {},
+      evict: () => this.#giveUp(pending, 'too many connections of this peer'),
+    };
+    limit.add(pending);
+    this.#pending.add(pending);
+    pending.cancelTimer = clock.after(OPEN_LIMIT_MS, () => {
+      if (!pending.hasOpen) this.#giveUp(pending, 'no OPEN on a connection that came in');
+    });
+    try {
+      pending.conversation.accept(socket);
+    } catch (error) {
+      this.#drop(pending);
+      throw error;
+    }
+  }
+
+  #converse(): Conversation {
+    const { clock, config, remote, isRestarting, events } = this.#modules;
+    const conversation: Conversation = new Conversation(
+      { config, remote, isRestarting },
+      {
+        clock,
+        events: {
+          update: (body) => events.update(body),
+          refresh: (message) => events.refresh(message),
+          traffic: (direction, message) => events.traffic(direction, message),
+          drained: () => events.drained(),
+          fault: (error) => events.fault(error),
+          transition: (from, to, reason) => this.#transition(conversation, from, to, reason),
+          act: (action) => this.#act(conversation, action),
+          admitOpen: (open) => this.#admitOpen(conversation, open),
+        },
+      },
+    );
+    return conversation;
+  }
+
+  #act(conversation: Conversation, action: Action): void {
+    if (action.type === 'established') {
+      this.#promote(conversation);
+      this.#establishedAt = this.#modules.clock.now();
+    }
+    this.#modules.events.act(action);
+  }
+
+  #transition(conversation: Conversation, from: Session, to: Session, reason: string | undefined): void {
+    const pending = this.#pendingOf(conversation);
+    if (!pending) this.#modules.events.transition(from, to, reason);
+    else if (to.state === 'Idle' || to.state === 'Active') {
+      this.#drop(pending);
+      this.#modules.events.failed(reason);
+    }
+    if (from.state === 'Established') this.#probe = undefined;
+    this.#reconsider();
+  }
+
+  /** The conversation is the peer's only one from here on. */
+  #promote(conversation: Conversation): void {
+    const pending = this.#pendingOf(conversation);
+    if (pending) {
+      this.#release(pending);
+      this.#main.close();
+      this.#main = conversation;
+      this.#isMainProven = pending.isProven;
+    }
+    this.#refuseOthers();
+  }
+
+  /** Connections that compete with a session that has just come up; one whose OPEN has not arrived may still bring a restart. */
+  #refuseOthers(): void {
+    for (const { conversation } of [...this.#pending])
+      if (conversation.session.state === 'OpenConfirm') conversation.handle({ type: 'collision' });
+  }
+
+  #admitOpen(conversation: Conversation, open: OpenMessage): 'admit' | 'refuse' | 'wait' {
+    const pending = this.#pendingOf(conversation);
+    if (pending) pending.hasOpen = true;
+    this.#waitingSince.set(conversation, this.#modules.clock.now());
+    const verdict = this.#judge(conversation, open);
+    if (verdict !== 'wait') this.#waitingSince.delete(conversation);
+    else this.#lookLater();
+    return verdict;
+  }
+
+  /** What becomes of an OPEN, by every connection that it competes with. Ends those that it replaces. */
+  #judge(conversation: Conversation, open: OpenMessage): 'admit' | 'refuse' | 'wait' {
+    const competitors = this.#competitors(conversation, open);
+    const verdicts = competitors.map(({ running }) => takeover(this.#newcomer(conversation, open), running));
+    if (verdicts.includes('refuse')) return 'refuse';
+    if (verdicts.includes('wait')) return 'wait';
+    for (const [i, { other, running }] of competitors.entries())
+      if (verdicts[i] === 'replace') this.#replace(conversation, other, running);
+    return 'admit';
+  }
+
+  #newcomer(conversation: Conversation, open: OpenMessage): Newcomer {
+    const isOutgoing = conversation.connection?.isOutgoing ?? false;
+    const { identifier, localAs } = this.#modules.config();
+    const winner = survivor({ identifier, asNumber: localAs }, open);
+    const since = this.#waitingSince.get(conversation) ?? this.#modules.clock.now();
+    return {
+      isOutgoing,
+      isProven: this.#pendingOf(conversation)?.isProven ?? false,
+      isSurvivor: (winner === 'outgoing') === isOutgoing,
+      waitedMs: this.#modules.clock.now() - since,
+    };
+  }
+
+  /** The session where there is one, else what is being opened in the other direction. */
+  #competitors(
+    conversation: Conversation,
+    { capabilities }: OpenMessage,
+  ): { other: Conversation; running: Running }[] {
+    const { clock } = this.#modules;
+    const main = this.#main;
+    if (main !== conversation && main.session.state === 'Established') {
+      const isYoung = clock.now() - this.#establishedAt < SIMULTANEOUS_MS;
+      const running: Running = {
+        state: 'Established',
+        isProven: this.#isMainProven,
+        hasRestart: main.session.negotiated?.peerRestart !== undefined,
+        isSimultaneous: isYoung && !capabilities.gracefulRestart?.isRestarting,
+        evidence: this.#probe?.evidence ?? 'none',
+      };
+      return [{ other: main, running }];
+    }
+    const opening = {
+      state: 'OpenConfirm',
+      hasRestart: false,
+      isSimultaneous: true,
+      evidence: 'none',
+    } as const;
+    const isOutgoing = conversation.connection?.isOutgoing ?? false;
+    return [
+      { other: main, isProven: this.#isMainProven },
+      ...[...this.#pending].map((pending) => ({ other: pending.conversation, isProven: pending.isProven })),
+    ]
+      .filter(({ other }) => other !== conversation && other.session.state === 'OpenConfirm')
+      .filter(({ other }) => other.connection?.isOutgoing !== isOutgoing)
+      .map(({ other, isProven }) => ({ other, running: { ...opening, isProven } }));
+  }
+
+  /** Ends `other`; the machine that goes on is the one that tries again when it fails. */
+  #replace(conversation: Conversation, other: Conversation, running: Running): void {
+    const isLost = running.state === 'Established' && (running.hasRestart || running.evidence === 'silent');
+    if (isLost) {
+      const reason =
+        running.evidence === 'silent' ? 'the old one does not answer' : 'the new one is authentic';
+      this.#modules.log.info({ reason }, 'BGP session replaced by a second connection');
+    }
+    other.handle({ type: isLost ? 'replaced' : 'collision' });
+    const pending = this.#pendingOf(conversation);
+    if (other !== this.#main || !pending) return;
+    this.#release(pending);
+    other.close();
+    this.#main = conversation;
+    this.#isMainProven = pending.isProven;
+  }
+
+  /** Decides again on every OPEN that waits. */
+  #reconsider(): void {
+    if (this.#isReconsidering) return;
+    this.#isReconsidering = true;
+    try {
+      for (const conversation of [...this.#waitingSince.keys()]) {
+        const open = conversation.waiting;
+        const verdict = open ? this.#judge(conversation, open) : 'gone';
+        if (verdict === 'wait') continue;
+        this.#waitingSince.delete(conversation);
+        if (verdict === 'admit') conversation.resume();
+        else if (verdict === 'refuse') conversation.handle({ type: 'collision' });
+      }
+    } finally {
+      this.#isReconsidering = false;
+    }
+    if (this.#waitingSince.size > 0) this.#lookLater();
+    else this.#probe = undefined;
+  }
+
+  /** Probes the session that an OPEN waits for, and looks again soon. */
+  #lookLater(): void {
+    const { clock, events } = this.#modules;
+    try {
+      this.#startProbe();
+    } catch (error) {
+      events.fault(error);
+    }
+    this.#cancelLook();
+    this.#cancelLook = clock.after(LOOK_MS, () => {
+      try {
+        this.#reconsider();
+      } catch (error) {
+        events.fault(error);
+      }
+    });
+  }
+
+  #startProbe(): void {
+    const { connection, session } = this.#main;
+    const now = this.#modules.clock.now();
+    if (this.#probe || !connection || session.state !== 'Established') return;
+    if (now - this.#probedAt < PROBE_INTERVAL_MS) return;
+    this.#probedAt = now;
+    this.#probe = new Probe(connection, () => this.#modules.clock.now());
+    this.#main.send({ type: 'keepalive' });
+  }
+
+  #giveUp(pending: Pending, reason: string): void {
+    const body = notification(ErrorCode.CEASE, CeaseSubcode.OUT_OF_RESOURCES);
+    pending.conversation.handle({ type: 'error', notification: body, reason });
+    this.#drop(pending);
+  }
+
+  #pendingOf(conversation: Conversation): Pending | undefined {
+    for (const pending of this.#pending) if (pending.conversation === conversation) return pending;
+    return undefined;
+  }
+
+  #drop(pending: Pending): void {
+    this.#release(pending);
+    pending.conversation.close();
+  }
+
+  /** It is no pending connection any more. */
+  #release(pending: Pending): void {
+    pending.cancelTimer();
+    this.#pending.delete(pending);
+    this.#waitingSince.delete(pending.conversation);
+    this.#modules.limit.delete(pending);
+  }
+}
