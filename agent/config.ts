@@ -37,6 +37,8 @@ export interface AgentConfig {
   /** Seconds that peers keep our routes while we restart, and that we wait for them. */
   readonly restartTimeSeconds: number;
   readonly unreachableSeconds: number;
+  /** Whether mesh sessions within a subnet use GTSM where both nodes can (RFC 5082). */
+  readonly meshTtlSecurity: boolean;
   readonly holdTimeSeconds: number;
   /** TCP port of a reflector whose configuration is the cluster's. */
   readonly reflectorPort: number;
@@ -121,6 +123,7 @@ export function readConfig(environment: Environment): AgentConfig {
     restartTimeSeconds: number('CALI_RESTART_TIME', 120, 1, 4095),
     unreachableSeconds: number('CALI_UNREACHABLE_TIME', 10, 0, 4095),
     wireLog: environment['CALI_BGP_WIRE_LOG'] || undefined,
+    meshTtlSecurity: meshTtlSecurityOf(environment['CALI_MESH_TTL_SECURITY'] || 'Auto'),
     holdTimeSeconds: number('CALI_HOLD_TIME', 90, 3, 65535),
     bgpRouteProtocol: bgpRouteProtocol(number('CALI_BGP_ROUTE_PROTOCOL', DEFAULT_PROTOCOLS.bgp, 1, 255)),
     reflectorPort: number('CALI_REFLECTOR_PORT', 1790, 1, 65535),
@@ -135,6 +138,11 @@ function bgpRouteProtocol(value: number): number {
   const reason = refusal(value, 0);
   if (reason) throw new CodedError('CONFIG', `CALI_BGP_ROUTE_PROTOCOL=${value}: ${reason}`);
   return value;
+}
+
+function meshTtlSecurityOf(text: string): boolean {
+  if (text === 'Auto' || text === 'Disabled') return text === 'Auto';
+  throw new CodedError('CONFIG', `CALI_MESH_TTL_SECURITY=${text}: must be Auto or Disabled`);
 }
 
 function backendOf(text: string): AgentConfig['backend'] {

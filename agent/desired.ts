@@ -1,11 +1,12 @@
 /** From what the agent knows to what its speaker and its dataplane shall be: the calculations of felix/calc, joined. */
 import type { LearnedRoute } from '../bgp/learned.ts';
 import type { DesiredSpeaker } from '../bgp/peer-config.ts';
+import { hasSocketOptions } from '../bgp/transport/socket-options.ts';
 import type { BlockAffinity, IPAMBlock } from '../datastore/schema/ipam.ts';
 import { normalPriority } from '../felix/calc/bgp/cluster.ts';
+import type { Secrets } from '../felix/calc/bgp/password.ts';
 import type { ReflectorInfo } from '../felix/calc/bgp/reflectors.ts';
 import { type ServiceRoutes, serviceRoutes } from '../felix/calc/bgp/services.ts';
-import type { Secrets } from '../felix/calc/bgp/session.ts';
 import { desiredSpeaker, reachablePeers } from '../felix/calc/bgp/speaker.ts';
 import { type Workload, workloadPeeringAddresses } from '../felix/calc/bgp/workloads.ts';
 import { guardHosts, guardPeers, ownBgpPorts } from '../felix/calc/guard/hosts.ts';
@@ -48,6 +49,7 @@ export function speakerFrom(known: Known, secrets: Secrets): DesiredSpeaker {
     originated: [...own, ...servicesFrom(known).announced].map((prefix) => ({ prefix })),
     filters: view.bgpFilters(),
     secrets,
+    canDemandTtl: config.meshTtlSecurity && hasSocketOptions(),
     workloads: workloadsFrom(known),
     holdTimeSeconds: config.holdTimeSeconds,
     restartTimeSeconds: config.restartTimeSeconds,

@@ -1,5 +1,6 @@
 /** What an agent writes before it works: its addresses on the Node, and the objects every cluster has. */
 import { randomBytes } from 'node:crypto';
+import { hasSocketOptions } from '../bgp/transport/socket-options.ts';
 import type { Datastore } from '../datastore/datastore.ts';
 import { DatastoreError } from '../datastore/errors.ts';
 import { bgpConfigurationKind } from '../datastore/schema/bgp.ts';
@@ -45,6 +46,8 @@ export async function publishNode(
   const annotations = {
     [nodeAnnotations.ipv4Address]: await choose(4, nodeAnnotations.ipv4Address),
     [nodeAnnotations.ipv6Address]: await choose(6, nodeAnnotations.ipv6Address),
+    [nodeAnnotations.bgpTTLSecurity]:
+      config.backend === 'bird' && config.meshTtlSecurity && hasSocketOptions() ? '1' : null,
     ...(config.asNumber ? { [nodeAnnotations.asNumber]: config.asNumber } : {}),
   };
   if (!annotations[nodeAnnotations.ipv4Address] && !annotations[nodeAnnotations.ipv6Address]) {

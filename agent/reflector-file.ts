@@ -68,7 +68,9 @@ export class FileSource implements ReflectorSource {
       routerId: this.#routerId(),
       secrets: (name, key) => {
         const secret = secrets.find(({ metadata }) => metadata.name === name);
-        return secret && secretValue(secret, key);
+        const value = secret && secretValue(secret, key);
+        if (value !== undefined) return { state: 'known', value };
+        return { state: 'missing', reason: `the file has no Secret ${name} with the key ${key}` };
       },
     });
   }

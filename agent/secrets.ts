@@ -1,17 +1,26 @@
 /**
- * Secrets that BGPPeer and BGPConfiguration refer to, and no others: followed one by one, in the agent's own
- * namespace (Calico B-055). One that is missing, or that may not be read, is a session without password.
+ * Secrets that BGPPeer and BGPConfiguration refer to, and no others: followed one by one, in the agent's own namespace
+ * (Calico B-055). A password that was once known stays in force when its Secret goes or becomes unusable, so that a
+ * protected session never comes up without its password because of that.
  */
 import type { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import { Reflector, type UnreadableObject } from '../datastore/reflector.ts';
 import type { BGPConfiguration, BGPPeer } from '../datastore/schema/bgp.ts';
 import { secretKind, secretValue } from '../datastore/schema/core.ts';
+import { passwordProblem, type SecretState } from '../felix/calc/bgp/password.ts';
 import type { Log } from '../lib/log.ts';
 
 interface Followed {
   readonly reflector: Reflector<typeof secretKind>;
   readonly abort: AbortController;
+  /** It has been read once, or is known to be missing. */
+  isRead: boolean;
+  /** The last usable value by key. */
+  readonly lastValues: Map<string, string>;
 }
+
+/** While a Secret cannot be read, the reason is looked at again after this time. */
+const LOOK_MS = 2_000;
 
 export class SecretsView {
   readonly #namespace: string;
@@ -19,6 +28,8 @@ export class SecretsView {
   readonly #log: Log;
   readonly #changed: () => void;
   readonly #followed = new Map<string, Followed>();
+  #look: NodeJS.Timeout | undefined;
+  #reasons = '';
 
   constructor(namespace: string, modules: { client: KubernetesClient; log: Log; changed: () => void }) {
     this.#namespace = namespace;
@@ -42,10 +53,30 @@ export class SecretsView {
     for (const name of wanted) if (!this.#followed.has(name)) this.#start(name);
   }
 
-  /** Value of a key; undefined while there is none. */
-  value = (name: string, key: string): string | undefined => {
-    const secret = this.#followed.get(name)?.reflector.objects.get(`${this.#namespace}/${name}`);
-    return secret && secretValue(secret, key);
+  /** What is known of a key. */
+  value = (name: string, key: string): SecretState => {
+    const followed = this.#followed.get(name);
+    const place = `Secret ${this.#namespace}/${name}`;
+    if (!followed?.isRead) {
+      const why = followed?.reflector.staleReason ?? 'not read yet';
+      return { state: 'unknown', reason: `waiting for ${place}: ${why}` };
+    }
+    const secret = followed.reflector.objects.get(`${this.#namespace}/${name}`);
+    if (!secret && followed.reflector.problems.size > 0)
+      return { state: 'unknown', reason: `waiting for ${place}: it cannot be read as a Secret` };
+    const value = secret && secretValue(secret, key);
+    const problem = value === undefined ? undefined : passwordProblem(value);
+    if (value !== undefined && !problem) {
+      followed.lastValues.set(key, value);
+      return { state: 'known', value };
+    }
+    const missing = secret ? `${place} has no key ${key}` : `there is no ${place}`;
+    const last = followed.lastValues.get(key);
+    if (last !== undefined) {
+      const reason = problem ? `${place}, key ${key}: ${problem}` : missing;
+      return { state: 'known', value: last, warning: `${reason}: the password from before stays in force` };
+    }
+    return value === undefined ? { state: 'missing', reason: missing } : { state: 'known', value };
   };
 
   /** Secrets that cannot be read as Secrets, and those that RBAC keeps from this program. */
@@ -58,6 +89,7 @@ export class SecretsView {
 
   close(): void {
     for (const { abort } of this.#followed.values()) abort.abort();
+    clearInterval(this.#look);
   }
 
   #forbidden(name: string): UnreadableObject {
@@ -78,10 +110,27 @@ export class SecretsView {
       {
         client: this.#client,
         log: this.#log,
-        events: { changed: this.#changed, synced: this.#changed, troubled: this.#changed },
+        events: {
+          changed: this.#changed,
+          troubled: this.#changed,
+          synced: () => {
+            followed.isRead = true;
+            this.#changed();
+          },
+        },
       },
     );
-    this.#followed.set(name, { reflector, abort });
+    const followed: Followed = { reflector, abort, isRead: false, lastValues: new Map() };
+    this.#followed.set(name, followed);
     void reflector.run(abort.signal);
+    this.#look ??= setInterval(() => this.#lookAtUnread(), LOOK_MS).unref();
+  }
+
+  /** That a list is refused is no event: says so when the reason is another one. */
+  #lookAtUnread(): void {
+    const unread = [...this.#followed.values()].filter(({ isRead }) => !isRead);
+    const reasons = unread.map(({ reflector }) => reflector.staleReason).join();
+    if (reasons !== this.#reasons) this.#changed();
+    this.#reasons = reasons;
   }
 }

@@ -96,6 +96,7 @@ export function describeUnstartable(
     keepaliveSeconds: undefined,
     queuedOctets: 0,
     isRestarting: false,
+    malformed: undefined,
     bfd: undefined,
   };
 }

@@ -65,6 +65,7 @@ export function renderNeighbor({ peer, received, advertised }: NeighborReport, n
     ['Configured by', `${peer.config.name} (${peer.config.peerType})`],
     ['State', `${peer.state} for ${duration(now - peer.since)}`],
     ['Why not up', isUp ? undefined : (peer.lastError ?? 'no attempt yet')],
+    ['Warning', peer.warning],
     ['Last notification', peer.lastNotification],
     ['Router ID', peer.identifier],
     ['Local address', peer.localAddress],

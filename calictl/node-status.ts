@@ -74,7 +74,12 @@ function row(peer: PeerStatus, now: Date): string[] {
     peer.config.peerType,
     isUp ? 'up' : 'start',
     sinceText(new Date(peer.since), now),
-    [peer.state, isUp ? undefined : peer.lastError, peer.isRestarting ? 'restarting, routes kept' : undefined]
+    [
+      peer.state,
+      isUp ? undefined : peer.lastError,
+      peer.warning,
+      peer.isRestarting ? 'restarting, routes kept' : undefined,
+    ]
       .filter(Boolean)
       .join(' '),
     String(peer.prefixesReceived),

@@ -264,6 +264,8 @@ export const nodeAnnotations = {
   vxlanTunnelMACAddr: 'projectcalico.org/VXLANTunnelMACAddr',
   ipv6VXLANTunnelAddr: 'projectcalico.org/IPv6VXLANTunnelAddr',
   vxlanTunnelMACAddrV6: 'projectcalico.org/VXLANTunnelMACAddrV6',
+  /** Cali's own: the node's BGP speaker sends with TTL 255. */
+  bgpTTLSecurity: 'cali.projectcalico.org/BGPTTLSecurity',
 } as const;
 
 /** Calico's annotations on Pods, written by the CNI plugin and read from the user. */

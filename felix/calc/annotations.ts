@@ -84,6 +84,14 @@ export class Annotations {
     );
   }
 
+  /** Whether the node's BGP speaker sends with TTL 255. */
+  sendsTtl255(): boolean {
+    const read = this.#read(nodeAnnotations.bgpTTLSecurity, '1, or absent', (text) =>
+      text === '1' ? { value: true } : undefined,
+    );
+    return read ?? false;
+  }
+
   /** The node's end of a tunnel; its MAC address is derived from the name where the annotation has none. */
   tunnelEnd(kind: TunnelKind, node: string): TunnelEnd | undefined {
     const { annotation, macAnnotation, family } = tunnels[kind];

@@ -12,6 +12,8 @@ export interface NodeInfo {
   readonly asNumber: number | undefined;
   /** Dotted quad. */
   readonly clusterId: string | undefined;
+  /** Its BGP speaker sends with TTL 255, so that peers on its link may demand it (RFC 5082). */
+  readonly sendsTtl255?: boolean;
   /** Tunnels that the node says are up, with its address in each. */
   readonly tunnels: Readonly<Partial<Record<TunnelKind, TunnelEnd>>>;
 }
@@ -50,6 +52,7 @@ function readNode({ metadata }: Node): {
     addresses,
     asNumber: annotations.asNumber(),
     clusterId: annotations.clusterId(),
+    sendsTtl255: annotations.sendsTtl255(),
     tunnels: ends,
   };
   return { info, problems: annotations.problems };

@@ -8,8 +8,9 @@ import { type BGPConfiguration, type BGPPeer, parsePeerIP } from '../../../datas
 import type { BGPFilter } from '../../../datastore/schema/bgp-filter.ts';
 import { familyOf } from '../../../lib/cidr.ts';
 import { BGP_PORT, DEFAULT_AS, defaultsOf } from './cluster.ts';
+import type { Secrets } from './password.ts';
 import { rulesOf } from './policy.ts';
-import { nextHopModeOf, peerSettings, type Secrets, type SessionDefaults } from './session.ts';
+import { nextHopModeOf, peerSettings, type SessionDefaults } from './session.ts';
 
 export interface ReflectorInput extends SessionDefaults {
   readonly configurations: readonly BGPConfiguration[];

@@ -6,6 +6,7 @@ import type { BGPConfiguration, BGPPeer } from '../../../datastore/schema/bgp.ts
 import type { Family } from '../../../lib/cidr.ts';
 import { parseDuration } from '../../../lib/duration.ts';
 import { defaultsOf, normalPriority } from './cluster.ts';
+import { passwordOf, type Secrets } from './password.ts';
 
 type PeerSpec = BGPPeer['spec'];
 type ConfigurationSpec = BGPConfiguration['spec'];
@@ -15,9 +16,6 @@ export interface SessionDefaults {
   readonly holdTimeSeconds: number;
   readonly restartTimeSeconds: number;
 }
-
-/** Value of a key of a Secret in the agent's namespace; undefined while there is none. */
-export type Secrets = (name: string, key: string) => string | undefined;
 
 const roles = {
   Provider: BgpRole.PROVIDER,
@@ -45,7 +43,7 @@ export function meshSettings(
     holdTimeSeconds: seconds(spec.holdTime) ?? defaults.holdTimeSeconds,
     connectRetrySeconds: seconds(spec.connectRetryTime),
     restartTimeSeconds: seconds(spec.nodeMeshMaxRestartTime) ?? defaults.restartTimeSeconds,
-    password: passwordOf(spec.nodeMeshPassword, secrets),
+    ...passwordOf(spec.nodeMeshPassword, secrets),
     bfd: bfdOf(spec.bfd, true),
     allowedLocalAs: 0,
   };
@@ -71,7 +69,7 @@ export function peerSettings(
     restartTimeSeconds: seconds(spec.maxRestartTime) ?? defaults.restartTimeSeconds,
     longLivedSeconds: seconds(spec.longLivedRestartTime),
     allowedLocalAs: spec.numAllowedLocalASNumbers ?? 0,
-    password: passwordOf(spec.password, secrets),
+    ...passwordOf(spec.password, secrets),
     ttlSecurityHops: spec.ttlSecurity || undefined,
     canSendAddPath: addPaths === 'Send' || addPaths === 'Both',
     canReceiveAddPath: addPaths === 'Receive' || addPaths === 'Both',
@@ -120,10 +118,6 @@ function bfdOf(spec: PeerSpec['bfd'], isMultihop: boolean): BfdConfig | undefine
     multiplier: spec.multiplier ?? DEFAULT_BFD_MULTIPLIER,
     isMultihop,
   };
-}
-
-function passwordOf(reference: PeerSpec['password'], secrets: Secrets): string | undefined {
-  return reference && secrets(reference.secretKeyRef.name, reference.secretKeyRef.key);
 }
 
 /** Whole seconds of a duration (Calico B-008). */

@@ -4,14 +4,16 @@ import { applyRulesPolicy } from '../../../bgp/policy/rules-policy.ts';
 import { type BGPConfiguration, type BGPPeer, parsePeerIP } from '../../../datastore/schema/bgp.ts';
 import type { BGPFilter } from '../../../datastore/schema/bgp-filter.ts';
 import type { IPPool } from '../../../datastore/schema/ip-pool.ts';
-import { type Family, familyOf } from '../../../lib/cidr.ts';
+import { bitsOf, contains, type Family, familyOf, mustCidr, parseAddress } from '../../../lib/cidr.ts';
 import { parseSelector } from '../../../lib/selector.ts';
+import type { NodeAddress } from '../annotations.ts';
 import type { NodeInfo } from '../topology.ts';
 import { asNumberOf, BGP_PORT, DEFAULT_AS, defaultsOf, listenPort } from './cluster.ts';
+import type { Secrets } from './password.ts';
 import { type ExportRules, exportPolicy, exportRules, rulesOf } from './policy.ts';
 import type { ReflectorInfo } from './reflectors.ts';
 import { isGlobal, selectsNode } from './selection.ts';
-import { meshSettings, nextHopModeOf, peerSettings, type Secrets, type SessionDefaults } from './session.ts';
+import { meshSettings, nextHopModeOf, peerSettings, type SessionDefaults } from './session.ts';
 import { selectedWorkloads, type Workload } from './workloads.ts';
 
 export interface SpeakerInput extends SessionDefaults {
@@ -26,6 +28,8 @@ export interface SpeakerInput extends SessionDefaults {
   readonly filters?: readonly BGPFilter[];
   readonly pools: readonly IPPool[];
   readonly secrets?: Secrets;
+  /** Whether this process can demand a TTL of the packets that it receives (RFC 5082). */
+  readonly canDemandTtl?: boolean;
   /** Pods of this node. */
   readonly workloads?: readonly Workload[];
   readonly originated: readonly Originated[];
@@ -84,6 +88,7 @@ function* meshPeers(context: Context): Generator<PeerConfig> {
         address,
         port: listenPort(node.name, configurations),
         asNumber,
+        ttlSecurityHops: isOnLink(context, node, family) ? 1 : undefined,
         // Exactly one side connects, by plain comparison of the texts (Calico B-035).
         isPassive: address > own,
         peerType: 'node-to-node mesh',
@@ -93,6 +98,19 @@ function* meshPeers(context: Context): Generator<PeerConfig> {
       };
     }
   }
+}
+
+/**
+ * Whether a mesh peer has to be one hop away (GTSM, RFC 5082): both nodes say that their addresses are in one subnet, and
+ * the peer says that it sends with TTL 255. A pod's packets have lost one hop when they come from its node's address.
+ */
+function isOnLink({ self, canDemandTtl }: Context, node: NodeInfo, family: Family): boolean {
+  const [own, other] = [self.addresses[family], node.addresses[family]];
+  if (!canDemandTtl || !node.sendsTtl255 || !own || !other) return false;
+  const isIn = ({ address, length }: NodeAddress, subnet: NodeAddress) =>
+    length < bitsOf(family) &&
+    contains(mustCidr(`${subnet.address}/${subnet.length}`), parseAddress(address)!);
+  return isIn(own, other) && isIn(other, own);
 }
 
 /** A BGPPeer of this node chooses reflectors, and none is there (yet): until then the nodes mesh. */
@@ -248,5 +266,5 @@ export function reachablePeers(
 }
 
 function secretsOf({ secrets }: SpeakerInput): Secrets {
-  return secrets ?? (() => undefined);
+  return secrets ?? ((name) => ({ state: 'missing', reason: `there is no Secret ${name}` }));
 }

@@ -37,6 +37,7 @@ function statusOf(relay: Relay, source: number, members: ReadonlyMap<4 | 6, Peer
     {
       since: 0,
       lastError: undefined,
+      warning: undefined,
       lastNotification: undefined,
       isRestarting: false,
       malformed: { count: 2, lastReason: 'ORIGIN 3' },

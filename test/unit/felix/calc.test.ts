@@ -179,7 +179,7 @@ describe('sessions in detail (Calico 2.5)', () => {
       nodes: base.nodes.slice(0, 1),
       configurations: [configuration({ holdTime: '60s', connectRetryTime: '2s' })],
       peers: [peer('tor', spec)],
-      secrets: (name, key) => `${name}/${key}`,
+      secrets: (name, key) => ({ state: 'known', value: `${name}/${key}` }),
     }).peers;
     expect(only).toMatchObject({
       holdTimeSeconds: 30,
