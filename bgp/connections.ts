@@ -143,6 +143,7 @@ export class PeerConnections {
       cancelTimer: () => {},
       evict: () => this.#giveUp(pending, 'too many connections of this peer'),
     };
+    pending.conversation.inherit(this.#main.session);
     limit.add(pending);
     this.#pending.add(pending);
     pending.cancelTimer = clock.after(OPEN_LIMIT_MS, () => {

@@ -102,6 +102,11 @@ export class Conversation {
     return this.#waiting;
   }
 
+  /** Counts failures on from those of another conversation with the peer. */
+  inherit({ failures, shortLived }: Session): void {
+    this.#session = { ...this.#session, failures, shortLived };
+  }
+
   /** Takes a connection that came in. Throws CodedError BGP_SOCKET when its options cannot be had. */
   accept(socket: Socket): void {
     this.#connection = Connection.accept(socket, this.#readRemote(), this.#connectionEvents());
