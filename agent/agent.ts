@@ -9,7 +9,7 @@
  *
  * Any change leads to one recalculation of everything, a moment later.
  */
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { viewRoutes } from '../bgp/routes-view.ts';
 import { EndpointStore } from '../cni/endpoint-store.ts';
@@ -41,6 +41,7 @@ import type { Family } from '../lib/cidr.ts';
 import { systemClock } from '../lib/clock.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
+import { assertPrivateFolder } from '../lib/unix-socket.ts';
 import { readAddresses } from './addresses.ts';
 import { statusOf } from './calico-node-status.ts';
 import type { AgentConfig } from './config.ts';
@@ -172,7 +173,8 @@ export class Agent {
   /** Runs until `stop`. Rejects with CodedError CONFIG where a person has to act. */
   async start(): Promise<void> {
     const { runDirectory } = this.#config;
-    await mkdir(runDirectory, { recursive: true });
+    await mkdir(runDirectory, { recursive: true, mode: 0o700 });
+    assertPrivateFolder(runDirectory);
     this.#routeNumbers = new RouteNumbersFile(runDirectory, this.#log);
     this.#endpoints = await EndpointStore.open(
       path.join(runDirectory, 'endpoints'),
@@ -252,7 +254,6 @@ export class Agent {
     this.#inside.close();
     this.#cniServer?.close();
     await this.#servers?.close();
-    await rm(path.join(this.#config.runDirectory, CNI_SOCKET), { force: true });
   }
 
   #addressSource(): AddressSource {

@@ -1,6 +1,5 @@
 /** cali-node --role reflector: the BGP speaker alone, told by a source what it shall be. */
-import { mkdir, rm } from 'node:fs/promises';
-import type { Server } from 'node:http';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { Registry } from 'prom-client';
 import type { DesiredSpeaker } from '../bgp/peer-config.ts';
@@ -8,8 +7,10 @@ import { Speaker } from '../bgp/speaker.ts';
 import { warmUp } from '../bgp/warm-up.ts';
 import type { BGPConfiguration } from '../datastore/schema/bgp.ts';
 import { systemClock } from '../lib/clock.ts';
-import { serveRoutes, text } from '../lib/http.ts';
+import { messageOf } from '../lib/errors.ts';
+import { type Serving, serveRoutes, text } from '../lib/http.ts';
 import type { Log } from '../lib/log.ts';
+import { assertPrivateFolder } from '../lib/unix-socket.ts';
 import { bgpRoutes } from './bgp-api.ts';
 import { registerBgpMetrics } from './bgp-metrics.ts';
 import { Observers } from './observers.ts';
@@ -44,11 +45,14 @@ export interface ReflectorConfig {
   readonly metricsPort?: number | undefined;
 }
 
+/** Where health and metrics are served unless the environment says otherwise. */
+const LOOPBACK = '127.0.0.1';
+
 export class Reflector {
   readonly #config: ReflectorConfig;
   readonly #source: ReflectorSource;
   readonly #log: Log;
-  readonly #servers: Server[] = [];
+  readonly #servers: Serving[] = [];
   #speaker: Speaker | undefined;
   #observers: Observers | undefined;
   #observeConvergence: (seconds: number) => void = () => {};
@@ -91,7 +95,6 @@ export class Reflector {
     this.#observers?.close();
     await this.#speaker?.close(true);
     for (const server of this.#servers) server.close();
-    await rm(path.join(this.#config.runDirectory, AGENT_SOCKET), { force: true });
   }
 
   #apply(): void {
@@ -103,12 +106,21 @@ export class Reflector {
   async #serve(speaker: Speaker): Promise<void> {
     const {
       runDirectory,
-      healthHost = '0.0.0.0',
+      healthHost = LOOPBACK,
       healthPort,
-      metricsHost = '0.0.0.0',
+      metricsHost = LOOPBACK,
       metricsPort,
     } = this.#config;
-    await mkdir(runDirectory, { recursive: true });
+    await mkdir(runDirectory, { recursive: true, mode: 0o700 });
+    try {
+      assertPrivateFolder(runDirectory);
+    } catch (error) {
+      // An emptyDir may be written by everybody in its container, who is this program alone.
+      this.#log.info(
+        { reason: messageOf(error) },
+        'the socket for calictl is safe in a container of its own only',
+      );
+    }
     const registry = new Registry();
     this.#source.register?.(registry);
     const sources = { peers: () => speaker.status(), routes: () => speaker.routeCount };

@@ -1,5 +1,4 @@
 /** What an agent answers: calictl over a socket of this machine, probes and Prometheus over HTTP. */
-import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Registry } from 'prom-client';
 import type { Speaker } from '../bgp/speaker.ts';
@@ -80,6 +79,5 @@ export class Servers {
   async close(): Promise<void> {
     this.#local?.close();
     await Promise.all([this.#health.close(), this.#metrics.close()]);
-    await rm(this.#socket, { force: true });
   }
 }

@@ -44,7 +44,8 @@ const DEFAULTS = {
   resyncMs: 90_000,
   healthHost: 'localhost',
   healthPort: 9099,
-  metricsHost: '0.0.0.0',
+  // Who may reach it is the operator's choice: prometheusMetricsHost, FELIX_PROMETHEUSMETRICSHOST.
+  metricsHost: '127.0.0.1',
   metricsPort: 9091,
   // Calico 1.10; interfaces as systemd names them, and the old names.
   mtuPattern: '^((en|wl|ww|sl|ib)[Pcopsvx].*|(eth|wlan|wwan).*)',

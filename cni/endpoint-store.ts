@@ -25,7 +25,7 @@ export class EndpointStore {
   /** Reads the directory; a file that cannot be read is reported and left. */
   static async open(directory: string, changed: () => void, log: Log): Promise<EndpointStore> {
     const store = new EndpointStore(directory, changed);
-    await mkdir(directory, { recursive: true });
+    await mkdir(directory, { recursive: true, mode: 0o700 });
     for (const file of await readdir(directory)) {
       const full = path.join(directory, file);
       if (!file.endsWith('.json')) {
@@ -59,7 +59,7 @@ export class EndpointStore {
   /** Synchronous: on a tmpfs this takes less time than a trip through the thread pool. */
   persist(endpoint: Endpoint): void {
     const file = this.#file(endpoint);
-    writeFileSync(`${file}.tmp`, JSON.stringify(endpoint));
+    writeFileSync(`${file}.tmp`, JSON.stringify(endpoint), { mode: 0o600 });
     renameSync(`${file}.tmp`, file);
   }
 

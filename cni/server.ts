@@ -3,9 +3,9 @@
  * one more NUL, then standard input, and shuts down its side; the answer is the exit status in decimal, a
  * newline, and what goes to standard output.
  */
-import { chmod, rm } from 'node:fs/promises';
-import net, { type Server, type Socket } from 'node:net';
+import net, { type Socket } from 'node:net';
 import { messageOf } from '../lib/errors.ts';
+import { listenUnix, type UnixSocket } from '../lib/unix-socket.ts';
 import type { CniAnswer, Plugin } from './plugin.ts';
 import { CniCode, CniError, type CniRequest } from './types.ts';
 
@@ -25,17 +25,11 @@ export async function serveCni(
   socketPath: string,
   plugin: Pick<Plugin, 'handle'>,
   { requestMs, maxCalls }: CallLimits = { requestMs: REQUEST_MS, maxCalls: MAX_CALLS },
-): Promise<Server> {
-  await rm(socketPath, { force: true });
+): Promise<UnixSocket> {
   const server = net.createServer({ allowHalfOpen: true }, (socket) => serveCall(socket, plugin, requestMs));
   // The shim reports a connection that closes without an answer as "try again later".
   server.maxConnections = maxCalls;
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(socketPath, resolve);
-  });
-  await chmod(socketPath, 0o600);
-  return server;
+  return listenUnix(server, socketPath);
 }
 
 function serveCall(socket: Socket, plugin: Pick<Plugin, 'handle'>, requestMs: number): void {

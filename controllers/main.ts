@@ -20,7 +20,8 @@ import { PeerStatusWriter } from './peer-status-writer.ts';
 const usage = `cali-controllers ${VERSION}: frees addresses, blocks and handles that pods and nodes left behind, and
 writes the status of IPPools and BGPPeers.
 
-Settings: KubeControllersConfiguration default (docs/configuration.md); METRICS_PORT (9094) serves /metrics, /healthz and /readyz.
+Settings: KubeControllersConfiguration default (docs/configuration.md); HEALTH_PORT (9095) serves /healthz and /readyz,
+METRICS_HOST (127.0.0.1) and METRICS_PORT (9094) /metrics.
 `;
 
 const { values } = parseArgs({
@@ -54,14 +55,21 @@ async function main(): Promise<void> {
   );
   const registry = createMetrics(() => collector.stats);
   requests.register(registry);
-  const server = await serveRoutes(
-    { host: '0.0.0.0', port: Number(process.env['METRICS_PORT'] || 9094) },
+  const { METRICS_HOST, METRICS_PORT, HEALTH_PORT } = process.env;
+  // The kubelet asks for health at the pod's address; metrics are for who is let in.
+  const health = await serveRoutes(
+    { host: '0.0.0.0', port: Number(HEALTH_PORT || 9095) },
     {
       '/healthz': () => text(200, 'ok'),
       '/readyz': () => {
         const { error } = collector.stats;
         return error === undefined ? text(200, 'ready') : text(503, error);
       },
+    },
+  );
+  const metrics = await serveRoutes(
+    { host: METRICS_HOST || '127.0.0.1', port: Number(METRICS_PORT || 9094) },
+    {
       '/metrics': async () => ({ code: 200, type: registry.contentType, body: await registry.metrics() }),
     },
   );
@@ -69,7 +77,8 @@ async function main(): Promise<void> {
     process.once(signal, () => {
       abort.abort();
       collector.close();
-      server.close();
+      health.close();
+      metrics.close();
       process.exit(0);
     });
   keepSmall(systemClock);

@@ -1,8 +1,8 @@
 /** The lab's control socket: what `npm run lab -- …` asks of a running lab. */
-import { rm } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import { createServer } from 'node:http';
 import { z } from 'zod';
 import { messageOf } from '../lib/errors.ts';
+import { listenUnix, type UnixSocket } from '../lib/unix-socket.ts';
 import type { Lab } from './lab.ts';
 
 const command = z.discriminatedUnion('do', [
@@ -30,8 +30,7 @@ const command = z.discriminatedUnion('do', [
 export type LabCommand = z.input<typeof command>;
 
 /** Serves POSTed commands, one JSON answer each: `{ ok: true, result }` or `{ ok: false, reason }`. */
-export async function serveControl(socketPath: string, lab: Lab): Promise<Server> {
-  await rm(socketPath, { force: true });
+export async function serveControl(socketPath: string, lab: Lab): Promise<UnixSocket> {
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -42,11 +41,7 @@ export async function serveControl(socketPath: string, lab: Lab): Promise<Server
         .then((answer) => response.end(JSON.stringify(answer)));
     });
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(socketPath, resolve);
-  });
-  return server;
+  return listenUnix(server, socketPath);
 }
 
 async function perform(lab: Lab, body: string): Promise<unknown> {

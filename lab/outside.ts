@@ -6,6 +6,7 @@ import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
 import { CodedError, messageOf } from '../lib/errors.ts';
+import { assertPrivateFolder, assertTrustedSocket } from '../lib/unix-socket.ts';
 import type { LabCommand } from './control.ts';
 import type { InsideOptions } from './inside.ts';
 import { LAB_DIRECTORY } from './lab.ts';
@@ -26,6 +27,8 @@ export async function runLab(options: Omit<InsideOptions, 'controlSocket' | 'pro
   }
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true, mode: 0o700 });
+  // In /tmp another user may have been faster.
+  assertPrivateFolder(directory);
   try {
     const programs = import.meta.dirname;
     const inside: InsideOptions = { ...options, programs, controlSocket: path.join(directory, 'lab.sock') };
@@ -85,6 +88,7 @@ export async function askLab(command: LabCommand): Promise<unknown> {
 /** Command line that runs something in a node (or pod, or `lab` for the bridge's side) of the running lab. */
 export function execCommand(place: string, command: readonly string[]): string[] {
   const directory = controlDirectory();
+  if (existsSync(directory)) assertPrivateFolder(directory);
   const file = path.join(directory, 'pid');
   const pid = existsSync(file) ? firstProcess(Number(readFileSync(file, 'utf8'))) : undefined;
   if (!pid) throw new CodedError('NO_LAB', 'no lab is running: start one with npm start');
@@ -117,10 +121,11 @@ async function isAlive(directory: string): Promise<boolean> {
   }
 }
 
-function post(
+async function post(
   socketPath: string,
   body: LabCommand,
 ): Promise<{ ok: boolean; result?: unknown; reason?: string }> {
+  assertTrustedSocket(socketPath);
   return new Promise((resolve, reject) => {
     // A connection of its own: one that is kept may be closed by the other side just now.
     const request = http.request({ socketPath, method: 'POST', path: '/', agent: false }, (response) => {

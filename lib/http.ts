@@ -1,6 +1,7 @@
 /** Health and metrics over HTTP, and the local socket that calictl asks. */
-import { chmod, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
+import { messageOf } from './errors.ts';
+import { listenUnix } from './unix-socket.ts';
 
 export interface HttpAnswer {
   readonly code: number;
@@ -18,36 +19,76 @@ export function json(body: unknown): HttpAnswer {
   return { code: 200, type: 'application/json', body: JSON.stringify(body) };
 }
 
-/** Serves GETs of fixed paths on a TCP address or a unix socket. */
+/** Of each server: it is for a few local clients, and has no use for bodies. */
+const LIMITS = {
+  /** Octets of a request line with its headers. */
+  maxHeaderSize: 8192,
+  headersTimeout: 5000,
+  requestTimeout: 10_000,
+  keepAliveTimeout: 5000,
+  /** How often slow clients are looked for, milliseconds. */
+  connectionsCheckingInterval: 1000,
+};
+const MAX_CONNECTIONS = 64;
+const MAX_HEADERS = 64;
+const MAX_URL = 2048;
+
+/** A server that listens; `close` ends its connections as well. */
+export interface Serving {
+  close(): void;
+}
+
+/**
+ * Serves GETs of fixed paths on a TCP address, or on a unix socket for the owner alone. Throws what `listen` throws, and
+ * CodedError SOCKET_TAKEN (lib/unix-socket.ts).
+ */
 export async function serveRoutes(
   at: { readonly host: string; readonly port: number } | { readonly path: string },
   routes: Routes,
-): Promise<Server> {
-  const server = createServer((request, response) => {
-    const [pathName, query] = (request.url ?? '').split('?');
-    const route = routes[pathName!];
-    const answer =
-      route && request.method === 'GET'
-        ? route(new URLSearchParams(query))
-        : text(404, `try one of ${Object.keys(routes).join(' ')}`);
-    void Promise.resolve(answer).then(({ code, type, body }) => {
+): Promise<Serving> {
+  const server = createServer(LIMITS, (request, response) => {
+    // A body has no meaning here: it is not waited for.
+    response.shouldKeepAlive = response.shouldKeepAlive && request.headers['content-length'] === undefined;
+    void answerTo(request.method, request.url ?? '', routes).then(({ code, type, body }) => {
       response.writeHead(code, { 'content-type': type }).end(body);
     });
   });
-  if ('path' in at) await rm(at.path, { force: true });
+  server.maxConnections = MAX_CONNECTIONS;
+  server.maxHeadersCount = MAX_HEADERS;
+  if ('path' in at) {
+    const socket = await listenUnix(server, at.path);
+    return { close: () => end(server, () => socket.close()) };
+  }
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(at, resolve);
   });
-  if ('path' in at) await chmod(at.path, 0o600);
-  return server;
+  return { close: () => end(server, () => server.close()) };
+}
+
+function end(server: Server, close: () => void): void {
+  close();
+  server.closeIdleConnections();
+}
+
+/** Never rejects: a route that fails is an answer too. */
+async function answerTo(method: string | undefined, url: string, routes: Routes): Promise<HttpAnswer> {
+  if (url.length > MAX_URL) return text(414, `the URL is longer than ${MAX_URL} characters`);
+  const [pathName = '', query] = url.split('?');
+  const route = Object.hasOwn(routes, pathName) ? routes[pathName] : undefined;
+  if (!route || method !== 'GET') return text(404, `try one of ${Object.keys(routes).join(' ')}`);
+  try {
+    return await route(new URLSearchParams(query));
+  } catch (error) {
+    return text(500, messageOf(error));
+  }
 }
 
 /** A server that moves when its address changes. One that cannot listen is tried again with the next change. */
 export class MovingServer {
   readonly #routes: Routes;
   #at: { readonly host: string; readonly port: number } | undefined;
-  #server: Promise<Server | undefined> = Promise.resolve(undefined);
+  #server: Promise<Serving | undefined> = Promise.resolve(undefined);
 
   constructor(routes: Routes) {
     this.#routes = routes;

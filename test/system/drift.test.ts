@@ -78,7 +78,7 @@ describe('felix keeps what is ours and leaves what is not', () => {
         `fetch('${url}').then(async r => process.stdout.write(r.status + ' ' + await r.text()), () => process.exit(1))`,
       );
     expect(get('http://localhost:9099/readyz').stdout).toBe('200 ready\n');
-    expect(get('http://localhost:9091/metrics').stdout).toMatch(/cali_bgp_peer_up{peer="172\.18\.0\.12"} 1/);
+    expect(get('http://127.0.0.1:9091/metrics').stdout).toMatch(/cali_bgp_peer_up{peer="172\.18\.0\.12"} 1/);
     const felix = {
       apiVersion: 'projectcalico.org/v3',
       kind: 'FelixConfiguration',
@@ -90,9 +90,9 @@ describe('felix keeps what is ours and leaves what is not', () => {
       'the ports have moved',
       3000,
       () =>
-        get('http://localhost:9555/metrics').code === 0 && get('http://localhost:9556/healthz').code === 0,
+        get('http://127.0.0.1:9555/metrics').code === 0 && get('http://localhost:9556/healthz').code === 0,
     );
-    expect(get('http://localhost:9091/metrics').code).toBe(1);
+    expect(get('http://127.0.0.1:9091/metrics').code).toBe(1);
     // What felix removes is logged at debug.
     lab.sh('node1', 'ip route add blackhole 10.98.7.0/24 proto 161');
     await until(

@@ -102,7 +102,7 @@ describe('settings', () => {
       resyncMs: 90_000,
       hasForwarding: true,
       health: { host: 'localhost', port: 9099 },
-      metrics: { host: '0.0.0.0', port: 9091 },
+      metrics: { host: '127.0.0.1', port: 9091 },
     });
     const objects = [
       felix('default', {

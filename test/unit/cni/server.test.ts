@@ -23,7 +23,7 @@ describe('the CNI socket', () => {
   ) => {
     const socket = path.join(directory, name);
     const server = await serveCni(socket, { handle }, limits);
-    return { socket, close: () => new Promise((resolve) => server.close(resolve)) };
+    return { socket, close: async () => server.close() };
   };
 
   it('answers when the plugin throws', async () => {
