@@ -25,6 +25,7 @@ import { describeProblem } from '../datastore/object-problem.ts';
 import type { UnreadableObject } from '../datastore/reflector.ts';
 import { bgpConfigurationKind } from '../datastore/schema/bgp.ts';
 import { BGP_PORT } from '../felix/calc/bgp/cluster.ts';
+import type { HostFacts } from '../felix/calc/bgp/kernel-import.ts';
 import { type ReflectorInfo, reflectorsFrom } from '../felix/calc/bgp/reflectors.ts';
 import { podCidrBlocks, podCidrsOf } from '../felix/calc/pod-cidr-blocks.ts';
 import { firstGuard, type Ruleset } from '../felix/calc/ruleset.ts';
@@ -47,6 +48,7 @@ import { statusOf } from './calico-node-status.ts';
 import type { AgentConfig } from './config.ts';
 import { dataplaneFrom, type Known, rulesetFrom, speakerFrom } from './desired.ts';
 import { explain } from './explain.ts';
+import { hostFacts, unseenHost } from './host-facts.ts';
 import { IpamUpkeep } from './ipam-upkeep.ts';
 import { MeshHold } from './mesh-hold.ts';
 import { createMetrics } from './metrics.ts';
@@ -105,6 +107,8 @@ export class Agent {
   #plugin: Plugin | undefined;
   /** Interface of each route, as the kernel had it at the last look. */
   #devices: ReadonlyMap<string, string> = new Map();
+  /** Addresses and default routes, as the kernel had them at the last look. */
+  #hostFacts: HostFacts | undefined;
   #self: NodeInfo | undefined;
   #nodeUid: string | undefined;
   #families: readonly Family[] = [];
@@ -393,7 +397,11 @@ export class Agent {
     this.#devices = new Map(
       kernel.routes.map(({ destination, hops }) => [destination, hops[0]?.device ?? '']),
     );
-    if (this.#tunnelling.observe(kernel, this.#dataplane?.stats.missingTunnels ?? {})) this.#changed();
+    const facts = hostFacts(kernel, { ...this.#routeNumbers.numbers, ranges: [] });
+    const isAnotherHost = JSON.stringify(facts) !== JSON.stringify(this.#hostFacts);
+    this.#hostFacts = facts;
+    if (this.#tunnelling.observe(kernel, this.#dataplane?.stats.missingTunnels ?? {}) || isAnotherHost)
+      this.#changed();
     if (!this.#self || !this.#ownAddress.isGone(this.#self, kernel)) return;
     this.#beginAnew('this node has another address now');
   }
@@ -452,6 +460,7 @@ export class Agent {
       endpoints: this.#endpoints.list(),
       reflectors: this.#reflectors,
       isMeshHeld: this.#isMeshHeld,
+      host: this.#hostFacts ?? (this.#self && unseenHost(this.#self)),
       ...(this.#config.ipam === 'host-local'
         ? podCidrBlocks(this.#view.nodes())
         : { blocks: this.#view.blocks(), affinities: this.#view.affinities() }),

@@ -3,7 +3,8 @@ import type { LearnedRoute } from '../bgp/learned.ts';
 import type { DesiredSpeaker } from '../bgp/peer-config.ts';
 import { hasSocketOptions } from '../bgp/transport/socket-options.ts';
 import type { BlockAffinity, IPAMBlock } from '../datastore/schema/ipam.ts';
-import { normalPriority } from '../felix/calc/bgp/cluster.ts';
+import { acceptDefaultRoute, normalPriority } from '../felix/calc/bgp/cluster.ts';
+import type { HostFacts } from '../felix/calc/bgp/kernel-import.ts';
 import type { Secrets } from '../felix/calc/bgp/password.ts';
 import type { ReflectorInfo } from '../felix/calc/bgp/reflectors.ts';
 import { type ServiceRoutes, serviceRoutes } from '../felix/calc/bgp/services.ts';
@@ -19,6 +20,7 @@ import { endRoutes } from '../felix/calc/tunnels.ts';
 import type { DesiredDataplane } from '../felix/dataplane/dataplane.ts';
 import type { Ownership } from '../felix/dataplane/route-ownership.ts';
 import type { Endpoint } from '../felix/endpoint.ts';
+import { formatAddress, parseAddress } from '../lib/cidr.ts';
 import type { AgentConfig } from './config.ts';
 import type { Settings } from './settings.ts';
 import type { Tunnelling } from './tunnelling.ts';
@@ -31,6 +33,8 @@ export interface Known {
   readonly endpoints: readonly Endpoint[];
   readonly reflectors: readonly ReflectorInfo[];
   readonly isMeshHeld: boolean;
+  /** This host's kernel; undefined before the node is known. */
+  readonly host: HostFacts | undefined;
   readonly blocks: readonly IPAMBlock[];
   readonly affinities: readonly BlockAffinity[];
 }
@@ -48,6 +52,9 @@ export function speakerFrom(known: Known, secrets: Secrets): DesiredSpeaker {
     pools: view.pools(),
     originated: [...own, ...servicesFrom(known).announced].map((prefix) => ({ prefix })),
     filters: view.bgpFilters(),
+    ...(known.host ? { host: known.host } : {}),
+    blocks: known.blocks.map(({ spec }) => spec.cidr),
+    apiServers: apiServersFrom(view),
     secrets,
     canDemandTtl: config.meshTtlSecurity && hasSocketOptions(),
     workloads: workloadsFrom(known),
@@ -97,6 +104,7 @@ export function dataplaneFrom(
       ...numbers,
       ranges: [...pools.map(({ spec }) => spec.cidr), ...servicesFrom(known).refused],
     },
+    mayReplaceDefault: acceptDefaultRoute(config.node, configurations) === 'Always',
   };
 }
 
@@ -119,6 +127,22 @@ export function rulesetFrom(known: Known, settings: Settings, tunnelling: Tunnel
     tunnels: tunnelling.desired(),
     settings: settings.filter,
   });
+}
+
+/** Endpoints of the Service `kubernetes`, canonical text. */
+function apiServersFrom(view: View): string[] {
+  return view
+    .slices()
+    .filter(
+      ({ metadata: { namespace, labels } }) =>
+        namespace === 'default' && labels?.['kubernetes.io/service-name'] === 'kubernetes',
+    )
+    .flatMap(({ endpoints }) => endpoints ?? [])
+    .flatMap(({ addresses }) => addresses)
+    .flatMap((text) => {
+      const address = parseAddress(text);
+      return address ? [formatAddress(address)] : [];
+    });
 }
 
 function prefixesFrom({ config, blocks, affinities, endpoints }: Known): OwnPrefixes {

@@ -10,6 +10,8 @@ export interface LearnedRoute {
   readonly prefix: Prefix;
   /** Addresses; a link-local one with `%interface`. */
   readonly nextHops: readonly string[];
+  /** Those that are pods of this node and announced the route themselves. */
+  readonly pods?: readonly string[];
   /** LOCAL_PREF of the best path; undefined when it carries none. */
   readonly localPref?: number | undefined;
 }
@@ -45,14 +47,23 @@ export class LearnedRoutes {
   #route(family: Family, prefix: number, best: number, text: Prefix): LearnedRoute {
     const rib = this.#ribs[family];
     const nextHops = new Set<string>();
+    const pods = new Set<string>();
     for (const path of rib.pathsTo(prefix)) {
       if (!rib.isUsable(path) || !rib.decision.isMultipath(path, best)) continue;
-      nextHops.add(this.#nextHop(family, path));
+      const nextHop = this.#nextHop(family, path);
+      nextHops.add(nextHop);
+      const { isWorkload, address } = rib.sources.at(rib.paths.source[path]!);
+      if (isWorkload && nextHop === address) pods.add(nextHop);
     }
     const row = rib.paths.attributes[best]!;
     const hasPref = (rib.attributes.flags[row]! & AttributeFact.LOCAL_PREF) !== 0;
     const localPref = hasPref ? { localPref: rib.attributes.localPref[row]! } : {};
-    return { prefix: text, nextHops: [...nextHops].sort(), ...localPref };
+    return {
+      prefix: text,
+      nextHops: [...nextHops].sort(),
+      ...(pods.size > 0 ? { pods: [...pods].sort() } : {}),
+      ...localPref,
+    };
   }
 
   /** A link-local next hop lies on the link that the session runs over. */

@@ -374,11 +374,12 @@ export class Peer {
   }
 
   #describeSource(identifier: number): Source {
-    const { address, asNumber, localAs, isClient } = this.#config;
+    const { address, asNumber, localAs, isClient, peerType } = this.#config;
     return {
       peer: this.key,
       isIbgp: asNumber === localAs,
       isClient: isClient ?? false,
+      isWorkload: peerType === 'local workload',
       identifier,
       address,
       addressValue: parseAddress(address.replace(/%.*$/, ''))?.value ?? 0n,

@@ -6,6 +6,8 @@ export interface Source {
   readonly isIbgp: boolean;
   /** A route reflector client of ours (RFC 4456). */
   readonly isClient: boolean;
+  /** A pod of this node: its routes lead to itself alone. */
+  readonly isWorkload?: boolean;
   /** BGP identifier, as an unsigned 32-bit number. */
   readonly identifier: number;
   /** Address of the peer, canonical text. */

@@ -72,6 +72,8 @@ const configurationSpec = z.strictObject({
     .optional(),
   /** Routes leave with GRACEFUL_SHUTDOWN (RFC 8326), before maintenance; of node.<name>: that node's. */
   gracefulShutdown: z.boolean().optional(),
+  /** Whether a default route that a peer announces is used: while the host has none of its own, also then, or never. */
+  acceptDefaultRoute: z.enum(['IfNone', 'Always', 'Never']).optional(),
   // Cali only, for `cali-node --role reflector`.
   routerID: ipAddress.optional(),
   routeReflectorClusterID: ipAddress.optional(),

@@ -53,7 +53,7 @@ export function desiredRoutes({ endpoints, blocks, learned, refused = [], ...inp
     });
   }
   const encapsulate = input.encapsulate ?? ((_, nextHops) => ({ gateways: nextHops }));
-  for (const { prefix, nextHops, localPref } of learned) {
+  for (const { prefix, nextHops, pods, localPref } of learned) {
     if (services.length > 0 && services.some((range) => contains(range, mustCidr(prefix)))) continue;
     routes.set(prefix, {
       destination: prefix,
@@ -61,6 +61,7 @@ export function desiredRoutes({ endpoints, blocks, learned, refused = [], ...inp
       protocol: 'bgp',
       device: undefined,
       ...encapsulate(prefix, nextHops),
+      ...(pods ? { pods } : {}),
       ...metricOf(localPref, input.normalPriorities?.[familyOf(prefix)] ?? NORMAL_PRIORITY),
     });
   }

@@ -39,6 +39,8 @@ export interface DesiredDataplane {
   readonly isLearnedComplete: boolean;
   /** Which routes of the kernel are ours. */
   readonly ownership: Ownership;
+  /** Whether a learned default route may stand before the host's own. */
+  readonly mayReplaceDefault?: boolean;
 }
 
 export interface DataplaneStats {
@@ -183,6 +185,7 @@ export class Dataplane {
       desired.tunnels,
       desired.isLearnedComplete,
       desired.ownership,
+      desired.mayReplaceDefault,
     ]);
     const endpoints = JSON.stringify(desired.endpoints);
     // What concerns pods alone is in the kernel already, by the CNI server: this look only confirms it.
@@ -259,6 +262,8 @@ export class Dataplane {
       const devices = planTunnels(desired.tunnels, devicesThere);
       const plan = planRoutes(desired.routes, kernel.routes, {
         keepLearned: !desired.isLearnedComplete,
+        ownAddresses: new Set(kernel.addresses.map(({ cidr }) => cidr.split('/')[0]!)),
+        mayReplaceDefault: desired.mayReplaceDefault ?? false,
         hasLink: (name) => kernel.links.get(name)?.isUp ?? false,
         ownership: desired.ownership,
       });

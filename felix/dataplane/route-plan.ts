@@ -3,6 +3,8 @@
  * (route-ownership.ts) are changed or removed; a foreign route in the way is reported and left.
  */
 import { contains, mustCidr, parseAddress } from '../../lib/cidr.ts';
+import { martianName } from '../../lib/martians.ts';
+import { isOwnInterface } from '../endpoint.ts';
 import { type Hop, type KernelRoute, type Route, routeCommand } from './route.ts';
 import { formerProtocol, type Owner, type Ownership, ownership } from './route-ownership.ts';
 
@@ -20,6 +22,10 @@ export interface RoutePlan {
 }
 
 export interface PlanOptions {
+  /** Addresses of this host. */
+  readonly ownAddresses?: ReadonlySet<string>;
+  /** Whether a learned default route may stand beside, and before, the host's own. */
+  readonly mayReplaceDefault?: boolean;
   /** While BGP is not settled, learned routes in the kernel stay as they are (RFC 4724). */
   readonly keepLearned: boolean;
   readonly hasLink: (name: string) => boolean;
@@ -45,7 +51,8 @@ export function planRoutes(
   const resolve = resolver(wanted, foreign);
   for (const route of wanted) {
     const present = ours.get(route.destination) ?? [];
-    const hops = hopsFor(route, resolve, options);
+    const refusal = learnedRefusal(route, foreign, options);
+    const hops = refusal === undefined ? hopsFor(route, resolve, options) : { reason: refusal };
     if ('reason' in hops) {
       blocked.push({ destination: route.destination, reason: hops.reason });
       // A learned route that cannot be resolved now leads nowhere; a local one waits for its interface.
@@ -123,6 +130,31 @@ function divide(
   return { ours, foreign };
 }
 
+/**
+ * Why a learned route is not for the kernel, whatever import policy let through: the second line of defence behind
+ * felix/calc/bgp/kernel-import.ts.
+ */
+function learnedRefusal(
+  { destination, protocol }: Route,
+  foreign: readonly KernelRoute[],
+  { ownAddresses, mayReplaceDefault }: PlanOptions,
+): string | undefined {
+  if (protocol !== 'bgp') return undefined;
+  const martian = martianName(mustCidr(destination));
+  if (martian !== undefined) return `learned, and martian: ${martian}`;
+  if (isHost(destination) && ownAddresses?.has(destination.split('/')[0]!))
+    return 'learned, and an address of this node';
+  if (!isDefault(destination) || mayReplaceDefault) return undefined;
+  return foreign.some((route) => route.type === 'unicast' && route.destination === destination)
+    ? 'learned, and the host has a default route of its own'
+    : undefined;
+}
+
+/** Whether a prefix is a default route. */
+export function isDefault(destination: string): boolean {
+  return destination === '0.0.0.0/0' || destination === '::/0';
+}
+
 /** IPv4 shows no metric for 0, IPv6 shows 1024 for it (Calico F-012). */
 function isDefaultMetric(metric: number | undefined): boolean {
   return metric === undefined || metric === 0 || metric === 1024;
@@ -151,17 +183,19 @@ function isHost(destination: string): boolean {
 }
 
 /** The way to a next hop; found once for each, because thousands of routes share a few. */
-type Resolve = (nextHop: string) => Hop | undefined;
+type Resolve = (nextHop: string, mayBePod: boolean) => Hop | undefined;
 
 function resolver(wanted: readonly Route[], foreign: readonly KernelRoute[]): Resolve {
   const ways = [...foreign, ...staticWays(wanted, foreign)];
   /** A next hop may be a pod of this node. */
   const pods = new Map(wanted.flatMap(({ destination, device }) => (device ? [[destination, device]] : [])));
   const known = new Map<string, Hop | undefined>();
-  return (nextHop) => {
-    if (known.has(nextHop)) return known.get(nextHop);
+  return (nextHop, mayBePod) => {
     const device = pods.get(`${nextHop}${nextHop.includes(':') ? '/128' : '/32'}`);
-    const hop = device === undefined ? resolveNextHop(nextHop, ways) : { gateway: nextHop, device };
+    // Only the pod itself may draw traffic to it: else a peer could send anybody's packets there.
+    if (device !== undefined) return mayBePod ? { gateway: nextHop, device } : undefined;
+    if (known.has(nextHop)) return known.get(nextHop);
+    const hop = resolveNextHop(nextHop, ways);
     known.set(nextHop, hop);
     return hop;
   };
@@ -176,7 +210,7 @@ function hopsFor(route: Route, resolve: Resolve, options: PlanOptions): Hop[] | 
   }
   const hops: Hop[] = [];
   for (const gateway of route.gateways) {
-    const hop = resolve(gateway);
+    const hop = resolve(gateway, route.pods?.includes(gateway) ?? false);
     if (hop && !hops.some((known) => known.gateway === hop.gateway && known.device === hop.device))
       hops.push(hop);
   }
@@ -200,6 +234,7 @@ export function resolveNextHop(nextHop: string, foreign: readonly KernelRoute[])
   if (zone !== undefined) return { gateway: text, device: zone };
   const address = parseAddress(nextHop);
   if (!address) return undefined;
+  if (contains(linkLocal, address)) return linkLocalHop(nextHop, foreign);
   let best: KernelRoute | undefined;
   let bestLength = -1;
   for (const route of foreign) {
@@ -212,6 +247,18 @@ export function resolveNextHop(nextHop: string, foreign: readonly KernelRoute[])
   }
   const hop = best?.hops[0];
   return hop && { gateway: hop.gateway ?? nextHop, device: hop.device };
+}
+
+const linkLocal = mustCidr('fe80::/10');
+
+/** A link-local next hop without its link can be reached where there is but one link beside those of pods. */
+function linkLocalHop(nextHop: string, foreign: readonly KernelRoute[]): Hop | undefined {
+  const links = foreign
+    .filter(({ destination }) => destination === 'fe80::/64')
+    .flatMap(({ hops }) => hops.flatMap(({ device }) => device ?? []))
+    .filter((device) => !isOwnInterface(device));
+  const [device, ...others] = new Set(links);
+  return device !== undefined && others.length === 0 ? { gateway: nextHop, device } : undefined;
 }
 
 /** Whether a route of ours is what is wanted, with its number. */

@@ -14,6 +14,8 @@ export interface Route {
   readonly metric?: number | undefined;
   /** Next hops, sorted; which way to them leads is found in the kernel's other routes. */
   readonly gateways: readonly string[];
+  /** Gateways among them that are pods of this node, and may be: they announced the route. */
+  readonly pods?: readonly string[] | undefined;
   /** Further ways, each through a tunnel device. */
   readonly tunnels?: readonly Hop[] | undefined;
   /** Address that this node's own packets leave with; undefined: the kernel's choice. */
@@ -42,7 +44,7 @@ export interface Hop {
 /** Arguments of `ip route add|replace|del`, hops resolved. */
 export function routeCommand(
   verb: 'add' | 'replace' | 'del',
-  route: Omit<Route, 'gateways' | 'device' | 'tunnels' | 'protocol'>,
+  route: Omit<Route, 'gateways' | 'device' | 'pods' | 'tunnels' | 'protocol'>,
   protocol: number,
   hops: readonly Hop[],
 ): string {

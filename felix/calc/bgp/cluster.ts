@@ -26,6 +26,15 @@ export function listenPort(node: string, configurations: readonly BGPConfigurati
   return ownOf(node, configurations).listenPort ?? defaultsOf(configurations).listenPort ?? BGP_PORT;
 }
 
+/** Whether a learned default route is used: as the node's own BGPConfiguration says, else the default one. */
+export function acceptDefaultRoute(
+  node: string,
+  configurations: readonly BGPConfiguration[],
+): NonNullable<ConfigurationSpec['acceptDefaultRoute']> {
+  const { acceptDefaultRoute: own } = ownOf(node, configurations);
+  return own ?? defaultsOf(configurations).acceptDefaultRoute ?? 'IfNone';
+}
+
 /** AS number of a node: its annotation, the default configuration's, 64512 (Calico B-026). */
 export function asNumberOf(node: NodeInfo, configurations: readonly BGPConfiguration[]): number {
   return node.asNumber ?? defaultsOf(configurations).asNumber ?? DEFAULT_AS;

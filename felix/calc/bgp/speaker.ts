@@ -1,5 +1,6 @@
 /** From the datastore to what the BGP speaker shall be. Calico reference 2.4 and 2.5. */
-import type { DesiredSpeaker, Originated, PeerConfig } from '../../../bgp/peer-config.ts';
+import type { DesiredSpeaker, Originated, PeerConfig, PeerType } from '../../../bgp/peer-config.ts';
+import type { PrefixPolicy } from '../../../bgp/policy/import.ts';
 import { applyRulesPolicy } from '../../../bgp/policy/rules-policy.ts';
 import { type BGPConfiguration, type BGPPeer, parsePeerIP } from '../../../datastore/schema/bgp.ts';
 import type { BGPFilter } from '../../../datastore/schema/bgp-filter.ts';
@@ -8,7 +9,8 @@ import { bitsOf, contains, type Family, familyOf, mustCidr, parseAddress } from 
 import { parseSelector } from '../../../lib/selector.ts';
 import type { NodeAddress } from '../annotations.ts';
 import type { NodeInfo } from '../topology.ts';
-import { asNumberOf, BGP_PORT, DEFAULT_AS, defaultsOf, listenPort } from './cluster.ts';
+import { acceptDefaultRoute, asNumberOf, BGP_PORT, DEFAULT_AS, defaultsOf, listenPort } from './cluster.ts';
+import { clusterRanges, type HostFacts, type KernelImportRules, kernelImport } from './kernel-import.ts';
 import type { Secrets } from './password.ts';
 import { type ExportRules, exportPolicy, exportRules, rulesOf } from './policy.ts';
 import type { ReflectorInfo } from './reflectors.ts';
@@ -30,6 +32,12 @@ export interface SpeakerInput extends SessionDefaults {
   readonly secrets?: Secrets;
   /** Whether this process can demand a TTL of the packets that it receives (RFC 5082). */
   readonly canDemandTtl?: boolean;
+  /** What the kernel of this host has; undefined for a speaker whose routes go into none. */
+  readonly host?: HostFacts;
+  /** CIDRs of all IPAM blocks of the cluster, or the nodes' podCIDRs. */
+  readonly blocks?: readonly string[];
+  /** Addresses of the API server. */
+  readonly apiServers?: readonly string[];
   /** Pods of this node. */
   readonly workloads?: readonly Workload[];
   readonly originated: readonly Originated[];
@@ -47,6 +55,8 @@ interface Remote {
 interface Context extends SpeakerInput {
   readonly self: NodeInfo;
   readonly rules: ExportRules;
+  /** What may be learned by prefix, by type of peer. */
+  readonly prefixPolicy: (peerType: PeerType) => PrefixPolicy | undefined;
 }
 
 export function desiredSpeaker(input: SpeakerInput): DesiredSpeaker {
@@ -57,7 +67,7 @@ export function desiredSpeaker(input: SpeakerInput): DesiredSpeaker {
     input.pools,
     input.configurations,
   );
-  const context = { ...input, self, rules };
+  const context = { ...input, self, rules, prefixPolicy: prefixPolicies(input) };
   const peers = new Map<string, PeerConfig>();
   // The first definition of an address and port wins (Calico B-045): explicit peers before the mesh.
   for (const peer of [...explicitPeers(context), ...reversePeers(context), ...meshPeers(context)]) {
@@ -66,6 +76,25 @@ export function desiredSpeaker(input: SpeakerInput): DesiredSpeaker {
   }
   const sorted = [...peers.values()].sort((a, b) => (a.address < b.address ? -1 : 1));
   return { peers: sorted, originated: input.originated };
+}
+
+/** One policy for all peers of a type. */
+function prefixPolicies(input: SpeakerInput): Context['prefixPolicy'] {
+  const { host, node, nodes, pools, configurations, blocks = [], apiServers = [] } = input;
+  if (!host) return () => undefined;
+  const addresses = nodes.flatMap((one) => Object.values(one.addresses).map(({ address }) => address));
+  const rules: KernelImportRules = {
+    host,
+    acceptDefaultRoute: acceptDefaultRoute(node, configurations),
+    cluster: clusterRanges(pools, defaultsOf(configurations), blocks),
+    infrastructure: [...addresses, ...apiServers].sort(),
+  };
+  const made = new Map<PeerType, PrefixPolicy>();
+  return (peerType) => {
+    const policy = made.get(peerType) ?? kernelImport(rules, peerType);
+    made.set(peerType, policy);
+    return policy;
+  };
 }
 
 function* meshPeers(context: Context): Generator<PeerConfig> {
@@ -93,6 +122,7 @@ function* meshPeers(context: Context): Generator<PeerConfig> {
         isPassive: address > own,
         peerType: 'node-to-node mesh',
         name: node.name,
+        prefixPolicy: context.prefixPolicy('node-to-node mesh'),
         // BGPFilters never apply to the mesh (B-037).
         exportPolicy: exportPolicy(rules, [], asNumber === localAs),
       };
@@ -141,7 +171,13 @@ function* workloadPeers(peer: BGPPeer, context: Context): Generator<PeerConfig> 
       const address = addresses.find((one) => familyOf(one) === family);
       if (!address) continue;
       for (const config of sessionTo(peer, { address, port: BGP_PORT, asNumber, node: undefined }, context))
-        yield { ...config, isPassive: true, localAddress: undefined, peerType: 'local workload' };
+        yield {
+          ...config,
+          isPassive: true,
+          localAddress: undefined,
+          peerType: 'local workload',
+          prefixPolicy: context.prefixPolicy('local workload'),
+        };
     }
   }
 }
@@ -207,6 +243,7 @@ function* sessionTo(peer: BGPPeer, remote: Remote, context: Context): Generator<
       rules.normalPriorities,
     ),
     exportPolicy: exportPolicy(rules, rulesOf(names, filters, 'export'), isIbgp),
+    prefixPolicy: context.prefixPolicy(isGlobal(peer) ? 'global' : 'node specific'),
     peerType: isGlobal(peer) ? 'global' : 'node specific',
     name: peer.metadata.name,
   };

@@ -258,10 +258,47 @@ describe('reading the kernel', () => {
     expect(linkOf('10.0.0.0/24 dev eth0')).toBeUndefined();
   });
 
-  it('a next hop that is a pod of this node is reached by its veth', () => {
-    expect(commands([workload('10.1.0.5/32', 'cali5'), learned('10.9.0.0/24', '10.1.0.5')], [])).toContain(
+  it('a next hop that is a pod of this node is reached by its veth, when the pod itself announced it', () => {
+    const route = learned('10.9.0.0/24', '10.1.0.5');
+    const pod = workload('10.1.0.5/32', 'cali5');
+    expect(commands([pod, { ...route, pods: ['10.1.0.5'] }], [])).toContain(
       'route add 10.9.0.0/24 via 10.1.0.5 dev cali5 proto 162',
     );
+    const { blocked } = planRoutes([pod, route], [gateway], options);
+    expect(blocked).toEqual([{ destination: '10.9.0.0/24', reason: 'no route to the next hop 10.1.0.5' }]);
+  });
+
+  it('a link-local next hop is reached where there is one link beside those of pods', () => {
+    const links = ['eth0', 'cali0123456789a'].map((dev) => kernel('fe80::/64', { dev }));
+    expect(resolveNextHop('fe80::9', links)).toEqual({ gateway: 'fe80::9', device: 'eth0' });
+    expect(resolveNextHop('fe80::9', [...links, kernel('fe80::/64', { dev: 'eth1' })])).toBeUndefined();
+    expect(resolveNextHop('fe80::9%eth1', links)).toEqual({ gateway: 'fe80::9', device: 'eth1' });
+  });
+
+  it.each([
+    ['127.0.0.0/8', /martian: loopback/],
+    ['169.254.1.1/32', /martian: link-local/],
+    ['ff02::/16', /martian: multicast/],
+    ['10.0.0.11/32', /an address of this node/],
+    ['0.0.0.0/0', /a default route of its own/],
+  ])('a learned %s never gets into the kernel, and what is there goes', (destination, reason) => {
+    const route = learned(destination, '10.0.0.2');
+    const present = kernel(destination, { protocol: 162, via: '10.0.0.2' });
+    const all = { ...options, ownAddresses: new Set(['10.0.0.11']) };
+    const plan = planRoutes([route], [link, gateway, present], all);
+    expect(plan.blocked[0]!.reason).toMatch(reason);
+    expect(plan.commands).toEqual([expect.stringMatching(/^route del /)]);
+  });
+
+  it('a learned default route is used while the host has none, or when it may replace it; DHCP’s metric is no matter', () => {
+    const route = learned('0.0.0.0/0', '10.0.0.2');
+    const added = 'route add 0.0.0.0/0 via 10.0.0.2 dev eth0 proto 162';
+    const dhcp = kernel('0.0.0.0/0', { via: '10.0.0.254', protocol: 16, metric: 100 });
+    expect(commands([route], [link])).toEqual([added]);
+    expect(commands([route], [link, dhcp])).toEqual([]);
+    expect(commands([route], [link, dhcp], { mayReplaceDefault: true })).toEqual([added]);
+    const ours = kernel('0.0.0.0/0', { via: '10.0.0.2', protocol: 162 });
+    expect(commands([route], [link, dhcp, ours])).toEqual(['route del 0.0.0.0/0 proto 162']);
   });
 
   it('tunnels: onlink, instead of a direct way, and nothing to do when they are there', () => {

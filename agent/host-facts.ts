@@ -1,0 +1,28 @@
+/** What the import policy for the kernel wants to know about this host (felix/calc/bgp/kernel-import.ts). */
+import type { HostFacts } from '../felix/calc/bgp/kernel-import.ts';
+import type { NodeInfo } from '../felix/calc/topology.ts';
+import type { KernelState } from '../felix/dataplane/kernel.ts';
+import { type Ownership, ownership } from '../felix/dataplane/route-ownership.ts';
+import { isDefault } from '../felix/dataplane/route-plan.ts';
+import { familyOf } from '../lib/cidr.ts';
+
+/** Where kube-proxy keeps the addresses of all services in IPVS mode: they are no addresses of this host alone. */
+const SERVICE_INTERFACE = 'kube-ipvs0';
+
+/** Facts from a look at the kernel, sorted; `owned` tells our routes from those of the host. */
+export function hostFacts({ addresses, routes }: KernelState, owned: Ownership): HostFacts {
+  const own = addresses
+    .filter(({ device }) => device !== SERVICE_INTERFACE)
+    .map(({ cidr }) => cidr.split('/')[0]!);
+  const ownerOf = ownership(owned);
+  const defaults = routes
+    .filter((route) => route.type === 'unicast' && isDefault(route.destination) && !ownerOf(route))
+    .map(({ destination }) => familyOf(destination));
+  return { addresses: [...new Set(own)].sort(), defaults: [...new Set(defaults)].sort((a, b) => a - b) };
+}
+
+/** Before the first look: the host may have default routes, and has the addresses of its Node. */
+export function unseenHost(self: NodeInfo): HostFacts {
+  const addresses = Object.values(self.addresses).map(({ address }) => address);
+  return { addresses: addresses.sort(), defaults: [4, 6] };
+}

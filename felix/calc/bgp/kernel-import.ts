@@ -1,0 +1,179 @@
+/**
+ * Which learned prefixes may go into this node's kernel, by peer. Asked after the BGPFilters, as Calico asks its kernel
+ * filter after those of the peer; what is refused here does not win and is not passed on either.
+ *
+ * - Nobody brings martians, or an address of this node.
+ * - A default route is used while the host has none of its own (BGPConfiguration acceptDefaultRoute). A prefix that is
+ *   nearly as wide, such as 0.0.0.0/1, is judged as one: two of them replace a default route.
+ * - A node of the mesh announces pods and services, and nothing else: what lies in IPPools, in IPAM blocks whose pool has
+ *   gone, and in the service ranges.
+ * - A pod that is a peer announces nothing that belongs to the cluster, unless a BGPFilter rule accepts it.
+ * - Peers of BGPPeers, reflectors among them, may bring routes to anywhere else: the operator has chosen them.
+ */
+import type { PeerType } from '../../../bgp/peer-config.ts';
+import type { PrefixPolicy } from '../../../bgp/policy/import.ts';
+import type { Rejection } from '../../../bgp/policy/rejection.ts';
+import type { BGPConfiguration } from '../../../datastore/schema/bgp.ts';
+import type { IPPool } from '../../../datastore/schema/ip-pool.ts';
+import {
+  addressBytes,
+  type Cidr,
+  contains,
+  type Family,
+  hostCidr,
+  mustCidr,
+  networkOf,
+} from '../../../lib/cidr.ts';
+import { martians } from '../../../lib/martians.ts';
+
+/** What the observed kernel says about this host. */
+export interface HostFacts {
+  /** Addresses of its interfaces, canonical text without length. */
+  readonly addresses: readonly string[];
+  /** Families in which it has a default route of its own. */
+  readonly defaults: readonly Family[];
+}
+
+export type AcceptDefaultRoute = 'IfNone' | 'Always' | 'Never';
+
+/** The rules of one node, as data. */
+export interface KernelImportRules {
+  readonly host: HostFacts;
+  readonly acceptDefaultRoute: AcceptDefaultRoute;
+  /** Pods and services: what nodes announce. CIDRs in any order. */
+  readonly cluster: readonly string[];
+  /** Addresses that pods may not draw to themselves: of nodes and of the API server. */
+  readonly infrastructure: readonly string[];
+}
+
+/** No network is as large as a prefix shorter than this: fc00::/7, for private use, is the largest of IPv6. */
+const SHORTEST: Readonly<Record<Family, number>> = { 4: 8, 6: 7 };
+/** The Internet of IPv6, and the same for networks in it. */
+const INTERNET6 = toRange(mustCidr('2000::/3'));
+const SHORTEST_INTERNET6 = 16;
+
+/**
+ * What nodes announce: pools that are exported, service ranges, and blocks (or podCIDRs) that lie in no pool, because
+ * pods keep their addresses when their pool is deleted.
+ */
+export function clusterRanges(
+  pools: readonly IPPool[],
+  { serviceClusterIPs = [], serviceExternalIPs = [], serviceLoadBalancerIPs = [] }: BGPConfiguration['spec'],
+  blocks: readonly string[],
+): string[] {
+  const all = pools.map(({ spec }) => mustCidr(spec.cidr));
+  const orphans = blocks.filter((block) => {
+    const cidr = mustCidr(block);
+    return !all.some((pool) => contains(pool, cidr));
+  });
+  const exported = pools.filter(({ spec }) => !spec.disableBGPExport).map(({ spec }) => spec.cidr);
+  const services = [...serviceClusterIPs, ...serviceExternalIPs, ...serviceLoadBalancerIPs];
+  return [...new Set([...exported, ...orphans, ...services.map(({ cidr }) => cidr)])].sort();
+}
+
+/** The policy for peers of a type. */
+export function kernelImport(rules: KernelImportRules, peerType: PeerType): PrefixPolicy {
+  const refused = { 4: refusedRanges(rules, 4), 6: refusedRanges(rules, 6) };
+  const isMesh = peerType === 'node-to-node mesh';
+  const cluster = { 4: rangesOf(rules.cluster, 4), 6: rangesOf(rules.cluster, 6) };
+  const guarded =
+    peerType === 'local workload' ? [...rules.cluster, ...rules.infrastructure.map(hostCidr)] : [];
+  const guardedRanges = { 4: rangesOf(guarded, 4), 6: rangesOf(guarded, 6) };
+  const defaults = { 4: defaultRejection(rules, 4), 6: defaultRejection(rules, 6) };
+  return {
+    key: JSON.stringify([peerType, rules.host, rules.acceptDefaultRoute, isMesh ? rules.cluster : guarded]),
+    rejection(family, bytes, at, isPermitted) {
+      const found = refused[family].find(({ range }) => covers(range, bytes, at));
+      if (found) return found.rejection;
+      if (isMesh && !isInside(cluster[family], bytes, at)) return outside;
+      if (defaults[family] && isDefault(family, bytes, at)) return defaults[family];
+      if (!isPermitted && guardedRanges[family].some((range) => touches(range, bytes, at))) return ofCluster;
+      return undefined;
+    },
+  };
+}
+
+const outside: Rejection = {
+  kind: 'outside-pools',
+  reason: 'in no IPPool and no service range: nodes of the mesh announce nothing else',
+};
+const ofCluster: Rejection = {
+  kind: 'workload',
+  reason: 'it belongs to the cluster, and no rule of a BGPFilter lets this pod announce it',
+};
+
+function defaultRejection(
+  { host, acceptDefaultRoute }: KernelImportRules,
+  family: Family,
+): Rejection | undefined {
+  if (acceptDefaultRoute === 'Never')
+    return {
+      kind: 'default-route',
+      reason: 'a default route, and BGPConfiguration acceptDefaultRoute is Never',
+    };
+  if (acceptDefaultRoute === 'Always' || !host.defaults.includes(family)) return undefined;
+  return {
+    kind: 'default-route',
+    reason: 'it would replace the default route of the host (BGPConfiguration acceptDefaultRoute is IfNone)',
+  };
+}
+
+/** Whether the prefix at `at` is a default route, or a large part of one. */
+function isDefault(family: Family, bytes: Uint8Array, at: number): boolean {
+  const length = bytes[at]!;
+  if (length < SHORTEST[family]) return true;
+  return family === 6 && length < SHORTEST_INTERNET6 && touches(INTERNET6, bytes, at);
+}
+
+/** A network as octets, to be compared with a prefix in wire form. */
+interface Range {
+  readonly length: number;
+  readonly bytes: Uint8Array;
+}
+
+function refusedRanges({ host }: KernelImportRules, family: Family) {
+  const own = host.addresses.map((address) => mustCidr(hostCidr(address)));
+  return [
+    ...martians.map(({ range, name }) => ({
+      cidr: range,
+      rejection: { kind: 'martian' as const, reason: `martian: ${name}` },
+    })),
+    ...own.map((cidr) => ({ cidr, rejection: ownAddress })),
+  ]
+    .filter(({ cidr }) => cidr.family === family)
+    .map(({ cidr, rejection }) => ({ range: toRange(cidr), rejection }));
+}
+
+const ownAddress: Rejection = { kind: 'own-address', reason: 'an address of this node' };
+
+function rangesOf(cidrs: readonly string[], family: Family): Range[] {
+  return cidrs
+    .map(mustCidr)
+    .filter((cidr) => cidr.family === family)
+    .map(toRange);
+}
+
+function toRange(cidr: Cidr): Range {
+  return { length: cidr.length, bytes: addressBytes(networkOf(cidr)) };
+}
+
+function isInside(ranges: readonly Range[], bytes: Uint8Array, at: number): boolean {
+  return ranges.some((range) => covers(range, bytes, at));
+}
+
+/** Whether a range holds all of the prefix at `at`. */
+function covers(range: Range, bytes: Uint8Array, at: number): boolean {
+  return range.length <= bytes[at]! && isEqual(range.bytes, bytes, at + 1, range.length);
+}
+
+/** Whether a range and the prefix at `at` have an address in common. */
+function touches(range: Range, bytes: Uint8Array, at: number): boolean {
+  return isEqual(range.bytes, bytes, at + 1, Math.min(range.length, bytes[at]!));
+}
+
+function isEqual(network: Uint8Array, bytes: Uint8Array, at: number, bits: number): boolean {
+  const octets = bits >>> 3;
+  for (let i = 0; i < octets; i++) if (network[i] !== bytes[at + i]) return false;
+  const rest = bits & 7;
+  return rest === 0 || (network[octets]! ^ bytes[at + octets]!) >>> (8 - rest) === 0;
+}

@@ -1,0 +1,51 @@
+import { expect, it } from 'vitest';
+import { hostFacts, unseenHost } from '../../../agent/host-facts.ts';
+import { type KernelState, parseRoute } from '../../../felix/dataplane/kernel.ts';
+import { DEFAULT_PROTOCOLS, NO_FORMER } from '../../../felix/dataplane/route-protocols.ts';
+
+const state = (rows: Parameters<typeof parseRoute>[0][], addresses: [string, string][]): KernelState => ({
+  routes: rows.map((row) => parseRoute(row, row.gateway?.includes(':') ? 6 : 4)),
+  links: new Map(),
+  addresses: addresses.map(([device, cidr]) => ({ device, cidr })),
+  neighbours: [],
+});
+
+const owned = { protocols: DEFAULT_PROTOCOLS, former: NO_FORMER, ranges: [] };
+
+it('a host has the addresses of its interfaces, but not the services that kube-proxy keeps on one', () => {
+  const addresses: [string, string][] = [
+    ['eth0', '172.18.0.11/24'],
+    ['lo', '127.0.0.1/8'],
+    ['vxlan.cali', '10.244.1.1/32'],
+    ['kube-ipvs0', '10.96.0.10/32'],
+    ['eth0', '2001:db8::11/64'],
+  ];
+  expect(hostFacts(state([], addresses), owned).addresses).toEqual([
+    '10.244.1.1',
+    '127.0.0.1',
+    '172.18.0.11',
+    '2001:db8::11',
+  ]);
+});
+
+it('a default route of the host or of another program counts, whatever its metric; a learned one does not', () => {
+  const own = { dst: 'default', gateway: '172.18.0.1', dev: 'eth0', protocol: '16', metric: 100 };
+  const ra = { dst: 'default', gateway: 'fe80::1', dev: 'eth0', protocol: '9', metric: 1024 };
+  expect(hostFacts(state([own, ra], []), owned).defaults).toEqual([4, 6]);
+  const learned = { dst: 'default', gateway: '172.18.0.2', dev: 'eth0', protocol: '162' };
+  expect(hostFacts(state([learned], []), owned).defaults).toEqual([]);
+  const unreachable = { dst: 'default', type: '7', protocol: '4' };
+  expect(hostFacts(state([unreachable], []), owned).defaults).toEqual([]);
+});
+
+it('before the first look a host is taken to have default routes', () => {
+  const node = {
+    name: 'n1',
+    labels: {},
+    addresses: { 4: { address: '172.18.0.11', length: 24 } },
+    asNumber: undefined,
+    clusterId: undefined,
+    tunnels: {},
+  };
+  expect(unseenHost(node)).toEqual({ addresses: ['172.18.0.11'], defaults: [4, 6] });
+});

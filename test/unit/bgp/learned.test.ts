@@ -1,0 +1,19 @@
+import { expect, it } from 'vitest';
+import { LearnedRoutes } from '../../../bgp/learned.ts';
+import { TestRib } from '../../helpers/rib.ts';
+
+it('a next hop is a pod of this node only for what that pod announced itself', () => {
+  const rib = new TestRib();
+  const pod = rib.source('10.1.0.5', { isWorkload: true });
+  const node = rib.source('10.0.0.2');
+  rib.announce(pod, '192.168.1.0/24', { nextHop: '10.1.0.5' });
+  rib.announce(pod, '192.168.2.0/24', { nextHop: '10.1.0.6' });
+  rib.announce(node, '192.168.3.0/24', { nextHop: '10.1.0.5' });
+  const learned = new LearnedRoutes(rib.ribs);
+  learned.update(4, rib.rib.decideChanged());
+  expect([...learned.routes.values()].map(({ prefix, nextHops, pods }) => [prefix, nextHops, pods])).toEqual([
+    ['192.168.1.0/24', ['10.1.0.5'], ['10.1.0.5']],
+    ['192.168.2.0/24', ['10.1.0.6'], undefined],
+    ['192.168.3.0/24', ['10.1.0.5'], undefined],
+  ]);
+});

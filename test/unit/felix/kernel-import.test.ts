@@ -1,0 +1,256 @@
+/** Which learned prefixes may go into a node's kernel, by the peer that announces them. */
+import { describe, expect, it } from 'vitest';
+import { wireOf } from '../../../bgp/rib/prefix-table.ts';
+import { bgpConfigurationKind, bgpPeerKind } from '../../../datastore/schema/bgp.ts';
+import { bgpFilterKind } from '../../../datastore/schema/bgp-filter.ts';
+import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
+import {
+  clusterRanges,
+  type KernelImportRules,
+  kernelImport,
+} from '../../../felix/calc/bgp/kernel-import.ts';
+import { desiredSpeaker, type SpeakerInput } from '../../../felix/calc/bgp/speaker.ts';
+import { familyOf } from '../../../lib/cidr.ts';
+import { Relay } from '../../helpers/relay.ts';
+
+const v3 = 'projectcalico.org/v3' as const;
+const rules: KernelImportRules = {
+  host: { addresses: ['172.18.0.11', '10.244.1.1', '2001:db8::11'], defaults: [4, 6] },
+  acceptDefaultRoute: 'IfNone',
+  cluster: ['10.244.0.0/16', '10.96.0.0/12', 'fd00:10:244::/48'],
+  infrastructure: ['172.18.0.12', '172.18.0.100'],
+};
+type Peer = Parameters<typeof kernelImport>[1];
+const judge = (prefix: string, peer: Peer, change: Partial<KernelImportRules> = {}, isPermitted = false) =>
+  kernelImport({ ...rules, ...change }, peer).rejection(familyOf(prefix), wireOf(prefix)!, 0, isPermitted)
+    ?.kind;
+
+describe('import policy for the kernel', () => {
+  it.each([
+    '0.0.0.0/8',
+    '0.1.2.3/32',
+    '127.0.0.0/8',
+    '127.0.0.1/32',
+    '169.254.1.1/32',
+    '169.254.0.0/16',
+    '224.0.0.0/4',
+    '239.255.255.250/32',
+    '240.0.0.0/4',
+    '255.255.255.255/32',
+    '::/96',
+    '::/128',
+    '::1/128',
+    '::ffff:10.0.0.1/128',
+    'fe80::/10',
+    'fe80::1/128',
+    'ff00::/8',
+    'ff02::1/128',
+  ])('no peer brings the martian %s', (prefix) => {
+    for (const peer of ['node-to-node mesh', 'global', 'node specific', 'local workload'] as const) {
+      const kind = judge(prefix, peer, { cluster: ['0.0.0.0/0', '::/0'] }, true);
+      expect([peer, kind]).toEqual([peer, 'martian']);
+    }
+  });
+
+  it.each(['192.0.2.0/24', '10.0.0.0/8', '100.64.0.0/10', '2001:db8::/32', '64:ff9b::/96', 'fd00::/8'])(
+    'an explicit peer brings %s',
+    (prefix) => expect(judge(prefix, 'global')).toBeUndefined(),
+  );
+
+  it('an address of this node is refused from all peers, its neighbours and its subnet are not', () => {
+    for (const peer of ['global', 'node specific', 'local workload'] as const)
+      for (const prefix of ['172.18.0.11/32', '10.244.1.1/32', '2001:db8::11/128'])
+        expect(judge(prefix, peer, {}, true)).toBe('own-address');
+    expect(judge('10.244.1.1/32', 'node-to-node mesh')).toBe('own-address');
+    expect(judge('172.18.0.0/24', 'global')).toBeUndefined();
+    expect(judge('172.18.0.13/32', 'global')).toBeUndefined();
+  });
+
+  it.each(['0.0.0.0/0', '0.0.0.0/1', '128.0.0.0/1', '64.0.0.0/2', '::/0', '2000::/3', '8000::/1'])(
+    '%s is a default route: used while the host has none, or when a setting says so',
+    (prefix) => {
+      const without = { host: { ...rules.host, defaults: [] } };
+      expect(judge(prefix, 'global')).toBe('default-route');
+      expect(judge(prefix, 'global', without)).toBeUndefined();
+      expect(judge(prefix, 'global', { acceptDefaultRoute: 'Always' })).toBeUndefined();
+      expect(judge(prefix, 'global', { ...without, acceptDefaultRoute: 'Never' })).toBe('default-route');
+      expect(judge(prefix, 'node-to-node mesh', without)).toBe('outside-pools');
+    },
+  );
+
+  it('a default route of the other family changes nothing', () => {
+    const only6 = { host: { ...rules.host, defaults: [6 as const] } };
+    expect(judge('0.0.0.0/0', 'global', only6)).toBeUndefined();
+    expect(judge('::/0', 'global', only6)).toBe('default-route');
+  });
+
+  it('a node of the mesh brings pods and services, and nothing else', () => {
+    for (const prefix of [
+      '10.244.5.64/26',
+      '10.244.7.9/32',
+      '10.96.0.10/32',
+      '10.96.0.0/12',
+      'fd00:10:244::40/122',
+    ])
+      expect([prefix, judge(prefix, 'node-to-node mesh')]).toEqual([prefix, undefined]);
+    for (const prefix of [
+      '10.0.0.0/8',
+      '10.245.0.0/26',
+      '8.8.8.8/32',
+      '172.18.0.12/32',
+      '172.18.0.100/32',
+      'fd00::/8',
+    ])
+      expect([prefix, judge(prefix, 'node-to-node mesh')]).toEqual([prefix, 'outside-pools']);
+  });
+
+  it('a pod brings nothing of the cluster unless a filter accepts it, and then no martian and no address of the node', () => {
+    for (const prefix of [
+      '10.244.5.64/26',
+      '10.244.0.0/16',
+      '10.0.0.0/8',
+      '172.18.0.12/32',
+      '172.18.0.0/24',
+      '172.18.0.100/32',
+    ])
+      expect([prefix, judge(prefix, 'local workload')]).toEqual([prefix, 'workload']);
+    expect(judge('10.244.5.64/26', 'local workload', {}, true)).toBeUndefined();
+    expect(judge('192.168.7.0/24', 'local workload')).toBeUndefined();
+    expect(judge('172.18.0.11/32', 'local workload', {}, true)).toBe('own-address');
+    expect(judge('0.0.0.0/0', 'local workload', {}, true)).toBe('default-route');
+  });
+
+  it('what nodes announce: exported pools, blocks without a pool, services', () => {
+    const pool = (cidr: string, spec = {}) =>
+      ipPoolKind.schema.parse({
+        apiVersion: v3,
+        kind: 'IPPool',
+        metadata: { name: 'p' },
+        spec: { cidr, ...spec },
+      });
+    const pools = [
+      pool('10.1.0.0/16'),
+      pool('10.2.0.0/16', { disableBGPExport: true }),
+      pool('10.3.0.0/16', { disabled: true }),
+    ];
+    const blocks = ['10.1.0.0/26', '10.2.0.0/26', '10.9.0.0/26'];
+    const services = {
+      serviceClusterIPs: [{ cidr: '10.96.0.0/12' }],
+      serviceLoadBalancerIPs: [{ cidr: '192.0.2.0/24' }],
+    };
+    expect(clusterRanges(pools, services, blocks)).toEqual([
+      '10.1.0.0/16',
+      '10.3.0.0/16',
+      '10.9.0.0/26',
+      '10.96.0.0/12',
+      '192.0.2.0/24',
+    ]);
+  });
+
+  it('equal rules have equal keys, and what a peer of another type may do is another key', () => {
+    const key = (peer: Peer, change: Partial<KernelImportRules> = {}) =>
+      kernelImport({ ...rules, ...change }, peer).key;
+    expect(key('global')).toBe(key('global', { cluster: [], infrastructure: [] }));
+    expect(key('node-to-node mesh')).not.toBe(key('node-to-node mesh', { cluster: [] }));
+    expect(key('local workload')).not.toBe(key('local workload', { infrastructure: [] }));
+    expect(key('global')).not.toBe(key('global', { host: { addresses: [], defaults: [] } }));
+  });
+});
+
+describe('in the speaker', () => {
+  const nodes = ['n1', 'n2'].map((name, index) => ({
+    name,
+    labels: {},
+    addresses: { 4: { address: `172.18.0.1${index + 1}`, length: 24 } },
+    asNumber: undefined,
+    clusterId: undefined,
+    tunnels: {},
+  }));
+  const pools = [
+    ipPoolKind.schema.parse({
+      apiVersion: v3,
+      kind: 'IPPool',
+      metadata: { name: 'p' },
+      spec: { cidr: '10.244.0.0/16' },
+    }),
+  ];
+  const peer = bgpPeerKind.schema.parse({
+    apiVersion: v3,
+    kind: 'BGPPeer',
+    metadata: { name: 'tor' },
+    spec: { peerIP: '172.18.0.1', asNumber: 64512, filters: ['f'] },
+  });
+  const input: SpeakerInput = {
+    node: 'n1',
+    nodes,
+    configurations: [],
+    peers: [peer],
+    pools,
+    originated: [],
+    holdTimeSeconds: 90,
+    restartTimeSeconds: 120,
+    host: rules.host,
+  };
+
+  it('each type of peer has its policy on a node, and none where routes go into no kernel', () => {
+    const keys = desiredSpeaker(input).peers.map(({ peerType, prefixPolicy }) => [
+      peerType,
+      prefixPolicy?.key.split('"')[1],
+    ]);
+    expect(keys).toEqual([
+      ['global', 'global'],
+      ['node-to-node mesh', 'node-to-node mesh'],
+    ]);
+    const { host, ...reflector } = input;
+    expect(desiredSpeaker(reflector).peers.map(({ prefixPolicy }) => prefixPolicy)).toEqual([
+      undefined,
+      undefined,
+    ]);
+  });
+
+  it('acceptDefaultRoute is the node’s own setting before the cluster’s', () => {
+    const configuration = (name: string, acceptDefaultRoute: string) =>
+      bgpConfigurationKind.schema.parse({
+        apiVersion: v3,
+        kind: 'BGPConfiguration',
+        metadata: { name },
+        spec: { acceptDefaultRoute },
+      });
+    const judged = (...configurations: ReturnType<typeof configuration>[]) =>
+      desiredSpeaker({ ...input, configurations }).peers[0]!.prefixPolicy!.rejection(
+        4,
+        wireOf('0.0.0.0/0')!,
+        0,
+        false,
+      )?.kind;
+    expect(judged()).toBe('default-route');
+    expect(judged(configuration('default', 'Always'))).toBeUndefined();
+    expect(judged(configuration('default', 'Always'), configuration('node.n1', 'Never'))).toBe(
+      'default-route',
+    );
+    expect(judged(configuration('default', 'Never'), configuration('node.n1', 'IfNone'))).toBe(
+      'default-route',
+    );
+  });
+
+  it('a BGPFilter that refuses is named first; one that accepts does not let a martian in', () => {
+    const filter = bgpFilterKind.schema.parse({
+      apiVersion: v3,
+      kind: 'BGPFilter',
+      metadata: { name: 'f' },
+      spec: {
+        importV4: [{ cidr: '127.0.0.0/9', matchOperator: 'In', action: 'Reject' }, { action: 'Accept' }],
+      },
+    });
+    const { importPolicy, prefixPolicy } = desiredSpeaker({ ...input, filters: [filter] }).peers[0]!;
+    const relay = new Relay({ policy: importPolicy, prefixPolicy });
+    const plain = '400101004002004003040a000001400504' + '00000064';
+    relay.receive(Uint8Array.from(Buffer.from(`00000015${plain}087f20a9fe010110c0a800`, 'hex')));
+    expect(relay.reason('127.0.0.0/8')).toBe('martian: loopback');
+    expect(relay.reason('169.254.1.1/32')).toBe('martian: link-local');
+    expect(relay.reason('0.0.0.0/0')).toMatch(/would replace the default route of the host/);
+    expect(relay.reason('192.168.0.0/16')).toBe('best');
+    relay.receive(Uint8Array.from(Buffer.from(`00000015${plain}207f000001`, 'hex')));
+    expect(relay.reason('127.0.0.1/32')).toBe('BGPFilter f, rule 1');
+  });
+});
