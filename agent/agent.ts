@@ -24,12 +24,13 @@ import { RequestCounter } from '../datastore/kubernetes/request-metrics.ts';
 import { describeProblem } from '../datastore/object-problem.ts';
 import type { UnreadableObject } from '../datastore/reflector.ts';
 import { bgpConfigurationKind } from '../datastore/schema/bgp.ts';
+import type { Node } from '../datastore/schema/core.ts';
 import { BGP_PORT } from '../felix/calc/bgp/cluster.ts';
 import type { HostFacts } from '../felix/calc/bgp/kernel-import.ts';
 import { type ReflectorInfo, reflectorsFrom } from '../felix/calc/bgp/reflectors.ts';
 import { podCidrBlocks, podCidrsOf } from '../felix/calc/pod-cidr-blocks.ts';
 import { firstGuard, type Ruleset } from '../felix/calc/ruleset.ts';
-import { type NodeInfo, nodeInfo } from '../felix/calc/topology.ts';
+import { type NodeInfo, nodeInfo, nodeProblems } from '../felix/calc/topology.ts';
 import { Dataplane, noStats } from '../felix/dataplane/dataplane.ts';
 import type { KernelState } from '../felix/dataplane/kernel.ts';
 import { Nftables } from '../felix/dataplane/nftables.ts';
@@ -359,7 +360,7 @@ export class Agent {
 
   /** Objects that cannot be used as they are. */
   #troubled(): UnreadableObject[] {
-    return [...this.#view.problems(), ...this.#secrets.problems()];
+    return [...this.#view.problems(), ...this.#secrets.problems(), ...malformedNodes(this.#view.nodes())];
   }
 
   /**
@@ -547,4 +548,16 @@ export class Agent {
     this.#servers?.configure(settings);
     return settings;
   }
+}
+
+/** Nodes with annotations that are malformed and count as absent. */
+function malformedNodes(nodes: readonly Node[]): UnreadableObject[] {
+  return nodes.flatMap((node) =>
+    nodeProblems(node).map((problem) => ({
+      problem,
+      uid: node.metadata.uid,
+      conditions: node.status.conditions,
+      isAbsent: false,
+    })),
+  );
 }

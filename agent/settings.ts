@@ -7,6 +7,7 @@ import type { FelixConfiguration } from '../datastore/schema/cluster.ts';
 import { type FilterSettings, filterSettings } from '../felix/calc/filter-settings.ts';
 import { DEFAULT_PROTOCOLS, type RouteProtocols, refusal } from '../felix/dataplane/route-protocols.ts';
 import { DEFAULT_VXLAN_PORT, DEFAULT_VXLAN_VNI, type TunnelSettings } from '../ipip/tunnel.ts';
+import { boundedPattern } from '../lib/bounded-pattern.ts';
 import { parseDuration } from '../lib/duration.ts';
 import type { AgentConfig } from './config.ts';
 
@@ -96,7 +97,7 @@ export function settingsFor(
           },
     tunnels: tunnelSettings(spec),
     filter: filter.settings,
-    mtuPattern: new RegExp(spec.mtuIfacePattern || DEFAULTS.mtuPattern),
+    mtuPattern: patternOf(spec.mtuIfacePattern),
     routeProtocols: routes.routeProtocols,
     problems: [
       ...filter.problems.map(
@@ -130,6 +131,11 @@ function tunnelSettings(spec: FelixSpec): TunnelSettings {
     vxlanPort: spec.vxlanPort ?? DEFAULT_VXLAN_PORT,
     vxlanVni: spec.vxlanVNI ?? DEFAULT_VXLAN_VNI,
   };
+}
+
+function patternOf(text: string | undefined): RegExp {
+  const pattern = text ? boundedPattern(text) : undefined;
+  return pattern instanceof RegExp ? pattern : new RegExp(DEFAULTS.mtuPattern);
 }
 
 /** One of Calico's `featureDetectOverride`: `Name=true,Other=false`. */

@@ -9,6 +9,7 @@ import { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import { loadEndpoint } from '../datastore/kubernetes/load-endpoint.ts';
 import { describeProblem } from '../datastore/object-problem.ts';
 import { messageOf } from '../lib/errors.ts';
+import { forTerminal } from '../lib/plain-text.ts';
 import { VERSION } from '../lib/version.ts';
 import { askAgent } from './agent-client.ts';
 import { type NeighborReport, renderExplanation, renderNeighbor, renderPeers, renderRoutes } from './bgp.ts';
@@ -25,14 +26,14 @@ const program = new Command('calictl')
   );
 
 const print = (text: string) => {
-  process.stdout.write(`${text}\n`);
+  process.stdout.write(`${forTerminal(text)}\n`);
 };
 /** Objects that cannot be read are named on standard error, once. */
 const unreadable = new Set<string>();
 const complain = (sentence: string) => {
   if (unreadable.has(sentence)) return;
   unreadable.add(sentence);
-  process.stderr.write(`${sentence}\n`);
+  process.stderr.write(`${forTerminal(sentence)}\n`);
 };
 const store = async () =>
   new KubernetesClient(await loadEndpoint(program.opts<{ kubeconfig?: string }>().kubeconfig), {
@@ -200,6 +201,6 @@ program.command('version').action(() => print(`Client Version:    ${VERSION}`));
 try {
   await program.parseAsync();
 } catch (error) {
-  process.stderr.write(`${messageOf(error)}\n`);
+  process.stderr.write(`${forTerminal(messageOf(error))}\n`);
   process.exitCode = 1;
 }

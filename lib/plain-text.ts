@@ -41,6 +41,14 @@ export function printable(text: string, max = MAX_SHOWN): string {
   return shown === text ? escaped : `${escaped}… (${text.length} characters)`;
 }
 
+/**
+ * Text of several lines for a terminal: its own line breaks and tabs stay, everything else that a terminal would obey is
+ * escaped. In JSON the escapes stand for the same characters.
+ */
+export function forTerminal(text: string): string {
+  return text.replace(controls, (one) => (one === '\n' || one === '\t' ? one : escapeOne(one)));
+}
+
 /** JSON text with what JSON leaves as it is and terminals obey as `\uXXXX`: the same value. */
 export function escapeForJson(json: string): string {
   return json.replace(unescapedByJson, escapeOne);

@@ -1,7 +1,7 @@
 /** BGPFilter. Calico reference 1.5. */
 import { z } from 'zod';
 import { bitsOf, type Family, parseCidr } from '../../lib/cidr.ts';
-import { asNumber, cidr } from './fields.ts';
+import { asNumber, network } from './fields.ts';
 import { ageColumn, calicoKind, calicoObject, type FieldError, type ResourceDefinition } from './resource.ts';
 
 const priority = z.number().int().min(1).max(2147483646);
@@ -19,7 +19,7 @@ const operation = z.strictObject({
 });
 
 const rule = z.strictObject({
-  cidr: cidr.optional(),
+  cidr: network.optional(),
   matchOperator: z.enum(['Equal', 'NotEqual', 'In', 'NotIn']).optional(),
   prefixLength: z
     .strictObject({

@@ -1,11 +1,11 @@
 /** BGPConfiguration and BGPPeer. Calico reference 1.3 and 1.4; fields that Calico does not have are marked. */
 import { z } from 'zod';
-import { familyOf, parseCidr } from '../../lib/cidr.ts';
+import { familyOf, formatAddress, parseAddress, parseCidr } from '../../lib/cidr.ts';
 import { parseDuration } from '../../lib/duration.ts';
-import { asNumber, cidr, duration, ipAddress, logSeverity, secretKeyRef, selector } from './fields.ts';
+import { asNumber, duration, ipAddress, logSeverity, network, secretKeyRef, selector } from './fields.ts';
 import { ageColumn, calicoKind, calicoObject, type FieldError, type ResourceDefinition } from './resource.ts';
 
-const cidrList = z.array(z.strictObject({ cidr })).optional();
+const cidrList = z.array(z.strictObject({ cidr: network })).optional();
 const priority = z.number().int().min(1).max(2147483646).optional();
 
 /** Cali only. RFC 5880: intervals as durations, down to 10ms; a neighbour is down after `multiplier` of them. */
@@ -45,7 +45,7 @@ const configurationSpec = z.strictObject({
     .max(500)
     .optional(),
   prefixAdvertisements: z
-    .array(z.strictObject({ cidr, communities: z.array(z.string()).max(50).optional() }))
+    .array(z.strictObject({ cidr: network, communities: z.array(z.string()).max(50).optional() }))
     .max(500)
     .optional(),
   listenPort: z.number().int().min(1).max(65535).optional(),
@@ -219,13 +219,14 @@ const peerSpec = z.strictObject({
   keepaliveTime: duration.optional(),
   numAllowedLocalASNumbers: z.number().int().min(0).optional(),
   ttlSecurity: z.number().int().min(0).max(255).optional(),
-  reachableBy: z.string().max(64).optional(),
+  /** Address of a gateway; empty counts as absent. */
+  reachableBy: z.union([z.literal(''), ipAddress]).optional(),
   filters: z.array(z.string()).optional(),
   localWorkloadSelector: selector.optional(),
   reversePeering: z.enum(['Auto', 'Manual']).optional(),
   // Cali only.
   /** Peers from anywhere in a network, for reflectors: they connect, we wait. */
-  peerCIDR: cidr.optional(),
+  peerCIDR: network.optional(),
   holdTime: duration.optional(),
   connectRetryTime: duration.optional(),
   longLivedRestartTime: duration.optional(),
@@ -253,16 +254,19 @@ const peerSpec = z.strictObject({
 const peer = calicoObject('BGPPeer', peerSpec).extend({ status: z.looseObject({}).optional() });
 export type BGPPeer = z.output<typeof peer>;
 
-/** Address and port of a BGPPeer's peerIP; the port is undefined when not given. */
+/** Canonical address and port of a BGPPeer's peerIP; the port is undefined when not given. */
 export function parsePeerIP(text: string): { address: string; port: number | undefined } | undefined {
   const match = /^\[([^\]]+)\]:(\d{1,5})$/.exec(text) ?? /^([\d.]+):(\d{1,5})$/.exec(text);
   const address = match ? match[1]! : text;
   const port = match ? Number(match[2]) : undefined;
-  const [plain, zone] = address.split('%');
+  const [plain, zone, ...more] = address.split('%');
+  if (more.length > 0) return undefined;
   // Calico takes no zone; an unnumbered peer needs one.
   if (zone !== undefined && (!/^fe[89ab]/i.test(plain!) || !/^[\w.-]{1,15}$/.test(zone))) return undefined;
-  if (!ipAddress.safeParse(plain).success) return undefined;
-  return port === undefined || (port > 0 && port < 65536) ? { address, port } : undefined;
+  const parsed = parseAddress(plain!);
+  if (!parsed || (port !== undefined && (port < 1 || port > 65535))) return undefined;
+  const canonical = formatAddress(parsed);
+  return { address: zone === undefined ? canonical : `${canonical}%${zone}`, port };
 }
 
 /** RFC 4271 section 4.2: zero, or at least three seconds. */

@@ -1,6 +1,7 @@
 /** ClusterInformation and FelixConfiguration. Calico reference 1.1 and 1.10. */
 import { z } from 'zod';
-import { parseCidr } from '../../lib/cidr.ts';
+import { boundedPattern } from '../../lib/bounded-pattern.ts';
+import { formatCidr, networkOf, parseCidr } from '../../lib/cidr.ts';
 import { parseNatAddress, parsePortRange } from '../../lib/nat.ts';
 import { duration, logSeverity } from './fields.ts';
 import { ageColumn, calicoKind, calicoObject, type ResourceDefinition } from './resource.ts';
@@ -42,7 +43,13 @@ const felixSpec = z.looseObject({
   vxlanMTUV6: mtu,
   vxlanPort: z.number().int().min(1).max(65535).optional(),
   vxlanVNI: z.number().int().min(1).max(16777215).optional(),
-  mtuIfacePattern: z.string().refine(isRegExp, 'must be a regular expression').optional(),
+  mtuIfacePattern: z
+    .string()
+    .superRefine((text, context) => {
+      const pattern = boundedPattern(text);
+      if (typeof pattern === 'string') context.addIssue({ code: 'custom', message: pattern });
+    })
+    .optional(),
   /** Calico's values leave the routes to BGP; Datastore is Cali's own: routes without BGP. */
   routeSource: z.enum(['CalicoIPAM', 'WorkloadIPs', 'BGP', 'Datastore']).optional(),
   natOutgoingAddress: z
@@ -66,7 +73,14 @@ const felixSpec = z.looseObject({
     .regex(/^[\w.-]{0,15}\+?$/, 'must be the name of an interface, with a + at the end for any that begin so')
     .optional(),
   externalNodesList: z
-    .array(z.string().refine((text) => parseCidr(text) !== undefined, 'must be an address or a network'))
+    .array(
+      z.string().transform((text, context) => {
+        const parsed = parseCidr(text);
+        if (parsed) return formatCidr(networkOf(parsed));
+        context.addIssue({ code: 'custom', message: 'must be an address or a network' });
+        return z.NEVER;
+      }),
+    )
     .optional(),
   allowIPIPPacketsFromWorkloads: z.boolean().optional(),
   allowVXLANPacketsFromWorkloads: z.boolean().optional(),
@@ -87,15 +101,6 @@ const felixSpec = z.looseObject({
 });
 
 const felixConfiguration = calicoObject('FelixConfiguration', felixSpec.default({}));
-
-function isRegExp(text: string): boolean {
-  try {
-    new RegExp(text);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 /** Names of the parameters that are checked, which are those that are used. */
 export const felixParameters: z.ZodRawShape = felixSpec.shape;

@@ -1,6 +1,7 @@
 /** Field types that several kinds share, with Calico's rules (libcalico-go validator). */
 import { z } from 'zod';
-import { parseCidr } from '../../lib/cidr.ts';
+import { type Cidr, formatAddress, formatCidr, networkOf, parseAddress, parseCidr } from '../../lib/cidr.ts';
+import { printable } from '../../lib/plain-text.ts';
 import { parseSelector } from '../../lib/selector.ts';
 
 /** 4-octet AS number: a number, or the dotted form `high.low`; the output is a number. RFC 6793. */
@@ -30,14 +31,26 @@ export function parseAsNumber(value: number | string): number | undefined {
   return number >= 1 && number <= 4294967295 ? number : undefined;
 }
 
-/** A prefix in CIDR notation. */
-export const cidr = z
-  .string()
-  .max(48)
-  .refine((text) => text.includes('/') && parseCidr(text) !== undefined, {
-    error: (issue) =>
-      `"${String(issue.input)}" is not a network in CIDR notation: write an address, a slash and a prefix length of 0 to 32 (IPv4) or 0 to 128 (IPv6), such as 10.244.0.0/16`,
-  });
+/** A prefix in CIDR notation; the output is canonical text, with its host bits. */
+export const cidr = cidrField(formatCidr);
+
+/** A prefix in CIDR notation; the output is the canonical text of the network. */
+export const network = cidrField((parsed) => formatCidr(networkOf(parsed)));
+
+function cidrField(format: (parsed: Cidr) => string) {
+  return z
+    .string()
+    .max(48)
+    .transform((text, context) => {
+      const parsed = text.includes('/') ? parseCidr(text) : undefined;
+      if (parsed) return format(parsed);
+      context.addIssue({
+        code: 'custom',
+        message: `"${printable(text, 50)}" is not a network in CIDR notation: write an address, a slash and a prefix length of 0 to 32 (IPv4) or 0 to 128 (IPv6), such as 10.244.0.0/16`,
+      });
+      return z.NEVER;
+    });
+}
 
 /** A selector over labels. */
 export const selector = z
@@ -61,9 +74,16 @@ export const logSeverity = z
   .string()
   .regex(new RegExp(`^(${severities.join('|')})$`), 'must be Trace, Debug, Info, Warning, Error or Fatal');
 
+/** An address; the output is canonical text. */
 export const ipAddress = z
   .string()
-  .refine((text) => !text.includes('/') && parseCidr(text) !== undefined, 'must be an IP address');
+  .max(48)
+  .transform((text, context) => {
+    const parsed = parseAddress(text);
+    if (parsed) return formatAddress(parsed);
+    context.addIssue({ code: 'custom', message: 'must be an IP address' });
+    return z.NEVER;
+  });
 
 /** Reference to a key of a Secret. */
 export const secretKeyRef = z.strictObject({

@@ -1,6 +1,6 @@
 /** The objects of IPAM: blocks, affinities, handles, configuration, reservations. Calico reference 1.7. */
 import { z } from 'zod';
-import { cidr } from './fields.ts';
+import { cidr, network } from './fields.ts';
 import { ageColumn, calicoKind, calicoObject, type ResourceDefinition } from './resource.ts';
 
 const attribute = z.looseObject({
@@ -11,7 +11,7 @@ const attribute = z.looseObject({
 const block = calicoObject(
   'IPAMBlock',
   z.looseObject({
-    cidr,
+    cidr: network,
     /** `host:<node>`; absent once the block belongs to nobody. */
     affinity: z.string().nullish(),
     /** Per ordinal: index into attributes, or null while free. */
@@ -42,7 +42,7 @@ const affinity = calicoObject(
     state: z.enum(['', 'pending', 'confirmed', 'pendingDeletion']),
     node: z.string(),
     type: z.string().default('host'),
-    cidr,
+    cidr: network,
     deleted: z.union([z.boolean(), z.string()]).default(false),
   }),
 );

@@ -2,6 +2,7 @@
  * Calico's annotations of Nodes and reflector Services, parsed to typed values: what is malformed counts as absent and
  * is a problem with a sentence. Whoever may patch a Node's status writes them, so nothing of their text is used as it is.
  */
+import type { ObjectProblem } from '../../datastore/object-problem.ts';
 import { nodeAnnotations } from '../../datastore/schema/core.ts';
 import { parseAsNumber } from '../../datastore/schema/fields.ts';
 import { type TunnelKind, tunnels, vtepMac } from '../../ipip/tunnel.ts';
@@ -22,26 +23,20 @@ export interface TunnelEnd {
   readonly mac: string;
 }
 
-/** A field that counts as absent because it is malformed. */
-export interface FieldProblem {
-  /** Kind and name, such as `Node node1`. */
-  readonly object: string;
-  readonly field: string;
-  /** What is wrong and what to write. */
-  readonly reason: string;
-}
-
 /** Longest text that any of these annotations needs; nothing longer is parsed. */
 const MAX_LENGTH = 100;
 /** A node's subnet is not larger than this. */
 const MIN_PREFIX: Readonly<Record<Family, number>> = { 4: 8, 6: 16 };
 
-export class Annotations {
-  readonly #object: string;
-  readonly #texts: Readonly<Record<string, string>>;
-  readonly problems: FieldProblem[] = [];
+/** The object that has the annotations, as a problem names it. */
+type AnnotatedObject = Pick<ObjectProblem, 'kind' | 'name' | 'namespace'>;
 
-  constructor(object: string, texts: Readonly<Record<string, string>>) {
+export class Annotations {
+  readonly #object: AnnotatedObject;
+  readonly #texts: Readonly<Record<string, string>>;
+  readonly problems: ObjectProblem[] = [];
+
+  constructor(object: AnnotatedObject, texts: Readonly<Record<string, string>>) {
     this.#object = object;
     this.#texts = texts;
   }
@@ -121,7 +116,7 @@ export class Annotations {
     const parsed = text.length > MAX_LENGTH ? undefined : parse(text);
     if (parsed && 'value' in parsed) return parsed.value;
     this.problems.push({
-      object: this.#object,
+      ...this.#object,
       field: `metadata.annotations[${key}]`,
       reason: parsed
         ? `"${printable(text, MAX_LENGTH)}" ${parsed.reason}: it counts as absent; write ${wanted}`

@@ -1,9 +1,10 @@
 /** Nodes as BGP sees them: from core Nodes and Calico's annotations (Calico reference 1.6). */
 
+import type { ObjectProblem } from '../../datastore/object-problem.ts';
 import { type Node, nodeAnnotations } from '../../datastore/schema/core.ts';
 import { type TunnelKind, tunnelKinds } from '../../ipip/tunnel.ts';
 import type { Family } from '../../lib/cidr.ts';
-import { Annotations, type FieldProblem, type NodeAddress, type TunnelEnd } from './annotations.ts';
+import { Annotations, type NodeAddress, type TunnelEnd } from './annotations.ts';
 
 export interface NodeInfo {
   readonly name: string;
@@ -24,15 +25,15 @@ export function nodeInfo(node: Node): NodeInfo {
 }
 
 /** A Node's malformed annotations, which count as absent. */
-export function nodeProblems(node: Node): readonly FieldProblem[] {
+export function nodeProblems(node: Node): readonly ObjectProblem[] {
   return readNode(node).problems;
 }
 
 function readNode({ metadata }: Node): {
   readonly info: NodeInfo;
-  readonly problems: readonly FieldProblem[];
+  readonly problems: readonly ObjectProblem[];
 } {
-  const annotations = new Annotations(`Node ${metadata.name}`, metadata.annotations ?? {});
+  const annotations = new Annotations({ kind: 'Node', name: metadata.name }, metadata.annotations ?? {});
   const addresses: Partial<Record<Family, NodeAddress>> = {};
   for (const [family, key] of [
     [4, nodeAnnotations.ipv4Address],

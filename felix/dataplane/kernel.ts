@@ -1,5 +1,5 @@
 /** What the kernel has, read back by `ip -j`. */
-import { canonicalCidr, type Family } from '../../lib/cidr.ts';
+import { canonicalCidr, type Family, formatAddress, parseAddress } from '../../lib/cidr.ts';
 import { runQueries } from './ip-batch.ts';
 import type { KernelRoute } from './route.ts';
 
@@ -66,12 +66,12 @@ export async function observeKernel(families: readonly Family[]): Promise<Kernel
   answers.forEach(([routeRows, neighbourRows, linkRows, addressRows], i) => {
     for (const row of routeRows as RouteJson[]) routes.push(parseRoute(row, families[i]!));
     for (const { dst, dev, lladdr } of neighbourRows as { dst: string; dev: string; lladdr?: string }[]) {
-      if (lladdr) neighbours.push({ address: dst, device: dev, mac: lladdr });
+      if (lladdr) neighbours.push({ address: canonicalAddress(dst), device: dev, mac: lladdr });
     }
     for (const { ifname, addr_info } of addressRows as AddressJson[]) {
       for (const { local, prefixlen } of addr_info ?? [])
         if (local && !local.startsWith('fe80:'))
-          addresses.push({ device: ifname, cidr: `${local}/${prefixlen}` });
+          addresses.push({ device: ifname, cidr: `${canonicalAddress(local)}/${prefixlen}` });
     }
     for (const link of linkRows as {
       ifindex: number;
@@ -113,7 +113,7 @@ const RTPROT_BOOT = 3;
 export function parseRoute(row: RouteJson, family: Family): KernelRoute {
   const type = routeTypes[Number(row.type)] ?? row.type ?? 'unicast';
   const hop = ({ gateway, via, dev, flags }: HopJson) => ({
-    gateway: gateway ?? via?.host,
+    gateway: canonicalAddress(gateway ?? via?.host),
     device: dev,
     ...(flags?.includes('onlink') ? { isOnlink: true } : {}),
   });
@@ -123,7 +123,17 @@ export function parseRoute(row: RouteJson, family: Family): KernelRoute {
     type,
     protocol: Number(row.protocol ?? RTPROT_BOOT),
     metric: row.metric,
-    ...(row.prefsrc === undefined ? {} : { source: row.prefsrc }),
+    ...(row.prefsrc === undefined ? {} : { source: canonicalAddress(row.prefsrc) }),
     hops: type === 'blackhole' ? [] : row.nexthops ? row.nexthops.map(hop) : [hop(row)],
   };
+}
+
+/** One spelling: the kernel's tools write some IPv6 addresses, such as `::1.2.3.4`, otherwise than RFC 5952 has it. */
+function canonicalAddress(text: string): string;
+function canonicalAddress(text: string | undefined): string | undefined;
+function canonicalAddress(text: string | undefined): string | undefined {
+  // Only an IPv6 address with a dotted end has more than one spelling there.
+  if (text === undefined || !text.includes('.') || !text.includes(':')) return text;
+  const address = parseAddress(text);
+  return address ? formatAddress(address) : text;
 }

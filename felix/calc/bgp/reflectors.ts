@@ -47,7 +47,7 @@ export function reflectorsFrom(
   return services.flatMap(({ metadata }) => {
     if (!namespaces.includes(metadata.namespace ?? '')) return [];
     const name = `${metadata.namespace}/${metadata.name}`;
-    const annotations = new Annotations(`Service ${name}`, metadata.annotations ?? {});
+    const annotations = new Annotations({ kind: 'Service', name: metadata.name }, metadata.annotations ?? {});
     const clusterId = annotations.clusterId();
     if (!clusterId) return [];
     const service: ReflectorInfo = {

@@ -7,10 +7,12 @@ import {
   canonicalCidr,
   contains,
   familyOf,
+  formatAddress,
   hostCidr,
   mustCidr,
   parseAddress,
 } from '../../../lib/cidr.ts';
+import { whyNoHost } from '../../../lib/host-address.ts';
 import { defaultsOf } from './cluster.ts';
 
 export interface ServicesInput {
@@ -63,13 +65,11 @@ export function serviceRoutes(input: ServicesInput): ServiceRoutes {
 function hostRoutes(service: Service, input: ServicesInput, ranges: Ranges, isAggregated: boolean): string[] {
   const { spec } = service;
   if (spec.clusterIP === 'None' || spec.type === 'ExternalName') return [];
-  const clusterIPs = spec.clusterIPs ?? (spec.clusterIP ? [spec.clusterIP] : []);
-  const externalIPs = (spec.externalIPs ?? []).filter((address) => isInside(ranges.external, address));
-  const ingress = (service.status.loadBalancer?.ingress ?? []).flatMap(({ ip }) => ip ?? []);
+  const clusterIPs = canonical(spec.clusterIPs ?? (spec.clusterIP ? [spec.clusterIP] : []));
+  const externalIPs = canonical(spec.externalIPs).filter((address) => isInside(ranges.external, address));
+  const ingress = canonical((service.status.loadBalancer?.ingress ?? []).flatMap(({ ip }) => ip ?? []));
   const balanced = ingress.filter((address) => isInside(ranges.loadBalancer, address));
-  const addresses = [...(ranges.cluster.length > 0 ? clusterIPs : []), ...externalIPs, ...balanced].filter(
-    (address) => parseAddress(address),
-  );
+  const addresses = [...(ranges.cluster.length > 0 ? clusterIPs : []), ...externalIPs, ...balanced];
   const endpoints = readyEndpoints(service, input.slices);
   if (spec.externalTrafficPolicy === 'Local') {
     // B-122, B-126: while an endpoint of the same family is ready here.
@@ -78,7 +78,11 @@ function hostRoutes(service: Service, input: ServicesInput, ranges: Ranges, isAg
       .filter((address) => local.some((endpoint) => endpoint.family === familyOf(address)))
       .map(hostCidr);
   }
-  const wanted = [...externalIPs, ...balanced, ...(spec.loadBalancerIP ? [spec.loadBalancerIP] : [])];
+  const wanted = [
+    ...externalIPs,
+    ...balanced,
+    ...canonical(spec.loadBalancerIP ? [spec.loadBalancerIP] : []),
+  ];
   const single = [...ranges.external, ...ranges.loadBalancer].filter(isHost);
   if (wanted.some((address) => isInside(single, address))) return addresses.map(hostCidr);
   if (isAggregated || spec.type !== 'LoadBalancer') return [];
@@ -98,8 +102,16 @@ function readyEndpoints({ metadata }: Service, slices: readonly EndpointSlice[])
     .flatMap(({ endpoints }) => endpoints ?? [])
     .filter(({ conditions }) => conditions?.ready !== false)
     .flatMap(({ addresses, nodeName }) =>
-      addresses.map((address) => ({ nodeName, family: familyOf(address) })),
+      canonical(addresses).map((address) => ({ nodeName, family: familyOf(address) })),
     );
+}
+
+/** Addresses that hosts can have, in one spelling; other text is left out. */
+function canonical(texts: readonly string[] = []): string[] {
+  return texts.flatMap((text) => {
+    const address = parseAddress(text);
+    return address && !whyNoHost(address) ? [formatAddress(address)] : [];
+  });
 }
 
 function isInside(ranges: readonly Cidr[], text: string): boolean {

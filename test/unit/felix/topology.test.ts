@@ -97,7 +97,8 @@ describe('a Node’s annotations', () => {
     const problems = nodeProblems(node('n2', { ...complete, [field]: text }));
     expect(problems).toHaveLength(1);
     expect(problems[0]).toMatchObject({
-      object: 'Node n2',
+      kind: 'Node',
+      name: 'n2',
       field: `metadata.annotations[projectcalico.org/${field}]`,
       reason: expect.stringContaining('counts as absent'),
     });
