@@ -23,7 +23,7 @@ export let speaker: Speaker;
 const peers: ScriptedPeer[] = [];
 afterEach(async () => {
   for (const peer of peers.splice(0)) peer.socket.destroy();
-  await speaker.close(false);
+  await speaker?.close(false);
 });
 
 export async function reflector(

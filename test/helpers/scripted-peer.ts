@@ -4,7 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { PeerConfig } from '../../bgp/peer-config.ts';
 import { Speaker } from '../../bgp/speaker.ts';
 import { native } from '../../bgp/transport/native.ts';
-import { descriptorOf, setConnectionKey } from '../../bgp/transport/socket-options.ts';
+import {
+  descriptorOf,
+  dialSocket,
+  type SecurityOptions,
+  setConnectionKey,
+} from '../../bgp/transport/socket-options.ts';
 import type { PathAttributes } from '../../bgp/wire/attributes.ts';
 import { type Capabilities, noCapabilities } from '../../bgp/wire/capabilities.ts';
 import { Framer } from '../../bgp/wire/framer.ts';
@@ -59,8 +64,9 @@ export class ScriptedPeer {
   readonly #framer = new Framer();
   isUp = false;
 
-  private constructor(port: number, address: string) {
-    this.socket = net.connect({ host: '127.0.0.1', port, localAddress: address });
+  private constructor(port: number, address: string, security?: Partial<SecurityOptions>) {
+    const target = { host: '127.0.0.1', port, localAddress: address };
+    this.socket = security ? secured(security).connect(target) : net.connect(target);
     this.socket.on('error', () => undefined);
     this.#framer.allowExtended();
     this.socket.on('data', (chunk) => {
@@ -77,8 +83,9 @@ export class ScriptedPeer {
     address: string,
     capabilities: Partial<Capabilities> = {},
     change: Partial<OpenMessage> = {},
+    security?: Partial<SecurityOptions>,
   ): ScriptedPeer {
-    const peer = new ScriptedPeer(port, address);
+    const peer = new ScriptedPeer(port, address, security);
     peer.send({
       type: 'open',
       asNumber: 64512,
@@ -155,6 +162,13 @@ export class ScriptedPeer {
     for (const { prefix } of message.withdrawn) this.table.delete(prefix);
     for (const { prefix } of message.nlri) this.table.set(prefix, message.attributes!);
   }
+}
+
+/** A socket that sends with TTL 255, and with a key. */
+function secured({ password, ttlSecurityHops }: Partial<SecurityOptions>): Socket {
+  const fd = dialSocket('127.0.0.1', { password, ttlSecurityHops })!;
+  const options = { fd, manualStart: true, readable: true, writable: true };
+  return new net.Socket(options);
 }
 
 /** Waits; rejects when it takes too long. */

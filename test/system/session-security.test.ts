@@ -1,0 +1,273 @@
+/** Keys, TTL and settings that change, between real speakers on loopback, and faults that stay where they arise. */
+import net from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { PeerConfig } from '../../bgp/peer-config.ts';
+import { Speaker } from '../../bgp/speaker.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { silentLog } from '../../lib/log.ts';
+import { A, B, C, speaker as reflecting, reflector, restart } from '../helpers/reflector-under-test.ts';
+import { announcement, ScriptedPeer, until } from '../helpers/scripted-peer.ts';
+
+const X = '127.0.0.21';
+const Y = '127.0.0.22';
+const speakers: Speaker[] = [];
+afterEach(async () => {
+  for (const speaker of speakers.splice(0)) await speaker.close(false);
+});
+
+let port = 0;
+const configOf = (address: string, change: Partial<PeerConfig> = {}): PeerConfig => ({
+  address,
+  port,
+  asNumber: 64512,
+  localAs: 64512,
+  localAddress: address === X ? Y : X,
+  families: [4],
+  isPassive: false,
+  peerType: 'global',
+  name: address,
+  holdTimeSeconds: 90,
+  connectRetrySeconds: 1,
+  restartTimeSeconds: 60,
+  allowedLocalAs: 0,
+  ...change,
+});
+
+/** A speaker at an address of loopback, with one peer. */
+async function start(address: string, peers: readonly PeerConfig[]): Promise<Speaker> {
+  const speaker = new Speaker(
+    {
+      identifier: address.replace('127', '10'),
+      addresses: { 4: address },
+      port,
+      listenAddresses: [address],
+      deferralSeconds: 3,
+      unreachableSeconds: 1,
+      hasKernel: true,
+    },
+    { clock: systemClock, log: silentLog, events: { changed() {} } },
+  );
+  speakers.push(speaker);
+  await speaker.listen();
+  speaker.setDesired({ peers, originated: [] });
+  return speaker;
+}
+
+async function freePort(): Promise<number> {
+  const server = net.createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port: free } = server.address() as net.AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return free;
+}
+
+const isUp = (speaker: Speaker, address: string) => speaker.peer(address)?.negotiated !== undefined;
+const set = (speaker: Speaker, config: PeerConfig) => speaker.setDesired({ peers: [config], originated: [] });
+
+describe('settings of a peer that change while its session is up', () => {
+  for (const passive of [X, Y])
+    it(`an exchanged password is used when the peer restarts, with ${passive === X ? 'the peer' : 'this side'} connecting`, async () => {
+      port = await freePort();
+      const toX = (password: string) => configOf(X, { password, isPassive: passive === Y });
+      const toY = (password: string) => configOf(Y, { password, isPassive: passive === X });
+      const x = await start(X, [toY('before')]);
+      const y = await start(Y, [toX('before')]);
+      await until(() => isUp(x, Y) && isUp(y, X));
+      set(x, toY('after'));
+      set(y, toX('after'));
+      expect(x.peer(Y)!.counters.flaps).toBe(0);
+      await y.close(true);
+      const again = await start(Y, [toX('after')]);
+      await until(() => isUp(x, Y) && isUp(again, X));
+    });
+
+  it('keepaliveTime and ttlSecurity apply at once, what OPEN says resets the session', async () => {
+    port = await freePort();
+    const [x, y] = [await start(X, [configOf(Y)]), await start(Y, [configOf(X, { isPassive: true })])];
+    await until(() => isUp(x, Y) && isUp(y, X));
+    set(x, configOf(Y, { keepaliveSeconds: 7, ttlSecurityHops: 1, connectRetrySeconds: 2 }));
+    expect(x.peer(Y)!.status()).toMatchObject({ keepaliveSeconds: 7, state: 'Established', flaps: 0 });
+    set(x, configOf(Y, { keepaliveSeconds: 7, ttlSecurityHops: 1, holdTimeSeconds: 60 }));
+    expect(isUp(x, Y)).toBe(false);
+    await until(() => isUp(x, Y) && isUp(y, X));
+    expect(x.peer(Y)!.status().holdTimeSeconds).toBe(60);
+  });
+
+  it('isPassive is the one of now when the session has dropped', async () => {
+    port = await freePort();
+    const [x, y] = [await start(X, [configOf(Y, { isPassive: true })]), await start(Y, [configOf(X)])];
+    await until(() => isUp(x, Y) && isUp(y, X));
+    set(x, configOf(Y));
+    set(y, configOf(X, { isPassive: true }));
+    await y.close(true);
+    const again = await start(Y, [configOf(X, { isPassive: true })]);
+    await until(() => isUp(x, Y) && isUp(again, X));
+    expect(x.peer(Y)!.conversation.connection!.isOutgoing).toBe(true);
+  });
+});
+
+describe('passwords', () => {
+  it('one that the kernel cannot carry is a reason, and other peers stay', async () => {
+    const { connect, configOf: config } = await reflector([A, B]);
+    const a = await connect(A);
+    for (const password of ['x'.repeat(81), 'é'.repeat(41)]) {
+      reflecting.setDesired({
+        peers: [config(A), { ...config(B), isPassive: false, password }],
+        originated: [],
+      });
+      await until(() => /at most 80/.test(reflecting.peer(B)!.status().lastError ?? ''));
+    }
+    expect([a.socket.destroyed, reflecting.peer(A)!.counters.flaps]).toEqual([false, 0]);
+  });
+
+  it('one that appears for an IPv6 peer while it is being dialled ends nothing', async () => {
+    port = await freePort();
+    const v6 = (change: Partial<PeerConfig>) =>
+      configOf('::1', { localAddress: undefined, families: [6], ...change });
+    const x = await start(X, [v6({})]);
+    for (let i = 0; i < 20; i++) {
+      set(x, v6({ password: `key ${i}` }));
+      set(x, v6({}));
+      await sleep(i);
+    }
+    expect(x.status()).toHaveLength(1);
+  });
+
+  it('while one is not known no connection is made or accepted, and then exactly one', async () => {
+    port = await freePort();
+    const unusable = 'waiting for Secret kube-system/bgp: not read yet';
+    const x = await start(X, [configOf(Y, { unusable })]);
+    let open = 0;
+    let total = 0;
+    const y = net.createServer((socket) => {
+      total++;
+      open++;
+      socket.on('error', () => undefined).resume();
+      socket.once('close', () => open--);
+    });
+    await new Promise<void>((resolve) => y.listen(port, Y, resolve));
+    const incoming = net.connect({ host: X, port, localAddress: Y });
+    incoming.on('error', () => undefined).resume();
+    await until(() => incoming.destroyed);
+    await sleep(1_500);
+    expect([total, x.peer(Y)!.status().lastError]).toEqual([0, unusable]);
+    // Changes in quick succession, each of which begins a new attempt.
+    for (let i = 0; i < 40; i++) set(x, configOf(Y, i % 2 ? { unusable } : { keepaliveSeconds: i + 1 }));
+    set(x, configOf(Y));
+    await until(() => open === 1);
+    await sleep(1_000);
+    const before = total;
+    await sleep(2_000);
+    expect([open, total]).toEqual([1, before]);
+    y.close();
+    set(x, configOf(Y, { unusable }));
+    await until(() => open === 0);
+  });
+
+  it('one that becomes unusable leaves the running session its key, and the next attempt waits', async () => {
+    port = await freePort();
+    const unusable = 'Secret bgp, key mesh: the password is empty';
+    const x = await start(X, [configOf(Y, { password: 'good' })]);
+    const y = await start(Y, [configOf(X, { password: 'good', isPassive: true })]);
+    await until(() => isUp(x, Y) && isUp(y, X));
+    set(x, configOf(Y, { unusable }));
+    await sleep(200);
+    expect(x.peer(Y)!.status()).toMatchObject({ state: 'Established', warning: unusable, flaps: 0 });
+    await y.close(true);
+    await until(() => !isUp(x, Y));
+    const again = await start(Y, [configOf(X, { password: 'good' })]);
+    await sleep(1_500);
+    expect([isUp(x, Y), isUp(again, X)]).toEqual([false, false]);
+    set(x, configOf(Y, { password: 'good' }));
+    await until(() => isUp(x, Y) && isUp(again, X));
+  });
+});
+
+describe('a connection that has proved itself', () => {
+  const again = { gracefulRestart: { ...restart(60).gracefulRestart, isRestarting: true } };
+  it.each([
+    ['TCP MD5', { password: 'secret' }],
+    ['a TTL of 255', { ttlSecurityHops: 1 }],
+  ])('by %s replaces a session at once, although it answers', async (_, security) => {
+    const { port: at, connect } = await reflector([A, B], (address) => (address === A ? security : {}));
+    const b = await connect(B);
+    const first = ScriptedPeer.open(at, A, restart(60), {}, security);
+    await until(() => first.isUp);
+    first.send(announcement(['10.1.0.0/16']));
+    await until(() => b.table.size === 1);
+    const second = ScriptedPeer.open(at, A, again, {}, security);
+    await until(() => second.isUp && first.socket.destroyed);
+    expect([first.last('notification'), b.table.size]).toEqual([undefined, 1]);
+    second.socket.destroy();
+  });
+
+  it('one from further away does not get as far as an OPEN, and its TTL is the reason', async () => {
+    const { port: at } = await reflector([A], () => ({ ttlSecurityHops: 1 }));
+    const far = ScriptedPeer.open(at, A);
+    await until(() => far.socket.destroyed);
+    expect(far.messages).toEqual([]);
+    expect(reflecting.peer(A)!.status().lastError).toMatch(/TTL 64, but ttlSecurity 1 demands 255/);
+  });
+});
+
+describe('a fault of our own', () => {
+  const faulty = {
+    key: 'faulty',
+    apply: () => {
+      throw new Error('planted');
+    },
+  };
+
+  it('while a peer’s routes are judged costs that peer’s session', async () => {
+    const { connect } = await reflector([A, B, C], (address) =>
+      address === A ? { importPolicy: faulty } : {},
+    );
+    const [a, b, c] = [await connect(A), await connect(B), await connect(C)];
+    a.send(announcement(['10.1.0.0/16']));
+    await until(() => a.last('notification') !== undefined);
+    expect(a.last('notification')).toMatchObject({ code: 6, subcode: 8 });
+    expect(reflecting.peer(A)!.status().lastError).toMatch(/^internal fault: planted; next attempt/);
+    b.send(announcement(['10.2.0.0/16']));
+    await until(() => c.table.has('10.2.0.0/16'));
+    expect([b.socket.destroyed, c.socket.destroyed]).toEqual([false, false]);
+  });
+
+  it('while routes are announced to a group of peers costs their sessions', async () => {
+    const { connect } = await reflector([A, B, C], (address) =>
+      address === B ? { exportPolicy: faulty } : {},
+    );
+    const [a, b, c] = [await connect(A), await connect(B), await connect(C)];
+    a.send(announcement(['10.1.0.0/16']));
+    await until(() => b.last('notification') !== undefined && c.table.size === 1);
+    expect(b.last('notification')).toMatchObject({ code: 6, subcode: 8 });
+    a.send(announcement(['10.2.0.0/16']));
+    await until(() => c.table.size === 2);
+    expect([a.socket.destroyed, c.socket.destroyed]).toEqual([false, false]);
+  });
+
+  it('delays the next attempt, and the peer comes back when the fault is gone', async () => {
+    const { connect, configOf: config } = await reflector([A], () => ({ importPolicy: faulty }));
+    const a = await connect(A);
+    a.send(announcement(['10.1.0.0/16']));
+    await until(() => a.last('notification') !== undefined);
+    reflecting.setDesired({ peers: [{ ...config(A), importPolicy: undefined }], originated: [] });
+    const back = await connect(A);
+    back.send(announcement(['10.1.0.0/16']));
+    await until(() => reflecting.routeCount === 1);
+  });
+
+  it('of an observer switches that observer off', async () => {
+    const { connect } = await reflector([A, B]);
+    let calls = 0;
+    const fail = () => {
+      calls++;
+      throw new Error('planted');
+    };
+    reflecting.observe({ message: fail, up: fail, down: fail });
+    const [a, b] = [await connect(A), await connect(B)];
+    a.send(announcement(['10.1.0.0/16']));
+    await until(() => b.table.size === 1);
+    expect(calls).toBe(1);
+  });
+});
