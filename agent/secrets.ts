@@ -19,17 +19,12 @@ interface Followed {
   readonly lastValues: Map<string, string>;
 }
 
-/** While a Secret cannot be read, the reason is looked at again after this time. */
-const LOOK_MS = 2_000;
-
 export class SecretsView {
   readonly #namespace: string;
   readonly #client: KubernetesClient;
   readonly #log: Log;
   readonly #changed: () => void;
   readonly #followed = new Map<string, Followed>();
-  #look: NodeJS.Timeout | undefined;
-  #reasons = '';
 
   constructor(namespace: string, modules: { client: KubernetesClient; log: Log; changed: () => void }) {
     this.#namespace = namespace;
@@ -58,7 +53,7 @@ export class SecretsView {
     const followed = this.#followed.get(name);
     const place = `Secret ${this.#namespace}/${name}`;
     if (!followed?.isRead) {
-      const why = followed?.reflector.staleReason ?? 'not read yet';
+      const why = followed?.reflector.isForbidden ? this.#forbiddenReason(name) : 'it has not been read yet';
       return { state: 'unknown', reason: `waiting for ${place}: ${why}` };
     }
     const secret = followed.reflector.objects.get(`${this.#namespace}/${name}`);
@@ -89,18 +84,20 @@ export class SecretsView {
 
   close(): void {
     for (const { abort } of this.#followed.values()) abort.abort();
-    clearInterval(this.#look);
   }
 
   #forbidden(name: string): UnreadableObject {
-    const namespace = this.#namespace;
-    const reason = `RBAC forbids to read it: add ${name} to resourceNames of Role cali-bgp-secrets in namespace ${namespace} (Helm: bgpSecrets)`;
+    const reason = this.#forbiddenReason(name);
     return {
-      problem: { kind: 'Secret', name, namespace, reason },
+      problem: { kind: 'Secret', name, namespace: this.#namespace, reason },
       uid: undefined,
       conditions: undefined,
       isAbsent: true,
     };
+  }
+
+  #forbiddenReason(name: string): string {
+    return `RBAC forbids to read it: add ${name} to resourceNames of Role cali-bgp-secrets in namespace ${this.#namespace} (Helm: bgpSecrets)`;
   }
 
   #start(name: string): void {
@@ -123,14 +120,5 @@ export class SecretsView {
     const followed: Followed = { reflector, abort, isRead: false, lastValues: new Map() };
     this.#followed.set(name, followed);
     void reflector.run(abort.signal);
-    this.#look ??= setInterval(() => this.#lookAtUnread(), LOOK_MS).unref();
-  }
-
-  /** That a list is refused is no event: says so when the reason is another one. */
-  #lookAtUnread(): void {
-    const unread = [...this.#followed.values()].filter(({ isRead }) => !isRead);
-    const reasons = unread.map(({ reflector }) => reflector.staleReason).join();
-    if (reasons !== this.#reasons) this.#changed();
-    this.#reasons = reasons;
   }
 }

@@ -1,4 +1,4 @@
-import { createServer } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it, vi } from 'vitest';
 import { SecretsView } from '../../../agent/secrets.ts';
@@ -61,12 +61,77 @@ it('a Secret that may not be read is named with the Role to extend, until it may
   closers.push(() => view.close());
   view.follow([], [peer('bgp-secrets'), peer('other')]);
   await vi.waitFor(() => expect(view.problems()).toHaveLength(1), 20_000);
-  await vi.waitFor(() => expect(view.value('bgp-secrets', 'key')).toBe('word'), 20_000);
+  const known = { state: 'known', value: 'word' };
+  await vi.waitFor(() => expect(view.value('bgp-secrets', 'key')).toEqual(known), 20_000);
   expect(view.problems().map(({ problem }) => describeProblem(problem))).toEqual([
     'Secret kube-system/other: RBAC forbids to read it: add other to resourceNames of Role cali-bgp-secrets in namespace kube-system (Helm: bgpSecrets)',
   ]);
-  expect(view.value('other', 'key')).toBeUndefined();
+  expect(view.value('other', 'key')).toMatchObject({
+    state: 'unknown',
+    reason: expect.stringContaining('RBAC forbids'),
+  });
   allowed.add('other');
-  await vi.waitFor(() => expect(view.value('other', 'key')).toBe('word'), 40_000);
+  await vi.waitFor(() => expect(view.value('other', 'key')).toEqual(known), 40_000);
   await vi.waitFor(() => expect(view.problems()).toEqual([]), 20_000);
+});
+
+it('a password that was known stays in force when its Secret becomes unusable or goes, with a warning', async () => {
+  const text = (value: string) => Buffer.from(value).toString('base64');
+  let data: Record<string, string> | undefined;
+  const watches: ServerResponse[] = [];
+  const metadata = { name: 'bgp', namespace: 'kube-system', resourceVersion: '2' };
+  const http = createServer((request, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' });
+    if (new URL(request.url!, 'http://x').searchParams.has('watch')) {
+      response.flushHeaders();
+      watches.push(response);
+    } else
+      response.end(
+        JSON.stringify({ metadata: { resourceVersion: '2' }, items: data ? [{ metadata, data }] : [] }),
+      );
+  }).listen(0, '127.0.0.1');
+  await new Promise((resolve) => http.once('listening', resolve));
+  closers.push(() => {
+    http.closeAllConnections();
+    http.close();
+  });
+  const client = new KubernetesClient(
+    plainEndpoint(`http://127.0.0.1:${(http.address() as AddressInfo).port}`),
+  );
+  const view = new SecretsView('kube-system', {
+    client,
+    log: createLog('fatal', { name: 'test' }),
+    changed: () => undefined,
+  });
+  closers.push(() => view.close());
+  view.follow([], [peer('bgp')]);
+  expect(view.value('bgp', 'key').state).toBe('unknown');
+  await vi.waitFor(() => expect(view.value('bgp', 'key').state).toBe('missing'), 20_000);
+  let version = 2;
+  const send = async (type: string, value: Record<string, string>, expected: object) => {
+    data = value;
+    version++;
+    const object = {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { ...metadata, resourceVersion: String(version) },
+      data,
+    };
+    watches.at(-1)!.write(`${JSON.stringify({ type, object })}\n`);
+    await vi.waitFor(() => expect(view.value('bgp', 'key')).toMatchObject(expected), 20_000);
+  };
+  await vi.waitFor(() => expect(watches).toHaveLength(1), 20_000);
+  const is = (value: string, warning: string) => ({
+    state: 'known',
+    value,
+    warning: expect.stringContaining(warning),
+  });
+  await send('ADDED', { key: text('one') }, { state: 'known', value: 'one' });
+  await send('MODIFIED', { key: text('x'.repeat(81)) }, is('one', '81 octets'));
+  await send('MODIFIED', { key: '' }, is('one', 'empty'));
+  await send('MODIFIED', { key: text('a\0b') }, is('one', 'NUL'));
+  await send('MODIFIED', { key: '/w==' }, is('one', 'UTF-8'));
+  await send('MODIFIED', { other: text('x') }, is('one', 'has no key key'));
+  await send('MODIFIED', { key: text('two') }, { state: 'known', value: 'two' });
+  await send('DELETED', {}, is('two', 'there is no Secret kube-system/bgp'));
 });

@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { bgpConfigurationKind, bgpPeerKind } from '../../../datastore/schema/bgp.ts';
+import { nodeAnnotations } from '../../../datastore/schema/core.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { blockAffinityKind, ipamBlockKind } from '../../../datastore/schema/ipam.ts';
+import type { SecretState } from '../../../felix/calc/bgp/password.ts';
 import { desiredSpeaker, type SpeakerInput } from '../../../felix/calc/bgp/speaker.ts';
 import { workloadPeeringAddresses } from '../../../felix/calc/bgp/workloads.ts';
 import { encapsulation, encapsulationWarnings } from '../../../felix/calc/encapsulation.ts';
@@ -31,7 +33,9 @@ const node = (
       labels,
       annotations: {
         'projectcalico.org/IPv4Address': ipv4,
-        ...Object.fromEntries(Object.entries(more).map(([k, v]) => [`projectcalico.org/${k}`, v])),
+        ...Object.fromEntries(
+          Object.entries(more).map(([k, v]) => [k.includes('/') ? k : `projectcalico.org/${k}`, v]),
+        ),
       },
     },
     spec: {},
@@ -197,6 +201,64 @@ describe('sessions in detail (Calico 2.5)', () => {
       prefixLimit: { limit: 10, action: 'Restart' },
       localPref: 2147482623,
     });
+  });
+
+  it('a password that is not known or cannot be one keeps connections from being made, a missing Secret does not', () => {
+    const spec = {
+      peerIP: '192.0.2.1',
+      asNumber: 65001,
+      password: { secretKeyRef: { name: 'bgp', key: 'tor' } },
+    };
+    const settingsWith = (state: SecretState) => {
+      const mesh = configuration({ nodeMeshPassword: spec.password });
+      const { peers } = desiredSpeaker({
+        ...base,
+        configurations: [mesh],
+        peers: [peer('tor', spec)],
+        secrets: () => state,
+      });
+      const seen = peers.map(({ password, unusable, warning }) => ({ password, unusable, warning }));
+      expect(new Set(seen.map((one) => JSON.stringify(one))).size).toBe(1);
+      return seen[0]!;
+    };
+    const none = { password: undefined, unusable: undefined, warning: undefined };
+    expect(settingsWith({ state: 'unknown', reason: 'waiting' })).toEqual({ ...none, unusable: 'waiting' });
+    expect(settingsWith({ state: 'missing', reason: 'there is no Secret bgp' })).toEqual({
+      ...none,
+      warning: 'there is no Secret bgp: the session has no password',
+    });
+    for (const [value, reason] of [
+      ['', 'is empty'],
+      ['x'.repeat(81), 'has 81 octets, TCP MD5 takes at most 80'],
+      ['é'.repeat(41), 'has 82 octets, TCP MD5 takes at most 80'],
+      ['a\0b', 'contains a NUL octet'],
+      ['a\ufffd', 'is not UTF-8 text'],
+    ] as const)
+      expect(settingsWith({ state: 'known', value })).toEqual({
+        ...none,
+        unusable: `Secret bgp, key tor: the password ${reason}`,
+      });
+    const longest = 'x'.repeat(80);
+    expect(settingsWith({ state: 'known', value: longest })).toEqual({ ...none, password: longest });
+  });
+
+  it('mesh peers in the node’s subnet that send with TTL 255 have to be one hop away', () => {
+    const hops = (own: string, other: string, change: { canDemandTtl?: boolean; says?: string } = {}) => {
+      const { canDemandTtl = true, says = '1' } = change;
+      const annotation = { [nodeAnnotations.bgpTTLSecurity]: says };
+      const nodes = [node('n1', own), node('n2', other, annotation)];
+      const [only] = desiredSpeaker({ ...base, nodes, canDemandTtl }).peers;
+      return only!.ttlSecurityHops;
+    };
+    expect(hops('10.0.0.1/24', '10.0.0.2/24')).toBe(1);
+    expect(hops('10.0.0.1/24', '10.0.1.2/24')).toBeUndefined();
+    // Only one side thinks that they are in one subnet, or nobody knows.
+    expect(hops('10.0.0.1/16', '10.0.1.2/24')).toBeUndefined();
+    expect(hops('10.0.0.1/24', '10.0.0.2')).toBeUndefined();
+    // An older version, Calico, an annotation that means nothing; no koffi here.
+    for (const says of ['', '0', 'true'])
+      expect(hops('10.0.0.1/24', '10.0.0.2/24', { says })).toBeUndefined();
+    expect(hops('10.0.0.1/24', '10.0.0.2/24', { canDemandTtl: false })).toBeUndefined();
   });
 
   it('pods that are selected are peers, and connect themselves (B-065, B-066)', () => {
