@@ -18,8 +18,19 @@ export default defineConfig({
         test: {
           name: 'cluster',
           // By itself: npm run test:cluster.
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
           include: ['test/cluster/**/*.test.ts'],
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'hostile',
+          // After the system tests, for the same reason.
+          sequence: { groupOrder: 1 },
+          include: ['test/hostile/**/*.test.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
           fileParallelism: false,
         },
       },
@@ -27,7 +38,7 @@ export default defineConfig({
         test: {
           name: 'interop',
           // After the labs: all of them want the machine's two cores.
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
           include: ['test/interop/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 60_000,

@@ -27,7 +27,7 @@ if (which !== 'unit')
 const folder = mkdtempSync(path.join(os.tmpdir(), 'cali-test-'));
 const report = path.join(folder, 'report.json');
 // The cluster's tests take long and are asked for by name.
-const project = ['unit', 'system', 'interop', 'cluster'].includes(which)
+const project = ['unit', 'system', 'hostile', 'interop', 'cluster'].includes(which)
   ? ['--project', which, ...rest]
   : [...(which === 'all' ? [] : ['--project', '!cluster', which]), ...rest].filter(Boolean);
 const vitest = path.resolve(import.meta.dirname, '..', 'node_modules', 'vitest', 'vitest.mjs');
