@@ -228,7 +228,7 @@ export class Agent {
     this.#self = await this.#setUp();
     this.#families = ([4, 6] as const).filter((family) => this.#self!.addresses[family]);
     this.#dataplane = new Dataplane(
-      { families: this.#families },
+      { node: this.#config.node, families: this.#families },
       {
         clock: systemClock,
         log: this.#log,

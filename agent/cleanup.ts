@@ -6,22 +6,28 @@ import { type KernelState, observeKernel } from '../felix/dataplane/kernel.ts';
 import { Nftables } from '../felix/dataplane/nftables.ts';
 import { planRoutes } from '../felix/dataplane/route-plan.ts';
 import { DEFAULT_PROTOCOLS } from '../felix/dataplane/route-protocols.ts';
-import { observeTunnels } from '../felix/dataplane/tunnel-devices.ts';
-import { isOwnInterface } from '../felix/endpoint.ts';
+import { observeTunnels, ownTunnels } from '../felix/dataplane/tunnel-devices.ts';
+import { isOwnVeth } from '../felix/endpoint.ts';
 import { planTunnels } from '../ipip/device-plan.ts';
+import { run } from '../lib/exec.ts';
 import type { Log } from '../lib/log.ts';
+import type { AgentConfig } from './config.ts';
 import { ROUTE_NUMBERS_FILE, readRouteNumbers } from './route-numbers.ts';
 
 /**
  * Removes our interfaces, our routes, our tunnel devices, our nftables table and the run directory's files; returns a
  * line for each command of ip, and for each route that may be of version 0.1 or of another program.
  */
-export async function cleanUp(runDirectory: string, log: Log): Promise<string[]> {
+export async function cleanUp(
+  { runDirectory, node }: Pick<AgentConfig, 'runDirectory' | 'node'>,
+  log: Log,
+): Promise<string[]> {
   const kernel = await observeKernel([4, 6]);
-  const links = [...kernel.links.keys()].filter(isOwnInterface).map((name) => `link del dev ${name}`);
-  const routes = unwantedRoutes(runDirectory, kernel, log);
-  const tunnels = planTunnels([], await observeTunnels(kernel)).afterRoutes.ip;
-  const commands = [...links, ...routes.commands, ...tunnels];
+  const links = await ownVeths(kernel);
+  const routes = unwantedRoutes(runDirectory, kernel, links, log);
+  const { present, foreign } = ownTunnels(node, [], await observeTunnels(kernel));
+  const tunnels = planTunnels([], present).afterRoutes.ip;
+  const commands = [...links.map((name) => `link del dev ${name}`), ...routes.commands, ...tunnels];
   const errors = await runBatch(commands);
   await new Nftables().remove();
   for (const name of ['endpoints', 'cali.sock', 'cni.sock', ROUTE_NUMBERS_FILE])
@@ -29,6 +35,7 @@ export async function cleanUp(runDirectory: string, log: Log): Promise<string[]>
   const failed = new Map(errors.map(({ command, message }) => [command, message]));
   return [
     ...commands.map((command) => `${command}${failed.has(command) ? `: ${failed.get(command)}` : ''}`),
+    ...Object.values(foreign).map((reason) => `left: ${reason}`),
     ...routes.left.map(
       ({ destination, protocol }) =>
         `left: route ${destination} proto ${protocol}, of version 0.1 or of another program`,
@@ -36,11 +43,21 @@ export async function cleanUp(runDirectory: string, log: Log): Promise<string[]>
   ];
 }
 
+/** Host sides of pods' veths: by name, MAC and kind. What others call so stays. */
+async function ownVeths(kernel: KernelState): Promise<string[]> {
+  const { ok, stdout, stderr } = await run('ip', ['-j', 'link', 'show', 'type', 'veth']);
+  if (!ok) throw new Error(`ip link show type veth: ${stderr}`);
+  const veths = new Set((JSON.parse(stdout || '[]') as { ifname?: string }[]).map(({ ifname }) => ifname));
+  return [...kernel.links.values()]
+    .filter((link) => isOwnVeth(link) && veths.has(link.name))
+    .map(({ name }) => name);
+}
+
 /** Nothing is wanted, so the plan removes what is ours. Routes on our interfaces go with them. */
-function unwantedRoutes(runDirectory: string, kernel: KernelState, log: Log) {
+function unwantedRoutes(runDirectory: string, kernel: KernelState, links: readonly string[], log: Log) {
   const { current, former } = readRouteNumbers(runDirectory, log);
   const others = kernel.routes.filter(
-    ({ hops }) => !hops.some(({ device }) => device !== undefined && isOwnInterface(device)),
+    ({ hops }) => !hops.some(({ device }) => device !== undefined && links.includes(device)),
   );
   return planRoutes([], others, {
     keepLearned: false,

@@ -76,7 +76,7 @@ async function install(): Promise<void> {
 
 async function cleanUp(config: AgentConfig): Promise<void> {
   const { cleanUp: clean } = await import('./cleanup.ts');
-  for (const line of await clean(config.runDirectory, log)) process.stdout.write(`${line}\n`);
+  for (const line of await clean(config, log)) process.stdout.write(`${line}\n`);
 }
 
 async function runNode(config: AgentConfig): Promise<void> {

@@ -5,7 +5,7 @@
  */
 
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 export interface InstallOptions {
@@ -49,11 +49,13 @@ export async function installCni(options: InstallOptions): Promise<string[]> {
 }
 
 async function replaceFile(file: string, content: Buffer, mode: number): Promise<string> {
-  const before = await readFile(file).catch(() => undefined);
-  if (before?.equals(content)) return `${file} is up to date`;
+  // A link is replaced, not followed: what it leads to is not ours.
+  const isFile = (await lstat(file).catch(() => undefined))?.isFile() ?? false;
+  if (isFile && (await readFile(file)).equals(content)) return `${file} is up to date`;
   const beside = `${file}.${process.pid}.new`;
   try {
-    await writeFile(beside, content);
+    await rm(beside, { force: true });
+    await writeFile(beside, content, { flag: 'wx', mode: 0o600 });
     await chmod(beside, mode);
     await rename(beside, file);
   } catch (error) {

@@ -76,13 +76,22 @@ function isOwnNamespace(netns: string): boolean {
 }
 
 /**
- * Removes the pair by its host side; that it is not there is no fault. In a process of its own: the long-lived
- * one may remember the index of an earlier interface of that name.
+ * Removes the pair by its host side; that it is not there is no fault. An interface of that name that is no veth is
+ * another program's and stays: then the answer is false. In a process of its own: the long-lived one may remember the
+ * index of an earlier interface of that name.
  */
-export async function tearDownEndpoint(interfaceName: string): Promise<void> {
+export async function tearDownEndpoint(interfaceName: string): Promise<boolean> {
+  const shown = await feed('ip', ['-d', '-j', 'link', 'show', 'dev', interfaceName], [], 10_000);
+  if (!shown.ok && /does not exist|Cannot find device/.test(shown.stderr)) return true;
+  if (shown.ok && kindOf(shown.stdout) !== 'veth') return false;
   const { ok, stderr } = await feed('ip', ['link', 'del', 'dev', interfaceName], [], 10_000);
-  if (ok || /Cannot find device/.test(stderr)) return;
+  if (ok || /Cannot find device/.test(stderr)) return true;
   throw new CniError(CniCode.NETWORK_SETUP, `interface ${interfaceName} cannot be removed: ${stderr}`);
+}
+
+function kindOf(shown: string): string | undefined {
+  const [link] = JSON.parse(shown || '[]') as { linkinfo?: { info_kind?: string } }[];
+  return link?.linkinfo?.info_kind;
 }
 
 /** Index of the host side. It is chosen here, so that later commands need not ask for it. */
@@ -98,7 +107,11 @@ async function createPair(endpoint: Wiring, session: IpSession): Promise<number>
   if (error && /File exists/.test(error.message)) {
     // Left by an ADD that died, or by a former container of this pod (Calico C-020). The message is the same
     // when the name is taken inside the pod: then nothing is there to remove, and the second try says so.
-    await tearDownEndpoint(interfaceName);
+    if (!(await tearDownEndpoint(interfaceName)))
+      throw new CniError(
+        CniCode.NETWORK_SETUP,
+        `interface ${interfaceName} exists and is not Cali's: rename or remove it`,
+      );
     [error] = await session.run([create, up]);
   }
   if (error) {

@@ -78,6 +78,8 @@ export class Plugin {
   readonly #modules: PluginModules;
   readonly #perContainer = new KeyedMutex();
   readonly #adding = new Set<string>();
+  /** Interfaces that an ADD is making, with its container. */
+  readonly #claims = new Map<string, string>();
 
   constructor(options: PluginOptions, modules: PluginModules) {
     this.#options = options;
@@ -143,14 +145,33 @@ export class Plugin {
   async #add(attachment: Attachment): Promise<object> {
     this.#assertReady(CniCode.TRY_AGAIN_LATER);
     const { containerId, interfaceName, network, pod } = attachment;
-    const { endpoints, session, inside } = this.#modules;
+    const { endpoints } = this.#modules;
     const known = endpoints.get(containerId, interfaceName);
     if (known) return resultOf(known, network.cniVersion);
     const hostInterface = pod
       ? podInterfaceName(pod.namespace, pod.name)
       : containerInterfaceName(containerId);
+    const claimed = this.#claims.get(hostInterface);
+    if (claimed !== undefined)
+      throw new CniError(
+        CniCode.TRY_AGAIN_LATER,
+        `interface ${hostInterface} is being made for container ${claimed}: try again`,
+      );
+    this.#claims.set(hostInterface, containerId);
+    try {
+      return await this.#attach(attachment, hostInterface);
+    } finally {
+      this.#claims.delete(hostInterface);
+    }
+  }
+
+  async #attach(attachment: Attachment, hostInterface: string): Promise<object> {
+    const { containerId, interfaceName, network, pod } = attachment;
+    const { endpoints, session, inside } = this.#modules;
     for (const former of endpoints.list()) {
-      if (former.interfaceName === hostInterface) await this.#remove(former);
+      if (former.interfaceName !== hostInterface) continue;
+      assertReplaceable(former, attachment);
+      await this.#remove(former);
     }
     const handleId = handleOf(network, containerId);
     const wiring: Wiring = {
@@ -260,7 +281,13 @@ export class Plugin {
 
   /** Interface first, so that the address is silent before somebody else gets it; the file last. */
   async #remove(endpoint: Endpoint): Promise<void> {
-    await tearDownEndpoint(endpoint.interfaceName);
+    // Two endpoints with one interface, from files: the other one's pod may be alive.
+    const isShared = this.#modules.endpoints
+      .list()
+      .some(
+        (one) => one.interfaceName === endpoint.interfaceName && one.containerId !== endpoint.containerId,
+      );
+    if (!isShared) await tearDownEndpoint(endpoint.interfaceName);
     await this.#modules.ipam.releaseHandle(handleOf({ name: endpoint.network }, endpoint.containerId));
     await Promise.all([this.#modules.endpoints.remove(endpoint), this.#clearAnnotation(endpoint)]);
   }
@@ -345,6 +372,27 @@ export class Plugin {
     const reason = this.#options.notReady();
     if (reason) throw new CniError(code, `cali-node on ${this.#options.node} is not ready: ${reason}`);
   }
+}
+
+/**
+ * The interface of a former container of the same pod goes. Names of interfaces are 44 bits of a hash, so two pods may
+ * have one name, and a container may ask for a second interface: neither may cut off what works. Throws CniError.
+ */
+export function assertReplaceable(
+  former: Endpoint,
+  { containerId, interfaceName, pod }: Pick<Attachment, 'containerId' | 'interfaceName' | 'pod'>,
+): void {
+  const isSamePod = pod
+    ? former.namespace === pod.namespace && former.pod === pod.name
+    : former.pod === undefined && former.containerId === containerId;
+  if (isSamePod && (former.containerId !== containerId || former.containerInterface === interfaceName))
+    return;
+  const holder = former.pod ? `pod ${former.namespace}/${former.pod}` : `container ${former.containerId}`;
+  const remedy = isSamePod ? 'a pod has one interface' : 'delete it, or give this pod another name';
+  throw new CniError(
+    CniCode.NETWORK_SETUP,
+    `interface ${former.interfaceName} is that of ${holder} (${former.containerInterface}): ${remedy}`,
+  );
 }
 
 /** Who holds the addresses of an attachment, in IPAM's words. */

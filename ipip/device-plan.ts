@@ -38,6 +38,8 @@ export interface TunnelDevice {
   readonly mac: string;
   /** Addresses with prefix length, of global scope. */
   readonly addresses: readonly string[];
+  /** Addresses that others gave it: tunl0 is the kernel's, and not ours alone. */
+  readonly foreignAddresses?: readonly string[];
   readonly vxlan: { readonly vni: number; readonly port: number; readonly local: string } | undefined;
   /** Permanent neighbours: address to MAC. */
   readonly neighbours: ReadonlyMap<string, string>;
@@ -54,6 +56,20 @@ export interface TunnelCommands {
 export interface TunnelPlan {
   readonly beforeRoutes: TunnelCommands;
   readonly afterRoutes: TunnelCommands;
+}
+
+/**
+ * Whether a device with a name of ours is ours: tunl0 is the kernel's and everybody's, a VXLAN device is ours by the MAC
+ * that follows from the node's name (vtepMac), or when VNI, port and local address are those that are wanted.
+ */
+export function isOwnTunnel(
+  kind: TunnelKind,
+  device: TunnelDevice,
+  { mac, wanted }: { readonly mac: string; readonly wanted?: Tunnel | undefined },
+): boolean {
+  if (kind === 'ipip') return true;
+  if (!device.vxlan) return false;
+  return device.mac === mac || (wanted?.vxlan !== undefined && isSameVxlan(wanted.vxlan, device));
 }
 
 export function planTunnels(
@@ -123,7 +139,7 @@ function addressChange(name: string, { address, kind }: Tunnel, device: TunnelDe
   const present = device?.addresses ?? [];
   return {
     added:
-      wanted && !present.includes(wanted)
+      wanted && !present.includes(wanted) && !device?.foreignAddresses?.includes(wanted)
         ? [`address add ${wanted} dev ${name}${kind === 'vxlan6' ? ' nodad preferred_lft 0' : ' scope link'}`]
         : [],
     removed: present.filter((one) => one !== wanted).map((one) => `address del ${one} dev ${name}`),

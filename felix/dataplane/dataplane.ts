@@ -6,7 +6,7 @@
  */
 import os from 'node:os';
 import { planTunnels, type Tunnel } from '../../ipip/device-plan.ts';
-import { type TunnelKind, tunnels } from '../../ipip/tunnel.ts';
+import { type TunnelKind, tunnelKinds, tunnels } from '../../ipip/tunnel.ts';
 
 import type { Family } from '../../lib/cidr.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -25,7 +25,7 @@ import type { KernelRoute, Route } from './route.ts';
 import type { Ownership } from './route-ownership.ts';
 import { planRoutes } from './route-plan.ts';
 import { applySysctls, interfaceSysctls, nodeSysctls, tunnelSysctls } from './sysctls.ts';
-import { isOffloadBroken, observeTunnels, switchOffloadOff } from './tunnel-devices.ts';
+import { isOffloadBroken, observeTunnels, ownTunnels, switchOffloadOff } from './tunnel-devices.ts';
 
 export interface DesiredDataplane {
   readonly routes: readonly Route[];
@@ -82,6 +82,8 @@ export interface DataplaneModules {
 }
 
 export interface DataplaneOptions {
+  /** Name of this node, from which the MACs of its tunnel devices follow. */
+  readonly node: string;
   readonly families: readonly Family[];
 }
 
@@ -254,17 +256,19 @@ export class Dataplane {
       if (!desired) return;
       // Before anything that lets packets pass.
       await this.#applyTable(desired);
+      const own = ownTunnels(this.#options.node, desired.tunnels, devicesThere);
       const problems = [
         ...this.#nftables.problems,
         ...this.#settings.problems,
-        ...this.#configure(desired, kernel),
+        ...this.#configure({ ...desired, tunnels: own.wanted }, kernel),
       ];
-      const devices = planTunnels(desired.tunnels, devicesThere);
+      const devices = planTunnels(own.wanted, own.present);
+      const foreign = tunnelKinds.filter((kind) => kind in own.foreign).map((kind) => tunnels[kind].device);
       const plan = planRoutes(desired.routes, kernel.routes, {
         keepLearned: !desired.isLearnedComplete,
         ownAddresses: new Set(kernel.addresses.map(({ cidr }) => cidr.split('/')[0]!)),
         mayReplaceDefault: desired.mayReplaceDefault ?? false,
-        hasLink: (name) => kernel.links.get(name)?.isUp ?? false,
+        hasLink: (name) => !foreign.includes(name) && (kernel.links.get(name)?.isUp ?? false),
         ownership: desired.ownership,
       });
       const { beforeRoutes, afterRoutes } = devices;
@@ -276,7 +280,7 @@ export class Dataplane {
         ...(await runBatch(routes)),
         ...(await runBridgeBatch(afterRoutes.bridge)),
       ];
-      const missingTunnels = missingOf(desired.tunnels, errors);
+      const missingTunnels = { ...missingOf(own.wanted, errors), ...wantedOf(desired.tunnels, own.foreign) };
       const faults = errors.filter((error) => isFault(error, missingTunnels));
       problems.push(...faults.map(({ command, message }) => `ip ${command}: ${message}`));
       problems.push(...plan.blocked.map(({ destination, reason }) => `route ${destination}: ${reason}`));
@@ -385,6 +389,16 @@ function missingOf(
       );
       return refused ? [[kind, refused.message]] : [];
     }),
+  );
+}
+
+/** Of the reasons why tunnels cannot be had, those that matter. */
+function wantedOf(
+  wanted: readonly Tunnel[],
+  reasons: DataplaneStats['missingTunnels'],
+): DataplaneStats['missingTunnels'] {
+  return Object.fromEntries(
+    wanted.flatMap(({ kind }) => (reasons[kind] === undefined ? [] : [[kind, reasons[kind]]])),
   );
 }
 

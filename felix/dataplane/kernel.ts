@@ -21,6 +21,8 @@ export interface Neighbour {
 export interface InterfaceAddress {
   readonly device: string;
   readonly cidr: string;
+  /** Of link scope, as we give them to tunl0 (linux/rtnetlink.h RT_SCOPE_LINK). */
+  readonly isLinkScope?: boolean;
 }
 
 export interface KernelState {
@@ -49,7 +51,7 @@ type HopJson = Pick<RouteJson, 'gateway' | 'via' | 'dev' | 'flags'>;
 
 interface AddressJson {
   ifname: string;
-  addr_info?: { local?: string; prefixlen?: number }[];
+  addr_info?: { local?: string; prefixlen?: number; scope?: string }[];
 }
 
 /** Reads links, and addresses, main-table routes and permanent neighbours of the given families. */
@@ -69,9 +71,13 @@ export async function observeKernel(families: readonly Family[]): Promise<Kernel
       if (lladdr) neighbours.push({ address: canonicalAddress(dst), device: dev, mac: lladdr });
     }
     for (const { ifname, addr_info } of addressRows as AddressJson[]) {
-      for (const { local, prefixlen } of addr_info ?? [])
+      for (const { local, prefixlen, scope } of addr_info ?? [])
         if (local && !local.startsWith('fe80:'))
-          addresses.push({ device: ifname, cidr: `${canonicalAddress(local)}/${prefixlen}` });
+          addresses.push({
+            device: ifname,
+            cidr: `${canonicalAddress(local)}/${prefixlen}`,
+            ...(scope === RT_SCOPE_LINK ? { isLinkScope: true } : {}),
+          });
     }
     for (const link of linkRows as {
       ifindex: number;
@@ -106,6 +112,7 @@ const routeTypes = [
   'throw',
   'nat',
 ];
+const RT_SCOPE_LINK = '253';
 /** What iproute2 leaves out. */
 const RTPROT_BOOT = 3;
 

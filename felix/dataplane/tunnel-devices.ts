@@ -1,8 +1,8 @@
 /** Tunnel devices in the kernel, as `ip` and `bridge` show them. */
-import type { TunnelDevice } from '../../ipip/device-plan.ts';
-import { tunnelKinds, tunnels } from '../../ipip/tunnel.ts';
+import { isOwnTunnel, type Tunnel, type TunnelDevice } from '../../ipip/device-plan.ts';
+import { type TunnelKind, tunnelKinds, tunnels, vtepMac } from '../../ipip/tunnel.ts';
 import { run } from '../../lib/exec.ts';
-import type { KernelState } from './kernel.ts';
+import type { InterfaceAddress, KernelState } from './kernel.ts';
 
 interface VxlanJson {
   ifname: string;
@@ -23,12 +23,15 @@ export async function observeTunnels(kernel: KernelState): Promise<Map<string, T
     present.map(async (kind): Promise<TunnelDevice> => {
       const { device: name } = tunnels[kind];
       const link = kernel.links.get(name)!;
+      const addresses = kernel.addresses.filter(({ device }) => device === name);
+      const isOurs = ({ isLinkScope }: InterfaceAddress) => kind !== 'ipip' || isLinkScope === true;
       return {
         name,
         isUp: link.isUp,
         mtu: link.mtu,
         mac: link.mac,
-        addresses: kernel.addresses.filter(({ device }) => device === name).map(({ cidr }) => cidr),
+        addresses: addresses.filter(isOurs).map(({ cidr }) => cidr),
+        foreignAddresses: addresses.filter((one) => !isOurs(one)).map(({ cidr }) => cidr),
         vxlan: vxlans.get(name),
         neighbours: new Map(
           kernel.neighbours.filter(({ device }) => device === name).map(({ address, mac }) => [address, mac]),
@@ -38,6 +41,39 @@ export async function observeTunnels(kernel: KernelState): Promise<Map<string, T
     }),
   );
   return new Map(devices.map((device) => [device.name, device]));
+}
+
+/** What is left to plan with when devices of others that have our names are set aside. */
+export interface OwnTunnels {
+  readonly wanted: readonly Tunnel[];
+  readonly present: ReadonlyMap<string, TunnelDevice>;
+  /** Why a kind cannot be had. */
+  readonly foreign: Readonly<Partial<Record<TunnelKind, string>>>;
+}
+
+/** Sets devices aside that are not this node's, whatever their names. */
+export function ownTunnels(
+  node: string,
+  wanted: readonly Tunnel[],
+  present: ReadonlyMap<string, TunnelDevice>,
+): OwnTunnels {
+  const foreign: Partial<Record<TunnelKind, string>> = {};
+  for (const kind of tunnelKinds) {
+    const { device: name, family } = tunnels[kind];
+    const device = present.get(name);
+    const facts = { mac: vtepMac(node, family), wanted: wanted.find((tunnel) => tunnel.kind === kind) };
+    if (device && !isOwnTunnel(kind, device, facts))
+      foreign[kind] = `interface ${name} is another program's: rename or remove it`;
+  }
+  return {
+    wanted: wanted.filter(({ kind }) => !(kind in foreign)),
+    present: new Map(
+      [...present].filter(
+        ([name]) => !tunnelKinds.some((kind) => kind in foreign && tunnels[kind].device === name),
+      ),
+    ),
+    foreign,
+  };
 }
 
 async function readVxlans(): Promise<Map<string, NonNullable<TunnelDevice['vxlan']>>> {

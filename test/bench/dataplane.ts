@@ -79,7 +79,7 @@ async function felix(kind: 'direct' | 'by VXLAN'): Promise<number> {
     applied = resolve;
   });
   const dataplane = new Dataplane(
-    { families: [4] },
+    { node: 'bench', families: [4] },
     {
       clock: systemClock,
       log: silentLog,

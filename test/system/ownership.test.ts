@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { TestLab, until } from '../helpers/lab.ts';
+import { podInterfaceName } from '../../felix/endpoint.ts';
+import { root, TestLab, until } from '../helpers/lab.ts';
 
 /** Everything of a node in the kernel that is other programs', planted by `plant`. */
 const plant = [
@@ -112,5 +113,34 @@ describe('felix and --cleanup change what is Cali’s and nothing else', () => {
     expect(lab.exec('node1', 'calictl', 'delete', 'felixconfiguration', 'node.node1').code).toBe(0);
     expect((await lab.flows()).filter(({ lost }) => lost > 0)).toEqual([]);
     expect(ours()).toHaveLength(before);
+  });
+
+  it('a pod whose interface has another program’s name is refused with the remedy, and that interface stays', async () => {
+    const name = podInterfaceName('default', 'taken');
+    lab.sh('node1', `ip link add ${name} type bridge`);
+    await expect(lab.ask({ do: 'pod add', node: 'node1', name: 'taken' })).rejects.toThrow(
+      new RegExp(`interface ${name} exists and is not Cali's: rename or remove it`),
+    );
+    expect(lab.sh('node1', `ip -d -j link show ${name}`)).toContain('bridge');
+    lab.sh('node1', `ip link del ${name}`);
+  });
+
+  it('--cleanup takes what is ours and leaves everything else', async () => {
+    lab.sh('node1', 'ip link add vxlan.cali type vxlan id 78 dstport 4791 local 172.18.0.11 nolearning');
+    const before = foreign()
+      .split('\n')
+      .filter((line) => !line.includes('linkdown'));
+    await lab.ask({ do: 'node stop', name: 'node1' });
+    const said = lab.sh('node1', `${process.execPath} ${root}/dist/cali-node.js --cleanup`);
+    expect(said).toContain("left: interface vxlan.cali is another program's");
+    expect(ours()).toEqual([]);
+    expect(
+      foreign()
+        .split('\n')
+        .filter((line) => !line.includes('linkdown')),
+    ).toEqual(before);
+    expect(lab.sh('node1', 'ip -br link')).toMatch(/vxlan\.cali /);
+    expect(lab.sh('node1', 'ip -br link')).not.toMatch(new RegExp(podInterfaceName('default', 'node1-a')));
+    expect(lab.exec('node1', 'nft', 'list', 'table', 'inet', 'cali').code).not.toBe(0);
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
+import { ownTunnels } from '../../../felix/dataplane/tunnel-devices.ts';
 import { planTunnels, type Tunnel, type TunnelDevice } from '../../../ipip/device-plan.ts';
 import { podMtu, tunnelMtu, vtepMac, wantedTunnels } from '../../../ipip/tunnel.ts';
 
@@ -132,5 +133,35 @@ describe('the plan for tunnel devices, in the words of ip and bridge', () => {
     expect(
       plan([], device('vxlan.cali'), device('tunl0', { addresses: ['10.1.0.1/32'] })).afterRoutes.ip,
     ).toEqual(['address del 10.1.0.1/32 dev tunl0', 'link del dev vxlan.cali']);
+  });
+
+  describe('a device with a name of ours', () => {
+    const ours = device('vxlan.cali', { mac: vtepMac('n1', 4) })[1];
+    it('is ours by the MAC that follows from the node’s name, whatever its settings', () => {
+      const other = { ...ours, vxlan: { vni: 9, port: 1, local: '10.0.0.9' } };
+      expect(ownTunnels('n1', [vxlan], new Map([['vxlan.cali', other]])).foreign).toEqual({});
+      expect(ownTunnels('n1', [], new Map([['vxlan.cali', other]])).present.size).toBe(1);
+    });
+
+    it('is ours by the settings that are wanted, whatever its MAC', () => {
+      const changed = device('vxlan.cali', { mac: '02:00:00:00:00:07' });
+      expect(ownTunnels('n1', [vxlan], new Map([changed])).wanted).toEqual([vxlan]);
+    });
+
+    it('is left alone and named when neither fits, or when it is no VXLAN device', () => {
+      for (const one of [
+        device('vxlan.cali', { mac: '02:00:00:00:00:07', vxlan: { vni: 9, port: 4789, local: '10.0.0.1' } }),
+        device('vxlan.cali', { mac: '02:00:00:00:00:07', vxlan: undefined }),
+      ]) {
+        const { wanted, present, foreign } = ownTunnels('n1', [vxlan], new Map([one]));
+        expect([wanted, present.size]).toEqual([[], 0]);
+        expect(foreign).toEqual({ vxlan4: "interface vxlan.cali is another program's: rename or remove it" });
+      }
+    });
+
+    it('keeps the addresses that others gave to tunl0', () => {
+      const shared = device('tunl0', { addresses: ['10.1.0.1/32'], foreignAddresses: ['10.9.0.1/32'] });
+      expect(plan([], shared).afterRoutes.ip).toEqual(['address del 10.1.0.1/32 dev tunl0']);
+    });
   });
 });
