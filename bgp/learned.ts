@@ -70,7 +70,7 @@ export class LearnedRoutes {
   #nextHop(family: Family, path: number): string {
     const rib = this.#ribs[family];
     const nextHop = rib.attributes.nextHopText(rib.paths.attributes[path]!);
-    if (!nextHop.startsWith('fe80:')) return nextHop;
+    if (!/^fe[89ab]/.test(nextHop)) return nextHop;
     const { address } = rib.sources.at(rib.paths.source[path]!);
     return address.includes('%') ? `${nextHop}%${address.split('%')[1]}` : nextHop;
   }

@@ -17,3 +17,16 @@ it('a next hop is a pod of this node only for what that pod announced itself', (
     ['192.168.3.0/24', ['10.1.0.5'], undefined],
   ]);
 });
+
+it('a link-local next hop of any spelling lies on the link of its session (RFC 4291 section 2.5.6)', () => {
+  const rib = new TestRib();
+  const peer = rib.source('fe80::1', { address: 'fe80::1%eth1' });
+  rib.announce(peer, '2001:db8:1::/48', { nextHop: 'fe80::1' });
+  rib.announce(peer, '2001:db8:2::/48', { nextHop: 'febf::1' });
+  const learned = new LearnedRoutes(rib.ribs);
+  learned.update(6, rib.ribs[6].decideChanged());
+  expect([...learned.routes.values()].map(({ nextHops }) => nextHops)).toEqual([
+    ['fe80::1%eth1'],
+    ['febf::1%eth1'],
+  ]);
+});
