@@ -1,9 +1,10 @@
 /**
- * npm run bench:bgp: our reflector beside BIRD, FRR, OpenBGPD and GoBGP, one after the other in the same run, with
- * one load generator (bgp/load.c). Prints tables of medians, and of ratios to ours.
+ * npm run bench:bgp: our reflector, BIRD, FRR, OpenBGPD and GoBGP in turns, with one load generator (bgp/load.c). Prints
+ * tables of medians, and of ratios to ours. With --previous, the reflector of another built checkout takes part, each run
+ * beside one of ours, after one of each that does not count; the table of ratios says what a change has cost.
  *
  *   npm run bench:bgp -- [--runs 5] [--clients 50,200,500,1000] [--tables 100000x1,...] [--churn 60] [--stream FILE]
- *                        [--only Cali,BIRD] [--markdown FILE] [--soak SECONDS, with --stream]
+ *                        [--only Cali,BIRD] [--previous DIR] [--markdown FILE] [--soak SECONDS, with --stream]
  */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,7 +13,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../lib/errors.ts';
-import { type BenchSpeaker, installed, PORT } from './bgp/speakers.ts';
+import { type BenchSpeaker, CALI, installed, PORT, PREVIOUS } from './bgp/speakers.ts';
 
 const { values } = parseArgs({
   options: {
@@ -25,6 +26,8 @@ const { values } = parseArgs({
     /** Seconds of a soak of 1,000 sessions; 0: none. */
     soak: { type: 'string', default: '0' },
     only: { type: 'string' },
+    /** A checkout whose dist/ is built. */
+    previous: { type: 'string' },
     markdown: { type: 'string' },
   },
 });
@@ -169,6 +172,22 @@ function table(scenario: Scenario, results: ReadonlyMap<string, Map<string, Resu
   }
 }
 
+/** What each phase costs in comparison to the previous build: medians of ours divided by medians of theirs. */
+function compare(ours: readonly (readonly Result[])[], theirs: readonly (readonly Result[])[]): void {
+  if (ours.length === 0 || theirs.length === 0) return;
+  const [now, before] = [summarize(ours), summarize(theirs)];
+  say(`\n| ${CALI} / ${PREVIOUS} | wall | CPU | memory |`);
+  say('| --- | --- | --- | --- |');
+  for (const [phase, result] of now) {
+    const old = before.get(phase);
+    if (phase === 'settle' || !old) continue;
+    const ratio = (a: number, b: number) => (b > 0 ? (a / b).toFixed(3) : '');
+    say(
+      `| ${phase} | ${ratio(result.p50Ms ?? result.wall, old.p50Ms ?? old.wall)} | ${ratio(result.cpu, old.cpu)} | ${ratio(result.peakMb ?? 0, old.peakMb ?? 0)} |`,
+    );
+  }
+}
+
 /** Wall / CPU seconds and peak memory, or latencies; with the ratio to ours. */
 function cell(result: Result | undefined, own: Result | undefined): string {
   if (!result) return '';
@@ -221,25 +240,39 @@ const scenarios: Scenario[] = [
 try {
   prepare();
   const only = values.only?.split(',');
-  const chosen = installed().filter(({ name }) => !only || only.includes(name));
+  const chosen = installed(values.previous).filter(
+    ({ name }) => name === PREVIOUS || !only || only.includes(name),
+  );
+  if (values.previous && !chosen.some(({ name }) => name === PREVIOUS))
+    throw new Error(`--previous ${values.previous}: there is no dist/cali-node.js; run npm run build there`);
   say(
     `${os.cpus()[0]?.model ?? 'CPU'}, ${os.cpus().length} cores, Node ${process.version}; medians of ${runs} runs; wall / CPU seconds, peak memory; in brackets the ratio to Cali.`,
   );
   for (const scenario of scenarios) {
-    const results = new Map<string, Map<string, Result> | string>();
-    for (const speaker of chosen) {
-      if (scenario.sessions > (speaker.mostClients ?? Number.POSITIVE_INFINITY)) continue;
-      const all: Result[][] = [];
-      let failure = '';
-      for (let i = 0; i < runs; i++) {
+    const taking = chosen.filter(
+      ({ mostClients }) => scenario.sessions <= (mostClients ?? Number.POSITIVE_INFINITY),
+    );
+    const all = new Map<string, Result[][]>(taking.map(({ name }) => [name, []]));
+    const failures = new Map<string, string>();
+    if (values.previous)
+      for (const speaker of taking.filter(({ name }) => name === CALI || name === PREVIOUS))
+        await run(speaker, scenario);
+    for (let i = 0; i < runs; i++) {
+      // In turns, and the other way round every second time: what else the machine does meets all of them.
+      for (const speaker of i % 2 === 0 ? taking : taking.toReversed()) {
         const result = await run(speaker, scenario);
-        if (typeof result === 'string') failure = result;
-        else all.push(result);
+        if (typeof result === 'string') failures.set(speaker.name, result);
+        else all.get(speaker.name)!.push(result);
       }
-      results.set(speaker.name, all.length > 0 ? summarize(all) : failure);
-      process.stderr.write(`${scenario.title}: ${speaker.name} ${all.length} of ${runs} runs ${failure}\n`);
+    }
+    const results = new Map<string, Map<string, Result> | string>();
+    for (const [name, good] of all) {
+      const failure = failures.get(name) ?? '';
+      results.set(name, good.length > 0 ? summarize(good) : failure);
+      process.stderr.write(`${scenario.title}: ${name} ${good.length} of ${runs} runs ${failure}\n`);
     }
     table(scenario, results);
+    if (values.previous) compare(all.get(CALI) ?? [], all.get(PREVIOUS) ?? []);
   }
   if (values.markdown) writeFileSync(values.markdown, `${lines.join('\n')}\n`);
 } finally {

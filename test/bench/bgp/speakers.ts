@@ -1,5 +1,6 @@
 /** The speakers measured: each as a reflector on loopback, with one neighbour per client, at its best setting. */
 import { existsSync } from 'node:fs';
+import path from 'node:path';
 
 /** Address of client n, as load.c takes it. */
 export const clientAddress = (n: number) => `127.1.${Math.floor(n / 250)}.${1 + (n % 250)}`;
@@ -19,9 +20,10 @@ export interface BenchSpeaker {
 const each = (clients: number, line: (address: string, n: number) => string) =>
   Array.from({ length: clients }, (_, n) => line(clientAddress(n), n)).join('\n');
 
-const cali: BenchSpeaker = {
-  name: 'Cali',
-  program: 'dist/cali-node.js',
+/** Our reflector, built in a checkout. */
+const reflector = (name: string, checkout: string): BenchSpeaker => ({
+  name,
+  program: `${checkout}/dist/cali-node.js`,
   files: () => ({
     'cali.yaml': `apiVersion: projectcalico.org/v3
 kind: BGPConfiguration
@@ -39,13 +41,16 @@ spec: { peerCIDR: 127.1.0.0/16, asNumber: 64512 }
     `CALI_RUN_DIR=${folder}`,
     'BGP_LOGSEVERITYSCREEN=error',
     process.execPath,
-    `${process.cwd()}/dist/cali-node.js`,
+    `${checkout}/dist/cali-node.js`,
     '--role',
     'reflector',
     '--config',
     `${folder}/cali.yaml`,
   ],
-};
+});
+
+export const CALI = 'Cali';
+export const PREVIOUS = 'previous Cali';
 
 const bird: BenchSpeaker = {
   name: 'BIRD',
@@ -183,6 +188,10 @@ ${each(
   ],
 };
 
-export const speakers: readonly BenchSpeaker[] = [cali, bird, frr, openbgpd, gobgp];
-
-export const installed = () => speakers.filter(({ program }) => existsSync(program));
+/** Those that are installed; with another built checkout of Cali its reflector behind ours. */
+export function installed(previous: string | undefined): BenchSpeaker[] {
+  const ours = reflector(CALI, process.cwd());
+  const theirs = previous === undefined ? [] : [reflector(PREVIOUS, path.resolve(previous))];
+  const all = [ours, ...theirs, bird, frr, openbgpd, gobgp];
+  return all.filter(({ program }) => existsSync(program));
+}
