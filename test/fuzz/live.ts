@@ -1,6 +1,14 @@
-/** Fuzzed messages through live sessions: a speaker on loopback, a peer that misbehaves, and one that must not notice. */
+/**
+ * Fuzzed messages through live sessions: a speaker on loopback, a peer that misbehaves, one that must not notice, a BMP
+ * station and the wire log.
+ */
+import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { BmpExporter } from '../../bgp/monitor/bmp.ts';
+import { createWireLog } from '../../bgp/monitor/wire-log.ts';
+import { silentLog } from '../../lib/log.ts';
 import { ScriptedPeer, startReflector } from '../helpers/scripted-peer.ts';
+import { Random } from './random.ts';
 import { FuzzSource } from './source.ts';
 
 /** Sends that many messages, a few hundred per session, and reports; throws when the quiet peer was disturbed. */
@@ -8,7 +16,14 @@ export async function fuzzLive(count: number, seed: number): Promise<void> {
   if (count === 0) return;
   const { speaker, port } = await startReflector(['127.0.0.2', '127.0.0.3']);
   const quiet = await ScriptedPeer.connect(port, '127.0.0.3');
-  const random = new FuzzSource(seed + 1);
+  const station = net.createServer((socket) => void socket.resume()).listen(0, '127.0.0.1');
+  await new Promise((resolve) => station.once('listening', resolve));
+  const { port: stationPort } = station.address() as net.AddressInfo;
+  const view = { ribs: speaker.ribs, peers: () => speaker.peers };
+  const bmp = new BmpExporter({ host: '127.0.0.1', port: stationPort }, view, silentLog);
+  speaker.observe(bmp);
+  speaker.observe(createWireLog('all', silentLog));
+  const random = new FuzzSource(new Random(seed + 1));
   const startedAt = Date.now();
   let sent = 0;
   let sessions = 0;
@@ -37,5 +52,7 @@ export async function fuzzLive(count: number, seed: number): Promise<void> {
     `live: ${sent} messages in ${sessions} sessions, ${seconds} s, the other session stayed, ${mb} MB\n`,
   );
   quiet.socket.destroy();
+  bmp.close();
+  station.close();
   await speaker.close(false);
 }

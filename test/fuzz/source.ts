@@ -4,6 +4,7 @@ import { noCapabilities } from '../../bgp/wire/capabilities.ts';
 import { encodeMessage } from '../../bgp/wire/message.ts';
 import { endOfRib } from '../../bgp/wire/update.ts';
 import { Writer } from '../../bgp/wire/writer.ts';
+import type { Random } from './random.ts';
 
 const context = { isFourOctetAs: true, isIbgp: true };
 const empty = { withdrawn: [], nlri: [], reach: undefined, unreach: undefined, attributes: undefined };
@@ -24,7 +25,54 @@ const attributes = {
 const seeds: readonly Uint8Array[] = [
   encodeMessage({ type: 'keepalive' }, context),
   encodeMessage({ type: 'notification', code: 6, subcode: 2, data: Uint8Array.of(2, 104, 105) }, context),
+  encodeMessage(
+    { type: 'notification', code: 2, subcode: 7, data: Uint8Array.of(1, 4, 0, 1, 0, 1) },
+    context,
+  ),
+  encodeMessage({ type: 'notification', code: 6, subcode: 9, data: Uint8Array.of(6, 4) }, context),
   encodeMessage({ type: 'route-refresh', family: 4, subtype: 0 }, context),
+  encodeMessage({ type: 'route-refresh', family: 6, subtype: 1 }, context),
+  encodeMessage({ type: 'route-refresh', family: 6, subtype: 2 }, context),
+  encodeMessage(
+    {
+      type: 'open',
+      asNumber: 64512,
+      holdTimeSeconds: 3,
+      identifier: '10.0.0.2',
+      capabilities: {
+        families: [4, 6],
+        hasRouteRefresh: true,
+        hasEnhancedRefresh: true,
+        hasExtendedMessages: true,
+        hasExtendedNextHop: true,
+        fourOctetAs: 64512,
+        role: 3,
+        addPath: [
+          { family: 4, canReceive: true, canSend: true },
+          { family: 6, canReceive: false, canSend: true },
+        ],
+        longLived: [
+          { family: 4, isForwardingKept: true, staleSeconds: 0xffffff },
+          { family: 6, isForwardingKept: false, staleSeconds: 0 },
+        ],
+        gracefulRestart: {
+          isRestarting: true,
+          hasNotification: true,
+          restartTimeSeconds: 4095,
+          families: [
+            { family: 4, isForwardingKept: true },
+            { family: 6, isForwardingKept: false },
+          ],
+        },
+        // More than 255 octets of parameters: the form of RFC 9072.
+        unknown: [
+          { code: 128, value: new Uint8Array(200) },
+          { code: 73, value: new Uint8Array(90) },
+        ],
+      },
+    },
+    context,
+  ),
   encodeMessage(
     {
       type: 'open',
@@ -78,18 +126,14 @@ const seeds: readonly Uint8Array[] = [
 ];
 
 export class FuzzSource {
-  #state: number;
+  readonly #random: Random;
 
-  constructor(seed: number) {
-    this.#state = seed >>> 0 || 1;
+  constructor(random: Random) {
+    this.#random = random;
   }
 
-  /** xorshift32: the same seed, the same messages. */
   below(limit: number): number {
-    this.#state ^= this.#state << 13;
-    this.#state ^= this.#state >>> 17;
-    this.#state ^= this.#state << 5;
-    return (this.#state >>> 0) % limit;
+    return this.#random.below(limit);
   }
 
   next(): Uint8Array {

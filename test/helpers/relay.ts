@@ -114,15 +114,19 @@ export class Relay {
     return received;
   }
 
-  turn(): void {
+  /** Decides and distributes. Returns the rows of the prefixes that changed. */
+  turn(): Record<Family, readonly number[]> {
+    const changed: Record<Family, readonly number[]> = { 4: [], 6: [] };
     for (const family of [4, 6] as const) {
       const rib = this.ribs[family];
       if (!rib.hasChanges) continue;
       const prefixes = rib.decideChanged();
+      changed[family] = [...prefixes];
       for (const { group } of this.listeners)
         if (group.spec.family === family) group.flush(prefixes, rib.touchedPaths());
       rib.endTurn(true);
     }
+    return changed;
   }
 
   /** Why the path of the sender to a prefix is not the best; undefined without one. */
