@@ -45,7 +45,9 @@ import { CodedError, messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { assertPrivateFolder } from '../lib/unix-socket.ts';
 import { readAddresses } from './addresses.ts';
+import { Boundary } from './boundary.ts';
 import { statusOf } from './calico-node-status.ts';
+import { type Cluster, type ClusterObjects, clusterOf, objectsOf } from './cluster.ts';
 import type { AgentConfig } from './config.ts';
 import { dataplaneFrom, type Known, rulesetFrom, speakerFrom } from './desired.ts';
 import { explain } from './explain.ts';
@@ -59,6 +61,7 @@ import { ensureDefaults, ensurePools, publishNode } from './node-setup.ts';
 import { NodeStatusReporter } from './node-status-reporter.ts';
 import { ObjectEvents } from './object-events.ts';
 import { OwnAddress } from './own-address.ts';
+import { Quarantine } from './quarantine.ts';
 import { ReflectorEndpoints } from './reflector-endpoints.ts';
 import { RouteNumbersFile } from './route-numbers.ts';
 import { SecretsView } from './secrets.ts';
@@ -67,7 +70,7 @@ import { Servers } from './servers.ts';
 import { type Settings, settingsFor } from './settings.ts';
 import { SpeakerHost } from './speaker-host.ts';
 import { CNI_SOCKET } from './status.ts';
-import { Tunnelling } from './tunnelling.ts';
+import { Tunnelling, type TunnellingInput } from './tunnelling.ts';
 import { View } from './view.ts';
 
 /** Events come in bursts, and a CNI call that made them should not wait for what follows from them. */
@@ -88,6 +91,10 @@ export class Agent {
   readonly #condition: NodeCondition;
   readonly #events: NodeEvents;
   readonly #objectEvents: ObjectEvents;
+  readonly #boundary: Boundary;
+  readonly #quarantine: Quarantine;
+  /** Those that were applied last. */
+  #lastSettings: Settings | undefined;
   readonly #statusReporter: NodeStatusReporter;
   readonly #ownAddress: OwnAddress;
   #view!: View;
@@ -159,6 +166,8 @@ export class Agent {
     const recorder = new EventRecorder('cali-node', { store, clock: systemClock, log });
     this.#events = new NodeEvents(config.node, { recorder, clock: systemClock });
     this.#objectEvents = new ObjectEvents(recorder);
+    this.#boundary = new Boundary(log);
+    this.#quarantine = new Quarantine(config.node, log);
     this.#statusReporter = new NodeStatusReporter(config.node, {
       store,
       clock: systemClock,
@@ -219,6 +228,7 @@ export class Agent {
       endpointCount: () => this.#endpoints.list().length,
       reflectors: () => this.#reflectors,
       objects: () => this.#troubled().map(({ problem }) => problem),
+      faults: () => this.#boundary.faults(),
     });
     // Before pods can be added and before BGP listens.
     await this.#nftables.ensure(firstGuard([BGP_PORT, this.#config.reflectorPort]));
@@ -328,39 +338,84 @@ export class Agent {
     }, COALESCE_MS);
   }
 
+  /** Stages that do not depend on each other: one that fails keeps what it had set, and stops no other. */
   #calculate(): void {
     const dataplane = this.#dataplane;
     if (!dataplane || !this.#view.isSynced || this.#abort.signal.aborted) return;
-    const view = this.#view;
-    if (this.#isAnotherNode()) return;
-    const settings = this.#applySettings();
-    this.#routeNumbers.configure(settings.routeProtocols);
-    dataplane.configure(settings);
-    this.#ipamUpkeep?.update();
-    this.#secrets.follow(view.bgpConfigurations(), view.bgpPeers());
-    this.#tunnelling.update({
-      self: this.#published(),
-      nodes: view.nodes().map(nodeInfo),
-      families: this.#families,
-      pools: view.pools(),
-      settings,
-    });
+    const stage = (name: string, task: () => void) => this.#boundary.run(name, task);
+    if (this.#boundary.value('identity', () => this.#isAnotherNode())) return;
+    const objects = objectsOf(this.#view);
+    const cluster = this.#cluster();
     this.#isRulesetStale = true;
-    this.#followReflectors();
+    const results = [
+      stage('settings', () => this.#applySettings()),
+      stage('kernel settings', () => {
+        this.#routeNumbers.configure(this.#lastSettings!.routeProtocols);
+        dataplane.configure(this.#lastSettings!);
+      }),
+      stage('IPAM upkeep', () => this.#ipamUpkeep?.update()),
+      stage('secrets', () => this.#secrets.follow(cluster.bgpConfigurations(), cluster.bgpPeers())),
+      stage('tunnels', () => this.#tunnelling.update(this.#tunnellingInput(cluster, this.#lastSettings!))),
+      stage('reflectors', () => this.#followReflectors(cluster)),
+      stage('BGP', () => this.#configureBgp(cluster)),
+      this.#program(),
+    ];
+    const isGood = results.every(Boolean);
+    if (isGood) this.#quarantine.passed(objects, this.#quarantine.filter(objects));
+    else if (this.#boundary.value('quarantine', () => this.#investigate(objects))) this.#changed();
+  }
+
+  #configureBgp(cluster: Cluster): void {
     const unknown = this.#unknownConfiguration();
-    if (unknown) this.#host.wait(unknown);
-    // Until then `guarded` is about to call.
-    else if (this.#nftables.isTried) {
-      if (this.#config.backend === 'bird')
-        this.#host.configure(this.#self!, this.#families, view.bgpConfigurations());
-      this.#host.speaker?.setDesired(speakerFrom(this.#known(), this.#secrets.value));
+    if (unknown) {
+      this.#host.wait(unknown);
+      return;
     }
-    this.#program();
+    // Until then `guarded` is about to call.
+    if (!this.#nftables.isTried) return;
+    if (this.#config.backend === 'bird')
+      this.#host.configure(this.#self!, this.#families, cluster.bgpConfigurations());
+    this.#host.speaker?.setDesired(speakerFrom(this.#known(cluster), this.#secrets.value));
+  }
+
+  /** The cluster without objects that make a calculation throw. */
+  #cluster(): Cluster {
+    return clusterOf(this.#quarantine.filter(objectsOf(this.#view)), this.#config.node, this.#view);
+  }
+
+  #tunnellingInput(cluster: Cluster, settings: Settings): TunnellingInput {
+    return {
+      self: this.#published(),
+      nodes: cluster.nodes().map(nodeInfo),
+      families: this.#families,
+      pools: cluster.pools(),
+      settings,
+    };
+  }
+
+  /** Looks for the object that makes a calculation throw; whether one was found. Changes nothing else. */
+  #investigate(objects: ClusterObjects): boolean {
+    return this.#quarantine.investigate(objects, (some) => {
+      const cluster = clusterOf(some, this.#config.node, this.#view);
+      const settings = this.#settings(cluster);
+      const known = this.#known(cluster);
+      this.#tunnelling.rehearse(this.#tunnellingInput(cluster, settings));
+      reflectorsFrom(cluster.services(), cluster.slices(), this.#config.reflectorNamespaces);
+      speakerFrom(known, this.#secrets.value);
+      const learned = { routes: [], isComplete: true };
+      const rules = rulesetFrom(known, settings, this.#tunnelling);
+      dataplaneFrom(known, settings, this.#tunnelling, learned, this.#routeNumbers.numbers, rules);
+    });
   }
 
   /** Objects that cannot be used as they are. */
   #troubled(): UnreadableObject[] {
-    return [...this.#view.problems(), ...this.#secrets.problems(), ...malformedNodes(this.#view.nodes())];
+    return [
+      ...this.#view.problems(),
+      ...this.#secrets.problems(),
+      ...malformedNodes(this.#view.nodes()),
+      ...this.#quarantine.problems(),
+    ];
   }
 
   /**
@@ -369,12 +424,10 @@ export class Agent {
    */
   #unknownConfiguration(): string | undefined {
     const names = ['default', `node.${this.#config.node}`];
-    const found = this.#view
-      .problems()
-      .find(
-        ({ problem: { kind, name }, isAbsent }) =>
-          isAbsent && kind === bgpConfigurationKind.kind && names.includes(name),
-      );
+    const found = this.#troubled().find(
+      ({ problem: { kind, name }, isAbsent }) =>
+        isAbsent && kind === bgpConfigurationKind.kind && names.includes(name),
+    );
     return found && `waiting until this is corrected: ${describeProblem(found.problem)}`;
   }
 
@@ -395,6 +448,10 @@ export class Agent {
 
   /** The kernel has been looked at: devices, MTU and addresses may have changed. */
   #observed(kernel: KernelState): void {
+    this.#boundary.run('look at the kernel', () => this.#take(kernel));
+  }
+
+  #take(kernel: KernelState): void {
     this.#devices = new Map(
       kernel.routes.map(({ destination, hops }) => [destination, hops[0]?.device ?? '']),
     );
@@ -425,59 +482,62 @@ export class Agent {
     return node ? { ...nodeInfo(node), addresses: this.#self!.addresses } : this.#self!;
   }
 
-  /** Hands felix what follows from endpoints, blocks and learned routes. */
-  #program(): void {
-    const isComplete = this.#config.backend !== 'bird' || (this.#host.speaker?.isSettled ?? false);
-    const routes = [...(this.#host.speaker?.learned.values() ?? [])];
-    this.#dataplane?.setDesired(
-      dataplaneFrom(
-        this.#known(),
-        this.#settings(),
-        this.#tunnelling,
-        { routes, isComplete },
-        this.#routeNumbers.numbers,
-        this.#currentRuleset(),
-      ),
-    );
-    this.#condition.update(this.#report.unavailable(), this.#nftables.problems);
-    this.#events.update(this.#report.troubles());
-    this.#objectEvents.update(this.#troubled());
-    this.#statusReporter.update(this.#view.nodeStatuses());
+  /** Hands felix what follows from endpoints, blocks and learned routes; false when that cannot be calculated. */
+  #program(): boolean {
+    const stage = (name: string, task: () => void) => this.#boundary.run(name, task);
+    const rules = this.#boundary.value('nftables rules', () => this.#currentRuleset());
+    const inForce = rules ?? this.#ruleset;
+    const isGood = stage('routes', () => {
+      if (!inForce) return;
+      const isComplete = this.#config.backend !== 'bird' || (this.#host.speaker?.isSettled ?? false);
+      const routes = [...(this.#host.speaker?.learned.values() ?? [])];
+      this.#dataplane?.setDesired(
+        dataplaneFrom(
+          this.#known(this.#cluster()),
+          this.#lastSettings ?? this.#applySettings(),
+          this.#tunnelling,
+          { routes, isComplete },
+          this.#routeNumbers.numbers,
+          inForce,
+        ),
+      );
+    });
+    stage('condition', () => this.#condition.update(this.#report.unavailable(), this.#nftables.problems));
+    stage('Events', () => this.#events.update(this.#report.troubles()));
+    stage('Events of objects', () => this.#objectEvents.update(this.#troubled()));
+    stage('CalicoNodeStatus', () => this.#statusReporter.update(this.#view.nodeStatuses()));
+    return isGood && rules !== undefined;
   }
 
   /** The same object as long as the table is the same; made anew only when an input changed. */
   #currentRuleset(): Ruleset {
     if (this.#ruleset && !this.#isRulesetStale) return this.#ruleset;
+    const next = rulesetFrom(this.#known(this.#cluster()), this.#lastSettings!, this.#tunnelling);
     this.#isRulesetStale = false;
-    const next = rulesetFrom(this.#known(), this.#settings(), this.#tunnelling);
     if (!this.#ruleset || this.#ruleset.whole.join('\n') !== next.whole.join('\n')) this.#ruleset = next;
     return this.#ruleset;
   }
 
-  #known(): Known {
+  #known(cluster: Cluster): Known {
     return {
       config: this.#config,
-      view: this.#view,
+      view: cluster,
       endpoints: this.#endpoints.list(),
       reflectors: this.#reflectors,
       isMeshHeld: this.#isMeshHeld,
       host: this.#hostFacts ?? (this.#self && unseenHost(this.#self)),
       ...(this.#config.ipam === 'host-local'
-        ? podCidrBlocks(this.#view.nodes())
-        : { blocks: this.#view.blocks(), affinities: this.#view.affinities() }),
+        ? podCidrBlocks(cluster.nodes())
+        : { blocks: cluster.blocks(), affinities: cluster.affinities() }),
     };
   }
 
   /** Mesh and reflector Deployments as they are now, and another look when the time of what has gone is over. */
-  #followReflectors(): void {
+  #followReflectors(cluster: Cluster): void {
     const now = systemClock.now();
-    const heldMs = this.#meshHold.update(this.#view.bgpConfigurations(), now);
+    const heldMs = this.#meshHold.update(cluster.bgpConfigurations(), now);
     this.#isMeshHeld = heldMs > 0;
-    const found = reflectorsFrom(
-      this.#view.services(),
-      this.#view.slices(),
-      this.#config.reflectorNamespaces,
-    );
+    const found = reflectorsFrom(cluster.services(), cluster.slices(), this.#config.reflectorNamespaces);
     this.#reflectors = this.#reflectorEndpoints.update(found, now);
     this.#cancelReflectors();
     const times = [this.#reflectorEndpoints.nextChange(now), this.#isMeshHeld ? heldMs : undefined];
@@ -526,7 +586,7 @@ export class Agent {
       explain: (address) =>
         explain(address, {
           pools: this.#view.pools(),
-          blocks: this.#known().blocks,
+          blocks: this.#known(this.#cluster()).blocks,
           speaker: this.#host.speaker,
           endpoints: this.#endpoints.list(),
         }),
@@ -536,14 +596,14 @@ export class Agent {
     this.#applySettings();
   }
 
-  #settings(): Settings {
-    const { felixConfigurations, bgpConfigurations } = this.#view;
+  #settings({ felixConfigurations, bgpConfigurations }: Cluster): Settings {
     return settingsFor(this.#config, felixConfigurations(), bgpConfigurations());
   }
 
   /** Takes over what the configuration says now; before the datastore is in sync that is the defaults. */
   #applySettings(): Settings {
-    const settings = this.#settings();
+    const settings = this.#settings(this.#cluster());
+    this.#lastSettings = settings;
     this.#setSeverity(settings.logSeverity);
     this.#servers?.configure(settings);
     return settings;

@@ -21,14 +21,14 @@ import type { DesiredDataplane } from '../felix/dataplane/dataplane.ts';
 import type { Ownership } from '../felix/dataplane/route-ownership.ts';
 import type { Endpoint } from '../felix/endpoint.ts';
 import { formatAddress, parseAddress } from '../lib/cidr.ts';
+import type { Cluster } from './cluster.ts';
 import type { AgentConfig } from './config.ts';
 import type { Settings } from './settings.ts';
 import type { Tunnelling } from './tunnelling.ts';
-import type { View } from './view.ts';
 
 export interface Known {
   readonly config: AgentConfig;
-  readonly view: View;
+  readonly view: Cluster;
   /** Pods of this node. */
   readonly endpoints: readonly Endpoint[];
   readonly reflectors: readonly ReflectorInfo[];

@@ -33,6 +33,8 @@ export interface ReportSources {
   readonly reflectors: () => readonly ReflectorInfo[];
   /** Objects that cannot be used as they are. */
   readonly objects: () => readonly ObjectProblem[];
+  /** Stages of the calculation that fail. */
+  readonly faults: () => readonly string[];
 }
 
 export class SelfReport {
@@ -78,6 +80,7 @@ export class SelfReport {
       })),
       ...(stats()?.problems ?? []).map((message) => ({ reason: 'DataplaneProblem', message })),
       ...tunnelling.warnings().map((message) => ({ reason: 'TunnelProblem', message })),
+      ...this.#sources.faults().map((message) => ({ reason: 'CalculationFailed', message })),
     ];
   }
 
@@ -104,7 +107,7 @@ export class SelfReport {
       podMtu: tunnelling.podMtu(),
       dataplane: {
         routes: stats?.routes ?? 0,
-        problems: [...(stats?.problems ?? []), ...tunnelling.warnings()],
+        problems: [...(stats?.problems ?? []), ...tunnelling.warnings(), ...this.#sources.faults()],
       },
       endpoints: endpointCount(),
       objects: objects.slice(0, MAX_OBJECT_PROBLEMS),

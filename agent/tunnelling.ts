@@ -44,6 +44,14 @@ export class Tunnelling {
     this.#addresses.update({ self, pools, wanted, up: this.#up() });
   }
 
+  /** Calculates what would follow from an input, and changes nothing. */
+  rehearse(input: TunnellingInput): void {
+    const { pools, families, settings } = input;
+    wantedTunnels(pools, families, settings.tunnels);
+    this.#desiredFor(input);
+    encapsulationWarnings({ ...input, up: this.#up() });
+  }
+
   /** Takes over what the kernel has; whether anything follows from what is new. */
   observe(interfaces: Interfaces, missing: DataplaneStats['missingTunnels']): boolean {
     const before = this.#summary();
@@ -55,8 +63,10 @@ export class Tunnelling {
 
   /** The devices that this node should have. */
   desired(): Tunnel[] {
-    if (!this.#input) return [];
-    const { self, nodes, settings } = this.#input;
+    return this.#input ? this.#desiredFor(this.#input) : [];
+  }
+
+  #desiredFor({ self, nodes, settings }: TunnellingInput): Tunnel[] {
     return desiredTunnels({
       self,
       nodes,

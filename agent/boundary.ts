@@ -1,0 +1,52 @@
+/**
+ * Error boundaries: a stage that throws is logged once with its stack and shown in the status, what it had set stays in
+ * force, and the other stages go on.
+ */
+import { messageOf } from '../lib/errors.ts';
+import type { Log } from '../lib/log.ts';
+import { printable } from '../lib/plain-text.ts';
+
+/** Characters of a message in a status. */
+const MAX_MESSAGE = 300;
+
+export class Boundary {
+  readonly #log: Log;
+  /** By stage. Bounded by the stages that the code names. */
+  readonly #faults = new Map<string, string>();
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /** What is wrong now, a sentence per stage. */
+  faults(): string[] {
+    return [...this.#faults].map(
+      ([stage, message]) => `${stage} failed, its last good state stays: ${message}`,
+    );
+  }
+
+  /** Runs a stage; whether it did not throw. */
+  run(stage: string, task: () => void): boolean {
+    return (
+      this.value(stage, () => {
+        task();
+        return true;
+      }) ?? false
+    );
+  }
+
+  /** The value of a stage; undefined when it throws. */
+  value<T>(stage: string, task: () => T): T | undefined {
+    try {
+      const value = task();
+      this.#faults.delete(stage);
+      return value;
+    } catch (error) {
+      const message = printable(messageOf(error), MAX_MESSAGE);
+      if (this.#faults.get(stage) !== message)
+        this.#log.error({ stage, err: error }, 'a stage failed: its last good state stays in force');
+      this.#faults.set(stage, message);
+      return undefined;
+    }
+  }
+}

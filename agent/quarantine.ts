@@ -1,0 +1,128 @@
+/**
+ * Objects that make a calculation throw. Their last version that did not takes their place; where there is none they are
+ * left out. Either ends with the object's next version.
+ */
+import type { ObjectProblem } from '../datastore/object-problem.ts';
+import type { UnreadableObject } from '../datastore/reflector.ts';
+import { messageOf } from '../lib/errors.ts';
+import type { Log } from '../lib/log.ts';
+import { findOffenders } from '../lib/offenders.ts';
+import { printable } from '../lib/plain-text.ts';
+import type { ClusterObjects } from './cluster.ts';
+
+type ClusterObject = ClusterObjects[keyof ClusterObjects][number];
+
+interface Held {
+  readonly former: ClusterObject | undefined;
+  readonly trouble: UnreadableObject;
+}
+
+/** Characters of a message in a problem. */
+const MAX_MESSAGE = 300;
+
+export class Quarantine {
+  readonly #node: string;
+  readonly #log: Log;
+  /** By the object as the view has it: another version is another object. Bounded by the objects that there are. */
+  #held: ReadonlyMap<ClusterObject, Held> = new Map();
+  #lastGood: ClusterObjects | undefined;
+
+  constructor(node: string, log: Log) {
+    this.#node = node;
+    this.#log = log;
+  }
+
+  /** The objects without those that are held here. */
+  filter(objects: ClusterObjects): ClusterObjects {
+    if (this.#held.size === 0) return objects;
+    return mapKinds(objects, (list) =>
+      list.flatMap((object) => {
+        const held = this.#held.get(object);
+        if (!held) return [object];
+        return held.former ? [held.former] : [];
+      }),
+    );
+  }
+
+  /** Every calculation went well with these, as `filter` returned them: what is not among the view's is forgotten. */
+  passed(view: ClusterObjects, filtered: ClusterObjects): void {
+    this.#lastGood = filtered;
+    if (this.#held.size === 0) return;
+    const present = new Set<ClusterObject>(Object.values(view).flat());
+    this.#held = new Map([...this.#held].filter(([object]) => present.has(object)));
+  }
+
+  /**
+   * A calculation threw: finds the objects for which it does. True when there are new ones, so that it is worth trying
+   * again; false when it throws for another reason.
+   */
+  investigate(view: ClusterObjects, attempt: (objects: ClusterObjects) => void): boolean {
+    const objects = this.filter(view);
+    const reason = thrown(() => attempt(objects));
+    if (reason === undefined) return false;
+    const offenders = findOffenders<ClusterObject>(
+      { ...objects },
+      // What was built from all kinds has all kinds.
+      (world) => thrown(() => attempt(world as unknown as ClusterObjects)) !== undefined,
+      { isEssential: (kind, { metadata }) => kind === 'Node' && metadata.name === this.#node },
+    );
+    if (!offenders || offenders.length === 0) return false;
+    const held = new Map(this.#held);
+    for (const { kind, value } of offenders) {
+      // What takes the place of another object threw itself: the object is left out.
+      const origin = [...held].find(([, { former }]) => former === value)?.[0];
+      const former = origin ? undefined : this.#formerOf(kind, value);
+      const trouble = troubleOf(kind, value, reason, former !== undefined);
+      held.set(origin ?? value, { former, trouble });
+      this.#log.error({ ...trouble.problem }, 'object left out of the calculation');
+    }
+    this.#held = held;
+    return true;
+  }
+
+  problems(): UnreadableObject[] {
+    return [...this.#held.values()].map(({ trouble }) => trouble);
+  }
+
+  #formerOf(kind: string, { metadata }: ClusterObject): ClusterObject | undefined {
+    const list: readonly ClusterObject[] = this.#lastGood?.[kind as keyof ClusterObjects] ?? [];
+    return list.find(
+      (one) => one.metadata.name === metadata.name && one.metadata.namespace === metadata.namespace,
+    );
+  }
+}
+
+function troubleOf(
+  kind: string,
+  { metadata: { name, namespace, uid } }: ClusterObject,
+  reason: string,
+  hasFormer: boolean,
+): UnreadableObject {
+  const consequence = hasFormer ? 'the version before it stays in force' : 'the object is not used';
+  const problem: ObjectProblem = {
+    kind,
+    name,
+    ...(namespace ? { namespace } : {}),
+    reason: `a calculation fails because of it (${printable(reason, MAX_MESSAGE)}); ${consequence}`,
+  };
+  return { problem, uid, conditions: undefined, isAbsent: !hasFormer };
+}
+
+function thrown(task: () => void): string | undefined {
+  try {
+    task();
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+function mapKinds(
+  objects: ClusterObjects,
+  change: (list: readonly ClusterObject[]) => readonly ClusterObject[],
+): ClusterObjects {
+  // Each list keeps its kind: an object is replaced by a version of itself.
+  return Object.fromEntries(
+    Object.entries(objects).map(([kind, list]) => [kind, change(list)]),
+  ) as unknown as ClusterObjects;
+}

@@ -1,0 +1,126 @@
+import { describe, expect, it } from 'vitest';
+import { Boundary } from '../../../agent/boundary.ts';
+import type { ClusterObjects } from '../../../agent/cluster.ts';
+import { Quarantine } from '../../../agent/quarantine.ts';
+import { bgpPeerKind } from '../../../datastore/schema/bgp.ts';
+import { nodeKind } from '../../../datastore/schema/core.ts';
+import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
+import { type Log, silentLog } from '../../../lib/log.ts';
+
+const node = (name: string) => nodeKind.schema.parse({ apiVersion: 'v1', kind: 'Node', metadata: { name } });
+const pool = (name: string, cidr: string, resourceVersion = '1') =>
+  ipPoolKind.schema.parse({
+    apiVersion: 'projectcalico.org/v3',
+    kind: 'IPPool',
+    metadata: { name, resourceVersion },
+    spec: { cidr },
+  });
+const peer = (name: string) =>
+  bgpPeerKind.schema.parse({
+    apiVersion: 'projectcalico.org/v3',
+    kind: 'BGPPeer',
+    metadata: { name },
+    spec: { peerIP: '10.0.0.1', asNumber: 7 },
+  });
+const empty: ClusterObjects = {
+  Node: [],
+  FelixConfiguration: [],
+  BGPConfiguration: [],
+  IPPool: [],
+  IPAMBlock: [],
+  BlockAffinity: [],
+  BGPFilter: [],
+  BGPPeer: [],
+  Service: [],
+  EndpointSlice: [],
+};
+/** A calculation with faults: it fails for pools in 10.66/16 and for peers called bad. */
+const calculate = ({ IPPool, BGPPeer }: ClusterObjects) => {
+  if (IPPool.some(({ spec }) => spec.cidr.startsWith('10.66.'))) throw new Error('sixty-six');
+  if (BGPPeer.some(({ metadata }) => metadata.name === 'bad')) throw new Error('bad peer');
+};
+const names = ({ IPPool, BGPPeer }: ClusterObjects) =>
+  [...IPPool, ...BGPPeer].map(({ metadata }) => metadata.name);
+
+describe('an object that makes a calculation throw', () => {
+  it('is left out until its next version, is named, and the others stay', () => {
+    const quarantine = new Quarantine('n1', silentLog);
+    const before = {
+      ...empty,
+      IPPool: [pool('a', '10.1.0.0/16'), pool('b', '10.66.0.0/16')],
+      BGPPeer: [peer('bad'), peer('good')],
+    };
+    expect(quarantine.investigate(before, calculate)).toBe(true);
+    expect(names(quarantine.filter(before))).toEqual(['a', 'good']);
+    expect(
+      quarantine.problems().map(({ problem }) => `${problem.kind} ${problem.name}: ${problem.reason}`),
+    ).toEqual([
+      'IPPool b: a calculation fails because of it (sixty-six); the object is not used',
+      'BGPPeer bad: a calculation fails because of it (sixty-six); the object is not used',
+    ]);
+    const after = { ...before, IPPool: [before.IPPool[0]!, pool('b', '10.2.0.0/16', '2')] };
+    const filtered = quarantine.filter(after);
+    expect(names(filtered)).toEqual(['a', 'b', 'good']);
+    quarantine.passed(after, filtered);
+    expect(quarantine.problems().map(({ problem }) => problem.name)).toEqual(['bad']);
+  });
+
+  it('gives way to its last version that did not', () => {
+    const quarantine = new Quarantine('n1', silentLog);
+    const first = { ...empty, IPPool: [pool('a', '10.1.0.0/16')] };
+    quarantine.passed(first, quarantine.filter(first));
+    const second = { ...empty, IPPool: [pool('a', '10.66.0.0/16', '2')] };
+    expect(quarantine.investigate(second, calculate)).toBe(true);
+    expect(quarantine.filter(second).IPPool).toEqual(first.IPPool);
+    expect(quarantine.problems()[0]).toMatchObject({ isAbsent: false });
+    // Nothing new: no reason to calculate again.
+    expect(quarantine.investigate(second, calculate)).toBe(false);
+    quarantine.passed(second, quarantine.filter(second));
+    quarantine.passed(empty, quarantine.filter(empty));
+    expect(quarantine.problems()).toEqual([]);
+  });
+
+  it('is left out as well when its former version throws meanwhile', () => {
+    const quarantine = new Quarantine('n1', silentLog);
+    const first = { ...empty, IPPool: [pool('a', '10.1.0.0/16')] };
+    quarantine.passed(first, first);
+    const second = { ...empty, IPPool: [pool('a', '10.66.0.0/16', '2')] };
+    quarantine.investigate(second, calculate);
+    const strict = (objects: ClusterObjects) => {
+      if (objects.IPPool.length > 0) throw new Error('no pool at all');
+    };
+    expect(quarantine.investigate(second, strict)).toBe(true);
+    expect(quarantine.filter(second).IPPool).toEqual([]);
+  });
+
+  it('is never this node itself: then the last good state stays', () => {
+    const quarantine = new Quarantine('n1', silentLog);
+    const objects = { ...empty, Node: [node('n1'), node('n2')] };
+    const fails = ({ Node }: ClusterObjects) => {
+      if (Node.some(({ metadata }) => metadata.name === 'n1')) throw new Error('me');
+    };
+    expect(quarantine.investigate(objects, fails)).toBe(false);
+    expect(quarantine.filter(objects)).toBe(objects);
+  });
+});
+
+describe('an error boundary', () => {
+  it('logs a fault once with its stack, names it while it lasts, and lets the other stages run', () => {
+    const logged: object[] = [];
+    const log: Log = { ...silentLog, error: (fields) => void logged.push(fields) };
+    const boundary = new Boundary(log);
+    const fault = new Error('broken');
+    const fail = () => {
+      throw fault;
+    };
+    expect([
+      boundary.run('tunnels', fail),
+      boundary.run('tunnels', fail),
+      boundary.run('BGP', () => {}),
+    ]).toEqual([false, false, true]);
+    expect(logged).toEqual([{ stage: 'tunnels', err: fault }]);
+    expect(boundary.faults()).toEqual(['tunnels failed, its last good state stays: broken']);
+    boundary.run('tunnels', () => {});
+    expect(boundary.faults()).toEqual([]);
+  });
+});
