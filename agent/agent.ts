@@ -91,6 +91,7 @@ export class Agent {
   readonly #condition: NodeCondition;
   readonly #events: NodeEvents;
   readonly #objectEvents: ObjectEvents;
+  readonly #recorder: EventRecorder;
   readonly #boundary: Boundary;
   readonly #quarantine: Quarantine;
   /** Those that were applied last. */
@@ -164,6 +165,7 @@ export class Agent {
     const store = this.#client;
     this.#condition = new NodeCondition(config.node, { store, clock: systemClock, log });
     const recorder = new EventRecorder('cali-node', { store, clock: systemClock, log });
+    this.#recorder = recorder;
     this.#events = new NodeEvents(config.node, { recorder, clock: systemClock });
     this.#objectEvents = new ObjectEvents(recorder);
     this.#boundary = new Boundary(log);
@@ -256,19 +258,38 @@ export class Agent {
 
   /** Ends without touching the kernel: forwarding goes on, peers keep our routes until we are back. */
   async stop(): Promise<void> {
+    const close = async (what: string, task: () => unknown) => {
+      try {
+        await task();
+      } catch (error) {
+        this.#log.error({ err: error }, `${what}: closing failed`);
+      }
+    };
     this.#abort.abort();
-    this.#cancelReflectors();
-    this.#ipamUpkeep?.close();
-    this.#secrets.close();
-    this.#tunnelling.close();
-    this.#events.close();
-    this.#statusReporter.close();
-    await this.#host.close();
-    this.#dataplane?.close();
-    this.#session.close();
-    this.#inside.close();
-    this.#cniServer?.close();
-    await this.#servers?.close();
+    // Some are not there yet while the agent starts.
+    await close('reflectors', () => this.#cancelReflectors());
+    await close('IPAM upkeep', () => this.#ipamUpkeep?.close());
+    await close('secrets', () => this.#secrets?.close());
+    await close('tunnels', () => this.#tunnelling?.close());
+    await close('Events', () => this.#events.close());
+    await close('status', () => this.#statusReporter.close());
+    await close('BGP', () => this.#host.close());
+    await close('dataplane', () => this.#dataplane?.close());
+    await close('processes', () => {
+      this.#session.close();
+      this.#inside.close();
+    });
+    await close('CNI', () => this.#cniServer?.close());
+    await close('servers', () => this.#servers?.close());
+  }
+
+  /** Writes an Event of this Node: why this process ends. */
+  async tell(sentence: string): Promise<void> {
+    await this.#recorder.writeOfNode(this.#config.node, {
+      type: 'Warning',
+      reason: 'AgentCrashed',
+      message: sentence,
+    });
   }
 
   #addressSource(): AddressSource {

@@ -130,7 +130,7 @@ export function rulesetFrom(known: Known, settings: Settings, tunnelling: Tunnel
 }
 
 /** Endpoints of the Service `kubernetes`, canonical text. */
-function apiServersFrom(view: View): string[] {
+function apiServersFrom(view: Cluster): string[] {
   return view
     .slices()
     .filter(

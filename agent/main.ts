@@ -1,9 +1,11 @@
 /** cali-node. */
 import { parseArgs } from 'node:util';
 import { systemClock } from '../lib/clock.ts';
+import { reportCrashes } from '../lib/crash.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
 import { createLog } from '../lib/log.ts';
 import { keepSmall } from '../lib/memory.ts';
+import { stopOnSignal } from '../lib/stop.ts';
 import { VERSION } from '../lib/version.ts';
 import type { Agent } from './agent.ts';
 import { type AgentConfig, readConfig } from './config.ts';
@@ -33,6 +35,7 @@ const { values } = parseArgs({
   },
 });
 
+reportCrashes({ fields: { name: 'cali-node' } });
 const log = createLog(process.env['BGP_LOGSEVERITYSCREEN'] ?? 'info', { name: 'cali-node' });
 
 if (values.help) process.stdout.write(usage);
@@ -95,11 +98,17 @@ async function runNode(config: AgentConfig): Promise<void> {
     await agent.start();
   };
   const restart = async () => {
-    await current?.stop();
+    await current
+      ?.stop()
+      .catch((error: unknown) => nodeLog.error({ err: error }, 'the agent before did not end well'));
     await begin().catch(fail);
   };
   let current: Agent | undefined;
-  stopWith(async () => current?.stop());
+  stopOnSignal(async () => current?.stop(), nodeLog);
+  reportCrashes({
+    fields: { name: 'cali-node', node: config.node },
+    tell: async (sentence) => current?.tell(sentence),
+  });
   await begin();
   keepSmall(systemClock);
   nodeLog.info({ version: VERSION }, 'running');
@@ -108,7 +117,7 @@ async function runNode(config: AgentConfig): Promise<void> {
 async function runReflector(config: AgentConfig): Promise<void> {
   const { Reflector } = await import('./reflector.ts');
   const reflector = new Reflector(config, await reflectorSource(config), log);
-  stopWith(() => reflector.stop());
+  stopOnSignal(() => reflector.stop(), log);
   await reflector.start();
   log.info({ version: VERSION }, 'running');
 }
@@ -142,9 +151,4 @@ async function reflectorSource(config: AgentConfig): Promise<ReflectorSource> {
     },
     log,
   );
-}
-
-function stopWith(stop: () => Promise<unknown>): void {
-  for (const signal of ['SIGTERM', 'SIGINT'] as const)
-    process.once(signal, () => void stop().then(() => process.exit(0)));
 }

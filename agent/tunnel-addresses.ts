@@ -101,13 +101,21 @@ export class TunnelAddresses {
     this.#isUpdating = true;
     void this.#mutex.run(async () => {
       this.#isUpdating = false;
-      if (!this.#state) return;
+      const steps = [
+        (state: TunnelState) => this.#publish(state),
+        (state: TunnelState) => this.#assign(state),
+        (state: TunnelState) => this.#release(state),
+      ];
       try {
-        await this.#publish(this.#state);
-        await this.#assign(this.#state);
-        await this.#release(this.#state);
+        for (const step of steps) {
+          // It may have been closed meanwhile.
+          const state = this.#state;
+          if (!state) return;
+          await step(state);
+        }
         this.#problem = '';
       } catch (error) {
+        if (!this.#state) return;
         this.#problem = `tunnel address: ${messageOf(error)}`;
         this.#modules.log.warn({ reason: this.#problem }, 'trying again');
         this.#later(RETRY_MS);

@@ -8,10 +8,12 @@ import { Reflector } from '../datastore/reflector.ts';
 import { nodeKind } from '../datastore/schema/core.ts';
 import { reflectorNamespaces } from '../felix/calc/bgp/reflectors.ts';
 import { systemClock } from '../lib/clock.ts';
+import { reportCrashes } from '../lib/crash.ts';
 import { messageOf } from '../lib/errors.ts';
 import { serveRoutes, text } from '../lib/http.ts';
 import { createLog } from '../lib/log.ts';
 import { keepSmall } from '../lib/memory.ts';
+import { stopOnSignal } from '../lib/stop.ts';
 import { VERSION } from '../lib/version.ts';
 import { AddressCollector } from './address-collector.ts';
 import { createMetrics } from './metrics.ts';
@@ -27,6 +29,7 @@ METRICS_HOST (127.0.0.1) and METRICS_PORT (9094) /metrics.
 const { values } = parseArgs({
   options: { version: { type: 'boolean', short: 'v' }, help: { type: 'boolean', short: 'h' } },
 });
+reportCrashes({ fields: { name: 'cali-controllers' } });
 const log = createLog(process.env['LOG_LEVEL'] ?? 'info', { name: 'cali-controllers' });
 
 if (values.help) process.stdout.write(usage);
@@ -73,14 +76,12 @@ async function main(): Promise<void> {
       '/metrics': async () => ({ code: 200, type: registry.contentType, body: await registry.metrics() }),
     },
   );
-  for (const signal of ['SIGTERM', 'SIGINT'] as const)
-    process.once(signal, () => {
-      abort.abort();
-      collector.close();
-      health.close();
-      metrics.close();
-      process.exit(0);
-    });
+  stopOnSignal(async () => {
+    abort.abort();
+    collector.close();
+    health.close();
+    metrics.close();
+  }, log);
   keepSmall(systemClock);
   log.info({ version: VERSION }, 'running');
   const peers = new PeerStatusWriter({

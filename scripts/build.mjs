@@ -46,7 +46,9 @@ export async function buildPrograms(names = Object.keys(programs)) {
     // What a program imports as it goes is a file of its own: a route reflector loads no Kubernetes client.
     splitting: true,
     chunkNames: 'chunk-[name]-[hash]',
+    // Positions alone, for the stack of a crash (lib/source-stack.ts).
     sourcemap: 'linked',
+    sourcesContent: false,
     // Sources stay in memory, comments and all; names stay for stack traces.
     minifyWhitespace: true,
     minifySyntax: true,

@@ -44,13 +44,18 @@ export class EventRecorder {
 
   /** Writes it about a Node, in the background; repetitions are counted in one Event. A failure is logged and forgotten. */
   ofNode(node: string, text: EventText): void {
-    const involved = { apiVersion: 'v1', kind: 'Node', name: node, uid: node };
-    this.#record(involved, { component: this.#component, host: node }, text, true).catch((error: unknown) =>
+    this.writeOfNode(node, text).catch((error: unknown) =>
       this.#modules.log.debug({ event: text.reason, reason: messageOf(error) }, 'Event not written'),
     );
   }
 
-  /** The same about an object without a namespace. Every agent may say it: it is written once and not counted. */
+  /** The same about a Node, and resolves when it is written. Throws DatastoreError. */
+  async writeOfNode(node: string, text: EventText): Promise<void> {
+    const involved = { apiVersion: 'v1', kind: 'Node', name: node, uid: node };
+    await this.#record(involved, { component: this.#component, host: node }, text, true);
+  }
+
+  /** Writes it about an object without a namespace. Every agent may say it: it is written once and not counted. */
   ofObject(involved: InvolvedObject, text: EventText): void {
     this.#record(involved, { component: this.#component }, text, false).catch((error: unknown) =>
       this.#modules.log.debug({ event: text.reason, reason: messageOf(error) }, 'Event not written'),

@@ -1,0 +1,121 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { root, until } from '../helpers/lab.ts';
+
+const PATIENCE_MS = 60_000;
+
+let directory: string;
+let child: ChildProcess | undefined;
+let nudge: NodeJS.Timeout | undefined;
+beforeEach(() => {
+  directory = mkdtempSync(path.join(os.tmpdir(), 'cali-crash-'));
+});
+afterEach(() => {
+  clearInterval(nudge);
+  child?.kill('SIGKILL');
+  rmSync(directory, { recursive: true, force: true });
+});
+
+interface Ended {
+  readonly code: number | null;
+  readonly lines: Record<string, unknown>[];
+  readonly stderr: string;
+}
+
+const configuration = (listenPort: number) =>
+  JSON.stringify({
+    apiVersion: 'projectcalico.org/v3',
+    kind: 'BGPConfiguration',
+    metadata: { name: 'default' },
+    spec: { listenPort, routerID: '192.0.2.1', listenAddresses: ['127.0.0.1'] },
+  });
+
+/** The built reflector with a module of the test before it; `poke` is called when it runs. */
+async function run(module: string, poke: (file: string, child: ChildProcess) => void): Promise<Ended> {
+  const file = path.join(directory, 'config.yaml');
+  const port = 20_000 + (process.pid % 20_000);
+  writeFileSync(file, configuration(port));
+  const planted = path.join(directory, 'planted.mjs');
+  writeFileSync(planted, module);
+  const program = path.join(root, 'dist', 'cali-node.js');
+  child = spawn(process.execPath, ['--import', planted, program, '--role', 'reflector', '--config', file], {
+    env: { ...process.env, NODENAME: 'n1', CALI_RUN_DIR: path.join(directory, 'run') },
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout!.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const ended = new Promise<number | null>((resolve) => child!.once('close', resolve));
+  await until('it runs', PATIENCE_MS, () => stdout.includes('"running"') || child!.exitCode !== null);
+  poke(file, child);
+  const code = await ended;
+  const lines = stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  return { code, lines, stderr };
+}
+
+describe('a program that dies of an error that nothing caught', () => {
+  it('says what and where in one line of JSON, in terms of its sources, and ends with code 1', async () => {
+    const { code, lines, stderr } = await run(
+      `globalThis.clearTimeout = () => { if (globalThis.isArmed) throw new Error('planted fault'); };
+       process.on('SIGUSR2', () => { globalThis.isArmed = true; });`,
+      (file, { pid }) => {
+        process.kill(pid!, 'SIGUSR2');
+        // The watch of the file clears a timer.
+        nudge = setInterval(() => writeFileSync(file, configuration(20_001)), 200);
+      },
+    );
+    expect(code).toBe(1);
+    const last = lines.at(-1)!;
+    expect(last).toMatchObject({
+      level: 60,
+      name: 'cali-node',
+      reason: 'planted fault',
+      origin: 'uncaughtException',
+    });
+    expect(last['stack']).toEqual(
+      expect.arrayContaining([expect.stringMatching(/agent\/reflector-file\.ts:\d+:\d+/)]),
+    );
+    expect(JSON.stringify(last).length).toBeLessThan(8_000);
+    expect(stderr).toBe('');
+  });
+
+  it('says it of a rejected promise as well, and of what is no Error', async () => {
+    const { code, lines } = await run(
+      `process.on('SIGUSR2', () => { void Promise.reject({ toString: () => 'no \\u202e error' }); });`,
+      (_, { pid }) => process.kill(pid!, 'SIGUSR2'),
+    );
+    expect(code).toBe(1);
+    expect(lines.at(-1)).toMatchObject({ level: 60, origin: 'unhandledRejection' });
+  });
+});
+
+describe('a program that is asked to end', () => {
+  it('ends with code 0', async () => {
+    const { code } = await run('', (_, { pid }) => process.kill(pid!, 'SIGTERM'));
+    expect(code).toBe(0);
+  });
+
+  it('ends at the second signal when the first one hangs', async () => {
+    const { code } = await run(
+      `import fs from 'node:fs/promises';
+       import { syncBuiltinESMExports } from 'node:module';
+       const { rm } = fs;
+       let isArmed = false;
+       process.on('SIGUSR2', () => { isArmed = true; });
+       fs.rm = (...args) => (isArmed ? new Promise(() => {}) : rm(...args));
+       syncBuiltinESMExports();`,
+      (_, { pid }) => {
+        process.kill(pid!, 'SIGUSR2');
+        setTimeout(() => process.kill(pid!, 'SIGTERM'), 250);
+        setTimeout(() => process.kill(pid!, 'SIGTERM'), 500);
+      },
+    );
+    expect(code).toBe(1);
+  });
+});
