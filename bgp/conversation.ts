@@ -51,6 +51,8 @@ export interface ConversationEvents {
 
 /** RFC 9687: longer than the hold time, and long enough for a peer that is merely busy. */
 const MIN_SEND_HOLD_SECONDS = 480;
+/** Linux retransmits a KEEPALIVE 0.2, 0.6 and 1.4 s later on a fast path. */
+const RESET_LOOK_MS = 1_000;
 
 export class Conversation {
   #session: Session = idleSession;
@@ -193,6 +195,7 @@ export class Conversation {
       case 'sendKeepalive':
         this.send({ type: 'keepalive' });
         this.#checkProgress();
+        this.#watchForReset();
         break;
       case 'sendNotification':
         this.send({ type: 'notification', ...action.notification });
@@ -270,6 +273,19 @@ export class Conversation {
     if (now - this.#progress.at < limit * 1000) return;
     const reason = `send hold timer expired: the peer has read nothing for ${limit} s`;
     this.handle({ type: 'error', notification: notification(ErrorCode.SEND_HOLD_TIMER_EXPIRED), reason });
+  }
+
+  /** Looks whether a KEEPALIVE is acknowledged, where GTSM would hide the RST of a peer that restarted. */
+  #watchForReset(): void {
+    const connection = this.#connection;
+    const remote = this.#readRemote();
+    if (!connection || remote.ttlSecurityHops === undefined) return;
+    this.#clock.after(RESET_LOOK_MS, () =>
+      this.#guard(() => {
+        if (this.#connection === connection && connection.admitResets(this.#readRemote()))
+          this.#watchForReset();
+      }),
+    );
   }
 
   #connectionEvents(): ConnectionEvents {

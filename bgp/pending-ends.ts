@@ -37,7 +37,10 @@ export class PendingEnds {
 
   /** Sends those that may be sent. */
   send(): void {
-    for (const peer of this.#due) if (this.#mayEnd(peer) && peer.sendEnds()) this.#due.delete(peer);
+    for (const peer of this.#due)
+      peer.guard(() => {
+        if (this.#mayEnd(peer) && peer.sendEnds()) this.#due.delete(peer);
+      });
   }
 
   /** Does not wait for one that restarts too and is no client of ours: it may wait for this speaker. */

@@ -104,7 +104,11 @@ export class Speaker {
   constructor(options: SpeakerOptions, modules: SpeakerModules) {
     this.#options = options;
     this.#modules = modules;
-    this.#clock = modules.clock;
+    const { clock } = modules;
+    this.#clock = {
+      now: () => clock.now(),
+      after: (delayMs, run) => clock.after(delayMs, () => this.#guard('a timer of BGP', run)),
+    };
     this.#log = modules.log;
     this.#listener = new Listener(
       { port: options.port, addresses: options.listenAddresses },
@@ -126,7 +130,7 @@ export class Speaker {
       },
     );
     this.#bfd = new Bfd({
-      clock: modules.clock,
+      clock: this.#clock,
       log: modules.log,
       events: {
         // RFC 5882 section 4.3: the path is broken, nothing is gained by keeping routes over it (RFC 9384).
@@ -143,14 +147,14 @@ export class Speaker {
     this.#learned = new LearnedRoutes(this.ribs);
     this.#local = new LocalRoutes(this.ribs);
     this.#deferral = new Deferral(options, {
-      clock: modules.clock,
+      clock: this.#clock,
       log: modules.log,
       hasSession: (key) => this.#peers.get(key)?.negotiated !== undefined,
       gaveUp: () => this.#schedule(),
       // After the routes of this turn: whoever listens may now remove what is not among them.
       over: () =>
         setImmediate(() => {
-          this.#distribute();
+          this.#guard('the distribution of routes', () => this.#distribute());
           this.#modules.events.changed();
         }),
     });
@@ -162,7 +166,7 @@ export class Speaker {
     this.#succession = new Succession(
       { patienceSeconds: options.unreachableSeconds, longestSeconds: options.deferralSeconds },
       {
-        clock: modules.clock,
+        clock: this.#clock,
         isCovered: (key) => this.#isCovered(key),
         remove: (key) => {
           const peer = this.#peers.get(key);
@@ -263,8 +267,10 @@ export class Speaker {
     this.#succession.close();
     this.#bfd.close();
     for (const peer of this.#peers) {
-      if (isRestart) peer.abandon();
-      else peer.stop(CeaseSubcode.ADMINISTRATIVE_SHUTDOWN);
+      this.#guard('the end of a peer', () => {
+        if (isRestart) peer.abandon();
+        else peer.stop(CeaseSubcode.ADMINISTRATIVE_SHUTDOWN);
+      });
     }
     this.#peers.clear();
     this.#pendingEnds.clear();
@@ -316,6 +322,7 @@ export class Speaker {
 
   /** An observer that throws is told nothing any more. */
   #observed(call: (observer: Observer) => void): void {
+    if (this.#observers.size === 0) return;
     for (const observer of this.#observers) {
       try {
         call(observer);

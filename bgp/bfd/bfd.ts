@@ -81,6 +81,15 @@ export class Bfd {
     this.#listeners.clear();
   }
 
+  /** What a packet does wrong costs that packet. */
+  #receive(address: string, bytes: Uint8Array): void {
+    try {
+      this.#neighbours.get(address)?.receive(bytes);
+    } catch (error) {
+      this.#log.error({ err: error, peer: address }, 'fault while receiving BFD');
+    }
+  }
+
   #listen({ address, config }: BfdNeighbour): void {
     const family = familyOf(address);
     const port = config.isMultihop ? MULTIHOP_PORT : SINGLE_HOP_PORT;
@@ -92,7 +101,7 @@ export class Bfd {
       ipv6Only: family === 6,
     });
     this.#listeners.set(key, socket);
-    socket.on('message', (bytes, remote) => this.#neighbours.get(remote.address)?.receive(bytes));
+    socket.on('message', (bytes, remote) => this.#receive(remote.address, bytes));
     socket.on('error', (error) => this.#log.error({ reason: messageOf(error), port }, 'BFD cannot listen'));
     socket.bind(port);
   }
@@ -130,6 +139,7 @@ class Neighbour {
     this.#socket.on('error', (error) => this.#log.debug({ reason: messageOf(error) }, 'BFD'));
     const port = FIRST_SOURCE_PORT + (discriminator % SOURCE_PORTS);
     this.#socket.bind({ port, ...(localAddress ? { address: localAddress } : {}) }, () => {
+      if (this.#isClosed) return;
       // RFC 5881 section 5: a neighbour on the link sees 255.
       this.#socket.setTTL(255);
       this.#send(false);

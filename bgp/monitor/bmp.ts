@@ -82,7 +82,12 @@ export class BmpExporter implements Observer {
     socket.on('connect', () => {
       this.#isConnected = true;
       this.#log.info({}, 'BMP station connected');
-      this.#initiate();
+      try {
+        this.#initiate();
+      } catch (error) {
+        this.#log.error({ err: error }, 'fault while telling the BMP station what there is');
+        socket.destroy();
+      }
     });
     socket.on('data', () => undefined);
     socket.on('error', (error) => this.#log.debug({ reason: messageOf(error) }, 'BMP'));

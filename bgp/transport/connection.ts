@@ -35,6 +35,7 @@ export interface Remote extends SecurityOptions {
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
+const SILENT_RETRANSMISSIONS = 2;
 
 /** Our link-local address where the peer's is one: left to itself, the kernel takes a global address. */
 function linkLocalFor(peer: string): string | undefined {
@@ -123,6 +124,17 @@ export class Connection {
     if (this.#isClosed) return;
     setConnectionKey(this.#socket, address, password);
     setConnectionTtl(this.#socket, address, ttlSecurityHops);
+  }
+
+  /**
+   * Lets segments with any TTL in while the peer leaves retransmissions unacknowledged, and only then. The RST of a kernel
+   * that has restarted leaves with the host's TTL, usually 64, so GTSM would hide that the connection is gone. TCP still
+   * wants its exact sequence number (RFC 5961 section 3). True while they are let in.
+   */
+  admitResets({ address, ttlSecurityHops }: Remote): boolean {
+    const isSilent = (this.tcpInfo?.retransmits ?? 0) >= SILENT_RETRANSMISSIONS;
+    if (!this.#isClosed) setConnectionTtl(this.#socket, address, isSilent ? undefined : ttlSecurityHops);
+    return isSilent;
   }
 
   /** What TCP knows about the other end; undefined without koffi. */

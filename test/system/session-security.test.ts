@@ -211,6 +211,20 @@ describe('a connection that has proved itself', () => {
   });
 });
 
+it('a peer that demands GTSM notices by RST that the other kernel has forgotten the connection', async () => {
+  const gtsm = { ttlSecurityHops: 1, keepaliveSeconds: 1 };
+  const { port: at, connect } = await reflector([A, B], (address) => (address === A ? gtsm : {}));
+  const b = await connect(B);
+  const a = ScriptedPeer.open(at, A, restart(60), {}, gtsm);
+  await until(() => a.isUp);
+  a.send(announcement(['10.1.0.0/16']));
+  await until(() => b.table.size === 1);
+  // Its kernel answers with TTL 64. The peer does not connect again, and no timer of TCP or BGP runs out before 30 s.
+  a.vanish();
+  await until(() => reflecting.peer(A)!.negotiated === undefined, 25_000);
+  expect([reflecting.peer(A)!.status().lastError, b.table.size]).toEqual(['Connection reset by peer', 1]);
+});
+
 describe('a fault of our own', () => {
   const faulty = {
     key: 'faulty',

@@ -1,0 +1,127 @@
+/** BGP sessions of a lab's mesh against those who use a node's address, and through the life of a Secret. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { TestLab, until } from '../helpers/lab.ts';
+
+const nodes = ['node1', 'node2', 'node3'];
+const addresses = { 4: '172.18.0.12', 6: 'fd00:172:18::12' } as const;
+
+/** Connects, sends an OPEN that the mesh would accept with KEEPALIVE, and says what came back. */
+const attack = (target: string) => `
+const net = require('node:net');
+const open = 'ffffffffffffffffffffffffffffffff002b0104fc00005a01010101' + '0e' + '020c' + '010400010001' + '41040000fc00';
+const keepalive = 'ffffffffffffffffffffffffffffffff001304';
+const socket = net.connect({ host: '${target}', port: 179 });
+let received = 0;
+socket.on('data', (chunk) => (received += chunk.length));
+socket.on('connect', () => socket.write(Buffer.from(open + keepalive, 'hex')));
+const end = (why) => { console.log(JSON.stringify({ why, received })); process.exit(); };
+socket.on('close', () => end('closed'));
+socket.on('error', (error) => end(error.code));
+setTimeout(() => end('timeout'), 3000);
+`;
+
+describe('BGP sessions between the nodes of a lab', () => {
+  let lab: TestLab;
+  beforeAll(async () => {
+    lab = await TestLab.start(['--nodes', '3', '--pods', '1']);
+  });
+  afterAll(() => lab?.stop());
+
+  const peers = () => nodes.flatMap((node) => lab.status(node).bgp.peers);
+  const isUp = () => peers().every(({ state }) => state === 'Established');
+  const pids = () => nodes.map((node) => lab.status(node).pid);
+  /** Creates, changes or deletes Secret bgp. */
+  const secret = (method: 'POST' | 'PUT' | 'DELETE', password = '') => {
+    const object = {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'bgp', namespace: 'kube-system' },
+      data: { mesh: Buffer.from(password).toString('base64') },
+    };
+    const script = `
+      const { readFileSync } = require('node:fs');
+      const [server] = /http:\\S+/.exec(readFileSync(process.env.KUBECONFIG, 'utf8'));
+      const url = server + '/api/v1/namespaces/kube-system/secrets${method === 'POST' ? '' : '/bgp'}';
+      const body = ${method === 'DELETE' ? 'undefined' : `'${JSON.stringify(object)}'`};
+      fetch(url, { method: '${method}', body, headers: { 'content-type': 'application/json' } })
+        .then(async (answer) => answer.ok || (console.error(await answer.text()), process.exit(1)));`;
+    const { code, stderr } = lab.exec('node1', process.execPath, '-e', script);
+    expect([code, stderr]).toEqual([0, '']);
+  };
+  const mesh = (key: string | undefined) =>
+    lab.apply(
+      'BGPConfiguration',
+      'default',
+      key === undefined ? {} : { nodeMeshPassword: { secretKeyRef: { name: 'bgp', key } } },
+    );
+
+  it('demand a TTL of 255 of nodes in the same subnet', async () => {
+    await until('sessions are up with ttlSecurity', 20_000, () =>
+      peers().every(({ state, config }) => state === 'Established' && config.ttlSecurityHops === 1),
+    );
+    expect(peers()).toHaveLength(12);
+    expect(lab.sh('node1', 'calictl get nodes -o yaml').match(/BGPTTLSecurity: "1"/g)).toHaveLength(3);
+  });
+
+  it('are not reached by what has passed a router, and lose nothing to it', async () => {
+    const before = peers().map(({ flaps, since }) => ({ flaps, since }));
+    // As a pod's packet that its node has forwarded and masqueraded, at best.
+    lab.sh('node1', 'echo 254 > /proc/sys/net/ipv4/ip_default_ttl');
+    lab.sh('node1', 'for f in /proc/sys/net/ipv6/conf/*/hop_limit; do echo 254 > $f; done');
+    for (const target of Object.values(addresses)) {
+      const far = JSON.parse(lab.exec('node1', process.execPath, '-e', attack(target)).stdout);
+      expect(far.received).toBe(0);
+      const pod = JSON.parse(lab.exec('node1-a', process.execPath, '-e', attack(target)).stdout);
+      expect(pod.received).toBe(0);
+    }
+    expect(peers().map(({ flaps, since }) => ({ flaps, since }))).toEqual(before);
+    // It was the TTL: with 255 it is the node itself, as far as anybody can tell.
+    lab.sh('node1', 'echo 255 > /proc/sys/net/ipv4/ip_default_ttl');
+    const near = JSON.parse(lab.exec('node1', process.execPath, '-e', attack(addresses[4])).stdout);
+    expect(near.received).toBeGreaterThan(19);
+    lab.sh('node1', 'echo 64 > /proc/sys/net/ipv4/ip_default_ttl');
+    await until('sessions are up', 60_000, isUp);
+  });
+
+  it('wait for their Secret, and use each new password when a node comes back', async () => {
+    const agents = pids();
+    secret('POST', 'one');
+    mesh('mesh');
+    await until('sessions are up', 60_000, isUp);
+    secret('PUT', 'two');
+    await lab.ask({ do: 'node kill', name: 'node2' });
+    await lab.ask({ do: 'node start', name: 'node2' });
+    await until('node2 is back after a rotation', 20_000, isUp);
+    expect([lab.status('node1').pid, lab.status('node3').pid]).toEqual([agents[0], agents[2]]);
+  });
+
+  it('keep the password from before when the Secret becomes unusable or goes, and say so', async () => {
+    const agents = pids();
+    const warned = (text: string) => () =>
+      peers().every(({ state, warning }) => state === 'Established' && warning?.includes(text));
+    for (const [password, text] of [
+      ['x'.repeat(81), 'the password has 81 octets'],
+      ['', 'the password is empty'],
+      ['a\0b', 'contains a NUL octet'],
+    ] as const) {
+      secret('PUT', password);
+      await until(text, 20_000, warned(text));
+    }
+    expect(lab.sh('node1', 'calictl node status')).toContain('contains a NUL octet');
+    secret('DELETE');
+    await until('the Secret is gone', 20_000, warned('there is no Secret kube-system/bgp'));
+    expect(pids()).toEqual(agents);
+    // Kept down rather than brought up with the wrong key: a node that never knew the password.
+    secret('POST', 'x'.repeat(81));
+    await lab.ask({ do: 'node kill', name: 'node2' });
+    await lab.ask({ do: 'node start', name: 'node2' });
+    await until('node2 says why', 20_000, () =>
+      lab
+        .status('node2')
+        .bgp.peers.every(({ state, lastError }) => state === 'Idle' && lastError?.includes('81 octets')),
+    );
+    secret('PUT', 'two');
+    await until('sessions are up again', 20_000, isUp);
+    expect(await lab.unreachable()).toEqual([]);
+  });
+});
