@@ -56,7 +56,7 @@ describe('BGP sessions between the nodes of a lab', () => {
     );
 
   it('demand a TTL of 255 of nodes in the same subnet', async () => {
-    await until('sessions are up with ttlSecurity', 20_000, () =>
+    await until('sessions are up with ttlSecurity', 60_000, () =>
       peers().every(({ state, config }) => state === 'Established' && config.ttlSecurityHops === 1),
     );
     expect(peers()).toHaveLength(12);
@@ -91,7 +91,7 @@ describe('BGP sessions between the nodes of a lab', () => {
     secret('PUT', 'two');
     await lab.ask({ do: 'node kill', name: 'node2' });
     await lab.ask({ do: 'node start', name: 'node2' });
-    await until('node2 is back after a rotation', 20_000, isUp);
+    await until('node2 is back after a rotation', 60_000, isUp);
     expect([lab.status('node1').pid, lab.status('node3').pid]).toEqual([agents[0], agents[2]]);
   });
 
@@ -105,23 +105,23 @@ describe('BGP sessions between the nodes of a lab', () => {
       ['a\0b', 'contains a NUL octet'],
     ] as const) {
       secret('PUT', password);
-      await until(text, 20_000, warned(text));
+      await until(text, 60_000, warned(text));
     }
     expect(lab.sh('node1', 'calictl node status')).toContain('contains a NUL octet');
     secret('DELETE');
-    await until('the Secret is gone', 20_000, warned('there is no Secret kube-system/bgp'));
+    await until('the Secret is gone', 60_000, warned('there is no Secret kube-system/bgp'));
     expect(pids()).toEqual(agents);
     // Kept down rather than brought up with the wrong key: a node that never knew the password.
     secret('POST', 'x'.repeat(81));
     await lab.ask({ do: 'node kill', name: 'node2' });
     await lab.ask({ do: 'node start', name: 'node2' });
-    await until('node2 says why', 20_000, () =>
+    await until('node2 says why', 60_000, () =>
       lab
         .status('node2')
         .bgp.peers.every(({ state, lastError }) => state === 'Idle' && lastError?.includes('81 octets')),
     );
     secret('PUT', 'two');
-    await until('sessions are up again', 20_000, isUp);
+    await until('sessions are up again', 60_000, isUp);
     expect(await lab.unreachable()).toEqual([]);
   });
 });
