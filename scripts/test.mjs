@@ -12,6 +12,7 @@ if (which !== 'unit')
   ensureCommands({
     bird: 'bird2',
     gcc: 'gcc',
+    nft: 'nftables',
     conntrack: 'conntrack',
     kubectl: 'kubernetes-client',
     vtysh: 'frr',
