@@ -8,6 +8,7 @@ import type { DataplaneStats } from '../felix/dataplane/dataplane.ts';
 import type { Nftables } from '../felix/dataplane/nftables.ts';
 import type { Family } from '../lib/cidr.ts';
 import { VERSION } from '../lib/version.ts';
+import { ownMissingCapabilities } from './capabilities.ts';
 import type { AgentConfig } from './config.ts';
 import type { Trouble } from './node-events.ts';
 import { routerIdOf } from './node-setup.ts';
@@ -39,6 +40,8 @@ export interface ReportSources {
 
 export class SelfReport {
   readonly #sources: ReportSources;
+  /** Fixed for the life of a process that gives none back. */
+  readonly #missing = ownMissingCapabilities();
 
   constructor(sources: ReportSources) {
     this.#sources = sources;
@@ -47,7 +50,7 @@ export class SelfReport {
   /** Why no pod can be added; undefined when one can. */
   cniNotReady(): string | undefined {
     const { view, tunnelling, nftables, setUpError } = this.#sources;
-    const error = setUpError();
+    const error = this.#missing[0] ?? setUpError();
     if (error) return error;
     if (!view.isSynced) return 'the datastore is not in sync yet';
     if (!tunnelling.isObserved) return 'the kernel has not been looked at yet';
