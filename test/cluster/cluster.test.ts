@@ -11,6 +11,7 @@ import { hostLocal } from './host-local.ts';
 import { apply, asking, IMAGE, kubectl, NODES, pods, ready, serving, WEB } from './kubernetes.ts';
 import { routeReflectors } from './reflectors.ts';
 import { restarts } from './restarts.ts';
+import { rights, stopWatchingRights, watchRights } from './rights.ts';
 import { buildCluster, canRun, cluster, loadWebImage, tool } from './set-up.ts';
 import { topOfRack } from './top-of-rack.ts';
 
@@ -22,6 +23,7 @@ describe.skipIf(!canRun)(
   { timeout: 600_000 },
   () => {
     beforeAll(() => {
+      watchRights();
       // One that an earlier run has left, for the sake of a single scenario: -t NAME.
       if (KEEPS && spawnSync(tool, ['kubectl', 'get', 'daemonset', 'each']).status === 0) return;
       buildCluster();
@@ -30,6 +32,7 @@ describe.skipIf(!canRun)(
       cluster('dockerfile', IMAGE, root, path.join(root, 'deploy', 'image', 'Dockerfile'));
     }, 1_800_000);
     afterAll(() => {
+      stopWatchingRights();
       if (canRun && !KEEPS) cluster('down');
     }, 300_000);
 
@@ -102,5 +105,6 @@ describe.skipIf(!canRun)(
     topOfRack();
     documents();
     hostLocal();
+    rights();
   },
 );

@@ -114,14 +114,14 @@ export function topOfRack(): void {
               peerIP: '172.30.2.200',
               asNumber: 64999,
               filters: ['own'],
-              password: { secretKeyRef: { name: 'tor-b', key: 'password' } },
+              password: { secretKeyRef: { name: 'bgp-secrets', key: 'tor-b' } },
             },
           },
           {
             apiVersion: 'v1',
             kind: 'Secret',
-            metadata: { name: 'tor-b', namespace: 'kube-system' },
-            stringData: { password: PASSWORD },
+            metadata: { name: 'bgp-secrets', namespace: 'kube-system' },
+            stringData: { 'tor-b': PASSWORD },
           },
           here,
           {
@@ -192,7 +192,7 @@ export function topOfRack(): void {
         bird.kill();
         kubectl('delete', 'bgppeers.projectcalico.org', 'tor-a', 'tor-b', '--ignore-not-found');
         kubectl('delete', 'bgpfilters.projectcalico.org', 'own', '--ignore-not-found');
-        kubectl('delete', 'secret', '-n', 'kube-system', 'tor-b', '--ignore-not-found');
+        kubectl('delete', 'secret', '-n', 'kube-system', 'bgp-secrets', '--ignore-not-found');
         kubectl('delete', 'deployment', 'here', '--ignore-not-found');
         kubectl('delete', 'service', 'here', 'each', '--ignore-not-found');
         configure({ serviceClusterIPs: null, serviceExternalIPs: null });

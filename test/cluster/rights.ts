@@ -1,0 +1,175 @@
+/**
+ * The rights of deploy/: every program counts its requests (cali_api_requests_total); over the whole run nothing may be
+ * answered by 403, and no right may be granted that no program ever uses.
+ */
+
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import http from 'node:http';
+import path from 'node:path';
+import { expect, it } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { AGENT_SOCKET } from '../../agent/status.ts';
+import { root } from '../helpers/lab.ts';
+
+/** Granted and rarely used, with the situation that needs it: it need not arise in a run. */
+const rare: Readonly<Record<string, string>> = {
+  'cali-node get pods': 'a CNI call for a pod that the watch has not brought yet',
+  'cali-node get namespaces': 'a CNI call for a pod of a namespace that the watch has not brought yet',
+  'cali-node get events': 'an Event that is repeated within the hour',
+  'cali-node patch events': 'an Event that is repeated within the hour',
+  'cali-node get configmaps': 'the first start: an earlier run may have made the pool',
+  'cali-node create ippools.projectcalico.org': 'the first start',
+  'cali-node create clusterinformations.projectcalico.org': 'the first start',
+  'cali-node create bgpconfigurations.projectcalico.org': 'the first start',
+  'cali-node update ipamhandles.projectcalico.org':
+    'a pod whose addresses are of two blocks, and a lost race',
+  'cali-reflector list secrets': 'a BGPPeer of reflectors with a password',
+  'cali-reflector watch secrets': 'a BGPPeer of reflectors with a password',
+  'cali-controllers create events': 'addresses that leaked',
+  'cali-controllers get events': 'addresses that leaked again within the hour',
+  'cali-controllers patch events': 'addresses that leaked again within the hour',
+  'cali-controllers get blockaffinities.projectcalico.org': 'a node that was deleted, after the grace period',
+  'cali-controllers update blockaffinities.projectcalico.org':
+    'a node that was deleted, after the grace period',
+  'cali-controllers delete blockaffinities.projectcalico.org':
+    'a node that was deleted, after the grace period',
+  'cali-controllers get ipamblocks.projectcalico.org': 'addresses that leaked, after the grace period',
+  'cali-controllers update ipamblocks.projectcalico.org': 'addresses that leaked, after the grace period',
+  'cali-controllers delete ipamblocks.projectcalico.org': 'blocks that are empty for long',
+  'cali-controllers get ipamhandles.projectcalico.org': 'addresses that leaked, after the grace period',
+  'cali-controllers update ipamhandles.projectcalico.org': 'addresses that leaked from one of two blocks',
+  'cali-controllers delete ipamhandles.projectcalico.org': 'addresses that leaked, after the grace period',
+};
+
+/** What the programs asked, as `program verb resource`, and what was forbidden. */
+const used = new Set<string>();
+const forbidden = new Set<string>();
+let timer: NodeJS.Timeout | undefined;
+
+/** Reads the counters of all programs now and then: those of a process go with it. */
+export function watchRights(): void {
+  timer = setInterval(() => void readAll(), 3_000);
+}
+
+export function stopWatchingRights(): void {
+  clearInterval(timer);
+}
+
+async function readAll(): Promise<void> {
+  await Promise.all(
+    programs().map(async ({ pid, program }) => {
+      const text = await (program === 'cali-controllers' ? overHttp(pid) : overSocket(pid));
+      for (const [, labels, count] of text.matchAll(/^cali_api_requests_total\{(.*)\} (\d+)$/gm)) {
+        const label = (name: string) => new RegExp(`${name}="([^"]*)"`).exec(labels!)?.[1] ?? '';
+        const request = `${program} ${label('verb')} ${label('resource')}`;
+        if (count === '0') continue;
+        if (label('code') === '403') forbidden.add(request);
+        else if (/^2/.test(label('code')) || /^(404|409|410|422)$/.test(label('code'))) used.add(request);
+      }
+    }),
+  );
+}
+
+/** Cali's processes on this machine that came from the image. */
+function programs(): { pid: string; program: string }[] {
+  return readdirSync('/proc')
+    .filter((pid) => /^\d+$/.test(pid))
+    .flatMap((pid) => {
+      const command = attempt(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8')) ?? '';
+      const name = /^\S*node\0(?:.*\0)?\/opt\/cali\/(cali-\w+)\.js\0(.*)$/.exec(command);
+      if (!name || /--(install-cni|cleanup|version)/.test(name[2]!)) return [];
+      const isReflector = name[2]!.includes('--role\0reflector');
+      return [{ pid, program: isReflector ? 'cali-reflector' : name[1]! }];
+    });
+}
+
+const overSocket = (pid: string) =>
+  new Promise<string>((resolve) => {
+    const socketPath = `/proc/${pid}/root/var/run/cali/${AGENT_SOCKET}`;
+    const request = http.get({ socketPath, path: '/metrics', timeout: 2_000 }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk;
+      });
+      response.on('end', () => resolve(text)).on('error', () => resolve(''));
+    });
+    request.on('error', () => resolve('')).on('timeout', () => request.destroy());
+  });
+
+/** The controllers listen in their pod's network alone. */
+async function overHttp(pid: string): Promise<string> {
+  const url = 'http://127.0.0.1:9094/metrics';
+  const command = ['-t', pid, '-n', 'busybox', 'wget', '-q', '-T', '2', '-O', '-', url];
+  return spawnSync('nsenter', command, { encoding: 'utf8' }).stdout;
+}
+
+function attempt<T>(run: () => T): T | undefined {
+  try {
+    return run();
+  } catch {
+    return undefined;
+  }
+}
+
+interface Rbac {
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly rules?: readonly {
+    readonly apiGroups: readonly string[];
+    readonly resources: readonly string[];
+    readonly verbs: readonly string[];
+  }[];
+  readonly roleRef?: { readonly kind: string; readonly name: string };
+  readonly subjects?: readonly { readonly name: string }[];
+}
+
+/** `account verb resource`, as the manifests grant them. */
+function granted(files: readonly string[]): string[] {
+  const objects = files.flatMap((file) =>
+    parseAllDocuments(readFileSync(path.join(root, 'deploy', file), 'utf8')).map(
+      (document) => document.toJS() as Rbac | null,
+    ),
+  );
+  return objects.flatMap((binding) => {
+    if (!binding?.roleRef) return [];
+    const { roleRef, subjects, metadata } = binding;
+    const role = objects.find(
+      (one) =>
+        one?.kind === roleRef.kind &&
+        one.metadata.name === roleRef.name &&
+        one.metadata.namespace === metadata.namespace,
+    );
+    return subjects!.flatMap(({ name }) =>
+      (role?.rules ?? []).flatMap(({ apiGroups: [group], resources, verbs }) =>
+        resources.flatMap((resource) => verbs.map((verb) => `${name} ${verb} ${grouped(resource, group!)}`)),
+      ),
+    );
+  });
+}
+
+/** As the counter writes them: `ippools.projectcalico.org/status`. */
+function grouped(resource: string, group: string): string {
+  const [plural, subresource] = resource.split('/');
+  return `${plural}${group && `.${group}`}${subresource ? `/${subresource}` : ''}`;
+}
+
+/** Comes after every other test. */
+export function rights(): void {
+  it('nothing was forbidden that Cali asked for in all of these tests', async () => {
+    await readAll();
+    expect([...forbidden]).toEqual([]);
+  });
+
+  it('every right that is granted was used in these tests, or is one for rare situations', () => {
+    const all = granted([
+      'manifests/rbac.yaml',
+      'manifests/controllers.yaml',
+      'overlays/route-reflector/reflector.yaml',
+    ]);
+    expect(all.length).toBeGreaterThan(50);
+    expect(all.filter((right) => !used.has(right) && !rare[right])).toEqual([]);
+    // An exception for what is not granted any more would hide nothing, and mislead.
+    expect(Object.keys(rare).filter((right) => !all.includes(right))).toEqual([]);
+  });
+}
