@@ -57,7 +57,7 @@ function refusals(asked: Request): string[] | undefined {
     hasExtra = true,
   } = asked;
   const node = 'node' in asked ? asked.node : 'a';
-  const [plural, subResource = ''] = resource.split('/');
+  const [plural, subResource] = resource.split('/');
   const isMatched = spec.matchConstraints.resourceRules.some(
     (rule) => rule.resources.includes(resource) && rule.operations.includes(operation),
   );
@@ -68,7 +68,8 @@ function refusals(asked: Request): string[] | undefined {
     request: {
       operation,
       resource: { resource: plural },
-      subResource,
+      // Go leaves empty fields out.
+      ...(subResource ? { subResource } : {}),
       userInfo: { username: `system:serviceaccount:${user}`, ...(hasExtra ? { extra } : {}) },
     },
     object: celValue(object ?? null),
