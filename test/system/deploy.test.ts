@@ -135,3 +135,74 @@ describe.skipIf(!hasProgram('kubectl'))('the overlays (skipped without kubectl)'
     expect(spec('mesh')).toEqual({ nodeToNodeMeshEnabled: true });
   });
 });
+
+interface PodSpec {
+  readonly securityContext?: Readonly<Record<string, unknown>>;
+  readonly hostNetwork?: boolean;
+  readonly hostPID?: boolean;
+  readonly hostIPC?: boolean;
+  readonly containers: readonly Container[];
+  readonly initContainers?: readonly Container[];
+  readonly volumes?: readonly { readonly hostPath?: { readonly path: string } }[];
+}
+interface Container {
+  readonly name: string;
+  readonly securityContext: {
+    readonly privileged?: boolean;
+    readonly allowPrivilegeEscalation?: boolean;
+    readonly readOnlyRootFilesystem?: boolean;
+    readonly capabilities?: { readonly drop?: readonly string[]; readonly add?: readonly string[] };
+  };
+}
+
+describe('the containers', () => {
+  const files = ['cali.yaml', 'overlays/route-reflector/reflector.yaml'];
+  const workloads = files
+    .flatMap((file) => manifests(readFileSync(path.join(deploy, file), 'utf8')))
+    .filter(({ kind }) => ['DaemonSet', 'Deployment'].includes(kind))
+    .map(({ metadata, ...rest }) => ({
+      name: metadata.name,
+      pod: (rest['spec'] as { template: { spec: PodSpec } }).template.spec,
+    }));
+  const containers = workloads.flatMap(({ pod }) => [...(pod.initContainers ?? []), ...pod.containers]);
+
+  it('are of three workloads', () => {
+    expect(workloads.map(({ name }) => name)).toEqual(['cali-node', 'cali-controllers', 'cali-reflector']);
+    expect(containers).toHaveLength(4);
+  });
+
+  it.each(containers)(
+    '$name is not privileged, drops every capability, and cannot write to its root',
+    (container) => {
+      const { privileged, readOnlyRootFilesystem, capabilities, allowPrivilegeEscalation } =
+        container.securityContext;
+      expect(privileged ?? false).toBe(false);
+      expect(readOnlyRootFilesystem).toBe(true);
+      expect(capabilities?.drop).toEqual(['ALL']);
+      // The agent alone has capabilities; test/system/capabilities.test.ts says which.
+      const isAgent = container.name === 'cali-node';
+      expect(capabilities?.add === undefined).toBe(!isAgent);
+      // Kubernetes does not take it beside SYS_ADMIN.
+      if (!isAgent) expect(allowPrivilegeEscalation).toBe(false);
+    },
+  );
+
+  it.each(workloads)('$name has the default seccomp profile, and its own processes alone', ({ pod }) => {
+    expect(pod.securityContext).toMatchObject({ seccompProfile: { type: 'RuntimeDefault' } });
+    expect([pod.hostPID, pod.hostIPC]).toEqual([undefined, undefined]);
+  });
+
+  it('see the folders of the host that deploy/README.md lists, and no others', () => {
+    const paths = workloads
+      .flatMap(({ pod }) => pod.volumes ?? [])
+      .flatMap(({ hostPath }) => hostPath?.path ?? []);
+    expect(paths.sort()).toEqual([
+      '/etc/cni/net.d',
+      '/opt/cni/bin',
+      '/proc/sys/net',
+      '/var/log/cali',
+      '/var/run/cali',
+      '/var/run/netns',
+    ]);
+  });
+});
