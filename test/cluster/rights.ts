@@ -65,7 +65,7 @@ async function readAll(): Promise<void> {
         const request = `${program} ${label('verb')} ${label('resource')}`;
         if (count === '0') continue;
         if (label('code') === '403') forbidden.add(request);
-        else if (/^2/.test(label('code')) || /^(404|409|410|422)$/.test(label('code'))) used.add(request);
+        else if (label('code').startsWith('2') || /^(404|409|410|422)$/.test(label('code'))) used.add(request);
       }
     }),
   );
