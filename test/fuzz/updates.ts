@@ -99,6 +99,8 @@ function attributes(random: Random, { isIbgp, isFourOctetAs }: InboundForm): Par
   if (random.once(9)) parts.push([partial(), 35, words(1)]);
   if (random.once(5))
     parts.push([partial(), 100 + random.below(100), random.fill(new Uint8Array(size(random, 20, 40_000)))]);
+  // Near the 4,096 octets of a message without RFC 8654.
+  if (random.once(40)) parts.push([partial(), 90, new Uint8Array(3_600 + random.below(450))]);
   if (random.once(30))
     parts.push([OPTIONAL, 200 + random.below(50), random.fill(new Uint8Array(random.below(9)))]);
   return parts;

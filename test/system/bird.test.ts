@@ -9,7 +9,7 @@ protocol device { scan time 1; }
 protocol direct { ipv4; ipv6; }
 protocol kernel k4 { ipv4 { import none; export where source = RTS_BGP; }; persist; }
 protocol kernel k6 { ipv6 { import none; export where source = RTS_BGP; }; persist; }
-protocol static own4 { ipv4; route 10.245.0.0/26 blackhole; }
+protocol static own4 { ipv4; route 10.245.0.0/26 blackhole; route 10.247.0.0/26 blackhole; }
 protocol static own6 { ipv6; route fd00:10:245::/122 blackhole; }
 template bgp node4 { local 172.18.0.99 as 64512; graceful restart on; connect retry time 1; connect delay time 1; error wait time 1, 3;
   ipv4 { import all; export where proto = "own4"; next hop self; }; }
@@ -42,6 +42,9 @@ describe.skipIf(!hasProgram('bird'))(
         'bird',
         'bird -c /run/cali-lab/bird/bird.conf -s /run/cali-lab/bird/ctl -P /run/cali-lab/bird/pid',
       );
+      // A node of the mesh may announce what lies in IPPools, and nothing else.
+      lab.apply('IPPool', 'bird4', { cidr: '10.245.0.0/16', disabled: true });
+      lab.apply('IPPool', 'bird6', { cidr: 'fd00:10:245::/112', disabled: true });
       // A Node object with its addresses: our agents mesh with it as with any other node.
       const node = {
         apiVersion: 'v1',
@@ -118,6 +121,18 @@ describe.skipIf(!hasProgram('bird'))(
           routes.includes('10.245.0.128/26')
         );
       });
+    });
+
+    it('what BIRD announces outside the pools stays out of our kernels, and calictl says why', () => {
+      for (const node of ['node1', 'node2']) {
+        expect(lab.sh(node, 'ip route show 10.247.0.0/26')).toBe('');
+        expect(lab.sh(node, 'calictl bgp routes 10.247.0.0/26')).toMatch(
+          /x .*in no IPPool and no service range/,
+        );
+        expect(lab.sh(node, 'calictl bgp neighbor 172.18.0.99')).toMatch(
+          /1 refused \(10\.247\.0\.0\/26\): in no IPPool/,
+        );
+      }
     });
 
     it('BIRD’s host reaches our pods by the routes it learned', () => {
