@@ -20,7 +20,7 @@ export const GATEWAY = 'ee:ee:ee:ee:ee:ee';
 /** UDP port of the servers that count what arrives. */
 export const PORT = 7070;
 /** How long a machine five times slower than ours may take. */
-export const PATIENCE_MS = 60_000;
+export const PATIENCE_MS = 120_000;
 
 export interface Pod {
   readonly name: string;
@@ -228,6 +228,28 @@ export class Arena {
     }
     await journal.close();
     await this.lab.ask({ do: 'api start' });
+    await this.#agentsWatchAgain();
+  }
+
+  /** Agents lost their watches with the API server: a peer that comes and goes shows that they have them again. */
+  async #agentsWatchAgain(): Promise<void> {
+    const peerIP = `192.0.2.${(this.#fences++ % 250) + 1}`;
+    const path = '/apis/projectcalico.org/v3/bgppeers';
+    const body = {
+      apiVersion: 'projectcalico.org/v3',
+      kind: 'BGPPeer',
+      metadata: { name: 'fence' },
+      spec: { peerIP, asNumber: 64999 },
+    };
+    const isWatched = (expected: boolean) =>
+      until(`a peer that ${expected ? 'comes' : 'goes'}`, PATIENCE_MS, async () => {
+        const all = await Promise.all(this.nodes.map((node) => this.sessions(node)));
+        return all.every((lines) => lines.some((line) => line.startsWith(peerIP)) === expected);
+      });
+    this.request({ method: 'POST', path, body });
+    await isWatched(true);
+    this.request({ method: 'DELETE', path: `${path}/fence` });
+    await isWatched(false);
   }
 
   // ---- what came of it ----

@@ -76,22 +76,31 @@ describe.each([
 ])('a pod with the address of somebody else, $when', ({ isNat }) => {
   beforeAll(() => setNat(isNat));
 
-  it.each([4, 6] as const)('reaches no pod of its node by IPv%i', async (family) => {
-    const destination = await arena.address('node1-b', family);
-    expect(await whatArrives(family, 'node1-b', 'listen', destination)).toEqual([]);
-  });
+  it.each([4, 6] as const)(
+    'a pod with a forged source reaches no pod of its node (IPv%i)',
+    async (family) => {
+      const destination = await arena.address('node1-b', family);
+      expect(await whatArrives(family, 'node1-b', 'listen', destination)).toEqual([]);
+    },
+  );
 
-  it.each([4, 6] as const)('reaches no pod of another node by IPv%i', async (family) => {
-    const destination = await arena.address('node2-a', family);
-    expect(await whatArrives(family, 'node2-a', 'listen', destination)).toEqual([]);
-  });
+  it.each([4, 6] as const)(
+    'a pod with a forged source reaches no pod of another node (IPv%i)',
+    async (family) => {
+      const destination = await arena.address('node2-a', family);
+      expect(await whatArrives(family, 'node2-a', 'listen', destination)).toEqual([]);
+    },
+  );
 
-  it.each([4, 6] as const)('reaches no service of its own node by IPv%i', async (family) => {
-    const destination = family === 4 ? '172.18.0.11' : 'fd00:172:18::11';
-    expect(await whatArrives(family, 'node1', 'serve', destination)).toEqual([]);
-  });
+  it.each([4, 6] as const)(
+    'a pod with a forged source reaches no service of its own node (IPv%i)',
+    async (family) => {
+      const destination = family === 4 ? '172.18.0.11' : 'fd00:172:18::11';
+      expect(await whatArrives(family, 'node1', 'serve', destination)).toEqual([]);
+    },
+  );
 
-  it.each([4, 6] as const)('reaches no host outside by IPv%i', async (family) => {
+  it.each([4, 6] as const)('a pod with a forged source reaches no host outside (IPv%i)', async (family) => {
     // Without masquerading the stranger has no route back, but packets reach it all the same.
     expect(await whatArrives(family, 'stranger', 'listen', STRANGER[family])).toEqual([]);
   });
@@ -104,14 +113,14 @@ describe('a pod that talks to the loopback of its node', () => {
     'from loopback': udp({ source: '127.0.0.1', destination: '127.0.0.1' }, { to: PORT }, 'from loopback'),
   });
 
-  it('reaches no service of 127.0.0.0/8', async () => {
+  it('a pod reaches no service of its node on 127.0.0.0/8', async () => {
     const source = await arena.address('node1-a', 4);
     const fence: Header = { source, destination: '172.18.0.11' };
     const server = await arena.serve('node1');
     expect(await arena.arrived(podLink('node1-a'), server, toLoopback(source), fence)).toEqual([]);
   });
 
-  it('reaches no service of ::1', async () => {
+  it('a pod reaches no service of its node on ::1', async () => {
     const source = await arena.address('node1-a', 6);
     const server = await arena.serve('node1');
     const packets = { 'UDP to ::1': udp({ source, destination: '::1' }, { to: PORT }, 'UDP to ::1') };
@@ -119,7 +128,7 @@ describe('a pod that talks to the loopback of its node', () => {
     expect(await arena.arrived(podLink('node1-a'), server, packets, fence)).toEqual([]);
   });
 
-  it('gets no answer to a SYN, neither from a listener nor a reset', async () => {
+  it('a SYN of a pod to 127.0.0.1 of its node gets no answer', async () => {
     const source = await arena.address('node1-a', 4);
     const listener = await arena.listen('node1-a', 'eth0');
     // The agent's health port, and one where nobody listens.
@@ -135,7 +144,7 @@ describe('a pod that talks to the loopback of its node', () => {
 });
 
 describe('a pod that poses as a router', () => {
-  it('changes no route of its node by a router advertisement', async () => {
+  it('a router advertisement of a pod changes no route of its node', async () => {
     await arena.unharmed(async () => {
       const { lines } = arena.lab.follow('node1', 'ip', '-6', 'monitor', 'route');
       // Lifetime 1800 s, and a prefix 2001:db8:bad::/64 on link, autonomous (RFC 4861 section 4.2, RFC 4862).
@@ -154,4 +163,4 @@ describe('a pod that poses as a router', () => {
   });
 });
 
-it('pods, nodes and sessions work as before', () => arena.worksAsBefore());
+it('pods, nodes and sessions work as before the attacks', () => arena.worksAsBefore());

@@ -52,23 +52,23 @@ function translate(node: string, port: number, to: { 4: string; 6: string }) {
 }
 
 describe('a pod that connects to the BGP port with the OPEN of its node', () => {
-  it('of its own node gets no session, and no kernel changes', () =>
+  it('a pod gets no BGP session with its own node', () =>
     arena.unharmed(async () => {
       const targets = [own[4], own[6], 'fe80::ecee:eeff:feee:eeee%eth0', '169.254.1.1'];
       expect(await attack(targets.map((host) => ({ host })))).toEqual(refused(4));
     }));
 
-  it('of another node, masqueraded as its own node, gets no session, and no kernel changes', () =>
+  it('a pod that is masqueraded as its node gets no BGP session with another node', () =>
     arena.unharmed(async () => {
       expect(await attack([{ host: other[4] }, { host: other[6] }])).toEqual(refused(2));
     }));
 
-  it('of another node, without waiting for an answer, changes nothing', () =>
+  it('a pod that sends OPEN and UPDATEs at once changes no route and no session', () =>
     arena.unharmed(async () => {
       expect(await attack([{ host: other[4] }, { host: other[6] }], true)).toEqual(refused(2));
     }));
 
-  it('by the address of a Service that leads to a node, gets no session', () =>
+  it('a pod gets no BGP session through a Service that leads to a node', () =>
     arena.unharmed(async () => {
       translate('node1', 1001, other);
       translate('node1', 1002, own);
@@ -79,7 +79,7 @@ describe('a pod that connects to the BGP port with the OPEN of its node', () => 
       arena.lab.sh('node1', 'nft delete table inet hostile');
     }));
 
-  it('by sockets without number leaves the sessions as they are', () =>
+  it('hundreds of connections of a pod leave every session as it is', () =>
     arena.unharmed(async () => {
       const hosts = [own[4], own[6], other[4], other[6]].map((host) => `'${host}'`);
       const program = `const n=require('net');let left=400;for(let i=0;i<left;i++){const s=n.connect(179,[${hosts}][i%4]);s.on('error',()=>0);setTimeout(()=>s.destroy(),1500)}`;
@@ -90,14 +90,14 @@ describe('a pod that connects to the BGP port with the OPEN of its node', () => 
 describe('while the session that a pod wants to take over is down', () => {
   const routesOf = (node: string) => arena.kernel(node).filter((line) => line.includes(' via '));
 
-  it('the pod is no peer, and the routes of its node stay', async () => {
+  it('a pod is no peer while the agent of its node is dead, and the routes of that node stay', async () => {
     const before = routesOf('node2');
     await arena.lab.ask({ do: 'node kill', name: 'node1' });
     expect(await attack([{ host: other[4] }, { host: other[6] }, { host: own[4] }])).toEqual(refused(3));
     expect(routesOf('node2')).toEqual(before);
   });
 
-  it('nor is it one while its node’s agent starts, which gets its sessions back', async () => {
+  it('a pod is no peer while the agent of its node starts, and the agent gets its sessions back', async () => {
     const before = routesOf('node2');
     const started = arena.lab.ask({ do: 'node start', name: 'node1' });
     for (let round = 0; round < 3; round++)
@@ -107,7 +107,7 @@ describe('while the session that a pod wants to take over is down', () => {
     expect(routesOf('node2')).toEqual(before);
   });
 
-  it('nor before the agent of its own node has started at all', async () => {
+  it('a pod is no peer before the agent of its node has started', async () => {
     await arena.lab.ask({ do: 'node stop', name: 'node1' });
     const attempts = attack([{ host: own[4] }, { host: own[6] }, { host: other[4] }]);
     await arena.lab.ask({ do: 'node start', name: 'node1' });
@@ -126,7 +126,7 @@ describe('with settings that move or add ports', () => {
   const configuration = (spec: object) =>
     arena.lab.apply('BGPConfiguration', 'default', { asNumber: 64512, ...spec });
 
-  it('a pod gets no session on listenPort either', async () => {
+  it('a pod gets no BGP session on listenPort', async () => {
     configuration({ listenPort: 1790 });
     await restartAgents();
     await arena.unharmed(async () => {
@@ -137,7 +137,7 @@ describe('with settings that move or add ports', () => {
     await restartAgents();
   });
 
-  it('a pod ends no session by BFD packets (RFC 5880) that say Down', async () => {
+  it('a pod ends no session by BFD packets that say Down', async () => {
     configuration({ bfd: {} });
     const isUp = async () => {
       const peers = await Promise.all(arena.nodes.map((node) => arena.status(node)));
@@ -169,4 +169,4 @@ describe('with settings that move or add ports', () => {
   });
 });
 
-it('pods, nodes and sessions work as before', () => arena.worksAsBefore());
+it('pods, nodes and sessions work as before the attacks', () => arena.worksAsBefore());

@@ -59,7 +59,7 @@ describe.each(['node1', 'node2', 'node3'] as const)(
   'a pod of node1 that forges packets of a tunnel to %s',
   (node) => {
     it.each(families)(
-      'brings none to a pod by VXLAN, whole, in fragments or behind a Service (IPv%i)',
+      'a forged VXLAN packet of a pod reaches no pod: whole, in fragments or through a Service (IPv%i)',
       async (family) => {
         const source = await arena.address('node1-a', family);
         const outer: Header = { source, destination: nodes[node][family] };
@@ -102,7 +102,7 @@ describe.each(['node1', 'node2', 'node3'] as const)(
 
 describe('a pod that sends IPIP', () => {
   it.each(['node2', 'node3'] as const)(
-    'to %s: none leaves its node, whole, in fragments or behind a Service',
+    'no IPIP packet of a pod leaves its node: whole, in fragments or through a Service (to %s)',
     async (node) => {
       const source = await arena.address('node1-a', 4);
       const outer = { source, destination: nodes[node][4] };
@@ -138,7 +138,7 @@ describe('a pod that sends IPIP', () => {
 });
 
 describe('a host on the wire that is no node', () => {
-  it.each(families)('brings no VXLAN packet to a pod (IPv%i)', async (family) => {
+  it.each(families)('a VXLAN packet of a host that is no node reaches no pod (IPv%i)', async (family) => {
     const header = { source: STRANGER[family], destination: nodes.node2[family] };
     const packets = { forged: udp(header, { to: VXLAN_PORT }, await forged('node2', family, 'forged')) };
     const mac = arena.mac('node2', 'eth0');
@@ -152,7 +152,7 @@ describe('a host on the wire that is no node', () => {
 });
 
 describe('a pod with the address of somebody else', () => {
-  it.each(families)('reaches no pod by a tunnel (IPv%i)', async (family) => {
+  it.each(families)('a pod with a forged source reaches no pod through a tunnel (IPv%i)', async (family) => {
     const source = await arena.address('node1-a', family);
     const destination = await arena.address('node3-a', family);
     const sources = {
@@ -174,4 +174,4 @@ describe('a pod with the address of somebody else', () => {
   });
 });
 
-it('pods, nodes and sessions work as before', () => arena.worksAsBefore());
+it('pods, nodes and sessions work as before the attacks', () => arena.worksAsBefore());
