@@ -434,6 +434,7 @@ export class Agent {
     return [
       ...this.#view.problems(),
       ...this.#secrets.problems(),
+      ...this.#secrets.passwordProblems(this.#view.bgpConfigurations(), this.#view.bgpPeers()),
       ...malformedNodes(this.#view.nodes()),
       ...this.#quarantine.problems(),
     ];

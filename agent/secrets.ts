@@ -7,7 +7,7 @@ import type { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import { Reflector, type UnreadableObject } from '../datastore/reflector.ts';
 import type { BGPConfiguration, BGPPeer } from '../datastore/schema/bgp.ts';
 import { secretKind, secretValue } from '../datastore/schema/core.ts';
-import { passwordProblem, type SecretState } from '../felix/calc/bgp/password.ts';
+import { passwordOf, passwordProblem, type SecretState } from '../felix/calc/bgp/password.ts';
 import type { Log } from '../lib/log.ts';
 
 interface Followed {
@@ -80,6 +80,30 @@ export class SecretsView {
       ...reflector.problems.values(),
       ...(reflector.isForbidden ? [this.#forbidden(name)] : []),
     ]);
+  }
+
+  /** Objects whose password is not in force as they say: it cannot be one, it is missing, or it is one from before. */
+  passwordProblems(
+    configurations: readonly BGPConfiguration[],
+    peers: readonly BGPPeer[],
+  ): UnreadableObject[] {
+    const uses = [
+      ...configurations.map((object) => ({
+        object,
+        field: 'nodeMeshPassword',
+        reference: object.spec.nodeMeshPassword,
+      })),
+      ...peers.map((object) => ({ object, field: 'password', reference: object.spec.password })),
+    ];
+    return uses.flatMap(({ object: { kind, metadata }, field, reference }) => {
+      // What has not been read yet is no problem of the object.
+      if (!reference || !this.#followed.get(reference.secretKeyRef.name)?.isRead) return [];
+      const { unusable, warning } = passwordOf(reference, this.value);
+      const reason = unusable ?? warning;
+      if (reason === undefined) return [];
+      const problem = { kind, name: metadata.name, field: `spec.${field}`, reason };
+      return [{ problem, uid: metadata.uid, conditions: undefined, isAbsent: false }];
+    });
   }
 
   close(): void {

@@ -145,7 +145,7 @@ export class Peer {
 
   /** Whether anything is left of it: a session, an attempt, or routes that are kept. */
   get isIdle(): boolean {
-    return this.#connections.isIdle && !this.#stale.isKeeping;
+    return this.#connections.isIdle && !this.#stale.isKeeping && !this.#fault;
   }
 
   start(): void {
@@ -197,6 +197,7 @@ export class Peer {
     const cancel = clock.after(delayMs, () => {
       this.#fault = undefined;
       if (!this.#isStopped && !this.#isShutDown) this.guard(() => this.#begin());
+      this.#modules.ended(this);
     });
     const reason = `internal fault: ${messageOf(error)}; next attempt ${delayMs / 1000} s later`;
     this.#fault = { reason, cancel };

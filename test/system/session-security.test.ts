@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { PeerConfig } from '../../bgp/peer-config.ts';
 import { Speaker } from '../../bgp/speaker.ts';
+import { Listener } from '../../bgp/transport/listener.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { silentLog } from '../../lib/log.ts';
 import { A, B, C, speaker as reflecting, reflector, restart } from '../helpers/reflector-under-test.ts';
@@ -182,6 +183,22 @@ describe('passwords', () => {
     set(x, configOf(Y, { password: 'good' }));
     await until(() => isUp(x, Y) && isUp(again, X));
   });
+});
+
+it('more keys than the kernel has room for are a reason that names the sysctl', async () => {
+  const listener = new Listener(
+    { port: await freePort(), addresses: ['127.0.0.1'] },
+    { incoming: (_, socket) => socket.destroy() },
+  );
+  await listener.listen();
+  const address = (i: number) => `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`;
+  let count = 0;
+  let reason: string | undefined;
+  while (reason === undefined && count < 100_000) reason = listener.setKey(address(count++), 'secret');
+  expect(reason).toMatch(/too many keys on one socket, raise the sysctl net\.core\.optmem_max/);
+  expect(listener.setKey(address(0), undefined)).toBeUndefined();
+  expect(listener.setKey(address(count), 'secret')).toBeUndefined();
+  await listener.close();
 });
 
 describe('a connection that has proved itself', () => {

@@ -131,6 +131,9 @@ it('a password that was known stays in force when its Secret becomes unusable or
   await send('MODIFIED', { key: '' }, is('one', 'empty'));
   await send('MODIFIED', { key: text('a\0b') }, is('one', 'NUL'));
   await send('MODIFIED', { key: '/w==' }, is('one', 'UTF-8'));
+  expect(view.passwordProblems([], [peer('bgp')]).map(({ problem }) => describeProblem(problem))).toEqual([
+    'BGPPeer bgp: spec.password: Secret kube-system/bgp, key key: the password is not UTF-8 text: the password from before stays in force',
+  ]);
   await send('MODIFIED', { other: text('x') }, is('one', 'has no key key'));
   await send('MODIFIED', { key: text('two') }, { state: 'known', value: 'two' });
   await send('DELETED', {}, is('two', 'there is no Secret kube-system/bgp'));
