@@ -1,5 +1,7 @@
 /** The three patch types of the API: JSON merge (RFC 7396), JSON patch (RFC 6902), strategic merge. */
 
+import { printable } from '../../lib/plain-text.ts';
+
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 export const patchTypes: Readonly<Record<string, (target: Json, patch: Json) => Json>> = {
@@ -18,7 +20,7 @@ export function mergePatch(target: Json | undefined, patch: Json): Json {
   const result: { [key: string]: Json } = isObject(target) ? { ...target } : {};
   for (const [key, value] of Object.entries(patch)) {
     if (value === null) delete result[key];
-    else result[key] = mergePatch(result[key], value);
+    else define(result, key, mergePatch(own(result, key), value));
   }
   return result;
 }
@@ -37,7 +39,12 @@ const mergeKeys: Readonly<Record<string, string>> = {
 
 /** Strategic merge: like a merge patch, but known lists merge by key, with `$patch: delete` and `replace`. */
 function strategicMerge(target: Json | undefined, patch: Json, field: string): Json {
-  if (Array.isArray(patch)) return mergeList(Array.isArray(target) ? target : [], patch, mergeKeys[field]);
+  if (Array.isArray(patch))
+    return mergeList(
+      Array.isArray(target) ? target : [],
+      patch,
+      Object.hasOwn(mergeKeys, field) ? mergeKeys[field] : undefined,
+    );
   if (!isObject(patch)) return patch;
   const { $patch: directive, ...fields } = patch;
   if (directive === 'replace') return fields;
@@ -45,7 +52,7 @@ function strategicMerge(target: Json | undefined, patch: Json, field: string): J
   for (const [key, value] of Object.entries(fields)) {
     if (key.startsWith('$')) continue; // $setElementOrder, $retainKeys: order is kept as stored
     if (value === null) delete result[key];
-    else result[key] = strategicMerge(result[key], value, key);
+    else define(result, key, strategicMerge(own(result, key), value, key));
   }
   return result;
 }
@@ -104,8 +111,27 @@ function applyOperation(document: Json, operation: { [key: string]: Json } & { p
   }
 }
 
+/** An object's own field: `__proto__` and `constructor` are names like others. */
+function own(object: { [key: string]: Json }, key: string): Json | undefined {
+  return Object.hasOwn(object, key) ? object[key] : undefined;
+}
+
+function define(object: { [key: string]: Json }, key: string, value: Json): void {
+  Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
+}
+
+/** RFC 6901 section 4: digits without leading zeros, up to the end of the list. */
+function indexOf(list: readonly Json[], key: string): number {
+  const index = /^(?:0|[1-9]\d{0,8})$/.test(key) ? Number(key) : Number.NaN;
+  if (!(index <= list.length))
+    throw new RangeError(`"${printable(key, 50)}" is not a place in a list of ${list.length}`);
+  return index;
+}
+
 function segments(path: string): string[] {
   if (path === '') return [];
+  if (!path.startsWith('/'))
+    throw new SyntaxError(`the path "${printable(path, 100)}" does not start with /`);
   return path
     .slice(1)
     .split('/')
@@ -115,8 +141,8 @@ function segments(path: string): string[] {
 function read(document: Json, path: string): Json {
   let at: Json | undefined = document;
   for (const key of segments(path)) {
-    at = Array.isArray(at) ? at[Number(key)] : isObject(at) ? at[key] : undefined;
-    if (at === undefined) throw new RangeError(`there is nothing at ${path}`);
+    at = Array.isArray(at) ? at[indexOf(at, key)] : isObject(at) ? own(at, key) : undefined;
+    if (at === undefined) throw new RangeError(`there is nothing at ${printable(path, 100)}`);
   }
   return at;
 }
@@ -138,17 +164,17 @@ function edit(document: Json, path: string, change: (parent: Json, key: string) 
 }
 
 function insert(parent: Json, key: string, value: Json): void {
-  if (Array.isArray(parent)) parent.splice(key === '-' ? parent.length : Number(key), 0, value);
+  if (Array.isArray(parent)) parent.splice(key === '-' ? parent.length : indexOf(parent, key), 0, value);
   else put(parent, key, value);
 }
 
 function put(parent: Json, key: string, value: Json): void {
-  if (Array.isArray(parent)) parent[Number(key)] = value;
-  else if (isObject(parent)) parent[key] = value;
+  if (Array.isArray(parent)) parent[indexOf(parent, key)] = value;
+  else if (isObject(parent)) define(parent, key, value);
   else throw new RangeError(`there is no object or list that could hold ${key}`);
 }
 
 function remove(parent: Json, key: string): void {
-  if (Array.isArray(parent)) parent.splice(Number(key), 1);
+  if (Array.isArray(parent)) parent.splice(indexOf(parent, key), 1);
   else if (isObject(parent)) delete parent[key];
 }

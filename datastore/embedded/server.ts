@@ -5,6 +5,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
+import { printable } from '../../lib/plain-text.ts';
 import { type AnyResource, apiVersionOf } from '../schema/resource.ts';
 import { discoveryDocument } from './discovery.ts';
 import { openApiDocument, openApiV2 } from './openapi.ts';
@@ -295,7 +296,7 @@ function writeOptions(query: URLSearchParams, response: ServerResponse): WriteOp
     fieldValidation: query.get('fieldValidation'),
     dryRun: query.getAll('dryRun').length > 0,
     // RFC 7234 section 5.5; kubectl prints these as "Warning: …".
-    warn: (message) => response.appendHeader('warning', `299 - "${message.replace(/["\\]/g, '\\$&')}"`),
+    warn: (message) => response.appendHeader('warning', `299 - "${headerText(message)}"`),
   };
 }
 
@@ -310,10 +311,32 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
   }
   if (size === 0) return undefined;
   try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    const body: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    assertShallow(body);
+    return body;
   } catch (error) {
     throw badRequest(`the body is not JSON: ${messageOf(error)}`);
   }
+}
+
+/** Objects of the API are some ten levels deep; what merges and checks them goes down level by level. */
+const MAX_DEPTH = 100;
+
+function assertShallow(body: unknown): void {
+  let level: unknown[] = [body];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > MAX_DEPTH) throw new SyntaxError(`it is nested deeper than ${MAX_DEPTH} levels`);
+    level = level.flatMap((value) =>
+      typeof value === 'object' && value !== null ? Object.values(value) : [],
+    );
+  }
+}
+
+/** Text of a quoted string in a header: visible ASCII. */
+function headerText(text: string): string {
+  return printable(text, 500)
+    .replace(/[^\x20-\x7e]/g, '?')
+    .replace(/["\\]/g, '\\$&');
 }
 
 function sendJson(response: ServerResponse, code: number, body: object): void {
