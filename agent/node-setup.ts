@@ -157,10 +157,12 @@ export async function ensurePools(
 async function podNetwork(store: Datastore): Promise<Partial<Record<Family, string>>> {
   const read = async (name: string, key: string) =>
     (await store.get(configMapKind, name, 'kube-system').catch(() => undefined))?.data?.[key] ?? '';
-  const kubeadm = /^\s*podSubnet:\s*"?([^"\s]+)"?\s*$/m.exec(
+  const kubeadm = /^[ \t]*podSubnet:[ \t]*"?([^"\s]+)"?[ \t]*$/m.exec(
     await read('kubeadm-config', 'ClusterConfiguration'),
   );
-  const proxy = /^\s*clusterCIDR:\s*"?([^"\s]+)"?\s*$/m.exec(await read('kube-proxy', 'config.conf'));
+  const proxy = /^[ \t]*clusterCIDR:[ \t]*"?([^"\s]+)"?[ \t]*$/m.exec(
+    await read('kube-proxy', 'config.conf'),
+  );
   const written = (kubeadm ?? proxy)?.[1]?.split(',');
   const found: Partial<Record<Family, string>> = {};
   for (const text of written ?? (await nodeNetworks(store))) {
