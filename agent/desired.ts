@@ -71,7 +71,7 @@ export interface Learned {
 
 export function dataplaneFrom(
   known: Known,
-  { isWithoutBgp }: Settings,
+  { isWithoutBgp, filter }: Settings,
   tunnelling: Tunnelling,
   learned: Learned,
   numbers: Pick<Ownership, 'protocols' | 'former'>,
@@ -97,7 +97,9 @@ export function dataplaneFrom(
     ruleset,
     // Before routes through them.
     routes: [...endRoutes(tunnels), ...routes],
-    endpoints,
+    endpoints: filter.allowsSpoofing
+      ? endpoints
+      : endpoints.map(({ allowedSourcePrefixes: _, ...endpoint }) => endpoint),
     addresses: workloadPeeringAddresses(self, view.bgpPeers(), configurations, workloadsFrom(known)),
     isLearnedComplete: learned.isComplete,
     ownership: {

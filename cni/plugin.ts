@@ -192,7 +192,7 @@ export class Plugin {
     try {
       if (wired.status === 'rejected') throw wired.reason;
       if (assigned.status === 'rejected') throw assigned.reason;
-      const endpoint: Endpoint = { ...wiring, addresses: assigned.value };
+      const endpoint: Endpoint = { ...wiring, ...assigned.value };
       endpoints.set(endpoint);
       const done = await Promise.allSettled([
         wired.value.connect(endpoint.addresses),
@@ -230,7 +230,10 @@ export class Plugin {
       if (result.status === 'rejected') log.warn({ reason: messageOf(result.reason) }, 'undoing ADD');
   }
 
-  async #assign({ network, containerId, pod }: Attachment, handleId: string): Promise<string[]> {
+  async #assign(
+    { network, containerId, pod }: Attachment,
+    handleId: string,
+  ): Promise<Pick<Endpoint, 'addresses' | 'allowedSourcePrefixes'>> {
     const { store, ipam, known } = this.#modules;
     // The watch has them as a rule; a runtime that is faster than the watch costs a request.
     const podObject =
@@ -259,7 +262,9 @@ export class Plugin {
       },
       ...(asked.addresses ? { addresses: asked.addresses } : {}),
     };
-    return ipam.assign(request);
+    const addresses = await ipam.assign(request);
+    const { allowedSourcePrefixes } = asked;
+    return { addresses, ...(allowedSourcePrefixes ? { allowedSourcePrefixes } : {}) };
   }
 
   #families({ ipam }: NetworkConfiguration): Family[] {

@@ -3,7 +3,7 @@
  * them: they are parsed to values of bounded size, and a wrong one is a sentence that names object and annotation.
  */
 import { type Namespace, type Pod, podAnnotations } from '../datastore/schema/core.ts';
-import { type Family, formatAddress, parseAddress } from '../lib/cidr.ts';
+import { canonicalCidr, type Family, formatAddress, parseAddress } from '../lib/cidr.ts';
 import { printable } from '../lib/plain-text.ts';
 import { CniCode, CniError } from './types.ts';
 
@@ -12,6 +12,8 @@ export interface AnnotationRequest {
   readonly pools: Readonly<Record<Family, readonly string[] | undefined>>;
   /** Exactly these addresses, at most one of each family; undefined: any. */
   readonly addresses: readonly string[] | undefined;
+  /** Further networks that the pod may send from, canonical; they count where FelixConfiguration allows spoofing. */
+  readonly allowedSourcePrefixes: readonly string[] | undefined;
 }
 
 const MAX_LENGTH = 32_768;
@@ -23,6 +25,7 @@ export function readAnnotations(pod: Pod | undefined, namespace: Namespace | und
   return {
     pools: { 4: read(podAnnotations.ipv4pools), 6: read(podAnnotations.ipv6pools) },
     addresses: addressesOf(pod),
+    allowedSourcePrefixes: sourcesOf(pod),
   };
 }
 
@@ -37,6 +40,18 @@ function addressesOf(pod: Pod | undefined): readonly string[] | undefined {
   if (new Set(parsed.map(({ family }) => family)).size < parsed.length)
     throw malformed(pod, 'pod', podAnnotations.ipAddrs, JSON.stringify(texts), wanted);
   return parsed.map(formatAddress);
+}
+
+function sourcesOf(pod: Pod | undefined): readonly string[] | undefined {
+  const key = podAnnotations.allowedSourcePrefixes;
+  const texts = listOf(pod, 'pod', key);
+  if (!texts || texts.length === 0) return undefined;
+  const networks = texts.map((text) => {
+    const network = canonicalCidr(text);
+    if (!network) throw malformed(pod, 'pod', key, text, 'a JSON list of networks, such as ["10.7.0.0/16"]');
+    return network;
+  });
+  return [...new Set(networks)];
 }
 
 function listOf(object: Pod | Namespace | undefined, kind: string, key: string): string[] | undefined {

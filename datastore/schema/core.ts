@@ -276,4 +276,5 @@ export const podAnnotations = {
   ipv4pools: 'cni.projectcalico.org/ipv4pools',
   ipv6pools: 'cni.projectcalico.org/ipv6pools',
   ipAddrs: 'cni.projectcalico.org/ipAddrs',
+  allowedSourcePrefixes: 'cni.projectcalico.org/allowedSourcePrefixes',
 } as const;

@@ -131,6 +131,8 @@ export class Dataplane {
   readonly #configured = new Map<string, number>();
   #stats: DataplaneStats = { ...noStats, problems: ['not applied yet'] };
   readonly #problems: Problems;
+  /** Of those, interfaces of pods that may send from further networks. */
+  readonly #loose = new Set<string>();
   #isNodeConfigured = false;
   #isTableCheckFull = false;
   #tableCheckedAt = 0;
@@ -350,15 +352,20 @@ export class Dataplane {
     if (!this.#isNodeConfigured && this.#settings.hasForwarding)
       problems.push(...applySysctls(nodeSysctls(families)));
     this.#isNodeConfigured = problems.length === 0;
-    for (const { interfaceName } of desired.endpoints) {
+    for (const { interfaceName, allowedSourcePrefixes = [] } of desired.endpoints) {
+      const isLoose = allowedSourcePrefixes.length > 0;
+      if (isLoose !== this.#loose.has(interfaceName)) this.#configured.delete(interfaceName);
       const link = kernel.links.get(interfaceName);
       if (!link?.isUp || this.#configured.get(interfaceName) === link.index) continue;
-      const faults = applySysctls(interfaceSysctls(interfaceName, families));
+      if (isLoose) this.#loose.add(interfaceName);
+      else this.#loose.delete(interfaceName);
+      const faults = applySysctls(interfaceSysctls(interfaceName, families, isLoose));
       if (faults.length === 0) this.#configured.set(interfaceName, link.index);
       problems.push(...faults);
     }
     for (const { kind } of desired.tunnels) problems.push(...this.#configureTunnel(kind, kernel));
     for (const name of this.#configured.keys()) if (!kernel.links.has(name)) this.#configured.delete(name);
+    for (const name of this.#loose) if (!kernel.links.has(name)) this.#loose.delete(name);
     return problems;
   }
 

@@ -19,8 +19,11 @@ export type GuardState = 'pending' | 'on' | 'impossible';
 export class Nftables {
   /** Text of what the table was last made from; undefined when that is not known, such as after a start. */
   #applied: string | undefined;
-  /** How nft lists it, right after that. */
+  /** How nft lists it, and the text that this is the listing of. */
   #listed: string | undefined;
+  #listedFor: string | undefined;
+  /** Looks in a row that found another table. */
+  #mismatches = 0;
   #state: GuardState = 'pending';
   #isTried = false;
   /** nft is not there, or the kernel takes no such table: nothing is tried before the next full check. */
@@ -71,7 +74,18 @@ export class Nftables {
     const isAnswered = !refused || refused.outcome === 'exited' || refused.outcome === 'missing';
     this.#applied = isAnswered ? text : undefined;
     this.#isTried ||= isAnswered;
-    this.#listed = refused ? undefined : await list();
+    await this.#remember(text, refused === undefined);
+  }
+
+  /**
+   * How nft lists what was applied. The same table is not listed again when it had to be put back: somebody may have
+   * changed it between the two, and would have made the change the norm.
+   */
+  async #remember(text: string, isWhole: boolean): Promise<void> {
+    if (isWhole && this.#listed !== undefined && this.#listedFor === text && this.#mismatches < 2) return;
+    this.#mismatches = 0;
+    this.#listedFor = text;
+    this.#listed = isWhole ? await list() : undefined;
   }
 
   /**
@@ -79,13 +93,19 @@ export class Nftables {
    * may be possible by now.
    */
   async check({ isFull }: { isFull: boolean }): Promise<void> {
+    if (isFull) this.#listedFor = undefined;
     if (isFull && this.#problems.length > 0) {
       this.#isUnsupported = false;
       this.#applied = undefined;
     }
     if (this.#applied === undefined || this.#listed === undefined) return;
     const listed = await list();
-    if (listed !== undefined && listed !== this.#listed) this.#applied = undefined;
+    if (listed === undefined) return;
+    if (listed === this.#listed) this.#mismatches = 0;
+    else {
+      this.#mismatches++;
+      this.#applied = undefined;
+    }
   }
 
   /** Takes the table away. */

@@ -23,7 +23,8 @@ export function nodeSysctls(families: readonly Family[]): Sysctl[] {
   return sysctls;
 }
 
-export function interfaceSysctls(name: string, families: readonly Family[]): Sysctl[] {
+/** `isLoose`: the pod may send from further networks, which the nftables table knows. */
+export function interfaceSysctls(name: string, families: readonly Family[], isLoose = false): Sysctl[] {
   const v4 = `net/ipv4/conf/${name}`;
   const v6 = `net/ipv6/conf/${name}`;
   const sysctls: Sysctl[] = [{ path: `${v6}/accept_ra`, value: '0', isOptional: true }];
@@ -34,7 +35,7 @@ export function interfaceSysctls(name: string, families: readonly Family[]): Sys
       { path: `${v4}/proxy_arp`, value: '1' },
       { path: `${v4}/forwarding`, value: '1' },
       // Strict: a pod can send from its own addresses only.
-      { path: `${v4}/rp_filter`, value: '1' },
+      { path: `${v4}/rp_filter`, value: isLoose ? '0' : '1' },
     );
   }
   if (families.includes(6)) {

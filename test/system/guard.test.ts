@@ -1,7 +1,10 @@
 /** The guard of `inet cali`: it is there before the first pod, stays when the agent ends, and comes back when it is changed. */
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { root, TestLab, until } from '../helpers/lab.ts';
+import type { LabPod } from '../../lab/lab.ts';
+import { hasProgram, root, TestLab, until } from '../helpers/lab.ts';
+import { buildSender, numbered, udp } from '../helpers/packets.ts';
+import { Probe } from '../helpers/probe.ts';
 
 const PATIENCE_MS = 60_000;
 
@@ -36,6 +39,36 @@ describe('the guard in the kernel', { timeout: 120_000 }, () => {
       expect(table()).toBe(before);
     }
   });
+
+  it.skipIf(!hasProgram('gcc'))(
+    'lets a pod send from its allowedSourcePrefixes while workloadSourceSpoofing is Any (skipped without gcc)',
+    async () => {
+      const annotations = { 'cni.projectcalico.org/allowedSourcePrefixes': '["10.7.0.0/16", "fd07::/64"]' };
+      await lab.ask({ do: 'pod add', node: 'node1', name: 'spoofer', annotations });
+      const sender = buildSender();
+      const { pods } = (await lab.ask({ do: 'show' })) as { pods: LabPod[] };
+      const target = pods.find(({ name }) => name === 'node2-a')!.addresses;
+      const own = pods.find(({ name }) => name === 'spoofer')!.addresses;
+      const probe = new Probe(lab, 'node2');
+      const sources = ['10.7.9.9', 'fd07::9', '10.8.9.9', 'fd08::9'];
+      const arrived = async () => {
+        const tags = [1, 2, 3, 4, 5];
+        probe.watch(tags.map((tag) => ({ tag, point: 'early' as const })));
+        const hex = [...sources, own[0]!].map((from, i) =>
+          numbered(udp({ from, to: target[from.includes(':') ? 1 : 0]! }, 5000), i + 1),
+        );
+        expect(lab.exec('spoofer', sender, 'eth0', ...hex).stderr).toBe('');
+        const counts = await probe.counts(5);
+        return sources.map((_, i) => counts.get(i + 1) ?? 0);
+      };
+      expect(await arrived()).toEqual([0, 0, 0, 0]);
+      lab.apply('FelixConfiguration', 'default', { workloadSourceSpoofing: 'Any' });
+      await until('both prefixes count', PATIENCE_MS, async () => String(await arrived()) === '1,1,0,0');
+      lab.apply('FelixConfiguration', 'default', { workloadSourceSpoofing: 'Disabled' });
+      await until('none counts', PATIENCE_MS, async () => String(await arrived()) === '0,0,0,0');
+      await lab.ask({ do: 'pod delete', name: 'spoofer' });
+    },
+  );
 
   it('goes with --cleanup', async () => {
     await lab.ask({ do: 'node stop', name: 'node1' });

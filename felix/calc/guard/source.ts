@@ -3,7 +3,7 @@
  * packet came from. Felix and the CNI plugin write that route before the pod starts, so no rule per pod is needed, and
  * an interface that nobody knows has no valid source at all.
  */
-import { familyOf } from '../../../lib/cidr.ts';
+import { contains, familyOf, mustCidr } from '../../../lib/cidr.ts';
 import type { NftChain, NftSet } from '../nft.ts';
 import type { GuardInput } from './input.ts';
 
@@ -18,7 +18,7 @@ export function sourceSets({ spoofers }: GuardInput): NftSet[] {
     type: `ifname . ipv${family}_addr`,
     isInterval: true,
     elements: spoofers.flatMap(({ interfaceName, prefixes }) =>
-      prefixes
+      outermost(prefixes)
         .filter((prefix) => familyOf(prefix) === family)
         .map((prefix) => `"${interfaceName}" . ${prefix}`),
     ),
@@ -46,4 +46,14 @@ export function sourceChains(input: GuardInput): NftChain[] {
     { name: 'link-local', rules: linkLocal },
     { name: 'pod-source', rules: source },
   ];
+}
+
+/** Without networks inside others: nft takes no overlapping elements here. */
+function outermost(prefixes: readonly string[]): string[] {
+  const networks = prefixes.map(mustCidr);
+  return prefixes.filter((_, i) =>
+    networks.every(
+      (other, j) => i === j || !contains(other, networks[i]!) || (contains(networks[i]!, other) && i < j),
+    ),
+  );
 }

@@ -40,6 +40,21 @@ describe('annotations of pods and namespaces', () => {
     expect(readAnnotations(undefined, undefined).addresses).toBeUndefined();
   });
 
+  it('name further networks that a pod may send from, in one spelling', () => {
+    const asked = readAnnotations(
+      pod({ allowedSourcePrefixes: '["10.7.9.9/16", "FD07::/64", "10.7.0.0/16"]' }),
+      undefined,
+    );
+    expect(asked.allowedSourcePrefixes).toEqual(['10.7.0.0/16', 'fd07::/64']);
+    expect(readAnnotations(pod({}), undefined).allowedSourcePrefixes).toBeUndefined();
+    expect(refusal({ allowedSourcePrefixes: '["10.7.0.0/33"]' })).toMatch(
+      /^pod shop\/web: annotation cni.projectcalico.org\/allowedSourcePrefixes is 10\.7\.0\.0\/33: it has to be a JSON list of networks/,
+    );
+    expect(refusal({ allowedSourcePrefixes: '["10.7.0.0/16 . flush ruleset"]' })).toMatch(
+      /JSON list of networks/,
+    );
+  });
+
   it('ask for pools, the pod before its namespace', () => {
     const asked = readAnnotations(
       pod({ ipv4pools: '["a"]' }),

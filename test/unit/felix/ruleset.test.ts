@@ -61,8 +61,8 @@ describe('the guard', () => {
     ]);
   });
 
-  it('lets a pod send from further networks only where FelixConfiguration allows it', () => {
-    const spoofers = [{ interfaceName: 'cali7', prefixes: ['10.7.0.0/16', 'fd07::/64'] }];
+  it('lets a pod send from further networks only where FelixConfiguration allows it, each named once', () => {
+    const spoofers = [{ interfaceName: 'cali7', prefixes: ['10.7.0.0/16', '10.7.3.0/24', 'fd07::/64'] }];
     expect(whole({ spoofers }).join('\n')).not.toContain('cali7');
     const any = filterSettings({ workloadSourceSpoofing: 'Any' }).settings;
     const lines = whole({ spoofers, settings: any });
