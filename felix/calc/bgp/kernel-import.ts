@@ -61,14 +61,30 @@ export function clusterRanges(
   { serviceClusterIPs = [], serviceExternalIPs = [], serviceLoadBalancerIPs = [] }: BGPConfiguration['spec'],
   blocks: readonly string[],
 ): string[] {
-  const all = pools.map(({ spec }) => mustCidr(spec.cidr));
-  const orphans = blocks.filter((block) => {
-    const cidr = mustCidr(block);
-    return !all.some((pool) => contains(pool, cidr));
-  });
+  const orphans = orphansOf(
+    blocks,
+    pools.map(({ spec }) => spec.cidr),
+  );
   const exported = pools.filter(({ spec }) => !spec.disableBGPExport).map(({ spec }) => spec.cidr);
   const services = [...serviceClusterIPs, ...serviceExternalIPs, ...serviceLoadBalancerIPs];
   return [...new Set([...exported, ...orphans, ...services.map(({ cidr }) => cidr)])].sort();
+}
+
+/** The last question and its answer: it is asked after every change, and blocks and pools change seldom. */
+let known = { question: '', answer: [] as readonly string[] };
+
+/** Blocks that lie in none of these pools. */
+function orphansOf(blocks: readonly string[], pools: readonly string[]): readonly string[] {
+  const question = `${pools.join()} ${blocks.join()}`;
+  if (question !== known.question) {
+    const ranges = pools.map(mustCidr);
+    const answer = blocks.filter((block) => {
+      const cidr = mustCidr(block);
+      return !ranges.some((range) => contains(range, cidr));
+    });
+    known = { question, answer };
+  }
+  return known.answer;
 }
 
 /** The policy for peers of a type. */
