@@ -55,12 +55,13 @@ export class Nftables {
 
   /** Whether nft did not answer, so that the same has to be tried again. */
   get isUndecided(): boolean {
-    return this.#applied === undefined;
+    return this.#applied === undefined && !this.#isUnsupported;
   }
 
   /** Makes the table what the rules say. What is refused is tried again after the next full `check`. */
   async apply(rules: Ruleset): Promise<void> {
     const text = rules.whole.join('\n');
+    if (this.#isUnsupported) this.#isTried = true;
     if (text === this.#applied || this.#isUnsupported) return;
     const refused = await this.#replace(rules.whole);
     if (refused && refused.outcome === 'exited' && !this.#isUnsupported) {

@@ -1,0 +1,27 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { firstGuard } from '../../../felix/calc/ruleset.ts';
+import { Nftables } from '../../../felix/dataplane/nftables.ts';
+
+describe('a machine without nft', () => {
+  afterEach(() => vi.unstubAllEnvs());
+
+  it('says that pods are not held back, and lets the node go on', async () => {
+    vi.stubEnv('PATH', '/nonexistent');
+    const table = new Nftables();
+    const guard = firstGuard([179]);
+    await table.ensure(guard);
+    expect(table.state).toBe('impossible');
+    expect(table.problems).toEqual([
+      expect.stringMatching(/^nft is not installed \(Debian package nftables\): pods are not held back/),
+    ]);
+    expect(table.isTried).toBe(false);
+    await table.apply({ guard, whole: guard });
+    expect(table.isTried).toBe(true);
+    expect(table.isUndecided).toBe(false);
+    // A full check tries again, because somebody may have installed it.
+    await table.check({ isFull: true });
+    await table.apply({ guard, whole: guard });
+    expect(table.state).toBe('impossible');
+    expect(table.isUndecided).toBe(false);
+  });
+});
