@@ -24,12 +24,6 @@ export function sourceFiles(at = root) {
   return files.sort();
 }
 
-/** The top-level folders that hold TypeScript. */
-export function typedFolders(at = root) {
-  const typed = sourceFiles(at).filter((file) => file.endsWith('.ts') && file.includes('/'));
-  return [...new Set(typed.map((file) => file.slice(0, file.indexOf('/'))))];
-}
-
 /** A digest that changes with every change of what a bundle is made from: also when a file goes, or gets older. */
 export function bundleInputs(at = root) {
   const hash = createHash('sha256');

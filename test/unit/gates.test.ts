@@ -1,12 +1,27 @@
 /** Each gate of `npm run check` refuses what it is there for: violations are planted in a copy of the repository. */
 import { spawnSync } from 'node:child_process';
-import { appendFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const root = path.resolve(import.meta.dirname, '..', '..');
-const folders = 'agent bgp calictl cni controllers datastore felix ipam ipip lab lib test'.split(' ');
+/** Every folder that holds TypeScript, a new one too. */
+const folders = readdirSync(root, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && !/^\.|^(node_modules|dist|coverage)$/.test(entry.name))
+  .map(({ name }) => name)
+  .filter((name) =>
+    readdirSync(path.join(root, name), { recursive: true }).some((file) => `${file}`.endsWith('.ts')),
+  );
 const pureFolders = [
   ...['ipam', 'ipip', 'felix/calc', 'datastore/schema'],
   ...['wire', 'session', 'rib', 'policy', 'group'].map((name) => `bgp/${name}`),
@@ -182,6 +197,10 @@ describe('npm run check', () => {
 
   test('the import rules let type-only imports pass', () => {
     expect(reports.get('import rules')!.text).not.toContain('planted-innocent');
+  });
+
+  test('every folder has its direction of imports', () => {
+    expect([...Object.keys(forbidden), 'test'].sort()).toEqual([...folders].sort());
   });
 
   test('every gate refused something', () => {
