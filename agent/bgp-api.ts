@@ -3,7 +3,7 @@ import { dumpTable } from '../bgp/monitor/mrt.ts';
 import type { Peer } from '../bgp/peer.ts';
 import { viewAdvertised, viewReceived, viewRoute, viewRoutes, whyNotAdvertised } from '../bgp/routes-view.ts';
 import type { Speaker } from '../bgp/speaker.ts';
-import { type Family, familyOf, mustCidr, parseCidr } from '../lib/cidr.ts';
+import { type Family, familyOf, formatAddress, mustCidr, parseCidr } from '../lib/cidr.ts';
 import { type HttpAnswer, json, type Routes, text } from '../lib/http.ts';
 
 const families: readonly Family[] = [4, 6];
@@ -48,7 +48,7 @@ function routesOf(speaker: Speaker, prefix: string | null) {
   if (!parseCidr(prefix)) return [];
   const { family, length } = mustCidr(prefix);
   const rib = speaker.ribs[family];
-  const address = prefix.split('/')[0]!;
+  const address = formatAddress(mustCidr(prefix));
   const views = [];
   for (let bits = length; bits >= 0; bits--) {
     const row = rib.prefixes.findText(`${address}/${bits}`);

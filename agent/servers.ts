@@ -2,10 +2,11 @@
 import path from 'node:path';
 import type { Registry } from 'prom-client';
 import type { Speaker } from '../bgp/speaker.ts';
-import { parseAddress } from '../lib/cidr.ts';
+import { formatAddress, parseAddress } from '../lib/cidr.ts';
 import { messageOf } from '../lib/errors.ts';
 import { type HttpAnswer, json, MovingServer, serveRoutes, text } from '../lib/http.ts';
 import type { Log } from '../lib/log.ts';
+import { printable } from '../lib/plain-text.ts';
 import { bgpRoutes } from './bgp-api.ts';
 import type { Explanation } from './explain.ts';
 import type { Settings } from './settings.ts';
@@ -59,10 +60,11 @@ export class Servers {
         '/metrics': this.#exposition,
         ...bgpRoutes(speaker),
         '/v1/explain': async (query: URLSearchParams) => {
-          const address = query.get('address') ?? '';
-          return parseAddress(address)
-            ? json(await explain(address))
-            : text(400, `"${address}" is no IP address`);
+          const asked = query.get('address') ?? '';
+          const address = parseAddress(asked);
+          return address
+            ? json(await explain(formatAddress(address)))
+            : text(400, `"${printable(asked, 100)}" is no IP address`);
         },
       },
     );

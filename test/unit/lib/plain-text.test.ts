@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { bounded } from '../../../lib/log-fields.ts';
-import { assertPlain, escapeForJson, isPlain, printable } from '../../../lib/plain-text.ts';
+import { assertPlain, escapeForJson, forTerminal, isPlain, printable } from '../../../lib/plain-text.ts';
 import { boxTable, plainTable } from '../../../lib/table.ts';
 
 const hostile = {
@@ -54,6 +54,22 @@ describe('a table', () => {
   it.each(Object.entries(hostile))('does not pass %s to the terminal', (_, text) => {
     for (const table of [boxTable(['name'], [[text]]), plainTable(['name'], [[text]])])
       expect(table.split('\n').every((line) => isPlain(line) && !line.endsWith('a'))).toBe(true);
+  });
+});
+
+describe('output of calictl', () => {
+  it.each(Object.entries(hostile))(
+    'does not pass %s to the terminal, and its JSON keeps the value',
+    (_, text) => {
+      const json = JSON.stringify({ text }, undefined, 2);
+      const shown = forTerminal(json);
+      expect(shown.split('\n').every(isPlain)).toBe(true);
+      expect(JSON.parse(shown)).toEqual({ text });
+    },
+  );
+
+  it('keeps its own lines and tabs', () => {
+    expect(forTerminal('a\tb\nc')).toBe('a\tb\nc');
   });
 });
 
