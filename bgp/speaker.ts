@@ -364,8 +364,10 @@ export class Speaker {
 
   /** While a peer's settings are unusable its connections need the key that was there before. */
   #setListenKey(peer: Peer): void {
-    const { address, isDialOnly, password, unusable } = peer.config;
-    if (!isDialOnly && unusable === undefined) peer.setKeyFault(this.#listener.setKey(address, password));
+    const { address, password, unusable } = peer.config;
+    // Of two peers at one address the one that takes its connections decides.
+    if (this.#peers.acceptor(address) === peer && unusable === undefined)
+      peer.setKeyFault(this.#listener.setKey(address, password));
   }
 
   /** The peer goes: now, or where others came in its place, when they tell its routes. */
