@@ -17,8 +17,10 @@ export class PendingLimit {
   readonly #total: number;
   /** In the order of their arrival. */
   readonly #pending = new Set<PendingConnection>();
+  readonly #byPeer = new Map<string, Set<PendingConnection>>();
 
-  constructor({ perPeer, total }: { perPeer: number; total: number } = { perPeer: 16, total: 1024 }) {
+  /** `total` is more than the clients of a large reflector, which all connect in the moment when it comes back. */
+  constructor({ perPeer, total }: { perPeer: number; total: number } = { perPeer: 16, total: 8192 }) {
     this.#perPeer = perPeer;
     this.#total = total;
   }
@@ -29,17 +31,31 @@ export class PendingLimit {
 
   /** Makes room for one more connection of a peer, then adds it. */
   add(connection: PendingConnection): void {
-    const own = [...this.#pending].filter(({ peer }) => peer === connection.peer);
-    if (own.length >= this.#perPeer) evictOldest(own);
-    else if (this.#pending.size >= this.#total) evictOldest([...this.#pending]);
+    const own = this.#byPeer.get(connection.peer);
+    if (own && own.size >= this.#perPeer) evictOldest(own);
+    else if (this.#pending.size >= this.#total) evictOldest(this.#pending);
     this.#pending.add(connection);
+    const rest = this.#byPeer.get(connection.peer);
+    if (rest) rest.add(connection);
+    else this.#byPeer.set(connection.peer, new Set([connection]));
   }
 
   delete(connection: PendingConnection): void {
     this.#pending.delete(connection);
+    const own = this.#byPeer.get(connection.peer);
+    own?.delete(connection);
+    if (own?.size === 0) this.#byPeer.delete(connection.peer);
   }
 }
 
-function evictOldest(connections: readonly PendingConnection[]): void {
-  (connections.find(({ hasOpen }) => !hasOpen) ?? connections[0]!).evict();
+/** There is at least one. */
+function evictOldest(connections: Iterable<PendingConnection>): void {
+  let oldest: PendingConnection | undefined;
+  for (const connection of connections) {
+    oldest ??= connection;
+    if (connection.hasOpen) continue;
+    oldest = connection;
+    break;
+  }
+  oldest!.evict();
 }
