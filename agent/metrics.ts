@@ -65,6 +65,16 @@ export function createMetrics(sources: MetricSources): Metrics {
       for (const { kind } of sources.objects()) this.inc({ kind });
     },
   });
+  new Gauge({
+    name: 'cali_oscillating',
+    help: 'Objects of the kernel that are changed back again and again',
+    labelNames: ['kind'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [kind, count] of Object.entries(sources.dataplane().oscillating)) this.set({ kind }, count);
+    },
+  });
   gauge('cali_bgp_learned_routes', 'Routes learned by BGP and wanted in the kernel', sources.learnedRoutes);
   const bgp = registerBgpMetrics(registry, { peers: sources.peers, routes: sources.ribPrefixes });
   const duration = new Histogram({

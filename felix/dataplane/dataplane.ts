@@ -13,6 +13,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { Mutex } from '../../lib/mutex.ts';
+import { Oscillation } from '../../lib/oscillation.ts';
 import type { Ruleset } from '../calc/ruleset.ts';
 import { type Endpoint, isOwnVeth } from '../endpoint.ts';
 import { Conntrack } from './conntrack.ts';
@@ -20,6 +21,7 @@ import { type BatchError, runBatch, runBridgeBatch } from './ip-batch.ts';
 import { type InterfaceAddress, type KernelState, observeKernel } from './kernel.ts';
 import { isRelevant, KernelMonitor, linkOf } from './monitor.ts';
 import type { Nftables } from './nftables.ts';
+import { byObject, shownBy } from './object-changes.ts';
 import { Problems } from './problems.ts';
 import type { KernelRoute, Route } from './route.ts';
 import type { Ownership } from './route-ownership.ts';
@@ -52,6 +54,8 @@ export interface DataplaneStats {
   readonly problems: readonly string[];
   /** Tunnels that are wanted and cannot be had, with the kernel's reason. */
   readonly missingTunnels: Readonly<Partial<Record<TunnelKind, string>>>;
+  /** Objects that are changed back again and again, by kind. */
+  readonly oscillating: Readonly<Record<string, number>>;
 }
 
 /** Before there is a dataplane. */
@@ -62,6 +66,7 @@ export const noStats: DataplaneStats = {
   routes: 0,
   problems: [],
   missingTunnels: {},
+  oscillating: {},
 };
 
 export interface DataplaneModules {
@@ -104,6 +109,8 @@ const COALESCE_MS = 10;
 /** Hints come in bursts, most of them of our own changes: one look when the burst is over. */
 const HINT_MS = 250;
 const RETRY_MS = 1000;
+/** Objects that oscillate are looked at again after so long; most of them go on waiting. */
+const HELD_MS = 5_000;
 /** Between two looks at our nftables table: with an event of the kernel, and without. */
 const TABLE_LOOK_MS = 1000;
 const TABLE_CHECK_MS = 5000;
@@ -119,6 +126,7 @@ export class Dataplane {
   readonly #migrated: DataplaneModules['migrated'];
   readonly #guarded: DataplaneModules['guarded'];
   readonly #nftables: Nftables;
+  readonly #oscillation = new Oscillation();
   readonly #mutex = new Mutex();
   #desired: DesiredDataplane | undefined;
   #routesText = '';
@@ -154,7 +162,13 @@ export class Dataplane {
     this.#monitor = new KernelMonitor((line) => {
       // A link that flapped may have lost its sysctls: they are checked again.
       const link = linkOf(line);
-      if (link) this.#configured.delete(link);
+      if (link) {
+        this.#configured.delete(link);
+        // Its routes and neighbours went with it, which is nobody's oscillation.
+        this.#oscillation.forget(
+          ({ object, change }) => !object.startsWith('link ') && change.split(/[ ;]+/).includes(link),
+        );
+      }
       if (isRelevant(line)) this.#schedule(HINT_MS);
     }, modules.log);
     this.#scheduleTableCheck();
@@ -276,17 +290,29 @@ export class Dataplane {
       const { beforeRoutes, afterRoutes } = devices;
       const before = [...beforeRoutes.ip, ...addressCommands(desired.addresses, kernel)];
       const routes = [...plan.commands, ...neighbourCommands(desired.endpoints, kernel), ...afterRoutes.ip];
+      const all = [...before, ...beforeRoutes.bridge, ...routes, ...afterRoutes.bridge];
+      const changes = byObject(all);
+      const held = new Set(
+        changes
+          .filter(({ change }) => !this.#oscillation.mayApply(change, startedAt))
+          .flatMap((one) => one.commands),
+      );
+      const due = (commands: readonly string[]) => commands.filter((command) => !held.has(command));
       const errors = [
-        ...(await runBatch(before)),
-        ...(await runBridgeBatch(beforeRoutes.bridge)),
-        ...(await runBatch(routes)),
-        ...(await runBridgeBatch(afterRoutes.bridge)),
+        ...(await runBatch(due(before))),
+        ...(await runBridgeBatch(due(beforeRoutes.bridge))),
+        ...(await runBatch(due(routes))),
+        ...(await runBridgeBatch(due(afterRoutes.bridge))),
       ];
+      const failed = new Set(errors.map(({ command }) => command));
+      for (const { change, commands } of changes)
+        if (!commands.some((command) => held.has(command) || failed.has(command)))
+          this.#oscillation.applied(change, startedAt);
+      problems.push(...this.#oscillation.problems(startedAt, (object) => shownBy(kernel, object)));
       const missingTunnels = { ...missingOf(own.wanted, errors), ...wantedOf(desired.tunnels, own.foreign) };
       const faults = errors.filter((error) => isFault(error, missingTunnels));
       problems.push(...faults.map(({ command, message }) => `ip ${command}: ${message}`));
       problems.push(...plan.blocked.map(({ destination, reason }) => `route ${destination}: ${reason}`));
-      const all = [...before, ...beforeRoutes.bridge, ...routes, ...afterRoutes.bridge];
       if (all.length > 0) this.#log.debug({ commands: all }, 'applied');
       if (plan.moved.length > 0) this.#conntrack.flush(plan.moved);
       const wasMissing = JSON.stringify(this.#stats.missingTunnels);
@@ -296,7 +322,8 @@ export class Dataplane {
       const isNew = desired.tunnels.some(
         ({ kind }) => !(kind in missingTunnels) && !kernel.links.get(tunnels[kind].device)?.isUp,
       );
-      if (isNew && faults.length === 0) this.#schedule(0);
+      if (isNew && faults.length === 0 && held.size === 0) this.#schedule(0);
+      if (held.size > 0) this.#schedule(HELD_MS);
       if (desired.isLearnedComplete && !plan.isMigrating) this.#migrated(plan.left);
     } catch (error) {
       this.#finish(startedAt, [messageOf(error)], true, this.#stats.missingTunnels);
@@ -340,17 +367,27 @@ export class Dataplane {
       routes: this.#desired?.routes.length ?? 0,
       problems,
       missingTunnels,
+      oscillating: this.#oscillation.counts(this.#clock.now()),
     };
     const isNew = this.#problems.update(problems);
     if (isFailed || isNew) this.#schedule(RETRY_MS);
   }
+
+  /** A switch that another program sets back each time is set less often. */
+  readonly #maySet = (path: string, value: string, present: string): boolean => {
+    const now = this.#clock.now();
+    const change = { object: `sysctl ${path}`, change: `${present} to ${value}` };
+    if (!this.#oscillation.mayApply(change, now)) return false;
+    this.#oscillation.applied(change, now);
+    return true;
+  };
 
   /** Sysctls of the node and of interfaces that are new since the last full check. */
   #configure(desired: DesiredDataplane, kernel: KernelState): string[] {
     const { families } = this.#options;
     const problems: string[] = [];
     if (!this.#isNodeConfigured && this.#settings.hasForwarding)
-      problems.push(...applySysctls(nodeSysctls(families)));
+      problems.push(...applySysctls(nodeSysctls(families), this.#maySet));
     this.#isNodeConfigured = problems.length === 0;
     for (const { interfaceName, allowedSourcePrefixes = [] } of desired.endpoints) {
       const isLoose = allowedSourcePrefixes.length > 0;
@@ -359,7 +396,7 @@ export class Dataplane {
       if (!link?.isUp || this.#configured.get(interfaceName) === link.index) continue;
       if (isLoose) this.#loose.add(interfaceName);
       else this.#loose.delete(interfaceName);
-      const faults = applySysctls(interfaceSysctls(interfaceName, families, isLoose));
+      const faults = applySysctls(interfaceSysctls(interfaceName, families, isLoose), this.#maySet);
       if (faults.length === 0) this.#configured.set(interfaceName, link.index);
       problems.push(...faults);
     }
@@ -379,7 +416,7 @@ export class Dataplane {
       void switchOffloadOff(device).then(
         (problem) => problem && this.#log.warn({ reason: problem }, 'tunnel device'),
       );
-    return applySysctls(tunnelSysctls(device, family));
+    return applySysctls(tunnelSysctls(device, family), this.#maySet);
   }
 }
 

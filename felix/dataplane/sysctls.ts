@@ -72,7 +72,10 @@ function isSysctl(path: string): boolean {
  * in microseconds and a trip through the thread pool takes a hundred times as long; and nothing is written
  * that is right already, because some writes wait for the kernel's one lock on network configuration.
  */
-export function applySysctls(sysctls: readonly Sysctl[]): string[] {
+export function applySysctls(
+  sysctls: readonly Sysctl[],
+  maySet: (path: string, value: string, present: string) => boolean = () => true,
+): string[] {
   const problems: string[] = [];
   for (const { path, value, isOptional } of sysctls) {
     if (!isSysctl(path) || !/^[\w -]{0,64}$/.test(value)) {
@@ -83,7 +86,8 @@ export function applySysctls(sysctls: readonly Sysctl[]): string[] {
     }
     const file = `${SYSCTL_ROOT}/${path}`;
     try {
-      if (readFileSync(file, 'utf8').trim() !== value) writeFileSync(file, value);
+      const present = readFileSync(file, 'utf8').trim();
+      if (present !== value && maySet(path, value, present)) writeFileSync(file, value);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'ENOENT' && isOptional) continue;

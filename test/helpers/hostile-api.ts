@@ -63,9 +63,9 @@ export class HostileApi {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  /** The version that the next event has. */
-  get nextVersion(): number {
-    return this.#version + 1;
+  /** Grows with every write. */
+  get version(): number {
+    return this.#version;
   }
 
   /** Stores an object as it is and tells the watches; a resourceVersion that it names itself stays. */
@@ -177,6 +177,9 @@ export class HostileApi {
       this.remove(definition, key!);
       return void answer(200, { kind: 'Status', status: 'Success' });
     }
+    const { resourceVersion: expected } = (body['metadata'] ?? {}) as { resourceVersion?: string };
+    const { resourceVersion: present } = before['metadata'] as { resourceVersion?: string };
+    if (expected !== undefined && expected !== present) return void refuse(409, 'Conflict');
     const after = (request.method === 'PATCH' ? mergePatch(before as never, body as never) : body) as Stored;
     const { resourceVersion: _, ...metadata } = after['metadata'] as Stored;
     this.put(definition, { ...after, metadata });
