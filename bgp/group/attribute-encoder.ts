@@ -5,7 +5,6 @@
 import type { AttributeTable } from '../rib/attribute-table.ts';
 import { LOCAL, type SourceTable } from '../rib/source.ts';
 import { AS_TRANS, AttributeFlag, AttributeType, SegmentType } from '../wire/iana.ts';
-import { isLinkLocal } from '../wire/multiprotocol.ts';
 import type { GroupSpec } from './spec.ts';
 
 const { OPTIONAL, TRANSITIVE, PARTIAL, EXTENDED_LENGTH } = AttributeFlag;
@@ -25,6 +24,8 @@ export class AttributeEncoder {
   readonly #attributes: AttributeTable;
   readonly #sources: SourceTable;
   readonly #self: Uint8Array;
+  /** Whatever next hop was received, ours is announced. */
+  readonly #isAlwaysSelf: boolean;
   #out: Uint8Array = new Uint8Array(0);
   #at = 0;
 
@@ -33,6 +34,7 @@ export class AttributeEncoder {
     this.#attributes = attributes;
     this.#sources = sources;
     this.#self = new Uint8Array(Buffer.from(spec.selfNextHop, 'hex'));
+    this.#isAlwaysSelf = spec.nextHopMode === 'Self' || (spec.nextHopMode === 'Auto' && !spec.isIbgp);
   }
 
   /** The next hop to announce: 4 or 16 octets; none when we have no address to put there. */
@@ -42,24 +44,25 @@ export class AttributeEncoder {
     return received.length === 32 ? received.subarray(0, 16) : received;
   }
 
-  /** Octets of the next hop to announce. */
+  /** Octets of the next hop to announce. Asked for each route that changes. */
   nextHopLength(row: number, source: number): number {
-    if (this.isSelf(row, source)) return this.#self.length;
-    return Math.min(this.#attributes.pageOf(row)[this.#attributes.offsetOf(row)]!, 16);
+    if (source === LOCAL || this.#isAlwaysSelf) return this.#self.length;
+    const page = this.#attributes.pageOf(row);
+    const at = this.#attributes.offsetOf(row);
+    const length = page[at]!;
+    if (length === 0 || isLinkLocalAt(page, at)) return this.#self.length;
+    return length > 16 ? 16 : length;
   }
 
   /** Whether we are the next hop: of our own routes, at the AS's edge, and for a link-local one (RFC 2545 section 3). */
   isSelf(row: number, source: number): boolean {
-    const { isIbgp, nextHopMode } = this.#spec;
-    if (source === LOCAL || nextHopMode === 'Self' || (nextHopMode === 'Auto' && !isIbgp)) return true;
+    if (source === LOCAL || this.#isAlwaysSelf) return true;
     return this.#attributes.pageOf(row)[this.#attributes.offsetOf(row)] === 0 || this.isLinkLocal(row);
   }
 
   /** Whether the next hop of a set means nothing beyond the link that it was learned on. */
   isLinkLocal(row: number): boolean {
-    const at = this.#attributes.offsetOf(row);
-    const page = this.#attributes.pageOf(row);
-    return page[at] === 16 && page[at + 1] === 0xfe && isLinkLocal(page.subarray(at + 1, at + 17));
+    return isLinkLocalAt(this.#attributes.pageOf(row), this.#attributes.offsetOf(row));
   }
 
   /**
@@ -297,6 +300,11 @@ export class AttributeEncoder {
     this.#word(this.#spec.clusterId);
     this.#putRaw(page, at, at + length);
   }
+}
+
+/** Whether the next hop at `at` of a page, behind its length, is one link-local address. */
+function isLinkLocalAt(page: Uint8Array, at: number): boolean {
+  return page[at] === 16 && page[at + 1] === 0xfe && (page[at + 2]! & 0xc0) === 0x80;
 }
 
 /** Whether an AS number of four octets does not fit into two. */

@@ -57,7 +57,7 @@ function nextHopIn(value: Uint8Array): Uint8Array {
 }
 
 /** An IPv6 address in fe80::/10: it means nothing beyond its link. */
-export function isLinkLocal(address: Uint8Array): boolean {
+function isLinkLocal(address: Uint8Array): boolean {
   return address.length === 16 && address[0] === 0xfe && (address[1]! & 0xc0) === 0x80;
 }
 
