@@ -246,7 +246,8 @@ export class Arena {
         const all = await Promise.all(this.nodes.map((node) => this.sessions(node)));
         return all.every((lines) => lines.some((line) => line.startsWith(peerIP)) === expected);
       });
-    this.request({ method: 'POST', path, body });
+    const [made] = this.request({ method: 'POST', path, body });
+    expect(made!.status, made!.body?.message).toBe(201);
     await isWatched(true);
     this.request({ method: 'DELETE', path: `${path}/fence` });
     await isWatched(false);

@@ -1,0 +1,47 @@
+/** Texts that would be commands, rules, paths or names, if anything took them for more than text. */
+
+/** Each does something that `CANARY` gives away: a file, a namespace, an interface, a table. */
+export const CANARY = 'canary';
+
+export function hostileTexts(valid: string, file: string): string[] {
+  return [
+    // Another line for `ip -batch`, `bridge -batch` or `nft -f`.
+    `${valid}\nnetns add ${CANARY}\nnetns exec ${CANARY} touch ${file}\nlink add ${CANARY} type dummy\n`,
+    `${valid} dev vxlan.cali nud permanent\nnetns add ${CANARY}\nnetns exec ${CANARY} touch ${file}\nneigh replace 10.9.9.9 lladdr 66:00:00:00:00:01`,
+    `${valid}\r\nadd table inet ${CANARY}\r\n`,
+    `${valid}; add table inet ${CANARY};`,
+    `${valid} }\n}\ntable inet ${CANARY} {\n`,
+    `" }; add table inet ${CANARY}; #`,
+    // A shell's.
+    `${valid}; touch ${file}; ip netns add ${CANARY}`,
+    `$(touch ${file})\`touch ${file}\``,
+    `'; touch ${file} #`,
+    `| touch ${file}`,
+    // A path's, an option's, an object's.
+    `../../../../../../..${file}`,
+    `--force\u0000${file}`,
+    '__proto__',
+    'constructor',
+    // A reader's, and a buffer's.
+    `\u202e${valid}\u2066\u001b[2J\u0007`,
+    'x'.repeat(100_000),
+  ];
+}
+
+/** The object with one of its strings replaced, once per string; with the path of that string. */
+export function eachString(
+  object: unknown,
+  text: string,
+  path: readonly (string | number)[] = [],
+): [string, unknown][] {
+  if (typeof object === 'string') return [[path.join('.'), text]];
+  if (typeof object !== 'object' || object === null) return [];
+  return Object.entries(object).flatMap(([key, value]) =>
+    eachString(value, text, [...path, key]).map(([where, changed]): [string, unknown] => [
+      where,
+      Array.isArray(object)
+        ? object.map((old, i) => (String(i) === key ? changed : old))
+        : { ...object, [key]: changed },
+    ]),
+  );
+}
