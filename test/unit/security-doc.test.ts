@@ -1,0 +1,52 @@
+/** docs/security.md names tests: each exists, under that title. */
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const root = path.resolve(import.meta.dirname, '..', '..');
+const read = (file: string) => readFileSync(path.join(root, file), 'utf8');
+const text = read('docs/security.md');
+const named = [...text.matchAll(/`(test\/[^`]+\.ts)`(?:: "([^"]+)")?/g)].map(([, file, title]) => ({
+  file: file!,
+  title,
+}));
+
+describe('docs/security.md', () => {
+  it('names only tests that exist, by their titles', () => {
+    expect(named.length).toBeGreaterThan(40);
+    const missing = named.filter(
+      ({ file, title }) =>
+        !existsSync(path.join(root, file)) || (title !== undefined && !hasTitle(read(file), title)),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  it('names every attack of test:hostile', () => {
+    const titles = new Set(named.map(({ title }) => title));
+    const files = [...new Set(named.map(({ file }) => file))].filter((file) =>
+      file.startsWith('test/hostile/'),
+    );
+    const unnamed = files
+      .flatMap((file) => titlesOf(read(file)))
+      .filter(
+        (title) => !titles.has(title) && title !== 'pods, nodes and sessions work as before the attacks',
+      );
+    expect(unnamed).toEqual([]);
+  });
+
+  it('is linked from README.md and SECURITY.md', () => {
+    for (const file of ['README.md', 'SECURITY.md'])
+      expect(read(file).includes('(docs/security.md)'), file).toBe(true);
+  });
+});
+
+/** Titles of a test file: the first argument of `it(…)` and of `it.each(…)(…)`, over line breaks. */
+function titlesOf(source: string): string[] {
+  return [...source.matchAll(/^ *(?:it|it\.each\([^;]*?\))\(\s*(['"`])(.+?)\1,/gms)].map(
+    ([, , title]) => title!,
+  );
+}
+
+function hasTitle(source: string, title: string): boolean {
+  return titlesOf(source).includes(title);
+}
