@@ -226,7 +226,7 @@ function noise(kind: string, random: Random): (string | Buffer)[] {
 }
 
 /** This node's blocks and affinities fit together: an agent that starts would put that right, one that runs would not. */
-function settleAffinities(api: HostileApi): void {
+export function settleAffinities(api: HostileApi): void {
   const own = [...api.all(ipamBlockKind).values()].flatMap((block) => {
     const { cidr, affinity } = block['spec'] as { cidr: string; affinity?: string };
     return affinity === 'host:n1' ? [cidr] : [];

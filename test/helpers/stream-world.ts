@@ -10,7 +10,7 @@ import { request } from 'node:http';
 import path from 'node:path';
 import { registry } from '../../datastore/registry.ts';
 import { nodeKind } from '../../datastore/schema/core.ts';
-import { runStream } from './event-stream.ts';
+import { runStream, settleAffinities } from './event-stream.ts';
 import { HostileApi } from './hostile-api.ts';
 
 const [program, directory, mode, ...rest] = process.argv.slice(2) as [string, string, string, ...string[]];
@@ -76,6 +76,9 @@ say({ sent: true });
 for await (const line of readLines()) {
   if (line === 'dump') say({ dump: await dump() });
   if (line === 'store') {
+    await quiet();
+    // The agent may have put something right in IPAM at the same moment.
+    settleAffinities(api);
     await quiet();
     const file = path.join(directory, 'store.json');
     writeFileSync(
