@@ -173,9 +173,14 @@ export class Connection {
     if (taken < bytes.length) this.#socket.write(taken === 0 ? bytes : bytes.subarray(taken));
   }
 
-  /** Closes behind what was sent. No event follows. */
+  /** Closes after what was sent has left. No event follows. */
   close(): void {
     this.#isClosed = true;
+    // An attempt that is given up must not connect after all: a retransmitted SYN would.
+    if (this.#socket.connecting) {
+      this.#socket.destroy();
+      return;
+    }
     this.#socket.end();
     // A peer that never closes its side must not hold the socket.
     setTimeout(() => this.#socket.destroy(), 1000).unref();
@@ -190,6 +195,7 @@ export class Connection {
   }
 
   #receive(chunk: Uint8Array): void {
+    if (this.#isClosed) return;
     try {
       this.#framer.push(chunk, (frame) => {
         this.#events.frame(frame);

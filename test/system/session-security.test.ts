@@ -4,7 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { PeerConfig } from '../../bgp/peer-config.ts';
 import { Speaker } from '../../bgp/speaker.ts';
+import { Connection } from '../../bgp/transport/connection.ts';
 import { Listener } from '../../bgp/transport/listener.ts';
+import { encodeMessage } from '../../bgp/wire/message.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { silentLog } from '../../lib/log.ts';
 import { A, B, C, speaker as reflecting, reflector, restart } from '../helpers/reflector-under-test.ts';
@@ -183,6 +185,43 @@ describe('passwords', () => {
     set(x, configOf(Y, { password: 'good' }));
     await until(() => isUp(x, Y) && isUp(again, X));
   });
+});
+
+it('an attempt that was given up while it was connecting delivers nothing, although its SYN is answered later', async () => {
+  const at = await freePort();
+  const keepalive = encodeMessage({ type: 'keepalive' }, { isFourOctetAs: true, isIbgp: true });
+  const listener = new Listener(
+    { port: at, addresses: ['127.0.0.1'] },
+    { incoming: (_, socket) => void socket.on('error', () => undefined).write(keepalive) },
+  );
+  await listener.listen();
+  // A SYN without the key is not answered; the client's kernel sends it again a second later.
+  listener.setKey('127.0.0.1', 'secret');
+  const seen: string[] = [];
+  const note = (name: string) => () => void seen.push(name);
+  const given = Connection.dial(
+    {
+      address: '127.0.0.1',
+      port: at,
+      localAddress: undefined,
+      password: undefined,
+      ttlSecurityHops: undefined,
+    },
+    {
+      connected: note('connected'),
+      frame: note('frame'),
+      error: note('error'),
+      disconnected: note('disconnected'),
+      drained: note('drained'),
+      fault: note('fault'),
+    },
+  );
+  await sleep(100);
+  given.close();
+  listener.setKey('127.0.0.1', undefined);
+  await sleep(2_500);
+  await listener.close();
+  expect(seen).toEqual([]);
 });
 
 it('more keys than the kernel has room for are a reason that names the sysctl', async () => {
