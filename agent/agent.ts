@@ -319,6 +319,7 @@ export class Agent {
           ...this.#endpoints.list().map((one) => handleOf({ name: one.network }, one.containerId)),
           ...(this.#plugin?.adding ?? []),
         ],
+        boundary: this.#boundary,
         clock: systemClock,
         log: this.#log,
       },

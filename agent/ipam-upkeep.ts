@@ -1,6 +1,7 @@
 /**
- * What an agent puts right in IPAM once after its start, because an agent before it may have died half-way: affinities
- * of its node's blocks at once, addresses and handles that nobody knows when that agent has surely ended.
+ * What an agent puts right in IPAM. Blocks of its node without a confirmed affinity: at once after the start, because
+ * an agent before it may have died half-way, and later when they stay so for a while. Addresses and handles that nobody
+ * knows: once, when an agent before it has surely ended.
  */
 import type { Datastore } from '../datastore/datastore.ts';
 import { ipamHandleKind } from '../datastore/schema/ipam.ts';
@@ -8,11 +9,14 @@ import type { Ipam } from '../ipam/ipam.ts';
 import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
+import type { Boundary } from './boundary.ts';
 import { ownLeaks } from './own-leaks.ts';
 import type { View } from './view.ts';
 
 /** Longer than an agent that is replaced may take to end. */
 const COLLECT_MS = 15_000;
+/** Longer than a claim or a release takes, and than the watch is behind. */
+const CONFIRM_MS = 10_000;
 
 export interface IpamUpkeepOptions {
   readonly node: string;
@@ -21,11 +25,12 @@ export interface IpamUpkeepOptions {
 }
 
 export interface IpamUpkeepModules {
-  readonly ipam: Ipam;
-  readonly store: Datastore;
+  readonly ipam: Pick<Ipam, 'unconfirmed' | 'confirm' | 'releaseHandle'>;
+  readonly store: Pick<Datastore, 'list'>;
   readonly view: Pick<View, 'affinities' | 'blocks' | 'pod'>;
   /** Handles of the pods that this agent has, and of those that it is adding. */
   readonly handles: () => Iterable<string>;
+  readonly boundary: Boundary;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -33,28 +38,26 @@ export interface IpamUpkeepModules {
 export class IpamUpkeep {
   readonly #options: IpamUpkeepOptions;
   readonly #modules: IpamUpkeepModules;
-  #isRepaired = false;
+  /** Own blocks without a confirmed affinity, and when the next attempt is due. Bounded by the node's blocks. */
+  #due: ReadonlyMap<string, number> | undefined;
+  #isConfirming = false;
   #isCollected = false;
-  #cancel = () => {};
+  #isClosed = false;
+  #cancelConfirm = () => {};
+  #cancelCollect = () => {};
 
   constructor(options: IpamUpkeepOptions, modules: IpamUpkeepModules) {
     this.#options = options;
     this.#modules = modules;
   }
 
-  /** The view is in sync: does what has not been done yet. */
+  /** The view is in sync, or has changed: does what has not been done yet. */
   update(): void {
     const { clock, log } = this.#modules;
-    if (!this.#isRepaired) {
-      this.#isRepaired = true;
-      this.#repair().catch((error: unknown) => {
-        log.warn({ reason: messageOf(error) }, 'affinities not repaired: trying again with the next change');
-        this.#isRepaired = false;
-      });
-    }
+    this.#look();
     if (this.#isCollected) return;
     this.#isCollected = true;
-    this.#cancel = clock.after(COLLECT_MS, () => {
+    this.#cancelCollect = clock.after(COLLECT_MS, () => {
       this.#collect().catch((error: unknown) => {
         log.warn(
           { reason: messageOf(error) },
@@ -65,13 +68,49 @@ export class IpamUpkeep {
   }
 
   close(): void {
-    this.#cancel();
+    this.#isClosed = true;
+    this.#cancelConfirm();
+    this.#cancelCollect();
   }
 
-  async #repair(): Promise<void> {
-    const { ipam, view, log } = this.#modules;
-    const blocks = await ipam.repair(view.affinities());
-    if (blocks.length > 0) log.warn({ blocks }, 'confirmed affinities that an earlier agent left half-way');
+  /** Confirms what is due, and comes back for the rest. */
+  #look(): void {
+    const { ipam, view, boundary, clock } = this.#modules;
+    this.#cancelConfirm();
+    if (this.#isConfirming || this.#isClosed) return;
+    const now = clock.now();
+    const before = this.#due;
+    const first = before ? now + CONFIRM_MS : now;
+    const due = new Map(
+      ipam.unconfirmed(view.affinities()).map((cidr) => [cidr, before?.get(cidr) ?? first]),
+    );
+    this.#due = due;
+    if (due.size === 0) return;
+    const ready = [...due.keys()].filter((cidr) => due.get(cidr)! <= now);
+    if (ready.length > 0) void this.#confirm(ready);
+    else
+      this.#cancelConfirm = clock.after(Math.min(...due.values()) - now, () => {
+        boundary.run('IPAM upkeep', () => this.#look());
+      });
+  }
+
+  /** Never rejects. What was tried is due again later, should the view still show it. */
+  async #confirm(cidrs: readonly string[]): Promise<void> {
+    const { ipam, boundary, clock, log } = this.#modules;
+    this.#isConfirming = true;
+    const blocks: string[] = [];
+    for (const cidr of cidrs) {
+      try {
+        if (await ipam.confirm(cidr)) blocks.push(cidr);
+      } catch (error) {
+        log.warn({ block: cidr, reason: messageOf(error) }, 'affinity not confirmed: trying again');
+      }
+    }
+    if (blocks.length > 0) log.warn({ blocks }, 'confirmed affinities that were left half-way');
+    const next = clock.now() + CONFIRM_MS;
+    this.#due = new Map([...(this.#due ?? []), ...cidrs.map((cidr) => [cidr, next] as const)]);
+    this.#isConfirming = false;
+    boundary.run('IPAM upkeep', () => this.#look());
   }
 
   async #collect(): Promise<void> {

@@ -150,22 +150,31 @@ export class Ipam implements AddressSource {
   }
 
   /**
-   * Confirms the affinities of this node's blocks where a claim or a release died half-way: until then the
-   * block would be neither announced nor blackholed. Call once after a start. Returns the blocks.
+   * Blocks of this node without a confirmed affinity, because a claim or a release stopped half-way: they are neither
+   * announced nor blackholed.
    */
-  async repair(affinities: readonly BlockAffinity[]): Promise<string[]> {
-    const state = new Map(
-      affinities.filter(({ spec }) => spec.node === this.#node).map(({ spec }) => [spec.cidr, spec.state]),
+  unconfirmed(affinities: readonly BlockAffinity[]): string[] {
+    const confirmed = new Set(
+      affinities
+        .filter(({ spec }) => spec.node === this.#node && ['confirmed', ''].includes(spec.state))
+        .map(({ spec }) => spec.cidr),
     );
-    const broken = this.#known
+    return this.#known
       .all()
-      .filter(
-        ({ spec }) =>
-          spec.affinity === affinityOf(this.#node) &&
-          !['confirmed', ''].includes(state.get(spec.cidr) ?? 'missing'),
-      );
-    for (const { spec } of broken) await claimBlock(this.#store, this.#node, spec.cidr, this.#clock.now());
-    return broken.map(({ spec }) => spec.cidr);
+      .filter(({ spec }) => spec.affinity === affinityOf(this.#node) && !confirmed.has(spec.cidr))
+      .map(({ spec }) => spec.cidr);
+  }
+
+  /**
+   * Confirms the affinity of a block of this node; false when the block is not this node's any more. Waits for claims
+   * and releases of this process, which confirm or remove the affinity themselves.
+   */
+  confirm(cidr: string): Promise<boolean> {
+    return this.#planning.run(async () => {
+      const block = await this.#store.get(ipamBlockKind, nameOfCidr(cidr));
+      if (block?.spec.affinity !== affinityOf(this.#node)) return false;
+      return (await claimBlock(this.#store, this.#node, cidr, this.#clock.now())) !== undefined;
+    });
   }
 
   /** Frees allocations of one block; returns the addresses. */

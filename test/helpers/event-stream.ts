@@ -8,7 +8,6 @@ import { endpointSliceKind, nodeKind, podKind, serviceKind } from '../../datasto
 import { ipPoolKind } from '../../datastore/schema/ip-pool.ts';
 import { blockAffinityKind, ipamBlockKind, ipReservationKind } from '../../datastore/schema/ipam.ts';
 import { apiVersionOf, type ResourceDefinition } from '../../datastore/schema/resource.ts';
-import { affinityName } from '../../ipam/affinity.ts';
 import { newBlock } from '../../ipam/block.ts';
 import type { HostileApi } from './hostile-api.ts';
 
@@ -119,12 +118,13 @@ const sources: readonly Source[] = [
   },
   {
     definition: blockAffinityKind,
-    names: numbered('affinity', 20),
+    names: [...numbered('affinity', 20), ...numbered('n1-10-100-', 40).map((name) => `${name}-0-26`)],
     make: (i, random) => ({
       spec: {
-        cidr: `10.101.${i}.0/26`,
-        node: `other${i}`,
-        state: 'confirmed',
+        cidr: i < 20 ? `10.101.${i}.0/26` : `10.100.${i - 20}.0/26`,
+        node: i < 20 ? `other${i}` : 'n1',
+        // An allocator of n1 died half-way, again and again: the agent puts it right.
+        state: i < 20 ? 'confirmed' : pick(random, ['pending', 'confirmed', 'pendingDeletion']),
         deleted: 'false',
       },
     }),
@@ -225,23 +225,6 @@ function noise(kind: string, random: Random): (string | Buffer)[] {
   ])();
 }
 
-/** This node's blocks and affinities fit together: an agent that starts would put that right, one that runs would not. */
-export function settleAffinities(api: HostileApi): void {
-  const own = [...api.all(ipamBlockKind).values()].flatMap((block) => {
-    const { cidr, affinity } = block['spec'] as { cidr: string; affinity?: string };
-    return affinity === 'host:n1' ? [cidr] : [];
-  });
-  for (const [key, { spec }] of [...api.all(blockAffinityKind)])
-    if ((spec as { node?: string }).node === 'n1') api.remove(blockAffinityKind, key);
-  for (const cidr of own)
-    api.put(blockAffinityKind, {
-      apiVersion: apiVersionOf(blockAffinityKind),
-      kind: blockAffinityKind.kind,
-      metadata: { name: affinityName('n1', cidr) },
-      spec: { cidr, node: 'n1', state: 'confirmed', deleted: 'false' },
-    });
-}
-
 /** Sends so many events, and then corrects or deletes every object that could not be read. */
 export async function runStream(
   api: HostileApi,
@@ -312,7 +295,6 @@ export async function runStream(
       if (readObject(definition, stored).problem && random() < 0.5) api.remove(definition, key);
       else put(source, index);
     }
-  settleAffinities(api);
   // Never readable: both agents have to name it.
   api.put(ipPoolKind, {
     apiVersion: 'projectcalico.org/v3',

@@ -10,7 +10,7 @@ import { request } from 'node:http';
 import path from 'node:path';
 import { registry } from '../../datastore/registry.ts';
 import { nodeKind } from '../../datastore/schema/core.ts';
-import { runStream, settleAffinities } from './event-stream.ts';
+import { runStream } from './event-stream.ts';
 import { HostileApi } from './hostile-api.ts';
 
 const [program, directory, mode, ...rest] = process.argv.slice(2) as [string, string, string, ...string[]];
@@ -77,9 +77,6 @@ for await (const line of readLines()) {
   if (line === 'dump') say({ dump: await dump() });
   if (line === 'store') {
     await quiet();
-    // The agent may have put something right in IPAM at the same moment.
-    settleAffinities(api);
-    await quiet();
     const file = path.join(directory, 'store.json');
     writeFileSync(
       file,
@@ -93,10 +90,10 @@ for await (const line of readLines()) {
   }
 }
 
-/** The agent writes nothing more: what it puts right in IPAM after its start takes 15 s. */
+/** The agent writes nothing more: it confirms an affinity that was left half-way after 10 s. */
 async function quiet(): Promise<void> {
   let { version } = api;
-  for (let still = 0; still < 20; still++) {
+  for (let still = 0; still < 15; still++) {
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     if (api.version === version) continue;
     ({ version } = api);

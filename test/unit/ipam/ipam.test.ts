@@ -204,8 +204,21 @@ describe('IPAM', () => {
         ...affinity,
         spec: { ...affinity.spec, state: 'pendingDeletion' },
       });
-    expect(await next.repair(affinities())).toHaveLength(2);
+    const unconfirmed = next.unconfirmed(affinities());
+    expect(unconfirmed).toHaveLength(2);
+    for (const cidr of unconfirmed) expect(await next.confirm(cidr)).toBe(true);
     expect(affinities().map(({ spec }) => spec.state)).toEqual(['confirmed', 'confirmed']);
+    expect(next.unconfirmed(affinities())).toEqual([]);
+  });
+
+  it('does not claim a block again that has been given back when its affinity is to be confirmed', async () => {
+    const store = new MemoryStore();
+    const ipam = ipamOf(store, 'n1', [pool('10.0.0.0/28', { blockSize: 30 })]);
+    await ipam.assign(request('h'));
+    const [block] = store.all(ipamBlockKind) as unknown as IPAMBlock[];
+    await store.remove(ipamBlockKind, block!.metadata.name);
+    expect(await ipam.confirm(block!.spec.cidr)).toBe(false);
+    expect(store.all(ipamBlockKind)).toEqual([]);
   });
 
   it('gives a hundred pods that start at once an address each, in a few writes and from one block', async () => {
