@@ -4,6 +4,7 @@ import path from 'node:path';
 import { evaluate } from '@marcbachmann/cel-js';
 import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
+import { nodeAnnotations, podAnnotations } from '../../datastore/schema/core.ts';
 
 interface Expression {
   readonly name: string;
@@ -95,6 +96,9 @@ const pod = (on: string | undefined, metadata: object = {}, status: object = {})
   status: { phase: 'Running', ...status },
 });
 const annotated = (annotations: object) => ({ annotations: { other: 'kept', ...annotations } });
+/** The operator alone makes a node a route reflector; every other annotation of a Node is the agent's. */
+const { routeReflectorClusterID, ...ofAgent } = nodeAnnotations;
+const all = (keys: readonly string[]) => Object.fromEntries(keys.map((key) => [key, '1']));
 const podIp = { annotations: { 'cni.projectcalico.org/podIP': '10.0.0.1/32' } };
 const block = (affinity: string | undefined, more: object = {}) => ({
   metadata: { name: '10-0-0-0-26' },
@@ -117,6 +121,24 @@ const allowed: [string, Request][] = [
           'projectcalico.org/VXLANTunnelMACAddr': '66:00:00:00:00:01',
         }),
       ),
+    },
+  ],
+  [
+    'every annotation of its Node that it knows, as they are written at the first start',
+    {
+      resource: 'nodes/status',
+      old: node('a', { annotations: undefined }),
+      object: node('a', { annotations: all(Object.values(ofAgent)) }),
+    },
+  ],
+  [
+    'every annotation of a pod that the CNI plugin writes',
+    {
+      resource: 'pods/status',
+      old: pod('a'),
+      object: pod('a', {
+        annotations: all([podAnnotations.podIP, podAnnotations.podIPs, podAnnotations.containerID]),
+      }),
     },
   ],
   [
@@ -183,7 +205,7 @@ const refused: [string, RegExp, Request][] = [
     {
       resource: 'nodes/status',
       old: node('a'),
-      object: node('a', annotated({ 'projectcalico.org/RouteReflectorClusterID': '1.1.1.1' })),
+      object: node('a', annotated({ [routeReflectorClusterID]: '1.1.1.1' })),
     },
   ],
   [
