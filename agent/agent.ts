@@ -71,6 +71,7 @@ import { type Settings, settingsFor } from './settings.ts';
 import { SpeakerHost } from './speaker-host.ts';
 import { CNI_SOCKET } from './status.ts';
 import { Tunnelling, type TunnellingInput } from './tunnelling.ts';
+import { absentPools, dependsOnAbsentPools } from './unreadable-pools.ts';
 import { View } from './view.ts';
 
 /** Events come in bursts, and a CNI call that made them should not wait for what follows from them. */
@@ -231,6 +232,7 @@ export class Agent {
       reflectors: () => this.#reflectors,
       objects: () => this.#troubled().map(({ problem }) => problem),
       faults: () => this.#boundary.faults(),
+      lostPools: () => this.#lostPools(),
     });
     // Before pods can be added and before BGP listens.
     await this.#nftables.ensure(firstGuard([BGP_PORT, this.#config.reflectorPort]));
@@ -412,7 +414,23 @@ export class Agent {
       families: this.#families,
       pools: cluster.pools(),
       settings,
+      isUncertain: this.#absentPools().length > 0,
     };
+  }
+
+  #absentPools(): string[] {
+    return absentPools([...this.#view.problems(), ...this.#quarantine.problems()]);
+  }
+
+  /** Why this node is not ready: it depends on IPPools that cannot be used. */
+  #lostPools(): string[] {
+    const absent = this.#absentPools();
+    if (!this.#self || absent.length === 0) return [];
+    return dependsOnAbsentPools(absent, {
+      self: this.#published(),
+      pools: this.#cluster().pools(),
+      blocks: this.#view.blocks(),
+    });
   }
 
   /** Looks for the object that makes a calculation throw; whether one was found. Changes nothing else. */

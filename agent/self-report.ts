@@ -36,6 +36,8 @@ export interface ReportSources {
   readonly objects: () => readonly ObjectProblem[];
   /** Stages of the calculation that fail. */
   readonly faults: () => readonly string[];
+  /** IPPools that cannot be used and on which this node depends, a sentence each. */
+  readonly lostPools: () => readonly string[];
 }
 
 export class SelfReport {
@@ -68,6 +70,7 @@ export class SelfReport {
       ...(cni ? [cni] : []),
       ...(config.backend === 'bird' && host.error ? [`BGP: ${host.error}`] : []),
       ...tunnelling.notReady(),
+      ...this.#sources.lostPools(),
     ];
   }
 

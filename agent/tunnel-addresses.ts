@@ -42,6 +42,8 @@ export interface TunnelState {
   readonly wanted: readonly TunnelKind[];
   /** Tunnels whose device is up with its address. */
   readonly up: readonly TunnelKind[];
+  /** Whether a pool cannot be read, which may ask for any tunnel: until it is corrected, no tunnel is given up. */
+  readonly isUncertain?: boolean;
 }
 
 export class TunnelAddresses {
@@ -86,6 +88,7 @@ export class TunnelAddresses {
       for (const kind of tunnelKinds)
         if (state.self.tunnels[kind] && !state.wanted.includes(kind))
           this.#lingering.set(kind, now + LINGER_MS);
+    if (state.isUncertain || this.#state?.isUncertain) this.#retain(state.self, now);
     for (const kind of state.wanted) this.#lingering.delete(kind);
     this.#state = state;
     this.#work();
@@ -94,6 +97,15 @@ export class TunnelAddresses {
   close(): void {
     this.#cancel();
     this.#state = undefined;
+  }
+
+  /** What may still be in use keeps its address, also one of an earlier run; its time begins again. */
+  #retain(self: NodeInfo, now: number): void {
+    for (const kind of this.#lingering.keys()) {
+      this.#lingering.set(kind, now + LINGER_MS);
+      const [address] = this.#modules.ipam.held(handleOf(kind, self.name));
+      if (address && !this.#addresses.has(kind)) this.#addresses.set(kind, address);
+    }
   }
 
   #work(): void {
@@ -156,9 +168,10 @@ export class TunnelAddresses {
   }
 
   /** On the Node: addresses of tunnels that are up, and none of others. */
-  async #publish({ self, wanted, up }: TunnelState): Promise<void> {
+  async #publish({ self, wanted, up, isUncertain }: TunnelState): Promise<void> {
     const annotations: Record<string, string | null> = {};
     for (const kind of tunnelKinds) {
+      if (isUncertain && !wanted.includes(kind)) continue;
       const { annotation, macAnnotation, family } = tunnels[kind];
       const address = wanted.includes(kind) && up.includes(kind) ? this.#addresses.get(kind) : undefined;
       const end = self.tunnels[kind];
@@ -178,7 +191,8 @@ export class TunnelAddresses {
     this.#said = said;
   }
 
-  async #release({ self, wanted }: TunnelState): Promise<void> {
+  async #release({ self, wanted, isUncertain }: TunnelState): Promise<void> {
+    if (isUncertain) return;
     for (const kind of tunnelKinds) {
       if (wanted.includes(kind)) continue;
       const left = (this.#lingering.get(kind) ?? 0) - this.#modules.clock.now();

@@ -22,6 +22,8 @@ export interface TunnellingInput {
   readonly families: readonly Family[];
   readonly pools: readonly IPPool[];
   readonly settings: Settings;
+  /** Whether a pool cannot be read, which may ask for any tunnel. */
+  readonly isUncertain?: boolean;
 }
 
 export class Tunnelling {
@@ -39,9 +41,9 @@ export class Tunnelling {
   /** Takes over what is wanted. */
   update(input: TunnellingInput): void {
     this.#input = input;
-    const { self, pools, families, settings } = input;
+    const { self, pools, families, settings, isUncertain } = input;
     const wanted = wantedTunnels(pools, families, settings.tunnels);
-    this.#addresses.update({ self, pools, wanted, up: this.#up() });
+    this.#addresses.update({ self, pools, wanted, up: this.#up(), ...(isUncertain ? { isUncertain } : {}) });
   }
 
   /** Calculates what would follow from an input, and changes nothing. */
