@@ -6,10 +6,20 @@ export interface Clock {
   after(delayMs: number, callback: () => void): () => void;
 }
 
+/** The longest delay of setTimeout, 24.8 days: a longer one fires at once. */
+const MAX_STEP_MS = 2 ** 31 - 1;
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   after(delayMs, callback) {
-    const timer = setTimeout(callback, delayMs);
+    let timer: NodeJS.Timeout;
+    const arm = (leftMs: number) => {
+      timer =
+        leftMs > MAX_STEP_MS
+          ? setTimeout(() => arm(leftMs - MAX_STEP_MS), MAX_STEP_MS)
+          : setTimeout(callback, leftMs);
+    };
+    arm(delayMs);
     return () => clearTimeout(timer);
   },
 };

@@ -10,11 +10,14 @@ const units: Readonly<Record<string, number>> = {
   h: 3_600_000,
 };
 
-/** Milliseconds; undefined when the text is no duration. */
+/** What Go's time.Duration can hold: 2^63 - 1 nanoseconds, 292 years. */
+const MAX_MS = (2 ** 63 - 1) / 1e6;
+
+/** Milliseconds; undefined when the text is not a duration, or is longer than a Go duration can be. */
 export function parseDuration(text: string): number | undefined {
   if (!/^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/.test(text)) return undefined;
   let sum = 0;
   for (const [, value, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g))
     sum += Number(value) * units[unit!]!;
-  return sum;
+  return sum < MAX_MS ? sum : undefined;
 }

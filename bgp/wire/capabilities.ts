@@ -154,7 +154,7 @@ function decodeOne(known: Capabilities, code: number, value: Uint8Array): Capabi
  */
 function encodeRestart(restart: GracefulRestart): Uint8Array {
   const flags = (restart.isRestarting ? 0x8000 : 0) | (restart.hasNotification ? 0x4000 : 0);
-  const writer = new Writer().u16(flags | (restart.restartTimeSeconds & 0xfff));
+  const writer = new Writer().u16(flags | Math.min(Math.trunc(restart.restartTimeSeconds), 0xfff));
   for (const { family, isForwardingKept } of restart.families) {
     writer
       .u16(afiOf(family))
@@ -210,11 +210,12 @@ function decodeAddPath(reader: Reader): AddPathFamily[] {
 function encodeLongLived(families: readonly LongLivedFamily[]): Uint8Array {
   const writer = new Writer();
   for (const { family, isForwardingKept, staleSeconds } of families) {
+    const bounded = Math.min(Math.trunc(staleSeconds), 0xffffff);
     writer.u16(afiOf(family)).u8(SAFI_UNICAST);
     writer
       .u8(isForwardingKept ? 0x80 : 0)
-      .u8(staleSeconds >>> 16)
-      .u16(staleSeconds & 0xffff);
+      .u8(bounded >>> 16)
+      .u16(bounded & 0xffff);
   }
   return writer.finish();
 }

@@ -197,6 +197,9 @@ export const bgpConfigurationKind: ResourceDefinition<typeof configuration> = {
   },
 };
 
+/** RFC 9494 section 3: 24 bits, 194 days. */
+const MAX_STALE_SECONDS = 2 ** 24 - 1;
+
 const peerSpec = z.strictObject({
   node: z.string().max(253).optional(),
   nodeSelector: selector.optional(),
@@ -229,7 +232,12 @@ const peerSpec = z.strictObject({
   peerCIDR: network.optional(),
   holdTime: duration.optional(),
   connectRetryTime: duration.optional(),
-  longLivedRestartTime: duration.optional(),
+  longLivedRestartTime: duration
+    .refine(
+      (text) => !(parseDuration(text)! / 1000 > MAX_STALE_SECONDS),
+      `must be at most ${MAX_STALE_SECONDS}s`,
+    )
+    .optional(),
   bfd,
   addressFamilies: z
     .array(z.enum(['IPv4', 'IPv6']))

@@ -1,6 +1,7 @@
 /** Field types that several kinds share, with Calico's rules (libcalico-go validator). */
 import { z } from 'zod';
 import { type Cidr, formatAddress, formatCidr, networkOf, parseAddress, parseCidr } from '../../lib/cidr.ts';
+import { parseDuration } from '../../lib/duration.ts';
 import { printable } from '../../lib/plain-text.ts';
 import { parseSelector } from '../../lib/selector.ts';
 
@@ -61,10 +62,15 @@ export const selector = z
     if (!result.ok) context.addIssue({ code: 'custom', message: `is not a selector: ${result.reason}` });
   });
 
+const durationPattern = /^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/;
 /** A Go duration such as `90s` or `1m30s`. */
 export const duration = z
   .string()
-  .regex(/^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/, 'must be a duration such as 90s or 2m30s');
+  .regex(durationPattern, 'must be a duration such as 90s or 2m30s')
+  .refine(
+    (text) => !durationPattern.test(text) || parseDuration(text) !== undefined,
+    'must be shorter than 292 years',
+  );
 
 /** Any case; spelled out, because patterns of CRDs have no flags. */
 const severities = ['Trace', 'Debug', 'Info', 'Warning', 'Error', 'Fatal'].map((name) =>

@@ -132,6 +132,18 @@ describe('one source for everything', () => {
     expect([parse(65001), parse('65001'), parse('1.10')]).toEqual([65001, 65001, 65546]);
   });
 
+  it('durations have the limits of Go and of the wire', () => {
+    const peer = { peerIP: '10.0.0.1', asNumber: 64512 };
+    const errors = (spec: object) => errorsOf(bgpPeerKind, { ...peer, ...spec });
+    expect(errors({ longLivedRestartTime: '16777215s', connectRetryTime: '600h' })).toEqual([]);
+    expect(errors({ longLivedRestartTime: '16777216s' })).toEqual([
+      'spec.longLivedRestartTime: must be at most 16777215s',
+    ]);
+    expect(errors({ connectRetryTime: '9999999h' })).toEqual([
+      'spec.connectRetryTime: must be shorter than 292 years',
+    ]);
+  });
+
   it('defaults are Calico’s', () => {
     expect(
       ipPoolKind.schema.parse(make(ipPoolKind as unknown as ResourceDefinition, { cidr: '10.9.0.0/16' }))
