@@ -20,9 +20,12 @@ export interface Attachment {
 const containerIds = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/;
 /** What the kernel takes, without what `ip -batch` reads as more than a word. */
 const interfaceNames = /^[a-zA-Z0-9_][a-zA-Z0-9_.@+-]{0,14}$/;
-/** Where runtimes keep namespaces: by name, or those of a process. */
+/**
+ * Runtimes keep namespaces in folders of their own, so any absolute path of plain names will do; below /proc only those of
+ * a process. What is there has to be a namespace: cni/network.ts looks.
+ */
 const namespacePaths =
-  /^(?:(?:\/var)?\/run\/(?:docker\/|user\/\d{1,10}\/)?netns\/[a-zA-Z0-9_][a-zA-Z0-9_.:@+-]{0,127}|\/proc\/\d{1,10}(?:\/task\/\d{1,10})?\/ns\/net)$/;
+  /^(?=.{1,1024}$)(?:\/proc\/\d{1,10}(?:\/task\/\d{1,10})?\/ns\/net|(?!\/proc(?:\/|$))(?:\/(?!\.{1,2}(?:\/|$))[a-zA-Z0-9_.:@+-]{1,255})+)$/;
 const MAX_ARGS = 4096;
 
 /** Checks the CNI_* variables that a command needs. Throws CniError that names the variable. */
@@ -50,7 +53,7 @@ export function parseAttachment({ environment, stdin }: CniRequest, isNetnsNeede
       ? need(
           'CNI_NETNS',
           namespacePaths,
-          'the path of a network namespace: /run/netns/NAME, /var/run/netns/NAME or /proc/PID/ns/net',
+          'the absolute path of a network namespace, such as /run/netns/NAME or /proc/PID/ns/net',
         )
       : '',
     network: parseNetwork(stdin),

@@ -1,6 +1,6 @@
 /** The veth of a pod, both sides (Calico reference 4.3). */
 import { randomInt } from 'node:crypto';
-import { existsSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import type { BatchError } from '../felix/dataplane/ip-batch.ts';
 import { observeKernel } from '../felix/dataplane/kernel.ts';
 import { type Ownership, ownership } from '../felix/dataplane/route-ownership.ts';
@@ -32,18 +32,7 @@ export async function layWire(
 ): Promise<Wire> {
   const { session, routes } = modules;
   const { interfaceName, netns } = wiring;
-  if (!existsSync(netns)) {
-    throw new CniError(
-      CniCode.UNKNOWN_CONTAINER,
-      `network namespace ${netns} does not exist: the container is gone, or CNI_NETNS is wrong`,
-    );
-  }
-  if (isOwnNamespace(netns)) {
-    throw new CniError(
-      CniCode.INVALID_ENVIRONMENT,
-      `CNI_NETNS ${netns} is the node's own network namespace: a container with the host's network is none of ours`,
-    );
-  }
+  assertNamespace(netns);
   // Entering takes as long as the making of the veth: both at once.
   const inside = modules.inside.enter(netns);
   const discard = async () => {
@@ -69,10 +58,28 @@ export async function layWire(
   }
 }
 
-/** Whether a path leads to the namespace that this process is in. */
-function isOwnNamespace(netns: string): boolean {
-  const [theirs, ours] = [statSync(netns), statSync('/proc/self/ns/net')];
-  return theirs.ino === ours.ino && theirs.dev === ours.dev;
+/**
+ * Checks that a path leads to a namespace, and not to the one that this process is in. All namespaces are files of one
+ * file system of the kernel (nsfs). Throws CniError.
+ */
+export function assertNamespace(netns: string): void {
+  const found = statSync(netns, { throwIfNoEntry: false });
+  if (!found)
+    throw new CniError(
+      CniCode.UNKNOWN_CONTAINER,
+      `network namespace ${netns} does not exist: the container is gone, or CNI_NETNS is wrong`,
+    );
+  const ours = statSync('/proc/self/ns/net');
+  if (found.dev !== ours.dev)
+    throw new CniError(
+      CniCode.INVALID_ENVIRONMENT,
+      `CNI_NETNS ${netns} is no namespace: the container runtime has to pass the file of a network namespace`,
+    );
+  if (found.ino === ours.ino)
+    throw new CniError(
+      CniCode.INVALID_ENVIRONMENT,
+      `CNI_NETNS ${netns} is the node's own network namespace: a container with the host's network is none of ours`,
+    );
 }
 
 /**

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseAttachment } from '../../../cni/attachment.ts';
 import { endpointFile, parseEndpoint } from '../../../cni/endpoint-file.ts';
+import { assertNamespace } from '../../../cni/network.ts';
 import { CniError, type CniRequest } from '../../../cni/types.ts';
 import { isPlain } from '../../../lib/plain-text.ts';
 
@@ -37,6 +38,9 @@ describe('CNI variables', () => {
     '/var/run/netns/0b1c2d3e-4f50-6172-8394-a5b6c7d8e9f0',
     '/var/run/docker/netns/abc',
     '/run/user/1000/netns/x',
+    '/run/containerd/io.containerd.grpc.v1.cri/netns/cni-1f2e',
+    '/var/run/crio/ns/0b1c2d3e-4f50-6172-8394-a5b6c7d8e9f0/net',
+    '/var/snap/k8s/common/run/netns/cni-1',
     '/proc/4711/ns/net',
     '/proc/4711/task/4712/ns/net',
   ])('take the network namespace %s', (netns) => {
@@ -45,8 +49,11 @@ describe('CNI variables', () => {
 
   it.each([
     'netns/x',
-    '/etc/passwd',
     '/proc/self/ns/net',
+    '/proc/thread-self/ns/net',
+    '/proc/sys/net/ipv4/ip_forward',
+    '/run//netns/a',
+    '/run/./netns/a',
     '/proc/1/ns/mnt',
     '/run/netns/../../etc/shadow',
     '/run/netns/a b',
@@ -115,6 +122,17 @@ describe('CNI variables', () => {
       ),
       { numRuns: 2000 },
     );
+  });
+});
+
+describe('what CNI_NETNS leads to', () => {
+  it.each([
+    ['/etc/passwd', /is no namespace/],
+    ['/run', /is no namespace/],
+    ['/run/netns/cali-test-gone', /does not exist/],
+    ['/proc/self/ns/net', /own network namespace/],
+  ])('is refused when it is %s', (netns, sentence) => {
+    expect(() => assertNamespace(netns)).toThrow(sentence);
   });
 });
 
