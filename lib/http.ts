@@ -1,6 +1,7 @@
 /** Health and metrics over HTTP, and the local socket that calictl asks. */
 import { createServer, type Server } from 'node:http';
 import { messageOf } from './errors.ts';
+import { surviveAccept } from './listening.ts';
 import { listenUnix } from './unix-socket.ts';
 
 export interface HttpAnswer {
@@ -63,6 +64,7 @@ export async function serveRoutes(
     server.once('error', reject);
     server.listen(at, resolve);
   });
+  surviveAccept(server);
   return { close: () => end(server, () => server.close()) };
 }
 

@@ -6,6 +6,7 @@
 import { linkSync, lstatSync, type Stats, unlinkSync } from 'node:fs';
 import net, { type Server } from 'node:net';
 import { CodedError } from './errors.ts';
+import { surviveAccept } from './listening.ts';
 
 /** A server that listens at a path. */
 export interface UnixSocket {
@@ -58,6 +59,7 @@ function listenPrivately(server: Server, path: string): Promise<void> {
     try {
       server.listen(path, () => {
         server.off('error', reject);
+        surviveAccept(server);
         resolve();
       });
     } finally {

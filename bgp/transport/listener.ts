@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import net, { type Server, type Socket } from 'node:net';
 import { CodedError, messageOf } from '../../lib/errors.ts';
+import { surviveAccept } from '../../lib/listening.ts';
 import { encodeMessage } from '../wire/message.ts';
 import type { NotificationBody } from '../wire/wire-error.ts';
 import { applyToListener, setListenKey } from './socket-options.ts';
@@ -43,6 +44,7 @@ export class Listener {
         server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
         server.listen({ host, port, backlog: 1024 }, resolve);
       });
+      surviveAccept(server);
       applyToListener(server);
     }
   }
