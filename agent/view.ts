@@ -21,6 +21,7 @@ import {
 } from '../datastore/schema/ipam.ts';
 import { calicoNodeStatusKind } from '../datastore/schema/node-status.ts';
 import type { ResourceDefinition } from '../datastore/schema/resource.ts';
+import { blockProblems, hasOwnName } from '../ipam/block-faults.ts';
 import type { IpamView } from '../ipam/ipam.ts';
 import type { Log } from '../lib/log.ts';
 
@@ -105,14 +106,23 @@ export class View implements IpamView {
 
   /** Objects that cannot be used as they are. */
   problems(): UnreadableObject[] {
-    return this.#reflectors.flatMap(({ problems }) => [...problems.values()]);
+    return [
+      ...this.#reflectors.flatMap(({ problems }) => [...problems.values()]),
+      ...blockProblems(values(this.#blocks)).map(({ block, problem }) => ({
+        problem,
+        uid: block.metadata.uid,
+        conditions: undefined,
+        isAbsent: !hasOwnName(block),
+      })),
+    ];
   }
 
   pod = (namespace: string, name: string) => this.#pods.objects.get(`${namespace}/${name}`);
   namespace = (name: string) => this.#namespaces.objects.get(name);
   nodes = () => values(this.#nodes);
   pools = () => values(this.#pools);
-  blocks = () => values(this.#blocks);
+  /** Those that have the name of their network. */
+  blocks = () => values(this.#blocks).filter(hasOwnName);
   affinities = () => values(this.#affinities);
   reservations = () => values(this.#reservations);
   bgpConfigurations = () => values(this.#bgpConfigurations);

@@ -39,7 +39,8 @@ export async function claimBlock(
   return retryOnConflict(async () => {
     const affinity = await announce(store, node, cidr);
     const block = await createOrGet(store, node, cidr, now);
-    if (block?.spec.affinity !== affinityOf(node)) {
+    // One that has the name and another network is not what was asked for.
+    if (block?.spec.affinity !== affinityOf(node) || block.spec.cidr !== cidr) {
       await store.remove(blockAffinityKind, affinity.metadata.name, versionOf(affinity));
       return undefined;
     }

@@ -64,7 +64,8 @@ export class BlockWriter {
     let block = this.#known.get(cidr);
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       block ??= await this.#store.get(ipamBlockKind, nameOfCidr(cidr));
-      if (!block) {
+      // One that has the name and another network is not this block.
+      if (block?.spec.cidr !== cidr) {
         for (const { resolve } of batch) resolve(false);
         return;
       }

@@ -13,6 +13,7 @@ import {
   parseAddress,
   sizeOf,
 } from '../lib/cidr.ts';
+import { damageOf } from './block-faults.ts';
 
 export type BlockSpec = IPAMBlock['spec'];
 
@@ -42,8 +43,9 @@ export function affinityOf(node: string): string {
   return `host:${node}`;
 }
 
+/** Whether no address is taken. Of a damaged block that cannot be said: it is not empty. */
 export function isEmpty(block: BlockSpec): boolean {
-  return block.allocations.every((index) => index === null);
+  return block.allocations.every((index) => index === null) && damageOf(block).length === 0;
 }
 
 /** Number of ordinals that lie in the block and have an entry: what other programs wrote may be longer or shorter. */
@@ -141,31 +143,6 @@ function allocationAt(block: BlockSpec, index: number, ordinal: number): Allocat
     attributes: attribute?.secondary ?? {},
     sequence: block.sequenceNumberForAllocation[ordinal] ?? 0,
   };
-}
-
-/** What no allocator would write (Calico reference 6.3). */
-export function faultsOf(block: BlockSpec): string[] {
-  const faults: string[] = [];
-  const size = block.allocations.length;
-  const wanted = sizeOf(mustCidr(block.cidr));
-  if (BigInt(size) !== wanted) faults.push(`it has ${size} allocations, and ${wanted} addresses`);
-  const used = new Set(block.allocations.filter((index) => index !== null));
-  for (const index of used)
-    if (!block.attributes[index]) faults.push(`an address refers to attribute ${index}, which is not there`);
-  block.attributes.forEach((_, index) => {
-    if (!used.has(index)) faults.push(`no address refers to attribute ${index}`);
-  });
-  const seen = new Set<number>();
-  for (const ordinal of block.unallocated) {
-    if (seen.has(ordinal)) faults.push(`ordinal ${ordinal} is free twice`);
-    seen.add(ordinal);
-    if (ordinal < 0 || ordinal >= size) faults.push(`ordinal ${ordinal} is free and outside the block`);
-    else if (block.allocations[ordinal] !== null) faults.push(`ordinal ${ordinal} is free and taken`);
-  }
-  block.allocations.forEach((index, ordinal) => {
-    if (index === null && !seen.has(ordinal)) faults.push(`ordinal ${ordinal} is neither free nor taken`);
-  });
-  return faults;
 }
 
 /** Frees every allocation that the test picks; freed addresses go to the end of the queue. */

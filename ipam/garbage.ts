@@ -13,6 +13,7 @@ import {
 import { affinityName, releaseBlock } from './affinity.ts';
 import { type Audit, type IpamSnapshot, type Leak, nodeOf } from './audit.ts';
 import { type BlockSpec, isEmpty, release } from './block.ts';
+import { blockProblems, hasOwnName } from './block-faults.ts';
 import { getHandle, removeFromHandle } from './handle.ts';
 
 /** What was taken away, by name. */
@@ -36,12 +37,15 @@ export async function readSnapshot(store: Datastore): Promise<IpamSnapshot> {
   const nodes = await store.listing(nodeKind);
   return {
     pools: pools.items,
-    blocks: blocks.items,
+    blocks: blocks.items.filter(hasOwnName),
     affinities: affinities.items,
     handles: handles.items,
     pods: pods.items,
     nodes: nodes.items,
-    unreadable: [pools, blocks, affinities, handles, pods, nodes].flatMap(({ problems }) => problems),
+    unreadable: [
+      ...[pools, blocks, affinities, handles, pods, nodes].flatMap(({ problems }) => problems),
+      ...blockProblems(blocks.items.filter((block) => !hasOwnName(block))).map(({ problem }) => problem),
+    ],
   };
 }
 

@@ -3,15 +3,18 @@
  * the datastore. An address is the caller's only when the write of its block has been answered.
  */
 import type { Datastore } from '../datastore/datastore.ts';
+import { DatastoreError } from '../datastore/errors.ts';
 import { blockSizeOf, type IPPool } from '../datastore/schema/ip-pool.ts';
 import {
   type BlockAffinity,
+  blockAffinityKind,
   type IPAMBlock,
   type IPAMConfiguration,
   type IPReservation,
   ipamBlockKind,
   nameOfCidr,
 } from '../datastore/schema/ipam.ts';
+import { getTolerant } from '../datastore/tolerant.ts';
 import {
   type Cidr,
   contains,
@@ -21,6 +24,7 @@ import {
   formatCidr,
   mustCidr,
   networkOf,
+  overlaps,
   parseAddress,
   parseCidr,
 } from '../lib/cidr.ts';
@@ -28,10 +32,11 @@ import type { Clock } from '../lib/clock.ts';
 import { Mutex } from '../lib/mutex.ts';
 import { printable } from '../lib/plain-text.ts';
 import { type AddressSource, type AssignRequest, IpamError } from './address-source.ts';
-import { claimBlock, releaseBlock } from './affinity.ts';
+import { affinityName, claimBlock, releaseBlock } from './affinity.ts';
 import {
   addressesOf,
   affinityOf,
+  allocationsOf,
   assignAddress,
   assignNext,
   type BlockSpec,
@@ -39,6 +44,7 @@ import {
   isEmpty,
   release,
 } from './block.ts';
+import { damageOf, hasOwnName, unusableBlocks } from './block-faults.ts';
 import { BlockWriter } from './block-writer.ts';
 import { choosePools, freeBlocks } from './candidates.ts';
 import { addToHandle, getHandle, removeFromHandle } from './handle.ts';
@@ -47,6 +53,7 @@ import { KnownBlocks } from './known-blocks.ts';
 /** The datastore's content as far as it is known here; may lag, because every write is checked. */
 export interface IpamView {
   pools(): readonly IPPool[];
+  /** Those that have the name of their network (block-faults.ts). */
   blocks(): readonly IPAMBlock[];
   configuration(): IPAMConfiguration['spec'] | undefined;
   reservations(): readonly IPReservation[];
@@ -81,6 +88,8 @@ export class Ipam implements AddressSource {
   readonly #clock: Clock;
   readonly #known: KnownBlocks;
   readonly #writer: BlockWriter;
+  /** Blocks that cannot be read any more, with the version that is in force. Bounded by the blocks of this node. */
+  readonly #unreadable = new Map<string, string | undefined>();
   /** One at a time: of requests that find no block with room one claims a block, of those that leave one empty one gives it back. */
   readonly #planning = new Mutex();
 
@@ -206,13 +215,20 @@ export class Ipam implements AddressSource {
       named: request.pools?.[family],
     });
     if (!choice.ok) throw new IpamError('NO_POOL', choice.reason);
-    const inPools = this.#known.all().filter(({ spec }) => isInPools(choice.pools, spec.cidr));
-    const own = inPools.find(({ spec }) => spec.affinity === affinityOf(this.#node) && this.#hasFree(spec));
+    const known = this.#known.all();
+    const unusable = unusableBlocks(known);
+    const isUnavailable = this.#unavailable();
+    const inPools = known.filter(
+      (block) => !unusable.has(block) && this.#isReadable(block) && isInPools(choice.pools, block.spec.cidr),
+    );
+    const own = inPools.find(
+      ({ spec }) => spec.affinity === affinityOf(this.#node) && hasFree(spec, isUnavailable),
+    );
     if (own) return { family, cidr: own.spec.cidr };
     const claimed = await this.#claim(choice.pools, family);
     if (claimed) return { family, cidr: claimed, isClaimed: true };
     if (!this.#view.configuration()?.strictAffinity) {
-      const borrowed = inPools.find(({ spec }) => this.#hasFree(spec));
+      const borrowed = inPools.find(({ spec }) => hasFree(spec, isUnavailable));
       if (borrowed) return { family, cidr: borrowed.spec.cidr };
     }
     throw new IpamError(
@@ -249,16 +265,25 @@ export class Ipam implements AddressSource {
   /** Sees that the block of an address is one that this node may take it from; claims it when it is nobody's. */
   async #planAddress({ family, address, cidr }: Asked): Promise<Planned> {
     const planned = { family, address, cidr };
-    const known = this.#known.get(cidr);
-    if (known) {
-      this.#assertAffine(known.spec, address);
-      return planned;
-    }
+    const all = this.#known.all();
+    const known = all.find(({ spec }) => spec.cidr === cidr);
+    if (known) this.#assertAffine(known.spec, address);
+    const unusable = known && unusableBlocks(all).get(known);
+    if (unusable) throw takenFrom(address, cidr, unusable);
+    if (this.#damagedAddresses().has(address))
+      throw takenFrom(address, cidr, 'a block that overlaps it, and is damaged, has given the address');
+    if (known) return planned;
+    const other = all.find(
+      ({ spec }) => damageOf(spec).length === 0 && overlaps(mustCidr(spec.cidr), mustCidr(cidr)),
+    );
+    if (other) throw takenFrom(address, cidr, `it would overlap block ${other.spec.cidr}`);
     this.#assertBlockLimit(family);
     const block = await claimBlock(this.#store, this.#node, cidr, this.#clock.now());
     if (!block) {
-      const other = await this.#store.get(ipamBlockKind, nameOfCidr(cidr));
-      if (other) this.#assertAffine(other.spec, address);
+      const present = await this.#store.get(ipamBlockKind, nameOfCidr(cidr));
+      if (present && !hasOwnName(present))
+        throw takenFrom(address, cidr, `its object has the network ${present.spec.cidr}`);
+      if (present) this.#assertAffine(present.spec, address);
       return planned;
     }
     this.#known.remember(block);
@@ -279,8 +304,11 @@ export class Ipam implements AddressSource {
     let { cidr } = planned;
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       let taken: string | undefined;
-      const isApplied = await this.#writer.change(cidr, (spec) => {
+      const apply = (spec: BlockSpec) => {
         taken = undefined;
+        const [damage] = damageOf(spec);
+        if (damage && planned.address !== undefined) throw takenFrom(planned.address, cidr, damage);
+        if (damage) return spec;
         if (planned.address !== undefined) {
           this.#assertAffine(spec, planned.address);
           const result = assignAddress(spec, planned.address, request);
@@ -296,9 +324,15 @@ export class Ipam implements AddressSource {
         // The block may have changed hands since it was planned.
         if (this.#view.configuration()?.strictAffinity && spec.affinity !== affinityOf(this.#node))
           return spec;
-        const result = assignNext(spec, request, (address) => this.#isReserved(address));
+        const result = assignNext(spec, request, this.#unavailable());
         taken = result?.address;
         return result?.block ?? spec;
+      };
+      const isApplied = await this.#writer.change(cidr, apply).catch(async (error: unknown) => {
+        if (planned.address !== undefined || !(await this.#isUnreadable(cidr, error))) throw error;
+        // The version of before is in force, and nothing can be written on top of it.
+        this.#unreadable.set(cidr, this.#known.get(cidr)?.metadata.resourceVersion);
+        return false;
       });
       if (isApplied && taken !== undefined) return taken;
       const next =
@@ -321,13 +355,22 @@ export class Ipam implements AddressSource {
     const refused = new Set<string>();
     const reserved = this.#reservations();
     for (const pool of pools) {
+      // Blocks of another size than the pool has now: others would give the same addresses.
+      const others = this.#known
+        .all()
+        .filter(({ spec }) => damageOf(spec).length === 0)
+        .map(({ spec }) => mustCidr(spec.cidr))
+        .filter((other) => other.length !== blockSizeOf(pool) && overlaps(other, mustCidr(pool.spec.cidr)));
       for (const cidr of freeBlocks(
         pool,
         this.#node,
-        (candidate) => refused.has(candidate) || this.#known.get(candidate) !== undefined,
+        (candidate) =>
+          refused.has(candidate) ||
+          this.#known.get(candidate) !== undefined ||
+          others.some((other) => overlaps(other, mustCidr(candidate))),
         reserved,
       )) {
-        const block = await claimBlock(this.#store, this.#node, cidr, this.#clock.now());
+        const block = await this.#tryClaim(cidr);
         if (block) {
           this.#known.remember(block);
           return cidr;
@@ -336,6 +379,26 @@ export class Ipam implements AddressSource {
       }
     }
     return this.#reclaim(pools);
+  }
+
+  /** Undefined also when its block or affinity cannot be read: the next one may do. */
+  async #tryClaim(cidr: string): Promise<IPAMBlock | undefined> {
+    try {
+      return await claimBlock(this.#store, this.#node, cidr, this.#clock.now());
+    } catch (error) {
+      if (await this.#isUnreadable(cidr, error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** Whether an error comes from an object that the API has and that cannot be read. */
+  async #isUnreadable(cidr: string, error: unknown): Promise<boolean> {
+    if (!(error instanceof DatastoreError) || error.code !== 'INVALID') return false;
+    const found = await Promise.all([
+      getTolerant(this.#store, ipamBlockKind, nameOfCidr(cidr)),
+      getTolerant(this.#store, blockAffinityKind, affinityName(this.#node, cidr)),
+    ]);
+    return found.some(({ unreadable }) => unreadable !== undefined);
   }
 
   /** Whether this node may have another block; throws IpamError BLOCK_LIMIT in Calico's words when it may not. */
@@ -406,8 +469,24 @@ export class Ipam implements AddressSource {
       this.#known.forget(block);
   }
 
-  #hasFree(spec: BlockSpec): boolean {
-    return hasFree(spec, (address) => this.#isReserved(address));
+  /** False for the version that failed; the next one is tried. */
+  #isReadable({ spec: { cidr }, metadata: { resourceVersion } }: IPAMBlock): boolean {
+    if (!this.#unreadable.has(cidr)) return true;
+    if (this.#unreadable.get(cidr) === resourceVersion) return false;
+    this.#unreadable.delete(cidr);
+    return true;
+  }
+
+  /** Says of an address whether it is not to be given although it is free in its block. */
+  #unavailable(): (address: string) => boolean {
+    const damaged = this.#damagedAddresses();
+    return (address) => damaged.has(address) || this.#isReserved(address);
+  }
+
+  /** What damaged blocks have given: they do not stop a block that overlaps them, and their pods keep their addresses. */
+  #damagedAddresses(): ReadonlySet<string> {
+    const damaged = this.#known.all().filter(({ spec }) => damageOf(spec).length > 0);
+    return new Set(damaged.flatMap(({ spec }) => allocationsOf(spec).map(({ address }) => address)));
   }
 
   #reservations(): Cidr[] {
@@ -423,6 +502,14 @@ export class Ipam implements AddressSource {
     const parsed = parseAddress(address)!;
     return reserved.some((range) => contains(range, parsed));
   }
+}
+
+/** The refusal of an address whose block gives none. */
+function takenFrom(address: string, cidr: string, reason: string): IpamError {
+  return new IpamError(
+    'ADDRESS_TAKEN',
+    `${address} is in block ${cidr}, which gives no addresses (${reason}): ask for another, or correct the block`,
+  );
 }
 
 /** Whether addresses held from before are what is asked for now. */

@@ -1,7 +1,9 @@
 /** What is wrong in IPAM and no garbage collection mends: for people who ask (`calictl ipam check`). Pure. */
-import { contains, mustCidr, overlaps, parseAddress, parseCidr } from '../lib/cidr.ts';
+import type { IPAMBlock } from '../datastore/schema/ipam.ts';
+import { contains, mustCidr, parseAddress, parseCidr } from '../lib/cidr.ts';
 import { addressesOfPod, type IpamSnapshot, isFinished } from './audit.ts';
-import { allocationsOf, faultsOf } from './block.ts';
+import { allocationsOf } from './block.ts';
+import { faultsOf, overlapsOf } from './block-faults.ts';
 
 /** A sentence each. */
 export function problemsOf({ pools, blocks, handles, pods, nodes }: IpamSnapshot): string[] {
@@ -13,11 +15,11 @@ export function problemsOf({ pools, blocks, handles, pods, nodes }: IpamSnapshot
     if (!pools.some((pool) => contains(mustCidr(pool.spec.cidr), network)))
       problems.push(`block ${spec.cidr} is in no IPPool: delete the pods in it, or create the pool again`);
   }
-  const sorted = blocks.map(({ spec }) => spec.cidr);
-  sorted.forEach((one, index) => {
-    for (const other of sorted.slice(index + 1))
-      if (overlaps(mustCidr(one), mustCidr(other))) problems.push(`blocks ${one} and ${other} overlap`);
-  });
+  const told = new Set<IPAMBlock>();
+  for (const [one, other] of overlapsOf(blocks)) {
+    if (!told.has(other)) problems.push(`blocks ${one.spec.cidr} and ${other.spec.cidr} overlap`);
+    told.add(one);
+  }
   const known = new Set(handles.map(({ spec }) => spec.handleID));
   for (const handle of held)
     if (handle !== '' && !known.has(handle))

@@ -8,15 +8,8 @@ import {
   ipamHandleKind,
   ipReservationKind,
 } from '../../../datastore/schema/ipam.ts';
-import {
-  allocationsOf,
-  assignAddress,
-  assignNext,
-  faultsOf,
-  hasFree,
-  newBlock,
-  release,
-} from '../../../ipam/block.ts';
+import { allocationsOf, assignAddress, assignNext, hasFree, newBlock, release } from '../../../ipam/block.ts';
+import { faultsOf } from '../../../ipam/block-faults.ts';
 import { choosePools, freeBlocks } from '../../../ipam/candidates.ts';
 import { Ipam, type IpamView } from '../../../ipam/ipam.ts';
 import { PodCidrIpam } from '../../../ipam/pod-cidr.ts';
