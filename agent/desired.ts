@@ -5,6 +5,7 @@ import { hasSocketOptions } from '../bgp/transport/socket-options.ts';
 import type { BlockAffinity, IPAMBlock } from '../datastore/schema/ipam.ts';
 import { acceptDefaultRoute, normalPriority } from '../felix/calc/bgp/cluster.ts';
 import type { HostFacts } from '../felix/calc/bgp/kernel-import.ts';
+import { isOnLink } from '../felix/calc/bgp/on-link.ts';
 import type { Secrets } from '../felix/calc/bgp/password.ts';
 import type { ReflectorInfo } from '../felix/calc/bgp/reflectors.ts';
 import { type ServiceRoutes, serviceRoutes } from '../felix/calc/bgp/services.ts';
@@ -15,7 +16,7 @@ import { knownRoutes, outsidePools } from '../felix/calc/known-routes.ts';
 import { exportedPrefixes, type OwnPrefixes, ownPrefixes } from '../felix/calc/own-prefixes.ts';
 import { desiredRoutes } from '../felix/calc/routes.ts';
 import { type Ruleset, ruleset } from '../felix/calc/ruleset.ts';
-import { nodeInfo } from '../felix/calc/topology.ts';
+import { type NodeInfo, nodeInfo } from '../felix/calc/topology.ts';
 import { endRoutes } from '../felix/calc/tunnels.ts';
 import type { DesiredDataplane } from '../felix/dataplane/dataplane.ts';
 import type { Ownership } from '../felix/dataplane/route-ownership.ts';
@@ -120,6 +121,7 @@ export function rulesetFrom(known: Known, settings: Settings, tunnelling: Tunnel
   return ruleset({
     hosts: guardHosts(nodes, reflectors, configurations),
     others: others.flatMap(({ addresses }) => Object.values(addresses).map(({ address }) => address)),
+    neighbours: config.meshTtlSecurity ? neighboursOf(config.node, nodes.map(nodeInfo)) : [],
     ownBgpPorts: ownBgpPorts(config.node, reflectors, configurations),
     peers: guardPeers(self, view.bgpPeers(), configurations, workloadsFrom(known)),
     spoofers: endpoints.flatMap(({ interfaceName, allowedSourcePrefixes = [] }) =>
@@ -129,6 +131,17 @@ export function rulesetFrom(known: Known, settings: Settings, tunnelling: Tunnel
     tunnels: tunnelling.desired(),
     settings: settings.filter,
   });
+}
+
+/** Addresses of nodes on this node's link that send with TTL 255. */
+function neighboursOf(name: string, nodes: readonly NodeInfo[]): string[] {
+  const self = nodes.find((node) => node.name === name);
+  if (!self) return [];
+  return nodes.flatMap((node) =>
+    ([4, 6] as const).flatMap((family) =>
+      node !== self && isOnLink(self, node, family) ? [node.addresses[family]!.address] : [],
+    ),
+  );
 }
 
 /** Endpoints of the Service `kubernetes`, canonical text. */

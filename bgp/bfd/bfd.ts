@@ -15,6 +15,7 @@ import {
   bfdPacket,
   detectionTimeUs,
   expireBfd,
+  isForSession,
   newBfdSession,
   receiveBfd,
   transmitIntervalUs,
@@ -82,17 +83,19 @@ export class Bfd {
   }
 
   /** What a packet does wrong costs that packet. */
-  #receive(address: string, bytes: Uint8Array): void {
+  #receive(address: string, port: number, bytes: Uint8Array): void {
     try {
-      this.#neighbours.get(address)?.receive(bytes);
+      const neighbour = this.#neighbours.get(address);
+      // What comes to the other port has passed the TTL check of that one.
+      if (neighbour && portOf(neighbour.settings) === port) neighbour.receive(bytes);
     } catch (error) {
       this.#log.error({ err: error, peer: address }, 'fault while receiving BFD');
     }
   }
 
-  #listen({ address, config }: BfdNeighbour): void {
-    const family = familyOf(address);
-    const port = config.isMultihop ? MULTIHOP_PORT : SINGLE_HOP_PORT;
+  #listen(settings: BfdNeighbour): void {
+    const family = familyOf(settings.address);
+    const port = portOf(settings);
     const key = `${family} ${port}`;
     if (this.#listeners.has(key)) return;
     const socket = createSocket({
@@ -101,7 +104,7 @@ export class Bfd {
       ipv6Only: family === 6,
     });
     this.#listeners.set(key, socket);
-    socket.on('message', (bytes, remote) => this.#receive(remote.address, bytes));
+    socket.on('message', (bytes, remote) => this.#receive(remote.address, port, bytes));
     socket.on('error', (error) => this.#log.error({ reason: messageOf(error), port }, 'BFD cannot listen'));
     socket.bind(port);
   }
@@ -151,8 +154,7 @@ class Neighbour {
   receive(bytes: Uint8Array): void {
     const packet = decodeBfd(bytes);
     if (!packet || this.#isClosed) return;
-    const { myDiscriminator } = this.#session;
-    if (packet.yourDiscriminator !== 0 && packet.yourDiscriminator !== myDiscriminator) return;
+    if (!isForSession(this.#session, packet)) return;
     const before = this.#session;
     this.#become(receiveBfd(before, packet), 'the neighbour says that the session is down');
     if (packet.isPoll) this.#send(true);
@@ -199,8 +201,11 @@ class Neighbour {
 
   #send(isFinal: boolean): void {
     if (this.#isClosed) return;
-    const { address, config } = this.settings;
     const bytes = encodeBfd(bfdPacket(this.#session, this.#timers, isFinal));
-    this.#socket.send(bytes, config.isMultihop ? MULTIHOP_PORT : SINGLE_HOP_PORT, address, () => undefined);
+    this.#socket.send(bytes, portOf(this.settings), this.settings.address, () => undefined);
   }
+}
+
+function portOf({ config }: BfdNeighbour): number {
+  return config.isMultihop ? MULTIHOP_PORT : SINGLE_HOP_PORT;
 }

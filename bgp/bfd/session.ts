@@ -38,6 +38,18 @@ export function newBfdSession(myDiscriminator: number): BfdSession {
   };
 }
 
+/**
+ * Whether a packet belongs to the session (section 6.8.6). While the session is up it must name our discriminator, which
+ * only the neighbour has seen: without it, one forged packet would end the session. A neighbour that has restarted names
+ * none; it is heard after the detection time.
+ */
+export function isForSession(
+  { state, myDiscriminator }: BfdSession,
+  { yourDiscriminator }: BfdPacket,
+): boolean {
+  return yourDiscriminator === myDiscriminator || (yourDiscriminator === 0 && state !== BfdState.UP);
+}
+
 /** What a packet does to the session (section 6.8.6). */
 export function receiveBfd(session: BfdSession, packet: BfdPacket): BfdSession {
   const heard: BfdSession = {

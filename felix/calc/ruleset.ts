@@ -22,6 +22,8 @@ export interface RulesetInput {
   readonly hosts: readonly GuardHost[];
   /** BGP addresses of the other nodes. */
   readonly others: readonly string[];
+  /** Addresses of nodes on this node's link whose packets arrive with TTL 255. */
+  readonly neighbours: readonly string[];
   readonly ownBgpPorts: readonly number[];
   readonly peers: readonly GuardPeer[];
   readonly spoofers: readonly GuardSpoofer[];
@@ -57,6 +59,7 @@ export function firstGuard(ownBgpPorts: readonly number[]): string[] {
   const table = guardTable({
     hosts: [],
     encapsulators: [],
+    neighbours: [],
     ownBgpPorts,
     peers: [],
     spoofers: [],

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../helpers/lab.ts';
 import { Arena, PATIENCE_MS } from './arena.ts';
 import { hijack } from './hijack.ts';
-import { SYN, tcp } from './packets.ts';
+import { SYN, tcp, udp } from './packets.ts';
 
 const RST = 0x04;
 const node1 = { 4: '172.18.0.11', 6: 'fd00:172:18::11' } as const;
@@ -64,6 +64,37 @@ describe('a host with an address of its own', () => {
       ).flat();
       arena.send('stranger', 'eth0', macOfNode2, packets);
     }));
+
+  it('a host on the wire ends no session by BFD packets in the name of a node', async () => {
+    arena.lab.apply('BGPConfiguration', 'default', { bfd: {} });
+    const isUp = async () => {
+      const peers = await Promise.all(arena.nodes.map((node) => arena.status(node)));
+      return peers.flatMap(({ bgp }) => bgp.peers).every(({ bfd }) => bfd === 'Up');
+    };
+    await until('BFD is up', PATIENCE_MS, isUp);
+    await arena.worksAsBefore();
+    await arena.sessionsAreOld();
+    // AdminDown and Down, without the receiver's discriminator, as of one that has just begun.
+    const packets = ['20000318', '20400318'].flatMap((start) =>
+      [3784, 4784].flatMap((port) =>
+        ([4, 6] as const).flatMap((family) =>
+          [64, 255].map((ttl) =>
+            udp(
+              { source: node1[family], destination: node2[family], ttl },
+              { from: 49152, to: port },
+              Buffer.from(`${start}0badf00d00000000000f4240000f424000000000`, 'hex'),
+            ),
+          ),
+        ),
+      ),
+    );
+    await arena.unharmed(async () => {
+      for (let round = 0; round < 20; round++) arena.send('stranger', 'eth0', macOfNode2, packets);
+      expect(await isUp()).toBe(true);
+    });
+    arena.lab.apply('BGPConfiguration', 'default', {});
+    await arena.worksAsBefore();
+  });
 
   it('hundreds of open connections of a host on the wire keep no node from its sessions', async () => {
     const program = `const n=require('net');for(let i=0;i<400;i++){const s=n.connect(179,i%2?'${node2[4]}':'${node2[6]}');s.on('error',()=>0)}setTimeout(()=>console.log('open'),500);setInterval(()=>0,1000)`;

@@ -5,12 +5,12 @@ import { applyRulesPolicy } from '../../../bgp/policy/rules-policy.ts';
 import { type BGPConfiguration, type BGPPeer, parsePeerIP } from '../../../datastore/schema/bgp.ts';
 import type { BGPFilter } from '../../../datastore/schema/bgp-filter.ts';
 import type { IPPool } from '../../../datastore/schema/ip-pool.ts';
-import { bitsOf, contains, type Family, familyOf, mustCidr, parseAddress } from '../../../lib/cidr.ts';
+import { type Family, familyOf } from '../../../lib/cidr.ts';
 import { parseSelector } from '../../../lib/selector.ts';
-import type { NodeAddress } from '../annotations.ts';
 import type { NodeInfo } from '../topology.ts';
 import { acceptDefaultRoute, asNumberOf, BGP_PORT, DEFAULT_AS, defaultsOf, listenPort } from './cluster.ts';
 import { clusterRanges, type HostFacts, type KernelImportRules, kernelImport } from './kernel-import.ts';
+import { isOnLink } from './on-link.ts';
 import type { Secrets } from './password.ts';
 import { type ExportRules, exportPolicy, exportRules, rulesOf } from './policy.ts';
 import type { ReflectorInfo } from './reflectors.ts';
@@ -117,7 +117,7 @@ function* meshPeers(context: Context): Generator<PeerConfig> {
         address,
         port: listenPort(node.name, configurations),
         asNumber,
-        ttlSecurityHops: isOnLink(context, node, family) ? 1 : undefined,
+        ttlSecurityHops: nodeHops(context, node, family),
         // Exactly one side connects, by plain comparison of the texts (Calico B-035).
         isPassive: address > own,
         peerType: 'node-to-node mesh',
@@ -130,17 +130,9 @@ function* meshPeers(context: Context): Generator<PeerConfig> {
   }
 }
 
-/**
- * Whether a mesh peer has to be one hop away (GTSM, RFC 5082): both nodes say that their addresses are in one subnet, and
- * the peer says that it sends with TTL 255. A pod's packets have lost one hop when they come from its node's address.
- */
-function isOnLink({ self, canDemandTtl }: Context, node: NodeInfo, family: Family): boolean {
-  const [own, other] = [self.addresses[family], node.addresses[family]];
-  if (!canDemandTtl || !node.sendsTtl255 || !own || !other) return false;
-  const isIn = ({ address, length }: NodeAddress, subnet: NodeAddress) =>
-    length < bitsOf(family) &&
-    contains(mustCidr(`${subnet.address}/${subnet.length}`), parseAddress(address)!);
-  return isIn(own, other) && isIn(other, own);
+/** One hop where a node has to be on this node's link, and undefined elsewhere. */
+function nodeHops({ self, canDemandTtl }: Context, node: NodeInfo, family: Family): number | undefined {
+  return canDemandTtl && isOnLink(self, node, family) ? 1 : undefined;
 }
 
 /** A BGPPeer of this node chooses reflectors, and none is there (yet): until then the nodes mesh. */

@@ -5,6 +5,7 @@
  */
 import { INTERFACE_PREFIX } from '../../endpoint.ts';
 import type { NftTable } from '../nft.ts';
+import { bfdRules, neighbourSets } from './bfd.ts';
 import { encapsulationRules, encapsulatorSets, leftoverRules } from './encapsulation.ts';
 import type { GuardInput } from './input.ts';
 import { loopbackRules, martians } from './martians.ts';
@@ -24,7 +25,7 @@ export function guardTable(input: GuardInput): NftTable {
   const [wire, pods, forward, local, output] = guardChains;
   const fromPods = `iifname "${INTERFACE_PREFIX}*"`;
   return {
-    sets: [...portSets(input), ...sourceSets(input), ...encapsulatorSets(input)],
+    sets: [...portSets(input), ...sourceSets(input), ...encapsulatorSets(input), ...neighbourSets(input)],
     chains: [
       martians(input),
       ...sourceChains(input),
@@ -49,7 +50,12 @@ export function guardTable(input: GuardInput): NftTable {
       {
         name: local,
         hook: 'filter hook input priority filter',
-        rules: [`${fromPods} jump pod-loopback`, `${fromPods} jump pod-ports`, ...encapsulationRules(input)],
+        rules: [
+          `${fromPods} jump pod-loopback`,
+          `${fromPods} jump pod-ports`,
+          ...bfdRules,
+          ...encapsulationRules(input),
+        ],
       },
       {
         // IPVS translates in input and sends from here. A source that is not the node's own is not the node's packet.

@@ -25,6 +25,8 @@ export interface GuardInput {
   readonly hosts: readonly GuardHost[];
   /** Addresses and networks that may send us encapsulated packets. */
   readonly encapsulators: readonly string[];
+  /** Addresses of nodes on this node's link whose BFD arrives with TTL 255. */
+  readonly neighbours: readonly string[];
   /** TCP ports of this node's own speakers. */
   readonly ownBgpPorts: readonly number[];
   readonly peers: readonly GuardPeer[];

@@ -1,15 +1,20 @@
+import { createSocket } from 'node:dgram';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { Bfd } from '../../../bgp/bfd/bfd.ts';
 import { BfdState, decodeBfd, encodeBfd } from '../../../bgp/bfd/packet.ts';
 import {
   type BfdSession,
   bfdPacket,
   detectionTimeUs,
   expireBfd,
+  isForSession,
   newBfdSession,
   receiveBfd,
   transmitIntervalUs,
 } from '../../../bgp/bfd/session.ts';
+import { systemClock } from '../../../lib/clock.ts';
+import { silentLog } from '../../../lib/log.ts';
 
 const timers = { desiredMinTxUs: 100_000, requiredMinRxUs: 100_000, multiplier: 3 };
 const { ADMIN_DOWN, DOWN, INIT, UP } = BfdState;
@@ -72,6 +77,22 @@ describe('the BFD state machine (RFC 5880 section 6.2)', () => {
     expect(hear(state, remote)).toBe(expected);
   });
 
+  it.each<[number, number, boolean]>([
+    [DOWN, 0, true],
+    [INIT, 0, true],
+    [UP, 0, false],
+    [DOWN, 1, true],
+    [UP, 1, true],
+    [DOWN, 7, false],
+    [UP, 7, false],
+  ])(
+    'state %i, Your Discriminator %i: the packet is for session 1: %s',
+    (state, yourDiscriminator, expected) => {
+      const packet = { ...bfdPacket(newBfdSession(2), timers, false), yourDiscriminator };
+      expect(isForSession({ ...newBfdSession(1), state }, packet)).toBe(expected);
+    },
+  );
+
   it('two sessions come up, negotiate their timers by a poll, and silence ends them', () => {
     let [a, b]: [BfdSession, BfdSession] = [newBfdSession(1), newBfdSession(2)];
     expect(transmitIntervalUs(a, timers)).toBe(1_000_000);
@@ -84,5 +105,47 @@ describe('the BFD state machine (RFC 5880 section 6.2)', () => {
     expect(transmitIntervalUs(a, timers)).toBe(300_000);
     expect(detectionTimeUs(a, timers)).toBe(300_000);
     expect(expireBfd(a)).toMatchObject({ state: DOWN, diagnostic: 1, remoteDiscriminator: 0 });
+  });
+});
+
+describe('a BFD session over sockets', () => {
+  it('stays up when a forged packet without our discriminator says Down', async () => {
+    const events: string[] = [];
+    const states = new Map<string, string>();
+    const ends = [
+      { own: '127.0.0.81', other: '127.0.0.82' },
+      { own: '127.0.0.82', other: '127.0.0.81' },
+    ];
+    const config = { receiveIntervalMs: 300, transmitIntervalMs: 300, multiplier: 20, isMultihop: true };
+    const bfd = new Bfd({
+      clock: systemClock,
+      log: silentLog,
+      events: {
+        down: (address, reason) => void events.push(`${address} ${reason}`),
+        changed: (address, state) => void states.set(address, state),
+      },
+    });
+    // One process, two neighbours, each the other's: packets from one address belong to the other's session.
+    bfd.setNeighbours(ends.map(({ own, other }) => ({ address: other, localAddress: own, config })));
+    const socket = createSocket('udp4');
+    onTestFinished(() => {
+      bfd.close();
+      socket.close();
+    });
+    await vi.waitFor(() => expect([...states.values()]).toEqual(['Up', 'Up']), { timeout: 60_000 });
+    await new Promise<void>((resolve) => socket.bind({ address: '127.0.0.82' }, resolve));
+    for (const state of [DOWN, ADMIN_DOWN])
+      await new Promise((resolve) =>
+        socket.send(
+          encodeBfd(bfdPacket({ ...newBfdSession(9), state }, timers, false)),
+          4784,
+          '127.0.0.81',
+          resolve,
+        ),
+      );
+    // They are in the queue of the listener now.
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect([...states.values()]).toEqual(['Up', 'Up']);
+    expect(events).toEqual([]);
   });
 });

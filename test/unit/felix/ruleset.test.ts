@@ -22,6 +22,7 @@ const input: RulesetInput = {
     { addresses: ['10.0.0.2', '10.1.0.1'], bgpPorts: [179, 1790] },
   ],
   others: ['10.0.0.2'],
+  neighbours: ['10.0.0.2', 'fd00::2'],
   ownBgpPorts: [179],
   peers: [],
   spoofers: [],
@@ -135,6 +136,18 @@ describe('the guard', () => {
       'iifname "vxlan-v6.cali" counter drop',
     ]);
     expect(chain(trimmed(firstGuard([179])), 'guard-wire')).toEqual(['iifname != "lo" jump martians']);
+  });
+
+  it('takes BFD of neighbours with TTL 255 alone (RFC 5881 section 5)', () => {
+    const rules = chain(whole(), 'guard-input').filter((rule) => /udp dport [34]784/.test(rule));
+    expect(rules).toEqual([
+      'udp dport 3784 ip ttl != 255 counter drop',
+      'udp dport 3784 ip6 hoplimit != 255 counter drop',
+      'udp dport 4784 ip ttl != 255 ip saddr @neighbours4 counter drop',
+      'udp dport 4784 ip6 hoplimit != 255 ip6 saddr @neighbours6 counter drop',
+    ]);
+    expect(whole()).toContain('set neighbours4 { type ipv4_addr; elements = { 10.0.0.2 }; }');
+    expect(whole()).toContain('set neighbours6 { type ipv6_addr; elements = { fd00::2 }; }');
   });
 
   it('keeps nodes closed to encapsulated packets of pods where FelixConfiguration allows such packets', () => {
