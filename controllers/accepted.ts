@@ -5,7 +5,7 @@
 
 import type { UnreadableObject } from '../datastore/reflector.ts';
 import type { Condition } from './conditions.ts';
-import { withCondition } from './conditions.ts';
+import { conditionsOf, withCondition } from './conditions.ts';
 
 const TYPE = 'Accepted';
 
@@ -15,7 +15,7 @@ export function acceptance(
   problem: UnreadableObject['problem'] | undefined,
   now: number,
 ): readonly Condition[] | undefined {
-  const conditions = Array.isArray(present) ? present.filter(isCondition) : [];
+  const conditions = conditionsOf(present);
   if (!problem && !conditions.some(({ type, status }) => type === TYPE && status === 'False'))
     return undefined;
   const { field, reason } = problem ?? {};
@@ -31,8 +31,4 @@ export function acceptance(
       : { type: TYPE, status: 'True', reason: 'Accepted', message: 'the object is used as it is' },
     now,
   );
-}
-
-function isCondition(value: unknown): value is Condition {
-  return typeof value === 'object' && value !== null && 'type' in value && typeof value.type === 'string';
 }

@@ -1,4 +1,4 @@
-/** Conditions in the status of an object, as Kubernetes has them. */
+/** Conditions in the status of an object, as Kubernetes defines them. */
 
 export interface Condition {
   readonly type: string;
@@ -12,14 +12,15 @@ export interface Condition {
 
 /**
  * The conditions of a status with this one in its place, those of others kept; undefined when it says so already. The
- * time of transition, from epoch milliseconds, is that of the last change between True and False.
+ * time of transition, from epoch milliseconds, is that of the last change between True and False. What is not a
+ * condition counts as absent.
  */
 export function withCondition(
-  status: { readonly conditions?: unknown } | undefined,
+  status: { readonly conditions?: unknown } | undefined | null,
   wanted: Condition,
   now: number,
 ): readonly Condition[] | undefined {
-  const present = (status?.conditions ?? []) as readonly Condition[];
+  const present = conditionsOf(status?.conditions);
   const before = present.find(({ type }) => type === wanted.type);
   if (
     before?.status === wanted.status &&
@@ -32,4 +33,15 @@ export function withCondition(
       ? before.lastTransitionTime
       : new Date(now).toISOString().replace(/\.\d+Z$/, 'Z');
   return [...present.filter(({ type }) => type !== wanted.type), { ...wanted, lastTransitionTime }];
+}
+
+/** The conditions in a list from the API; empty for anything that is not a list. */
+export function conditionsOf(list: unknown): readonly Condition[] {
+  return Array.isArray(list) ? list.filter(isCondition) : [];
+}
+
+function isCondition(value: unknown): value is Condition {
+  if (typeof value !== 'object' || value === null) return false;
+  const { type, status } = value as Record<string, unknown>;
+  return typeof type === 'string' && typeof status === 'string';
 }

@@ -16,7 +16,7 @@ import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { acceptance } from './accepted.ts';
 import { withCondition } from './conditions.ts';
-import { resolved } from './peer-status.ts';
+import { type PeeringInput, resolved } from './peer-status.ts';
 
 /** Nodes report every few seconds, and changes come in groups. */
 const COALESCE_MS = 500;
@@ -84,36 +84,43 @@ export class PeerStatusWriter {
     });
   }
 
+  /** Never rejects: what fails is logged and tried again. */
   async #write(): Promise<void> {
     this.#isWriting = true;
     let failures = 0;
-    for (const { what, write } of this.#writes()) {
-      try {
+    const failed = (object: string, error: unknown) => {
+      failures++;
+      this.#modules.log.warn({ object, reason: messageOf(error) }, 'status not written: trying again');
+    };
+    try {
+      for (const { what, write } of this.#writes()) {
         // One object at a time: what is wrong with one stops no other.
-        await write();
-      } catch (error) {
-        failures++;
-        this.#modules.log.warn(
-          { object: what, reason: messageOf(error) },
-          'status not written: trying again',
-        );
+        await write().catch((error: unknown) => failed(what, error));
       }
+    } catch (error) {
+      failed('BGPPeers and IPPools', error);
     }
     this.#isWriting = false;
     if (failures > 0) this.#soon(RETRY_MS);
   }
 
-  #writes(): { readonly what: string; readonly write: () => Promise<void> }[] {
-    const { client, clock } = this.#modules;
-    const input = {
+  #peerInput(): PeeringInput {
+    return {
       nodes: [...this.#nodes.objects.values()].map(nodeInfo),
       reflectors: reflectorsFrom([...this.#services.objects.values()], [], this.#modules.reflectorNamespaces),
       filters: new Set(this.#filters.objects.keys()),
     };
+  }
+
+  #writes(): { readonly what: string; readonly write: () => Promise<void> }[] {
+    const { client, clock } = this.#modules;
+    // Where it cannot be calculated, IPPools still get their status.
+    let known: PeeringInput | undefined;
     const peers = [...this.#peers.objects.values()].map((peer) => ({
       what: `BGPPeer ${peer.metadata.name}`,
       write: async () => {
-        const conditions = withCondition(peer.status, resolved(peer, input), clock.now());
+        known ??= this.#peerInput();
+        const conditions = withCondition(peer.status, resolved(peer, known), clock.now());
         if (conditions) await client.patchStatus(bgpPeerKind, peer.metadata.name, { conditions });
       },
     }));

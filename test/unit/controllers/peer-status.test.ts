@@ -83,4 +83,13 @@ describe('a condition', () => {
       { ...wanted, status: 'True', lastTransitionTime: '2026-02-02T00:00:00Z' },
     ]);
   });
+
+  it.each(['text', 7, {}, [null, 'text', {}, { type: 7 }]])(
+    'takes the place of a list that is no list of conditions: %j',
+    (conditions) => {
+      expect(withCondition({ conditions }, wanted, now)).toEqual([
+        { ...wanted, lastTransitionTime: '2026-02-02T00:00:00Z' },
+      ]);
+    },
+  );
 });

@@ -68,6 +68,35 @@ describe('the condition Accepted', () => {
   });
 });
 
+it('what cannot be calculated for BGPPeers costs IPPools nothing, and is tried again', async () => {
+  put(bgpPeerKind, 'p', { peerIP: '10.0.0.3', asNumber: 7 });
+  put(ipPoolKind, 'bad', { cidr: '10.99.0.0/33' });
+  const warnings: string[] = [];
+  let calls = 0;
+  // The names of the namespaces are asked for in the calculation for BGPPeers alone.
+  const modules = {
+    client,
+    // Without the pause before the next attempt.
+    clock: { ...systemClock, after: (_: number, run: () => void) => systemClock.after(200, run) },
+    log: { ...silentLog, warn: (details: object) => void warnings.push(JSON.stringify(details)) },
+    get reflectorNamespaces(): string[] {
+      if (++calls === 1) throw new TypeError('broken');
+      return ['kube-system'];
+    },
+  };
+  const abort = new AbortController();
+  const running = new PeerStatusWriter(modules).run(abort.signal);
+  await until('the pool is named', PATIENCE_MS, () => conditionOf(ipPoolKind, 'bad')?.status === 'False');
+  expect(warnings.join()).toMatch(/BGPPeer p.*broken/);
+  await until(
+    'the peer has its status',
+    PATIENCE_MS,
+    () => api.get(bgpPeerKind, 'p')?.['status'] !== undefined,
+  );
+  abort.abort();
+  await running;
+});
+
 describe('garbage collection', () => {
   it('takes nothing away because an object was not seen that cannot be read', async () => {
     const owner = (pod: string) => ({
