@@ -5,7 +5,7 @@ import { safeParse } from 'zod/v4/core';
 import { felixParameters } from '../datastore/schema/cluster.ts';
 import { reflectorNamespaces } from '../felix/calc/bgp/reflectors.ts';
 import { DEFAULT_PROTOCOLS, refusal } from '../felix/dataplane/route-protocols.ts';
-import type { Family } from '../lib/cidr.ts';
+import { type Family, formatAddress, parseAddress } from '../lib/cidr.ts';
 import { CodedError } from '../lib/errors.ts';
 
 export interface AgentConfig {
@@ -114,7 +114,7 @@ export function readConfig(environment: Environment): AgentConfig {
       },
     },
     asNumber: environment['AS'] || undefined,
-    routerId: environment['CALICO_ROUTER_ID'] || undefined,
+    routerId: routerIdSetting(environment['CALICO_ROUTER_ID'] || undefined),
     logSeverity: environment['BGP_LOGSEVERITYSCREEN'] || environment['FELIX_LOGSEVERITYSCREEN'] || undefined,
     healthHost: environment['FELIX_HEALTHHOST'] || undefined,
     healthPort: number('FELIX_HEALTHPORT', undefined, 0, 65535),
@@ -138,6 +138,17 @@ function bgpRouteProtocol(value: number): number {
   const reason = refusal(value, 0);
   if (reason) throw new CodedError('CONFIG', `CALI_BGP_ROUTE_PROTOCOL=${value}: ${reason}`);
   return value;
+}
+
+/** A BGP identifier is four octets, and not zero (RFC 6286 section 2.1). */
+function routerIdSetting(text: string | undefined): string | undefined {
+  if (text === undefined || text === 'hash') return text;
+  const address = parseAddress(text);
+  if (address?.family === 4 && address.value !== 0n) return formatAddress(address);
+  throw new CodedError(
+    'CONFIG',
+    `CALICO_ROUTER_ID=${text}: must be hash, or four octets such as 192.0.2.1 that are not all zero`,
+  );
 }
 
 function meshTtlSecurityOf(text: string): boolean {

@@ -5,7 +5,7 @@ import { listenPort } from '../felix/calc/bgp/cluster.ts';
 import type { NodeInfo } from '../felix/calc/topology.ts';
 import type { Family } from '../lib/cidr.ts';
 import { systemClock } from '../lib/clock.ts';
-import { messageOf } from '../lib/errors.ts';
+import { CodedError, messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { AgentConfig } from './config.ts';
 import { routerIdOf } from './node-setup.ts';
@@ -58,11 +58,53 @@ export class SpeakerHost {
     this.#observers?.configure(configurations);
     if (this.#speaker || this.#isBusy) return;
     this.#isBusy = true;
+    void this.#start(self, families, configurations);
+  }
+
+  /** Never rejects: whatever fails is the error, and is tried again. */
+  async #start(
+    self: NodeInfo,
+    families: readonly Family[],
+    configurations: readonly BGPConfiguration[],
+  ): Promise<void> {
+    let speaker: Speaker | undefined;
+    try {
+      speaker = this.#speakerFor(self, families, configurations);
+      await speaker.listen();
+      this.#observers = new Observers(speaker, this.#config.wireLog, this.#log);
+      this.#speaker = speaker;
+      this.#error = undefined;
+    } catch (error) {
+      // Its port has to be free for the next attempt.
+      await speaker?.close(true).catch(() => undefined);
+      // Pods on this node go on; the other nodes are cut off until somebody acts, or the port is free.
+      if (this.#error !== messageOf(error))
+        this.#log.error({ reason: messageOf(error) }, 'BGP is not running');
+      this.#error = messageOf(error);
+      setTimeout(() => {
+        this.#isBusy = false;
+        this.#events.changed();
+      }, LISTEN_RETRY_MS).unref();
+      return;
+    }
+    this.#events.changed();
+  }
+
+  /** Throws where the settings make no speaker. */
+  #speakerFor(
+    self: NodeInfo,
+    families: readonly Family[],
+    configurations: readonly BGPConfiguration[],
+  ): Speaker {
     const { restartTimeSeconds, unreachableSeconds, node } = this.#config;
     const defaults = configurations.find(({ metadata }) => metadata.name === 'default');
     const addresses: Partial<Record<Family, string>> = {};
-    for (const family of families) addresses[family] = self.addresses[family]!.address;
-    const speaker = new Speaker(
+    for (const family of families) {
+      const own = self.addresses[family];
+      if (!own) throw new CodedError('CONFIG', `this node has no IPv${family} address for BGP`);
+      addresses[family] = own.address;
+    }
+    return new Speaker(
       {
         identifier: routerIdOf(this.#config, self),
         addresses,
@@ -76,24 +118,6 @@ export class SpeakerHost {
         clock: systemClock,
         log: this.#log,
         events: { changed: () => this.#events.learned(), converged: this.#events.converged },
-      },
-    );
-    speaker.listen().then(
-      () => {
-        this.#speaker = speaker;
-        this.#observers = new Observers(speaker, this.#config.wireLog, this.#log);
-        this.#error = undefined;
-        this.#events.changed();
-      },
-      (error: unknown) => {
-        // Pods on this node go on; the other nodes are cut off until somebody acts, or the port is free.
-        if (this.#error !== messageOf(error))
-          this.#log.error({ reason: messageOf(error) }, 'BGP is not running');
-        this.#error = messageOf(error);
-        setTimeout(() => {
-          this.#isBusy = false;
-          this.#events.changed();
-        }, LISTEN_RETRY_MS).unref();
       },
     );
   }

@@ -1,0 +1,82 @@
+import net from 'node:net';
+import { afterEach, expect, it, vi } from 'vitest';
+import { readConfig } from '../../../agent/config.ts';
+import { SpeakerHost } from '../../../agent/speaker-host.ts';
+import { bgpConfigurationKind } from '../../../datastore/schema/bgp.ts';
+import { silentLog } from '../../../lib/log.ts';
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const bgpConfiguration = (listenPort: number) =>
+  bgpConfigurationKind.schema.parse({
+    apiVersion: 'projectcalico.org/v3',
+    kind: 'BGPConfiguration',
+    metadata: { name: 'default' },
+    spec: { bindMode: 'NodeIP', listenPort },
+  });
+const self = {
+  name: 'n1',
+  labels: {},
+  addresses: { 4: { address: '127.0.0.1', length: 8 } },
+  asNumber: undefined,
+  clusterId: undefined,
+  tunnels: {},
+};
+
+it('a speaker that cannot be made is an error with a reason, and is tried again', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const configuration = bgpConfiguration(17_913);
+  let changes = 0;
+  const events = { changed: () => changes++, learned: () => undefined, converged: () => undefined };
+  const host = new SpeakerHost(readConfig({ NODENAME: 'n1' }), events, silentLog);
+  expect(() => host.configure(self, [4, 6], [configuration])).not.toThrow();
+  await vi.waitFor(() => expect(host.error).toBe('this node has no IPv6 address for BGP'));
+  expect(host.speaker).toBeUndefined();
+  vi.advanceTimersByTime(10_000);
+  expect(changes).toBe(1);
+  vi.useRealTimers();
+  host.configure(self, [4], [configuration]);
+  await vi.waitFor(() => expect(host.error).toBeUndefined(), { timeout: 30_000 });
+  expect(host.speaker).toBeDefined();
+  await host.close();
+});
+
+it('a port that is taken is an error until it is free', async () => {
+  const other = net.createServer();
+  await new Promise<void>((resolve) => {
+    other.listen(17_914, '127.0.0.1', resolve);
+  });
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const configuration = bgpConfiguration(17_914);
+  let changes = 0;
+  const events = { changed: () => changes++, learned: () => undefined, converged: () => undefined };
+  const host = new SpeakerHost(readConfig({ NODENAME: 'n1' }), events, silentLog);
+  host.configure(self, [4], [configuration]);
+  await vi.waitFor(() => expect(host.error).toMatch(/17914/));
+  await new Promise((resolve) => {
+    other.close(resolve);
+  });
+  await vi.waitFor(() => {
+    vi.advanceTimersByTime(10_000);
+    expect(changes).toBe(1);
+  });
+  vi.useRealTimers();
+  host.configure(self, [4], [configuration]);
+  await vi.waitFor(() => expect(host.error).toBeUndefined(), { timeout: 30_000 });
+  await host.close();
+});
+
+it.each(['0.0.0.0', '1.2.3', '1.2.3.400', 'fd00::1', 'Hash', '1.2.3.4/32'])(
+  'CALICO_ROUTER_ID=%s is refused with a sentence that names the variable',
+  (text) => {
+    expect(() => readConfig({ NODENAME: 'n1', CALICO_ROUTER_ID: text })).toThrow(
+      `CALICO_ROUTER_ID=${text}: must be hash, or four octets such as 192.0.2.1 that are not all zero`,
+    );
+  },
+);
+
+it.each(['hash', '10.0.0.1', '255.0.0.1'])('CALICO_ROUTER_ID=%s is taken', (text) => {
+  expect(readConfig({ NODENAME: 'n1', CALICO_ROUTER_ID: text }).routerId).toBe(text);
+});
