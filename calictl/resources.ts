@@ -1,6 +1,6 @@
 /** `calictl get|apply|create|replace|delete`, with calicoctl's words. */
 import { parse, stringify } from 'yaml';
-import type { Datastore } from '../datastore/datastore.ts';
+import type { Datastore, RawDatastore } from '../datastore/datastore.ts';
 import type { Document } from '../datastore/documents.ts';
 import { DatastoreError } from '../datastore/errors.ts';
 import { describeProblem } from '../datastore/object-problem.ts';
@@ -33,30 +33,62 @@ export interface Got {
 
 /** Throws CodedError NOT_FOUND, or DatastoreError, when nothing of what was named can be shown. */
 export async function get(
-  store: Datastore,
+  store: Datastore & RawDatastore,
   kind: string,
   names: readonly string[],
   options: { output: Output; namespace: string | undefined },
 ): Promise<Got> {
   const definition = kindNamed(kind);
+  if (options.output === 'yaml' || options.output === 'json')
+    return getRaw(store, definition, names, { ...options, output: options.output });
   const { objects, failures } =
     names.length === 0
       ? await getAll(store, definition, options.namespace)
       : await getNamed(store, definition, names, options.namespace);
-  if (options.output === 'ps' || options.output === 'wide') {
-    const { object: configuration, unreadable } = await getTolerant(store, bgpConfigurationKind, 'default');
-    const defaultAsNumber = unreadable ? 'unreadable' : (configuration?.spec.asNumber ?? 64512);
-    const columns = columnsOf(definition.kind, options.output === 'wide');
-    const text = plainTable(
-      columns.map(([name]) => name),
-      objects.map((object) => columns.map((column) => cell(object, column, { defaultAsNumber }))),
-    );
-    return { text, failures };
-  }
-  const list = { apiVersion: apiVersionOf(definition), kind: `${definition.kind}List`, items: objects };
-  const value = names.length === 1 ? objects[0] : list;
-  const text = options.output === 'json' ? JSON.stringify(value, undefined, 2) : stringify(value).trimEnd();
+  const { object: configuration, unreadable } = await getTolerant(store, bgpConfigurationKind, 'default');
+  const defaultAsNumber = unreadable ? 'unreadable' : (configuration?.spec.asNumber ?? 64512);
+  const columns = columnsOf(definition.kind, options.output === 'wide');
+  const text = plainTable(
+    columns.map(([name]) => name),
+    objects.map((object) => columns.map((column) => cell(object, column, { defaultAsNumber }))),
+  );
   return { text, failures };
+}
+
+/**
+ * YAML and JSON are edited and applied, so they show what the server has: also fields and values that this version
+ * cannot read. Without them, a replace would delete them on the server.
+ */
+async function getRaw(
+  store: RawDatastore,
+  definition: ResourceDefinition,
+  names: readonly string[],
+  { output, namespace }: { output: 'yaml' | 'json'; namespace: string | undefined },
+): Promise<Got> {
+  const place = definition.namespaced ? (namespace ?? 'default') : undefined;
+  const results = await Promise.allSettled(
+    names.length === 0
+      ? [store.rawList(definition, namespace ? { namespace } : {})]
+      : names.map(async (name) => [found(definition, name, await store.raw(definition, name, place))]),
+  );
+  const items = results.flatMap((one) => (one.status === 'fulfilled' ? one.value : [])).map(withoutManagers);
+  const errors = results.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
+  if (items.length === 0 && errors.length > 0) throw errors[0];
+  const list = { apiVersion: apiVersionOf(definition), kind: `${definition.kind}List`, items };
+  const value = names.length === 1 ? items[0] : list;
+  const text = output === 'json' ? JSON.stringify(value, undefined, 2) : stringify(value).trimEnd();
+  return { text, failures: errors.map(messageOf) };
+}
+
+/** Who wrote which field is the server's own record; kubectl leaves it out as well. */
+function withoutManagers(object: unknown): unknown {
+  if (typeof object !== 'object' || object === null || !('metadata' in object)) return object;
+  const { metadata } = object;
+  if (typeof metadata !== 'object' || metadata === null) return object;
+  return {
+    ...object,
+    metadata: Object.fromEntries(Object.entries(metadata).filter(([key]) => key !== 'managedFields')),
+  };
 }
 
 interface GotObjects {
@@ -64,7 +96,7 @@ interface GotObjects {
   readonly failures: readonly string[];
 }
 
-/** Without fallbacks: what is shown may be edited and applied, so it has to be what the server has. */
+/** Without fallbacks: a table shows what the server has. */
 async function getAll(
   store: Datastore,
   definition: ResourceDefinition,
@@ -94,12 +126,13 @@ async function getOne(
   name: string,
   namespace: string | undefined,
 ) {
-  const object = await store.get(
-    definition,
-    name,
-    definition.namespaced ? (namespace ?? 'default') : undefined,
-  );
-  if (!object) throw new CodedError('NOT_FOUND', `resource does not exist: ${definition.kind}(${name})`);
+  const place = definition.namespaced ? (namespace ?? 'default') : undefined;
+  return found(definition, name, await store.get(definition, name, place));
+}
+
+/** Throws CodedError NOT_FOUND. */
+function found<T>({ kind }: ResourceDefinition, name: string, object: T | undefined): T {
+  if (object === undefined) throw new CodedError('NOT_FOUND', `resource does not exist: ${kind}(${name})`);
   return object;
 }
 
@@ -217,7 +250,8 @@ export async function label(
   const [key = '', value] = text.split(/=(.*)/s);
   if (!key || (value === undefined) !== options.remove)
     throw new CodedError('INPUT', `label ${text}: write key=value, or key with --remove`);
-  const present = metadata.labels?.[key];
+  const labels = metadata.labels ?? {};
+  const present = Object.hasOwn(labels, key) ? labels[key] : undefined;
   if (present === value) {
     return options.remove
       ? `${definition.kind} ${name} has no label ${key}`

@@ -50,3 +50,10 @@ export interface Datastore {
     options?: { namespace?: string; uid?: string; resourceVersion?: string },
   ): Promise<boolean>;
 }
+
+/** Objects as the server has them, unchecked: anything. Every method may throw DatastoreError. */
+export interface RawDatastore {
+  /** Undefined when there is no such object. */
+  raw(definition: ResourceDefinition, name: string, namespace?: string): Promise<unknown>;
+  rawList(definition: ResourceDefinition, options?: ListOptions): Promise<unknown[]>;
+}

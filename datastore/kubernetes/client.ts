@@ -1,6 +1,6 @@
 /** Datastore over the Kubernetes API: typed verbs, and the stream that a reflector watches. */
 import type { IncomingMessage } from 'node:http';
-import type { Datastore, Listing, ListOptions, ObjectOf } from '../datastore.ts';
+import type { Datastore, Listing, ListOptions, ObjectOf, RawDatastore } from '../datastore.ts';
 import { DatastoreError } from '../errors.ts';
 import type { ObjectProblem } from '../object-problem.ts';
 import { identityOf, readObject } from '../read-object.ts';
@@ -17,7 +17,7 @@ export interface Page {
   readonly next: string | undefined;
 }
 
-export class KubernetesClient implements Datastore {
+export class KubernetesClient implements Datastore, RawDatastore {
   readonly #endpoint: Endpoint;
   readonly #unreadable: (problem: ObjectProblem) => void;
   readonly #observe: RequestObserver | undefined;
@@ -40,13 +40,28 @@ export class KubernetesClient implements Datastore {
   }
 
   async get<D extends ResourceDefinition>(definition: D, name: string, namespace?: string) {
+    const object = await this.raw(definition, name, namespace);
+    return object === undefined ? undefined : typed(definition, object);
+  }
+
+  async raw(definition: ResourceDefinition, name: string, namespace?: string): Promise<unknown> {
     try {
-      const path = await this.#path(definition, namespace, name);
-      return typed(definition, await this.#send({ method: 'GET', path }));
+      return await this.#send({ method: 'GET', path: await this.#path(definition, namespace, name) });
     } catch (error) {
       if (error instanceof DatastoreError && error.code === 'NOT_FOUND') return undefined;
       throw error;
     }
+  }
+
+  async rawList(definition: ResourceDefinition, options: ListOptions = {}): Promise<unknown[]> {
+    const items: unknown[] = [];
+    let token: string | undefined;
+    do {
+      const page = await this.listPage(definition, options, 500, token);
+      for (const item of page.items) items.push(item);
+      token = page.next;
+    } while (token);
+    return items;
   }
 
   async list<D extends ResourceDefinition>(definition: D, options: ListOptions = {}) {
@@ -56,20 +71,15 @@ export class KubernetesClient implements Datastore {
   async listing<D extends ResourceDefinition>(definition: D, options: ListOptions = {}): Promise<Listing<D>> {
     const items: ObjectOf<D>[] = [];
     const problems: ObjectProblem[] = [];
-    let token: string | undefined;
-    do {
-      const page = await this.listPage(definition, options, 500, token);
-      for (const raw of page.items) {
-        const { object, problem } = readObject(definition, raw);
-        if (object !== undefined) items.push(object);
-        if (!problem) continue;
-        const { name = '(no name)', namespace } = identityOf(raw) ?? {};
-        const full = { kind: definition.kind, name, ...(namespace ? { namespace } : {}), ...problem };
-        problems.push(full);
-        this.#unreadable(full);
-      }
-      token = page.next;
-    } while (token);
+    for (const raw of await this.rawList(definition, options)) {
+      const { object, problem } = readObject(definition, raw);
+      if (object !== undefined) items.push(object);
+      if (!problem) continue;
+      const { name = '(no name)', namespace } = identityOf(raw) ?? {};
+      const full = { kind: definition.kind, name, ...(namespace ? { namespace } : {}), ...problem };
+      problems.push(full);
+      this.#unreadable(full);
+    }
     return { items, problems };
   }
 
