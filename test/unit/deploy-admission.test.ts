@@ -5,6 +5,7 @@ import { evaluate } from '@marcbachmann/cel-js';
 import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { nodeAnnotations, podAnnotations } from '../../datastore/schema/core.ts';
+import { nameOfCidr } from '../../datastore/schema/ipam.ts';
 
 interface Expression {
   readonly name: string;
@@ -104,7 +105,20 @@ const block = (affinity: string | undefined, more: object = {}) => ({
   metadata: { name: '10-0-0-0-26' },
   spec: { cidr: '10.0.0.0/26', ...(affinity === undefined ? {} : { affinity }), ...more },
 });
-const affinity = (of: string) => ({ metadata: { name: 'x' }, spec: { node: of, cidr: '10.0.0.0/26' } });
+const blockOf = (cidr: string, name = nameOfCidr(cidr)) => ({
+  resource: 'ipamblocks',
+  operation: 'CREATE' as const,
+  object: { metadata: { name }, spec: { cidr, affinity: 'host:a' } },
+});
+const affinity = (of: string, cidr = '10.0.0.0/26') => ({
+  metadata: { name: 'x' },
+  spec: { node: of, cidr },
+});
+const pool = (cidr: string, name: string) => ({
+  resource: 'ippools',
+  operation: 'CREATE' as const,
+  object: { metadata: { name }, spec: { cidr } },
+});
 const named = (name: string) => ({ metadata: { name }, spec: {} });
 
 /** What the agent of node a does. */
@@ -185,7 +199,16 @@ const allowed: [string, Request][] = [
     'the first BGPConfiguration',
     { resource: 'bgpconfigurations', operation: 'CREATE', object: named('default') },
   ],
-  ['the first pool', { resource: 'ippools', operation: 'CREATE', object: named('default-ipv4-ippool') }],
+  ...['10.0.0.0/20', '10.0.0.1/32', 'fd00::/116', 'fd00:10:244::40/122', '2001:db8::1/128'].map(
+    (cidr): [string, Request] => [`a block ${cidr} of its own`, blockOf(cidr)],
+  ),
+  [
+    'to delete its block, whatever its size',
+    { ...blockOf('10.0.0.0/8'), operation: 'DELETE', old: blockOf('10.0.0.0/8').object, object: undefined },
+  ],
+  ['the first pool', pool('192.168.0.0/16', 'default-ipv4-ippool')],
+  ['a first pool of the widest network', pool('10.0.0.0/8', 'default-ipv4-ippool')],
+  ['the first pool of IPv6', pool('fd00:10:244::/48', 'default-ipv6-ippool')],
 ];
 
 /** What its token must not be good for. */
@@ -339,7 +362,57 @@ const refused: [string, RegExp, Request][] = [
     /default object only/,
     { resource: 'bgpconfigurations', operation: 'CREATE', object: named('node.b') },
   ],
-  ['a pool', /default pools only/, { resource: 'ippools', operation: 'CREATE', object: named('mine') }],
+  [
+    'a BGPConfiguration that says something',
+    /empty BGPConfiguration/,
+    {
+      resource: 'bgpconfigurations',
+      operation: 'CREATE',
+      object: { metadata: { name: 'default' }, spec: { nodeToNodeMeshEnabled: false } },
+    },
+  ],
+  [
+    'to move its affinity',
+    /move an affinity/,
+    { resource: 'blockaffinities', old: affinity('a'), object: affinity('a', '172.18.0.0/26') },
+  ],
+  ...[
+    '0.0.0.0/0',
+    '10.0.0.0/19',
+    '10.0.0.0/8',
+    '10.0.0.0',
+    '10.0.0.0/33',
+    'fd00::/64',
+    'fd00::/115',
+    '::/0',
+  ].flatMap((cidr): [string, RegExp, Request][] => [
+    [`a block ${cidr}`, /to \/32 or/, blockOf(cidr)],
+    [
+      `an affinity of ${cidr}`,
+      /to \/32 or/,
+      { resource: 'blockaffinities', operation: 'CREATE', object: affinity('a', cidr) },
+    ],
+  ]),
+  ...[
+    '0.0.0.0/26',
+    '127.0.0.0/26',
+    '169.254.0.0/26',
+    '224.0.0.0/26',
+    '239.1.0.0/26',
+    '255.255.255.255/32',
+    'fe80::/122',
+    'FEB0::/122',
+    'ff02::/122',
+    '::1/128',
+    '::ffff:0:0/122',
+  ].map((cidr): [string, RegExp, Request] => [`a block ${cidr}`, /loopback, link-local/, blockOf(cidr)]),
+  ['a second block of a CIDR', /name of its CIDR/, blockOf('10.0.0.0/26', 'again')],
+  ['a pool', /default pools only/, pool('10.0.0.0/16', 'mine')],
+  ['a default pool of everything', /of its family/, pool('0.0.0.0/0', 'default-ipv4-ippool')],
+  ['a default pool of half of IPv4', /of its family/, pool('128.0.0.0/1', 'default-ipv4-ippool')],
+  ['a default pool of everything in IPv6', /of its family/, pool('2000::/3', 'default-ipv6-ippool')],
+  ['a default pool of the other family', /of its family/, pool('10.0.0.0/16', 'default-ipv6-ippool')],
+  ['a default pool of loopback', /loopback/, pool('127.0.0.0/8', 'default-ipv4-ippool')],
   [
     'anything, with a token that names no node',
     /names no node/,
