@@ -1,35 +1,64 @@
 /**
- * CNI configurations as a stranger may read them: what authenticates is cut out, by the name of its key at any depth
- * and by what a text looks like. Other programs' files lie in the same folder, so it rather cuts too much.
+ * CNI configurations as a stranger may read them. Other programs' files are in the same folder, and nobody knows where
+ * they put their secrets: only keys that are listed here keep their values, and only values of the form that is known.
  */
 
 /** What stands in place of what was cut out. */
 export const CUT = '(cut out)';
 
-const SECRET_KEY =
-  /token|passw|passphrase|secret|credential|cert|key|kubeconfig|auth|private|bearer|cookie|ca_?(data|file|bundle)/i;
-/** PEM blocks, JSON web tokens, URLs with a password, options such as `--token=…`, paths of kubeconfigs. */
-const SECRET_TEXT = [
-  /-----BEGIN/,
-  /\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*/,
-  /\b[a-z][\w+.-]*:\/\/[^\s/@]+@/i,
-  /(token|passw|secret|credential|bearer|key)[\w-]*[=: ]\s*\S/i,
-  /kubeconfig/i,
-];
+type Form = (value: unknown) => boolean;
+const matching =
+  (pattern: RegExp): Form =>
+  (value) =>
+    typeof value === 'string' && pattern.test(value);
+const boolean: Form = (value) => typeof value === 'boolean' || value === 'true' || value === 'false';
+const number: Form = (value) => typeof value === 'number' && value >= 0 && value <= 0xffff;
+const address = matching(/^(\d{1,3}(\.\d{1,3}){3}|[0-9a-f]{0,4}(:[0-9a-f]{0,4}){2,7})(\/\d{1,3})?$/i);
+const interfaceName = matching(/^[a-z][\w.-]{0,14}$/i);
 
-/** A JSON value without its secrets. A list entry `{name: TOKEN, value: …}` counts as a key and its value. */
-export function redact(value: unknown): unknown {
-  if (typeof value === 'string') return SECRET_TEXT.some((pattern) => pattern.test(value)) ? CUT : value;
-  if (Array.isArray(value)) return value.map(redact);
-  if (typeof value !== 'object' || value === null) return value;
+/** Keys with a single value, of the CNI project's plugins, of Calico's and of ours; texts in the form that they have. */
+const SCALARS: ReadonlyMap<string, Form> = new Map<string, Form>([
+  ['cniVersion', matching(/^\d{1,2}\.\d{1,2}\.\d{1,2}$/)],
+  ['name', matching(/^[a-z0-9][a-z0-9._-]{0,62}$/)],
+  ['type', matching(/^[a-z][a-z0-9-]{0,31}$/)],
+  ...['subnet', 'rangeStart', 'rangeEnd', 'gateway', 'dst', 'gw', 'address'].map(entry(address)),
+  ...['bridge', 'master', 'device'].map(entry(interfaceName)),
+  ...['mtu', 'vlan', 'metric', 'num_queues'].map(entry(number)),
+  ...['isGateway', 'isDefaultGateway', 'forceAddress', 'ipMasq', 'hairpinMode', 'promiscMode'].map(
+    entry(boolean),
+  ),
+  ...['snat', 'masqAll', 'disableCheck', 'portMappings', 'bandwidth', 'ipRanges', 'mac'].map(entry(boolean)),
+  ...['assign_ipv4', 'assign_ipv6'].map(entry(boolean)),
+  ['log_level', matching(/^(debug|info|warning|warn|error|fatal|panic)$/i)],
+  ['datastore_type', matching(/^(kubernetes|etcdv3)$/)],
+  ['mode', matching(/^(bridge|private|vepa|passthru|l2|l3|l3s)$/)],
+]);
+
+/** Keys whose objects are looked into; their lists too, and lists in those (`ranges`). */
+const OBJECTS: ReadonlySet<string> = new Set([
+  'plugins',
+  'ipam',
+  'ranges',
+  'routes',
+  'capabilities',
+  'policy',
+]);
+/** Deeper than any configuration. */
+const MAX_DEPTH = 8;
+
+function entry(form: Form): (key: string) => [string, Form] {
+  return (key) => [key, form];
+}
+
+/** A configuration with the values that are known to be harmless. The names of all keys stay. */
+export function redact(value: unknown, depth = 0): unknown {
+  if (depth > MAX_DEPTH || typeof value !== 'object' || value === null) return CUT;
+  if (Array.isArray(value)) return value.map((inner) => redact(inner, depth + 1));
   const entries: [string, unknown][] = Object.entries(value);
-  const isNamedSecret = entries.some(
-    ([key, inner]) => /^(name|key)$/i.test(key) && typeof inner === 'string' && SECRET_KEY.test(inner),
-  );
   return Object.fromEntries(
     entries.map(([key, inner]) => {
-      const isSecret = SECRET_KEY.test(key) || (isNamedSecret && /^(value|data)$/i.test(key));
-      return [key, isSecret ? CUT : redact(inner)];
+      if (OBJECTS.has(key)) return [key, redact(inner, depth + 1)];
+      return [key, SCALARS.get(key)?.(inner) ? inner : CUT];
     }),
   );
 }

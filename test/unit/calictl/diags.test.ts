@@ -98,27 +98,33 @@ describe('what is cut out of a configuration', () => {
   it.each([
     'token',
     'k8s_auth_token',
-    'password',
     'etcd_key_file',
-    'etcd_cert_file',
-    'etcd_ca_cert_file',
     'kubeconfig',
-    'client-certificate-data',
-    'apiKey',
-    'AUTHORIZATION',
-    'clientSecret',
-    'certificate-authority-data',
-  ])('the value of %s, at any depth', (key) => {
+    'args',
+    'env',
+    'header',
+    'endpoint',
+    'anything-else',
+    'constructor',
+    '__proto__',
+  ])('the value of %s, whatever it is and at any depth', (key) => {
     fc.assert(
       fc.property(
-        fc.array(fc.constantFrom('a', 'b', 0), { maxLength: 5 }),
-        fc.constantFrom<unknown>(SECRET, [SECRET], { inner: { deep: SECRET } }),
+        fc.array(fc.constantFrom('plugins', 'ipam', 'ranges', 0), { maxLength: 5 }),
+        fc.constantFrom<unknown>(
+          SECRET,
+          [SECRET],
+          { inner: { deep: SECRET } },
+          { name: 's3cret-0f2b' },
+          1234,
+          true,
+        ),
         (way, value) => {
           const wrap = (inner: unknown, step: string | number) =>
             typeof step === 'number' ? [inner] : { [step]: inner };
           const object = way.reduce<unknown>(wrap, { type: 'x', [key]: value });
-          const text = JSON.stringify(redact(object));
-          return !text.includes(SECRET) && text.includes(CUT) && text.includes('"type":"x"');
+          const expected = way.reduce<unknown>(wrap, { type: 'x', [key]: CUT });
+          expect(redact(object)).toEqual(expected);
         },
       ),
       { numRuns: 50 },
@@ -126,20 +132,45 @@ describe('what is cut out of a configuration', () => {
   });
 
   it.each([
+    { args: ['--etcd-pw', SECRET] },
+    { env: { pwd: SECRET, PAT: SECRET } },
     { env: [{ name: 'API_TOKEN', value: SECRET }] },
-    { args: [`--token=${SECRET}`] },
-    { url: `https://admin:${SECRET}@10.0.0.1` },
-    { note: `-----BEGIN RSA PRIVATE KEY-----\n${SECRET}` },
-    { header: `Bearer ${SECRET}` },
-  ])('a secret that its key does not name: %j', (value) => {
+    { header: `Basic ${SECRET}` },
+    { endpoint: `https://h/?sig=${SECRET}` },
+    { plugins: [SECRET, [SECRET]], ipam: SECRET },
+    { ipam: { subnet: SECRET, mtu: SECRET, ranges: [[{ gateway: `10.0.0.1 ${SECRET}` }]] } },
+    { capabilities: { portMappings: SECRET, [SECRET.toLowerCase()]: SECRET } },
+    { name: `https://h/${SECRET}`, type: SECRET, cniVersion: SECRET, log_level: SECRET },
+    [SECRET],
+    SECRET,
+  ])('a secret, wherever it is: %j', (value) => {
     expect(JSON.stringify(redact(value))).not.toContain(SECRET);
   });
 
-  it('nothing else', () => {
+  it('what is nested deeper than any configuration', () => {
+    const deep = `${'{"ipam":'.repeat(5_000)}{"name":"deep"}${'}'.repeat(5_000)}`;
+    expect(redactConfiguration(deep)).not.toContain('deep');
+  });
+
+  it('nothing of a common configuration', () => {
     const plain = {
+      name: 'k8s-pod-network',
       cniVersion: '1.0.0',
       plugins: [
-        { type: 'cali', mtu: 1450, ipam: { subnet: '10.0.0.0/16' }, capabilities: { portMappings: true } },
+        { type: 'cali', mtu: 1450, ipam: { type: 'calico-ipam', assign_ipv4: 'true' } },
+        {
+          type: 'bridge',
+          bridge: 'cni0',
+          isGateway: true,
+          ipMasq: true,
+          ipam: {
+            type: 'host-local',
+            ranges: [[{ subnet: '10.0.0.0/16', gateway: '10.0.0.1' }], [{ subnet: 'fd00::/64' }]],
+            routes: [{ dst: '0.0.0.0/0' }, { dst: '::/0' }],
+          },
+        },
+        { type: 'portmap', snat: true, capabilities: { portMappings: true } },
+        { type: 'bandwidth', capabilities: { bandwidth: true } },
       ],
     };
     expect(JSON.parse(redactConfiguration(JSON.stringify(plain)))).toEqual(plain);
