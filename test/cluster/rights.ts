@@ -6,11 +6,9 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import http from 'node:http';
-import path from 'node:path';
 import { expect, it } from 'vitest';
-import { parseAllDocuments } from 'yaml';
 import { AGENT_SOCKET } from '../../agent/status.ts';
-import { root } from '../helpers/lab.ts';
+import { grantedRights } from '../helpers/rbac.ts';
 
 /** Granted and rarely used, with the situation that needs it: it need not arise in a run. */
 const rare: Readonly<Record<string, string>> = {
@@ -107,48 +105,6 @@ function attempt<T>(run: () => T): T | undefined {
   }
 }
 
-interface Rbac {
-  readonly kind: string;
-  readonly metadata: { readonly name: string; readonly namespace?: string };
-  readonly rules?: readonly {
-    readonly apiGroups: readonly string[];
-    readonly resources: readonly string[];
-    readonly verbs: readonly string[];
-  }[];
-  readonly roleRef?: { readonly kind: string; readonly name: string };
-  readonly subjects?: readonly { readonly name: string }[];
-}
-
-/** `account verb resource`, as the manifests grant them. */
-function granted(files: readonly string[]): string[] {
-  const objects = files.flatMap((file) =>
-    parseAllDocuments(readFileSync(path.join(root, 'deploy', file), 'utf8')).map(
-      (document) => document.toJS() as Rbac | null,
-    ),
-  );
-  return objects.flatMap((binding) => {
-    if (!binding?.roleRef) return [];
-    const { roleRef, subjects, metadata } = binding;
-    const role = objects.find(
-      (one) =>
-        one?.kind === roleRef.kind &&
-        one.metadata.name === roleRef.name &&
-        one.metadata.namespace === metadata.namespace,
-    );
-    return subjects!.flatMap(({ name }) =>
-      (role?.rules ?? []).flatMap(({ apiGroups: [group], resources, verbs }) =>
-        resources.flatMap((resource) => verbs.map((verb) => `${name} ${verb} ${grouped(resource, group!)}`)),
-      ),
-    );
-  });
-}
-
-/** As the counter writes them: `ippools.projectcalico.org/status`. */
-function grouped(resource: string, group: string): string {
-  const [plural, subresource] = resource.split('/');
-  return `${plural}${group && `.${group}`}${subresource ? `/${subresource}` : ''}`;
-}
-
 /** Comes after every other test. */
 export function rights(): void {
   it('nothing was forbidden that Cali asked for in all of these tests', async () => {
@@ -158,11 +114,7 @@ export function rights(): void {
   });
 
   it('every right that is granted was used in these tests, or is one for rare situations', () => {
-    const all = granted([
-      'manifests/rbac.yaml',
-      'manifests/controllers.yaml',
-      'overlays/route-reflector/reflector.yaml',
-    ]);
+    const all = grantedRights().map(({ right }) => right);
     expect(all.length).toBeGreaterThan(50);
     expect(all.filter((right) => !used.has(right) && !rare[right])).toEqual([]);
     // An exception for what is not granted any more would hide nothing, and mislead.
