@@ -204,7 +204,7 @@ const allowed: [string, Request][] = [
   ),
   [
     'to delete its block, whatever its size',
-    { ...blockOf('10.0.0.0/8'), operation: 'DELETE', old: blockOf('10.0.0.0/8').object, object: undefined },
+    { resource: 'ipamblocks', operation: 'DELETE', old: blockOf('10.0.0.0/8').object },
   ],
   ['the first pool', pool('192.168.0.0/16', 'default-ipv4-ippool')],
   ['a first pool of the widest network', pool('10.0.0.0/8', 'default-ipv4-ippool')],
