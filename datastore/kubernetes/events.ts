@@ -55,22 +55,29 @@ export class EventRecorder {
     await this.#record(involved, { component: this.#component, host: node }, text, true);
   }
 
-  /** Writes it about an object without a namespace. Every agent may say it: it is written once and not counted. */
-  ofObject(involved: InvolvedObject, text: EventText): void {
-    this.#record(involved, { component: this.#component }, text, false).catch((error: unknown) =>
-      this.#modules.log.debug({ event: text.reason, reason: messageOf(error) }, 'Event not written'),
-    );
+  /**
+   * Writes it about an object without a namespace. Every agent may say it: it is written once and not counted.
+   * Resolves to whether the Event exists now: false after a failure, and while the same sentence is held back.
+   */
+  async ofObject(involved: InvolvedObject, text: EventText): Promise<boolean> {
+    try {
+      return await this.#record(involved, { component: this.#component }, text, false);
+    } catch (error) {
+      this.#modules.log.debug({ event: text.reason, reason: messageOf(error) }, 'Event not written');
+      return false;
+    }
   }
 
+  /** Whether it was written: the same sentence is held back for a while. */
   async #record(
     involvedObject: InvolvedObject,
     source: object,
     { type, reason, message }: EventText,
     isCounted: boolean,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const key = `${involvedObject.kind}\n${involvedObject.name}\n${reason}\n${message}`;
     const now = this.#modules.clock.now();
-    if (now - (this.#told.get(key) ?? -QUIET_MS) < QUIET_MS) return;
+    if (now - (this.#told.get(key) ?? -QUIET_MS) < QUIET_MS) return false;
     this.#told.delete(key);
     this.#told.set(key, now);
     if (this.#told.size > MAX_REMEMBERED) this.#told.delete(this.#told.keys().next().value!);
@@ -91,6 +98,7 @@ export class EventRecorder {
       message: printable(message, MAX_MESSAGE),
     };
     await this.#write(name, event, isCounted ? timestamp : undefined);
+    return true;
   }
 
   /** `lastTimestamp` of a repetition that is counted. */
