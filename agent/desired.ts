@@ -55,6 +55,7 @@ export function speakerFrom(known: Known, secrets: Secrets): DesiredSpeaker {
     filters: view.bgpFilters(),
     ...(known.host ? { host: known.host } : {}),
     blocks: known.blocks.map(({ spec }) => spec.cidr),
+    arePodCidrs: config.ipam === 'host-local',
     apiServers: apiServersFrom(view),
     secrets,
     canDemandTtl: config.meshTtlSecurity && hasSocketOptions(),

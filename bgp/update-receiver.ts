@@ -226,7 +226,8 @@ export class UpdateReceiver {
     const byProtocol = attributesRejection(scan, this.#context);
     if (byProtocol !== undefined) return { kind: 'protocol', reason: byProtocol };
     const byNextHop = nextHopRejection(nextHop, this.#context.ownAddresses);
-    return byNextHop === undefined ? undefined : { kind: 'next-hop', reason: byNextHop };
+    if (byNextHop !== undefined) return { kind: 'next-hop', reason: byNextHop };
+    return this.#context.prefixPolicy?.nextHopRejection?.(nextHop);
   }
 
   #prefixRejection(

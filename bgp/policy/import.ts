@@ -25,6 +25,8 @@ export interface PrefixPolicy {
    * at `at`; `isPermitted`: a rule of a filter has accepted it expressly.
    */
   rejection(family: Family, bytes: Uint8Array, at: number, isPermitted: boolean): Rejection | undefined;
+  /** Why routes with a next hop are not used, whatever their prefix. `bytes` are 4, 16 or 32 octets. */
+  nextHopRejection?(bytes: Uint8Array): Rejection | undefined;
 }
 
 export interface ImportContext {

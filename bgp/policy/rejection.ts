@@ -18,6 +18,7 @@ export type RejectionKind =
   | 'own-address'
   | 'default-route'
   | 'outside-pools'
+  | 'infrastructure'
   | 'workload';
 
 export const rejectionKinds: readonly RejectionKind[] = [
@@ -28,5 +29,6 @@ export const rejectionKinds: readonly RejectionKind[] = [
   'own-address',
   'default-route',
   'outside-pools',
+  'infrastructure',
   'workload',
 ];

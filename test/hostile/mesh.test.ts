@@ -96,7 +96,11 @@ describe('a node of the mesh that is in the hands of an attacker', () => {
   );
 
   it('a node in hostile hands brings no route whose next hop is no host', async () => {
-    const hops = ['127.0.0.1', '224.0.0.1', '0.0.0.0', '255.255.255.255', node1[4]];
+    const hops = [
+      ...['127.0.0.1', '224.0.0.1', '0.0.0.0', '255.255.255.255', node1[4]],
+      // Through the default route they would lead to whoever answers there.
+      ...['169.254.169.254', '8.8.8.8'],
+    ];
     const nextHop = node3[4];
     await conquer(4, [
       ...hops.map((hop, i) => announce([`10.244.${230 + i}.0/26`], { nextHop: hop })),
@@ -104,6 +108,27 @@ describe('a node of the mesh that is in the hands of an attacker', () => {
     ]);
     await programmed('10.244.222.0/26');
     expect(learned(before)).toEqual([expect.stringMatching(/^10\.244\.222\.0\/26 via 172\.18\.0\.13 /)]);
+  });
+
+  it('a node in hostile hands opens no range for itself with an IPAMBlock', async () => {
+    const planted = ['172.18.0.10/32', '172.18.0.12/32', '172.18.0.64/26', '8.0.0.0/8'];
+    const nextHop = node3[4];
+    const name = (cidr: string) => cidr.replace(/[./]/g, '-');
+    for (const cidr of planted)
+      arena.lab.apply('IPAMBlock', name(cidr), {
+        cidr,
+        affinity: 'host:node3',
+        allocations: [],
+        unallocated: [],
+        attributes: [],
+      });
+    await conquer(4, [
+      ...planted.map((prefix) => announce([prefix], { nextHop })),
+      announce(['10.244.222.0/26'], { nextHop }),
+    ]);
+    await programmed('10.244.222.0/26');
+    expect(learned(before)).toEqual([expect.stringMatching(/^10\.244\.222\.0\/26 via 172\.18\.0\.13 /)]);
+    for (const cidr of planted) await arena.lab.exec('node1', 'calictl', 'delete', 'ipamblock', name(cidr));
   });
 
   it('a node in hostile hands takes no pod away from the node that it is on', async () => {

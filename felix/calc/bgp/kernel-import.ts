@@ -1,15 +1,18 @@
 /**
  * Which learned prefixes may go into this node's kernel, by peer. Asked after the BGPFilters, as Calico asks its kernel
- * filter after those of the peer; what is refused here does not win and is not passed on either.
+ * filter after those of the peer; a route that is refused here is neither selected nor propagated.
  *
- * - Nobody brings martians, or an address of this node.
+ * - No peer may introduce martians, or an address of this node.
  * - A default route is used while the host has none of its own (BGPConfiguration acceptDefaultRoute). A prefix that is
  *   nearly as wide, such as 0.0.0.0/1, is judged as one: two of them replace a default route.
  * - A node of the mesh announces pods and services, and nothing else: what lies in IPPools, in IPAM blocks whose pool has
- *   gone, and in the service ranges.
+ *   gone, and in the service ranges. It announces no address of a node or of the API server, and no part of a network of
+ *   this host that holds one.
+ * - A next hop from the mesh is a node, a peer that a BGPPeer names, a pod, or a neighbour of this host.
  * - A pod that is a peer announces nothing that belongs to the cluster, unless a BGPFilter rule accepts it.
  * - Peers of BGPPeers, reflectors among them, may bring routes to anywhere else: the operator has chosen them.
  */
+import { createHash } from 'node:crypto';
 import type { PeerType } from '../../../bgp/peer-config.ts';
 import type { PrefixPolicy } from '../../../bgp/policy/import.ts';
 import type { Rejection } from '../../../bgp/policy/rejection.ts';
@@ -17,12 +20,14 @@ import type { BGPConfiguration } from '../../../datastore/schema/bgp.ts';
 import type { IPPool } from '../../../datastore/schema/ip-pool.ts';
 import {
   addressBytes,
+  bitsOf,
   type Cidr,
   contains,
   type Family,
   hostCidr,
   mustCidr,
   networkOf,
+  overlaps,
 } from '../../../lib/cidr.ts';
 import { martians } from '../../../lib/martians.ts';
 
@@ -30,6 +35,8 @@ import { martians } from '../../../lib/martians.ts';
 export interface HostFacts {
   /** Addresses of its interfaces, canonical text without length. */
   readonly addresses: readonly string[];
+  /** Networks that its interfaces lie on, without martians; canonical text. */
+  readonly networks: readonly string[];
   /** Families in which it has a default route of its own. */
   readonly defaults: readonly Family[];
 }
@@ -42,9 +49,22 @@ export interface KernelImportRules {
   readonly acceptDefaultRoute: AcceptDefaultRoute;
   /** Pods and services: what nodes announce. CIDRs in any order. */
   readonly cluster: readonly string[];
-  /** Addresses that pods may not draw to themselves: of nodes and of the API server. */
+  /** Addresses that pods and nodes may not draw to themselves: of nodes and of the API server. */
   readonly infrastructure: readonly string[];
+  /** Addresses of BGPPeers: next hops that nodes of the mesh pass on unchanged. */
+  readonly peerAddresses: readonly string[];
 }
+
+/** What may count as a block whose pool has gone. */
+export interface OrphanRules {
+  /** Networks of this host, and host routes of nodes and of the API server: a block that overlaps one is not used. */
+  readonly taken: readonly string[];
+  /** The blocks are podCIDRs, which nodes cannot write: each of them counts. */
+  readonly arePodCidrs: boolean;
+}
+
+/** Shortest block that an IPPool can have (blockSize). */
+const SHORTEST_BLOCK: Readonly<Record<Family, number>> = { 4: 20, 6: 116 };
 
 /** No network is as large as a prefix shorter than this: fc00::/7, for private use, is the largest of IPv6. */
 const SHORTEST: Readonly<Record<Family, number>> = { 4: 8, 6: 7 };
@@ -60,10 +80,12 @@ export function clusterRanges(
   pools: readonly IPPool[],
   { serviceClusterIPs = [], serviceExternalIPs = [], serviceLoadBalancerIPs = [] }: BGPConfiguration['spec'],
   blocks: readonly string[],
+  rules: OrphanRules,
 ): string[] {
   const orphans = orphansOf(
     blocks,
     pools.map(({ spec }) => spec.cidr),
+    rules,
   );
   const exported = pools.filter(({ spec }) => !spec.disableBGPExport).map(({ spec }) => spec.cidr);
   const services = [...serviceClusterIPs, ...serviceExternalIPs, ...serviceLoadBalancerIPs];
@@ -73,14 +95,26 @@ export function clusterRanges(
 /** The last question and its answer: it is asked after every change, and blocks and pools change seldom. */
 let known = { question: '', answer: [] as readonly string[] };
 
-/** Blocks that lie in none of these pools. */
-function orphansOf(blocks: readonly string[], pools: readonly string[]): readonly string[] {
-  const question = `${pools.join()} ${blocks.join()}`;
+/**
+ * Blocks that lie in none of these pools. Each node can write an IPAMBlock, so a block counts only when it has the size of
+ * one and overlaps nothing that the cluster or this host needs.
+ */
+function orphansOf(
+  blocks: readonly string[],
+  pools: readonly string[],
+  { taken, arePodCidrs }: OrphanRules,
+): readonly string[] {
+  const question = `${pools.join()} ${taken.join()} ${arePodCidrs} ${blocks.join()}`;
   if (question !== known.question) {
     const ranges = pools.map(mustCidr);
+    const refused = arePodCidrs ? [] : taken.map(mustCidr);
     const answer = blocks.filter((block) => {
       const cidr = mustCidr(block);
-      return !ranges.some((range) => contains(range, cidr));
+      if (ranges.some((range) => contains(range, cidr))) return false;
+      return (
+        arePodCidrs ||
+        (cidr.length >= SHORTEST_BLOCK[cidr.family] && !refused.some((range) => overlaps(range, cidr)))
+      );
     });
     known = { question, answer };
   }
@@ -96,12 +130,20 @@ export function kernelImport(rules: KernelImportRules, peerType: PeerType): Pref
     peerType === 'local workload' ? [...rules.cluster, ...rules.infrastructure.map(hostCidr)] : [];
   const guardedRanges = { 4: rangesOf(guarded, 4), 6: rangesOf(guarded, 6) };
   const defaults = { 4: defaultRejection(rules, 4), 6: defaultRejection(rules, 6) };
+  const networks = { 4: rangesOf(rules.host.networks, 4), 6: rangesOf(rules.host.networks, 6) };
+  const hosts = rules.infrastructure.map(hostCidr);
+  const infrastructure = { 4: rangesOf(hosts, 4), 6: rangesOf(hosts, 6) };
+  const isOfInfrastructure = (family: Family, bytes: Uint8Array, at: number) =>
+    (bytes[at] === bitsOf(family) || isInside(networks[family], bytes, at)) &&
+    infrastructure[family].some((range) => touches(range, bytes, at));
   return {
-    key: JSON.stringify([peerType, rules.host, rules.acceptDefaultRoute, isMesh ? rules.cluster : guarded]),
+    key: keyOf(rules, peerType, guarded),
+    ...(isMesh ? { nextHopRejection: nextHops(rules) } : {}),
     rejection(family, bytes, at, isPermitted) {
       const found = refused[family].find(({ range }) => covers(range, bytes, at));
       if (found) return found.rejection;
       if (isMesh && !isInside(cluster[family], bytes, at)) return outside;
+      if (isMesh && isOfInfrastructure(family, bytes, at)) return ofInfrastructure;
       if (defaults[family] && isDefault(family, bytes, at)) return defaults[family];
       if (!isPermitted && guardedRanges[family].some((range) => touches(range, bytes, at))) return ofCluster;
       return undefined;
@@ -109,6 +151,49 @@ export function kernelImport(rules: KernelImportRules, peerType: PeerType): Pref
   };
 }
 
+/** Equal for equal rules. It is compared for each peer, so it is short. */
+function keyOf(rules: KernelImportRules, peerType: PeerType, guarded: readonly string[]): string {
+  const { host, acceptDefaultRoute, cluster, infrastructure, peerAddresses } = rules;
+  const { networks, ...facts } = host;
+  const more =
+    peerType === 'node-to-node mesh' ? { networks, cluster, infrastructure, peerAddresses } : { guarded };
+  const digest = createHash('sha256').update(JSON.stringify([facts, acceptDefaultRoute, more]));
+  return JSON.stringify([peerType, digest.digest('base64')]);
+}
+
+/** Judges next hops of the mesh: 4 octets, or an IPv6 address of 16, with a link-local one after it in 32. */
+function nextHops({ host, cluster, infrastructure, peerAddresses }: KernelImportRules) {
+  const known = new Set(
+    [...infrastructure, ...peerAddresses].map((address) => hexOf(addressBytes(mustCidr(hostCidr(address))))),
+  );
+  const networks = [...host.networks, ...cluster];
+  const ranges = { 4: rangesOf(networks, 4), 6: rangesOf(networks, 6) };
+  const refused = { 4: martianRanges(4), 6: martianRanges(6) };
+  return (bytes: Uint8Array): Rejection | undefined => {
+    const family = bytes.length === 4 ? 4 : 6;
+    const address = bytes.subarray(0, family === 4 ? 4 : 16);
+    if (known.has(hexOf(address))) return undefined;
+    const holds = ({ length, bytes: network }: Range) => isEqual(network, address, 0, length);
+    return ranges[family].some(holds) && !refused[family].some(holds) ? undefined : strangeNextHop;
+  };
+}
+
+function martianRanges(family: Family): Range[] {
+  return martians.filter(({ range }) => range.family === family).map(({ range }) => toRange(range));
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
+}
+
+const strangeNextHop: Rejection = {
+  kind: 'next-hop',
+  reason: 'the next hop is no node, no BGPPeer, no pod and on no network of this host',
+};
+const ofInfrastructure: Rejection = {
+  kind: 'infrastructure',
+  reason: 'it holds an address of a node or of the API server: nodes of the mesh do not announce those',
+};
 const outside: Rejection = {
   kind: 'outside-pools',
   reason: 'in no IPPool and no service range: nodes of the mesh announce nothing else',

@@ -5,7 +5,7 @@ import { applyRulesPolicy } from '../../../bgp/policy/rules-policy.ts';
 import { type BGPConfiguration, type BGPPeer, parsePeerIP } from '../../../datastore/schema/bgp.ts';
 import type { BGPFilter } from '../../../datastore/schema/bgp-filter.ts';
 import type { IPPool } from '../../../datastore/schema/ip-pool.ts';
-import { type Family, familyOf } from '../../../lib/cidr.ts';
+import { type Family, familyOf, hostCidr } from '../../../lib/cidr.ts';
 import { parseSelector } from '../../../lib/selector.ts';
 import type { NodeInfo } from '../topology.ts';
 import { acceptDefaultRoute, asNumberOf, BGP_PORT, DEFAULT_AS, defaultsOf, listenPort } from './cluster.ts';
@@ -36,6 +36,8 @@ export interface SpeakerInput extends SessionDefaults {
   readonly host?: HostFacts;
   /** CIDRs of all IPAM blocks of the cluster, or the nodes' podCIDRs. */
   readonly blocks?: readonly string[];
+  /** `blocks` are podCIDRs. */
+  readonly arePodCidrs?: boolean;
   /** Addresses of the API server. */
   readonly apiServers?: readonly string[];
   /** Pods of this node. */
@@ -80,14 +82,26 @@ export function desiredSpeaker(input: SpeakerInput): DesiredSpeaker {
 
 /** One policy for all peers of a type. */
 function prefixPolicies(input: SpeakerInput): Context['prefixPolicy'] {
-  const { host, node, nodes, pools, configurations, blocks = [], apiServers = [] } = input;
+  const {
+    host,
+    node,
+    nodes,
+    pools,
+    configurations,
+    blocks = [],
+    apiServers = [],
+    arePodCidrs = false,
+  } = input;
   if (!host) return () => undefined;
   const addresses = nodes.flatMap((one) => Object.values(one.addresses).map(({ address }) => address));
+  const infrastructure = [...addresses, ...apiServers].sort();
+  const taken = [...host.networks, ...host.addresses.map(hostCidr), ...infrastructure.map(hostCidr)];
   const rules: KernelImportRules = {
     host,
     acceptDefaultRoute: acceptDefaultRoute(node, configurations),
-    cluster: clusterRanges(pools, defaultsOf(configurations), blocks),
-    infrastructure: [...addresses, ...apiServers].sort(),
+    cluster: clusterRanges(pools, defaultsOf(configurations), blocks, { taken, arePodCidrs }),
+    infrastructure,
+    peerAddresses: peerAddresses(input.peers),
   };
   const made = new Map<PeerType, PrefixPolicy>();
   return (peerType) => {
@@ -95,6 +109,12 @@ function prefixPolicies(input: SpeakerInput): Context['prefixPolicy'] {
     made.set(peerType, policy);
     return policy;
   };
+}
+
+/** Addresses that BGPPeers name, without those on a link of one node. */
+function peerAddresses(peers: readonly BGPPeer[]): string[] {
+  const found = peers.flatMap(({ spec }) => (spec.peerIP ? [parsePeerIP(spec.peerIP)!.address] : []));
+  return [...new Set(found.filter((address) => !address.includes('%')))].sort();
 }
 
 function* meshPeers(context: Context): Generator<PeerConfig> {

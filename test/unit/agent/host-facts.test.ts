@@ -20,12 +20,9 @@ it('a host has the addresses of its interfaces, but not the services that kube-p
     ['kube-ipvs0', '10.96.0.10/32'],
     ['eth0', '2001:db8::11/64'],
   ];
-  expect(hostFacts(state([], addresses), owned).addresses).toEqual([
-    '10.244.1.1',
-    '127.0.0.1',
-    '172.18.0.11',
-    '2001:db8::11',
-  ]);
+  const facts = hostFacts(state([], [...addresses, ['eth0', 'fe80::11/64']]), owned);
+  expect(facts.addresses).toEqual(['10.244.1.1', '127.0.0.1', '172.18.0.11', '2001:db8::11', 'fe80::11']);
+  expect(facts.networks).toEqual(['172.18.0.0/24', '2001:db8::/64']);
 });
 
 it('a default route of the host or of another program counts, whatever its metric; a learned one does not', () => {
@@ -47,5 +44,9 @@ it('before the first look a host is taken to have default routes', () => {
     clusterId: undefined,
     tunnels: {},
   };
-  expect(unseenHost(node)).toEqual({ addresses: ['172.18.0.11'], defaults: [4, 6] });
+  expect(unseenHost(node)).toEqual({
+    addresses: ['172.18.0.11'],
+    networks: ['172.18.0.0/24'],
+    defaults: [4, 6],
+  });
 });

@@ -10,16 +10,22 @@ import {
   kernelImport,
 } from '../../../felix/calc/bgp/kernel-import.ts';
 import { desiredSpeaker, type SpeakerInput } from '../../../felix/calc/bgp/speaker.ts';
-import { familyOf } from '../../../lib/cidr.ts';
+import { addressBytes, familyOf, parseAddress } from '../../../lib/cidr.ts';
 import { Relay } from '../../helpers/relay.ts';
 
 const v3 = 'projectcalico.org/v3' as const;
 const rules: KernelImportRules = {
-  host: { addresses: ['172.18.0.11', '10.244.1.1', '2001:db8::11'], defaults: [4, 6] },
+  host: {
+    addresses: ['172.18.0.11', '10.244.1.1', '2001:db8::11'],
+    networks: ['172.18.0.0/24', '2001:db8::/64'],
+    defaults: [4, 6],
+  },
   acceptDefaultRoute: 'IfNone',
   cluster: ['10.244.0.0/16', '10.96.0.0/12', 'fd00:10:244::/48'],
   infrastructure: ['172.18.0.12', '172.18.0.100'],
+  peerAddresses: [],
 };
+const nothingTaken = { taken: [], arePodCidrs: false };
 type Peer = Parameters<typeof kernelImport>[1];
 const judge = (prefix: string, peer: Peer, change: Partial<KernelImportRules> = {}, isPermitted = false) =>
   kernelImport({ ...rules, ...change }, peer).rejection(familyOf(prefix), wireOf(prefix)!, 0, isPermitted)
@@ -138,7 +144,7 @@ describe('import policy for the kernel', () => {
       serviceClusterIPs: [{ cidr: '10.96.0.0/12' }],
       serviceLoadBalancerIPs: [{ cidr: '192.0.2.0/24' }],
     };
-    expect(clusterRanges(pools, services, blocks)).toEqual([
+    expect(clusterRanges(pools, services, blocks, nothingTaken)).toEqual([
       '10.1.0.0/16',
       '10.3.0.0/16',
       '10.9.0.0/26',
@@ -147,13 +153,71 @@ describe('import policy for the kernel', () => {
     ]);
   });
 
+  it('a block without a pool does not open the mesh for nodes, the API server, a network of the host or the Internet', () => {
+    const taken = ['172.18.0.0/24', '172.19.0.12/32', '203.0.113.10/32', 'fd00:172::/64'];
+    const planted = [
+      '172.18.0.10/32',
+      '172.18.0.64/26',
+      '172.19.0.0/26',
+      '203.0.113.10/32',
+      '0.0.0.0/0',
+      '8.0.0.0/8',
+      'fd00:172::10/128',
+      '2000::/3',
+    ];
+    const ranges = (arePodCidrs: boolean, blocks: string[]) =>
+      clusterRanges([], {}, blocks, { taken, arePodCidrs });
+    expect(ranges(false, [...planted, '10.244.1.0/26', 'fd00:10::/122'])).toEqual([
+      '10.244.1.0/26',
+      'fd00:10::/122',
+    ]);
+    expect(ranges(true, ['10.244.0.0/18', 'fd00:10:1::/64'])).toEqual(['10.244.0.0/18', 'fd00:10:1::/64']);
+  });
+
+  it('a pool that holds the nodes does not let a node of the mesh announce them', () => {
+    const cluster = ['172.16.0.0/12'];
+    const mesh = (prefix: string) => judge(prefix, 'node-to-node mesh', { cluster });
+    for (const prefix of ['172.18.0.12/32', '172.18.0.100/32', '172.18.0.0/26', '172.18.0.0/24'])
+      expect([prefix, mesh(prefix)]).toEqual([prefix, 'infrastructure']);
+    // An address that a node claims does not shut out pods: their blocks lie on no network of this host.
+    const claimed = { cluster, infrastructure: ['172.20.1.5'] };
+    for (const prefix of ['172.18.0.240/32', '172.20.1.0/26', '172.16.0.0/12'])
+      expect([prefix, judge(prefix, 'node-to-node mesh', claimed)]).toEqual([prefix, undefined]);
+    expect(judge('172.18.0.12/32', 'global', { cluster })).toBeUndefined();
+  });
+
+  it('a next hop from the mesh is a node, a BGPPeer, a pod or a neighbour; those of other peers are theirs to choose', () => {
+    const change = {
+      infrastructure: ['172.19.0.12', 'fd00:19::12'],
+      peerAddresses: ['203.0.113.1'],
+    };
+    const hop = (address: string, peer: Peer = 'node-to-node mesh', more = '') =>
+      kernelImport({ ...rules, ...change }, peer).nextHopRejection?.(
+        Uint8Array.from([...addressBytes(parseAddress(address)!), ...Buffer.from(more, 'hex')]),
+      )?.kind;
+    for (const address of [
+      '172.19.0.12',
+      'fd00:19::12',
+      '203.0.113.1',
+      '172.18.0.77',
+      '10.244.3.4',
+      '2001:db8::5',
+    ])
+      expect([address, hop(address)]).toEqual([address, undefined]);
+    expect(hop('fd00:19::12', 'node-to-node mesh', `fe80${'00'.repeat(13)}01`)).toBeUndefined();
+    for (const address of ['169.254.169.254', '8.8.8.8', '172.19.0.13', 'fe80::1', '2001:db8:1::1'])
+      expect([address, hop(address)]).toEqual([address, 'next-hop']);
+    expect(hop('8.8.8.8', 'global')).toBeUndefined();
+    expect(hop('8.8.8.8', 'node specific')).toBeUndefined();
+  });
+
   it('equal rules have equal keys, and what a peer of another type may do is another key', () => {
     const key = (peer: Peer, change: Partial<KernelImportRules> = {}) =>
       kernelImport({ ...rules, ...change }, peer).key;
     expect(key('global')).toBe(key('global', { cluster: [], infrastructure: [] }));
     expect(key('node-to-node mesh')).not.toBe(key('node-to-node mesh', { cluster: [] }));
     expect(key('local workload')).not.toBe(key('local workload', { infrastructure: [] }));
-    expect(key('global')).not.toBe(key('global', { host: { addresses: [], defaults: [] } }));
+    expect(key('global')).not.toBe(key('global', { host: { addresses: [], networks: [], defaults: [] } }));
   });
 });
 
