@@ -128,7 +128,7 @@ describe('a node of the mesh that is in the hands of an attacker', () => {
     ]);
     await programmed('10.244.222.0/26');
     expect(learned(before)).toEqual([expect.stringMatching(/^10\.244\.222\.0\/26 via 172\.18\.0\.13 /)]);
-    for (const cidr of planted) await arena.lab.exec('node1', 'calictl', 'delete', 'ipamblock', name(cidr));
+    for (const cidr of planted) arena.lab.exec('node1', 'calictl', 'delete', 'ipamblock', name(cidr));
   });
 
   it('a node in hostile hands takes no pod away from the node that it is on', async () => {
