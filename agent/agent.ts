@@ -448,13 +448,17 @@ export class Agent {
     });
   }
 
-  /** Objects that cannot be used as they are. */
+  /** Objects that cannot be used as they are. Status, health and metrics ask this: it never throws. */
   #troubled(): UnreadableObject[] {
+    const from = (what: string, task: () => UnreadableObject[]) =>
+      this.#boundary.value(`problems of ${what}`, task) ?? [];
     return [
-      ...this.#view.problems(),
-      ...this.#secrets.problems(),
-      ...this.#secrets.passwordProblems(this.#view.bgpConfigurations(), this.#view.bgpPeers()),
-      ...malformedNodes(this.#view.nodes()),
+      ...from('objects', () => this.#view.problems()),
+      ...from('Secrets', () => this.#secrets.problems()),
+      ...from('passwords', () =>
+        this.#secrets.passwordProblems(this.#view.bgpConfigurations(), this.#view.bgpPeers()),
+      ),
+      ...from('Nodes', () => malformedNodes(this.#view.nodes())),
       ...this.#quarantine.problems(),
     ];
   }

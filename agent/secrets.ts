@@ -8,7 +8,9 @@ import { Reflector, type UnreadableObject } from '../datastore/reflector.ts';
 import type { BGPConfiguration, BGPPeer } from '../datastore/schema/bgp.ts';
 import { secretKind, secretValue } from '../datastore/schema/core.ts';
 import { passwordOf, passwordProblem, type SecretState } from '../felix/calc/bgp/password.ts';
+import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
+import { printable } from '../lib/plain-text.ts';
 
 interface Followed {
   readonly reflector: Reflector<typeof secretKind>;
@@ -98,12 +100,21 @@ export class SecretsView {
     return uses.flatMap(({ object: { kind, metadata }, field, reference }) => {
       // What has not been read yet is no problem of the object.
       if (!reference || !this.#followed.get(reference.secretKeyRef.name)?.isRead) return [];
-      const { unusable, warning } = passwordOf(reference, this.value);
-      const reason = unusable ?? warning;
+      const reason = this.#reasonAgainst(reference);
       if (reason === undefined) return [];
       const problem = { kind, name: metadata.name, field: `spec.${field}`, reason };
       return [{ problem, uid: metadata.uid, conditions: undefined, isAbsent: false }];
     });
+  }
+
+  /** Why a password is not in force as its object says. One that cannot be judged hides no other. */
+  #reasonAgainst(reference: Parameters<typeof passwordOf>[0]): string | undefined {
+    try {
+      const { unusable, warning } = passwordOf(reference, this.value);
+      return unusable ?? warning;
+    } catch (error) {
+      return `the password cannot be judged: ${printable(messageOf(error))}`;
+    }
   }
 
   close(): void {

@@ -58,10 +58,11 @@ const secret = z.looseObject({
 });
 export type Secret = z.output<typeof secret>;
 
-/** Value of a key; undefined when there is none. */
+/** Value of a key; undefined when there is none. What every object inherits, such as `constructor`, is no key. */
 export function secretValue({ data, stringData }: Secret, key: string): string | undefined {
-  if (stringData?.[key] !== undefined) return stringData[key];
-  return data?.[key] === undefined ? undefined : Buffer.from(data[key], 'base64').toString('utf8');
+  if (stringData && Object.hasOwn(stringData, key)) return stringData[key];
+  if (!data || !Object.hasOwn(data, key)) return undefined;
+  return Buffer.from(data[key]!, 'base64').toString('utf8');
 }
 
 const configMap = z.looseObject({

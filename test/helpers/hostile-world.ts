@@ -11,7 +11,7 @@ import type { View } from '../../agent/view.ts';
 import type { DesiredSpeaker } from '../../bgp/peer-config.ts';
 import { readObject } from '../../datastore/read-object.ts';
 import { registry } from '../../datastore/registry.ts';
-import { nodeAnnotations, podAnnotations } from '../../datastore/schema/core.ts';
+import { nodeAnnotations, podAnnotations, type Secret, secretValue } from '../../datastore/schema/core.ts';
 import type { AnyResource, ResourceDefinition } from '../../datastore/schema/resource.ts';
 import { reflectorsFrom } from '../../felix/calc/bgp/reflectors.ts';
 import { encapsulation, encapsulationWarnings } from '../../felix/calc/encapsulation.ts';
@@ -281,6 +281,13 @@ export function readAll(raw: readonly object[]): AnyResource[] {
   });
 }
 
+const secret: Secret = {
+  apiVersion: 'v1',
+  kind: 'Secret',
+  metadata: { name: 'bgp', namespace: 'kube-system' },
+  data: { key: 'c2VjcmV0', password: 'c2VjcmV0' },
+};
+
 /** Runs every calculation of an agent on raw objects. Never throws, whatever they hold. */
 export function calculate(raw: readonly object[]): Outcome {
   const objects = readAll(raw);
@@ -361,7 +368,12 @@ export function calculate(raw: readonly object[]): Outcome {
     ],
     bridge: [...beforeRoutes.bridge, ...afterRoutes.bridge],
     nft,
-    speaker: speakerFrom(known, () => ({ state: 'known', value: 'secret' })),
+    speaker: speakerFrom(known, (_, key) => {
+      const value = secretValue(secret, key);
+      return value === undefined
+        ? { state: 'missing', reason: `Secret bgp has no key ${key}` }
+        : { state: 'known', value };
+    }),
   };
 }
 

@@ -6,6 +6,7 @@ import { KubernetesClient } from '../../../datastore/kubernetes/client.ts';
 import { plainEndpoint } from '../../../datastore/kubernetes/endpoint.ts';
 import { describeProblem } from '../../../datastore/object-problem.ts';
 import { bgpPeerKind } from '../../../datastore/schema/bgp.ts';
+import { secretKind, secretValue } from '../../../datastore/schema/core.ts';
 import { createLog } from '../../../lib/log.ts';
 
 const closers: (() => void)[] = [];
@@ -138,3 +139,20 @@ it('a password that was known stays in force when its Secret becomes unusable or
   await send('MODIFIED', { key: text('two') }, { state: 'known', value: 'two' });
   await send('DELETED', {}, is('two', 'there is no Secret kube-system/bgp'));
 });
+
+it.each(['constructor', '__proto__', 'toString', 'hasOwnProperty', 'valueOf'])(
+  'what every object inherits is no key of a Secret: %s',
+  (key) => {
+    const metadata = { name: 'bgp', namespace: 'kube-system' };
+    const parsed = secretKind.schema.parse({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata,
+      data: { key: 'eA==' },
+      stringData: { other: 'x' },
+    });
+    expect(secretValue(parsed, key)).toBeUndefined();
+    expect(secretValue(parsed, 'key')).toBe('x');
+    expect(secretValue(parsed, 'other')).toBe('x');
+  },
+);
