@@ -1,6 +1,7 @@
 /**
  * A reflector's configuration from the cluster: the nodes that BGPPeers connect to its Service are its clients, by the
- * rules of reverse peering, so that both sides follow from the same objects.
+ * rules of reverse peering, so that both sides follow from the same objects. An object that makes the calculation throw is
+ * left out, and a BGPConfiguration that cannot be read is waited for: its defaults would be another AS.
  */
 import type { Registry } from 'prom-client';
 import type { DesiredSpeaker } from '../bgp/peer-config.ts';
@@ -8,7 +9,8 @@ import type { ListOptions, ObjectOf } from '../datastore/datastore.ts';
 import { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import type { Endpoint as ApiEndpoint } from '../datastore/kubernetes/endpoint.ts';
 import { RequestCounter } from '../datastore/kubernetes/request-metrics.ts';
-import { Reflector as Watch } from '../datastore/reflector.ts';
+import { describeProblem } from '../datastore/object-problem.ts';
+import { type UnreadableObject, Reflector as Watch } from '../datastore/reflector.ts';
 import { type BGPConfiguration, bgpConfigurationKind, bgpPeerKind } from '../datastore/schema/bgp.ts';
 import { bgpFilterKind } from '../datastore/schema/bgp-filter.ts';
 import { endpointSliceKind, nodeKind, serviceKind } from '../datastore/schema/core.ts';
@@ -18,7 +20,11 @@ import { type ReflectorInfo, reflectorName, reflectorsFrom } from '../felix/calc
 import type { SessionDefaults } from '../felix/calc/bgp/session.ts';
 import { desiredSpeaker } from '../felix/calc/bgp/speaker.ts';
 import { nodeInfo } from '../felix/calc/topology.ts';
+import { CodedError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
+import { Boundary } from './boundary.ts';
+import type { ClusterObjects } from './cluster.ts';
+import { Quarantine } from './quarantine.ts';
 import type { ReflectorSource } from './reflector.ts';
 import { OwnEndpoint } from './reflector-endpoints.ts';
 import { SecretsView } from './secrets.ts';
@@ -50,6 +56,8 @@ export class ClusterSource implements ReflectorSource {
   readonly #secrets: SecretsView;
   readonly #name: string;
   readonly #own: OwnEndpoint;
+  readonly #boundary: Boundary;
+  readonly #quarantine: Quarantine;
   readonly #nodes;
   readonly #services;
   readonly #slices;
@@ -68,6 +76,9 @@ export class ClusterSource implements ReflectorSource {
     const { namespace, service, node } = options;
     this.#name = reflectorName(`${namespace}/${service}`, node);
     this.#own = new OwnEndpoint(this.#name);
+    this.#boundary = new Boundary(log);
+    // Here no Node is essential.
+    this.#quarantine = new Quarantine('', log);
     this.#secrets = new SecretsView(namespace, { client: this.#client, log, changed: () => this.#soon() });
     this.#nodes = this.#watch(nodeKind);
     this.#services = this.#watch(serviceKind, { namespace, fieldSelector: `metadata.name=${service}` });
@@ -89,7 +100,7 @@ export class ClusterSource implements ReflectorSource {
     let timer: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve) => {
       this.#changed = () => {
-        this.#reflectors();
+        this.#boundary.run('endpoints', () => this.#reflectors(this.#objects()));
         if (this.#own.isListed) resolve();
         else timer ??= setTimeout(resolve, LISTED_MS);
       };
@@ -114,26 +125,72 @@ export class ClusterSource implements ReflectorSource {
   }
 
   configurations(): readonly BGPConfiguration[] {
-    return values(this.#configurations);
+    return this.#quarantine.filter(this.#objects()).BGPConfiguration;
   }
 
+  /**
+   * Throws CodedError UNREADABLE while the BGPConfiguration that counts here cannot be used, and what a calculation throws
+   * that no object explains.
+   */
   desired(): DesiredSpeaker {
-    const { defaults } = this.#options;
-    const configurations = this.configurations();
-    const peers = values(this.#peers);
-    this.#secrets.follow(configurations, peers);
+    const objects = this.#objects();
+    for (;;) {
+      const filtered = this.#quarantine.filter(objects);
+      const unknown = this.#unknownConfiguration();
+      if (unknown) throw new CodedError('UNREADABLE', unknown);
+      this.#secrets.follow(filtered.BGPConfiguration, filtered.BGPPeer);
+      try {
+        const desired = this.#calculate(filtered);
+        this.#quarantine.passed(objects, filtered);
+        return desired;
+      } catch (error) {
+        // Each turn leaves out at least one object more.
+        if (!this.#quarantine.investigate(objects, (some) => void this.#calculate(some))) throw error;
+      }
+    }
+  }
+
+  #calculate(objects: ClusterObjects): DesiredSpeaker {
     return desiredSpeaker({
-      ...defaults,
+      ...this.#options.defaults,
       node: this.#name,
-      nodes: values(this.#nodes).map(nodeInfo),
-      reflectors: this.#reflectors(),
-      configurations,
-      peers,
-      filters: values(this.#filters),
-      pools: values(this.#pools),
+      nodes: objects.Node.map(nodeInfo),
+      reflectors: this.#reflectors(objects),
+      configurations: objects.BGPConfiguration,
+      peers: objects.BGPPeer,
+      filters: objects.BGPFilter,
+      pools: objects.IPPool,
       secrets: this.#secrets.value,
       originated: [],
     });
+  }
+
+  #objects(): ClusterObjects {
+    return {
+      Node: values(this.#nodes),
+      FelixConfiguration: [],
+      BGPConfiguration: values(this.#configurations),
+      IPPool: values(this.#pools),
+      IPAMBlock: [],
+      BlockAffinity: [],
+      BGPFilter: values(this.#filters),
+      BGPPeer: values(this.#peers),
+      Service: values(this.#services),
+      EndpointSlice: values(this.#slices),
+    };
+  }
+
+  /** Why the BGPConfiguration that counts here is not known; undefined when it is, or when there is none. */
+  #unknownConfiguration(): string | undefined {
+    const troubled: UnreadableObject[] = [
+      ...this.#configurations.problems.values(),
+      ...this.#quarantine.problems(),
+    ];
+    const found = troubled.find(
+      ({ problem: { kind, name }, isAbsent }) =>
+        isAbsent && kind === bgpConfigurationKind.kind && name === 'default',
+    );
+    return found && `waiting until this is corrected: ${describeProblem(found.problem)}`;
   }
 
   close(): void {
@@ -142,22 +199,21 @@ export class ClusterSource implements ReflectorSource {
     this.#secrets.close();
   }
 
-  #reflectors(): readonly ReflectorInfo[] {
-    return this.#own.update(
-      reflectorsFrom(values(this.#services), values(this.#slices), [this.#options.namespace]),
-    );
+  #reflectors({ Service, EndpointSlice }: ClusterObjects): readonly ReflectorInfo[] {
+    return this.#own.update(reflectorsFrom(Service, EndpointSlice, [this.#options.namespace]));
   }
 
   #soon(): void {
     if (this.#unsynced > 0) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#changed(), COALESCE_MS);
+    this.#timer = setTimeout(() => this.#boundary.run('change', () => this.#changed()), COALESCE_MS);
   }
 
   #watch<D extends ResourceDefinition>(definition: D, options: ListOptions = {}): Watch<D> {
     this.#unsynced++;
     const events = {
       changed: () => this.#soon(),
+      troubled: () => this.#soon(),
       synced: () => {
         this.#unsynced--;
         this.#soon();

@@ -46,6 +46,7 @@ export class FileSource implements ReflectorSource {
   /** Throws CodedError INPUT for a file that is wrong. */
   async start(changed: () => void): Promise<void> {
     this.#documents = parse(await readText(this.#file), this.#file);
+    this.desired();
     this.#follow(changed);
   }
 
@@ -114,7 +115,7 @@ export class FileSource implements ReflectorSource {
       const text = await readText(this.#file);
       if (text === before.text) return;
       this.#documents = parse(text, this.#file);
-      this.#routerId();
+      this.desired();
       changed();
       this.#log.info({ file: this.#file }, 'configuration changed');
     } catch (error) {

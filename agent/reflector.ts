@@ -1,4 +1,4 @@
-/** cali-node --role reflector: the BGP speaker alone, told by a source what it shall be. */
+/** cali-node --role reflector: the BGP speaker alone. Its configuration comes from a source. */
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { Registry } from 'prom-client';
@@ -13,6 +13,7 @@ import type { Log } from '../lib/log.ts';
 import { assertPrivateFolder } from '../lib/unix-socket.ts';
 import { bgpRoutes } from './bgp-api.ts';
 import { registerBgpMetrics } from './bgp-metrics.ts';
+import { Boundary } from './boundary.ts';
 import { Observers } from './observers.ts';
 import { AGENT_SOCKET } from './status.ts';
 
@@ -27,9 +28,11 @@ export interface ReflectorSource {
     /** Undefined: every address. */
     readonly listenAddresses: readonly string[] | undefined;
   };
+  /** May throw: then the last good state stays in force. */
   configurations(): readonly BGPConfiguration[];
   /** Shows the source's own metrics. */
   register?(registry: Registry): void;
+  /** May throw, also while there is no configuration that can be used: then the last good state stays in force. */
   desired(): DesiredSpeaker;
   close(): void;
 }
@@ -52,7 +55,10 @@ export class Reflector {
   readonly #config: ReflectorConfig;
   readonly #source: ReflectorSource;
   readonly #log: Log;
+  readonly #boundary: Boundary;
   readonly #servers: Serving[] = [];
+  /** A configuration has been in force. */
+  #isConfigured = false;
   #speaker: Speaker | undefined;
   #observers: Observers | undefined;
   #observeConvergence: (seconds: number) => void = () => {};
@@ -61,6 +67,7 @@ export class Reflector {
     this.#config = config;
     this.#source = source;
     this.#log = log;
+    this.#boundary = new Boundary(log);
   }
 
   /** Throws CodedError INPUT for a configuration that is wrong, BGP_LISTEN where it cannot listen. */
@@ -97,9 +104,17 @@ export class Reflector {
     for (const server of this.#servers) server.close();
   }
 
+  /** A configuration that cannot be calculated leaves the sessions as they are. */
   #apply(): void {
-    this.#observers?.configure(this.#source.configurations());
-    this.#speaker?.setDesired(this.#source.desired());
+    const speaker = this.#speaker;
+    if (!speaker) return;
+    this.#boundary.run('observers', () => this.#observers?.configure(this.#source.configurations()));
+    if (this.#boundary.run('BGP', () => speaker.setDesired(this.#source.desired()))) this.#isConfigured = true;
+  }
+
+  /** Not ready before the first configuration is in force. */
+  #ready() {
+    return this.#isConfigured ? text(200, 'ok') : text(503, this.#boundary.faults().join('\n'));
   }
 
   /** The local socket for calictl, and over HTTP what a Deployment wants to ask. */
@@ -135,7 +150,7 @@ export class Reflector {
     const ok = () => text(200, 'ok');
     if (healthPort)
       this.#servers.push(
-        await serveRoutes({ host: healthHost, port: healthPort }, { '/healthz': ok, '/readyz': ok }),
+        await serveRoutes({ host: healthHost, port: healthPort }, { '/healthz': ok, '/readyz': () => this.#ready() }),
       );
     if (metricsPort)
       this.#servers.push(
