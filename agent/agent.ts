@@ -24,6 +24,7 @@ import { RequestCounter } from '../datastore/kubernetes/request-metrics.ts';
 import { describeProblem } from '../datastore/object-problem.ts';
 import type { UnreadableObject } from '../datastore/reflector.ts';
 import { bgpConfigurationKind } from '../datastore/schema/bgp.ts';
+import { bgpFilterKind } from '../datastore/schema/bgp-filter.ts';
 import type { Node } from '../datastore/schema/core.ts';
 import { BGP_PORT } from '../felix/calc/bgp/cluster.ts';
 import type { HostFacts } from '../felix/calc/bgp/kernel-import.ts';
@@ -109,6 +110,8 @@ export class Agent {
   #reflectors: readonly ReflectorInfo[] = [];
   readonly #meshHold = new MeshHold();
   #isMeshHeld = false;
+  /** Why changes to BGP wait; undefined when they do not. */
+  #bgpHold: string | undefined;
   #cancelReflectors = () => {};
   #ipamUpkeep: IpamUpkeep | undefined;
   #observeConvergence: (seconds: number) => void = () => {};
@@ -233,6 +236,7 @@ export class Agent {
       objects: () => this.#troubled().map(({ problem }) => problem),
       faults: () => this.#boundary.faults(),
       lostPools: () => this.#lostPools(),
+      bgpHold: () => this.#bgpHold,
     });
     // Before pods can be added and before BGP listens.
     await this.#nftables.ensure(firstGuard([BGP_PORT, this.#config.reflectorPort]));
@@ -391,6 +395,7 @@ export class Agent {
 
   #configureBgp(cluster: Cluster): void {
     const unknown = this.#unknownConfiguration();
+    this.#bgpHold = unknown;
     if (unknown) {
       this.#host.wait(unknown);
       return;
@@ -474,6 +479,13 @@ export class Agent {
         isAbsent && kind === bgpConfigurationKind.kind && names.includes(name),
     );
     return found && `waiting until this is corrected: ${describeProblem(found.problem)}`;
+  }
+
+  /** BGPFilters that exist, and of which nothing is in force. */
+  #unusableFilters(): string[] {
+    return [...this.#view.problems(), ...this.#quarantine.problems()].flatMap(({ problem, isAbsent }) =>
+      isAbsent && problem.kind === bgpFilterKind.kind ? [problem.name] : [],
+    );
   }
 
   /** A Node that was deleted and is there again knows nothing of what was published, nor has it the addresses. */
@@ -570,6 +582,7 @@ export class Agent {
       endpoints: this.#endpoints.list(),
       reflectors: this.#reflectors,
       isMeshHeld: this.#isMeshHeld,
+      unusableFilters: this.#unusableFilters(),
       host: this.#hostFacts ?? (this.#self && unseenHost(this.#self)),
       ...(this.#config.ipam === 'host-local'
         ? podCidrBlocks(cluster.nodes())

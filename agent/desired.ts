@@ -34,6 +34,8 @@ export interface Known {
   readonly endpoints: readonly Endpoint[];
   readonly reflectors: readonly ReflectorInfo[];
   readonly isMeshHeld: boolean;
+  /** Names of BGPFilters that exist and cannot be used. */
+  readonly unusableFilters: readonly string[];
   /** This host's kernel; undefined before the node is known. */
   readonly host: HostFacts | undefined;
   readonly blocks: readonly IPAMBlock[];
@@ -53,6 +55,7 @@ export function speakerFrom(known: Known, secrets: Secrets): DesiredSpeaker {
     pools: view.pools(),
     originated: [...own, ...servicesFrom(known).announced].map((prefix) => ({ prefix })),
     filters: view.bgpFilters(),
+    unusableFilters: known.unusableFilters,
     ...(known.host ? { host: known.host } : {}),
     blocks: known.blocks.map(({ spec }) => spec.cidr),
     arePodCidrs: config.ipam === 'host-local',

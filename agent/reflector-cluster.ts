@@ -159,6 +159,7 @@ export class ClusterSource implements ReflectorSource {
       configurations: objects.BGPConfiguration,
       peers: objects.BGPPeer,
       filters: objects.BGPFilter,
+      unusableFilters: this.#unusableFilters(),
       pools: objects.IPPool,
       secrets: this.#secrets.value,
       originated: [],
@@ -178,6 +179,12 @@ export class ClusterSource implements ReflectorSource {
       Service: values(this.#services),
       EndpointSlice: values(this.#slices),
     };
+  }
+
+  #unusableFilters(): string[] {
+    return [...this.#filters.problems.values(), ...this.#quarantine.problems()].flatMap(
+      ({ problem: { kind, name }, isAbsent }) => (isAbsent && kind === bgpFilterKind.kind ? [name] : []),
+    );
   }
 
   /** Why the BGPConfiguration that counts here is not known; undefined when it is, or when there is none. */

@@ -109,7 +109,8 @@ export class Reflector {
     const speaker = this.#speaker;
     if (!speaker) return;
     this.#boundary.run('observers', () => this.#observers?.configure(this.#source.configurations()));
-    if (this.#boundary.run('BGP', () => speaker.setDesired(this.#source.desired()))) this.#isConfigured = true;
+    if (this.#boundary.run('BGP', () => speaker.setDesired(this.#source.desired())))
+      this.#isConfigured = true;
   }
 
   /** Not ready before the first configuration is in force. */
@@ -150,7 +151,10 @@ export class Reflector {
     const ok = () => text(200, 'ok');
     if (healthPort)
       this.#servers.push(
-        await serveRoutes({ host: healthHost, port: healthPort }, { '/healthz': ok, '/readyz': () => this.#ready() }),
+        await serveRoutes(
+          { host: healthHost, port: healthPort },
+          { '/healthz': ok, '/readyz': () => this.#ready() },
+        ),
       );
     if (metricsPort)
       this.#servers.push(

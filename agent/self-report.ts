@@ -38,6 +38,8 @@ export interface ReportSources {
   readonly faults: () => readonly string[];
   /** IPPools that cannot be used and on which this node depends, a sentence each. */
   readonly lostPools: () => readonly string[];
+  /** Why changes to BGP wait; undefined when they do not. */
+  readonly bgpHold: () => string | undefined;
 }
 
 export class SelfReport {
@@ -77,6 +79,7 @@ export class SelfReport {
   /** What an operator must know, for Events of the Node. */
   troubles(): Trouble[] {
     const { tunnelling, stats } = this.#sources;
+    const hold = this.#sources.bgpHold();
     const down = this.#nodePeers().filter(({ state }) => state !== 'Established');
     return [
       ...this.unavailable().map((message) => ({ reason: 'NetworkNotReady', message })),
@@ -84,6 +87,7 @@ export class SelfReport {
         reason: 'BGPSessionDown',
         message: `The BGP session with ${address} (${peerType}) is down: calictl node status says why`,
       })),
+      ...(hold ? [{ reason: 'BGPOnHold', message: `BGP keeps its sessions as they are: ${hold}` }] : []),
       ...(stats()?.problems ?? []).map((message) => ({ reason: 'DataplaneProblem', message })),
       ...tunnelling.warnings().map((message) => ({ reason: 'TunnelProblem', message })),
       ...this.#sources.faults().map((message) => ({ reason: 'CalculationFailed', message })),
@@ -103,6 +107,7 @@ export class SelfReport {
       notReady: this.#notReady(),
       bgp: {
         error: host.error,
+        onHold: host.error === undefined ? this.#sources.bgpHold() : undefined,
         asNumber: self && asNumberOf(self, view.bgpConfigurations()),
         routerId: self && routerIdOf(config, self),
         families: families(),

@@ -13,6 +13,8 @@ export interface AgentStatus {
   readonly bgp: {
     /** Why there is no BGP; undefined when the speaker runs. */
     readonly error: string | undefined;
+    /** Why the speaker keeps its sessions as they are and takes no changes; undefined when it takes them. */
+    readonly onHold?: string | undefined;
     readonly asNumber: number | undefined;
     readonly routerId: string | undefined;
     readonly families: readonly (4 | 6)[];

@@ -17,6 +17,7 @@ export function renderStatus(status: AgentStatus, format: Format, now: Date): st
   const lines = ['Cali process is running.'];
   if (status.bgp.error) lines.push('', `The BGP speaker is not running: ${status.bgp.error}`);
   else {
+    if (status.bgp.onHold) lines.push('', `BGP is on hold, sessions stay as they are: ${status.bgp.onHold}`);
     for (const family of [4, 6] as const) {
       const peers = status.bgp.peers.filter(({ config }) => familyOf(config.address) === family);
       if (family === 6 && !status.bgp.families.includes(6) && peers.length === 0) continue;
@@ -64,7 +65,7 @@ export function renderStatus(status: AgentStatus, format: Format, now: Date): st
 /** 0 when everything is as it should be, 1 when a session or the dataplane is not. */
 export function exitCode(status: AgentStatus): number {
   const isUp = status.bgp.peers.every(({ state }) => state === 'Established');
-  return isUp && !status.bgp.error && status.notReady.length === 0 ? 0 : 1;
+  return isUp && !status.bgp.error && !status.bgp.onHold && status.notReady.length === 0 ? 0 : 1;
 }
 
 function row(peer: PeerStatus, now: Date): string[] {

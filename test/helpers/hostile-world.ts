@@ -328,6 +328,7 @@ export function calculate(raw: readonly object[]): Outcome {
     endpoints: [endpoint],
     reflectors: reflectorsFrom(view.services(), view.slices(), config.reflectorNamespaces),
     isMeshHeld: false,
+    unusableFilters: [],
     host: { addresses: ['172.18.0.1'], networks: ['172.18.0.0/24'], defaults: [] },
     blocks: of('IPAMBlock') as never,
     affinities: of('BlockAffinity') as never,

@@ -100,21 +100,48 @@ function leaving(attributes: PathAttributes, isIbgpSession: boolean): PathAttrib
   return { ...attributes, communities, ...(isIbgpSession ? { localPref: 0 } : {}) };
 }
 
-/** Rules of the named filters in one direction, both families; a filter that does not exist is ignored (B-088). */
+/** Nothing gets past a filter whose rules are not known. */
+const rejectAll: readonly FilterRule[] = ['0.0.0.0/0', '::/0'].map((cidr) => ({
+  cidr,
+  matchOperator: 'In',
+  action: 'Reject',
+}));
+
+/**
+ * Rules of the named filters in one direction, both families. A filter that does not exist is ignored (B-088); one of
+ * `unusable`, which exists and cannot be used, rejects everything.
+ */
 export function rulesOf(
   names: readonly string[],
   filters: readonly BGPFilter[],
   direction: 'import' | 'export',
+  unusable: readonly string[] = [],
 ): NamedRules[] {
   return names.flatMap((name) => {
     const spec = filters.find(({ metadata }) => metadata.name === name)?.spec;
-    if (!spec) return [];
+    if (!spec) return unusable.includes(name) ? [{ filter: name, rules: rejectAll }] : [];
     const rules =
       direction === 'import'
         ? [...(spec.importV4 ?? []).map(inFamily(4)), ...(spec.importV6 ?? []).map(inFamily(6))]
         : [...(spec.exportV4 ?? []).map(inFamily(4)), ...(spec.exportV6 ?? []).map(inFamily(6))];
     return rules.length > 0 ? [{ filter: name, rules }] : [];
   });
+}
+
+/** What is wrong with the filters that a peer names; undefined when each can be used. */
+export function filterWarning(
+  names: readonly string[],
+  filters: readonly BGPFilter[],
+  unusable: readonly string[],
+): string | undefined {
+  const sentences = names
+    .filter((name) => !filters.some(({ metadata }) => metadata.name === name))
+    .map((name) =>
+      unusable.includes(name)
+        ? `BGPFilter ${name} cannot be used: it rejects every route`
+        : `BGPFilter ${name} does not exist: it filters nothing`,
+    );
+  return sentences.length > 0 ? sentences.join('; ') : undefined;
 }
 
 /** A rule without cidr is about its list's family alone. */

@@ -12,7 +12,7 @@ import { acceptDefaultRoute, asNumberOf, BGP_PORT, DEFAULT_AS, defaultsOf, liste
 import { clusterRanges, type HostFacts, type KernelImportRules, kernelImport } from './kernel-import.ts';
 import { isOnLink } from './on-link.ts';
 import type { Secrets } from './password.ts';
-import { type ExportRules, exportPolicy, exportRules, rulesOf } from './policy.ts';
+import { type ExportRules, exportPolicy, exportRules, filterWarning, rulesOf } from './policy.ts';
 import type { ReflectorInfo } from './reflectors.ts';
 import { isGlobal, selectsNode } from './selection.ts';
 import { meshSettings, nextHopModeOf, peerSettings, type SessionDefaults } from './session.ts';
@@ -28,6 +28,8 @@ export interface SpeakerInput extends SessionDefaults {
   readonly configurations: readonly BGPConfiguration[];
   readonly peers: readonly BGPPeer[];
   readonly filters?: readonly BGPFilter[];
+  /** Names of BGPFilters that exist and cannot be used: they reject everything. */
+  readonly unusableFilters?: readonly string[];
   readonly pools: readonly IPPool[];
   readonly secrets?: Secrets;
   /** Whether this process can demand a TTL of the packets that it receives (RFC 5082). */
@@ -217,7 +219,7 @@ function* reversePeers(context: Context): Generator<PeerConfig> {
 }
 
 function* sessionTo(peer: BGPPeer, remote: Remote, context: Context): Generator<PeerConfig> {
-  const { self, configurations, rules, filters = [] } = context;
+  const { self, configurations, rules, filters = [], unusableFilters = [] } = context;
   const { spec } = peer;
   const family = familyOf(remote.address);
   const own = self.addresses[family]?.address;
@@ -228,8 +230,11 @@ function* sessionTo(peer: BGPPeer, remote: Remote, context: Context): Generator<
   const isIbgp = remote.asNumber === localAs;
   const names = spec.filters ?? [];
   const isLinkLocal = remote.address.includes('%');
+  const settings = peerSettings(spec, family, configurations, context, secretsOf(context));
+  const warnings = [settings.warning, filterWarning(names, filters, unusableFilters)].filter(Boolean);
   yield {
-    ...peerSettings(spec, family, configurations, context, secretsOf(context)),
+    ...settings,
+    ...(warnings.length > 0 ? { warning: warnings.join('; ') } : {}),
     address: remote.address,
     port: remote.port,
     asNumber: remote.asNumber,
@@ -250,11 +255,11 @@ function* sessionTo(peer: BGPPeer, remote: Remote, context: Context): Generator<
     isClient: spec.routeReflectorClient ?? isClient(self, remote, isIbgp),
     importPolicy: applyRulesPolicy(
       'import',
-      rulesOf(names, filters, 'import'),
+      rulesOf(names, filters, 'import', unusableFilters),
       isIbgp,
       rules.normalPriorities,
     ),
-    exportPolicy: exportPolicy(rules, rulesOf(names, filters, 'export'), isIbgp),
+    exportPolicy: exportPolicy(rules, rulesOf(names, filters, 'export', unusableFilters), isIbgp),
     prefixPolicy: context.prefixPolicy(isGlobal(peer) ? 'global' : 'node specific'),
     peerType: isGlobal(peer) ? 'global' : 'node specific',
     name: peer.metadata.name,

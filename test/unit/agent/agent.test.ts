@@ -244,6 +244,16 @@ describe('calictl node status', () => {
     expect(exitCode(status)).toBe(0);
   });
 
+  it('says that BGP is on hold, and why', () => {
+    const onHold = 'waiting until this is corrected: BGPConfiguration node.n1: is no object';
+    const held = { ...status, bgp: { ...status.bgp, onHold } };
+    expect(renderStatus(held, 'table', since)).toContain(
+      `BGP is on hold, sessions stay as they are: ${onHold}`,
+    );
+    expect(renderStatus(held, 'table', since)).toContain('| 10.0.0.2 ');
+    expect(exitCode(held)).toBe(1);
+  });
+
   it('names the objects that cannot be used as they are', () => {
     const pool = { kind: 'IPPool', name: 'p', field: 'spec.cidr', reason: 'is no network\u202e' };
     expect(

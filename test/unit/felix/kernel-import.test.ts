@@ -297,6 +297,21 @@ describe('in the speaker', () => {
     );
   });
 
+  it('a BGPFilter that exists and cannot be used rejects everything; one that does not exist filters nothing', () => {
+    const reasons = (unusableFilters: readonly string[]) => {
+      const config = desiredSpeaker({ ...input, filters: [], unusableFilters }).peers[0]!;
+      const relay = new Relay({ policy: config.importPolicy, prefixPolicy: config.prefixPolicy });
+      const plain = '400101004002004003040a000001400504' + '00000064';
+      relay.receive(Uint8Array.from(Buffer.from(`00000015${plain}10c0a8`, 'hex')));
+      return [relay.reason('192.168.0.0/16'), config.warning];
+    };
+    expect(reasons([])).toEqual(['best', 'BGPFilter f does not exist: it filters nothing']);
+    expect(reasons(['f'])).toEqual([
+      'BGPFilter f, rule 1',
+      'BGPFilter f cannot be used: it rejects every route',
+    ]);
+  });
+
   it('a BGPFilter that refuses is named first; one that accepts does not let a martian in', () => {
     const filter = bgpFilterKind.schema.parse({
       apiVersion: v3,

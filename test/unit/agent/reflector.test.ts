@@ -1,0 +1,110 @@
+/** A reflector outlives what it cannot calculate, and takes no defaults for a configuration that it cannot read. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { afterEach, expect, it, vi } from 'vitest';
+import { Reflector, type ReflectorSource } from '../../../agent/reflector.ts';
+import { ClusterSource } from '../../../agent/reflector-cluster.ts';
+import { plainEndpoint } from '../../../datastore/kubernetes/endpoint.ts';
+import { bgpConfigurationKind } from '../../../datastore/schema/bgp.ts';
+import { endpointSliceKind, serviceKind } from '../../../datastore/schema/core.ts';
+import { silentLog } from '../../../lib/log.ts';
+import { HostileApi } from '../../helpers/hostile-api.ts';
+
+const closers: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+it('a calculation that throws ends no reflector, which is ready once a configuration is in force', async () => {
+  let desired: ReflectorSource['desired'] = () => {
+    throw new Error('no configuration');
+  };
+  let changed = () => {};
+  const runDirectory = mkdtempSync(path.join(os.tmpdir(), 'cali-reflector-'));
+  closers.push(() => rmSync(runDirectory, { recursive: true, force: true }));
+  const healthPort = await freePort();
+  const listenPort = await freePort();
+  const source: ReflectorSource = {
+    start: async (onChange) => {
+      changed = onChange;
+    },
+    identity: () => ({ identifier: '10.0.0.1', port: listenPort, listenAddresses: ['127.0.0.1'] }),
+    configurations: () => [],
+    desired: () => desired(),
+    close() {},
+  };
+  const config = { restartTimeSeconds: 1, unreachableSeconds: 1, runDirectory, healthPort };
+  const reflector = new Reflector(config, source, silentLog);
+  await reflector.start();
+  closers.push(() => reflector.stop());
+  const ready = async () => {
+    const response = await fetch(`http://127.0.0.1:${healthPort}/readyz`);
+    return [response.status, await response.text()];
+  };
+  expect(await ready()).toEqual([503, expect.stringContaining('no configuration')]);
+  desired = () => ({ peers: [], originated: [] });
+  changed();
+  expect((await ready())[0]).toBe(200);
+  desired = () => {
+    throw new Error('a later fault');
+  };
+  changed();
+  expect((await ready())[0]).toBe(200);
+});
+
+it('a BGPConfiguration that cannot be read is waited for, not replaced by its defaults', async () => {
+  const api = await HostileApi.start();
+  closers.push(() => api.close());
+  const metadata = { name: 'rr', namespace: 'kube-system', uid: 'u1' };
+  api.put(serviceKind, {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { ...metadata, annotations: { 'projectcalico.org/RouteReflectorClusterID': '1.0.0.1' } },
+    spec: {},
+  });
+  api.put(endpointSliceKind, {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { ...metadata, labels: { 'kubernetes.io/service-name': 'rr' } },
+    addressType: 'IPv4',
+    endpoints: [{ addresses: ['172.18.0.11'], nodeName: 'n1', conditions: { ready: true } }],
+    ports: [{ port: 1790 }],
+  });
+  const configuration = (spec: unknown) => ({
+    apiVersion: 'projectcalico.org/v3',
+    kind: 'BGPConfiguration',
+    metadata: { name: 'default' },
+    spec,
+  });
+  api.put(bgpConfigurationKind, configuration('none'));
+  const source = new ClusterSource(
+    {
+      api: plainEndpoint(api.url),
+      namespace: 'kube-system',
+      service: 'rr',
+      node: 'n1',
+      port: 1790,
+      identifier: '10.0.0.1',
+      defaults: { holdTimeSeconds: 90, restartTimeSeconds: 120 },
+    },
+    silentLog,
+  );
+  closers.push(() => source.close());
+  let changes = 0;
+  await source.start(() => changes++);
+  expect(() => source.desired()).toThrow(/waiting until this is corrected: BGPConfiguration default/);
+  api.put(bgpConfigurationKind, configuration({ asNumber: 65001 }));
+  await vi.waitFor(() => expect(changes).toBeGreaterThan(0), 20_000);
+  expect(source.desired().peers).toEqual([]);
+  expect(source.configurations()[0]?.spec.asNumber).toBe(65001);
+}, 60_000);
