@@ -3,14 +3,16 @@ import path from 'node:path';
 import type { Registry } from 'prom-client';
 import type { Speaker } from '../bgp/speaker.ts';
 import { formatAddress, parseAddress } from '../lib/cidr.ts';
-import { messageOf } from '../lib/errors.ts';
-import { type HttpAnswer, json, MovingServer, serveRoutes, text } from '../lib/http.ts';
+import { type HttpAnswer, json, serveRoutes, text } from '../lib/http.ts';
 import type { Log } from '../lib/log.ts';
+import { type HttpAddress, MovingServer } from '../lib/moving-server.ts';
 import { printable } from '../lib/plain-text.ts';
 import { bgpRoutes } from './bgp-api.ts';
 import type { Explanation } from './explain.ts';
 import type { Settings } from './settings.ts';
 import { AGENT_SOCKET, type AgentStatus } from './status.ts';
+
+const LOOPBACK = '127.0.0.1';
 
 export interface ServerSources {
   readonly registry: Registry;
@@ -31,24 +33,23 @@ export class Servers {
   constructor(runDirectory: string, sources: ServerSources) {
     this.#socket = path.join(runDirectory, AGENT_SOCKET);
     this.#sources = sources;
-    const { registry, status } = sources;
+    const { registry, status, log } = sources;
+    const failed = (reason: string) => log.warn({ reason }, 'cannot serve HTTP: trying again');
     const health = () => text(200, 'ok');
     const ready = () => {
       const { notReady } = status();
       return notReady.length === 0 ? text(200, 'ready') : text(503, notReady.join('\n'));
     };
-    this.#health = new MovingServer({
-      '/healthz': health,
-      '/liveness': health,
-      '/readyz': ready,
-      '/readiness': ready,
-    });
+    this.#health = new MovingServer(
+      { '/healthz': health, '/liveness': health, '/readyz': ready, '/readiness': ready },
+      failed,
+    );
     this.#exposition = async () => ({
       code: 200,
       type: registry.contentType,
       body: await registry.metrics(),
     });
-    this.#metrics = new MovingServer({ '/metrics': this.#exposition });
+    this.#metrics = new MovingServer({ '/metrics': this.#exposition }, failed);
   }
 
   async start(): Promise<void> {
@@ -72,14 +73,23 @@ export class Servers {
 
   /** Serves where the settings say from now on. */
   configure({ health, metrics }: Settings): void {
-    const warn = (error: unknown) =>
-      this.#sources.log.warn({ reason: messageOf(error) }, 'cannot serve HTTP');
-    this.#health.moveTo(health, warn);
-    this.#metrics.moveTo(metrics, warn);
+    // The probes ask 127.0.0.1, whatever else is configured.
+    const loopback = { host: LOOPBACK, port: health?.port ?? 0 };
+    this.#health.moveTo(health ? healthAddresses(health) : [], health && loopback);
+    this.#metrics.moveTo(metrics ? [metrics] : []);
   }
 
   async close(): Promise<void> {
     this.#local?.close();
     await Promise.all([this.#health.close(), this.#metrics.close()]);
   }
+}
+
+/** Where health is served: a wildcard contains the loopback address. */
+function healthAddresses({ host, port }: HttpAddress): HttpAddress[] {
+  const isContained = ['', 'localhost', LOOPBACK].includes(host);
+  if (isContained) return [{ host: LOOPBACK, port }];
+  return ['0.0.0.0', '::'].includes(host)
+    ? [{ host, port }]
+    : [LOOPBACK, host].map((one) => ({ host: one, port }));
 }

@@ -9,14 +9,10 @@ import { DEFAULT_PROTOCOLS, type RouteProtocols, refusal } from '../felix/datapl
 import { DEFAULT_VXLAN_PORT, DEFAULT_VXLAN_VNI, type TunnelSettings } from '../ipip/tunnel.ts';
 import { boundedPattern } from '../lib/bounded-pattern.ts';
 import { parseDuration } from '../lib/duration.ts';
+import type { HttpAddress } from '../lib/moving-server.ts';
 import type { AgentConfig } from './config.ts';
 
 type FelixSpec = FelixConfiguration['spec'];
-
-export interface HttpAddress {
-  readonly host: string;
-  readonly port: number;
-}
 
 export interface Settings {
   readonly logSeverity: string;
@@ -87,7 +83,7 @@ export function settingsFor(
     health:
       healthPort === 0
         ? undefined
-        : { host: config.healthHost ?? spec.healthHost ?? DEFAULTS.healthHost, port: healthPort },
+        : { host: config.healthHost ?? (spec.healthHost || DEFAULTS.healthHost), port: healthPort },
     metrics:
       metricsPort === 0
         ? undefined

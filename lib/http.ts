@@ -20,7 +20,7 @@ export function json(body: unknown): HttpAnswer {
   return { code: 200, type: 'application/json', body: JSON.stringify(body) };
 }
 
-/** Of each server: it is for a few local clients, and has no use for bodies. */
+/** Of each server: it is for a few local clients, and request bodies are ignored. */
 const LIMITS = {
   /** Octets of a request line with its headers. */
   maxHeaderSize: 8192,
@@ -61,7 +61,8 @@ export async function serveRoutes(
     return { close: () => end(server, () => socket.close()) };
   }
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    // Also of later ones, such as too many open files: they concern one connection.
+    server.on('error', reject);
     server.listen(at, resolve);
   });
   surviveAccept(server);
@@ -83,38 +84,5 @@ async function answerTo(method: string | undefined, url: string, routes: Routes)
     return await route(new URLSearchParams(query));
   } catch (error) {
     return text(500, messageOf(error));
-  }
-}
-
-/** A server that moves when its address changes. One that cannot listen is tried again with the next change. */
-export class MovingServer {
-  readonly #routes: Routes;
-  #at: { readonly host: string; readonly port: number } | undefined;
-  #server: Promise<Serving | undefined> = Promise.resolve(undefined);
-
-  constructor(routes: Routes) {
-    this.#routes = routes;
-  }
-
-  /** Serves there from now on; undefined ends it. `failed` hears why it cannot. */
-  moveTo(
-    at: { readonly host: string; readonly port: number } | undefined,
-    failed: (error: unknown) => void,
-  ): void {
-    if (at?.host === this.#at?.host && at?.port === this.#at?.port) return;
-    this.#at = at;
-    this.#server = this.#server.then(async (old) => {
-      old?.close();
-      if (!at) return undefined;
-      return serveRoutes(at, this.#routes).catch((error: unknown) => {
-        this.#at = undefined;
-        failed(error);
-        return undefined;
-      });
-    });
-  }
-
-  async close(): Promise<void> {
-    (await this.#server)?.close();
   }
 }

@@ -1,7 +1,7 @@
 /** ClusterInformation and FelixConfiguration. Calico reference 1.1 and 1.10. */
 import { z } from 'zod';
 import { boundedPattern } from '../../lib/bounded-pattern.ts';
-import { formatCidr, networkOf, parseCidr } from '../../lib/cidr.ts';
+import { formatCidr, networkOf, parseAddress, parseCidr } from '../../lib/cidr.ts';
 import { parseNatAddress, parsePortRange } from '../../lib/nat.ts';
 import { duration, logSeverity } from './fields.ts';
 import { ageColumn, calicoKind, calicoObject, type ResourceDefinition } from './resource.ts';
@@ -33,6 +33,14 @@ export const clusterInformationKind = calicoKind(
 );
 
 const mtu = z.number().int().min(0).max(65535).optional();
+
+/** Where a server listens; empty counts as absent. */
+const listenHost = z
+  .string()
+  .refine(
+    (text) => text === '' || text === 'localhost' || parseAddress(text) !== undefined,
+    'must be an IP address or localhost',
+  );
 
 /** Felix has some hundred parameters: those used here are checked, the others kept untouched. */
 const felixSpec = z.looseObject({
@@ -93,10 +101,10 @@ const felixSpec = z.looseObject({
   routeRefreshInterval: duration.optional(),
   deviceRouteProtocol: z.number().int().min(1).max(255).optional(),
   healthEnabled: z.boolean().optional(),
-  healthHost: z.string().optional(),
+  healthHost: listenHost.optional(),
   healthPort: z.number().int().min(0).max(65535).optional(),
   prometheusMetricsEnabled: z.boolean().optional(),
-  prometheusMetricsHost: z.string().optional(),
+  prometheusMetricsHost: listenHost.optional(),
   prometheusMetricsPort: z.number().int().min(0).max(65535).optional(),
 });
 

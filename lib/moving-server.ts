@@ -1,0 +1,111 @@
+/** HTTP servers whose addresses change while the program runs. What serves goes on until the new address does. */
+import { systemClock } from './clock.ts';
+import { messageOf } from './errors.ts';
+import { type Routes, type Serving, serveRoutes } from './http.ts';
+
+export interface HttpAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+interface Open {
+  readonly at: HttpAddress;
+  readonly serving: Serving;
+}
+
+const RETRY_MS = 5000;
+
+export class MovingServer {
+  readonly #routes: Routes;
+  readonly #failed: (reason: string) => void;
+  readonly #open = new Map<string, Open>();
+  #wanted: readonly HttpAddress[] = [];
+  #fallback: HttpAddress | undefined;
+  #work: Promise<void> = Promise.resolve();
+  #cancelRetry = () => {};
+  #isClosed = false;
+  /** Failures that were reported. Emptied when all addresses are served. */
+  readonly #told = new Set<string>();
+
+  /** `failed` hears once, as a sentence, why an address cannot be served. */
+  constructor(routes: Routes, failed: (reason: string) => void) {
+    this.#routes = routes;
+    this.#failed = failed;
+  }
+
+  /**
+   * Serves at these addresses from now on. One that fails is tried again, and what was served before stays until then;
+   * where nothing was, the fallback is served.
+   */
+  moveTo(wanted: readonly HttpAddress[], fallback?: HttpAddress): void {
+    if (JSON.stringify([wanted, fallback]) === JSON.stringify([this.#wanted, this.#fallback])) return;
+    this.#wanted = wanted;
+    this.#fallback = fallback;
+    this.#begin();
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#cancelRetry();
+    await this.#work;
+    this.#cancelRetry();
+    for (const key of [...this.#open.keys()]) this.#end(key);
+  }
+
+  /** Moves do not overlap. */
+  #begin(): void {
+    this.#cancelRetry();
+    this.#work = this.#work.then(() => this.#move());
+  }
+
+  async #move(): Promise<void> {
+    if (this.#isClosed) return;
+    const wanted = new Map(this.#wanted.map((at) => [keyOf(at), at]));
+    let isComplete = true;
+    for (const [key, at] of wanted)
+      if (!this.#open.has(key) && !(await this.#enter(at, wanted))) isComplete = false;
+    if (isComplete) {
+      for (const key of [...this.#open.keys()]) if (!wanted.has(key)) this.#end(key);
+      this.#told.clear();
+      return;
+    }
+    if (this.#open.size === 0 && this.#fallback) await this.#listen(this.#fallback);
+    this.#cancelRetry();
+    this.#cancelRetry = systemClock.after(RETRY_MS, () => this.#begin());
+  }
+
+  /** Serves one more address; whether it could. One of ours that is in the way yields, and comes back on failure. */
+  async #enter(at: HttpAddress, wanted: ReadonlyMap<string, HttpAddress>): Promise<boolean> {
+    let error = await this.#listen(at);
+    if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') {
+      const rivals = [...this.#open].filter(([key, open]) => !wanted.has(key) && open.at.port === at.port);
+      for (const [key] of rivals) this.#end(key);
+      if (rivals.length > 0) error = await this.#listen(at);
+      if (error !== undefined) for (const [, rival] of rivals) await this.#listen(rival.at);
+    }
+    if (error === undefined) return true;
+    const reason = `${keyOf(at)}: ${messageOf(error)}`;
+    if (!this.#told.has(reason)) this.#failed(reason);
+    this.#told.add(reason);
+    return false;
+  }
+
+  /** The error; undefined when it listens. */
+  async #listen(at: HttpAddress): Promise<unknown> {
+    try {
+      this.#open.set(keyOf(at), { at, serving: await serveRoutes(at, this.#routes) });
+      return undefined;
+    } catch (error) {
+      return error ?? new Error('cannot listen');
+    }
+  }
+
+  #end(key: string): void {
+    this.#open.get(key)?.serving.close();
+    this.#open.delete(key);
+  }
+}
+
+function keyOf({ host, port }: HttpAddress): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
