@@ -348,7 +348,7 @@ export class Agent {
       } catch (error) {
         if (error instanceof CodedError && error.code === 'CONFIG') throw error;
         this.#setUpError = messageOf(error);
-        this.#log.warn({ reason: this.#setUpError }, 'waiting for the API');
+        this.#log.warn({ reason: this.#setUpError }, 'this node is not set up yet: trying again');
         // What an agent before this one said is not true any more. A start that takes a moment says nothing.
         if (systemClock.now() - startedAt > SET_UP_GRACE_MS) this.#condition.update([this.#setUpError]);
         await new Promise((resolve) => setTimeout(resolve, backoff.next()));

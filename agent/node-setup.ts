@@ -5,19 +5,27 @@ import type { Datastore } from '../datastore/datastore.ts';
 import { DatastoreError } from '../datastore/errors.ts';
 import { bgpConfigurationKind } from '../datastore/schema/bgp.ts';
 import { clusterInformationKind } from '../datastore/schema/cluster.ts';
-import { configMapKind, type Node, nodeAnnotations, nodeKind } from '../datastore/schema/core.ts';
+import { configMapKind, nodeAnnotations, nodeKind } from '../datastore/schema/core.ts';
 import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
 import { CALICO_GROUP } from '../datastore/schema/resource.ts';
 import { getTolerant } from '../datastore/tolerant.ts';
 import { type NodeInfo, nodeInfo } from '../felix/calc/topology.ts';
-import { canonicalCidr, type Family, familyOf, formatCidr, networkOf, parseCidr } from '../lib/cidr.ts';
+import {
+  canonicalCidr,
+  type Family,
+  familyOf,
+  formatAddress,
+  formatCidr,
+  networkOf,
+  parseCidr,
+} from '../lib/cidr.ts';
 import { CodedError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { chooseAddress, type InterfaceAddress, sourceTowards } from './addresses.ts';
 import type { AgentConfig } from './config.ts';
 import { hashedRouterId } from './router-id.ts';
 
-/** Publishes this node's addresses. Throws CodedError CONFIG where the configuration cannot work. */
+/** Publishes this node's addresses. Throws CodedError CONFIG where the configuration cannot work, and ADDRESS_CONFLICT. */
 export async function publishNode(
   config: AgentConfig,
   store: Datastore,
@@ -56,7 +64,7 @@ export async function publishNode(
       `node ${config.node} has no address: set IP or IP6 to one of its addresses`,
     );
   }
-  await refuseConflict(config.node, annotations, store);
+  await refuseConflict(config.node, annotations, internalIps, store, log);
   const isChanged = Object.entries(annotations).some(([key, value]) => (present[key] ?? null) !== value);
   if (!isChanged) return nodeInfo(node);
   log.info({ annotations }, 'publishing the addresses of this node');
@@ -65,23 +73,42 @@ export async function publishNode(
   );
 }
 
+/**
+ * Another Node may claim our address: root on that node can write its annotation. It cannot write the InternalIP of this
+ * Node, so an address that kubelet reports stays ours. Throws CodedError ADDRESS_CONFLICT for any other; try again later.
+ */
 async function refuseConflict(
   name: string,
   annotations: Readonly<Record<string, string | null>>,
+  internalIps: readonly string[],
   store: Datastore,
+  log: Log,
 ) {
+  const owned = new Set(internalIps.map(addressOf));
   for (const other of await store.list(nodeKind)) {
     if (other.metadata.name === name) continue;
     for (const key of [nodeAnnotations.ipv4Address, nodeAnnotations.ipv6Address]) {
-      const [mine, theirs] = [annotations[key], (other as Node).metadata.annotations?.[key]];
-      if (mine && theirs && mine.split('/')[0] === theirs.split('/')[0]) {
+      const mine = addressOf(annotations[key]);
+      if (mine === undefined || mine !== addressOf(other.metadata.annotations?.[key])) continue;
+      const sentence = `node ${name}: Node ${other.metadata.name} has the address ${mine} in its annotation ${key} too.`;
+      if (!owned.has(mine)) {
         throw new CodedError(
-          'CONFIG',
-          `node ${name}: the address ${mine} is that of node ${other.metadata.name} already. Set IP or IP6 to an address of this node, or delete the other Node.`,
+          'ADDRESS_CONFLICT',
+          `${sentence} Set IP or IP6 to an address of this node, or delete the other Node.`,
         );
       }
+      log.warn(
+        { address: mine, other: other.metadata.name },
+        `${sentence} It is the InternalIP of this Node and stays in use: correct the other Node.`,
+      );
     }
   }
+}
+
+/** Canonical text of an address, with or without a prefix length; undefined when it is malformed. */
+function addressOf(text: string | null | undefined): string | undefined {
+  const parsed = text ? parseCidr(text) : undefined;
+  return parsed && formatAddress(parsed);
 }
 
 /** ClusterInformation and BGPConfiguration default, where they are missing (Calico reference 7.5, step 8). */
