@@ -1,4 +1,4 @@
-/** Keeps the CalicoNodeStatus objects of this node up to date: each after its own period, written when it is another one. */
+/** Keeps the CalicoNodeStatus objects of this node up to date: each after its own period, written when it differs. */
 import type { Datastore } from '../datastore/datastore.ts';
 import { type CalicoNodeStatus, calicoNodeStatusKind } from '../datastore/schema/node-status.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -59,9 +59,9 @@ export class NodeStatusReporter {
     const { store, clock, log, read } = this.#modules;
     const { name } = object.metadata;
     const { updatePeriodSeconds } = object.spec;
-    const status = read(object);
-    const text = JSON.stringify(status);
     const write = async () => {
+      const status = read(object);
+      const text = JSON.stringify(status);
       if (text === followed.written) return;
       const lastUpdated = new Date(clock.now()).toISOString().replace(/\.\d+Z$/, 'Z');
       await store.patch(
