@@ -61,8 +61,7 @@ export async function serveRoutes(
     return { close: () => end(server, () => socket.close()) };
   }
   await new Promise<void>((resolve, reject) => {
-    // Also of later ones, such as too many open files: they concern one connection.
-    server.on('error', reject);
+    server.once('error', reject);
     server.listen(at, resolve);
   });
   surviveAccept(server);
