@@ -77,6 +77,17 @@ import { View } from './view.ts';
 
 /** Events come in bursts, and a CNI call that made them should not wait for what follows from them. */
 const COALESCE_MS = 10;
+/** Stages that pods need. One that has never succeeded leaves the node without what it sets. */
+const NETWORK_STAGES = [
+  'settings',
+  'kernel settings',
+  'secrets',
+  'tunnels',
+  'reflectors',
+  'BGP',
+  'nftables rules',
+  'routes',
+];
 /** A set-up that takes longer makes the network unavailable, in the Node's condition. */
 const SET_UP_GRACE_MS = 10_000;
 
@@ -235,6 +246,7 @@ export class Agent {
       reflectors: () => this.#reflectors,
       objects: () => this.#troubled().map(({ problem }) => problem),
       faults: () => this.#boundary.faults(),
+      withoutState: () => this.#boundary.withoutState(NETWORK_STAGES),
       lostPools: () => this.#lostPools(),
       bgpHold: () => this.#bgpHold,
     });

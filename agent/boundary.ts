@@ -13,6 +13,8 @@ export class Boundary {
   readonly #log: Log;
   /** By stage. Bounded by the stages that the code names. */
   readonly #faults = new Map<string, string>();
+  /** Stages that have succeeded once. */
+  readonly #worked = new Set<string>();
 
   constructor(log: Log) {
     this.#log = log;
@@ -20,9 +22,19 @@ export class Boundary {
 
   /** What is wrong now, a sentence per stage. */
   faults(): string[] {
-    return [...this.#faults].map(
-      ([stage, message]) => `${stage} failed, its last good state stays: ${message}`,
+    return [...this.#faults].map(([stage, message]) =>
+      this.#worked.has(stage)
+        ? `${stage} failed, its last good state stays: ${message}`
+        : neverWorked(stage, message),
     );
+  }
+
+  /** Which of these stages have failed ever since the start, a sentence each: no state of theirs is in force. */
+  withoutState(stages: readonly string[]): string[] {
+    return stages.flatMap((stage) => {
+      const message = this.#faults.get(stage);
+      return message === undefined || this.#worked.has(stage) ? [] : [neverWorked(stage, message)];
+    });
   }
 
   /** Runs a stage; whether it did not throw. */
@@ -40,6 +52,7 @@ export class Boundary {
     try {
       const value = task();
       this.#faults.delete(stage);
+      this.#worked.add(stage);
       return value;
     } catch (error) {
       const message = printable(messageOf(error), MAX_MESSAGE);
@@ -49,4 +62,8 @@ export class Boundary {
       return undefined;
     }
   }
+}
+
+function neverWorked(stage: string, message: string): string {
+  return `${stage} has failed since the start: ${message}`;
 }

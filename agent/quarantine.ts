@@ -1,9 +1,10 @@
 /**
  * Objects that make a calculation throw. Their last version that did not takes their place; where there is none they are
- * left out. Either ends with the object's next version.
+ * left out. Both last until the object's next version.
  */
 import type { ObjectProblem } from '../datastore/object-problem.ts';
 import type { UnreadableObject } from '../datastore/reflector.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { findOffenders } from '../lib/offenders.ts';
@@ -17,6 +18,8 @@ interface Held {
   readonly trouble: UnreadableObject;
 }
 
+/** How long a search may keep everything else waiting, once it has found something. */
+const TURN_MS = 500;
 /** Characters of a message in a problem. */
 const MAX_MESSAGE = 300;
 
@@ -26,10 +29,14 @@ export class Quarantine {
   /** By the object as the view has it: another version is another object. Bounded by the objects that there are. */
   #held: ReadonlyMap<ClusterObject, Held> = new Map();
   #lastGood: ClusterObjects | undefined;
+  /** What was searched last, for nothing. */
+  #fruitless: { readonly objects: ClusterObjects; readonly reason: string } | undefined;
+  readonly #clock: Pick<Clock, 'now'>;
 
-  constructor(node: string, log: Log) {
+  constructor(node: string, log: Log, clock: Pick<Clock, 'now'> = systemClock) {
     this.#node = node;
     this.#log = log;
+    this.#clock = clock;
   }
 
   /** The objects without those that are held here. */
@@ -53,26 +60,42 @@ export class Quarantine {
   }
 
   /**
-   * A calculation threw: finds the objects for which it does. True when there are new ones, so that it is worth trying
-   * again; false when it throws for another reason.
+   * A calculation threw: finds objects for which it does, as many as a turn allows. True when there are new ones, so that
+   * it is worth trying again; false when it throws for another reason, which is not searched again for the same objects.
    */
   investigate(view: ClusterObjects, attempt: (objects: ClusterObjects) => void): boolean {
     const objects = this.filter(view);
     const reason = thrown(() => attempt(objects));
     if (reason === undefined) return false;
+    if (this.#fruitless?.reason === reason && isSame(this.#fruitless.objects, objects)) return false;
+    const startedAt = this.#clock.now();
+    const reasons = new Map<ClusterObject, string>();
+    let latest = reason;
     const offenders = findOffenders<ClusterObject>(
       { ...objects },
       // What was built from all kinds has all kinds.
-      (world) => thrown(() => attempt(world as unknown as ClusterObjects)) !== undefined,
-      { isEssential: (kind, { metadata }) => kind === 'Node' && metadata.name === this.#node },
+      (world) => {
+        const message = thrown(() => attempt(world as unknown as ClusterObjects));
+        latest = message ?? latest;
+        return message !== undefined;
+      },
+      {
+        isEssential: (kind, { metadata }) => kind === 'Node' && metadata.name === this.#node,
+        isOver: () => this.#clock.now() - startedAt >= TURN_MS,
+        onFound: (object) => reasons.set(object, latest),
+      },
     );
-    if (!offenders || offenders.length === 0) return false;
+    if (!offenders || offenders.length === 0) {
+      this.#fruitless = { objects, reason };
+      return false;
+    }
+    this.#fruitless = undefined;
     const held = new Map(this.#held);
     for (const { kind, value } of offenders) {
       // What takes the place of another object threw itself: the object is left out.
       const origin = [...held].find(([, { former }]) => former === value)?.[0];
       const former = origin ? undefined : this.#formerOf(kind, value);
-      const trouble = troubleOf(kind, value, reason, former !== undefined);
+      const trouble = troubleOf(kind, value, reasons.get(value) ?? reason, former !== undefined);
       held.set(origin ?? value, { former, trouble });
       this.#log.error({ ...trouble.problem }, 'object left out of the calculation');
     }
@@ -106,6 +129,15 @@ function troubleOf(
     reason: `a calculation fails because of it (${printable(reason, MAX_MESSAGE)}); ${consequence}`,
   };
   return { problem, uid, conditions: undefined, isAbsent: !hasFormer };
+}
+
+/** Whether both have the same versions of the same objects. */
+function isSame(a: ClusterObjects, b: ClusterObjects): boolean {
+  const lists = Object.entries(b) as [keyof ClusterObjects, readonly ClusterObject[]][];
+  return lists.every(([kind, list]) => {
+    const others: readonly ClusterObject[] = a[kind];
+    return list.length === others.length && list.every((object, index) => object === others[index]);
+  });
 }
 
 function thrown(task: () => void): string | undefined {

@@ -36,6 +36,8 @@ export interface ReportSources {
   readonly objects: () => readonly ObjectProblem[];
   /** Stages of the calculation that fail. */
   readonly faults: () => readonly string[];
+  /** Stages without which no pod is networked, and that have failed since the start. */
+  readonly withoutState: () => readonly string[];
   /** IPPools that cannot be used and on which this node depends, a sentence each. */
   readonly lostPools: () => readonly string[];
   /** Why changes to BGP wait; undefined when they do not. */
@@ -73,6 +75,7 @@ export class SelfReport {
       ...(config.backend === 'bird' && host.error ? [`BGP: ${host.error}`] : []),
       ...tunnelling.notReady(),
       ...this.#sources.lostPools(),
+      ...this.#sources.withoutState(),
     ];
   }
 

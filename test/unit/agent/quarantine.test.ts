@@ -56,7 +56,7 @@ describe('an object that makes a calculation throw', () => {
       quarantine.problems().map(({ problem }) => `${problem.kind} ${problem.name}: ${problem.reason}`),
     ).toEqual([
       'IPPool b: a calculation fails because of it (sixty-six); the object is not used',
-      'BGPPeer bad: a calculation fails because of it (sixty-six); the object is not used',
+      'BGPPeer bad: a calculation fails because of it (bad peer); the object is not used',
     ]);
     const after = { ...before, IPPool: [before.IPPool[0]!, pool('b', '10.2.0.0/16', '2')] };
     const filtered = quarantine.filter(after);
@@ -102,6 +102,61 @@ describe('an object that makes a calculation throw', () => {
     expect(quarantine.investigate(objects, fails)).toBe(false);
     expect(quarantine.filter(objects)).toBe(objects);
   });
+
+  it('is left out also among a hundred others, in turns of bounded work', () => {
+    const quarantine = new Quarantine('n1', silentLog);
+    const IPPool = Array.from({ length: 300 }, (_, i) =>
+      pool(`p${i}`, i % 3 ? `10.1.${i % 256}.0/24` : '10.66.0.0/16'),
+    );
+    const objects = { ...empty, IPPool };
+    let tries = 0;
+    const counted = (some: ClusterObjects) => {
+      tries++;
+      calculate(some);
+    };
+    let turns = 0;
+    for (; quarantine.investigate(objects, counted); tries = 0, turns++)
+      expect(tries).toBeLessThanOrEqual(401);
+    expect(turns).toBeGreaterThan(1);
+    expect(quarantine.problems()).toHaveLength(100);
+    expect(quarantine.filter(objects).IPPool).toHaveLength(200);
+  });
+
+  it('is searched for a bounded time a turn, and each turn finds one', () => {
+    let now = 0;
+    const quarantine = new Quarantine('n1', silentLog, { now: () => now });
+    const objects = { ...empty, BGPPeer: [peer('bad'), peer('good')], IPPool: [pool('b', '10.66.0.0/16')] };
+    const slow = (some: ClusterObjects) => {
+      now += 1000;
+      calculate(some);
+    };
+    expect(quarantine.investigate(objects, slow)).toBe(true);
+    expect(names(quarantine.filter(objects))).toEqual(['bad', 'good']);
+    expect(quarantine.investigate(objects, slow)).toBe(true);
+    expect(names(quarantine.filter(objects))).toEqual(['good']);
+  });
+
+  it('is searched again only when an object changes or the reason does', () => {
+    const quarantine = new Quarantine('n1', silentLog);
+    const objects = { ...empty, IPPool: Array.from({ length: 50 }, (_, i) => pool(`p${i}`, '10.1.0.0/16')) };
+    let tries = 0;
+    let reason = 'whatever there is';
+    const fails = () => {
+      tries++;
+      throw new Error(reason);
+    };
+    const triesOf = (some: ClusterObjects) => {
+      tries = 0;
+      expect(quarantine.investigate(some, fails)).toBe(false);
+      return tries;
+    };
+    expect(triesOf(objects)).toBeGreaterThan(1);
+    expect(triesOf({ ...objects, IPPool: [...objects.IPPool] })).toBe(1);
+    expect(triesOf({ ...objects, BGPPeer: [peer('good')] })).toBeGreaterThan(1);
+    expect(triesOf({ ...objects, BGPPeer: [peer('good')] })).toBeGreaterThan(1);
+    reason = 'another one';
+    expect(triesOf(objects)).toBeGreaterThan(1);
+  });
 });
 
 describe('an error boundary', () => {
@@ -119,8 +174,25 @@ describe('an error boundary', () => {
       boundary.run('BGP', () => {}),
     ]).toEqual([false, false, true]);
     expect(logged).toEqual([{ stage: 'tunnels', err: fault }]);
-    expect(boundary.faults()).toEqual(['tunnels failed, its last good state stays: broken']);
+    expect(boundary.faults()).toEqual(['tunnels has failed since the start: broken']);
     boundary.run('tunnels', () => {});
     expect(boundary.faults()).toEqual([]);
+    boundary.run('tunnels', fail);
+    expect(boundary.faults()).toEqual(['tunnels failed, its last good state stays: broken']);
+  });
+
+  it('knows which of the stages that count have never worked', () => {
+    const boundary = new Boundary(silentLog);
+    const fail = () => {
+      throw new Error('broken');
+    };
+    for (const stage of ['routes', 'Events']) boundary.run(stage, fail);
+    boundary.run('BGP', () => {});
+    boundary.run('BGP', fail);
+    const stages = ['BGP', 'routes', 'tunnels'];
+    expect(boundary.withoutState(stages)).toEqual(['routes has failed since the start: broken']);
+    boundary.run('routes', () => {});
+    boundary.run('routes', fail);
+    expect(boundary.withoutState(stages)).toEqual([]);
   });
 });
