@@ -22,7 +22,7 @@ export class InsidePool {
   #isClosed = false;
 
   constructor() {
-    this.#spare = startOne();
+    this.#prepare();
   }
 
   /**
@@ -36,10 +36,19 @@ export class InsidePool {
     // The next one when this ADD is over.
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      if (!this.#isClosed) this.#spare ??= startOne();
+      if (!this.#isClosed && !this.#spare) this.#prepare();
     }, 20);
     child.write([netns]);
     return child;
+  }
+
+  /** One that is gone, or could not be started, is not waited for: the next ADD starts its own. */
+  #prepare(): void {
+    const child = startOne();
+    this.#spare = child;
+    void child.exited.then(() => {
+      if (this.#spare === child) this.#spare = undefined;
+    });
   }
 
   close(): void {

@@ -2,8 +2,8 @@
  * Child processes, without a shell. The only file that imports execa, and the one place where text leaves for another
  * program: every argument and every line of input has to be plain (lib/plain-text.ts).
  */
-import { spawn } from 'node:child_process';
-import type { Readable } from 'node:stream';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { Readable } from 'node:stream';
 import { execa } from 'execa';
 import { messageOf } from './errors.ts';
 import { assertPlain, whyNotPlain } from './plain-text.ts';
@@ -79,7 +79,8 @@ export interface Exit {
 
 /**
  * Starts a command that outlives this call; its lifetime is the caller's. Not by execa: its start blocks the
- * event loop for some milliseconds, a third of what a CNI ADD may take. Throws CodedError CONTROL_CHARACTER.
+ * event loop for some milliseconds, a third of what a CNI ADD may take. One that cannot be started, for lack of memory or
+ * files, has empty output and has exited, with the reason. Throws CodedError CONTROL_CHARACTER alone.
  */
 export function start(
   command: string,
@@ -87,9 +88,12 @@ export function start(
   options: { stdin?: 'pipe' | 'ignore'; stdout?: 'pipe' | 'ignore' } = {},
 ): Child {
   for (const text of [command, ...args]) assertPlain(text, `argument of ${command}`);
-  const child = spawn(command, args, {
-    stdio: [options.stdin ?? 'ignore', options.stdout ?? 'pipe', 'pipe'],
-  });
+  let child: ChildProcess;
+  try {
+    child = spawn(command, args, { stdio: [options.stdin ?? 'ignore', options.stdout ?? 'pipe', 'pipe'] });
+  } catch (error) {
+    return unstarted(error, options.stdout !== 'ignore');
+  }
   const exited = new Promise<Exit>((resolve) => {
     child.once('error', (error: NodeJS.ErrnoException) =>
       resolve({ code: undefined, reason: messageOf(error), isMissing: error.code === 'ENOENT' }),
@@ -98,7 +102,10 @@ export function start(
       resolve({ code: code ?? undefined, reason: signal ?? '', isMissing: false }),
     );
   });
-  const { pid, stdin, stdout, stderr } = child;
+  const { pid, stdin } = child;
+  // Without files for pipes there are no streams at all, whatever the types say.
+  const stdout = child.stdout ?? (options.stdout === 'ignore' ? null : ended());
+  const stderr = child.stderr ?? ended();
   // A child that ends while it is written to: `exited` says so.
   stdin?.on('error', () => undefined);
   const checked = (lines: readonly string[]) => {
@@ -114,6 +121,27 @@ export function start(
     kill: (signal = 'SIGTERM') => child.kill(signal),
     exited,
   };
+}
+
+/** A child that spawn refused. */
+function unstarted(error: unknown, hasOutput: boolean): Child {
+  return {
+    pid: undefined,
+    stdout: hasOutput ? ended() : null,
+    stderr: ended(),
+    write: () => {},
+    end: () => {},
+    kill: () => false,
+    exited: Promise.resolve({ code: undefined, reason: messageOf(error), isMissing: false }),
+  };
+}
+
+function ended(): Readable {
+  return new Readable({
+    read() {
+      this.push(null);
+    },
+  });
 }
 
 /** Runs a command to its end with lines on its standard input, by `start`: for what runs often. */
@@ -205,7 +233,9 @@ function resultOf(
   const sentence: Partial<Record<CommandOutcome, string>> = {
     timeout: `${command} did not finish within ${timeoutMs / 1000} s`,
     missing: `${command} is not installed: ${reason}`,
-    killed: `${command} was ended by a signal: ${reason}`,
+    killed: /^SIG[A-Z0-9]+$/.test(reason)
+      ? `${command} was ended by a signal: ${reason}`
+      : `${command} did not run to its end: ${reason}`,
   };
   return {
     outcome,

@@ -1,6 +1,7 @@
-import { mkdtemp, readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { build } from 'esbuild';
 import { describe, expect, it } from 'vitest';
 import { IpSession } from '../../../cni/ip-session.ts';
 import { batchErrors, runBatch } from '../../../felix/dataplane/ip-batch.ts';
@@ -59,6 +60,62 @@ describe('a command', () => {
     let text = '';
     for await (const chunk of child.stdout!) text += String(chunk);
     expect(text).toBe('d\n');
+  });
+});
+
+describe('a command that the kernel does not start', () => {
+  /** More than one argument may have: spawn throws E2BIG, as it throws ENOMEM. */
+  const huge = ['-c', 'true', 'x'.repeat(4_000_000)];
+
+  it('has empty output and has exited with the reason', async () => {
+    const child = start('sh', huge, { stdin: 'pipe' });
+    child.write(['a']);
+    child.end(['b']);
+    let text = '';
+    for (const stream of [child.stdout!, child.stderr!])
+      for await (const chunk of stream) text += String(chunk);
+    expect(text).toBe('');
+    expect(child.kill()).toBe(false);
+    expect(await child.exited).toMatchObject({ code: undefined, isMissing: false, reason: 'spawn E2BIG' });
+    expect(start('sh', huge, { stdout: 'ignore' }).stdout).toBeNull();
+  });
+
+  it('is a value for who waits for its result', async () => {
+    const result = await feed('sh', huge, ['a'], 5000);
+    expect(result).toMatchObject({ ok: false, code: undefined, stdout: '' });
+    expect(result.stderr).toContain('did not run to its end: spawn E2BIG');
+  });
+
+  it('ends no program when there are no files left for its pipes', async () => {
+    const bundle = await build({
+      stdin: {
+        contents: `
+          import { closeSync, openSync } from 'node:fs';
+          import { start } from './lib/exec.ts';
+          start('true', []);
+          const files = [];
+          try { for (;;) files.push(openSync('/dev/null')); } catch {}
+          const child = start('sh', ['-c', 'true'], { stdin: 'pipe' });
+          child.write(['a']);
+          void (async () => {
+            for await (const _ of child.stdout);
+            for await (const _ of child.stderr);
+            const { reason } = await child.exited;
+            files.forEach(closeSync);
+            console.log(reason);
+          })();`,
+        resolveDir: path.resolve(import.meta.dirname, '../../..'),
+        loader: 'ts',
+      },
+      bundle: true,
+      platform: 'node',
+      format: 'cjs',
+      write: false,
+    });
+    const file = path.join(await mkdtemp(path.join(os.tmpdir(), 'cali-exec-')), 'few-files.cjs');
+    await writeFile(file, bundle.outputFiles[0]!.text);
+    const result = await run('sh', ['-c', 'ulimit -n 64; exec "$0" "$1"', process.execPath, file]);
+    expect(result).toMatchObject({ ok: true, stdout: expect.stringContaining('EMFILE') });
   });
 });
 
