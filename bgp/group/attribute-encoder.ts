@@ -12,12 +12,31 @@ const T = AttributeType;
 
 /**
  * How much longer than the set in the table the attributes of a message can be at most, MP_REACH_NLRI without prefixes
- * included: what #writeAll puts in front of others, and longer headers. For 2-octet AS numbers AS4_PATH comes on top,
+ * included: what #putDue writes, and longer headers. For 2-octet AS numbers AS4_PATH comes on top,
  * which is no longer than the AS_PATH in the table.
  */
 export const MOST_ADDED = 128;
 /** Room for the longest set in the table, AS4_PATH and what is added. */
 export const LONGEST_ATTRIBUTES = 2 * (1 << 16) + MOST_ADDED;
+
+/** What the encoder adds to a set that does not have it, in the order of the types. */
+const Due = {
+  AS_PATH: 1,
+  NEXT_HOP: 2,
+  LOCAL_PREF: 4,
+  ORIGINATOR_ID: 8,
+  CLUSTER_LIST: 16,
+  AS4_PATH: 32,
+  AS4_AGGREGATOR: 64,
+  ONLY_TO_CUSTOMER: 128,
+} as const;
+const dueNames = Object.keys(Due) as (keyof typeof Due)[];
+/** A type above all others. */
+const BEHIND_ALL = 256;
+/** What belongs in front of an attribute, by its type: bits of Due. */
+const dueBefore = Uint8Array.from({ length: BEHIND_ALL + 1 }, (_, type) =>
+  dueNames.reduce((bits, name) => (T[name] < type ? bits | Due[name] : bits), 0),
+);
 
 export class AttributeEncoder {
   readonly #spec: GroupSpec;
@@ -26,8 +45,15 @@ export class AttributeEncoder {
   readonly #self: Uint8Array;
   /** Whatever next hop was received, ours is announced. */
   readonly #isAlwaysSelf: boolean;
+  readonly #dueAlways: number;
   #out: Uint8Array = new Uint8Array(0);
   #at = 0;
+  /** Attributes that the set at hand is still to get: bits of Due. */
+  #due = 0;
+  /** Where AS4_PATH and AS4_AGGREGATOR are due: AS_PATH and AGGREGATOR in the table. */
+  #pathAt = 0;
+  #pathLength = 0;
+  #aggregatorAt = 0;
 
   constructor(spec: GroupSpec, attributes: AttributeTable, sources: SourceTable) {
     this.#spec = spec;
@@ -35,6 +61,8 @@ export class AttributeEncoder {
     this.#sources = sources;
     this.#self = new Uint8Array(Buffer.from(spec.selfNextHop, 'hex'));
     this.#isAlwaysSelf = spec.nextHopMode === 'Self' || (spec.nextHopMode === 'Auto' && !spec.isIbgp);
+    this.#dueAlways =
+      (spec.isIbgp ? Due.LOCAL_PREF : Due.AS_PATH) | (spec.addsOtc ? Due.ONLY_TO_CUSTOMER : 0);
   }
 
   /** The next hop to announce: 4 or 16 octets; none when we have no address to put there. */
@@ -77,65 +105,15 @@ export class AttributeEncoder {
   }
 
   #writeAll(row: number, source: number, hasNextHop: boolean): void {
-    const { isIbgp, isFourOctetAs, localAs, addsOtc } = this.#spec;
+    const { isIbgp, isFourOctetAs } = this.#spec;
     const page = this.#attributes.pageOf(row);
     const start = this.#attributes.offsetOf(row);
     const end = start + this.#attributes.lengthOf(row);
-    const from = this.#sources.at(source);
-    const isReflected = isIbgp && from.isIbgp;
-    let isNextHopDue = hasNextHop;
-    let isLocalPrefDue = isIbgp;
-    let isOriginatorDue = isReflected;
-    let isClusterDue = isReflected;
-    let isOtcDue = addsOtc;
-    let isPathDue = !isIbgp;
-    /** AS_PATH in the table, and the AS number of an AGGREGATOR, where AS4_PATH and AS4_AGGREGATOR are due (RFC 6793). */
-    let pathAt = 0;
-    let pathLength = -1;
-    let aggregatorAt = -1;
-    const noteWide = (at: number, length: number) => {
-      if (!isFourOctetAs && ((!isIbgp && localAs > 0xffff) || hasWideAs(page, at, length))) {
-        pathAt = at;
-        pathLength = length;
-      }
-    };
-    /** Writes what belongs in front of an attribute of this type. */
-    const putDue = (type: number) => {
-      if (isPathDue && type > T.AS_PATH) {
-        isPathDue = false;
-        this.#putPath(page, 0, 0);
-        noteWide(0, 0);
-      }
-      if (isNextHopDue && type > T.NEXT_HOP) {
-        isNextHopDue = false;
-        this.#putNextHop(this.nextHop(row, source));
-      }
-      if (isLocalPrefDue && type > T.LOCAL_PREF) {
-        isLocalPrefDue = false;
-        this.#putU32(TRANSITIVE, T.LOCAL_PREF, this.#spec.localPref);
-      }
-      if (isOriginatorDue && type > T.ORIGINATOR_ID) {
-        isOriginatorDue = false;
-        this.#putU32(OPTIONAL, T.ORIGINATOR_ID, from.identifier);
-      }
-      if (isClusterDue && type > T.CLUSTER_LIST) {
-        isClusterDue = false;
-        this.#putU32(OPTIONAL, T.CLUSTER_LIST, this.#spec.clusterId);
-      }
-      if (pathLength >= 0 && type > T.AS4_PATH) {
-        this.#putAs4Path(page, pathAt, pathLength);
-        pathLength = -1;
-      }
-      if (aggregatorAt >= 0 && type > T.AS4_AGGREGATOR) {
-        this.#putHeader(OPTIONAL | TRANSITIVE, T.AS4_AGGREGATOR, 8);
-        this.#putRaw(page, aggregatorAt, aggregatorAt + 8);
-        aggregatorAt = -1;
-      }
-      if (isOtcDue && type > T.ONLY_TO_CUSTOMER) {
-        isOtcDue = false;
-        this.#putU32(OPTIONAL | TRANSITIVE, T.ONLY_TO_CUSTOMER, localAs);
-      }
-    };
+    const isReflected = isIbgp && this.#sources.at(source).isIbgp;
+    this.#due =
+      this.#dueAlways |
+      (hasNextHop ? Due.NEXT_HOP : 0) |
+      (isReflected ? Due.ORIGINATOR_ID | Due.CLUSTER_LIST : 0);
     for (let at = start + 1 + page[start]!; at < end; ) {
       const flags = page[at]!;
       const type = page[at + 1]!;
@@ -143,20 +121,23 @@ export class AttributeEncoder {
       const length = header === 4 ? (page[at + 2]! << 8) | page[at + 3]! : page[at + 2]!;
       const valueAt = at + header;
       const next = valueAt + length;
-      putDue(type);
+      if (this.#due & dueBefore[type]!) this.#putDue(type, row, source);
       switch (type) {
         case T.AS_PATH:
-          isPathDue = false;
+          this.#due &= ~Due.AS_PATH;
           if (isIbgp && isFourOctetAs) this.#putRaw(page, at, next);
           else this.#putPath(page, valueAt, length);
-          noteWide(valueAt, length);
+          if (!isFourOctetAs) this.#noteWide(page, valueAt, length);
           break;
         case T.AGGREGATOR:
           if (isFourOctetAs) {
             this.#putRaw(page, at, next);
             break;
           }
-          if (isWide(page, valueAt)) aggregatorAt = valueAt;
+          if (isWide(page, valueAt)) {
+            this.#aggregatorAt = valueAt;
+            this.#due |= Due.AS4_AGGREGATOR;
+          }
           this.#putHeader(OPTIONAL | TRANSITIVE | (flags & PARTIAL), T.AGGREGATOR, 6);
           this.#putAs(page, valueAt);
           this.#putRaw(page, valueAt + 4, next);
@@ -166,20 +147,20 @@ export class AttributeEncoder {
           if (isIbgp || source === LOCAL) this.#putRaw(page, at, next);
           break;
         case T.LOCAL_PREF:
-          isLocalPrefDue = false;
+          this.#due &= ~Due.LOCAL_PREF;
           if (isIbgp) this.#putRaw(page, at, next);
           break;
         case T.ORIGINATOR_ID:
-          isOriginatorDue = false;
+          this.#due &= ~Due.ORIGINATOR_ID;
           if (isIbgp) this.#putRaw(page, at, next);
           break;
         case T.CLUSTER_LIST:
           if (isReflected) this.#putClusters(page, valueAt, length);
           else if (isIbgp) this.#putRaw(page, at, next);
-          isClusterDue = false;
+          this.#due &= ~Due.CLUSTER_LIST;
           break;
         case T.ONLY_TO_CUSTOMER:
-          isOtcDue = false;
+          this.#due &= ~Due.ONLY_TO_CUSTOMER;
           this.#putRaw(page, at, next);
           break;
         default:
@@ -187,7 +168,39 @@ export class AttributeEncoder {
       }
       at = next;
     }
-    putDue(256);
+    if (this.#due) this.#putDue(BEHIND_ALL, row, source);
+  }
+
+  /** Writes what is due in front of an attribute of this type. */
+  #putDue(type: number, row: number, source: number): void {
+    const page = this.#attributes.pageOf(row);
+    let due = this.#due & dueBefore[type]!;
+    if (due & Due.AS_PATH) {
+      this.#putPath(page, 0, 0);
+      if (!this.#spec.isFourOctetAs) this.#noteWide(page, 0, 0);
+      due = this.#due & dueBefore[type]!;
+    }
+    this.#due &= ~due;
+    if (due & Due.NEXT_HOP) this.#putNextHop(this.nextHop(row, source));
+    if (due & Due.LOCAL_PREF) this.#putU32(TRANSITIVE, T.LOCAL_PREF, this.#spec.localPref);
+    if (due & Due.ORIGINATOR_ID) this.#putU32(OPTIONAL, T.ORIGINATOR_ID, this.#sources.at(source).identifier);
+    if (due & Due.CLUSTER_LIST) this.#putU32(OPTIONAL, T.CLUSTER_LIST, this.#spec.clusterId);
+    if (due & Due.AS4_PATH) this.#putAs4Path(page, this.#pathAt, this.#pathLength);
+    if (due & Due.AS4_AGGREGATOR) {
+      this.#putHeader(OPTIONAL | TRANSITIVE, T.AS4_AGGREGATOR, 8);
+      this.#putRaw(page, this.#aggregatorAt, this.#aggregatorAt + 8);
+    }
+    if (due & Due.ONLY_TO_CUSTOMER)
+      this.#putU32(OPTIONAL | TRANSITIVE, T.ONLY_TO_CUSTOMER, this.#spec.localAs);
+  }
+
+  /** RFC 6793: AS4_PATH is due behind an AS_PATH with numbers that two octets do not hold. */
+  #noteWide(page: Uint8Array, at: number, length: number): void {
+    const { isIbgp, localAs } = this.#spec;
+    if ((isIbgp || localAs <= 0xffff) && !hasWideAs(page, at, length)) return;
+    this.#pathAt = at;
+    this.#pathLength = length;
+    this.#due |= Due.AS4_PATH;
   }
 
   #putRaw(page: Uint8Array, from: number, to: number): void {

@@ -60,9 +60,14 @@ export class Packer {
     this.#surelyFits = options.isFourOctetAs ? room : room >>> 1;
   }
 
+  /** Whether an UPDATE with these attributes has room for any entry, whatever is added to them. */
+  surelyFits(attributes: number): boolean {
+    return this.#rib.attributes.lengthOf(attributes) <= this.#surelyFits;
+  }
+
   /** Whether an UPDATE with these attributes has room for the entry (RFC 4271 section 9.2). */
   fits(entry: number, attributes: number, source: number): boolean {
-    if (this.#rib.attributes.lengthOf(attributes) <= this.#surelyFits) return true;
+    if (this.surelyFits(attributes)) return true;
     return this.messageLength(entry, attributes, source) <= this.#options.maxMessageLength;
   }
 

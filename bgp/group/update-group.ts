@@ -84,6 +84,11 @@ export class UpdateGroup {
   readonly #refreshDue = new Set<Member>();
   #count = 0;
   readonly #changed = new RowStack();
+  // Routes that come together often share their attributes: what was found for the last ones.
+  #judgedRow = NOTHING;
+  #judgedSource = LOCAL;
+  #isRefused = false;
+  #isSurelySent = false;
 
   constructor(spec: GroupSpec, rib: Rib) {
     this.spec = spec;
@@ -177,6 +182,7 @@ export class UpdateGroup {
   /** Announces and withdraws what changed in this turn. */
   flush(prefixes: Int32Array, paths: Int32Array): void {
     this.#ensureRows();
+    this.#forgetJudgement();
     this.#changed.clear();
     const moved = new Map<number, number[]>();
     for (const entry of this.spec.hasAddPath ? paths : prefixes) this.#update(entry, moved);
@@ -253,6 +259,7 @@ export class UpdateGroup {
 
   /** The Adj-RIB-Out of a new group; what is not decided yet comes with the flush at the end of the turn. */
   #fill(): void {
+    this.#forgetJudgement();
     const nobody = new Map<number, number[]>();
     const { hasAddPath } = this.spec;
     const rows = hasAddPath ? this.#rib.paths.rows : this.#rib.prefixes.rows;
@@ -290,13 +297,31 @@ export class UpdateGroup {
 
   /** Attribute row to announce for a path, or NOTHING. */
   #export(entry: number, path: number): number {
-    if (this.#protocolRefusal(path) !== undefined) return NOTHING;
-    const row = this.#policy ? this.#policy.apply(path) : this.#rib.paths.attributes[path]!;
+    const { attributes, source } = this.#rib.paths;
+    const received = attributes[path]!;
+    if (received !== this.#judgedRow || source[path] !== this.#judgedSource) this.#judge(path);
+    if (this.#isSurelySent) return received;
+    if (this.#isRefused) return NOTHING;
+    const row = this.#policy ? this.#policy.apply(path) : received;
     if (row === REFUSED || (row >= 0 && this.#packer.fits(entry, row, this.#rib.paths.source[path]!)))
       return row;
     // RFC 4271 section 9.2: what cannot be advertised is withdrawn, and RFC 8654 section 4 says the same.
     this.#tooLong.add(entry);
     return NOTHING;
+  }
+
+  /** What holds for every path with these attributes from this source. */
+  #judge(path: number): void {
+    const { attributes, source } = this.#rib.paths;
+    this.#judgedRow = attributes[path]!;
+    this.#judgedSource = source[path]!;
+    this.#isRefused = this.#protocolRefusal(path) !== undefined;
+    this.#isSurelySent = !this.#isRefused && !this.#policy && this.#packer.surelyFits(this.#judgedRow);
+  }
+
+  /** Rows mean something else from turn to turn. */
+  #forgetJudgement(): void {
+    this.#judgedRow = NOTHING;
   }
 
   /** Why a path that passes everything else is not announced. */
