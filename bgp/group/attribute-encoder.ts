@@ -79,7 +79,7 @@ export class AttributeEncoder {
     const at = this.#attributes.offsetOf(row);
     const length = page[at]!;
     if (length === 0 || isLinkLocalAt(page, at)) return this.#self.length;
-    return length > 16 ? 16 : length;
+    return Math.min(length, 16);
   }
 
   /** Whether we are the next hop: of our own routes, at the AS's edge, and for a link-local one (RFC 2545 section 3). */
@@ -181,7 +181,7 @@ export class AttributeEncoder {
       due = this.#due & dueBefore[type]!;
     }
     this.#due &= ~due;
-    if (due & Due.NEXT_HOP) this.#putNextHop(this.nextHop(row, source));
+    if (due & Due.NEXT_HOP) this.#putNextHop(row, source);
     if (due & Due.LOCAL_PREF) this.#putU32(TRANSITIVE, T.LOCAL_PREF, this.#spec.localPref);
     if (due & Due.ORIGINATOR_ID) this.#putU32(OPTIONAL, T.ORIGINATOR_ID, this.#sources.at(source).identifier);
     if (due & Due.CLUSTER_LIST) this.#putU32(OPTIONAL, T.CLUSTER_LIST, this.#spec.clusterId);
@@ -236,9 +236,15 @@ export class AttributeEncoder {
     out[this.#at++] = value;
   }
 
-  #putNextHop(nextHop: Uint8Array): void {
+  /** Of four octets. */
+  #putNextHop(row: number, source: number): void {
     this.#putHeader(TRANSITIVE, T.NEXT_HOP, 4);
-    this.#putRaw(nextHop, 0, 4);
+    if (this.isSelf(row, source)) {
+      this.#putRaw(this.#self, 0, 4);
+      return;
+    }
+    const at = this.#attributes.offsetOf(row) + 1;
+    this.#putRaw(this.#attributes.pageOf(row), at, at + 4);
   }
 
   /** The path in the width of the session; to an external peer with our AS in front (RFC 4271 section 5.1.2). */

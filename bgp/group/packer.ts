@@ -148,20 +148,18 @@ export class Packer {
     const { family, maxMessageLength } = this.#options;
     const attributes = this.#attributes[bucket]!;
     const source = this.#sources[bucket]!;
-    const nextHop = this.#encoder.nextHop(attributes, source);
-    const isClassic = family === 4 && nextHop.length === 4;
+    const nextHopLength = this.#encoder.nextHopLength(attributes, source);
+    const isClassic = family === 4 && nextHopLength === 4;
     const length = this.#encoder.write(attributes, source, isClassic, attributeBytes);
-    const reachLength = isClassic ? 0 : REACH_HEAD + nextHop.length;
+    const reachLength = isClassic ? 0 : REACH_HEAD + nextHopLength;
     const limit = maxMessageLength - FIXED - length - reachLength;
     let item = this.#heads[bucket]!;
     while (item >= 0) {
       this.#reserve(maxMessageLength);
       const start = this.#at;
       let at = start + FIXED;
-      if (isClassic) {
-        scratch.set(attributeBytes.subarray(0, length), at);
-        at += length;
-      } else at = this.#reachHeader(at, nextHop);
+      if (isClassic) at = putAttributes(length, at);
+      else at = this.#reachHeader(at, this.#encoder.nextHop(attributes, source));
       const nlriAt = at;
       // The group takes no entry that does not fit by itself.
       do {
@@ -170,8 +168,7 @@ export class Packer {
       } while (item >= 0 && at - nlriAt + this.#entryLength(entries[item]!) <= limit);
       if (!isClassic) {
         patch16(start + FIXED + 2, at - start - FIXED - 4);
-        scratch.set(attributeBytes.subarray(0, length), at);
-        at += length;
+        at = putAttributes(length, at);
       }
       this.#header(start, at, 0, isClassic ? length : at - start - FIXED);
       this.#at = at;
@@ -266,6 +263,13 @@ export class Packer {
     this.#cut();
     return this.#batch;
   }
+}
+
+/** Copies the attributes that were encoded last. Few octets are copied faster one by one than by a view. */
+function putAttributes(length: number, at: number): number {
+  if (length > 256) scratch.set(attributeBytes.subarray(0, length), at);
+  else for (let i = 0; i < length; i++) scratch[at + i] = attributeBytes[i]!;
+  return at + length;
 }
 
 function patch16(at: number, value: number): void {
