@@ -137,7 +137,7 @@ describe('a tenant with a Service and a Pod of their own', () => {
         name: 'greedy',
         annotations: { 'cni.projectcalico.org/ipAddrs': '["10.244.120.5"]' },
       }),
-    ).rejects.toThrow(/maxBlocksPerHost|block/);
+    ).rejects.toThrow(/per host block limit.*maxBlocksPerHost/s);
     expect(state()).toEqual(before);
     drop(`${API}/ipamconfigurations/default`);
   });
@@ -318,6 +318,17 @@ describe('an operator who makes a mistake', () => {
     );
     // It is in force after a restart as well, as far as it can be read.
     await arena.plant({
+      'projectcalico.org/bgpconfigurations/default': calico('BGPConfiguration', 'default', {
+        ...good,
+        holdTime: 'for ever',
+      }),
+    });
+    await arena.lab.ask({ do: 'node stop', name: 'node1' });
+    await arena.lab.ask({ do: 'node start', name: 'node1' });
+    await until('the route of the services after a restart', PATIENCE_MS, has);
+    expect(shown()).toMatch(/BGPConfiguration default.*holdTime/);
+    await arena.worksAsBefore();
+    await arena.plant({
       'projectcalico.org/bgpconfigurations/default': calico('BGPConfiguration', 'default', good),
     });
     await until('no more of it', PATIENCE_MS, () => !/BGPConfiguration/.test(shown()));
@@ -336,19 +347,31 @@ describe('an operator who makes a mistake', () => {
           'projectcalico.org/blockaffinities': 'BlockAffinity',
           'projectcalico.org/ipamblocks': 'IPAMBlock',
           'projectcalico.org/ipreservations': 'IPReservation',
+          'projectcalico.org/bgpconfigurations': 'BGPConfiguration',
           '/nodes': 'Node',
+          '/services/default': 'Service',
+          'discovery.k8s.io/endpointslices/default': 'EndpointSlice',
+        };
+        const versionOf = (plural: string) => {
+          if (plural.startsWith('/')) return 'v1';
+          return plural.startsWith('discovery') ? 'discovery.k8s.io/v1' : 'projectcalico.org/v3';
         };
         const planted: Record<string, AnyResource> = {};
         for (const [plural, kind] of Object.entries(kinds))
           for (const [i, shape] of shapes.entries())
             planted[`${plural}/shape-${i}`] = {
-              apiVersion: plural.startsWith('/') ? 'v1' : 'projectcalico.org/v3',
+              apiVersion: versionOf(plural),
               kind,
-              metadata: { name: `shape-${i}`, uid: `shape-${kind}-${i}` },
+              metadata: {
+                name: `shape-${i}`,
+                uid: `shape-${kind}-${i}`,
+                ...(plural.endsWith('/default') ? { namespace: 'default' } : {}),
+              },
+              ...(kind === 'EndpointSlice' ? { addressType: 'IPv4', endpoints: shape, ports: shape } : {}),
               ...(typeof shape === 'object' && shape && !Array.isArray(shape) ? shape : { spec: shape }),
             } as AnyResource;
         await arena.plant(planted);
-        for (const kind of Object.values(kinds).filter((kind) => !/Felix|Node/.test(kind)))
+        for (const kind of Object.values(kinds).filter((kind) => !/Felix|Node|Service|Slice/.test(kind)))
           await until(`a sentence about ${kind}`, PATIENCE_MS, () => shown().includes(`${kind} shape-`));
         await arena.worksAsBefore();
         await arena.plant(Object.fromEntries(Object.keys(planted).map((key) => [key, null])));
