@@ -4,6 +4,8 @@ import type { Clock } from '../lib/clock.ts';
 
 /** What is over by itself within this time is nobody's business. */
 const SETTLE_MS = 15_000;
+/** Troubles of one reason that get Events: those that were there first. The status has them all. */
+const MAX_PER_REASON = 20;
 
 export interface Trouble {
   /** One word in CamelCase. */
@@ -14,11 +16,11 @@ export interface Trouble {
 
 export class NodeEvents {
   readonly #node: string;
-  readonly #modules: { recorder: EventRecorder; clock: Clock };
-  /** By reason and message. Bounded by what is wrong now. */
+  readonly #modules: { recorder: Pick<EventRecorder, 'ofNode'>; clock: Clock };
+  /** By reason and message. At most 20 of a reason. */
   readonly #present = new Map<string, { trouble: Trouble; isTold: boolean; cancel: () => void }>();
 
-  constructor(node: string, modules: { recorder: EventRecorder; clock: Clock }) {
+  constructor(node: string, modules: { recorder: Pick<EventRecorder, 'ofNode'>; clock: Clock }) {
     this.#node = node;
     this.#modules = modules;
   }
@@ -38,8 +40,12 @@ export class NodeEvents {
           message: `Over: ${trouble.message}`,
         });
     }
+    const counts = new Map<string, number>();
+    const count = (reason: string) => counts.get(reason) ?? 0;
+    for (const { trouble } of this.#present.values()) counts.set(trouble.reason, count(trouble.reason) + 1);
     for (const [key, trouble] of now) {
-      if (this.#present.has(key)) continue;
+      if (this.#present.has(key) || count(trouble.reason) >= MAX_PER_REASON) continue;
+      counts.set(trouble.reason, count(trouble.reason) + 1);
       const entry = { trouble, isTold: false, cancel: () => {} };
       this.#present.set(key, entry);
       entry.cancel = clock.after(SETTLE_MS, () => {

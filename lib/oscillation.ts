@@ -25,13 +25,20 @@ const FIRST_DELAY_MS = 1_000;
 const MAX_DELAY_MS = 5 * 60_000;
 /** What is repeated after so long is no oscillation. Longer than the longest delay and than the interval of looks. */
 const FORGET_MS = 10 * 60_000;
-/** Objects that are remembered: those that were changed last. */
+/** Objects that are remembered unless the caller says otherwise: those that were changed last. */
 const MAX_ENTRIES = 5_000;
 /** Objects that are named. */
 const MAX_NAMED = 20;
 
 export class Oscillation {
   readonly #entries = new Map<string, Entry>();
+  readonly #maxEntries: number;
+  readonly #maxDelayMs: number;
+
+  constructor({ maxEntries = MAX_ENTRIES, maxDelayMs = MAX_DELAY_MS } = {}) {
+    this.#maxEntries = maxEntries;
+    this.#maxDelayMs = maxDelayMs;
+  }
 
   /** Whether the change may be made now. `now` in milliseconds, always of the same clock. */
   mayApply({ object, change }: ObjectChange, now: number): boolean {
@@ -45,10 +52,12 @@ export class Oscillation {
     const isAgain = before?.change === change && now - before.appliedAt < FORGET_MS;
     const count = isAgain ? before.count + 1 : 1;
     const delayMs =
-      count < SUSPICIOUS ? 0 : Math.min(FIRST_DELAY_MS * 2 ** Math.min(count - SUSPICIOUS, 20), MAX_DELAY_MS);
+      count < SUSPICIOUS
+        ? 0
+        : Math.min(FIRST_DELAY_MS * 2 ** Math.min(count - SUSPICIOUS, 20), this.#maxDelayMs);
     this.#entries.delete(object);
     this.#entries.set(object, { change, count, appliedAt: now, notBefore: now + delayMs });
-    if (this.#entries.size > MAX_ENTRIES) this.#entries.delete(this.#entries.keys().next().value!);
+    if (this.#entries.size > this.#maxEntries) this.#entries.delete(this.#entries.keys().next().value!);
   }
 
   /** What happened to these objects explains that they are changed again. */

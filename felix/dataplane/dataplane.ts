@@ -13,7 +13,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { Mutex } from '../../lib/mutex.ts';
-import { Oscillation } from '../../lib/oscillation.ts';
+import { type ObjectChange, Oscillation } from '../../lib/oscillation.ts';
 import type { Ruleset } from '../calc/ruleset.ts';
 import { type Endpoint, isOwnVeth } from '../endpoint.ts';
 import { Conntrack } from './conntrack.ts';
@@ -26,6 +26,7 @@ import { Problems } from './problems.ts';
 import type { KernelRoute, Route } from './route.ts';
 import type { Ownership } from './route-ownership.ts';
 import { planRoutes } from './route-plan.ts';
+import { summarise } from './summary.ts';
 import { applySysctls, interfaceSysctls, nodeSysctls, tunnelSysctls } from './sysctls.ts';
 import { isOffloadBroken, observeTunnels, ownTunnels, switchOffloadOff } from './tunnel-devices.ts';
 
@@ -109,6 +110,8 @@ const COALESCE_MS = 10;
 /** Hints come in bursts, most of them of our own changes: one look when the burst is over. */
 const HINT_MS = 250;
 const RETRY_MS = 1000;
+/** A peer may bring so many routes that the kernel refuses; what is refused may be possible a minute later. */
+const REFUSALS = { maxEntries: 100_000, maxDelayMs: 60_000 };
 /** Objects that oscillate are looked at again after so long; most of them go on waiting. */
 const HELD_MS = 5_000;
 /** Between two looks at our nftables table: with an event of the kernel, and without. */
@@ -127,6 +130,10 @@ export class Dataplane {
   readonly #guarded: DataplaneModules['guarded'];
   readonly #nftables: Nftables;
   readonly #oscillation = new Oscillation();
+  /** Changes that the kernel refuses: they wait longer and longer too. */
+  readonly #refusals = new Oscillation(REFUSALS);
+  /** Its words about the commands of those that it refused last. */
+  #refused: ReadonlyMap<string, BatchError> = new Map();
   readonly #mutex = new Mutex();
   #desired: DesiredDataplane | undefined;
   #routesText = '';
@@ -165,9 +172,10 @@ export class Dataplane {
       if (link) {
         this.#configured.delete(link);
         // Its routes and neighbours went with it, which is nobody's oscillation.
-        this.#oscillation.forget(
-          ({ object, change }) => !object.startsWith('link ') && change.split(/[ ;]+/).includes(link),
-        );
+        const isOf = ({ object, change }: ObjectChange) =>
+          !object.startsWith('link ') && change.includes(link) && change.split(/[ ;]+/).includes(link);
+        this.#oscillation.forget(isOf);
+        this.#refusals.forget(isOf);
       }
       if (isRelevant(line)) this.#schedule(HINT_MS);
     }, modules.log);
@@ -294,7 +302,10 @@ export class Dataplane {
       const changes = byObject(all);
       const held = new Set(
         changes
-          .filter(({ change }) => !this.#oscillation.mayApply(change, startedAt))
+          .filter(
+            ({ change }) =>
+              !this.#oscillation.mayApply(change, startedAt) || !this.#refusals.mayApply(change, startedAt),
+          )
           .flatMap((one) => one.commands),
       );
       const due = (commands: readonly string[]) => commands.filter((command) => !held.has(command));
@@ -311,8 +322,23 @@ export class Dataplane {
       problems.push(...this.#oscillation.problems(startedAt, (object) => shownBy(kernel, object)));
       const missingTunnels = { ...missingOf(own.wanted, errors), ...wantedOf(desired.tunnels, own.foreign) };
       const faults = errors.filter((error) => isFault(error, missingTunnels));
-      problems.push(...faults.map(({ command, message }) => `ip ${command}: ${message}`));
-      problems.push(...plan.blocked.map(({ destination, reason }) => `route ${destination}: ${reason}`));
+      const faulty = new Set(faults.map(({ command }) => command));
+      for (const { change, commands } of changes)
+        if (commands.some((command) => faulty.has(command))) this.#refusals.applied(change, startedAt);
+      // What waits is refused still, as far as anybody knows.
+      const waiting = [...held].flatMap((command) => this.#refused.get(command) ?? []);
+      this.#refused = new Map([...faults, ...waiting].map((error) => [error.command, error]));
+      const refused = [...this.#refused.values()];
+      problems.push(
+        ...summarise(
+          refused.map(({ command, message }) => ({ object: `ip ${command}`, reason: message })),
+          'commands',
+        ),
+        ...summarise(
+          plan.blocked.map(({ destination, reason }) => ({ object: `route ${destination}`, reason })),
+          'routes',
+        ),
+      );
       if (all.length > 0) this.#log.debug({ commands: all }, 'applied');
       if (plan.moved.length > 0) this.#conntrack.flush(plan.moved);
       const wasMissing = JSON.stringify(this.#stats.missingTunnels);

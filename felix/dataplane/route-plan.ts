@@ -2,7 +2,7 @@
  * What to do to the routing table: a pure comparison of what is wanted with what the kernel has. Only our own routes
  * (route-ownership.ts) are changed or removed; a foreign route in the way is reported and left.
  */
-import { contains, mustCidr, parseAddress } from '../../lib/cidr.ts';
+import { type Address, type Cidr, contains, mustCidr, networkOf, parseAddress } from '../../lib/cidr.ts';
 import { martianName } from '../../lib/martians.ts';
 import { isOwnInterface } from '../endpoint.ts';
 import { type Hop, type KernelRoute, type Route, routeCommand } from './route.ts';
@@ -48,7 +48,7 @@ export function planRoutes(
   const unproven = foreign.filter(({ protocol }) => formerProtocol(protocol, former) !== undefined);
   let isMigrating = false;
   const kept = new Set<KernelRoute>();
-  const resolve = resolver(wanted, foreign);
+  const resolve = resolver(wanted, foreign, options.ownAddresses);
   for (const route of wanted) {
     const present = ours.get(route.destination) ?? [];
     const refusal = learnedRefusal(route, foreign, options);
@@ -185,7 +185,11 @@ function isHost(destination: string): boolean {
 /** The way to a next hop; found once for each, because thousands of routes share a few. */
 type Resolve = (nextHop: string, mayBePod: boolean) => Hop | undefined;
 
-function resolver(wanted: readonly Route[], foreign: readonly KernelRoute[]): Resolve {
+function resolver(
+  wanted: readonly Route[],
+  foreign: readonly KernelRoute[],
+  ownAddresses: PlanOptions['ownAddresses'],
+): Resolve {
   const ways = [...foreign, ...staticWays(wanted, foreign)];
   /** A next hop may be a pod of this node. */
   const pods = new Map(wanted.flatMap(({ destination, device }) => (device ? [[destination, device]] : [])));
@@ -194,6 +198,8 @@ function resolver(wanted: readonly Route[], foreign: readonly KernelRoute[]): Re
     const device = pods.get(`${nextHop}${nextHop.includes(':') ? '/128' : '/32'}`);
     // Only the pod itself may draw traffic to it: else a peer could send anybody's packets there.
     if (device !== undefined) return mayBePod ? { gateway: nextHop, device } : undefined;
+    // The kernel takes no gateway that is the host itself.
+    if (ownAddresses?.has(nextHop)) return undefined;
     if (known.has(nextHop)) return known.get(nextHop);
     const hop = resolveNextHop(nextHop, ways);
     known.set(nextHop, hop);
@@ -237,16 +243,26 @@ export function resolveNextHop(nextHop: string, foreign: readonly KernelRoute[])
   if (contains(linkLocal, address)) return linkLocalHop(nextHop, foreign);
   let best: KernelRoute | undefined;
   let bestLength = -1;
+  let network: Cidr | undefined;
   for (const route of foreign) {
     if (route.type !== 'unicast') continue;
     const cidr = mustCidr(route.destination);
     if (cidr.length > bestLength && contains(cidr, address)) {
       best = route;
       bestLength = cidr.length;
+      network = cidr;
     }
   }
   const hop = best?.hops[0];
+  if (network && hop?.gateway === undefined && isEdge(network, address)) return undefined;
   return hop && { gateway: hop.gateway ?? nextHop, device: hop.device };
+}
+
+/** Whether an address is that of an IPv4 network itself, or its broadcast address: the kernel takes no such gateway. */
+function isEdge(network: Cidr, { value }: Address): boolean {
+  if (network.family === 6 || network.length >= 31) return false;
+  const first = networkOf(network).value;
+  return value === first || value === first + (1n << BigInt(32 - network.length)) - 1n;
 }
 
 const linkLocal = mustCidr('fe80::/10');

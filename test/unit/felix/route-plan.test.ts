@@ -268,6 +268,24 @@ describe('reading the kernel', () => {
     expect(blocked).toEqual([{ destination: '10.9.0.0/24', reason: 'no route to the next hop 10.1.0.5' }]);
   });
 
+  it.each(['10.0.0.0', '10.0.0.255', '10.0.0.11'])(
+    'nothing is reached by the network’s, its broadcast or the node’s own address %s',
+    (nextHop) => {
+      const plan = planRoutes([learned('10.9.0.0/24', nextHop)], [link, gateway], {
+        ...options,
+        ownAddresses: new Set(['10.0.0.11']),
+      });
+      expect(plan.commands).toEqual([]);
+      expect(plan.blocked[0]!.reason).toBe(`no route to the next hop ${nextHop}`);
+    },
+  );
+
+  it('both addresses of a network of two are hosts', () => {
+    const pair = kernel('192.0.2.0/31');
+    expect(resolveNextHop('192.0.2.0', [pair])).toEqual({ gateway: '192.0.2.0', device: 'eth0' });
+    expect(resolveNextHop('192.0.2.1', [pair])).toEqual({ gateway: '192.0.2.1', device: 'eth0' });
+  });
+
   it('a link-local next hop is reached where there is one link beside those of pods', () => {
     const links = ['eth0', 'cali0123456789a'].map((dev) => kernel('fe80::/64', { dev }));
     expect(resolveNextHop('fe80::9', links)).toEqual({ gateway: 'fe80::9', device: 'eth0' });

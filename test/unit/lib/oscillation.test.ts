@@ -82,3 +82,12 @@ describe('the object of a command', () => {
     ]);
   });
 });
+
+it('as many objects as the caller asks for are remembered, and wait as long as it says', () => {
+  const oscillation = new Oscillation({ maxEntries: 20_000, maxDelayMs: 2_000 });
+  for (let round = 0; round < 8; round++)
+    for (let i = 0; i < 20_000; i++) oscillation.applied({ object: `route ${i}`, change: 'add' }, round);
+  const changes = Array.from({ length: 20_000 }, (_, i) => ({ object: `route ${i}`, change: 'add' }));
+  expect(changes.filter((change) => oscillation.mayApply(change, 2_006))).toEqual([]);
+  expect(changes.every((change) => oscillation.mayApply(change, 2_007))).toBe(true);
+});

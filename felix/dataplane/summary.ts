@@ -1,0 +1,37 @@
+/** Few sentences for many objects with the same problem: a peer can announce thousands of routes that lead nowhere. */
+
+export interface ObjectProblem {
+  /** Such as `route 10.0.0.0/26`. */
+  readonly object: string;
+  readonly reason: string;
+}
+
+/** Objects with the same reason that get a sentence each. */
+const MAX_EACH = 3;
+const MAX_SENTENCES = 20;
+
+/**
+ * A sentence per object, or one for all that share a reason; at most 20 and one that says that there are more. Numbers
+ * are rounded down to a power of ten, so that the same trouble keeps its sentence. `kind` is the plural of what they are.
+ */
+export function summarise(problems: readonly ObjectProblem[], kind: string): string[] {
+  const byReason = new Map<string, ObjectProblem[]>();
+  for (const problem of problems) {
+    const known = byReason.get(problem.reason);
+    if (known) known.push(problem);
+    else byReason.set(problem.reason, [problem]);
+  }
+  const sentences = [...byReason].flatMap(([reason, list]) =>
+    list.length <= MAX_EACH
+      ? list.map(({ object }) => `${object}: ${reason}`)
+      : [`${atLeast(list.length)} ${kind}, such as ${list[0]!.object}: ${reason}`],
+  );
+  return sentences.length > MAX_SENTENCES
+    ? [...sentences.slice(0, MAX_SENTENCES), `more ${kind} have problems than these`]
+    : sentences;
+}
+
+function atLeast(count: number): string {
+  const power = 10 ** Math.floor(Math.log10(count));
+  return power === 1 ? 'several' : `at least ${power.toLocaleString('en')}`;
+}
