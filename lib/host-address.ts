@@ -6,7 +6,8 @@ const excluded: Readonly<Record<Family, readonly (readonly [range: Cidr, reason:
     [mustCidr('0.0.0.0/8'), 'is not the address of a host'],
     [mustCidr('127.0.0.0/8'), 'is a loopback address'],
     [mustCidr('224.0.0.0/4'), 'is a multicast address'],
-    [mustCidr('240.0.0.0/4'), 'is reserved (class E)'],
+    // The rest of class E is reserved, but Linux takes it, and some clusters use it.
+    [mustCidr('255.255.255.255/32'), 'is the broadcast address'],
   ],
   6: [
     [mustCidr('::/128'), 'is the unspecified address'],

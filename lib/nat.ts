@@ -1,5 +1,6 @@
 /** Values of network address translation, from their texts in FelixConfiguration (Calico 1.10). */
-import { contains, formatAddress, mustCidr, parseAddress } from './cidr.ts';
+import { formatAddress, parseAddress } from './cidr.ts';
+import { whyNoHost } from './host-address.ts';
 
 /** TCP and UDP ports, both ends included. */
 export interface PortRange {
@@ -16,13 +17,10 @@ export function parsePortRange(text: string): PortRange | undefined {
   return low >= 1 && low <= high && high <= 65535 ? { low, high } : undefined;
 }
 
-/** What no host has as its address: this network, loopback, multicast, class E. */
-const noHosts = ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3'].map(mustCidr);
-
 /** Parses an IPv4 address that packets may come from, to its canonical text. */
 export function parseNatAddress(text: string): string | undefined {
   const address = parseAddress(text);
-  if (address?.family !== 4 || noHosts.some((network) => contains(network, address))) return undefined;
+  if (address?.family !== 4 || whyNoHost(address)) return undefined;
   return formatAddress(address);
 }
 

@@ -32,7 +32,7 @@ export function podPools(pools: readonly IPPool[]): IPPool[] {
   return pools.filter(({ spec }) => !spec.allowedUses.includes('LoadBalancer'));
 }
 
-export function cidrsOf(pools: readonly IPPool[]): string[] {
+function cidrsOf(pools: readonly IPPool[]): string[] {
   return pools.flatMap(({ spec }) => canonicalCidr(spec.cidr) ?? []);
 }
 

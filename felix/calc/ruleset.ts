@@ -7,7 +7,7 @@ import { DEFAULT_VXLAN_PORT, DEFAULT_VXLAN_VNI, type TunnelKind } from '../../ip
 import type { FilterSettings } from './filter-settings.ts';
 import { guardTable } from './guard/guard.ts';
 import type { GuardHost, GuardPeer, GuardSpoofer } from './guard/input.ts';
-import { cidrsOf, natTable } from './nat.ts';
+import { natTable } from './nat.ts';
 import { renderTable } from './nft.ts';
 
 export const TABLE = 'inet cali';
@@ -42,7 +42,6 @@ export function ruleset(input: RulesetInput): Ruleset {
     spoofers: settings.allowsSpoofing ? input.spoofers : [],
     tunnels: input.tunnels.map(({ kind }) => kind),
     isClusterKnown: true,
-    pools: cidrsOf(input.pools),
   });
   const nat = natTable(input);
   return {
@@ -69,7 +68,6 @@ export function firstGuard(ownBgpPorts: readonly number[]): string[] {
     vxlanVni: DEFAULT_VXLAN_VNI,
     allowsIpipFromPods: false,
     allowsVxlanFromPods: false,
-    pools: [],
   });
   return renderTable(TABLE, table);
 }

@@ -2,7 +2,7 @@
  * Which learned prefixes may go into this node's kernel, by peer. Asked after the BGPFilters, as Calico asks its kernel
  * filter after those of the peer; a route that is refused here is neither selected nor propagated.
  *
- * - No peer may introduce martians, or an address of this node.
+ * - No peer may introduce martians, or an address of this node. Class E is martian but for what the cluster uses of it.
  * - A default route is used while the host has none of its own (BGPConfiguration acceptDefaultRoute). A prefix that is
  *   nearly as wide, such as 0.0.0.0/1, is judged as one: two of them replace a default route.
  * - A node of the mesh announces pods and services, and nothing else: what lies in IPPools, in IPAM blocks whose pool has
@@ -29,7 +29,7 @@ import {
   networkOf,
   overlaps,
 } from '../../../lib/cidr.ts';
-import { martians } from '../../../lib/martians.ts';
+import { martians, reserved } from '../../../lib/martians.ts';
 
 /** What the observed kernel says about this host. */
 export interface HostFacts {
@@ -140,7 +140,9 @@ export function kernelImport(rules: KernelImportRules, peerType: PeerType): Pref
     key: keyOf(rules, peerType, guarded),
     ...(isMesh ? { nextHopRejection: nextHops(rules) } : {}),
     rejection(family, bytes, at, isPermitted) {
-      const found = refused[family].find(({ range }) => covers(range, bytes, at));
+      const found = refused[family].find(
+        ({ range, except }) => covers(range, bytes, at) && !isInside(except, bytes, at),
+      );
       if (found) return found.rejection;
       if (isMesh && !isInside(cluster[family], bytes, at)) return outside;
       if (isMesh && isOfInfrastructure(family, bytes, at)) return ofInfrastructure;
@@ -157,7 +159,9 @@ function keyOf(rules: KernelImportRules, peerType: PeerType, guarded: readonly s
   const { networks, ...facts } = host;
   const more =
     peerType === 'node-to-node mesh' ? { networks, cluster, infrastructure, peerAddresses } : { guarded };
-  const digest = createHash('sha256').update(JSON.stringify([facts, acceptDefaultRoute, more]));
+  const digest = createHash('sha256').update(
+    JSON.stringify([facts, acceptDefaultRoute, more, reservedInUse(cluster)]),
+  );
   return JSON.stringify([peerType, digest.digest('base64')]);
 }
 
@@ -232,17 +236,25 @@ interface Range {
   readonly bytes: Uint8Array;
 }
 
-function refusedRanges({ host }: KernelImportRules, family: Family) {
+/** Ranges of the cluster in class E: there they are no martians. */
+function reservedInUse(cluster: readonly string[]): string[] {
+  return cluster.filter((cidr) => contains(reserved.range, mustCidr(cidr)));
+}
+
+function refusedRanges({ host, cluster }: KernelImportRules, family: Family) {
   const own = host.addresses.map((address) => mustCidr(hostCidr(address)));
+  const martian = ({ range, name }: (typeof martians)[number]) => ({
+    cidr: range,
+    rejection: { kind: 'martian' as const, reason: `martian: ${name}` },
+    except: [] as readonly Range[],
+  });
   return [
-    ...martians.map(({ range, name }) => ({
-      cidr: range,
-      rejection: { kind: 'martian' as const, reason: `martian: ${name}` },
-    })),
-    ...own.map((cidr) => ({ cidr, rejection: ownAddress })),
+    ...martians.map(martian),
+    { ...martian(reserved), except: rangesOf(reservedInUse(cluster), 4) },
+    ...own.map((cidr) => ({ cidr, rejection: ownAddress, except: [] })),
   ]
     .filter(({ cidr }) => cidr.family === family)
-    .map(({ cidr, rejection }) => ({ range: toRange(cidr), rejection }));
+    .map(({ cidr, rejection, except }) => ({ range: toRange(cidr), rejection, except }));
 }
 
 const ownAddress: Rejection = { kind: 'own-address', reason: 'an address of this node' };

@@ -27,7 +27,7 @@ export function guardTable(input: GuardInput): NftTable {
   return {
     sets: [...portSets(input), ...sourceSets(input), ...encapsulatorSets(input), ...neighbourSets(input)],
     chains: [
-      martians(input),
+      martians,
       ...sourceChains(input),
       ...portChains(input),
       fragmentChain,

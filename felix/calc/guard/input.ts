@@ -39,6 +39,4 @@ export interface GuardInput {
   readonly vxlanVni: number;
   readonly allowsIpipFromPods: boolean;
   readonly allowsVxlanFromPods: boolean;
-  /** Networks of pods: class E is no martian where the cluster itself lies in it. */
-  readonly pools: readonly string[];
 }

@@ -58,6 +58,16 @@ describe('import policy for the kernel', () => {
     }
   });
 
+  it('class E is no martian where the cluster lies in it, but for the broadcast address', () => {
+    const cluster = ['240.10.0.0/16', '255.255.255.0/24'];
+    for (const peer of ['node-to-node mesh', 'global'] as const) {
+      expect(judge('240.10.3.64/26', peer, { cluster })).toBeUndefined();
+      expect(judge('240.11.0.0/26', peer, { cluster })).toBe('martian');
+      expect(judge('255.255.255.255/32', peer, { cluster })).toBe('martian');
+      expect(kernelImport({ ...rules, cluster }, peer).key).not.toBe(kernelImport(rules, peer).key);
+    }
+  });
+
   it.each(['192.0.2.0/24', '10.0.0.0/8', '100.64.0.0/10', '2001:db8::/32', '64:ff9b::/96', 'fd00::/8'])(
     'an explicit peer brings %s',
     (prefix) => expect(judge(prefix, 'global')).toBeUndefined(),

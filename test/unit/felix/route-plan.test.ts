@@ -308,6 +308,12 @@ describe('reading the kernel', () => {
     expect(plan.commands).toEqual([expect.stringMatching(/^route del /)]);
   });
 
+  it('a learned route of a pool in class E is programmed', () => {
+    expect(commands([learned('240.10.0.0/26', '10.0.0.2')], [link])).toEqual([
+      'route add 240.10.0.0/26 via 10.0.0.2 dev eth0 proto 162',
+    ]);
+  });
+
   it('a learned default route is used while the host has none, or when it may replace it; DHCP’s metric is no matter', () => {
     const route = learned('0.0.0.0/0', '10.0.0.2');
     const added = 'route add 0.0.0.0/0 via 10.0.0.2 dev eth0 proto 162';
