@@ -1,7 +1,9 @@
 /** Connections of an address that moved away: the kernel must not send their packets the old way. */
 import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { type Family, familyOf } from '../../lib/cidr.ts';
-import { feed } from '../../lib/exec.ts';
+import { messageOf } from '../../lib/errors.ts';
+import { start } from '../../lib/exec.ts';
 import type { Log } from '../../lib/log.ts';
 
 /** Pods are deleted in bursts: one look at the table for all of them. */
@@ -12,13 +14,16 @@ const COUNT_FILE = '/proc/sys/net/netfilter/nf_conntrack_count';
 /** Removes tracked connections from and to addresses. Needs Debian's conntrack; without it, says so once. */
 export class Conntrack {
   readonly #log: Log;
+  readonly #tracked: () => number | undefined;
   /** Bounded by the pods of the node. */
   #waiting = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   #isMissing = false;
 
-  constructor(log: Log) {
+  /** `tracked` says how many connections the kernel tracks; undefined when that is not known. */
+  constructor(log: Log, tracked = trackedCount) {
     this.#log = log;
+    this.#tracked = tracked;
   }
 
   /** Flushes the addresses' connections, a moment later. */
@@ -29,7 +34,9 @@ export class Conntrack {
       const due = [...this.#waiting];
       this.#waiting = new Set();
       this.#timer = undefined;
-      void this.#flushNow(due);
+      this.#flushNow(due).catch((error: unknown) =>
+        this.#log.warn({ reason: messageOf(error) }, 'connections of moved addresses end by timeout only'),
+      );
     }, COALESCE_MS);
   }
 
@@ -38,31 +45,56 @@ export class Conntrack {
   }
 
   async #flushNow(addresses: readonly string[]): Promise<void> {
-    if (trackedCount() === 0) return;
+    if (this.#tracked() === 0) return;
     for (const family of [4, 6] as const) {
       const own = addresses.filter((address) => familyOf(address) === family);
       if (own.length === 0) continue;
-      const listed = await feed('conntrack', ['-L', '-f', `ipv${family}`], [], TIMEOUT_MS);
-      if (listed.outcome === 'missing') {
+      const { present, isMissing } = await presentIn(family, new Set(own));
+      if (isMissing) {
         this.#isMissing = true;
         this.#log.warn({}, 'conntrack is not installed: connections of moved addresses end by timeout only');
         return;
       }
       // Most pods leave none behind; only for those that do is the table gone through again.
-      const present = addressesIn(listed.stdout);
-      for (const address of own) if (present.has(address)) await remove(family, address);
+      for (const address of present) await remove(family, address);
     }
   }
 }
 
-/** Addresses that a `conntrack -L` names, on either side of either direction. */
-export function addressesIn(listing: string): Set<string> {
-  return new Set([...listing.matchAll(/\b(?:src|dst)=(\S+)/g)].map(([, address]) => address!));
+/** Of some addresses, those that have connections. The table may be full of a pod's: it is read line by line. */
+async function presentIn(
+  family: Family,
+  wanted: ReadonlySet<string>,
+): Promise<{ present: Set<string>; isMissing: boolean }> {
+  const child = start('conntrack', ['-L', '-f', `ipv${family}`]);
+  const timer = setTimeout(() => child.kill('SIGKILL'), TIMEOUT_MS);
+  child.stderr?.resume();
+  const present = await addressesIn(createInterface({ input: child.stdout! }), wanted);
+  const { isMissing } = await child.exited;
+  clearTimeout(timer);
+  return { present, isMissing };
 }
 
+/** Of some addresses, those that lines of `conntrack -L` name, on either side of either direction. */
+export async function addressesIn(
+  lines: AsyncIterable<string> | Iterable<string>,
+  wanted: ReadonlySet<string>,
+): Promise<Set<string>> {
+  const present = new Set<string>();
+  for await (const line of lines)
+    for (const [, address] of line.matchAll(/\b(?:src|dst)=(\S+)/g))
+      if (wanted.has(address!)) present.add(address!);
+  return present;
+}
+
+/** What conntrack writes, a line per connection that is removed, is not read. */
 async function remove(family: Family, address: string): Promise<void> {
   for (const direction of ['--orig-src', '--orig-dst', '--reply-src', '--reply-dst']) {
-    await feed('conntrack', ['-D', '-f', `ipv${family}`, direction, address], [], TIMEOUT_MS);
+    const child = start('conntrack', ['-D', '-f', `ipv${family}`, direction, address], { stdout: 'ignore' });
+    const timer = setTimeout(() => child.kill('SIGKILL'), TIMEOUT_MS);
+    child.stderr?.resume();
+    await child.exited;
+    clearTimeout(timer);
   }
 }
 
