@@ -81,7 +81,7 @@ function masqueradeRules(family: Family, { pools, settings: { nat } }: NatInput)
   const ip = family === 4 ? 'ip' : 'ip6';
   const which = [
     `${ip} saddr @masquerade${family} ${ip} daddr != @pools${family}`,
-    nat.excludesHosts ? `${ip} daddr != @nodes${family} ${ip} daddr != @encapsulators${family}` : '',
+    nat.excludesHosts ? `${ip} daddr != @hosts${family} ${ip} daddr != @encapsulators${family}` : '',
     outgoing(nat.interface),
   ]
     .filter(Boolean)

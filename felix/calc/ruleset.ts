@@ -1,6 +1,6 @@
 /**
- * Our nftables table: the guard, which is always there (guard/), and what pools and tunnels need (nat.ts). Pure. In two
- * forms, because a setting that this kernel's nft refuses must not take the guard away.
+ * Our nftables table: the guard, which is always there (guard/), and what pools and tunnels need (nat.ts). Pure. In three
+ * forms, because what this kernel's nft refuses of one part must not take the other away.
  */
 import type { IPPool } from '../../datastore/schema/ip-pool.ts';
 import { DEFAULT_VXLAN_PORT, DEFAULT_VXLAN_VNI, type TunnelKind } from '../../ipip/tunnel.ts';
@@ -16,6 +16,8 @@ export const TABLE = 'inet cali';
 export interface Ruleset {
   readonly guard: readonly string[];
   readonly whole: readonly string[];
+  /** Without the guard: for a kernel that takes no guard. */
+  readonly nat: readonly string[];
 }
 
 export interface RulesetInput {
@@ -44,8 +46,10 @@ export function ruleset(input: RulesetInput): Ruleset {
     isClusterKnown: true,
   });
   const nat = natTable(input);
+  const asked = guard.sets.filter(({ name }) => /^(hosts|encapsulators)[46]$/.test(name));
   return {
     guard: renderTable(TABLE, guard),
+    nat: renderTable(TABLE, { sets: [...asked, ...nat.sets], chains: nat.chains }),
     whole: renderTable(TABLE, {
       sets: [...guard.sets, ...nat.sets],
       chains: [...guard.chains, ...nat.chains],

@@ -10,6 +10,8 @@ const TIMEOUT_MS = 10_000;
 /** Naming the table first makes its deletion possible where there is none. */
 const REMOVAL = [`table ${TABLE} {}`, `delete table ${TABLE}`];
 
+const WITHOUT = 'pods are not held back: they can take foreign addresses and reach BGP and tunnels of nodes';
+
 /**
  * Whether pods are held back: `pending` until that is known, `on` when the kernel has the guard, `impossible` when it
  * cannot have it, which is no reason to stop: `problems` say it.
@@ -41,11 +43,20 @@ export class Nftables {
 
   /**
    * Sees to it that there is a guard, before anything of the cluster is known. A table that an agent of this version left
-   * knows more and stays.
+   * knows more and stays. One that an older version left stays beside the guard, with its natOutgoing, until the whole
+   * table is known.
    */
   async ensure(firstGuard: readonly string[]): Promise<void> {
-    if (isGuard(await list())) this.#settle('on', []);
-    else await this.#replace(firstGuard);
+    const listed = await list();
+    if (isGuard(listed)) this.#settle('on', []);
+    else if (!listed || !(await this.#add(firstGuard))) await this.#replace(firstGuard);
+  }
+
+  /** Adds the lines to what is there; false when the kernel does not take both. */
+  async #add(lines: readonly string[]): Promise<boolean> {
+    const { ok } = await feed('nft', ['-f', '-'], lines, TIMEOUT_MS);
+    if (ok) this.#settle('on', []);
+    return ok;
   }
 
   /** Whether the whole table was tried since the start: from then on pods and BGP may come. */
@@ -71,11 +82,21 @@ export class Nftables {
         this.#settle('on', [
           `${sentence(refused)}: natOutgoing is not in force; what pods may not send is refused`,
         ]);
+      else if (this.#state === 'impossible' && !this.#isUnsupported) await this.#applyNat(rules.nat, again);
     }
     const isAnswered = !refused || refused.outcome === 'exited' || refused.outcome === 'missing';
     this.#applied = isAnswered ? text : undefined;
     this.#isTried ||= isAnswered;
     await this.#remember(text, refused === undefined);
+  }
+
+  /** What is left where the kernel takes no guard. */
+  async #applyNat(nat: readonly string[], refused: CommandResult): Promise<void> {
+    const last = await feed('nft', ['-f', '-'], [...REMOVAL, ...nat], TIMEOUT_MS);
+    const fate = last.ok
+      ? 'natOutgoing is in force'
+      : `natOutgoing is not in force either: ${sentence(last)}`;
+    this.#settle('impossible', [`${sentence(refused)}: ${WITHOUT}; ${fate}`]);
   }
 
   /**
@@ -122,22 +143,20 @@ export class Nftables {
       this.#settle('on', []);
       return undefined;
     }
-    const without =
-      'pods are not held back: they can take foreign addresses and reach BGP and tunnels of nodes';
     if (result.outcome === 'missing') {
       this.#isUnsupported = true;
-      this.#settle('impossible', [`nft is not installed (Debian package nftables): ${without}`]);
+      this.#settle('impossible', [`nft is not installed (Debian package nftables): ${WITHOUT}`]);
     } else if (result.outcome !== 'exited') {
       this.#settle(this.#state, [`${sentence(result)}: trying again`]);
     } else if (isGuard(await list())) {
       this.#settle('on', [`${sentence(result)}: the table of before stays`]);
     } else if (await isSupported()) {
-      this.#settle('impossible', [`${sentence(result)}: ${without}`]);
+      this.#settle('impossible', [`${sentence(result)}: ${WITHOUT}`]);
     } else {
       this.#isUnsupported = true;
       const family = TABLE.split(' ')[0];
       this.#settle('impossible', [
-        `this kernel has no nf_tables for ${family} tables (module nf_tables): ${without}`,
+        `this kernel has no nf_tables for ${family} tables (module nf_tables): ${WITHOUT}`,
       ]);
     }
     return result;

@@ -95,7 +95,7 @@ async function felix(kind: 'direct' | 'by VXLAN'): Promise<number> {
     endpoints: [],
     addresses: [],
     tunnels: [],
-    ruleset: { guard: [], whole: [] },
+    ruleset: { guard: [], whole: [], nat: [] },
     isLearnedComplete: true,
     ownership: { protocols: DEFAULT_PROTOCOLS, former: NO_FORMER, ranges: [] },
   };

@@ -22,7 +22,7 @@ describe('the guard in the kernel', { timeout: 120_000 }, () => {
     for (const damage of [
       'delete table inet cali',
       'insert rule inet cali guard-pods accept',
-      'delete element inet cali nodes4 { 172.18.0.12 }',
+      'delete element inet cali hosts4 { 172.18.0.12 }',
     ]) {
       lab.sh('node1', `nft ${damage}`);
       expect(table()).not.toBe(before);

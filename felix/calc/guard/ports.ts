@@ -26,7 +26,7 @@ export function portSets({ hosts, peers, ownBgpPorts }: GuardInput): NftSet[] {
       const of = (addresses: readonly string[]) => addresses.filter((one) => familyOf(one) === family);
       return [
         {
-          name: `nodes${family}`,
+          name: `hosts${family}`,
           type: `ipv${family}_addr`,
           elements: hosts.flatMap(({ addresses }) => of(addresses)),
         },
@@ -45,7 +45,7 @@ export function portSets({ hosts, peers, ownBgpPorts }: GuardInput): NftSet[] {
 export function portChains(input: GuardInput): NftChain[] {
   // Of this node's own addresses also those that fib calls broadcast, multicast or anycast: sockets answer there.
   const local = 'fib daddr type != unicast counter drop';
-  const isToNode = ['ip daddr @nodes4 counter drop', 'ip6 daddr @nodes6 counter drop', local];
+  const isToNode = ['ip daddr @hosts4 counter drop', 'ip6 daddr @hosts6 counter drop', local];
   const bgp = [
     'iifname @bgp-pods fib daddr type local return',
     'ip daddr . tcp dport @bgp4 counter drop',

@@ -12,8 +12,9 @@ const LINK_TYPES = [1, 2, 3, 4, 128, 129, 131, 132, 133, 135, 136, 143];
 /** What a pod sends before it has an address: duplicate address detection and reports of its groups (RFC 4862). */
 const UNSPECIFIED_TYPES = [131, 132, 133, 135, 143];
 
+/** Declared only where they are used: ranges in a concatenation need Linux 5.6. */
 export function sourceSets({ spoofers }: GuardInput): NftSet[] {
-  return ([4, 6] as const).map((family) => ({
+  const sets = ([4, 6] as const).map((family) => ({
     name: `allowed-sources${family}`,
     type: `ifname . ipv${family}_addr`,
     isInterval: true,
@@ -23,10 +24,11 @@ export function sourceSets({ spoofers }: GuardInput): NftSet[] {
         .map((prefix) => `"${interfaceName}" . ${prefix}`),
     ),
   }));
+  return sets.filter(({ elements }) => elements.length > 0);
 }
 
 export function sourceChains(input: GuardInput): NftChain[] {
-  const used = sourceSets(input).filter(({ elements }) => elements.length > 0);
+  const used = sourceSets(input);
   const linkLocal = [
     `ip6 daddr { fe80::/10, ff02::/16 } icmpv6 type { ${LINK_TYPES.join(', ')} } return`,
     'ip6 daddr ff02::1:2 udp sport 546 udp dport 547 return',

@@ -15,12 +15,12 @@ describe('a machine without nft', () => {
       expect.stringMatching(/^nft is not installed \(Debian package nftables\): pods are not held back/),
     ]);
     expect(table.isTried).toBe(false);
-    await table.apply({ guard, whole: guard });
+    await table.apply({ guard, whole: guard, nat: guard });
     expect(table.isTried).toBe(true);
     expect(table.isUndecided).toBe(false);
     // A full check tries again, because somebody may have installed it.
     await table.check({ isFull: true });
-    await table.apply({ guard, whole: guard });
+    await table.apply({ guard, whole: guard, nat: guard });
     expect(table.state).toBe('impossible');
     expect(table.isUndecided).toBe(false);
   });
