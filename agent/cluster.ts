@@ -22,6 +22,7 @@ export type Cluster = Pick<
   | 'felixConfigurations'
   | 'nodeLabels'
   | 'pod'
+  | 'namespace'
 >;
 
 /** By kind. Kinds that others refer to come first: of two objects that do not fit, the referring one is left out. */
@@ -54,7 +55,11 @@ export function objectsOf(view: Cluster): ClusterObjects {
 }
 
 /** These objects in place of the view's; `node` is this node's name. */
-export function clusterOf(objects: ClusterObjects, node: string, view: Pick<Cluster, 'pod'>): Cluster {
+export function clusterOf(
+  objects: ClusterObjects,
+  node: string,
+  view: Pick<Cluster, 'pod' | 'namespace'>,
+): Cluster {
   return {
     nodes: () => [...objects.Node],
     pools: () => [...objects.IPPool],
@@ -68,5 +73,6 @@ export function clusterOf(objects: ClusterObjects, node: string, view: Pick<Clus
     felixConfigurations: () => [...objects.FelixConfiguration],
     nodeLabels: () => objects.Node.find(({ metadata }) => metadata.name === node)?.metadata.labels ?? {},
     pod: view.pod,
+    namespace: view.namespace,
   };
 }

@@ -10,7 +10,7 @@ import type { Secrets } from '../felix/calc/bgp/password.ts';
 import type { ReflectorInfo } from '../felix/calc/bgp/reflectors.ts';
 import { type ServiceRoutes, serviceRoutes } from '../felix/calc/bgp/services.ts';
 import { desiredSpeaker, reachablePeers } from '../felix/calc/bgp/speaker.ts';
-import { type Workload, workloadPeeringAddresses } from '../felix/calc/bgp/workloads.ts';
+import { type Workload, workloadLabels, workloadPeeringAddresses } from '../felix/calc/bgp/workloads.ts';
 import { guardHosts, guardPeers, ownBgpPorts } from '../felix/calc/guard/hosts.ts';
 import { knownRoutes, outsidePools } from '../felix/calc/known-routes.ts';
 import { exportedPrefixes, type OwnPrefixes, ownPrefixes } from '../felix/calc/own-prefixes.ts';
@@ -172,7 +172,10 @@ function prefixesFrom({ config, blocks, affinities, endpoints }: Known): OwnPref
 function workloadsFrom({ view, endpoints }: Known): Workload[] {
   return endpoints.flatMap(({ namespace, pod, addresses, interfaceName }) => {
     if (!namespace || !pod) return [];
-    return [{ interfaceName, labels: view.pod(namespace, pod)?.metadata.labels ?? {}, addresses }];
+    const object = view.pod(namespace, pod);
+    const inherited = view.namespace(namespace)?.metadata.labels ?? {};
+    const labels = object ? workloadLabels(object, namespace, inherited) : {};
+    return [{ interfaceName, labels, addresses }];
   });
 }
 

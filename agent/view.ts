@@ -84,10 +84,12 @@ export class View implements IpamView {
     this.#felixConfigurations = reflect(felixConfigurationKind);
     this.#nodeStatuses = reflect(calicoNodeStatusKind);
     // Read by CNI calls; calculated from only where a BGPPeer selects pods.
-    this.#pods = reflect(podKind, { fieldSelector: `spec.nodeName=${node}` }, () => {
+    const podsChanged = () => {
       if (this.bgpPeers().some(({ spec }) => spec.localWorkloadSelector)) modules.changed();
-    });
-    this.#namespaces = reflect(namespaceKind, {}, () => undefined);
+    };
+    this.#pods = reflect(podKind, { fieldSelector: `spec.nodeName=${node}` }, podsChanged);
+    // Selectors see their labels as labels of their pods.
+    this.#namespaces = reflect(namespaceKind, {}, podsChanged);
   }
 
   /** Follows the datastore until the signal aborts. */

@@ -26,7 +26,13 @@ const pod = z.looseObject({
   apiVersion: z.literal('v1'),
   kind: z.literal('Pod'),
   metadata: objectMeta,
-  spec: z.looseObject({ nodeName: z.string().optional(), hostNetwork: z.boolean().optional() }).default({}),
+  spec: z
+    .looseObject({
+      nodeName: z.string().optional(),
+      hostNetwork: z.boolean().optional(),
+      serviceAccountName: z.string().optional(),
+    })
+    .default({}),
   status: z
     .looseObject({
       phase: z.string().optional(),

@@ -304,6 +304,7 @@ export function calculate(raw: readonly object[]): Outcome {
     slices: () => of('EndpointSlice'),
     felixConfigurations: () => of('FelixConfiguration'),
     pod: (namespace: string, name: string) => find('Pod', name, namespace),
+    namespace: (name: string) => find('Namespace', name),
     nodeLabels: () => find('Node', 'n1')?.metadata.labels ?? {},
   } as unknown as View;
   const config = readConfig({ NODENAME: 'n1' });

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { bgpConfigurationKind, bgpPeerKind } from '../../../datastore/schema/bgp.ts';
-import { nodeAnnotations } from '../../../datastore/schema/core.ts';
+import { nodeAnnotations, podKind } from '../../../datastore/schema/core.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { blockAffinityKind, ipamBlockKind } from '../../../datastore/schema/ipam.ts';
 import type { SecretState } from '../../../felix/calc/bgp/password.ts';
 import { desiredSpeaker, type SpeakerInput } from '../../../felix/calc/bgp/speaker.ts';
-import { workloadPeeringAddresses } from '../../../felix/calc/bgp/workloads.ts';
+import { workloadLabels, workloadPeeringAddresses } from '../../../felix/calc/bgp/workloads.ts';
 import { encapsulation, encapsulationWarnings } from '../../../felix/calc/encapsulation.ts';
 import { knownRoutes } from '../../../felix/calc/known-routes.ts';
 import { exportedPrefixes, ownPrefixes } from '../../../felix/calc/own-prefixes.ts';
@@ -285,6 +285,46 @@ describe('sessions in detail (Calico 2.5)', () => {
       { device: 'cali7', cidr: '169.254.9.1/32' },
     ]);
     expect(workloadPeeringAddresses(nodes[0]!, chosen, [], workloads)).toEqual([]);
+  });
+
+  it('a pod cannot claim another namespace, service account or namespace label by its own labels', () => {
+    const pod = podKind.schema.parse({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: {
+        name: 'thief',
+        namespace: 'tenant',
+        labels: {
+          app: 'router',
+          'projectcalico.org/namespace': 'network',
+          'projectcalico.org/serviceaccount': 'router',
+          'projectcalico.org/anything': 'x',
+          'pcns.trusted': 'yes',
+          'pcsa.trusted': 'yes',
+        },
+      },
+      spec: { serviceAccountName: 'default' },
+    });
+    const labels = workloadLabels(pod, 'tenant', { trusted: 'no', team: 'a' });
+    expect(labels).toEqual({
+      app: 'router',
+      'projectcalico.org/namespace': 'tenant',
+      'projectcalico.org/orchestrator': 'k8s',
+      'projectcalico.org/serviceaccount': 'default',
+      'pcns.trusted': 'no',
+      'pcns.team': 'a',
+    });
+    const thief = { interfaceName: 'cali5', labels, addresses: ['10.1.0.5'] };
+    const chosen = (selector: string) =>
+      desiredSpeaker({
+        ...base,
+        nodes: base.nodes.slice(0, 1),
+        peers: [peer('pods', { localWorkloadSelector: selector, asNumber: 65200 })],
+        workloads: [thief],
+      }).peers.length;
+    expect(chosen("app == 'router' && projectcalico.org/namespace == 'network'")).toBe(0);
+    expect(chosen("app == 'router' && projectcalico.org/namespace == 'tenant'")).toBe(1);
+    expect(chosen("pcns.trusted == 'yes'")).toBe(0);
   });
 
   it('exports pods’ routes alone, with the communities of prefixAdvertisements (B-100 to B-112)', () => {
