@@ -13,6 +13,7 @@ import { survivor } from './session/collision.ts';
 import type { Action, Session, SessionConfig, State } from './session/session.ts';
 import { type Newcomer, type Running, takeover } from './session/takeover.ts';
 import type { Remote } from './transport/connection.ts';
+import { refuse } from './transport/listener.ts';
 import { CeaseSubcode, ErrorCode } from './wire/iana.ts';
 import { notification } from './wire/notification.ts';
 import type { OpenMessage } from './wire/open.ts';
@@ -143,8 +144,12 @@ export class PeerConnections {
       cancelTimer: () => {},
       evict: () => this.#giveUp(pending, 'too many connections of this peer'),
     };
+    if (!limit.add(pending)) {
+      pending.conversation.close();
+      refuse(socket, notification(ErrorCode.CEASE, CeaseSubcode.OUT_OF_RESOURCES));
+      return;
+    }
     pending.conversation.inherit(this.#main.session);
-    limit.add(pending);
     this.#pending.add(pending);
     pending.cancelTimer = clock.after(OPEN_LIMIT_MS, () => {
       if (!pending.hasOpen) this.#giveUp(pending, 'no OPEN on a connection that came in');

@@ -1,7 +1,7 @@
 /**
  * Connections that came in and are no sessions yet, of all peers. Their number is bounded: anybody who can use a peer's
  * address can open them. Where one is too many, the oldest without an OPEN goes first, so that a peer that speaks is
- * heard behind any number that do not.
+ * heard behind any number that do not; where all have sent one, the new connection is refused.
  */
 export interface PendingConnection {
   /** Key of the peer. */
@@ -29,15 +29,16 @@ export class PendingLimit {
     return this.#pending.size;
   }
 
-  /** Makes room for one more connection of a peer, then adds it. */
-  add(connection: PendingConnection): void {
+  /** Makes room for one more connection of a peer, then adds it; false when there is no room. */
+  add(connection: PendingConnection): boolean {
     const own = this.#byPeer.get(connection.peer);
-    if (own && own.size >= this.#perPeer) evictOldest(own);
-    else if (this.#pending.size >= this.#total) evictOldest(this.#pending);
+    const full = own && own.size >= this.#perPeer ? own : this.#pending;
+    if ((full === own || full.size >= this.#total) && !evictSilent(full)) return false;
     this.#pending.add(connection);
     const rest = this.#byPeer.get(connection.peer);
     if (rest) rest.add(connection);
     else this.#byPeer.set(connection.peer, new Set([connection]));
+    return true;
   }
 
   delete(connection: PendingConnection): void {
@@ -48,14 +49,12 @@ export class PendingLimit {
   }
 }
 
-/** There is at least one. */
-function evictOldest(connections: Iterable<PendingConnection>): void {
-  let oldest: PendingConnection | undefined;
+/** Evicts the oldest without an OPEN; false when there is none. */
+function evictSilent(connections: Iterable<PendingConnection>): boolean {
   for (const connection of connections) {
-    oldest ??= connection;
     if (connection.hasOpen) continue;
-    oldest = connection;
-    break;
+    connection.evict();
+    return true;
   }
-  oldest!.evict();
+  return false;
 }

@@ -1,7 +1,7 @@
 /**
  * The guard: the part of our nftables table that holds pods and hosts on the wire to what they may send. It is never
- * empty, needs nothing that the datastore alone knows, accepts nothing, and asks no connection tracking: a connection
- * that is established is no better than its next packet.
+ * empty, needs nothing that the datastore alone knows, and accepts nothing. Of connection tracking it asks only what was
+ * translated: a connection that is established is no better than its next packet.
  */
 import { INTERFACE_PREFIX } from '../../endpoint.ts';
 import type { NftTable } from '../nft.ts';
@@ -9,7 +9,7 @@ import { bfdRules, neighbourSets } from './bfd.ts';
 import { encapsulationRules, encapsulatorSets, leftoverRules } from './encapsulation.ts';
 import type { GuardInput } from './input.ts';
 import { loopbackRules, martians } from './martians.ts';
-import { fragmentChain, fragmentRule, portChains, portRules, portSets } from './ports.ts';
+import { fragmentChain, fragmentRule, portChains, portRules, portSets, translatedRules } from './ports.ts';
 import { sourceChains, sourceSets } from './source.ts';
 
 /** Chains that the kernel calls: a table that has them all is a guard of this version. */
@@ -45,7 +45,7 @@ export function guardTable(input: GuardInput): NftTable {
       {
         name: forward,
         hook: 'filter hook forward priority filter',
-        rules: [`${fromPods} jump pod-ports`],
+        rules: [`${fromPods} jump pod-ports`, ...translatedRules(input)],
       },
       {
         name: local,
@@ -53,6 +53,7 @@ export function guardTable(input: GuardInput): NftTable {
         rules: [
           `${fromPods} jump pod-loopback`,
           `${fromPods} jump pod-ports`,
+          ...translatedRules(input),
           ...bfdRules,
           ...encapsulationRules(input),
         ],

@@ -79,6 +79,19 @@ export function portRules(input: GuardInput, condition: string): string[] {
 }
 
 /**
+ * For packets of anybody that were translated to a node, in forward and input: a pod of another node reaches a port that is
+ * closed to it through a NodePort here, in the name of that node or of this one. Nobody needs translation to these ports.
+ */
+export function translatedRules({ vxlanPort }: GuardInput): string[] {
+  const udpPorts = [...BFD_PORTS, vxlanPort].join(', ');
+  return [
+    'tcp dport @bgp-ports ct status dnat jump to-bgp',
+    `udp dport { ${udpPorts} } ct status dnat jump to-node`,
+    `${IN_IP} ct status dnat jump to-node`,
+  ];
+}
+
+/**
  * The first fragment of an IPv6 packet that ends before the ports (RFC 7112): nobody could judge it. IPv4 has eight
  * octets of payload at least in each.
  */

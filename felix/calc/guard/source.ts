@@ -41,6 +41,8 @@ export function sourceChains(input: GuardInput): NftChain[] {
     'ip saddr 0.0.0.0/8 counter drop',
     `ip6 saddr :: ip6 daddr ff02::/16 icmpv6 type { ${UNSPECIFIED_TYPES.join(', ')} } return`,
     'ip6 saddr :: counter drop',
+    // Pods that are peers may use their link: pod-ports comes next.
+    'iifname @bgp-pods ip6 saddr fe80::/10 ip6 daddr fe80::/10 tcp dport @own-bgp-ports return',
     'ip6 saddr fe80::/10 jump link-local',
     'fib saddr . iif oif missing counter drop',
   ];

@@ -183,7 +183,7 @@ describe('the number of connections that are no sessions yet', () => {
           limit.delete(connection);
         },
       };
-      limit.add(connection);
+      return limit.add(connection);
     };
     return { limit, add, evicted };
   };
@@ -200,11 +200,17 @@ describe('the number of connections that are no sessions yet', () => {
     expect(limit.size).toBe(4);
   });
 
+  it('refuses a connection of a peer whose others have all sent an OPEN', () => {
+    const { limit, add, evicted } = queue({ perPeer: 2, total: 100 });
+    expect([add('one', 'a', true), add('two', 'a', true), add('three', 'a')]).toEqual([true, true, false]);
+    expect([evicted, limit.size]).toEqual([[], 2]);
+  });
+
   it('is bounded in total, also where every connection has sent an OPEN', () => {
     const { limit, add, evicted } = queue({ perPeer: 3, total: 2 });
     add('one', 'a', true);
     add('two', 'b', true);
-    add('three', 'c', true);
-    expect([evicted, limit.size]).toEqual([['one'], 2]);
+    expect(add('three', 'c', true)).toBe(false);
+    expect([evicted, limit.size]).toEqual([[], 2]);
   });
 });

@@ -45,10 +45,10 @@ describe('the guard', () => {
       for (const name of guardChains) expect(chain(lines, name).length).toBeGreaterThan(0);
   });
 
-  it('accepts nothing and asks no connection tracking', () => {
+  it('accepts nothing, and asks connection tracking only what was translated', () => {
     const lines = whole({ pools: [inside], peers: [{ interfaceName: 'cali1', hasBfd: true }] });
     for (const line of lines) {
-      expect(line).not.toMatch(/\bct\b/);
+      expect(line.replace(' ct status dnat jump to-', '')).not.toMatch(/\bct\b/);
       if (!line.startsWith('type ')) expect(line).not.toMatch(/\baccept\b/);
     }
   });
@@ -59,6 +59,7 @@ describe('the guard', () => {
     expect(source.filter((rule) => rule.endsWith(' return'))).toEqual([
       'ip saddr 0.0.0.0 ip daddr 255.255.255.255 udp sport 68 udp dport 67 return',
       'ip6 saddr :: ip6 daddr ff02::/16 icmpv6 type { 131, 132, 133, 135, 143 } return',
+      'iifname @bgp-pods ip6 saddr fe80::/10 ip6 daddr fe80::/10 tcp dport @own-bgp-ports return',
     ]);
   });
 
@@ -95,6 +96,26 @@ describe('the guard', () => {
     expect(chain(lines, 'guard-output')).toContain(
       'tcp dport @bgp-ports fib saddr type != local jump to-bgp',
     );
+  });
+
+  it('closes the same ports to what a node translates for anybody, forwarded or for itself', () => {
+    const allowed = filterSettings({ allowVXLANPacketsFromWorkloads: true, vxlanPort: 8472 }).settings;
+    const rules = (port: number) => [
+      'tcp dport @bgp-ports ct status dnat jump to-bgp',
+      `udp dport { 3784, 3785, 4784, ${port} } ct status dnat jump to-node`,
+      'meta l4proto { 4, 41, 137 } ct status dnat jump to-node',
+    ];
+    for (const name of ['guard-forward', 'guard-input']) {
+      expect(chain(whole(), name)).toEqual(expect.arrayContaining(rules(4789)));
+      expect(chain(whole({ settings: allowed }), name)).toEqual(expect.arrayContaining(rules(8472)));
+    }
+  });
+
+  it('lets pods that are peers speak BGP from link-local addresses with their node', () => {
+    const source = chain(whole(), 'pod-source');
+    const rule = 'iifname @bgp-pods ip6 saddr fe80::/10 ip6 daddr fe80::/10 tcp dport @own-bgp-ports return';
+    expect(source.indexOf(rule)).toBe(source.indexOf('ip6 saddr fe80::/10 jump link-local') - 1);
+    expect(source).toContain(rule);
   });
 
   it('opens the own node’s BGP and BFD to pods that BGPPeers select, and nothing else', () => {
