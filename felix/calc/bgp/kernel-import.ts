@@ -10,6 +10,7 @@
  *   this host that holds one.
  * - A next hop from the mesh is a node, a peer that a BGPPeer names, a pod, or a neighbour of this host.
  * - A pod that is a peer announces nothing that belongs to the cluster, unless a BGPFilter rule accepts it.
+ *   So does a node that a BGPPeer names, unless it reflects; there a BGPFilter rule may accept more.
  * - Peers of BGPPeers, reflectors among them, may bring routes to anywhere else: the operator has chosen them.
  */
 import { createHash } from 'node:crypto';
@@ -144,8 +145,8 @@ export function kernelImport(rules: KernelImportRules, peerType: PeerType): Pref
         ({ range, except }) => covers(range, bytes, at) && !isInside(except, bytes, at),
       );
       if (found) return found.rejection;
-      if (isMesh && !isInside(cluster[family], bytes, at)) return outside;
-      if (isMesh && isOfInfrastructure(family, bytes, at)) return ofInfrastructure;
+      if (isMesh && !isPermitted && !isInside(cluster[family], bytes, at)) return outside;
+      if (isMesh && !isPermitted && isOfInfrastructure(family, bytes, at)) return ofInfrastructure;
       if (defaults[family] && isDefault(family, bytes, at)) return defaults[family];
       if (!isPermitted && guardedRanges[family].some((range) => touches(range, bytes, at))) return ofCluster;
       return undefined;

@@ -232,9 +232,12 @@ function* sessionTo(peer: BGPPeer, remote: Remote, context: Context): Generator<
   const isLinkLocal = remote.address.includes('%');
   const settings = peerSettings(spec, family, configurations, context, secretsOf(context));
   const warnings = [settings.warning, filterWarning(names, filters, unusableFilters)].filter(Boolean);
+  const machine = nodeSpeaker(remote, context);
+  const peerType = isGlobal(peer) ? 'global' : 'node specific';
   yield {
     ...settings,
     ...(warnings.length > 0 ? { warning: warnings.join('; ') } : {}),
+    ttlSecurityHops: settings.ttlSecurityHops ?? (machine && nodeHops(context, machine, family)),
     address: remote.address,
     port: remote.port,
     asNumber: remote.asNumber,
@@ -260,8 +263,9 @@ function* sessionTo(peer: BGPPeer, remote: Remote, context: Context): Generator<
       rules.normalPriorities,
     ),
     exportPolicy: exportPolicy(rules, rulesOf(names, filters, 'export', unusableFilters), isIbgp),
-    prefixPolicy: context.prefixPolicy(isGlobal(peer) ? 'global' : 'node specific'),
-    peerType: isGlobal(peer) ? 'global' : 'node specific',
+    // A node that reflects passes on what others announce; any other is what it is in the mesh.
+    prefixPolicy: context.prefixPolicy(machine && !machine.clusterId ? 'node-to-node mesh' : peerType),
+    peerType,
     name: peer.metadata.name,
   };
 }
@@ -269,6 +273,12 @@ function* sessionTo(peer: BGPPeer, remote: Remote, context: Context): Generator<
 /** Calico B-050, B-051: two reflectors of one cluster are no clients of each other. */
 function isClient(self: NodeInfo, { node }: Remote, isIbgp: boolean): boolean {
   return isIbgp && self.clusterId !== undefined && node?.clusterId !== self.clusterId;
+}
+
+/** The node whose agent is the other side; undefined for reflectors, other programs on a node, and strangers. */
+function nodeSpeaker({ node, port }: Remote, { configurations }: Context): NodeInfo | undefined {
+  if (!node || isReflector(node)) return undefined;
+  return port === listenPort(node.name, configurations) ? node : undefined;
 }
 
 function isReflector(node: NodeInfo | ReflectorInfo | undefined): node is ReflectorInfo {

@@ -287,6 +287,28 @@ describe('sessions in detail (Calico 2.5)', () => {
     expect(workloadPeeringAddresses(nodes[0]!, chosen, [], workloads)).toEqual([]);
   });
 
+  it('nodes that are peers by a BGPPeer are held to what nodes of the mesh are held to', () => {
+    const says = { [nodeAnnotations.bgpTTLSecurity]: '1' };
+    const settingsOf = (spec: object, more: Record<string, string> = {}) => {
+      const nodes = [node('n1', '10.0.0.1/24'), node('n2', '10.0.0.2/24', { ...says, ...more })];
+      const host = { addresses: [], networks: [], defaults: [] };
+      const off = configuration({ nodeToNodeMeshEnabled: false });
+      const peers = [peer('nodes', { asNumber: 64512, ...spec })];
+      const input = { ...base, nodes, peers, host, canDemandTtl: true, configurations: [off] };
+      const [only] = desiredSpeaker(input).peers;
+      const abroad = only!.prefixPolicy!.rejection(4, Uint8Array.of(24, 192, 0, 2), 0, false)?.kind;
+      const permitted = only!.prefixPolicy!.rejection(4, Uint8Array.of(24, 192, 0, 2), 0, true)?.kind;
+      return [only!.ttlSecurityHops, abroad, permitted];
+    };
+    expect(settingsOf({ peerIP: '10.0.0.2' })).toEqual([1, 'outside-pools', undefined]);
+    expect(settingsOf({ peerIP: '10.0.0.2', ttlSecurity: 3 })).toEqual([3, 'outside-pools', undefined]);
+    // A reflector, another program on that node, and one that is no node.
+    const reflects = { 'projectcalico.org/RouteReflectorClusterID': '1.1.1.1' };
+    expect(settingsOf({ peerIP: '10.0.0.2' }, reflects)).toEqual([1, undefined, undefined]);
+    expect(settingsOf({ peerIP: '10.0.0.2:1790' })).toEqual([undefined, undefined, undefined]);
+    expect(settingsOf({ peerIP: '10.0.0.3' })).toEqual([undefined, undefined, undefined]);
+  });
+
   it('a pod cannot claim another namespace, service account or namespace label by its own labels', () => {
     const pod = podKind.schema.parse({
       apiVersion: 'v1',
