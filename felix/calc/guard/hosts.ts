@@ -2,6 +2,7 @@
 import type { BGPConfiguration, BGPPeer } from '../../../datastore/schema/bgp.ts';
 import type { Node } from '../../../datastore/schema/core.ts';
 import { formatAddress, parseAddress } from '../../../lib/cidr.ts';
+import { whyNoHost } from '../../../lib/host-address.ts';
 import { BGP_PORT, defaultsOf, listenPort } from '../bgp/cluster.ts';
 import type { ReflectorInfo } from '../bgp/reflectors.ts';
 import { selectsNode } from '../bgp/selection.ts';
@@ -63,12 +64,16 @@ export function guardPeers(
   return [...chosen].map(([interfaceName, hasBfd]) => ({ interfaceName, hasBfd }));
 }
 
-/** A Node's addresses: of BGP, in tunnels, and those that kubelet lists; what is no address is left out. */
+/** Of those that a kubelet lists; it is bound to its own Node alone, and could list anything. */
+const MAX_LISTED = 16;
+
+/** A Node's addresses: of BGP, in tunnels, and those that kubelet lists; what no host can have is left out. */
 function addressesOf(node: Node): string[] {
   const info = nodeInfo(node);
-  const listed = (node.status.addresses ?? []).flatMap(({ address }) => {
+  const ofMachine = (node.status.addresses ?? []).filter(({ type }) => /^(In|Ex)ternalIP$/.test(type));
+  const listed = ofMachine.slice(0, MAX_LISTED).flatMap(({ address }) => {
     const parsed = parseAddress(address);
-    return parsed ? [formatAddress(parsed)] : [];
+    return parsed && !whyNoHost(parsed) ? [formatAddress(parsed)] : [];
   });
   const inTunnels = Object.values(info.tunnels).map(({ address }) => address);
   return [...new Set([...bgpAddresses(info), ...listed, ...inTunnels])];
