@@ -2,7 +2,7 @@
 import type { HostFacts } from '../felix/calc/bgp/kernel-import.ts';
 import type { NodeInfo } from '../felix/calc/topology.ts';
 import type { KernelState } from '../felix/dataplane/kernel.ts';
-import { type Ownership, ownership } from '../felix/dataplane/route-ownership.ts';
+import { formerProtocol, type Ownership, ownership } from '../felix/dataplane/route-ownership.ts';
 import { isDefault } from '../felix/dataplane/route-plan.ts';
 import { bitsOf, familyOf, formatCidr, mustCidr, networkOf } from '../lib/cidr.ts';
 import { martianName } from '../lib/martians.ts';
@@ -16,6 +16,8 @@ export function hostFacts({ addresses, routes }: KernelState, owned: Ownership):
   const ownerOf = ownership(owned);
   const defaults = routes
     .filter((route) => route.type === 'unicast' && isDefault(route.destination) && !ownerOf(route))
+    // What an older version may have learned must not keep it from being learned again.
+    .filter(({ protocol }) => formerProtocol(protocol, owned.former) !== 'bgp')
     .map(({ destination }) => familyOf(destination));
   return {
     addresses: [...new Set(own.map((cidr) => cidr.split('/')[0]!))].sort(),

@@ -137,15 +137,19 @@ function divide(
 function learnedRefusal(
   { destination, protocol }: Route,
   foreign: readonly KernelRoute[],
-  { ownAddresses, mayReplaceDefault }: PlanOptions,
+  options: PlanOptions,
 ): string | undefined {
+  const { ownAddresses, mayReplaceDefault } = options;
   if (protocol !== 'bgp') return undefined;
   const martian = martianName(mustCidr(destination));
   if (martian !== undefined) return `learned, and martian: ${martian}`;
   if (isHost(destination) && ownAddresses?.has(destination.split('/')[0]!))
     return 'learned, and an address of this node';
   if (!isDefault(destination) || mayReplaceDefault) return undefined;
-  return foreign.some((route) => route.type === 'unicast' && route.destination === destination)
+  // One with a former number of learned routes may be what an older version learned, and can be adopted.
+  const isOwnOfHost = ({ type, protocol: number }: KernelRoute) =>
+    type === 'unicast' && formerProtocol(number, options.ownership.former) !== 'bgp';
+  return foreign.some((route) => route.destination === destination && isOwnOfHost(route))
     ? 'learned, and the host has a default route of its own'
     : undefined;
 }

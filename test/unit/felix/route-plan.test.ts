@@ -308,6 +308,14 @@ describe('reading the kernel', () => {
     expect(plan.commands).toEqual([expect.stringMatching(/^route del /)]);
   });
 
+  it('a default route that an older version learned is adopted', () => {
+    const former = kernel('0.0.0.0/0', { via: '10.0.0.2', protocol: 186 });
+    const ownership = { ...owned, former: { local: [], bgp: [186] } };
+    const plan = planRoutes([learned('0.0.0.0/0', '10.0.0.2')], [link, former], { ...options, ownership });
+    expect(plan.blocked).toEqual([]);
+    expect(plan.commands).toEqual(['route replace 0.0.0.0/0 via 10.0.0.2 dev eth0 proto 162']);
+  });
+
   it('a learned route of a pool in class E is programmed', () => {
     expect(commands([learned('240.10.0.0/26', '10.0.0.2')], [link])).toEqual([
       'route add 240.10.0.0/26 via 10.0.0.2 dev eth0 proto 162',
