@@ -40,13 +40,13 @@ import type { AddressSource } from '../ipam/address-source.ts';
 import { Ipam } from '../ipam/ipam.ts';
 import { PodCidrIpam } from '../ipam/pod-cidr.ts';
 import { Backoff } from '../lib/backoff.ts';
+import { Boundary } from '../lib/boundary.ts';
 import type { Family } from '../lib/cidr.ts';
 import { systemClock } from '../lib/clock.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { assertPrivateFolder } from '../lib/unix-socket.ts';
 import { readAddresses } from './addresses.ts';
-import { Boundary } from './boundary.ts';
 import { statusOf } from './calico-node-status.ts';
 import { type Cluster, type ClusterObjects, clusterOf, objectsOf } from './cluster.ts';
 import type { AgentConfig } from './config.ts';
@@ -163,7 +163,7 @@ export class Agent {
       {
         changed: () => this.#changed(),
         learned: () => this.#program(),
-        converged: (seconds) => this.#observeConvergence(seconds),
+        converged: (seconds) => this.#boundary.run('metrics', () => this.#observeConvergence(seconds)),
       },
       modules.log,
     );
@@ -181,9 +181,9 @@ export class Agent {
     this.#condition = new NodeCondition(config.node, { store, clock: systemClock, log });
     const recorder = new EventRecorder('cali-node', { store, clock: systemClock, log });
     this.#recorder = recorder;
-    this.#events = new NodeEvents(config.node, { recorder, clock: systemClock });
-    this.#objectEvents = new ObjectEvents(recorder);
     this.#boundary = new Boundary(log);
+    this.#events = new NodeEvents(config.node, { recorder, boundary: this.#boundary, clock: systemClock });
+    this.#objectEvents = new ObjectEvents(recorder);
     this.#quarantine = new Quarantine(config.node, log);
     this.#statusReporter = new NodeStatusReporter(config.node, {
       store,
@@ -374,7 +374,7 @@ export class Agent {
     this.#isCalculating = true;
     setTimeout(() => {
       this.#isCalculating = false;
-      this.#calculate();
+      this.#boundary.run('calculation', () => this.#calculate());
     }, COALESCE_MS);
   }
 
@@ -660,6 +660,7 @@ export class Agent {
           speaker: this.#host.speaker,
           endpoints: this.#endpoints.list(),
         }),
+      boundary: this.#boundary,
       log: this.#log,
     });
     await this.#servers.start();

@@ -6,10 +6,10 @@
 import type { Datastore } from '../datastore/datastore.ts';
 import { ipamHandleKind } from '../datastore/schema/ipam.ts';
 import type { Ipam } from '../ipam/ipam.ts';
+import type { Boundary } from '../lib/boundary.ts';
 import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
-import type { Boundary } from './boundary.ts';
 import { ownLeaks } from './own-leaks.ts';
 import type { View } from './view.ts';
 

@@ -1,5 +1,6 @@
 /** Events of this Node: what is wrong for a while, and that it is over (`kubectl describe node`). */
 import type { EventRecorder } from '../datastore/kubernetes/events.ts';
+import type { Boundary } from '../lib/boundary.ts';
 import type { Clock } from '../lib/clock.ts';
 
 /** What is over by itself within this time is nobody's business. */
@@ -16,18 +17,21 @@ export interface Trouble {
 
 export class NodeEvents {
   readonly #node: string;
-  readonly #modules: { recorder: Pick<EventRecorder, 'ofNode'>; clock: Clock };
+  readonly #modules: { recorder: Pick<EventRecorder, 'ofNode'>; boundary: Boundary; clock: Clock };
   /** By reason and message. At most 20 of a reason. */
   readonly #present = new Map<string, { trouble: Trouble; isTold: boolean; cancel: () => void }>();
 
-  constructor(node: string, modules: { recorder: Pick<EventRecorder, 'ofNode'>; clock: Clock }) {
+  constructor(
+    node: string,
+    modules: { recorder: Pick<EventRecorder, 'ofNode'>; boundary: Boundary; clock: Clock },
+  ) {
     this.#node = node;
     this.#modules = modules;
   }
 
   /** Takes over what is wrong now. */
   update(troubles: readonly Trouble[]): void {
-    const { recorder, clock } = this.#modules;
+    const { recorder, boundary, clock } = this.#modules;
     const now = new Map(troubles.map((trouble) => [`${trouble.reason} ${trouble.message}`, trouble]));
     for (const [key, { trouble, isTold, cancel }] of this.#present) {
       if (now.has(key)) continue;
@@ -50,7 +54,7 @@ export class NodeEvents {
       this.#present.set(key, entry);
       entry.cancel = clock.after(SETTLE_MS, () => {
         entry.isTold = true;
-        recorder.ofNode(this.#node, { type: 'Warning', ...trouble });
+        boundary.run('Events', () => recorder.ofNode(this.#node, { type: 'Warning', ...trouble }));
       });
     }
   }

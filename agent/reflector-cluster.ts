@@ -20,9 +20,9 @@ import { type ReflectorInfo, reflectorName, reflectorsFrom } from '../felix/calc
 import type { SessionDefaults } from '../felix/calc/bgp/session.ts';
 import { desiredSpeaker } from '../felix/calc/bgp/speaker.ts';
 import { nodeInfo } from '../felix/calc/topology.ts';
+import { Boundary } from '../lib/boundary.ts';
 import { CodedError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
-import { Boundary } from './boundary.ts';
 import type { ClusterObjects } from './cluster.ts';
 import { Quarantine } from './quarantine.ts';
 import type { ReflectorSource } from './reflector.ts';

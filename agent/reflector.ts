@@ -6,14 +6,15 @@ import type { DesiredSpeaker } from '../bgp/peer-config.ts';
 import { Speaker } from '../bgp/speaker.ts';
 import { warmUp } from '../bgp/warm-up.ts';
 import type { BGPConfiguration } from '../datastore/schema/bgp.ts';
+import { Boundary } from '../lib/boundary.ts';
 import { systemClock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
+import { exposition } from '../lib/exposition.ts';
 import { type Serving, serveRoutes, text } from '../lib/http.ts';
 import type { Log } from '../lib/log.ts';
 import { assertPrivateFolder } from '../lib/unix-socket.ts';
 import { bgpRoutes } from './bgp-api.ts';
 import { registerBgpMetrics } from './bgp-metrics.ts';
-import { Boundary } from './boundary.ts';
 import { Observers } from './observers.ts';
 import { AGENT_SOCKET } from './status.ts';
 
@@ -141,12 +142,8 @@ export class Reflector {
     this.#source.register?.(registry);
     const sources = { peers: () => speaker.status(), routes: () => speaker.routeCount };
     this.#observeConvergence = registerBgpMetrics(registry, sources).observeConvergence;
-    const exposition = async () => ({
-      code: 200,
-      type: registry.contentType,
-      body: await registry.metrics(),
-    });
-    const local = { ...bgpRoutes(() => speaker), '/metrics': exposition };
+    const metrics = () => exposition(registry, this.#boundary);
+    const local = { ...bgpRoutes(() => speaker), '/metrics': metrics };
     this.#servers.push(await serveRoutes({ path: path.join(runDirectory, AGENT_SOCKET) }, local));
     const ok = () => text(200, 'ok');
     if (healthPort)
@@ -158,7 +155,7 @@ export class Reflector {
       );
     if (metricsPort)
       this.#servers.push(
-        await serveRoutes({ host: metricsHost, port: metricsPort }, { '/metrics': exposition }),
+        await serveRoutes({ host: metricsHost, port: metricsPort }, { '/metrics': metrics }),
       );
   }
 }

@@ -2,7 +2,9 @@
 import path from 'node:path';
 import type { Registry } from 'prom-client';
 import type { Speaker } from '../bgp/speaker.ts';
+import type { Boundary } from '../lib/boundary.ts';
 import { formatAddress, parseAddress } from '../lib/cidr.ts';
+import { exposition } from '../lib/exposition.ts';
 import { type HttpAnswer, json, serveRoutes, text } from '../lib/http.ts';
 import type { Log } from '../lib/log.ts';
 import { type HttpAddress, MovingServer } from '../lib/moving-server.ts';
@@ -19,6 +21,7 @@ export interface ServerSources {
   readonly speaker: () => Speaker | undefined;
   readonly status: () => AgentStatus;
   readonly explain: (address: string) => Promise<Explanation>;
+  readonly boundary: Boundary;
   readonly log: Log;
 }
 
@@ -33,7 +36,7 @@ export class Servers {
   constructor(runDirectory: string, sources: ServerSources) {
     this.#socket = path.join(runDirectory, AGENT_SOCKET);
     this.#sources = sources;
-    const { registry, status, log } = sources;
+    const { registry, status, boundary, log } = sources;
     const failed = (reason: string) => log.warn({ reason }, 'cannot serve HTTP: trying again');
     const health = () => text(200, 'ok');
     const ready = () => {
@@ -44,11 +47,7 @@ export class Servers {
       { '/healthz': health, '/liveness': health, '/readyz': ready, '/readiness': ready },
       failed,
     );
-    this.#exposition = async () => ({
-      code: 200,
-      type: registry.contentType,
-      body: await registry.metrics(),
-    });
+    this.#exposition = () => exposition(registry, boundary);
     this.#metrics = new MovingServer({ '/metrics': this.#exposition }, failed);
   }
 

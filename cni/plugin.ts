@@ -96,17 +96,26 @@ export class Plugin {
     const command = printable(request.environment['CNI_COMMAND'] ?? '', 50);
     const name = commands.has(command) ? command : 'unknown';
     const startedAt = performance.now();
+    const answer = await this.#answer(command, request);
+    try {
+      this.#modules.observe(name, (performance.now() - startedAt) / 1000, answer.exitCode === 0);
+    } catch (error) {
+      // What is done is done: the runtime has to know it.
+      this.#modules.log.error({ err: error }, 'CNI metrics');
+    }
+    return answer;
+  }
+
+  async #answer(command: string, request: CniRequest): Promise<CniAnswer> {
     let version = '1.0.0';
     try {
       if (command !== 'VERSION') version = parseNetwork(request.stdin).cniVersion;
       const output = await this.#dispatch(command, request);
-      this.#modules.observe(name, (performance.now() - startedAt) / 1000, true);
       return { exitCode: 0, output: output ? JSON.stringify(output) : '' };
     } catch (error) {
       const failure = asCniError(error);
       const pod = /K8S_POD_NAME=([^;]*)/.exec(request.environment['CNI_ARGS'] ?? '')?.[1];
       this.#modules.log.warn({ command, pod, reason: failure.message }, 'CNI call refused');
-      this.#modules.observe(name, (performance.now() - startedAt) / 1000, false);
       return { exitCode: 1, output: JSON.stringify(failure.toJson(version)) };
     }
   }

@@ -7,9 +7,11 @@ import { RequestCounter } from '../datastore/kubernetes/request-metrics.ts';
 import { Reflector } from '../datastore/reflector.ts';
 import { nodeKind } from '../datastore/schema/core.ts';
 import { reflectorNamespaces } from '../felix/calc/bgp/reflectors.ts';
+import { Boundary } from '../lib/boundary.ts';
 import { systemClock } from '../lib/clock.ts';
 import { reportCrashes } from '../lib/crash.ts';
 import { messageOf } from '../lib/errors.ts';
+import { exposition } from '../lib/exposition.ts';
 import { serveRoutes, text } from '../lib/http.ts';
 import { createLog } from '../lib/log.ts';
 import { keepSmall } from '../lib/memory.ts';
@@ -58,6 +60,7 @@ async function main(): Promise<void> {
   );
   const registry = createMetrics(() => collector.stats);
   requests.register(registry);
+  const boundary = new Boundary(log);
   const { METRICS_HOST, METRICS_PORT, HEALTH_PORT } = process.env;
   // The kubelet asks for health at the pod's address; metrics are for who is let in.
   const health = await serveRoutes(
@@ -73,7 +76,7 @@ async function main(): Promise<void> {
   const metrics = await serveRoutes(
     { host: METRICS_HOST || '127.0.0.1', port: Number(METRICS_PORT || 9094) },
     {
-      '/metrics': async () => ({ code: 200, type: registry.contentType, body: await registry.metrics() }),
+      '/metrics': () => exposition(registry, boundary),
     },
   );
   stopOnSignal(async () => {

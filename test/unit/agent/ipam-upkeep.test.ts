@@ -1,5 +1,4 @@
 import { expect, it } from 'vitest';
-import { Boundary } from '../../../agent/boundary.ts';
 import { IpamUpkeep } from '../../../agent/ipam-upkeep.ts';
 import {
   type BlockAffinity,
@@ -9,6 +8,7 @@ import {
 } from '../../../datastore/schema/ipam.ts';
 import { claimBlock } from '../../../ipam/affinity.ts';
 import { Ipam } from '../../../ipam/ipam.ts';
+import { Boundary } from '../../../lib/boundary.ts';
 import { silentLog } from '../../../lib/log.ts';
 import { ManualClock } from '../../helpers/manual-clock.ts';
 import { MemoryStore } from '../../helpers/memory-store.ts';

@@ -1,6 +1,8 @@
 import { expect, it } from 'vitest';
 import { NodeEvents } from '../../../agent/node-events.ts';
 import type { EventRecorder } from '../../../datastore/kubernetes/events.ts';
+import { Boundary } from '../../../lib/boundary.ts';
+import { silentLog } from '../../../lib/log.ts';
 import { ManualClock } from '../../helpers/manual-clock.ts';
 
 it('at most twenty troubles of a reason get an Event, and those of other reasons get theirs', () => {
@@ -9,7 +11,7 @@ it('at most twenty troubles of a reason get an Event, and those of other reasons
   const recorder: Pick<EventRecorder, 'ofNode'> = {
     ofNode: (_node, { type, message }) => void events.push(`${type} ${message}`),
   };
-  const node = new NodeEvents('n1', { recorder, clock });
+  const node = new NodeEvents('n1', { recorder, boundary: new Boundary(silentLog), clock });
   const troubles = Array.from({ length: 20_000 }, (_, i) => ({
     reason: 'DataplaneProblem',
     message: `${i}`,

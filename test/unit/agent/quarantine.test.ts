@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { Boundary } from '../../../agent/boundary.ts';
 import type { ClusterObjects } from '../../../agent/cluster.ts';
 import { Quarantine } from '../../../agent/quarantine.ts';
 import { bgpPeerKind } from '../../../datastore/schema/bgp.ts';
 import { nodeKind } from '../../../datastore/schema/core.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
+import { Boundary } from '../../../lib/boundary.ts';
 import { type Log, silentLog } from '../../../lib/log.ts';
 
 const node = (name: string) => nodeKind.schema.parse({ apiVersion: 'v1', kind: 'Node', metadata: { name } });

@@ -2,9 +2,9 @@
  * Error boundaries: a stage that throws is logged once with its stack and shown in the status, what it had set stays in
  * force, and the other stages go on.
  */
-import { messageOf } from '../lib/errors.ts';
-import type { Log } from '../lib/log.ts';
-import { printable } from '../lib/plain-text.ts';
+import { messageOf } from './errors.ts';
+import type { Log } from './log.ts';
+import { printable } from './plain-text.ts';
 
 /** Characters of a message in a status. */
 const MAX_MESSAGE = 300;

@@ -1,0 +1,18 @@
+/** What Prometheus reads. A metric that cannot be collected is left out, and costs no other. */
+import type { Registry } from 'prom-client';
+import type { Boundary } from './boundary.ts';
+import type { HttpAnswer } from './http.ts';
+
+/** Never rejects. All metrics are collected in the same turn. */
+export async function exposition(registry: Registry, boundary: Boundary): Promise<HttpAnswer> {
+  const names = registry.getMetricsAsArray().map(({ name }) => name);
+  const results = await Promise.allSettled(names.map((name) => registry.getSingleMetricAsString(name)));
+  const texts = results.flatMap((result, index) => {
+    const text = boundary.value(`metric ${names[index]}`, () => {
+      if (result.status === 'rejected') throw result.reason;
+      return result.value;
+    });
+    return text ?? [];
+  });
+  return { code: 200, type: registry.contentType, body: `${texts.join('\n\n')}\n` };
+}

@@ -1,0 +1,113 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { Gauge, Registry } from 'prom-client';
+import { expect, it } from 'vitest';
+import { NodeEvents } from '../../../agent/node-events.ts';
+import { NodeStatusReporter } from '../../../agent/node-status-reporter.ts';
+import { Reflector } from '../../../agent/reflector.ts';
+import { Plugin, type PluginModules } from '../../../cni/plugin.ts';
+import { calicoNodeStatusKind } from '../../../datastore/schema/node-status.ts';
+import { Boundary } from '../../../lib/boundary.ts';
+import { exposition } from '../../../lib/exposition.ts';
+import { type Log, silentLog } from '../../../lib/log.ts';
+import { ManualClock } from '../../helpers/manual-clock.ts';
+import { MemoryStore } from '../../helpers/memory-store.ts';
+
+function recorded() {
+  const errors: object[] = [];
+  const log: Log = { ...silentLog, error: (fields) => void errors.push(fields) };
+  return { errors, log, boundary: new Boundary(log) };
+}
+const fail = () => {
+  throw new Error('broken');
+};
+
+it('costs Prometheus one metric when its collector throws, and says so once', async () => {
+  const { errors, boundary } = recorded();
+  const registry = new Registry();
+  const registers = [registry];
+  new Gauge({ name: 'bad', help: 'h', registers, collect: fail });
+  new Gauge({ name: 'good', help: 'h', registers }).set(7);
+  for (let scrape = 0; scrape < 2; scrape++) {
+    const { code, body } = await exposition(registry, boundary);
+    expect([code, body]).toEqual([200, '# HELP good h\n# TYPE good gauge\ngood 7\n']);
+  }
+  expect(errors).toHaveLength(1);
+  expect(boundary.faults()).toEqual(['metric bad has failed since the start: broken']);
+});
+
+it('answers a CNI call with what happened, also when counting it fails', async () => {
+  const { errors, log } = recorded();
+  const options = {
+    node: 'n1',
+    mtu: () => 1500,
+    families: () => [4 as const],
+    routes: fail,
+    notReady: () => undefined,
+  };
+  // VERSION touches nothing else.
+  const plugin = new Plugin(options, { log, observe: fail } as unknown as PluginModules);
+  const call = (command: string) => plugin.handle({ environment: { CNI_COMMAND: command }, stdin: '{}' });
+  expect((await call('VERSION')).exitCode).toBe(0);
+  expect((await call('NONE')).exitCode).toBe(1);
+  expect(errors).toHaveLength(2);
+});
+
+it('keeps a failing Event of a timer from the process', () => {
+  const { boundary } = recorded();
+  const clock = new ManualClock();
+  const recorder = { ofNode: fail } as never;
+  const events = new NodeEvents('n1', { recorder, boundary, clock });
+  events.update([{ reason: 'R', message: 'm' }]);
+  clock.advance(60_000);
+  expect(boundary.faults()).toHaveLength(1);
+  events.close();
+});
+
+it('reads a CalicoNodeStatus again after a reading that failed', async () => {
+  const store = new MemoryStore();
+  const clock = new ManualClock();
+  const object = calicoNodeStatusKind.schema.parse({
+    apiVersion: 'projectcalico.org/v3',
+    kind: 'CalicoNodeStatus',
+    metadata: { name: 's' },
+    spec: { node: 'n1', classes: ['BGP'], updatePeriodSeconds: 10 },
+  });
+  await store.create(calicoNodeStatusKind, object);
+  let reads = 0;
+  const read = () => (++reads === 1 ? fail() : { agent: 'up' });
+  const reporter = new NodeStatusReporter('n1', { store, clock, log: silentLog, read });
+  reporter.update([object]);
+  const settled = () => new Promise((resolve) => setTimeout(resolve, 1));
+  await settled();
+  clock.advance(10_000);
+  await settled();
+  expect(store.all(calicoNodeStatusKind)[0]?.['status']).toMatchObject({ agent: 'up' });
+  reporter.close();
+});
+
+it('a reflector survives a configuration that cannot be calculated, at its start and later', async () => {
+  const { errors, log } = recorded();
+  const runDirectory = mkdtempSync(path.join(os.tmpdir(), 'cali-boundary-'));
+  let changed = () => {};
+  const source = {
+    start: async (listener: () => void) => {
+      changed = listener;
+    },
+    identity: () => ({ identifier: '10.0.0.1', port: 0, listenAddresses: ['127.0.0.1'] }),
+    configurations: () => [],
+    desired: fail,
+    close() {},
+  };
+  const reflector = new Reflector(
+    { restartTimeSeconds: 1, unreachableSeconds: 1, runDirectory },
+    source,
+    log,
+  );
+  await reflector.start();
+  changed();
+  expect(errors).toMatchObject([{ stage: 'BGP' }]);
+  await reflector.stop();
+  rmSync(runDirectory, { recursive: true });
+});
