@@ -149,6 +149,8 @@ export class Dataplane {
   /** Of those, interfaces of pods that may send from further networks. */
   readonly #loose = new Set<string>();
   #isNodeConfigured = false;
+  /** Whether a kernel switch waits, because another program sets it back. */
+  #isSwitchHeld = false;
   #isTableCheckFull = false;
   #tableCheckedAt = 0;
   #cancelTableCheck: (() => void) | undefined;
@@ -349,7 +351,7 @@ export class Dataplane {
         ({ kind }) => !(kind in missingTunnels) && !kernel.links.get(tunnels[kind].device)?.isUp,
       );
       if (isNew && faults.length === 0 && held.size === 0) this.#schedule(0);
-      if (held.size > 0) this.#schedule(HELD_MS);
+      if (held.size > 0 || this.#isSwitchHeld) this.#schedule(HELD_MS);
       if (desired.isLearnedComplete && !plan.isMigrating) this.#migrated(plan.left);
     } catch (error) {
       this.#finish(startedAt, [messageOf(error)], true, this.#stats.missingTunnels);
@@ -403,7 +405,10 @@ export class Dataplane {
   readonly #maySet = (path: string, value: string, present: string): boolean => {
     const now = this.#clock.now();
     const change = { object: `sysctl ${path}`, change: `${present} to ${value}` };
-    if (!this.#oscillation.mayApply(change, now)) return false;
+    if (!this.#oscillation.mayApply(change, now)) {
+      this.#isSwitchHeld = true;
+      return false;
+    }
     this.#oscillation.applied(change, now);
     return true;
   };
@@ -412,6 +417,7 @@ export class Dataplane {
   #configure(desired: DesiredDataplane, kernel: KernelState): string[] {
     const { families } = this.#options;
     const problems: string[] = [];
+    this.#isSwitchHeld = false;
     if (!this.#isNodeConfigured && this.#settings.hasForwarding)
       problems.push(...applySysctls(nodeSysctls(families), this.#maySet));
     this.#isNodeConfigured = problems.length === 0;
@@ -442,7 +448,9 @@ export class Dataplane {
       void switchOffloadOff(device).then(
         (problem) => problem && this.#log.warn({ reason: problem }, 'tunnel device'),
       );
-    return applySysctls(tunnelSysctls(device, family), this.#maySet);
+    const problems = applySysctls(tunnelSysctls(device, family), this.#maySet);
+    if (problems.length > 0) this.#configured.delete(device);
+    return problems;
   }
 }
 

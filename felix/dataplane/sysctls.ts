@@ -87,7 +87,12 @@ export function applySysctls(
     const file = `${SYSCTL_ROOT}/${path}`;
     try {
       const present = readFileSync(file, 'utf8').trim();
-      if (present !== value && maySet(path, value, present)) writeFileSync(file, value);
+      if (present === value) continue;
+      if (maySet(path, value, present)) writeFileSync(file, value);
+      else
+        problems.push(
+          `${file} is ${present}, not ${value}: another program sets it back, so it is set less often`,
+        );
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'ENOENT' && isOptional) continue;

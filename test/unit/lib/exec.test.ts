@@ -158,6 +158,15 @@ describe('a batch of ip commands', () => {
 });
 
 describe('a kernel switch', () => {
+  it('a kernel switch that has to wait is no switch that is set', () => {
+    const forwarding = { path: 'net/ipv4/ip_forward', value: '2' };
+    expect(applySysctls([forwarding], () => false)).toEqual([
+      expect.stringMatching(
+        /ip_forward is [01], not 2: another program sets it back, so it is set less often$/,
+      ),
+    ]);
+  });
+
   it.each([
     'net/ipv4/conf/../../kernel/hostname',
     'net/ipv4/conf/a\nb/forwarding',
