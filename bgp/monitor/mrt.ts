@@ -3,7 +3,7 @@ import { addressBytes, bitsOf, type Family, familyOf, parseAddress } from '../..
 import { attributesOf } from '../rib/attribute-values.ts';
 import type { Rib } from '../rib/rib.ts';
 import { encodeAttributes } from '../wire/encode-attributes.ts';
-import { AttributeFlag, AttributeType } from '../wire/iana.ts';
+import { AttributeFlag, AttributeType, MAX_ATTRIBUTES_LENGTH } from '../wire/iana.ts';
 import { Writer } from '../wire/writer.ts';
 
 export interface MrtPeer {
@@ -68,14 +68,17 @@ function peerTable(peers: readonly MrtPeer[], collector: string): Uint8Array {
 }
 
 /**
- * Section 4.3.4: of MP_REACH_NLRI the next hop alone. A set of MAX_ATTRIBUTES_LENGTH has room for its next hop in the
- * length field of 16 bits.
+ * Section 4.3.4: of MP_REACH_NLRI the next hop alone. Where an UPDATE has no room for NEXT_HOP in its place it follows the
+ * others; the length field of 16 bits has room for it.
  */
 function attributeBytes(rib: Rib, path: number): Uint8Array {
   const attributes = attributesOf(rib.attributes, rib.paths.received[path]!);
   const writer = new Writer();
   const hasNextHop = familyOf(attributes.nextHop) === 4;
-  encodeAttributes(attributes, writer, { isFourOctetAs: true, isIbgp: true, hasNextHop: false });
+  const form = { isFourOctetAs: true, isIbgp: true };
+  if (hasNextHop && encodeAttributes(attributes, writer, { ...form, hasNextHop }) <= MAX_ATTRIBUTES_LENGTH)
+    return writer.finish();
+  encodeAttributes(attributes, writer, { ...form, hasNextHop: false });
   if (hasNextHop) {
     writer.u8(AttributeFlag.TRANSITIVE).u8(AttributeType.NEXT_HOP).u8(4).bytes(bytesOf(attributes.nextHop));
   } else {
