@@ -133,6 +133,8 @@ export class Agent {
   #devices: ReadonlyMap<string, string> = new Map();
   /** Addresses and default routes, as the kernel had them at the last look. */
   #hostFacts: HostFacts | undefined;
+  /** Host of the API server's URL. */
+  readonly #api: string;
   #self: NodeInfo | undefined;
   #nodeUid: string | undefined;
   #families: readonly Family[] = [];
@@ -170,6 +172,7 @@ export class Agent {
     this.#reflectorEndpoints = new ReflectorEndpoints(config.restartTimeSeconds * 1000);
     this.#setSeverity = modules.setSeverity;
     this.#log = modules.log;
+    this.#api = modules.api.url.hostname;
     this.#client = new KubernetesClient(modules.api, this.#requests);
     this.#restart = modules.restart;
     const { log } = modules;
@@ -594,6 +597,7 @@ export class Agent {
       endpoints: this.#endpoints.list(),
       reflectors: this.#reflectors,
       isMeshHeld: this.#isMeshHeld,
+      api: this.#api,
       unusableFilters: this.#unusableFilters(),
       host: this.#hostFacts ?? (this.#self && unseenHost(this.#self)),
       ...(this.#config.ipam === 'host-local'

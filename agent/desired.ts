@@ -34,6 +34,8 @@ export interface Known {
   readonly endpoints: readonly Endpoint[];
   readonly reflectors: readonly ReflectorInfo[];
   readonly isMeshHeld: boolean;
+  /** Where this agent reaches the API server: a host name or an address, with brackets where it is IPv6. */
+  readonly api: string;
   /** Names of BGPFilters that exist and cannot be used. */
   readonly unusableFilters: readonly string[];
   /** This host's kernel; undefined before the node is known. */
@@ -59,7 +61,7 @@ export function speakerFrom(known: Known, secrets: Secrets): DesiredSpeaker {
     ...(known.host ? { host: known.host } : {}),
     blocks: known.blocks.map(({ spec }) => spec.cidr),
     arePodCidrs: config.ipam === 'host-local',
-    apiServers: apiServersFrom(view),
+    apiServers: [...new Set([...apiServersFrom(view), ...addressOf(known.api)])].sort(),
     secrets,
     canDemandTtl: config.meshTtlSecurity && hasSocketOptions(),
     workloads: workloadsFrom(known),
@@ -148,7 +150,7 @@ function neighboursOf(name: string, nodes: readonly NodeInfo[]): string[] {
   );
 }
 
-/** Endpoints of the Service `kubernetes`, canonical text. */
+/** Endpoints of the Service `kubernetes`, canonical text; a balancer in front of them is none. */
 function apiServersFrom(view: Cluster): string[] {
   return view
     .slices()
@@ -158,10 +160,13 @@ function apiServersFrom(view: Cluster): string[] {
     )
     .flatMap(({ endpoints }) => endpoints ?? [])
     .flatMap(({ addresses }) => addresses)
-    .flatMap((text) => {
-      const address = parseAddress(text);
-      return address ? [formatAddress(address)] : [];
-    });
+    .flatMap(addressOf);
+}
+
+/** In canonical text; none where it is a name. */
+function addressOf(host: string): string[] {
+  const address = parseAddress(host.replace(/^\[|\]$/g, ''));
+  return address ? [formatAddress(address)] : [];
 }
 
 function prefixesFrom({ config, blocks, affinities, endpoints }: Known): OwnPrefixes {

@@ -14,15 +14,17 @@ const SERVICE_INTERFACE = 'kube-ipvs0';
 export function hostFacts({ addresses, routes }: KernelState, owned: Ownership): HostFacts {
   const own = addresses.filter(({ device }) => device !== SERVICE_INTERFACE).map(({ cidr }) => cidr);
   const ownerOf = ownership(owned);
-  const defaults = routes
+  const ways = routes
     .filter((route) => route.type === 'unicast' && isDefault(route.destination) && !ownerOf(route))
     // What an older version may have learned must not keep it from being learned again.
-    .filter(({ protocol }) => formerProtocol(protocol, owned.former) !== 'bgp')
-    .map(({ destination }) => familyOf(destination));
+    .filter(({ protocol }) => formerProtocol(protocol, owned.former) !== 'bgp');
+  const defaults = ways.map(({ destination }) => familyOf(destination));
+  const gateways = ways.flatMap(({ hops }) => hops.flatMap(({ gateway }) => gateway ?? []));
   return {
     addresses: [...new Set(own.map((cidr) => cidr.split('/')[0]!))].sort(),
     networks: networksOf(own),
     defaults: [...new Set(defaults)].sort((a, b) => a - b),
+    gateways: [...new Set(gateways)].sort(),
   };
 }
 

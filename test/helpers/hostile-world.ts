@@ -329,6 +329,7 @@ export function calculate(raw: readonly object[]): Outcome {
     endpoints: [endpoint],
     reflectors: reflectorsFrom(view.services(), view.slices(), config.reflectorNamespaces),
     isMeshHeld: false,
+    api: '10.96.0.1',
     unusableFilters: [],
     host: { addresses: ['172.18.0.1'], networks: ['172.18.0.0/24'], defaults: [] },
     blocks: of('IPAMBlock') as never,

@@ -9,7 +9,7 @@
  *   gone, and in the service ranges. It announces no address of a node or of the API server, and no part of a network of
  *   this host that holds one.
  * - A next hop from the mesh is a node, a peer that a BGPPeer names, a pod, or a neighbour of this host.
- * - A pod that is a peer announces nothing that belongs to the cluster, unless a BGPFilter rule accepts it.
+ * - A pod that is a peer announces nothing that belongs to the cluster or to this host's networks, unless a BGPFilter rule accepts it.
  *   So does a node that a BGPPeer names, unless it reflects; there a BGPFilter rule may accept more.
  * - Peers of BGPPeers, reflectors among them, may bring routes to anywhere else: the operator has chosen them.
  */
@@ -40,6 +40,8 @@ export interface HostFacts {
   readonly networks: readonly string[];
   /** Families in which it has a default route of its own. */
   readonly defaults: readonly Family[];
+  /** Gateways of these, canonical text. */
+  readonly gateways?: readonly string[];
 }
 
 export type AcceptDefaultRoute = 'IfNone' | 'Always' | 'Never';
@@ -127,8 +129,7 @@ export function kernelImport(rules: KernelImportRules, peerType: PeerType): Pref
   const refused = { 4: refusedRanges(rules, 4), 6: refusedRanges(rules, 6) };
   const isMesh = peerType === 'node-to-node mesh';
   const cluster = { 4: rangesOf(rules.cluster, 4), 6: rangesOf(rules.cluster, 6) };
-  const guarded =
-    peerType === 'local workload' ? [...rules.cluster, ...rules.infrastructure.map(hostCidr)] : [];
+  const guarded = peerType === 'local workload' ? guardedFromPods(rules) : [];
   const guardedRanges = { 4: rangesOf(guarded, 4), 6: rangesOf(guarded, 6) };
   const defaults = { 4: defaultRejection(rules, 4), 6: defaultRejection(rules, 6) };
   const networks = { 4: rangesOf(rules.host.networks, 4), 6: rangesOf(rules.host.networks, 6) };
@@ -152,6 +153,11 @@ export function kernelImport(rules: KernelImportRules, peerType: PeerType): Pref
       return undefined;
     },
   };
+}
+
+/** What a pod may not draw to itself: the cluster, its machines, and the host's own networks and way out. */
+function guardedFromPods({ host, cluster, infrastructure }: KernelImportRules): string[] {
+  return [...cluster, ...host.networks, ...[...infrastructure, ...(host.gateways ?? [])].map(hostCidr)];
 }
 
 /** Equal for equal rules. It is compared for each peer, so it is short. */
@@ -205,7 +211,7 @@ const outside: Rejection = {
 };
 const ofCluster: Rejection = {
   kind: 'workload',
-  reason: 'it belongs to the cluster, and no rule of a BGPFilter lets this pod announce it',
+  reason: 'it belongs to the cluster or its hosts, and no rule of a BGPFilter lets this pod announce it',
 };
 
 function defaultRejection(

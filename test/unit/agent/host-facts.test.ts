@@ -28,7 +28,10 @@ it('a host has the addresses of its interfaces, but not the services that kube-p
 it('a default route of the host or of another program counts, whatever its metric; a learned one does not', () => {
   const own = { dst: 'default', gateway: '172.18.0.1', dev: 'eth0', protocol: '16', metric: 100 };
   const ra = { dst: 'default', gateway: 'fe80::1', dev: 'eth0', protocol: '9', metric: 1024 };
-  expect(hostFacts(state([own, ra], []), owned).defaults).toEqual([4, 6]);
+  expect(hostFacts(state([own, ra], []), owned)).toMatchObject({
+    defaults: [4, 6],
+    gateways: ['172.18.0.1', 'fe80::1'],
+  });
   const learned = { dst: 'default', gateway: '172.18.0.2', dev: 'eth0', protocol: '162' };
   expect(hostFacts(state([learned], []), owned).defaults).toEqual([]);
   const unreachable = { dst: 'default', type: '7', protocol: '4' };

@@ -73,6 +73,22 @@ describe('import policy for the kernel', () => {
     (prefix) => expect(judge(prefix, 'global')).toBeUndefined(),
   );
 
+  it('a pod announces no part of the host’s networks and no gateway, unless a rule of a filter accepts it', () => {
+    const host = { ...rules.host, networks: ['172.18.0.0/16', 'fd00:172::/64'], gateways: ['192.0.2.1'] };
+    for (const prefix of [
+      '172.18.0.1/32',
+      '172.18.4.0/24',
+      '172.16.0.0/12',
+      'fd00:172::1/128',
+      '192.0.2.1/32',
+    ]) {
+      expect([prefix, judge(prefix, 'local workload', { host })]).toEqual([prefix, 'workload']);
+      expect(judge(prefix, 'local workload', { host }, true)).toBeUndefined();
+      expect(judge(prefix, 'global', { host })).toBeUndefined();
+    }
+    expect(judge('192.0.2.128/25', 'local workload', { host })).toBeUndefined();
+  });
+
   it('an address of this node is refused from all peers, its neighbours and its subnet are not', () => {
     for (const peer of ['global', 'node specific', 'local workload'] as const)
       for (const prefix of ['172.18.0.11/32', '10.244.1.1/32', '2001:db8::11/128'])
