@@ -14,7 +14,7 @@ import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { Mutex } from '../../lib/mutex.ts';
 import { type ObjectChange, Oscillation } from '../../lib/oscillation.ts';
-import type { Ruleset } from '../calc/ruleset.ts';
+import { type Ruleset, TABLE } from '../calc/ruleset.ts';
 import { type Endpoint, isOwnVeth } from '../endpoint.ts';
 import { Conntrack } from './conntrack.ts';
 import { type BatchError, runBatch, runBridgeBatch } from './ip-batch.ts';
@@ -362,9 +362,10 @@ export class Dataplane {
   async #applyTable({ ruleset }: DesiredDataplane): Promise<void> {
     const now = this.#clock.now();
     if (this.#isTableCheckFull || now - this.#tableCheckedAt >= TABLE_LOOK_MS) {
-      await this.#nftables.check({ isFull: this.#isTableCheckFull });
+      const isChanged = await this.#nftables.check({ isFull: this.#isTableCheckFull });
       this.#isTableCheckFull = false;
       this.#tableCheckedAt = now;
+      if (isChanged) this.#tableChanged(now);
     }
     await this.#nftables.apply(ruleset);
     if (!this.#nftables.isTried || this.#isGuarded) return;
@@ -372,12 +373,24 @@ export class Dataplane {
     this.#guarded();
   }
 
+  /**
+   * Somebody changed the table. One who does so again and again is reported; the table is put back at every look all the
+   * same, which is every few seconds: without it pods may send what they like.
+   */
+  #tableChanged(now: number): void {
+    this.#oscillation.applied({ object: `table ${TABLE}`, change: 'the rules of Cali' }, now);
+    const isReported = 'table' in this.#stats.oscillating;
+    if (!isReported && 'table' in this.#oscillation.counts(now)) this.#schedule(0);
+  }
+
   /** The kernel has no events for us about tables: nft monitor would hold a copy of everybody's. */
   #scheduleTableCheck(): void {
     this.#cancelTableCheck = this.#clock.after(TABLE_CHECK_MS, () => {
-      void this.#mutex.run(async () => {
-        if (this.#desired) await this.#applyTable(this.#desired);
-      });
+      this.#mutex
+        .run(async () => {
+          if (this.#desired) await this.#applyTable(this.#desired);
+        })
+        .catch((error: unknown) => this.#log.error({ err: error }, 'nftables not looked at: trying again'));
       this.#scheduleTableCheck();
     });
   }

@@ -24,8 +24,6 @@ export class Nftables {
   /** How nft lists it, and the text that this is the listing of. */
   #listed: string | undefined;
   #listedFor: string | undefined;
-  /** Looks in a row that found another table. */
-  #mismatches = 0;
   #state: GuardState = 'pending';
   #isTried = false;
   /** nft is not there, or the kernel takes no such table: nothing is tried before the next full check. */
@@ -100,34 +98,30 @@ export class Nftables {
   }
 
   /**
-   * How nft lists what was applied. The same table is not listed again when it had to be put back: somebody may have
-   * changed it between the two, and would have made the change the norm.
+   * How nft lists what was applied. The same table is not listed again when it had to be put back, before the next full
+   * check: somebody may have changed it between the two, and would have made the change the norm.
    */
   async #remember(text: string, isWhole: boolean): Promise<void> {
-    if (isWhole && this.#listed !== undefined && this.#listedFor === text && this.#mismatches < 2) return;
-    this.#mismatches = 0;
+    if (isWhole && this.#listed !== undefined && this.#listedFor === text) return;
     this.#listedFor = text;
     this.#listed = isWhole ? await list() : undefined;
   }
 
   /**
    * Looks at the kernel: what somebody changed is applied by the next `apply`. With `isFull` also what was refused, which
-   * may be possible by now.
+   * may be possible by now. Resolves with whether somebody changed the table.
    */
-  async check({ isFull }: { isFull: boolean }): Promise<void> {
+  async check({ isFull }: { isFull: boolean }): Promise<boolean> {
     if (isFull) this.#listedFor = undefined;
     if (isFull && this.#problems.length > 0) {
       this.#isUnsupported = false;
       this.#applied = undefined;
     }
-    if (this.#applied === undefined || this.#listed === undefined) return;
+    if (this.#applied === undefined || this.#listed === undefined) return false;
     const listed = await list();
-    if (listed === undefined) return;
-    if (listed === this.#listed) this.#mismatches = 0;
-    else {
-      this.#mismatches++;
-      this.#applied = undefined;
-    }
+    if (listed === undefined || listed === this.#listed) return false;
+    this.#applied = undefined;
+    return true;
   }
 
   /** Takes the table away. */

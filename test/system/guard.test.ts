@@ -30,6 +30,18 @@ describe('the guard in the kernel', { timeout: 120_000 }, () => {
     }
   });
 
+  it('is named when it is changed again and again, and put back every time', async () => {
+    const before = table();
+    const reports = () =>
+      lab.status('node1').dataplane.problems.filter((one) => one.includes('table inet cali'));
+    for (let round = 0; round < 4; round++) {
+      lab.sh('node1', 'nft insert rule inet cali guard-pods accept');
+      await until('it is put right', PATIENCE_MS, () => table() === before);
+    }
+    await until('it is reported', PATIENCE_MS, () => reports().length === 1);
+    expect(reports()[0]).toMatch(/changed back again and again.*Look for another program/);
+  });
+
   it('stays the same while the agent ends, by SIGTERM and by SIGKILL, and starts again', async () => {
     const before = table();
     for (const end of ['node stop', 'node kill'] as const) {
