@@ -77,6 +77,8 @@ export class PeerConnections {
   #probe: Probe | undefined;
   #probedAt = Number.NEGATIVE_INFINITY;
   #isReconsidering = false;
+  /** Whether anything was begun or ended with `#main`. */
+  #isUsed = false;
   #cancelLook = () => {};
 
   constructor(key: string, modules: ConnectionsModules) {
@@ -105,13 +107,16 @@ export class PeerConnections {
   }
 
   start(): void {
+    this.#isUsed = true;
     this.#main.handle({ type: 'start' });
   }
 
   /** Begins again, with nothing that is under way. Not for a peer with a session. */
   restart(): void {
-    this.close();
-    this.#main = this.#converse();
+    if (this.#isUsed) {
+      this.close();
+      this.#main = this.#converse();
+    }
     this.start();
   }
 
@@ -125,6 +130,7 @@ export class PeerConnections {
 
   /** Closes everything without NOTIFICATION. */
   close(): void {
+    this.#isUsed = true;
     this.#main.close();
     for (const pending of [...this.#pending]) this.#drop(pending);
     this.#cancelLook();
@@ -134,6 +140,7 @@ export class PeerConnections {
 
   /** A connection of the peer came in. Throws CodedError BGP_SOCKET when its options cannot be had. */
   accept(socket: Socket): void {
+    this.#isUsed = true;
     const { clock, limit, remote } = this.#modules;
     const { password, ttlSecurityHops } = remote();
     const pending: Pending = {

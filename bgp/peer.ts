@@ -19,7 +19,8 @@ import { describePeer } from './peer-status.ts';
 import type { PendingLimit } from './pending-limit.ts';
 import { StaleRoutes } from './restart.ts';
 import type { Source, SourceTable } from './rib/source.ts';
-import type { Action, Negotiated, Session } from './session/session.ts';
+import type { Action, Negotiated, Session, SessionConfig } from './session/session.ts';
+import type { Remote } from './transport/connection.ts';
 import { refuse } from './transport/listener.ts';
 import { handshakeTtl, minimumTtl, missingForSecurity } from './transport/socket-options.ts';
 import { type Ribs, UpdateReceiver } from './update-receiver.ts';
@@ -57,6 +58,12 @@ export interface PeerModules {
   readonly endDue: (peer: Peer) => void;
 }
 
+interface ConnectionSettings {
+  readonly config: PeerConfig;
+  readonly session: SessionConfig;
+  readonly remote: Remote;
+}
+
 export class Peer {
   readonly key: string;
   #config: PeerConfig;
@@ -68,6 +75,7 @@ export class Peer {
   readonly source: number;
   readonly #members = new Map<Family, PeerMember>();
   readonly #connections: PeerConnections;
+  #connectionSettings: ConnectionSettings | undefined;
   #receiver: UpdateReceiver | undefined;
   readonly #waitingForEnd = new Set<Family>();
   /** Families whose initial update is out, and their End-of-RIB not yet. */
@@ -106,8 +114,8 @@ export class Peer {
       clock: modules.clock,
       log: this.#log,
       limit: modules.pending,
-      config: () => sessionConfig(this.#config, this.#identity),
-      remote: () => remoteOf(this.#config),
+      config: () => this.#settings().session,
+      remote: () => this.#settings().remote,
       isRestarting: identity.isRestarting,
       events: {
         transition: (from, to, reason) => this.#transition(from, to, reason),
@@ -124,6 +132,18 @@ export class Peer {
 
   get config(): PeerConfig {
     return this.#config;
+  }
+
+  /** What connections are made from. Asked for with every event of one, so it is made once for each PeerConfig. */
+  #settings(): ConnectionSettings {
+    const config = this.#config;
+    if (this.#connectionSettings?.config !== config)
+      this.#connectionSettings = {
+        config,
+        session: sessionConfig(config, this.#identity),
+        remote: remoteOf(config),
+      };
+    return this.#connectionSettings;
   }
 
   get session(): Session {

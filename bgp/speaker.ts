@@ -343,8 +343,9 @@ export class Speaker {
       clock: this.#clock,
       log: this.#log,
       observer: {
-        message: (of, direction, bytes) =>
-          this.#observed((observer) => observer.message(of, direction, bytes)),
+        message: (of, direction, bytes) => {
+          if (this.#observers.size > 0) this.#observed((observer) => observer.message(of, direction, bytes));
+        },
         up: (of) => this.#observed((observer) => observer.up(of)),
         down: (of, reason) => this.#observed((observer) => observer.down(of, reason)),
       },

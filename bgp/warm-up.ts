@@ -75,10 +75,12 @@ export function warmUp(): number {
       throw error;
     },
   );
+  // The properties, and their order, of Peer: for V8 another order is another type, and compiled code is thrown away.
   const describe = (address: string, identifier: number) => ({
     peer: address,
     isIbgp: true,
     isClient: true,
+    isWorkload: false,
     identifier,
     address,
     addressValue: BigInt(identifier),
