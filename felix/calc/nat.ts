@@ -81,7 +81,8 @@ function masqueradeRules(family: Family, { pools, settings: { nat } }: NatInput)
   const ip = family === 4 ? 'ip' : 'ip6';
   const which = [
     `${ip} saddr @masquerade${family} ${ip} daddr != @pools${family}`,
-    nat.excludesHosts ? `${ip} daddr != @hosts${family} ${ip} daddr != @encapsulators${family}` : '',
+    // Addresses of BGP and externalNodesList alone: a kubelet may list any address as its node's.
+    nat.excludesHosts ? `${ip} daddr != @encapsulators${family}` : '',
     outgoing(nat.interface),
   ]
     .filter(Boolean)

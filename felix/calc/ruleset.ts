@@ -46,7 +46,7 @@ export function ruleset(input: RulesetInput): Ruleset {
     isClusterKnown: true,
   });
   const nat = natTable(input);
-  const asked = guard.sets.filter(({ name }) => /^(hosts|encapsulators)[46]$/.test(name));
+  const asked = guard.sets.filter(({ name }) => /^encapsulators[46]$/.test(name));
   return {
     guard: renderTable(TABLE, guard),
     nat: renderTable(TABLE, { sets: [...asked, ...nat.sets], chains: nat.chains }),

@@ -207,8 +207,7 @@ describe('what the table changes', () => {
       iptablesNATOutgoingInterfaceFilter: 'eth+',
       natOutgoingExclusions: 'IPPoolsAndHostIPs',
     });
-    const which =
-      'ip saddr @masquerade4 ip daddr != @pools4 ip daddr != @hosts4 ip daddr != @encapsulators4 oifname "eth*"';
+    const which = 'ip saddr @masquerade4 ip daddr != @pools4 ip daddr != @encapsulators4 oifname "eth*"';
     expect(chain(whole({ pools: [inside], settings: changed }), 'nat-outgoing')).toEqual([
       `${which} meta l4proto { tcp, udp } snat ip to 10.0.0.9:1000-2000 fully-random`,
       `${which} snat ip to 10.0.0.9 fully-random`,
