@@ -14,16 +14,22 @@ export interface NatInput {
 
 const families = [4, 6] as const;
 
-/** Sets and chains beside the guard's; chains without rules are left out, because they cost the kernel time. */
+/**
+ * Sets and chains beside the guard's. Filter chains without rules are left out, because they cost the kernel time. The NAT
+ * chain stays: without one the kernel stops translating connections that it has translated so far, and their answers
+ * collide with the old entries and are dropped.
+ */
 export function natTable(input: NatInput): NftTable {
-  const chains: NftChain[] = [
+  const filters: NftChain[] = [
     { name: 'untracked-in', hook: 'filter hook prerouting priority raw', rules: untracked(input) },
     { name: 'untracked-out', hook: 'filter hook output priority raw', rules: untracked(input) },
-    { name: 'nat-outgoing', hook: 'nat hook postrouting priority srcnat', rules: natRules(input) },
   ];
   return {
     sets: families.flatMap((family) => poolSets(family, input)),
-    chains: chains.filter(({ rules }) => rules.length > 0),
+    chains: [
+      ...filters.filter(({ rules }) => rules.length > 0),
+      { name: 'nat-outgoing', hook: 'nat hook postrouting priority srcnat', rules: natRules(input) },
+    ],
   };
 }
 

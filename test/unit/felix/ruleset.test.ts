@@ -181,10 +181,12 @@ describe('the guard', () => {
 });
 
 describe('what the table changes', () => {
-  it('is nothing where no pool and no tunnel asks for it', () => {
-    expect(whole().filter((line) => /hook|notrack|masquerade /.test(line))).toEqual(
-      trimmed(ruleset(input).guard).filter((line) => line.includes('hook')),
-    );
+  it('is an empty NAT chain where no pool and no tunnel asks for more, so that the kernel translates on', () => {
+    expect(whole().filter((line) => /hook|notrack|masquerade /.test(line))).toEqual([
+      ...trimmed(ruleset(input).guard).filter((line) => line.includes('hook')),
+      'type nat hook postrouting priority srcnat; policy accept;',
+    ]);
+    expect(chain(whole(), 'nat-outgoing')).toEqual([]);
   });
 
   it('masquerades what leaves the pools, and nothing between pods (F-084)', () => {
