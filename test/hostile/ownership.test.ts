@@ -94,7 +94,7 @@ describe('calictl node diags', () => {
       cd ${directory}/etc/cni/net.d
       echo 'token: SECRET-OF-KUBECONFIG' > calico-kubeconfig
       echo 'token: SECRET-IN-YAML' > zz.yaml
-      echo '{"name":"n","plugins":[{"type":"x","token":"SECRET-IN-CONFLIST","kubernetes":{"k8s_auth_token":"SECRET-DEEP"},"note":"kept"}]}' > 05-x.conflist
+      echo '{"name":"n","plugins":[{"type":"x","token":"SECRET-IN-CONFLIST","kubernetes":{"k8s_auth_token":"SECRET-DEEP"},"note":"SECRET-NOTE","bridge":"kept0"}]}' > 05-x.conflist
       ln -s ${directory}/etc/cni/net.d/calico-kubeconfig 06-link.conf
       mount --bind ${directory}/etc /etc
       umask 022
@@ -104,7 +104,7 @@ describe('calictl node diags', () => {
     expect(archive, stderr).toBeDefined();
     expect((statSync(archive!).mode & 0o077).toString(8)).toBe('0');
     expect(arena.lab.sh('lab', `tar -xzOf ${archive}`)).not.toMatch(/SECRET/);
-    expect(arena.lab.sh('lab', `tar -xzOf ${archive}`)).toContain('kept');
+    expect(arena.lab.sh('lab', `tar -xzOf ${archive}`)).toContain('kept0');
   });
 });
 
