@@ -20,8 +20,19 @@ export async function runInUml(args: readonly string[]): Promise<number> {
   ]);
 }
 
+/**
+ * Whether that kernel starts programs on this machine. Debian's 6.1 panics on processors whose register state is larger
+ * than it expects, such as those with AMX.
+ */
+export async function canBootUml(): Promise<boolean> {
+  return (await runCommandInUml(['true'], 'ignore')) === 0;
+}
+
 /** Boots the kernel, runs a command as its only program, with this terminal; the command's exit status. */
-export async function runCommandInUml(command: readonly string[]): Promise<number> {
+export async function runCommandInUml(
+  command: readonly string[],
+  stdio: 'inherit' | 'ignore' = 'inherit',
+): Promise<number> {
   if (spawnSync('sh', ['-c', 'command -v linux.uml']).status !== 0)
     throw new CodedError('UML', 'linux.uml is not installed: install the Debian package user-mode-linux');
   const directory = mkdtempSync(path.join(os.tmpdir(), 'cali-uml-'));
@@ -41,7 +52,7 @@ export async function runCommandInUml(command: readonly string[]): Promise<numbe
         'umid=lab',
         `init=${directory}/init`,
       ],
-      { stdio: 'inherit' },
+      { stdio },
     );
     // The terminal's Ctrl-C reaches the kernel as well, which passes it on to its console.
     process.on('SIGINT', () => undefined);
