@@ -119,16 +119,16 @@ export class Speaker {
       4: new Rib(4, attributes, this.#sources),
       6: new Rib(6, attributes, this.#sources),
     };
-    this.#groups = new UpdateGroups(
-      this.ribs,
-      () => {
+    this.#groups = new UpdateGroups(this.ribs, {
+      workChanged: () => {
         this.#hasWork = true;
         this.#schedule();
       },
-      (sources, error) => {
+      routeFault: (error) => this.#log.error({ err: error }, 'a BGP route cannot be announced'),
+      groupFault: (sources, error) => {
         for (const peer of [...this.#peers]) if (sources.includes(peer.source)) peer.fault(error);
       },
-    );
+    });
     this.#bfd = new Bfd({
       clock: this.#clock,
       log: modules.log,

@@ -68,13 +68,15 @@ export function warmUp(): number {
   const attributes = new AttributeTable();
   const ribs = { 4: new Rib(4, attributes, sources), 6: new Rib(6, attributes, sources) };
   const identity = { identifier: config.clusterId!, addresses: {}, isRestarting: () => false };
-  const groups = new UpdateGroups(
-    ribs,
-    () => {},
-    (_, error) => {
+  const groups = new UpdateGroups(ribs, {
+    workChanged() {},
+    routeFault(error) {
       throw error;
     },
-  );
+    groupFault(_, error) {
+      throw error;
+    },
+  });
   // The properties, and their order, of Peer: for V8 another order is another type, and compiled code is thrown away.
   const describe = (address: string, identifier: number) => ({
     peer: address,

@@ -5,6 +5,8 @@
 export class Batch {
   readonly slabs: Uint8Array[] = [];
   messages = 0;
+  /** Entries that could not be encoded, with what was thrown; the batch withdraws them. */
+  readonly broken: { readonly entries: readonly number[]; readonly error: unknown }[] = [];
   /** Parts by source: slab, start, end, three numbers each. */
   readonly #parts = new Map<number, number[]>();
 

@@ -88,7 +88,7 @@ export class Packer {
     const order = this.#heads.map((_, bucket) => bucket);
     // Routes of one source lie together: a member that is a source is sent two parts at most.
     if (isMixed) order.sort((a, b) => this.#sources[a]! - this.#sources[b]!);
-    for (const bucket of order) this.#announce(entries, bucket);
+    for (const bucket of order) this.#announceOrWithdraw(entries, bucket);
     return this.#finish();
   }
 
@@ -142,6 +142,18 @@ export class Packer {
       this.#tails[last] = i;
     }
     return isMixed;
+  }
+
+  /** A set that the encoder cannot write costs the routes that have it, and no others. */
+  #announceOrWithdraw(entries: Int32Array, bucket: number): void {
+    try {
+      this.#announce(entries, bucket);
+    } catch (error) {
+      const broken: number[] = [];
+      for (let item = this.#heads[bucket]!; item >= 0; item = this.#next[item]!) broken.push(entries[item]!);
+      this.#batch.broken.push({ entries: broken, error });
+      this.#withdraw(broken);
+    }
   }
 
   #announce(entries: Int32Array, bucket: number): void {

@@ -8,6 +8,7 @@
  * that start in the same turn walk together. So no queue grows with a slow peer, and no update can be lost
  * between a dump and a flush: whatever changes gets a version above that of every walk under way.
  */
+import { messageOf } from '../../lib/errors.ts';
 import { grow, RowStack } from '../rib/columns.ts';
 import type { Rib } from '../rib/rib.ts';
 import { LOCAL } from '../rib/source.ts';
@@ -69,6 +70,9 @@ export class UpdateGroup {
   readonly #policy: PolicyCache | undefined;
   /** Entries that may be announced but for the length of their attributes. */
   readonly #tooLong = new Set<number>();
+  /** Entries that a fault of ours keeps from being announced, with its message. */
+  readonly #broken = new Map<number, string>();
+  readonly #fault: (error: unknown) => void;
   /** Live members, and the walk of each that is not. */
   readonly #live = new Set<Member>();
   readonly #walks = new Set<Walk>();
@@ -90,9 +94,11 @@ export class UpdateGroup {
   #isRefused = false;
   #isSurelySent = false;
 
-  constructor(spec: GroupSpec, rib: Rib) {
+  /** `fault`: a route could not be encoded, or its export policy threw. The route is withdrawn. */
+  constructor(spec: GroupSpec, rib: Rib, fault: (error: unknown) => void) {
     this.spec = spec;
     this.#rib = rib;
+    this.#fault = fault;
     this.#policy = spec.policy && new PolicyCache(spec.policy, rib);
     this.#encoder = new AttributeEncoder(spec, rib.attributes, rib.sources);
     this.#packer = new Packer(spec, rib, this.#encoder);
@@ -189,7 +195,7 @@ export class UpdateGroup {
     if (this.#changed.length === 0) return;
     this.#lastChange = this.#epoch;
     if (this.#live.size === 0) return;
-    const batch = this.#packer.pack(this.#changed.rows(), this.#state());
+    const batch = this.#pack(this.#changed.rows());
     for (const member of this.#live) this.#send(member, batch);
     for (const [source, entries] of moved) {
       const member = this.#bySource.get(source);
@@ -227,6 +233,8 @@ export class UpdateGroup {
     if (this.#rib.paths.source[best] === member.source) return 'it was learned from this peer';
     const reason = this.#protocolRefusal(best);
     if (reason) return reason;
+    const fault = this.#broken.get(this.spec.hasAddPath ? best : prefix);
+    if (fault !== undefined) return `internal fault: ${fault}`;
     return this.#policy?.refusal(best) ?? this.#lengthRefusal(this.spec.hasAddPath ? best : prefix, best);
   }
 
@@ -245,8 +253,22 @@ export class UpdateGroup {
     return this.#count - own;
   }
 
-  #state() {
-    return { sent: this.#sent, source: this.#source };
+  #pack(entries: Int32Array): Batch {
+    const batch = this.#packer.pack(entries, { sent: this.#sent, source: this.#source });
+    for (const { entries: broken, error } of batch.broken) {
+      for (const entry of broken) {
+        this.#rib.attributes.release(this.#sent[entry]!);
+        this.#sent[entry] = NOTHING;
+        this.#count--;
+        this.#break(entry, error);
+      }
+    }
+    return batch;
+  }
+
+  #break(entry: number, error: unknown): void {
+    if (this.#broken.size === 0) this.#fault(error);
+    this.#broken.set(entry, messageOf(error));
   }
 
   #ensureRows(): void {
@@ -271,8 +293,9 @@ export class UpdateGroup {
   /** Brings one entry up to date. */
   #update(entry: number, moved: Map<number, number[]>): void {
     if (this.#tooLong.size > 0) this.#tooLong.delete(entry);
+    if (this.#broken.size > 0) this.#broken.delete(entry);
     const path = this.spec.hasAddPath ? this.#livePath(entry) : this.#rib.best[entry]!;
-    const told = path < 0 ? NOTHING : this.#export(entry, path);
+    const told = path < 0 ? NOTHING : this.#exportSafely(entry, path);
     const source = path < 0 ? LOCAL : this.#rib.paths.source[path]!;
     const before = this.#sent[entry]!;
     if (told === before && (told < 0 || source === this.#source[entry])) return;
@@ -293,6 +316,15 @@ export class UpdateGroup {
 
   #livePath(path: number): number {
     return this.#rib.isUsable(path) ? path : NOTHING;
+  }
+
+  #exportSafely(entry: number, path: number): number {
+    try {
+      return this.#export(entry, path);
+    } catch (error) {
+      this.#break(entry, error);
+      return NOTHING;
+    }
   }
 
   /** Attribute row to announce for a path, or NOTHING. */
@@ -423,7 +455,7 @@ export class UpdateGroup {
     this.#ensureRows();
     const entries = this.#collect(walk);
     if (entries.length > 0) {
-      const batch = this.#packer.pack(entries, this.#state());
+      const batch = this.#pack(entries);
       for (const member of walk.members) this.#send(member, batch);
       if (walk.base > 0) this.#withdrawOwn(walk, entries);
     }

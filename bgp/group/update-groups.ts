@@ -5,24 +5,23 @@ import type { PeerMember } from './peer-member.ts';
 import { type GroupSpec, groupKey } from './spec.ts';
 import { UpdateGroup } from './update-group.ts';
 
+export interface GroupEvents {
+  /** There is a walk to continue: call `step` at the end of this turn. */
+  workChanged(): void;
+  /** A route could not be encoded, or its export policy threw; it is withdrawn. */
+  routeFault(error: unknown): void;
+  /** A group threw and is given up. The sessions of its peers (rows in the source table) have to end. */
+  groupFault(peers: readonly number[], error: unknown): void;
+}
+
 export class UpdateGroups {
   readonly #ribs: Readonly<Record<Family, Rib>>;
   readonly #groups = new Map<string, UpdateGroup>();
-  readonly #workChanged: () => void;
-  readonly #fault: (peers: readonly number[], error: unknown) => void;
+  readonly #events: GroupEvents;
 
-  /**
-   * `workChanged`: there is a walk to go on with; `step` is to be called at the end of this turn. `fault`: a group threw
-   * and is given up; the sessions of its peers (rows in the source table) have to end.
-   */
-  constructor(
-    ribs: Readonly<Record<Family, Rib>>,
-    workChanged: () => void,
-    fault: (peers: readonly number[], error: unknown) => void,
-  ) {
+  constructor(ribs: Readonly<Record<Family, Rib>>, events: GroupEvents) {
     this.#ribs = ribs;
-    this.#workChanged = workChanged;
-    this.#fault = fault;
+    this.#events = events;
   }
 
   get all(): Iterable<UpdateGroup> {
@@ -32,7 +31,7 @@ export class UpdateGroups {
   join(member: PeerMember, spec: GroupSpec): void {
     member.group = this.#groupFor(spec);
     member.group.join(member);
-    this.#workChanged();
+    this.#events.workChanged();
   }
 
   leave(member: PeerMember): void {
@@ -50,16 +49,16 @@ export class UpdateGroups {
     member.group = this.#groupFor(spec);
     member.group.takeOver(member, group);
     this.#dropIfEmpty(group);
-    this.#workChanged();
+    this.#events.workChanged();
   }
 
   refresh(member: PeerMember): void {
     member.group?.refresh(member);
-    this.#workChanged();
+    this.#events.workChanged();
   }
 
   resume(member: PeerMember): void {
-    if (member.group?.resume(member)) this.#workChanged();
+    if (member.group?.resume(member)) this.#events.workChanged();
   }
 
   flush(family: Family, prefixes: Int32Array, paths: Int32Array): void {
@@ -90,7 +89,7 @@ export class UpdateGroups {
     } catch (error) {
       // Its peers come back into another one.
       this.#groups.delete(groupKey(group.spec));
-      this.#fault(group.peers, error);
+      this.#events.groupFault(group.peers, error);
     }
   }
 
@@ -100,7 +99,7 @@ export class UpdateGroups {
     if (!group) {
       const rib = this.#ribs[spec.family];
       if (spec.hasAddPath) rib.tracksPaths = true;
-      group = new UpdateGroup(spec, rib);
+      group = new UpdateGroup(spec, rib, (error) => this.#events.routeFault(error));
       this.#groups.set(key, group);
     }
     return group;

@@ -6,6 +6,7 @@ import { Rib } from '../../bgp/rib/rib.ts';
 import { type Source, SourceTable } from '../../bgp/rib/source.ts';
 import { type Received, type ReceiverContext, UpdateReceiver } from '../../bgp/update-receiver.ts';
 import type { Family } from '../../lib/cidr.ts';
+import { failOnFault } from './rib.ts';
 
 export const senderContext: Omit<ReceiverContext, 'source'> = {
   isIbgp: true,
@@ -101,7 +102,7 @@ export class Relay {
   listen(spec: Partial<GroupSpec> = {}): Listener {
     const { family = 4 } = spec;
     if (spec.hasAddPath) this.ribs[family].tracksPaths = true;
-    const group = new UpdateGroup({ ...listenerSpec, ...spec }, this.ribs[family]);
+    const group = new UpdateGroup({ ...listenerSpec, ...spec }, this.ribs[family], failOnFault);
     const listener = new Listener(group, this.#source('10.0.0.3', { isIbgp: spec.isIbgp ?? true }));
     this.listeners.push(listener);
     return listener;

@@ -3,34 +3,15 @@
  * between, each member's table, built from the bytes it was sent, is what it should hold.
  */
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { GroupSpec } from '../../../bgp/group/spec.ts';
 import { type Member, UpdateGroup, type WalkPurpose } from '../../../bgp/group/update-group.ts';
 import { PathFlag } from '../../../bgp/rib/path-table.ts';
 import { Framer } from '../../../bgp/wire/framer.ts';
 import type { Nlri } from '../../../bgp/wire/nlri.ts';
 import { decodeUpdate, type UpdateMessage } from '../../../bgp/wire/update.ts';
-import { addressBytes, parseAddress } from '../../../lib/cidr.ts';
-import { someAttributes, TestRib } from '../../helpers/rib.ts';
-
-const spec: GroupSpec = {
-  family: 4,
-  isIbgp: true,
-  isClient: true,
-  clusterId: 0x0a0a0a0a,
-  localAs: 64512,
-  isFourOctetAs: true,
-  maxMessageLength: 4096,
-  hasAddPath: false,
-  hasExtendedNextHop: false,
-  hasLongLived: false,
-  nextHopMode: 'Auto',
-  selfNextHop: Buffer.from(addressBytes(parseAddress('10.9.9.9')!)).toString('hex'),
-  addsOtc: false,
-  refusesOtc: false,
-  localPref: 100,
-  policy: undefined,
-};
+import { listenerSpec as spec } from '../../helpers/relay.ts';
+import { failOnFault, someAttributes, TestRib } from '../../helpers/rib.ts';
 
 /** What a peer would know: a table built from the bytes it was sent. */
 class Receiver implements Member {
@@ -137,8 +118,8 @@ class World {
     this.rib.rib.tracksPaths = hasAddPath;
     // A second group that tells only part of it: routes with NO_ADVERTISE are the same, LOCAL_PREF is not.
     this.groups = [
-      new UpdateGroup({ ...spec, hasAddPath }, this.rib.rib),
-      new UpdateGroup({ ...spec, hasAddPath, policy: onlyEven }, this.rib.rib),
+      new UpdateGroup({ ...spec, hasAddPath }, this.rib.rib, failOnFault),
+      new UpdateGroup({ ...spec, hasAddPath, policy: onlyEven }, this.rib.rib, failOnFault),
     ];
   }
 
@@ -198,7 +179,7 @@ class World {
       if (this.groups[known.group]!.isEmpty) {
         const { spec: same } = this.groups[known.group]!;
         this.groups[known.group]!.dispose();
-        this.groups[known.group] = new UpdateGroup(same, this.rib.rib);
+        this.groups[known.group] = new UpdateGroup(same, this.rib.rib, failOnFault);
       }
       this.groups[known.group]!.takeOver(receiver, group);
     }
@@ -292,7 +273,7 @@ it('a group that is made while a best path has just gone does not touch it', () 
   rib.announce(from, '10.1.0.0/16');
   rib.decide();
   rib.rib.drop(from, 'all');
-  const group = new UpdateGroup(spec, rib.rib);
+  const group = new UpdateGroup(spec, rib.rib, failOnFault);
   expect(group.count).toBe(0);
   group.flush(rib.rib.decideChanged(), new Int32Array());
   expect([group.count, rib.attributes.size]).toEqual([0, 0]);
@@ -304,7 +285,7 @@ describe('what a group sends', () => {
     const from = rib.source('10.0.0.1', { isIbgp: isIbgpSource });
     rib.announce(from, '10.1.0.0/16', attributes);
     rib.rib.decideChanged();
-    const group = new UpdateGroup({ ...spec, ...change }, rib.rib);
+    const group = new UpdateGroup({ ...spec, ...change }, rib.rib, failOnFault);
     const receiver = new Receiver(rib.source('10.0.0.2'), false, change.isIbgp ?? true);
     group.join(receiver);
     group.step();
@@ -353,7 +334,7 @@ describe('what a group sends', () => {
     const rib = new TestRib();
     const from = rib.source('10.0.0.1');
     for (let i = 0; i < 3000; i++) rib.announce(from, `10.${i >> 8}.${i & 255}.0/24`);
-    const group = new UpdateGroup(spec, rib.rib);
+    const group = new UpdateGroup(spec, rib.rib, failOnFault);
     const receiver = new Receiver(rib.source('10.0.0.2'));
     rib.rib.decideChanged();
     group.flush(
@@ -365,5 +346,67 @@ describe('what a group sends', () => {
     expect(receiver.table.size).toBe(3000);
     expect(receiver.updates.length).toBe(3);
     expect(group.countFor(receiver)).toBe(3000);
+  });
+});
+
+describe('a route that this speaker fails to announce', () => {
+  const prefixes = ['10.1.0.0/16', '10.2.0.0/16', '10.3.0.0/16'];
+
+  const world = (policy?: GroupSpec['policy']) => {
+    const rib = new TestRib();
+    const from = rib.source('10.0.0.1');
+    for (const [index, prefix] of prefixes.entries()) rib.announce(from, prefix, { med: index });
+    const faults: unknown[] = [];
+    const group = new UpdateGroup({ ...spec, policy }, rib.rib, (error) => faults.push(error));
+    const receiver = new Receiver(rib.source('10.0.0.2'));
+    group.join(receiver);
+    group.step();
+    const flush = () => group.flush(rib.rib.decideChanged(), new Int32Array());
+    return { rib, from, group, receiver, faults, flush };
+  };
+
+  it('is withdrawn, and its neighbours in the table are announced, when it cannot be encoded', () => {
+    const { rib, from, group, receiver, faults, flush } = world();
+    flush();
+    expect([...receiver.table.keys()]).toEqual(prefixes);
+    const write = rib.rib.prefixes.write.bind(rib.rib.prefixes);
+    let isBroken = true;
+    vi.spyOn(rib.rib.prefixes, 'write').mockImplementation((row, out, at) => {
+      // The withdrawal of the same prefix can be written.
+      if (row === 1 && isBroken) {
+        isBroken = false;
+        throw new Error('no such row');
+      }
+      return write(row, out, at);
+    });
+    for (const [index, prefix] of prefixes.entries()) rib.announce(from, prefix, { med: 10 + index });
+    flush();
+    expect([...receiver.table.entries()]).toEqual([
+      ['10.1.0.0/16', expect.stringMatching(/^10 /)],
+      ['10.3.0.0/16', expect.stringMatching(/^12 /)],
+    ]);
+    expect(faults).toEqual([new Error('no such row')]);
+    expect(group.refusal(receiver, 1)).toBe('internal fault: no such row');
+    expect([group.count, group.countFor(receiver)]).toEqual([2, 2]);
+    rib.announce(from, '10.2.0.0/16', { med: 21 });
+    flush();
+    expect(receiver.table.get('10.2.0.0/16')).toMatch(/^21 /);
+    expect(group.refusal(receiver, 1)).toBeUndefined();
+    rib.rib.drop(from, 'all');
+    flush();
+    expect([receiver.table.size, group.count, rib.attributes.size]).toEqual([0, 0, 0]);
+  });
+
+  it('is kept back alone when its export policy throws', () => {
+    const { receiver, faults, flush } = world({
+      key: 'throws for one prefix',
+      apply({ prefix, attributes }) {
+        if (prefix === '10.2.0.0/16') throw new Error('no such filter');
+        return { isAccepted: true, attributes };
+      },
+    });
+    flush();
+    expect([...receiver.table.keys()]).toEqual(['10.1.0.0/16', '10.3.0.0/16']);
+    expect(faults).toEqual([new Error('no such filter')]);
   });
 });
