@@ -3,7 +3,7 @@
  * and linked to its place: so nothing ends up there by chance, a live process keeps its socket, and an ending one
  * removes its own and never that of its successor.
  */
-import { linkSync, lstatSync, type Stats, unlinkSync } from 'node:fs';
+import { linkSync, lstatSync, renameSync, type Stats, unlinkSync } from 'node:fs';
 import net, { type Server } from 'node:net';
 import { CodedError } from './errors.ts';
 import { surviveAccept } from './listening.ts';
@@ -79,14 +79,29 @@ async function takePlace(own: string, path: string, handoverMs: number): Promise
     }
     if (!present.isSocket()) throw taken(path, 'it is no socket: remove it');
     if (!(await isServed(path))) {
-      const again = stat(path);
-      if (again?.ino === present.ino && again.dev === present.dev) remove(path);
+      removeDead(path, present, `${own}.old`);
       continue;
     }
     if (Date.now() >= lastLook)
       throw taken(path, 'another process serves it: is this program running twice? End the other one first');
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
+}
+
+/**
+ * Removes a socket that nobody serves. Another process that starts now may have put its own there since: so the name is
+ * taken away first, and given back when it is not the dead one's.
+ */
+function removeDead(path: string, dead: Stats, aside: string): void {
+  try {
+    renameSync(path, aside);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw error;
+  }
+  const moved = stat(aside);
+  if (moved?.ino !== dead.ino || moved.dev !== dead.dev) tryLink(aside, path);
+  remove(aside);
 }
 
 function tryLink(own: string, path: string): boolean {

@@ -5,6 +5,8 @@ import {
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -105,6 +107,24 @@ describe('a unix socket', () => {
     symlinkSync(path.join(directory, 'precious'), socket);
     await expect(listenUnix(server('x'), socket)).rejects.toThrow(/it is no socket: remove it/);
     expect(existsSync(path.join(directory, 'precious'))).toBe(true);
+  });
+
+  it('goes to exactly one of ten that start at once where a dead one lies', async () => {
+    for (let round = 0; round < 20; round++) {
+      const dead = net.createServer();
+      await new Promise<void>((resolve) => dead.listen(`${socket}.dead`, resolve));
+      // The server removes the name that it was bound to, and this one stays.
+      renameSync(`${socket}.dead`, socket);
+      await new Promise((resolve) => dead.close(resolve));
+      const results = await Promise.allSettled(
+        Array.from({ length: 10 }, (_, index) => listenUnix(server(String(index)), socket, 0)),
+      );
+      const up = results.flatMap((result, index) => (result.status === 'fulfilled' ? [index] : []));
+      expect(up).toHaveLength(1);
+      expect(await ask()).toBe(String(up[0]));
+      for (const result of results) if (result.status === 'fulfilled') result.value.close();
+      expect(readdirSync(directory)).toEqual([]);
+    }
   });
 
   it('goes to exactly one of two that start at once', async () => {
