@@ -15,6 +15,7 @@ import {
   idleSession,
   type Session,
   type SessionConfig,
+  type Step,
   type Timer,
 } from './session/session.ts';
 import { Connection, type ConnectionEvents, type Remote } from './transport/connection.ts';
@@ -68,8 +69,8 @@ export class Conversation {
   /** The OPENs of the session at hand, as they were on the wire: for BMP. */
   opens: { sent?: Uint8Array; received?: Uint8Array } = {};
   #isClosed = false;
-  /** What the peer's OPEN said, and what ours would say again, as JSON. */
-  #agreed: { open: OpenMessage; offer: string } | undefined;
+  /** The peer's OPEN, and the settings that ours was made from. */
+  #agreed: { open: OpenMessage; config: SessionConfig } | undefined;
   #waiting: OpenMessage | undefined;
 
   constructor(
@@ -120,7 +121,7 @@ export class Conversation {
     const open = this.#waiting;
     if (!open) return;
     this.#waiting = undefined;
-    this.#admit(open);
+    this.#admit(open, step(this.#session, { type: 'open', message: open }, this.#readConfig()));
     this.#connection?.resume();
   }
 
@@ -131,9 +132,9 @@ export class Conversation {
   agreesWithConfig(): boolean {
     const { negotiated } = this.#session;
     if (!negotiated || !this.#agreed) return false;
-    const { open, offer } = this.#agreed;
+    const { open, config: before } = this.#agreed;
     const config = this.#readConfig();
-    if (offerKey(config) !== offer) return false;
+    if (!isDeepStrictEqual(offeredOpen(config, false), offeredOpen(before, false))) return false;
     try {
       const { keepaliveSeconds, ...rest } = negotiate(open, config);
       if (!isDeepStrictEqual({ ...rest, keepaliveSeconds: negotiated.keepaliveSeconds }, negotiated))
@@ -160,9 +161,12 @@ export class Conversation {
 
   /** Feeds an event to the machine and performs what it says. */
   handle(event: Event): void {
+    this.#apply(step(this.#session, event, this.#readConfig()));
+  }
+
+  #apply({ next, actions, reason }: Step): void {
     if (this.#isClosed) return;
     const from = this.#session;
-    const { next, actions, reason } = step(from, event, this.#readConfig());
     this.#session = next;
     for (const action of actions) this.#perform(action);
     if (next.state !== from.state) this.#events.transition(from, next, reason);
@@ -342,15 +346,15 @@ export class Conversation {
 
   #receiveOpen(message: OpenMessage, bytes: Uint8Array): void {
     this.opens.received = bytes.slice();
+    const outcome = step(this.#session, { type: 'open', message }, this.#readConfig());
     // One that the machine refuses concerns no other connection.
-    const isAcceptable = step(this.#session, { type: 'open', message }, this.#readConfig()).next.negotiated;
-    if (this.#session.state !== 'OpenSent' || !isAcceptable) {
-      this.handle({ type: 'open', message });
+    if (this.#session.state !== 'OpenSent' || !outcome.next.negotiated) {
+      this.#apply(outcome);
       return;
     }
     switch (this.#events.admitOpen(message)) {
       case 'admit':
-        this.#admit(message);
+        this.#admit(message, outcome);
         break;
       case 'wait':
         this.#waiting = message;
@@ -364,13 +368,9 @@ export class Conversation {
     }
   }
 
-  #admit(open: OpenMessage): void {
-    this.#agreed = { open, offer: offerKey(this.#readConfig()) };
-    this.handle({ type: 'open', message: open });
+  #admit(open: OpenMessage, outcome: Step): void {
+    this.#agreed = { open, config: this.#readConfig() };
+    this.#apply(outcome);
     if (this.#session.negotiated?.hasExtendedMessages) this.#connection?.allowExtended();
   }
-}
-
-function offerKey(config: SessionConfig): string {
-  return JSON.stringify(offeredOpen(config, false));
 }

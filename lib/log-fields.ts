@@ -33,13 +33,13 @@ function copyOf(value: unknown, budget: { left: number }, depth: number): unknow
 }
 
 function fieldsOf(object: object, budget: { left: number }, depth: number): Record<string, unknown> {
-  const entries = Object.entries(object);
-  return Object.fromEntries([
-    ...entries
-      .slice(0, MAX_ITEMS)
-      .map(([key, value]) => [textOf(key, budget), copyOf(value, budget, depth)] as const),
-    ...(entries.length > MAX_ITEMS ? [['…', `${entries.length} fields`] as const] : []),
-  ]);
+  const keys = Object.keys(object) as (keyof typeof object)[];
+  // A Map, so that a key named __proto__ is a key like any other.
+  const copy = new Map<string, unknown>();
+  for (const key of keys.slice(0, MAX_ITEMS))
+    copy.set(textOf(key, budget), copyOf(object[key], budget, depth));
+  if (keys.length > MAX_ITEMS) copy.set('…', `${keys.length} fields`);
+  return Object.fromEntries(copy);
 }
 
 function textOf(text: string, budget: { left: number }): string {

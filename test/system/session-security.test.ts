@@ -3,6 +3,7 @@ import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { PeerConfig } from '../../bgp/peer-config.ts';
+import type { PolicyRoute } from '../../bgp/policy/export.ts';
 import { Speaker } from '../../bgp/speaker.ts';
 import { Connection } from '../../bgp/transport/connection.ts';
 import { Listener } from '../../bgp/transport/listener.ts';
@@ -303,17 +304,23 @@ describe('a fault of our own', () => {
     expect([b.socket.destroyed, c.socket.destroyed]).toEqual([false, false]);
   });
 
-  it('while routes are announced to a group of peers costs their sessions', async () => {
+  it('while a route is announced costs that route alone', async () => {
+    const faultyForOne = {
+      key: 'faulty for one prefix',
+      apply: ({ prefix, attributes }: PolicyRoute) => {
+        if (prefix === '10.1.0.0/16') throw new Error('planted');
+        return { isAccepted: true as const, attributes };
+      },
+    };
     const { connect } = await reflector([A, B, C], (address) =>
-      address === B ? { exportPolicy: faulty } : {},
+      address === B ? { exportPolicy: faultyForOne } : {},
     );
     const [a, b, c] = [await connect(A), await connect(B), await connect(C)];
     a.send(announcement(['10.1.0.0/16']));
-    await until(() => b.last('notification') !== undefined && c.table.size === 1);
-    expect(b.last('notification')).toMatchObject({ code: 6, subcode: 8 });
     a.send(announcement(['10.2.0.0/16']));
-    await until(() => c.table.size === 2);
-    expect([a.socket.destroyed, c.socket.destroyed]).toEqual([false, false]);
+    await until(() => b.table.size === 1 && c.table.size === 2);
+    expect([...b.table.keys()]).toEqual(['10.2.0.0/16']);
+    expect([a.socket.destroyed, b.socket.destroyed, c.socket.destroyed]).toEqual([false, false, false]);
   });
 
   it('delays the next attempt, and the peer comes back when the fault is gone', async () => {
