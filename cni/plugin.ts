@@ -26,7 +26,7 @@ import type { EndpointStore } from './endpoint-store.ts';
 import type { InsidePool } from './inside-pool.ts';
 import type { IpSession } from './ip-session.ts';
 import { layWire, tearDownEndpoint, type Wire, type Wiring } from './network.ts';
-import { readAnnotations } from './pod-annotations.ts';
+import { type AnnotationRequest, readAnnotations } from './pod-annotations.ts';
 import { resultOf } from './result.ts';
 import {
   CniCode,
@@ -68,6 +68,12 @@ export interface PluginModules {
 export interface CniAnswer {
   readonly exitCode: number;
   readonly output: string;
+}
+
+/** What an ADD has to know of its pod. */
+interface Ask {
+  readonly annotations: AnnotationRequest;
+  readonly namespaceLabels: Readonly<Record<string, string>>;
 }
 
 /** Those of the specification: anything else is one series of the metrics. */
@@ -183,20 +189,22 @@ export class Plugin {
       await this.#remove(former);
     }
     const handleId = handleOf(network, containerId);
+    const ask = await this.#ask(pod);
+    const families = ask.annotations.families ?? this.#families(network);
     const wiring: Wiring = {
       containerId,
       containerInterface: interfaceName,
       network: network.name,
       interfaceName: hostInterface,
-      mac: podMac(containerId, interfaceName),
+      mac: ask.annotations.mac ?? podMac(containerId, interfaceName),
       mtu: network.mtu || this.#options.mtu(),
       netns: attachment.netns,
       ...(pod ? { namespace: pod.namespace, pod: pod.name } : {}),
     };
     // The veth does not need to know the addresses yet.
     const [assigned, wired] = await Promise.allSettled([
-      this.#assign(attachment, handleId),
-      layWire(wiring, this.#families(network), { session, inside, routes: this.#options.routes() }),
+      this.#assign(attachment, handleId, families, ask),
+      layWire(wiring, families, { session, inside, routes: this.#options.routes() }),
     ]);
     try {
       if (wired.status === 'rejected') throw wired.reason;
@@ -239,23 +247,33 @@ export class Plugin {
       if (result.status === 'rejected') log.warn({ reason: messageOf(result.reason) }, 'undoing ADD');
   }
 
-  async #assign(
-    { network, containerId, pod }: Attachment,
-    handleId: string,
-  ): Promise<Pick<Endpoint, 'addresses' | 'allowedSourcePrefixes'>> {
-    const { store, ipam, known } = this.#modules;
+  /** What the pod's and its namespace's annotations ask for. Throws CniError before anything is made. */
+  async #ask(pod: Attachment['pod']): Promise<Ask> {
+    if (!pod) return { annotations: readAnnotations(undefined, undefined), namespaceLabels: {} };
+    const { store, known } = this.#modules;
     // The watch has them as a rule; a runtime that is faster than the watch costs a request.
-    const podObject =
-      pod && (known.pod(pod.namespace, pod.name) ?? (await store.get(podKind, pod.name, pod.namespace)));
-    const namespace =
-      pod && (known.namespace(pod.namespace) ?? (await store.get(namespaceKind, pod.namespace)));
-    if (pod && !podObject) {
+    const [podObject, namespace] = await Promise.all([
+      known.pod(pod.namespace, pod.name) ?? store.get(podKind, pod.name, pod.namespace),
+      known.namespace(pod.namespace) ?? store.get(namespaceKind, pod.namespace),
+    ]);
+    if (!podObject) {
       throw new CniError(
         CniCode.UNKNOWN_CONTAINER,
         `pod ${pod.namespace}/${pod.name} does not exist in the API: it was deleted meanwhile`,
       );
     }
-    const asked = readAnnotations(podObject || undefined, namespace || undefined);
+    return {
+      annotations: readAnnotations(podObject, namespace),
+      namespaceLabels: namespace?.metadata.labels ?? {},
+    };
+  }
+
+  async #assign(
+    { network, containerId, pod }: Attachment,
+    handleId: string,
+    families: readonly Family[],
+    { annotations: asked, namespaceLabels }: Ask,
+  ): Promise<Pick<Endpoint, 'addresses' | 'allowedSourcePrefixes'>> {
     const request: AssignRequest = {
       handleId,
       attributes: {
@@ -263,15 +281,15 @@ export class Plugin {
         timestamp: new Date().toISOString(),
         ...(pod ? { namespace: pod.namespace, pod: pod.name } : { container: containerId }),
       },
-      families: this.#families(network),
-      namespaceLabels: namespace?.metadata.labels ?? {},
+      families,
+      namespaceLabels,
       pools: {
         4: asked.pools[4] ?? network.ipam?.ipv4_pools ?? [],
         6: asked.pools[6] ?? network.ipam?.ipv6_pools ?? [],
       },
       ...(asked.addresses ? { addresses: asked.addresses } : {}),
     };
-    const addresses = await ipam.assign(request);
+    const addresses = await this.#modules.ipam.assign(request);
     const { allowedSourcePrefixes } = asked;
     return { addresses, ...(allowedSourcePrefixes ? { allowedSourcePrefixes } : {}) };
   }

@@ -2,8 +2,9 @@
  * What the annotations of a pod and its namespace ask of IPAM (Calico C-007 to C-009). Whoever may create pods writes
  * them: they are parsed to values of bounded size, and a wrong one is a sentence that names object and annotation.
  */
-import { type Namespace, type Pod, podAnnotations } from '../datastore/schema/core.ts';
+import { type Namespace, type Pod, podAnnotations, QOS_PREFIX } from '../datastore/schema/core.ts';
 import { canonicalCidr, type Family, formatAddress, parseAddress } from '../lib/cidr.ts';
+import { parseMac } from '../lib/mac.ts';
 import { printable } from '../lib/plain-text.ts';
 import { CniCode, CniError } from './types.ts';
 
@@ -14,19 +15,76 @@ export interface AnnotationRequest {
   readonly addresses: readonly string[] | undefined;
   /** Further networks that the pod may send from, canonical; they count where FelixConfiguration allows spoofing. */
   readonly allowedSourcePrefixes: readonly string[] | undefined;
+  /** Families to assign in place of those of the network configuration. */
+  readonly families: readonly Family[] | undefined;
+  /** MAC address of the interface inside the pod, canonical. */
+  readonly mac: string | undefined;
 }
+
+/** What Calico does and Cali does not: a pod that asks for it is refused, because it would run without it. */
+const unsupported: Readonly<Record<string, string>> = {
+  [podAnnotations.floatingIPs]:
+    'Cali has no floating IPs: remove the annotation, and use a Service with an external IP',
+  [podAnnotations.ipAddrsNoIpam]:
+    'Cali assigns addresses by its IPAM only: use cni.projectcalico.org/ipAddrs with an address of an IPPool',
+};
+const QOS_REFUSAL =
+  'Cali has no QoS controls: remove the annotation, or use kubernetes.io/ingress-bandwidth with the bandwidth plugin';
 
 const MAX_LENGTH = 32_768;
 const MAX_ITEMS = 100;
 
 /** Reads the annotations; the pod's come before those of its namespace. Throws CniError. */
 export function readAnnotations(pod: Pod | undefined, namespace: Namespace | undefined): AnnotationRequest {
+  refuseUnsupported(pod);
   const read = (key: string) => listOf(pod, 'pod', key) ?? listOf(namespace, 'namespace', key);
   return {
     pools: { 4: read(podAnnotations.ipv4pools), 6: read(podAnnotations.ipv6pools) },
     addresses: addressesOf(pod),
     allowedSourcePrefixes: sourcesOf(pod),
+    families: familiesOf(pod, namespace),
+    mac: macOf(pod),
   };
+}
+
+function refuseUnsupported(pod: Pod | undefined): void {
+  for (const [key, value] of Object.entries(pod?.metadata.annotations ?? {})) {
+    const reason = unsupported[key] ?? (key.startsWith(QOS_PREFIX) ? QOS_REFUSAL : undefined);
+    if (reason === undefined || value === '') continue;
+    throw new CniError(
+      CniCode.INVALID_NETWORK_CONFIG,
+      `pod ${nameOf(pod)}: annotation ${printable(key, 100)}: ${reason}`,
+    );
+  }
+}
+
+/** `["IPv4"]`, `["IPv6"]` or both; an empty list counts as absent. */
+function familiesOf(pod: Pod | undefined, namespace: Namespace | undefined): readonly Family[] | undefined {
+  const key = podAnnotations.ipFamilies;
+  const [kind, object] = Object.hasOwn(pod?.metadata.annotations ?? {}, key)
+    ? (['pod', pod] as const)
+    : (['namespace', namespace] as const);
+  const texts = listOf(object, kind, key);
+  if (!texts || texts.length === 0) return undefined;
+  const families = texts.map((text) => ({ IPv4: 4 as const, IPv6: 6 as const })[text]);
+  for (const [index, family] of families.entries())
+    if (!family) throw malformed(object, kind, key, texts[index]!, 'a JSON list of IPv4 and IPv6');
+  return ([4, 6] as const).filter((family) => families.includes(family));
+}
+
+function macOf(pod: Pod | undefined): string | undefined {
+  const text = pod?.metadata.annotations?.[podAnnotations.hwAddr];
+  if (text === undefined) return undefined;
+  const mac = parseMac(text);
+  if (!mac)
+    throw malformed(
+      pod,
+      'pod',
+      podAnnotations.hwAddr,
+      text,
+      'a unicast MAC address, such as 0a:1b:2c:3d:4e:5f',
+    );
+  return mac;
 }
 
 function addressesOf(pod: Pod | undefined): readonly string[] | undefined {
@@ -82,9 +140,13 @@ function malformed(
   text: string,
   wanted: string,
 ): CniError {
-  const { namespace, name } = object?.metadata ?? { name: '' };
   return new CniError(
     CniCode.INVALID_NETWORK_CONFIG,
-    `${kind} ${namespace ? `${namespace}/` : ''}${name}: annotation ${key} is ${printable(text, 200)}: it has to be ${wanted}`,
+    `${kind} ${nameOf(object)}: annotation ${key} is ${printable(text, 200)}: it has to be ${wanted}`,
   );
+}
+
+function nameOf(object: Pod | Namespace | undefined): string {
+  const { namespace, name } = object?.metadata ?? { name: '' };
+  return `${namespace ? `${namespace}/` : ''}${name}`;
 }

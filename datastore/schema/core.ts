@@ -284,4 +284,11 @@ export const podAnnotations = {
   ipv6pools: 'cni.projectcalico.org/ipv6pools',
   ipAddrs: 'cni.projectcalico.org/ipAddrs',
   allowedSourcePrefixes: 'cni.projectcalico.org/allowedSourcePrefixes',
+  ipFamilies: 'cni.projectcalico.org/ipFamilies',
+  hwAddr: 'cni.projectcalico.org/hwAddr',
+  ipAddrsNoIpam: 'cni.projectcalico.org/ipAddrsNoIpam',
+  floatingIPs: 'cni.projectcalico.org/floatingIPs',
 } as const;
+
+/** Calico's QoS controls of a pod: `ingressBandwidth`, `egressPacketRate`, `dscp` and others behind this prefix. */
+export const QOS_PREFIX = 'qos.projectcalico.org/';

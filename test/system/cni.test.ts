@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { containerInterfaceName as veth } from '../../felix/endpoint.ts';
+import { podInterfaceName as podVeth, containerInterfaceName as veth } from '../../felix/endpoint.ts';
 import { hasProgram, root, TestLab, until } from '../helpers/lab.ts';
 
 const config = (version = '1.0.0', more = {}) =>
@@ -119,6 +119,26 @@ describe.skipIf(!hasProgram('gcc'))('CNI by the shim (skipped where gcc is not i
     expect(call('GC', {}, config('1.1.0', { 'cni.dev/valid-attachments': valid })).code).toBe(0);
     expect(lab.exec('node1', 'ip', 'link', 'show', veth('c3')).code).toBe(1);
     expect(lab.exec('node1', 'ip', 'link', 'show', veth('c1')).code).toBe(0);
+  });
+
+  it('gives a pod the MAC address and the families that its annotations ask for, or says what Cali does not do', async () => {
+    const prefix = 'cni.projectcalico.org/';
+    const add = (name: string, asked: Record<string, string>) =>
+      lab.ask({
+        do: 'pod add',
+        node: 'node1',
+        name,
+        annotations: Object.fromEntries(Object.entries(asked).map(([key, value]) => [prefix + key, value])),
+      }) as Promise<{ addresses: string[] }>;
+    const { addresses } = await add('chosen', { hwAddr: '0A:1B:2C:3D:4E:5F', ipFamilies: '["IPv6"]' });
+    expect(addresses).toEqual([expect.stringContaining(':')]);
+    const neighbour = lab.sh('node1', `ip -6 neigh show ${addresses[0]}`);
+    expect(neighbour).toContain(`dev ${podVeth('default', 'chosen')} lladdr 0a:1b:2c:3d:4e:5f`);
+    lab.sh('node1', `ping -6 -c 1 -W 5 ${addresses[0]}`);
+    await expect(add('floats', { floatingIPs: '["203.0.113.7"]' })).rejects.toThrow(
+      'annotation cni.projectcalico.org/floatingIPs: Cali has no floating IPs: remove the annotation',
+    );
+    expect(lab.exec('node1', 'ip', 'link', 'show', podVeth('default', 'floats')).code).toBe(1);
   });
 
   it('refuses bad calls with a sentence, and a failed ADD leaves nothing behind', () => {

@@ -89,4 +89,40 @@ describe('annotations of pods and namespaces', () => {
     expect(refusal({}, { ipv6pools: many })).toMatch(/^namespace shop: annotation .*ipv6pools/);
     expect(refusal({}, { ipv6pools: '"p"' })).toMatch(/^namespace shop: annotation .*ipv6pools/);
   });
+
+  it('ask for families, the pod before its namespace', () => {
+    expect(
+      readAnnotations(pod({ ipFamilies: '["IPv6"]' }), namespace({ ipFamilies: '["IPv4"]' })).families,
+    ).toEqual([6]);
+    expect(readAnnotations(pod({}), namespace({ ipFamilies: '["IPv6","IPv4"]' })).families).toEqual([4, 6]);
+    expect(readAnnotations(pod({ ipFamilies: '[]' }), undefined).families).toBeUndefined();
+    expect(refusal({}, { ipFamilies: '["ipv4"]' })).toBe(
+      'namespace shop: annotation cni.projectcalico.org/ipFamilies is ipv4: it has to be a JSON list of IPv4 and IPv6',
+    );
+  });
+
+  it('ask for a MAC address, in one spelling', () => {
+    expect(readAnnotations(pod({ hwAddr: '0A-1B-2C-3D-4E-5F' }), undefined).mac).toBe('0a:1b:2c:3d:4e:5f');
+    expect(readAnnotations(pod({}), undefined).mac).toBeUndefined();
+    for (const wrong of ['', '01:00:5e:00:00:01', '0a:1b:2c:3d:4e', '0a:1b:2c:3d:4e:5f; reboot'])
+      expect(refusal({ hwAddr: wrong })).toMatch(
+        /^pod shop\/web: annotation cni\.projectcalico\.org\/hwAddr is .*: it has to be a unicast MAC address/,
+      );
+  });
+
+  it.each([
+    'cni.projectcalico.org/floatingIPs',
+    'cni.projectcalico.org/ipAddrsNoIpam',
+    'qos.projectcalico.org/ingressBandwidth',
+    'qos.projectcalico.org/egressMaxConnections',
+    'qos.projectcalico.org/dscp',
+  ])('%s asks for what Cali does not do: the pod is refused with the remedy', (key) => {
+    const web = pod({});
+    web.metadata.annotations = { [key]: '["10.0.0.1"]' };
+    expect(() => readAnnotations(web, undefined)).toThrow(
+      new RegExp(`^pod shop/web: annotation ${key.replaceAll('.', '\\.')}: Cali .*: (remove|use) `),
+    );
+    web.metadata.annotations = { [key]: '' };
+    expect(readAnnotations(web, undefined).addresses).toBeUndefined();
+  });
 });
