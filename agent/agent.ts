@@ -49,6 +49,7 @@ import { assertPrivateFolder } from '../lib/unix-socket.ts';
 import { readAddresses } from './addresses.ts';
 import { statusOf } from './calico-node-status.ts';
 import { type Cluster, type ClusterObjects, clusterOf, objectsOf } from './cluster.ts';
+import { remarksAbout } from './condition-remarks.ts';
 import type { AgentConfig } from './config.ts';
 import { dataplaneFrom, type Known, rulesetFrom, speakerFrom } from './desired.ts';
 import { explain } from './explain.ts';
@@ -574,7 +575,12 @@ export class Agent {
         ),
       );
     });
-    stage('condition', () => this.#condition.update(this.#report.unavailable(), this.#nftables.problems));
+    stage('condition', () =>
+      this.#condition.update(this.#report.unavailable(), [
+        ...this.#nftables.problems,
+        ...remarksAbout(this.#troubled().map(({ problem }) => problem)),
+      ]),
+    );
     stage('Events', () => this.#events.update(this.#report.troubles()));
     stage('Events of objects', () => this.#objectEvents.update(this.#troubled()));
     stage('CalicoNodeStatus', () => this.#statusReporter.update(this.#view.nodeStatuses()));

@@ -2,10 +2,19 @@
 import { z } from 'zod';
 import { familyOf, formatAddress, parseAddress, parseCidr } from '../../lib/cidr.ts';
 import { parseDuration } from '../../lib/duration.ts';
-import { asNumber, duration, ipAddress, logSeverity, network, secretKeyRef, selector } from './fields.ts';
+import {
+  asNumber,
+  duration,
+  hostOrNetwork,
+  ipAddress,
+  logSeverity,
+  network,
+  secretKeyRef,
+  selector,
+} from './fields.ts';
 import { ageColumn, calicoKind, calicoObject, type FieldError, type ResourceDefinition } from './resource.ts';
 
-const cidrList = z.array(z.strictObject({ cidr: network })).optional();
+const cidrList = z.array(z.strictObject({ cidr: hostOrNetwork })).optional();
 const priority = z.number().int().min(1).max(2147483646).optional();
 
 /** Cali only. RFC 5880: intervals as durations, down to 10ms; a neighbour is down after `multiplier` of them. */

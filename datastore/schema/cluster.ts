@@ -1,9 +1,9 @@
 /** ClusterInformation and FelixConfiguration. Calico reference 1.1 and 1.10. */
 import { z } from 'zod';
 import { boundedPattern } from '../../lib/bounded-pattern.ts';
-import { formatCidr, networkOf, parseAddress, parseCidr } from '../../lib/cidr.ts';
+import { parseAddress } from '../../lib/cidr.ts';
 import { parseNatAddress, parsePortRange } from '../../lib/nat.ts';
-import { duration, logSeverity } from './fields.ts';
+import { duration, hostOrNetwork, logSeverity } from './fields.ts';
 import { ageColumn, calicoKind, calicoObject, type ResourceDefinition } from './resource.ts';
 
 const clusterInformation = calicoObject(
@@ -80,16 +80,7 @@ const felixSpec = z.looseObject({
     .string()
     .regex(/^[\w.-]{0,15}\+?$/, 'must be the name of an interface, with a + at the end for any that begin so')
     .optional(),
-  externalNodesList: z
-    .array(
-      z.string().transform((text, context) => {
-        const parsed = parseCidr(text);
-        if (parsed) return formatCidr(networkOf(parsed));
-        context.addIssue({ code: 'custom', message: 'must be an address or a network' });
-        return z.NEVER;
-      }),
-    )
-    .optional(),
+  externalNodesList: z.array(hostOrNetwork).optional(),
   allowIPIPPacketsFromWorkloads: z.boolean().optional(),
   allowVXLANPacketsFromWorkloads: z.boolean().optional(),
   /** Any: the annotation cni.projectcalico.org/allowedSourcePrefixes of pods counts. */

@@ -32,23 +32,50 @@ export function parseAsNumber(value: number | string): number | undefined {
   return number >= 1 && number <= 4294967295 ? number : undefined;
 }
 
+const IPV4 = '[0-9]{1,3}(\\.[0-9]{1,3}){3}';
+const IPV6 = '[0-9a-fA-F:.]*:[0-9a-fA-F:.]*';
+const LENGTH_V4 = '/(3[0-2]|[12]?[0-9])';
+const LENGTH_V6 = '/(12[0-8]|1[01][0-9]|[1-9]?[0-9])';
+
+/** What an API server without our rules refuses by itself: most text that is no network. */
+const networkPattern = new RegExp(`^(${IPV4}${LENGTH_V4}|${IPV6}${LENGTH_V6})$`);
+const addressOrNetworkPattern = new RegExp(`^(${IPV4}(${LENGTH_V4})?|${IPV6}(${LENGTH_V6})?)$`);
+
+const LENGTHS = 'a prefix length of 0 to 32 (IPv4) or 0 to 128 (IPv6)';
+const notNetwork = (text: unknown) =>
+  `"${printable(String(text), 50)}" is not a network in CIDR notation: write an address, a slash and ${LENGTHS}, such as 10.244.0.0/16`;
+const neither = (text: unknown) =>
+  `"${printable(String(text), 50)}" is neither an address nor a network: write 10.0.0.7, or 10.0.0.0/24 with ${LENGTHS}`;
+
 /** A prefix in CIDR notation; the output is canonical text, with its host bits. */
-export const cidr = cidrField(formatCidr);
+export const cidr = cidrField(networkPattern, notNetwork, formatCidr);
 
 /** A prefix in CIDR notation; the output is the canonical text of the network. */
-export const network = cidrField((parsed) => formatCidr(networkOf(parsed)));
+export const network = cidrField(networkPattern, notNetwork, (parsed) => formatCidr(networkOf(parsed)));
 
-function cidrField(format: (parsed: Cidr) => string) {
+/** An address or a prefix in CIDR notation; the output is the canonical text of either. */
+export const addressOrNetwork = cidrField(addressOrNetworkPattern, neither, (parsed, text) =>
+  text.includes('/') ? formatCidr(networkOf(parsed)) : formatAddress(parsed),
+);
+
+/** The same; the output is always a network, with the length of a host for an address. */
+export const hostOrNetwork = cidrField(addressOrNetworkPattern, neither, (parsed) =>
+  formatCidr(networkOf(parsed)),
+);
+
+function cidrField(
+  pattern: RegExp,
+  sentence: (text: unknown) => string,
+  format: (parsed: Cidr, text: string) => string,
+) {
   return z
     .string()
     .max(48)
+    .regex(pattern, { error: ({ input }) => sentence(input), abort: true })
     .transform((text, context) => {
-      const parsed = text.includes('/') ? parseCidr(text) : undefined;
-      if (parsed) return format(parsed);
-      context.addIssue({
-        code: 'custom',
-        message: `"${printable(text, 50)}" is not a network in CIDR notation: write an address, a slash and a prefix length of 0 to 32 (IPv4) or 0 to 128 (IPv6), such as 10.244.0.0/16`,
-      });
+      const parsed = parseCidr(text);
+      if (parsed) return format(parsed, text);
+      context.addIssue({ code: 'custom', message: sentence(text) });
       return z.NEVER;
     });
 }

@@ -1,6 +1,6 @@
 /** The objects of IPAM: blocks, affinities, handles, configuration, reservations. Calico reference 1.7. */
 import { z } from 'zod';
-import { cidr, network } from './fields.ts';
+import { addressOrNetwork, network } from './fields.ts';
 import { ageColumn, calicoKind, calicoObject, type ResourceDefinition } from './resource.ts';
 
 const attribute = z.looseObject({
@@ -119,7 +119,7 @@ export const ipamConfigurationKind = calicoKind(
 
 const reservation = calicoObject(
   'IPReservation',
-  z.strictObject({ reservedCIDRs: z.array(z.union([cidr, z.string()])).default([]) }),
+  z.strictObject({ reservedCIDRs: z.array(addressOrNetwork).default([]) }),
 );
 export type IPReservation = z.output<typeof reservation>;
 

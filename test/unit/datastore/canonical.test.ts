@@ -1,12 +1,16 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { bgpConfigurationKind, bgpPeerKind, parsePeerIP } from '../../../datastore/schema/bgp.ts';
 import { bgpFilterKind } from '../../../datastore/schema/bgp-filter.ts';
 import { felixConfigurationKind } from '../../../datastore/schema/cluster.ts';
 import { endpointSliceKind, serviceKind } from '../../../datastore/schema/core.ts';
+import { addressOrNetwork } from '../../../datastore/schema/fields.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { blockAffinityKind, ipamBlockKind } from '../../../datastore/schema/ipam.ts';
 import { serviceRoutes } from '../../../felix/calc/bgp/services.ts';
 import { parseRoute } from '../../../felix/dataplane/kernel.ts';
+import { parseCidr } from '../../../lib/cidr.ts';
 
 const v3 = 'projectcalico.org/v3';
 const object = (kind: string, spec: object, name = 'x') => ({
@@ -17,6 +21,29 @@ const object = (kind: string, spec: object, name = 'x') => ({
 });
 
 describe('addresses and networks of objects', () => {
+  it('that Cali reads pass the pattern that an API server checks, and a wrong length does not', () => {
+    const pattern = new RegExp(
+      (z.toJSONSchema(addressOrNetwork, { io: 'input', unrepresentable: 'any' }) as { pattern: string })
+        .pattern,
+    );
+    fc.assert(
+      fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), fc.nat(140), (address, length) => {
+        const text = `${address}/${length}`;
+        expect(pattern.test(address)).toBe(true);
+        expect(pattern.test(text)).toBe(parseCidr(text) !== undefined);
+      }),
+    );
+    for (const wrong of [
+      '10.0.1.0/33',
+      '10.0.0.1-10.0.0.9',
+      'garbage',
+      'fd00::/129',
+      '10.0.0.0/',
+      '10.0.0.0/08',
+    ])
+      expect(pattern.test(wrong)).toBe(false);
+  });
+
   it('are read in one spelling, with host bits cleared where a network is meant (fault A9)', () => {
     const block = { allocations: [], unallocated: [], attributes: [] };
     const read = {

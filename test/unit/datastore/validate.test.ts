@@ -7,6 +7,7 @@ import { fileEndpoint } from '../../../datastore/kubernetes/kube-config.ts';
 import { registry } from '../../../datastore/registry.ts';
 import { bgpConfigurationKind, bgpPeerKind } from '../../../datastore/schema/bgp.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
+import { ipReservationKind } from '../../../datastore/schema/ipam.ts';
 import type { AnyResource, ResourceDefinition } from '../../../datastore/schema/resource.ts';
 import { validateResource } from '../../../datastore/validate.ts';
 
@@ -39,6 +40,18 @@ describe('bad input gets a sentence with the field and the remedy', () => {
       /^spec\.cidr: "10\.0\.0\.0\/33" is not a network in CIDR notation: .*0 to 32/,
     ],
     ['an address without length', ipPoolKind, { cidr: '10.0.0.0' }, /^spec\.cidr: .*not a network/],
+    [
+      'a reservation with a /33',
+      ipReservationKind,
+      { reservedCIDRs: ['10.0.1.0/33'] },
+      /^spec\.reservedCIDRs\.0: "10\.0\.1\.0\/33" is neither an address nor a network: write 10\.0\.0\.7, or/,
+    ],
+    [
+      'a reservation of a range',
+      ipReservationKind,
+      { reservedCIDRs: ['10.0.0.1', '10.0.0.4-10.0.0.9'] },
+      /^spec\.reservedCIDRs\.1: "10\.0\.0\.4-10\.0\.0\.9" is neither/,
+    ],
     ['host bits', ipPoolKind, { cidr: '10.9.0.7/24' }, /write 10\.9\.0\.0\/24/],
     ['an overlap', ipPoolKind, { cidr: '10.244.7.0/24' }, /overlaps IPPool first \(10\.244\.0\.0\/16\)/],
     ['link-local', ipPoolKind, { cidr: '169.254.0.0/17' }, /link-local range/],
