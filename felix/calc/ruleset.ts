@@ -2,12 +2,10 @@
  * Our nftables table: the guard, which is always there (guard/), and what pools and tunnels need (nat.ts). Pure. In three
  * forms, because what this kernel's nft refuses of one part must not take the other away.
  */
-import type { IPPool } from '../../datastore/schema/ip-pool.ts';
-import { DEFAULT_VXLAN_PORT, DEFAULT_VXLAN_VNI, type TunnelKind } from '../../ipip/tunnel.ts';
-import type { FilterSettings } from './filter-settings.ts';
+import { DEFAULT_VXLAN_PORT, DEFAULT_VXLAN_VNI } from '../../ipip/tunnel.ts';
 import { guardTable } from './guard/guard.ts';
-import type { GuardHost, GuardPeer, GuardSpoofer } from './guard/input.ts';
-import { natTable } from './nat.ts';
+import type { GuardInput } from './guard/input.ts';
+import { type NatInput, natTable } from './nat.ts';
 import { renderTable } from './nft.ts';
 
 export const TABLE = 'inet cali';
@@ -20,19 +18,11 @@ export interface Ruleset {
   readonly nat: readonly string[];
 }
 
-export interface RulesetInput {
-  readonly hosts: readonly GuardHost[];
+export interface RulesetInput
+  extends NatInput,
+    Pick<GuardInput, 'hosts' | 'neighbours' | 'ownBgpPorts' | 'peers' | 'spoofers'> {
   /** BGP addresses of the other nodes. */
   readonly others: readonly string[];
-  /** Addresses of nodes on this node's link whose packets arrive with TTL 255. */
-  readonly neighbours: readonly string[];
-  readonly ownBgpPorts: readonly number[];
-  readonly peers: readonly GuardPeer[];
-  readonly spoofers: readonly GuardSpoofer[];
-  readonly pools: readonly IPPool[];
-  /** Tunnel devices of this node, with its address in each. */
-  readonly tunnels: readonly { readonly kind: TunnelKind; readonly address: string | undefined }[];
-  readonly settings: FilterSettings;
 }
 
 export function ruleset(input: RulesetInput): Ruleset {
