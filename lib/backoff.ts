@@ -1,4 +1,4 @@
-/** Exponential backoff with full jitter on the upper half, so that retries never synchronise nor hit zero. */
+/** Exponential backoff with jitter on the upper half, so that retries neither synchronise nor drop to zero. */
 export class Backoff {
   #attempt = 0;
   readonly #options: { readonly firstMs: number; readonly maxMs: number };
@@ -16,7 +16,7 @@ export class Backoff {
     return ceiling / 2 + (this.#random() * ceiling) / 2;
   }
 
-  /** Call after a success: the next delay is the first one again. */
+  /** Resets the delay to the first one. Call it after a success. */
   reset(): void {
     this.#attempt = 0;
   }

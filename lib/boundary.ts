@@ -1,6 +1,6 @@
 /**
- * Error boundaries: a stage that throws is logged once with its stack and shown in the status, what it had set stays in
- * force, and the other stages go on.
+ * Error boundaries. When a stage throws, the log gets one line with its stack, the status shows it, its last result stays
+ * in force, and the other stages continue.
  */
 import { messageOf } from './errors.ts';
 import type { Log } from './log.ts';
@@ -11,7 +11,7 @@ const MAX_MESSAGE = 300;
 
 export class Boundary {
   readonly #log: Log;
-  /** By stage. Bounded by the stages that the code names. */
+  /** Message by stage. The code names the stages, so the map is bounded. */
   readonly #faults = new Map<string, string>();
   /** Stages that have succeeded once. */
   readonly #worked = new Set<string>();
@@ -20,7 +20,7 @@ export class Boundary {
     this.#log = log;
   }
 
-  /** What is wrong now, a sentence per stage. */
+  /** One sentence for each stage that fails now. */
   faults(): string[] {
     return [...this.#faults].map(([stage, message]) =>
       this.#worked.has(stage)
@@ -29,7 +29,7 @@ export class Boundary {
     );
   }
 
-  /** Which of these stages have failed ever since the start, a sentence each: no state of theirs is in force. */
+  /** One sentence for each of these stages that has never succeeded, so that it has no state in force. */
   withoutState(stages: readonly string[]): string[] {
     return stages.flatMap((stage) => {
       const message = this.#faults.get(stage);
@@ -37,7 +37,7 @@ export class Boundary {
     });
   }
 
-  /** Runs a stage; whether it did not throw. */
+  /** Runs a stage. Returns false when it throws. */
   run(stage: string, task: () => void): boolean {
     return (
       this.value(stage, () => {
@@ -47,7 +47,7 @@ export class Boundary {
     );
   }
 
-  /** The value of a stage; undefined when it throws. */
+  /** Returns the value of a stage; undefined when it throws. */
   value<T>(stage: string, task: () => T): T | undefined {
     try {
       const value = task();

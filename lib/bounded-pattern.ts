@@ -1,16 +1,16 @@
 /**
- * Regular expressions of strangers for short texts such as names of interfaces. JavaScript matches by trying, which may
- * take exponential time: only patterns are taken whose trials are few by their form.
+ * Untrusted regular expressions for short texts such as interface names. JavaScript's matcher backtracks, which can take
+ * exponential time, so this accepts only patterns whose form limits backtracking.
  */
 
 const MAX_LENGTH = 256;
-/** With texts of 15 characters, this many repetitions are at most half a million trials. */
+/** With texts of 15 characters, this many repetitions cause at most half a million steps. */
 const MAX_REPETITIONS = 8;
 
-/** The pattern as a regular expression; a reason when it is none, or one that could take too long. */
+/** Compiles the pattern. Returns a reason when it is invalid or could take too long. */
 export function boundedPattern(text: string): RegExp | string {
   if (text.length > MAX_LENGTH) return `must have at most ${MAX_LENGTH} characters`;
-  // What is escaped or in a class repeats nothing.
+  // Escaped characters and classes contain no repetition operators.
   const shape = text.replace(/\\\D/g, 'x').replace(/\[[^\]]*\]/g, 'x');
   if (/\\\d/.test(shape)) return 'must have no back reference';
   if (/\(\?(?!:)/.test(shape)) return 'must have no lookaround and no named group';

@@ -12,7 +12,7 @@ export interface Address {
   readonly value: bigint;
 }
 
-/** A prefix as written: host bits are kept, so `192.168.1.10/24` stays what it is. */
+/** A prefix as written. It keeps host bits, so `192.168.1.10/24` stays as it is. */
 export interface Cidr extends Address {
   readonly length: number;
 }
@@ -22,7 +22,7 @@ export function bitsOf(family: Family): 32 | 128 {
   return family === 4 ? 32 : 128;
 }
 
-/** Parses an address without prefix length; undefined when the text is none. */
+/** Parses an address without prefix length; undefined for other text. */
 export function parseAddress(text: string): Address | undefined {
   return text.includes(':') ? parseV6(text) : parseV4(text);
 }
@@ -39,7 +39,7 @@ export function parseCidr(text: string): Cidr | undefined {
   return { ...address, length };
 }
 
-/** Like parseCidr, for text already validated. Throws RangeError when it is no prefix after all. */
+/** Like parseCidr, for text that was validated before. Throws RangeError for other text. */
 export function mustCidr(text: string): Cidr {
   const cidr = parseCidr(text);
   if (!cidr) throw new RangeError(`"${text}" is not an IP prefix`);
@@ -66,13 +66,13 @@ export function networkOf(cidr: Cidr): Cidr {
   return { ...cidr, value: (cidr.value >> shift) << shift };
 }
 
-/** Canonical network text for any spelling of a prefix; undefined when the text is none. */
+/** Canonical network text for any spelling of a prefix; undefined for other text. */
 export function canonicalCidr(text: string): string | undefined {
   const cidr = parseCidr(text);
   return cidr && formatCidr(networkOf(cidr));
 }
 
-/** Whether bits are set behind the prefix length. */
+/** Whether any host bit is set. */
 export function hasHostBits(cidr: Cidr): boolean {
   return networkOf(cidr).value !== cidr.value;
 }
@@ -134,7 +134,7 @@ function parseV4(text: string): Address | undefined {
   if (parts.length !== 4) return undefined;
   let value = 0;
   for (const part of parts) {
-    // A leading zero is octal to some programs: refused, as Go and Calico do.
+    // Some programs read a leading zero as octal. Refuse it, as Go and Calico do.
     if (!/^(0|[1-9]\d{0,2})$/.test(part) || Number(part) > 255) return undefined;
     value = value * 256 + Number(part);
   }

@@ -1,4 +1,4 @@
-/** Time as a collaborator: the centre never calls Date.now or setTimeout itself. */
+/** Time as a dependency, so that the core never calls Date.now or setTimeout. */
 export interface Clock {
   /** Milliseconds since the Unix epoch. */
   now(): number;

@@ -1,6 +1,6 @@
 /**
- * The end of a process for an error that nothing caught: one line of JSON that says what and where, flushed, then an
- * attempt to tell others, then exit code 1. Node itself would print the line of the bundle that threw, 64 kB of it.
+ * Ends the process after an uncaught error. It writes and flushes one line of JSON with the message and the position,
+ * reports the crash, and exits with 1. Node itself would print 64 kB of minified bundle.
  */
 import { writeSync } from 'node:fs';
 import { messageOf } from './errors.ts';
@@ -8,7 +8,7 @@ import { escapeForJson, printable } from './plain-text.ts';
 import { sourceStack } from './source-stack.ts';
 
 const TELL_MS = 2_000;
-/** A reader of a full pipe has so long to read on. */
+/** How long to wait for the reader of a full pipe. */
 const WRITE_MS = 2_000;
 const MAX_MESSAGE = 1_000;
 const FATAL = 60;
@@ -16,18 +16,18 @@ const FATAL = 60;
 export interface CrashOptions {
   /** Fields of each line of the log, such as `name` and `node`. */
   readonly fields: Readonly<Record<string, unknown>>;
-  /** Tells others, with the message and the place; is given two seconds. */
+  /** Reports the crash with its message and position. It may take two seconds. */
   readonly tell?: (sentence: string) => Promise<unknown>;
 }
 
 let handler: ((error: unknown, origin: string) => void) | undefined;
 
-/** Takes uncaught exceptions and unhandled rejections from now on. A second call replaces the options. */
+/** Handles uncaught exceptions and unhandled rejections from now on. A second call replaces the options. */
 export function reportCrashes(options: CrashOptions): void {
   if (handler) process.off('uncaughtException', handler);
   let isDying = false;
   handler = (error, origin) => {
-    // What fails on the way out changes nothing more.
+    // A second error during the shutdown changes nothing.
     if (isDying) return;
     isDying = true;
     die(error, origin, options);
@@ -37,7 +37,7 @@ export function reportCrashes(options: CrashOptions): void {
 
 function die(thrown: unknown, origin: string, { fields, tell }: CrashOptions): void {
   const leave = () => process.exit(1);
-  // Also when what follows throws or hangs.
+  // Exit even when the steps below throw or hang.
   setTimeout(leave, TELL_MS);
   const reason = printable(messageOf(thrown), MAX_MESSAGE);
   const stack = thrown instanceof Error ? sourceStack(thrown) : [];
@@ -56,7 +56,7 @@ function die(thrown: unknown, origin: string, { fields, tell }: CrashOptions): v
   (told ?? Promise.resolve()).then(leave, leave);
 }
 
-/** To standard output, whatever is at its other end. */
+/** Writes to standard output, whether it is a file, a pipe or a terminal. */
 function writeLine(text: string): void {
   let rest = Buffer.from(text);
   const endAt = Date.now() + WRITE_MS;

@@ -10,10 +10,10 @@ const units: Readonly<Record<string, number>> = {
   h: 3_600_000,
 };
 
-/** What Go's time.Duration can hold: 2^63 - 1 nanoseconds, 292 years. */
+/** Maximum of Go's time.Duration: 2^63 - 1 nanoseconds, 292 years. */
 const MAX_MS = (2 ** 63 - 1) / 1e6;
 
-/** Milliseconds; undefined when the text is not a duration, or is longer than a Go duration can be. */
+/** Milliseconds; undefined when the text is not a duration or exceeds Go's maximum. */
 export function parseDuration(text: string): number | undefined {
   if (!/^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/.test(text)) return undefined;
   let sum = 0;

@@ -1,6 +1,6 @@
 /**
- * An error with a code and typed details. Expected outcomes are values elsewhere; this is for broken
- * promises and broken worlds, and for refusals that travel to a user: the message is the sentence he reads.
+ * An error with a code. Expected outcomes are values; throw this for broken invariants, failures of the environment, and
+ * refusals whose message a user reads.
  */
 export class CodedError<Code extends string = string> extends Error {
   readonly code: Code;
@@ -12,7 +12,7 @@ export class CodedError<Code extends string = string> extends Error {
   }
 }
 
-/** The message of anything thrown. */
+/** The message of any thrown value. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

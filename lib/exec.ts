@@ -1,6 +1,6 @@
 /**
- * Child processes, without a shell. The only file that imports execa, and the one place where text leaves for another
- * program: every argument and every line of input has to be plain (lib/plain-text.ts).
+ * Child processes, without a shell. Only this file imports execa, and all text for other programs passes through it:
+ * every argument and every line of input must be plain (lib/plain-text.ts).
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { Readable } from 'node:stream';
@@ -16,12 +16,12 @@ export type CommandOutcome = 'exited' | 'timeout' | 'missing' | 'refused' | 'kil
 
 export interface CommandResult {
   readonly outcome: CommandOutcome;
-  /** It exited with 0. */
+  /** The command exited with 0. */
   readonly ok: boolean;
   /** Exit status; undefined unless it exited. */
   readonly code: number | undefined;
   readonly stdout: string;
-  /** What the command wrote; when it did not exit, why, as a sentence. */
+  /** Standard error; a sentence with the reason when the command did not exit. */
   readonly stderr: string;
 }
 
@@ -33,7 +33,7 @@ export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Runs a command to its end. Whatever happens to it is a value. */
+/** Runs a command to its end. Never throws: every outcome is a value. */
 export async function run(
   command: string,
   args: readonly string[],
@@ -62,7 +62,7 @@ export interface Child {
   readonly pid: number | undefined;
   readonly stdout: Readable | null;
   readonly stderr: Readable | null;
-  /** Writes lines to its standard input. Throws CodedError CONTROL_CHARACTER, and then writes none of them. */
+  /** Writes lines to its standard input. Throws CodedError CONTROL_CHARACTER, and writes no line in that case. */
   write(lines: readonly string[]): void;
   /** As `write`, and closes the input. */
   end(lines: readonly string[]): void;
@@ -78,9 +78,9 @@ export interface Exit {
 }
 
 /**
- * Starts a command that outlives this call; its lifetime is the caller's. Not by execa: its start blocks the
- * event loop for some milliseconds, a third of what a CNI ADD may take. One that cannot be started, for lack of memory or
- * files, has empty output and has exited, with the reason. Throws CodedError CONTROL_CHARACTER alone.
+ * Starts a command that outlives this call; the caller ends it. It does not use execa, which blocks the event loop for
+ * some milliseconds at each start, a third of a CNI ADD. A command that cannot start, for lack of memory or files, has
+ * empty output and has exited with the reason. Throws only CodedError CONTROL_CHARACTER.
  */
 export function start(
   command: string,
@@ -103,10 +103,10 @@ export function start(
     );
   });
   const { pid, stdin } = child;
-  // Without files for pipes there are no streams at all, whatever the types say.
+  // When no file descriptors are left, spawn returns no streams, contrary to its types.
   const stdout = child.stdout ?? (options.stdout === 'ignore' ? null : ended());
   const stderr = child.stderr ?? ended();
-  // A child that ends while it is written to: `exited` says so.
+  // The child can end during a write. `exited` reports that.
   stdin?.on('error', () => undefined);
   const checked = (lines: readonly string[]) => {
     for (const line of lines) assertPlain(line, `line for ${command}`);
@@ -123,7 +123,7 @@ export function start(
   };
 }
 
-/** A child that spawn refused. */
+/** A child that spawn could not start. */
 function unstarted(error: unknown, hasOutput: boolean): Child {
   return {
     pid: undefined,
@@ -144,7 +144,7 @@ function ended(): Readable {
   });
 }
 
-/** Runs a command to its end with lines on its standard input, by `start`: for what runs often. */
+/** Runs a command to its end with lines on its standard input. It uses `start`, so it suits frequent commands. */
 export async function feed(
   command: string,
   args: readonly string[],
@@ -175,7 +175,7 @@ export async function feed(
   return resultOf(command, timeoutMs, { outcome, code, stdout, stderr: stderr.trimEnd(), reason });
 }
 
-/** Divides lines into those that may be written to a command and those that are refused, with the reason. */
+/** Separates lines that may be written to a command from those that are refused, with the reason. */
 export function siftLines(lines: readonly string[]): {
   readonly plain: readonly string[];
   readonly refused: readonly { readonly line: string; readonly reason: string }[];

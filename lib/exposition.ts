@@ -1,9 +1,9 @@
-/** What Prometheus reads. A metric that cannot be collected is left out, and costs no other. */
+/** The text that Prometheus scrapes. A metric that fails to collect is left out; the others are not affected. */
 import type { Registry } from 'prom-client';
 import type { Boundary } from './boundary.ts';
 import type { HttpAnswer } from './http.ts';
 
-/** Never rejects. All metrics are collected in the same turn. */
+/** Collects all metrics in the same turn. Never rejects. */
 export async function exposition(registry: Registry, boundary: Boundary): Promise<HttpAnswer> {
   const names = registry.getMetricsAsArray().map(({ name }) => name);
   const results = await Promise.allSettled(names.map((name) => registry.getSingleMetricAsString(name)));

@@ -1,4 +1,4 @@
-/** Which addresses a host can have on a network that it shares with others (RFC 6890, RFC 5156). */
+/** Addresses that a host can have on a shared network (RFC 6890, RFC 5156). */
 import { type Address, type Cidr, contains, type Family, mustCidr } from './cidr.ts';
 
 const excluded: Readonly<Record<Family, readonly (readonly [range: Cidr, reason: string])[]>> = {
@@ -6,7 +6,7 @@ const excluded: Readonly<Record<Family, readonly (readonly [range: Cidr, reason:
     [mustCidr('0.0.0.0/8'), 'is not the address of a host'],
     [mustCidr('127.0.0.0/8'), 'is a loopback address'],
     [mustCidr('224.0.0.0/4'), 'is a multicast address'],
-    // The rest of class E is reserved, but Linux takes it, and some clusters use it.
+    // The rest of class E is reserved, but Linux accepts it and some clusters use it.
     [mustCidr('255.255.255.255/32'), 'is the broadcast address'],
   ],
   6: [
@@ -18,7 +18,7 @@ const excluded: Readonly<Record<Family, readonly (readonly [range: Cidr, reason:
   ],
 };
 
-/** Why no host can have an address that others reach, such as `is a multicast address`; undefined when one can. */
+/** Why a reachable host cannot have this address, such as `is a multicast address`; undefined when it can. */
 export function whyNoHost({ family, value }: Address): string | undefined {
   return excluded[family].find(([range]) => contains(range, { family, value }))?.[1];
 }

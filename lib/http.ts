@@ -1,4 +1,4 @@
-/** Health and metrics over HTTP, and the local socket that calictl asks. */
+/** Health and metrics over HTTP, and the local socket that calictl uses. */
 import { createServer, type Server } from 'node:http';
 import { messageOf } from './errors.ts';
 import { surviveAccept } from './listening.ts';
@@ -20,35 +20,35 @@ export function json(body: unknown): HttpAnswer {
   return { code: 200, type: 'application/json', body: JSON.stringify(body) };
 }
 
-/** Of each server: it is for a few local clients, and request bodies are ignored. */
+/** Limits of each server. It serves a few local clients and ignores request bodies. */
 const LIMITS = {
   /** Octets of a request line with its headers. */
   maxHeaderSize: 8192,
   headersTimeout: 5000,
   requestTimeout: 10_000,
   keepAliveTimeout: 5000,
-  /** How often slow clients are looked for, milliseconds. */
+  /** Interval of the check for slow clients, milliseconds. */
   connectionsCheckingInterval: 1000,
 };
 const MAX_CONNECTIONS = 64;
 const MAX_HEADERS = 64;
 const MAX_URL = 2048;
 
-/** A server that listens; `close` ends its connections as well. */
+/** A listening server. `close` also ends its connections. */
 export interface Serving {
   close(): void;
 }
 
 /**
- * Serves GETs of fixed paths on a TCP address, or on a unix socket for the owner alone. Throws what `listen` throws, and
- * CodedError SOCKET_TAKEN (lib/unix-socket.ts).
+ * Serves GET requests for fixed paths on a TCP address, or on a unix socket that only its owner can use. Throws what
+ * `listen` throws, and CodedError SOCKET_TAKEN (lib/unix-socket.ts).
  */
 export async function serveRoutes(
   at: { readonly host: string; readonly port: number } | { readonly path: string },
   routes: Routes,
 ): Promise<Serving> {
   const server = createServer(LIMITS, (request, response) => {
-    // A body has no meaning here: it is not waited for.
+    // Bodies are ignored, so do not wait for one.
     response.shouldKeepAlive = response.shouldKeepAlive && request.headers['content-length'] === undefined;
     void answerTo(request.method, request.url ?? '', routes).then(({ code, type, body }) => {
       response.writeHead(code, { 'content-type': type }).end(body);
@@ -73,7 +73,7 @@ function end(server: Server, close: () => void): void {
   server.closeIdleConnections();
 }
 
-/** Never rejects: a route that fails is an answer too. */
+/** Answers with 500 when the route fails. Never rejects. */
 async function answerTo(method: string | undefined, url: string, routes: Routes): Promise<HttpAnswer> {
   if (url.length > MAX_URL) return text(414, `the URL is longer than ${MAX_URL} characters`);
   const [pathName = '', query] = url.split('?');

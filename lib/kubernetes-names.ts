@@ -1,4 +1,4 @@
-/** Names of Kubernetes objects (RFC 1123), checked in time that grows with their length alone. */
+/** Names of Kubernetes objects (RFC 1123), checked in linear time. */
 
 const label = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
 
@@ -7,12 +7,12 @@ export function isLabelName(text: string): boolean {
   return text.length <= 63 && label.test(text);
 }
 
-/** Labels with dots between them, at most 253 characters: the name of a pod, and of most objects. */
+/** Labels joined by dots, at most 253 characters: the name of a pod and of most objects. */
 export function isObjectName(text: string): boolean {
   return text.length <= 253 && text.split('.').every((part) => isAtomName(part));
 }
 
-/** Unlike a label, a part of a name is bounded by the whole name only. */
+/** Unlike a label, a part of a name has no limit except that of the whole name. */
 function isAtomName(text: string): boolean {
   return /^[-a-z0-9]+$/.test(text) && !text.startsWith('-') && !text.endsWith('-');
 }

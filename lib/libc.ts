@@ -1,13 +1,13 @@
 /**
- * The C library, for what Node has no word for, by koffi. koffi is an optional package: without it, or without a C
- * library that it knows, there is none, and who needs it says what does not work.
+ * The C library through koffi, for system calls that Node does not offer. koffi is an optional package. Without it, or
+ * with an unknown C library, this is undefined, and each caller reports what does not work.
  */
 import { createRequire } from 'node:module';
 
 export interface Libc {
-  /** A function by its C prototype, as koffi writes it. Throws when there is none of that name. */
+  /** A function by its C prototype in koffi's syntax. Throws when the library has no such function. */
   func(prototype: string): (...args: unknown[]) => unknown;
-  /** Of the last call that failed. */
+  /** errno of the last failed call. */
   errno(): number;
 }
 
@@ -29,7 +29,7 @@ function load(): Libc | undefined {
         const library = koffi.load(name);
         return { func: (prototype) => library.func(prototype), errno: () => koffi.errno() };
       } catch {
-        // The next one.
+        // Try the next name.
       }
     }
   } catch {

@@ -1,15 +1,15 @@
-/** Text that arrives in pieces, line by line. */
+/** Splits text that arrives in pieces into lines. */
 export class LineSplitter {
   readonly #maxLength: number;
   #pieces: string[] = [];
   #length = 0;
 
-  /** `maxLength` in UTF-16 units bounds the memory that a line without an end takes. */
+  /** `maxLength`, in UTF-16 units, bounds the memory for a line without an end. */
   constructor(maxLength: number) {
     this.#maxLength = maxLength;
   }
 
-  /** The lines that this piece completes, without empty ones. Throws RangeError for a line that is too long. */
+  /** Returns the lines that this piece completes, except empty ones. Throws RangeError for a line that is too long. */
   push(piece: string): string[] {
     const parts = piece.split('\n');
     const rest = parts.pop()!;

@@ -1,13 +1,13 @@
-/** Servers that go on after the kernel refused them a connection. */
+/** Servers that keep running after the kernel refuses a connection. */
 import type { Server } from 'node:net';
 import { messageOf } from './errors.ts';
 
-/** One warning in so long for a server: the kernel refuses each connection of a burst. */
+/** Minimum interval between two warnings of a server, because the kernel refuses every connection of a burst. */
 const QUIET_MS = 60_000;
 
 /**
- * For a server that listens: a connection that cannot be accepted (ENFILE, ENOBUFS, ENOMEM) is a warning on standard
- * error. Without a listener such an error ends the process.
+ * Turns a failed accept (ENFILE, ENOBUFS, ENOMEM) of a listening server into a warning on standard error. Without this
+ * listener such an error ends the process.
  */
 export function surviveAccept(
   server: Server,

@@ -1,4 +1,4 @@
-/** Fields of a log line with a bounded size, whatever object they come from. */
+/** Bounds the size of a log line's fields. */
 import { printable } from './plain-text.ts';
 
 /** Room for the stack of an error. */
@@ -8,7 +8,7 @@ const MAX_LINE = 32_000;
 const MAX_ITEMS = 100;
 const MAX_DEPTH = 6;
 
-/** A copy of the fields: long texts and lists cut, errors as message, code and stack. */
+/** Copies the fields. Long texts and lists are cut; errors become message, code and stack. */
 export function bounded(fields: object): Record<string, unknown> {
   const budget = { left: MAX_LINE };
   return fieldsOf(fields, budget, 0);
@@ -34,7 +34,7 @@ function copyOf(value: unknown, budget: { left: number }, depth: number): unknow
 
 function fieldsOf(object: object, budget: { left: number }, depth: number): Record<string, unknown> {
   const keys = Object.keys(object) as (keyof typeof object)[];
-  // A Map, so that a key named __proto__ is a key like any other.
+  // Use a Map, so that __proto__ is a key like any other.
   const copy = new Map<string, unknown>();
   for (const key of keys.slice(0, MAX_ITEMS))
     copy.set(textOf(key, budget), copyOf(object[key], budget, depth));
@@ -46,6 +46,6 @@ function textOf(text: string, budget: { left: number }): string {
   if (budget.left <= 0) return '…';
   const max = Math.min(MAX_TEXT, budget.left);
   budget.left -= Math.min(text.length, max);
-  // Control characters are left to JSON, which escapes them without loss.
+  // JSON escapes control characters without loss.
   return text.length <= max ? text : printable(text, max);
 }

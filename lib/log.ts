@@ -1,6 +1,6 @@
 /**
- * JSON logs on standard output. Keys are few and fixed: node, peer, prefix, iface, reason, err. Fields may hold text of
- * strangers: long ones are cut, and what a terminal would obey is escaped.
+ * JSON logs on standard output. Keys are few and fixed: node, peer, prefix, iface, reason, err. Fields may hold untrusted
+ * text, so long values are cut and terminal control characters are escaped.
  */
 import { pino } from 'pino';
 import { bounded } from './log-fields.ts';
@@ -14,7 +14,7 @@ export interface Log {
   child(fields: Record<string, unknown>): Log;
 }
 
-/** A log whose severity can change while it is in use, for all its children too. */
+/** A log whose severity can change at run time, including that of its children. */
 export interface RootLog extends Log {
   /** Calico's severities (BGPConfiguration.logSeverityScreen), any case; unknown ones count as Info. */
   setSeverity(severity: string): void;
@@ -36,7 +36,7 @@ export function createLog(severity: string, fields: Record<string, unknown>): Ro
 
 type Pino = ReturnType<typeof pino>;
 
-// pino's children keep the level that they were born with; these share one.
+// pino's children keep the level of their creation. These share one threshold.
 function wrap(target: Pino, threshold: { level: number }): Log {
   const at = (name: 'debug' | 'info' | 'warn' | 'error') => (fields: object, message: string) => {
     if (levels[name] >= threshold.level) target[name](bounded(fields), printable(message));
@@ -54,7 +54,7 @@ function levelOf(severity: string): number {
   return levels[severity.toLowerCase() as keyof typeof levels] ?? levels.info;
 }
 
-/** A log that drops everything: for tests and one-shot commands. */
+/** A log that drops everything, for tests and one-shot commands. */
 export const silentLog: Log = {
   debug() {},
   info() {},

@@ -1,4 +1,4 @@
-/** MAC addresses as text, in one spelling: `0a:1b:2c:3d:4e:5f`. */
+/** MAC addresses as canonical text: `0a:1b:2c:3d:4e:5f`. */
 
 const patterns = [
   /^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/i,
@@ -7,8 +7,8 @@ const patterns = [
 ];
 
 /**
- * Canonical text of a unicast MAC address of six octets, in any of the three usual spellings. Undefined for other text,
- * for multicast and broadcast addresses and for the one of zeros: no interface can have them.
+ * Canonical text of a unicast MAC address of six octets, from any of the three usual spellings. Undefined for other text,
+ * and for multicast, broadcast and all-zero addresses, which no interface can have.
  */
 export function parseMac(text: string): string | undefined {
   if (text.length > 17 || !patterns.some((pattern) => pattern.test(text))) return undefined;

@@ -1,10 +1,10 @@
 /**
- * Prefixes that no peer may bring into a routing table: they mean this host, its link, or nothing (RFC 6890, RFC 4291
- * section 2.4). Ranges for documentation, private use and shared address space are ordinary here.
+ * Prefixes that no peer may add to a routing table, because they stand for this host, its link, or nothing (RFC 6890,
+ * RFC 4291 section 2.4). Documentation, private and shared address ranges are ordinary prefixes here.
  */
 import { type Cidr, contains, mustCidr } from './cidr.ts';
 
-/** Each range with what it is for; the default routes are not inside any of them. */
+/** Each range with its purpose. The default routes are inside none of them. */
 export const martians: readonly { readonly range: Cidr; readonly name: string }[] = [
   ['0.0.0.0/8', 'this network'],
   ['127.0.0.0/8', 'loopback'],
@@ -18,10 +18,10 @@ export const martians: readonly { readonly range: Cidr; readonly name: string }[
   ['ff00::/8', 'multicast'],
 ].map(([range, name]) => ({ range: mustCidr(range!), name: name! }));
 
-/** Class E: martian as well, but for the parts of it that a cluster uses for its pods and services. */
+/** Class E is martian too, except the parts that a cluster uses for pods and services. */
 export const reserved = { range: mustCidr('240.0.0.0/4'), name: 'reserved' };
 
-/** The name of the range that holds a prefix; undefined for an ordinary one. */
+/** The name of the range that contains a prefix; undefined for an ordinary prefix. */
 export function martianName(prefix: Cidr): string | undefined {
   return martians.find(({ range }) => contains(range, prefix))?.name;
 }

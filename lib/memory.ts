@@ -1,8 +1,7 @@
 /**
- * A small resident set for a process that is quiet most of the time. V8 keeps the garbage of the start, and of every
- * burst, until the heap has grown a good deal further; the C library keeps what was freed; and the pages of the program
- * that were needed for the start alone stay mapped. All three are given back, some time after the start and whenever
- * the process is quiet again after it grew.
+ * Keeps the resident set of a mostly quiet process small. V8 keeps the garbage of the start and of every burst until the
+ * heap has grown much further, the C library keeps freed memory, and program pages that only the start needed stay
+ * mapped. This releases all three, some time after the start and whenever the process is quiet after it grew.
  */
 import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
@@ -11,22 +10,22 @@ import vm from 'node:vm';
 import type { Clock } from './clock.ts';
 import { libc } from './libc.ts';
 
-/** After the start. Several times: V8 drops the bytecode of functions that were not called between some collections. */
+/** Several collections after the start: V8 drops the bytecode of functions that no one called between collections. */
 const FIRST_MS = [20_000, 25_000, 30_000, 35_000, 40_000, 45_000];
 const PERIOD_MS = 60_000;
-/** Pages of the program that an idle process uses, and that come back by themselves: some 17 MB. More has grown. */
+/** An idle process reloads about 17 MB of program pages. It has grown only when it holds more than that. */
 const RETURNING_BYTES = 24 << 20;
-/** A process that is larger than this is not small any more, and gives back what it can more readily. */
+/** Above this size the process releases memory after less growth. */
 const LARGE_BYTES = 72 << 20;
 const WORTHWHILE_BYTES = 4 << 20;
-/** Share of the time that a quiet process works. */
+/** A process that works for less than this share of the time is quiet. */
 const QUIET = 0.05;
 const MADV_DONTNEED = 4;
 
-/** Keeps this process small from now on. */
+/** Starts to release idle memory of this process. */
 export function keepSmall(clock: Clock): void {
   const shrink = shrinker();
-  /** Size behind the last time. */
+  /** Size after the last release. */
   let smallest = 0;
   let lastUse = performance.eventLoopUtilization();
   const collect = () => {
@@ -50,11 +49,11 @@ function shrinker(): () => void {
   v8.setFlagsFromString('--expose-gc');
   const gc = vm.runInNewContext('gc') as (options: object) => void;
   v8.setFlagsFromString('--no-expose-gc');
-  // As if memory had run out: compacts, and gives back what is free inside the heap too.
+  // Acts as if memory had run out: V8 compacts the heap and releases its free pages.
   const collect = () => gc({ type: 'major', execution: 'sync', flavor: 'last-resort' });
   const library = libc();
   if (!library) return collect;
-  // glibc's; other C libraries may have none.
+  // Only glibc has malloc_trim.
   const trim = attempt(() => library.func('int malloc_trim(size_t)'));
   const madvise = library.func('int madvise(uintptr_t, size_t, int)');
   return () => {
@@ -71,8 +70,8 @@ interface Range {
 }
 
 /**
- * Mappings of /proc/PID/smaps whose pages the kernel can take back and read again from their file: those that cannot be
- * written and of which no page was ever changed, as relocations do. What is used comes back from the page cache.
+ * Mappings of /proc/PID/smaps whose pages the kernel can drop and read again from their file: read-only mappings without
+ * a changed page (relocations change pages). Pages in use come back from the page cache.
  */
 export function unmodified(smaps: string): Range[] {
   const ranges: Range[] = [];
@@ -82,7 +81,7 @@ export function unmodified(smaps: string): Range[] {
   return ranges;
 }
 
-/** Head and body of a private mapping of a file: read-only or executable, device and inode, path. */
+/** Matches a private, read-only or executable mapping of a file: header (device, inode, path) and body. */
 const mapping = /^([0-9a-f]+)-([0-9a-f]+) r-[x-]p \S+ \S+ [1-9]\d* +\/.*\n((?:[A-Z].*\n?)*)/gm;
 
 function attempt<T>(run: () => T): T | undefined {

@@ -1,4 +1,4 @@
-/** HTTP servers whose addresses change while the program runs. What serves goes on until the new address does. */
+/** HTTP servers whose addresses can change at run time. The old server stays until the new address works. */
 import { systemClock } from './clock.ts';
 import { messageOf } from './errors.ts';
 import { type Routes, type Serving, serveRoutes } from './http.ts';
@@ -24,18 +24,18 @@ export class MovingServer {
   #work: Promise<void> = Promise.resolve();
   #cancelRetry = () => {};
   #isClosed = false;
-  /** Failures that were reported. Emptied when all addresses are served. */
+  /** Reported failures. Cleared when every address is served. */
   readonly #told = new Set<string>();
 
-  /** `failed` hears once, as a sentence, why an address cannot be served. */
+  /** `failed` is called once for each address that cannot be served, with the reason as a sentence. */
   constructor(routes: Routes, failed: (reason: string) => void) {
     this.#routes = routes;
     this.#failed = failed;
   }
 
   /**
-   * Serves at these addresses from now on. One that fails is tried again, and what was served before stays until then;
-   * where nothing was, the fallback is served.
+   * Serves at these addresses from now on. A failed address is retried, and the previous ones stay until it works; without
+   * previous ones the fallback serves.
    */
   moveTo(wanted: readonly HttpAddress[], fallback?: HttpAddress): void {
     if (JSON.stringify([wanted, fallback]) === JSON.stringify([this.#wanted, this.#fallback])) return;
@@ -52,7 +52,7 @@ export class MovingServer {
     for (const key of [...this.#open.keys()]) this.#end(key);
   }
 
-  /** Moves do not overlap. */
+  /** Serialises moves. */
   #begin(): void {
     this.#cancelRetry();
     this.#work = this.#work.then(() => this.#move());
@@ -74,7 +74,10 @@ export class MovingServer {
     this.#cancelRetry = systemClock.after(RETRY_MS, () => this.#begin());
   }
 
-  /** Serves one more address; whether it could. One of ours that is in the way yields, and comes back on failure. */
+  /**
+   * Serves another address; false when it cannot. A server of ours that occupies the address closes first, and comes back
+   * on failure.
+   */
   async #enter(at: HttpAddress, wanted: ReadonlyMap<string, HttpAddress>): Promise<boolean> {
     let error = await this.#listen(at);
     if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') {
@@ -90,7 +93,7 @@ export class MovingServer {
     return false;
   }
 
-  /** The error; undefined when it listens. */
+  /** Undefined once it listens, else the error. */
   async #listen(at: HttpAddress): Promise<unknown> {
     try {
       this.#open.set(keyOf(at), { at, serving: await serveRoutes(at, this.#routes) });

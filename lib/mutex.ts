@@ -1,4 +1,4 @@
-/** Runs tasks one after the other in the order they were asked for; a failed task does not stop the next. */
+/** Runs tasks one at a time, in order. A failed task does not stop the next. */
 export class Mutex {
   #tail: Promise<unknown> = Promise.resolve();
 
@@ -9,7 +9,7 @@ export class Mutex {
   }
 }
 
-/** A mutex per key. Bounded by the keys in use: an idle key is forgotten. */
+/** A mutex per key. It forgets idle keys, so its size is bounded by the keys in use. */
 export class KeyedMutex {
   readonly #queues = new Map<string, { mutex: Mutex; users: number }>();
 

@@ -24,13 +24,13 @@ export function parseNatAddress(text: string): string | undefined {
   return formatAddress(address);
 }
 
-/** Names of interfaces: one, or all that begin so. */
+/** One interface name, or a prefix of interface names. */
 export interface InterfacePattern {
   readonly name: string;
   readonly isPrefix: boolean;
 }
 
-/** Parses the name of an interface, where a `+` at the end stands for anything. Linux has 15 characters for it. */
+/** Parses an interface name of at most 15 characters. A trailing `+` matches any suffix. */
 export function parseInterfacePattern(text: string): InterfacePattern | undefined {
   const match = /^([\w.-]{0,15})(\+?)$/.exec(text);
   if (!match || (match[1] === '' && match[2] === '')) return undefined;

@@ -1,7 +1,7 @@
 /**
- * Which values make a calculation throw. The world is built up kind by kind from nothing, and where it throws, the
- * shortest beginning of the kind's values that throws ends with an offender. Pure and deterministic; without offenders
- * it costs one try per kind, each offender about log2 of the kind's size.
+ * Finds the values that make a calculation throw. It adds the input kind by kind; when the calculation throws, the
+ * shortest throwing prefix of the kind's values ends with an offender. Pure and deterministic. It takes one try per kind,
+ * and about log2 of the kind's size for each offender.
  */
 
 /** Values by kind, in order. */
@@ -13,22 +13,22 @@ export interface Offender<T> {
 }
 
 export interface SearchOptions<T> {
-  /** Tries at most. */
+  /** Maximum number of tries. */
   readonly maxTries?: number;
-  /** Values that are never left out. */
+  /** Whether a value must never be left out. */
   readonly isEssential?: (kind: string, value: T) => boolean;
-  /** Asked once an offender is known: true ends the search with those that are. */
+  /** Called once an offender is found. True ends the search with the offenders so far. */
   readonly isOver?: () => boolean;
-  /** Hears of each offender; the last try that threw did so because of it. */
+  /** Called for each offender, right after the try that it made throw. */
   readonly onFound?: (value: T) => void;
 }
 
 const MAX_TRIES = 400;
 
 /**
- * The values without which the calculation does not throw, given that it throws now; undefined when that is not for a
- * value that may be left out, or when the calculation answers differently each time. Of several values that throw only
- * together, those of later kinds are named. When tries or time run out, those that are known: search again without them.
+ * Returns the values to leave out so that the calculation, which throws now, succeeds. Undefined when an essential value
+ * causes the error, or when the calculation is not deterministic. Of values that throw only in combination, it names those
+ * of later kinds. When tries or time run out it returns the offenders so far; search again without them.
  */
 export function findOffenders<T>(
   world: World<T>,
@@ -73,10 +73,10 @@ export function findOffenders<T>(
 }
 
 class Enough extends Error {}
-/** A calculation that answers differently each time. */
+/** The calculation is not deterministic. */
 class Undecided extends Error {}
 
-/** Those among the values of one kind; their order stays as it is. */
+/** Offenders among the values of one kind, in order. */
 function offendersOf<T>(
   values: readonly T[],
   search: {

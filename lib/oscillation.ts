@@ -1,33 +1,33 @@
 /**
- * Notices that the same change of the same object is made again and again: another program undoes it, or what is wanted
- * and what is read back are never equal. Such an object waits longer and longer; everything else goes on.
+ * Detects an object that gets the same change over and over: another program reverts it, or the desired and the observed
+ * value never compare equal. Such an object waits longer each time; other objects are not affected.
  */
 
-/** What is about to be done to one object. */
+/** A change of one object. */
 export interface ObjectChange {
   /** Kind and identity, such as `route 10.0.0.0/26`. */
   readonly object: string;
-  /** What is done; another text is another change. */
+  /** The change. Changes with different text are different changes. */
   readonly change: string;
 }
 
 interface Entry {
   readonly change: string;
-  /** How often in a row. */
+  /** Number of times in a row. */
   readonly count: number;
   readonly appliedAt: number;
   readonly notBefore: number;
 }
 
-/** From so many times in a row on, a change is reported and delayed. */
+/** A change that is made this many times in a row is reported and delayed. */
 const SUSPICIOUS = 3;
 const FIRST_DELAY_MS = 1_000;
 const MAX_DELAY_MS = 5 * 60_000;
-/** What is repeated after so long is no oscillation. Longer than the longest delay and than the interval of looks. */
+/** A repetition after this time is not an oscillation. It exceeds the longest delay and the resync interval. */
 const FORGET_MS = 10 * 60_000;
-/** Objects that are remembered unless the caller says otherwise: those that were changed last. */
+/** Default number of objects to remember, the most recently changed ones. */
 const MAX_ENTRIES = 5_000;
-/** Objects that are named. */
+/** Maximum number of objects to name. */
 const MAX_NAMED = 20;
 
 export class Oscillation {
@@ -40,13 +40,13 @@ export class Oscillation {
     this.#maxDelayMs = maxDelayMs;
   }
 
-  /** Whether the change may be made now. `now` in milliseconds, always of the same clock. */
+  /** Whether the change may be made now. `now` is in milliseconds, from the same clock in every call. */
   mayApply({ object, change }: ObjectChange, now: number): boolean {
     const entry = this.#entries.get(object);
     return entry === undefined || entry.change !== change || now >= entry.notBefore;
   }
 
-  /** The change was made. */
+  /** Records that the change was made. */
   applied({ object, change }: ObjectChange, now: number): void {
     const before = this.#entries.get(object);
     const isAgain = before?.change === change && now - before.appliedAt < FORGET_MS;
@@ -60,13 +60,13 @@ export class Oscillation {
     if (this.#entries.size > this.#maxEntries) this.#entries.delete(this.#entries.keys().next().value!);
   }
 
-  /** What happened to these objects explains that they are changed again. */
+  /** Forgets objects whose next change has a known cause. */
   forget(isConcerned: (change: ObjectChange) => boolean): void {
     for (const [object, { change }] of this.#entries)
       if (isConcerned({ object, change })) this.#entries.delete(object);
   }
 
-  /** A sentence per object that oscillates, at most twenty. `shown` says what is there in place of it. */
+  /** One sentence per oscillating object, at most twenty. `shown` returns what the kernel has instead. */
   problems(now: number, shown: (object: string) => string | undefined = () => undefined): string[] {
     const found = this.#oscillating(now);
     const named = found.slice(0, MAX_NAMED).map(([object, { change }]) => {
@@ -81,7 +81,7 @@ export class Oscillation {
       : named;
   }
 
-  /** How many objects oscillate, by kind: the first word of an object. */
+  /** Number of oscillating objects by kind, the first word of an object. */
   counts(now: number): Readonly<Record<string, number>> {
     const counts: Record<string, number> = {};
     for (const [object] of this.#oscillating(now)) {
@@ -91,7 +91,7 @@ export class Oscillation {
     return counts;
   }
 
-  /** Over when the change has not been needed for twice the delay that it had, and a minute. */
+  /** An oscillation is over when the change was not needed for twice its delay and a minute. */
   #oscillating(now: number): [string, Entry][] {
     return [...this.#entries].filter(
       ([, { count, appliedAt, notBefore }]) =>

@@ -1,6 +1,6 @@
 /**
- * The second wall behind typed parsing: text that may be written to a command language (ip, bridge, nft, sysctl
- * paths, file names) has no control characters, and text that people read shows them escaped.
+ * The second line of defence behind typed parsing. Text for a command language (ip, bridge, nft, sysctl paths, file names)
+ * must have no control characters; text for people shows them escaped.
  */
 import { CodedError } from './errors.ts';
 
@@ -12,15 +12,15 @@ const controls = new RegExp(CONTROLS, 'gu');
 // JSON.stringify escapes C0 and lone surrogates itself; a line ends with \n.
 const unescapedByJson = /[\u007f-\u009f\u2028\u2029\p{Bidi_Control}]/gu;
 
-/** Longest text that a log field, a table cell or a sentence shows. */
+/** Maximum length of a log field, a table cell or a quoted value. */
 const MAX_SHOWN = 1000;
 
-/** Whether a text has no control character, no bidirectional control and no half of a surrogate pair. */
+/** Whether a text contains no control character, no bidirectional control and no lone surrogate. */
 export function isPlain(text: string): boolean {
   return !control.test(text);
 }
 
-/** Throws CodedError CONTROL_CHARACTER with a sentence that starts with `what`. */
+/** Throws CodedError CONTROL_CHARACTER unless the text is plain. The message starts with `what`. */
 export function assertPlain(text: string, what: string): void {
   const reason = whyNotPlain(text);
   if (reason !== undefined) throw new CodedError('CONTROL_CHARACTER', `${what}: ${reason}`);
@@ -34,7 +34,7 @@ export function whyNotPlain(text: string): string | undefined {
   return `has the control character U+${code} at position ${found.index}: "${printable(text, 100)}"`;
 }
 
-/** The text as people may see it: control characters escaped, and cut after `max` characters with its length. */
+/** The text for people, with control characters escaped. Text over `max` characters is cut, and its length added. */
 export function printable(text: string, max = MAX_SHOWN): string {
   const shown = text.length > max ? text.slice(0, isHighSurrogate(text, max - 1) ? max - 1 : max) : text;
   const escaped = shown.replace(controls, escapeOne);
@@ -42,14 +42,14 @@ export function printable(text: string, max = MAX_SHOWN): string {
 }
 
 /**
- * Text of several lines for a terminal: its own line breaks and tabs stay, everything else that a terminal would obey is
- * escaped. In JSON the escapes stand for the same characters.
+ * Multi-line text for a terminal. Line breaks and tabs stay; other control characters are escaped. Within JSON the escapes
+ * mean the same characters.
  */
 export function forTerminal(text: string): string {
   return text.replace(controls, (one) => (one === '\n' || one === '\t' ? one : escapeOne(one)));
 }
 
-/** JSON text with what JSON leaves as it is and terminals obey as `\uXXXX`: the same value. */
+/** Escapes control characters that JSON allows as `\uXXXX`. The JSON value stays the same. */
 export function escapeForJson(json: string): string {
   return json.replace(unescapedByJson, escapeOne);
 }

@@ -7,14 +7,14 @@ import { printable } from './plain-text.ts';
 /** A parsed selector: whether a set of labels matches. */
 export type Selector = (labels: Readonly<Record<string, string>>) => boolean;
 
-/** Characters; Calico's own API takes 1024. */
+/** Maximum length in characters; Calico's API accepts 1024. */
 const MAX_LENGTH = 4096;
-/** Parentheses and negations within each other. */
+/** Maximum depth of nested parentheses and negations. */
 const MAX_DEPTH = 32;
 
 type Token = { readonly text: string; readonly quoted: boolean };
 
-/** Parses a selector; the reason when it is none. An empty text selects everything, as `all()` does. */
+/** Parses a selector. Returns a reason when it is invalid. An empty text selects everything, as `all()` does. */
 export function parseSelector(text: string): { ok: true; matches: Selector } | { ok: false; reason: string } {
   if (text.length > MAX_LENGTH)
     return { ok: false, reason: `it has ${text.length} characters, more than ${MAX_LENGTH}` };
@@ -47,7 +47,7 @@ function tokenize(text: string): Token[] {
   return tokens;
 }
 
-/** Value of a label; undefined when there is none, also for names that every object inherits. */
+/** Value of a label. Undefined when it is absent, also for names such as `constructor` that every object inherits. */
 function labelValue(labels: Readonly<Record<string, string>>, name: string): string | undefined {
   return Object.hasOwn(labels, name) ? labels[name] : undefined;
 }
@@ -95,7 +95,7 @@ class Parser {
     return this.#term();
   }
 
-  /** One level deeper. */
+  /** Parses one level deeper. */
   #within(parse: () => Selector): Selector {
     if (++this.#depth > MAX_DEPTH) throw new SyntaxError(`it is nested deeper than ${MAX_DEPTH} levels`);
     const inner = parse();

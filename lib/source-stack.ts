@@ -1,19 +1,19 @@
 /**
- * A stack in terms of the sources. Programs are bundles; their source maps lie beside them and are read only here, so
- * that they cost nothing while all is well.
+ * Stack traces with source positions. Programs are bundles with source maps next to them. Only this file reads the maps,
+ * so they cost nothing until an error occurs.
  */
 import { readFileSync } from 'node:fs';
 import { SourceMap } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
-/** Frames that are shown. */
+/** Maximum number of frames to show. */
 const MAX_FRAMES = 30;
-/** Characters of a line: one of a bundle may be the whole bundle. */
+/** Maximum length of a line. A line of a bundle can be the whole bundle. */
 const MAX_LINE = 300;
 
 const frame = /(file:\/\/[^\s()]+|\/[^\s():]+):(\d+):(\d+)/;
 
-/** The lines of a stack, positions in bundles replaced by `agent/agent.ts:12:3`. Never throws. */
+/** The lines of a stack, with source positions such as `agent/agent.ts:12:3`. Never throws. */
 export function sourceStack(error: Error): string[] {
   const maps = new Map<string, SourceMap | undefined>();
   const lines = (typeof error.stack === 'string' ? error.stack : String(error)).split('\n');

@@ -1,11 +1,11 @@
-/** The end of a process that is asked to end. */
+/** Ends the process on request. */
 import { messageOf } from './errors.ts';
 import type { Log } from './log.ts';
 
-/** Kubernetes waits for 30 s, then it kills. */
+/** Kubernetes kills the process after 30 s. */
 const STOP_MS = 10_000;
 
-/** Ends by SIGTERM and SIGINT: exit code 0 after `stop`, 1 when it fails, hangs, or the signal comes a second time. */
+/** Handles SIGTERM and SIGINT. Exits with 0 after `stop`; with 1 when it fails, hangs, or a second signal arrives. */
 export function stopOnSignal(stop: () => Promise<unknown>, log: Log): void {
   let isStopping = false;
   const ask = () => {
@@ -15,7 +15,7 @@ export function stopOnSignal(stop: () => Promise<unknown>, log: Log): void {
       log.error({ seconds: STOP_MS / 1000 }, 'stopping takes too long: ended');
       process.exit(1);
     }, STOP_MS);
-    // In a promise, so that what stop throws before its first await is an outcome too.
+    // Within a promise, so that a throw before the first await of `stop` is handled too.
     Promise.resolve()
       .then(stop)
       .then(

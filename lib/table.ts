@@ -1,4 +1,4 @@
-/** Text tables: calicoctl's boxes, and kubectl's plain columns. Control characters in cells are escaped. */
+/** Text tables: calicoctl's boxes and kubectl's plain columns, with control characters in cells escaped. */
 import { printable } from './plain-text.ts';
 
 /** Rows in a box of `+---+`, header in upper case, as calicoctl prints them. */

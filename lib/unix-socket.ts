@@ -1,29 +1,28 @@
 /**
- * Unix sockets that belong to one process. The socket is made under a name of its own, private from its first moment,
- * and linked to its place: so nothing ends up there by chance, a live process keeps its socket, and an ending one
- * removes its own and never that of its successor.
+ * Unix sockets with one owner. A process creates its socket under a unique, private name and links it to its path. So a
+ * live process keeps its socket, and an ending one removes only its own, never its successor's.
  */
 import { linkSync, lstatSync, renameSync, type Stats, unlinkSync } from 'node:fs';
 import net, { type Server } from 'node:net';
 import { CodedError } from './errors.ts';
 import { surviveAccept } from './listening.ts';
 
-/** A server that listens at a path. */
+/** A server that listens on a path. */
 export interface UnixSocket {
   /** Stops listening and removes the socket, unless another process has replaced it. */
   close(): void;
 }
 
-/** How long a process that is ending may keep its socket. */
+/** How long an ending process may keep its socket. */
 const HANDOVER_MS = 10_000;
 const LOOK_MS = 250;
 
-/** Sockets of this process so far: the name that a server was bound to is removed when it closes, so none is used twice. */
+/** Counts the sockets of this process. A closing server removes the name it was bound to, so names must be unique. */
 let count = 0;
 
 /**
- * Listens at a path, for the owner alone. A socket that nobody serves is replaced. Throws CodedError SOCKET_TAKEN when
- * a live process serves it, after waiting for one that is ending, or when something else is in its place.
+ * Listens on a path that only its owner can use, and replaces a dead socket. Throws CodedError SOCKET_TAKEN when a process
+ * still serves the path after `handoverMs` milliseconds, or when the path is not a socket.
  */
 export async function listenUnix(
   server: Server,
@@ -51,7 +50,7 @@ export async function listenUnix(
   }
 }
 
-/** `listen` binds before it returns, so the mask is in force for this one socket. */
+/** `listen` binds before it returns, so the mask applies to this socket only. */
 function listenPrivately(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
@@ -68,7 +67,7 @@ function listenPrivately(server: Server, path: string): Promise<void> {
   });
 }
 
-/** Links the socket to its place; a link fails where something is, so two that start at once do not overwrite. */
+/** Links the socket to its path. A link fails when the path exists, so two starting processes never overwrite each other. */
 async function takePlace(own: string, path: string, handoverMs: number): Promise<void> {
   const lastLook = Date.now() + handoverMs;
   for (;;) {
@@ -89,8 +88,8 @@ async function takePlace(own: string, path: string, handoverMs: number): Promise
 }
 
 /**
- * Removes a socket that nobody serves. Another process that starts now may have put its own there since: so the name is
- * taken away first, and given back when it is not the dead one's.
+ * Removes a dead socket. A process that starts now may have linked its own in the meantime, so this moves the path aside
+ * first, and restores it when the moved socket is not the dead one.
  */
 function removeDead(path: string, dead: Stats, aside: string): void {
   try {
@@ -123,7 +122,7 @@ function isServed(path: string): Promise<boolean> {
       resolve(true);
     });
     socket.once('error', (error: NodeJS.ErrnoException) =>
-      // A full queue or a socket that we may not use is somebody's.
+      // A full queue or a refused permission means that a process owns it.
       resolve(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT'),
     );
   });
@@ -146,8 +145,8 @@ function taken(path: string, why: string): CodedError {
 }
 
 /**
- * Checks that only this process's user or root can change what is in a folder. Throws CodedError CONFIG with the
- * remedy: whoever can write there could put another socket in the place of ours.
+ * Checks that only this process's user or root can write to a folder. Any other writer could replace our socket. Throws
+ * CodedError CONFIG with the remedy.
  */
 export function assertPrivateFolder(folder: string): void {
   const found = stat(folder);
@@ -161,7 +160,7 @@ function unsafe(folder: string, why: string): CodedError {
   return new CodedError('CONFIG', `run directory ${folder} ${why}`);
 }
 
-/** Checks a socket before a client trusts what it says. Throws CodedError NOT_OURS. */
+/** Checks the owner of a socket before a client connects to it. Throws CodedError NOT_OURS. */
 export function assertTrustedSocket(path: string): void {
   const found = stat(path);
   if (!found) return;

@@ -1,2 +1,2 @@
-/** Version of this program, as in package.json (a test compares them). */
+/** Version of this program, equal to package.json's (a test compares them). */
 export const VERSION = '0.1.0';
