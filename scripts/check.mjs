@@ -1,11 +1,10 @@
 // npm run check: types, lint, format, import rules, unused code, generated files. All of them, then the verdict.
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
-import { buildIfStale, installPackages } from './setup.mjs';
+import { prepare } from './setup.mjs';
 
 const root = path.resolve(import.meta.dirname, '..');
-installPackages();
-await buildIfStale();
+await prepare();
 const bin = (name) => path.join(root, 'node_modules', '.bin', name);
 const checks = [
   ['types', bin('tsc'), ['--noEmit']],

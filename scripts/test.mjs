@@ -1,50 +1,72 @@
 // npm test: sets up, runs vitest, and closes with the plain line `N passed, N failed, N skipped`.
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+// With CI=true or --install it also installs, as root, the Debian packages that tests need.
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { ensureCommands, setUp } from './setup.mjs';
+import { installMissing, nameMissing } from './commands.mjs';
+import { optional, required, setUp } from './setup.mjs';
 
-const [which, ...rest] = process.argv.slice(2);
+const skipped = (what) => `tests ${what} are skipped`;
+/** What tests need, by command: Debian's package, and what is not tested without it. */
+const programs = {
+  bird: ['bird2', skipped('with BIRD')],
+  gcc: ['gcc', skipped('of the CNI shim')],
+  nft: optional.nft,
+  conntrack: ['conntrack', skipped('of connection tracking')],
+  kubectl: ['kubernetes-client', skipped('with kubectl')],
+  vtysh: ['frr', skipped('with FRR')],
+  gobgpd: ['gobgpd', skipped('with GoBGP')],
+  bgpctl: ['openbgpd', skipped('with OpenBGPD')],
+  exabgp: ['exabgp', skipped('with ExaBGP')],
+  tcpdump: ['tcpdump', skipped('that capture packets')],
+  ping: ['iputils-ping', skipped('that ping')],
+  'linux.uml': ['user-mode-linux', skipped('of IPIP where this kernel has none')],
+  modprobe: ['kmod', skipped('in user-mode Linux')],
+};
+
+const given = process.argv.slice(2);
+const isInstalling = given.includes('--install') || /^(true|1)$/.test(process.env.CI ?? '');
+const [which, ...rest] = given.filter((argument) => argument !== '--install');
+const isUnit = which === 'unit';
+if (isInstalling) await installMissing(isUnit ? required : { ...required, ...programs });
 await setUp();
-// Tests that need one of these and do not find it say so and skip.
-if (which !== 'unit')
-  ensureCommands({
-    bird: 'bird2',
-    gcc: 'gcc',
-    nft: 'nftables',
-    conntrack: 'conntrack',
-    kubectl: 'kubernetes-client',
-    vtysh: 'frr',
-    gobgpd: 'gobgpd',
-    bgpctl: 'openbgpd',
-    exabgp: 'exabgp',
-    tcpdump: 'tcpdump',
-    ping: 'iputils-ping',
-    'linux.uml': 'user-mode-linux',
-    modprobe: 'kmod',
-  });
+if (!isUnit && !nameMissing(programs, { isRequired: false }))
+  process.stderr.write('As root, `npm test -- --install` installs them.\n');
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'cali-test-'));
-const report = path.join(folder, 'report.json');
+const countsFile = path.join(folder, 'counts.json');
 // The cluster's tests take long and are asked for by name.
 const project = ['unit', 'system', 'hostile', 'interop', 'cluster'].includes(which)
   ? ['--project', which, ...rest]
   : [...(which === 'all' ? [] : ['--project', '!cluster', which]), ...rest].filter(Boolean);
 const vitest = path.resolve(import.meta.dirname, '..', 'node_modules', 'vitest', 'vitest.mjs');
-const { status } = spawnSync(
+const reporter = path.join(import.meta.dirname, 'progress-reporter.mjs');
+
+const child = spawn(
   process.execPath,
-  [vitest, 'run', ...project, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
-  { stdio: 'inherit' },
+  [vitest, 'run', ...project, '--reporter=default', `--reporter=${reporter}`],
+  { stdio: 'inherit', env: { ...process.env, CALI_TEST_COUNTS: countsFile } },
 );
-let counts = { numPassedTests: 0, numFailedTests: 0, numPendingTests: 0, numTodoTests: 0 };
-try {
-  counts = JSON.parse(readFileSync(report, 'utf8'));
-} finally {
-  rmSync(folder, { recursive: true, force: true });
-}
-const failed = status === 0 ? counts.numFailedTests : Math.max(1, counts.numFailedTests);
-process.stdout.write(
-  `${counts.numPassedTests} passed, ${failed} failed, ${counts.numPendingTests + counts.numTodoTests} skipped\n`,
+// Ctrl-C reaches vitest and the labs by itself; this process waits for their end.
+let interruption;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+  process.on(signal, () => {
+    interruption = signal;
+    if (signal !== 'SIGINT') child.kill(signal);
+  });
+const status = await new Promise((resolve) =>
+  child.once('exit', (code, signal) => {
+    interruption ??= signal;
+    resolve(code ?? 1);
+  }),
 );
-process.exit(status ?? 1);
+const counts = existsSync(countsFile)
+  ? JSON.parse(readFileSync(countsFile, 'utf8'))
+  : { passed: 0, failed: 0, skipped: 0 };
+rmSync(folder, { recursive: true, force: true });
+if (interruption) process.stdout.write(`\nended by ${interruption}: not all tests ran\n`);
+// A file that cannot be loaded, or a hook that fails, is no failed test.
+const failed = status === 0 || interruption ? counts.failed : Math.max(1, counts.failed);
+process.stdout.write(`${counts.passed} passed, ${failed} failed, ${counts.skipped} skipped\n`);
+process.exit(interruption ? 130 : status);

@@ -1,0 +1,73 @@
+// A reporter for vitest: counts into the file CALI_TEST_COUNTS, and says after ten silent seconds which tests are running.
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+
+const HEARTBEAT_MS = 10_000;
+const root = path.resolve(import.meta.dirname, '..');
+
+export default class ProgressReporter {
+  #startedAt = performance.now();
+  #counts = { passed: 0, failed: 0, skipped: 0 };
+  /** Running tests, with the time of their start. */
+  #running = new Map();
+  #modules = new Set();
+  #timer;
+
+  onInit() {
+    // On a terminal vitest's own summary moves every second.
+    if (process.stdout.isTTY) return;
+    this.#timer = setInterval(() => this.#beat(), HEARTBEAT_MS);
+    this.#timer.unref();
+  }
+
+  onTestModuleStart(module) {
+    this.#modules.add(module);
+  }
+
+  onTestCaseReady(test) {
+    this.#running.set(test, performance.now());
+  }
+
+  onTestCaseResult(test) {
+    this.#running.delete(test);
+    const { state } = test.result();
+    if (state in this.#counts) this.#counts[state]++;
+    this.#write();
+  }
+
+  onTestModuleEnd(module) {
+    this.#modules.delete(module);
+  }
+
+  onTestRunEnd() {
+    clearInterval(this.#timer);
+    this.#write();
+  }
+
+  #write() {
+    const file = process.env.CALI_TEST_COUNTS;
+    if (file) writeFileSync(file, JSON.stringify(this.#counts));
+  }
+
+  #beat() {
+    const { passed, failed } = this.#counts;
+    const [oldest] = this.#running;
+    const [module] = this.#modules;
+    const waiting = oldest
+      ? `${fileOf(oldest[0].module)}: ${oldest[0].fullName} (${seconds(oldest[1])} s)`
+      : module
+        ? fileOf(module)
+        : 'preparing';
+    process.stdout.write(
+      `… ${seconds(this.#startedAt)} s, ${passed} passed, ${failed} failed so far; running: ${waiting}\n`,
+    );
+  }
+}
+
+function fileOf(module) {
+  return path.relative(root, module.moduleId);
+}
+
+function seconds(since) {
+  return Math.round((performance.now() - since) / 1000);
+}

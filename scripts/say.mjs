@@ -1,0 +1,37 @@
+// What the scripts say to a person: on standard error, a sentence a line.
+
+export function say(text) {
+  process.stderr.write(`${text}\n`);
+}
+
+/** Says why this process ends, and ends it. */
+export function fail(text) {
+  say(text);
+  process.exit(1);
+}
+
+/** Says every ten seconds that something still goes on, until the returned function is called. */
+export function sayWhile(what) {
+  const startedAt = performance.now();
+  const timer = setInterval(
+    () => say(`${what} … ${Math.round((performance.now() - startedAt) / 1000)} s`),
+    10_000,
+  );
+  return () => clearInterval(timer);
+}
+
+/** What an error of the file system means to whoever started the script; undefined for any other error. */
+export function fileProblem(error, root) {
+  const at = error?.path ?? root;
+  switch (error?.code) {
+    case 'EROFS':
+    case 'EACCES':
+    case 'EPERM':
+      return `${at} cannot be written (${error.code}). Cali keeps its packages and programs in the clone: make ${root} writable, or copy it to a folder of yours.`;
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return `${at} cannot be written: no space is left (${error.code}). Cali needs 600 MB in ${root}.`;
+    default:
+      return undefined;
+  }
+}
