@@ -1,6 +1,6 @@
 /**
- * Error boundaries. When a stage throws, the log gets one line with its stack, the status shows it, its last result stays
- * in force, and the other stages continue.
+ * Error boundaries. When a stage throws, the log gets one line with its stack and the status shows it. Its last result
+ * stays in force, and the other stages continue.
  */
 import { messageOf } from './errors.ts';
 import type { Log } from './log.ts';

@@ -1,6 +1,6 @@
 /**
- * Untrusted regular expressions for short texts such as interface names. JavaScript's matcher backtracks, which can take
- * exponential time, so this accepts only patterns whose form limits backtracking.
+ * Untrusted regular expressions for short texts such as interface names. JavaScript's matcher backtracks, which can
+ * take exponential time, so this accepts only patterns whose form limits backtracking.
  */
 
 const MAX_LENGTH = 256;

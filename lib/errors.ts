@@ -1,6 +1,6 @@
 /**
- * An error with a code. Expected outcomes are values; throw this for broken invariants, failures of the environment, and
- * refusals whose message a user reads.
+ * An error with a code. Expected outcomes are values; throw this for broken invariants, failures of the environment,
+ * and refusals whose message a user reads.
  */
 export class CodedError<Code extends string = string> extends Error {
   readonly code: Code;

@@ -1,6 +1,6 @@
 /**
- * JSON logs on standard output. Keys are few and fixed: node, peer, prefix, iface, reason, err. Fields may hold untrusted
- * text, so long values are cut and terminal control characters are escaped.
+ * JSON logs on standard output. Keys are few and fixed: node, peer, prefix, iface, reason, err. Fields may hold
+ * untrusted text, so long values are cut and terminal control characters are escaped.
  */
 import { pino } from 'pino';
 import { bounded } from './log-fields.ts';

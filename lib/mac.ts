@@ -7,8 +7,8 @@ const patterns = [
 ];
 
 /**
- * Canonical text of a unicast MAC address of six octets, from any of the three usual spellings. Undefined for other text,
- * and for multicast, broadcast and all-zero addresses, which no interface can have.
+ * Canonical text of a unicast MAC address of six octets, from any of the three usual spellings. Undefined for other
+ * text, and for multicast, broadcast and all-zero addresses, which no interface can have.
  */
 export function parseMac(text: string): string | undefined {
   if (text.length > 17 || !patterns.some((pattern) => pattern.test(text))) return undefined;

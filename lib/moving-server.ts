@@ -34,8 +34,8 @@ export class MovingServer {
   }
 
   /**
-   * Serves at these addresses from now on. A failed address is retried, and the previous ones stay until it works; without
-   * previous ones the fallback serves.
+   * Serves at these addresses from now on. A failed address is retried, and the previous ones stay until it works;
+   * without previous ones the fallback serves.
    */
   moveTo(wanted: readonly HttpAddress[], fallback?: HttpAddress): void {
     if (JSON.stringify([wanted, fallback]) === JSON.stringify([this.#wanted, this.#fallback])) return;
@@ -75,8 +75,8 @@ export class MovingServer {
   }
 
   /**
-   * Serves another address; false when it cannot. A server of ours that occupies the address closes first, and comes back
-   * on failure.
+   * Serves another address; false when it cannot. A server of ours that occupies the address closes first, and comes
+   * back on failure.
    */
   async #enter(at: HttpAddress, wanted: ReadonlyMap<string, HttpAddress>): Promise<boolean> {
     let error = await this.#listen(at);

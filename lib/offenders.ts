@@ -1,7 +1,7 @@
 /**
  * Finds the values that make a calculation throw. It adds the input kind by kind; when the calculation throws, the
- * shortest throwing prefix of the kind's values ends with an offender. Pure and deterministic. It takes one try per kind,
- * and about log2 of the kind's size for each offender.
+ * shortest throwing prefix of the kind's values ends with an offender. Pure and deterministic. It takes one try per
+ * kind, and about log2 of the kind's size for each offender.
  */
 
 /** Values by kind, in order. */
@@ -26,9 +26,9 @@ export interface SearchOptions<T> {
 const MAX_TRIES = 400;
 
 /**
- * Returns the values to leave out so that the calculation, which throws now, succeeds. Undefined when an essential value
- * causes the error, or when the calculation is not deterministic. Of values that throw only in combination, it names those
- * of later kinds. When tries or time run out it returns the offenders so far; search again without them.
+ * Returns the values to leave out so that the calculation, which throws now, succeeds. Undefined when an essential
+ * value causes the error, or when the calculation is not deterministic. Of values that throw only in combination, it
+ * names those of later kinds. When tries or time run out it returns the offenders so far; search again without them.
  */
 export function findOffenders<T>(
   world: World<T>,

@@ -1,6 +1,6 @@
 /**
- * The second line of defence behind typed parsing. Text for a command language (ip, bridge, nft, sysctl paths, file names)
- * must have no control characters; text for people shows them escaped.
+ * The second line of defence behind typed parsing. Text for a command language (ip, bridge, nft, sysctl paths, file
+ * names) must have no control characters; text for people shows them escaped.
  */
 import { CodedError } from './errors.ts';
 
@@ -42,8 +42,8 @@ export function printable(text: string, max = MAX_SHOWN): string {
 }
 
 /**
- * Multi-line text for a terminal. Line breaks and tabs stay; other control characters are escaped. Within JSON the escapes
- * mean the same characters.
+ * Multi-line text for a terminal. Line breaks and tabs stay; other control characters are escaped. Within JSON the
+ * escapes mean the same characters.
  */
 export function forTerminal(text: string): string {
   return text.replace(controls, (one) => (one === '\n' || one === '\t' ? one : escapeOne(one)));

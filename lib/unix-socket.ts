@@ -21,8 +21,8 @@ const LOOK_MS = 250;
 let count = 0;
 
 /**
- * Listens on a path that only its owner can use, and replaces a dead socket. Throws CodedError SOCKET_TAKEN when a process
- * still serves the path after `handoverMs` milliseconds, or when the path is not a socket.
+ * Listens on a path that only its owner can use, and replaces a dead socket. Throws CodedError SOCKET_TAKEN when a
+ * process still serves the path after `handoverMs` milliseconds, or when the path is not a socket.
  */
 export async function listenUnix(
   server: Server,
@@ -67,7 +67,7 @@ function listenPrivately(server: Server, path: string): Promise<void> {
   });
 }
 
-/** Links the socket to its path. A link fails when the path exists, so two starting processes never overwrite each other. */
+/** Links the socket to its path. This fails when the path exists, so two starting processes never overwrite one another. */
 async function takePlace(own: string, path: string, handoverMs: number): Promise<void> {
   const lastLook = Date.now() + handoverMs;
   for (;;) {

@@ -1,6 +1,6 @@
 /**
- * Attributes as a group of peers gets to see them, from normal form to bytes: what RFC 4271 section 5.1,
- * RFC 4456 section 8 and RFC 9234 section 5 add, take away or change.
+ * Encodes attributes for a group of peers, from normal form to bytes. RFC 4271 section 5.1, RFC 4456 section 8 and
+ * RFC 9234 section 5 say what to add, remove or change.
  */
 import type { AttributeTable } from '../rib/attribute-table.ts';
 import { LOCAL, type SourceTable } from '../rib/source.ts';
@@ -11,15 +11,14 @@ const { OPTIONAL, TRANSITIVE, PARTIAL, EXTENDED_LENGTH } = AttributeFlag;
 const T = AttributeType;
 
 /**
- * How much longer than the set in the table the attributes of a message can be at most, MP_REACH_NLRI without prefixes
- * included: what #putDue writes, and longer headers. For 2-octet AS numbers AS4_PATH comes on top,
- * which is no longer than the AS_PATH in the table.
+ * Maximum growth from a set in the table to the attributes of a message, with MP_REACH_NLRI without prefixes: what #putDue
+ * writes, and longer headers. With 2-octet AS numbers AS4_PATH is extra, at most as long as the AS_PATH in the table.
  */
 export const MOST_ADDED = 128;
-/** Room for the longest set in the table, AS4_PATH and what is added. */
+/** Room for the longest set in the table, AS4_PATH and the added attributes. */
 export const LONGEST_ATTRIBUTES = 2 * (1 << 16) + MOST_ADDED;
 
-/** What the encoder adds to a set that does not have it, in the order of the types. */
+/** Attributes that the encoder adds to a set without them, in type order. */
 const Due = {
   AS_PATH: 1,
   NEXT_HOP: 2,
@@ -31,9 +30,9 @@ const Due = {
   ONLY_TO_CUSTOMER: 128,
 } as const;
 const dueNames = Object.keys(Due) as (keyof typeof Due)[];
-/** A type above all others. */
+/** Greater than every attribute type. */
 const BEHIND_ALL = 256;
-/** What belongs in front of an attribute, by its type: bits of Due. */
+/** Bits of Due that belong before an attribute, by its type. */
 const dueBefore = Uint8Array.from({ length: BEHIND_ALL + 1 }, (_, type) =>
   dueNames.reduce((bits, name) => (T[name] < type ? bits | Due[name] : bits), 0),
 );
@@ -43,14 +42,14 @@ export class AttributeEncoder {
   readonly #attributes: AttributeTable;
   readonly #sources: SourceTable;
   readonly #self: Uint8Array;
-  /** Whatever next hop was received, ours is announced. */
+  /** Announce our own next hop for every route. */
   readonly #isAlwaysSelf: boolean;
   readonly #dueAlways: number;
   #out: Uint8Array = new Uint8Array(0);
   #at = 0;
-  /** Attributes that the set at hand is still to get: bits of Due. */
+  /** Bits of Due: attributes still to be added to the current set. */
   #due = 0;
-  /** Where AS4_PATH and AS4_AGGREGATOR are due: AS_PATH and AGGREGATOR in the table. */
+  /** AS_PATH and AGGREGATOR in the table, when AS4_PATH and AS4_AGGREGATOR are due. */
   #pathAt = 0;
   #pathLength = 0;
   #aggregatorAt = 0;
@@ -65,14 +64,14 @@ export class AttributeEncoder {
       (spec.isIbgp ? Due.LOCAL_PREF : Due.AS_PATH) | (spec.addsOtc ? Due.ONLY_TO_CUSTOMER : 0);
   }
 
-  /** The next hop to announce: 4 or 16 octets; none when we have no address to put there. */
+  /** The next hop to announce: 4 or 16 octets, or 0 when this speaker has no suitable address. */
   nextHop(row: number, source: number): Uint8Array {
     if (this.isSelf(row, source)) return this.#self;
     const received = this.#attributes.nextHop(row);
     return received.length === 32 ? received.subarray(0, 16) : received;
   }
 
-  /** Octets of the next hop to announce. Asked for each route that changes. */
+  /** Length of the next hop to announce, octets. Called for each changed route. */
   nextHopLength(row: number, source: number): number {
     if (source === LOCAL || this.#isAlwaysSelf) return this.#self.length;
     const page = this.#attributes.pageOf(row);
@@ -82,20 +81,20 @@ export class AttributeEncoder {
     return Math.min(length, 16);
   }
 
-  /** Whether we are the next hop: of our own routes, at the AS's edge, and for a link-local one (RFC 2545 section 3). */
+  /** Whether to announce our own next hop: for local routes, at the AS boundary, and for a link-local one (RFC 2545 3). */
   isSelf(row: number, source: number): boolean {
     if (source === LOCAL || this.#isAlwaysSelf) return true;
     return this.#attributes.pageOf(row)[this.#attributes.offsetOf(row)] === 0 || this.isLinkLocal(row);
   }
 
-  /** Whether the next hop of a set means nothing beyond the link that it was learned on. */
+  /** Whether the next hop of a set is valid only on the link where it was learned. */
   isLinkLocal(row: number): boolean {
     return isLinkLocalAt(this.#attributes.pageOf(row), this.#attributes.offsetOf(row));
   }
 
   /**
-   * Writes every attribute but the MP ones to `out`, which has room for LONGEST_ATTRIBUTES; returns their length. What
-   * is longer than a message means nothing.
+   * Writes all attributes except the MP ones to `out`, which has room for LONGEST_ATTRIBUTES. Returns their length. The
+   * bytes are not valid when the length exceeds a message.
    */
   write(row: number, source: number, hasNextHop: boolean, out: Uint8Array): number {
     this.#out = out;
@@ -143,7 +142,7 @@ export class AttributeEncoder {
           this.#putRaw(page, valueAt + 4, next);
           break;
         case T.MULTI_EXIT_DISC:
-          // RFC 4271 section 5.1.4: not to a third AS.
+          // RFC 4271 section 5.1.4: do not propagate MED to a third AS.
           if (isIbgp || source === LOCAL) this.#putRaw(page, at, next);
           break;
         case T.LOCAL_PREF:
@@ -171,7 +170,7 @@ export class AttributeEncoder {
     if (this.#due) this.#putDue(BEHIND_ALL, row, source);
   }
 
-  /** Writes what is due in front of an attribute of this type. */
+  /** Writes the attributes that are due before this type. */
   #putDue(type: number, row: number, source: number): void {
     const page = this.#attributes.pageOf(row);
     let due = this.#due & dueBefore[type]!;
@@ -194,7 +193,7 @@ export class AttributeEncoder {
       this.#putU32(OPTIONAL | TRANSITIVE, T.ONLY_TO_CUSTOMER, this.#spec.localAs);
   }
 
-  /** RFC 6793: AS4_PATH is due behind an AS_PATH with numbers that two octets do not hold. */
+  /** RFC 6793: AS4_PATH is due when AS_PATH has numbers that do not fit into two octets. */
   #noteWide(page: Uint8Array, at: number, length: number): void {
     const { isIbgp, localAs } = this.#spec;
     if ((isIbgp || localAs <= 0xffff) && !hasWideAs(page, at, length)) return;
@@ -236,7 +235,7 @@ export class AttributeEncoder {
     out[this.#at++] = value;
   }
 
-  /** Of four octets. */
+  /** Writes a next hop of four octets. */
   #putNextHop(row: number, source: number): void {
     this.#putHeader(TRANSITIVE, T.NEXT_HOP, 4);
     if (this.isSelf(row, source)) {
@@ -247,7 +246,7 @@ export class AttributeEncoder {
     this.#putRaw(this.#attributes.pageOf(row), at, at + 4);
   }
 
-  /** The path in the width of the session; to an external peer with our AS in front (RFC 4271 section 5.1.2). */
+  /** Writes AS_PATH in the session's width. For an external peer it prepends our AS (RFC 4271 section 5.1.2). */
   #putPath(page: Uint8Array, at: number, length: number): void {
     const { isIbgp, isFourOctetAs, localAs } = this.#spec;
     const width = isFourOctetAs ? 4 : 2;
@@ -268,7 +267,7 @@ export class AttributeEncoder {
     this.#putSegments(page, fits ? at + 2 + page[at + 1]! * 4 : at, at + length);
   }
 
-  /** RFC 6793 section 4.2.2: the path in four octets for those behind a peer that knows two. */
+  /** RFC 6793 section 4.2.2: the four-octet path, for speakers behind a two-octet peer. */
   #putAs4Path(page: Uint8Array, at: number, length: number): void {
     const { isIbgp, localAs } = this.#spec;
     const fits = joinsFirst(page, at, length);
@@ -283,7 +282,7 @@ export class AttributeEncoder {
     this.#putRaw(page, from, at + length);
   }
 
-  /** Segments of the table, in the width of the session. */
+  /** Writes segments of the table in the session's width. */
   #putSegments(page: Uint8Array, from: number, to: number): void {
     if (this.#spec.isFourOctetAs) {
       this.#putRaw(page, from, to);
@@ -303,7 +302,7 @@ export class AttributeEncoder {
     else for (let i = 0; i < count; i++) this.#putAs(page, at + i * 4);
   }
 
-  /** An AS number in two octets. */
+  /** Writes an AS number in two octets. */
   #putAs(page: Uint8Array, at: number): void {
     this.#half(isWide(page, at) ? AS_TRANS : (page[at + 2]! << 8) | page[at + 3]!);
   }
@@ -313,7 +312,7 @@ export class AttributeEncoder {
     this.#out[this.#at++] = value;
   }
 
-  /** RFC 4456 section 8: our cluster ID in front. */
+  /** RFC 4456 section 8: prepends our cluster ID. */
   #putClusters(page: Uint8Array, at: number, length: number): void {
     this.#putHeader(OPTIONAL, T.CLUSTER_LIST, length + 4);
     this.#word(this.#spec.clusterId);
@@ -321,7 +320,7 @@ export class AttributeEncoder {
   }
 }
 
-/** Whether the next hop at `at` of a page, behind its length, is one link-local address. */
+/** Whether the next hop whose length is at `at` of a page is a single link-local address. */
 function isLinkLocalAt(page: Uint8Array, at: number): boolean {
   return page[at] === 16 && page[at + 1] === 0xfe && (page[at + 2]! & 0xc0) === 0x80;
 }
@@ -345,7 +344,7 @@ function countSegments(page: Uint8Array, start: number, length: number): number 
   return count;
 }
 
-/** Whether the first segment takes one AS number more in front: it counts them in one octet. */
+/** Whether another AS number fits into the first segment, which counts in one octet. */
 function joinsFirst(page: Uint8Array, at: number, length: number): boolean {
   return length > 0 && page[at] === SegmentType.AS_SEQUENCE && page[at + 1]! < 255;
 }

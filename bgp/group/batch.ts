@@ -1,16 +1,16 @@
 /**
- * Bytes for all members of a group: UPDATEs back to back. Those that a member announced itself are left out for
- * it, so that each part of the batch knows whose routes it carries.
+ * UPDATEs for all members of a group, back to back. A member is not sent its own routes, so the batch records which bytes
+ * carry the routes of which source.
  */
 export class Batch {
   readonly slabs: Uint8Array[] = [];
   messages = 0;
-  /** Entries that could not be encoded, with what was thrown; the batch withdraws them. */
+  /** Entries that could not be encoded, with the error. The batch withdraws them. */
   readonly broken: { readonly entries: readonly number[]; readonly error: unknown }[] = [];
-  /** Parts by source: slab, start, end, three numbers each. */
+  /** Parts by source, as triples of slab, start and end. */
   readonly #parts = new Map<number, number[]>();
 
-  /** Records that these bytes carry routes of one source. Called in order of the bytes. */
+  /** Records that these bytes carry routes of one source. Call it in byte order. */
   mark(source: number, slab: number, start: number, end: number): void {
     const parts = this.#parts.get(source);
     if (!parts) {
@@ -22,7 +22,7 @@ export class Batch {
     else parts.push(slab, start, end);
   }
 
-  /** Hands out the bytes that a member with this source is to be sent. */
+  /** Calls `send` with the bytes for a member with this source. */
   forEachPart(source: number, send: (bytes: Uint8Array) => void): void {
     const own = this.#parts.get(source);
     if (!own) {

@@ -1,6 +1,6 @@
 /**
- * Packs routes into UPDATEs: those with the same attributes and source share messages. The attributes of a
- * message are encoded once per bucket, whatever the number of messages and members.
+ * Packs routes into UPDATEs. Routes with the same attributes and source form a bucket and share messages. Attributes are
+ * encoded once per bucket, for any number of messages and members.
  *
  *   IPv4:  +- header -+- 0 (16) -+- length (16) -+- attributes -+- NLRI -+
  *   IPv6:  +- header -+- 0 (16) -+- length (16) -+- MP_REACH_NLRI with NLRI -+- attributes -+
@@ -12,9 +12,9 @@ import { afiOf } from '../wire/nlri.ts';
 import { type AttributeEncoder, LONGEST_ATTRIBUTES, MOST_ADDED } from './attribute-encoder.ts';
 import { Batch } from './batch.ts';
 
-/** What a route of the group is about: rows of prefixes, or of paths with add-path. */
+/** Columns of the group's entries. An entry is a row of prefixes, or of paths with add-path. */
 export interface Entries {
-  /** Attribute row that the group was told; negative: nothing, or withdrawn. */
+  /** Advertised attribute row; negative when nothing is advertised. */
   readonly sent: Int32Array;
   readonly source: Uint16Array;
 }
@@ -28,12 +28,12 @@ export interface PackerOptions {
 
 const SCRATCH = 1 << 18;
 const FIXED = HEADER_LENGTH + 4;
-/** MP_REACH_NLRI without next hop and prefixes: a header of four, AFI, SAFI, two lengths. */
+/** MP_REACH_NLRI without next hop and prefixes: a header of four octets, AFI, SAFI, next hop length, reserved. */
 const REACH_HEAD = 4 + 5;
 /** Longest prefix with its path identifier. */
 const LONGEST_ENTRY = 21;
 
-// One encoding runs at a time, whatever the group: the buffers are shared.
+// Only one encoding runs at a time, so all groups share the buffers.
 const scratch = new Uint8Array(SCRATCH);
 const attributeBytes = new Uint8Array(LONGEST_ATTRIBUTES);
 
@@ -41,11 +41,11 @@ export class Packer {
   readonly #options: PackerOptions;
   readonly #rib: Rib;
   readonly #encoder: AttributeEncoder;
-  /** Sets of at most this many octets fit into a message for sure. */
+  /** Sets of at most this many octets always fit into a message. */
   readonly #surelyFits: number;
   #batch = new Batch();
   #at = 0;
-  // Buckets of the batch at hand: parallel arrays, entries as linked lists.
+  // Buckets of the current batch: parallel arrays with linked lists of entries.
   #next = new Int32Array(64);
   readonly #heads: number[] = [];
   readonly #tails: number[] = [];
@@ -60,7 +60,7 @@ export class Packer {
     this.#surelyFits = options.isFourOctetAs ? room : room >>> 1;
   }
 
-  /** Whether an UPDATE with these attributes has room for any entry, whatever is added to them. */
+  /** Whether an UPDATE with these attributes has room for any entry, with any added attribute. */
   surelyFits(attributes: number): boolean {
     return this.#rib.attributes.lengthOf(attributes) <= this.#surelyFits;
   }
@@ -86,7 +86,7 @@ export class Packer {
     const isMixed = this.#fillBuckets(entries, state, withdrawn);
     this.#withdraw(withdrawn);
     const order = this.#heads.map((_, bucket) => bucket);
-    // Routes of one source lie together: a member that is a source is sent two parts at most.
+    // Keep the routes of a source together, so that a member that is a source gets at most two parts.
     if (isMixed) order.sort((a, b) => this.#sources[a]! - this.#sources[b]!);
     for (const bucket of order) this.#announceOrWithdraw(entries, bucket);
     return this.#finish();
@@ -144,7 +144,7 @@ export class Packer {
     return isMixed;
   }
 
-  /** A set that the encoder cannot write costs the routes that have it, and no others. */
+  /** Announces a bucket. When the encoder throws, it withdraws this bucket's routes and no others. */
   #announceOrWithdraw(entries: Int32Array, bucket: number): void {
     try {
       this.#announce(entries, bucket);
@@ -173,7 +173,7 @@ export class Packer {
       if (isClassic) at = putAttributes(length, at);
       else at = this.#reachHeader(at, this.#encoder.nextHop(attributes, source));
       const nlriAt = at;
-      // The group takes no entry that does not fit by itself.
+      // The group never passes an entry that does not fit alone.
       do {
         at = this.#writeEntry(entries[item]!, at);
         item = this.#next[item]!;
@@ -194,7 +194,7 @@ export class Packer {
       this.#reserve(maxMessageLength);
       const start = this.#at;
       const limit = start + maxMessageLength - 2;
-      // Classic: behind the header and the withdrawn length. MP: inside the attribute.
+      // IPv4: after the header and the withdrawn length. MP: inside the attribute.
       let at = start + (family === 4 ? HEADER_LENGTH + 2 : FIXED + 7);
       const nlriAt = at;
       while (i < entries.length && at + this.#entryLength(entries[i]!) <= limit)
@@ -240,7 +240,7 @@ export class Packer {
   #writeEntry(entry: number, at: number): number {
     const { prefixes, paths } = this.#rib;
     if (!this.#options.hasAddPath) return prefixes.write(entry, scratch, at);
-    // RFC 7911: the identifier is ours to choose; the row is unique among all paths, and 0 is not used.
+    // RFC 7911: the sender chooses the identifier. The row is unique among all paths; 0 is not used.
     const pathId = entry + 1;
     scratch[at] = pathId >>> 24;
     scratch[at + 1] = pathId >>> 16;
@@ -254,19 +254,19 @@ export class Packer {
     patch16(start + 16, end - start);
     scratch[start + 18] = MessageType.UPDATE;
     patch16(start + 19, withdrawnLength);
-    // Withdrawals of the classic form have written their own zero behind the prefixes.
+    // IPv4 withdrawals have already written the zero after the prefixes.
     if (withdrawnLength === 0) patch16(start + 21, attributesLength);
     this.#batch.messages++;
   }
 
-  /** Makes room for a message of the longest kind. */
+  /** Makes room for a message of this length. */
   #reserve(octets: number): void {
     if (this.#at + octets > SCRATCH) this.#cut();
   }
 
   #cut(): void {
     if (this.#at === 0) return;
-    // A copy of its own size: it may wait in the queue of a slow peer.
+    // Copy the exact size, because the bytes may wait in the queue of a slow peer.
     this.#batch.slabs.push(scratch.slice(0, this.#at));
     this.#at = 0;
   }
@@ -277,7 +277,7 @@ export class Packer {
   }
 }
 
-/** Copies the attributes that were encoded last. Few octets are copied faster one by one than by a view. */
+/** Copies the last encoded attributes. For a few octets a loop is faster than a view. */
 function putAttributes(length: number, at: number): number {
   if (length > 256) scratch.set(attributeBytes.subarray(0, length), at);
   else for (let i = 0; i < length; i++) scratch[at + i] = attributeBytes[i]!;

@@ -2,7 +2,7 @@
 import type { Family } from '../../lib/cidr.ts';
 import type { Member, UpdateGroup, WalkPurpose } from './update-group.ts';
 
-/** What the group needs of a peer. */
+/** The parts of a peer that the group uses. */
 export interface MemberPeer {
   readonly source: number;
   readonly counters: { updatesSent: number; messagesSent: number };

@@ -1,18 +1,18 @@
-/** Export policy at work: paths to values, through the policy, and back to rows of the attribute table. */
+/** Applies export policy: a path becomes values, passes the policy, and becomes a row of the attribute table again. */
 import type { ExportPolicy, PolicyResult } from '../policy/export.ts';
 import { attributesOf, internAttributes, TOO_LONG_BY_POLICY } from '../rib/attribute-values.ts';
 import type { Rib } from '../rib/rib.ts';
 import { LOCAL } from '../rib/source.ts';
 
-/** In place of a row. */
+/** Instead of a row: the policy refuses the path. */
 export const REFUSED = -1;
-/** In place of a row: accepted, but with what policy adds no UPDATE can carry the attributes. */
+/** Instead of a row: the policy accepts the path, but its result does not fit into an UPDATE. */
 export const TOO_LONG = -2;
 
 export class PolicyCache {
   readonly #policy: ExportPolicy;
   readonly #rib: Rib;
-  /** The row that `apply` made last: a reference is held until the next one. */
+  /** The row that `apply` returned last, with a reference until the next call. */
   #held = -1;
 
   constructor(policy: ExportPolicy, rib: Rib) {

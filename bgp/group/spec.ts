@@ -1,11 +1,11 @@
-/** What peers must have in common to be sent the same bytes: an update group. */
+/** The properties that peers of an update group share, so that all get the same bytes. */
 import type { Family } from '../../lib/cidr.ts';
 import type { ExportPolicy } from '../policy/export.ts';
 
 export interface GroupSpec {
   readonly family: Family;
   readonly isIbgp: boolean;
-  /** The peers are our route reflection clients (RFC 4456). */
+  /** The peers are route reflector clients of this speaker (RFC 4456). */
   readonly isClient: boolean;
   /** Cluster ID of this speaker as a number; 0 when it does not reflect. */
   readonly clusterId: number;
@@ -18,17 +18,17 @@ export interface GroupSpec {
   readonly hasExtendedNextHop: boolean;
   /** The peers understand long-lived stale routes (RFC 9494). */
   readonly hasLongLived: boolean;
-  /** Auto: kept within the AS, self at its edge. Routes of our own always have self. */
+  /** Auto keeps the next hop within the AS and sets self at its boundary. Local routes always have self. */
   readonly nextHopMode: 'Auto' | 'Self' | 'Keep';
-  /** Our next hop for this family as hex: 4, 16 or 32 octets; empty when we have none. */
+  /** Our next hop for this family as hex: 4, 16 or 32 octets; empty when there is none. */
   readonly selfNextHop: string;
-  /** RFC 9234: OTC is added to what goes to customers, peers and route server clients. */
+  /** RFC 9234: add OTC to routes for customers, peers and route server clients. */
   readonly addsOtc: boolean;
-  /** Routes with OTC are kept back from providers, peers and route servers. */
+  /** Do not send routes with OTC to providers, peers and route servers. */
   readonly refusesOtc: boolean;
-  /** LOCAL_PREF of routes that have none. */
+  /** LOCAL_PREF for routes without one. */
   readonly localPref: number;
-  /** What depends on the single route; undefined: every route. Compared by its key. */
+  /** Export policy; undefined accepts every route. Policies with the same key are equal. */
   readonly policy: ExportPolicy | undefined;
 }
 

@@ -1,12 +1,12 @@
 /**
- * An update group: peers that are sent the same. It keeps one Adj-RIB-Out for all of them, encodes a change once
- * and writes the same bytes to each.
+ * An update group: peers that get the same UPDATEs. It keeps one Adj-RIB-Out for all of them, encodes a change once, and
+ * writes the same bytes to each.
  *
- * A member is live (it has everything and takes part in each flush) or walks: it goes through the Adj-RIB-Out
- * for what has changed since it was last complete. One mechanism does the initial update (since ever), the
- * return of a peer that had stopped reading (since its last flush) and route refresh (since ever, again). Members
- * that start in the same turn walk together. So no queue grows with a slow peer, and no update can be lost
- * between a dump and a flush: whatever changes gets a version above that of every walk under way.
+ * A live member has everything and takes part in each flush. Any other member walks the Adj-RIB-Out for the entries that
+ * changed since it was last complete. The same walk serves the initial update (all entries), a peer that stopped reading
+ * (entries since its last flush) and route refresh (all entries again). Members that start in the same turn share a walk.
+ * So no queue grows with a slow peer. No update is lost between a walk and a flush, because each change gets a version
+ * above that of every walk in progress.
  */
 import { messageOf } from '../../lib/errors.ts';
 import { grow, RowStack } from '../rib/columns.ts';
@@ -22,13 +22,13 @@ import type { GroupSpec } from './spec.ts';
 
 /** A session of a peer, for one address family. */
 export interface Member {
-  /** Row of the peer in the source table: its own routes are not sent to it. */
+  /** Row of the peer in the source table. It is not sent its own routes. */
   readonly source: number;
-  /** Queues bytes. They are not changed afterwards, and may be shared. */
+  /** Queues bytes, which several members may share. The caller does not change them afterwards. */
   send(bytes: Uint8Array): void;
-  /** Octets that wait for the peer to read. */
+  /** Octets queued for the peer. */
   readonly queued: number;
-  /** A walk of this kind begins, or is complete: the markers of RFC 7313 and RFC 4724 are due. */
+  /** A walk begins or ends: time for the markers of RFC 7313 and RFC 4724. */
   walkBegins(purpose: WalkPurpose): void;
   walkEnds(purpose: WalkPurpose): void;
   counted(messages: number): void;
@@ -39,24 +39,24 @@ export type WalkPurpose = 'initial' | 'refresh' | 'catch up';
 interface Walk {
   readonly members: Set<Member>;
   readonly purpose: WalkPurpose;
-  /** Entries with a version above this are sent. 0: everything that is announced. */
+  /** The walk sends entries with a version above this; 0 sends all announced entries. */
   readonly base: number;
   /**
-   * Versions up to this one are covered when the walk is complete. For a walk that tells withdrawals too that is
-   * what is there with its first step; one that does not (base 0) may miss what goes from its creation on.
+   * The complete walk covers versions up to this one. A walk with withdrawals sets it at its first step. A walk without
+   * them (base 0) sets it at its creation, because it can miss entries that are withdrawn from then on.
    */
   epoch: number;
   cursor: number;
-  /** Waits until its member reads again. */
+  /** The walk waits until its member reads again. */
   isPaused: boolean;
 }
 
-/** Entries that a step of a walk looks at, and sends, at most. */
+/** Maximum number of entries that a step of a walk examines, and sends. */
 const STEP_ROWS = 1 << 18;
 const STEP_ENTRIES = 1 << 13;
-/** Octets queued for a live member before it is set aside. Live members share them. */
+/** A live member with more queued octets becomes a walking one. Live members share these bytes. */
 const LIVE_LIMIT = 8 << 20;
-/** The same for a member that walks with others, and for one that walks alone. */
+/** The limits for a member that shares a walk, and for one that walks alone. */
 const WALK_LIMIT = 4 << 20;
 const LONE_WALK_LIMIT = 512 << 10;
 
@@ -68,33 +68,33 @@ export class UpdateGroup {
   readonly #packer: Packer;
   readonly #encoder: AttributeEncoder;
   readonly #policy: PolicyCache | undefined;
-  /** Entries that may be announced but for the length of their attributes. */
+  /** Entries that only the length of their attributes keeps from being announced. */
   readonly #tooLong = new Set<number>();
-  /** Entries that a fault of ours keeps from being announced, with its message. */
+  /** Entries that an internal fault keeps from being announced, with its message. */
   readonly #broken = new Map<number, string>();
   readonly #fault: (error: unknown) => void;
-  /** Live members, and the walk of each that is not. */
+  /** Live members, and the walks of the others. */
   readonly #live = new Set<Member>();
   readonly #walks = new Set<Walk>();
   readonly #bySource = new Map<number, Member>();
-  /** What the group has been told, by entry: attribute row (with a reference) or NOTHING, and the source. */
+  /** What is advertised, by entry: attribute row (with a reference) or NOTHING, and the source. */
   #sent = new Int32Array(0);
   #source = new Uint16Array(0);
   #version = new Uint32Array(0);
-  /** Version of what changes now. A walk that begins, or a member that is set aside, starts the next one. */
+  /** Version of changes made now. The next one starts when a walk begins or a member stops being live. */
   #epoch = 1;
   #lastChange = 0;
-  /** Members that asked for a refresh while they did not have everything yet. */
+  /** Members that requested a refresh before they were live. */
   readonly #refreshDue = new Set<Member>();
   #count = 0;
   readonly #changed = new RowStack();
-  // Routes that come together often share their attributes: what was found for the last ones.
+  // Consecutive routes often share their attributes, so keep the last verdict.
   #judgedRow = NOTHING;
   #judgedSource = LOCAL;
   #isRefused = false;
   #isSurelySent = false;
 
-  /** `fault`: a route could not be encoded, or its export policy threw. The route is withdrawn. */
+  /** `fault` is called when a route cannot be encoded or its export policy throws. The group withdraws that route. */
   constructor(spec: GroupSpec, rib: Rib, fault: (error: unknown) => void) {
     this.spec = spec;
     this.#rib = rib;
@@ -106,7 +106,7 @@ export class UpdateGroup {
     this.#fill();
   }
 
-  /** Entries that are announced to the group, those that members announced themselves included. */
+  /** Number of advertised entries, including those learned from members. */
   get count(): number {
     return this.#count;
   }
@@ -115,17 +115,17 @@ export class UpdateGroup {
     return this.#bySource.size === 0;
   }
 
-  /** Rows of its peers in the source table. */
+  /** Rows of the members in the source table. */
   get peers(): number[] {
     return [...this.#bySource.keys()];
   }
 
-  /** Whether rows without a path may be given back: nobody still has to be told that they went. */
+  /** Whether rows without a path may be reused, because no member still needs their withdrawal. */
   get isComplete(): boolean {
     return this.#walks.size === 0;
   }
 
-  /** Whether there is a walk that can go on. */
+  /** Whether a walk can continue. */
   get hasWork(): boolean {
     for (const walk of this.#walks) if (!walk.isPaused) return true;
     return false;
@@ -135,15 +135,15 @@ export class UpdateGroup {
     return this.#live.has(member);
   }
 
-  /** Takes a peer in: everything is announced to it, then End-of-RIB. */
+  /** Adds a member: it gets all entries, then End-of-RIB. */
   join(member: Member): void {
     this.#bySource.set(member.source, member);
     this.#startWalk(member, 0, 'initial');
   }
 
-  /** Announces everything once more (RFC 2918). */
+  /** Advertises all entries again (RFC 2918). */
   refresh(member: Member): void {
-    // What it has missed comes first: a refresh announces, and withdraws nothing.
+    // Send what it missed first, because a refresh withdraws nothing.
     if (!this.#live.delete(member)) this.#refreshDue.add(member);
     else this.#startWalk(member, 0, 'refresh');
   }
@@ -155,13 +155,12 @@ export class UpdateGroup {
   }
 
   /**
-   * A member changes over from another group of the same session: it is told what this one has, and that the rest
-   * is gone.
+   * Moves a member from another group within the same session: it gets this group's entries and withdrawals for the rest.
    */
   takeOver(member: Member, other: UpdateGroup): void {
     const base = other.#remove(member);
     other.leave(member);
-    // The other one may have been made in this turn, and know routes for which this one has no rows yet.
+    // The other group may be from this turn and know routes for which this one has no rows yet.
     this.#ensureRows();
     const gone: number[] = [];
     for (let entry = 0; entry < other.#sent.length; entry++) {
@@ -174,7 +173,7 @@ export class UpdateGroup {
     this.#startWalk(member, 0, 'catch up');
   }
 
-  /** The member reads again. True when it has a walk to go on with. */
+  /** The member reads again. Returns true when it has a walk to continue. */
   resume(member: Member): boolean {
     let hasResumed = false;
     for (const walk of this.#walks) {
@@ -185,7 +184,7 @@ export class UpdateGroup {
     return hasResumed;
   }
 
-  /** Announces and withdraws what changed in this turn. */
+  /** Advertises and withdraws the changes of this turn. */
   flush(prefixes: Int32Array, paths: Int32Array): void {
     this.#ensureRows();
     this.#forgetJudgement();
@@ -204,19 +203,19 @@ export class UpdateGroup {
     this.#setAsideCongested();
   }
 
-  /** Lets every walk that can do so go a step further. */
+  /** Advances every walk that is not paused. */
   step(): void {
     for (const walk of this.#walks) if (!walk.isPaused) this.#stepWalk(walk);
   }
 
-  /** Gives back every reference. The group is not used any more. */
+  /** Releases every reference. The group must not be used afterwards. */
   dispose(): void {
     for (const row of this.#sent) if (row >= 0) this.#rib.attributes.release(row);
     this.#policy?.dispose();
     this.#sent = new Int32Array(0);
   }
 
-  /** What a member has been told about a prefix: rows of attributes with their source, none or more. */
+  /** Routes to a prefix that are advertised to a member: attribute rows with their source. */
   *advertised(member: Member, prefix: number): Generator<{ attributes: number; source: number }> {
     const entries = this.spec.hasAddPath ? this.#rib.pathsTo(prefix) : [prefix];
     for (const entry of entries) {
@@ -226,7 +225,7 @@ export class UpdateGroup {
     }
   }
 
-  /** Why the best path to a prefix is not announced to a member; undefined when it is. */
+  /** Why the best path to a prefix is not advertised to a member; undefined when it is. */
   refusal(member: Member, prefix: number): string | undefined {
     const best = this.#rib.isPending(prefix) ? NOTHING : (this.#rib.best[prefix] ?? NOTHING);
     if (best < 0) return 'there is no usable path';
@@ -238,13 +237,13 @@ export class UpdateGroup {
     return this.#policy?.refusal(best) ?? this.#lengthRefusal(this.spec.hasAddPath ? best : prefix, best);
   }
 
-  /** Rows of prefixes that are kept back because no message to these peers has room for their attributes. */
+  /** Rows of prefixes that are not advertised because their attributes do not fit into a message. */
   get tooLong(): readonly number[] {
     const { hasAddPath } = this.spec;
     return [...this.#tooLong].map((entry) => (hasAddPath ? this.#rib.paths.prefix[entry]! : entry));
   }
 
-  /** Entries that a member has been sent. */
+  /** Number of entries advertised to a member. */
   countFor(member: Member): number {
     if (this.#rib.countOf(member.source) === 0) return this.#count;
     let own = 0;
@@ -279,7 +278,7 @@ export class UpdateGroup {
     this.#version = grow(this.#version, rows);
   }
 
-  /** The Adj-RIB-Out of a new group; what is not decided yet comes with the flush at the end of the turn. */
+  /** Fills the Adj-RIB-Out of a new group. Pending decisions follow with the flush at the end of the turn. */
   #fill(): void {
     this.#forgetJudgement();
     const nobody = new Map<number, number[]>();
@@ -303,7 +302,7 @@ export class UpdateGroup {
     if (before >= 0) this.#rib.attributes.release(before);
     this.#count += Number(told >= 0) - Number(before >= 0);
     if (told >= 0 && before >= 0 && source !== this.#source[entry]) {
-      // The new best path is the member's own: what it was told before is void.
+      // The new best path is the member's own, so withdraw the earlier one from it.
       const entries = moved.get(source);
       if (entries) entries.push(entry);
       else moved.set(source, [entry]);
@@ -327,7 +326,7 @@ export class UpdateGroup {
     }
   }
 
-  /** Attribute row to announce for a path, or NOTHING. */
+  /** Attribute row to advertise for a path, or NOTHING. */
   #export(entry: number, path: number): number {
     const { attributes, source } = this.#rib.paths;
     const received = attributes[path]!;
@@ -337,12 +336,12 @@ export class UpdateGroup {
     const row = this.#policy ? this.#policy.apply(path) : received;
     if (row === REFUSED || (row >= 0 && this.#packer.fits(entry, row, this.#rib.paths.source[path]!)))
       return row;
-    // RFC 4271 section 9.2: what cannot be advertised is withdrawn, and RFC 8654 section 4 says the same.
+    // RFC 4271 section 9.2 and RFC 8654 section 4: withdraw what cannot be advertised.
     this.#tooLong.add(entry);
     return NOTHING;
   }
 
-  /** What holds for every path with these attributes from this source. */
+  /** Finds the verdict for all paths with these attributes from this source. */
   #judge(path: number): void {
     const { attributes, source } = this.#rib.paths;
     this.#judgedRow = attributes[path]!;
@@ -351,12 +350,12 @@ export class UpdateGroup {
     this.#isSurelySent = !this.#isRefused && !this.#policy && this.#packer.surelyFits(this.#judgedRow);
   }
 
-  /** Rows mean something else from turn to turn. */
+  /** Rows can be reused between turns, so the last verdict expires. */
   #forgetJudgement(): void {
     this.#judgedRow = NOTHING;
   }
 
-  /** Why a path that passes everything else is not announced. */
+  /** Why a path does not fit into a message; undefined when it does. */
   #lengthRefusal(entry: number, path: number): string | undefined {
     const row = this.#policy ? this.#policy.apply(path) : this.#rib.paths.attributes[path]!;
     const source = this.#rib.paths.source[path]!;
@@ -371,7 +370,7 @@ export class UpdateGroup {
     const facts = this.#rib.attributes.flags[row]!;
     const from = this.#rib.sources.at(this.#rib.paths.source[path]!);
     if (from.peer !== undefined && from.isIbgp && spec.isIbgp) {
-      if (spec.clusterId === 0) return 'routes of internal peers are not passed on to internal peers';
+      if (spec.clusterId === 0) return 'routes of internal peers are not advertised to internal peers';
       if (!from.isClient && !spec.isClient)
         return 'neither the sender nor this peer is a route reflector client';
     }
@@ -379,7 +378,7 @@ export class UpdateGroup {
     if (facts & AttributeFact.NO_EXPORT && !spec.isIbgp) return 'community NO_EXPORT';
     if (facts & AttributeFact.OTC && spec.refusesOtc) return 'OTC: only to customers (RFC 9234)';
     if (facts & AttributeFact.LLGR_STALE && !spec.hasLongLived)
-      return 'long-lived stale, and the peer does not know what that is (RFC 9494)';
+      return 'long-lived stale, and the peer does not support that (RFC 9494)';
     return this.#nextHopRefusal(row, this.#rib.paths.source[path]!);
   }
 
@@ -393,7 +392,7 @@ export class UpdateGroup {
         : reason;
     }
     if (spec.family === 4 && octets > 4 && !spec.hasExtendedNextHop)
-      return 'its next hop is IPv6, and the peer cannot take that for IPv4 routes (RFC 8950)';
+      return 'its next hop is IPv6, which the peer does not support for IPv4 routes (RFC 8950)';
     return undefined;
   }
 
@@ -402,7 +401,7 @@ export class UpdateGroup {
     batch.forEachPart(member.source, (bytes) => member.send(bytes));
   }
 
-  /** Members that cannot keep up leave the flushes; they walk when they read again. */
+  /** Members that do not keep up stop being live; they walk when they read again. */
   #setAsideCongested(): void {
     let isFirst = true;
     for (const member of this.#live) {
@@ -424,7 +423,7 @@ export class UpdateGroup {
 
   #startWalk(member: Member, base: number, purpose: WalkPurpose): void {
     for (const walk of this.#walks) {
-      // Not begun yet: the member goes along.
+      // This walk has not begun, so the member can join it.
       if (walk.cursor > 0 || walk.base !== base || walk.purpose !== purpose || walk.isPaused) continue;
       if (base === 0 && this.#lastChange > walk.epoch) continue;
       walk.members.add(member);
@@ -434,7 +433,7 @@ export class UpdateGroup {
     this.#walks.add({ members: new Set([member]), purpose, base, epoch, cursor: 0, isPaused: false });
   }
 
-  /** Takes the member out; returns the version up to which it is complete. */
+  /** Removes the member. Returns the version up to which it is complete. */
   #remove(member: Member): number {
     if (this.#live.delete(member)) return this.#epoch;
     for (const walk of this.#walks) {
@@ -462,9 +461,9 @@ export class UpdateGroup {
     if (walk.cursor >= this.#sent.length) this.#complete(walk);
   }
 
-  /** The next entries that the walk has to tell of. */
+  /** The next entries for the walk to send. */
   #collect(walk: Walk): Int32Array {
-    // What changed lately is few among many rows, and looking is cheap: a walk for it must not take many turns.
+    // Recent changes are few among many rows, and a look is cheap, so finish such a walk in few turns.
     const end = walk.base > 0 ? this.#sent.length : Math.min(this.#sent.length, walk.cursor + STEP_ROWS);
     const entries = new Int32Array(Math.min(STEP_ENTRIES, end - walk.cursor));
     let length = 0;
@@ -476,7 +475,7 @@ export class UpdateGroup {
     return entries.subarray(0, length);
   }
 
-  /** What became a member's own route while it was away: the earlier one, of somebody else, is void. */
+  /** Withdraws earlier routes of other sources from a member whose own path became the best meanwhile. */
   #withdrawOwn(walk: Walk, entries: Int32Array): void {
     for (const member of walk.members) {
       const own = [...entries].filter(
@@ -501,7 +500,7 @@ export class UpdateGroup {
   #complete(walk: Walk): void {
     this.#walks.delete(walk);
     for (const member of walk.members) member.walkEnds(walk.purpose);
-    // Told in the meantime to the live members alone: once more, for the difference.
+    // Changes that only the live members got meanwhile need another walk for the difference.
     const hasMissed = this.#lastChange > walk.epoch;
     for (const member of walk.members) {
       if (hasMissed) this.#startWalk(member, walk.epoch, 'catch up');
@@ -511,9 +510,9 @@ export class UpdateGroup {
   }
 }
 
-/** Words for an UPDATE that is longer than the peer takes. */
+/** The reason for an UPDATE that is longer than the peer accepts. */
 function tooLongReason(octets: number, limit: number): string {
   const remedy =
     limit === MAX_MESSAGE_LENGTH ? '; a peer with extended messages (RFC 8654) takes 65,535' : '';
-  return `its attributes are too long: the UPDATE would have ${octets} octets, the peer takes ${limit} (RFC 4271 section 9.2)${remedy}`;
+  return `its attributes are too long: the UPDATE would have ${octets} octets, the peer accepts ${limit} (RFC 4271 section 9.2)${remedy}`;
 }

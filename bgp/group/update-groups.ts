@@ -1,4 +1,4 @@
-/** The update groups of a speaker: found by what their peers have in common, made and dropped as peers come and go. */
+/** The update groups of a speaker, by what their peers have in common. They come and go with their peers. */
 import type { Family } from '../../lib/cidr.ts';
 import type { Rib } from '../rib/rib.ts';
 import type { PeerMember } from './peer-member.ts';
@@ -10,7 +10,7 @@ export interface GroupEvents {
   workChanged(): void;
   /** A route could not be encoded, or its export policy threw; it is withdrawn. */
   routeFault(error: unknown): void;
-  /** A group threw and is given up. The sessions of its peers (rows in the source table) have to end. */
+  /** A group threw and was discarded. The caller must end the sessions of its peers (rows in the source table). */
   groupFault(peers: readonly number[], error: unknown): void;
 }
 
@@ -42,7 +42,7 @@ export class UpdateGroups {
     this.#dropIfEmpty(group);
   }
 
-  /** The peer's export settings may have changed: it moves where it belongs, and is told the difference. */
+  /** Moves a peer whose export settings changed to its new group, and sends it the difference. */
   move(member: PeerMember, spec: GroupSpec): void {
     const { group } = member;
     if (!group || groupKey(group.spec) === groupKey(spec)) return;
@@ -66,7 +66,7 @@ export class UpdateGroups {
       if (group.spec.family === family) this.#guard(group, () => group.flush(prefixes, paths));
   }
 
-  /** Goes on with the walks. True when there is more to do. */
+  /** Advances the walks. Returns true when there is more to do. */
   step(): boolean {
     let hasWork = false;
     for (const group of this.#groups.values()) {
@@ -76,7 +76,7 @@ export class UpdateGroups {
     return hasWork;
   }
 
-  /** Whether every group of the family has told everybody everything. */
+  /** Whether every member of the family's groups is up to date. */
   isComplete(family: Family): boolean {
     for (const group of this.#groups.values())
       if (group.spec.family === family && !group.isComplete) return false;
@@ -87,7 +87,7 @@ export class UpdateGroups {
     try {
       run();
     } catch (error) {
-      // Its peers come back into another one.
+      // Its peers join another group when they come back.
       this.#groups.delete(groupKey(group.spec));
       this.#events.groupFault(group.peers, error);
     }

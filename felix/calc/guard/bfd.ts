@@ -1,6 +1,7 @@
 /**
- * BFD from a neighbour on the link arrives with TTL 255 (RFC 5881 section 5, RFC 5082): what comes through a router, in the
- * neighbour's name, does not. For input. Multihop BFD (RFC 5883) has no such rule, but nodes send it with 255 as well.
+ * Input rules for BFD. Packets of a neighbour on the link arrive with TTL 255 (RFC 5881 section 5, RFC 5082); packets
+ * that a router forwarded with its source address do not. RFC 5883 has no such rule for multihop BFD, but nodes send it
+ * with TTL 255 too.
  */
 import { familyOf } from '../../../lib/cidr.ts';
 import type { NftSet } from '../nft.ts';

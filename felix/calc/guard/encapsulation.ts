@@ -1,4 +1,4 @@
-/** Encapsulated packets come from nodes alone (Calico F-080, F-070); of VXLAN only our own network is judged. */
+/** Only nodes may send encapsulated packets (Calico F-080, F-070). For VXLAN this covers only our own VNI. */
 import { type TunnelKind, tunnelKinds, tunnels } from '../../../ipip/tunnel.ts';
 import { type Family, familyOf } from '../../../lib/cidr.ts';
 import type { NftSet } from '../nft.ts';
@@ -13,20 +13,20 @@ export function encapsulatorSets({ encapsulators }: GuardInput): NftSet[] {
   }));
 }
 
-/** For input: the outer packet. */
+/** Input rules for the outer packet. */
 export function encapsulationRules({ tunnels: own, vxlanPort, vxlanVni }: GuardInput): string[] {
   return own.map((kind) => {
     const { family } = tunnels[kind];
     const source = `${family === 4 ? 'ip' : 'ip6'} saddr != @${setOf(family)}`;
     if (kind === 'ipip') return `meta l4proto 4 ${source} counter drop`;
-    // The VNI: 24 bits, behind 8 octets of UDP and 4 of flags.
+    // The VNI: 24 bits after 8 octets of UDP header and 4 of flags.
     return `udp dport ${vxlanPort} @th,96,24 ${vxlanVni} ${source} counter drop`;
   });
 }
 
 /**
- * For prerouting: the inner packet, where a VXLAN device of ours is left that no pool asks for. tunl0 is not ours alone,
- * and one that is left has no address of ours.
+ * Prerouting rules for the inner packet: drop it where our VXLAN device outlived its last pool. Not for tunl0, which
+ * other programs may use and which then has no address of ours.
  */
 export function leftoverRules({ tunnels: own, isClusterKnown }: GuardInput): string[] {
   if (!isClusterKnown) return [];

@@ -1,7 +1,7 @@
 /**
- * The guard: the part of our nftables table that holds pods and hosts on the wire to what they may send. It is never
- * empty, needs nothing that the datastore alone knows, and accepts nothing. Of connection tracking it asks only what was
- * translated: a connection that is established is no better than its next packet.
+ * The guard: the part of our nftables table that limits what pods and hosts on the wire may send. It is always in force,
+ * also before the datastore is in sync, and it accepts nothing. It uses connection tracking only to see translated
+ * packets: an established connection gets no exception.
  */
 import { INTERFACE_PREFIX } from '../../endpoint.ts';
 import type { NftTable } from '../nft.ts';
@@ -12,7 +12,7 @@ import { loopbackRules, martians } from './martians.ts';
 import { fragmentChain, fragmentRule, portChains, portRules, portSets, translatedRules } from './ports.ts';
 import { sourceChains, sourceSets } from './source.ts';
 
-/** Chains that the kernel calls: a table that has them all is a guard of this version. */
+/** Base chains. A table with all of them is a guard of this version. */
 export const guardChains = [
   'guard-wire',
   'guard-pods',
@@ -59,7 +59,7 @@ export function guardTable(input: GuardInput): NftTable {
         ],
       },
       {
-        // IPVS translates in input and sends from here. A source that is not the node's own is not the node's packet.
+        // IPVS translates in input and sends from here. Only a packet with a local source is the node's own.
         name: output,
         hook: 'filter hook output priority filter',
         rules: portRules(input, 'fib saddr type != local'),

@@ -1,4 +1,4 @@
-/** Who speaks BGP in this cluster, where and on which ports: nodes and reflector Deployments, and pods of this node. */
+/** The BGP speakers of the cluster with their addresses and ports: nodes, reflector Deployments, pods of this node. */
 import type { BGPConfiguration, BGPPeer } from '../../../datastore/schema/bgp.ts';
 import type { Node } from '../../../datastore/schema/core.ts';
 import { formatAddress, parseAddress } from '../../../lib/cidr.ts';
@@ -11,8 +11,8 @@ import { type NodeInfo, nodeInfo } from '../topology.ts';
 import type { GuardHost, GuardPeer } from './input.ts';
 
 /**
- * Every node with all of its addresses, and reflectors. 179 counts for every node, whatever its port: a speaker keeps
- * the port that it was started with.
+ * All nodes with all their addresses, and all reflectors. Port 179 is always included, because a running speaker keeps
+ * the port that it started with.
  */
 export function guardHosts(
   nodes: readonly Node[],
@@ -38,7 +38,7 @@ export function guardHosts(
   return [...machines, ...elsewhere];
 }
 
-/** Ports of this node's own speakers: its agent's, and those of reflectors, which may run here. */
+/** Ports of this node's own speakers: its agent, and reflectors, which may run here. */
 export function ownBgpPorts(
   node: string,
   reflectors: readonly ReflectorInfo[],
@@ -64,10 +64,10 @@ export function guardPeers(
   return [...chosen].map(([interfaceName, hasBfd]) => ({ interfaceName, hasBfd }));
 }
 
-/** Of those that a kubelet lists; it is bound to its own Node alone, and could list anything. */
+/** Maximum of addresses to take from a kubelet, which may list any address in its own Node. */
 const MAX_LISTED = 16;
 
-/** A Node's addresses: of BGP, in tunnels, and those that kubelet lists; what no host can have is left out. */
+/** A Node's addresses for BGP and tunnels, and those that its kubelet lists, except addresses that no host can have. */
 function addressesOf(node: Node): string[] {
   const info = nodeInfo(node);
   const ofMachine = (node.status.addresses ?? []).filter(({ type }) => /^(In|Ex)ternalIP$/.test(type));

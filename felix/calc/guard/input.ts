@@ -1,9 +1,9 @@
-/** What the guard follows from. Everything here is parsed: addresses and networks are in canonical text. */
+/** Input of the guard. All values are parsed; addresses and networks are canonical text. */
 import type { TunnelKind } from '../../../ipip/tunnel.ts';
 
-/** A machine that runs a BGP speaker of the cluster: a node, or a reflector of a Deployment. */
+/** A machine with a BGP speaker of the cluster: a node, or a reflector of a Deployment. */
 export interface GuardHost {
-  /** All of its addresses: those of BGP, those that its Node lists, those in tunnels. */
+  /** All its addresses: for BGP, in its Node's status, and in tunnels. */
   readonly addresses: readonly string[];
   /** TCP ports that its speaker may listen on. */
   readonly bgpPorts: readonly number[];
@@ -15,7 +15,7 @@ export interface GuardPeer {
   readonly hasBfd: boolean;
 }
 
-/** A pod of this node that may send from further networks. */
+/** A pod of this node that may send from additional networks. */
 export interface GuardSpoofer {
   readonly interfaceName: string;
   readonly prefixes: readonly string[];
@@ -25,15 +25,15 @@ export interface GuardInput {
   readonly hosts: readonly GuardHost[];
   /** Addresses and networks that may send us encapsulated packets. */
   readonly encapsulators: readonly string[];
-  /** Addresses of nodes on this node's link whose BFD arrives with TTL 255. */
+  /** Addresses of nodes on this node's link. Their BFD packets arrive with TTL 255. */
   readonly neighbours: readonly string[];
   /** TCP ports of this node's own speakers. */
   readonly ownBgpPorts: readonly number[];
   readonly peers: readonly GuardPeer[];
   readonly spoofers: readonly GuardSpoofer[];
-  /** Tunnel devices that this node has. */
+  /** Tunnel devices of this node. */
   readonly tunnels: readonly TunnelKind[];
-  /** False until the datastore is in sync: then nothing is closed because it is not in these lists. */
+  /** False until the datastore is in sync. Until then, absence from these lists closes nothing. */
   readonly isClusterKnown: boolean;
   readonly vxlanPort: number;
   readonly vxlanVni: number;

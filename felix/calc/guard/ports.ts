@@ -1,7 +1,7 @@
 /**
- * Ports of nodes that are closed to pods: BGP, BFD, and what a node would decapsulate. With natOutgoing a pod's packet
- * comes from its node's address, so that another node would take it for that node's. The same chain is asked before
- * translation (prerouting), behind it (forward, input), and where IPVS sends what it translated (output).
+ * Node ports that are closed to pods: BGP, BFD and encapsulation. With natOutgoing a pod's packet carries its node's
+ * address, so another node would believe that the node sent it. The same chain runs before translation (prerouting),
+ * after it (forward, input), and where IPVS sends translated packets (output).
  */
 import { familyOf } from '../../../lib/cidr.ts';
 import type { NftChain, NftSet } from '../nft.ts';
@@ -9,7 +9,7 @@ import type { GuardInput } from './input.ts';
 
 /** RFC 5881 control and echo, RFC 5883 multihop. */
 const BFD_PORTS = [3784, 3785, 4784];
-/** IP in IP, IPv6 in IP, MPLS in IP: what tunl0 and sit0 take. */
+/** IP in IP, IPv6 in IP, MPLS in IP: the protocols that tunl0 and sit0 accept. */
 const IN_IP = 'meta l4proto { 4, 41, 137 }';
 const families = [4, 6] as const;
 
@@ -17,7 +17,7 @@ export function portSets({ hosts, peers, ownBgpPorts }: GuardInput): NftSet[] {
   const bgpPorts = [...ownBgpPorts, ...hosts.flatMap((host) => host.bgpPorts)];
   const interfaces = (chosen: typeof peers) => chosen.map(({ interfaceName }) => `"${interfaceName}"`);
   return [
-    // Any of them: one look-up that most packets miss.
+    // All BGP ports in one set, so that most packets need one failed lookup.
     { name: 'bgp-ports', type: 'inet_service', elements: bgpPorts.map(String) },
     { name: 'own-bgp-ports', type: 'inet_service', elements: ownBgpPorts.map(String) },
     { name: 'bgp-pods', type: 'ifname', elements: interfaces(peers) },
@@ -43,7 +43,7 @@ export function portSets({ hosts, peers, ownBgpPorts }: GuardInput): NftSet[] {
 }
 
 export function portChains(input: GuardInput): NftChain[] {
-  // Of this node's own addresses also those that fib calls broadcast, multicast or anycast: sockets answer there.
+  // Includes addresses that fib calls broadcast, multicast or anycast, because sockets answer on them.
   const local = 'fib daddr type != unicast counter drop';
   const isToNode = ['ip daddr @hosts4 counter drop', 'ip6 daddr @hosts6 counter drop', local];
   const bgp = [
@@ -62,8 +62,8 @@ export function portChains(input: GuardInput): NftChain[] {
 }
 
 /**
- * The rules that lead to these chains. `condition` says which packets are a pod's and comes behind the port, because it
- * may be dear.
+ * The rules that jump to these chains. `condition` selects packets of pods. It comes after the port, because it may be
+ * expensive.
  */
 export function portRules(input: GuardInput, condition: string): string[] {
   const { allowsIpipFromPods, allowsVxlanFromPods, vxlanPort } = input;
@@ -71,7 +71,7 @@ export function portRules(input: GuardInput, condition: string): string[] {
   return [
     then('tcp dport @bgp-ports', 'jump to-bgp'),
     then(`udp dport { ${BFD_PORTS.join(', ')} }`, 'jump to-bfd'),
-    // Calico F-082 refuses these to any destination, or to none: a node is never one.
+    // Calico F-082 refuses these to any destination or to none; here a node is never a permitted destination.
     then(`udp dport ${vxlanPort}`, allowsVxlanFromPods ? 'jump to-node' : 'counter drop'),
     ...(allowsIpipFromPods ? [] : [then('meta l4proto 4', 'counter drop')]),
     then(IN_IP, 'jump to-node'),
@@ -79,8 +79,8 @@ export function portRules(input: GuardInput, condition: string): string[] {
 }
 
 /**
- * For packets of anybody that were translated to a node, in forward and input: a pod of another node reaches a port that is
- * closed to it through a NodePort here, in the name of that node or of this one. Nobody needs translation to these ports.
+ * Forward and input rules for packets of any sender that were translated to a node. Otherwise a pod of another node could
+ * reach a closed port through a NodePort here, with the address of that node or of this one. No service needs these ports.
  */
 export function translatedRules({ vxlanPort }: GuardInput): string[] {
   const udpPorts = [...BFD_PORTS, vxlanPort].join(', ');
@@ -92,8 +92,8 @@ export function translatedRules({ vxlanPort }: GuardInput): string[] {
 }
 
 /**
- * The first fragment of an IPv6 packet that ends before the ports (RFC 7112): nobody could judge it. IPv4 has eight
- * octets of payload at least in each.
+ * Drops a first IPv6 fragment that ends before the ports (RFC 7112), because no rule can match its ports. A first IPv4
+ * fragment always has at least eight octets of payload.
  */
 export const fragmentChain: NftChain = {
   name: 'whole-header',

@@ -110,7 +110,7 @@ describe('what does not fit into a message to a peer', () => {
     expect(updates(short.take(), 4096)).toMatchObject([{ withdrawn: [{ prefix: '10.0.0.0/8' }], nlri: [] }]);
     expect(updates(long.take(), 65_535)).toMatchObject([{ nlri: [{ prefix: '10.0.0.0/8' }] }]);
     expect(relay.refusal(short, '10.0.0.0/8')).toMatch(
-      /UPDATE would have 41\d\d octets, the peer takes 4096/,
+      /UPDATE would have 41\d\d octets, the peer accepts 4096/,
     );
     expect(short.group.tooLong).toHaveLength(1);
     relay.receive(body(plain));
@@ -171,7 +171,7 @@ describe('what does not fit into a message to a peer', () => {
     relay.receive(body(`${plain} ${communities(16_369)}`));
     expect(relay.reason('10.0.0.0/8')).toBe('best');
     expect(listener.take().length).toBe(0);
-    expect(relay.refusal(listener, '10.0.0.0/8')).toMatch(/the peer takes 65535/);
+    expect(relay.refusal(listener, '10.0.0.0/8')).toMatch(/the peer accepts 65535/);
   });
 
   it('an MRT dump has the longest set there can be, with its next hop, in its length field (RFC 6396)', () => {

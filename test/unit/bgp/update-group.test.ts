@@ -318,7 +318,7 @@ describe('what a group sends', () => {
   });
 
   it.each<[string, Partial<GroupSpec>, object, RegExp]>([
-    ['iBGP to iBGP without reflection', { clusterId: 0 }, {}, /not passed on to internal peers/],
+    ['iBGP to iBGP without reflection', { clusterId: 0 }, {}, /not advertised to internal peers/],
     ['NO_ADVERTISE', {}, { communities: [0xffffff02] }, /NO_ADVERTISE/],
     ['NO_EXPORT', { isIbgp: false }, { communities: [0xffffff01] }, /NO_EXPORT/],
     ['OTC to a provider', { isIbgp: false, refusesOtc: true }, { onlyToCustomer: 1 }, /OTC/],
