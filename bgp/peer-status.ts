@@ -166,7 +166,7 @@ function capabilityNames(negotiated: Negotiated): string[] {
     ...flag('graceful restart after notification', negotiated.hasNotificationRestart),
     ...list(
       'long-lived graceful restart',
-      negotiated.peerLongLived.map(({ family }) => family),
+      negotiated.hasLongLived ? negotiated.peerLongLived.map(({ family }) => family) : [],
     ),
   ];
 }

@@ -80,6 +80,9 @@ export class Peer {
   readonly #waitingForEnd = new Set<Family>();
   /** Families whose initial update is out, and their End-of-RIB not yet. */
   readonly #dueEnds = new Set<Family>();
+  readonly #endsSent = new Set<Family>();
+  /** Families whose refresh was asked for before their End-of-RIB. */
+  readonly #dueRefreshes = new Set<Family>();
   #isWarned = false;
   #isStopped = false;
   readonly #faultDelay = new FaultDelay();
@@ -351,6 +354,7 @@ export class Peer {
     for (const family of negotiated.families) {
       const rib = this.#modules.ribs[family];
       rib.rejudge(this.source, (path) => this.#receiver!.judge(rib, path));
+      this.#stale.restoreMarks(family);
       rib.touchAll(this.source);
       const member = this.#members.get(family);
       if (member) this.#modules.groups.move(member, this.#groupSpec(family, negotiated));
@@ -502,6 +506,8 @@ export class Peer {
     const members = [...this.#members.values()];
     this.#members.clear();
     this.#dueEnds.clear();
+    this.#endsSent.clear();
+    this.#dueRefreshes.clear();
     for (const member of members) this.#modules.groups.leave(member);
   }
 
@@ -550,20 +556,28 @@ export class Peer {
   #refreshed({ family, subtype }: RouteRefreshMessage): void {
     const member = family && this.#members.get(family);
     if (!member) return;
-    switch (subtype) {
+    // RFC 2918: without the capability of RFC 7313 the octet is reserved, and ignored.
+    switch (this.negotiated?.hasEnhancedRefresh ? subtype : RefreshSubtype.REQUEST) {
       case RefreshSubtype.REQUEST:
-        this.#modules.groups.refresh(member);
+        this.#refresh(family, member);
         break;
       case RefreshSubtype.BEGIN:
         this.#stale.refreshBegins(family);
         break;
       case RefreshSubtype.END:
-        this.#stale.endOfRib(family);
+        this.#stale.refreshEnds(family);
         break;
       default:
         // RFC 7313 section 5: ignored.
         this.#log.debug({ subtype }, 'ROUTE-REFRESH of an unknown subtype');
     }
+  }
+
+  /** Sends everything again; with BoRR and EoRR, and so after End-of-RIB (RFC 7313 section 4). */
+  #refresh(family: Family, member: PeerMember): void {
+    const awaitsEnd = this.negotiated?.hasEnhancedRefresh && !this.#endsSent.has(family);
+    if (awaitsEnd) this.#dueRefreshes.add(family);
+    else this.#modules.groups.refresh(member);
   }
 
   #drained(): void {
@@ -587,7 +601,9 @@ export class Peer {
       const member = this.#members.get(family);
       if (!member?.group?.isLive(member)) continue;
       this.#dueEnds.delete(family);
+      this.#endsSent.add(family);
       this.conversation.send({ type: 'update', ...endOfRib(family) });
+      if (this.#dueRefreshes.delete(family)) this.#modules.groups.refresh(member);
     }
     return this.#dueEnds.size === 0;
   }

@@ -1,15 +1,14 @@
 /**
- * Routes of a peer that went away and may come back: graceful restart as the receiving side (RFC 4724, 8538), the
- * last resort after it (RFC 9494), and the marks of an enhanced route refresh (RFC 7313).
+ * Routes of a peer that are kept although the peer has not confirmed them: graceful restart as the receiving side (RFC
+ * 4724, 8538), long-lived graceful restart after it (RFC 9494), and enhanced route refresh (RFC 7313). Each address
+ * family is in one of these states at a time.
  */
 import type { Family } from '../lib/cidr.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
-import { attributesOf, internAttributes } from './rib/attribute-values.ts';
-import { PathFlag } from './rib/path-table.ts';
+import { markLongLived } from './long-lived.ts';
 import type { Negotiated } from './session/session.ts';
 import type { Ribs } from './update-receiver.ts';
-import { AttributeFact, Community } from './wire/scan.ts';
 
 /** Routes of a restarted peer that has not ended its initial update by then are dropped, seconds. */
 const STALE_PATH_SECONDS = 360;
@@ -21,14 +20,32 @@ export interface StaleModules {
   readonly changed: () => void;
 }
 
+/**
+ * Why a family has stale routes. `restart`: the peer went, or came back and has not sent End-of-RIB. `long-lived`: the
+ * same, after its restart time. `refresh`: between BoRR and EoRR. `retiring`: the peer is about to be removed.
+ */
+type Phase = 'restart' | 'long-lived' | 'refresh' | 'retiring';
+
+interface Kept {
+  phase: Phase;
+  /** Timer of the phase. */
+  cancel: () => void;
+  /** The long-lived stale time, which runs on until End-of-RIB (RFC 9494 section 4.2). */
+  cancelLongLived: (() => void) | undefined;
+}
+
 export class StaleRoutes {
   readonly #source: number;
   readonly #ribs: Ribs;
   readonly #modules: StaleModules;
   /** What the peer promised when its session was up. */
   #promise: Negotiated | undefined;
-  #timers: (() => void)[] = [];
-  readonly #stale = new Set<Family>();
+  readonly #kept = new Map<Family, Kept>();
+  #isUp = false;
+  /** Families whose initial update the peer has ended in this session. */
+  readonly #ended = new Set<Family>();
+  /** Families whose long-lived stale time ended during a session that is not synchronized yet. */
+  readonly #overdue = new Set<Family>();
   #isRetiring = false;
 
   constructor(source: number, ribs: Ribs, modules: StaleModules) {
@@ -39,135 +56,190 @@ export class StaleRoutes {
 
   /** Whether routes are kept that the peer has not confirmed. */
   get isKeeping(): boolean {
-    return this.#stale.size > 0;
+    return this.#kept.size > 0;
   }
 
   /** Whether the peer is about to be removed, on both sides: its routes then stay until `dropAll`. */
   setRetiring(isRetiring: boolean): void {
     this.#isRetiring = isRetiring;
+    if (isRetiring) return;
+    for (const [family, kept] of this.#kept)
+      if (kept.phase === 'retiring') this.#awaitRestart(family, this.#restartSeconds());
   }
 
   sessionUp(negotiated: Negotiated): void {
-    this.cancel();
     this.#promise = negotiated;
-    if (this.#stale.size === 0) return;
-    // RFC 4724 section 4.2: a family that is not kept, or not forwarded, is forgotten at once.
-    const { peerRestart } = negotiated;
-    for (const family of [...this.#stale]) {
-      const isKept = peerRestart?.families.some((one) => one.family === family && one.isForwardingKept);
-      if (!isKept) this.#drop(family);
+    this.#isUp = true;
+    this.#ended.clear();
+    this.#overdue.clear();
+    for (const [family, kept] of [...this.#kept]) {
+      if (!isKeptBy(negotiated, family, kept.cancelLongLived !== undefined)) {
+        this.#drop(family);
+        continue;
+      }
+      kept.cancel();
+      kept.cancel = this.#after(STALE_PATH_SECONDS, () =>
+        this.#expire(family, 'the peer did not end its initial update in time'),
+      );
     }
-    if (this.#stale.size > 0)
-      this.#after(STALE_PATH_SECONDS, () => this.#expire('the peer did not end its initial update in time'));
   }
 
   sessionDown(isGraceful: boolean): void {
-    this.cancel();
-    const promise = this.#promise;
-    if (this.#isRetiring) {
-      for (const family of families) this.#mark(family);
-      return;
-    }
+    this.#isUp = false;
     for (const family of families) {
-      const isKept = isGraceful && promise?.peerRestart?.families.some((one) => one.family === family);
-      if (isKept || this.#longLivedSeconds(family) > 0) this.#mark(family);
+      if (this.#isRetiring) this.#mark(family, 'retiring');
+      // RFC 9494 section 4.2: it applies where RFC 4724 and RFC 8538 keep the routes, and nowhere else.
+      else if (isGraceful) this.#peerWent(family);
       else this.#drop(family);
     }
-    if (this.#stale.size === 0) return;
-    const seconds = isGraceful ? (promise?.peerRestart?.restartTimeSeconds ?? 0) : 0;
-    // RFC 9494 section 4.2: without graceful restart the long-lived time starts at once.
-    this.#after(seconds, () => this.#restartTimeOver());
   }
 
-  /** End-of-RIB, or the end of an enhanced refresh: what was not confirmed is gone. */
+  /** End-of-RIB of the peer's initial update: what it did not confirm is gone. */
   endOfRib(family: Family): void {
-    this.#ribs[family].drop(this.#source, 'stale');
-    this.#stale.delete(family);
-    if (this.#stale.size === 0) this.cancel();
-    this.#modules.changed();
+    this.#ended.add(family);
+    this.#overdue.delete(family);
+    const phase = this.#kept.get(family)?.phase;
+    if (phase !== undefined && phase !== 'refresh') this.#sweep(family);
   }
 
+  /** BoRR. Ignored before End-of-RIB, which a peer with graceful restart sends first (RFC 7313 section 4). */
   refreshBegins(family: Family): void {
-    this.#mark(family);
-    this.#after(STALE_PATH_SECONDS, () => this.#expire('the peer did not end its refresh in time'));
+    if (this.#promise?.peerRestart && !this.#ended.has(family)) {
+      this.#modules.log.warn({ family }, 'BoRR before End-of-RIB ignored (RFC 7313 section 4)');
+      return;
+    }
+    const kept = this.#mark(family, 'refresh');
+    if (kept)
+      kept.cancel = this.#after(STALE_PATH_SECONDS, () =>
+        this.#expire(family, 'the peer did not end its refresh in time'),
+      );
+  }
+
+  /** EoRR: what was not sent since BoRR is gone. Without a BoRR it means nothing. */
+  refreshEnds(family: Family): void {
+    if (this.#kept.get(family)?.phase === 'refresh') this.#sweep(family);
+    else this.#modules.log.debug({ family }, 'EoRR without BoRR ignored (RFC 7313 section 4)');
+  }
+
+  /** Long-lived routes were judged again: restores their mark. */
+  restoreMarks(family: Family): void {
+    if (this.#kept.get(family)?.cancelLongLived) markLongLived(this.#ribs[family], this.#source);
   }
 
   dropAll(): void {
-    this.cancel();
     for (const family of families) this.#drop(family);
   }
 
+  /** Stops every timer. */
   cancel(): void {
-    for (const cancel of this.#timers) cancel();
-    this.#timers = [];
+    for (const kept of this.#kept.values()) stopTimers(kept);
   }
 
-  #mark(family: Family): void {
-    if (this.#ribs[family].countOf(this.#source) === 0) return;
+  /** The connection of a peer that may be restarting is gone. */
+  #peerWent(family: Family): void {
+    const promise = this.#promise;
+    const isListed = promise?.peerRestart?.families.some((one) => one.family === family) ?? false;
+    const hasLongLived = this.#longLivedSeconds(family) > 0;
+    if ((!isListed && !hasLongLived) || this.#overdue.has(family)) {
+      this.#drop(family);
+      return;
+    }
+    const before = this.#kept.get(family)?.phase;
+    // RFC 4724 section 4.2: stale once more, deleted. RFC 9494 section 4.2 keeps them for the long-lived time.
+    if (before === 'restart' && !hasLongLived) this.#ribs[family].drop(this.#source, 'stale');
+    if (this.#mark(family, 'restart')) this.#awaitRestart(family, isListed ? this.#restartSeconds() : 0);
+  }
+
+  #restartSeconds(): number {
+    return this.#promise?.peerRestart?.restartTimeSeconds ?? 0;
+  }
+
+  #awaitRestart(family: Family, seconds: number): void {
+    const kept = this.#kept.get(family)!;
+    kept.phase = 'restart';
+    kept.cancel();
+    kept.cancel = this.#after(seconds, () => this.#restartTimeOver(family));
+  }
+
+  /** Marks the routes of a family as stale, in place of the phase before. Undefined when there are none. */
+  #mark(family: Family, phase: Phase): Kept | undefined {
+    const before = this.#kept.get(family);
+    before?.cancel();
+    if (this.#ribs[family].countOf(this.#source) === 0) {
+      this.#forget(family);
+      return undefined;
+    }
     this.#ribs[family].markStale(this.#source);
-    this.#stale.add(family);
+    const kept = { phase, cancel: () => {}, cancelLongLived: before?.cancelLongLived };
+    this.#kept.set(family, kept);
+    return kept;
+  }
+
+  #restartTimeOver(family: Family): void {
+    const seconds = this.#longLivedSeconds(family);
+    const kept = this.#kept.get(family);
+    if (!kept || seconds === 0) {
+      this.#expire(family, 'the peer did not come back in time');
+      return;
+    }
+    kept.phase = 'long-lived';
+    markLongLived(this.#ribs[family], this.#source);
+    // A time that runs already is not started again (RFC 9494 section 4.2).
+    kept.cancelLongLived ??= this.#after(seconds, () => this.#longLivedTimeOver(family));
+    this.#modules.changed();
+  }
+
+  #longLivedTimeOver(family: Family): void {
+    if (this.#isUp) this.#overdue.add(family);
+    this.#expire(family, 'the peer did not come back in the long-lived time');
+  }
+
+  /** Seconds that both sides agreed to keep routes after the restart time. */
+  #longLivedSeconds(family: Family): number {
+    const promise = this.#promise;
+    if (!promise?.hasLongLived) return 0;
+    return promise.peerLongLived.find((one) => one.family === family)?.staleSeconds ?? 0;
+  }
+
+  #expire(family: Family, reason: string): void {
+    this.#modules.log.warn({ reason, family }, 'dropping stale routes');
+    this.#sweep(family);
+  }
+
+  #sweep(family: Family): void {
+    this.#ribs[family].drop(this.#source, 'stale');
+    this.#forget(family);
+    this.#modules.changed();
   }
 
   #drop(family: Family): void {
     this.#ribs[family].drop(this.#source, 'all');
-    this.#stale.delete(family);
+    this.#forget(family);
   }
 
-  #restartTimeOver(): void {
-    for (const family of [...this.#stale]) {
-      const seconds = this.#longLivedSeconds(family);
-      if (seconds === 0) this.#expireFamily(family, 'the peer did not come back in time');
-      else {
-        this.#makeLongLived(family);
-        this.#after(seconds, () =>
-          this.#expireFamily(family, 'the peer did not come back in the long-lived time'),
-        );
-      }
-    }
-    this.#modules.changed();
+  #forget(family: Family): void {
+    const kept = this.#kept.get(family);
+    if (kept) stopTimers(kept);
+    this.#kept.delete(family);
   }
 
-  #longLivedSeconds(family: Family): number {
-    return this.#promise?.peerLongLived.find((one) => one.family === family)?.staleSeconds ?? 0;
+  #after(seconds: number, run: () => void): () => void {
+    return this.#modules.clock.after(seconds * 1000, run);
   }
+}
 
-  /** RFC 9494 section 4.2: least preferred and marked as such, and gone where NO_LLGR says so. */
-  #makeLongLived(family: Family): void {
-    const rib = this.#ribs[family];
-    for (const path of rib.pathsOf(this.#source)) {
-      const row = rib.paths.attributes[path]!;
-      const facts = rib.attributes.flags[row]!;
-      if (!(rib.paths.flags[path]! & PathFlag.STALE)) continue;
-      if (facts & AttributeFact.NO_LLGR) {
-        rib.remove(path);
-        continue;
-      }
-      if (facts & AttributeFact.LLGR_STALE) continue;
-      const attributes = attributesOf(rib.attributes, row);
-      const communities = [...(attributes.communities ?? []), Community.LLGR_STALE];
-      const marked = internAttributes(rib.attributes, { ...attributes, communities });
-      // It cannot be marked, and unmarked it must not stay.
-      if (marked === undefined) {
-        rib.remove(path);
-        continue;
-      }
-      rib.setAttributes(path, marked);
-      rib.attributes.release(marked);
-    }
-  }
+function stopTimers(kept: Kept): void {
+  kept.cancel();
+  kept.cancelLongLived?.();
+}
 
-  #expire(reason: string): void {
-    for (const family of [...this.#stale]) this.#expireFamily(family, reason);
-  }
-
-  #expireFamily(family: Family, reason: string): void {
-    this.#modules.log.warn({ reason, family }, 'dropping its stale routes');
-    this.#ribs[family].drop(this.#source, 'stale');
-    this.#stale.delete(family);
-    this.#modules.changed();
-  }
-
-  #after(seconds: number, run: () => void): void {
-    this.#timers.push(this.#modules.clock.after(seconds * 1000, run));
-  }
+/**
+ * Whether stale routes of a family stay when the peer is back with these capabilities: it has kept forwarding (F bit of
+ * RFC 4724 section 4.2), and in the long-lived phase its long-lived capability says so too (RFC 9494 section 4.2).
+ */
+function isKeptBy({ peerRestart, peerLongLived }: Negotiated, family: Family, isLongLived: boolean): boolean {
+  const restart = peerRestart?.families.find((one) => one.family === family);
+  if (!isLongLived) return restart?.isForwardingKept ?? false;
+  const longLived = peerLongLived.find((one) => one.family === family);
+  return (longLived?.isForwardingKept ?? false) && (restart?.isForwardingKept ?? true);
 }

@@ -54,6 +54,7 @@ const negotiated: Negotiated = {
   hasNotificationRestart: false,
   peerRestart: undefined,
   peerLongLived: [],
+  hasLongLived: false,
   peerIdentifier: '192.0.2.1',
   holdTimeSeconds: 90,
   keepaliveSeconds: 30,

@@ -158,8 +158,12 @@ export class UpdateGroup {
    * Moves a member from another group within the same session: it gets this group's entries and withdrawals for the rest.
    */
   takeOver(member: Member, other: UpdateGroup): void {
-    const base = other.#remove(member);
+    const isRefreshDue = other.#refreshDue.has(member);
+    const { base, purpose } = other.#remove(member);
     other.leave(member);
+    // The markers that it awaits: End-of-RIB once it is live here, BoRR and EoRR with a refresh of its own.
+    if (purpose === 'initial') member.walkEnds(purpose);
+    if (purpose === 'refresh' || isRefreshDue) this.#refreshDue.add(member);
     // The other group may be from this turn and know routes for which this one has no rows yet.
     this.#ensureRows();
     const gone: number[] = [];
@@ -433,15 +437,15 @@ export class UpdateGroup {
     this.#walks.add({ members: new Set([member]), purpose, base, epoch, cursor: 0, isPaused: false });
   }
 
-  /** Removes the member. Returns the version up to which it is complete. */
-  #remove(member: Member): number {
-    if (this.#live.delete(member)) return this.#epoch;
+  /** Removes the member. Returns the version up to which it is complete, and its walk. */
+  #remove(member: Member): { base: number; purpose: WalkPurpose | undefined } {
+    if (this.#live.delete(member)) return { base: this.#epoch, purpose: undefined };
     for (const walk of this.#walks) {
       if (!walk.members.delete(member)) continue;
       if (walk.members.size === 0) this.#walks.delete(walk);
-      return walk.base;
+      return { base: walk.base, purpose: walk.purpose };
     }
-    return 0;
+    return { base: 0, purpose: undefined };
   }
 
   #stepWalk(walk: Walk): void {

@@ -67,8 +67,9 @@ export function negotiate(open: OpenMessage, config: SessionConfig): Negotiated 
     hasExtendedNextHop: (config.hasExtendedNextHop ?? false) && theirs.hasExtendedNextHop,
     peerRestart: theirs.gracefulRestart,
     hasNotificationRestart: theirs.gracefulRestart?.hasNotification ?? false,
-    // RFC 9494 section 4.2: without the capability of RFC 4724 this one means nothing.
-    peerLongLived: theirs.gracefulRestart && config.longLivedSeconds ? theirs.longLived : [],
+    // RFC 9494 section 3: without the capability of RFC 4724 this one is ignored.
+    peerLongLived: theirs.gracefulRestart ? theirs.longLived : [],
+    hasLongLived: (config.longLivedSeconds ?? 0) > 0,
   };
 }
 

@@ -60,7 +60,10 @@ export interface Negotiated {
   readonly peerRestart: GracefulRestart | undefined;
   /** Both sides restart gracefully after NOTIFICATION and hold timer too (RFC 8538). */
   readonly hasNotificationRestart: boolean;
+  /** What the peer offers of RFC 9494, whether or not this side does. */
   readonly peerLongLived: readonly LongLivedFamily[];
+  /** This side offers RFC 9494 too: routes of the peer are kept for the long-lived time. */
+  readonly hasLongLived: boolean;
 }
 
 export interface Session {

@@ -38,6 +38,7 @@ const negotiated: Negotiated = {
   hasExtendedNextHop: false,
   hasNotificationRestart: false,
   peerLongLived: [],
+  hasLongLived: false,
   peerRestart: {
     isRestarting: false,
     hasNotification: false,

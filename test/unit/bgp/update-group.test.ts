@@ -21,6 +21,8 @@ class Receiver implements Member {
   readonly #hasAddPath: boolean;
   queued = 0;
   ends: WalkPurpose[] = [];
+  /** No BoRR is without its EoRR. */
+  isRefreshed = true;
 
   readonly #isIbgp: boolean;
 
@@ -48,9 +50,12 @@ class Receiver implements Member {
   }
 
   counted(): void {}
-  walkBegins(): void {}
+  walkBegins(purpose: WalkPurpose): void {
+    if (purpose === 'refresh') this.isRefreshed = false;
+  }
   walkEnds(purpose: WalkPurpose): void {
     this.ends.push(purpose);
+    if (purpose === 'refresh') this.isRefreshed = true;
   }
 }
 
@@ -246,6 +251,9 @@ describe.each([false, true])('an update group, add-path %s', (hasAddPath) => {
         for (const [index, { receiver, group }] of world.members) {
           expect(receiver.table).toEqual(world.expected(index));
           expect(world.groups[group]!.isLive(receiver)).toBe(true);
+          // One End-of-RIB, and EoRR behind the last BoRR, whichever groups the member was in.
+          expect(receiver.ends.filter((purpose) => purpose === 'initial')).toHaveLength(1);
+          expect(receiver.isRefreshed).toBe(true);
         }
       }),
       { numRuns: 2000, examples: [[movedTwiceInATurn]] },
