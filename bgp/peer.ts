@@ -17,6 +17,7 @@ import { keyOfPeer, type PeerConfig, type PeerStatus } from './peer-config.ts';
 import { groupSpec, receiverContext, remoteOf, type SpeakerIdentity, sessionConfig } from './peer-context.ts';
 import { describePeer } from './peer-status.ts';
 import type { PendingLimit } from './pending-limit.ts';
+import { PrefixLimiter } from './prefix-limiter.ts';
 import { StaleRoutes } from './restart.ts';
 import type { Source, SourceTable } from './rib/source.ts';
 import type { Action, Negotiated, Session, SessionConfig } from './session/session.ts';
@@ -83,7 +84,7 @@ export class Peer {
   readonly #endsSent = new Set<Family>();
   /** Families whose refresh was asked for before their End-of-RIB. */
   readonly #dueRefreshes = new Set<Family>();
-  #isWarned = false;
+  readonly #limiter: PrefixLimiter;
   #isStopped = false;
   readonly #faultDelay = new FaultDelay();
   /** A fault of ours, which the next attempt waits for. */
@@ -110,8 +111,16 @@ export class Peer {
       log: this.#log,
       changed: () => {
         modules.ribChanged();
+        this.#limiter.fetchLater();
         if (!this.#stale.isKeeping) modules.ended(this);
       },
+    });
+    this.#limiter = new PrefixLimiter({
+      clock: { now: () => modules.clock.now(), after: (ms, run) => this.#after(ms, run) },
+      log: this.#log,
+      config: () => this.#config,
+      count: (family) => modules.ribs[family].countOf(this.source),
+      requestRefresh: (family) => this.#requestRefresh(family),
     });
     this.#connections = new PeerConnections(this.key, {
       clock: modules.clock,
@@ -334,12 +343,13 @@ export class Peer {
 
   /** Everything that an attempt to connect is made from. */
   #attemptKey(config: PeerConfig): string {
-    const { unusable, shutdownMessage } = config;
+    const { unusable, shutdownMessage, prefixLimit } = config;
     return JSON.stringify([
       sessionConfig(config, this.#identity),
       remoteOf(config),
       unusable,
       shutdownMessage,
+      prefixLimit,
     ]);
   }
 
@@ -359,6 +369,8 @@ export class Peer {
       const member = this.#members.get(family);
       if (member) this.#modules.groups.move(member, this.#groupSpec(family, negotiated));
     }
+    if (JSON.stringify(before.prefixLimit) !== JSON.stringify(this.#config.prefixLimit))
+      this.#limiter.reconfigured();
     this.#modules.ribChanged();
   }
 
@@ -391,11 +403,17 @@ export class Peer {
     return describePeer(this, this.#modules.ribs, {
       since: this.#since,
       lastError: this.#lastError,
-      warning: this.#config.warning ?? this.#keyFault ?? (this.negotiated && this.#config.unusable),
+      warning: this.#warning,
       lastNotification: this.#lastNotification,
       isRestarting: this.#stale.isKeeping && !this.negotiated,
       malformed: this.#malformed,
     });
+  }
+
+  get #warning(): string | undefined {
+    const { warning, unusable } = this.#config;
+    const inForce = warning ?? this.#keyFault ?? (this.negotiated && unusable);
+    return [inForce, this.#limiter.warning].filter((one) => one !== undefined).join('; ') || undefined;
   }
 
   #describeSource(identifier: number): Source {
@@ -474,7 +492,6 @@ export class Peer {
     const { sources, ribs, groups, observer } = this.#modules;
     const identifier = Number(parseAddress(negotiated.peerIdentifier)!.value);
     sources.replace(this.source, this.#describeSource(identifier));
-    this.#isWarned = false;
     this.#receiver = new UpdateReceiver(
       ribs,
       receiverContext(this.#config, this.#identity, this.source, negotiated),
@@ -496,6 +513,7 @@ export class Peer {
 
   #down(isGraceful: boolean): void {
     this.#leaveGroups();
+    this.#limiter.reset();
     this.#receiver = undefined;
     this.#modules.observer.down(this, this.#lastError ?? 'the session ended');
     this.#stale.sessionDown(isGraceful && !this.#isStopped);
@@ -518,33 +536,28 @@ export class Peer {
       this.#endOfRib(ended);
       return;
     }
-    const { faults, refused } = this.#receiver!.receive(body);
+    const { faults, dropped } = this.#receiver!.receive(body);
     if (faults.length > 0)
       this.#malformed = { count: (this.#malformed?.count ?? 0) + 1, lastReason: faults.at(-1)!.reason };
     for (const fault of faults)
       this.#log.warn({ reason: fault.reason, verdict: fault.verdict }, 'malformed UPDATE');
-    if (this.#config.prefixLimit) this.#checkLimit(refused);
+    if (this.#config.prefixLimit) this.#checkLimit(dropped);
     this.#modules.ribChanged();
   }
 
-  #checkLimit(refused: number): void {
-    const { limit, action, warningPercent } = this.#config.prefixLimit!;
-    const count = Math.max(
-      ...this.#config.families.map((family) => this.#modules.ribs[family].countOf(this.source)),
-    );
-    const isOver = refused > 0 || count > limit;
-    if (isOver && action === 'Restart') {
-      const reason = `the peer announces more than ${limit} prefixes, the limit in BGPPeer ${this.#config.name}`;
-      // Not a restart: with its routes kept, the limit would not be one.
-      const { code, subcode, data } = this.#hard(notification(ErrorCode.CEASE, CeaseSubcode.MAX_PREFIXES));
-      throw new WireError(code, subcode, reason, data);
-    }
-    if (this.#isWarned || (!isOver && count < (limit * warningPercent) / 100)) return;
-    this.#isWarned = true;
-    this.#log.warn(
-      { count, limit, action },
-      isOver ? 'too many prefixes' : 'the number of prefixes nears its limit',
-    );
+  #checkLimit(dropped: readonly Family[]): void {
+    const reason = this.#limiter.check(dropped);
+    if (reason === undefined) return;
+    // Not a restart: with its routes kept, the limit would not be one.
+    const { code, subcode, data } = this.#hard(notification(ErrorCode.CEASE, CeaseSubcode.MAX_PREFIXES));
+    throw new WireError(code, subcode, reason, data);
+  }
+
+  /** Asks the peer to send everything again (RFC 2918). False when it cannot. */
+  #requestRefresh(family: Family): boolean {
+    if (!this.negotiated?.hasRouteRefresh) return false;
+    this.conversation.send({ type: 'route-refresh', family, subtype: RefreshSubtype.REQUEST });
+    return true;
   }
 
   #endOfRib(family: Family): void {

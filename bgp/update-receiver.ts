@@ -44,14 +44,15 @@ export interface Received {
   readonly faults: readonly Fault[];
   readonly announced: number;
   readonly withdrawn: number;
-  /** New paths that were not stored, because there were too many. */
-  readonly refused: number;
+  /** Families of which new paths were not stored, because there were too many. */
+  readonly dropped: readonly Family[];
 }
 
 // One UPDATE is received at a time.
 const scan = new AttributeScan();
 const mandatory = AttributeFact.ORIGIN | AttributeFact.AS_PATH;
 const noBytes = new Uint8Array();
+const none: readonly Family[] = [];
 const wirePrefix = new Uint8Array(17);
 
 export class UpdateReceiver {
@@ -60,7 +61,7 @@ export class UpdateReceiver {
   readonly #context: ReceiverContext;
   #announced = 0;
   #withdrawn = 0;
-  #refused = 0;
+  #dropped: readonly Family[] = none;
 
   constructor(ribs: Ribs, context: ReceiverContext) {
     this.#ribs = ribs;
@@ -74,7 +75,7 @@ export class UpdateReceiver {
     const hasPathId = this.#context.addPath.includes(4);
     this.#announced = 0;
     this.#withdrawn = 0;
-    this.#refused = 0;
+    this.#dropped = none;
     checkNetworks(body, WITHDRAWN_AT, withdrawnEnd, hasPathId);
     checkNetworks(body, attributesEnd, body.length, hasPathId);
     const parts = this.#attributes(body, attributesAt, attributesEnd, attributesEnd < body.length);
@@ -90,7 +91,7 @@ export class UpdateReceiver {
       faults: parts.faults,
       announced: this.#announced,
       withdrawn: this.#withdrawn,
-      refused: this.#refused,
+      dropped: this.#dropped,
     };
   }
 
@@ -200,7 +201,7 @@ export class UpdateReceiver {
         rib.countOf(source) >= maxPrefixes &&
         !rib.has(bytes, at, source, pathId)
       ) {
-        this.#refused++;
+        if (!this.#dropped.includes(family)) this.#dropped = [...this.#dropped, family];
       } else if (before) {
         const verdict = this.#applyPolicy(rib, bytes, at, before, received);
         const refusal = verdict.rejection ? rib.rejections.intern(verdict.rejection) : 0;
