@@ -15,9 +15,9 @@ export function jsonSchemaOf(definition: ResourceDefinition): JsonSchema {
   const structural = structure(root) as { properties: JsonSchema };
   structural.properties = {
     ...structural.properties,
-    apiVersion: { type: 'string' },
-    kind: { type: 'string' },
-    metadata: { type: 'object' },
+    apiVersion: { type: 'string', description: 'Group and version of this object.' },
+    kind: { type: 'string', description: 'Kind of this object.' },
+    metadata: { type: 'object', description: 'Name, labels and annotations of this object.' },
   };
   return structural as JsonSchema;
 }
@@ -27,7 +27,10 @@ function structure(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(structure);
   if (typeof value !== 'object' || value === null) return value;
   const source = value as JsonSchema;
-  if (source['x-kubernetes-int-or-string']) return { 'x-kubernetes-int-or-string': true };
+  if (source['x-kubernetes-int-or-string']) {
+    const { description } = source;
+    return { ...(description ? { description } : {}), 'x-kubernetes-int-or-string': true };
+  }
   const result: JsonSchema = {};
   for (const [key, inner] of Object.entries(source)) {
     if (key === 'additionalProperties' && 'properties' in source) {
@@ -38,6 +41,8 @@ function structure(value: unknown): unknown {
     if ((key === 'minimum' || key === 'maximum') && Math.abs(Number(inner)) === Number.MAX_SAFE_INTEGER)
       continue;
     if (key === 'propertyNames') continue;
+    // The API server drops it, and would call the same manifest a change at every `kubectl apply`.
+    if (key === 'properties' && Object.keys(inner as object).length === 0) continue;
     result[key] = structure(inner);
   }
   const options = (source['anyOf'] ?? source['oneOf']) as JsonSchema[] | undefined;

@@ -1,6 +1,7 @@
 /** BGPFilter. Calico reference 1.5. */
 import { z } from 'zod';
 import { bitsOf, type Family, parseCidr } from '../../lib/cidr.ts';
+import { filterOperationRule, filterRuleRules, served } from './cel-rules.ts';
 import { asNumber, network } from './fields.ts';
 import { ageColumn, calicoKind, calicoObject, type FieldError, type ResourceDefinition } from './resource.ts';
 
@@ -12,45 +13,110 @@ const community = z
     'must be a community aa:nn or a large community aa:nn:mm',
   );
 
-const operation = z.strictObject({
-  addCommunity: z.strictObject({ value: community }).optional(),
-  prependASPath: z.strictObject({ prefix: z.array(asNumber).min(1).max(10) }).optional(),
-  setPriority: z.strictObject({ value: priority }).optional(),
-});
+const operation = z
+  .strictObject({
+    addCommunity: z
+      .strictObject({ value: community.describe('A community aa:nn, or a large community aa:nn:mm.') })
+      .optional()
+      .describe('Adds a community to the route.'),
+    prependASPath: z
+      .strictObject({
+        prefix: z
+          .array(asNumber.describe('An AS number.'))
+          .min(1)
+          .max(10)
+          .describe('AS numbers, the first one leftmost.'),
+      })
+      .optional()
+      .describe('Prepends AS numbers to the AS_PATH.'),
+    setPriority: z
+      .strictObject({ value: priority.describe('The metric; LOCAL_PREF is 2147483647 less the metric.') })
+      .optional()
+      .describe('Sets the priority of the route: a smaller metric is preferred.'),
+  })
+  .meta(served(filterOperationRule))
+  .describe('Exactly one change.');
 
-const rule = z.strictObject({
-  cidr: network.optional(),
-  matchOperator: z.enum(['Equal', 'NotEqual', 'In', 'NotIn']).optional(),
-  prefixLength: z
-    .strictObject({
-      min: z.number().int().min(0).max(128).optional(),
-      max: z.number().int().min(0).max(128).optional(),
-    })
-    .optional(),
-  source: z.literal('RemotePeers').optional(),
-  interface: z
-    .string()
-    .regex(/^[\w.*-]{1,15}$/, 'must be an interface name of at most 15 characters; * stands for any')
-    .optional(),
-  peerType: z.enum(['eBGP', 'iBGP']).optional(),
-  communities: z.strictObject({ values: z.array(community).length(1) }).optional(),
-  asPathPrefix: z.array(asNumber).min(1).optional(),
-  priority: priority.optional(),
-  action: z.enum(['Accept', 'Reject']),
-  operations: z.array(operation).min(1).max(10).optional(),
-});
+const rule = z
+  .strictObject({
+    cidr: network
+      .optional()
+      .describe('The range that matchOperator compares the prefix with. Needs matchOperator.'),
+    matchOperator: z
+      .enum(['Equal', 'NotEqual', 'In', 'NotIn'])
+      .optional()
+      .describe('How the prefix relates to cidr: Equal, NotEqual, In (inside it) or NotIn.'),
+    prefixLength: z
+      .strictObject({
+        min: z.number().int().min(0).max(128).optional().describe('Shortest prefix length that matches.'),
+        max: z.number().int().min(0).max(128).optional().describe('Longest prefix length that matches.'),
+      })
+      .optional()
+      .describe('Prefix lengths that match, beside cidr.'),
+    source: z.literal('RemotePeers').optional().describe('RemotePeers: only routes learned from BGP peers.'),
+    interface: z
+      .string()
+      .regex(/^[\w.*-]{1,15}$/, 'must be an interface name of at most 15 characters; * stands for any')
+      .optional()
+      .describe('Only routes through an interface of this name; * stands for any characters.'),
+    peerType: z
+      .enum(['eBGP', 'iBGP'])
+      .optional()
+      .describe('Only routes to or from peers of another AS (eBGP) or of the own AS (iBGP).'),
+    communities: z
+      .strictObject({
+        values: z
+          .array(community.describe('A community aa:nn, or a large community aa:nn:mm.'))
+          .length(1)
+          .describe('One community.'),
+      })
+      .optional()
+      .describe('Only routes that carry this community.'),
+    asPathPrefix: z
+      .array(asNumber.describe('An AS number.'))
+      .min(1)
+      .optional()
+      .describe('Only routes whose AS_PATH begins with these AS numbers.'),
+    priority: priority.optional().describe('Only routes of this priority (metric).'),
+    action: z.enum(['Accept', 'Reject']).describe('Accept or Reject; the first rule that matches decides.'),
+    operations: z
+      .array(operation)
+      .min(1)
+      .max(10)
+      .optional()
+      .describe('Changes to a route that is accepted, in order.'),
+  })
+  .meta(served(...filterRuleRules))
+  .describe('A rule: every field that is set must match.');
 
 const filter = calicoObject(
   'BGPFilter',
   z
     .strictObject({
-      exportV4: z.array(rule).optional(),
-      importV4: z.array(rule).optional(),
-      exportV6: z.array(rule).optional(),
-      importV6: z.array(rule).optional(),
+      exportV4: z
+        .array(rule)
+        .optional()
+        .describe(
+          'Rules for IPv4 routes that are announced to the peer; a route that matches none is accepted.',
+        ),
+      importV4: z
+        .array(rule)
+        .optional()
+        .describe('Rules for IPv4 routes that the peer announces; a route that matches none is accepted.'),
+      exportV6: z
+        .array(rule)
+        .optional()
+        .describe(
+          'Rules for IPv6 routes that are announced to the peer; a route that matches none is accepted.',
+        ),
+      importV6: z
+        .array(rule)
+        .optional()
+        .describe('Rules for IPv6 routes that the peer announces; a route that matches none is accepted.'),
     })
-    .default({}),
-);
+    .default({})
+    .describe('Lists of rules by direction and family.'),
+).describe('Which routes a peer may announce and is sent. A BGPPeer names its filters.');
 export type BGPFilter = z.output<typeof filter>;
 type Rule = z.output<typeof rule>;
 

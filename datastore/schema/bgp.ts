@@ -3,6 +3,14 @@ import { z } from 'zod';
 import { familyOf, formatAddress, parseAddress, parseCidr } from '../../lib/cidr.ts';
 import { parseDuration } from '../../lib/duration.ts';
 import {
+  addressOrEmptyRule,
+  bgpConfigurationNameRule,
+  bgpPeerRules,
+  holdTimeRule,
+  peerIpRule,
+  served,
+} from './cel-rules.ts';
+import {
   asNumber,
   duration,
   hostOrNetwork,
@@ -12,19 +20,43 @@ import {
   secretKeyRef,
   selector,
 } from './fields.ts';
-import { ageColumn, calicoKind, calicoObject, type FieldError, type ResourceDefinition } from './resource.ts';
+import {
+  ageColumn,
+  calicoKind,
+  calicoObject,
+  conditionsStatus,
+  type FieldError,
+  type ResourceDefinition,
+} from './resource.ts';
 
-const cidrList = z.array(z.strictObject({ cidr: hostOrNetwork })).optional();
+const cidrList = z
+  .array(
+    z
+      .strictObject({ cidr: hostOrNetwork.describe('A network in CIDR notation, or an address.') })
+      .describe('One range.'),
+  )
+  .optional();
 const priority = z.number().int().min(1).max(2147483646).optional();
 
 /** Cali only. RFC 5880: intervals as durations, down to 10ms; a neighbour is down after `multiplier` of them. */
 const bfd = z
   .strictObject({
-    receiveInterval: duration.optional(),
-    transmitInterval: duration.optional(),
-    multiplier: z.number().int().min(1).max(255).optional(),
+    receiveInterval: duration
+      .optional()
+      .describe('Shortest interval at which this node accepts control packets; 300ms unless set.'),
+    transmitInterval: duration
+      .optional()
+      .describe('Interval at which this node sends control packets; 300ms unless set.'),
+    multiplier: z
+      .number()
+      .int()
+      .min(1)
+      .max(255)
+      .optional()
+      .describe('The neighbour is down after this many missed packets; 3 unless set.'),
   })
-  .optional();
+  .optional()
+  .describe('Detects a dead neighbour within a second (BFD, RFC 5880); off unless set. Not in Calico.');
 
 const community = z.string().refine(isCommunity, {
   error: (issue) =>
@@ -37,59 +69,151 @@ function isCommunity(text: string): boolean {
 }
 
 const configurationSpec = z.strictObject({
-  logSeverityScreen: logSeverity.optional(),
-  nodeToNodeMeshEnabled: z.boolean().optional(),
-  asNumber: asNumber.optional(),
-  serviceClusterIPs: cidrList,
-  serviceExternalIPs: cidrList,
-  serviceLoadBalancerIPs: cidrList,
-  serviceLoadBalancerAggregation: z.enum(['Enabled', 'Disabled']).optional(),
+  logSeverityScreen: logSeverity.optional().describe('Level of the log: Debug, Info, Warning or Error.'),
+  nodeToNodeMeshEnabled: z
+    .boolean()
+    .optional()
+    .describe('Whether every node peers with every other node; true unless set. Cluster-wide.'),
+  asNumber: asNumber
+    .optional()
+    .describe(
+      'AS number of the nodes, 1 to 4294967295 or two numbers joined by a dot; 64512 unless set. Cluster-wide.',
+    ),
+  serviceClusterIPs: cidrList.describe('Ranges of cluster IPs that the nodes announce. Cluster-wide.'),
+  serviceExternalIPs: cidrList.describe(
+    'Ranges of external IPs of Services that the nodes announce. Cluster-wide.',
+  ),
+  serviceLoadBalancerIPs: cidrList.describe(
+    'Ranges of load balancer IPs of Services that the nodes announce. Cluster-wide.',
+  ),
+  serviceLoadBalancerAggregation: z
+    .enum(['Enabled', 'Disabled'])
+    .optional()
+    .describe(
+      'Enabled announces the ranges of serviceLoadBalancerIPs as a whole; Disabled announces a /32 or /128 for each Service. Enabled unless set.',
+    ),
   communities: z
     .array(
-      z.strictObject({
-        name: z.string().max(253),
-        value: community,
-      }),
+      z
+        .strictObject({
+          name: z.string().max(253).describe('Name for use in prefixAdvertisements.'),
+          value: community.describe('A community aa:nn, or a large community aa:nn:mm.'),
+        })
+        .describe('A named community.'),
     )
     .max(500)
-    .optional(),
+    .optional()
+    .describe('Names for communities, to be used in prefixAdvertisements.'),
   prefixAdvertisements: z
-    .array(z.strictObject({ cidr: network, communities: z.array(z.string()).max(50).optional() }))
+    .array(
+      z
+        .strictObject({
+          cidr: network.describe('Routes inside this range carry the communities.'),
+          communities: z
+            .array(z.string().describe('A community, or a name of spec.communities.'))
+            .max(50)
+            .optional()
+            .describe('Communities, or names of spec.communities.'),
+        })
+        .describe('One range and its communities.'),
+    )
     .max(500)
-    .optional(),
-  listenPort: z.number().int().min(1).max(65535).optional(),
-  nodeMeshPassword: secretKeyRef.optional(),
-  nodeMeshMaxRestartTime: duration.optional(),
-  bindMode: z.enum(['None', 'NodeIP']).optional(),
-  ignoredInterfaces: z.array(z.string()).optional(),
-  localWorkloadPeeringIPV4: ipAddress.optional(),
-  localWorkloadPeeringIPV6: ipAddress.optional(),
-  programClusterRoutes: z.enum(['Disabled', 'Enabled', 'EnabledIPIPOnly', 'EnabledNoEncapOnly']).optional(),
-  ipv4NormalRoutePriority: priority,
-  ipv6NormalRoutePriority: priority,
+    .optional()
+    .describe('Communities that are attached to own routes inside these ranges.'),
+  listenPort: z
+    .number()
+    .int()
+    .min(1)
+    .max(65535)
+    .optional()
+    .describe('TCP port on which the BGP speaker listens; 179 unless set.'),
+  nodeMeshPassword: secretKeyRef
+    .optional()
+    .describe('Password of the sessions of the node-to-node mesh (TCP MD5). Cluster-wide.'),
+  nodeMeshMaxRestartTime: duration
+    .optional()
+    .describe('How long mesh peers keep the routes of a node that restarts; 120s unless set. Cluster-wide.'),
+  bindMode: z
+    .enum(['None', 'NodeIP'])
+    .optional()
+    .describe(
+      'NodeIP listens on the address of the node alone; None listens on every address. None unless set.',
+    ),
+  ignoredInterfaces: z
+    .array(z.string().describe('Name of an interface.'))
+    .optional()
+    .describe(
+      'Interfaces whose routes BIRD would not import. Accepted, without effect: nothing is imported from interfaces.',
+    ),
+  localWorkloadPeeringIPV4: ipAddress
+    .optional()
+    .describe('IPv4 address of the node that pods peer with (localWorkloadSelector of BGPPeer).'),
+  localWorkloadPeeringIPV6: ipAddress
+    .optional()
+    .describe('IPv6 address of the node that pods peer with (localWorkloadSelector of BGPPeer).'),
+  programClusterRoutes: z
+    .enum(['Disabled', 'Enabled', 'EnabledIPIPOnly', 'EnabledNoEncapOnly'])
+    .optional()
+    .describe('Which of two daemons writes routes in Calico. Accepted, without effect: Cali has one writer.'),
+  ipv4NormalRoutePriority: priority.describe(
+    'Metric of IPv4 routes to pods and of learned routes in the kernel; 1024 unless set.',
+  ),
+  ipv6NormalRoutePriority: priority.describe(
+    'Metric of IPv6 routes to pods and of learned routes in the kernel; 1024 unless set.',
+  ),
   // Cali only, for the mesh and as default for BGPPeers.
-  holdTime: duration.optional(),
-  connectRetryTime: duration.optional(),
+  holdTime: duration
+    .optional()
+    .describe(
+      'BGP hold time: 0s, or 3s to 65535s; 90s unless set. For the mesh, and for BGPPeers without one. Not in Calico.',
+    ),
+  connectRetryTime: duration
+    .optional()
+    .describe('Longest delay between two attempts to connect; 5s unless set. Not in Calico.'),
   bfd,
-  /** Address and port of a BMP station (RFC 7854). */
   bmpStation: z
     .string()
     .refine(
       (text) => parsePeerIP(text)?.port !== undefined,
       'must be an address and a port: a.b.c.d:port or [v6]:port',
     )
-    .optional(),
-  /** Routes leave with GRACEFUL_SHUTDOWN (RFC 8326), before maintenance; of node.<name>: that node's. */
-  gracefulShutdown: z.boolean().optional(),
-  /** Whether a default route that a peer announces is used: while the host has none of its own, also then, or never. */
-  acceptDefaultRoute: z.enum(['IfNone', 'Always', 'Never']).optional(),
+    .optional()
+    .describe(
+      'Address and port of a BMP station that follows the sessions (RFC 7854): a.b.c.d:port or [v6]:port. Not in Calico.',
+    ),
+  gracefulShutdown: z
+    .boolean()
+    .optional()
+    .describe(
+      'Announces routes with GRACEFUL_SHUTDOWN before maintenance (RFC 8326); in node.NAME those of that node. Not in Calico.',
+    ),
+  acceptDefaultRoute: z
+    .enum(['IfNone', 'Always', 'Never'])
+    .optional()
+    .describe(
+      "Whether a learned default route is used: IfNone while the host has none, Always also in place of the host's own, or Never. Not in Calico.",
+    ),
   // Cali only, for `cali-node --role reflector`.
-  routerID: ipAddress.optional(),
-  routeReflectorClusterID: ipAddress.optional(),
-  listenAddresses: z.array(ipAddress).optional(),
+  routerID: ipAddress
+    .optional()
+    .describe('BGP identifier of a reflector that runs outside the cluster. Not in Calico.'),
+  routeReflectorClusterID: ipAddress
+    .optional()
+    .describe('Cluster ID of a reflector that runs outside the cluster (RFC 4456). Not in Calico.'),
+  listenAddresses: z
+    .array(ipAddress.describe('An IP address.'))
+    .optional()
+    .describe(
+      'Addresses on which a reflector outside the cluster listens; every address unless set. Not in Calico.',
+    ),
 });
 
-const configuration = calicoObject('BGPConfiguration', configurationSpec.default({}));
+const configuration = calicoObject(
+  'BGPConfiguration',
+  configurationSpec.default({}).meta(served(holdTimeRule)).describe('BGP settings.'),
+)
+  .meta(served(bgpConfigurationNameRule))
+  .describe('BGP settings of the cluster ("default") or of one node ("node.NAME").');
 export type BGPConfiguration = z.output<typeof configuration>;
 
 const defaultOnly = [
@@ -210,8 +334,14 @@ export const bgpConfigurationKind: ResourceDefinition<typeof configuration> = {
 const MAX_STALE_SECONDS = 2 ** 24 - 1;
 
 const peerSpec = z.strictObject({
-  node: z.string().max(253).optional(),
-  nodeSelector: selector.optional(),
+  node: z
+    .string()
+    .max(253)
+    .optional()
+    .describe(
+      'Name of the one node that has this peer. Excludes nodeSelector; without both, every node has it.',
+    ),
+  nodeSelector: selector.optional().describe('Selects the nodes that have this peer, by labels of the Node.'),
   peerIP: z
     .string()
     .max(64)
@@ -219,56 +349,168 @@ const peerSpec = z.strictObject({
       (text) => text === '' || parsePeerIP(text) !== undefined,
       'must be an address, a.b.c.d:port, [v6]:port or a link-local address with %interface',
     )
-    .optional(),
-  asNumber: asNumber.optional(),
-  localASNumber: asNumber.optional(),
-  peerSelector: selector.optional(),
-  keepOriginalNextHop: z.boolean().optional(),
-  nextHopMode: z.enum(['Auto', 'Self', 'Keep']).optional(),
-  password: secretKeyRef.optional(),
-  sourceAddress: z.enum(['UseNodeIP', 'None']).optional(),
-  maxRestartTime: duration.optional(),
-  keepaliveTime: duration.optional(),
-  numAllowedLocalASNumbers: z.number().int().min(0).optional(),
-  ttlSecurity: z.number().int().min(0).max(255).optional(),
-  /** Address of a gateway; empty counts as absent. */
-  reachableBy: z.union([z.literal(''), ipAddress]).optional(),
-  filters: z.array(z.string()).optional(),
-  localWorkloadSelector: selector.optional(),
-  reversePeering: z.enum(['Auto', 'Manual']).optional(),
+    .optional()
+    .meta(served(peerIpRule))
+    .describe(
+      'Address of the peer: an IP address, a.b.c.d:port, [v6]:port, or a link-local address with %interface.',
+    ),
+  asNumber: asNumber
+    .optional()
+    .describe(
+      'AS number of the peer: 1 to 4294967295, or two numbers joined by a dot. Required with peerIP.',
+    ),
+  localASNumber: asNumber.optional().describe("AS number that this peer sees in place of the node's own."),
+  peerSelector: selector
+    .optional()
+    .describe(
+      'Selects the peers by labels of Nodes and of reflector Services. Excludes peerIP and asNumber.',
+    ),
+  keepOriginalNextHop: z.boolean().optional().describe('Older form of nextHopMode Keep.'),
+  nextHopMode: z
+    .enum(['Auto', 'Self', 'Keep'])
+    .optional()
+    .describe(
+      "Next hop of announced routes: Self is this node, Keep is the route's own, Auto follows RFC 4271. Auto unless set.",
+    ),
+  password: secretKeyRef.optional().describe('Password of the session (TCP MD5, RFC 2385).'),
+  sourceAddress: z
+    .enum(['UseNodeIP', 'None'])
+    .optional()
+    .describe(
+      "UseNodeIP connects from the node's address; None leaves the choice to the kernel. UseNodeIP unless set.",
+    ),
+  maxRestartTime: duration
+    .optional()
+    .describe('How long the peer keeps our routes while an agent restarts (RFC 4724); 120s unless set.'),
+  keepaliveTime: duration
+    .optional()
+    .describe('Interval between KEEPALIVE messages; a third of the hold time unless set.'),
+  numAllowedLocalASNumbers: z
+    .number()
+    .int()
+    .min(0)
+    .optional()
+    .describe(
+      "How often the node's own AS number may occur in the AS_PATH of a received route; 0 unless set.",
+    ),
+  ttlSecurity: z
+    .number()
+    .int()
+    .min(0)
+    .max(255)
+    .optional()
+    .describe(
+      'Peers may be at most this many hops away, enforced by TTL (GTSM, RFC 5082); 0 switches it off.',
+    ),
+  reachableBy: z
+    .union([z.literal(''), ipAddress])
+    .meta({ maxLength: 48, ...served(addressOrEmptyRule) })
+    .optional()
+    .describe(
+      'Address of the gateway through which peerIP is reached; empty counts as absent. Needs peerIP.',
+    ),
+  filters: z
+    .array(z.string().describe('Name of a BGPFilter.'))
+    .optional()
+    .describe('Names of the BGPFilters that judge routes of this peer, in order.'),
+  localWorkloadSelector: selector
+    .optional()
+    .describe('Selects pods of the own node as peers. Excludes peerIP and peerSelector.'),
+  reversePeering: z
+    .enum(['Auto', 'Manual'])
+    .optional()
+    .describe(
+      'Auto also configures the other end of a session between two nodes; Manual does not. Auto unless set.',
+    ),
   // Cali only.
-  /** Peers from anywhere in a network, for reflectors: they connect, we wait. */
-  peerCIDR: network.optional(),
-  holdTime: duration.optional(),
-  connectRetryTime: duration.optional(),
+  peerCIDR: network
+    .optional()
+    .describe('Accepts peers from anywhere in this network; they connect. For reflectors. Not in Calico.'),
+  holdTime: duration
+    .optional()
+    .describe('BGP hold time: 0s, or 3s to 65535s; that of BGPConfiguration unless set. Not in Calico.'),
+  connectRetryTime: duration
+    .optional()
+    .describe(
+      'Longest delay between two attempts to connect; that of BGPConfiguration unless set. Not in Calico.',
+    ),
   longLivedRestartTime: duration
     .refine(
       (text) => !(parseDuration(text)! / 1000 > MAX_STALE_SECONDS),
       `must be at most ${MAX_STALE_SECONDS}s`,
     )
-    .optional(),
+    .optional()
+    .describe(
+      'How long routes of a lost peer are kept as a last resort (RFC 9494); at most 16777215s. Not in Calico.',
+    ),
   bfd,
   addressFamilies: z
-    .array(z.enum(['IPv4', 'IPv6']))
+    .array(z.enum(['IPv4', 'IPv6']).describe('An address family.'))
     .min(1)
-    .optional(),
-  addPaths: z.enum(['None', 'Receive', 'Send', 'Both']).optional(),
-  extendedNextHop: z.boolean().optional(),
+    .optional()
+    .describe('Address families of the session; that of the address unless set. Not in Calico.'),
+  addPaths: z
+    .enum(['None', 'Receive', 'Send', 'Both'])
+    .optional()
+    .describe(
+      'Whether several paths of a prefix are sent, received or both (RFC 7911); Both unless set. Not in Calico.',
+    ),
+  extendedNextHop: z
+    .boolean()
+    .optional()
+    .describe(
+      'Carries IPv4 routes with an IPv6 next hop (RFC 8950); on for link-local peers. Not in Calico.',
+    ),
   maxPrefixes: z
     .strictObject({
-      limit: z.number().int().min(1),
-      action: z.enum(['Warn', 'Drop', 'Restart']).optional(),
-      warningPercent: z.number().int().min(1).max(100).optional(),
+      limit: z.number().int().min(1).describe('Most prefixes of a family that are accepted.'),
+      action: z
+        .enum(['Warn', 'Drop', 'Restart'])
+        .optional()
+        .describe(
+          'What happens above the limit: Warn logs, Drop ignores further prefixes, Restart ends the session. Drop unless set.',
+        ),
+      warningPercent: z
+        .number()
+        .int()
+        .min(1)
+        .max(100)
+        .optional()
+        .describe('Share of the limit that is logged as a warning; 75 unless set.'),
     })
-    .optional(),
-  role: z.enum(['Provider', 'RouteServer', 'RouteServerClient', 'Customer', 'Peer']).optional(),
-  roleStrict: z.boolean().optional(),
-  /** Keeps the session down and tells the peer's operator why (RFC 9003). */
-  shutdownMessage: z.string().max(255).optional(),
-  routeReflectorClient: z.boolean().optional(),
+    .optional()
+    .describe('Limit of prefixes that the peer may announce; 2000000 and Drop unless set. Not in Calico.'),
+  role: z
+    .enum(['Provider', 'RouteServer', 'RouteServerClient', 'Customer', 'Peer'])
+    .optional()
+    .describe(
+      'What this node is to the peer (RFC 9234): Provider, RouteServer, RouteServerClient, Customer or Peer. Not in Calico.',
+    ),
+  roleStrict: z
+    .boolean()
+    .optional()
+    .describe('Refuses a peer that does not state its role (RFC 9234). Not in Calico.'),
+  shutdownMessage: z
+    .string()
+    .max(255)
+    .optional()
+    .describe("Keeps the session down and gives the peer's operator this reason (RFC 9003). Not in Calico."),
+  routeReflectorClient: z
+    .boolean()
+    .optional()
+    .describe(
+      'Whether an internal peer is a client of this reflector; by cluster ID unless set. Not in Calico.',
+    ),
 });
 
-const peer = calicoObject('BGPPeer', peerSpec).extend({ status: z.looseObject({}).optional() });
+const peer = calicoObject(
+  'BGPPeer',
+  peerSpec.meta(served(...bgpPeerRules)).describe('Which nodes have which peer, and how they treat it.'),
+)
+  .extend({ status: conditionsStatus })
+  .describe(
+    'A BGP session of one node, some nodes or all nodes with a router, a reflector, other nodes or pods.',
+  );
 export type BGPPeer = z.output<typeof peer>;
 
 /** Canonical address and port of a BGPPeer's peerIP; the port is undefined when not given. */
@@ -317,7 +559,8 @@ function validatePeer({ spec }: BGPPeer): FieldError[] {
     errors.push({ field: 'spec.asNumber', message: `is required: the AS number of ${remote}` });
   }
   const gateway = spec.reachableBy ? parseCidr(spec.reachableBy) : undefined;
-  if (spec.reachableBy && spec.peerIP && gateway?.family !== familyOf(spec.peerIP.replace(/^\[/, ''))) {
+  const remoteAddress = parsePeerIP(spec.peerIP ?? '')?.address;
+  if (spec.reachableBy && remoteAddress && gateway?.family !== familyOf(remoteAddress)) {
     errors.push({
       field: 'spec.reachableBy',
       message: 'must be an address of the same family as spec.peerIP',

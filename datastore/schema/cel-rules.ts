@@ -1,85 +1,170 @@
 /**
- * Rules as the API server itself applies them (CEL, Kubernetes 1.29 and later), for what a structural schema cannot say.
- * Each is a rule of the kind's `validate` too, which says more and asks older servers nothing.
+ * Rules that the API server applies itself (CEL with the IP and CIDR functions: Kubernetes 1.31 and later), for what a
+ * structural schema cannot express. Each repeats a rule of the kind's schema or `validate`, which explains more and works
+ * with every server. The schemas carry them as `x-kubernetes-validations`.
  */
 export interface CelRule {
-  /** True for a good object; `self` is what the rule is at, `oldSelf` the stored one: such a rule is for updates. */
+  /** True for a good value. `self` is the value with the rule; a rule with `oldSelf` is for updates. */
   readonly rule: string;
   readonly message: string;
 }
 
-interface CelRules {
-  /** Of the whole object. */
-  readonly root?: readonly CelRule[];
-  readonly spec?: readonly CelRule[];
-}
+/** For `.meta()` of a schema. */
+export const served = (...rules: readonly CelRule[]) => ({ 'x-kubernetes-validations': rules });
 
 const isSet = (field: string) => `has(self.${field}) && self.${field} != ''`;
+const anySet = (fields: readonly string[]) => fields.map((field) => `(${isSet(field)})`).join(' || ');
 const excludes = (a: string, b: string): CelRule => ({
   rule: `!(${isSet(a)} && ${isSet(b)})`,
   message: `${a} excludes ${b}: remove one of them`,
 });
 
-export const celRules: Readonly<Record<string, CelRules>> = {
-  IPPool: {
-    spec: [
-      {
-        rule: "!(has(self.ipipMode) && self.ipipMode != 'Never' && has(self.vxlanMode) && self.vxlanMode != 'Never')",
-        message: 'ipipMode and vxlanMode exclude each other: set one of them to Never',
-      },
-      {
-        rule: "!(self.cidr.contains(':') && has(self.ipipMode) && self.ipipMode != 'Never')",
-        message: 'IPIP carries IPv4 only: use vxlanMode, or Never',
-      },
-      {
-        rule: 'self.cidr == oldSelf.cidr',
-        message: 'cidr cannot be changed: create a new pool and disable this one',
-      },
-      {
-        rule: '!has(self.blockSize) || !has(oldSelf.blockSize) || self.blockSize == oldSelf.blockSize',
-        message: 'blockSize cannot be changed: create a new pool and disable this one',
-      },
-    ],
+export const networkRule: CelRule = {
+  rule: 'isCIDR(self)',
+  message: 'must be a network in CIDR notation, such as 10.244.0.0/16 or fd00:10:244::/56',
+};
+
+export const addressOrNetworkRule: CelRule = {
+  rule: 'isCIDR(self) || isIP(self)',
+  message: 'must be an address or a network in CIDR notation',
+};
+
+export const addressRule: CelRule = { rule: 'isIP(self)', message: 'must be an IP address' };
+
+export const addressOrEmptyRule: CelRule = {
+  rule: "self == '' || isIP(self)",
+  message: 'must be an IP address',
+};
+
+const port = '[0-9]{1,5}';
+export const peerIpRule: CelRule = {
+  rule: [
+    "self == ''",
+    'isIP(self)',
+    `(self.matches('^[0-9.]+:${port}$') && isIP(self.split(':')[0]))`,
+    `(self.matches('^[\\\\[][^\\\\]]+[\\\\]]:${port}$') && isIP(self.split(']')[0].replace('[', '')))`,
+    "(self.matches('^[fF][eE][89abAB][^%]*%[a-zA-Z0-9_.-]{1,15}$') && isIP(self.split('%')[0]))",
+  ].join(' || '),
+  message: 'must be an address, a.b.c.d:port, [v6]:port or a link-local address with %interface',
+};
+
+export const holdTimeRule: CelRule = {
+  rule: "!has(self.holdTime) || duration(self.holdTime) == duration('0s') || (duration(self.holdTime) >= duration('3s') && duration(self.holdTime) <= duration('65535s'))",
+  message: 'holdTime must be 0s or between 3s and 65535s',
+};
+
+const usesLoadBalancer = "has(self.allowedUses) && self.allowedUses.exists(use, use == 'LoadBalancer')";
+const overlaps = (network: string) =>
+  `cidr('${network}').containsCIDR(self.cidr) || cidr(self.cidr).containsCIDR('${network}')`;
+const isIpv4 = 'cidr(self.cidr).ip().family() == 4';
+
+export const ipPoolRules: readonly CelRule[] = [
+  {
+    rule: "!(has(self.ipipMode) && self.ipipMode != 'Never' && has(self.vxlanMode) && self.vxlanMode != 'Never')",
+    message: 'ipipMode and vxlanMode exclude each other: set one of them to Never',
   },
-  BGPPeer: {
-    spec: [
-      excludes('node', 'nodeSelector'),
-      excludes('peerIP', 'peerSelector'),
-      excludes('peerIP', 'peerCIDR'),
-      excludes('peerIP', 'localWorkloadSelector'),
-      excludes('peerSelector', 'localWorkloadSelector'),
-      {
-        rule: ['peerIP', 'peerSelector', 'localWorkloadSelector', 'peerCIDR']
-          .map((field) => `(${isSet(field)})`)
-          .join(' || '),
-        message: 'peerIP is required unless peerSelector or localWorkloadSelector is set',
-      },
-      {
-        rule: `!(${isSet('peerIP')}) || has(self.asNumber)`,
-        message: 'asNumber is required: the AS number of peerIP',
-      },
-    ],
+  {
+    rule: "!(self.cidr.contains(':') && has(self.ipipMode) && self.ipipMode != 'Never')",
+    message: 'IPIP carries IPv4 only: use vxlanMode, or Never',
   },
-  BGPConfiguration: {
-    root: [
-      {
-        rule: "self.metadata.name == 'default' || self.metadata.name.startsWith('node.')",
-        message: 'the name must be "default" or "node.<name of the node>"',
-      },
-    ],
+  {
+    rule: '!isCIDR(self.cidr) || cidr(self.cidr).masked() == cidr(self.cidr)',
+    message: 'cidr has bits set behind the prefix length: write the network, such as 10.244.0.0/16',
   },
-  IPAMConfiguration: {
-    root: [
-      {
-        rule: "self.metadata.name == 'default'",
-        message: 'the name must be "default": there is one per cluster',
-      },
-    ],
-    spec: [
-      {
-        rule: '!(has(self.autoAllocateBlocks) && !self.autoAllocateBlocks) || (has(self.strictAffinity) && self.strictAffinity)',
-        message: 'autoAllocateBlocks may be false only while strictAffinity is true',
-      },
-    ],
+  {
+    rule: `!isCIDR(self.cidr) || !(${overlaps('169.254.0.0/16')} || ${overlaps('fe80::/10')})`,
+    message: 'cidr overlaps the link-local range 169.254.0.0/16 or fe80::/10: choose another range',
   },
+  {
+    rule: `!isCIDR(self.cidr) || !has(self.blockSize) || (${isIpv4} ? (self.blockSize >= 20 && self.blockSize <= 32) : (self.blockSize >= 116 && self.blockSize <= 128))`,
+    message: 'blockSize must be a prefix length of 20 to 32 for IPv4, of 116 to 128 for IPv6',
+  },
+  {
+    rule: `!isCIDR(self.cidr) || (has(self.disabled) && self.disabled) || cidr(self.cidr).prefixLength() <= (has(self.blockSize) ? self.blockSize : (${isIpv4} ? 26 : 122))`,
+    message: 'a block is larger than the pool: use a larger blockSize, or a larger pool',
+  },
+  {
+    rule: `!(${usesLoadBalancer} && self.allowedUses.size() > 1)`,
+    message: 'allowedUses: LoadBalancer excludes every other use: give it a pool of its own',
+  },
+  {
+    rule: `!(${usesLoadBalancer} && has(self.disableBGPExport) && self.disableBGPExport)`,
+    message: 'a LoadBalancer pool must be exported: set disableBGPExport to false',
+  },
+  {
+    rule: 'self.cidr == oldSelf.cidr',
+    message: 'cidr cannot be changed: create a new pool and disable this one',
+  },
+  {
+    rule: '!has(self.blockSize) || !has(oldSelf.blockSize) || self.blockSize == oldSelf.blockSize',
+    message: 'blockSize cannot be changed: create a new pool and disable this one',
+  },
+];
+
+const remotes = ['peerIP', 'peerSelector', 'localWorkloadSelector', 'peerCIDR'];
+
+export const bgpPeerRules: readonly CelRule[] = [
+  excludes('node', 'nodeSelector'),
+  excludes('peerIP', 'peerSelector'),
+  excludes('peerIP', 'peerCIDR'),
+  excludes('peerSelector', 'peerCIDR'),
+  excludes('peerIP', 'localWorkloadSelector'),
+  excludes('peerSelector', 'localWorkloadSelector'),
+  {
+    rule: `!(has(self.asNumber) && ${isSet('peerSelector')})`,
+    message: 'asNumber excludes peerSelector: the selected peers have their own AS numbers',
+  },
+  {
+    rule: '!(has(self.nextHopMode) && has(self.keepOriginalNextHop) && self.keepOriginalNextHop)',
+    message: 'nextHopMode excludes keepOriginalNextHop: remove keepOriginalNextHop',
+  },
+  {
+    rule: anySet(remotes),
+    message: 'peerIP is required unless peerSelector or localWorkloadSelector is set',
+  },
+  {
+    rule: `has(self.asNumber) || !(${anySet(remotes.filter((field) => field !== 'peerSelector'))})`,
+    message: 'asNumber is required: the AS number of the peer',
+  },
+  {
+    rule: `!(${isSet('reachableBy')}) || (${isSet('peerIP')})`,
+    message: 'reachableBy needs peerIP',
+  },
+  {
+    rule: `!(${isSet('reachableBy')} && ${isSet('peerIP')}) || self.reachableBy.contains(':') != self.peerIP.matches('^[0-9.]+(:[0-9]+)?$')`,
+    message: 'reachableBy must be an address of the same family as peerIP',
+  },
+  holdTimeRule,
+];
+
+export const filterRuleRules: readonly CelRule[] = [
+  {
+    rule: 'has(self.cidr) == has(self.matchOperator)',
+    message: 'matchOperator and cidr belong together: set both or none',
+  },
+  { rule: '!has(self.prefixLength) || has(self.cidr)', message: 'prefixLength needs cidr' },
+  {
+    rule: "!has(self.operations) || self.action != 'Reject'",
+    message: 'operations have no meaning for a route that is rejected: remove them',
+  },
+];
+
+export const filterOperationRule: CelRule = {
+  rule: '[has(self.addCommunity), has(self.prependASPath), has(self.setPriority)].filter(is, is).size() == 1',
+  message: 'must have exactly one of addCommunity, prependASPath, setPriority',
+};
+
+export const bgpConfigurationNameRule: CelRule = {
+  rule: "self.metadata.name == 'default' || self.metadata.name.startsWith('node.')",
+  message: 'the name must be "default" or "node.<name of the node>"',
+};
+
+export const ipamConfigurationNameRule: CelRule = {
+  rule: "self.metadata.name == 'default'",
+  message: 'the name must be "default": there is one per cluster',
+};
+
+export const ipamConfigurationRule: CelRule = {
+  rule: '!(has(self.autoAllocateBlocks) && !self.autoAllocateBlocks) || (has(self.strictAffinity) && self.strictAffinity)',
+  message: 'autoAllocateBlocks may be false only while strictAffinity is true',
 };

@@ -8,14 +8,16 @@ import { ageColumn, calicoKind, calicoObject, type ResourceDefinition } from './
 
 const clusterInformation = calicoObject(
   'ClusterInformation',
-  z.looseObject({
-    clusterGUID: z.string().optional(),
-    clusterType: z.string().optional(),
-    calicoVersion: z.string().optional(),
-    datastoreReady: z.boolean().optional(),
-    variant: z.string().optional(),
-  }),
-);
+  z
+    .looseObject({
+      clusterGUID: z.string().optional().describe('Identifies the cluster.'),
+      clusterType: z.string().optional().describe('What the cluster runs on, such as k8s,bgp.'),
+      calicoVersion: z.string().optional().describe('Version that wrote the object.'),
+      datastoreReady: z.boolean().optional().describe('Whether agents may use the datastore.'),
+      variant: z.string().optional().describe('Variant of the product in Calico.'),
+    })
+    .describe('Facts of the cluster.'),
+).describe('Facts of the cluster. Written at the first start; the name is "default".');
 
 export const clusterInformationKind = calicoKind(
   {
@@ -44,27 +46,54 @@ const listenHost = z
 
 /** Felix has some hundred parameters: those used here are checked, the others kept untouched. */
 const felixSpec = z.looseObject({
-  ipipEnabled: z.boolean().optional(),
-  ipipMTU: mtu,
-  vxlanEnabled: z.boolean().optional(),
-  vxlanMTU: mtu,
-  vxlanMTUV6: mtu,
-  vxlanPort: z.number().int().min(1).max(65535).optional(),
-  vxlanVNI: z.number().int().min(1).max(16777215).optional(),
+  ipipEnabled: z
+    .boolean()
+    .optional()
+    .describe('Whether the IPIP device is created; as the IPPools need it unless set.'),
+  ipipMTU: mtu.describe('MTU of the IPIP device; 0 derives it from the uplink.'),
+  vxlanEnabled: z
+    .boolean()
+    .optional()
+    .describe('Whether the VXLAN devices are created; as the IPPools need them unless set.'),
+  vxlanMTU: mtu.describe('MTU of the IPv4 VXLAN device; 0 derives it from the uplink.'),
+  vxlanMTUV6: mtu.describe('MTU of the IPv6 VXLAN device; 0 derives it from the uplink.'),
+  vxlanPort: z
+    .number()
+    .int()
+    .min(1)
+    .max(65535)
+    .optional()
+    .describe('UDP port of VXLAN; 4789 unless set. The same on every node.'),
+  vxlanVNI: z
+    .number()
+    .int()
+    .min(1)
+    .max(16777215)
+    .optional()
+    .describe('VXLAN network identifier; 4096 unless set. The same on every node.'),
   mtuIfacePattern: z
     .string()
     .superRefine((text, context) => {
       const pattern = boundedPattern(text);
       if (typeof pattern === 'string') context.addIssue({ code: 'custom', message: pattern });
     })
-    .optional(),
-  /** Calico's values leave the routes to BGP; Datastore is Cali's own: routes without BGP. */
-  routeSource: z.enum(['CalicoIPAM', 'WorkloadIPs', 'BGP', 'Datastore']).optional(),
+    .optional()
+    .describe('Regular expression of the interfaces whose MTU counts.'),
+  routeSource: z
+    .enum(['CalicoIPAM', 'WorkloadIPs', 'BGP', 'Datastore'])
+    .optional()
+    .describe(
+      'Datastore: routes between nodes come from the datastore and BGP is off (not in Calico). Every other value leaves them to BGP.',
+    ),
   natOutgoingAddress: z
     .string()
     .refine((text) => text === '' || parseNatAddress(text) !== undefined, 'must be an IPv4 address of a host')
-    .optional(),
-  natOutgoingExclusions: z.enum(['IPPoolsOnly', 'IPPoolsAndHostIPs']).optional(),
+    .optional()
+    .describe('Source address of masqueraded packets; that of the outgoing interface unless set.'),
+  natOutgoingExclusions: z
+    .enum(['IPPoolsOnly', 'IPPoolsAndHostIPs'])
+    .optional()
+    .describe('Destinations that are not masqueraded: IPPoolsOnly, or IPPoolsAndHostIPs.'),
   natPortRange: z
     .union([
       z.number().int().min(1).max(65535),
@@ -75,31 +104,84 @@ const felixSpec = z.looseObject({
       'must be low:high with 1 ≤ low ≤ high ≤ 65535',
     )
     .meta({ 'x-kubernetes-int-or-string': true })
-    .optional(),
+    .optional()
+    .describe('Source ports of masqueraded packets, as low:high; any port unless set.'),
   iptablesNATOutgoingInterfaceFilter: z
     .string()
     .regex(/^[\w.-]{0,15}\+?$/, 'must be the name of an interface, with a + at the end for any that begin so')
-    .optional(),
-  externalNodesList: z.array(hostOrNetwork).optional(),
-  allowIPIPPacketsFromWorkloads: z.boolean().optional(),
-  allowVXLANPacketsFromWorkloads: z.boolean().optional(),
-  /** Any: the annotation cni.projectcalico.org/allowedSourcePrefixes of pods counts. */
-  workloadSourceSpoofing: z.enum(['Disabled', 'Any']).optional(),
-  featureDetectOverride: z.string().optional(),
-  logSeverityScreen: logSeverity.optional(),
-  ipv6Support: z.boolean().optional(),
-  ipForwarding: z.enum(['Enabled', 'Disabled']).optional(),
-  routeRefreshInterval: duration.optional(),
-  deviceRouteProtocol: z.number().int().min(1).max(255).optional(),
-  healthEnabled: z.boolean().optional(),
-  healthHost: listenHost.optional(),
-  healthPort: z.number().int().min(0).max(65535).optional(),
-  prometheusMetricsEnabled: z.boolean().optional(),
-  prometheusMetricsHost: listenHost.optional(),
-  prometheusMetricsPort: z.number().int().min(0).max(65535).optional(),
+    .optional()
+    .describe('Masquerades only on interfaces of this name; a + at the end stands for any characters.'),
+  externalNodesList: z
+    .array(hostOrNetwork.describe('An address or a network.'))
+    .optional()
+    .describe('Addresses and networks outside the cluster whose tunnel packets are accepted.'),
+  allowIPIPPacketsFromWorkloads: z
+    .boolean()
+    .optional()
+    .describe('Whether pods may send IPIP packets; false unless set.'),
+  allowVXLANPacketsFromWorkloads: z
+    .boolean()
+    .optional()
+    .describe('Whether pods may send VXLAN packets; false unless set.'),
+  workloadSourceSpoofing: z
+    .enum(['Disabled', 'Any'])
+    .optional()
+    .describe(
+      'Any honours the annotation cni.projectcalico.org/allowedSourcePrefixes of pods; Disabled unless set.',
+    ),
+  featureDetectOverride: z
+    .string()
+    .optional()
+    .describe(
+      'Overrides detected features of the kernel: Name=true,Other=false. ChecksumOffloadBroken has an effect.',
+    ),
+  logSeverityScreen: logSeverity
+    .optional()
+    .describe('Level of the log: Debug, Info, Warning or Error; Info unless set.'),
+  ipv6Support: z
+    .boolean()
+    .optional()
+    .describe('Whether IPv6 is used. Accepted, without effect: a node with an IPv6 address uses it.'),
+  ipForwarding: z
+    .enum(['Enabled', 'Disabled'])
+    .optional()
+    .describe("Whether the agent switches the node's forwarding on; Enabled unless set."),
+  routeRefreshInterval: duration
+    .optional()
+    .describe('Interval of full checks of the kernel; 90s unless set.'),
+  deviceRouteProtocol: z
+    .number()
+    .int()
+    .min(1)
+    .max(255)
+    .optional()
+    .describe('Protocol number of routes to own pods; 161 unless set.'),
+  healthEnabled: z.boolean().optional().describe('Whether /healthz and /readyz are served; true unless set.'),
+  healthHost: listenHost
+    .optional()
+    .describe('Address of /healthz and /readyz, besides 127.0.0.1; localhost unless set.'),
+  healthPort: z
+    .number()
+    .int()
+    .min(0)
+    .max(65535)
+    .optional()
+    .describe('Port of /healthz and /readyz; 9099 unless set, 0 switches it off.'),
+  prometheusMetricsEnabled: z.boolean().optional().describe('Whether /metrics is served; true unless set.'),
+  prometheusMetricsHost: listenHost.optional().describe('Address of /metrics; 127.0.0.1 unless set.'),
+  prometheusMetricsPort: z
+    .number()
+    .int()
+    .min(0)
+    .max(65535)
+    .optional()
+    .describe('Port of /metrics; 9091 unless set, 0 switches it off.'),
 });
 
-const felixConfiguration = calicoObject('FelixConfiguration', felixSpec.default({}));
+const felixConfiguration = calicoObject(
+  'FelixConfiguration',
+  felixSpec.default({}).describe('Settings of the agents.'),
+).describe('Settings of every agent ("default") or of one node ("node.NAME"), which win.');
 
 /** Names of the parameters that are checked, which are those that are used. */
 export const felixParameters: z.ZodRawShape = felixSpec.shape;
@@ -128,24 +210,41 @@ export const felixConfigurationKind: ResourceDefinition<typeof felixConfiguratio
 
 const kubeControllersConfiguration = calicoObject(
   'KubeControllersConfiguration',
-  z.looseObject({
-    logSeverityScreen: logSeverity.optional(),
-    healthChecks: z.enum(['Enabled', 'Disabled']).optional(),
-    prometheusMetricsPort: z.number().int().min(0).max(65535).optional(),
-    controllers: z
-      .looseObject({
-        node: z
-          .looseObject({
-            /** How often everything is looked at; 5m unless set. */
-            reconcilerPeriod: duration.optional(),
-            /** How long an address has to look leaked; 15m unless set, 0s switches collection off. */
-            leakGracePeriod: duration.optional(),
-          })
-          .nullish(),
-      })
-      .default({}),
-  }),
-).extend({ status: z.looseObject({}).optional() });
+  z
+    .looseObject({
+      logSeverityScreen: logSeverity.optional().describe('Level of the log. Accepted, without effect.'),
+      healthChecks: z
+        .enum(['Enabled', 'Disabled'])
+        .optional()
+        .describe('Whether health is served. Accepted, without effect.'),
+      prometheusMetricsPort: z
+        .number()
+        .int()
+        .min(0)
+        .max(65535)
+        .optional()
+        .describe('Port of /metrics. Accepted, without effect: cali-config sets it.'),
+      controllers: z
+        .looseObject({
+          node: z
+            .looseObject({
+              reconcilerPeriod: duration.optional().describe('Interval of full checks; 5m unless set.'),
+              leakGracePeriod: duration
+                .optional()
+                .describe(
+                  'How long an address has to look leaked before it is freed; 15m unless set, 0s frees nothing.',
+                ),
+            })
+            .nullish()
+            .describe('The controller that frees addresses of pods and nodes that are gone.'),
+        })
+        .default({})
+        .describe('Settings by controller.'),
+    })
+    .describe('Settings of cali-controllers.'),
+)
+  .extend({ status: z.looseObject({}).optional().describe('As Calico writes it.') })
+  .describe('Settings of cali-controllers; the name is "default".');
 export type KubeControllersConfiguration = z.output<typeof kubeControllersConfiguration>;
 
 /** Calico reference 1.12: the controllers that are here read `controllers.node`. */

@@ -4,6 +4,7 @@ import { type Cidr, formatAddress, formatCidr, networkOf, parseAddress, parseCid
 import { parseDuration } from '../../lib/duration.ts';
 import { printable } from '../../lib/plain-text.ts';
 import { parseSelector } from '../../lib/selector.ts';
+import { addressOrNetworkRule, addressRule, type CelRule, networkRule, served } from './cel-rules.ts';
 
 /** 4-octet AS number: a number, or the dotted form `high.low`; the output is a number. RFC 6793. */
 export const asNumber = z
@@ -48,22 +49,28 @@ const neither = (text: unknown) =>
   `"${printable(String(text), 50)}" is neither an address nor a network: write 10.0.0.7, or 10.0.0.0/24 with ${LENGTHS}`;
 
 /** A prefix in CIDR notation; the output is canonical text, with its host bits. */
-export const cidr = cidrField(networkPattern, notNetwork, formatCidr);
+export const cidr = cidrField(networkRule, networkPattern, notNetwork, formatCidr);
 
 /** A prefix in CIDR notation; the output is the canonical text of the network. */
-export const network = cidrField(networkPattern, notNetwork, (parsed) => formatCidr(networkOf(parsed)));
+export const network = cidrField(networkRule, networkPattern, notNetwork, (parsed) =>
+  formatCidr(networkOf(parsed)),
+);
 
 /** An address or a prefix in CIDR notation; the output is the canonical text of either. */
-export const addressOrNetwork = cidrField(addressOrNetworkPattern, neither, (parsed, text) =>
-  text.includes('/') ? formatCidr(networkOf(parsed)) : formatAddress(parsed),
+export const addressOrNetwork = cidrField(
+  addressOrNetworkRule,
+  addressOrNetworkPattern,
+  neither,
+  (parsed, text) => (text.includes('/') ? formatCidr(networkOf(parsed)) : formatAddress(parsed)),
 );
 
 /** The same; the output is always a network, with the length of a host for an address. */
-export const hostOrNetwork = cidrField(addressOrNetworkPattern, neither, (parsed) =>
+export const hostOrNetwork = cidrField(addressOrNetworkRule, addressOrNetworkPattern, neither, (parsed) =>
   formatCidr(networkOf(parsed)),
 );
 
 function cidrField(
+  rule: CelRule,
   pattern: RegExp,
   sentence: (text: unknown) => string,
   format: (parsed: Cidr, text: string) => string,
@@ -72,6 +79,7 @@ function cidrField(
     .string()
     .max(48)
     .regex(pattern, { error: ({ input }) => sentence(input), abort: true })
+    .meta(served(rule))
     .transform((text, context) => {
       const parsed = parseCidr(text);
       if (parsed) return format(parsed, text);
@@ -111,6 +119,7 @@ export const logSeverity = z
 export const ipAddress = z
   .string()
   .max(48)
+  .meta(served(addressRule))
   .transform((text, context) => {
     const parsed = parseAddress(text);
     if (parsed) return formatAddress(parsed);
@@ -120,5 +129,11 @@ export const ipAddress = z
 
 /** Reference to a key of a Secret. */
 export const secretKeyRef = z.strictObject({
-  secretKeyRef: z.strictObject({ name: z.string(), key: z.string(), optional: z.boolean().optional() }),
+  secretKeyRef: z
+    .strictObject({
+      name: z.string().describe("Name of the Secret, in Cali's namespace."),
+      key: z.string().describe('Key of the Secret whose value is the password.'),
+      optional: z.boolean().optional().describe('Accepted as Calico accepts it; without effect.'),
+    })
+    .describe('The key of a Secret. An agent may read the Secret bgp-secrets and those that its Role names.'),
 });

@@ -1,26 +1,68 @@
 /** IPPool: where pod addresses come from and how packets to them travel. Calico reference 1.2. */
 import { z } from 'zod';
 import { canonicalCidr, hasHostBits, mustCidr, overlaps, parseCidr } from '../../lib/cidr.ts';
+import { ipPoolRules, served } from './cel-rules.ts';
 import { cidr, selector } from './fields.ts';
-import { ageColumn, calicoKind, calicoObject, type FieldError, type ResourceDefinition } from './resource.ts';
+import {
+  ageColumn,
+  calicoKind,
+  calicoObject,
+  conditionsStatus,
+  type FieldError,
+  type ResourceDefinition,
+} from './resource.ts';
 
 const encapsulation = z.enum(['Never', 'Always', 'CrossSubnet']);
 
-const spec = z.strictObject({
-  cidr,
-  blockSize: z.number().int().optional(),
-  ipipMode: encapsulation.default('Never'),
-  vxlanMode: encapsulation.default('Never'),
-  natOutgoing: z.boolean().default(false),
-  disabled: z.boolean().default(false),
-  disableBGPExport: z.boolean().default(false),
-  nodeSelector: selector.default('all()'),
-  namespaceSelector: selector.optional(),
-  allowedUses: z.array(z.enum(['Workload', 'Tunnel', 'LoadBalancer'])).default(['Workload', 'Tunnel']),
-  assignmentMode: z.enum(['Automatic', 'Manual']).default('Automatic'),
-});
+const spec = z
+  .strictObject({
+    cidr: cidr.describe('The range of pod addresses. It cannot be changed.'),
+    blockSize: z
+      .number()
+      .int()
+      .optional()
+      .describe(
+        'Prefix length of the blocks that nodes take: 20 to 32 (IPv4, 26 unless set), 116 to 128 (IPv6, 122 unless set). It cannot be changed.',
+      ),
+    ipipMode: encapsulation
+      .default('Never')
+      .describe(
+        'Carries packets between nodes in IPIP: Always, CrossSubnet (only between subnets) or Never. IPv4 only; excludes vxlanMode.',
+      ),
+    vxlanMode: encapsulation
+      .default('Never')
+      .describe(
+        'Carries packets between nodes in VXLAN: Always, CrossSubnet (only between subnets) or Never. Excludes ipipMode.',
+      ),
+    natOutgoing: z
+      .boolean()
+      .default(false)
+      .describe('Masquerades packets of pods to destinations outside all pools.'),
+    disabled: z.boolean().default(false).describe('Gives no new addresses; pods keep theirs.'),
+    disableBGPExport: z.boolean().default(false).describe('Keeps routes of this pool from BGP peers.'),
+    nodeSelector: selector
+      .default('all()')
+      .describe('Selects the nodes whose pods get addresses of this pool.'),
+    namespaceSelector: selector
+      .optional()
+      .describe('Selects the namespaces whose pods get addresses of this pool; every namespace unless set.'),
+    allowedUses: z
+      .array(z.enum(['Workload', 'Tunnel', 'LoadBalancer']).describe('One use.'))
+      .default(['Workload', 'Tunnel'])
+      .describe(
+        'What addresses are given to: Workload (pods), Tunnel (tunnel devices of nodes), LoadBalancer (Services, alone).',
+      ),
+    assignmentMode: z
+      .enum(['Automatic', 'Manual'])
+      .default('Automatic')
+      .describe('Automatic serves pods that name no pool; Manual serves only pods that name this one.'),
+  })
+  .meta(served(...ipPoolRules))
+  .describe('Where pod addresses come from, and how packets to them travel.');
 
-const schema = calicoObject('IPPool', spec).extend({ status: z.looseObject({}).optional() });
+const schema = calicoObject('IPPool', spec)
+  .extend({ status: conditionsStatus })
+  .describe('A range of pod addresses.');
 
 export type IPPool = z.output<typeof schema>;
 

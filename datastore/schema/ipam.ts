@@ -1,29 +1,42 @@
 /** The objects of IPAM: blocks, affinities, handles, configuration, reservations. Calico reference 1.7. */
 import { z } from 'zod';
+import { ipamConfigurationNameRule, ipamConfigurationRule, served } from './cel-rules.ts';
 import { addressOrNetwork, network } from './fields.ts';
 import { ageColumn, calicoKind, calicoObject, type ResourceDefinition } from './resource.ts';
 
-const attribute = z.looseObject({
-  handle_id: z.string().nullish(),
-  secondary: z.record(z.string(), z.string()).nullish(),
-});
+const attribute = z
+  .looseObject({
+    handle_id: z.string().nullish().describe('The handle that holds the addresses.'),
+    secondary: z
+      .record(z.string(), z.string().describe('A value.'))
+      .nullish()
+      .describe('Pod, namespace, node and type of the holder.'),
+  })
+  .describe('Who holds addresses.');
 
 const block = calicoObject(
   'IPAMBlock',
-  z.looseObject({
-    cidr: network,
-    /** `host:<node>`; absent once the block belongs to nobody. */
-    affinity: z.string().nullish(),
-    /** Per ordinal: index into attributes, or null while free. */
-    allocations: z.array(z.number().int().nullable()),
-    /** Free ordinals, first in first out: a freed address rests longest. */
-    unallocated: z.array(z.number().int()),
-    attributes: z.array(attribute),
-    sequenceNumber: z.number().int().default(0),
-    sequenceNumberForAllocation: z.record(z.string(), z.number().int()).default({}),
-    deleted: z.boolean().default(false),
-  }),
-);
+  z
+    .looseObject({
+      cidr: network.describe('The range of the block.'),
+      affinity: z.string().nullish().describe('The owner: host:NODE; absent while no node owns it.'),
+      allocations: z
+        .array(z.number().int().nullable().describe('Index into attributes, or null.'))
+        .describe('For each address an index into attributes, or null while it is free.'),
+      // First in, first out: a freed address rests longest.
+      unallocated: z
+        .array(z.number().int().describe('Offset of a free address.'))
+        .describe('Offsets of free addresses; the first one is given out next.'),
+      attributes: z.array(attribute).describe('Holders of the addresses.'),
+      sequenceNumber: z.number().int().default(0).describe('Grows with every change.'),
+      sequenceNumberForAllocation: z
+        .record(z.string(), z.number().int().describe('A sequence number.'))
+        .default({})
+        .describe('The sequence number of each allocation, by offset.'),
+      deleted: z.boolean().default(false).describe('The block is about to be deleted.'),
+    })
+    .describe('Addresses of a block.'),
+).describe('A block of addresses. Written by agents and controllers; do not edit.');
 export type IPAMBlock = z.output<typeof block>;
 
 export const ipamBlockKind = calicoKind(
@@ -38,14 +51,21 @@ export const ipamBlockKind = calicoKind(
 
 const affinity = calicoObject(
   'BlockAffinity',
-  z.looseObject({
-    state: z.enum(['', 'pending', 'confirmed', 'pendingDeletion']),
-    node: z.string(),
-    type: z.string().default('host'),
-    cidr: network,
-    deleted: z.union([z.boolean(), z.string()]).default(false),
-  }),
-);
+  z
+    .looseObject({
+      state: z
+        .enum(['', 'pending', 'confirmed', 'pendingDeletion'])
+        .describe('pending while the node takes the block, confirmed, or pendingDeletion.'),
+      node: z.string().describe('Name of the owner.'),
+      type: z.string().default('host').describe('Type of the owner: host.'),
+      cidr: network.describe('The range of the block.'),
+      deleted: z
+        .union([z.boolean(), z.string()])
+        .default(false)
+        .describe('The affinity is about to be deleted.'),
+    })
+    .describe('Owner and block.'),
+).describe('A node owns a block. Written by agents and controllers; do not edit.');
 export type BlockAffinity = z.output<typeof affinity>;
 
 export const blockAffinityKind = calicoKind(
@@ -61,13 +81,16 @@ export const blockAffinityKind = calicoKind(
 
 const handle = calicoObject(
   'IPAMHandle',
-  z.looseObject({
-    handleID: z.string(),
-    /** Addresses held per block. */
-    block: z.record(z.string(), z.number().int()),
-    deleted: z.boolean().default(false),
-  }),
-);
+  z
+    .looseObject({
+      handleID: z.string().describe('Identifies what holds the addresses, such as a container.'),
+      block: z
+        .record(z.string(), z.number().int().describe('Number of addresses.'))
+        .describe('Number of addresses held in each block.'),
+      deleted: z.boolean().default(false).describe('The handle is about to be deleted.'),
+    })
+    .describe('Addresses of a holder.'),
+).describe('What holds which addresses. Written by agents and controllers; do not edit.');
 export type IPAMHandle = z.output<typeof handle>;
 
 export const ipamHandleKind = calicoKind(
@@ -78,14 +101,40 @@ export const ipamHandleKind = calicoKind(
 
 const configuration = calicoObject(
   'IPAMConfiguration',
-  z.strictObject({
-    strictAffinity: z.boolean().default(false),
-    maxBlocksPerHost: z.number().int().min(0).max(1_000_000).default(0),
-    autoAllocateBlocks: z.boolean().default(true),
-    kubeVirtVMAddressPersistence: z.enum(['Enabled', 'Disabled']).optional(),
-    ipCooldownSeconds: z.number().int().min(0).max(1200).optional(),
-  }),
-);
+  z
+    .strictObject({
+      strictAffinity: z
+        .boolean()
+        .default(false)
+        .describe('Whether a node may take addresses from its own blocks alone.'),
+      maxBlocksPerHost: z
+        .number()
+        .int()
+        .min(0)
+        .max(1_000_000)
+        .default(0)
+        .describe('Most blocks of a node; 0 sets no limit.'),
+      autoAllocateBlocks: z
+        .boolean()
+        .default(true)
+        .describe('Whether nodes take blocks by themselves. May be false only with strictAffinity.'),
+      kubeVirtVMAddressPersistence: z
+        .enum(['Enabled', 'Disabled'])
+        .optional()
+        .describe('Whether a virtual machine keeps its address. Accepted, without effect.'),
+      ipCooldownSeconds: z
+        .number()
+        .int()
+        .min(0)
+        .max(1200)
+        .optional()
+        .describe('How long a freed address rests. Accepted, without effect.'),
+    })
+    .meta(served(ipamConfigurationRule))
+    .describe('IPAM settings.'),
+)
+  .meta(served(ipamConfigurationNameRule))
+  .describe('IPAM settings of the cluster; the name is "default".');
 export type IPAMConfiguration = z.output<typeof configuration>;
 
 export const ipamConfigurationKind = calicoKind(
@@ -119,8 +168,15 @@ export const ipamConfigurationKind = calicoKind(
 
 const reservation = calicoObject(
   'IPReservation',
-  z.strictObject({ reservedCIDRs: z.array(addressOrNetwork).default([]) }),
-);
+  z
+    .strictObject({
+      reservedCIDRs: z
+        .array(addressOrNetwork.describe('An address or a range.'))
+        .default([])
+        .describe('Addresses and ranges that IPAM gives to no pod.'),
+    })
+    .describe('The reserved addresses.'),
+).describe('Addresses that IPAM does not give out.');
 export type IPReservation = z.output<typeof reservation>;
 
 const reservationDefinition = calicoKind(

@@ -4,13 +4,30 @@ import { ageColumn, calicoKind, calicoObject, type ResourceDefinition } from './
 
 const nodeStatus = calicoObject(
   'CalicoNodeStatus',
-  z.strictObject({
-    node: z.string(),
-    classes: z.array(z.enum(['Agent', 'BGP', 'Routes'])).min(1),
-    /** 0: written once. */
-    updatePeriodSeconds: z.number().int().min(0).max(86400).default(10),
-  }),
-).extend({ status: z.looseObject({ lastUpdated: z.string().nullish() }).optional() });
+  z
+    .strictObject({
+      node: z.string().describe('Name of the node whose agent answers.'),
+      classes: z
+        .array(z.enum(['Agent', 'BGP', 'Routes']).describe('One part.'))
+        .min(1)
+        .describe('Parts of the status that are written: Agent, BGP, Routes.'),
+      updatePeriodSeconds: z
+        .number()
+        .int()
+        .min(0)
+        .max(86400)
+        .default(10)
+        .describe('Interval of updates; 0 writes the status once.'),
+    })
+    .describe('What is asked of which node.'),
+)
+  .extend({
+    status: z
+      .looseObject({ lastUpdated: z.string().nullish().describe('Time of the last update.') })
+      .optional()
+      .describe('What the agent of the node says.'),
+  })
+  .describe('What the agent of a node says about itself, on request.');
 export type CalicoNodeStatus = z.output<typeof nodeStatus>;
 
 export const calicoNodeStatusKind: ResourceDefinition<typeof nodeStatus> = {

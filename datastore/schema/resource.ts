@@ -94,6 +94,9 @@ export function calicoObject<K extends string, S extends z.ZodType>(kind: K, spe
   });
 }
 
+/** `status` of a kind whose conditions the controllers write. */
+export const conditionsStatus = z.looseObject({}).optional().describe('Conditions that Cali observed.');
+
 /** A definition in the Calico group, cluster scoped. */
 export function calicoKind<S extends z.ZodType>(
   names: { kind: string; plural: string; singular: string; shortNames?: readonly string[] },

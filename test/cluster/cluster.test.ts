@@ -8,7 +8,18 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { root, until } from '../helpers/lab.ts';
 import { documents } from './documents.ts';
 import { hostLocal } from './host-local.ts';
-import { apply, asking, IMAGE, kubectl, NODES, pods, ready, serving, WEB } from './kubernetes.ts';
+import {
+  apply,
+  applyFolder,
+  asking,
+  IMAGE,
+  kubectl,
+  NODES,
+  pods,
+  ready,
+  serving,
+  WEB,
+} from './kubernetes.ts';
 import { routeReflectors } from './reflectors.ts';
 import { restarts } from './restarts.ts';
 import { rights, stopWatchingRights, watchRights } from './rights.ts';
@@ -37,7 +48,7 @@ describe.skipIf(!canRun)(
     }, 300_000);
 
     it('its nodes become Ready within 30 s of kubectl apply, and say that the network is there', async () => {
-      kubectl('apply', '-f', path.join(root, 'deploy', 'cali.yaml'));
+      applyFolder('manifests');
       const conditions = (type: string) =>
         kubectl('get', 'nodes', '-o', `jsonpath={.items[*].status.conditions[?(@.type=="${type}")].status}`);
       const took = await until('all nodes Ready', 60_000, () => conditions('Ready') === 'True True True');
@@ -47,6 +58,14 @@ describe.skipIf(!canRun)(
         30_000,
         () => conditions('NetworkUnavailable') === 'False False False',
       );
+    });
+
+    it('a second kubectl apply changes nothing', () => {
+      expect(
+        applyFolder('manifests')
+          .split('\n')
+          .filter((line) => !/ unchanged$|^$/.test(line)),
+      ).toEqual([]);
     });
 
     it('every pod reaches every pod, every node and the API, and every node every pod', async () => {

@@ -1,6 +1,6 @@
 /** The cluster as the tests use it: kubectl, pods that serve and probe, flows between them. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { root, until } from '../helpers/lab.ts';
@@ -100,13 +100,24 @@ export function apply(...objects: object[]): void {
   if (status !== 0) throw new Error(stderr);
 }
 
-/** Applies an overlay, built by the kubectl of this machine: that of the cluster knows no folders as resources. */
-export function applyOverlay(name: string): void {
-  const folder = path.join(root, 'deploy', 'overlays', name);
+/**
+ * Applies a folder of deploy/ as on any server before 1.31; what kubectl says. This machine's kubectl builds it, because that of
+ * the cluster knows no folders as resources.
+ */
+export function applyFolder(name: string): string {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'cali-apply-'));
+  const deploy = path.relative(folder, path.join(root, 'deploy'));
+  const kustomization = {
+    resources: [path.join(deploy, name)],
+    components: [path.join(deploy, 'components', 'before-1.31')],
+  };
+  writeFileSync(path.join(folder, 'kustomization.yaml'), JSON.stringify(kustomization));
   const { status, stdout, stderr } = spawnSync('kubectl', ['kustomize', folder], { encoding: 'utf8' });
+  rmSync(folder, { recursive: true });
   if (status !== 0) throw new Error(stderr);
   const applied = spawnSync(tool, ['kubectl', 'apply', '-f', '-'], { input: stdout, encoding: 'utf8' });
   if (applied.status !== 0) throw new Error(applied.stderr);
+  return applied.stdout;
 }
 
 /** Runs a shell command in a pod; its output. */

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { expect, it } from 'vitest';
 import { root, until } from '../helpers/lab.ts';
 import {
-  applyOverlay,
+  applyFolder,
   calictl,
   Flows,
   isReady,
@@ -49,10 +49,10 @@ export function routeReflectors(): void {
   it('changes from mesh to two reflectors and back without losing a packet', async () => {
     const flows = new Flows(await ready('app=each', 3));
     flows.start();
-    applyOverlay('route-reflector');
+    applyFolder('overlays/route-reflector');
     await until('every node has the two reflectors and nothing else', 120_000, isReflected);
     await sleep(5_000);
-    applyOverlay('mesh');
+    applyFolder('overlays/mesh');
     await until('the mesh is there beside them', 60_000, () =>
       NODES.every((node) => sessions(node).filter((one) => one === mesh[0]).length === 2),
     );
@@ -65,7 +65,7 @@ export function routeReflectors(): void {
   });
 
   it('goes on forwarding when both reflectors are killed, and when their pods are deleted', async () => {
-    applyOverlay('route-reflector');
+    applyFolder('overlays/route-reflector');
     await until('every node has the two reflectors', 120_000, isReflected);
     await until('they are two', 60_000, isPair);
     const flows = new Flows(await ready('app=each', 3));
@@ -94,7 +94,7 @@ export function routeReflectors(): void {
       `both reflectors killed, then deleted: ${sent} pings, ${lost.length} flows with losses\n`,
     );
     // Back first, so that what comes behind stands for itself.
-    applyOverlay('mesh');
+    applyFolder('overlays/mesh');
     await sleep(5_000);
     kubectl('delete', '-f', path.join(overlay, 'reflector.yaml'));
     await until('the mesh alone', 90_000, () => everywhere(mesh));

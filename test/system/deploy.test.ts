@@ -113,7 +113,7 @@ describe.skipIf(!hasProgram('kubectl'))('the overlays (skipped without kubectl)'
     return byName(manifests(stdout));
   };
 
-  it.each(['mesh', 'route-reflector', 'crosssubnet-ipip', 'vxlan'])(
+  it.each(['mesh', 'route-reflector', 'crosssubnet-ipip', 'vxlan', 'before-1.31'])(
     '%s has everything of cali.yaml',
     (overlay) => {
       const names = manifests(readFileSync(path.join(deploy, 'cali.yaml'), 'utf8')).map(
@@ -122,6 +122,23 @@ describe.skipIf(!hasProgram('kubectl'))('the overlays (skipped without kubectl)'
       expect([...build(overlay).keys()]).toEqual(expect.arrayContaining(names));
     },
   );
+
+  it('keep the rules of the CRDs, and before-1.31 removes every rule and nothing else', () => {
+    const crds = (overlay: string) =>
+      [...build(overlay).values()].filter(({ kind }) => kind === 'CustomResourceDefinition');
+    const wanted = manifests(readFileSync(path.join(deploy, 'cali.yaml'), 'utf8')).filter(
+      ({ kind }) => kind === 'CustomResourceDefinition',
+    );
+    expect(JSON.stringify(wanted)).toContain('x-kubernetes-validations');
+    expect(byName(crds('mesh'))).toEqual(byName(wanted));
+    const withoutRules = JSON.parse(
+      JSON.stringify(wanted, (key, value: unknown) =>
+        key === 'x-kubernetes-validations' ? undefined : value,
+      ),
+    ) as Manifest[];
+    expect(byName(crds('before-1.31'))).toEqual(byName(withoutRules));
+    expect(byName(crds('before-1.31/crds'))).toEqual(byName(withoutRules));
+  });
 
   it('change what they are called after', () => {
     expect(build('crosssubnet-ipip').get('ConfigMap cali-config')).toMatchObject({

@@ -1,8 +1,17 @@
+import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hasProgram, TestLab } from '../helpers/lab.ts';
 
 const pool = (name: string, cidr: string, more = '') =>
   `apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: { name: ${name} }\nspec: { cidr: ${cidr}${more} }\n`;
+
+/** Minor version of this machine's kubectl; 0 where there is none. */
+function kubectlMinor(): number {
+  if (!hasProgram('kubectl')) return 0;
+  const { stdout } = spawnSync('kubectl', ['version', '--client', '-o', 'json'], { encoding: 'utf8' });
+  const { clientVersion } = JSON.parse(stdout) as { clientVersion: { minor: string } };
+  return Number.parseInt(clientVersion.minor, 10);
+}
 
 let lab: TestLab;
 beforeAll(async () => {
@@ -59,6 +68,18 @@ describe.skipIf(!hasProgram('kubectl'))(
       expect(kubectl('delete', 'ippool', 'extra').stdout).toBe('ippool.projectcalico.org "extra" deleted\n');
       expect(kubectl('get', 'ippool', 'extra').stderr).toContain(
         'ippools.projectcalico.org "extra" not found',
+      );
+    });
+
+    it.skipIf(kubectlMinor() < 27)('explains every field (kubectl 1.27 and later reads OpenAPI v3)', () => {
+      const spec = kubectl('explain', 'bgppeer.spec').stdout;
+      expect(spec).toMatch(/DESCRIPTION:\s+Which nodes have which peer, and how they treat it\./);
+      expect(spec).toMatch(/maxPrefixes\s+<Object>\s+Limit of prefixes that the peer may announce/);
+      expect(kubectl('explain', 'bgppeer.spec.asNumber').stdout).toMatch(
+        /AS number of the peer: 1 to 4294967295/,
+      );
+      expect(kubectl('explain', 'ippool.spec.vxlanMode').stdout).toMatch(
+        /CrossSubnet \(only between\s+subnets\)/,
       );
     });
 
