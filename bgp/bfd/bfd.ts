@@ -1,6 +1,6 @@
 /**
- * BFD for BGP peers (RFC 5880, single hop of RFC 5881, multihop of RFC 5883): sockets and timers around session.ts.
- * A neighbour that stops answering is reported within the detection time.
+ * BFD for BGP peers (RFC 5880, RFC 5881 single hop, RFC 5883 multihop): sockets and timers around session.ts. It reports
+ * a neighbour that stops answering within the detection time.
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { familyOf } from '../../lib/cidr.ts';
@@ -28,14 +28,14 @@ export interface BfdNeighbour {
 }
 
 export interface BfdEvents {
-  /** The session was up and is not any more; `reason` is a sentence. */
+  /** The session went down. `reason` is a sentence. */
   down(address: string, reason: string): void;
   changed(address: string, state: string): void;
 }
 
 const SINGLE_HOP_PORT = 3784;
 const MULTIHOP_PORT = 4784;
-/** RFC 5881 section 4: source ports from here on. */
+/** RFC 5881 section 4: the lowest source port. */
 const FIRST_SOURCE_PORT = 49_152;
 const SOURCE_PORTS = 16_384;
 const names = ['AdminDown', 'Down', 'Init', 'Up'];
@@ -54,7 +54,7 @@ export class Bfd {
     this.#events = modules.events;
   }
 
-  /** Watches these neighbours and no others. One whose settings did not change is not touched. */
+  /** Sets the neighbours to watch. Sessions with unchanged settings continue. */
   setNeighbours(wanted: readonly BfdNeighbour[]): void {
     const byAddress = new Map(wanted.map((one) => [one.address, one]));
     for (const [address, neighbour] of this.#neighbours) {
@@ -82,11 +82,11 @@ export class Bfd {
     this.#listeners.clear();
   }
 
-  /** What a packet does wrong costs that packet. */
+  /** Handles a packet. A bad one is dropped and has no other effect. */
   #receive(address: string, port: number, bytes: Uint8Array): void {
     try {
       const neighbour = this.#neighbours.get(address);
-      // What comes to the other port has passed the TTL check of that one.
+      // Packets to the other port have passed that port's TTL check.
       if (neighbour && portOf(neighbour.settings) === port) neighbour.receive(bytes);
     } catch (error) {
       this.#log.error({ err: error, peer: address }, 'fault while receiving BFD');
@@ -163,7 +163,7 @@ class Neighbour {
     this.#cancelDetection = this.#clock.after(silence, () =>
       this.#become(expireBfd(this.#session), `nothing heard for ${silence} ms`),
     );
-    // A faster or slower neighbour counts from the next packet on.
+    // A new rate of the neighbour applies from the next packet on.
     if (before.remoteMinRxUs !== this.#session.remoteMinRxUs || before.state !== this.#session.state)
       this.#schedule();
   }

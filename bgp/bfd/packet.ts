@@ -40,7 +40,7 @@ export function encodeBfd(packet: BfdPacket): Uint8Array {
   return bytes;
 }
 
-/** Undefined for a packet that section 6.8.6 discards: nothing of it may be looked at. */
+/** Decodes a packet; undefined for one that section 6.8.6 discards. */
 export function decodeBfd(bytes: Uint8Array): BfdPacket | undefined {
   if (bytes.length < LENGTH || bytes[0]! >> 5 !== VERSION) return undefined;
   const flags = bytes[1]!;

@@ -13,11 +13,11 @@ export interface BfdSession {
   readonly myDiscriminator: number;
   readonly remoteDiscriminator: number;
   readonly remoteState: number;
-  /** What the other side said; before it says anything: it takes a packet a second. */
+  /** The neighbour's values; until its first packet, one packet a second. */
   readonly remoteMinTxUs: number;
   readonly remoteMinRxUs: number;
   readonly remoteMultiplier: number;
-  /** Our timers have changed: sent as a poll until it is answered. */
+  /** Our timers changed, so packets carry the poll bit until the neighbour answers. */
   readonly isPolling: boolean;
 }
 
@@ -39,9 +39,9 @@ export function newBfdSession(myDiscriminator: number): BfdSession {
 }
 
 /**
- * Whether a packet belongs to the session (section 6.8.6). While the session is up it must name our discriminator, which
- * only the neighbour has seen: without it, one forged packet would end the session. A neighbour that has restarted names
- * none; it is heard after the detection time.
+ * Whether a packet belongs to the session (section 6.8.6). While the session is up the packet must carry our
+ * discriminator, which only the neighbour knows; otherwise one forged packet would end the session. A restarted neighbour
+ * does not know it, and its packets count after the detection time.
  */
 export function isForSession(
   { state, myDiscriminator }: BfdSession,
@@ -50,7 +50,7 @@ export function isForSession(
   return yourDiscriminator === myDiscriminator || (yourDiscriminator === 0 && state !== BfdState.UP);
 }
 
-/** What a packet does to the session (section 6.8.6). */
+/** Applies a received packet to the session (section 6.8.6). */
 export function receiveBfd(session: BfdSession, packet: BfdPacket): BfdSession {
   const heard: BfdSession = {
     ...session,
@@ -77,7 +77,7 @@ export function receiveBfd(session: BfdSession, packet: BfdPacket): BfdSession {
   }
 }
 
-/** Nothing was heard for the detection time (section 6.8.4). */
+/** Applies the end of the detection time (section 6.8.4). */
 export function expireBfd(session: BfdSession): BfdSession {
   const isDown = session.state === BfdState.DOWN;
   return { ...(isDown ? session : down(session, BfdDiagnostic.TIME_EXPIRED)), remoteDiscriminator: 0 };
@@ -98,13 +98,13 @@ export function bfdPacket(session: BfdSession, timers: BfdTimers, isFinal: boole
   };
 }
 
-/** Microseconds between packets, before jitter (section 6.8.7). 0: the other side wants none. */
+/** Microseconds between packets, before jitter (section 6.8.7); 0 when the neighbour wants no packets. */
 export function transmitIntervalUs(session: BfdSession, timers: BfdTimers): number {
   if (session.remoteMinRxUs === 0) return 0;
   return Math.max(desiredTx(session, timers), session.remoteMinRxUs);
 }
 
-/** Microseconds of silence after which the other side is down (section 6.8.4). */
+/** Detection time in microseconds (section 6.8.4). */
 export function detectionTimeUs(session: BfdSession, timers: BfdTimers): number {
   return session.remoteMultiplier * Math.max(timers.requiredMinRxUs, session.remoteMinTxUs);
 }

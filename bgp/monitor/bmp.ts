@@ -1,6 +1,6 @@
 /**
- * BMP (RFC 7854): to a monitoring station goes what each peer has sent, as it was sent, before policy. A station that
- * reads too slowly is left and dialled again; it then gets the whole state anew.
+ * BMP (RFC 7854): sends a monitoring station each peer's routes as received, before policy. A station that reads too
+ * slowly is disconnected and dialled again; it then gets the complete state.
  */
 import net, { type Socket } from 'node:net';
 import { addressBytes, familyOf, parseAddress } from '../../lib/cidr.ts';
@@ -85,7 +85,7 @@ export class BmpExporter implements Observer {
       try {
         this.#initiate();
       } catch (error) {
-        this.#log.error({ err: error }, 'fault while telling the BMP station what there is');
+        this.#log.error({ err: error }, 'fault while sending the current state to the BMP station');
         socket.destroy();
       }
     });
@@ -97,7 +97,7 @@ export class BmpExporter implements Observer {
     });
   }
 
-  /** Initiation, and the state as it is: each peer that is up, what it has sent, End-of-RIB. */
+  /** Initiation and the current state: for each peer that is up, its routes and End-of-RIB. */
   #initiate(): void {
     const text = (value: string) => new TextEncoder().encode(value);
     this.#send(INITIATION, Uint8Array.of(...tlv(1, text(`Cali ${VERSION}`)), ...tlv(2, text('cali'))));
@@ -132,7 +132,7 @@ export class BmpExporter implements Observer {
         yield encodeMessage(update, { isFourOctetAs, isIbgp });
       } catch (error) {
         if (!(error instanceof RangeError)) throw error;
-        // Put together again it can be longer than it was: one route a message, AS numbers that AS4_PATH repeats.
+        // The re-encoded route can be longer than the received one: one route per message, and AS4_PATH merged in.
         this.#log.warn({ prefix, reason: error.message }, 'route not sent to the BMP station');
       }
     }
@@ -145,7 +145,7 @@ export class BmpExporter implements Observer {
   #send(type: number, body: Uint8Array): void {
     if (!this.#isConnected || !this.#socket) return;
     if (this.#socket.writableLength > QUEUE_LIMIT) {
-      this.#log.warn({}, 'the BMP station reads too slowly: it is left, and dialled again');
+      this.#log.warn({}, 'the BMP station reads too slowly: disconnecting and dialling again');
       this.#socket.destroy();
       return;
     }

@@ -1,4 +1,4 @@
-/** The RIB as an MRT table dump (RFC 6396 section 4.3, RFC 8050 with add-path): for bgpdump and its like. */
+/** The RIB as an MRT table dump (RFC 6396 section 4.3, RFC 8050 with add-path), for tools such as bgpdump. */
 import { addressBytes, bitsOf, type Family, familyOf, parseAddress } from '../../lib/cidr.ts';
 import { attributesOf } from '../rib/attribute-values.ts';
 import type { Rib } from '../rib/rib.ts';
@@ -20,7 +20,7 @@ const PEER_INDEX_TABLE = 1;
 const RIB_UNICAST: Readonly<Record<Family, number>> = { 4: 2, 6: 4 };
 const RIB_UNICAST_ADD_PATH: Readonly<Record<Family, number>> = { 4: 8, 6: 10 };
 
-/** Records one after the other. Routes that this speaker originates are left out: they have no peer. */
+/** Yields the records in order, without local routes, which have no peer. */
 export function* dumpTable(
   ribs: readonly Rib[],
   peers: readonly MrtPeer[],
@@ -68,8 +68,8 @@ function peerTable(peers: readonly MrtPeer[], collector: string): Uint8Array {
 }
 
 /**
- * Section 4.3.4: of MP_REACH_NLRI the next hop alone. Where an UPDATE has no room for NEXT_HOP in its place it follows the
- * others; the length field of 16 bits has room for it.
+ * Section 4.3.4: MP_REACH_NLRI holds only the next hop. A NEXT_HOP that does not fit in type order follows the others;
+ * the length field of 16 bits has room for it.
  */
 function attributeBytes(rib: Rib, path: number): Uint8Array {
   const attributes = attributesOf(rib.attributes, rib.paths.received[path]!);

@@ -1,4 +1,4 @@
-/** The wire log: every message of chosen peers, decoded, one line each. */
+/** The wire log: each message of the chosen peers as one decoded line. */
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Observer, Peer } from '../peer.ts';
@@ -6,7 +6,7 @@ import { type Frame, Framer } from '../wire/framer.ts';
 import { decodeMessage } from '../wire/message.ts';
 import type { UpdateContext } from '../wire/update.ts';
 
-/** A message that cannot be decoded as its octets: the session has its own way to answer it. */
+/** Shows a message that cannot be decoded as octets. The session handles the error. */
 function described(frame: Frame, context: UpdateContext): object {
   try {
     return { message: decodeMessage(frame, context) };

@@ -1,7 +1,7 @@
 /**
- * Attribute sets, interned: a set is a row number, equal sets are the same row, and a million routes hold
- * references instead of objects. The bytes lie in pages, in the normal form of wire/scan.ts behind the next
- * hop; columns hold what the decision process compares.
+ * Interned attribute sets. A set is a row number, equal sets share a row, and a million routes hold references instead of
+ * objects. Pages hold the bytes: the next hop, then the normal form of wire/scan.ts. Columns hold the values that the
+ * decision process compares.
  *
  *   page:  ... +- next hop length (8) -+- next hop -+- attributes in normal form -+ ...
  */
@@ -33,18 +33,18 @@ export class AttributeTable {
   localPref = new Uint32Array(0);
   pathLength = new Uint16Array(0);
   neighbourAs = new Uint32Array(0);
-  /** 0: the route carries none. */
+  /** 0 when the route carries none. */
   originatorId = new Uint32Array(0);
   clusterCount = new Uint16Array(0);
 
-  /** Distinct sets. */
+  /** Number of distinct sets. */
   get size(): number {
     return this.#size;
   }
 
   /**
-   * The row of a scanned list with a next hop (4, 16 or 32 octets at `at` of `source`), with one reference
-   * for the caller, who gives it back with `release`.
+   * Returns the row of a scanned list with a next hop (4, 16 or 32 octets at `at` of `source`). The caller gets one
+   * reference and must `release` it.
    */
   intern(scan: AttributeScan, source: Uint8Array, at: number, nextHopLength: number): number {
     let hash = scan.hash;
@@ -66,7 +66,7 @@ export class AttributeTable {
     this.#references[row]!++;
   }
 
-  /** Gives a reference back; the set goes with the last one. */
+  /** Releases a reference. The last one removes the set. */
   release(row: number): void {
     if (--this.#references[row]! > 0) return;
     this.#unlink(row);
@@ -77,7 +77,7 @@ export class AttributeTable {
     this.#size--;
   }
 
-  /** Page that holds the set; `offsetOf` says where in it. */
+  /** The page with the set, at `offsetOf`. */
   pageOf(row: number): Uint8Array {
     return this.#pages[Math.floor(this.#units[row]! / UNITS_PER_PAGE)]!;
   }
@@ -99,14 +99,14 @@ export class AttributeTable {
     return page.subarray(at + 1 + page[at]!, at + this.#lengths[row]!);
   }
 
-  /** A view of the next hop: 4 or 16 octets, or 32 with a link-local one behind (RFC 2545). */
+  /** A view of the next hop: 4 or 16 octets, or 32 with a link-local address after the global one (RFC 2545). */
   nextHop(row: number): Uint8Array {
     const at = this.offsetOf(row);
     const page = this.pageOf(row);
     return page.subarray(at + 1, at + 1 + page[at]!);
   }
 
-  /** Text of the next hop, of the global one where there are two. */
+  /** Text of the next hop, or of the global one of two. */
   nextHopText(row: number): string {
     const bytes = this.nextHop(row);
     return formatBytes(bytes.length > 16 ? bytes.subarray(0, 16) : bytes);

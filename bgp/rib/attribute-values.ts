@@ -1,4 +1,4 @@
-/** Between rows of the attribute table and values, for policy, for people and for whatever is not the quick way. */
+/** Converts rows of the attribute table to values and back, for policy, for status and outside the fast path. */
 import { addressBytes, parseAddress } from '../../lib/cidr.ts';
 import { decodeAttributes, type PathAttributes } from '../wire/attributes.ts';
 import { encodeAttributes } from '../wire/encode-attributes.ts';
@@ -12,7 +12,7 @@ const own = { isIbgp: true, isFourOctetAs: true, localAs: -1 };
 const scan = new AttributeScan();
 const noBytes = new Uint8Array();
 
-/** Attributes of a row as values. A next hop that is to be this speaker is the empty text. */
+/** Attributes of a row as values. An empty next hop stands for this speaker. */
 export function attributesOf(table: AttributeTable, row: number): PathAttributes {
   const { attributes } = decodeAttributes(new Reader(table.attributes(row)), own);
   return {
@@ -21,12 +21,12 @@ export function attributesOf(table: AttributeTable, row: number): PathAttributes
   } as PathAttributes;
 }
 
-/** Why policy cannot change attributes as it is told to. */
+/** Reason for attributes that policy makes too long. */
 export const TOO_LONG_BY_POLICY = 'policy makes its attributes longer than an UPDATE can be';
 
 /**
- * The row for attributes given as values, with a reference for the caller; undefined for those that are longer than an
- * UPDATE can be.
+ * Returns the row for attributes given as values, with a reference for the caller; undefined when they exceed the longest
+ * UPDATE.
  */
 export function internAttributes(table: AttributeTable, attributes: PathAttributes): number | undefined {
   const writer = new Writer();

@@ -1,19 +1,19 @@
 /**
- * The decision process (RFC 4271 section 9.1.2.2) as a numbered list of comparisons over columns. A path that
- * loses can be told at which of them it lost.
+ * The decision process (RFC 4271 section 9.1.2.2) as a numbered list of comparisons over columns, so that status can name
+ * the comparison that a path lost.
  *
- * MED compares only paths of the same neighbouring AS, which makes "better than" no order over all paths:
- * so the best of each neighbouring AS is found first, and those are compared without MED.
+ * MED compares only paths of the same neighbouring AS, so "better than" is not an order over all paths. This finds the best
+ * path of each neighbouring AS first, and compares those without MED.
  */
 import { AttributeFact } from '../wire/scan.ts';
 import type { AttributeTable } from './attribute-table.ts';
 import type { PathTable } from './path-table.ts';
 import { LOCAL, type SourceTable } from './source.ts';
 
-/** LOCAL_PREF of a path that carries none. */
+/** LOCAL_PREF of a path without one. */
 export const DEFAULT_LOCAL_PREF = 100;
 
-/** Steps in their order. Paths that are equal before ROUTER_ID are multipath. */
+/** Steps in order. Paths that are equal up to ROUTER_ID are multipath. */
 export const DecisionStep = {
   ORIGINATED_HERE: 1,
   NOT_LONG_LIVED_STALE: 2,
@@ -42,7 +42,7 @@ const reasons: Readonly<Record<number, string>> = {
   [DecisionStep.PATH_ID]: 'has the lower path identifier',
 };
 
-/** Words for a step: what the winner has over the loser. */
+/** Describes a step: what the winner has over the loser. */
 export function reasonOf(step: number): string {
   return reasons[Math.abs(step)] ?? 'is equal';
 }
@@ -51,7 +51,7 @@ export class DecisionProcess {
   readonly #paths: PathTable;
   readonly #attributes: AttributeTable;
   readonly #sources: SourceTable;
-  /** Best path per neighbouring AS, of the prefix at hand. */
+  /** Best path per neighbouring AS for the current prefix. */
   readonly #groups = new Map<number, number>();
 
   constructor(paths: PathTable, attributes: AttributeTable, sources: SourceTable) {
@@ -75,7 +75,7 @@ export class DecisionProcess {
 
   /**
    * Negative when path `a` is better, positive when `b` is, with the DecisionStep as magnitude; 0 for equals.
-   * MED counts only where `withMed` is set and both come from the same neighbouring AS.
+   * MED counts only when `withMed` is set and both come from the same neighbouring AS.
    */
   compare(a: number, b: number, withMed: boolean): number {
     const paths = this.#paths;

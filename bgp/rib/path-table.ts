@@ -1,13 +1,13 @@
-/** Paths as rows: which prefix, from whom, with which attributes. The paths of a prefix are a linked list. */
+/** Paths as rows of prefix, source and attributes. The paths of a prefix form a linked list. */
 import type { Rejection, RejectionKind } from '../policy/rejection.ts';
 import { grow, grownCapacity, RowStack } from './columns.ts';
 
 export const PathFlag = {
-  /** Kept from a peer that is restarting (RFC 4724). */
+  /** Retained from a restarting peer (RFC 4724). */
   STALE: 1,
-  /** On the list of paths that changed in this turn. */
+  /** In the list of paths that changed in this turn. */
   TOUCHED: 2,
-  /** Withdrawn; the row is free at the end of the turn. */
+  /** Withdrawn. The row becomes free at the end of the turn. */
   DEAD: 4,
 } as const;
 
@@ -17,10 +17,10 @@ export class PathTable {
   source = new Uint16Array(0);
   /** Path identifier of RFC 7911; 0 without. */
   pathId = new Uint32Array(0);
-  /** Attribute set as received, and as it is after import policy. */
+  /** Attribute sets as received and after import policy. */
   received = new Int32Array(0);
   attributes = new Int32Array(0);
-  /** Why the path may not be used, a row of RejectionTable; 0 when it may. */
+  /** Row of RejectionTable with the reason that the path is not used; 0 when it may be used. */
   rejection = new Uint16Array(0);
   flags = new Uint8Array(0);
   #rows = 0;
@@ -62,7 +62,7 @@ export class PathTable {
   }
 }
 
-/** Reasons of rejection, interned. Sentences repeat: there are as many as kinds of faults and filters. */
+/** Interned rejection reasons. There are only as many sentences as kinds of faults and filters. */
 export class RejectionTable {
   readonly #rows = new Map<string, number>([['', 0]]);
   readonly #texts: string[] = [''];
@@ -71,7 +71,7 @@ export class RejectionTable {
   intern({ reason, kind }: Rejection): number {
     let row = this.#rows.get(reason);
     if (row !== undefined) return row;
-    // Filters come and go for months; the sentence is for people, the fact that there is one for the RIB.
+    // Filters come and go for months, so the table is bounded. The RIB needs only the fact; the sentence is for people.
     if (this.#texts.length >= 0xffff) return this.#texts.length - 1;
     row = this.#texts.push(reason) - 1;
     this.#kinds.push(kind);

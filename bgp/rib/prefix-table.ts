@@ -1,6 +1,6 @@
 /**
- * Prefixes as dense row numbers: an open-addressing hash over the columns address and length, so that a
- * million prefixes cost 13 MB and no object. One table per address family.
+ * Prefixes as dense row numbers: an open-addressing hash over the columns address and length. A million prefixes take
+ * 13 MB and no objects. One table per address family.
  */
 import { addressBytes, type Family, familyOf, formatBytes, parseCidr } from '../../lib/cidr.ts';
 import type { Prefix } from '../wire/nlri.ts';
@@ -17,7 +17,7 @@ export class PrefixTable {
   #rows = 0;
   #size = 0;
   readonly #free = new RowStack();
-  /** The prefix that is looked for: parsed from the wire, host bits cleared. */
+  /** The prefix to look up: parsed from the wire, host bits cleared. */
   readonly #key = new Uint32Array(4);
   #keyLength = 0;
 
@@ -36,7 +36,7 @@ export class PrefixTable {
     return this.#rows;
   }
 
-  /** Row of the prefix whose wire form (RFC 4271 section 4.3) starts at `at`; made when it is new. */
+  /** Row of the prefix whose wire form (RFC 4271 section 4.3) starts at `at`. Creates it when it is new. */
   intern(bytes: Uint8Array, at: number): number {
     this.#readKey(bytes, at);
     const slot = this.#slotOf();
@@ -44,13 +44,13 @@ export class PrefixTable {
     return found === 0 ? this.#insert(slot) : found - 1;
   }
 
-  /** Row of the prefix whose wire form starts at `at`; -1 when it is not here. */
+  /** Row of the prefix whose wire form starts at `at`; -1 when absent. */
   find(bytes: Uint8Array, at: number): number {
     this.#readKey(bytes, at);
     return this.#slots[this.#slotOf()]! - 1;
   }
 
-  /** Row of a prefix given as text; -1 when it is not here. */
+  /** Row of a prefix given as text; -1 when absent. */
   findText(prefix: Prefix): number {
     const wire = familyOf(prefix) === this.family ? wireOf(prefix) : undefined;
     return wire ? this.find(wire, 0) : -1;
@@ -60,7 +60,7 @@ export class PrefixTable {
     return this.intern(wireOf(prefix)!, 0);
   }
 
-  /** Gives the row back. The caller holds no reference to it any longer. */
+  /** Frees the row. The caller must not use it afterwards. */
   release(row: number): void {
     this.#loadKey(row);
     this.#unlink(this.#slotOf());
@@ -68,7 +68,7 @@ export class PrefixTable {
     this.#size--;
   }
 
-  /** Writes the wire form; returns the offset behind it. */
+  /** Writes the wire form. Returns the offset after it. */
   write(row: number, out: Uint8Array, at: number): number {
     const length = this.#lengths[row]!;
     out[at++] = length;
@@ -78,7 +78,7 @@ export class PrefixTable {
     return at;
   }
 
-  /** Octets of the wire form. */
+  /** Length of the wire form, octets. */
   wireLength(row: number): number {
     return 1 + ((this.#lengths[row]! + 7) >>> 3);
   }
@@ -126,7 +126,7 @@ export class PrefixTable {
     return Math.imul(hash, 0x27d4eb2f) >>> 0;
   }
 
-  /** The slot of the key, or the free one where it belongs. */
+  /** The slot of the key, or the free slot for it. */
   #slotOf(): number {
     const mask = this.#slots.length - 1;
     const shift = 32 - (31 - Math.clz32(this.#slots.length));
@@ -180,7 +180,7 @@ export class PrefixTable {
     this.#keyLength = this.#lengths[row]!;
   }
 
-  /** Frees a slot and moves up those behind it that would not be found any more. */
+  /** Frees a slot and moves later entries up, so that lookups still find them. */
   #unlink(slot: number): void {
     const mask = this.#slots.length - 1;
     const shift = 32 - (31 - Math.clz32(this.#slots.length));
@@ -197,7 +197,7 @@ export class PrefixTable {
   }
 }
 
-/** Wire form of a prefix given as text; undefined when the text is none. */
+/** Wire form of a prefix given as text; undefined for other text. */
 export function wireOf(prefix: Prefix): Uint8Array | undefined {
   const cidr = parseCidr(prefix);
   if (!cidr) return undefined;

@@ -1,6 +1,6 @@
 /**
- * Adj-RIB-In of every peer and the Loc-RIB of one address family (RFC 4271 section 3.2), as columns. A change
- * marks the prefix; `decideChanged` runs the decision process once per marked prefix, at the end of a turn.
+ * The Adj-RIB-In of every peer and the Loc-RIB of one address family (RFC 4271 section 3.2), as columns. A change marks
+ * the prefix, and `decideChanged` runs the decision process once per marked prefix at the end of a turn.
  */
 import type { Family } from '../../lib/cidr.ts';
 import type { Rejection } from '../policy/rejection.ts';
@@ -11,11 +11,11 @@ import { PathFlag, PathTable, RejectionTable } from './path-table.ts';
 import { PrefixTable } from './prefix-table.ts';
 import { LOCAL, type SourceTable } from './source.ts';
 
-/** What import policy says about a path. `attributes` may be the received set itself. */
+/** Verdict of import policy on a path. `attributes` may be the received set. */
 export interface Verdict {
-  /** Row of the attribute table: the received one, or another with a reference that is given along. */
+  /** Row of the attribute table: the received one, or another whose reference passes to the RIB. */
   readonly attributes: number;
-  /** Why the path may not be used; undefined when it may. */
+  /** Why the path is not used; undefined when it may be used. */
   readonly rejection: Rejection | undefined;
 }
 
@@ -35,10 +35,10 @@ export class Rib {
   readonly #dirty = new RowStack();
   readonly #touched = new RowStack();
   readonly #dead = new RowStack();
-  /** Prefixes without paths, whose rows cannot be given back yet. */
+  /** Prefixes without paths whose rows cannot be freed yet. */
   readonly #empty = new RowStack();
   #counts = new Int32Array(64);
-  /** Whether changed paths are collected beside changed prefixes: for groups with add-path. */
+  /** Whether to collect changed paths in addition to changed prefixes, for groups with add-path. */
   tracksPaths = false;
 
   constructor(family: Family, attributes: AttributeTable, sources: SourceTable) {
@@ -49,7 +49,7 @@ export class Rib {
     this.decision = new DecisionProcess(this.paths, attributes, sources);
   }
 
-  /** Paths that a source has here, rejected ones too. */
+  /** Number of paths of a source, including rejected ones. */
   countOf(source: number): number {
     return this.#counts[source] ?? 0;
   }
@@ -58,7 +58,7 @@ export class Rib {
     return this.#dirty.length > 0;
   }
 
-  /** Stores the path to the prefix whose wire form starts at `at`. True when the prefix was new for the source. */
+  /** Stores the path to the prefix whose wire form starts at `at`. Returns true when it is new for the source. */
   announce(
     bytes: Uint8Array,
     at: number,
@@ -102,7 +102,7 @@ export class Rib {
     return isNew;
   }
 
-  /** Removes the path to the prefix whose wire form starts at `at`. False when there was none. */
+  /** Removes the path to the prefix whose wire form starts at `at`. Returns false when there was none. */
   withdraw(bytes: Uint8Array, at: number, source: number, pathId: number): boolean {
     const prefix = this.prefixes.find(bytes, at);
     if (prefix < 0) return false;
@@ -118,7 +118,7 @@ export class Rib {
     return prefix >= 0 && this.#findPath(prefix, source, pathId) >= 0;
   }
 
-  /** Marks the paths of a source as stale: it may be restarting, or is about to send everything again. */
+  /** Marks the paths of a source as stale, because it may be restarting or will send everything again. */
   markStale(source: number): void {
     for (const path of this.pathsOf(source)) this.paths.flags[path]! |= PathFlag.STALE;
   }
@@ -129,7 +129,7 @@ export class Rib {
       if (which === 'all' || this.paths.flags[path]! & PathFlag.STALE) this.remove(path);
   }
 
-  /** Judges the paths of a source anew, after its import policy has changed. */
+  /** Applies a changed import policy to the paths of a source. */
   rejudge(source: number, judge: (path: number) => Verdict): void {
     for (const path of this.pathsOf(source)) {
       const verdict = judge(path);
@@ -139,7 +139,7 @@ export class Rib {
     }
   }
 
-  /** Gives a path other attributes, such as a community; the RIB takes its own reference to the row. */
+  /** Sets other attributes of a path, for example with a community. The RIB takes its own reference to the row. */
   setAttributes(path: number, attributes: number): void {
     this.#setVerdict(path, attributes, this.paths.rejection[path]!);
   }
@@ -154,12 +154,12 @@ export class Rib {
     this.#touch(path, paths.prefix[path]!);
   }
 
-  /** Decides again where a source stands in the order of paths, after it was replaced. */
+  /** Runs the decision process again for the prefixes of a source whose properties changed. */
   touchAll(source: number): void {
     for (const path of this.pathsOf(source)) this.#touch(path, this.paths.prefix[path]!);
   }
 
-  /** Rows of a source's paths. May be removed while iterating. */
+  /** Rows of a source's paths. They may be removed during the iteration. */
   *pathsOf(source: number): Generator<number> {
     let left = this.countOf(source);
     for (let path = 0; left > 0 && path < this.paths.rows; path++) {
@@ -169,12 +169,12 @@ export class Rib {
     }
   }
 
-  /** Whether the prefix waits for the decision process: until then `best` is what it was, and may be gone. */
+  /** Whether the prefix waits for the decision process. Until then `best` is the old path, which may be removed. */
   isPending(prefix: number): boolean {
     return this.#isDirty[prefix] === 1;
   }
 
-  /** Whether a row is a path that may be used. */
+  /** Whether a row is a usable path. */
   isUsable(path: number): boolean {
     return this.paths.rejection[path] === 0 && (this.paths.flags[path]! & PathFlag.DEAD) === 0;
   }
@@ -185,8 +185,8 @@ export class Rib {
   }
 
   /**
-   * Runs the decision process for every prefix touched since the last call. The rows that are returned, and
-   * those of `touchedPaths`, are valid until `endTurn`.
+   * Runs the decision process for every prefix touched since the last call. The returned rows and those of `touchedPaths`
+   * are valid until `endTurn`.
    */
   decideChanged(): Int32Array {
     const changed = this.#dirty.rows();
@@ -207,7 +207,7 @@ export class Rib {
     return this.#touched.rows();
   }
 
-  /** Forgets the changes. Rows that nobody refers to any more are given back when `canRelease`. */
+  /** Clears the changes. With `canRelease` it frees rows without references. */
   endTurn(canRelease: boolean): void {
     for (const prefix of this.#dirty.rows()) if (this.head[prefix]! < 0) this.#empty.push(prefix);
     this.#dirty.clear();
@@ -217,7 +217,7 @@ export class Rib {
     for (const path of this.#dead.rows()) this.paths.release(path);
     this.#dead.clear();
     for (const prefix of this.#empty.rows()) {
-      // It may have come back meanwhile, and may stand here twice.
+      // The prefix may have a path again, or be listed twice.
       if (this.head[prefix]! >= 0 || this.best[prefix] === RELEASED) continue;
       this.best[prefix] = RELEASED;
       this.prefixes.release(prefix);
@@ -225,7 +225,7 @@ export class Rib {
     this.#empty.clear();
   }
 
-  /** Why each path but the best is not the best, in words. */
+  /** Why each other path is not the best, as text. */
   explain(prefix: number, path: number): string {
     const { paths, decision } = this;
     if (paths.rejection[path] !== 0) return this.rejections.text(paths.rejection[path]!);
@@ -236,7 +236,7 @@ export class Rib {
     const rivals = [...this.pathsTo(prefix)].filter(
       (row) => paths.rejection[row] === 0 && neighbour(row) === neighbour(path),
     );
-    // A path that lost within its neighbouring AS lost there, possibly by MED.
+    // A path can lose within its neighbouring AS, possibly by MED.
     const winner =
       rivals.find((row) => rivals.every((other) => decision.compare(row, other, true) <= 0)) ?? best;
     const rival = winner === path ? best : winner;
@@ -296,5 +296,5 @@ export class Rib {
   }
 }
 
-/** Value of `best` for a row that was given back. */
+/** Value of `best` for a freed row. */
 const RELEASED = -2;

@@ -1,18 +1,18 @@
-/** Where paths come from: one row per peer and session that has paths, and row 0 for this speaker itself. */
+/** Sources of paths: one row per peer, and row 0 for this speaker. */
 
 export interface Source {
   /** Key of the peer; undefined for this speaker. */
   readonly peer: string | undefined;
   readonly isIbgp: boolean;
-  /** A route reflector client of ours (RFC 4456). */
+  /** A route reflector client of this speaker (RFC 4456). */
   readonly isClient: boolean;
-  /** A pod of this node: its routes lead to itself alone. */
+  /** A pod of this node. It may be the next hop only for itself. */
   readonly isWorkload?: boolean;
-  /** BGP identifier, as an unsigned 32-bit number. */
+  /** BGP identifier as an unsigned 32-bit number. */
   readonly identifier: number;
   /** Address of the peer, canonical text. */
   readonly address: string;
-  /** The same as a number, for the last tie-breaker. */
+  /** The address as a number, for the last tie-breaker. */
   readonly addressValue: bigint;
 }
 
@@ -41,12 +41,12 @@ export class SourceTable {
     return row;
   }
 
-  /** What is known of a peer changed, such as being a client: its paths keep the row. */
+  /** Replaces the properties of a source, such as being a client. Its paths keep the row. */
   replace(row: number, source: Source): void {
     this.#sources[row] = source;
   }
 
-  /** To be called when no path and no group of peers refers to the row any more. */
+  /** Frees the row. Call this when no path and no group refers to it. */
   release(row: number): void {
     this.#sources[row] = undefined;
     this.#free.push(row);

@@ -1,10 +1,9 @@
-/** Two connections between the same two speakers: which one stays (RFC 4271 section 6.8). */
+/** Connection collision resolution (RFC 4271 section 6.8). */
 import { parseAddress } from '../../lib/cidr.ts';
 
 /**
- * Called when an OPEN arrives on one connection while the other one is in OpenConfirm. The connection that
- * the speaker with the higher identifier opened stays; with equal identifiers (eBGP) the higher AS decides
- * (RFC 6286 section 2.3).
+ * Which connection stays when an OPEN arrives on one while the other is in OpenConfirm: the one that the speaker with the
+ * higher identifier opened. With equal identifiers (eBGP) the higher AS number decides (RFC 6286 section 2.3).
  */
 export function survivor(
   local: { readonly identifier: string; readonly asNumber: number },

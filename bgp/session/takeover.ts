@@ -1,12 +1,12 @@
 /**
- * Which of two connections between the same two speakers goes on when an OPEN arrives on the second one (RFC 4271
- * section 6.8, RFC 4724 section 4.2). Both RFCs trust whoever connects from the peer's address. That address can be
- * forged, by a pod behind the peer's masquerading for example, so an unproven connection never ends a living one.
+ * Chooses between two connections of the same two speakers when an OPEN arrives on the second one (RFC 4271 section 6.8,
+ * RFC 4724 section 4.2). Both RFCs trust any connection from the peer's address. A pod behind the peer's masquerading can
+ * forge that address, so an unproven connection never replaces a live one.
  */
 
 /** The connection on which the OPEN arrived. */
 export interface Newcomer {
-  /** We made it, so the peer's address was reached. */
+  /** This speaker dialled it, so the peer's address answered. */
   readonly isOutgoing: boolean;
   /** It came in with TCP MD5 or GTSM of one hop. */
   readonly isProven: boolean;
@@ -16,11 +16,11 @@ export interface Newcomer {
   readonly waitedMs: number;
 }
 
-/** What is known about the life of the running connection since it was probed. */
+/** Evidence since the probe that the running connection is alive or dead. */
 export type Evidence =
   /** The peer acknowledged or sent something. */
   | 'answered'
-  /** Retransmissions stay without an answer. */
+  /** Retransmissions got no answer. */
   | 'silent'
   | 'none';
 
@@ -30,15 +30,15 @@ export interface Running {
   readonly isProven: boolean;
   /** Graceful restart was negotiated on it. */
   readonly hasRestart: boolean;
-  /** Both sides may have connected at once: it is young, and the newcomer's OPEN has no R bit. */
+  /** Both sides may have connected at once: the session is young, and the newcomer's OPEN has no R bit. */
   readonly isSimultaneous: boolean;
   readonly evidence: Evidence;
 }
 
 export type Verdict =
-  /** The newcomer goes on; the running connection stays until one of them is Established. */
+  /** The newcomer continues, and the running connection stays until one of them is Established. */
   | 'admit'
-  /** The running connection ends, the newcomer goes on. */
+  /** The running connection ends, and the newcomer continues. */
   | 'replace'
   /** The newcomer's OPEN waits; ask again. */
   | 'wait'
@@ -46,31 +46,31 @@ export type Verdict =
   | 'refuse';
 
 /**
- * The other side applies section 6.8 as well and closes the connection that loses. An unproven connection that wins
- * waits this long for it. It is more than a round trip and the time that a busy speaker takes.
+ * The peer applies section 6.8 too and closes the losing connection. An unproven winner waits this long for that: more
+ * than a round trip and the delay of a busy speaker.
  */
 export const PEER_DECIDES_MS = 2_000;
-/** Without any evidence the running connection stays, and its hold timer decides. */
+/** After this wait without evidence the running connection stays, and its hold timer decides. */
 export const LONGEST_WAIT_MS = 10_000;
 
-/** Decides. A newcomer that waits is decided on again when anything changes. */
+/** Returns the verdict. The caller asks again for a waiting newcomer whenever anything changes. */
 export function takeover(newcomer: Newcomer, running: Running): Verdict {
   return running.state === 'OpenConfirm' ? collision(newcomer, running) : replacement(newcomer, running);
 }
 
-/** RFC 4271 section 6.8: two connections that are being opened. */
+/** RFC 4271 section 6.8: neither connection is Established. */
 function collision({ isOutgoing, isProven, isSurvivor, waitedMs }: Newcomer, running: Running): Verdict {
   if (isSurvivor && (isOutgoing || isProven)) return 'replace';
   if (!isSurvivor && (!isOutgoing || running.isProven)) return 'refuse';
-  // The incoming connection is preferred, and unproven. If it is the peer's, the peer closes the other one.
+  // The incoming connection wins but is unproven. If it is the peer's, the peer closes the other one.
   return waitedMs < PEER_DECIDES_MS ? 'wait' : 'admit';
 }
 
-/** A session is up, and the peer (or somebody who uses its address) opens another one. */
+/** A session is Established, and the peer (or a host that forges its address) opens another one. */
 function replacement({ isProven, isSurvivor, waitedMs }: Newcomer, running: Running): Verdict {
   const { hasRestart, isSimultaneous, evidence } = running;
   if (isProven && isSimultaneous) return isSurvivor ? 'replace' : 'refuse';
-  // RFC 4724 section 4.2: the peer restarted, and we have not noticed.
+  // RFC 4724 section 4.2: the peer restarted, and this speaker did not notice.
   if (isProven && hasRestart) return 'replace';
   switch (evidence) {
     case 'silent':

@@ -1,4 +1,4 @@
-/** A TCP connection that carries messages. Reads are framed; faults arrive as events. */
+/** A TCP connection for BGP messages. It frames what it reads and reports faults as events. */
 import net, { type Socket } from 'node:net';
 import os from 'node:os';
 import { messageOf } from '../../lib/errors.ts';
@@ -19,12 +19,12 @@ import type { TcpInfo } from './tcp-info.ts';
 export interface ConnectionEvents {
   connected(): void;
   frame(frame: Frame): void;
-  /** A message that cannot be accepted. */
+  /** A message that the framer cannot accept. */
   error(notification: NotificationBody, reason: string): void;
   disconnected(reason: string): void;
-  /** The peer reads again after it had stopped. */
+  /** The peer reads again after a pause. */
   drained(): void;
-  /** One of the functions above threw something else than WireError. Must not throw. */
+  /** One of the functions above threw an error other than WireError. Must not throw. */
   fault(error: unknown): void;
 }
 
@@ -37,7 +37,7 @@ export interface Remote extends SecurityOptions {
 const CONNECT_TIMEOUT_MS = 5_000;
 const SILENT_RETRANSMISSIONS = 2;
 
-/** Our link-local address where the peer's is one: left to itself, the kernel takes a global address. */
+/** Our link-local address for a link-local peer, because the kernel would choose a global one. */
 function linkLocalFor(peer: string): string | undefined {
   const [, zone] = peer.split('%');
   const own = zone
@@ -67,7 +67,7 @@ export class Connection {
     socket.on('close', () => this.#lost('the connection was closed'));
   }
 
-  /** Dials; the outcome is an event. Throws CodedError BGP_SOCKET when the options cannot be had. */
+  /** Dials. The outcome is an event. Throws CodedError BGP_SOCKET when the kernel refuses an option. */
   static dial(remote: Remote, events: ConnectionEvents): Connection {
     const localAddress = remote.localAddress ?? linkLocalFor(remote.address);
     const target = {
@@ -77,7 +77,7 @@ export class Connection {
       ...(localAddress ? { localAddress } : {}),
     };
     const fd = dialSocket(remote.address, remote);
-    // manualStart is Node's own option for a socket that is not connected yet; a system test pins it.
+    // manualStart is Node's internal option for a socket that is not connected yet. A system test relies on it.
     const options = { fd: fd!, manualStart: true, readable: true, writable: true };
     const socket = (fd === undefined ? new net.Socket() : new net.Socket(options)).connect(target);
     const connection = new Connection(socket, true, events);
@@ -90,7 +90,7 @@ export class Connection {
     return connection;
   }
 
-  /** Takes over a connection that came in. Throws CodedError BGP_SOCKET when the options cannot be had. */
+  /** Wraps an incoming connection. Throws CodedError BGP_SOCKET when the kernel refuses an option. */
   static accept(socket: Socket, remote: Remote, events: ConnectionEvents): Connection {
     applyToConnection(socket, remote.address, remote);
     return new Connection(socket, false, events);
@@ -109,17 +109,17 @@ export class Connection {
     return this.#socket.remotePort ?? 0;
   }
 
-  /** Octets that wait for the peer to read. */
+  /** Octets queued for the peer. */
   get queued(): number {
     return this.#socket.writableLength;
   }
 
-  /** Octets that the kernel has taken since the connection was made. */
+  /** Octets that the kernel accepted since the connection was made. */
   get delivered(): number {
     return this.#sent - this.#socket.writableLength;
   }
 
-  /** Another key of RFC 2385 and another minimum TTL, from the next segment on. Throws CodedError BGP_SOCKET. */
+  /** Sets another key (RFC 2385) and minimum TTL from the next segment on. Throws CodedError BGP_SOCKET. */
   secure({ address, password, ttlSecurityHops }: Remote): void {
     if (this.#isClosed) return;
     setConnectionKey(this.#socket, address, password);
@@ -127,9 +127,9 @@ export class Connection {
   }
 
   /**
-   * Lets segments with any TTL in while the peer leaves retransmissions unacknowledged, and only then. The RST of a kernel
-   * that has restarted leaves with the host's TTL, usually 64, so GTSM would hide that the connection is gone. TCP still
-   * wants its exact sequence number (RFC 5961 section 3). True while they are let in.
+   * Accepts segments with any TTL, but only while the peer leaves retransmissions unacknowledged. A restarted kernel sends
+   * its RST with the host's TTL, usually 64, so GTSM would hide that the connection is gone. TCP still demands the exact
+   * sequence number (RFC 5961 section 3). Returns true while any TTL is accepted.
    */
   admitResets({ address, ttlSecurityHops }: Remote): boolean {
     const isSilent = (this.tcpInfo?.retransmits ?? 0) >= SILENT_RETRANSMISSIONS;
@@ -137,7 +137,7 @@ export class Connection {
     return isSilent;
   }
 
-  /** What TCP knows about the other end; undefined without koffi. */
+  /** TCP's view of the other end; undefined without koffi. */
   get tcpInfo(): TcpInfo | undefined {
     return this.#isClosed ? undefined : tcpInfo(this.#socket);
   }
@@ -147,7 +147,7 @@ export class Connection {
     return this.#socket.bytesRead;
   }
 
-  /** Hands out no message until `resume`; what arrives stays in the kernel. */
+  /** Stops delivering messages until `resume`. New data stays in the kernel. */
   pause(): void {
     this.#isPaused = true;
     this.#socket.pause();
@@ -156,7 +156,7 @@ export class Connection {
   resume(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;
-    // What is left of the chunk that the last message came in.
+    // The rest of the chunk with the last message.
     this.#receive(new Uint8Array());
     if (!this.#isPaused && !this.#isClosed) this.#socket.resume();
   }
@@ -165,7 +165,7 @@ export class Connection {
     this.#framer.allowExtended();
   }
 
-  /** Queues whole messages. The bytes must not be changed afterwards. */
+  /** Queues complete messages. The caller must not change the bytes afterwards. */
   send(bytes: Uint8Array): void {
     if (this.#isClosed) return;
     this.#sent += bytes.length;
@@ -173,24 +173,24 @@ export class Connection {
     if (taken < bytes.length) this.#socket.write(taken === 0 ? bytes : bytes.subarray(taken));
   }
 
-  /** Closes after what was sent has left. No event follows. */
+  /** Closes after the queued data. No event follows. */
   close(): void {
     this.#isClosed = true;
-    // An attempt that is given up must not connect after all: a retransmitted SYN would.
+    // Destroy an abandoned attempt, or a retransmitted SYN could still connect.
     if (this.#socket.connecting) {
       this.#socket.destroy();
       return;
     }
     this.#socket.end();
-    // A peer that never closes its side must not hold the socket.
+    // Do not let a peer that never closes its side hold the socket.
     setTimeout(() => this.#socket.destroy(), 1000).unref();
   }
 
-  /** Straight to the kernel, past the stream, whose queue is empty. Octets taken. */
+  /** Writes directly to the kernel while the stream's queue is empty. Returns the accepted octets. */
   #sendAtOnce(bytes: Uint8Array): number {
     const calls = native();
     const fd = descriptorOf(this.#socket);
-    // What fails here fails in the stream again, which then reports it.
+    // The stream fails in the same way and reports the error.
     return calls && fd >= 0 && !this.#socket.connecting ? Math.max(0, calls.send(fd, bytes)) : 0;
   }
 

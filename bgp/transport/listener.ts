@@ -1,4 +1,4 @@
-/** Where connections come in: the listening sockets, and their keys of RFC 2385. */
+/** The listening sockets with their TCP MD5 keys (RFC 2385). */
 import { existsSync } from 'node:fs';
 import net, { type Server, type Socket } from 'node:net';
 import { CodedError, messageOf } from '../../lib/errors.ts';
@@ -9,12 +9,12 @@ import { applyToListener, setListenKey } from './socket-options.ts';
 
 export interface ListenerOptions {
   readonly port: number;
-  /** Listen on these alone; undefined: on every address. */
+  /** Listen only on these; undefined listens on every address. */
   readonly addresses: readonly string[] | undefined;
 }
 
 export interface ListenerModules {
-  /** A connection from an address, written as peers are configured: no mapped form. */
+  /** A connection arrived. The address is written as in a BGPPeer, never IPv4-mapped. */
   readonly incoming: (address: string, socket: Socket) => void;
 }
 
@@ -22,9 +22,9 @@ export class Listener {
   readonly #options: ListenerOptions;
   readonly #modules: ListenerModules;
   readonly #servers: Server[] = [];
-  /** Peers whose connections must be signed. */
+  /** Keys of peers whose connections must be signed. */
   readonly #keys = new Map<string, string>();
-  /** Those whose first key was set so recently that connections from before may still come up. */
+  /** Peers with a first key so new that unsigned connections may still be in the accept queue. */
   readonly #fresh = new Set<string>();
 
   constructor(options: ListenerOptions, modules: ListenerModules) {
@@ -32,7 +32,7 @@ export class Listener {
     this.#modules = modules;
   }
 
-  /** Throws CodedError BGP_LISTEN with the sentence for the operator. */
+  /** Throws CodedError BGP_LISTEN with a sentence for the operator. */
   async listen(): Promise<void> {
     const { port, addresses } = this.#options;
     for (const host of addresses ?? [anyAddress()]) {
@@ -49,7 +49,7 @@ export class Listener {
     }
   }
 
-  /** Demands a key of a peer's connections, or with undefined none. The reason where the kernel refuses it. */
+  /** Sets the key of a peer's connections; undefined removes it. Returns the reason when the kernel refuses it. */
   setKey(peer: string, password: string | undefined): string | undefined {
     if (password === undefined && !this.#keys.has(peer)) return undefined;
     const isFirst = !this.#keys.has(peer);
@@ -67,8 +67,8 @@ export class Listener {
   }
 
   /**
-   * Whether a connection of the peer may have been made, unsigned, before its key was set. The kernel's queue of such
-   * connections is empty after one turn of the event loop.
+   * Whether an unsigned connection of the peer may predate its key. The kernel's queue of such connections is empty after
+   * one turn of the event loop.
    */
   isFresh(peer: string): boolean {
     return this.#fresh.has(peer);
@@ -84,14 +84,14 @@ export class Listener {
   }
 }
 
-/** Ends a connection that is not taken, with the reason. */
+/** Refuses a connection with a NOTIFICATION. */
 export function refuse(socket: Socket, body: NotificationBody): void {
   socket.on('error', () => undefined);
   socket.end(encodeMessage({ type: 'notification', ...body }, { isFourOctetAs: true, isIbgp: false }));
   setTimeout(() => socket.destroy(), 1000).unref();
 }
 
-/** Both families on one socket; IPv4 alone where the kernel has nothing else. */
+/** Listens for both families on one socket, or for IPv4 when the kernel has no IPv6. */
 function anyAddress(): string {
   return existsSync('/proc/net/if_inet6') ? '::' : '0.0.0.0';
 }

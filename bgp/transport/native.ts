@@ -1,18 +1,18 @@
 /**
- * System calls that Node has no word for: socket options, and a send that costs half of a stream's write. Without
- * koffi (lib/libc.ts) everything works but what needs the options.
+ * System calls that Node does not offer: socket options, and a send at half the cost of a stream's write. Without koffi
+ * (lib/libc.ts) only the features that need these options are missing.
  */
 import { libc } from '../../lib/libc.ts';
 
 export interface Native {
-  /** Octets taken by the kernel; negative when it takes none now. */
+  /** Octets that the kernel accepted; negative when it accepts none now. */
   send(fd: number, bytes: Uint8Array): number;
   /** A non-blocking TCP socket; negative on failure. */
   socket(isV6: boolean): number;
   close(fd: number): void;
   /** 0, or the errno. */
   setOption(fd: number, level: number, option: number, value: Uint8Array): number;
-  /** The option's value, at most `size` octets; undefined when the kernel refuses. */
+  /** The option's value of at most `size` octets; undefined when the kernel refuses. */
   getOption(fd: number, level: number, option: number, size: number): Uint8Array | undefined;
 }
 
@@ -23,7 +23,7 @@ const MSG_DONTWAIT_NOSIGNAL = 0x40 | 0x4000;
 
 let loaded: Native | undefined | null = null;
 
-/** The calls, or undefined where lib/libc.ts has no C library. */
+/** The calls; undefined when lib/libc.ts has no C library. */
 export function native(): Native | undefined {
   if (loaded === null) loaded = load();
   return loaded;

@@ -1,6 +1,6 @@
 /**
  * Options of BGP's TCP sockets: MD5 signatures (RFC 2385), GTSM (RFC 5082), precedence (RFC 4271 appendix E). Every
- * segment leaves with TTL 255, so that a peer may demand it; without koffi (native.ts) none of this is possible.
+ * segment leaves with TTL 255, so that a peer can demand it. All of this needs koffi (native.ts).
  */
 import type { Server, Socket } from 'node:net';
 import { addressBytes, familyOf, parseAddress } from '../../lib/cidr.ts';
@@ -11,7 +11,7 @@ import { parseTcpInfo, TCP_INFO_LENGTH, type TcpInfo } from './tcp-info.ts';
 export interface SecurityOptions {
   /** Key of RFC 2385, 1 to 80 octets. */
   readonly password: string | undefined;
-  /** Number of hops that the peer may be away at most (RFC 5082); undefined: any. */
+  /** Maximum distance of the peer in hops (RFC 5082); undefined accepts any. */
   readonly ttlSecurityHops: number | undefined;
 }
 
@@ -38,18 +38,18 @@ const AF_INET = 2;
 const AF_INET6 = 10;
 const ENOMEM = 12;
 
-/** Whether this process can set these options at all. */
+/** Whether this process can set these options. */
 export function hasSocketOptions(): boolean {
   return native() !== undefined;
 }
 
-/** File descriptor of a socket or server, which Node does not give out by a documented name. */
+/** File descriptor of a socket or server. Node has no documented name for it. */
 export function descriptorOf(socket: Socket | Server): number {
   const { _handle } = socket as unknown as { _handle?: { fd?: number } };
   return _handle?.fd ?? -1;
 }
 
-/** Whether a socket with these options can be made here; else the sentence for the operator. */
+/** Undefined when this node can make a socket with these options, else a sentence for the operator. */
 export function missingForSecurity({ password, ttlSecurityHops }: SecurityOptions): string | undefined {
   if (password === undefined && ttlSecurityHops === undefined) return undefined;
   const what = password === undefined ? 'ttlSecurity' : 'a TCP MD5 password';
@@ -58,7 +58,7 @@ export function missingForSecurity({ password, ttlSecurityHops }: SecurityOption
     : `${what} needs the optional package koffi, which is not installed on this node`;
 }
 
-/** Options of a connection that came in. Throws CodedError BGP_SOCKET. */
+/** Sets the options of an incoming connection. Throws CodedError BGP_SOCKET. */
 export function applyToConnection(socket: Socket, peer: string, options: SecurityOptions): void {
   const calls = native();
   const fd = descriptorOf(socket);
@@ -69,15 +69,15 @@ export function applyToConnection(socket: Socket, peer: string, options: Securit
 }
 
 /**
- * A socket that is not connected, with every option that must be there before the first SYN; undefined without koffi.
- * Throws CodedError BGP_SOCKET.
+ * Makes an unconnected socket with every option that the first SYN needs; undefined without koffi. Throws CodedError
+ * BGP_SOCKET.
  */
 export function dialSocket(peer: string, options: SecurityOptions): number | undefined {
   const calls = native();
   if (!calls) return undefined;
   const isV6 = familyOf(peer) === 6;
   const fd = calls.socket(isV6);
-  if (fd < 0) throw new CodedError('BGP_SOCKET', 'the kernel gives no socket');
+  if (fd < 0) throw new CodedError('BGP_SOCKET', 'the kernel refuses a socket');
   try {
     applyCommon(calls, fd, isV6);
     if (options.ttlSecurityHops !== undefined) setMinimumTtl(calls, fd, isV6, options.ttlSecurityHops);
@@ -89,7 +89,7 @@ export function dialSocket(peer: string, options: SecurityOptions): number | und
   }
 }
 
-/** Sets (or with undefined removes) the key of a peer on a listening socket. Throws CodedError BGP_SOCKET. */
+/** Sets the key of a peer on a listening socket; undefined removes it. Throws CodedError BGP_SOCKET. */
 export function setListenKey(server: Server, peer: string, password: string | undefined): void {
   const calls = native();
   const address = server.address();
@@ -99,16 +99,16 @@ export function setListenKey(server: Server, peer: string, password: string | un
   setKey(calls, descriptorOf(server), isV6Socket, peer, password ?? '');
 }
 
-/** The same for a connection that is established; nothing for one that is closed. Throws CodedError BGP_SOCKET. */
+/** Sets the key on an established connection; does nothing on a closed one. Throws CodedError BGP_SOCKET. */
 export function setConnectionKey(socket: Socket, peer: string, password: string | undefined): void {
   const calls = native();
   const fd = descriptorOf(socket);
   if (!calls || fd < 0 || socket.connecting || !socket.localFamily) return;
-  // An accepted IPv4 connection may live on a socket of both families: its address says so.
+  // An accepted IPv4 connection may use a socket of both families, which its address shows.
   setKey(calls, fd, socket.localFamily === 'IPv6', peer, password ?? '');
 }
 
-/** Demands another TTL of a running connection; undefined: any. Throws CodedError BGP_SOCKET. */
+/** Sets the minimum TTL of a running connection; undefined accepts any. Throws CodedError BGP_SOCKET. */
 export function setConnectionTtl(socket: Socket, peer: string, hops: number | undefined): void {
   const calls = native();
   const fd = descriptorOf(socket);
@@ -118,8 +118,8 @@ export function setConnectionTtl(socket: Socket, peer: string, hops: number | un
 /**
  * TTL (hop limit) of the segment that completed the handshake of an accepted connection, or undefined. Linux keeps it
  * as the multicast TTL of the new socket (tcp_v4_syn_recv_sock, tcp_v6_syn_recv_sock). IP_MINTTL is too late for this
- * segment: the connection exists before the option can be set. Who sent it knows the sequence number of our SYN-ACK, so
- * it proves for the whole connection what its TTL proves.
+ * segment, because the connection exists before the option can be set. Its sender knows the sequence number of our
+ * SYN-ACK, so its TTL is proof for the whole connection.
  */
 export function handshakeTtl(socket: Socket, peer: string): number | undefined {
   const calls = native();
@@ -132,13 +132,13 @@ export function handshakeTtl(socket: Socket, peer: string): number | undefined {
   return value?.length === 4 ? new DataView(value.buffer, value.byteOffset).getInt32(0, true) : value?.[0];
 }
 
-/** What TCP knows about a connection; undefined without koffi, and for one that is closed. */
+/** TCP's view of a connection; undefined without koffi and for a closed one. */
 export function tcpInfo(socket: Socket): TcpInfo | undefined {
   const fd = descriptorOf(socket);
   return fd < 0 ? undefined : parseTcpInfo(native()?.getOption(fd, IPPROTO_TCP, TCP_INFO, TCP_INFO_LENGTH));
 }
 
-/** SYN-ACKs leave with the TTL that a peer with GTSM demands, and accepted connections inherit it. */
+/** SYN-ACKs leave with the TTL that GTSM demands, and accepted connections inherit it. */
 export function applyToListener(server: Server): void {
   const calls = native();
   const fd = descriptorOf(server);
@@ -159,7 +159,7 @@ function applyCommon(calls: Native, fd: number, isV6: boolean): void {
   calls.setOption(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, int32(USER_TIMEOUT_MS));
 }
 
-/** An IPv6 socket may carry IPv4 as well. */
+/** An IPv6 socket may carry IPv4 too. */
 function sendMaximumTtl(calls: Native, fd: number, isV6: boolean): void {
   calls.setOption(fd, IPPROTO_IP, IP_TTL, int32(MAX_TTL));
   if (isV6) calls.setOption(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, int32(MAX_TTL));
@@ -179,7 +179,7 @@ function setKey(calls: Native, fd: number, isV6Socket: boolean, peer: string, pa
   if (key.length > MAX_PASSWORD_LENGTH)
     throw new CodedError(
       'BGP_SOCKET',
-      `the TCP MD5 password is ${key.length} octets long, at most ${MAX_PASSWORD_LENGTH} are possible`,
+      `the TCP MD5 password has ${key.length} octets, the maximum is ${MAX_PASSWORD_LENGTH}`,
     );
   const bytes = new Uint8Array(216);
   const view = new DataView(bytes.buffer);
@@ -188,14 +188,14 @@ function setKey(calls: Native, fd: number, isV6Socket: boolean, peer: string, pa
   if (!isV6Socket) bytes.set(address, 4);
   else if (address.length === 16) bytes.set(address, 8);
   else {
-    // An IPv4 peer on a socket of both families: mapped.
+    // An IPv4 peer on a socket of both families has a mapped address.
     bytes.set([0xff, 0xff], 18);
     bytes.set(address, 20);
   }
   view.setUint16(130, key.length, true);
   bytes.set(key, 136);
   const errno = calls.setOption(fd, IPPROTO_TCP, TCP_MD5SIG, bytes);
-  // Removing a key that is not there is no failure.
+  // Removing an absent key is not a failure.
   if (errno === 0 || key.length === 0) return;
   const why =
     errno === ENOMEM ? 'too many keys on one socket, raise the sysctl net.core.optmem_max' : `errno ${errno}`;

@@ -1,7 +1,7 @@
-/** What TCP knows about the other end of a connection: struct tcp_info of Linux, by getsockopt. */
+/** TCP's view of the other end of a connection: Linux's struct tcp_info from getsockopt. */
 
 export interface TcpInfo {
-  /** Segments that were sent and are not acknowledged. */
+  /** Segments sent and not acknowledged. */
   readonly unacknowledged: number;
   /** Octets that the kernel has not sent yet. */
   readonly unsent: number;
@@ -13,10 +13,10 @@ export interface TcpInfo {
   readonly received: bigint;
 }
 
-/** Octets of the structure up to the last field that is read here; Linux has them since 4.6. */
+/** Size of the structure up to the last field used here, octets. Linux has it since 4.6. */
 export const TCP_INFO_LENGTH = 148;
 
-/** Reads the structure; undefined for one that is too short. */
+/** Reads the structure; undefined when it is too short. */
 export function parseTcpInfo(bytes: Uint8Array | undefined): TcpInfo | undefined {
   if (!bytes || bytes.length < TCP_INFO_LENGTH) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
