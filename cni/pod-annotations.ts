@@ -22,12 +22,16 @@ export interface AnnotationRequest {
 }
 
 /** What Calico does and Cali does not: a pod that asks for it is refused, because it would run without it. */
-const unsupported: Readonly<Record<string, string>> = {
-  [podAnnotations.floatingIPs]:
+const unsupported: ReadonlyMap<string, string> = new Map([
+  [
+    podAnnotations.floatingIPs,
     'Cali has no floating IPs: remove the annotation, and use a Service with an external IP',
-  [podAnnotations.ipAddrsNoIpam]:
+  ],
+  [
+    podAnnotations.ipAddrsNoIpam,
     'Cali assigns addresses by its IPAM only: use cni.projectcalico.org/ipAddrs with an address of an IPPool',
-};
+  ],
+]);
 const QOS_REFUSAL =
   'Cali has no QoS controls: remove the annotation, or use kubernetes.io/ingress-bandwidth with the bandwidth plugin';
 
@@ -49,7 +53,7 @@ export function readAnnotations(pod: Pod | undefined, namespace: Namespace | und
 
 function refuseUnsupported(pod: Pod | undefined): void {
   for (const [key, value] of Object.entries(pod?.metadata.annotations ?? {})) {
-    const reason = unsupported[key] ?? (key.startsWith(QOS_PREFIX) ? QOS_REFUSAL : undefined);
+    const reason = unsupported.get(key) ?? (key.startsWith(QOS_PREFIX) ? QOS_REFUSAL : undefined);
     if (reason === undefined || value === '') continue;
     throw new CniError(
       CniCode.INVALID_NETWORK_CONFIG,
@@ -57,6 +61,11 @@ function refuseUnsupported(pod: Pod | undefined): void {
     );
   }
 }
+
+const familyNames: ReadonlyMap<string, Family> = new Map([
+  ['IPv4', 4],
+  ['IPv6', 6],
+]);
 
 /** `["IPv4"]`, `["IPv6"]` or both; an empty list counts as absent. */
 function familiesOf(pod: Pod | undefined, namespace: Namespace | undefined): readonly Family[] | undefined {
@@ -66,7 +75,7 @@ function familiesOf(pod: Pod | undefined, namespace: Namespace | undefined): rea
     : (['namespace', namespace] as const);
   const texts = listOf(object, kind, key);
   if (!texts || texts.length === 0) return undefined;
-  const families = texts.map((text) => ({ IPv4: 4 as const, IPv6: 6 as const })[text]);
+  const families = texts.map((text) => familyNames.get(text));
   for (const [index, family] of families.entries())
     if (!family) throw malformed(object, kind, key, texts[index]!, 'a JSON list of IPv4 and IPv6');
   return ([4, 6] as const).filter((family) => families.includes(family));

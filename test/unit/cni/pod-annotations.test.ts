@@ -96,6 +96,11 @@ describe('annotations of pods and namespaces', () => {
     ).toEqual([6]);
     expect(readAnnotations(pod({}), namespace({ ipFamilies: '["IPv6","IPv4"]' })).families).toEqual([4, 6]);
     expect(readAnnotations(pod({ ipFamilies: '[]' }), undefined).families).toBeUndefined();
+    expect(refusal({}, { ipFamilies: '["constructor"]' })).toMatch(
+      /it has to be a JSON list of IPv4 and IPv6/,
+    );
+    const named = { metadata: { ...pod({}).metadata, annotations: { constructor: 'x', toString: 'y' } } };
+    expect(readAnnotations({ ...pod({}), ...named }, undefined).families).toBeUndefined();
     expect(refusal({}, { ipFamilies: '["ipv4"]' })).toBe(
       'namespace shop: annotation cni.projectcalico.org/ipFamilies is ipv4: it has to be a JSON list of IPv4 and IPv6',
     );
