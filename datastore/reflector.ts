@@ -8,6 +8,7 @@
  * most the watch: an object that cannot be read keeps its last good version and is named in `problems`, what is no
  * object is skipped, and after a line that is no event everything is listed again.
  */
+import { setMaxListeners } from 'node:events';
 import { Backoff } from '../lib/backoff.ts';
 import { messageOf } from '../lib/errors.ts';
 import { LineSplitter } from '../lib/lines.ts';
@@ -15,6 +16,7 @@ import type { Log } from '../lib/log.ts';
 import type { ListOptions, ObjectOf } from './datastore.ts';
 import { DatastoreError } from './errors.ts';
 import type { KubernetesClient } from './kubernetes/client.ts';
+import { deadline } from './kubernetes/deadline.ts';
 import type { ObjectProblem } from './object-problem.ts';
 import { identityOf, readObject } from './read-object.ts';
 import type { ResourceDefinition } from './schema/resource.ts';
@@ -94,6 +96,18 @@ export class Reflector<D extends ResourceDefinition> {
 
   /** Lists and watches until the signal aborts. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
+    // Many reflectors share a signal: each listens to it once, however often it tries again.
+    const own = new AbortController();
+    const stop = () => own.abort(signal.reason);
+    if (signal.aborted) stop();
+    // Node warns of more than ten listeners as of a leak; these are as many as there are reflectors.
+    setMaxListeners(0, signal);
+    signal.addEventListener('abort', stop, { once: true });
+    await this.#follow(own.signal);
+    signal.removeEventListener('abort', stop);
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
     let version: string | undefined;
     while (!signal.aborted) {
       const startedAt = Date.now();
@@ -139,28 +153,22 @@ export class Reflector<D extends ResourceDefinition> {
   /** Follows one watch to its end; returns the version to resume from. */
   async #watch(from: string, signal: AbortSignal): Promise<string> {
     const { definition, idleMs = 120_000 } = this.#options;
-    const idle = new AbortController();
     const timeoutSeconds = 300 + Math.floor(Math.random() * 300);
     let version = from;
-    let timer: NodeJS.Timeout | undefined;
-    const awake = () => {
-      clearTimeout(timer);
-      timer = setTimeout(() => idle.abort(new Error(`silent for ${idleMs} ms`)), idleMs);
-    };
-    awake();
+    const idle = deadline(idleMs, `silent for ${idleMs} ms`, signal);
     try {
       const stream = await this.#client.watchStream(
         definition,
         this.#options,
         from,
         timeoutSeconds,
-        AbortSignal.any([signal, idle.signal]),
+        idle.signal,
       );
       this.#error = undefined;
       const splitter = new LineSplitter(MAX_LINE);
       stream.setEncoding('utf8');
       for await (const chunk of stream as AsyncIterable<string>) {
-        awake();
+        idle.restart();
         for (const line of linesOf(splitter, chunk)) {
           version = this.#apply(parseEvent(line)) ?? version;
           this.#backoff.reset();
@@ -175,7 +183,7 @@ export class Reflector<D extends ResourceDefinition> {
       if (error instanceof DatastoreError && error.code === 'EXPIRED') throw error;
       return version;
     } finally {
-      clearTimeout(timer);
+      idle.end();
     }
   }
 
@@ -303,6 +311,6 @@ function delay(ms: number, signal: AbortSignal): Promise<void> {
       resolve();
     };
     const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done);
+    signal.addEventListener('abort', done, { once: true });
   });
 }

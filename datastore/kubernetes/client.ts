@@ -1,5 +1,5 @@
 /** Datastore over the Kubernetes API: typed verbs, and the stream that a reflector watches. */
-import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
 import type { Datastore, Listing, ListOptions, ObjectOf, RawDatastore } from '../datastore.ts';
 import { DatastoreError } from '../errors.ts';
 import type { ObjectProblem } from '../object-problem.ts';
@@ -198,7 +198,7 @@ export class KubernetesClient implements Datastore, RawDatastore {
     resourceVersion: string,
     timeoutSeconds: number,
     signal: AbortSignal,
-  ): Promise<IncomingMessage> {
+  ): Promise<Readable> {
     return openStream(this.#endpoint, {
       observe: this.#observe,
       method: 'GET',

@@ -6,7 +6,8 @@ import http from 'node:http';
 import https from 'node:https';
 import { KubeConfig } from '@kubernetes/client-node';
 import { CodedError, messageOf } from '../../lib/errors.ts';
-import { CREDENTIALS_MS, type Endpoint } from './endpoint.ts';
+import { type Connection, CREDENTIALS_MS, type Endpoint } from './endpoint.ts';
+import { Multiplexer } from './multiplexer.ts';
 
 /** Endpoint of a kubeconfig file's current context. Throws CodedError KUBECONFIG with a sentence. */
 export function fileEndpoint(file: string): Endpoint {
@@ -34,42 +35,41 @@ export function fileEndpoint(file: string): Endpoint {
 }
 
 function endpointOf(config: KubeConfig, url: URL): Endpoint {
-  let agent: http.Agent | undefined;
-  let agentKey = '';
-  let headers: Record<string, string> = {};
+  let known: Connection | undefined;
+  let knownTls = '';
   let readAt = Number.NEGATIVE_INFINITY;
   return {
     url,
     async connection(isRefused) {
-      if (agent && !isRefused && Date.now() - readAt < CREDENTIALS_MS) return { agent, headers };
+      if (known && !isRefused && Date.now() - readAt < CREDENTIALS_MS) return known;
       const options: https.RequestOptions = {};
       await config.applyToHTTPSOptions(options);
       const { ca, cert, key, rejectUnauthorized, servername } = options;
-      const tls = { ca, cert, key, rejectUnauthorized, servername };
-      const nextKey = JSON.stringify(tls);
-      if (!agent || nextKey !== agentKey) {
-        agent = agentFor(config, url, options, dropUndefined(tls));
-        agentKey = nextKey;
-      }
-      headers = { ...(options.headers as Record<string, string> | undefined) };
+      const tls = dropUndefined({ ca, cert, key, rejectUnauthorized, servername });
+      const headers = { ...(options.headers as Record<string, string> | undefined) };
       if (options.auth) headers['Authorization'] = `Basic ${Buffer.from(options.auth).toString('base64')}`;
+      if (known && JSON.stringify(tls) === knownTls) known = { ...known, headers };
+      else {
+        known?.multiplexer?.retire();
+        known = { ...waysTo(config, url, options, tls), headers };
+      }
+      knownTls = JSON.stringify(tls);
       readAt = Date.now();
-      return { agent, headers };
+      return known;
     },
   };
 }
 
-/** client-node makes an agent per call and without keep-alive; only its proxies are taken over. */
-function agentFor(
+/** client-node makes an agent per call and without keep-alive; only its proxies are used, which speak HTTP/1.1. */
+function waysTo(
   config: KubeConfig,
   url: URL,
   options: https.RequestOptions,
   tls: https.AgentOptions,
-): http.Agent {
-  if (config.getCurrentCluster()?.proxyUrl !== undefined) return options.agent as http.Agent;
-  return url.protocol === 'http:'
-    ? new http.Agent({ keepAlive: true })
-    : new https.Agent({ ...tls, keepAlive: true });
+): Pick<Connection, 'agent' | 'multiplexer'> {
+  if (config.getCurrentCluster()?.proxyUrl !== undefined) return { agent: options.agent as http.Agent };
+  if (url.protocol === 'http:') return { agent: new http.Agent({ keepAlive: true }) };
+  return { agent: new https.Agent({ ...tls, keepAlive: true }), multiplexer: new Multiplexer(url, tls) };
 }
 
 function dropUndefined<T extends object>(object: T): { [K in keyof T]: NonNullable<T[K]> } {

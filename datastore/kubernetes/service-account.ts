@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises';
 import https from 'node:https';
 import path from 'node:path';
 import { CodedError, messageOf } from '../../lib/errors.ts';
-import { CREDENTIALS_MS, type Endpoint } from './endpoint.ts';
+import { type Connection, CREDENTIALS_MS, type Endpoint } from './endpoint.ts';
+import { Multiplexer } from './multiplexer.ts';
 
 const FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
 
@@ -12,20 +13,25 @@ export function serviceAccountEndpoint(folder = FOLDER, environment = process.en
   const host = environment['KUBERNETES_SERVICE_HOST'] ?? '';
   const port =
     environment['KUBERNETES_SERVICE_PORT_HTTPS'] || environment['KUBERNETES_SERVICE_PORT'] || '443';
+  const url = new URL(`https://${host.includes(':') ? `[${host}]` : host}:${port}`);
   let authority = '';
-  let agent: https.Agent | undefined;
-  let headers: Record<string, string> = {};
+  let known: Connection | undefined;
   let readAt = Number.NEGATIVE_INFINITY;
   return {
-    url: new URL(`https://${host.includes(':') ? `[${host}]` : host}:${port}`),
+    url,
     async connection(isRefused) {
-      if (agent && !isRefused && Date.now() - readAt < CREDENTIALS_MS) return { agent, headers };
+      if (known && !isRefused && Date.now() - readAt < CREDENTIALS_MS) return known;
       const [token, ca] = await Promise.all([read(folder, 'token'), read(folder, 'ca.crt')]);
-      if (!agent || ca !== authority) agent = new https.Agent({ ca, keepAlive: true });
+      const isNew = !known || ca !== authority;
+      if (isNew) known?.multiplexer?.retire();
+      known = {
+        agent: known && !isNew ? known.agent : new https.Agent({ ca, keepAlive: true }),
+        multiplexer: known && !isNew ? known.multiplexer : new Multiplexer(url, { ca }),
+        headers: { Authorization: `Bearer ${token.trim()}` },
+      };
       authority = ca;
-      headers = { Authorization: `Bearer ${token.trim()}` };
       readAt = Date.now();
-      return { agent, headers };
+      return known;
     },
   };
 }

@@ -1,10 +1,15 @@
 /** HTTP to the API server: one request, or one stream of lines. */
-import http, { type IncomingMessage } from 'node:http';
+import http from 'node:http';
+import type { ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
 import https from 'node:https';
+import path from 'node:path';
+import type { Readable } from 'node:stream';
 import { messageOf } from '../../lib/errors.ts';
 import { printable } from '../../lib/plain-text.ts';
+import { VERSION } from '../../lib/version.ts';
 import { DatastoreError, type DatastoreErrorCode } from '../errors.ts';
-import type { Endpoint } from './endpoint.ts';
+import { deadline } from './deadline.ts';
+import type { Connection, Endpoint } from './endpoint.ts';
 import { type RequestObserver, requestKind } from './request-kind.ts';
 
 export interface ApiRequest {
@@ -17,18 +22,45 @@ export interface ApiRequest {
   readonly observe?: RequestObserver | undefined;
 }
 
+/** An answer whose body has not been read. */
+interface ApiResponse {
+  readonly status: number;
+  readonly body: Readable;
+}
+
+/** A request as it goes out, whatever the version of HTTP. */
+interface Outgoing {
+  readonly url: URL;
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string | number>>;
+  readonly body: string | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
 const REQUEST_TIMEOUT_MS = 15_000;
 /** Octets of an answer. A page of a list is some megabytes. */
 const MAX_ANSWER = 256 * 1024 * 1024;
+/** As client-go names itself: the program, its version and the machine. Audit logs and API priority show it. */
+const USER_AGENT = `${path.basename(process.argv[1] ?? 'cali', '.js')}/${VERSION} (${process.platform}/${process.arch})`;
 
 /** Sends a request and returns the parsed JSON answer. Throws DatastoreError. */
 export async function sendRequest(endpoint: Endpoint, request: ApiRequest): Promise<unknown> {
-  const timeout = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
-  const signal = request.signal ? AbortSignal.any([request.signal, timeout]) : timeout;
-  const response = await open(endpoint, { ...request, signal });
-  const text = await readAll(response);
-  if ((response.statusCode ?? 500) >= 400) throw errorOf(response.statusCode ?? 500, text);
-  if (text === '') return undefined;
+  const limit = deadline(
+    REQUEST_TIMEOUT_MS,
+    `no answer within ${REQUEST_TIMEOUT_MS / 1000} s`,
+    request.signal,
+  );
+  try {
+    const { status, body } = await open(endpoint, { ...request, signal: limit.signal });
+    const text = await readAll(body);
+    if (status >= 400) throw errorOf(status, text);
+    return text === '' ? undefined : parsed(endpoint, text);
+  } finally {
+    limit.end();
+  }
+}
+
+function parsed(endpoint: Endpoint, text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
@@ -38,27 +70,22 @@ export async function sendRequest(endpoint: Endpoint, request: ApiRequest): Prom
 }
 
 /** Opens a stream (a watch). Throws DatastoreError when it is refused; aborting the signal ends it. */
-export async function openStream(endpoint: Endpoint, request: ApiRequest): Promise<IncomingMessage> {
-  const response = await open(endpoint, request);
-  if ((response.statusCode ?? 500) >= 400) throw errorOf(response.statusCode ?? 500, await readAll(response));
-  response.socket.setKeepAlive(true, 15_000);
-  return response;
+export async function openStream(endpoint: Endpoint, request: ApiRequest): Promise<Readable> {
+  const { status, body } = await open(endpoint, request);
+  if (status >= 400) throw errorOf(status, await readAll(body));
+  return body;
 }
 
-async function open(endpoint: Endpoint, request: ApiRequest): Promise<IncomingMessage> {
+async function open(endpoint: Endpoint, request: ApiRequest): Promise<ApiResponse> {
   const response = await attempt(endpoint, request, false);
-  if (response.statusCode !== 401) return response;
-  // The token may have been rotated: read it anew, once.
-  response.resume();
+  if (response.status !== 401) return response;
+  // The token may have been rotated: read it again, once.
+  response.body.resume();
   return attempt(endpoint, request, true);
 }
 
-async function attempt(
-  endpoint: Endpoint,
-  request: ApiRequest,
-  isRefused: boolean,
-): Promise<IncomingMessage> {
-  let connection: Awaited<ReturnType<Endpoint['connection']>>;
+async function attempt(endpoint: Endpoint, request: ApiRequest, isRefused: boolean): Promise<ApiResponse> {
+  let connection: Connection;
   try {
     connection = await endpoint.connection(isRefused);
   } catch (error) {
@@ -66,54 +93,118 @@ async function attempt(
       cause: error,
     });
   }
+  const { method, query, observe, signal } = request;
+  const count = (code: string) =>
+    observe?.(requestKind(method, request.path, query?.['watch'] !== undefined), code);
+  try {
+    const response = await exchange(connection, outgoing(endpoint, request, connection));
+    count(String(response.status));
+    return response;
+  } catch (error) {
+    // A request that was given up by this side is no fault of the server.
+    if (!signal?.aborted) count('error');
+    throw new DatastoreError(
+      'UNAVAILABLE',
+      `${endpoint.url.origin}: ${messageOf(signal?.aborted && signal.reason instanceof Error ? signal.reason : error)}`,
+      { cause: error },
+    );
+  }
+}
+
+function outgoing(endpoint: Endpoint, request: ApiRequest, { headers }: Connection): Outgoing {
   const url = new URL(endpoint.url.pathname.replace(/\/$/, '') + request.path, endpoint.url);
   for (const [name, value] of Object.entries(request.query ?? {}))
     if (value !== undefined) url.searchParams.set(name, value);
   const body = request.body === undefined ? undefined : JSON.stringify(request.body);
-  const { method, path, query, observe } = request;
-  const count = (code: string) => observe?.(requestKind(method, path, query?.['watch'] !== undefined), code);
-  let isAnswered = false;
-  const { request: send } = url.protocol === 'http:' ? http : https;
+  const lower = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]);
+  return {
+    url,
+    method: request.method,
+    headers: {
+      accept: 'application/json',
+      'user-agent': USER_AGENT,
+      ...Object.fromEntries(lower),
+      ...(body === undefined
+        ? {}
+        : {
+            'content-type': request.contentType ?? 'application/json',
+            'content-length': Buffer.byteLength(body),
+          }),
+    },
+    body,
+    signal: request.signal,
+  };
+}
+
+/** Sends it, and a second time where the server has certainly not acted on it, or acting twice changes nothing. */
+async function exchange(connection: Connection, request: Outgoing): Promise<ApiResponse> {
+  const send = async () => (await overHttp2(connection, request)) ?? (await overHttp1(connection, request));
+  try {
+    return await send();
+  } catch (error) {
+    if (request.signal?.aborted || !isRepeatable(error, request.method)) throw error;
+    return send();
+  }
+}
+
+/** A connection that was kept open may end while a request is on its way. */
+class StaleConnection extends Error {}
+
+function isRepeatable(error: unknown, method: string): boolean {
+  const { code, message } = error as NodeJS.ErrnoException;
+  // RFC 9113 section 8.7: not processed.
+  if (code === 'ERR_HTTP2_STREAM_ERROR' && message.includes('REFUSED_STREAM')) return true;
+  if (['ERR_HTTP2_INVALID_SESSION', 'ERR_HTTP2_GOAWAY_SESSION'].includes(code ?? '')) return true;
+  return method === 'GET' && error instanceof StaleConnection;
+}
+
+async function overHttp2(
+  { multiplexer }: Connection,
+  { url, method, headers, body, signal }: Outgoing,
+): Promise<ApiResponse | undefined> {
+  const pseudo = { ':method': method, ':path': url.pathname + url.search };
+  const stream = await multiplexer?.open({ ...pseudo, ...headers }, signal);
+  if (!stream) return undefined;
   return new Promise((resolve, reject) => {
-    const outgoing = send(
-      url,
-      {
-        method: request.method,
-        agent: connection.agent,
-        headers: {
-          accept: 'application/json',
-          ...connection.headers,
-          ...(body === undefined
-            ? {}
-            : {
-                'content-type': request.contentType ?? 'application/json',
-                'content-length': Buffer.byteLength(body),
-              }),
-        },
-        ...(request.signal ? { signal: request.signal } : {}),
-      },
-      (response) => {
-        isAnswered = true;
-        count(String(response.statusCode));
-        resolve(response);
-      },
-    );
-    outgoing.once('socket', (socket) => socket.setNoDelay(true));
-    outgoing.once('error', (error: NodeJS.ErrnoException) => {
-      const isStale = error.code === 'ECONNRESET' && outgoing.reusedSocket && request.method === 'GET';
-      if (isStale && !request.signal?.aborted)
-        return void attempt(endpoint, request, isRefused).then(resolve, reject);
-      // A request that was given up by this side is no fault of the server.
-      if (!isAnswered && !request.signal?.aborted) count('error');
-      reject(
-        new DatastoreError('UNAVAILABLE', `${endpoint.url.origin}: ${messageOf(error)}`, { cause: error }),
-      );
+    stream.once('response', (answer: IncomingHttpHeaders) => {
+      stream.off('error', failed);
+      // The reader of the body hears of what comes later; without one it is of no interest.
+      stream.on('error', () => undefined);
+      resolve({ status: Number(answer[':status']), body: stream });
     });
-    outgoing.end(body);
+    const failed = (error: Error) => reject(error);
+    stream.once('error', failed);
+    stream.once('close', () => reject(staleOr(stream)));
+    stream.end(body);
   });
 }
 
-async function readAll(response: IncomingMessage): Promise<string> {
+/** Why a stream closed without an answer and without an error: its connection went. */
+function staleOr({ rstCode }: ClientHttp2Stream): Error {
+  return new StaleConnection(`the connection was closed before the answer (code ${rstCode})`);
+}
+
+function overHttp1(
+  { agent }: Connection,
+  { url, method, headers, body, signal }: Outgoing,
+): Promise<ApiResponse> {
+  const { request: start } = url.protocol === 'http:' ? http : https;
+  return new Promise((resolve, reject) => {
+    const request = start(url, { method, agent, headers, ...(signal ? { signal } : {}) }, (response) => {
+      response.socket.setKeepAlive(true, 15_000);
+      resolve({ status: response.statusCode ?? 500, body: response });
+    });
+    request.once('socket', (socket) => socket.setNoDelay(true));
+    request.once('error', (error: NodeJS.ErrnoException) =>
+      reject(
+        error.code === 'ECONNRESET' && request.reusedSocket ? new StaleConnection(messageOf(error)) : error,
+      ),
+    );
+    request.end(body);
+  });
+}
+
+async function readAll(response: Readable): Promise<string> {
   const chunks: Buffer[] = [];
   let length = 0;
   try {

@@ -1,0 +1,28 @@
+import { expect, it } from 'vitest';
+import { View } from '../../../agent/view.ts';
+import { KubernetesClient } from '../../../datastore/kubernetes/client.ts';
+import { plainEndpoint } from '../../../datastore/kubernetes/endpoint.ts';
+import { silentLog } from '../../../lib/log.ts';
+import { until } from '../../helpers/lab.ts';
+
+it('an agent whose API is away tries again and again without a warning of Node', async () => {
+  const warnings: Error[] = [];
+  const warned = (warning: Error) => void warnings.push(warning);
+  process.on('warning', warned);
+  let attempts = 0;
+  const view = new View('n1', {
+    // Port 9 (discard): nothing listens there.
+    client: new KubernetesClient(plainEndpoint('http://127.0.0.1:9'), { observe: () => void attempts++ }),
+    log: silentLog,
+    changed: () => undefined,
+  });
+  const abort = new AbortController();
+  const running = view.run(abort.signal);
+  await until('each watch has tried four times', 60_000, () => attempts > 64);
+  abort.abort();
+  await running;
+  // Warnings come a moment later.
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  process.off('warning', warned);
+  expect(warnings).toEqual([]);
+});
