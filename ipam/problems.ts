@@ -41,7 +41,8 @@ export function problemsOf({ pools, blocks, handles, pods, nodes }: IpamSnapshot
     return taken.has(address) || !isInPool || (isLocal && !isInBlock);
   };
   for (const pod of pods) {
-    if (pod.spec.hostNetwork || isFinished(pod)) continue;
+    // One that is being deleted shows addresses that it has given back, and that others may have by now.
+    if (pod.spec.hostNetwork || isFinished(pod) || pod.metadata.deletionTimestamp) continue;
     const name = `${pod.metadata.namespace}/${pod.metadata.name}`;
     for (const address of new Set(addressesOfPod(pod))) {
       const other = users.get(address);

@@ -195,4 +195,23 @@ describe('garbage collection of addresses', () => {
     ]);
     expect((await collectAfter(900_000)).handles).toContain('dead');
   });
+
+  it('finds nothing wrong with pods that are being deleted, whose addresses are free or others’ by now', async () => {
+    const deletionTimestamp = new Date().toISOString();
+    const address = await assign('n1', 'a');
+    await addPod('a', 'n1', [address]);
+    for (const [name, ip] of [
+      ['going', address],
+      ['gone', '10.244.200.200'],
+    ] as const) {
+      await addPod(name, 'n1', [ip]);
+      await store.patch(podKind, name, { metadata: { deletionTimestamp } });
+    }
+    // Its container still runs: the address is in use.
+    const held = await assign('n1', 'running');
+    await addPod('running', 'n1', [held]);
+    await store.patch(podKind, 'running', { metadata: { deletionTimestamp } });
+    expect(problemsOf(await readSnapshot(store))).toEqual([]);
+    expect((await look()).leaks).toEqual([]);
+  });
 });
