@@ -39,6 +39,7 @@ import type { KernelRoute } from '../felix/dataplane/route.ts';
 import type { AddressSource } from '../ipam/address-source.ts';
 import { Ipam } from '../ipam/ipam.ts';
 import { PodCidrIpam } from '../ipam/pod-cidr.ts';
+import { poolsWithPods } from '../ipam/pool-use.ts';
 import { Backoff } from '../lib/backoff.ts';
 import { Boundary } from '../lib/boundary.ts';
 import type { Family } from '../lib/cidr.ts';
@@ -55,6 +56,7 @@ import { dataplaneFrom, type Known, rulesetFrom, speakerFrom } from './desired.t
 import { explain } from './explain.ts';
 import { hostFacts, unseenHost } from './host-facts.ts';
 import { IpamUpkeep } from './ipam-upkeep.ts';
+import { listedStore } from './listed-store.ts';
 import { MeshHold } from './mesh-hold.ts';
 import { createMetrics } from './metrics.ts';
 import { NodeCondition } from './node-condition.ts';
@@ -351,14 +353,15 @@ export class Agent {
   /** Addresses and cluster defaults, tried until the API answers. */
   async #setUp(): Promise<NodeInfo> {
     const backoff = new Backoff({ firstMs: 200, maxMs: 5_000 });
+    const store = listedStore(this.#client, this.#view);
     const startedAt = systemClock.now();
     for (;;) {
       try {
         const addresses = await readAddresses();
-        const self = await publishNode(this.#config, this.#client, addresses, this.#log);
-        await ensureDefaults(this.#client);
+        const self = await publishNode(this.#config, store, addresses, this.#log);
+        await ensureDefaults(store);
         const families = ([4, 6] as const).filter((family) => self.addresses[family]);
-        const made = await ensurePools(this.#config, families, this.#client);
+        const made = await ensurePools(this.#config, families, store);
         if (made.length > 0) this.#log.info({ pools: made }, 'the cluster had no IPPool: made these');
         return self;
       } catch (error) {
@@ -433,7 +436,7 @@ export class Agent {
       self: this.#published(),
       nodes: cluster.nodes().map(nodeInfo),
       families: this.#families,
-      pools: cluster.pools(),
+      pools: poolsWithPods(cluster.pools(), cluster.blocks()),
       settings,
       isUncertain: this.#absentPools().length > 0,
     };

@@ -1,12 +1,14 @@
 /** What an agent writes before it works: its addresses on the Node, and the objects every cluster has. */
 import { randomBytes } from 'node:crypto';
 import { hasSocketOptions } from '../bgp/transport/socket-options.ts';
+import { createMissing } from '../datastore/create-missing.ts';
 import type { Datastore } from '../datastore/datastore.ts';
 import { DatastoreError } from '../datastore/errors.ts';
 import { bgpConfigurationKind } from '../datastore/schema/bgp.ts';
-import { clusterInformationKind } from '../datastore/schema/cluster.ts';
+import { clusterInformationKind, felixConfigurationKind } from '../datastore/schema/cluster.ts';
 import { configMapKind, nodeAnnotations, nodeKind } from '../datastore/schema/core.ts';
 import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
+import { ipamConfigurationKind } from '../datastore/schema/ipam.ts';
 import { CALICO_GROUP } from '../datastore/schema/resource.ts';
 import { getTolerant } from '../datastore/tolerant.ts';
 import { type NodeInfo, nodeInfo } from '../felix/calc/topology.ts';
@@ -111,7 +113,10 @@ function addressOf(text: string | null | undefined): string | undefined {
   return parsed && formatAddress(parsed);
 }
 
-/** ClusterInformation and BGPConfiguration default, where they are missing (Calico reference 7.5, step 8). */
+/**
+ * ClusterInformation, FelixConfiguration, BGPConfiguration and IPAMConfiguration default, where they are missing (Calico
+ * reference 7.5, step 8).
+ */
 export async function ensureDefaults(store: Datastore): Promise<void> {
   const apiVersion = `${CALICO_GROUP}/v3`;
   const metadata = { name: 'default' };
@@ -122,14 +127,25 @@ export async function ensureDefaults(store: Datastore): Promise<void> {
   };
   for (const [definition, object] of [
     [clusterInformationKind, { apiVersion, kind: 'ClusterInformation', metadata, spec: information }],
+    [
+      felixConfigurationKind,
+      { apiVersion, kind: 'FelixConfiguration', metadata, spec: { logSeverityScreen: 'Info' } },
+    ],
     [bgpConfigurationKind, { apiVersion, kind: 'BGPConfiguration', metadata, spec: {} }],
+    [
+      ipamConfigurationKind,
+      {
+        apiVersion,
+        kind: 'IPAMConfiguration',
+        metadata,
+        spec: { strictAffinity: false, autoAllocateBlocks: true, maxBlocksPerHost: 0 },
+      },
+    ],
   ] as const) {
     const { object: present, unreadable } = await getTolerant(store, definition, 'default');
     if (present || unreadable) continue;
-    await store.create(definition, object).catch((error: unknown) => {
-      // Another node was first.
-      if (!(error instanceof DatastoreError) || error.code !== 'ALREADY_EXISTS') throw error;
-    });
+    // Another node may be first.
+    await createMissing(store, definition, object);
   }
 }
 

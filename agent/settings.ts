@@ -9,6 +9,7 @@ import { DEFAULT_PROTOCOLS, type RouteProtocols, refusal } from '../felix/datapl
 import { DEFAULT_VXLAN_PORT, DEFAULT_VXLAN_VNI, type TunnelSettings } from '../ipip/tunnel.ts';
 import { boundedPattern } from '../lib/bounded-pattern.ts';
 import { parseDuration } from '../lib/duration.ts';
+import { severityOf } from '../lib/log.ts';
 import type { HttpAddress } from '../lib/moving-server.ts';
 import type { AgentConfig } from './config.ts';
 
@@ -77,7 +78,9 @@ export function settingsFor(
     (spec.prometheusMetricsEnabled === false ? 0 : (spec.prometheusMetricsPort ?? DEFAULTS.metricsPort));
   return {
     logSeverity:
-      config.logSeverity ?? spec.logSeverityScreen ?? bgpSpec.logSeverityScreen ?? DEFAULTS.logSeverity,
+      config.logSeverity ??
+      moreVerbose(spec.logSeverityScreen, bgpSpec.logSeverityScreen) ??
+      DEFAULTS.logSeverity,
     resyncMs: config.resyncMs ?? (refresh || DEFAULTS.resyncMs),
     hasForwarding: spec.ipForwarding !== 'Disabled',
     health:
@@ -117,6 +120,12 @@ function routeProtocols(
   if (!reason) return { routeProtocols: { local: device, bgp }, problems: [] };
   const problem = `FelixConfiguration deviceRouteProtocol ${device} ${reason}: ${standard} is used, choose another number`;
   return { routeProtocols: { local: standard, bgp }, problems: [problem] };
+}
+
+/** In Calico each is of a process; here both are in one log, which leaves out nothing that either asks for. */
+function moreVerbose(one: string | undefined, other: string | undefined): string | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return severityOf(one) <= severityOf(other) ? one : other;
 }
 
 function tunnelSettings(spec: FelixSpec): TunnelSettings {

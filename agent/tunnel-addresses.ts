@@ -4,7 +4,7 @@
  */
 import type { Datastore } from '../datastore/datastore.ts';
 import { nodeKind } from '../datastore/schema/core.ts';
-import type { IPPool } from '../datastore/schema/ip-pool.ts';
+import { type IPPool, isTerminating } from '../datastore/schema/ip-pool.ts';
 import type { NodeInfo } from '../felix/calc/topology.ts';
 import type { AddressSource } from '../ipam/address-source.ts';
 import { type TunnelKind, tunnelKinds, tunnelOf, tunnels, vtepMac } from '../ipip/tunnel.ts';
@@ -146,9 +146,14 @@ export class TunnelAddresses {
       const usable = pools.filter((pool) => isUsable(pool, kind, self));
       const present = this.#addresses.get(kind);
       const isGood = present !== undefined && usable.some(({ spec }) => isInside(spec.cidr, present));
-      if (isGood || usable.length === 0) continue;
+      if (isGood) continue;
       const handleId = handleOf(kind, self.name);
       const held = this.#modules.ipam.held(handleId);
+      if (usable.length === 0) {
+        // Pools that give no new address may still have pods behind the tunnel: it keeps the address it has.
+        if (held[0] !== undefined) this.#use(kind, held[0]);
+        continue;
+      }
       // One that the pools do not give any more (Calico I-053).
       if (held.some((address) => !usable.some(({ spec }) => isInside(spec.cidr, address))))
         await this.#modules.ipam.releaseHandle(handleId);
@@ -160,11 +165,15 @@ export class TunnelAddresses {
         use: 'Tunnel',
         pools: { [family]: usable.map(({ metadata }) => metadata.name) },
       });
-      if (address === present) continue;
-      this.#addresses.set(kind, address!);
-      this.#modules.log.info({ address, device: tunnels[kind].device }, 'address of the tunnel');
-      this.#modules.changed();
+      this.#use(kind, address!);
     }
+  }
+
+  #use(kind: TunnelKind, address: string): void {
+    if (address === this.#addresses.get(kind)) return;
+    this.#addresses.set(kind, address);
+    this.#modules.log.info({ address, device: tunnels[kind].device }, 'address of the tunnel');
+    this.#modules.changed();
   }
 
   /** On the Node: addresses of tunnels that are up, and none of others. */
@@ -216,6 +225,7 @@ function isUsable(pool: IPPool, kind: TunnelKind, { labels }: NodeInfo): boolean
   return (
     tunnelOf(pool) === kind &&
     !pool.spec.disabled &&
+    !isTerminating(pool) &&
     pool.spec.allowedUses.includes('Tunnel') &&
     selector.ok &&
     selector.matches(labels)

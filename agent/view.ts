@@ -1,5 +1,5 @@
 /** The datastore as this agent sees it: a reflector per kind, one signal when all are in sync. */
-import type { ListOptions, ObjectOf } from '../datastore/datastore.ts';
+import type { Listing, ListOptions, ObjectOf } from '../datastore/datastore.ts';
 import type { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import { Reflector, type UnreadableObject } from '../datastore/reflector.ts';
 import { bgpConfigurationKind, bgpPeerKind } from '../datastore/schema/bgp.ts';
@@ -45,6 +45,8 @@ export class View implements IpamView {
   readonly #pods;
   readonly #namespaces;
   #unsynced = 0;
+  /** By kind: resolved when it has been listed. */
+  readonly #first = new Map<ResourceDefinition, Promise<Reflector<ResourceDefinition>>>();
 
   constructor(node: string, modules: { client: KubernetesClient; log: Log; changed: () => void }) {
     this.#node = node;
@@ -54,10 +56,15 @@ export class View implements IpamView {
       changed = modules.changed,
     ): Reflector<D> => {
       this.#unsynced++;
+      let listed: () => void = () => undefined;
+      const first = new Promise<void>((resolve) => {
+        listed = resolve;
+      });
       const events = {
         changed: () => changed(),
         synced: () => {
           this.#unsynced--;
+          listed();
           modules.changed();
         },
         troubled: modules.changed,
@@ -66,7 +73,13 @@ export class View implements IpamView {
         { definition, ...options },
         { client: modules.client, log: modules.log, events },
       );
-      this.#reflectors.push(reflector as unknown as Reflector<ResourceDefinition>);
+      const any = reflector as unknown as Reflector<ResourceDefinition>;
+      this.#reflectors.push(any);
+      if (Object.keys(options).length === 0)
+        this.#first.set(
+          definition,
+          first.then(() => any),
+        );
       return reflector;
     };
     this.#nodes = reflect(nodeKind);
@@ -95,6 +108,14 @@ export class View implements IpamView {
   /** Follows the datastore until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     await Promise.all(this.#reflectors.map((reflector) => reflector.run(signal)));
+  }
+
+  /** What a kind has, once it has been listed; undefined for a kind that is not followed as a whole. */
+  listed<D extends ResourceDefinition>(definition: D): Promise<Listing<D>> | undefined {
+    return this.#first.get(definition)?.then(({ objects, problems }) => ({
+      items: [...objects.values()] as ObjectOf<D>[],
+      problems: [...problems.values()].map(({ problem }) => problem),
+    }));
   }
 
   get isSynced(): boolean {

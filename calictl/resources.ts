@@ -6,12 +6,14 @@ import { DatastoreError } from '../datastore/errors.ts';
 import { describeProblem } from '../datastore/object-problem.ts';
 import { findKind } from '../datastore/registry.ts';
 import { bgpConfigurationKind } from '../datastore/schema/bgp.ts';
+import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
 import type { AnyResource, ResourceDefinition } from '../datastore/schema/resource.ts';
 import { apiVersionOf } from '../datastore/schema/resource.ts';
 import { getTolerant } from '../datastore/tolerant.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
 import { plainTable } from '../lib/table.ts';
 import { cell, columnsOf } from './columns.ts';
+import { deletePool } from './pool-deletion.ts';
 
 export type Output = 'ps' | 'wide' | 'yaml' | 'json';
 
@@ -153,9 +155,10 @@ export async function perform(
   options: { skipExists?: boolean; skipNotExists?: boolean } = {},
 ): Promise<string> {
   let count = 0;
+  const notes: string[] = [];
   for (const document of documents) {
     try {
-      if (await performOne(store, verb, document, options)) count++;
+      if (await performOne(store, verb, document, options, notes)) count++;
     } catch (error) {
       if (!(error instanceof DatastoreError)) throw error;
       const done =
@@ -172,7 +175,7 @@ export async function perform(
   }
   const kinds = new Set(documents.map(({ object }) => object.kind));
   const what = kinds.size === 1 ? `'${[...kinds][0]}' resource(s)` : 'resource(s)';
-  return `Successfully ${past[verb]} ${count} ${what}`;
+  return [`Successfully ${past[verb]} ${count} ${what}`, ...notes].join('\n');
 }
 
 async function performOne(
@@ -180,6 +183,7 @@ async function performOne(
   verb: Verb,
   { definition, object }: Document,
   options: { skipExists?: boolean; skipNotExists?: boolean },
+  notes: string[],
 ): Promise<boolean> {
   const { name } = object.metadata;
   const namespace = definition.namespaced ? (object.metadata.namespace ?? 'default') : undefined;
@@ -188,7 +192,10 @@ async function performOne(
     case 'create':
       return create(store, definition, placed, options.skipExists ?? false);
     case 'delete': {
-      const isRemoved = await store.remove(definition, name, namespace ? { namespace } : {});
+      const isRemoved =
+        definition.kind === ipPoolKind.kind
+          ? await removePool(store, name, notes)
+          : await store.remove(definition, name, namespace ? { namespace } : {});
       if (isRemoved || options.skipNotExists) return isRemoved;
       throw new DatastoreError('NOT_FOUND', `resource does not exist: ${definition.kind}(${name})`);
     }
@@ -203,13 +210,26 @@ async function performOne(
       const resourceVersion = placed.metadata.resourceVersion ?? old.metadata.resourceVersion;
       await store.update(definition, {
         ...placed,
-        metadata: { ...placed.metadata, resourceVersion },
+        // Finalizers are not for a file to take away: an IPPool in use would be gone.
+        metadata: { ...finalizersOf(old), ...placed.metadata, resourceVersion },
       } as never);
       return true;
     }
     default:
       throw new Error(`unreachable verb ${verb satisfies never}`);
   }
+}
+
+async function removePool(store: Datastore, name: string, notes: string[]): Promise<boolean> {
+  const { isRemoved, note } = await deletePool(store, name);
+  if (note) notes.push(note);
+  return isRemoved;
+}
+
+function finalizersOf({
+  metadata: { finalizers },
+}: AnyResource): Pick<AnyResource['metadata'], 'finalizers'> {
+  return finalizers ? { finalizers } : {};
 }
 
 /** JSON merge patch (RFC 7396) of one object, checked as a whole by the API server. */

@@ -1,17 +1,19 @@
 /**
- * Collects what pods and nodes left behind in IPAM: looks at everything once a period, and soon after a Node has gone.
- * A second collector beside it does no harm: every removal is a compare-and-swap.
+ * Collects what pods and nodes left behind in IPAM, and lets deleted IPPools go: looks at everything once a period, and
+ * when a Node has gone, an IPPool or the configuration has changed. A second collector does no harm: every removal is a
+ * compare-and-swap.
  */
 import type { Datastore } from '../datastore/datastore.ts';
 import type { EventRecorder } from '../datastore/kubernetes/events.ts';
-import { kubeControllersConfigurationKind } from '../datastore/schema/cluster.ts';
-import { getTolerant } from '../datastore/tolerant.ts';
+import type { kubeControllersConfigurationKind } from '../datastore/schema/cluster.ts';
+import type { Found } from '../datastore/tolerant.ts';
 import { type Audit, audit, type IpamSnapshot, nodeOf } from '../ipam/audit.ts';
 import { collect, readSnapshot } from '../ipam/garbage.ts';
 import { Suspicions } from '../ipam/suspicions.ts';
 import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
+import { PoolDeletion } from './pool-deletion.ts';
 import { writePoolStatus } from './pool-status.ts';
 import { settingsOf } from './settings.ts';
 
@@ -20,6 +22,8 @@ export interface CollectorModules {
   readonly clock: Clock;
   readonly log: Log;
   readonly events: EventRecorder;
+  /** KubeControllersConfiguration default, as it is now. */
+  readonly configuration: () => Found<typeof kubeControllersConfigurationKind>;
 }
 
 /** What the last look saw, for metrics. */
@@ -32,27 +36,35 @@ export interface CollectorStats {
 }
 
 const RETRY_MS = 10_000;
+/** How often a deleted pool is looked at. */
+const DELETION_MS = 2_000;
 
 export class AddressCollector {
   readonly #modules: CollectorModules;
   readonly #suspicions = new Suspicions();
+  readonly #deletion: PoolDeletion;
   #stats: CollectorStats = { snapshot: undefined, candidates: 0, reclaimed: 0, error: 'not looked yet' };
   #cancel = () => {};
   #isLooking = false;
+  /** Something changed during a look. */
+  #isChanged = false;
   #isClosed = false;
 
   constructor(modules: CollectorModules) {
     this.#modules = modules;
+    this.#deletion = new PoolDeletion(modules.store);
   }
 
   get stats(): CollectorStats {
     return this.#stats;
   }
 
-  /** Looks now instead of at the end of the period. */
+  /** Looks now instead of at the end of the period; once more after a look that is under way. */
   look(): void {
+    this.#isChanged = true;
     if (this.#isLooking || this.#isClosed) return;
     this.#isLooking = true;
+    this.#isChanged = false;
     this.#cancel();
     void this.#pass()
       .catch((error: unknown) => {
@@ -62,7 +74,9 @@ export class AddressCollector {
       })
       .then((nextMs) => {
         this.#isLooking = false;
-        if (!this.#isClosed) this.#cancel = this.#modules.clock.after(nextMs, () => this.look());
+        if (this.#isClosed) return;
+        if (this.#isChanged) this.look();
+        else this.#cancel = this.#modules.clock.after(nextMs, () => this.look());
       });
   }
 
@@ -74,7 +88,7 @@ export class AddressCollector {
   /** One look; milliseconds to the next one. */
   async #pass(): Promise<number> {
     const { store, clock, log } = this.#modules;
-    const configuration = await getTolerant(store, kubeControllersConfigurationKind, 'default');
+    const configuration = this.#modules.configuration();
     if (configuration.unreadable)
       log.warn({ reason: configuration.unreadable }, 'nothing is collected until this is corrected');
     const settings = settingsOf(configuration.object?.spec);
@@ -83,7 +97,14 @@ export class AddressCollector {
     const grace = configuration.unreadable ? undefined : settings.grace;
     const snapshot = await readSnapshot(store);
     const found = audit(snapshot);
-    await writePoolStatus(store, snapshot, clock.now(), (pool, error) =>
+    const deletion = await this.#deletion.look(snapshot, clock.now(), (pool, error) =>
+      log.warn({ pool, reason: messageOf(error) }, 'finalizer of the IPPool not written: trying again'),
+    );
+    for (const pool of deletion.released)
+      log.info({ pool }, 'a deleted IPPool has no block any more: it goes');
+    const gone = new Set(deletion.released);
+    const left = snapshot.pools.filter(({ metadata }) => !gone.has(metadata.name));
+    await writePoolStatus(store, { ...snapshot, pools: left }, clock.now(), (pool, error) =>
       log.warn({ pool, reason: messageOf(error) }, 'IPPool.status not written: trying again'),
     );
     let { reclaimed } = this.#stats;
@@ -104,7 +125,8 @@ export class AddressCollector {
       error: undefined,
     };
     // What is suspected is looked at again when its time is over.
-    return grace && this.#suspicions.count > 0 ? Math.min(periodMs, grace.nodeMs) : periodMs;
+    const suspicionMs = grace && this.#suspicions.count > 0 ? grace.nodeMs : periodMs;
+    return Math.min(periodMs, suspicionMs, deletion.isWaiting ? DELETION_MS : periodMs);
   }
 
   /** An Event per node that lost addresses. */

@@ -4,8 +4,9 @@ import { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import { EventRecorder } from '../datastore/kubernetes/events.ts';
 import { loadEndpoint } from '../datastore/kubernetes/load-endpoint.ts';
 import { RequestCounter } from '../datastore/kubernetes/request-metrics.ts';
-import { Reflector } from '../datastore/reflector.ts';
 import { nodeKind } from '../datastore/schema/core.ts';
+import { type IPPool, ipPoolKind } from '../datastore/schema/ip-pool.ts';
+import { Shared } from '../datastore/shared.ts';
 import { reflectorNamespaces } from '../felix/calc/bgp/reflectors.ts';
 import { Boundary } from '../lib/boundary.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -18,8 +19,10 @@ import { keepSmall } from '../lib/memory.ts';
 import { stopOnSignal } from '../lib/stop.ts';
 import { VERSION } from '../lib/version.ts';
 import { AddressCollector } from './address-collector.ts';
+import { ControllersConfiguration } from './configuration.ts';
 import { createMetrics } from './metrics.ts';
 import { PeerStatusWriter } from './peer-status-writer.ts';
+import { isSameForDeletion } from './pool-deletion.ts';
 
 const usage = `cali-controllers ${VERSION}: frees addresses, blocks and handles that pods and nodes left behind, and
 writes the status of IPPools and BGPPeers.
@@ -48,16 +51,22 @@ async function main(): Promise<void> {
   const client = new KubernetesClient(api, requests);
   const modules = { store: client, clock: systemClock, log };
   const events = new EventRecorder('cali-controllers', modules);
-  const collector = new AddressCollector({ ...modules, events });
+  const configuration = new ControllersConfiguration({ ...modules, client, changed: () => collector.look() });
+  const collector = new AddressCollector({ ...modules, events, configuration: configuration.read });
   const abort = new AbortController();
-  const nodes = new Reflector(
-    { definition: nodeKind },
-    {
-      client,
-      log,
-      events: { changed: (_, node) => node ?? collector.look(), synced: () => collector.look() },
+  const nodes = new Shared(nodeKind, { client, log });
+  nodes.add({ changed: (_, node) => node ?? collector.look(), synced: () => collector.look() });
+  const pools = new Shared(ipPoolKind, { client, log });
+  const seen = new Map<string, IPPool>();
+  pools.add({
+    changed: (name, pool) => {
+      const isSame = isSameForDeletion(seen.get(name), pool);
+      if (pool) seen.set(name, pool);
+      else seen.delete(name);
+      if (!isSame) collector.look();
     },
-  );
+    synced: () => collector.look(),
+  });
   const registry = createMetrics(() => collector.stats);
   requests.register(registry);
   const boundary = new Boundary(log);
@@ -91,10 +100,17 @@ async function main(): Promise<void> {
     client,
     clock: systemClock,
     log,
+    nodes,
+    pools,
     reflectorNamespaces: reflectorNamespaces(
       process.env['CALI_REFLECTOR_NAMESPACES'],
       process.env['POD_NAMESPACE'] || 'kube-system',
     ),
   });
-  await Promise.all([nodes.run(abort.signal), peers.run(abort.signal)]);
+  await Promise.all([
+    nodes.reflector.run(abort.signal),
+    pools.reflector.run(abort.signal),
+    configuration.run(abort.signal),
+    peers.run(abort.signal),
+  ]);
 }

@@ -6,9 +6,10 @@ import type { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import { Reflector } from '../datastore/reflector.ts';
 import { bgpPeerKind } from '../datastore/schema/bgp.ts';
 import { bgpFilterKind } from '../datastore/schema/bgp-filter.ts';
-import { nodeKind, serviceKind } from '../datastore/schema/core.ts';
+import { type nodeKind, serviceKind } from '../datastore/schema/core.ts';
 import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
 import type { ResourceDefinition } from '../datastore/schema/resource.ts';
+import type { Shared } from '../datastore/shared.ts';
 import { reflectorsFrom } from '../felix/calc/bgp/reflectors.ts';
 import { nodeInfo } from '../felix/calc/topology.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -28,6 +29,9 @@ export interface PeerStatusModules {
   readonly log: Log;
   /** Whose Services may be route reflectors. */
   readonly reflectorNamespaces: readonly string[];
+  /** Others follow these kinds as well: each is watched once. They are run by whoever made them. */
+  readonly nodes: Shared<typeof nodeKind>;
+  readonly pools: Shared<typeof ipPoolKind>;
 }
 
 export class PeerStatusWriter {
@@ -45,15 +49,15 @@ export class PeerStatusWriter {
   constructor(modules: PeerStatusModules) {
     this.#modules = modules;
     this.#peers = this.#reflect(bgpPeerKind);
-    this.#nodes = this.#reflect(nodeKind);
     this.#filters = this.#reflect(bgpFilterKind);
     this.#services = this.#reflect(serviceKind);
-    this.#pools = this.#reflect(ipPoolKind);
+    this.#nodes = this.#share(modules.nodes);
+    this.#pools = this.#share(modules.pools);
   }
 
   /** Follows the datastore until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const reflectors = [this.#peers, this.#nodes, this.#filters, this.#services, this.#pools];
+    const reflectors = [this.#peers, this.#filters, this.#services];
     await Promise.all(reflectors.map((reflector) => reflector.run(signal)));
     this.#isClosed = true;
     this.#cancel?.();
@@ -61,8 +65,17 @@ export class PeerStatusWriter {
 
   #reflect<D extends ResourceDefinition>(definition: D): Reflector<D> {
     const { client, log } = this.#modules;
+    return new Reflector({ definition }, { client, log, events: this.#events() });
+  }
+
+  #share<D extends ResourceDefinition>(shared: Shared<D>): Reflector<D> {
+    shared.add(this.#events());
+    return shared.reflector;
+  }
+
+  #events() {
     this.#unsynced++;
-    const events = {
+    return {
       changed: () => this.#soon(COALESCE_MS),
       synced: () => {
         this.#unsynced--;
@@ -70,7 +83,6 @@ export class PeerStatusWriter {
       },
       troubled: () => this.#soon(COALESCE_MS),
     };
-    return new Reflector({ definition }, { client, log, events });
   }
 
   /** One write at a time; what changes meanwhile is looked at after it. */

@@ -1,27 +1,30 @@
 /** IPPool.status: whether addresses can be taken from a pool, and why not. */
 import type { Datastore } from '../datastore/datastore.ts';
-import { type IPPool, ipPoolKind } from '../datastore/schema/ip-pool.ts';
+import { type IPPool, ipPoolKind, isTerminating } from '../datastore/schema/ip-pool.ts';
 import type { IpamSnapshot } from '../ipam/audit.ts';
 import { allocationsOf } from '../ipam/block.ts';
-import { contains, mustCidr, sizeOf } from '../lib/cidr.ts';
+import { blocksIn } from '../ipam/pool-use.ts';
+import { mustCidr, sizeOf } from '../lib/cidr.ts';
 import { type Condition, withCondition } from './conditions.ts';
 
 const TYPE = 'Allocatable';
 
 /** What the status of a pool shall say. */
-export function allocatable({ spec }: IPPool, blocks: IpamSnapshot['blocks']): Condition {
-  const network = mustCidr(spec.cidr);
-  const used = blocks
-    .filter((block) => contains(network, mustCidr(block.spec.cidr)))
-    .reduce((sum, block) => sum + allocationsOf(block.spec).length, 0);
+export function allocatable(pool: IPPool, blocks: IpamSnapshot['blocks']): Condition {
+  const { spec } = pool;
+  const used = blocksIn(pool, blocks).reduce((sum, block) => sum + allocationsOf(block.spec).length, 0);
   const no = (reason: string, message: string): Condition => ({
     type: TYPE,
     status: 'False',
     reason,
     message,
   });
+  if (isTerminating(pool)) {
+    const left = `${used} ${used === 1 ? 'address is' : 'addresses are'} in use`;
+    return no('Terminating', `the pool is being deleted: ${left}, and it goes when none is`);
+  }
   if (spec.disabled) return no('PoolDisabled', 'disabled is true: no new addresses are given');
-  if (BigInt(used) >= sizeOf(network))
+  if (BigInt(used) >= sizeOf(mustCidr(spec.cidr)))
     return no('PoolFull', 'every address is in use: add an IPPool or delete pods');
   if (spec.assignmentMode === 'Manual')
     return {

@@ -11,6 +11,8 @@ export interface ControllerSettings {
 
 const PERIOD_MS = 5 * 60_000;
 const LEAK_GRACE_MS = 15 * 60_000;
+/** What a new cluster's object says: the settings that are read here, with their defaults. */
+export const DEFAULT_SPEC = { controllers: { node: { reconcilerPeriod: '5m0s', leakGracePeriod: '15m0s' } } };
 /** A Node that is deleted by mistake comes back with its kubelet within this time; Calico does not wait at all (I-035). */
 const NODE_GRACE_MS = 60_000;
 

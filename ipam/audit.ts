@@ -5,7 +5,7 @@
  */
 import type { ObjectProblem } from '../datastore/object-problem.ts';
 import type { Node, Pod } from '../datastore/schema/core.ts';
-import type { IPPool } from '../datastore/schema/ip-pool.ts';
+import { type IPPool, isTerminating } from '../datastore/schema/ip-pool.ts';
 import type { BlockAffinity, IPAMBlock, IPAMHandle } from '../datastore/schema/ipam.ts';
 import { contains, formatAddress, mustCidr, parseAddress } from '../lib/cidr.ts';
 import { type Allocation, affinityOf, allocationsOf, isEmpty } from './block.ts';
@@ -133,8 +133,11 @@ export function addressesOfPod({ status }: Pod): string[] {
   });
 }
 
-/** The last block of a node and family stays: its next pod wants it (I-034), unless it is of a pool that has gone. */
-function spareBlocksOf({ blocks, pools }: IpamSnapshot, nodes: ReadonlySet<string>): IPAMBlock[] {
+/**
+ * The last block of a node and family stays: its next pod wants it (I-034), unless its pool has gone or is being deleted.
+ */
+function spareBlocksOf({ blocks, pools: all }: IpamSnapshot, nodes: ReadonlySet<string>): IPAMBlock[] {
+  const pools = all.filter((pool) => !isTerminating(pool));
   const spare: IPAMBlock[] = [];
   const groups = new Map<string, IPAMBlock[]>();
   for (const block of blocks) {

@@ -1,6 +1,6 @@
 /** Which pools and which blocks an address may come from, in order of preference. Calico reference 5.2. */
 import type { IPPool } from '../datastore/schema/ip-pool.ts';
-import { blockSizeOf } from '../datastore/schema/ip-pool.ts';
+import { blockSizeOf, isTerminating } from '../datastore/schema/ip-pool.ts';
 import {
   addressAt,
   bitsOf,
@@ -36,13 +36,14 @@ export function choosePools(
   | { readonly ok: false; readonly reason: string } {
   if (request.named && request.named.length > 0) return namedPools(pools, request.named, request);
   const usable = pools.filter(
-    ({ spec }) =>
-      !spec.disabled &&
-      parseCidr(spec.cidr)?.family === request.family &&
-      spec.allowedUses.includes(request.use) &&
-      spec.assignmentMode === 'Automatic' &&
-      selects(spec.nodeSelector, request.nodeLabels) &&
-      selects(spec.namespaceSelector ?? '', request.namespaceLabels),
+    (pool) =>
+      !pool.spec.disabled &&
+      !isTerminating(pool) &&
+      parseCidr(pool.spec.cidr)?.family === request.family &&
+      pool.spec.allowedUses.includes(request.use) &&
+      pool.spec.assignmentMode === 'Automatic' &&
+      selects(pool.spec.nodeSelector, request.nodeLabels) &&
+      selects(pool.spec.namespaceSelector ?? '', request.namespaceLabels),
   );
   if (usable.length > 0) return { ok: true, pools: byName(usable) };
   return {
@@ -69,6 +70,8 @@ function namedPools(pools: readonly IPPool[], named: readonly string[], request:
     );
     if (!pool) return { ok: false as const, reason: `IPPool ${name} is asked for and does not exist` };
     if (pool.spec.disabled) return { ok: false as const, reason: `IPPool ${name} is asked for and disabled` };
+    if (isTerminating(pool))
+      return { ok: false as const, reason: `IPPool ${name} is asked for and being deleted` };
     if (parseCidr(pool.spec.cidr)?.family !== request.family) {
       return {
         ok: false as const,

@@ -4,7 +4,7 @@
  */
 import type { Datastore } from '../datastore/datastore.ts';
 import { DatastoreError } from '../datastore/errors.ts';
-import { blockSizeOf, type IPPool } from '../datastore/schema/ip-pool.ts';
+import { blockSizeOf, type IPPool, isTerminating } from '../datastore/schema/ip-pool.ts';
 import {
   type BlockAffinity,
   blockAffinityKind,
@@ -242,10 +242,12 @@ export class Ipam implements AddressSource {
   #checkAddress(text: string, { use = 'Workload' }: AssignRequest): Asked {
     const parsed = parseAddress(text);
     const pool = parsed && this.#view.pools().find(({ spec }) => contains(mustCidr(spec.cidr), parsed));
-    if (!parsed || !pool || pool.spec.disabled) {
+    if (!parsed || !pool || pool.spec.disabled || isTerminating(pool)) {
       throw new IpamError(
         'ADDRESS_OUTSIDE',
-        `${printable(text, 100)} is in no enabled IPPool: ask for an address inside one`,
+        pool && isTerminating(pool)
+          ? `${printable(text, 100)} is in IPPool ${pool.metadata.name}, which is being deleted: ask for an address inside another`
+          : `${printable(text, 100)} is in no enabled IPPool: ask for an address inside one`,
       );
     }
     const address = formatAddress(parsed);
@@ -453,8 +455,12 @@ export class Ipam implements AddressSource {
         .filter(
           ({ spec }) => spec.affinity === affinityOf(this.#node) && mustCidr(spec.cidr).family === family,
         );
-      const isOrphan = !isInPools(this.#view.pools(), cidr);
-      if ((mine.length > 1 || isOrphan) && (await releaseBlock(this.#store, this.#node, block)))
+      // Of a pool that has gone, or that goes when its blocks have.
+      const isUnwanted = !isInPools(
+        this.#view.pools().filter((pool) => !isTerminating(pool)),
+        cidr,
+      );
+      if ((mine.length > 1 || isUnwanted) && (await releaseBlock(this.#store, this.#node, block)))
         this.#known.forget(block);
     }
   }

@@ -24,12 +24,12 @@ const levels = { trace: 10, debug: 20, info: 30, warning: 40, warn: 40, error: 5
 
 /** A logger at a Calico severity. */
 export function createLog(severity: string, fields: Record<string, unknown>): RootLog {
-  const threshold = { level: levelOf(severity) };
+  const threshold = { level: severityOf(severity) };
   const log = wrap(pino({ level: 'trace', base: fields, hooks: { streamWrite: escapeForJson } }), threshold);
   return {
     ...log,
     setSeverity(next) {
-      threshold.level = levelOf(next);
+      threshold.level = severityOf(next);
     },
   };
 }
@@ -50,7 +50,8 @@ function wrap(target: Pino, threshold: { level: number }): Log {
   };
 }
 
-function levelOf(severity: string): number {
+/** The higher, the less is logged; unknown ones count as Info. */
+export function severityOf(severity: string): number {
   return levels[severity.toLowerCase() as keyof typeof levels] ?? levels.info;
 }
 

@@ -66,6 +66,17 @@ const schema = calicoObject('IPPool', spec)
 
 export type IPPool = z.output<typeof schema>;
 
+/**
+ * Keeps a deleted pool until its blocks are gone (Calico's name, kube-controllers ippool/pool_controller.go):
+ * controllers/pool-deletion.ts adds and removes it.
+ */
+export const POOL_FINALIZER = 'projectcalico.org/ippool-finalizer';
+
+/** Whether the pool has been deleted and waits for its addresses: it gives no new ones, and routes stay. */
+export function isTerminating({ metadata }: IPPool): boolean {
+  return Boolean(metadata.deletionTimestamp);
+}
+
 /** Prefix length of the pool's blocks: 26 for IPv4 and 122 for IPv6 unless set. */
 export function blockSizeOf(pool: IPPool): number {
   return pool.spec.blockSize ?? (parseCidr(pool.spec.cidr)?.family === 6 ? 122 : 26);

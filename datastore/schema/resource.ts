@@ -69,6 +69,7 @@ export const objectMeta = z.looseObject({
   generation: z.number().int().optional(),
   creationTimestamp: z.string().nullish(),
   deletionTimestamp: z.string().nullish(),
+  finalizers: z.array(z.string()).nullish(),
   labels: labels.nullish(),
   annotations: labels.nullish(),
   ownerReferences: z.array(z.looseObject({ kind: z.string(), name: z.string(), uid: z.string() })).nullish(),

@@ -106,8 +106,6 @@ export function restarts(): void {
       metadata: { name: 'default' },
       spec: { controllers: { node: { leakGracePeriod: '5s', reconcilerPeriod: '2s' } } },
     });
-    // A new process, so that it does not wait for the end of the period that it knew.
-    kubectl('-n', 'kube-system', 'rollout', 'restart', 'deployment/cali-controllers');
     kubectl('drain', 'node3', '--ignore-daemonsets', '--force', '--delete-emptydir-data', '--timeout=180s');
     const startKubelet = await stopDaemon('node3-kubelet');
     kubectl('delete', 'node', 'node3');

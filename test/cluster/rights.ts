@@ -20,6 +20,9 @@ const rare: Readonly<Record<string, string>> = {
   'cali-node create ippools.projectcalico.org': 'the first start',
   'cali-node create clusterinformations.projectcalico.org': 'the first start',
   'cali-node create bgpconfigurations.projectcalico.org': 'the first start',
+  'cali-node create felixconfigurations.projectcalico.org': 'the first start',
+  'cali-node create ipamconfigurations.projectcalico.org': 'the first start',
+  'cali-controllers create kubecontrollersconfigurations.projectcalico.org': 'the first start',
   'cali-node update ipamhandles.projectcalico.org':
     'a pod whose addresses are of two blocks, and a lost race',
   'cali-reflector list secrets': 'a BGPPeer of reflectors with a password',

@@ -119,6 +119,14 @@ const pool = (cidr: string, name: string) => ({
   operation: 'CREATE' as const,
   object: { metadata: { name }, spec: { cidr } },
 });
+const ipamConfiguration = (change: object): Request => ({
+  resource: 'ipamconfigurations',
+  operation: 'CREATE',
+  object: {
+    metadata: { name: 'default' },
+    spec: { strictAffinity: false, autoAllocateBlocks: true, maxBlocksPerHost: 0, ...change },
+  },
+});
 const named = (name: string) => ({ metadata: { name }, spec: {} });
 
 /** What the agent of node a does. */
@@ -199,6 +207,15 @@ const allowed: [string, Request][] = [
     'the first BGPConfiguration',
     { resource: 'bgpconfigurations', operation: 'CREATE', object: named('default') },
   ],
+  [
+    'the first FelixConfiguration',
+    {
+      resource: 'felixconfigurations',
+      operation: 'CREATE',
+      object: { metadata: { name: 'default' }, spec: { logSeverityScreen: 'Info' } },
+    },
+  ],
+  ['the first IPAMConfiguration', ipamConfiguration({})],
   ...['10.0.0.0/20', '10.0.0.1/32', 'fd00::/116', 'fd00:10:244::40/122', '2001:db8::1/128'].map(
     (cidr): [string, Request] => [`a block ${cidr} of its own`, blockOf(cidr)],
   ),
@@ -371,6 +388,27 @@ const refused: [string, RegExp, Request][] = [
       object: { metadata: { name: 'default' }, spec: { nodeToNodeMeshEnabled: false } },
     },
   ],
+  [
+    'a FelixConfiguration that says something',
+    /log level only/,
+    {
+      resource: 'felixconfigurations',
+      operation: 'CREATE',
+      object: { metadata: { name: 'default' }, spec: { vxlanEnabled: false } },
+    },
+  ],
+  [
+    'a FelixConfiguration of another node',
+    /default object only/,
+    { resource: 'felixconfigurations', operation: 'CREATE', object: named('node.b') },
+  ],
+  ...[{ strictAffinity: true }, { autoAllocateBlocks: false }, { maxBlocksPerHost: 1 }, { x: 1 }].map(
+    (change): [string, RegExp, Request] => [
+      `an IPAMConfiguration with ${JSON.stringify(change)}`,
+      /of defaults only/,
+      ipamConfiguration(change),
+    ],
+  ),
   [
     'to move its affinity',
     /move an affinity/,

@@ -7,6 +7,7 @@ import { routerIdOf } from '../../../agent/node-setup.ts';
 import { settingsFor } from '../../../agent/settings.ts';
 import type { AgentStatus } from '../../../agent/status.ts';
 import { exitCode, renderStatus } from '../../../calictl/node-status.ts';
+import { bgpConfigurationKind } from '../../../datastore/schema/bgp.ts';
 import { felixConfigurationKind } from '../../../datastore/schema/cluster.ts';
 import { VERSION } from '../../../lib/version.ts';
 
@@ -114,6 +115,19 @@ describe('settings', () => {
       felix('node.n1', { healthPort: 2, ipForwarding: 'Disabled', ipipMTU: 1400, natPortRange: '1000:2000' }),
       felix('node.n2', { healthPort: 3 }),
     ];
+    // One log for what Calico has two of: the more verbose severity.
+    const bgp = (logSeverityScreen: string) =>
+      bgpConfigurationKind.schema.parse({
+        apiVersion: 'projectcalico.org/v3',
+        kind: 'BGPConfiguration',
+        metadata: { name: 'default' },
+        spec: { logSeverityScreen },
+      });
+    for (const [severity, wanted] of [
+      ['Debug', 'Debug'],
+      ['Error', 'Warning'],
+    ] as const)
+      expect(settingsFor(config(), objects, [bgp(severity)]).logSeverity).toBe(wanted);
     expect(settingsFor(config(), objects, [])).toMatchObject({
       logSeverity: 'Warning',
       tunnels: { mtu: { ipip: 1400 } },

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { PeerStatusWriter } from '../../../controllers/peer-status-writer.ts';
+import { type PeerStatusModules, PeerStatusWriter } from '../../../controllers/peer-status-writer.ts';
 import { KubernetesClient } from '../../../datastore/kubernetes/client.ts';
 import { plainEndpoint } from '../../../datastore/kubernetes/endpoint.ts';
 import { bgpPeerKind } from '../../../datastore/schema/bgp.ts';
@@ -7,6 +7,7 @@ import { nodeKind, podKind } from '../../../datastore/schema/core.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { ipamBlockKind, ipamHandleKind } from '../../../datastore/schema/ipam.ts';
 import type { ResourceDefinition } from '../../../datastore/schema/resource.ts';
+import { Shared } from '../../../datastore/shared.ts';
 import { audit } from '../../../ipam/audit.ts';
 import { assignNext, newBlock } from '../../../ipam/block.ts';
 import { readSnapshot } from '../../../ipam/garbage.ts';
@@ -33,6 +34,16 @@ const put = (definition: ResourceDefinition, name: string, spec: object, more: o
     spec,
     ...more,
   });
+const shared = () => ({
+  nodes: new Shared(nodeKind, { client, log: silentLog }),
+  pools: new Shared(ipPoolKind, { client, log: silentLog }),
+});
+/** Runs a writer with the kinds that it shares with others. */
+const start = (modules: PeerStatusModules, signal: AbortSignal) => {
+  const running = new PeerStatusWriter(modules).run(signal);
+  const { nodes, pools } = modules;
+  return Promise.all([running, nodes.reflector.run(signal), pools.reflector.run(signal)]);
+};
 const conditionOf = (definition: ResourceDefinition, name: string) => {
   const { status } = (api.get(definition, name) ?? {}) as {
     status?: { conditions?: { type: string; status: string; message: string }[] };
@@ -46,12 +57,16 @@ describe('the condition Accepted', () => {
     put(ipPoolKind, 'good', { cidr: '10.98.0.0/16' });
     put(bgpPeerKind, 'worse', { peerIP: '10.0.0.300', asNumber: 7 });
     const abort = new AbortController();
-    const running = new PeerStatusWriter({
-      client,
-      clock: systemClock,
-      log: silentLog,
-      reflectorNamespaces: ['kube-system'],
-    }).run(abort.signal);
+    const running = start(
+      {
+        client,
+        clock: systemClock,
+        log: silentLog,
+        reflectorNamespaces: ['kube-system'],
+        ...shared(),
+      },
+      abort.signal,
+    );
     await until('both are named', PATIENCE_MS, () =>
       [conditionOf(ipPoolKind, 'bad'), conditionOf(bgpPeerKind, 'worse')].every(
         (condition) => condition?.status === 'False',
@@ -79,13 +94,14 @@ it('what cannot be calculated for BGPPeers costs IPPools nothing, and is tried a
     // Without the pause before the next attempt.
     clock: { ...systemClock, after: (_: number, run: () => void) => systemClock.after(200, run) },
     log: { ...silentLog, warn: (details: object) => void warnings.push(JSON.stringify(details)) },
+    ...shared(),
     get reflectorNamespaces(): string[] {
       if (++calls === 1) throw new TypeError('broken');
       return ['kube-system'];
     },
   };
   const abort = new AbortController();
-  const running = new PeerStatusWriter(modules).run(abort.signal);
+  const running = start(modules, abort.signal);
   await until('the pool is named', PATIENCE_MS, () => conditionOf(ipPoolKind, 'bad')?.status === 'False');
   expect(warnings.join()).toMatch(/BGPPeer p.*broken/);
   await until(

@@ -1,0 +1,42 @@
+/** Deletion of an IPPool: its addresses may be in use, and then it stays until they are not. */
+import type { Datastore } from '../datastore/datastore.ts';
+import { type IPPool, ipPoolKind, isTerminating, POOL_FINALIZER } from '../datastore/schema/ip-pool.ts';
+import { ipamBlockKind } from '../datastore/schema/ipam.ts';
+import { getTolerant } from '../datastore/tolerant.ts';
+import { allocationsOf } from '../ipam/block.ts';
+import { blocksIn } from '../ipam/pool-use.ts';
+
+export interface PoolDeletionResult {
+  /** Whether there was a pool to delete. */
+  readonly isRemoved: boolean;
+  /** What a person should know, if there is something. */
+  readonly note?: string;
+}
+
+/**
+ * Deletes a pool. One in use gets the finalizer first, in case that no cali-controllers have seen it. Throws DatastoreError.
+ */
+export async function deletePool(store: Datastore, name: string): Promise<PoolDeletionResult> {
+  const { object: pool } = await getTolerant(store, ipPoolKind, name);
+  const used = pool ? await addressesIn(store, pool) : 0;
+  if (pool && used > 0 && !pool.metadata.finalizers?.includes(POOL_FINALIZER)) {
+    const { resourceVersion, finalizers } = pool.metadata;
+    const wanted = { resourceVersion, finalizers: [...(finalizers ?? []), POOL_FINALIZER] };
+    await store.patch(ipPoolKind, name, { metadata: wanted });
+  }
+  const isRemoved = await store.remove(ipPoolKind, name);
+  const { object: left } = await getTolerant(store, ipPoolKind, name);
+  if (!isRemoved || !left || !isTerminating(left)) return { isRemoved };
+  const count = `${used === 0 ? 'no' : used} ${used <= 1 ? 'address is' : 'addresses are'} in use`;
+  const wait =
+    used === 0
+      ? 'cali-controllers remove it in a moment'
+      : 'it gives no new ones, its pods keep theirs, and cali-controllers remove it when the last one has gone ' +
+        '(calictl ipam show --show-blocks)';
+  return { isRemoved, note: `IPPool ${name} is being deleted: ${count}; ${wait}` };
+}
+
+async function addressesIn(store: Datastore, pool: IPPool): Promise<number> {
+  const blocks = blocksIn(pool, await store.list(ipamBlockKind));
+  return blocks.reduce((sum, { spec }) => sum + allocationsOf(spec).length, 0);
+}

@@ -1,0 +1,60 @@
+/** KubeControllersConfiguration `default`: followed, and made where there is none (Calico, kube-controllers runconfig.go). */
+
+import { createMissing } from '../datastore/create-missing.ts';
+import type { KubernetesClient } from '../datastore/kubernetes/client.ts';
+import { Reflector } from '../datastore/reflector.ts';
+import { kubeControllersConfigurationKind } from '../datastore/schema/cluster.ts';
+import { CALICO_GROUP } from '../datastore/schema/resource.ts';
+import type { Found } from '../datastore/tolerant.ts';
+import type { Clock } from '../lib/clock.ts';
+import { messageOf } from '../lib/errors.ts';
+import type { Log } from '../lib/log.ts';
+import { DEFAULT_SPEC } from './settings.ts';
+
+const NAME = 'default';
+const RETRY_MS = 10_000;
+
+export class ControllersConfiguration {
+  readonly #modules: { client: KubernetesClient; clock: Clock; log: Log; changed: () => void };
+  readonly #reflector: Reflector<typeof kubeControllersConfigurationKind>;
+
+  constructor(modules: { client: KubernetesClient; clock: Clock; log: Log; changed: () => void }) {
+    this.#modules = modules;
+    const { client, log, changed } = modules;
+    const events = { changed, troubled: changed, synced: () => void this.#make() };
+    this.#reflector = new Reflector(
+      { definition: kubeControllersConfigurationKind },
+      { client, log, events },
+    );
+  }
+
+  run(signal: AbortSignal): Promise<void> {
+    return this.#reflector.run(signal);
+  }
+
+  /** As it is now. */
+  read = (): Found<typeof kubeControllersConfigurationKind> => {
+    const problem = this.#reflector.problems.get(NAME)?.problem;
+    const object = this.#reflector.objects.get(NAME);
+    return problem ? { object, unreadable: problem.reason } : { object };
+  };
+
+  /** Never rejects. */
+  async #make(): Promise<void> {
+    const { client, clock, log } = this.#modules;
+    const { object, unreadable } = this.read();
+    if (object || unreadable) return;
+    const made = {
+      apiVersion: `${CALICO_GROUP}/v3`,
+      kind: 'KubeControllersConfiguration',
+      metadata: { name: NAME },
+      spec: DEFAULT_SPEC,
+    };
+    try {
+      await createMissing(client, kubeControllersConfigurationKind, made);
+    } catch (error) {
+      log.warn({ reason: messageOf(error) }, 'KubeControllersConfiguration default not made: trying again');
+      clock.after(RETRY_MS, () => void this.#make());
+    }
+  }
+}

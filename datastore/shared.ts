@@ -1,0 +1,35 @@
+/** One reflector for several readers: a kind is listed and watched once by a program. */
+
+import type { Log } from '../lib/log.ts';
+import type { KubernetesClient } from './kubernetes/client.ts';
+import { Reflector, type ReflectorEvents } from './reflector.ts';
+import type { ResourceDefinition } from './schema/resource.ts';
+
+export class Shared<D extends ResourceDefinition> {
+  readonly reflector: Reflector<D>;
+  readonly #readers: ReflectorEvents<D>[] = [];
+
+  constructor(definition: D, modules: { client: KubernetesClient; log: Log }) {
+    const tell = (task: (reader: ReflectorEvents<D>) => void) => {
+      for (const reader of this.#readers) {
+        // One that fails costs the others nothing.
+        try {
+          task(reader);
+        } catch (error) {
+          modules.log.error({ err: error, watch: definition.plural }, 'handler of a change failed');
+        }
+      }
+    };
+    const events: ReflectorEvents<D> = {
+      changed: (key, object) => tell((reader) => reader.changed(key, object)),
+      synced: () => tell((reader) => reader.synced()),
+      troubled: () => tell((reader) => reader.troubled?.()),
+    };
+    this.reflector = new Reflector({ definition }, { ...modules, events });
+  }
+
+  /** Before `reflector.run`: what happened earlier is not repeated. */
+  add(reader: ReflectorEvents<D>): void {
+    this.#readers.push(reader);
+  }
+}
