@@ -40,7 +40,8 @@ export function registerBgpMetrics(registry: Registry, sources: BgpMetricSources
   let seen: readonly PeerStatus[] | undefined;
   const peers = () => {
     if (!seen) {
-      seen = sources.peers();
+      // A retiring peer may have the address of its successor.
+      seen = sources.peers().filter(({ isRetiring }) => !isRetiring);
       setImmediate(() => {
         seen = undefined;
       });

@@ -153,8 +153,10 @@ export class SelfReport {
         ),
     );
     return (host.speaker?.status() ?? []).filter(
-      ({ config, state }) =>
-        config.peerType !== 'local workload' && (state === 'Established' || !departed.has(keyOfPeer(config))),
+      ({ config, state, isRetiring }) =>
+        config.peerType !== 'local workload' &&
+        !isRetiring &&
+        (state === 'Established' || !departed.has(keyOfPeer(config))),
     );
   }
 }

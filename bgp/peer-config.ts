@@ -117,6 +117,8 @@ export interface PeerStatus {
   readonly since: number;
   /** Why the session is not up; undefined when it is, or was never tried. */
   readonly lastError: string | undefined;
+  /** It is configured no longer, and stays until other peers announce its routes. */
+  readonly isRetiring?: boolean;
   /** What is wrong although the session may be up. */
   readonly warning?: string | undefined;
   readonly lastNotification: string | undefined;

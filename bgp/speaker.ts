@@ -203,7 +203,10 @@ export class Speaker {
       if (!isFirst && config.shutdownMessage === undefined) this.#succession.join(successor(config));
       this.#tryStartPeer(config);
     }
-    for (const peer of unwanted) peer.guard(() => this.#retire(peer));
+    this.#succession.leave(
+      unwanted.filter(({ key }) => !this.#succession.isRetiring(key)).map(({ key }) => key),
+    );
+    for (const peer of unwanted) if (this.#peers.get(peer.key) === peer) peer.guard(() => this.#retire(peer));
     this.#guard('BFD', () => this.#watchNeighbours(desired.peers));
     if (isFirst) {
       this.#isStarted = true;
@@ -248,9 +251,16 @@ export class Speaker {
   status(): PeerStatus[] {
     const order = (text: string) => parseAddress(text)?.value ?? 0n;
     return [
-      ...[...this.#peers].filter(({ key }) => !this.#succession.isRetiring(key)).map((peer) => peer.status()),
+      ...[...this.#peers].map((peer) => this.#statusOf(peer)),
       ...[...this.#unstartable.values()].map(({ config, reason }) => describeUnstartable(config, reason)),
     ].sort((a, b) => (order(a.config.address) < order(b.config.address) ? -1 : 1));
+  }
+
+  #statusOf(peer: Peer): PeerStatus {
+    const status = peer.status();
+    if (!this.#succession.isRetiring(peer.key)) return status;
+    const stay = `no longer configured: stays until other peers announce its routes, at most ${this.#options.deferralSeconds} s`;
+    return { ...status, isRetiring: true, warning: stay };
   }
 
   /** Prefixes with at least one path. */

@@ -40,6 +40,9 @@ interface Joining {
 }
 
 interface Retiring {
+  readonly peer: Successor;
+  /** Keys of the peers that may tell its routes. Without one it goes at once. */
+  readonly successors: Set<string>;
   readonly since: number;
   coveredSince: number | undefined;
 }
@@ -63,19 +66,39 @@ export class Succession {
     return this.#retiring.has(key);
   }
 
-  /** A peer came with a change. */
+  /** Takes a peer that comes with a change. */
   join(peer: Successor): void {
     this.#forgetOld();
     this.#joining.set(peer.key, { peer, joinedAt: this.#modules.clock.now(), isSettled: false });
+    for (const retiring of this.#retiring.values())
+      if (standsIn(peer, retiring.peer)) retiring.successors.add(peer.key);
   }
 
-  /** A peer is to go. False when nobody came in its place: it can go at once. */
+  /**
+   * These peers are configured no longer, by one change: they stand in for none, neither for each other nor for peers
+   * that retire since before. To be called before `retire`.
+   */
+  leave(keys: readonly string[]): void {
+    for (const key of keys) {
+      this.#joining.delete(key);
+      for (const { successors } of this.#retiring.values()) successors.delete(key);
+    }
+    for (const [key, { successors }] of this.#retiring) if (successors.size === 0) this.#end(key);
+  }
+
+  /** Retires a peer that has left. False when no peer came in its place: it can go at once. */
   retire(peer: Successor): boolean {
     if (this.#retiring.has(peer.key)) return true;
-    this.#joining.delete(peer.key);
     this.#forgetOld();
-    if (![...this.#joining.values()].some((joining) => standsIn(joining.peer, peer))) return false;
-    this.#retiring.set(peer.key, { since: this.#modules.clock.now(), coveredSince: undefined });
+    const joining = [...this.#joining.values()].filter((one) => standsIn(one.peer, peer));
+    if (joining.length === 0) return false;
+    const successors = new Set(joining.map((one) => one.peer.key));
+    this.#retiring.set(peer.key, {
+      peer,
+      successors,
+      since: this.#modules.clock.now(),
+      coveredSince: undefined,
+    });
     if (this.#retiring.size === 1) this.#lookLater();
     return true;
   }
@@ -104,10 +127,14 @@ export class Succession {
       retiring.coveredSince = isCovered ? (retiring.coveredSince ?? now) : undefined;
       const { since, coveredSince = now } = retiring;
       if (now - coveredSince < RETIRE_SECONDS * 1000 && now - since < this.#longestMs) continue;
-      this.#retiring.delete(key);
-      this.#modules.remove(key);
+      this.#end(key);
     }
     if (this.#retiring.size > 0) this.#lookLater();
+  }
+
+  #end(key: string): void {
+    this.#retiring.delete(key);
+    this.#modules.remove(key);
   }
 
   #lookLater(): void {

@@ -24,7 +24,7 @@ export function renderPeers(peers: readonly PeerStatus[], now: number): string {
       sum(peer.families, ({ best }) => best),
       sum(peer.families, ({ advertised }) => advertised),
       String(peer.flaps),
-      peer.state === 'Established' ? '' : (peer.lastError ?? ''),
+      peer.state === 'Established' ? (peer.warning ?? '') : (peer.lastError ?? peer.warning ?? ''),
     ]),
   );
 }

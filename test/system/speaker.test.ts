@@ -62,10 +62,30 @@ it('a peer that is taken away stays until others tell everything that it tells',
   b.send(endOfRib4);
   // Twice the time of one that is covered, and more than the reflector waits for one that does not answer.
   await sleep(7_000);
+  expect(speaker.status().find(({ config }) => config.address === A)).toMatchObject({
+    state: 'Established',
+    isRetiring: true,
+    warning: 'no longer configured: stays until other peers announce its routes, at most 60 s',
+  });
   expect([a.last('notification'), speaker.routeCount]).toEqual([undefined, 2]);
   b.send(announcement(['10.2.0.0/16']));
   await until(() => a.last('notification') !== undefined);
   expect(speaker.routeCount).toBe(2);
+});
+
+it('peers that are configured and deleted together within seconds are gone at once', async () => {
+  const { connect, configOf } = await reflector([C], undefined, { deferralSeconds: 60 });
+  const isClient = false;
+  const peers = [A, B].map((address) => ({ ...configOf(address), isClient }));
+  speaker.setDesired({ peers: [configOf(C), ...peers], originated: [] });
+  const [a, b] = [await connect(A), await connect(B)];
+  a.send(announcement(['10.1.0.0/16']));
+  b.send(announcement(['10.2.0.0/16']));
+  await until(() => speaker.routeCount === 2);
+  speaker.setDesired({ peers: [configOf(C)], originated: [] });
+  expect([...speaker.peers].map(({ config }) => config.address)).toEqual([C]);
+  await until(() => a.last('notification') !== undefined && b.last('notification') !== undefined);
+  expect(speaker.routeCount).toBe(0);
 });
 
 describe('route refresh', () => {

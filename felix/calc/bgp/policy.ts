@@ -12,7 +12,7 @@ import { defaultsOf, normalPriority, ownOf } from './cluster.ts';
 
 /** What the whole node has in common: the same for each of its sessions. */
 export interface ExportRules {
-  /** Learned routes are passed on only inside these (Calico B-109 to B-111); own ones always. */
+  /** Learned routes are passed on only inside these (Calico B-108 to B-111); own ones always. */
   readonly transit: readonly string[];
   /** Pools with disableBGPExport (B-100). */
   readonly hidden: readonly string[];
@@ -29,12 +29,16 @@ export function exportRules(
   configurations: readonly BGPConfiguration[],
 ): ExportRules {
   const spec = defaultsOf(configurations);
+  // Calico passes on what lies in the node's static routes, the range of cluster IPs among them (B-108), and on a
+  // reflector what lies in the other ranges (B-109). From an ordinary node a /32 of a Local Service would lead astray.
   const services = node.isReflector
-    ? [...(spec.serviceLoadBalancerIPs ?? []), ...(spec.serviceExternalIPs ?? [])]
+    ? [spec.serviceClusterIPs, spec.serviceLoadBalancerIPs, spec.serviceExternalIPs].flatMap(
+        (list) => list ?? [],
+      )
     : [];
   const exported = pools.filter((pool) => !pool.spec.disableBGPExport).map((pool) => pool.spec.cidr);
   return {
-    transit: [...exported, ...services.map(({ cidr }) => cidr)].sort(),
+    transit: [...new Set([...exported, ...services.map(({ cidr }) => cidr)])].sort(),
     hidden: pools
       .filter((pool) => pool.spec.disableBGPExport)
       .map((pool) => pool.spec.cidr)

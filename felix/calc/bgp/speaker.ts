@@ -15,6 +15,7 @@ import type { Secrets } from './password.ts';
 import { type ExportRules, exportPolicy, exportRules, filterWarning, rulesOf } from './policy.ts';
 import type { ReflectorInfo } from './reflectors.ts';
 import { isGlobal, selectsNode } from './selection.ts';
+import { servesNodes } from './serving.ts';
 import { meshSettings, nextHopModeOf, peerSettings, type SessionDefaults } from './session.ts';
 import { selectedWorkloads, type Workload } from './workloads.ts';
 
@@ -123,10 +124,10 @@ function* meshPeers(context: Context): Generator<PeerConfig> {
   const { self, configurations, rules } = context;
   const isOn = defaultsOf(configurations).nodeToNodeMeshEnabled ?? true;
   const isMesh = isOn || context.isMeshHeld || isWithoutReflector(context);
-  if (!isMesh || self.clusterId) return;
+  if (!isMesh || !isInMesh(self, context)) return;
   const localAs = asNumberOf(self, configurations);
   for (const node of context.nodes) {
-    if (node.name === self.name || node.clusterId) continue;
+    if (node.name === self.name || !isInMesh(node, context)) continue;
     for (const family of [4, 6] as const) {
       const own = self.addresses[family]?.address;
       const address = node.addresses[family]?.address;
@@ -150,6 +151,11 @@ function* meshPeers(context: Context): Generator<PeerConfig> {
       };
     }
   }
+}
+
+/** A reflector leaves the mesh when it has clients. */
+function isInMesh(node: NodeInfo, { nodes, peers }: Context): boolean {
+  return node.clusterId === undefined || !servesNodes(node, nodes, peers);
 }
 
 /** One hop where a node has to be on this node's link, and undefined elsewhere. */

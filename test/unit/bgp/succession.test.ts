@@ -89,6 +89,42 @@ describe('make before break', () => {
   });
 });
 
+describe('peers that leave shortly after they came', () => {
+  const reflector = (key: string) => ({ key, address: key, isLeaf: false });
+  const begin = () => {
+    const clock = new ManualClock();
+    const removed: string[] = [];
+    const succession = new Succession(
+      { patienceSeconds: 10, longestSeconds: 120 },
+      { clock, isCovered: () => false, remove: (key) => removed.push(key) },
+    );
+    return { clock, removed, succession };
+  };
+  const change = (succession: Succession, ...keys: string[]) => {
+    succession.leave(keys.filter((key) => !succession.isRetiring(key)));
+    return keys.map((key) => succession.retire(reflector(key)));
+  };
+
+  it('stand in for none that leaves with them', () => {
+    const { succession } = begin();
+    // One BGPPeer that is made and deleted, with a session per family.
+    for (const key of ['v4', 'v6']) succession.join(reflector(key));
+    expect(change(succession, 'v4', 'v6')).toEqual([false, false]);
+  });
+
+  it('free the peers that waited for them, unless another one has come', () => {
+    const { succession, removed } = begin();
+    succession.join(reflector('first'));
+    expect(change(succession, 'old')).toEqual([true]);
+    succession.join(reflector('second'));
+    change(succession, 'old', 'first');
+    expect(removed).toEqual([]);
+    // "first" waits for "second" by now, and goes with it.
+    change(succession, 'old', 'first', 'second');
+    expect(removed.sort()).toEqual(['first', 'old']);
+  });
+});
+
 describe('the wait after a start', () => {
   const begin = (up: readonly string[] = []) => {
     const clock = new ManualClock();

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bgpConfigurationKind, bgpPeerKind } from '../../../datastore/schema/bgp.ts';
+import { type BGPPeer, bgpConfigurationKind, bgpPeerKind } from '../../../datastore/schema/bgp.ts';
 import { nodeAnnotations, podKind } from '../../../datastore/schema/core.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { blockAffinityKind, ipamBlockKind } from '../../../datastore/schema/ipam.ts';
@@ -100,11 +100,32 @@ describe('what the speaker shall be (Calico 2.4, 2.5)', () => {
     ]);
   });
 
-  it('no mesh when it is switched off, for a route reflector, or to one', () => {
+  it('no mesh when it is switched off', () => {
     expect(brief({ configurations: [configuration({ nodeToNodeMeshEnabled: false })] })).toEqual([]);
-    const reflector = node('n3', '10.0.0.8/24', { RouteReflectorClusterID: '1.0.0.1' });
-    expect(brief({ nodes: [...base.nodes.slice(0, 2), reflector] })).toHaveLength(1);
-    expect(brief({ node: 'n3', nodes: [...base.nodes.slice(0, 2), reflector] })).toEqual([]);
+  });
+
+  it('a route reflector leaves the mesh once BGPPeers give it a node as a client, in whatever order they come', () => {
+    const reflector = node('n3', '10.0.0.8/24', { RouteReflectorClusterID: '1.0.0.1' }, { rr: 'yes' });
+    const nodes = [...base.nodes.slice(0, 2), reflector];
+    const meshed = (...peers: BGPPeer[]) =>
+      ['n1', 'n2', 'n3'].map(
+        (name) => brief({ node: name, nodes, peers }).filter((line) => line.includes('mesh')).length,
+      );
+    const everybody = [2, 2, 2];
+    const clientsAlone = [1, 1, 0];
+    expect(meshed()).toEqual(everybody);
+    expect(meshed(peer('rr', { nodeSelector: 'all()', peerSelector: 'has(rr)' }))).toEqual(clientsAlone);
+    expect(meshed(peer('rr', { peerIP: '10.0.0.8', asNumber: 64512 }))).toEqual(clientsAlone);
+    expect(meshed(peer('back', { nodeSelector: 'has(rr)', peerSelector: '!has(rr)' }))).toEqual(clientsAlone);
+    // No session with an ordinary node follows from these.
+    expect(meshed(peer('tor', { peerIP: '192.0.2.1', asNumber: 65100 }))).toEqual(everybody);
+    expect(meshed(peer('rr', { nodeSelector: 'has(rr)', peerSelector: 'has(rr)' }))).toEqual(everybody);
+    const manual = { reversePeering: 'Manual' } as const;
+    const there = peer('to', { nodeSelector: '!has(rr)', peerSelector: 'has(rr)', ...manual });
+    const back = peer('from', { nodeSelector: 'has(rr)', peerSelector: '!has(rr)', ...manual });
+    // The clients have the session by their BGPPeer, the reflector has it by the mesh.
+    expect(meshed(there)).toEqual([1, 1, 2]);
+    expect(meshed(there, back)).toEqual(clientsAlone);
   });
 
   it('BGPPeers: global, by node, by selector; an explicit peer replaces the mesh session to the same address', () => {
@@ -368,6 +389,27 @@ describe('sessions in detail (Calico 2.5)', () => {
     expect(judge('10.2.0.0/26', true)).toMatchObject({ isAccepted: false, reason: /disableBGPExport/ });
     expect(judge('0.0.0.0/0', false)).toMatchObject({ isAccepted: false });
     expect(judge('10.96.0.0/12', true)).toMatchObject({ isAccepted: true });
+  });
+
+  it('a reflector passes on what lies in the ranges of services, cluster IPs too, and no other node does (B-108, B-109)', () => {
+    const configurations = [
+      configuration({
+        serviceClusterIPs: [{ cidr: '10.96.0.0/16' }, { cidr: 'fd00:10:96::/112' }],
+        serviceExternalIPs: [{ cidr: '203.0.113.0/24' }],
+        serviceLoadBalancerIPs: [{ cidr: '80.15.0.0/24' }],
+      }),
+    ];
+    const hosts = ['10.96.0.10/32', 'fd00:10:96::a/128', '203.0.113.7/32', '80.15.0.9/32'];
+    const passedOn = (annotations: Record<string, string>) => {
+      const nodes = [node('n1', '10.0.0.9/24', annotations), node('n2', '10.0.0.10/24')];
+      const { exportPolicy } = desiredSpeaker({ ...base, nodes, configurations }).peers[0]!;
+      const attributes = { origin: 0, asPath: [], nextHop: '10.0.0.2' };
+      return [...hosts, '192.0.2.1/32'].filter(
+        (prefix) => exportPolicy!.apply({ prefix, attributes, isLocal: false, isIbgp: true }).isAccepted,
+      );
+    };
+    expect(passedOn({ RouteReflectorClusterID: '1.0.0.1' })).toEqual(hosts);
+    expect(passedOn({})).toEqual([]);
   });
 });
 
