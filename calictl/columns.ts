@@ -1,114 +1,201 @@
 /** Columns of `calictl get`, as calicoctl has them (Calico reference 6.4). */
 import { valueAt } from '../datastore/columns.ts';
 import type { AnyResource } from '../datastore/schema/resource.ts';
+import { CodedError } from '../lib/errors.ts';
+import { printable } from '../lib/plain-text.ts';
 
-/** Column name and how to read its cell: a path, or a function of the object. */
-export type CtlColumn = readonly [
-  name: string,
-  read: string | ((object: AnyResource, context: ColumnContext) => string),
-];
+/** How to read a cell: a path, or a function of the object. */
+type Read = string | ((object: AnyResource, context: ColumnContext) => string);
+export type CtlColumn = readonly [name: string, read: Read];
 
 export interface ColumnContext {
   /** AS number of BGPConfiguration default, shown in parentheses where a node has none of its own. */
-  readonly defaultAsNumber: number | 'unreadable';
+  readonly defaultAsNumber: number | 'unknown';
 }
 
-const NAME: CtlColumn = ['NAME', '.metadata.name'];
-const annotation = (key: string) => `.metadata.annotations.projectcalico\\.org/${key}`;
-
-interface Columns {
-  readonly ps: readonly CtlColumn[];
-  readonly wide?: readonly CtlColumn[];
+/** The table of a kind: every heading it has, and which of them are shown. */
+interface Table {
+  readonly headings: Readonly<Record<string, Read>>;
+  /** All headings where absent. */
+  readonly ps?: readonly string[];
+  /** As ps where absent. */
+  readonly wide?: readonly string[];
 }
 
-const byKind: Readonly<Record<string, Columns>> = {
+const NAME = '.metadata.name';
+
+const tables: Readonly<Record<string, Table>> = {
   Node: {
-    ps: [NAME],
-    wide: [
+    headings: {
       NAME,
-      [
-        'ASN',
-        (node, { defaultAsNumber }) =>
-          String(valueAt(node, annotation('ASNumber')) ?? `(${defaultAsNumber})`),
-      ],
-      ['IPV4', annotation('IPv4Address')],
-      ['IPV6', annotation('IPv6Address')],
-    ],
+      ASN: (node, { defaultAsNumber }) => {
+        if (valueAt(node, '.spec.bgp') === undefined) return '';
+        return String(valueAt(node, '.spec.bgp.asNumber') ?? `(${defaultAsNumber})`);
+      },
+      IPV4: '.spec.bgp.ipv4Address',
+      IPV6: '.spec.bgp.ipv6Address',
+    },
+    ps: ['NAME'],
+    wide: ['NAME', 'ASN', 'IPV4', 'IPV6'],
+  },
+  WorkloadEndpoint: {
+    headings: {
+      NAME,
+      NAMESPACE: '.metadata.namespace',
+      WORKLOAD: '.spec.pod',
+      NODE: '.spec.node',
+      ORCHESTRATOR: '.spec.orchestrator',
+      NETWORKS: '.spec.ipNetworks',
+      INTERFACE: '.spec.interfaceName',
+      PROFILES: '.spec.profiles',
+      NATS: '.spec.ipNATs',
+    },
+    ps: ['WORKLOAD', 'NODE', 'NETWORKS', 'INTERFACE'],
+    wide: ['NAME', 'WORKLOAD', 'NODE', 'NETWORKS', 'INTERFACE', 'PROFILES', 'NATS'],
   },
   IPPool: {
-    ps: [NAME, ['CIDR', '.spec.cidr'], ['SELECTOR', '.spec.nodeSelector']],
-    wide: [
+    headings: {
       NAME,
-      ['CIDR', '.spec.cidr'],
-      ['NAT', '.spec.natOutgoing'],
-      ['IPIPMODE', '.spec.ipipMode'],
-      ['VXLANMODE', '.spec.vxlanMode'],
-      ['DISABLED', '.spec.disabled'],
-      ['DISABLEBGPEXPORT', '.spec.disableBGPExport'],
-      ['SELECTOR', '.spec.nodeSelector'],
-      ['ASSIGNMENTMODE', '.spec.assignmentMode'],
+      CIDR: '.spec.cidr',
+      NAT: '.spec.natOutgoing',
+      IPIPMODE: '.spec.ipipMode',
+      VXLANMODE: '.spec.vxlanMode',
+      DISABLED: '.spec.disabled',
+      DISABLEBGPEXPORT: '.spec.disableBGPExport',
+      SELECTOR: '.spec.nodeSelector',
+      ASSIGNMENTMODE: '.spec.assignmentMode',
+    },
+    ps: ['NAME', 'CIDR', 'SELECTOR'],
+    wide: [
+      ...['NAME', 'CIDR', 'NAT', 'IPIPMODE', 'VXLANMODE', 'DISABLED', 'DISABLEBGPEXPORT', 'SELECTOR'],
+      'ASSIGNMENTMODE',
     ],
   },
   BGPPeer: {
-    ps: [
+    headings: {
       NAME,
-      ['PEERIP', '.spec.peerIP'],
-      [
-        'NODE',
-        (peer) => String(valueAt(peer, '.spec.node') ?? valueAt(peer, '.spec.nodeSelector') ?? '(global)'),
-      ],
-      ['ASN', '.spec.asNumber'],
-    ],
+      PEERIP: '.spec.peerIP',
+      NODE: (peer) =>
+        String(valueAt(peer, '.spec.node') || valueAt(peer, '.spec.nodeSelector') || '(global)'),
+      ASN: '.spec.asNumber',
+    },
   },
   BGPConfiguration: {
-    ps: [
+    headings: {
       NAME,
-      ['LOGSEVERITY', (object) => String(valueAt(object, '.spec.logSeverityScreen') ?? '-')],
-      ['MESHENABLED', (object) => String(valueAt(object, '.spec.nodeToNodeMeshEnabled') ?? '-')],
-      ['ASNUMBER', (object) => String(valueAt(object, '.spec.asNumber') ?? '-')],
-    ],
+      LOGSEVERITY: orDash('.spec.logSeverityScreen'),
+      MESHENABLED: orDash('.spec.nodeToNodeMeshEnabled'),
+      ASNUMBER: orDash('.spec.asNumber'),
+    },
+  },
+  BGPFilter: {
+    headings: {
+      NAME,
+      NUMEXPORTV4: lengthOf('.spec.exportV4'),
+      NUMIMPORTV4: lengthOf('.spec.importV4'),
+      NUMEXPORTV6: lengthOf('.spec.exportV6'),
+      NUMIMPORTV6: lengthOf('.spec.importV6'),
+    },
   },
   ClusterInformation: {
-    ps: [
+    headings: {
       NAME,
-      ['CLUSTERGUID', '.spec.clusterGUID'],
-      ['CLUSTERTYPE', '.spec.clusterType'],
-      ['CALICOVERSION', '.spec.calicoVersion'],
-      ['DATASTOREREADY', '.spec.datastoreReady'],
-    ],
+      CLUSTERGUID: '.spec.clusterGUID',
+      CLUSTERTYPE: '.spec.clusterType',
+      CALICOVERSION: '.spec.calicoVersion',
+      DATASTOREREADY: '.spec.datastoreReady',
+    },
   },
-  IPReservation: { ps: [NAME], wide: [NAME, ['CIDRS', '.spec.reservedCIDRs']] },
+  CalicoNodeStatus: {
+    headings: { NAME, NODE: '.spec.node', CLASSES: '.spec.classes' },
+    ps: ['NAME', 'NODE'],
+    wide: ['NAME', 'NODE', 'CLASSES'],
+  },
+  IPReservation: {
+    headings: { NAME, CIDRS: (object) => cut(joined(valueAt(object, '.spec.reservedCIDRs'))) },
+    ps: ['NAME'],
+    wide: ['NAME', 'CIDRS'],
+  },
+  IPAMConfiguration: {
+    headings: {
+      NAME,
+      STRICTAFFINITY: '.spec.strictAffinity',
+      AUTOALLOCATEBLOCKS: '.spec.autoAllocateBlocks',
+      MAXBLOCKSPERHOST: '.spec.maxBlocksPerHost',
+    },
+    ps: ['NAME', 'STRICTAFFINITY', 'AUTOALLOCATEBLOCKS'],
+    wide: ['NAME', 'STRICTAFFINITY', 'AUTOALLOCATEBLOCKS', 'MAXBLOCKSPERHOST'],
+  },
+  // calicoctl does not show what follows.
   IPAMBlock: {
-    ps: [
+    headings: {
       NAME,
-      ['CIDR', '.spec.cidr'],
-      ['AFFINITY', '.spec.affinity'],
-      [
-        'IN USE',
-        (block) =>
-          String((valueAt(block, '.spec.allocations') as unknown[]).filter((index) => index !== null).length),
-      ],
-    ],
+      CIDR: '.spec.cidr',
+      AFFINITY: '.spec.affinity',
+      'IN USE': (block) => {
+        const allocations = valueAt(block, '.spec.allocations');
+        return Array.isArray(allocations) ? String(allocations.filter((index) => index !== null).length) : '';
+      },
+    },
   },
-  BlockAffinity: { ps: [NAME, ['NODE', '.spec.node'], ['CIDR', '.spec.cidr'], ['STATE', '.spec.state']] },
+  BlockAffinity: { headings: { NAME, NODE: '.spec.node', CIDR: '.spec.cidr', STATE: '.spec.state' } },
   Pod: {
-    ps: [
-      ['WORKLOAD', '.metadata.name'],
-      ['NODE', '.spec.nodeName'],
-      ['NETWORKS', '.metadata.annotations.cni\\.projectcalico\\.org/podIPs'],
-    ],
+    headings: {
+      NAMESPACE: '.metadata.namespace',
+      WORKLOAD: NAME,
+      NODE: '.spec.nodeName',
+      NETWORKS: '.metadata.annotations.cni\\.projectcalico\\.org/podIPs',
+    },
+    ps: ['WORKLOAD', 'NODE', 'NETWORKS'],
   },
 };
 
-/** Columns of a kind; just the name for kinds without any of their own. */
+/** For kinds with a name and no other column. */
+const plainTable: Table = { headings: { NAME, NAMESPACE: '.metadata.namespace' }, ps: ['NAME'] };
+
+/** Columns of a kind; just the name for kinds that have no other. */
 export function columnsOf(kind: string, isWide: boolean): readonly CtlColumn[] {
-  const columns = byKind[kind] ?? { ps: [NAME] };
-  return isWide ? (columns.wide ?? columns.ps) : columns.ps;
+  const { headings, ps = Object.keys(headings), wide = ps } = tableOf(kind);
+  return columnsNamed(kind, isWide ? wide : ps);
+}
+
+/** Columns by their headings. Throws CodedError INPUT for a heading that the kind does not have. */
+export function columnsNamed(kind: string, names: readonly string[]): readonly CtlColumn[] {
+  const { headings } = tableOf(kind);
+  return names.map((name) => {
+    if (Object.hasOwn(headings, name)) return [name, headings[name]!];
+    const valid = Object.keys(headings).join(', ');
+    throw new CodedError('INPUT', `unknown heading ${printable(name, 100)}, valid values are: ${valid}`);
+  });
+}
+
+function tableOf(kind: string): Table {
+  return Object.hasOwn(tables, kind) ? tables[kind]! : plainTable;
 }
 
 /** Text of a cell; calicoctl shows lists joined by commas. */
 export function cell(object: AnyResource, [, read]: CtlColumn, context: ColumnContext): string {
-  const value = typeof read === 'function' ? read(object, context) : valueAt(object, read);
+  return typeof read === 'function' ? read(object, context) : joined(valueAt(object, read));
+}
+
+function joined(value: unknown): string {
   if (value === undefined || value === null) return '';
   return Array.isArray(value) ? value.join(',') : String(value);
+}
+
+function orDash(path: string): Read {
+  return (object) => joined(valueAt(object, path)) || '-';
+}
+
+function lengthOf(path: string): Read {
+  return (object) => {
+    const list = valueAt(object, path);
+    return String(Array.isArray(list) ? list.length : 0);
+  };
+}
+
+/** Longest cell of a list. */
+const MAX_CELL = 80;
+function cut(text: string): string {
+  return text.length > MAX_CELL ? `${text.slice(0, MAX_CELL - 3)}...` : text;
 }

@@ -6,8 +6,10 @@ import { askAgent } from './agent-client.ts';
 import { checkSystem, isGood, renderChecks } from './check-system.ts';
 import { collectDiagnostics } from './diags.ts';
 import { exitCode, type Format, renderStatus } from './node-status.ts';
+import type { Surroundings } from './surroundings.ts';
+import { refuse } from './unsupported.ts';
 
-export function addNodeCommands(program: Command, print: (text: string) => void): void {
+export function addNodeCommands(program: Command, { print, setExitCode }: Surroundings): void {
   const node = program.command('node').description('this node');
   node
     .command('status')
@@ -19,7 +21,7 @@ export function addNodeCommands(program: Command, print: (text: string) => void)
         const status = await askAgent<AgentStatus>('/v1/status');
         if (watch && process.stdout.isTTY) process.stdout.write('\x1b[H\x1b[2J');
         print(renderStatus(status, output, new Date()));
-        process.exitCode = exitCode(status);
+        setExitCode(exitCode(status));
         if (!watch) return;
         await sleep(1000);
       }
@@ -27,11 +29,13 @@ export function addNodeCommands(program: Command, print: (text: string) => void)
   node
     .command('checksystem')
     .description('try what the kernel and the tools of this machine can do; exit 1 when it cannot be a node')
+    .option('-f, --kernel-config <file>', 'as calicoctl has it: not used, because the kernel itself is asked')
     .action(async () => {
       const checks = await checkSystem();
       print(renderChecks(checks));
-      process.exitCode = isGood(checks) ? 0 : 1;
+      setExitCode(isGood(checks) ? 0 : 1);
     });
+  refuse(node, 'run', 'the agent is the DaemonSet of deploy/, or the program cali-node');
   node
     .command('diags')
     .description('collect routes, interfaces, rules, sessions and the agent’s own view into one archive')

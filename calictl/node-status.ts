@@ -63,7 +63,7 @@ export function renderStatus(status: AgentStatus, format: Format, now: Date): st
 }
 
 /** 0 when everything is as it should be, 1 when a session or the dataplane is not. */
-export function exitCode(status: AgentStatus): number {
+export function exitCode(status: AgentStatus): 0 | 1 {
   const isUp = status.bgp.peers.every(({ state, isRetiring }) => isRetiring || state === 'Established');
   return isUp && !status.bgp.error && !status.bgp.onHold && status.notReady.length === 0 ? 0 : 1;
 }

@@ -1,7 +1,7 @@
 /** The datastore as the rest of the code sees it: typed objects with optimistic concurrency. */
 import type { z } from 'zod';
 import type { ObjectProblem } from './object-problem.ts';
-import type { ResourceDefinition } from './schema/resource.ts';
+import type { AnyResource, ResourceDefinition } from './schema/resource.ts';
 
 /** The object type of a definition. */
 export type ObjectOf<D> = D extends ResourceDefinition<infer S> ? z.output<S> : never;
@@ -56,4 +56,6 @@ export interface RawDatastore {
   /** Undefined when there is no such object. */
   raw(definition: ResourceDefinition, name: string, namespace?: string): Promise<unknown>;
   rawList(definition: ResourceDefinition, options?: ListOptions): Promise<unknown[]>;
+  /** A compare-and-swap on metadata.resourceVersion, of an object that this version may not know in full. */
+  rawUpdate(definition: ResourceDefinition, object: AnyResource): Promise<void>;
 }

@@ -1,73 +1,122 @@
-/** Resource documents from files: YAML or JSON, many in one file, Lists unfolded. */
-import { readFile } from 'node:fs/promises';
-import { parseAllDocuments } from 'yaml';
+/** Resource documents from text: YAML or JSON, several in one file, lists unfolded. Every fault is a sentence. */
+import { parseAllDocuments, type Document as YamlDocument } from 'yaml';
 import { CodedError, messageOf } from '../lib/errors.ts';
+import { printable } from '../lib/plain-text.ts';
 import { findKind } from './registry.ts';
-import { type AnyResource, apiVersionOf, type ResourceDefinition } from './schema/resource.ts';
+import { type AnyResource, apiVersionOf, type ResourceDefinition, resourceOf } from './schema/resource.ts';
 import { describeInvalid, validateResource } from './validate.ts';
 
 export interface Document {
   readonly definition: ResourceDefinition;
   readonly object: AnyResource;
+  /** Where it is: `pools.yaml`, or `pools.yaml, document 2` where the file has several. */
+  readonly place: string;
 }
 
-/** Reads a file, or standard input for `-`. Throws CodedError INPUT that names the file, the object and the field. */
-export async function readDocuments(file: string): Promise<Document[]> {
-  let text: string;
-  try {
-    text = file === '-' ? await readStandardInput() : await readFile(file, 'utf8');
-  } catch (error) {
-    throw new CodedError('INPUT', `${file}: cannot be read: ${messageOf(error)}`, { cause: error });
-  }
-  return parseDocuments(text, file);
+/** How documents are judged. */
+export interface Judgement {
+  /** The kind of a document. A string is a sentence that says why it has none. */
+  readonly resolve: (kind: string, apiVersion: string) => ResourceDefinition | string;
+  /** Only kind and name count, as for a deletion; the fields are not checked. */
+  readonly isNameEnough?: boolean;
 }
 
-/** The same for text that is here already; `file` is its name in sentences. */
+export interface ParsedText {
+  readonly documents: readonly Document[];
+  /** One sentence per faulty document, each with its place. */
+  readonly faults: readonly string[];
+}
+
+/** Longest text of a kind or version in a sentence. */
+const MAX_SHOWN = 100;
+
+/** The documents of a file and the faults of the others. `file` is its name in sentences. Never throws. */
+export function parseText(text: string, file: string, judgement: Judgement): ParsedText {
+  const parsed = parseAllDocuments(text);
+  const values = (Array.isArray(parsed) ? parsed : []).flatMap((document, index, all) =>
+    valuesOf(document, all.length > 1 ? `${file}, document ${index + 1}` : file),
+  );
+  const judged = values.map((one) => ('fault' in one ? one.fault : judge(one.value, one.place, judgement)));
+  return {
+    documents: judged.filter((one) => typeof one !== 'string'),
+    faults: judged.filter((one) => typeof one === 'string'),
+  };
+}
+
+/** All documents of a text. Throws CodedError INPUT that names the file, the object and the field of each fault. */
 export function parseDocuments(text: string, file: string): Document[] {
-  const documents: Document[] = [];
-  for (const parsed of parseAllDocuments(text)) {
-    const [fault] = parsed.errors;
-    if (fault) throw new CodedError('INPUT', `${file}: ${fault.message}`);
-    const value = parsed.toJS() as AnyResource | null;
-    if (value === null) continue;
-    const items =
-      typeof value.kind === 'string' && value.kind.endsWith('List')
-        ? (value['items'] as AnyResource[])
-        : [value];
-    for (const item of items) documents.push(documentOf(item, file));
-  }
+  const { documents, faults } = parseText(text, file, { resolve: registered });
+  if (faults.length > 0) throw new CodedError('INPUT', faults.join('\n'));
   if (documents.length === 0) throw new CodedError('INPUT', `${file}: no resources in it`);
-  return documents;
+  return [...documents];
 }
 
-async function readStandardInput(): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin as AsyncIterable<Buffer>) chunks.push(chunk);
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-function documentOf(object: AnyResource, file: string): Document {
-  const kind = String(object.kind);
+/** A kind that the API serves, in its own version. */
+export function registered(kind: string, apiVersion: string): ResourceDefinition | string {
   const definition = findKind(kind);
-  if (!definition) throw new CodedError('INPUT', `${file}: kind ${kind} is not known here`);
+  if (!definition) return `kind ${printable(kind, MAX_SHOWN)} is not known here`;
   const expected = apiVersionOf(definition);
-  if (object.apiVersion !== expected) {
-    throw new CodedError(
-      'INPUT',
-      `${file}: ${kind} ${object.metadata?.name}: apiVersion is ${object.apiVersion}, it has to be ${expected}`,
-    );
+  if (apiVersion === expected) return definition;
+  return `apiVersion is ${printable(apiVersion, MAX_SHOWN)}, it has to be ${expected}`;
+}
+
+type Value = { readonly value: unknown; readonly place: string } | { readonly fault: string };
+
+/** The objects of one document: itself, the items of a list, or the elements of an array. */
+function valuesOf(document: YamlDocument, place: string): Value[] {
+  const [error] = document.errors;
+  // Only the first line is a sentence; the lines below it quote the file.
+  if (error) return [{ fault: `${place}: ${error.message.split('\n')[0]?.replace(/:$/, '')}` }];
+  let value: unknown;
+  try {
+    value = document.toJS();
+  } catch (thrown) {
+    return [{ fault: `${place}: ${messageOf(thrown)}` }];
   }
-  const result = validateResource(definition, object);
-  if (!result.ok)
-    throw new CodedError(
-      'INPUT',
-      `${file}: ${describeInvalid(definition, String(object.metadata?.name), result.errors)}`,
-    );
-  if (result.unknownFields.length > 0) {
-    throw new CodedError(
-      'INPUT',
-      `${file}: ${kind} ${object.metadata.name}: unknown field ${result.unknownFields.join(', ')}`,
-    );
-  }
-  return { definition, object };
+  if (value === null || value === undefined) return [];
+  const items = itemsOf(value);
+  if (items === undefined) return [{ value, place }];
+  if (!Array.isArray(items)) return [{ fault: `${place}: items has to be a list` }];
+  return items.map((item: unknown, index) => ({ value: item, place: `${place}, item ${index + 1}` }));
+}
+
+/** Undefined when the value is no list. */
+function itemsOf(value: unknown): unknown {
+  if (Array.isArray(value)) return value;
+  if (typeof value !== 'object' || value === null || !('kind' in value)) return undefined;
+  const { kind } = value;
+  if (typeof kind !== 'string' || !kind.endsWith('List')) return undefined;
+  // A list without elements may be null.
+  return 'items' in value ? (value.items ?? []) : 'missing';
+}
+
+/** The document, or the sentence that says why it is none. */
+function judge(value: unknown, place: string, { resolve, isNameEnough }: Judgement): Document | string {
+  if (typeof value !== 'object' || value === null)
+    return `${place}: is no object: it has to have apiVersion, kind and metadata.name`;
+  const kind = 'kind' in value ? value.kind : undefined;
+  const apiVersion = 'apiVersion' in value ? value.apiVersion : undefined;
+  if (typeof kind !== 'string' || kind === '') return `${place}: has no kind`;
+  const title = `${place}: ${printable(kind, MAX_SHOWN)} ${nameOf(value)}`;
+  if (typeof apiVersion !== 'string') return `${title}: has no apiVersion`;
+  const definition = resolve(kind, apiVersion);
+  if (typeof definition === 'string') return `${title}: ${definition}`;
+  const object = resourceOf(value);
+  if (!object) return `${title}: metadata has to have a name, and text in its other fields`;
+  if (isNameEnough) return { definition, object, place };
+  const { unknownFields, ...result } = validateResource(definition, value);
+  const faults = [
+    ...(result.ok ? [] : [describeInvalid(definition, object.metadata.name, result.errors)]),
+    ...(unknownFields.length > 0
+      ? [`${kind} ${object.metadata.name}: unknown field ${unknownFields.join(', ')}`]
+      : []),
+  ].filter((fault) => fault !== '');
+  return faults.length > 0 ? `${place}: ${faults.join('; ')}` : { definition, object, place };
+}
+
+function nameOf(value: object): string {
+  const metadata = 'metadata' in value ? value.metadata : undefined;
+  const name =
+    typeof metadata === 'object' && metadata !== null && 'name' in metadata ? metadata.name : undefined;
+  return typeof name === 'string' ? printable(name, MAX_SHOWN) : '(no name)';
 }

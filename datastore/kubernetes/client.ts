@@ -94,6 +94,11 @@ export class KubernetesClient implements Datastore, RawDatastore {
     return typed(definition, await this.#send({ method: 'PUT', path, body: object }));
   }
 
+  async rawUpdate(definition: ResourceDefinition, object: AnyResource): Promise<void> {
+    const { name, namespace } = object.metadata;
+    await this.#send({ method: 'PUT', path: await this.#path(definition, namespace, name), body: object });
+  }
+
   async patch<D extends ResourceDefinition>(
     definition: D,
     name: string,

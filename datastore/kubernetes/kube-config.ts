@@ -2,25 +2,26 @@
  * The only file that imports @kubernetes/client-node: kubeconfig files with all their ways to authenticate. It is loaded
  * where there is such a file; a pod does without its 25 MB of heap (service-account.ts).
  */
+import { existsSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
+import path from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 import { CodedError, messageOf } from '../../lib/errors.ts';
 import { type Connection, CREDENTIALS_MS, type Endpoint } from './endpoint.ts';
 import { Multiplexer } from './multiplexer.ts';
 
-/** Endpoint of a kubeconfig file's current context. Throws CodedError KUBECONFIG with a sentence. */
-export function fileEndpoint(file: string): Endpoint {
-  const config = new KubeConfig();
-  try {
-    config.loadFromFile(file);
-  } catch (error) {
-    throw new CodedError(
-      'KUBECONFIG',
-      `kubeconfig ${file}: cannot be read: ${messageOf(error)}. Set KUBECONFIG (or --kubeconfig) to a readable file.`,
-      { cause: error },
-    );
-  }
+/**
+ * Endpoint of a context of kubeconfig files, the current one where `context` is undefined. `file` may be several, joined
+ * as in a PATH: the first that names something wins. Throws CodedError KUBECONFIG with a sentence.
+ */
+export function fileEndpoint(file: string, context?: string): Endpoint {
+  const files = file.split(path.delimiter).filter((one) => one !== '');
+  const present = files.filter((one) => existsSync(one));
+  const [first = file, ...others] = present.length > 0 ? present : files;
+  const config = loadFile(first);
+  for (const other of others) merge(config, loadFile(other));
+  if (context !== undefined) useContext(config, file, context);
   const cluster = config.getCurrentCluster();
   if (!cluster?.server || !URL.canParse(cluster.server)) {
     throw new CodedError(
@@ -32,6 +33,42 @@ export function fileEndpoint(file: string): Endpoint {
   // client-node refuses plain http without this; there is no TLS to verify.
   if (cluster.server.startsWith('http:')) Object.assign(cluster, { skipTLSVerify: true });
   return endpointOf(config, new URL(cluster.server));
+}
+
+function loadFile(file: string): KubeConfig {
+  const config = new KubeConfig();
+  try {
+    config.loadFromFile(file);
+    return config;
+  } catch (error) {
+    throw new CodedError(
+      'KUBECONFIG',
+      `kubeconfig ${file}: cannot be read: ${messageOf(error)}. Set KUBECONFIG (or --kubeconfig) to a readable file.`,
+      { cause: error },
+    );
+  }
+}
+
+/** What an earlier file names stays as it is. */
+function merge(config: KubeConfig, other: KubeConfig): void {
+  const added = <T extends { readonly name: string }>(present: readonly T[], more: readonly T[]) => [
+    ...present,
+    ...more.filter(({ name }) => !present.some((one) => one.name === name)),
+  ];
+  config.clusters = added(config.clusters, other.clusters);
+  config.users = added(config.users, other.users);
+  config.contexts = added(config.contexts, other.contexts);
+  if (!config.currentContext) config.setCurrentContext(other.currentContext);
+}
+
+function useContext(config: KubeConfig, file: string, context: string): void {
+  const names = config.contexts.map(({ name }) => name);
+  if (!names.includes(context))
+    throw new CodedError(
+      'KUBECONFIG',
+      `kubeconfig ${file}: has no context "${context}": choose one of ${names.join(', ')}`,
+    );
+  config.setCurrentContext(context);
 }
 
 function endpointOf(config: KubeConfig, url: URL): Endpoint {

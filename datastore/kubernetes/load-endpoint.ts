@@ -7,16 +7,22 @@ import type { Endpoint } from './endpoint.ts';
 
 /**
  * Endpoint from a kubeconfig file, from $KUBECONFIG, from the pod's service account, or from
- * ~/.kube/config, the first that applies. Rejects with CodedError KUBECONFIG and a sentence.
+ * ~/.kube/config, the first that applies. `context` is one of the file's; its current-context where undefined. Rejects
+ * with CodedError KUBECONFIG and a sentence.
  */
-export async function loadEndpoint(file: string | undefined): Promise<Endpoint> {
+export async function loadEndpoint(file: string | undefined, context?: string): Promise<Endpoint> {
   const source = file ?? defaultFile();
+  if (source === undefined && context !== undefined)
+    throw new CodedError(
+      'KUBECONFIG',
+      `--context ${context}: there is no kubeconfig file, only the service account: set KUBECONFIG to a file.`,
+    );
   if (source === undefined) {
     const { serviceAccountEndpoint } = await import('./service-account.ts');
     return serviceAccountEndpoint();
   }
   const { fileEndpoint } = await import('./kube-config.ts');
-  return fileEndpoint(source);
+  return fileEndpoint(source, context);
 }
 
 function defaultFile(): string | undefined {

@@ -85,6 +85,14 @@ export interface AnyResource {
   [field: string]: unknown;
 }
 
+const anyResource = z.looseObject({ apiVersion: z.string(), kind: z.string(), metadata: objectMeta });
+
+/** A value that an API answered, when it is an object of the API. */
+export function resourceOf(value: unknown): AnyResource | undefined {
+  const result = anyResource.safeParse(value);
+  return result.success ? result.data : undefined;
+}
+
 /** Envelope of a `projectcalico.org/v3` object. */
 export function calicoObject<K extends string, S extends z.ZodType>(kind: K, spec: S) {
   return z.strictObject({

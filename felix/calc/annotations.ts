@@ -89,20 +89,30 @@ export class Annotations {
 
   /** The node's end of a tunnel; its MAC address is derived from the name where the annotation has none. */
   tunnelEnd(kind: TunnelKind, node: string): TunnelEnd | undefined {
-    const { annotation, macAnnotation, family } = tunnels[kind];
-    const address = this.#read(annotation, `an IPv${family} address`, (text) => {
+    const address = this.tunnelAddress(kind);
+    const mac = this.tunnelMac(kind);
+    return address === undefined ? undefined : { address, mac: mac ?? vtepMac(node, tunnels[kind].family) };
+  }
+
+  /** The node's address in a tunnel. */
+  tunnelAddress(kind: TunnelKind): string | undefined {
+    const { annotation, family } = tunnels[kind];
+    return this.#read(annotation, `an IPv${family} address`, (text) => {
       const parsed = parseAddress(text);
       if (parsed?.family !== family) return undefined;
       const reason = whyNoHost(parsed);
       return reason ? { reason } : { value: formatAddress(parsed) };
     });
-    const mac =
-      macAnnotation &&
-      this.#read(macAnnotation, 'a unicast MAC address such as 66:0a:1b:2c:3d:4e', (text) => {
-        const value = parseMac(text);
-        return value === undefined ? undefined : { value };
-      });
-    return address === undefined ? undefined : { address, mac: mac ?? vtepMac(node, family) };
+  }
+
+  /** The MAC address of the node's VXLAN device; undefined where none is annotated. */
+  tunnelMac(kind: TunnelKind): string | undefined {
+    const { macAnnotation } = tunnels[kind];
+    if (macAnnotation === undefined) return undefined;
+    return this.#read(macAnnotation, 'a unicast MAC address such as 66:0a:1b:2c:3d:4e', (text) => {
+      const value = parseMac(text);
+      return value === undefined ? undefined : { value };
+    });
   }
 
   /** The value of an annotation. Absent and empty ones are no problem; `parse` gives undefined for other text. */

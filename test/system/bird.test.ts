@@ -188,7 +188,8 @@ describe.skipIf(!hasProgram('bird'))(
       const watch = lab.follow('node1', 'ip', '-o', 'monitor', 'route');
       await new Promise((resolve) => setTimeout(resolve, 1000));
       expect(await watch.stop()).toEqual([]);
-      expect(lab.exec('node1', 'calictl', 'delete', 'node', 'bird2').code).toBe(0);
+      const gone = lab.pipe('node1', JSON.stringify(node), 'calictl', 'delete', '-f', '-');
+      expect(gone.stderr).toBe('');
       await until('one way', 3000, () => route() === '10.245.0.128/26 via 172.18.0.99 dev eth0 proto 162');
     });
 

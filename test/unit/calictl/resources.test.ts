@@ -1,54 +1,284 @@
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { symlinkSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { get, label } from '../../../calictl/resources.ts';
-import { KubernetesClient } from '../../../datastore/kubernetes/client.ts';
-import { plainEndpoint } from '../../../datastore/kubernetes/endpoint.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
-import { HostileApi } from '../../helpers/hostile-api.ts';
+import { CalictlWorld, calictl } from '../../helpers/calictl.ts';
 
-let api: HostileApi;
-let client: KubernetesClient;
-beforeEach(async () => {
-  api = await HostileApi.start();
-  client = new KubernetesClient(plainEndpoint(api.url));
+let world: CalictlWorld;
+beforeAll(async () => {
+  world = await CalictlWorld.start();
 });
-afterEach(() => api.close());
+afterAll(() => world.stop());
 
-const put = (name: string, spec: object) =>
-  api.put(ipPoolKind, {
-    apiVersion: 'projectcalico.org/v3',
-    kind: 'IPPool',
-    metadata: { name, managedFields: [{ manager: 'kubectl' }] },
-    spec,
+const object = (kind: string, name: string, spec: object, metadata: object = {}) => ({
+  apiVersion: 'projectcalico.org/v3',
+  kind,
+  metadata: { name, ...metadata },
+  spec,
+});
+const pool = (name: string, cidr: string, more: object = {}) => object('IPPool', name, { cidr, ...more });
+const documents = (...objects: object[]) => objects.map((one) => JSON.stringify(one)).join('\n---\n');
+const exists = async (name: string) => (await world.raw(ipPoolKind, name)) !== undefined;
+
+describe('-f', () => {
+  it('applies several files, folders, and with -R the folders below', async () => {
+    const single = world.file('single.yaml', documents(pool('f1', '10.1.0.0/24')));
+    world.file('folder/a.yaml', documents(pool('f2', '10.2.0.0/24'), pool('f3', '10.3.0.0/24')));
+    world.file('folder/b.json', documents(pool('f4', '10.4.0.0/24')));
+    world.file('folder/notes.txt', 'not a manifest');
+    world.file('folder/deep/c.yml', documents(pool('f5', '10.5.0.0/24')));
+    const folder = path.join(world.folder, 'folder');
+    expect(await world.calictl('apply', '-f', single, '-f', folder)).toEqual({
+      code: 0,
+      out: "Successfully applied 4 'IPPool' resource(s)\n",
+      err: '',
+    });
+    expect(await exists('f5')).toBe(false);
+    expect((await world.calictl('apply', '-R', '-f', folder)).out).toContain('applied 4');
+    expect(await exists('f5')).toBe(true);
+    const deleted = await world.calictl('delete', '-R', '-f', single, '-f', folder);
+    expect(deleted.out).toBe("Successfully deleted 5 'IPPool' resource(s)\n");
   });
-const unknown = { cidr: '10.99.0.0/16', ofTomorrow: { deep: [1] } };
-const wrong = { cidr: '10.99.0.0/33', ipipMode: 'Sometimes' };
 
-it.each(['yaml', 'json'] as const)('get -o %s shows every field that the server has', async (output) => {
-  put('new', unknown);
-  put('wrong', wrong);
-  const options = { output, namespace: undefined };
-  const one = await get(client, 'ippool', ['new'], options);
-  expect(parse(one.text)).toMatchObject({ kind: 'IPPool', metadata: { name: 'new' }, spec: unknown });
-  expect(one.text).not.toContain('managedFields');
-  const all = await get(client, 'ippool', [], options);
-  expect(all.failures).toEqual([]);
-  expect(parse(all.text)).toMatchObject({ kind: 'IPPoolList', items: [{ spec: unknown }, { spec: wrong }] });
-  await expect(get(client, 'ippool', ['none'], options)).rejects.toThrow(
-    'resource does not exist: IPPool(none)',
-  );
-  const some = await get(client, 'ippool', ['none', 'wrong'], options);
-  expect(some.failures).toEqual(['resource does not exist: IPPool(none)']);
-  expect(parse(some.text)).toMatchObject({ items: [{ spec: wrong }] });
+  it('names every fault of every file with file and document, and then changes nothing', async () => {
+    const one = world.file(
+      'faults/one.yaml',
+      `${documents(
+        pool('good', '10.6.0.0/24'),
+        pool('bad', '10.6.0.0/33'),
+        pool('odd', '10.7.0.0/24', { frob: 1, blockSize: 99 }),
+        object('GlobalNetworkPolicy', 'deny', {}),
+        object('Frob', 'x', {}),
+      )}\n---\nkind: IPPool\n---\na: [\n---\n- 5\n---\n`,
+    );
+    const two = world.file('faults/two.yaml', documents({ ...pool('v1', '10.8.0.0/24'), apiVersion: 'v1' }));
+    const { code, out, err } = await world.calictl('apply', '-f', one, '-f', two, '-f', '/nowhere.yaml');
+    expect([code, out]).toEqual([1, '']);
+    expect(err.trimEnd().split('\n')).toEqual([
+      expect.stringMatching(
+        /one\.yaml, document 2: IPPool\S* "bad" is invalid: spec\.cidr: .*10\.6\.0\.0\/33/,
+      ),
+      expect.stringMatching(
+        /one\.yaml, document 3: IPPool\S* "odd" is invalid: spec\.blockSize: .*; IPPool odd: unknown field spec\.frob/,
+      ),
+      expect.stringMatching(/one\.yaml, document 4: GlobalNetworkPolicy deny: Cali has no network policy/),
+      expect.stringMatching(/one\.yaml, document 5: Frob x: kind Frob is not known here/),
+      expect.stringMatching(/one\.yaml, document 6: IPPool \(no name\): has no apiVersion/),
+      expect.stringMatching(/one\.yaml, document 7: .*line/),
+      expect.stringMatching(/one\.yaml, document 8, item 1: is no object/),
+      expect.stringMatching(/two\.yaml: IPPool v1: apiVersion is v1, it has to be projectcalico\.org\/v3/),
+      expect.stringMatching(/^\/nowhere\.yaml: cannot be read/),
+    ]);
+    expect(await exists('good')).toBe(false);
+  });
+
+  it('a failure at the API does not stop the other resources', async () => {
+    const file = world.file(
+      'partial.yaml',
+      documents(pool('p1', '10.10.0.0/16'), pool('p2', '10.10.1.0/24'), pool('p3', '10.11.0.0/24')),
+    );
+    const { code, out, err } = await world.calictl('create', '-f', file);
+    expect(code).toBe(1);
+    expect(out).toBe("Partial success: created 2 out of 3 'IPPool' resources\n");
+    expect(err).toMatch(/partial\.yaml, document 2: Failed to create 'IPPool' resource p2: .*overlaps/);
+    const again = await world.calictl('create', '--skip-exists', '-f', file);
+    expect(again.out).toContain("created 0 out of 3 'IPPool' resources, skipped 2 that exist");
+    const missing = await world.calictl('delete', 'ippool', 'p1', 'p2', 'p3');
+    expect(missing).toMatchObject({
+      code: 1,
+      out: "Partial success: deleted 2 out of 3 'IPPool' resources\n",
+    });
+    expect(missing.err).toContain(
+      "Failed to delete 'IPPool' resource p2: resource does not exist: IPPool(p2)",
+    );
+    expect((await world.calictl('delete', '-s', 'ippool', 'p1')).code).toBe(0);
+    expect(await world.client.list(ipPoolKind)).toEqual([]);
+  });
+
+  it('delete and get need kind and name alone', async () => {
+    await world.calictl('apply', '-f', world.file('d.yaml', documents(pool('d', '10.12.0.0/24'))));
+    const named = world.file(
+      'named.yaml',
+      'apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: {name: d}\n',
+    );
+    expect((await world.calictl('get', '-f', named)).out).toMatch(
+      /^NAME +CIDR +SELECTOR\nd +10\.12\.0\.0\/24/,
+    );
+    expect((await world.calictl('delete', '-f', named)).code).toBe(0);
+    expect((await world.calictl('get', '-f', named)).code).toBe(1);
+  });
+
+  it('a file without resources is a fault, unless --skip-empty says otherwise', async () => {
+    const empty = world.file('empty.yaml', '---\n# nothing\n');
+    expect(await world.calictl('apply', '-f', empty)).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('empty.yaml: no resources in it'),
+    });
+    expect(await world.calictl('apply', '--skip-empty', '-f', empty)).toMatchObject({
+      code: 0,
+      out: 'No resources specified\n',
+    });
+    world.file('other/x.txt', '');
+    const folder = path.join(world.folder, 'other');
+    expect((await world.calictl('apply', '-f', folder)).err).toContain('no file in it ends in .yaml');
+  });
+
+  it('lists and arrays are unfolded, links to files are followed', async () => {
+    const list = { apiVersion: 'v1', kind: 'List', items: [pool('l1', '10.13.0.0/24')] };
+    world.file('real/list.json', JSON.stringify(list));
+    world.file('links/array.json', JSON.stringify([pool('l2', '10.14.0.0/24')]));
+    symlinkSync(path.join(world.folder, 'real/list.json'), path.join(world.folder, 'links/list.json'));
+    const folder = path.join(world.folder, 'links');
+    expect((await world.calictl('validate', '-f', folder)).out).toBe(
+      "Successfully validated 2 'IPPool' resource(s)\n",
+    );
+    const broken = world.file('list.json', JSON.stringify({ ...list, items: 5 }));
+    expect((await world.calictl('validate', '-f', broken)).err).toContain('items has to be a list');
+  });
+
+  it('replaces neither finalizers nor owners, and refuses an old resourceVersion', async () => {
+    const metadata = { finalizers: ['cali.test/hold'], labels: { a: 'b' } };
+    await world.client.create(ipPoolKind, {
+      ...pool('kept', '10.15.0.0/24'),
+      metadata: { name: 'kept', ...metadata },
+    });
+    const file = world.file('kept.yaml', documents(pool('kept', '10.15.0.0/24', { disabled: true })));
+    expect((await world.calictl('apply', '-f', file)).code).toBe(0);
+    const stored = await world.raw(ipPoolKind, 'kept');
+    expect(stored).toMatchObject({ metadata: { finalizers: ['cali.test/hold'] }, spec: { disabled: true } });
+    expect(stored).not.toHaveProperty('metadata.labels');
+    const old = { ...pool('kept', '10.15.0.0/24'), metadata: { name: 'kept', resourceVersion: '1' } };
+    const refused = await world.calictl('replace', '-f', world.file('old.yaml', documents(old)));
+    expect(refused.err).toMatch(/resource version 1 is out of date \(latest: \d+\)/);
+    await world.client.patch(ipPoolKind, 'kept', { metadata: { finalizers: null } });
+    await world.calictl('delete', 'ippool', 'kept');
+  });
 });
 
-it.each(['constructor', 'toString', '__proto__'])(
-  'the label %s is set where the object has none',
-  async (key) => {
-    put('p', { cidr: '10.99.0.0/16' });
-    const flags = { overwrite: false, remove: false };
-    expect(await label(client, 'ippool', 'p', `${key}=x`, flags)).toBe(
-      `Successfully set label ${key} on IPPool p`,
+describe('get', () => {
+  it('has every form of calicoctl', async () => {
+    await world.calictl('apply', '-f', world.file('g.yaml', documents(pool('g', '10.20.0.0/24'))));
+    const form = async (...args: string[]) => (await world.calictl('get', 'ipp', ...args)).out;
+    expect(await form('-o', 'wide')).toMatch(
+      /^NAME +CIDR +NAT +IPIPMODE +VXLANMODE +DISABLED +DISABLEBGPEXPORT +SELECTOR +ASSIGNMENTMODE\ng +10\.20\.0\.0\/24 +false +Never +Never +false +false +all\(\) +Automatic/,
     );
-  },
-);
+    expect(await form('-o', 'custom-columns=CIDR,NAME')).toMatch(/^CIDR +NAME\n10\.20\.0\.0\/24 +g\n/);
+    expect(await form('-o', 'name')).toBe('ippool.projectcalico.org/g\n');
+    expect(parse(await form('g', '-o', 'yml'))).toMatchObject({ kind: 'IPPool', metadata: { name: 'g' } });
+    expect(parse(await form('-o', 'yaml'))).toMatchObject({
+      kind: 'IPPoolList',
+      items: [{ kind: 'IPPool' }],
+    });
+    expect(JSON.parse(await form('g', 'g', '-o', 'json'))).toMatchObject([
+      { kind: 'IPPool' },
+      { kind: 'IPPool' },
+    ]);
+    const exported = parse(await form('g', '-o', 'yaml', '--export'));
+    expect(exported.metadata).toEqual({ name: 'g' });
+    expect(exported.spec).toMatchObject({ cidr: '10.20.0.0/24' });
+  });
+
+  it.each([
+    [['get', 'ippool', '-o', 'custom-columns=FROB'], /unknown heading FROB, valid values are: NAME, CIDR/],
+    [['get', 'ippool', '-o', 'custom-columns='], /need to specify at least one column/],
+    [['get', 'ippool', '-o', 'frob'], /unrecognized output format 'frob'/],
+    [['get', 'ippool', '-o', 'go-template={{.}}'], /-o go-template is not supported: use -o json/],
+    [['get'], /get: name a kind/],
+    [['get', 'all'], /resource type 'all' is not supported: try node, ippool/],
+    [['get', 'networkpolicy'], /Cali has no network policy/],
+    [['get', 'hep'], /Cali does not protect host interfaces/],
+    [['get', 'ippool', '-n', 'x'], /IPPool is not namespaced: leave -n out/],
+    [['get', 'ippool', '-A'], /IPPool is not namespaced: leave -A out/],
+    [['get', 'wep', '-A', '-n', 'x'], /-n and -A contradict each other/],
+    [['get', 'wep', 'name', '-A'], /-A is for lists/],
+    [['get', 'ippool', 'none'], /resource does not exist: IPPool\(none\)/],
+    [['get', 'ippool', '-f', 'x'], /name either a kind and its resources, or files/],
+    [['apply'], /apply: name a file or a folder with -f/],
+    [['delete', 'ippool'], /delete: name a kind and its resources/],
+    [['delete', 'ippool', ''], /resource name may not be empty/],
+    [['patch', 'ippool', 'g', '-p', '5'], /must be an object as JSON or YAML/],
+    [['patch', 'ippool', 'g', '-p', '{"spec":{"frob":1}}'], /unknown field spec\.frob/],
+    [['patch', 'ippool', 'g', '-t', 'json', '-p', '{}'], /--type json takes a list/],
+    [
+      ['patch', 'ippool', 'g', '-t', 'json', '-p', '[{"op":"remove","path":"/x"}]'],
+      /there is nothing at \/x/,
+    ],
+    [['patch', 'ippool', 'none', '-p', '{}'], /resource does not exist: IPPool\(none\)/],
+    [['label', 'ippool', 'g', 'key'], /write key=value, or key with --remove/],
+    [['node', 'run'], /node run is not supported/],
+    [['ipam', 'split', '2', '--name', 'g'], /ipam split is not supported/],
+    [['convert', '-f', 'x'], /convert is not supported/],
+    [['cluster', 'diags', '--since', '1h'], /cluster diags is not supported/],
+    [['datastore', 'migrate', 'import', '-f', 'x'], /datastore migrate import is not supported/],
+    [['datastore', 'migrate-policy-names'], /has no network policy/],
+    [['ipam', 'configure'], /ipam configure: give/],
+    [['ipam', 'configure', '--strictaffinity', 'perhaps'], /must be true or false/],
+    [['ipam', 'configure', '--ip-cooldown-seconds', '5'], /Cali has no cool-down/],
+    [['ipam', 'configure', '--kubevirt-ip-persistence', 'Enabled'], /does not know virtual machines/],
+    [['ipam', 'release', '--ip', '10.0.0.1'], /IP address 10\.0\.0\.1 is not assigned/],
+    [['ipam', 'release', '--from-report', '/nowhere'], /\/nowhere: cannot be read/],
+    [['ipam', 'release', '--from-report', 'package.json'], /package\.json: is no report of/],
+    [['--log-level', 'loud', 'version'], /log-level/],
+    [['frob'], /unknown command/],
+  ])('%j ends with exit code 1 and a sentence', async (args, sentence) => {
+    const { code, out, err } = await world.calictl(...args);
+    expect([code, out]).toEqual([1, '']);
+    expect(err).toMatch(sentence);
+  });
+
+  it('shows counts of a BGPFilter’s rules, and names of KubeControllersConfiguration', async () => {
+    const rule = { action: 'Accept' };
+    const filter = object('BGPFilter', 'f', { exportV4: [rule, rule], importV6: [rule] });
+    const configuration = object('KubeControllersConfiguration', 'default', { controllers: {} });
+    await world.calictl('apply', '-f', world.file('filter.yaml', documents(filter, configuration)));
+    expect((await world.calictl('get', 'bgpf')).out).toBe(
+      'NAME   NUMEXPORTV4   NUMIMPORTV4   NUMEXPORTV6   NUMIMPORTV6\nf      2             0             0             1\n',
+    );
+    expect((await world.calictl('get', 'kubecontrollersconfig')).out).toBe('NAME\ndefault\n');
+  });
+});
+
+describe('where the API is', () => {
+  it('--context chooses a context of the kubeconfig', async () => {
+    const away = await world.calictl('get', 'ippools', '--context', 'away');
+    expect(away).toMatchObject({ code: 1, err: expect.stringContaining('127.0.0.1:1') });
+    const none = await world.calictl('--context', 'none', 'get', 'ippools');
+    expect(none.err).toMatch(/has no context "none": choose one of here, away/);
+  });
+
+  it('-c takes calicoctl’s file, and refuses what Cali does not have', async () => {
+    const kubeconfig = path.join(world.folder, 'kubeconfig');
+    const file = (spec: object) =>
+      world.file('calicoctl.cfg', JSON.stringify({ ...object('CalicoAPIConfig', 'x', spec) }));
+    const good = file({ datastoreType: 'kubernetes', kubeconfig });
+    expect((await calictl('get', 'ippools', '-c', good)).code).toBe(0);
+    const etcd = file({ datastoreType: 'etcdv3' });
+    expect((await calictl('get', 'ippools', '-c', etcd)).err).toMatch(
+      /Cali keeps everything in the Kubernetes API/,
+    );
+    expect((await calictl('get', 'ippools', '-c', '/nowhere')).err).toMatch(
+      /--config \/nowhere: cannot be read/,
+    );
+  });
+});
+
+it('version shows the client, and the cluster unless --client', async () => {
+  const client = await calictl('version', '--client', '--kubeconfig', '/nowhere');
+  expect(client).toMatchObject({ code: 0, out: expect.stringMatching(/^Client Version: +\d/) });
+  expect(await world.calictl('version')).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/unable to retrieve Cluster Version or Type: .*ClusterInformation\(default\)/),
+  });
+  const spec = { calicoVersion: 'v9', clusterType: 'lab', datastoreReady: true };
+  const information = object('ClusterInformation', 'default', spec);
+  const file = world.file('information.yaml', documents(information));
+  expect((await world.calictl('create', '-f', file)).code).toBe(0);
+  expect((await world.calictl('version', '--allow-version-mismatch')).out).toMatch(
+    /Cluster Version: +v9\nCluster Type: +lab\n$/,
+  );
+  expect((await world.calictl('datastore', 'migrate', 'lock')).out).toBe('Datastore locked.\n');
+  expect((await world.calictl('get', 'clusterinfo')).out).toMatch(/v9 +false\n/);
+  expect((await world.calictl('datastore', 'migrate', 'unlock')).out).toBe('Datastore unlocked.\n');
+  expect((await world.calictl('apply', '-f', file)).err).toMatch(/ClusterInformation: it is read-only/);
+});

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { perform } from '../../../calictl/resources.ts';
+import { perform, type Verb } from '../../../calictl/verbs.ts';
 import { AddressCollector } from '../../../controllers/address-collector.ts';
 import { ControllersConfiguration } from '../../../controllers/configuration.ts';
 import { ApiServer } from '../../../datastore/embedded/server.ts';
@@ -11,7 +11,7 @@ import { plainEndpoint } from '../../../datastore/kubernetes/endpoint.ts';
 import { EventRecorder } from '../../../datastore/kubernetes/events.ts';
 import { kubeControllersConfigurationKind } from '../../../datastore/schema/cluster.ts';
 import { nodeKind } from '../../../datastore/schema/core.ts';
-import { ipPoolKind, POOL_FINALIZER } from '../../../datastore/schema/ip-pool.ts';
+import { type IPPool, ipPoolKind, POOL_FINALIZER } from '../../../datastore/schema/ip-pool.ts';
 import { ipamBlockKind } from '../../../datastore/schema/ipam.ts';
 import { Ipam } from '../../../ipam/ipam.ts';
 import { systemClock } from '../../../lib/clock.ts';
@@ -20,6 +20,14 @@ import { until } from '../../helpers/lab.ts';
 import { ManualClock } from '../../helpers/manual-clock.ts';
 
 const PATIENCE_MS = 30_000;
+
+/** What calictl says of a verb on a pool. */
+async function performed(verb: Verb, object: IPPool) {
+  const notes: string[] = [];
+  const documents = [{ definition: ipPoolKind, object, place: '' }];
+  const done = await perform(client, verb, documents, {}, (note) => notes.push(note));
+  return { ...done, notes };
+}
 
 let directory: string;
 let api: ApiServer;
@@ -103,11 +111,9 @@ describe('an IPPool with addresses in use that is deleted', () => {
     const [address] = await (await ipamOf('n1')).assign(request('a', { pools: { 4: ['p'] } }));
     expect(address).toMatch(/^10\.0\.0\./);
 
-    const said = await perform(client, 'delete', [
-      { definition: ipPoolKind, object: (await client.get(ipPoolKind, 'p'))! },
-    ]);
-    expect(said).toContain("Successfully deleted 1 'IPPool' resource(s)");
-    expect(said).toContain('IPPool p is being deleted: 1 address is in use');
+    const { text, notes } = await performed('delete', (await client.get(ipPoolKind, 'p'))!);
+    expect(text).toBe("Successfully deleted 1 'IPPool' resource(s)");
+    expect(notes.join()).toContain('IPPool p is being deleted: 1 address is in use');
     clock.advance(10_000);
     await look();
     clock.advance(10_000);
@@ -165,13 +171,11 @@ describe('an IPPool with addresses in use that is deleted', () => {
     const made = await pool('p', '10.0.0.0/24');
     await (await ipamOf('n1')).assign(request('a'));
     await client.patch(ipPoolKind, 'p', { spec: { disabled: true } });
-    await perform(client, 'delete', [{ definition: ipPoolKind, object: made }]);
+    await performed('delete', made);
     expect((await client.get(ipPoolKind, 'p'))?.metadata.deletionTimestamp).toBeTruthy();
     // As a file has it, without finalizers: the pool is not let go by that.
     const { finalizers: _, ...metadata } = made.metadata;
-    await perform(client, 'apply', [
-      { definition: ipPoolKind, object: { ...made, metadata: { name: metadata.name } } },
-    ]);
+    await performed('apply', { ...made, metadata: { name: metadata.name } });
     expect((await client.get(ipPoolKind, 'p'))?.metadata.finalizers).toEqual([POOL_FINALIZER]);
   });
 });

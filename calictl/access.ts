@@ -1,0 +1,152 @@
+/** How calictl reaches the objects of a kind: as the API has them, or derived from core objects. */
+import type { z } from 'zod';
+import type { Datastore, RawDatastore } from '../datastore/datastore.ts';
+import { DatastoreError } from '../datastore/errors.ts';
+import { describeProblem } from '../datastore/object-problem.ts';
+import { nodeKind, podKind } from '../datastore/schema/core.ts';
+import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
+import { type AnyResource, CALICO_GROUP, type ResourceDefinition } from '../datastore/schema/resource.ts';
+import { calicoNodeKind } from './calico-node.ts';
+import { calicoNodeOf, nodePatch, notWritten, writable } from './node-conversion.ts';
+import { deletePool } from './pool-deletion.ts';
+import { workloadEndpointKind, workloadEndpointOf } from './workload-endpoint.ts';
+
+export type Store = Datastore & RawDatastore;
+
+/** Every method may throw DatastoreError. */
+export interface Access {
+  /** As stored, unchecked; undefined when there is no such object. */
+  get(name: string, namespace: string | undefined): Promise<unknown>;
+  list(namespace: string | undefined): Promise<unknown[]>;
+  create(object: AnyResource): Promise<void>;
+  /** What a file's object becomes when it replaces a stored one: the server's own metadata stays. */
+  merged(object: AnyResource, stored: AnyResource): AnyResource;
+  /** Compare-and-swap on resourceVersion. */
+  replace(object: AnyResource): Promise<void>;
+  /** False when there was none. */
+  remove(name: string, namespace: string | undefined): Promise<boolean>;
+}
+
+/** `note` hears what is worth knowing although the command succeeds, a sentence each. */
+export function accessTo(
+  store: Store,
+  definition: ResourceDefinition,
+  note: (sentence: string) => void,
+): Access {
+  if (definition.kind === calicoNodeKind.kind && definition.group === CALICO_GROUP) return nodes(store, note);
+  if (definition.kind === workloadEndpointKind.kind) return workloadEndpoints(store);
+  if (definition === ipPoolKind)
+    return { ...plain(store, definition), remove: (name) => removePool(store, name, note) };
+  return plain(store, definition);
+}
+
+function plain(store: Store, definition: ResourceDefinition): Access {
+  const placed = (namespace: string | undefined) => (namespace === undefined ? {} : { namespace });
+  return {
+    get: (name, namespace) => store.raw(definition, name, namespace),
+    list: (namespace) => store.rawList(definition, placed(namespace)),
+    async create(object) {
+      const { resourceVersion: _, uid: __, creationTimestamp: ___, ...metadata } = object.metadata;
+      await store.create(definition, { ...object, metadata });
+    },
+    merged: (object, stored) =>
+      definition.group === CALICO_GROUP ? replacing(object, stored) : adding(object, stored),
+    replace: (object) => store.rawUpdate(definition, object),
+    remove: (name, namespace) => store.remove(definition, name, placed(namespace)),
+  };
+}
+
+/** Calico's kinds: labels and annotations are those of the file. Finalizers and owners stay. */
+function replacing(object: AnyResource, stored: AnyResource): AnyResource {
+  const { labels, annotations } = object.metadata;
+  return { ...object, metadata: { ...stored.metadata, labels, annotations } };
+}
+
+/** Core kinds: others write labels and annotations too, so those that the file does not name stay. */
+function adding(object: AnyResource, stored: AnyResource): AnyResource {
+  const labels = { ...stored.metadata.labels, ...object.metadata.labels };
+  const annotations = { ...stored.metadata.annotations, ...object.metadata.annotations };
+  return { ...object, metadata: { ...stored.metadata, labels, annotations } };
+}
+
+function nodes(store: Store, note: (sentence: string) => void): Access {
+  const shown = (raw: unknown) => {
+    const node = parsed(nodeKind, raw);
+    if (!node) return undefined;
+    const { object, problems } = calicoNodeOf(node);
+    for (const problem of problems) note(describeProblem(problem));
+    return object;
+  };
+  return {
+    async get(name) {
+      const raw = await store.raw(nodeKind, name);
+      return raw === undefined ? undefined : shown(raw);
+    },
+    list: async () => (await store.rawList(nodeKind)).flatMap((raw) => shown(raw) ?? []),
+    create: () => refuse('Nodes come from their kubelets: start one there, or apply to a Node that exists'),
+    merged(object, stored) {
+      const [wanted, present] = [parsed(calicoNodeKind, object), parsed(calicoNodeKind, stored)];
+      if (!wanted || !present) return object;
+      for (const { sentence } of notWritten(present, wanted)) note(sentence);
+      return adding(writable(present, wanted), stored);
+    },
+    async replace(object) {
+      const wanted = parsed(calicoNodeKind, object);
+      const node = parsed(nodeKind, await store.raw(nodeKind, object.metadata.name));
+      if (!wanted || !node) throw missing('Node', object.metadata.name);
+      const { resourceVersion } = wanted.metadata;
+      if (resourceVersion !== undefined && resourceVersion !== node.metadata.resourceVersion)
+        throw new DatastoreError(
+          'CONFLICT',
+          'the object has been modified: get it again and repeat the change',
+        );
+      const [refused] = notWritten(calicoNodeOf(node).object, wanted);
+      if (refused) throw new DatastoreError('FORBIDDEN', refused.sentence);
+      await store.patch(nodeKind, object.metadata.name, nodePatch(node, wanted));
+    },
+    remove: (name) =>
+      refuse(`Nodes belong to Kubernetes: kubectl delete node ${name}, and Cali frees what it had`),
+  };
+}
+
+/** A pool in use stays until its addresses are free. */
+async function removePool(store: Store, name: string, note: (sentence: string) => void): Promise<boolean> {
+  const deletion = await deletePool(store, name);
+  if (deletion.note !== undefined) note(deletion.note);
+  return deletion.isRemoved;
+}
+
+function workloadEndpoints(store: Store): Access {
+  const list = async (namespace: string | undefined) =>
+    (await store.list(podKind, namespace === undefined ? {} : { namespace })).flatMap(
+      (pod) => workloadEndpointOf(pod) ?? [],
+    );
+  const readOnly = () => refuse('a WorkloadEndpoint follows from its Pod: change the Pod with kubectl');
+  return {
+    async get(name, namespace) {
+      return (await list(namespace)).find(({ metadata }) => metadata.name === name);
+    },
+    list,
+    create: readOnly,
+    merged: (object) => object,
+    replace: readOnly,
+    remove: readOnly,
+  };
+}
+
+/** Undefined for what the schema refuses. */
+function parsed<S extends z.ZodType>(
+  { schema }: ResourceDefinition<S>,
+  raw: unknown,
+): z.output<S> | undefined {
+  const result = schema.safeParse(raw);
+  return result.success ? result.data : undefined;
+}
+
+export function missing(kind: string, name: string): DatastoreError {
+  return new DatastoreError('NOT_FOUND', `resource does not exist: ${kind}(${name})`);
+}
+
+async function refuse(sentence: string): Promise<never> {
+  throw new DatastoreError('FORBIDDEN', sentence);
+}

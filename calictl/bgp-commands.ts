@@ -1,0 +1,75 @@
+/** The command line of `calictl bgp` and `calictl explain`. */
+import { writeFile } from 'node:fs/promises';
+import { type Command, Option } from 'commander';
+import type { Explanation } from '../agent/explain.ts';
+import type { PeerStatus } from '../bgp/peer-config.ts';
+import type { RouteView } from '../bgp/routes-view.ts';
+import { CodedError } from '../lib/errors.ts';
+import { askAgent } from './agent-client.ts';
+import { type NeighborReport, renderExplanation, renderNeighbor, renderPeers, renderRoutes } from './bgp.ts';
+import type { Surroundings } from './surroundings.ts';
+
+type Form = 'table' | 'json';
+
+export function addBgpCommands(program: Command, { print }: Surroundings): void {
+  const outputJson = () =>
+    new Option('-o, --output <format>').choices(['table', 'json']).default('table' as const);
+  const show = (output: Form, value: unknown, render: () => string) =>
+    print(output === 'json' ? JSON.stringify(value, undefined, 2) : render());
+
+  const bgp = program.command('bgp').description('the BGP speaker of this node or reflector');
+  bgp
+    .command('peers')
+    .description('sessions and what came of their routes')
+    .addOption(outputJson())
+    .action(async ({ output }: { output: Form }) => {
+      const peers = await askAgent<PeerStatus[]>('/v1/bgp/peers');
+      show(output, peers, () => renderPeers(peers, Date.now()));
+    });
+  bgp
+    .command('routes [prefix]')
+    .description(
+      'every path, the best one marked, and why the others lost; with a prefix or address what covers it',
+    )
+    .addOption(outputJson())
+    .action(async (prefix: string | undefined, { output }: { output: Form }) => {
+      const query = prefix === undefined ? '' : `?prefix=${encodeURIComponent(prefix)}`;
+      const routes = await askAgent<RouteView[]>(`/v1/bgp/routes${query}`);
+      show(output, routes, () => renderRoutes(routes));
+    });
+  bgp
+    .command('neighbor <address>')
+    .description('one session: what was agreed on, received, accepted, advertised; which filter refused what')
+    .addOption(outputJson())
+    .action(async (address: string, { output }: { output: Form }) => {
+      const query = `?peer=${encodeURIComponent(address)}`;
+      const [peers, received, advertised] = await Promise.all([
+        askAgent<PeerStatus[]>('/v1/bgp/peers'),
+        askAgent<NeighborReport['received']>(`/v1/bgp/received${query}`),
+        askAgent<NeighborReport['advertised']>(`/v1/bgp/advertised${query}`),
+      ]);
+      const peer = peers.find(({ config }) => config.address === address);
+      if (!peer) throw new CodedError('NOT_FOUND', `the peer ${address} has just been removed`);
+      const report = { peer, received, advertised };
+      show(output, report, () => renderNeighbor(report, Date.now()));
+    });
+  bgp
+    .command('dump <file>')
+    .description('write the table as MRT (RFC 6396), for bgpdump and its like')
+    .action(async (file: string) => {
+      const bytes = Buffer.from(await askAgent<string>('/v1/bgp/mrt'), 'base64');
+      await writeFile(file, bytes);
+      print(`${bytes.length} octets written to ${file}`);
+    });
+
+  program
+    .command('explain')
+    .description('why things are as they are')
+    .command('route <address>')
+    .description('where packets to an address go, from the pool to the kernel')
+    .addOption(outputJson())
+    .action(async (address: string, { output }: { output: Form }) => {
+      const explanation = await askAgent<Explanation>(`/v1/explain?address=${encodeURIComponent(address)}`);
+      show(output, explanation, () => renderExplanation(explanation));
+    });
+}

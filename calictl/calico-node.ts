@@ -1,0 +1,181 @@
+/**
+ * Calico's own Node (projectcalico.org/v3): fields for what the core Node has in annotations. calictl shows and takes
+ * it as calicoctl does on Kubernetes; no server stores it. Calico reference 1.6.
+ */
+import { z } from 'zod';
+import { nodeAnnotations } from '../datastore/schema/core.ts';
+import { asNumber } from '../datastore/schema/fields.ts';
+import {
+  calicoKind,
+  calicoObject,
+  type FieldError,
+  type ResourceDefinition,
+} from '../datastore/schema/resource.ts';
+import { Annotations } from '../felix/calc/annotations.ts';
+
+/** Longest text that a field needs; the agent reads no longer annotation. */
+const text = z.string().max(100).optional();
+
+const spec = z.strictObject({
+  bgp: z
+    .strictObject({
+      asNumber: asNumber.optional(),
+      ipv4Address: text,
+      ipv6Address: text,
+      ipv4IPIPTunnelAddr: text,
+      routeReflectorClusterID: text,
+    })
+    .optional(),
+  ipv4VXLANTunnelAddr: text,
+  vxlanTunnelMACAddr: text,
+  ipv6VXLANTunnelAddr: text,
+  vxlanTunnelMACAddrV6: text,
+  wireguard: z.looseObject({}).optional(),
+  /** What follows is derived from the core Node: shown, and not written. */
+  orchRefs: z.array(z.looseObject({})).optional(),
+  addresses: z.array(z.looseObject({})).optional(),
+  interfaces: z.array(z.looseObject({})).optional(),
+});
+export type CalicoNodeSpec = z.output<typeof spec>;
+
+const calicoNode = calicoObject('Node', spec.default({})).extend({
+  status: z
+    .strictObject({
+      podCIDRs: z.array(z.string()).optional(),
+      wireguardPublicKey: z.string().optional(),
+      wireguardPublicKeyV6: z.string().optional(),
+    })
+    .optional(),
+});
+export type CalicoNode = z.output<typeof calicoNode>;
+
+/** One field, and the annotation that holds it. */
+export interface NodeField {
+  /** Path below the object, such as `spec.bgp.ipv4Address`. */
+  readonly path: string;
+  readonly annotation: string;
+  /** The value in a Node's spec. */
+  readonly of: (spec: CalicoNodeSpec) => string | number | undefined;
+  /** The value in annotations, as the agent reads them. */
+  readonly read: (annotations: Annotations) => string | number | undefined;
+}
+
+/** In the order in which calicoctl shows them: `bgp` first. */
+export const nodeFields: readonly NodeField[] = [
+  {
+    path: 'spec.bgp.asNumber',
+    annotation: nodeAnnotations.asNumber,
+    of: ({ bgp }) => bgp?.asNumber,
+    read: (annotations) => annotations.asNumber(),
+  },
+  {
+    path: 'spec.bgp.ipv4Address',
+    annotation: nodeAnnotations.ipv4Address,
+    of: ({ bgp }) => bgp?.ipv4Address,
+    read: (annotations) => addressText(annotations, nodeAnnotations.ipv4Address, 4),
+  },
+  {
+    path: 'spec.bgp.ipv6Address',
+    annotation: nodeAnnotations.ipv6Address,
+    of: ({ bgp }) => bgp?.ipv6Address,
+    read: (annotations) => addressText(annotations, nodeAnnotations.ipv6Address, 6),
+  },
+  {
+    path: 'spec.bgp.ipv4IPIPTunnelAddr',
+    annotation: nodeAnnotations.ipv4IPIPTunnelAddr,
+    of: ({ bgp }) => bgp?.ipv4IPIPTunnelAddr,
+    read: (annotations) => annotations.tunnelAddress('ipip'),
+  },
+  {
+    path: 'spec.bgp.routeReflectorClusterID',
+    annotation: nodeAnnotations.routeReflectorClusterID,
+    of: ({ bgp }) => bgp?.routeReflectorClusterID,
+    read: (annotations) => annotations.clusterId(),
+  },
+  {
+    path: 'spec.ipv4VXLANTunnelAddr',
+    annotation: nodeAnnotations.ipv4VXLANTunnelAddr,
+    of: ({ ipv4VXLANTunnelAddr }) => ipv4VXLANTunnelAddr,
+    read: (annotations) => annotations.tunnelAddress('vxlan4'),
+  },
+  {
+    path: 'spec.vxlanTunnelMACAddr',
+    annotation: nodeAnnotations.vxlanTunnelMACAddr,
+    of: ({ vxlanTunnelMACAddr }) => vxlanTunnelMACAddr,
+    read: (annotations) => annotations.tunnelMac('vxlan4'),
+  },
+  {
+    path: 'spec.ipv6VXLANTunnelAddr',
+    annotation: nodeAnnotations.ipv6VXLANTunnelAddr,
+    of: ({ ipv6VXLANTunnelAddr }) => ipv6VXLANTunnelAddr,
+    read: (annotations) => annotations.tunnelAddress('vxlan6'),
+  },
+  {
+    path: 'spec.vxlanTunnelMACAddrV6',
+    annotation: nodeAnnotations.vxlanTunnelMACAddrV6,
+    of: ({ vxlanTunnelMACAddrV6 }) => vxlanTunnelMACAddrV6,
+    read: (annotations) => annotations.tunnelMac('vxlan6'),
+  },
+];
+
+function addressText(annotations: Annotations, key: string, family: 4 | 6): string | undefined {
+  const found = annotations.nodeAddress(key, family);
+  return found && `${found.address}/${found.length}`;
+}
+
+/** The annotations that hold a spec, in canonical text. Fields that are absent or empty have none. */
+export function annotationsOf(name: string, spec: CalicoNodeSpec): Record<string, string> {
+  const annotations = new Annotations({ kind: 'Node', name }, textsOf(spec));
+  return Object.fromEntries(
+    nodeFields.flatMap(({ annotation, read }) => {
+      const value = read(annotations);
+      return value === undefined ? [] : [[annotation, String(value)]];
+    }),
+  );
+}
+
+/** The same as they are written, not checked. */
+function textsOf(spec: CalicoNodeSpec): Record<string, string> {
+  return Object.fromEntries(
+    nodeFields.flatMap(({ annotation, of }) => {
+      const value = of(spec);
+      return value === undefined || value === '' ? [] : [[annotation, String(value)]];
+    }),
+  );
+}
+
+/** Rules beyond the schema: a value is accepted when the agent can read its annotation. */
+function validate({ metadata, spec }: CalicoNode): FieldError[] {
+  const annotations = new Annotations({ kind: 'Node', name: metadata.name }, textsOf(spec));
+  for (const { read } of nodeFields) read(annotations);
+  const faults: FieldError[] = annotations.problems.flatMap(({ field, reason }) => {
+    const found = nodeFields.find(({ annotation }) => field === `metadata.annotations[${annotation}]`);
+    return found ? [{ field: found.path, value: found.of(spec), message: plain(reason) }] : [];
+  });
+  if (spec.bgp && Object.keys(spec.bgp).length === 0)
+    faults.push({ field: 'spec.bgp', value: {}, message: 'must have a field, or be left out' });
+  if (spec.wireguard)
+    faults.push({
+      field: 'spec.wireguard',
+      value: spec.wireguard,
+      message: 'Cali has no WireGuard: leave the field out',
+    });
+  return faults;
+}
+
+/** The agent's sentence about an annotation, for a field that is refused. */
+function plain(reason: string): string {
+  return reason
+    .replace(/^".*" counts as absent: it has to be /s, 'must be ')
+    .replace(': it counts as absent', '');
+}
+
+export const calicoNodeKind: ResourceDefinition<typeof calicoNode> = {
+  ...calicoKind(
+    { kind: 'Node', plural: 'nodes', singular: 'node', shortNames: ['no', 'nos'] },
+    calicoNode,
+    [],
+    validate,
+  ),
+  hasStatus: true,
+};

@@ -1,0 +1,102 @@
+/** The command line of version and `datastore migrate`, and of calicoctl's commands that Cali does not have. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Command, InvalidArgumentError } from 'commander';
+import { clusterInformationKind } from '../datastore/schema/cluster.ts';
+import { parseDuration } from '../lib/duration.ts';
+import { CodedError, messageOf } from '../lib/errors.ts';
+import { VERSION } from '../lib/version.ts';
+import { accessTo, type Store } from './access.ts';
+import { change } from './change.ts';
+import type { Surroundings } from './surroundings.ts';
+import { refuse } from './unsupported.ts';
+
+export function addClusterCommands(program: Command, { open, print, complain }: Surroundings): void {
+  program
+    .command('version')
+    .description('the version of calictl and of the cluster')
+    .option('--client', 'of calictl alone', false)
+    .option('--poll <duration>', 'show changes until Ctrl-C, looking this often, such as 5s', poll)
+    .action(async (flags: { client: boolean; poll?: number }) => {
+      print(`Client Version:    ${VERSION}`);
+      if (flags.client) return;
+      let shown = '';
+      do {
+        try {
+          const text = await clusterVersion(await open());
+          if (text !== shown) print(text);
+          shown = text;
+        } catch (error) {
+          const sentence = `unable to retrieve Cluster Version or Type: ${messageOf(error)}`;
+          if (flags.poll === undefined) throw new CodedError('FAILED', sentence, { cause: error });
+          complain(sentence);
+          shown = '';
+        }
+        if (flags.poll !== undefined) await sleep(flags.poll);
+      } while (flags.poll !== undefined);
+    });
+
+  const datastore = program.command('datastore').description('the datastore as a whole');
+  const migrate = datastore.command('migrate').description('lock and unlock');
+  for (const [verb, isReady] of [
+    ['lock', false],
+    ['unlock', true],
+  ] as const)
+    migrate
+      .command(verb)
+      .description(isReady ? 'pods can be added again' : 'no pod can be added until unlock')
+      .action(async () => {
+        await setReady(await open(), isReady, complain);
+        print(`Datastore ${verb}ed.`);
+      });
+  addUnsupported(migrate, datastore, program);
+}
+
+/** calicoctl's two lines about the cluster. */
+async function clusterVersion(store: Store): Promise<string> {
+  const information = await store.get(clusterInformationKind, 'default');
+  if (!information)
+    throw new CodedError(
+      'NOT_FOUND',
+      'resource does not exist: ClusterInformation(default): no agent has run',
+    );
+  const { calicoVersion = 'unknown', clusterType = 'unknown' } = information.spec;
+  return `Cluster Version:   ${calicoVersion}\nCluster Type:      ${clusterType}`;
+}
+
+async function setReady(store: Store, isReady: boolean, note: (sentence: string) => void): Promise<void> {
+  const access = accessTo(store, clusterInformationKind, note);
+  const target = { name: 'default', namespace: undefined };
+  await change(access, clusterInformationKind.kind, target, (object) => {
+    const { spec } = object;
+    return { ...object, spec: { ...(typeof spec === 'object' ? spec : {}), datastoreReady: isReady } };
+  });
+}
+
+/** Each answers with a sentence, whatever its arguments are. */
+function addUnsupported(migrate: Command, datastore: Command, program: Command): void {
+  const parents = { migrate, datastore, program };
+  const oneDatastore = 'Cali keeps everything in the Kubernetes API: there is no other datastore to migrate';
+  const commands: readonly [keyof typeof parents | Command, string, string][] = [
+    ['migrate', 'export', oneDatastore],
+    ['migrate', 'import', oneDatastore],
+    ['datastore', 'migrate-policy-names', 'Cali has no network policy'],
+    [
+      'program',
+      'convert',
+      'Cali reads projectcalico.org/v3 alone: convert older manifests with calicoctl 3.20',
+    ],
+    [
+      program.command('cluster').description('the cluster as a whole'),
+      'diags',
+      'collect each node’s own with `calictl node diags`, in its cali-node container',
+    ],
+  ];
+  for (const [parent, name, why] of commands)
+    refuse(typeof parent === 'string' ? parents[parent] : parent, name, why);
+}
+
+function poll(text: string): number {
+  const ms = parseDuration(text);
+  if (ms !== undefined && ms > 0) return ms;
+  throw new InvalidArgumentError('must be a duration such as 5s');
+}

@@ -1,0 +1,49 @@
+/** Where the API is: --kubeconfig, --context, and calicoctl's --config file. */
+import { readFile } from 'node:fs/promises';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import type { Endpoint } from '../datastore/kubernetes/endpoint.ts';
+import { loadEndpoint } from '../datastore/kubernetes/load-endpoint.ts';
+import { CodedError, messageOf } from '../lib/errors.ts';
+
+export interface ConnectionFlags {
+  readonly kubeconfig?: string | undefined;
+  readonly context?: string | undefined;
+  readonly config?: string | undefined;
+}
+
+/** Throws CodedError INPUT or KUBECONFIG with a sentence. */
+export async function connect({ kubeconfig, context, config }: ConnectionFlags): Promise<Endpoint> {
+  const configured = config === undefined ? undefined : await kubeconfigOf(config);
+  return loadEndpoint(kubeconfig ?? configured, context);
+}
+
+const calicoApiConfig = z.looseObject({
+  kind: z.literal('CalicoAPIConfig'),
+  spec: z
+    .looseObject({ datastoreType: z.string().optional(), kubeconfig: z.string().optional() })
+    .default({}),
+});
+
+/** The kubeconfig that a CalicoAPIConfig names; undefined when it leaves that to the environment. */
+async function kubeconfigOf(file: string): Promise<string | undefined> {
+  let value: unknown;
+  try {
+    value = parse(await readFile(file, 'utf8'));
+  } catch (error) {
+    throw new CodedError('INPUT', `--config ${file}: cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+  const parsed = calicoApiConfig.safeParse(value);
+  if (!parsed.success)
+    throw new CodedError('INPUT', `--config ${file}: is no CalicoAPIConfig: use --kubeconfig FILE`);
+  const { datastoreType = 'kubernetes', kubeconfig, ...others } = parsed.data.spec;
+  if (datastoreType !== 'kubernetes')
+    throw new CodedError(
+      'INPUT',
+      `--config ${file}: spec.datastoreType is ${datastoreType}: Cali keeps everything in the Kubernetes API`,
+    );
+  const [unused] = Object.keys(others).filter((key) => key.startsWith('k8s'));
+  if (unused !== undefined)
+    throw new CodedError('INPUT', `--config ${file}: spec.${unused} is not supported: set spec.kubeconfig`);
+  return kubeconfig;
+}

@@ -1,0 +1,87 @@
+/** The files behind -f: several, folders, standard input. All faults of all files are named before anything is done. */
+import { readdir, readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { type Document, parseText } from '../datastore/documents.ts';
+import { CodedError, messageOf } from '../lib/errors.ts';
+import { resolveKind } from './kinds.ts';
+
+export interface InputOptions {
+  /** Files, folders, or `-` for standard input. */
+  readonly filename: readonly string[];
+  /** Folders below a folder, too. */
+  readonly recursive?: boolean | undefined;
+  /** Files without a resource are no fault. */
+  readonly skipEmpty?: boolean | undefined;
+  /** Only kind and name count. */
+  readonly isNameEnough?: boolean;
+}
+
+/** Extensions of files that are read from a folder, as calicoctl reads them. */
+const manifest = /\.(ya?ml|json)$/i;
+
+/** Throws CodedError INPUT with one line per fault, each with the file, the document and the field. */
+export async function readInput(options: InputOptions): Promise<Document[]> {
+  const documents: Document[] = [];
+  const faults: string[] = [];
+  const read = { isStandardInputRead: false };
+  for (const name of options.filename) {
+    try {
+      for (const file of await filesOf(name, options.recursive ?? false)) {
+        const shown = file === '-' ? 'standard input' : file;
+        const text = await textOf(file, read);
+        const { isNameEnough = false } = options;
+        const parsed = parseText(text, shown, { resolve: resolveKind, isNameEnough });
+        if (parsed.documents.length + parsed.faults.length === 0 && !options.skipEmpty)
+          faults.push(`${shown}: no resources in it: fill it, or add --skip-empty`);
+        documents.push(...parsed.documents);
+        faults.push(...parsed.faults);
+      }
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error;
+      faults.push(error.message);
+    }
+  }
+  if (faults.length > 0) throw new CodedError('INPUT', faults.join('\n'));
+  return documents;
+}
+
+/** The files that a name stands for. Throws CodedError INPUT. */
+async function filesOf(name: string, isRecursive: boolean): Promise<string[]> {
+  if (name === '-') return [name];
+  try {
+    if (!(await stat(name)).isDirectory()) return [name];
+    const files = await manifestsIn(name, isRecursive);
+    if (files.length > 0) return files;
+  } catch (error) {
+    throw new CodedError('INPUT', `${name}: cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+  const advice = isRecursive ? '' : '; folders below it are read with -R';
+  throw new CodedError('INPUT', `${name}: no file in it ends in .yaml, .yml or .json${advice}`);
+}
+
+async function manifestsIn(folder: string, isRecursive: boolean): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  const files: string[] = [];
+  for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+    const full = path.join(folder, entry.name);
+    if (entry.isDirectory()) {
+      if (isRecursive) files.push(...(await manifestsIn(full, true)));
+    } else if (manifest.test(entry.name)) files.push(full);
+  }
+  return files;
+}
+
+async function textOf(file: string, read: { isStandardInputRead: boolean }): Promise<string> {
+  if (file !== '-')
+    try {
+      return await readFile(file, 'utf8');
+    } catch (error) {
+      throw new CodedError('INPUT', `${file}: cannot be read: ${messageOf(error)}`, { cause: error });
+    }
+  if (read.isStandardInputRead)
+    throw new CodedError('INPUT', 'standard input can be read only once: give -f - once');
+  read.isStandardInputRead = true;
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin as AsyncIterable<Buffer>) chunks.push(chunk);
+  return Buffer.concat(chunks).toString('utf8');
+}

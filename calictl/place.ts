@@ -1,0 +1,42 @@
+/** Which namespace a command means, by calicoctl's rules. */
+import type { ResourceDefinition } from '../datastore/schema/resource.ts';
+import { CodedError } from '../lib/errors.ts';
+
+export interface NamespaceFlags {
+  readonly namespace?: string | undefined;
+  readonly allNamespaces?: boolean | undefined;
+}
+
+/**
+ * The namespace of one object; undefined for kinds without any. `own` is what the object's metadata says. Throws
+ * CodedError INPUT when the flags and the kind, or the flags and the object, contradict each other.
+ */
+export function namespaceOf(
+  definition: ResourceDefinition,
+  flags: NamespaceFlags,
+  own?: string,
+): string | undefined {
+  checkFlags(definition, flags);
+  const { kind, namespaced } = definition;
+  if (!namespaced) {
+    if (own === undefined || own === '') return undefined;
+    throw new CodedError('INPUT', `${kind} is not namespaced: leave metadata.namespace (${own}) out`);
+  }
+  if (own && flags.namespace && own !== flags.namespace)
+    throw new CodedError(
+      'INPUT',
+      `metadata.namespace is ${own}, -n says ${flags.namespace}: leave one of them out`,
+    );
+  return own || flags.namespace || 'default';
+}
+
+/** Throws CodedError INPUT. */
+export function checkFlags(
+  { kind, namespaced }: ResourceDefinition,
+  { namespace, allNamespaces = false }: NamespaceFlags,
+): void {
+  if (namespace && allNamespaces)
+    throw new CodedError('INPUT', '-n and -A contradict each other: leave one of them out');
+  if (!namespaced && (namespace || allNamespaces))
+    throw new CodedError('INPUT', `${kind} is not namespaced: leave ${namespace ? '-n' : '-A'} out`);
+}

@@ -1,0 +1,80 @@
+/** The program of calictl: its commands, and what becomes of errors. */
+import { Command, CommanderError, Option } from 'commander';
+import { KubernetesClient } from '../datastore/kubernetes/client.ts';
+import { describeProblem } from '../datastore/object-problem.ts';
+import { messageOf } from '../lib/errors.ts';
+import { forTerminal } from '../lib/plain-text.ts';
+import { VERSION } from '../lib/version.ts';
+import { addBgpCommands } from './bgp-commands.ts';
+import { addClusterCommands } from './cluster-commands.ts';
+import { type ConnectionFlags, connect } from './connection.ts';
+import { addIpamCommands } from './ipam-commands.ts';
+import { addNodeCommands } from './node-commands.ts';
+import { addResourceCommands } from './resource-commands.ts';
+import type { Surroundings } from './surroundings.ts';
+
+/** Where text goes, as it is. */
+export interface Streams {
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+}
+
+/** Runs one command line, without the names of node and the script. Resolves with the exit code; never rejects. */
+export async function run(args: readonly string[], streams: Streams): Promise<number> {
+  const out = (text: string) => streams.out(forTerminal(text));
+  const err = (text: string) => streams.err(forTerminal(text));
+  // Before the commands are added: they inherit it.
+  const program = new Command('calictl').exitOverride().configureOutput({ writeOut: out, writeErr: err });
+  addGlobalFlags(program);
+
+  let exitCode = 0;
+  const complaints = new Set<string>();
+  const complain = (sentence: string) => {
+    if (!complaints.has(sentence)) err(`${sentence}\n`);
+    complaints.add(sentence);
+  };
+  const surroundings: Surroundings = {
+    open: async () =>
+      new KubernetesClient(await connect(program.opts<ConnectionFlags>()), {
+        unreadable: (problem) => complain(describeProblem(problem)),
+      }),
+    print: (text) => out(`${text}\n`),
+    complain,
+    setExitCode: (code) => {
+      exitCode = code;
+    },
+  };
+  addNodeCommands(program, surroundings);
+  addBgpCommands(program, surroundings);
+  addIpamCommands(program, surroundings);
+  addResourceCommands(program, surroundings);
+  addClusterCommands(program, surroundings);
+
+  try {
+    await program.parseAsync(args, { from: 'user' });
+  } catch (error) {
+    // Commander has written its own sentence already.
+    if (error instanceof CommanderError) return error.exitCode;
+    err(`${messageOf(error)}\n`);
+    return 1;
+  }
+  return exitCode;
+}
+
+function addGlobalFlags(program: Command): void {
+  program
+    .description('View and manage Cali: the commands and tables of calicoctl.')
+    .version(VERSION)
+    .option(
+      '--kubeconfig <file>',
+      'where the API is; default: $KUBECONFIG, the service account, ~/.kube/config',
+    )
+    .addOption(new Option('--context <name>', 'which context of the kubeconfig').env('K8S_CURRENT_CONTEXT'))
+    .option('-c, --config <file>', 'a CalicoAPIConfig of calicoctl that names the kubeconfig')
+    .option('--allow-version-mismatch', 'as calicoctl has it: calictl works with any version', false)
+    .addOption(
+      new Option('-l, --log-level <level>', 'as calicoctl has it: calictl writes no log')
+        .choices(['panic', 'fatal', 'error', 'warn', 'info', 'debug'])
+        .default('panic'),
+    );
+}

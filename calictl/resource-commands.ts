@@ -1,0 +1,181 @@
+/** The command line of get, apply, create, replace, delete, patch, label and validate. */
+import { type Command, Option } from 'commander';
+import type { Document } from '../datastore/documents.ts';
+import { apiVersionOf } from '../datastore/schema/resource.ts';
+import { CodedError } from '../lib/errors.ts';
+import type { Done } from './done.ts';
+import { get, getDocuments } from './get.ts';
+import { readInput } from './input.ts';
+import { kindNamed } from './kinds.ts';
+import { label } from './label.ts';
+import { parseOutput } from './output.ts';
+import { type PatchFlags, patch, patchForms } from './patch.ts';
+import { repeatable } from './repeatable.ts';
+import type { Surroundings } from './surroundings.ts';
+import { perform, type VerbFlags } from './verbs.ts';
+
+interface FileFlags {
+  readonly filename?: readonly string[];
+  readonly recursive: boolean;
+  readonly skipEmpty: boolean;
+}
+
+function withFiles(command: Command): Command {
+  return command
+    .option(
+      '-f, --filename <file>',
+      'YAML or JSON file, folder, or - for standard input; repeatable',
+      repeatable,
+    )
+    .option('-R, --recursive', 'also the folders below a folder', false)
+    .option('--skip-empty', 'a file without resources is no error', false);
+}
+
+const withNamespace = (command: Command) =>
+  command.option('-n, --namespace <namespace>', 'of namespaced kinds');
+
+export function addResourceCommands(
+  program: Command,
+  { open, print, complain, setExitCode }: Surroundings,
+): void {
+  const finish = ({ text, failures }: Done) => {
+    if (text !== '') print(text);
+    for (const failure of failures) complain(failure);
+    if (failures.length > 0) setExitCode(1);
+  };
+
+  const getting = program
+    .command('get [kind] [names...]')
+    .description('show resources')
+    .option(
+      '-o, --output <form>',
+      'ps, wide, yaml, json, name or custom-columns=NAME,…',
+      parseOutput,
+      parseOutput('ps'),
+    )
+    .option('-A, --all-namespaces', 'of namespaced kinds: all (the default without a name)', false)
+    .addOption(new Option('-a', 'as -A').hideHelp())
+    .option('--export', 'without what only this cluster knows, for named resources', false);
+  withFiles(withNamespace(getting)).action(
+    async (
+      kind: string | undefined,
+      names: string[],
+      flags: FileFlags & {
+        output: ReturnType<typeof parseOutput>;
+        namespace?: string;
+        allNamespaces: boolean;
+        a?: boolean;
+        export: boolean;
+      },
+    ) => {
+      const { output, namespace } = flags;
+      const allNamespaces = flags.allNamespaces || flags.a === true;
+      const options = { output, namespace, allNamespaces, isExport: flags.export };
+      if (flags.filename) {
+        refuseBoth('get', kind);
+        const documents = await readInput({ ...flags, filename: flags.filename, isNameEnough: true });
+        finish(await getDocuments(await open(), documents, options, complain));
+        return;
+      }
+      if (kind === undefined)
+        throw new CodedError('INPUT', 'get: name a kind, such as `calictl get ippools`, or a file with -f');
+      kindNamed(kind);
+      finish(await get(await open(), kind, names, options, complain));
+    },
+  );
+
+  for (const verb of ['apply', 'create', 'replace'] as const) {
+    const command = withFiles(
+      withNamespace(program.command(verb).description(`${verb} resources from files`)),
+    );
+    if (verb === 'create') command.option('--skip-exists', 'an existing resource is no error', false);
+    command.action(async (flags: FileFlags & VerbFlags) => {
+      const documents = await readFiles(verb, flags);
+      finish(await perform(await open(), verb, documents, flags, complain));
+    });
+  }
+
+  withFiles(
+    withNamespace(
+      program.command('delete [kind] [names...]').description('delete resources by name or from files'),
+    ),
+  )
+    .option('-s, --skip-not-exists', 'a missing resource is no error', false)
+    .action(async (kind: string | undefined, names: string[], flags: FileFlags & VerbFlags) => {
+      const documents = flags.filename
+        ? await filesToDelete(flags.filename, kind, flags)
+        : named(kind, names);
+      finish(await perform(await open(), 'delete', documents, flags, complain));
+    });
+
+  withNamespace(program.command('patch <kind> <name>').description('change fields of one resource'))
+    .requiredOption('-p, --patch <patch>', 'what changes, as JSON or YAML; null takes a field away')
+    .addOption(
+      new Option('-t, --type <type>', 'how the patch is read').choices(patchForms).default('strategic'),
+    )
+    .action(async (kind: string, name: string, flags: PatchFlags) => {
+      print(await patch(await open(), kind, name, flags, complain));
+    });
+
+  withNamespace(
+    program
+      .command('label <kind> <name> <labels...>')
+      .description('set labels (key=value), or take them away (key --remove)'),
+  )
+    .option('--overwrite', 'also when a label has another value', false)
+    .option('--remove', 'take them away', false)
+    .action(
+      async (
+        kind: string,
+        name: string,
+        labels: string[],
+        flags: { overwrite: boolean; remove: boolean; namespace?: string },
+      ) => {
+        print(await label(await open(), kind, name, labels, flags, complain));
+      },
+    );
+
+  withFiles(
+    withNamespace(program.command('validate').description('check files without touching the datastore')),
+  ).action(async (flags: FileFlags & VerbFlags) => {
+    print(`Successfully validated ${countOf(await readFiles('validate', flags))}`);
+  });
+}
+
+function countOf(documents: readonly Document[]): string {
+  const [kind, ...others] = new Set(documents.map(({ object }) => object.kind));
+  const isOneKind = kind !== undefined && others.length === 0;
+  return `${documents.length} ${isOneKind ? `'${kind}' ` : ''}resource(s)`;
+}
+
+async function readFiles(verb: string, flags: FileFlags): Promise<Document[]> {
+  if (!flags.filename)
+    throw new CodedError('INPUT', `${verb}: name a file or a folder with -f, or - for standard input`);
+  return readInput({ ...flags, filename: flags.filename });
+}
+
+async function filesToDelete(
+  filename: readonly string[],
+  kind: string | undefined,
+  flags: FileFlags,
+): Promise<Document[]> {
+  refuseBoth('delete', kind);
+  return readInput({ ...flags, filename, isNameEnough: true });
+}
+
+function refuseBoth(verb: string, kind: string | undefined): void {
+  if (kind !== undefined)
+    throw new CodedError('INPUT', `${verb}: name either a kind and its resources, or files with -f`);
+}
+
+function named(kind: string | undefined, names: readonly string[]): Document[] {
+  if (!kind || names.length === 0)
+    throw new CodedError('INPUT', 'delete: name a kind and its resources, or a file with -f');
+  if (names.includes('')) throw new CodedError('INPUT', 'resource name may not be empty');
+  const definition = kindNamed(kind);
+  return names.map((name) => ({
+    definition,
+    object: { apiVersion: apiVersionOf(definition), kind: definition.kind, metadata: { name } },
+    place: '',
+  }));
+}

@@ -1,0 +1,73 @@
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
+import { calictl } from '../../helpers/calictl.ts';
+import { HostileApi } from '../../helpers/hostile-api.ts';
+import { temporaryKubeconfig } from '../../helpers/kubeconfig.ts';
+
+let api: HostileApi;
+let kubeconfig: { path: string; remove: () => void };
+beforeEach(async () => {
+  api = await HostileApi.start();
+  kubeconfig = temporaryKubeconfig(api.url);
+});
+afterEach(async () => {
+  kubeconfig.remove();
+  await api.close();
+});
+const run = (...args: string[]) => calictl(...args, '--kubeconfig', kubeconfig.path);
+
+const put = (name: string, spec: object) =>
+  api.put(ipPoolKind, {
+    apiVersion: 'projectcalico.org/v3',
+    kind: 'IPPool',
+    metadata: { name, managedFields: [{ manager: 'kubectl' }] },
+    spec,
+  });
+const unknown = { cidr: '10.99.0.0/16', ofTomorrow: { deep: [1] } };
+const wrong = { cidr: '10.99.0.0/33', ipipMode: 'Sometimes' };
+
+it.each(['yaml', 'json'] as const)('get -o %s shows every field that the server has', async (output) => {
+  put('new', unknown);
+  put('wrong', wrong);
+  const one = await run('get', 'ippool', 'new', '-o', output);
+  expect(parse(one.out)).toMatchObject({ kind: 'IPPool', metadata: { name: 'new' }, spec: unknown });
+  expect(one.out).not.toContain('managedFields');
+  const all = await run('get', 'ippool', '-o', output);
+  expect(all).toMatchObject({ code: 0, err: '' });
+  expect(parse(all.out)).toMatchObject({ kind: 'IPPoolList', items: [{ spec: unknown }, { spec: wrong }] });
+  const some = await run('get', 'ippool', 'none', 'wrong', '-o', output);
+  expect(some).toMatchObject({ code: 1, err: 'resource does not exist: IPPool(none)\n' });
+  expect(parse(some.out)).toMatchObject([{ spec: wrong }]);
+});
+
+it('a table shows what can be read, names the rest, and ends with exit code 1', async () => {
+  put('good', { cidr: '10.98.0.0/16' });
+  put('wrong', wrong);
+  const { code, out, err } = await run('get', 'ippool');
+  expect(code).toBe(1);
+  expect(out).toMatch(/^NAME +CIDR +SELECTOR\ngood +10\.98\.0\.0\/16/);
+  expect(err).toMatch(/^IPPool wrong: spec\./);
+});
+
+it('an object that cannot be read can be replaced and patched, and fields of a newer version stay', async () => {
+  put('wrong', { cidr: '10.99.0.0/33' });
+  expect((await run('patch', 'ippool', 'wrong', '-p', '{"spec":{"disabled":true}}')).err).toMatch(
+    /is invalid: spec\.cidr/,
+  );
+  expect((await run('patch', 'ippool', 'wrong', '-p', '{"spec":{"cidr":"10.99.0.0/24"}}')).code).toBe(0);
+  put('new', unknown);
+  expect((await run('patch', 'ippool', 'new', '-p', '{"spec":{"disabled":true}}')).code).toBe(0);
+  expect(api.get(ipPoolKind, 'new')).toMatchObject({ spec: { ...unknown, disabled: true } });
+});
+
+it.each(['constructor', 'toString', '__proto__'])(
+  'the label %s is set where the object has none',
+  async (key) => {
+    put('p', { cidr: '10.99.0.0/16' });
+    expect((await run('label', 'ippool', 'p', `${key}=x`)).out).toBe(
+      `Successfully set label ${key} on IPPool p\n`,
+    );
+    expect(JSON.stringify(api.get(ipPoolKind, 'p'))).toContain(`"labels":{"${key}":"x"}`);
+  },
+);
