@@ -4,6 +4,7 @@
  * here, what Cali does is done by the same programs as on a cluster.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
+import os from 'node:os';
 import path from 'node:path';
 import { stringify } from 'yaml';
 import { AGENT_SOCKET, CNI_SOCKET } from '../agent/status.ts';
@@ -69,6 +70,8 @@ const API_PORT = 6443;
 /** Generous: inside user-mode Linux a program takes seconds to start. */
 const AGENT_TIMEOUT_MS = 120_000;
 const API_ATTEMPTS = 3000;
+/** An ADD is done within this time, so that nothing of it counts as leaked. */
+const GRACE = os.cpus()[0]?.model === 'UML' ? '300s' : '10s';
 const NETWORK = JSON.stringify({ cniVersion: '1.0.0', name: 'k8s-pod-network', type: 'cali' });
 const NAMESPACE = 'default';
 
@@ -78,6 +81,7 @@ export class Lab {
   readonly #pods = new Map<string, LabPod>();
   readonly #client = new KubernetesClient(plainEndpoint(`http://${LAB_IPV4}:${API_PORT}`));
   #api!: LabProcess;
+  #controllers: LabProcess | undefined;
   #prober!: Prober;
   #subnets: readonly Subnet[] = [];
   #nodeCount = 0;
@@ -112,6 +116,7 @@ export class Lab {
     progress(`${topology.nodes.length} nodes with a cali-node each, ${this.#describeSubnets()}`);
     await Promise.all(topology.nodes.map(({ name }) => this.waitForAgent(name, AGENT_TIMEOUT_MS)));
     progress('agents in sync with the API');
+    this.#startControllers();
     await Promise.all(topology.nodes.flatMap(({ name, pods }) => pods.map((pod) => this.addPod(name, pod))));
     progress(`${this.#pods.size} pods: an address by IPAM, a veth by CNI each`);
   }
@@ -120,6 +125,7 @@ export class Lab {
   async down(): Promise<void> {
     this.#prober?.close();
     await Promise.all([...this.#nodes.values()].map(({ agent }) => agent.end('SIGKILL')));
+    await this.#controllers?.end('SIGKILL');
     await this.#api?.end('SIGKILL');
   }
 
@@ -348,6 +354,15 @@ export class Lab {
     this.#api.start();
   }
 
+  #startControllers(): void {
+    this.#controllers = new LabProcess(
+      [process.execPath, path.join(this.#options.programs, 'cali-controllers.js')],
+      { KUBECONFIG: path.join(LAB_DIRECTORY, 'kubeconfig') },
+      path.join(LAB_DIRECTORY, 'log', 'controllers.log'),
+    );
+    this.#controllers.start();
+  }
+
   async #waitForApi(): Promise<void> {
     for (let attempt = 0; ; attempt++) {
       try {
@@ -383,11 +398,20 @@ export class Lab {
         spec: { natOutgoing: true, ...modes, ...spec },
       });
     }
-    for (const object of topology.objects) {
+    for (const object of [...this.#collection(), ...topology.objects]) {
       const definition = findKind(object.kind);
       if (!definition) throw new Error(`topology: objects: there is no kind ${object.kind}`);
       await this.#client.create(definition, object);
     }
+  }
+
+  /** How soon cali-controllers collect what pods and nodes leave behind, unless the topology says it. */
+  #collection(): Topology['objects'] {
+    const kind = 'KubeControllersConfiguration';
+    if (this.#options.topology.objects.some((object) => object.kind === kind)) return [];
+    const apiVersion = 'projectcalico.org/v3';
+    const node = { reconcilerPeriod: GRACE, leakGracePeriod: GRACE };
+    return [{ apiVersion, kind, metadata: { name: 'default' }, spec: { controllers: { node } } }];
   }
 
   /** A kubeconfig, and calictl on the PATH of `lab exec`. */

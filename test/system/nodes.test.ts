@@ -34,6 +34,51 @@ describe('nodes and pods come and go', () => {
     expect(lab.status('node1').bgp.peers).toHaveLength(4);
   });
 
+  it('its blocks and addresses are free after a grace period, and ipam check is clean', async () => {
+    const blocks = () => lab.sh('node1', 'calictl get ipamblocks -o yaml');
+    expect(blocks()).toContain('host:node4');
+    await until('its blocks are given back', 60_000, () => !blocks().includes('node4'));
+    const check = lab.exec('node1', 'calictl', 'ipam', 'check');
+    expect(check).toMatchObject({ code: 0, stdout: expect.stringContaining('found 0 problems') });
+    expect(lab.sh('node1', 'calictl get ippool default-ipv4-ippool -o yaml')).toContain('reason: PoolReady');
+  });
+
+  it('a deleted pool stays while a pod has an address of it, and its pods lose nothing', async () => {
+    lab.apply('IPPool', 'going', { cidr: '10.245.0.0/24', blockSize: 28 });
+    const annotations = { 'cni.projectcalico.org/ipv4pools': '["going"]' };
+    await lab.ask({ do: 'pod add', node: 'node2', name: 'guest', annotations });
+    const said = lab.sh('node1', 'calictl delete ippool going');
+    expect(said).toContain('IPPool going is being deleted: 1 address is in use');
+    expect(await lab.unreachable()).toEqual([]);
+    await until('it is Terminating', 30_000, () =>
+      lab.sh('node1', 'calictl get ippool going -o yaml').includes('reason: Terminating'),
+    );
+    await expect(lab.ask({ do: 'pod add', node: 'node3', name: 'late', annotations })).rejects.toThrow(
+      /IPPool going is asked for and being deleted/,
+    );
+    expect(await lab.unreachable()).toEqual([]);
+    await lab.ask({ do: 'pod delete', name: 'guest' });
+    await until('it has gone', 30_000, () => !lab.sh('node1', 'calictl get ippools').includes('going'));
+    expect(lab.exec('node1', 'calictl', 'ipam', 'check').code).toBe(0);
+  });
+
+  it('an agent lists each kind once at its start, and the controllers watch each once', () => {
+    const count = (text: string, verb: string, resource: string) =>
+      Number(
+        new RegExp(
+          `^cali_api_requests_total\\{verb="${verb}",resource="${resource}",code="200"\\} (\\d+)$`,
+          'm',
+        ).exec(text)?.[1] ?? 0,
+      );
+    const read = (place: string, from: string) =>
+      lab.sh(place, `node -e "${`require('http').get(${from}, (r) => r.pipe(process.stdout))`}"`);
+    const agent = read('node3', `{ socketPath: '/run/cali-lab/node3/cali.sock', path: '/metrics' }`);
+    const kinds = ['nodes', 'pods', 'ippools.projectcalico.org', 'ipamblocks.projectcalico.org'];
+    for (const kind of kinds) expect({ kind, lists: count(agent, 'list', kind) }).toEqual({ kind, lists: 1 });
+    const controllers = read('lab', `'http://127.0.0.1:9094/metrics'`);
+    for (const kind of kinds.slice(0, 1)) expect(count(controllers, 'watch', kind)).toBe(1);
+  });
+
   it('mesh to explicit peers and back: both sides dial, one session stays, and no pod loses another for long', async () => {
     const documents = (isMesh: boolean) =>
       `apiVersion: projectcalico.org/v3\nkind: BGPConfiguration\nmetadata: { name: default }\nspec: { nodeToNodeMeshEnabled: ${isMesh} }\n`;
