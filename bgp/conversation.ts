@@ -24,13 +24,13 @@ import { ErrorCode, MessageType } from './wire/iana.ts';
 import {
   decodeMessage,
   encodeMessage,
+  type MessageContext,
   type OutgoingMessage,
   type RouteRefreshMessage,
 } from './wire/message.ts';
 import type { NotificationMessage } from './wire/notification.ts';
 import { notification } from './wire/notification.ts';
 import type { OpenMessage } from './wire/open.ts';
-import type { UpdateContext } from './wire/update.ts';
 import { WireError } from './wire/wire-error.ts';
 
 export interface ConversationEvents {
@@ -93,7 +93,7 @@ export class Conversation {
   }
 
   /** How messages of the session look: what was negotiated, or what holds before. */
-  get context(): UpdateContext {
+  get context(): MessageContext {
     const { negotiated } = this.#session;
     if (negotiated) return { ...negotiated, addPath: negotiated.addPathReceive };
     const { localAs, peerAs } = this.#readConfig();

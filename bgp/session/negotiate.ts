@@ -1,4 +1,6 @@
 /** What follows from the peer's OPEN (RFC 4271 sections 4.2 and 6.2, RFC 5492). */
+import type { Family } from '../../lib/cidr.ts';
+import type { Capabilities } from '../wire/capabilities.ts';
 import { BgpRole, ErrorCode, OpenSubcode } from '../wire/iana.ts';
 import type { OpenMessage } from '../wire/open.ts';
 import { WireError } from '../wire/wire-error.ts';
@@ -23,9 +25,8 @@ export function negotiate(open: OpenMessage, config: SessionConfig): Negotiated 
     );
   }
   const theirs = open.capabilities;
-  checkRoles(theirs.role, config);
-  // Without multiprotocol capability a speaker means IPv4 unicast (RFC 4760 section 8).
-  const offered = theirs.families.length > 0 ? theirs.families : [4 as const];
+  checkRoles(theirs.roles, config);
+  const offered = offeredFamilies(theirs);
   const families = config.families.filter((family) => offered.includes(family));
   if (families.length === 0) {
     const missing = new Writer();
@@ -39,7 +40,7 @@ export function negotiate(open: OpenMessage, config: SessionConfig): Negotiated 
     throw new WireError(
       ErrorCode.OPEN_MESSAGE,
       OpenSubcode.UNSUPPORTED_CAPABILITY,
-      `no address family in common: the peer speaks IPv${offered.join(' and IPv')}, configured is IPv${config.families.join(' and IPv')}`,
+      `no address family in common: the peer speaks ${describeFamilies(theirs)}, configured is IPv${config.families.join(' and IPv')}`,
       missing.finish(),
     );
   }
@@ -73,18 +74,35 @@ export function negotiate(open: OpenMessage, config: SessionConfig): Negotiated 
   };
 }
 
-/** RFC 9234 section 4.2. */
-function checkRoles(theirs: number | undefined, config: SessionConfig): void {
+/** RFC 4760 section 8: a speaker without the multiprotocol capability means IPv4 unicast, one with it means what it says. */
+function offeredFamilies({ families, otherFamilies }: Capabilities): readonly Family[] {
+  return families.length + otherFamilies.length > 0 ? families : [4];
+}
+
+function describeFamilies(theirs: Capabilities): string {
+  return [
+    ...offeredFamilies(theirs).map((family) => `IPv${family}`),
+    ...theirs.otherFamilies.map(({ afi, safi }) => `AFI ${afi} SAFI ${safi}`),
+  ].join(' and ');
+}
+
+/** RFC 9234 section 4.2. Roles mean nothing inside an AS. */
+function checkRoles(theirs: readonly number[], config: SessionConfig): void {
   const { role } = config;
-  if (role === undefined || config.localAs === config.peerAs) return;
-  if (theirs === undefined && !config.isRoleStrict) return;
-  if (theirs !== undefined && counterpart[role] === theirs) return;
-  const said = theirs === undefined ? 'tells no BGP role' : `says that it is ${roleName(theirs)}`;
-  throw new WireError(
-    ErrorCode.OPEN_MESSAGE,
-    OpenSubcode.ROLE_MISMATCH,
+  if (config.localAs === config.peerAs) return;
+  if (theirs.length > 1) throw roleMismatch(`the peer says that it is ${theirs.map(roleName).join(' and ')}`);
+  if (role === undefined) return;
+  const [theirRole] = theirs;
+  if (theirRole === undefined && !config.isRoleStrict) return;
+  if (theirRole !== undefined && counterpart[role] === theirRole) return;
+  const said = theirRole === undefined ? 'sends no BGP role' : `says that it is ${roleName(theirRole)}`;
+  throw roleMismatch(
     `the peer ${said}, but to our role ${roleName(role)} belongs ${roleName(counterpart[role]!)}`,
   );
+}
+
+function roleMismatch(reason: string): WireError {
+  return new WireError(ErrorCode.OPEN_MESSAGE, OpenSubcode.ROLE_MISMATCH, reason);
 }
 
 const counterpart: Readonly<Record<number, number>> = {

@@ -33,7 +33,8 @@ function offeredCapabilities(config: SessionConfig, isRestarting: boolean): Capa
       longLivedSeconds > 0
         ? families.map((family) => ({ family, isForwardingKept: true, staleSeconds: longLivedSeconds }))
         : [],
-    role: config.localAs === config.peerAs ? undefined : config.role,
+    roles: config.role === undefined || config.localAs === config.peerAs ? [] : [config.role],
+    otherFamilies: [],
     unknown: [],
   };
 }

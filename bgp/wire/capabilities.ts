@@ -32,8 +32,10 @@ export interface AddPathFamily {
 }
 
 export interface Capabilities {
-  /** Families of RFC 4760; an OPEN without any speaks IPv4 unicast alone. */
+  /** Families of RFC 4760 that are spoken here too. */
   readonly families: readonly Family[];
+  /** Those that are not. A sender that names no family at all speaks IPv4 unicast alone. */
+  readonly otherFamilies: readonly { readonly afi: number; readonly safi: number }[];
   readonly hasRouteRefresh: boolean;
   readonly hasExtendedMessages: boolean;
   /** RFC 6793; undefined when the speaker is a 2-octet one. */
@@ -45,13 +47,14 @@ export interface Capabilities {
   /** IPv4 routes with an IPv6 next hop are understood (RFC 8950). */
   readonly hasExtendedNextHop: boolean;
   readonly longLived: readonly LongLivedFamily[];
-  /** RFC 9234, a value of BgpRole. */
-  readonly role: number | undefined;
+  /** RFC 9234: the distinct values of BgpRole, in their order. More than one is an error of the sender (section 4.2). */
+  readonly roles: readonly number[];
   readonly unknown: readonly { readonly code: number; readonly value: Uint8Array }[];
 }
 
 export const noCapabilities: Capabilities = {
   families: [],
+  otherFamilies: [],
   hasRouteRefresh: false,
   hasExtendedMessages: false,
   fourOctetAs: undefined,
@@ -60,7 +63,7 @@ export const noCapabilities: Capabilities = {
   addPath: [],
   hasExtendedNextHop: false,
   longLived: [],
-  role: undefined,
+  roles: [],
   unknown: [],
 };
 
@@ -71,6 +74,8 @@ export function encodeCapabilities(capabilities: Capabilities): Uint8Array {
   for (const family of capabilities.families) {
     put(CapabilityCode.MULTIPROTOCOL, new Writer().u16(afiOf(family)).u8(0).u8(SAFI_UNICAST).finish());
   }
+  for (const { afi, safi } of capabilities.otherFamilies)
+    put(CapabilityCode.MULTIPROTOCOL, new Writer().u16(afi).u8(0).u8(safi).finish());
   if (capabilities.hasRouteRefresh) put(CapabilityCode.ROUTE_REFRESH, new Uint8Array());
   if (capabilities.hasExtendedNextHop) {
     put(
@@ -79,7 +84,7 @@ export function encodeCapabilities(capabilities: Capabilities): Uint8Array {
     );
   }
   if (capabilities.hasExtendedMessages) put(CapabilityCode.EXTENDED_MESSAGE, new Uint8Array());
-  if (capabilities.role !== undefined) put(CapabilityCode.BGP_ROLE, Uint8Array.of(capabilities.role));
+  for (const role of capabilities.roles) put(CapabilityCode.BGP_ROLE, Uint8Array.of(role));
   if (capabilities.gracefulRestart)
     put(CapabilityCode.GRACEFUL_RESTART, encodeRestart(capabilities.gracefulRestart));
   if (capabilities.fourOctetAs !== undefined) {
@@ -109,9 +114,11 @@ function decodeOne(known: Capabilities, code: number, value: Uint8Array): Capabi
   switch (code) {
     case CapabilityCode.MULTIPROTOCOL: {
       if (value.length !== 4) break;
-      const family = familyOfAfi(reader.u16());
+      const afi = reader.u16();
       reader.u8();
-      if (!family || reader.u8() !== SAFI_UNICAST) break;
+      const safi = reader.u8();
+      const family = safi === SAFI_UNICAST ? familyOfAfi(afi) : undefined;
+      if (!family) return { ...known, otherFamilies: [...known.otherFamilies, { afi, safi }] };
       return known.families.includes(family) ? known : { ...known, families: [...known.families, family] };
     }
     case CapabilityCode.ROUTE_REFRESH:
@@ -134,8 +141,7 @@ function decodeOne(known: Capabilities, code: number, value: Uint8Array): Capabi
       return { ...known, hasExtendedNextHop: known.hasExtendedNextHop || decodeNextHops(reader) };
     case CapabilityCode.BGP_ROLE:
       if (value.length !== 1) break;
-      // RFC 9234 section 4.1: of several the first counts; negotiation refuses those that differ.
-      return { ...known, role: known.role ?? value[0]! };
+      return known.roles.includes(value[0]!) ? known : { ...known, roles: [...known.roles, value[0]!] };
     case CapabilityCode.ADD_PATH:
       if (value.length % 4 !== 0) break;
       return { ...known, addPath: decodeAddPath(reader) };

@@ -22,13 +22,16 @@ export interface Frame {
   readonly body: Uint8Array;
 }
 
-/** Shortest legal message per type, header included (RFC 4271 section 6.1, RFC 2918). */
+/**
+ * Shortest legal message per type, header included (RFC 4271 section 6.1). RFC 7313 section 5 wants a ROUTE-REFRESH of
+ * any length answered by its subtype, which is the third octet; one without it has a bad length.
+ */
 const minimumLength: Readonly<Record<number, number>> = {
   [MessageType.OPEN]: 29,
   [MessageType.UPDATE]: 23,
   [MessageType.NOTIFICATION]: 21,
   [MessageType.KEEPALIVE]: 19,
-  [MessageType.ROUTE_REFRESH]: 23,
+  [MessageType.ROUTE_REFRESH]: 22,
 };
 
 export class Framer {

@@ -44,6 +44,9 @@ export const UpdateSubcode = {
   MALFORMED_AS_PATH: 11,
 } as const;
 
+/** RFC 7313 section 5. */
+export const RefreshErrorSubcode = { INVALID_LENGTH: 1 } as const;
+
 /** RFC 6608. */
 export const FsmSubcode = { IN_OPEN_SENT: 1, IN_OPEN_CONFIRM: 2, IN_ESTABLISHED: 3 } as const;
 

@@ -2,7 +2,16 @@
 import type { Family } from '../../lib/cidr.ts';
 import type { AttributeContext } from './attributes.ts';
 import type { Frame } from './framer.ts';
-import { ErrorCode, HEADER_LENGTH, MAX_EXTENDED_MESSAGE_LENGTH, MessageType, SAFI_UNICAST } from './iana.ts';
+import {
+  ErrorCode,
+  HEADER_LENGTH,
+  HeaderSubcode,
+  MAX_EXTENDED_MESSAGE_LENGTH,
+  MessageType,
+  RefreshErrorSubcode,
+  RefreshSubtype,
+  SAFI_UNICAST,
+} from './iana.ts';
 import { afiOf, familyOfAfi } from './nlri.ts';
 import { decodeNotification, encodeNotification, type NotificationMessage } from './notification.ts';
 import { decodeOpen, encodeOpen, type OpenMessage } from './open.ts';
@@ -44,8 +53,14 @@ export type OutgoingMessage =
   | NotificationMessage
   | ({ readonly type: 'update' } & OutgoingUpdate);
 
+/** What was negotiated, as far as messages look different for it. */
+export interface MessageContext extends UpdateContext {
+  /** RFC 7313. */
+  readonly hasEnhancedRefresh?: boolean;
+}
+
 /** Decodes a frame. Throws WireError with the NOTIFICATION that the fault deserves. */
-export function decodeMessage({ type, body }: Frame, context: UpdateContext): Message {
+export function decodeMessage({ type, body, message }: Frame, context: MessageContext): Message {
   switch (type) {
     case MessageType.OPEN:
       return decodeOpen(body);
@@ -56,7 +71,7 @@ export function decodeMessage({ type, body }: Frame, context: UpdateContext): Me
     case MessageType.KEEPALIVE:
       return { type: 'keepalive' };
     case MessageType.ROUTE_REFRESH:
-      return decodeRouteRefresh(body);
+      return decodeRouteRefresh(body, message, context.hasEnhancedRefresh ?? false);
     default:
       throw new Error(`unreachable message type ${type satisfies never}`);
   }
@@ -97,18 +112,32 @@ function frame(type: MessageType, body: Uint8Array): Uint8Array {
     .finish();
 }
 
-function decodeRouteRefresh(body: Uint8Array): RouteRefreshMessage {
-  if (body.length !== 4) {
-    // RFC 7313 section 5: an invalid length, with the message as data.
-    throw new WireError(
-      ErrorCode.ROUTE_REFRESH_MESSAGE,
-      1,
-      `ROUTE-REFRESH of ${body.length} octets`,
-      body.slice(),
-    );
-  }
+/** RFC 2918 section 3. Octets after the first four are ORFs (RFC 5291), which this speaker never asks for. */
+function decodeRouteRefresh(
+  body: Uint8Array,
+  message: Uint8Array,
+  hasEnhancedRefresh: boolean,
+): RouteRefreshMessage {
   const reader = new Reader(body);
   const family = familyOfAfi(reader.u16());
   const subtype = reader.u8();
+  const isMarker = subtype === RefreshSubtype.BEGIN || subtype === RefreshSubtype.END;
+  if (body.length !== 4 && isMarker && hasEnhancedRefresh) {
+    // RFC 7313 section 5: the data is the complete message.
+    throw new WireError(
+      ErrorCode.ROUTE_REFRESH_MESSAGE,
+      RefreshErrorSubcode.INVALID_LENGTH,
+      `ROUTE-REFRESH of ${body.length} octets without its header, subtype ${subtype}`,
+      message.slice(),
+    );
+  }
+  if (body.length < 4) {
+    throw new WireError(
+      ErrorCode.MESSAGE_HEADER,
+      HeaderSubcode.BAD_LENGTH,
+      `ROUTE-REFRESH of ${message.length} octets`,
+      message.slice(16, 18),
+    );
+  }
   return { type: 'route-refresh', family: reader.u8() === SAFI_UNICAST ? family : undefined, subtype };
 }

@@ -3,7 +3,8 @@
  *
  *   +- version (8) -+- my AS (16) -+- hold time (16) -+- identifier (32) -+- opt. length (8) -+- parameters -+
  *
- * The extended optional parameters length of RFC 9072 is read: 255, then parameter type 255, then 16 bits.
+ * With the extended length of RFC 9072 a parameter type of 255 and a length of 16 bits follow the opt. length, which then
+ * means nothing; it is 255 in what is sent.
  */
 import { addressBytes, formatBytes, parseAddress } from '../../lib/cidr.ts';
 import { type Capabilities, decodeCapabilities, encodeCapabilities, noCapabilities } from './capabilities.ts';
@@ -79,6 +80,13 @@ function decode(reader: Reader): OpenMessage {
   if (asNumber === 0) {
     throw new WireError(ErrorCode.OPEN_MESSAGE, OpenSubcode.BAD_PEER_AS, 'AS number 0 (RFC 7607)');
   }
+  if (asNumber === AS_TRANS) {
+    throw new WireError(
+      ErrorCode.OPEN_MESSAGE,
+      OpenSubcode.BAD_PEER_AS,
+      `AS ${AS_TRANS} is AS_TRANS and belongs to no speaker (RFC 6793 section 9)`,
+    );
+  }
   if (holdTimeSeconds === 1 || holdTimeSeconds === 2) {
     throw new WireError(
       ErrorCode.OPEN_MESSAGE,
@@ -92,24 +100,21 @@ function decode(reader: Reader): OpenMessage {
   return { type: 'open', asNumber, holdTimeSeconds, identifier, capabilities };
 }
 
+/** Throws WireError when the parameters end before the message does: RFC 4271 section 6.2, unspecific. */
 function decodeParameters(reader: Reader): Capabilities {
-  let length = reader.u8();
-  let isExtended = false;
-  if (length === EXTENDED_LENGTH && reader.left >= 3) {
-    const probe = new Reader(reader.rest());
-    if (probe.u8() === EXTENDED_LENGTH) {
-      isExtended = true;
-      length = probe.u16();
-    }
-    return decodeList(isExtended ? probe.sub(length) : rewind(probe, length), isExtended);
-  }
-  return decodeList(reader.sub(length), false);
-}
-
-/** The probe has read the first octet of an ordinary parameter list of 255 octets: puts it back. */
-function rewind(probe: Reader, length: number): Reader {
-  const rest = probe.bytes(length - 1);
-  return new Reader(new Uint8Array(rest.buffer, rest.byteOffset - 1, length));
+  const length = reader.u8();
+  const bytes = reader.rest();
+  // RFC 9072 section 2: the type decides. A length of 0 must not stand before it.
+  const isExtended = length > 0 && bytes[0] === EXTENDED_LENGTH;
+  const parameters = new Reader(isExtended ? bytes.subarray(1) : bytes);
+  const list = parameters.sub(isExtended ? parameters.u16() : length);
+  if (parameters.left > 0)
+    throw new WireError(
+      ErrorCode.OPEN_MESSAGE,
+      0,
+      `OPEN has ${parameters.left} octets after its optional parameters`,
+    );
+  return decodeList(list, isExtended);
 }
 
 function decodeList(reader: Reader, isExtended: boolean): Capabilities {

@@ -46,7 +46,8 @@ const seeds: readonly Uint8Array[] = [
         hasExtendedMessages: true,
         hasExtendedNextHop: true,
         fourOctetAs: 64512,
-        role: 3,
+        roles: [3],
+        otherFamilies: [{ afi: 25, safi: 70 }],
         addPath: [
           { family: 4, canReceive: true, canSend: true },
           { family: 6, canReceive: false, canSend: true },

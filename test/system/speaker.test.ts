@@ -308,7 +308,7 @@ describe('peers that misbehave', () => {
     const socket = net.connect({ host: '127.0.0.1', port, localAddress: B });
     const chunks: Buffer[] = [];
     socket.on('data', (chunk) => chunks.push(chunk));
-    const capabilities = { ...emptyCapabilities, fourOctetAs: 65001, role: 4 };
+    const capabilities = { ...emptyCapabilities, fourOctetAs: 65001, roles: [4] };
     const open = {
       type: 'open' as const,
       asNumber: 65001,
@@ -330,6 +330,7 @@ describe('peers that misbehave', () => {
 
 const emptyCapabilities = {
   families: [4 as const],
+  otherFamilies: [],
   hasRouteRefresh: false,
   hasExtendedMessages: false,
   hasEnhancedRefresh: false,
@@ -338,7 +339,7 @@ const emptyCapabilities = {
   gracefulRestart: undefined,
   addPath: [],
   longLived: [],
-  role: undefined,
+  roles: [],
   unknown: [],
 };
 

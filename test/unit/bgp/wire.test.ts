@@ -298,7 +298,10 @@ const open = fc
     hasExtendedMessages: fc.boolean(),
     hasEnhancedRefresh: fc.boolean(),
     hasExtendedNextHop: fc.boolean(),
-    role: optional(fc.nat(4)),
+    roles: fc.uniqueArray(fc.nat(5), { maxLength: 2 }),
+    otherFamilies: fc.array(fc.record({ afi: fc.integer({ min: 3, max: 0xffff }), safi: fc.nat(255) }), {
+      maxLength: 2,
+    }),
     addPath: fc.uniqueArray(
       fc.record({
         family: fc.constantFrom(4 as const, 6 as const),
