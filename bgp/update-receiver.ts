@@ -18,11 +18,17 @@ import type { Rib, Verdict } from './rib/rib.ts';
 import { decodeAttributes, type Fault, type PathAttributes } from './wire/attributes.ts';
 import { encodeAttributes } from './wire/encode-attributes.ts';
 import { MAX_ATTRIBUTES_LENGTH } from './wire/iana.ts';
-import { broken, readReachHead, readUnreachFamily, UNREACH_HEAD } from './wire/multiprotocol.ts';
+import {
+  broken,
+  hasReachableNlri,
+  readReachHead,
+  readUnreachFamily,
+  UNREACH_HEAD,
+} from './wire/multiprotocol.ts';
 import { nlriFault } from './wire/nlri.ts';
 import { Reader } from './wire/reader.ts';
 import { AttributeFact, AttributeScan } from './wire/scan.ts';
-import { layoutOf, missingAttributes, networkError, WITHDRAWN_AT } from './wire/update.ts';
+import { layoutOf, networkError, updateFaults, WITHDRAWN_AT } from './wire/update.ts';
 import { Writer } from './wire/writer.ts';
 
 export type Ribs = Readonly<Record<Family, Rib>>;
@@ -133,11 +139,8 @@ export class UpdateReceiver {
   #carefully(bytes: Uint8Array, hasClassic: boolean) {
     const decoded = decodeAttributes(new Reader(bytes), this.#context);
     const { attributes, reach, unreach } = decoded;
-    const isAnnouncing = hasClassic || reach !== undefined;
-    const faults = [
-      ...decoded.faults,
-      ...(isAnnouncing ? missingAttributes(attributes, hasClassic, this.#context) : []),
-    ];
+    const faults = updateFaults(decoded, hasClassic, this.#context);
+    const isAnnouncing = hasClassic || (reach !== undefined && hasReachableNlri(reach));
     const isUsable = isAnnouncing && !faults.some(({ verdict }) => verdict === 'withdraw');
     let nextHop: Uint8Array = noBytes;
     if (isUsable) {

@@ -3,12 +3,13 @@
  *
  *   +- flags (8) -+- type (8) -+- length (8 or 16) -+- value -+
  *
- * A fault has a verdict: `discard` costs the attribute, `withdraw` costs the routes of the UPDATE.
- * What costs the session (an MP attribute that cannot be parsed) is thrown as WireError.
+ * A fault has a verdict: `discard` costs the attribute, `withdraw` costs the routes of the UPDATE, and the session where
+ * it announces none (section 5.2). What always costs the session is thrown as WireError: an MP attribute that occurs twice
+ * or cannot be parsed, and an unknown well-known attribute.
  */
 import { formatBytes } from '../../lib/cidr.ts';
 import { type AsPath, decodeAsPath, mergeAs4Path, pathLength } from './as-path.ts';
-import { AS_TRANS, AttributeFlag, AttributeType, ErrorCode, UpdateSubcode } from './iana.ts';
+import { AS_TRANS, AttributeFlag, AttributeType, ErrorCode, SegmentType, UpdateSubcode } from './iana.ts';
 import { Reader, ShortRead } from './reader.ts';
 import { WireError } from './wire-error.ts';
 import { Writer } from './writer.ts';
@@ -54,6 +55,9 @@ export interface AttributeContext {
 export interface Fault {
   readonly verdict: 'discard' | 'withdraw';
   readonly reason: string;
+  /** Subcode and data of the NOTIFICATION where the fault costs the session (RFC 4271 section 6.3). */
+  readonly subcode?: number;
+  readonly data?: Uint8Array;
 }
 
 export interface DecodedAttributes {
@@ -61,13 +65,15 @@ export interface DecodedAttributes {
   /** Values of MP_REACH_NLRI and MP_UNREACH_NLRI, views into the message. */
   readonly reach: Uint8Array | undefined;
   readonly unreach: Uint8Array | undefined;
-  /** How many attributes there were, unknown ones too. */
-  readonly count: number;
+  /** Whether there were attributes other than MP_REACH_NLRI and MP_UNREACH_NLRI, well-formed or not. */
+  readonly hasOthers: boolean;
   readonly faults: readonly Fault[];
 }
 
 const { OPTIONAL, TRANSITIVE, PARTIAL, EXTENDED_LENGTH } = AttributeFlag;
 const WELL_KNOWN = TRANSITIVE;
+/** One segment of one AS number. */
+const AS4_PATH_MINIMUM = 6;
 
 /** Flags that a known attribute must carry, the partial bit aside. */
 export const expectedFlags: Readonly<Record<number, number>> = {
@@ -100,16 +106,23 @@ export function decodeAttributes(reader: Reader, context: AttributeContext): Dec
   const as4: { path?: AsPath; aggregator?: PathAttributes['aggregator'] } = {};
   let reach: Uint8Array | undefined;
   let unreach: Uint8Array | undefined;
+  let isCut = false;
   while (reader.left > 0) {
     const header = readHeader(reader);
     if (!header) {
       // RFC 7606 section 4: the routes go, the session stays, since the lengths around are consistent.
-      faults.push({ verdict: 'withdraw', reason: 'the attribute list ends inside an attribute' });
+      isCut = true;
+      faults.push({
+        verdict: 'withdraw',
+        reason: 'the attribute list ends inside an attribute',
+        subcode: UpdateSubcode.MALFORMED_ATTRIBUTE_LIST,
+      });
       break;
     }
-    const { flags, type, value } = header;
+    const { type, value } = header;
+    const isMultiprotocol = type === AttributeType.MP_REACH_NLRI || type === AttributeType.MP_UNREACH_NLRI;
     if (seen.has(type)) {
-      if (type === AttributeType.MP_REACH_NLRI || type === AttributeType.MP_UNREACH_NLRI) {
+      if (isMultiprotocol) {
         throw new WireError(
           ErrorCode.UPDATE_MESSAGE,
           UpdateSubcode.MALFORMED_ATTRIBUTE_LIST,
@@ -120,18 +133,42 @@ export function decodeAttributes(reader: Reader, context: AttributeContext): Dec
       continue;
     }
     seen.add(type);
+    const fault =
+      flagsFault(header) ?? (isMultiprotocol ? undefined : decodeOne(attributes, as4, header, context));
+    if (fault) faults.push({ ...fault, data: fault.data ?? attributeBytes(header) });
+    // Also with wrong flags: the prefixes are to be withdrawn.
     if (type === AttributeType.MP_REACH_NLRI) reach = value;
     else if (type === AttributeType.MP_UNREACH_NLRI) unreach = value;
-    else {
-      const fault = decodeOne(attributes, as4, flags, type, value, context);
-      if (fault) faults.push(fault);
-    }
   }
   mergeAs4(attributes, as4, context);
-  return { attributes, reach, unreach, count: seen.size, faults };
+  const multiprotocol = Number(reach !== undefined) + Number(unreach !== undefined);
+  return { attributes, reach, unreach, hasOthers: isCut || seen.size > multiprotocol, faults };
 }
 
-function readHeader(reader: Reader): { flags: number; type: number; value: Uint8Array } | undefined {
+interface AttributeHeader {
+  readonly flags: number;
+  readonly type: number;
+  readonly value: Uint8Array;
+}
+
+/** The attribute as it was received: data of a NOTIFICATION (RFC 4271 section 6.3). */
+function attributeBytes({ flags, type, value }: AttributeHeader): Uint8Array {
+  const writer = new Writer().u8(flags).u8(type);
+  return (flags & EXTENDED_LENGTH ? writer.u16(value.length) : writer.u8(value.length)).bytes(value).finish();
+}
+
+/** RFC 7606 section 3(c): Optional and Transitive bits other than those of the type. The other bits are ignored. */
+function flagsFault({ flags, type }: AttributeHeader): Fault | undefined {
+  const expected = expectedFlags[type];
+  if (expected === undefined || (flags & (OPTIONAL | TRANSITIVE)) === expected) return undefined;
+  return {
+    verdict: 'withdraw',
+    reason: `attribute ${type} with flags 0x${flags.toString(16)}`,
+    subcode: UpdateSubcode.ATTRIBUTE_FLAGS,
+  };
+}
+
+function readHeader(reader: Reader): AttributeHeader | undefined {
   try {
     const flags = reader.u8();
     const type = reader.u8();
@@ -147,19 +184,16 @@ function readHeader(reader: Reader): { flags: number; type: number; value: Uint8
 function decodeOne(
   into: Mutable,
   as4: { path?: AsPath; aggregator?: PathAttributes['aggregator'] },
-  flags: number,
-  type: number,
-  value: Uint8Array,
+  header: AttributeHeader,
   context: AttributeContext,
 ): Fault | undefined {
+  const { flags, type, value } = header;
   const expected = expectedFlags[type];
-  if (expected === undefined) return keepUnknown(into, flags, type, value);
-  if ((flags & (OPTIONAL | TRANSITIVE)) !== expected) {
-    return { verdict: 'withdraw', reason: `attribute ${type} with flags 0x${flags.toString(16)}` };
-  }
+  if (expected === undefined) return keepUnknown(into, header);
   const wrongLength = (verdict: Fault['verdict']): Fault => ({
     verdict,
     reason: `attribute ${type} of ${value.length} octets`,
+    subcode: UpdateSubcode.ATTRIBUTE_LENGTH,
   });
   const isMultiple = (size: number) => value.length > 0 && value.length % size === 0;
   if (flags & PARTIAL && expected === (OPTIONAL | TRANSITIVE)) into.partial = [...(into.partial ?? []), type];
@@ -167,12 +201,12 @@ function decodeOne(
   switch (type) {
     case AttributeType.ORIGIN:
       if (value.length !== 1) return wrongLength('withdraw');
-      if (value[0]! > 2) return { verdict: 'withdraw', reason: `ORIGIN ${value[0]}` };
+      if (value[0]! > 2)
+        return { verdict: 'withdraw', reason: `ORIGIN ${value[0]}`, subcode: UpdateSubcode.INVALID_ORIGIN };
       into.origin = value[0]!;
       return undefined;
     case AttributeType.AS_PATH:
-    case AttributeType.AS4_PATH:
-      return decodePath(into, as4, type, reader, context);
+      return decodePath(into, reader, context);
     case AttributeType.NEXT_HOP:
       if (value.length !== 4) return wrongLength('withdraw');
       into.nextHop = formatBytes(value);
@@ -182,7 +216,7 @@ function decodeOne(
       into.med = reader.u32();
       return undefined;
     case AttributeType.LOCAL_PREF:
-      if (!context.isIbgp) return { verdict: 'discard', reason: 'LOCAL_PREF from an external peer' };
+      if (!context.isIbgp) return discarded('LOCAL_PREF from an external peer');
       if (value.length !== 4) return wrongLength('withdraw');
       into.localPref = reader.u32();
       return undefined;
@@ -194,15 +228,18 @@ function decodeOne(
       if (value.length !== (context.isFourOctetAs ? 8 : 6)) return wrongLength('discard');
       // RFC 7607: AS 0 is nobody's.
       if ((context.isFourOctetAs ? new Reader(value).u32() : new Reader(value).u16()) === 0)
-        return { verdict: 'discard', reason: 'AGGREGATOR with AS 0' };
+        return discarded('AGGREGATOR with AS 0');
       into.aggregator = {
         asNumber: context.isFourOctetAs ? reader.u32() : reader.u16(),
         address: formatBytes(reader.rest()),
       };
       return undefined;
+    case AttributeType.AS4_PATH:
+      return context.isFourOctetAs ? notBetweenNew(type) : decodeAs4Path(as4, value);
     case AttributeType.AS4_AGGREGATOR:
+      if (context.isFourOctetAs) return notBetweenNew(type);
       if (value.length !== 8) return wrongLength('discard');
-      if (new Reader(value).u32() === 0) return { verdict: 'discard', reason: 'AS4_AGGREGATOR with AS 0' };
+      if (new Reader(value).u32() === 0) return discarded('AS4_AGGREGATOR with AS 0');
       as4.aggregator = { asNumber: reader.u32(), address: formatBytes(reader.rest()) };
       return undefined;
     case AttributeType.COMMUNITIES:
@@ -223,12 +260,12 @@ function decodeOne(
       into.onlyToCustomer = reader.u32();
       return undefined;
     case AttributeType.ORIGINATOR_ID:
-      if (!context.isIbgp) return { verdict: 'discard', reason: 'ORIGINATOR_ID from an external peer' };
+      if (!context.isIbgp) return discarded('ORIGINATOR_ID from an external peer');
       if (value.length !== 4) return wrongLength('withdraw');
       into.originatorId = formatBytes(value);
       return undefined;
     case AttributeType.CLUSTER_LIST:
-      if (!context.isIbgp) return { verdict: 'discard', reason: 'CLUSTER_LIST from an external peer' };
+      if (!context.isIbgp) return discarded('CLUSTER_LIST from an external peer');
       if (!isMultiple(4)) return wrongLength('withdraw');
       into.clusterList = readAll(reader, () => formatBytes(reader.bytes(4)));
       return undefined;
@@ -243,36 +280,54 @@ function readAll<T>(reader: Reader, read: () => T): T[] {
   return values;
 }
 
-function decodePath(
-  into: Mutable,
-  as4: { path?: AsPath },
-  type: number,
-  reader: Reader,
-  context: AttributeContext,
-): Fault | undefined {
-  const isAs4 = type === AttributeType.AS4_PATH;
+function decodePath(into: Mutable, reader: Reader, context: AttributeContext): Fault | undefined {
   try {
-    const path = decodeAsPath(reader, isAs4 || context.isFourOctetAs);
-    if (isAs4) as4.path = path;
-    else into.asPath = path;
+    into.asPath = decodeAsPath(reader, context.isFourOctetAs);
     return undefined;
   } catch (error) {
     if (!(error instanceof ShortRead || error instanceof RangeError)) throw error;
-    // RFC 6793 section 6: a malformed AS4_PATH is ignored.
-    return { verdict: isAs4 ? 'discard' : 'withdraw', reason: `AS_PATH: ${error.message}` };
+    return {
+      verdict: 'withdraw',
+      reason: `AS_PATH: ${error.message}`,
+      subcode: UpdateSubcode.MALFORMED_AS_PATH,
+    };
   }
 }
 
-function keepUnknown(into: Mutable, flags: number, type: number, value: Uint8Array): Fault | undefined {
+/** RFC 6793 section 6: a malformed AS4_PATH is discarded, and so are confederation segments in one. */
+function decodeAs4Path(as4: { path?: AsPath }, value: Uint8Array): Fault | undefined {
+  if (value.length < AS4_PATH_MINIMUM) return discarded(`AS4_PATH of ${value.length} octets`);
+  try {
+    const path = decodeAsPath(new Reader(value), true);
+    const segments = path.filter(({ type }) => type <= SegmentType.AS_SEQUENCE);
+    if (segments.some(({ asNumbers }) => asNumbers.includes(0)))
+      return discarded('AS4_PATH with AS 0 (RFC 7607)');
+    as4.path = segments;
+    return segments.length === path.length ? undefined : discarded('confederation segments in the AS4_PATH');
+  } catch (error) {
+    if (!(error instanceof ShortRead || error instanceof RangeError)) throw error;
+    return discarded(`AS4_PATH: ${error.message}`);
+  }
+}
+
+function discarded(reason: string): Fault {
+  return { verdict: 'discard', reason };
+}
+
+/** RFC 6793 section 4.1: between speakers of 4-octet AS numbers AS4_PATH and AS4_AGGREGATOR are discarded. */
+function notBetweenNew(type: number): Fault {
+  return discarded(`attribute ${type} from a peer of 4-octet AS numbers`);
+}
+
+function keepUnknown(into: Mutable, header: AttributeHeader): Fault | undefined {
+  const { flags, type, value } = header;
   if (!(flags & OPTIONAL)) {
     // RFC 4271 section 6.3, which RFC 7606 leaves as it is.
-    const writer = new Writer().u8(flags).u8(type);
-    const data = (flags & EXTENDED_LENGTH ? writer.u16(value.length) : writer.u8(value.length)).bytes(value);
     throw new WireError(
       ErrorCode.UPDATE_MESSAGE,
       UpdateSubcode.UNRECOGNIZED_WELL_KNOWN,
       `unknown well-known attribute ${type}`,
-      data.finish(),
+      attributeBytes(header),
     );
   }
   // RFC 4271 section 5: passed on with the partial bit when transitive, else quietly ignored.

@@ -44,6 +44,11 @@ export function readReachHead(value: Uint8Array, hasExtendedNextHop: boolean): R
   return { family, nextHop: nextHopIn(value.subarray(4, 4 + length)), nlriAt: 5 + length };
 }
 
+/** Whether the value of an MP_REACH_NLRI has octets after its head, of whatever family. */
+export function hasReachableNlri(value: Uint8Array): boolean {
+  return value.length > REACH_HEAD && value.length > REACH_HEAD + value[3]!;
+}
+
 /**
  * RFC 2545 section 3: a global next hop, or one with a link-local address behind. Between link-local addresses there is
  * no global one: BIRD leaves its place empty, others repeat the link-local address there.
@@ -67,6 +72,9 @@ export function readUnreachFamily(value: Uint8Array): Family | undefined {
   const family = familyOfAfi((value[0]! << 8) | value[1]!);
   return value[2] === SAFI_UNICAST ? family : undefined;
 }
+
+/** Octets of an MP_REACH_NLRI without next hop and prefixes. */
+const REACH_HEAD = 5;
 
 /** Offset of the prefixes in MP_UNREACH_NLRI. */
 export const UNREACH_HEAD = 3;

@@ -1,15 +1,22 @@
 /**
  * UPDATE (RFC 4271 section 4.3), revised by RFC 7606, as values: for people, tests and tools. The speaker itself
- * reads UPDATEs in rib-receiver.ts and writes them in group/packer.ts, without values in between.
+ * reads UPDATEs in update-receiver.ts and writes them in group/packer.ts, without values in between.
  *
  *   +- withdrawn length (16) -+- withdrawn -+- attributes length (16) -+- attributes -+- NLRI -+
  */
 import { type Family, formatBytes } from '../../lib/cidr.ts';
-import { type AttributeContext, decodeAttributes, type Fault, type PathAttributes } from './attributes.ts';
+import {
+  type AttributeContext,
+  type DecodedAttributes,
+  decodeAttributes,
+  type Fault,
+  type PathAttributes,
+} from './attributes.ts';
 import { encodeAttributes, encodeReach, encodeUnreach } from './encode-attributes.ts';
 import { ErrorCode, MAX_ATTRIBUTES_LENGTH, UpdateSubcode } from './iana.ts';
 import {
   broken,
+  hasReachableNlri,
   type Reach,
   readReachHead,
   readUnreachFamily,
@@ -82,8 +89,7 @@ export function decodeUpdate(body: Uint8Array, context: UpdateContext): UpdateMe
   const reach = decoded.reach && decodeReach(decoded.reach, context.hasExtendedNextHop ?? false, hasPathId);
   const unreach = decoded.unreach && decodeUnreach(decoded.unreach, hasPathId);
   const isAnnouncing = nlri.length > 0 || (reach?.routes.length ?? 0) > 0;
-  const faults = [...decoded.faults];
-  if (isAnnouncing) faults.push(...missingAttributes(decoded.attributes, nlri.length > 0, context));
+  const faults = updateFaults(decoded, nlri.length > 0, context);
   const isWithdrawn = faults.some(({ verdict }) => verdict === 'withdraw');
   return {
     type: 'update',
@@ -99,8 +105,30 @@ export function decodeUpdate(body: Uint8Array, context: UpdateContext): UpdateMe
   };
 }
 
+/**
+ * What is wrong with the attributes of an UPDATE. Throws WireError for one that announces nothing and has a fault that
+ * would cost its routes: what it was meant to announce cannot be withdrawn (RFC 7606 section 5.2).
+ */
+export function updateFaults(
+  decoded: DecodedAttributes,
+  hasClassicNlri: boolean,
+  context: AttributeContext,
+): Fault[] {
+  const { attributes, reach, faults, hasOthers } = decoded;
+  if (hasClassicNlri || (reach !== undefined && hasReachableNlri(reach)))
+    return [...faults, ...missingAttributes(attributes, hasClassicNlri, context)];
+  const fault = faults.find(({ verdict }) => verdict === 'withdraw');
+  if (!fault || !hasOthers) return [...faults];
+  throw new WireError(
+    ErrorCode.UPDATE_MESSAGE,
+    fault.subcode ?? UpdateSubcode.MALFORMED_ATTRIBUTE_LIST,
+    `${fault.reason}, in an UPDATE that announces nothing (RFC 7606 section 5.2)`,
+    fault.data,
+  );
+}
+
 /** RFC 7606 section 3(d): a missing mandatory attribute costs the routes. */
-export function missingAttributes(
+function missingAttributes(
   attributes: Partial<PathAttributes>,
   hasClassicNlri: boolean,
   context: AttributeContext,

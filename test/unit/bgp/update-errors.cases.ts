@@ -1,0 +1,656 @@
+/**
+ * What is wrong with an UPDATE, and what it costs (RFC 7606): one row per case, in bytes.
+ *
+ * The attributes of a row take the place of those of a good UPDATE, by type. `internal` and `external` are the outcomes
+ * by the kind of the peer:
+ *
+ *   used       the route is used
+ *   discard    it is used without the attribute
+ *   withdraw   it is withdrawn, and the session stays
+ *   refused    it is kept and not used, with a reason
+ *   reset C/S  the session ends with this NOTIFICATION
+ */
+
+export interface UpdateCase {
+  readonly what: string;
+  readonly clause: string;
+  readonly internal: string;
+  readonly external: string;
+  /** By type; undefined takes one away. Type 256 comes last, as it is. */
+  readonly attributes?: Readonly<Record<number, string | undefined>>;
+  /** What a discarded attribute leaves, in the same form; nothing of it by default. */
+  readonly leaves?: Readonly<Record<number, string>>;
+  /** IPv4 in the classic fields (the default), IPv6 in MP_REACH_NLRI, or nothing announced. */
+  readonly form?: 'classic' | 'multiprotocol' | 'nothing';
+  /** The peer knows AS numbers of two octets. */
+  readonly isOld?: boolean;
+  readonly nlri?: string;
+  readonly withdrawn?: string;
+}
+
+type Both = Omit<UpdateCase, 'what' | 'clause' | 'internal' | 'external'>;
+
+/** A case with the same outcome from both kinds of peers. */
+const same = (what: string, clause: string, outcome: string, rest: Both): UpdateCase => ({
+  what,
+  clause,
+  internal: outcome,
+  external: outcome,
+  ...rest,
+});
+
+const u8 = (value: number) => value.toString(16).padStart(2, '0');
+const zeros = (octets: number) => '00'.repeat(octets);
+/** An attribute with a short header. */
+const attribute = (flags: string, type: number, value: string) =>
+  `${flags} ${u8(type)} ${u8(value.replace(/\s+/g, '').length / 2)} ${value}`;
+
+interface Known {
+  readonly type: number;
+  readonly name: string;
+  readonly flags: string;
+  readonly good: string;
+  /** Sizes that are wrong, in octets. */
+  readonly wrong: readonly number[];
+  readonly clause: string;
+  readonly internal: string;
+  readonly external: string;
+  readonly isOld?: boolean;
+}
+
+const known: readonly Known[] = [
+  {
+    type: 1,
+    name: 'ORIGIN',
+    flags: '40',
+    good: '00',
+    wrong: [0, 2, 5],
+    clause: '7606 7.1',
+    internal: 'withdraw',
+    external: 'withdraw',
+  },
+  {
+    type: 3,
+    name: 'NEXT_HOP',
+    flags: '40',
+    good: '0a000032',
+    wrong: [0, 3, 5, 16],
+    clause: '7606 7.3',
+    internal: 'withdraw',
+    external: 'withdraw',
+  },
+  {
+    type: 4,
+    name: 'MULTI_EXIT_DISC',
+    flags: '80',
+    good: '00000007',
+    wrong: [0, 3, 5, 8],
+    clause: '7606 7.4',
+    internal: 'withdraw',
+    external: 'withdraw',
+  },
+  {
+    type: 5,
+    name: 'LOCAL_PREF',
+    flags: '40',
+    good: '00000064',
+    wrong: [0, 3, 5],
+    clause: '7606 7.5',
+    internal: 'withdraw',
+    external: 'discard',
+  },
+  {
+    type: 6,
+    name: 'ATOMIC_AGGREGATE',
+    flags: '40',
+    good: '',
+    wrong: [1, 4],
+    clause: '7606 7.6',
+    internal: 'discard',
+    external: 'discard',
+  },
+  {
+    type: 7,
+    name: 'AGGREGATOR',
+    flags: 'c0',
+    good: '0000fde9 0a000009',
+    wrong: [0, 4, 6, 7, 9],
+    clause: '7606 7.7',
+    internal: 'discard',
+    external: 'discard',
+  },
+  {
+    type: 7,
+    name: 'AGGREGATOR (2-octet AS)',
+    flags: 'c0',
+    good: 'fde9 0a000009',
+    wrong: [0, 5, 7, 8],
+    clause: '7606 7.7',
+    internal: 'discard',
+    external: 'discard',
+    isOld: true,
+  },
+  {
+    type: 8,
+    name: 'COMMUNITIES',
+    flags: 'c0',
+    good: '00010002',
+    wrong: [0, 3, 5, 7],
+    clause: '7606 7.8',
+    internal: 'withdraw',
+    external: 'withdraw',
+  },
+  {
+    type: 9,
+    name: 'ORIGINATOR_ID',
+    flags: '80',
+    good: '09090909',
+    wrong: [0, 3, 5, 8],
+    clause: '7606 7.9',
+    internal: 'withdraw',
+    external: 'discard',
+  },
+  {
+    type: 10,
+    name: 'CLUSTER_LIST',
+    flags: '80',
+    good: '05050505',
+    wrong: [0, 3, 5, 7],
+    clause: '7606 7.10',
+    internal: 'withdraw',
+    external: 'discard',
+  },
+  {
+    type: 16,
+    name: 'EXTENDED_COMMUNITIES',
+    flags: 'c0',
+    good: '0002fde900000001',
+    wrong: [0, 4, 7, 9, 12],
+    clause: '7606 7.14',
+    internal: 'withdraw',
+    external: 'withdraw',
+  },
+  {
+    type: 18,
+    name: 'AS4_AGGREGATOR',
+    flags: 'c0',
+    good: '00030d40 0a000009',
+    wrong: [0, 6, 7, 9],
+    clause: '6793 6',
+    internal: 'discard',
+    external: 'discard',
+    isOld: true,
+  },
+  {
+    type: 32,
+    name: 'LARGE_COMMUNITIES',
+    flags: 'c0',
+    good: '000000010000000200000003',
+    wrong: [0, 4, 8, 11, 13],
+    clause: '8092 5',
+    internal: 'withdraw',
+    external: 'withdraw',
+  },
+  {
+    type: 35,
+    name: 'ONLY_TO_CUSTOMER',
+    flags: 'c0',
+    good: '0000fde9',
+    wrong: [0, 3, 5, 8],
+    clause: '9234 5',
+    internal: 'withdraw',
+    external: 'withdraw',
+  },
+];
+
+/** Attributes that mean nothing between ASs are discarded, whatever is in them. */
+const goodOutcome = ({ type }: Known) => ([5, 9, 10].includes(type) ? 'discard' : 'used');
+
+const lengths: readonly UpdateCase[] = known.flatMap((one) =>
+  one.wrong.map((octets) => ({
+    what: `${one.name} of ${octets} octets`,
+    clause: one.clause,
+    internal: one.internal,
+    external: one.external,
+    attributes: { [one.type]: attribute(one.flags, one.type, zeros(octets)) },
+    ...(one.isOld ? { isOld: true } : {}),
+  })),
+);
+
+const path = '02 01 0000fde9';
+const withPath: readonly Known[] = [
+  ...known.filter(({ isOld }) => !isOld),
+  { type: 2, name: 'AS_PATH', flags: '40', good: path, wrong: [], clause: '', internal: '', external: '' },
+];
+
+/** RFC 7606 section 3(c): Optional and Transitive are those of the type. The partial and the low bits cost nothing. */
+const flags: readonly UpdateCase[] = withPath.flatMap((one) => [
+  ...['00', '40', '80', 'c0']
+    .filter((wrong) => wrong !== one.flags)
+    .map((wrong) =>
+      same(`${one.name} with flags 0x${wrong}`, '7606 3(c)', 'withdraw', {
+        attributes: { [one.type]: attribute(wrong, one.type, one.good) },
+      }),
+    ),
+  {
+    what: `${one.name} with the partial bit and low bits`,
+    clause: '4271 4.3',
+    internal: 'used',
+    external: goodOutcome(one),
+    attributes: { [one.type]: attribute(u8(Number.parseInt(one.flags, 16) | 0x2f), one.type, one.good) },
+  },
+  {
+    what: `${one.name} with a length of two octets`,
+    clause: '4271 4.3',
+    internal: 'used',
+    external: goodOutcome(one),
+    attributes: {
+      [one.type]: attribute(`${u8(Number.parseInt(one.flags, 16) | 0x10)}`, one.type, one.good).replace(
+        /^(.. ..) /,
+        '$1 00 ',
+      ),
+    },
+  },
+]);
+
+/** RFC 7606 section 3(g): the first one counts. */
+const duplicates: readonly UpdateCase[] = withPath.map((one) => {
+  const first = attribute(one.flags, one.type, one.good);
+  return same(`${one.name} twice`, '7606 3(g)', 'discard', {
+    attributes: { [one.type]: `${first} ${first}` },
+    leaves: { [one.type]: first },
+  });
+});
+
+const asPath = (value: string, flag = '40') => ({ attributes: { 2: attribute(flag, 2, value) } });
+const paths: readonly UpdateCase[] = [
+  same('AS_PATH of one octet', '7606 7.2', 'withdraw', asPath('02')),
+  same('AS_PATH with one octet left', '7606 7.2', 'withdraw', asPath(`${path} 02`)),
+  same('AS_PATH whose segment runs over its end', '7606 7.2', 'withdraw', asPath('02 02 0000fde9')),
+  same('AS_PATH whose segment ends inside a number', '7606 7.2', 'withdraw', asPath('02 01 0000fd')),
+  same('AS_PATH of an empty segment', '7606 7.2', 'withdraw', asPath('02 00')),
+  same('AS_PATH with an empty segment at its end', '7606 7.2', 'withdraw', asPath(`${path} 02 00`)),
+  same('AS_PATH with a segment of type 0', '7606 7.2', 'withdraw', asPath('00 01 0000fde9')),
+  same('AS_PATH with a segment of type 5', '7606 7.2', 'withdraw', asPath('05 01 0000fde9')),
+  same('AS_PATH with a segment of type 255', '7606 7.2', 'withdraw', asPath('ff 01 0000fde9')),
+  same('AS_PATH of numbers of four octets from a peer of two', '7606 7.2', 'withdraw', {
+    ...asPath('02 02 0000fde9 0000fde9'),
+    isOld: true,
+  }),
+  same(
+    'AS_PATH of numbers of two octets from a peer of four',
+    '7606 7.2',
+    'withdraw',
+    asPath('02 02 fde9 fde9'),
+  ),
+  same('AS_PATH with AS 0', '7607 2', 'refused', asPath('02 02 0000fde9 00000000')),
+  same('AS_PATH with an AS_SET', '9774 3', 'refused', asPath(`${path} 01 02 00000001 00000002`)),
+  same('AS_PATH with a confederation segment', '5065 5', 'refused', asPath(`${path} 03 01 00000001`)),
+  same('AS_PATH with our AS', '4271 9.1.2', 'refused', asPath('02 02 0000fde9 0000fc00')),
+  {
+    what: 'AS_PATH that starts with another AS',
+    clause: '4271 6.3',
+    internal: 'used',
+    external: 'refused',
+    ...asPath('02 01 0000fdea'),
+  },
+  {
+    what: 'AS_PATH that is empty',
+    clause: '4271 5.1.2',
+    internal: 'used',
+    external: 'refused',
+    ...asPath(''),
+  },
+];
+
+const as4 = (value: string, flag = 'c0'): Both => ({
+  attributes: { 2: attribute('40', 2, '02 02 fde9 5ba0'), 17: attribute(flag, 17, value) },
+  leaves: { 2: attribute('40', 2, '02 02 fde9 5ba0') },
+  isOld: true,
+});
+const transitional: readonly UpdateCase[] = [
+  same('AS4_PATH of no octets', '6793 6', 'discard', as4('')),
+  same('AS4_PATH of five octets', '6793 6', 'discard', as4('02 01 000100')),
+  same('AS4_PATH whose segment runs over its end', '6793 6', 'discard', as4('02 02 00010000')),
+  same('AS4_PATH of an empty segment', '6793 6', 'discard', as4('02 00 02 00 02 00')),
+  same('AS4_PATH with a segment of type 9', '6793 6', 'discard', as4('09 01 00010000')),
+  same('AS4_PATH with AS 0', '7607 2', 'discard', as4('02 01 00000000')),
+  same('AS4_PATH with flags 0x80', '7606 3(c)', 'withdraw', as4('02 01 00010000', '80')),
+  same('AS4_PATH with a confederation segment, which goes alone', '6793 6', 'discard', {
+    ...as4('03 01 0000fc01 02 01 00010000'),
+    leaves: { 2: attribute('40', 2, '02 02 fde9 5ba0'), 17: attribute('c0', 17, '02 01 00010000') },
+  }),
+  same('AS4_PATH longer than AS_PATH', '6793 4.2.3', 'used', as4('02 03 00010000 00010001 00010002')),
+  same('AS4_PATH from a peer of four octets', '6793 4.1', 'discard', {
+    attributes: { 17: attribute('c0', 17, '02 01 00010000') },
+  }),
+  same('AS4_AGGREGATOR from a peer of four octets', '6793 4.1', 'discard', {
+    attributes: { 18: attribute('c0', 18, '00010000 0a000009') },
+  }),
+  same('AS4_AGGREGATOR with AS 0', '7607 2', 'discard', {
+    attributes: { 7: attribute('c0', 7, '5ba0 0a000009'), 18: attribute('c0', 18, '00000000 0a000009') },
+    leaves: { 7: attribute('c0', 7, '5ba0 0a000009') },
+    isOld: true,
+  }),
+  same('AGGREGATOR with AS 0', '7607 2', 'discard', {
+    attributes: { 7: attribute('c0', 7, '00000000 0a000009') },
+  }),
+  same('AGGREGATOR with AS 0 from a peer of two octets', '7607 2', 'discard', {
+    attributes: { 7: attribute('c0', 7, '0000 0a000009') },
+    isOld: true,
+  }),
+];
+
+const values: readonly UpdateCase[] = [
+  same('ORIGIN 3', '7606 7.1', 'withdraw', { attributes: { 1: '40 01 01 03' } }),
+  same('ORIGIN 255', '7606 7.1', 'withdraw', { attributes: { 1: '40 01 01 ff' } }),
+  same('NEXT_HOP 0.0.0.0', '4271 6.3', 'refused', { attributes: { 3: '40 03 04 00000000' } }),
+  same('NEXT_HOP 127.0.0.1', '4271 6.3', 'refused', { attributes: { 3: '40 03 04 7f000001' } }),
+  same('NEXT_HOP 224.0.0.1', '4271 6.3', 'refused', { attributes: { 3: '40 03 04 e0000001' } }),
+  same('NEXT_HOP 255.255.255.255', '4271 6.3', 'refused', { attributes: { 3: '40 03 04 ffffffff' } }),
+  same('NEXT_HOP that is this speaker', '4271 5.1.3', 'refused', { attributes: { 3: '40 03 04 0a0a0a0a' } }),
+  {
+    what: 'ORIGINATOR_ID that is this speaker',
+    clause: '4456 8',
+    internal: 'refused',
+    external: 'discard',
+    attributes: { 9: '80 09 04 00000001' },
+  },
+  {
+    what: 'CLUSTER_LIST with this cluster',
+    clause: '4456 8',
+    internal: 'refused',
+    external: 'discard',
+    attributes: { 10: '80 0a 08 05050505 00000001' },
+  },
+];
+
+const missing: readonly UpdateCase[] = [
+  same('no ORIGIN', '7606 3(d)', 'withdraw', { attributes: { 1: undefined } }),
+  same('no AS_PATH', '7606 3(d)', 'withdraw', { attributes: { 2: undefined } }),
+  same('no NEXT_HOP', '7606 3(d)', 'withdraw', { attributes: { 3: undefined } }),
+  {
+    what: 'no LOCAL_PREF',
+    clause: '7606 3(d)',
+    internal: 'withdraw',
+    external: 'used',
+    attributes: { 5: undefined },
+  },
+  same('no attributes at all', '7606 3(d)', 'withdraw', {
+    attributes: { 1: undefined, 2: undefined, 3: undefined, 5: undefined },
+  }),
+  same('no ORIGIN with MP_REACH_NLRI', '7606 3(d)', 'withdraw', {
+    attributes: { 1: undefined },
+    form: 'multiprotocol',
+  }),
+  same('no AS_PATH with MP_REACH_NLRI', '7606 3(d)', 'withdraw', {
+    attributes: { 2: undefined },
+    form: 'multiprotocol',
+  }),
+  same('no NEXT_HOP with MP_REACH_NLRI', '4760 3', 'used', {
+    attributes: { 3: undefined },
+    form: 'multiprotocol',
+  }),
+  {
+    what: 'no LOCAL_PREF with MP_REACH_NLRI',
+    clause: '7606 3(d)',
+    internal: 'withdraw',
+    external: 'used',
+    attributes: { 5: undefined },
+    form: 'multiprotocol',
+  },
+];
+
+const unknownAttributes: readonly UpdateCase[] = [
+  same('an unknown well-known attribute', '4271 6.3', 'reset 3/2', { attributes: { 99: '40 63 01 07' } }),
+  same('an unknown attribute with flags 0x00', '4271 6.3', 'reset 3/2', {
+    attributes: { 99: '00 63 01 07' },
+  }),
+  same('an unknown optional attribute', '4271 5', 'used', { attributes: { 99: '80 63 01 07' }, leaves: {} }),
+  same('an unknown optional transitive attribute', '4271 5', 'used', {
+    attributes: { 99: 'c0 63 01 07' },
+    leaves: { 99: 'e0 63 01 07' },
+  }),
+  same('an unknown optional transitive attribute twice', '7606 3(g)', 'discard', {
+    attributes: { 99: 'c0 63 01 07 c0 63 01 08' },
+    leaves: { 99: 'e0 63 01 07' },
+  }),
+];
+
+const framing: readonly UpdateCase[] = [
+  same('one octet where an attribute should be', '7606 4', 'withdraw', { attributes: { 256: 'c0' } }),
+  same('two octets where an attribute should be', '7606 4', 'withdraw', { attributes: { 256: 'c0 63' } }),
+  same('three octets of a header of four', '7606 4', 'withdraw', { attributes: { 256: 'd0 63 00' } }),
+  same('an attribute that runs over the list', '7606 4', 'withdraw', { attributes: { 256: 'c0 63 05 00' } }),
+  same('a long attribute that runs over the list', '7606 4', 'withdraw', {
+    attributes: { 256: 'd0 63 ffff 00' },
+  }),
+  same('ORIGIN that runs over the list', '7606 4', 'withdraw', {
+    attributes: { 1: undefined, 256: '40 01 20 00' },
+  }),
+  same('an attribute that runs over the list, with MP_REACH_NLRI', '7606 4', 'withdraw', {
+    attributes: { 256: 'c0 63 05 00' },
+    form: 'multiprotocol',
+  }),
+  same('a prefix of 33 bits', '7606 5.3', 'reset 3/10', { nlri: '21 0a00000000' }),
+  same('a prefix that is cut short', '7606 5.3', 'reset 3/10', { nlri: '18 0a00' }),
+  same('a withdrawn prefix of 33 bits', '7606 5.3', 'reset 3/10', { withdrawn: '21 0a00000000' }),
+  same('a withdrawn prefix that is cut short', '7606 5.3', 'reset 3/10', { withdrawn: '18 0a00' }),
+];
+
+const NEXT_HOP6 = `20010db8${zeros(11)}32`;
+const PREFIX6 = '20 20010db8';
+const reach = (value: string, flag = '80'): Both => ({
+  attributes: { 14: attribute(flag, 14, value) },
+  form: 'multiprotocol',
+});
+const goodReach = `0002 01 10 ${NEXT_HOP6} 00 ${PREFIX6}`;
+const twice = attribute('80', 14, goodReach);
+const multiprotocol: readonly UpdateCase[] = [
+  ...['00', '40', 'c0'].map((wrong) =>
+    same(`MP_REACH_NLRI with flags 0x${wrong}`, '7606 3(c)', 'withdraw', reach(goodReach, wrong)),
+  ),
+  same('MP_REACH_NLRI with the partial bit', '4271 4.3', 'used', reach(goodReach, 'a0')),
+  same('MP_REACH_NLRI twice', '7606 3(g)', 'reset 3/1', {
+    attributes: { 14: `${twice} ${twice}` },
+    form: 'multiprotocol',
+  }),
+  ...[0, 2, 4].map((octets) =>
+    same(
+      `MP_REACH_NLRI of ${octets} octets`,
+      '7606 7.11',
+      'reset 3/9',
+      reach('00020110'.slice(0, octets * 2)),
+    ),
+  ),
+  ...[0, 4, 8, 15, 17, 24, 31, 33, 48].map((octets) =>
+    same(
+      `a next hop of ${octets} octets for IPv6`,
+      '7606 7.11',
+      'reset 3/9',
+      reach(`0002 01 ${u8(octets)} ${'20'.repeat(octets)} 00 ${PREFIX6}`),
+    ),
+  ),
+  ...[0, 3, 5, 8].map((octets) =>
+    same(
+      `a next hop of ${octets} octets for IPv4`,
+      '7606 7.11',
+      'reset 3/9',
+      reach(`0001 01 ${u8(octets)} ${'0a'.repeat(octets)} 00 08 0a`),
+    ),
+  ),
+  same('a next hop that runs over MP_REACH_NLRI', '7606 7.11', 'reset 3/9', reach('0002 01 20 20010db8 00')),
+  same(
+    'MP_REACH_NLRI without its reserved octet',
+    '7606 7.11',
+    'reset 3/9',
+    reach(`0002 01 10 ${NEXT_HOP6}`),
+  ),
+  same(
+    'MP_REACH_NLRI with a reserved octet of 255',
+    '4760 3',
+    'used',
+    reach(`0002 01 10 ${NEXT_HOP6} ff ${PREFIX6}`),
+  ),
+  same(
+    'MP_REACH_NLRI with a prefix of 129 bits',
+    '7606 5.3',
+    'reset 3/9',
+    reach(`0002 01 10 ${NEXT_HOP6} 00 81 ${zeros(17)}`),
+  ),
+  same(
+    'MP_REACH_NLRI with a prefix that is cut short',
+    '7606 5.3',
+    'reset 3/9',
+    reach(`0002 01 10 ${NEXT_HOP6} 00 20 20010d`),
+  ),
+  same(
+    'MP_REACH_NLRI with next hop ::',
+    '4271 6.3',
+    'refused',
+    reach(`0002 01 10 ${zeros(16)} 00 ${PREFIX6}`),
+  ),
+  same(
+    'MP_REACH_NLRI with next hop ::1',
+    '4271 6.3',
+    'refused',
+    reach(`0002 01 10 ${zeros(15)}01 00 ${PREFIX6}`),
+  ),
+  same(
+    'MP_REACH_NLRI with next hop ff02::1',
+    '4271 6.3',
+    'refused',
+    reach(`0002 01 10 ff02${zeros(13)}01 00 ${PREFIX6}`),
+  ),
+  ...['00', '40', 'c0'].map((wrong) =>
+    same(`MP_UNREACH_NLRI with flags 0x${wrong} and nothing else`, '7606 3(c)', 'withdraw', {
+      attributes: { 15: attribute(wrong, 15, `0002 01 ${PREFIX6}`) },
+      form: 'nothing',
+    }),
+  ),
+  same('MP_UNREACH_NLRI with flags 0xc0 beside a route', '7606 3(c)', 'withdraw', {
+    attributes: { 15: attribute('c0', 15, `0002 01 ${PREFIX6}`) },
+  }),
+  same('MP_UNREACH_NLRI twice', '7606 3(g)', 'reset 3/1', {
+    attributes: { 15: `${attribute('80', 15, '0002 01')} ${attribute('80', 15, '0002 01')}` },
+  }),
+  ...[0, 1, 2].map((octets) =>
+    same(`MP_UNREACH_NLRI of ${octets} octets`, '7606 7.12', 'reset 3/9', {
+      attributes: { 15: attribute('80', 15, '0002'.slice(0, octets * 2)) },
+      form: 'nothing',
+    }),
+  ),
+  same('MP_UNREACH_NLRI with a prefix of 129 bits', '7606 5.3', 'reset 3/9', {
+    attributes: { 15: attribute('80', 15, `0002 01 81 ${zeros(17)}`) },
+    form: 'nothing',
+  }),
+  same('MP_UNREACH_NLRI with a prefix that is cut short', '7606 5.3', 'reset 3/9', {
+    attributes: { 15: attribute('80', 15, '0002 01 20 20') },
+    form: 'nothing',
+  }),
+  ...known
+    .filter(({ isOld, type }) => !isOld && type !== 3)
+    .map((one) => ({
+      what: `${one.name} of ${one.wrong.at(-1)} octets with MP_REACH_NLRI`,
+      clause: one.clause,
+      internal: one.internal,
+      external: one.external,
+      attributes: { [one.type]: attribute(one.flags, one.type, zeros(one.wrong.at(-1)!)) },
+      form: 'multiprotocol' as const,
+    })),
+];
+
+/** RFC 7606 section 5.2: what was to be announced is unknown, so nothing less than a reset can take it back. */
+const nothing = (attributes: UpdateCase['attributes'] & object): Both => ({
+  attributes,
+  form: 'nothing',
+  withdrawn: '08 0a 20 0b0b0b0b',
+});
+const withoutNlri: readonly UpdateCase[] = [
+  same(
+    'ORIGIN 3 in an UPDATE that announces nothing',
+    '7606 5.2',
+    'reset 3/6',
+    nothing({ 1: '40 01 01 03' }),
+  ),
+  same(
+    'flags of ORIGIN in an UPDATE that announces nothing',
+    '7606 5.2',
+    'reset 3/4',
+    nothing({ 1: 'c0 01 01 00' }),
+  ),
+  same(
+    'a short MULTI_EXIT_DISC in an UPDATE that announces nothing',
+    '7606 5.2',
+    'reset 3/5',
+    nothing({ 4: '80 04 02 0000' }),
+  ),
+  same(
+    'a malformed AS_PATH in an UPDATE that announces nothing',
+    '7606 5.2',
+    'reset 3/11',
+    nothing({ 2: '40 02 02 02 00' }),
+  ),
+  same(
+    'ORIGIN that runs over the list, in an UPDATE that announces nothing',
+    '7606 5.2',
+    'reset 3/1',
+    nothing({ 256: '40 01 20 00' }),
+  ),
+  same('a cut header and nothing else', '7606 5.2', 'reset 3/1', {
+    attributes: { 256: '40' },
+    form: 'nothing',
+  }),
+  same('malformed COMMUNITIES beside MP_UNREACH_NLRI alone', '7606 5.2', 'reset 3/5', {
+    attributes: { 8: 'c0 08 03 000000', 15: attribute('80', 15, `0002 01 ${PREFIX6}`) },
+    form: 'nothing',
+  }),
+  same('malformed COMMUNITIES beside an MP_REACH_NLRI without prefixes', '7606 5.2', 'reset 3/5', {
+    attributes: { 8: 'c0 08 03 000000', 14: attribute('80', 14, `0002 01 10 ${NEXT_HOP6} 00`) },
+    form: 'nothing',
+  }),
+  same(
+    'a malformed AGGREGATOR in an UPDATE that announces nothing',
+    '7606 5.2',
+    'withdraw',
+    nothing({ 7: 'c0 07 03 000000' }),
+  ),
+  same(
+    'attributes without NEXT_HOP in an UPDATE that withdraws',
+    '4271 4.3',
+    'withdraw',
+    nothing({ 1: '40 01 01 00', 2: '40 02 00' }),
+  ),
+  same('ORIGIN alone in an UPDATE that withdraws', '4271 4.3', 'withdraw', nothing({ 1: '40 01 01 00' })),
+];
+
+/** RFC 7606 section 3(h): of several faults the strongest counts. */
+const several: readonly UpdateCase[] = [
+  same('a discard and a withdrawal', '7606 3(h)', 'withdraw', {
+    attributes: { 1: '40 01 01 09', 7: 'c0 07 01 00' },
+  }),
+  same('a withdrawal and a reset', '7606 3(h)', 'reset 3/2', {
+    attributes: { 1: '40 01 01 09', 99: '40 63 00' },
+  }),
+  same('a withdrawal, and MP_UNREACH_NLRI that is applied', '7606 2', 'withdraw', {
+    attributes: { 1: '40 01 01 09', 15: attribute('80', 15, `0002 01 ${PREFIX6}`) },
+  }),
+  same('a fault of IPv4 and IPv6 in one UPDATE', '7606 2', 'withdraw', {
+    attributes: { 1: '40 01 01 09', 14: attribute('80', 14, goodReach) },
+  }),
+];
+
+export const updateCases: readonly UpdateCase[] = [
+  ...lengths,
+  ...flags,
+  ...duplicates,
+  ...paths,
+  ...transitional,
+  ...values,
+  ...missing,
+  ...unknownAttributes,
+  ...framing,
+  ...multiprotocol,
+  ...withoutNlri,
+  ...several,
+];
