@@ -29,7 +29,10 @@ export interface PeerConfig {
   readonly address: string;
   readonly port: number;
   readonly asNumber: number;
+  /** AS number of this side of the session. */
   readonly localAs: number;
+  /** AS number of this speaker, where `localAs` is another one; a path with either of them is a loop. */
+  readonly globalAs?: number | undefined;
   readonly localAddress: string | undefined;
   readonly families: readonly Family[];
   readonly isPassive: boolean;

@@ -1,6 +1,7 @@
 /** What follows from a peer's settings and what was negotiated: how its UPDATEs are judged, and what it is told. */
 import { addressBytes, type Family, familyOf, parseAddress } from '../lib/cidr.ts';
 import type { GroupSpec } from './group/spec.ts';
+import type { OwnAddresses } from './own-addresses.ts';
 import type { PeerConfig } from './peer-config.ts';
 import type { Negotiated, SessionConfig } from './session/session.ts';
 import type { Remote } from './transport/connection.ts';
@@ -11,6 +12,7 @@ export interface SpeakerIdentity {
   readonly identifier: string;
   /** This node's address per family: next hop of what it originates. */
   readonly addresses: Readonly<Partial<Record<Family, string>>>;
+  readonly ownAddresses: OwnAddresses;
   /** Whether this speaker has restarted and still collects routes (RFC 4724, the R bit). */
   readonly isRestarting: () => boolean;
 }
@@ -52,13 +54,14 @@ export function passesOn(from: PeerConfig, to: PeerConfig): boolean {
 /** How the peer's UPDATEs are read and judged. `source` is its row in the source table. */
 export function receiverContext(
   config: PeerConfig,
-  { identifier, addresses }: SpeakerIdentity,
+  { identifier, ownAddresses }: SpeakerIdentity,
   source: number,
   negotiated: Negotiated,
 ): ReceiverContext {
   return {
     source,
     localAs: config.localAs,
+    globalAs: config.globalAs ?? config.localAs,
     peerAs: config.asNumber,
     isIbgp: negotiated.isIbgp,
     isFourOctetAs: negotiated.isFourOctetAs,
@@ -67,7 +70,7 @@ export function receiverContext(
     hasExtendedNextHop: negotiated.hasExtendedNextHop,
     identifier: Number(parseAddress(identifier)!.value),
     clusterId: clusterNumber(config.clusterId),
-    ownAddresses: new Set(Object.values(addresses).map(hexOf)),
+    ownAddresses,
     allowedLocalAs: config.allowedLocalAs,
     role: negotiated.isIbgp ? undefined : config.role,
     requiresPolicy: config.requiresPolicy ?? false,
@@ -100,6 +103,7 @@ export function groupSpec(
     hasLongLived: negotiated.peerLongLived.some((one) => one.family === family),
     nextHopMode: config.nextHopMode ?? 'Auto',
     selfNextHop: selfNextHop(config, identity, family, localAddress),
+    isRouteServer: isExternal && config.role === BgpRole.ROUTE_SERVER,
     addsOtc: isExternal && addsOtc(config.role),
     refusesOtc: isExternal && refusesOtc(config.role),
     localPref: config.localPref ?? 100,

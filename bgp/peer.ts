@@ -25,7 +25,7 @@ import type { Remote } from './transport/connection.ts';
 import { refuse } from './transport/listener.ts';
 import { handshakeTtl, minimumTtl, missingForSecurity } from './transport/socket-options.ts';
 import { type Ribs, UpdateReceiver } from './update-receiver.ts';
-import { CeaseSubcode, ErrorCode, RefreshSubtype } from './wire/iana.ts';
+import { BgpRole, CeaseSubcode, ErrorCode, RefreshSubtype } from './wire/iana.ts';
 import type { RouteRefreshMessage } from './wire/message.ts';
 import { hardReset, notification } from './wire/notification.ts';
 import { endOfRib, endOfRibFamily } from './wire/update.ts';
@@ -417,12 +417,13 @@ export class Peer {
   }
 
   #describeSource(identifier: number): Source {
-    const { address, asNumber, localAs, isClient, peerType } = this.#config;
+    const { address, asNumber, localAs, isClient, peerType, role } = this.#config;
     return {
       peer: this.key,
       isIbgp: asNumber === localAs,
       isClient: isClient ?? false,
       isWorkload: peerType === 'local workload',
+      isRouteServerClient: role === BgpRole.ROUTE_SERVER && asNumber !== localAs,
       identifier,
       address,
       addressValue: parseAddress(address.replace(/%.*$/, ''))?.value ?? 0n,
@@ -496,6 +497,7 @@ export class Peer {
       ribs,
       receiverContext(this.#config, this.#identity, this.source, negotiated),
     );
+    this.#identity.ownAddresses.sessionUp(this.key, this.conversation.connection?.localAddress);
     this.#stale.sessionUp(negotiated);
     this.#waitingForEnd.clear();
     for (const family of negotiated.families) {
@@ -523,6 +525,7 @@ export class Peer {
   #leaveGroups(): void {
     const members = [...this.#members.values()];
     this.#members.clear();
+    this.#identity.ownAddresses.sessionDown(this.key);
     this.#dueEnds.clear();
     this.#endsSent.clear();
     this.#dueRefreshes.clear();

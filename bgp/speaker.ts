@@ -15,6 +15,7 @@ import { Deferral } from './deferral.ts';
 import { UpdateGroups } from './group/update-groups.ts';
 import { type LearnedRoute, LearnedRoutes } from './learned.ts';
 import { LocalRoutes } from './local-routes.ts';
+import { OwnAddresses } from './own-addresses.ts';
 import { type Observer, Peer } from './peer.ts';
 import {
   type DesiredSpeaker,
@@ -83,6 +84,7 @@ export class Speaker {
   readonly #learned: LearnedRoutes;
   readonly #local: LocalRoutes;
   readonly #peers = new PeerTable<Peer>();
+  readonly #ownAddresses: OwnAddresses;
   readonly #listener: Listener;
   readonly #pending = new PendingLimit();
   /** Peers that could not be made, with the reason. */
@@ -110,6 +112,10 @@ export class Speaker {
       after: (delayMs, run) => clock.after(delayMs, () => this.#guard('a timer of BGP', run)),
     };
     this.#log = modules.log;
+    this.#ownAddresses = new OwnAddresses(
+      options.addresses,
+      (address) => this.#peers.acceptor(address) !== undefined,
+    );
     this.#listener = new Listener(
       { port: options.port, addresses: options.listenAddresses },
       { incoming: (address, socket) => this.#incoming(address, socket) },
@@ -345,7 +351,12 @@ export class Speaker {
 
   #startPeer(config: PeerConfig): Peer {
     const { identifier, addresses } = this.#options;
-    const identity: SpeakerIdentity = { identifier, addresses, isRestarting: () => !this.#deferral.isOver };
+    const identity: SpeakerIdentity = {
+      identifier,
+      addresses,
+      ownAddresses: this.#ownAddresses,
+      isRestarting: () => !this.#deferral.isOver,
+    };
     const peer = new Peer(config, identity, {
       ribs: this.ribs,
       sources: this.#sources,

@@ -27,7 +27,7 @@ import {
 } from './wire/multiprotocol.ts';
 import { nlriFault } from './wire/nlri.ts';
 import { Reader } from './wire/reader.ts';
-import { AttributeFact, AttributeScan } from './wire/scan.ts';
+import { AttributeFact, AttributeScan, type ScanContext } from './wire/scan.ts';
 import { layoutOf, networkError, updateFaults, WITHDRAWN_AT } from './wire/update.ts';
 import { Writer } from './wire/writer.ts';
 
@@ -65,6 +65,8 @@ export class UpdateReceiver {
   readonly #ribs: Ribs;
   readonly #table: AttributeTable;
   readonly #context: ReceiverContext;
+  /** How attributes in normal form are scanned. */
+  readonly #ownForm: ScanContext;
   #announced = 0;
   #withdrawn = 0;
   #dropped: readonly Family[] = none;
@@ -73,6 +75,8 @@ export class UpdateReceiver {
     this.#ribs = ribs;
     this.#table = ribs[4].attributes;
     this.#context = context;
+    const { localAs, globalAs } = context;
+    this.#ownForm = { isIbgp: true, isFourOctetAs: true, localAs, globalAs };
   }
 
   /** Throws WireError where RFC 7606 still demands a session reset. Nothing of the UPDATE is lost otherwise. */
@@ -106,7 +110,7 @@ export class UpdateReceiver {
     const { paths, prefixes } = rib;
     const received = paths.received[path]!;
     const bytes = this.#table.attributes(received);
-    const ours = { isIbgp: true, isFourOctetAs: true, localAs: this.#context.localAs };
+    const ours = this.#ownForm;
     scan.scan(bytes, 0, bytes.length, ours, true);
     const rejection = this.#rejection(this.#table.nextHop(received));
     if (rejection) return { attributes: received, rejection };
@@ -153,7 +157,7 @@ export class UpdateReceiver {
         return { reach, unreach, nextHop, isUsable: false, faults: [...faults, withdrawnFor(reason)] };
       }
       const normal = writer.finish();
-      const ours = { isIbgp: true, isFourOctetAs: true, localAs: this.#context.localAs };
+      const ours = this.#ownForm;
       if (!scan.scan(normal, 0, normal.length, ours, true))
         throw new Error('own attributes are not in normal form');
       nextHop = normal.subarray(scan.nextHopAt, scan.nextHopAt + scan.nextHopLength);

@@ -5,6 +5,7 @@
  */
 import { PeerMember } from './group/peer-member.ts';
 import { UpdateGroups } from './group/update-groups.ts';
+import { OwnAddresses } from './own-addresses.ts';
 import type { PeerConfig } from './peer-config.ts';
 import { groupSpec, receiverContext } from './peer-context.ts';
 import { AttributeTable } from './rib/attribute-table.ts';
@@ -68,7 +69,12 @@ export function warmUp(): number {
   const sources = new SourceTable();
   const attributes = new AttributeTable();
   const ribs = { 4: new Rib(4, attributes, sources), 6: new Rib(6, attributes, sources) };
-  const identity = { identifier: config.clusterId!, addresses: {}, isRestarting: () => false };
+  const identity = {
+    identifier: config.clusterId!,
+    addresses: {},
+    ownAddresses: new OwnAddresses({}, () => false),
+    isRestarting: () => false,
+  };
   const groups = new UpdateGroups(ribs, {
     workChanged() {},
     routeFault(error) {
@@ -84,6 +90,7 @@ export function warmUp(): number {
     isIbgp: true,
     isClient: true,
     isWorkload: false,
+    isRouteServerClient: false,
     identifier,
     address,
     addressValue: BigInt(identifier),

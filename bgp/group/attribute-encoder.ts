@@ -1,6 +1,7 @@
 /**
- * Encodes attributes for a group of peers, from normal form to bytes. RFC 4271 section 5.1, RFC 4456 section 8 and
- * RFC 9234 section 5 say what to add, remove or change.
+ * Encodes attributes for a group of peers, from normal form to bytes. RFC 4271 section 5.1, RFC 4360 section 6,
+ * RFC 4456 section 8 and RFC 9234 section 5 say what to add, remove or change. Between clients of a route server only
+ * OTC is added (RFC 7947 section 2.2).
  */
 import type { AttributeTable } from '../rib/attribute-table.ts';
 import { LOCAL, type SourceTable } from '../rib/source.ts';
@@ -49,6 +50,8 @@ export class AttributeEncoder {
   #at = 0;
   /** Bits of Due: attributes still to be added to the current set. */
   #due = 0;
+  /** Whether to prepend our AS to the AS_PATH of the current set. */
+  #prepends = false;
   /** AS_PATH and AGGREGATOR in the table, when AS4_PATH and AS4_AGGREGATOR are due. */
   #pathAt = 0;
   #pathLength = 0;
@@ -73,7 +76,7 @@ export class AttributeEncoder {
 
   /** Length of the next hop to announce, octets. Called for each changed route. */
   nextHopLength(row: number, source: number): number {
-    if (source === LOCAL || this.#isAlwaysSelf) return this.#self.length;
+    if (source === LOCAL || (this.#isAlwaysSelf && !this.#keepsNextHop(source))) return this.#self.length;
     const page = this.#attributes.pageOf(row);
     const at = this.#attributes.offsetOf(row);
     const length = page[at]!;
@@ -83,8 +86,18 @@ export class AttributeEncoder {
 
   /** Whether to announce our own next hop: for local routes, at the AS boundary, and for a link-local one (RFC 2545 3). */
   isSelf(row: number, source: number): boolean {
-    if (source === LOCAL || this.#isAlwaysSelf) return true;
+    if (source === LOCAL || (this.#isAlwaysSelf && !this.#keepsNextHop(source))) return true;
     return this.#attributes.pageOf(row)[this.#attributes.offsetOf(row)] === 0 || this.isLinkLocal(row);
+  }
+
+  /** Whether both the peers and the source are clients of this route server (RFC 7947 section 2.2). */
+  isTransparent(source: number): boolean {
+    return this.#spec.isRouteServer && (this.#sources.at(source).isRouteServerClient ?? false);
+  }
+
+  /** RFC 7947 section 2.2.1, unless nextHopMode says otherwise. */
+  #keepsNextHop(source: number): boolean {
+    return this.#spec.nextHopMode === 'Auto' && this.isTransparent(source);
   }
 
   /** Whether the next hop of a set is valid only on the link where it was learned. */
@@ -109,6 +122,8 @@ export class AttributeEncoder {
     const start = this.#attributes.offsetOf(row);
     const end = start + this.#attributes.lengthOf(row);
     const isReflected = isIbgp && this.#sources.at(source).isIbgp;
+    const isTransparent = this.isTransparent(source);
+    this.#prepends = !isIbgp && !isTransparent;
     this.#due =
       this.#dueAlways |
       (hasNextHop ? Due.NEXT_HOP : 0) |
@@ -124,7 +139,7 @@ export class AttributeEncoder {
       switch (type) {
         case T.AS_PATH:
           this.#due &= ~Due.AS_PATH;
-          if (isIbgp && isFourOctetAs) this.#putRaw(page, at, next);
+          if (!this.#prepends && isFourOctetAs) this.#putRaw(page, at, next);
           else this.#putPath(page, valueAt, length);
           if (!isFourOctetAs) this.#noteWide(page, valueAt, length);
           break;
@@ -142,8 +157,8 @@ export class AttributeEncoder {
           this.#putRaw(page, valueAt + 4, next);
           break;
         case T.MULTI_EXIT_DISC:
-          // RFC 4271 section 5.1.4: do not propagate MED to a third AS.
-          if (isIbgp || source === LOCAL) this.#putRaw(page, at, next);
+          // RFC 4271 section 5.1.4: do not propagate MED to a third AS. A route server is none (RFC 7947 section 2.2.3).
+          if (isIbgp || isTransparent || source === LOCAL) this.#putRaw(page, at, next);
           break;
         case T.LOCAL_PREF:
           this.#due &= ~Due.LOCAL_PREF;
@@ -157,6 +172,10 @@ export class AttributeEncoder {
           if (isReflected) this.#putClusters(page, valueAt, length);
           else if (isIbgp) this.#putRaw(page, at, next);
           this.#due &= ~Due.CLUSTER_LIST;
+          break;
+        case T.EXTENDED_COMMUNITIES:
+          if (isIbgp || isTransparent) this.#putRaw(page, at, next);
+          else this.#putTransitive(page, flags, valueAt, length);
           break;
         case T.ONLY_TO_CUSTOMER:
           this.#due &= ~Due.ONLY_TO_CUSTOMER;
@@ -195,8 +214,7 @@ export class AttributeEncoder {
 
   /** RFC 6793: AS4_PATH is due when AS_PATH has numbers that do not fit into two octets. */
   #noteWide(page: Uint8Array, at: number, length: number): void {
-    const { isIbgp, localAs } = this.#spec;
-    if ((isIbgp || localAs <= 0xffff) && !hasWideAs(page, at, length)) return;
+    if ((!this.#prepends || this.#spec.localAs <= 0xffff) && !hasWideAs(page, at, length)) return;
     this.#pathAt = at;
     this.#pathLength = length;
     this.#due |= Due.AS4_PATH;
@@ -246,13 +264,13 @@ export class AttributeEncoder {
     this.#putRaw(this.#attributes.pageOf(row), at, at + 4);
   }
 
-  /** Writes AS_PATH in the session's width. For an external peer it prepends our AS (RFC 4271 section 5.1.2). */
+  /** Writes AS_PATH in the session's width. Prepends our AS where it is due (RFC 4271 section 5.1.2). */
   #putPath(page: Uint8Array, at: number, length: number): void {
-    const { isIbgp, isFourOctetAs, localAs } = this.#spec;
+    const { isFourOctetAs, localAs } = this.#spec;
     const width = isFourOctetAs ? 4 : 2;
     const segments = countSegments(page, at, length);
     const octets = segments * 2 + ((length - segments * 2) / 4) * width;
-    if (isIbgp) {
+    if (!this.#prepends) {
       this.#putHeader(TRANSITIVE, T.AS_PATH, octets);
       this.#putSegments(page, at, at + length);
       return;
@@ -269,11 +287,11 @@ export class AttributeEncoder {
 
   /** RFC 6793 section 4.2.2: the four-octet path, for speakers behind a two-octet peer. */
   #putAs4Path(page: Uint8Array, at: number, length: number): void {
-    const { isIbgp, localAs } = this.#spec;
+    const { localAs } = this.#spec;
     const fits = joinsFirst(page, at, length);
-    this.#putHeader(OPTIONAL | TRANSITIVE, T.AS4_PATH, length + (isIbgp ? 0 : fits ? 4 : 6));
+    this.#putHeader(OPTIONAL | TRANSITIVE, T.AS4_PATH, length + (this.#prepends ? (fits ? 4 : 6) : 0));
     let from = at;
-    if (!isIbgp) {
+    if (this.#prepends) {
       this.#out[this.#at++] = SegmentType.AS_SEQUENCE;
       this.#out[this.#at++] = fits ? page[at + 1]! + 1 : 1;
       this.#word(localAs);
@@ -312,6 +330,16 @@ export class AttributeEncoder {
     this.#out[this.#at++] = value;
   }
 
+  /** RFC 4360 section 6: writes the transitive extended communities only. */
+  #putTransitive(page: Uint8Array, flags: number, start: number, length: number): void {
+    const end = start + length;
+    let octets = 0;
+    for (let at = start; at < end; at += 8) if (isTransitive(page, at)) octets += 8;
+    if (octets === 0) return;
+    this.#putHeader(OPTIONAL | TRANSITIVE | (flags & PARTIAL), T.EXTENDED_COMMUNITIES, octets);
+    for (let at = start; at < end; at += 8) if (isTransitive(page, at)) this.#putRaw(page, at, at + 8);
+  }
+
   /** RFC 4456 section 8: prepends our cluster ID. */
   #putClusters(page: Uint8Array, at: number, length: number): void {
     this.#putHeader(OPTIONAL, T.CLUSTER_LIST, length + 4);
@@ -323,6 +351,11 @@ export class AttributeEncoder {
 /** Whether the next hop whose length is at `at` of a page is a single link-local address. */
 function isLinkLocalAt(page: Uint8Array, at: number): boolean {
   return page[at] === 16 && page[at + 1] === 0xfe && (page[at + 2]! & 0xc0) === 0x80;
+}
+
+/** Whether the extended community at `at` may cross the border of an AS: the T bit of its type is clear (RFC 4360). */
+function isTransitive(page: Uint8Array, at: number): boolean {
+  return (page[at]! & 0x40) === 0;
 }
 
 /** Whether an AS number of four octets does not fit into two. */

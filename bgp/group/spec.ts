@@ -22,6 +22,8 @@ export interface GroupSpec {
   readonly nextHopMode: 'Auto' | 'Self' | 'Keep';
   /** Our next hop for this family as hex: 4, 16 or 32 octets; empty when there is none. */
   readonly selfNextHop: string;
+  /** The peers are clients of this route server: routes of other clients are passed on unchanged (RFC 7947). */
+  readonly isRouteServer: boolean;
   /** RFC 9234: add OTC to routes for customers, peers and route server clients. */
   readonly addsOtc: boolean;
   /** Do not send routes with OTC to providers, peers and route servers. */

@@ -378,8 +378,10 @@ export class UpdateGroup {
       if (!from.isClient && !spec.isClient)
         return 'neither the sender nor this peer is a route reflector client';
     }
-    if (facts & AttributeFact.NO_ADVERTISE) return 'community NO_ADVERTISE';
-    if (facts & AttributeFact.NO_EXPORT && !spec.isIbgp) return 'community NO_EXPORT';
+    // RFC 7947 section 2.2.4: a route server passes communities on and does not act on them.
+    const isTransparent = this.#encoder.isTransparent(this.#rib.paths.source[path]!);
+    if (facts & AttributeFact.NO_ADVERTISE && !isTransparent) return 'community NO_ADVERTISE';
+    if (facts & AttributeFact.NO_EXPORT && !spec.isIbgp && !isTransparent) return 'community NO_EXPORT';
     if (facts & AttributeFact.OTC && spec.refusesOtc) return 'OTC: only to customers (RFC 9234)';
     if (facts & AttributeFact.LLGR_STALE && !spec.hasLongLived)
       return 'long-lived stale, and the peer does not support that (RFC 9494)';
@@ -388,6 +390,8 @@ export class UpdateGroup {
 
   #nextHopRefusal(row: number, source: number): string | undefined {
     const { spec } = this;
+    if (this.#encoder.isTransparent(source) && this.#encoder.isLinkLocal(row))
+      return 'its next hop is link-local, and a route server passes next hops on as they are (RFC 7947 section 2.2.1)';
     const octets = this.#encoder.nextHopLength(row, source);
     if (octets === 0) {
       const reason = `this speaker has no IPv${spec.family} address to be the next hop`;

@@ -29,15 +29,22 @@ export interface PrefixPolicy {
   nextHopRejection?(bytes: Uint8Array): Rejection | undefined;
 }
 
+/** A set of addresses, by their octets in hex. */
+export interface HexAddresses {
+  has(hex: string): boolean;
+}
+
 export interface ImportContext {
   readonly localAs: number;
+  /** AS number of this speaker: another one than `localAs` where localASNumber is set for the session. */
+  readonly globalAs: number;
   readonly peerAs: number;
   readonly isIbgp: boolean;
   /** BGP identifier and cluster ID of this speaker, as numbers; cluster ID 0: it does not reflect. */
   readonly identifier: number;
   readonly clusterId: number;
-  /** Addresses of this node as hex: a next hop among them leads nowhere. */
-  readonly ownAddresses: ReadonlySet<string>;
+  /** Addresses of this speaker as hex: a next hop among them leads nowhere. */
+  readonly ownAddresses: HexAddresses;
   /** How often our AS may occur in a path (numAllowedLocalASNumbers). */
   readonly allowedLocalAs: number;
   /** What we are to the peer (RFC 9234); undefined without roles. */
@@ -51,7 +58,10 @@ export interface ImportContext {
 /** The reason why paths with these attributes may not be used, whatever their prefix; undefined when they may. */
 export function attributesRejection(scan: AttributeScan, context: ImportContext): string | undefined {
   const { flags } = scan;
-  if (scan.ownAsCount > context.allowedLocalAs) return `AS loop: our AS ${context.localAs} is in the AS_PATH`;
+  if (scan.ownAsCount > context.allowedLocalAs) {
+    const own = [...new Set([context.localAs, context.globalAs])];
+    return `AS loop: our AS ${own.join(' or ')} is in the AS_PATH`;
+  }
   if (flags & AttributeFact.AS_ZERO) return 'AS 0 in the AS_PATH (RFC 7607)';
   if (flags & AttributeFact.SETS) return 'AS_SET or confederation segment in the AS_PATH (RFC 9774)';
   if (context.isIbgp) {
@@ -59,23 +69,34 @@ export function attributesRejection(scan: AttributeScan, context: ImportContext)
     if (hasCluster(scan, context.clusterId)) return 'our cluster ID is in the CLUSTER_LIST';
     return undefined;
   }
-  if (scan.neighbourAs !== context.peerAs)
-    return `the AS_PATH does not start with the peer's AS ${context.peerAs}`;
+  const byPath = neighbourRejection(scan, context);
+  if (byPath) return byPath;
   if (flags & AttributeFact.OTC && isLeak(scan, context)) return 'route leak: OTC (RFC 9234)';
   if (context.requiresPolicy && !context.policy) return 'no import policy for an external peer (RFC 8212)';
   return undefined;
 }
 
+/** RFC 4271 section 6.3. A route server adds no AS number of its own (RFC 7947 section 2.2.2.2). */
+function neighbourRejection({ neighbourAs }: AttributeScan, { role, peerAs }: ImportContext) {
+  if (role === BgpRole.ROUTE_SERVER_CLIENT)
+    return neighbourAs === 0 ? 'the AS_PATH of an external peer is empty' : undefined;
+  return neighbourAs === peerAs ? undefined : `the AS_PATH does not start with the peer's AS ${peerAs}`;
+}
+
 /** Whether routes with these attributes are changed on their way in, by `adjusted`. */
 export function needsAdjustment({ flags }: AttributeScan, context: ImportContext): boolean {
   return (
-    (flags & AttributeFact.GRACEFUL_SHUTDOWN) !== 0 || ((flags & AttributeFact.OTC) === 0 && setsOtc(context))
+    (!context.isIbgp && (flags & AttributeFact.GRACEFUL_SHUTDOWN) !== 0) ||
+    ((flags & AttributeFact.OTC) === 0 && setsOtc(context))
   );
 }
 
-/** What the protocol changes: the last resort of RFC 8326 section 4, the mark of RFC 9234 section 5. */
+/**
+ * What the protocol changes: the last resort of RFC 8326 section 4.1, on external sessions alone, because inside the AS
+ * LOCAL_PREF itself travels; the mark of RFC 9234 section 5.
+ */
 export function adjusted(attributes: PathAttributes, context: ImportContext): PathAttributes {
-  const isLeaving = attributes.communities?.includes(Community.GRACEFUL_SHUTDOWN);
+  const isLeaving = !context.isIbgp && attributes.communities?.includes(Community.GRACEFUL_SHUTDOWN);
   return {
     ...attributes,
     ...(isLeaving ? { localPref: 0 } : {}),
@@ -91,15 +112,15 @@ function setsOtc({ role }: ImportContext): boolean {
 }
 
 /** The reason why a next hop may not be used; undefined when it may. `bytes` are 4, 16 or 32 octets. */
-export function nextHopRejection(bytes: Uint8Array, ownAddresses: ReadonlySet<string>): string | undefined {
+export function nextHopRejection(bytes: Uint8Array, ownAddresses: HexAddresses): string | undefined {
   const isV4 = bytes.length === 4;
   const first = bytes[0]!;
   const isNoHost = isV4
     ? first === 0 || first === 127 || first >= 224
     : first === 0xff || bytes.subarray(0, 15).every((octet) => octet === 0);
-  if (isNoHost) return 'the next hop is no host';
   const hex = Buffer.from(isV4 ? bytes : bytes.subarray(0, 16)).toString('hex');
-  return ownAddresses.has(hex) ? 'the next hop is this node' : undefined;
+  if (ownAddresses.has(hex)) return 'the next hop is this speaker (RFC 4271 section 5.1.3)';
+  return isNoHost ? 'the next hop is no host' : undefined;
 }
 
 function hasCluster({ bytes, clusterAt, clusterCount }: AttributeScan, clusterId: number): boolean {

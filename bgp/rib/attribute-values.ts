@@ -8,7 +8,7 @@ import { AttributeScan } from '../wire/scan.ts';
 import { Writer } from '../wire/writer.ts';
 import type { AttributeTable } from './attribute-table.ts';
 
-const own = { isIbgp: true, isFourOctetAs: true, localAs: -1 };
+const own = { isIbgp: true, isFourOctetAs: true, localAs: -1, globalAs: -1 };
 const scan = new AttributeScan();
 const noBytes = new Uint8Array();
 

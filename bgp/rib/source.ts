@@ -8,6 +8,8 @@ export interface Source {
   readonly isClient: boolean;
   /** A pod of this node. It may be the next hop only for itself. */
   readonly isWorkload?: boolean;
+  /** A client of this route server (RFC 7947). */
+  readonly isRouteServerClient?: boolean;
   /** BGP identifier as an unsigned 32-bit number. */
   readonly identifier: number;
   /** Address of the peer, canonical text. */

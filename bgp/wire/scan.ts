@@ -13,6 +13,8 @@ export interface ScanContext {
   readonly isIbgp: boolean;
   readonly isFourOctetAs: boolean;
   readonly localAs: number;
+  /** Another AS number of ours; the same where there is none. */
+  readonly globalAs: number;
 }
 
 /** Facts about an attribute list, bits of `flags`. */
@@ -164,7 +166,7 @@ export class AttributeScan {
         break;
       case AttributeType.AS_PATH:
         if (kind !== TRANSITIVE || !context.isFourOctetAs) return false;
-        if (!this.#path(source, at, at + length, context.localAs)) return false;
+        if (!this.#path(source, at, at + length, context.localAs, context.globalAs)) return false;
         this.flags |= AttributeFact.AS_PATH;
         break;
       case AttributeType.NEXT_HOP:
@@ -240,7 +242,7 @@ export class AttributeScan {
     this.length = at + length;
   }
 
-  #path(source: Uint8Array, start: number, end: number, localAs: number): boolean {
+  #path(source: Uint8Array, start: number, end: number, localAs: number, globalAs: number): boolean {
     let at = start;
     while (at < end) {
       if (end - at < 2) return false;
@@ -258,7 +260,7 @@ export class AttributeScan {
       }
       for (const last = at + count * 4; at < last; at += 4) {
         const as = u32(source, at);
-        if (as === localAs) this.ownAsCount++;
+        if (as === localAs || as === globalAs) this.ownAsCount++;
         if (as === 0) this.flags |= AttributeFact.AS_ZERO;
       }
     }

@@ -5,6 +5,7 @@ import { AttributeTable } from '../../bgp/rib/attribute-table.ts';
 import { Rib } from '../../bgp/rib/rib.ts';
 import { type Source, SourceTable } from '../../bgp/rib/source.ts';
 import { type Received, type ReceiverContext, UpdateReceiver } from '../../bgp/update-receiver.ts';
+import { BgpRole } from '../../bgp/wire/iana.ts';
 import type { Family } from '../../lib/cidr.ts';
 import { failOnFault } from './rib.ts';
 
@@ -12,6 +13,7 @@ export const senderContext: Omit<ReceiverContext, 'source'> = {
   isIbgp: true,
   isFourOctetAs: true,
   localAs: 64512,
+  globalAs: 64512,
   peerAs: 64512,
   families: [4, 6],
   addPath: [],
@@ -39,6 +41,7 @@ export const listenerSpec: GroupSpec = {
   hasLongLived: false,
   nextHopMode: 'Auto',
   selfNextHop: '0a090909',
+  isRouteServer: false,
   addsOtc: false,
   refusesOtc: false,
   localPref: 100,
@@ -88,7 +91,8 @@ export class Relay {
 
   constructor(context: Partial<ReceiverContext> = {}) {
     const isIbgp = context.isIbgp ?? true;
-    this.sender = this.#source('10.0.0.2', { isIbgp });
+    const isRouteServerClient = !isIbgp && context.role === BgpRole.ROUTE_SERVER;
+    this.sender = this.#source('10.0.0.2', { isIbgp, isRouteServerClient });
     const peerAs = isIbgp ? 64512 : 65001;
     this.receiver = new UpdateReceiver(this.ribs, {
       ...senderContext,

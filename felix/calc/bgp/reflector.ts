@@ -39,7 +39,8 @@ function configOf(peer: BGPPeer, address: string, port: number, input: Reflector
   const cluster = defaultsOf(input.configurations);
   const family = familyOf(address || spec.peerCIDR!);
   const asNumber = spec.asNumber ?? DEFAULT_AS;
-  const localAs = spec.localASNumber ?? cluster.asNumber ?? DEFAULT_AS;
+  const globalAs = cluster.asNumber ?? DEFAULT_AS;
+  const localAs = spec.localASNumber ?? globalAs;
   const isIbgp = asNumber === localAs;
   const priorities = { 4: 1024, 6: 1024 };
   const [importRules, exportRules] = (['import', 'export'] as const).map((direction) =>
@@ -51,6 +52,7 @@ function configOf(peer: BGPPeer, address: string, port: number, input: Reflector
     port,
     asNumber,
     localAs,
+    globalAs,
     localAddress: undefined,
     isPassive: spec.peerCIDR !== undefined,
     nextHopMode: nextHopModeOf(spec, isIbgp),

@@ -248,6 +248,7 @@ function* sessionTo(peer: BGPPeer, remote: Remote, context: Context): Generator<
     port: remote.port,
     asNumber: remote.asNumber,
     localAs,
+    globalAs: asNumberOf(self, configurations),
     localAddress: spec.sourceAddress === 'None' || isLinkLocal || isReflector(self) ? undefined : own,
     // B-047: of two nodes with a global peering one connects; those of single nodes try from both sides. With a
     // reflector Deployment it is the node: a connection from there would look like one of the node that it runs on.

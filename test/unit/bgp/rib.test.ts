@@ -204,6 +204,7 @@ describe('tables', () => {
 describe('import policy of the protocol', () => {
   const context: ImportContext = {
     localAs: 64512,
+    globalAs: 64512,
     peerAs: 65001,
     isIbgp: false,
     identifier: 0x09090909,
@@ -223,9 +224,14 @@ describe('import policy of the protocol', () => {
       hasNextHop: false,
     });
     const bytes = writer.finish();
-    expect(scan.scan(bytes, 0, bytes.length, { isIbgp: true, isFourOctetAs: true, localAs: 64512 })).toBe(
-      true,
-    );
+    expect(
+      scan.scan(bytes, 0, bytes.length, {
+        isIbgp: true,
+        isFourOctetAs: true,
+        localAs: 64512,
+        globalAs: 64512,
+      }),
+    ).toBe(true);
     return attributesRejection(scan, { ...context, ...more });
   };
   const ibgp = { isIbgp: true, peerAs: 64512 };
@@ -262,7 +268,7 @@ describe('import policy of the protocol', () => {
   });
 
   it.each<[number[], RegExp | undefined]>([
-    [[172, 18, 0, 11], /this node/],
+    [[172, 18, 0, 11], /this speaker/],
     [[127, 0, 0, 1], /no host/],
     [[224, 0, 0, 1], /no host/],
     [Array<number>(16).fill(0), /no host/],
