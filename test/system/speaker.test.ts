@@ -114,16 +114,32 @@ describe('route refresh', () => {
   });
 });
 
-it('a route that is about to go is the last resort (RFC 8326)', async () => {
+it('a route that is about to go is the last resort by its own LOCAL_PREF inside the AS (RFC 8326)', async () => {
   const { connect } = await reflector([A, B, C]);
   const [a, b, c] = [await connect(A), await connect(B), await connect(C)];
-  a.send(announcement(['10.1.0.0/16'], { med: 1, localPref: 200 }));
+  const leaving = { med: 1, communities: [0xffff0000] };
   b.send(announcement(['10.1.0.0/16'], { med: 2, localPref: 100 }));
+  a.send(announcement(['10.1.0.0/16'], { ...leaving, localPref: 200 }));
   await until(() => c.table.get('10.1.0.0/16')?.med === 1);
-  a.send(announcement(['10.1.0.0/16'], { med: 1, localPref: 200, communities: [0xffff0000] }));
+  expect(c.table.get('10.1.0.0/16')?.localPref).toBe(200);
+  a.send(announcement(['10.1.0.0/16'], { ...leaving, localPref: 0 }));
   await until(() => c.table.get('10.1.0.0/16')?.med === 2);
   b.send(withdrawal(['10.1.0.0/16']));
   await until(() => c.table.get('10.1.0.0/16')?.localPref === 0);
+});
+
+it('a next hop that is this end of the session is not used (RFC 4271 section 5.1.3)', async () => {
+  const { connect } = await reflector([A, B]);
+  const [a, b] = [await connect(A), await connect(B)];
+  a.send(announcement(['10.1.0.0/16', '10.2.0.0/16']));
+  await until(() => b.table.size === 2);
+  a.send(announcement(['10.1.0.0/16'], { nextHop: '127.0.0.1' }));
+  await until(() => b.table.size === 1);
+  const [refused] = [...viewReceived(speaker.ribs[4], speaker.peer(A)!)].filter(({ isUsable }) => !isUsable);
+  expect(refused).toMatchObject({
+    prefix: '10.1.0.0/16',
+    reason: 'the next hop is this speaker (RFC 4271 section 5.1.3)',
+  });
 });
 
 describe('settings that change', () => {
