@@ -20,7 +20,7 @@ export function addNodeCommands(program: Command, { print, setExitCode }: Surrou
       for (;;) {
         const status = await askAgent<AgentStatus>('/v1/status');
         if (watch && process.stdout.isTTY) process.stdout.write('\x1b[H\x1b[2J');
-        print(renderStatus(status, output, new Date()));
+        print(renderStatus(status, output, new Date(), columns()));
         setExitCode(exitCode(status));
         if (!watch) return;
         await sleep(1000);
@@ -58,4 +58,9 @@ export function addNodeCommands(program: Command, { print, setExitCode }: Surrou
       if (missing.length > 0) print(`Not here, therefore not asked: ${missing.join(', ')}`);
       print(`Diags saved to ${archive}`);
     });
+}
+
+/** Width of the terminal, or what COLUMNS says; undefined for a file or a pipe. */
+function columns(): number | undefined {
+  return process.stdout.columns || Number(process.env['COLUMNS']) || undefined;
 }

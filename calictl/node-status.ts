@@ -9,9 +9,15 @@ import { boxTable } from '../lib/table.ts';
 export type Format = 'table' | 'json' | 'yaml';
 
 const header = ['Peer address', 'Peer type', 'State', 'Since', 'Info', 'Received', 'Sent'];
+const INFO = 4;
 
-/** The report as text. */
-export function renderStatus(status: AgentStatus, format: Format, now: Date): string {
+/** The report as text. A table of peers that is wider than `columns` has calicoctl's columns alone. */
+export function renderStatus(
+  status: AgentStatus,
+  format: Format,
+  now: Date,
+  columns = Number.POSITIVE_INFINITY,
+): string {
   if (format === 'json') return JSON.stringify(status, undefined, 2);
   if (format === 'yaml') return stringify(status).trimEnd();
   const lines = ['Cali process is running.'];
@@ -25,9 +31,9 @@ export function renderStatus(status: AgentStatus, format: Format, now: Date): st
       lines.push(
         peers.length === 0
           ? `No IPv${family} peers found.`
-          : boxTable(
-              header,
+          : peerTable(
               peers.map((peer) => row(peer, now)),
+              columns,
             ),
       );
     }
@@ -60,6 +66,25 @@ export function renderStatus(status: AgentStatus, format: Format, now: Date): st
     );
   if (objectProblems > objects.length) lines.push(`  and ${objectProblems - objects.length} more`);
   return lines.join('\n');
+}
+
+/** The table of peers. Where it is too wide, the counts of routes go, and long reasons follow below. */
+function peerTable(rows: readonly string[][], columns: number): string {
+  const fits = (table: string) => table.indexOf('\n') <= columns;
+  const whole = boxTable(header, rows);
+  if (fits(whole)) return whole;
+  const narrow = (all: readonly string[][]) =>
+    boxTable(
+      header.slice(0, INFO + 1),
+      all.map((cells) => cells.slice(0, INFO + 1)),
+    );
+  const short = narrow(rows);
+  if (fits(short)) return short;
+  const states = rows.map((cells) => cells.with(INFO, cells[INFO]!.split(' ')[0]!));
+  const reasons = rows
+    .filter((cells) => cells[INFO]!.includes(' '))
+    .map((cells) => `  ${cells[0]}: ${cells[INFO]}`);
+  return [narrow(states), ...reasons].join('\n');
 }
 
 /** 0 when everything is as it should be, 1 when a session or the dataplane is not. */

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { messageOf } from '../lib/errors.ts';
 import { listenUnix, type UnixSocket } from '../lib/unix-socket.ts';
 import type { Lab } from './lab.ts';
+import { countPairs, describePairs } from './report.ts';
 
 const command = z.discriminatedUnion('do', [
   z.object({ do: z.literal('show') }),
@@ -59,7 +60,13 @@ async function perform(lab: Lab, body: string): Promise<unknown> {
       };
     case 'matrix': {
       const probes = lab.allProbes();
-      return { pairs: probes.length, unreachable: await lab.probe(probes, asked.timeoutMs) };
+      const unreachable = await lab.probe(probes, asked.timeoutMs);
+      return {
+        pairs: countPairs(probes),
+        probes: probes.length,
+        unreachable,
+        summary: describePairs(probes, unreachable),
+      };
     }
     case 'pod add':
       return lab.addPod(asked.node, asked.name, asked.annotations);

@@ -7,9 +7,11 @@ import path from 'node:path';
 import { messageOf } from '../lib/errors.ts';
 import { run } from '../lib/exec.ts';
 import { serveControl } from './control.ts';
-import { LAB_DIRECTORY, Lab } from './lab.ts';
+import { LAB_DIRECTORY, Lab, type LabNode } from './lab.ts';
 import { netnsPath } from './namespaces.ts';
-import { connectivityMatrix, failures, nodeTable, suggestions } from './report.ts';
+import { reapOrphans } from './orphans.ts';
+import { connectivityMatrix, countPairs, describePairs, failures, nodeTable, suggestions } from './report.ts';
+import { Screen, terminalOf } from './screen.ts';
 import type { Topology } from './topology.ts';
 
 /** What the process outside passes as JSON. */
@@ -25,71 +27,102 @@ export interface InsideOptions {
 // User-mode Linux is slow: agents come up one after the other, in seconds each.
 const isUml = os.cpus()[0]?.model === 'UML';
 const MATRIX_TIMEOUT_MS = isUml ? 120_000 : 30_000;
+const STATUS_TIMEOUT_MS = 60_000;
+/** Exit status of a command that Ctrl-C ended. */
+const INTERRUPTED = 130;
 
 const options = JSON.parse(process.argv[2] ?? '{}') as InsideOptions;
-const startedAt = performance.now();
-const say = (text: string) => {
-  if (!options.isJson) process.stdout.write(`${text}\n`);
-};
-const seconds = () => ((performance.now() - startedAt) / 1000).toFixed(1);
+const terminal = terminalOf(process.stdout, process.env);
+const screen = new Screen(terminal, (text) => {
+  if (!options.isJson) process.stdout.write(text);
+});
+let isEnding = false;
+let isUp = false;
 
 const lab = new Lab({
   topology: options.topology,
   programs: options.programs,
   logSeverity: options.logSeverity,
-  progress: (text) => say(`  ✓ ${text}  (${seconds()} s)`),
+  progress: (text) => isEnding || screen.step(text),
+  wait: (waiting) => isEnding || screen.wait(waiting),
 });
 
 // The terminal's Ctrl-C, a polite end, and the end of the process outside.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => void end(0));
-process.stdin.on('end', () => void end(0));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.once(signal, () => void end(isUp ? 0 : INTERRUPTED));
+process.stdin.on('end', () => void end(isUp ? 0 : INTERRUPTED));
 process.stdin.resume();
+// A terminal that is gone, or a pipe that nobody reads.
+process.stdout.on('error', () => void end(1));
+reapOrphans();
 
 try {
   await main();
 } catch (error) {
-  process.stderr.write(`lab: ${messageOf(error)}\n`);
-  await printLogs();
-  await end(1);
+  // What fails while everything is ended says nothing.
+  if (!isEnding) {
+    screen.wait(undefined);
+    process.stderr.write(`lab: ${messageOf(error)}\n`);
+    await printLogs();
+    await end(1);
+  }
 }
 
 async function main(): Promise<void> {
   await lab.up();
-  const probes = lab.allProbes();
-  const unreachable = await lab.probe(probes, MATRIX_TIMEOUT_MS);
-  const readySeconds = seconds();
-  if (unreachable.length === 0)
-    say(
-      `  ✓ every pod reaches every pod and every node: ${probes.length} of ${probes.length} pairs  (${readySeconds} s)`,
-    );
+  const all = lab.allProbes();
+  const unreachable = await lab.probe(all, MATRIX_TIMEOUT_MS, (unanswered) =>
+    screen.wait({
+      what: 'pairs',
+      missing: () => [...new Set(unanswered().map(({ from, to }) => `${from} to ${to}`))],
+    }),
+  );
+  if (isEnding) return;
+  const readySeconds = screen.seconds;
+  screen.step(
+    unreachable.length === 0
+      ? `all pods reach all pods and nodes: ${describePairs(all, unreachable)}`
+      : `${describePairs(all, unreachable)} reach each other`,
+    unreachable.length === 0,
+  );
   if (options.isJson) {
     const report = {
       nodes: lab.nodes.map(({ name, addresses }) => ({ name, ...addresses })),
       pods: lab.pods.map(({ name, node, addresses }) => ({ name, node, addresses })),
-      pairs: probes.length,
+      pairs: countPairs(all),
+      probes: all.length,
       unreachable,
       seconds: Number(readySeconds),
     };
     process.stdout.write(`${JSON.stringify(report)}\n`);
   }
-  say(`\n${nodeTable(lab.nodes, lab.pods)}\n`);
-  say(`${connectivityMatrix(lab.nodes, lab.pods, probes, unreachable)}\n`);
-  if (unreachable.length > 0) say(`${failures(unreachable)}\n`);
+  const { columns, style } = terminal;
+  screen.say(`\n${nodeTable(lab.nodes, lab.pods, columns)}\n`);
+  const matrix = connectivityMatrix(lab.nodes, lab.pods, { all, unreachable }, columns, style);
+  if (matrix !== '') screen.say(`${style.bold('Pairs that reach each other')}\n${matrix}\n`);
+  if (unreachable.length > 0) screen.say(`${failures(unreachable)}\n`);
   const [first] = lab.nodes;
-  if (first && !options.isJson) {
-    const status = await run(
-      'nsenter',
-      [`--net=${netnsPath(first.name)}`, path.join(LAB_DIRECTORY, 'bin', 'calictl'), 'node', 'status'],
-      {
-        env: { CALI_RUN_DIR: first.runDirectory },
-      },
-    );
-    say(`${first.name}$ calictl node status\n${status.stdout.trimEnd()}${status.stderr}\n`);
-  }
+  if (first && !options.isJson) await printStatus(first);
+  if (isEnding) return;
   if (options.isOnce) return end(unreachable.length === 0 ? 0 : 1);
   await serveControl(options.controlSocket, lab);
-  say(suggestions(lab.nodes));
+  isUp = true;
+  screen.say(suggestions(lab.nodes, style));
   if (options.isJson) process.stdout.write('{"ready":true}\n');
+}
+
+async function printStatus({ name, runDirectory }: LabNode): Promise<void> {
+  const { outcome, stdout, stderr } = await run(
+    'nsenter',
+    [`--net=${netnsPath(name)}`, path.join(LAB_DIRECTORY, 'bin', 'calictl'), 'node', 'status'],
+    {
+      env: { CALI_RUN_DIR: runDirectory, COLUMNS: terminal.isTerminal ? String(terminal.columns) : '' },
+      timeoutMs: STATUS_TIMEOUT_MS,
+    },
+  );
+  if (isEnding) return;
+  const report = stdout.trimEnd() || `calictl gave no answer: ${stderr || outcome}`;
+  screen.say(`${terminal.style.bold(`${name}$ calictl node status`)}\n${report}\n`);
 }
 
 async function printLogs(): Promise<void> {
@@ -98,6 +131,9 @@ async function printLogs(): Promise<void> {
 }
 
 async function end(code: number): Promise<void> {
+  if (isEnding) return;
+  isEnding = true;
+  screen.wait(undefined);
   await lab.down();
   process.exit(code);
 }

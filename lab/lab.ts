@@ -31,6 +31,7 @@ import {
 } from './namespaces.ts';
 import { type FlowReport, type Probe, Prober } from './prober.ts';
 import { LabProcess } from './process.ts';
+import type { Waiting } from './screen.ts';
 import { loadSockets } from './setns.ts';
 import { chooseEncap, type Encap, poolModes, type Topology } from './topology.ts';
 
@@ -61,6 +62,8 @@ export interface LabOptions {
   readonly programs: string;
   /** Called with each step that is done. */
   readonly progress: (text: string) => void;
+  /** Called when something begins that may take long; it ends with the next step. */
+  readonly wait: (waiting: Waiting) => void;
   /** Of the agents; empty leaves it to FelixConfiguration. */
   readonly logSeverity: string;
 }
@@ -100,7 +103,7 @@ export class Lab {
 
   /** Brings everything up; resolves when every pod has its network. */
   async up(): Promise<void> {
-    const { topology, progress } = this.#options;
+    const { topology, progress, wait } = this.#options;
     this.#prober = new Prober(loadSockets());
     const last = Math.max(...topology.nodes.map((node) => node.subnet));
     this.#subnets = Array.from({ length: last + 1 }, (_, index) => subnet(index, topology.ipv6));
@@ -109,16 +112,36 @@ export class Lab {
     await mkdir(path.join(LAB_DIRECTORY, 'log'), { recursive: true });
     await this.#writeTools();
     this.#startApi();
+    wait({ what: 'API server', missing: () => ['its first answer'] });
     await this.#waitForApi();
-    progress(`API server on ${LAB_IPV4}:${API_PORT}, its state on disk before every answer`);
+    progress(`API server on ${LAB_IPV4}:${API_PORT}`);
     await this.#createObjects();
-    await Promise.all(topology.nodes.map((node) => this.addNode(node)));
-    progress(`${topology.nodes.length} nodes with a cali-node each, ${this.#describeSubnets()}`);
-    await Promise.all(topology.nodes.map(({ name }) => this.waitForAgent(name, AGENT_TIMEOUT_MS)));
+    const names = topology.nodes.map(({ name }) => name);
+    const ready = new Set<string>();
+    const missing = () => names.filter((name) => !ready.has(name));
+    wait({ what: 'nodes', missing });
+    await each(topology.nodes, async (node) => {
+      await this.addNode(node);
+      ready.add(node.name);
+    });
+    progress(`${names.length} nodes, a cali-node on each, ${this.#describeSubnets()}`);
+    ready.clear();
+    wait({ what: 'agents', missing });
+    await each(names, async (name) => {
+      await this.waitForAgent(name, AGENT_TIMEOUT_MS);
+      ready.add(name);
+    });
     progress('agents in sync with the API');
     this.#startControllers();
-    await Promise.all(topology.nodes.flatMap(({ name, pods }) => pods.map((pod) => this.addPod(name, pod))));
-    progress(`${this.#pods.size} pods: an address by IPAM, a veth by CNI each`);
+    const pods = topology.nodes.flatMap((node) => node.pods.map((name) => ({ node: node.name, name })));
+    wait({
+      what: 'pods',
+      missing: () => pods.map(({ name }) => name).filter((name) => !this.#pods.has(name)),
+    });
+    await each(pods, async ({ node, name }) => {
+      await this.addPod(node, name);
+    });
+    progress(`${this.#pods.size} pods, each with addresses by IPAM and a veth by CNI`);
   }
 
   /** Ends agents and API server; the namespaces go with this process. */
@@ -280,8 +303,12 @@ export class Lab {
     });
   }
 
-  probe(probes: readonly Probe[], timeoutMs: number): Promise<Probe[]> {
-    return this.#prober.probe(probes, timeoutMs);
+  probe(
+    probes: readonly Probe[],
+    timeoutMs: number,
+    onStart?: (unanswered: () => Probe[]) => void,
+  ): Promise<Probe[]> {
+    return this.#prober.probe(probes, timeoutMs, onStart);
   }
 
   /** One flow per path: between one pod of each node and one of each other, and between two on one node. */
@@ -310,8 +337,8 @@ export class Lab {
     if (topology.encap === 'auto' && encap !== 'none')
       progress(
         encap === 'ipip'
-          ? `IPIP between the subnets (ipipMode: ${topology.mode}), IPv6 by VXLAN`
-          : `VXLAN between the subnets (vxlanMode: ${topology.mode}): no ipip in this kernel (--kernel uml has it)`,
+          ? `IPIP between the subnets (${topology.mode}), VXLAN for IPv6`
+          : `VXLAN between the subnets (${topology.mode}): no ipip in this kernel`,
       );
     return encap;
   }
@@ -319,7 +346,7 @@ export class Lab {
   #describeSubnets(): string {
     if (this.#subnets.length === 1) return `on bridge ${this.#subnets[0]!.bridge}`;
     const nets = this.#subnets.map(({ ipv4 }) => ipv4.replace(/1$/, '0/24'));
-    return `on ${nets.join(' and ')}; the router between knows no pods`;
+    return `on ${nets.join(' and ')}`;
   }
 
   #families(): (4 | 6)[] {
@@ -434,6 +461,10 @@ export class Lab {
   agentSocket(name: string): string {
     return path.join(this.#node(name).runDirectory, AGENT_SOCKET);
   }
+}
+
+async function each<T>(items: readonly T[], action: (item: T) => Promise<void>): Promise<void> {
+  await Promise.all(items.map(action));
 }
 
 function netnsName(pod: string): string {

@@ -1,20 +1,26 @@
 /** cali-lab: `npm start` and `npm run lab -- …`. */
 import { spawnSync } from 'node:child_process';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { messageOf } from '../lib/errors.ts';
+import { CodedError, messageOf } from '../lib/errors.ts';
+import { printable } from '../lib/plain-text.ts';
 import { plainTable } from '../lib/table.ts';
 import { VERSION } from '../lib/version.ts';
 import type { LabCommand } from './control.ts';
 import { askLab, execCommand, runLab } from './outside.ts';
 import type { FlowReport, Probe } from './prober.ts';
-import { failures } from './report.ts';
+import { failures, flowTable } from './report.ts';
+import { terminalOf } from './screen.ts';
+import { asciiOnly } from './text.ts';
 import { readTopology, type TopologyOptions, topologyOf } from './topology.ts';
 import { runInUml } from './uml.ts';
+
+const terminal = terminalOf(process.stdout, process.env);
 
 const program = new Command('cali-lab')
   .description('A whole cluster network on this machine.')
   .version(VERSION)
-  .enablePositionalOptions();
+  .enablePositionalOptions()
+  .showHelpAfterError('(add --help for what there is)');
 
 const count = (low: number, high: number) => (text: string) => {
   const value = Number(text);
@@ -83,7 +89,8 @@ program
   });
 
 const print = (value: unknown) => {
-  process.stdout.write(`${typeof value === 'string' ? value : JSON.stringify(value, undefined, 2)}\n`);
+  const text = typeof value === 'string' ? value : JSON.stringify(value, undefined, 2);
+  process.stdout.write(`${terminal.isUnicode ? text : asciiOnly(text)}\n`);
 };
 const ask = async (command: LabCommand, done: string) => {
   await askLab(command);
@@ -156,14 +163,11 @@ program
   .option('--timeout <ms>', 'how long a pair may take', count(1, 60_000), 5000)
   .action(async (flags: { json: boolean; timeout: number }) => {
     const result = (await askLab({ do: 'matrix', timeoutMs: flags.timeout })) as {
-      pairs: number;
+      summary: string;
       unreachable: Probe[];
     };
-    if (flags.json) print(result);
-    else
-      print(
-        `${result.pairs - result.unreachable.length} of ${result.pairs} pairs reach each other\n${failures(result.unreachable)}`.trimEnd(),
-      );
+    const { summary, ...rest } = result;
+    print(flags.json ? rest : `${summary}\n${failures(result.unreachable)}`.trimEnd());
     process.exitCode = result.unreachable.length === 0 ? 0 : 1;
   });
 
@@ -181,23 +185,15 @@ flows
   .option('--json', 'as JSON', false)
   .action(async (flags: { json: boolean }) => {
     const reports = (await askLab({ do: 'flows stop' })) as FlowReport[];
-    if (flags.json) return print(reports);
-    print(
-      plainTable(
-        ['FROM', 'TO', 'ADDRESS', 'SENT', 'LOST', 'LONGEST GAP'],
-        reports.map(({ from, to, address, sent, lost, longestGap }) => [
-          from,
-          to,
-          address,
-          String(sent),
-          String(lost),
-          String(longestGap),
-        ]),
-      ),
-    );
+    print(flags.json ? reports : flowTable(reports, terminal.columns));
   });
 
+// Without this, a word that is no command is an argument too many of the default command.
+const [given] = process.argv.slice(2);
+const known = [...program.commands.map((command) => command.name()), 'help'];
 try {
+  if (given !== undefined && !given.startsWith('-') && !known.includes(given))
+    throw new CodedError('USAGE', `there is no lab command ${printable(given)}: ${known.join(', ')}`);
   await program.parseAsync();
 } catch (error) {
   process.stderr.write(`${messageOf(error)}\n`);

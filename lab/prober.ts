@@ -17,6 +17,10 @@ export interface FlowReport extends Probe {
   readonly lost: number;
   /** Longest run of lost probes in a row. */
   readonly longestGap: number;
+  /** Probes that were due while this process itself stood still: not sent, and not lost. */
+  readonly unsent: number;
+  /** Longest time that this process itself stood still, as far as probes were not sent. */
+  readonly longestStallMs: number;
 }
 
 interface Station {
@@ -25,20 +29,31 @@ interface Station {
 
 interface Flow extends Probe {
   sent: number;
+  unsent: number;
   readonly answered: Set<number>;
 }
 
 const PORT = 7007;
 const RETRY_MS = 100;
+/** A timer that is late by less catches up; more at once would overflow the sockets' buffers. */
+const CATCH_UP_MS = 100;
+
+/** A sleep of 5 ms that takes longer means that this process did not run. */
+const STALL_MS = 1000;
+
+interface Flows {
+  readonly flows: readonly Flow[];
+  readonly timer: NodeJS.Timeout;
+  readonly pending: Map<number, { flow: Flow; sequence: number }>;
+  longestStallMs: number;
+}
 
 export class Prober {
   readonly #sockets: Sockets;
   readonly #stations = new Map<string, Station>();
   #next = 1;
   readonly #waiting = new Map<number, () => void>();
-  #flows:
-    | { flows: Flow[]; timer: NodeJS.Timeout; pending: Map<number, { flow: Flow; sequence: number }> }
-    | undefined;
+  #flows: Flows | undefined;
 
   constructor(sockets: Sockets) {
     this.#sockets = sockets;
@@ -75,10 +90,18 @@ export class Prober {
     this.#stations.delete(name);
   }
 
-  /** Asks each until it answers or the time is over; those that did not answer. */
-  async probe(probes: readonly Probe[], timeoutMs: number): Promise<Probe[]> {
-    const deadline = Date.now() + timeoutMs;
+  /**
+   * Asks each until it answers or the time is over; those that did not answer. `onStart` gets a function that returns
+   * those that have not answered yet.
+   */
+  async probe(
+    probes: readonly Probe[],
+    timeoutMs: number,
+    onStart: (unanswered: () => Probe[]) => void = () => undefined,
+  ): Promise<Probe[]> {
+    let deadline = Date.now() + timeoutMs;
     const ids = new Map<number, Probe>();
+    onStart(() => [...ids.values()]);
     for (const probe of probes) {
       const id = this.#next++;
       ids.set(id, probe);
@@ -95,35 +118,59 @@ export class Prober {
         if (++batch % 200 === 0) await new Promise((resolve) => setImmediate(resolve));
       }
       const until = Math.min(deadline, Date.now() + RETRY_MS);
-      while (ids.size > 0 && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 5));
+      while (ids.size > 0 && Date.now() < until) {
+        const before = Date.now();
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        const slept = Date.now() - before;
+        // While this process stood still nothing could answer.
+        if (slept > STALL_MS) deadline += slept;
+      }
     }
+    await readAll();
     for (const id of ids.keys()) this.#waiting.delete(id);
     return [...ids.values()];
   }
 
-  /** Starts one probe per flow and interval; `stopFlows` counts. */
+  /**
+   * Starts one probe per flow and interval; `stopFlows` counts. Probes that are due while this process does not run (it is
+   * stopped, or has no processor) are counted as unsent: sent in one burst, they would be lost in this process's own
+   * buffers.
+   */
   startFlows(probes: readonly Probe[], intervalMs: number): void {
-    const flows = probes.map((probe) => ({ ...probe, sent: 0, answered: new Set<number>() }));
-    const pending = new Map<number, { flow: Flow; sequence: number }>();
+    const flows = probes.map((probe) => ({ ...probe, sent: 0, unsent: 0, answered: new Set<number>() }));
+    const most = Math.max(1, Math.floor(CATCH_UP_MS / intervalMs));
     const startedAt = performance.now();
-    const timer = setInterval(() => {
-      // As many as are due: a late timer must not hide an outage.
-      const due = Math.floor((performance.now() - startedAt) / intervalMs);
+    let tickedAt = startedAt;
+    const tick = () => {
+      const now = performance.now();
+      const due = Math.floor((now - startedAt) / intervalMs);
+      const late = Math.max(0, due - (flows[0] ? flows[0].sent + flows[0].unsent : due) - most);
+      if (late > 0) running.longestStallMs = Math.max(running.longestStallMs, now - tickedAt);
+      tickedAt = now;
       for (const flow of flows) {
-        while (flow.sent < due) {
-          const id = this.#next++;
-          const sequence = flow.sent++;
-          pending.set(id, { flow, sequence });
-          this.#waiting.set(id, () => {
-            flow.answered.add(sequence);
-            pending.delete(id);
-            this.#waiting.delete(id);
-          });
-          this.#ask(flow, id);
-        }
+        flow.unsent += late;
+        while (flow.sent + flow.unsent < due) this.#send(flow, running);
       }
-    }, intervalMs);
-    this.#flows = { flows, timer, pending };
+    };
+    const running: Flows = {
+      flows,
+      timer: setInterval(tick, intervalMs),
+      pending: new Map(),
+      longestStallMs: 0,
+    };
+    this.#flows = running;
+  }
+
+  #send(flow: Flow, { pending }: Flows): void {
+    const id = this.#next++;
+    const sequence = flow.sent++;
+    pending.set(id, { flow, sequence });
+    this.#waiting.set(id, () => {
+      flow.answered.add(sequence);
+      pending.delete(id);
+      this.#waiting.delete(id);
+    });
+    this.#ask(flow, id);
   }
 
   /** Waits for the last answers and reports each flow. */
@@ -133,15 +180,18 @@ export class Prober {
     clearInterval(running.timer);
     this.#flows = undefined;
     await new Promise((resolve) => setTimeout(resolve, 500));
+    await readAll();
     for (const id of running.pending.keys()) this.#waiting.delete(id);
-    return running.flows.map(({ from, to, address, sent, answered }) => {
+    return running.flows.map(({ from, to, address, sent, unsent, answered }) => {
       let gap = 0;
       let longestGap = 0;
       for (let i = 0; i < sent; i++) {
         gap = answered.has(i) ? 0 : gap + 1;
         longestGap = Math.max(longestGap, gap);
       }
-      return { from, to, address, sent, lost: sent - answered.size, longestGap };
+      const lost = sent - answered.size;
+      const longestStallMs = Math.round(running.longestStallMs);
+      return { from, to, address, sent, lost, longestGap, unsent, longestStallMs };
     });
   }
 
@@ -161,4 +211,9 @@ export class Prober {
     if (kind === 'Q') socket.send(`R ${id} ${address}`, remote.port, remote.address, () => undefined);
     else if (kind === 'R' && remote.address === address) this.#waiting.get(Number(id))?.();
   }
+}
+
+/** Lets the event loop read what has arrived: after a stall, timers come before sockets. */
+async function readAll(): Promise<void> {
+  for (let round = 0; round < 3; round++) await new Promise((resolve) => setImmediate(resolve));
 }

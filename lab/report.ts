@@ -1,40 +1,93 @@
-/** What the lab prints. Pure: values in, text out. */
+/** What the lab prints. Pure: values in, text out that fits a width. */
+import { familyOf } from '../lib/cidr.ts';
 import { plainTable } from '../lib/table.ts';
 import type { LabNode, LabPod } from './lab.ts';
-import type { Probe } from './prober.ts';
+import type { FlowReport, Probe } from './prober.ts';
+import { plain, type Style, wrap } from './text.ts';
 
-/** Nodes with their addresses and their pods' addresses. */
-export function nodeTable(nodes: readonly LabNode[], pods: readonly LabPod[]): string {
-  const rows = nodes.map(({ name, addresses }) => {
-    const own = pods.filter(({ node }) => node === name).map(({ addresses: [first] }) => first ?? '');
-    const shown = own.length > 4 ? [...own.slice(0, 3), `… ${own.length - 3} more`] : own;
-    return [name, [addresses.ipv4, addresses.ipv6].filter(Boolean).join(' '), shown.join(' ')];
-  });
-  return plainTable(['NODE', 'ADDRESSES', 'PODS'], rows);
+/** Nodes with their addresses, and as many of their pods' addresses as there is room for. */
+export function nodeTable(nodes: readonly LabNode[], pods: readonly LabPod[], width: number): string {
+  const tableOf = (most: number) =>
+    plainTable(
+      ['NODE', 'ADDRESSES', 'PODS'],
+      nodes.map(({ name, addresses: { ipv4, ipv6 } }) => {
+        const own = pods.filter(({ node }) => node === name).map(({ addresses: [first] }) => first ?? '');
+        const shown = own.length > most ? [...own.slice(0, most), `… ${own.length - most} more`] : own;
+        return [name, [ipv4, ipv6].filter(Boolean).join(' '), shown.join(' ')];
+      }),
+    );
+  const fits = [4, 3, 2, 1].map(tableOf).find((table) => widthOf(table) <= width);
+  return fits ?? tableOf(1);
 }
 
-/** Reachable of all ordered pairs, from the pods of a node (rows) to the pods of another and to the nodes. */
+/** Pairs of names; each is asked once per address family that it has. */
+export function countPairs(probes: readonly Probe[]): number {
+  return new Set(probes.map(pairOf)).size;
+}
+
+/** `180 of 180 pairs, IPv4 and IPv6`. A pair counts when each of its addresses answered. */
+export function describePairs(all: readonly Probe[], unreachable: readonly Probe[]): string {
+  const total = countPairs(all);
+  const families = new Set(all.map(({ address }) => familyOf(address)));
+  const by = families.size > 1 ? ', IPv4 and IPv6' : '';
+  return `${total - countPairs(unreachable)} of ${total} pairs${by}`;
+}
+
+/**
+ * Pairs that reach each other, from the pods of a node (rows) to the pods of another and to the nodes (columns). Columns
+ * that do not fit are in further tables; of more than sixteen nodes only those with failures are shown.
+ */
 export function connectivityMatrix(
   nodes: readonly LabNode[],
   pods: readonly LabPod[],
-  all: readonly Probe[],
-  unreachable: readonly Probe[],
+  probes: { readonly all: readonly Probe[]; readonly unreachable: readonly Probe[] },
+  width: number,
+  style: Style = plain,
 ): string {
   const nodeOf = new Map(pods.map(({ name, node }) => [name, node]));
+  const rowOf = ({ from }: Probe) => nodeOf.get(from) ?? '';
   const columnOf = ({ to }: Probe) => nodeOf.get(to) ?? 'nodes';
-  const count = (probes: readonly Probe[], row: string, column: string) =>
-    probes.filter((probe) => nodeOf.get(probe.from) === row && columnOf(probe) === column).length;
-  const columns = [...nodes.map(({ name }) => name), 'nodes'];
-  const rows = nodes.map(({ name }) => [
-    name,
-    ...columns.map((column) => {
-      const total = count(all, name, column);
-      const missing = count(unreachable, name, column);
-      return total === 0 ? '-' : `${missing === 0 ? '✓' : '✗'} ${total - missing}/${total}`;
-    }),
-  ]);
-  return plainTable(['FROM \\ TO', ...columns], rows);
+  const count = (list: readonly Probe[]) => {
+    const pairs = new Map<string, Set<string>>();
+    for (const probe of list) {
+      const cell = `${rowOf(probe)} ${columnOf(probe)}`;
+      pairs.set(cell, (pairs.get(cell) ?? new Set()).add(pairOf(probe)));
+    }
+    return (row: string, column: string) => pairs.get(`${row} ${column}`)?.size ?? 0;
+  };
+  const total = count(probes.all);
+  const missing = count(probes.unreachable);
+  const isShown = (name: string, columns: readonly string[]) =>
+    nodes.length <= MANY_NODES || columns.some((other) => missing(name, other) + missing(other, name) > 0);
+  const names = nodes.map(({ name }) => name);
+  const rows = names.filter((name) => isShown(name, [...names, 'nodes']));
+  if (rows.length === 0) return '';
+  const columns = [...rows, 'nodes'];
+  const cell = (row: string, column: string) => {
+    const all = total(row, column);
+    const lost = missing(row, column);
+    return all === 0 ? '-' : `${lost === 0 ? '✓' : '✗'} ${all - lost}/${all}`;
+  };
+  const tableOf = (shown: readonly string[]) =>
+    plainTable(
+      ['FROM \\ TO', ...shown],
+      rows.map((row) => [row, ...shown.map((column) => cell(row, column))]),
+    );
+  const tables: string[] = [];
+  for (let rest = columns; rest.length > 0; ) {
+    let taken = rest.length;
+    while (taken > 1 && widthOf(tableOf(rest.slice(0, taken))) > width) taken--;
+    tables.push(tableOf(rest.slice(0, taken)));
+    rest = rest.slice(taken);
+  }
+  return tables
+    .join('\n\n')
+    .replaceAll('✓', style.good('✓'))
+    .replaceAll(/✗ \S+/g, (text) => style.bad(text));
 }
+
+/** More are shown only where something is missing. */
+const MANY_NODES = 16;
 
 /** Pairs that failed, a line each, at most twenty. */
 export function failures(unreachable: readonly Probe[]): string {
@@ -45,21 +98,44 @@ export function failures(unreachable: readonly Probe[]): string {
   return lines.join('\n');
 }
 
+/** Flows with what was lost; below, what the prober itself missed. */
+export function flowTable(reports: readonly FlowReport[], width: number): string {
+  if (reports.length === 0) return 'No flows are running: npm run lab -- flows start';
+  const table = plainTable(
+    ['FROM', 'TO', 'ADDRESS', 'SENT', 'LOST', 'IN A ROW'],
+    reports.map(({ from, to, address, sent, lost, longestGap }) => [
+      from,
+      to,
+      address,
+      String(sent),
+      String(lost),
+      String(longestGap),
+    ]),
+  );
+  const late = reports.reduce((worst, report) => (report.unsent > worst.unsent ? report : worst));
+  if (late.unsent === 0) return table;
+  const seconds = (late.longestStallMs / 1000).toFixed(1);
+  const sentence =
+    `The prober itself stood still for up to ${seconds} s: ${late.unsent} probes of each flow were not sent. ` +
+    'They do not count as lost, and an outage during that time is not seen.';
+  return [table, '', ...wrap(sentence, width)].join('\n');
+}
+
 /** What to try next. */
-export function suggestions(nodes: readonly LabNode[]): string {
+export function suggestions(nodes: readonly LabNode[], style: Style = plain): string {
   const [first, second] = nodes.map(({ name }) => name);
   const other = second ?? first;
   const commands = [
-    [`exec ${first} calictl node status`, `the BGP sessions of ${first}`],
-    [`exec ${first} ip route`, 'what felix has programmed'],
-    [`exec ${first} calictl get ippools -o wide`, 'where addresses come from'],
+    [`exec ${first} calictl node status`, 'its BGP sessions'],
+    [`exec ${first} ip route`, 'routes that felix programmed'],
+    [`exec ${first} calictl get ippools`, 'where addresses come from'],
     [`pod add ${other} web`, 'one more pod'],
-    [`node kill ${other}`, 'SIGKILL its agent: traffic goes on'],
-    [`node start ${other}`, 'and it comes back'],
-    ['matrix', 'everything to everything, again'],
+    [`node kill ${other}`, 'SIGKILL its agent'],
+    [`node start ${other}`, 'start it again'],
+    ['matrix', 'check all pairs again'],
   ];
   return [
-    'The lab is up; Ctrl-C ends it and leaves nothing. In another terminal:',
+    `${style.bold('The lab is up.')} Ctrl-C ends it and cleans up. In another terminal:`,
     '',
     ...plainTable(
       ['', ''],
@@ -68,4 +144,12 @@ export function suggestions(nodes: readonly LabNode[]): string {
       .split('\n')
       .slice(1),
   ].join('\n');
+}
+
+function pairOf({ from, to }: Probe): string {
+  return `${from} ${to}`;
+}
+
+function widthOf(table: string): number {
+  return Math.max(...table.split('\n').map((line) => line.length));
 }

@@ -68,7 +68,15 @@ export async function runCommandInUml(
 function initScript(directory: string, command: readonly string[]): string {
   const quoted = command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
   return `#!/bin/sh
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME='${os.homedir()}' TERM='${process.env['TERM'] ?? 'linux'}'
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME='${os.homedir()}' TERM='${process.env['TERM'] ?? 'linux'}'${[
+    'NO_COLOR',
+    'LANG',
+    'LC_ALL',
+    'LC_CTYPE',
+  ]
+    .filter((name) => process.env[name])
+    .map((name) => ` ${name}='${process.env[name]!.replaceAll("'", '')}'`)
+    .join('')}
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t tmpfs run /run

@@ -53,7 +53,8 @@ export async function run(
     code: result.exitCode,
     stdout: result.stdout,
     stderr: result.stderr,
-    reason: result.failed ? (result.shortMessage ?? '') : '',
+    // execa's own message repeats the whole command line.
+    reason: result.signal ?? result.originalMessage ?? '',
   });
 }
 

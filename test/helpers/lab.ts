@@ -21,7 +21,7 @@ export interface Ran {
 export class TestLab {
   readonly #child: ChildProcess;
   readonly #directory: string;
-  readonly report: { seconds: number; pairs: number; unreachable: unknown[] };
+  readonly report: { seconds: number; pairs: number; probes: number; unreachable: unknown[] };
 
   private constructor(child: ChildProcess, directory: string, report: TestLab['report']) {
     this.#child = child;

@@ -53,12 +53,14 @@ describe('npm start -- --once', () => {
       nodes: unknown[];
       pods: unknown[];
       pairs: number;
+      probes: number;
       unreachable: unknown[];
     };
     expect(report.nodes).toHaveLength(4);
     expect(report.pods).toHaveLength(12);
     // 12 pods to 11 others and 4 nodes, over IPv4 and IPv6.
-    expect(report.pairs).toBe(12 * 15 * 2);
+    expect(report.pairs).toBe(12 * 15);
+    expect(report.probes).toBe(12 * 15 * 2);
     expect(report.unreachable).toEqual([]);
   });
 
@@ -66,7 +68,7 @@ describe('npm start -- --once', () => {
     const { status, stdout } = runOnce([], ['--nodes', '2', '--pods', '1']);
     expect(status).toBe(0);
     expect(stdout).toMatch(/✓ (VXLAN|IPIP) between the subnets/);
-    expect(stdout).toContain('✓ every pod reaches every pod and every node: 12 of 12 pairs');
+    expect(stdout).toContain('✓ all pods reach all pods and nodes: 6 of 6 pairs, IPv4 and IPv6');
     expect(stdout).toContain('IPv4 BGP status\n+-');
     expect(stdout).toMatch(
       /\| 172\.19\.0\.12 +\| node-to-node mesh \| up +\| \d\d:\d\d:\d\d \| Established \| 1 +\| 1 +\|/,

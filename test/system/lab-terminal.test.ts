@@ -1,0 +1,162 @@
+/** The lab as a person meets it: on a terminal of 80 columns, with wrong words, stopped for a while, without nft. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { askLab, execCommand } from '../../lab/outside.ts';
+import type { FlowReport } from '../../lab/prober.ts';
+import { labProgram, root, until } from '../helpers/lab.ts';
+
+const TIMEOUT_MS = 300_000;
+const escapes = /\u001B\[[0-9;]*[A-Za-z]/g;
+
+/** Columns of a line as it stays: what was written over counts once. */
+function widthOf(line: string): number {
+  return Math.max(...line.split('\r').map((part) => part.replace(escapes, '').length));
+}
+
+let folder = '';
+beforeAll(() => {
+  folder = mkdtempSync(path.join(os.tmpdir(), 'cali-terminal-'));
+  process.env['CALI_LAB_DIR'] = path.join(folder, 'lab');
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('a lab on a terminal of 80 columns', () => {
+  let child: ChildProcess;
+  let text = '';
+  beforeAll(async () => {
+    const command = `stty cols 80 rows 50; exec '${process.execPath}' '${labProgram}' start --nodes 3 --pods 2`;
+    // script(1) runs it on a terminal of its own.
+    child = spawn('script', ['-qfec', command, '/dev/null'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: { ...process.env, TERM: 'xterm', LC_ALL: 'C.UTF-8', NO_COLOR: '' },
+    });
+    child.stdout!.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk;
+    });
+    await until('the lab is up', TIMEOUT_MS, () => text.includes('npm run lab -- matrix'));
+  }, TIMEOUT_MS);
+  afterAll(async () => {
+    if (child.exitCode !== null) return;
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.stdin!.write('\u0003');
+    await ended;
+  });
+
+  it('fits it, in colour, and says what pairs are', () => {
+    const lines = text.replaceAll('\r\n', '\n').split('\n');
+    expect(lines.filter((line) => widthOf(line) > 80)).toEqual([]);
+    expect(text).toContain('\u001B[32m✓\u001B[39m all pods reach all pods and nodes');
+    expect(text).toContain('48 of 48 pairs, IPv4 and IPv6');
+    expect(text).toContain('IPv6 BGP status\r\n+-');
+  });
+
+  it('loses nothing while its prober is stopped, and says that it was', async () => {
+    const pid = Number(execCommand('lab', [])[2]);
+    const stateOf = () => /\) (\w) /.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1];
+    await askLab({ do: 'flows start', intervalMs: 10 });
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    process.kill(pid, 'SIGSTOP');
+    await until('it is stopped', TIMEOUT_MS, () => stateOf() === 'T');
+    await new Promise((resolve) => setTimeout(resolve, 4000));
+    process.kill(pid, 'SIGCONT');
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    const reports = (await askLab({ do: 'flows stop' })) as FlowReport[];
+    expect(reports.length).toBeGreaterThan(0);
+    for (const report of reports) {
+      expect(report).toMatchObject({ lost: 0, longestGap: 0 });
+      expect(report.unsent).toBeGreaterThan(300);
+      expect(report.longestStallMs).toBeGreaterThanOrEqual(3900);
+    }
+  });
+
+  it('counts what is lost while the prober runs', async () => {
+    const exec = (line: string) => {
+      const [file, ...args] = execCommand('node2', ['sh', '-c', line]);
+      expect(spawnSync(file!, args, { encoding: 'utf8' })).toMatchObject({ status: 0 });
+    };
+    await askLab({ do: 'flows start', intervalMs: 10 });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    exec('ip link set eth0 down');
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    exec('ip link set eth0 up');
+    const reports = (await askLab({ do: 'flows stop' })) as FlowReport[];
+    const between = (a: string, b: string) =>
+      reports.filter(({ from, to }) => from.startsWith(a) && to.startsWith(b));
+    expect(between('node1', 'node2').every(({ lost }) => lost > 0)).toBe(true);
+    expect(between('node2', 'node2').every(({ lost }) => lost === 0)).toBe(true);
+  });
+
+  it('leaves no zombie of a process whose parent is gone', async () => {
+    const [file, ...args] = execCommand('lab', ['sh', '-c', '(sleep 0.2; exit 3) & (sleep 0.2) & exit 0']);
+    const pid = Number(args[1]);
+    expect(spawnSync(file!, args).status).toBe(0);
+    // `children` needs no look at other processes of this machine.
+    const children = () =>
+      readdirSync(`/proc/${pid}/task`).flatMap((task) =>
+        readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean),
+      );
+    const zombies = () =>
+      children().filter((one) => {
+        try {
+          return / Z /.test(readFileSync(`/proc/${one}/stat`, 'utf8'));
+        } catch {
+          return false;
+        }
+      });
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await until('no zombie is left', TIMEOUT_MS, () => zombies().length === 0);
+  });
+
+  it('ends with Ctrl-C without another word', async () => {
+    const before = text.length;
+    const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+    child.stdin!.write('\u0003');
+    expect(await ended).toBe(0);
+    expect(text.slice(before).replace('^C', '').trim()).toBe('');
+  });
+});
+
+it('names the commands that there are when one is not', () => {
+  const lab = (...args: string[]) =>
+    spawnSync(process.execPath, [labProgram, ...args], { encoding: 'utf8', timeout: TIMEOUT_MS });
+  expect(lab('bogus')).toMatchObject({
+    status: 1,
+    stdout: '',
+    stderr: 'there is no lab command bogus: start, exec, pod, node, api, show, matrix, flows, help\n',
+  });
+  const { status, stderr } = lab('node', 'bogus');
+  expect(status).toBe(1);
+  expect(stderr).toContain("unknown command 'bogus'");
+  expect(lab('matrix')).toMatchObject({ status: 1, stderr: expect.stringContaining('no lab is running') });
+});
+
+describe('npm start on a machine without nft', () => {
+  it('installs nothing, says what is lost, and shows the network all the same', () => {
+    const bin = path.join(folder, 'bin');
+    const log = path.join(folder, 'apt.log');
+    // A folder of links to all administrators' programs but nft, in a mount namespace, over /usr/sbin.
+    const script = `
+      mkdir -p '${bin}' '${folder}/sbin' && mount --bind /usr/sbin '${folder}/sbin' && mount -t tmpfs sbin /usr/sbin
+      for file in '${folder}'/sbin/*; do [ "\${file##*/}" = nft ] || ln -s "$file" /usr/sbin/; done
+      PATH='${bin}':$PATH exec npm run --silent start -- --once --nodes 2 --pods 1 --no-ipv6`;
+    spawnSync('mkdir', ['-p', bin]);
+    writeFileSync(path.join(bin, 'apt-get'), `#!/bin/sh\necho "$@" >> '${log}'\n`, { mode: 0o755 });
+    const environment = Object.entries(process.env).filter(([name]) => name !== 'CI');
+    const { status, stdout, stderr } = spawnSync(
+      'unshare',
+      ['--user', '--map-root-user', '--mount', 'sh', '-c', script],
+      { cwd: root, encoding: 'utf8', env: Object.fromEntries(environment), timeout: TIMEOUT_MS },
+    );
+    expect(stderr).toBe(
+      'nft is missing (Debian package nftables), which is optional: natOutgoing does nothing, and nodes are not guarded from what pods send.\n' +
+        'Install with: apt-get install nftables\n',
+    );
+    expect(stdout).toContain('all pods reach all pods and nodes: 6 of 6 pairs');
+    expect(stdout).not.toContain('\u001B');
+    expect(status).toBe(0);
+    expect(readdirSync(folder)).not.toContain('apt.log');
+  });
+});
