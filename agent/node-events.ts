@@ -13,13 +13,21 @@ export interface Trouble {
   readonly reason: string;
   /** A sentence; the same as long as it is the same trouble. */
   readonly message: string;
+  /** The cause as it is known now. It may change while the trouble stays. */
+  readonly cause?: string | undefined;
+}
+
+interface Entry {
+  trouble: Trouble;
+  isTold: boolean;
+  cancel: () => void;
 }
 
 export class NodeEvents {
   readonly #node: string;
   readonly #modules: { recorder: Pick<EventRecorder, 'ofNode'>; boundary: Boundary; clock: Clock };
   /** By reason and message. At most 20 of a reason. */
-  readonly #present = new Map<string, { trouble: Trouble; isTold: boolean; cancel: () => void }>();
+  readonly #present = new Map<string, Entry>();
 
   constructor(
     node: string,
@@ -33,8 +41,13 @@ export class NodeEvents {
   update(troubles: readonly Trouble[]): void {
     const { recorder, boundary, clock } = this.#modules;
     const now = new Map(troubles.map((trouble) => [`${trouble.reason} ${trouble.message}`, trouble]));
-    for (const [key, { trouble, isTold, cancel }] of this.#present) {
-      if (now.has(key)) continue;
+    for (const [key, entry] of this.#present) {
+      const latest = now.get(key);
+      if (latest) {
+        entry.trouble = latest;
+        continue;
+      }
+      const { trouble, isTold, cancel } = entry;
       cancel();
       this.#present.delete(key);
       if (isTold)
@@ -50,11 +63,13 @@ export class NodeEvents {
     for (const [key, trouble] of now) {
       if (this.#present.has(key) || count(trouble.reason) >= MAX_PER_REASON) continue;
       counts.set(trouble.reason, count(trouble.reason) + 1);
-      const entry = { trouble, isTold: false, cancel: () => {} };
+      const entry: Entry = { trouble, isTold: false, cancel: () => {} };
       this.#present.set(key, entry);
       entry.cancel = clock.after(SETTLE_MS, () => {
         entry.isTold = true;
-        boundary.run('Events', () => recorder.ofNode(this.#node, { type: 'Warning', ...trouble }));
+        const { reason, message, cause } = entry.trouble;
+        const full = cause === undefined ? message : `${message}: ${cause}`;
+        boundary.run('Events', () => recorder.ofNode(this.#node, { type: 'Warning', reason, message: full }));
       });
     }
   }

@@ -86,9 +86,10 @@ export class SelfReport {
     const down = this.#nodePeers().filter(({ state }) => state !== 'Established');
     return [
       ...this.unavailable().map((message) => ({ reason: 'NetworkNotReady', message })),
-      ...down.map(({ config: { address, peerType } }) => ({
+      ...down.map(({ config: { address, peerType }, lastError }) => ({
         reason: 'BGPSessionDown',
-        message: `The BGP session with ${address} (${peerType}) is down: calictl node status says why`,
+        message: `The BGP session with ${address} (${peerType}) is down`,
+        cause: lastError,
       })),
       ...(hold ? [{ reason: 'BGPOnHold', message: `BGP keeps its sessions as they are: ${hold}` }] : []),
       ...(stats()?.problems ?? []).map((message) => ({ reason: 'DataplaneProblem', message })),

@@ -7,6 +7,13 @@ import { plainTable } from '../lib/table.ts';
 
 const origins = ['IGP', 'EGP', 'incomplete'];
 
+/** By segment type (RFC 4271 section 4.3, RFC 5065 section 3); a plain sequence has none. */
+const brackets: Readonly<Record<number, readonly [string, string]>> = {
+  1: ['{', '}'],
+  3: ['(', ')'],
+  4: ['({', '})'],
+};
+
 /** Sessions, one row each. */
 export function renderPeers(peers: readonly PeerStatus[], now: number): string {
   const sum = (families: readonly FamilyStatus[], pick: (status: FamilyStatus) => number) =>
@@ -34,7 +41,7 @@ export function renderRoutes(routes: readonly RouteView[]): string {
   const rows = routes.flatMap(({ prefix, paths }) =>
     paths.map((path, index) => routeRow(index === 0 ? prefix : '', path)),
   );
-  return plainTable(['', 'PREFIX', 'NEXT HOP', 'FROM', 'LOCAL_PREF', 'AS PATH', 'WHY'], rows);
+  return plainTable(['', 'PREFIX', 'NEXT HOP', 'FROM', 'LOCAL_PREF', 'AS PATH', 'ORIGIN', 'WHY'], rows);
 }
 
 function routeRow(prefix: string, path: PathView): string[] {
@@ -47,6 +54,7 @@ function routeRow(prefix: string, path: PathView): string[] {
     path.from ?? 'this node',
     String(attributes.localPref ?? ''),
     asPath(attributes),
+    origins[attributes.origin] ?? '?',
     path.reason,
   ];
 }
@@ -99,7 +107,7 @@ export function renderNeighbor({ peer, received, advertised }: NeighborReport, n
       : []),
   ]);
   const receivedTable = plainTable(
-    ['', 'RECEIVED', 'NEXT HOP', 'FROM', 'LOCAL_PREF', 'AS PATH', 'WHAT BECAME OF IT'],
+    ['', 'RECEIVED', 'NEXT HOP', 'FROM', 'LOCAL_PREF', 'AS PATH', 'ORIGIN', 'WHAT BECAME OF IT'],
     received.map((path) => routeRow(path.prefix, path)),
   );
   const advertisedTable = plainTable(
@@ -139,11 +147,14 @@ export function renderExplanation(explanation: Explanation): string {
   return lines.join('\n');
 }
 
-function asPath({ asPath: path, origin }: PathAttributes): string {
-  const numbers = path.map(({ type, asNumbers }) =>
-    type === 2 ? asNumbers.join(' ') : `{${asNumbers.join(' ')}}`,
-  );
-  return [...numbers, origins[origin] ?? '?'].join(' ');
+/** Empty for a route that was originated in this AS. Sets are in braces, confederation segments in parentheses. */
+function asPath({ asPath: path }: PathAttributes): string {
+  return path
+    .map(({ type, asNumbers }) => {
+      const [open, close] = brackets[type] ?? ['', ''];
+      return `${open}${asNumbers.join(' ')}${close}`;
+    })
+    .join(' ');
 }
 
 function communities({ communities: plain = [], largeCommunities = [] }: PathAttributes): string {

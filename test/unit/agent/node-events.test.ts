@@ -27,3 +27,25 @@ it('at most twenty troubles of a reason get an Event, and those of other reasons
   clock.advance(15_000);
   expect(events).toEqual(['Normal Over: 0', 'Warning 20']);
 });
+
+it('an Event has the latest cause, and a cause that changes makes no second Event', () => {
+  const clock = new ManualClock();
+  const events: string[] = [];
+  const recorder: Pick<EventRecorder, 'ofNode'> = {
+    ofNode: (_node, { type, message }) => void events.push(`${type} ${message}`),
+  };
+  const node = new NodeEvents('n1', { recorder, boundary: new Boundary(silentLog), clock });
+  const down = (cause?: string) =>
+    node.update([{ reason: 'BGPSessionDown', message: 'The BGP session with 10.0.0.2 is down', cause }]);
+  down();
+  clock.advance(10_000);
+  down('connection refused');
+  clock.advance(5_000);
+  down('hold timer expired');
+  clock.advance(15_000);
+  node.update([]);
+  expect(events).toEqual([
+    'Warning The BGP session with 10.0.0.2 is down: connection refused',
+    'Normal Over: The BGP session with 10.0.0.2 is down',
+  ]);
+});
