@@ -362,7 +362,7 @@ export class Agent {
         await ensureDefaults(store);
         const families = ([4, 6] as const).filter((family) => self.addresses[family]);
         const made = await ensurePools(this.#config, families, store);
-        if (made.length > 0) this.#log.info({ pools: made }, 'the cluster had no IPPool: made these');
+        if (made.length > 0) this.#log.info({ pools: made }, 'the cluster had no IPPool: created these');
         return self;
       } catch (error) {
         if (error instanceof CodedError && error.code === 'CONFIG') throw error;

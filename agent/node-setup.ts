@@ -6,25 +6,18 @@ import type { Datastore } from '../datastore/datastore.ts';
 import { DatastoreError } from '../datastore/errors.ts';
 import { bgpConfigurationKind } from '../datastore/schema/bgp.ts';
 import { clusterInformationKind, felixConfigurationKind } from '../datastore/schema/cluster.ts';
-import { configMapKind, nodeAnnotations, nodeKind } from '../datastore/schema/core.ts';
+import { nodeAnnotations, nodeKind } from '../datastore/schema/core.ts';
 import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
 import { ipamConfigurationKind } from '../datastore/schema/ipam.ts';
 import { CALICO_GROUP } from '../datastore/schema/resource.ts';
 import { getTolerant } from '../datastore/tolerant.ts';
 import { type NodeInfo, nodeInfo } from '../felix/calc/topology.ts';
-import {
-  canonicalCidr,
-  type Family,
-  familyOf,
-  formatAddress,
-  formatCidr,
-  networkOf,
-  parseCidr,
-} from '../lib/cidr.ts';
+import { type Family, formatAddress, parseCidr } from '../lib/cidr.ts';
 import { CodedError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { chooseAddress, type InterfaceAddress, sourceTowards } from './addresses.ts';
 import type { AgentConfig } from './config.ts';
+import { type FoundNetwork, podNetwork } from './pod-network.ts';
 import { hashedRouterId } from './router-id.ts';
 
 /** Publishes this node's addresses. Throws CodedError CONFIG where the configuration cannot work, and ADDRESS_CONFLICT. */
@@ -152,21 +145,26 @@ export async function ensureDefaults(store: Datastore): Promise<void> {
 /** Of a cluster that says nothing about its pods (Calico). */
 const FALLBACK_CIDR = '192.168.0.0/16';
 
-/** Pools where the cluster has none at all (Calico reference 7.5, step 7). Returns the CIDRs of those made. */
+/** Pools where the cluster has none at all (Calico reference 7.5, step 7). Returns those made, and why they are so. */
 export async function ensurePools(
-  { defaultPools }: AgentConfig,
+  { defaultPools, ipam }: AgentConfig,
   families: readonly Family[],
   store: Datastore,
-): Promise<string[]> {
+): Promise<FoundNetwork[]> {
   if (!defaultPools.isWanted) return [];
   // A pool that cannot be read is one: what the cluster has is not for this agent to replace.
   const { items, problems } = await store.listing(ipPoolKind);
   if (items.length + problems.length > 0) return [];
-  const network = await podNetwork(store);
-  const made: string[] = [];
+  const network = await podNetwork(store, ipam);
+  const made: FoundNetwork[] = [];
   for (const family of families) {
-    const cidr = defaultPools.cidrs[family] ?? network[family] ?? (family === 4 ? FALLBACK_CIDR : undefined);
-    if (!cidr) continue;
+    const set = defaultPools.cidrs[family];
+    const fallback = family === 4 ? { cidr: FALLBACK_CIDR, source: 'nothing says another' } : undefined;
+    const chosen = set
+      ? { cidr: set, source: `CALICO_IPV${family}POOL_CIDR` }
+      : (network[family] ?? fallback);
+    if (!chosen) continue;
+    const { cidr } = chosen;
     const blockSize = defaultPools.blockSizes[family];
     const pool = {
       apiVersion: `${CALICO_GROUP}/v3`,
@@ -185,45 +183,12 @@ export async function ensurePools(
       // Checked here: a server without our rules would take anything.
       ipPoolKind.schema.parse(pool);
       await store.create(ipPoolKind, pool);
-      made.push(cidr);
+      made.push(chosen);
     } catch (error) {
       if (!(error instanceof DatastoreError) || error.code !== 'ALREADY_EXISTS') throw error;
     }
   }
   return made;
-}
-
-/**
- * The cluster's pod network per family, from where it is written: kubeadm's and kind's configuration, kube-proxy's; at
- * last what the controller manager has given to this cluster's nodes, widened, because nodes will come.
- */
-async function podNetwork(store: Datastore): Promise<Partial<Record<Family, string>>> {
-  const read = async (name: string, key: string) =>
-    (await store.get(configMapKind, name, 'kube-system').catch(() => undefined))?.data?.[key] ?? '';
-  const kubeadm = /^[ \t]*podSubnet:[ \t]*"?([^"\s]+)"?[ \t]*$/m.exec(
-    await read('kubeadm-config', 'ClusterConfiguration'),
-  );
-  const proxy = /^[ \t]*clusterCIDR:[ \t]*"?([^"\s]+)"?[ \t]*$/m.exec(
-    await read('kube-proxy', 'config.conf'),
-  );
-  const written = (kubeadm ?? proxy)?.[1]?.split(',');
-  const found: Partial<Record<Family, string>> = {};
-  for (const text of written ?? (await nodeNetworks(store))) {
-    const cidr = canonicalCidr(text.trim());
-    if (cidr) found[familyOf(cidr)] ??= cidr;
-  }
-  return found;
-}
-
-/** The /16 or /48 around each node's podCIDR. */
-async function nodeNetworks(store: Datastore): Promise<string[]> {
-  const nodes = await store.list(nodeKind);
-  return nodes
-    .flatMap(({ spec }) => spec.podCIDRs ?? (spec.podCIDR ? [spec.podCIDR] : []))
-    .flatMap((text) => parseCidr(text) ?? [])
-    .map((cidr) =>
-      formatCidr(networkOf({ ...cidr, length: Math.min(cidr.length, cidr.family === 4 ? 16 : 48) })),
-    );
 }
 
 /** BGP identifier: the IPv4 address, a hash of the name, or as given (Calico B-020 to B-022). */

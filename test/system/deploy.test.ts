@@ -145,7 +145,7 @@ describe.skipIf(!hasProgram('kubectl'))('the overlays (skipped without kubectl)'
       data: { ipv4pool_ipip: 'CrossSubnet', ipv4pool_vxlan: 'Never', backend: 'bird' },
     });
     expect(build('vxlan').get('ConfigMap cali-config')).toMatchObject({
-      data: { ipv4pool_vxlan: 'Always', backend: 'vxlan' },
+      data: { ipv4pool_vxlan: 'Always', ipv6pool_vxlan: 'Always', backend: 'vxlan' },
     });
     const spec = (overlay: string) => build(overlay).get('BGPConfiguration default')!['spec'];
     expect(spec('route-reflector')).toEqual({ nodeToNodeMeshEnabled: false });

@@ -1,0 +1,76 @@
+/**
+ * The cluster's pod network, for the first pools. Each family comes from the first place that says it: kubeadm's
+ * configuration, which kind writes too, kube-proxy's, and the podCIDRs of the nodes that there are.
+ */
+import type { Datastore } from '../datastore/datastore.ts';
+import { configMapKind, nodeKind } from '../datastore/schema/core.ts';
+import {
+  type Cidr,
+  canonicalCidr,
+  type Family,
+  familyOf,
+  formatCidr,
+  networkOf,
+  parseCidr,
+} from '../lib/cidr.ts';
+
+/** A network and the sentence part that says where it comes from. */
+export interface FoundNetwork {
+  readonly cidr: string;
+  readonly source: string;
+}
+
+/**
+ * A pool cannot grow. IPv4 nodes have /24 each, which are few blocks: the /16 around them, as most clusters have it.
+ * An IPv6 /64 has room for any cluster, so it is just what the nodes have.
+ */
+const WIDEST: Readonly<Record<Family, number>> = { 4: 16, 6: 128 };
+/** Where pods have addresses of the podCIDRs themselves, the pool has to hold those of nodes to come: the cluster's at most. */
+const WIDEST_HOST_LOCAL: Readonly<Record<Family, number>> = { 4: 16, 6: 48 };
+
+/** Throws DatastoreError. */
+export async function podNetwork(
+  store: Datastore,
+  ipam: 'cali-ipam' | 'host-local',
+): Promise<Partial<Record<Family, FoundNetwork>>> {
+  const read = async (name: string, key: string) =>
+    (await store.get(configMapKind, name, 'kube-system').catch(() => undefined))?.data?.[key] ?? '';
+  const found: Partial<Record<Family, FoundNetwork>> = {};
+  for (const [name, key, field] of [
+    ['kubeadm-config', 'ClusterConfiguration', 'podSubnet'],
+    ['kube-proxy', 'config.conf', 'clusterCIDR'],
+  ] as const)
+    for (const cidr of networksIn(await read(name, key), field))
+      found[familyOf(cidr)] ??= { cidr, source: `${field} of ConfigMap ${name}` };
+  if (found[4] && found[6]) return found;
+  const nodes = await store.list(nodeKind);
+  const seen = nodes
+    .flatMap(({ spec }) => spec.podCIDRs ?? (spec.podCIDR ? [spec.podCIDR] : []))
+    .flatMap((text) => parseCidr(text) ?? []);
+  const widest = ipam === 'host-local' ? WIDEST_HOST_LOCAL : WIDEST;
+  for (const family of [4, 6] as const) {
+    const around = smallestAround(seen.filter((cidr) => cidr.family === family));
+    if (!around || found[family]) continue;
+    const length = Math.min(around.length, widest[family]);
+    found[family] = {
+      cidr: formatCidr(networkOf({ ...around, length })),
+      source: `podCIDRs of ${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'}`,
+    };
+  }
+  return found;
+}
+
+/** Networks of a field of a YAML document, separated by commas. */
+function networksIn(yaml: string, field: string): string[] {
+  const value = new RegExp(`^[ \\t]*${field}:[ \\t]*["']?([^"'\\s#]+)`, 'm').exec(yaml)?.[1] ?? '';
+  return value.split(',').flatMap((text) => canonicalCidr(text.trim()) ?? []);
+}
+
+/** The smallest network that holds all of these of one family; undefined of none. */
+export function smallestAround([first, ...rest]: readonly Cidr[]): Cidr | undefined {
+  if (!first) return undefined;
+  const at = (cidr: Cidr, length: number) => networkOf({ ...cidr, length }).value;
+  let length = Math.min(first.length, ...rest.map((cidr) => cidr.length));
+  while (rest.some((cidr) => at(cidr, length) !== at(first, length))) length--;
+  return networkOf({ ...first, length });
+}
