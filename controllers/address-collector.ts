@@ -5,7 +5,7 @@
  */
 import type { Datastore } from '../datastore/datastore.ts';
 import type { EventRecorder } from '../datastore/kubernetes/events.ts';
-import type { kubeControllersConfigurationKind } from '../datastore/schema/cluster.ts';
+import type { kubeControllersConfigurationKind } from '../datastore/schema/kube-controllers.ts';
 import type { Found } from '../datastore/tolerant.ts';
 import { type Audit, audit, type IpamSnapshot, nodeOf } from '../ipam/audit.ts';
 import { collect, readSnapshot } from '../ipam/garbage.ts';

@@ -3,7 +3,7 @@
 import { createMissing } from '../datastore/create-missing.ts';
 import type { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import { Reflector } from '../datastore/reflector.ts';
-import { kubeControllersConfigurationKind } from '../datastore/schema/cluster.ts';
+import { kubeControllersConfigurationKind } from '../datastore/schema/kube-controllers.ts';
 import { CALICO_GROUP } from '../datastore/schema/resource.ts';
 import type { Found } from '../datastore/tolerant.ts';
 import type { Clock } from '../lib/clock.ts';

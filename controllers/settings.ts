@@ -1,5 +1,5 @@
 /** What the controllers do and when: KubeControllersConfiguration `default`, Calico's defaults where it says nothing. */
-import type { KubeControllersConfiguration } from '../datastore/schema/cluster.ts';
+import type { KubeControllersConfiguration } from '../datastore/schema/kube-controllers.ts';
 import type { Grace } from '../ipam/suspicions.ts';
 import { parseDuration } from '../lib/duration.ts';
 

@@ -89,7 +89,10 @@ function problemOf({ path, message }: Fault, consequence: string): Required<Read
 function check(definition: ResourceDefinition, value: unknown): { object?: unknown; faults: Fault[] } {
   try {
     const parsed = definition.schema.safeParse(value);
-    if (!parsed.success) return { faults: parsed.error.issues.flatMap(faultsOf) };
+    if (!parsed.success) {
+      const depth = definition.ignoresUnknown ? Number.POSITIVE_INFINITY : 2;
+      return { faults: parsed.error.issues.flatMap((issue) => faultsOf(issue, depth)) };
+    }
     const errors = definition.validate?.(parsed.data, undefined, { list: () => [] }) ?? [];
     const faults = errors.map(({ field, message, isHarmless }) => ({
       path: field.split(/[.[\]]+/).filter((part) => part !== ''),
@@ -103,14 +106,13 @@ function check(definition: ResourceDefinition, value: unknown): { object?: unkno
   }
 }
 
-function faultsOf(issue: {
-  code?: string | undefined;
-  path: PropertyKey[];
-  message: string;
-  keys?: string[];
-}): Fault[] {
+/** Unknown fields may be left out while their parent is less than `depth` below the root. */
+function faultsOf(
+  issue: { code?: string | undefined; path: PropertyKey[]; message: string; keys?: string[] },
+  depth: number,
+): Fault[] {
   const path = issue.path.map(String);
-  if (issue.code === 'unrecognized_keys' && path.length < 2)
+  if (issue.code === 'unrecognized_keys' && path.length < depth)
     return (issue.keys ?? []).map((key) => ({ path: [...path, key], message: UNKNOWN }));
   return [{ path, message: issue.message }];
 }
@@ -125,8 +127,9 @@ function correct(
   former: AnyResource | undefined,
 ): { value: unknown; consequence: string } | undefined {
   if (!isRecord(value)) return undefined;
-  const corrected: Record<string, unknown> = { ...value };
-  const spec = isRecord(value['spec']) ? { ...value['spec'] } : undefined;
+  const isDeep = faults.some(({ path, message }) => message === UNKNOWN && path.length > 2);
+  const corrected: Record<string, unknown> = isDeep ? structuredClone(value) : { ...value };
+  const spec = isRecord(corrected['spec']) ? { ...corrected['spec'] } : undefined;
   if (spec) corrected['spec'] = spec;
   let consequence = '';
   const done = new Set<string>();
@@ -135,7 +138,7 @@ function correct(
     const [top, field] = path;
     if (message === UNKNOWN) {
       if (field === undefined) delete corrected[top!];
-      else if (spec) delete spec[field];
+      else remove(corrected, path);
       consequence ||= 'it is ignored';
       continue;
     }
@@ -146,6 +149,14 @@ function correct(
     consequence ||= replace(spec, field, fallbacks[field]!, indices, former);
   }
   return { value: corrected, consequence };
+}
+
+/** Takes a member out of what is a copy down to its parent. */
+function remove(root: Record<string, unknown>, path: readonly string[]): void {
+  let parent: unknown = root;
+  for (const name of path.slice(0, -1))
+    parent = isRecord(parent) || Array.isArray(parent) ? Reflect.get(parent, name) : undefined;
+  if (isRecord(parent)) delete parent[path.at(-1)!];
 }
 
 /** Puts in the former value of a field or else its fallback, and says so. */

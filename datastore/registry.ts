@@ -1,11 +1,7 @@
 /** Every kind that is served, stored or shown. */
 import { bgpConfigurationKind, bgpPeerKind } from './schema/bgp.ts';
 import { bgpFilterKind } from './schema/bgp-filter.ts';
-import {
-  clusterInformationKind,
-  felixConfigurationKind,
-  kubeControllersConfigurationKind,
-} from './schema/cluster.ts';
+import { clusterInformationKind, felixConfigurationKind } from './schema/cluster.ts';
 import {
   endpointSliceKind,
   eventKind,
@@ -23,6 +19,7 @@ import {
   ipamHandleKind,
   ipReservationKind,
 } from './schema/ipam.ts';
+import { kubeControllersConfigurationKind } from './schema/kube-controllers.ts';
 import { calicoNodeStatusKind } from './schema/node-status.ts';
 import type { ResourceDefinition } from './schema/resource.ts';
 

@@ -1,4 +1,5 @@
 /** One object against its kind: defaults filled in, unknown fields named, every fault a sentence. */
+import { isAnnotationKey, isLabelValue, isQualifiedName } from '../lib/kubernetes-names.ts';
 import type { AnyResource, Existing, FieldError, ResourceDefinition } from './schema/resource.ts';
 
 export type Validation =
@@ -9,6 +10,11 @@ const nothingExists: Existing = { list: () => [] };
 
 /** RFC 1123 subdomain, as the API server demands of names. */
 const namePattern = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+
+const KEY =
+  'must be a name of at most 63 letters, digits, "-", "_" and ".", with a DNS name and a slash in front where it has a prefix';
+/** Kubernetes' limit for all annotations of an object, in bytes. */
+const MAX_ANNOTATIONS = 256 * 1024;
 
 /**
  * Validates and defaults. Unknown fields are pruned and named, as a structural CRD does; the caller
@@ -34,10 +40,38 @@ export function validateResource(
               'must consist of lower case letters, digits, "-" and ".", and start and end with a letter or digit',
           },
         ];
+  faults.push(...metadataFaults(value.metadata));
   faults.push(...(definition.validate?.(value, old, existing) ?? []));
   return faults.length > 0
     ? { ok: false, errors: faults, unknownFields }
     : { ok: true, object: value, unknownFields };
+}
+
+/** Keys and values of labels and annotations, as every API server checks them. */
+function metadataFaults({ labels, annotations }: AnyResource['metadata']): FieldError[] {
+  const faults: FieldError[] = [];
+  const say = (field: string, value: string, message: string) =>
+    faults.push({ field: `metadata.${field}`, value, message });
+  for (const [key, value] of Object.entries(labels ?? {})) {
+    if (!isQualifiedName(key)) say('labels', key, KEY);
+    if (!isLabelValue(value))
+      say(
+        `labels.${key}`,
+        value,
+        'must be at most 63 letters, digits, "-", "_" and ".", and start and end with a letter or digit',
+      );
+  }
+  let size = 0;
+  for (const [key, value] of Object.entries(annotations ?? {})) {
+    size += Buffer.byteLength(key) + Buffer.byteLength(value);
+    if (!isAnnotationKey(key)) say('annotations', key, KEY);
+  }
+  if (size > MAX_ANNOTATIONS)
+    faults.push({
+      field: 'metadata.annotations',
+      message: `must be at most ${MAX_ANNOTATIONS} bytes together`,
+    });
+  return faults;
 }
 
 function parsePruned(definition: ResourceDefinition, input: unknown) {

@@ -140,7 +140,15 @@ const configurationSpec = z.strictObject({
       'NodeIP listens on the address of the node alone; None listens on every address. None unless set.',
     ),
   ignoredInterfaces: z
-    .array(z.string().describe('Name of an interface.'))
+    .array(
+      z
+        .string()
+        .regex(
+          /^([a-zA-Z0-9_.*-]{2,15}|[a-zA-Z0-9_.-])$/,
+          'must be an interface name of at most 15 characters; * stands for any, and not alone',
+        )
+        .describe('Name of an interface.'),
+    )
     .optional()
     .describe(
       'Interfaces whose routes BIRD would not import. Accepted, without effect: nothing is imported from interfaces.',
@@ -268,6 +276,13 @@ function validateConfiguration({ metadata, spec }: BGPConfiguration): FieldError
   }
   const known = new Set(spec.communities?.map((one) => one.name));
   for (const [index, { communities = [] }] of (spec.prefixAdvertisements ?? []).entries()) {
+    if (communities.length === 0) {
+      errors.push({
+        field: `spec.prefixAdvertisements[${index}].communities`,
+        message: 'is required: name at least one community',
+        isHarmless: true,
+      });
+    }
     for (const value of communities.filter((one) => !known.has(one) && !isCommunity(one))) {
       errors.push({
         field: `spec.prefixAdvertisements[${index}].communities`,

@@ -76,11 +76,11 @@ export const ipPoolRules: readonly CelRule[] = [
     message: 'cidr overlaps the link-local range 169.254.0.0/16 or fe80::/10: choose another range',
   },
   {
-    rule: `!isCIDR(self.cidr) || !has(self.blockSize) || (${isIpv4} ? (self.blockSize >= 20 && self.blockSize <= 32) : (self.blockSize >= 116 && self.blockSize <= 128))`,
+    rule: `!isCIDR(self.cidr) || !has(self.blockSize) || self.blockSize == 0 || (${isIpv4} ? (self.blockSize >= 20 && self.blockSize <= 32) : (self.blockSize >= 116 && self.blockSize <= 128))`,
     message: 'blockSize must be a prefix length of 20 to 32 for IPv4, of 116 to 128 for IPv6',
   },
   {
-    rule: `!isCIDR(self.cidr) || (has(self.disabled) && self.disabled) || cidr(self.cidr).prefixLength() <= (has(self.blockSize) ? self.blockSize : (${isIpv4} ? 26 : 122))`,
+    rule: `!isCIDR(self.cidr) || (has(self.disabled) && self.disabled) || cidr(self.cidr).prefixLength() <= (has(self.blockSize) && self.blockSize != 0 ? self.blockSize : (${isIpv4} ? 26 : 122))`,
     message: 'a block is larger than the pool: use a larger blockSize, or a larger pool',
   },
   {
@@ -90,6 +90,18 @@ export const ipPoolRules: readonly CelRule[] = [
   {
     rule: `!(${usesLoadBalancer} && has(self.disableBGPExport) && self.disableBGPExport)`,
     message: 'a LoadBalancer pool must be exported: set disableBGPExport to false',
+  },
+  {
+    rule: `!(${usesLoadBalancer}) || ((!has(self.ipipMode) || self.ipipMode == 'Never') && (!has(self.vxlanMode) || self.vxlanMode == 'Never'))`,
+    message: 'a LoadBalancer pool has no encapsulation: set ipipMode and vxlanMode to Never',
+  },
+  {
+    rule: `!(${usesLoadBalancer}) || !has(self.nodeSelector) || self.nodeSelector in ['', 'all()']`,
+    message: 'nodeSelector must be all() for a LoadBalancer pool: its addresses belong to no node',
+  },
+  {
+    rule: `!(has(self.allowedUses) && self.allowedUses.exists(use, use == 'Tunnel') && ${isSet('namespaceSelector')})`,
+    message: 'namespaceSelector excludes the use Tunnel: set allowedUses to [Workload]',
   },
   {
     rule: 'self.cidr == oldSelf.cidr',
@@ -153,6 +165,22 @@ export const filterOperationRule: CelRule = {
   rule: '[has(self.addCommunity), has(self.prependASPath), has(self.setPriority)].filter(is, is).size() == 1',
   message: 'must have exactly one of addCommunity, prependASPath, setPriority',
 };
+
+const addressOf = (field: string, family: 4 | 6): CelRule => ({
+  rule: `!(${isSet(field)}) || (isIP(self.${field}) && ip(self.${field}).family() == ${family})`,
+  message: `${field} must be an IPv${family} address`,
+});
+
+/** Not natPortRange: the cost of rules about int-or-string cannot be bounded. Agents ignore a wrong one and name it. */
+export const felixRules: readonly CelRule[] = [
+  addressOf('natOutgoingAddress', 4),
+  addressOf('deviceRouteSourceAddress', 4),
+  addressOf('deviceRouteSourceAddressIPv6', 6),
+  {
+    rule: '!has(self.routeTableRange) || !has(self.routeTableRanges)',
+    message: 'routeTableRanges excludes routeTableRange: remove one of them',
+  },
+];
 
 export const bgpConfigurationNameRule: CelRule = {
   rule: "self.metadata.name == 'default' || self.metadata.name.startsWith('node.')",

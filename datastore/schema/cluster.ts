@@ -3,6 +3,8 @@ import { z } from 'zod';
 import { boundedPattern } from '../../lib/bounded-pattern.ts';
 import { parseAddress } from '../../lib/cidr.ts';
 import { parseNatAddress, parsePortRange } from '../../lib/nat.ts';
+import { felixRules, served } from './cel-rules.ts';
+import { felixShapeWithoutEffect, felixWithoutEffect } from './felix-without-effect.ts';
 import { duration, hostOrNetwork, logSeverity } from './fields.ts';
 import { ageColumn, calicoKind, calicoObject, type ResourceDefinition } from './resource.ts';
 
@@ -44,8 +46,8 @@ const listenHost = z
     'must be an IP address or localhost',
   );
 
-/** Felix has some hundred parameters: those used here are checked, the others kept untouched. */
-const felixSpec = z.looseObject({
+/** The parameters that have an effect. */
+const felixSpec = z.strictObject({
   ipipEnabled: z
     .boolean()
     .optional()
@@ -87,6 +89,7 @@ const felixSpec = z.looseObject({
     ),
   natOutgoingAddress: z
     .string()
+    .max(45)
     .refine((text) => text === '' || parseNatAddress(text) !== undefined, 'must be an IPv4 address of a host')
     .optional()
     .describe('Source address of masqueraded packets; that of the outgoing interface unless set.'),
@@ -138,10 +141,6 @@ const felixSpec = z.looseObject({
   logSeverityScreen: logSeverity
     .optional()
     .describe('Level of the log: Debug, Info, Warning or Error; Info unless set.'),
-  ipv6Support: z
-    .boolean()
-    .optional()
-    .describe('Whether IPv6 is used. Accepted, without effect: a node with an IPv6 address uses it.'),
   ipForwarding: z
     .enum(['Enabled', 'Disabled'])
     .optional()
@@ -178,12 +177,17 @@ const felixSpec = z.looseObject({
     .describe('Port of /metrics; 9091 unless set, 0 switches it off.'),
 });
 
+/** All of Calico's parameters. The type names those that have an effect. */
+const wholeFelixSpec = z
+  .strictObject({ ...felixShapeWithoutEffect, ...felixSpec.shape })
+  .meta(served(...felixRules));
+
 const felixConfiguration = calicoObject(
   'FelixConfiguration',
-  felixSpec.default({}).describe('Settings of the agents.'),
+  wholeFelixSpec.default({}).describe('Settings of the agents.'),
 ).describe('Settings of every agent ("default") or of one node ("node.NAME"), which win.');
 
-/** Names of the parameters that are checked, which are those that are used. */
+/** Types of the parameters that have an effect. */
 export const felixParameters: z.ZodRawShape = felixSpec.shape;
 
 export type FelixConfiguration = z.output<typeof felixConfiguration>;
@@ -197,64 +201,29 @@ const felixDefinition = calicoKind(
   },
   felixConfiguration,
   [{ name: 'Log', type: 'string', path: '.spec.logSeverityScreen' }, ageColumn],
+  ({ spec }) =>
+    'routeTableRange' in spec && 'routeTableRanges' in spec
+      ? [
+          {
+            field: 'spec.routeTableRanges',
+            message: 'excludes spec.routeTableRange: remove one of them',
+            isHarmless: true,
+          },
+        ]
+      : [],
 );
 
 /** Parameters do not depend on each other: one that cannot be read costs no other. */
 export const felixConfigurationKind: ResourceDefinition<typeof felixConfiguration> = {
   ...felixDefinition,
+  withoutEffect: felixWithoutEffect,
   fallbacks: {
-    ...Object.fromEntries(Object.keys(felixSpec.shape).map((name) => [name, 'default' as const])),
+    ...Object.fromEntries(
+      [...Object.keys(felixShapeWithoutEffect), ...Object.keys(felixSpec.shape)].map((name) => [
+        name,
+        'default' as const,
+      ]),
+    ),
     externalNodesList: 'drop elements',
   },
 };
-
-const kubeControllersConfiguration = calicoObject(
-  'KubeControllersConfiguration',
-  z
-    .looseObject({
-      logSeverityScreen: logSeverity.optional().describe('Level of the log. Accepted, without effect.'),
-      healthChecks: z
-        .enum(['Enabled', 'Disabled'])
-        .optional()
-        .describe('Whether health is served. Accepted, without effect.'),
-      prometheusMetricsPort: z
-        .number()
-        .int()
-        .min(0)
-        .max(65535)
-        .optional()
-        .describe('Port of /metrics. Accepted, without effect: cali-config sets it.'),
-      controllers: z
-        .looseObject({
-          node: z
-            .looseObject({
-              reconcilerPeriod: duration.optional().describe('Interval of full checks; 5m unless set.'),
-              leakGracePeriod: duration
-                .optional()
-                .describe(
-                  'How long an address has to look leaked before it is freed; 15m unless set, 0s frees nothing.',
-                ),
-            })
-            .nullish()
-            .describe('The controller that frees addresses of pods and nodes that are gone.'),
-        })
-        .default({})
-        .describe('Settings by controller.'),
-    })
-    .describe('Settings of cali-controllers.'),
-)
-  .extend({ status: z.looseObject({}).optional().describe('As Calico writes it.') })
-  .describe('Settings of cali-controllers; the name is "default".');
-export type KubeControllersConfiguration = z.output<typeof kubeControllersConfiguration>;
-
-/** Calico reference 1.12: the controllers that are here read `controllers.node`. */
-export const kubeControllersConfigurationKind = calicoKind(
-  {
-    kind: 'KubeControllersConfiguration',
-    plural: 'kubecontrollersconfigurations',
-    singular: 'kubecontrollersconfiguration',
-    shortNames: ['kcc'],
-  },
-  kubeControllersConfiguration,
-  [ageColumn],
-);

@@ -107,13 +107,25 @@ export const duration = z
     'must be shorter than 292 years',
   );
 
-/** Any case; spelled out, because patterns of CRDs have no flags. */
-const severities = ['Trace', 'Debug', 'Info', 'Warning', 'Error', 'Fatal'].map((name) =>
-  [...name].map((letter) => `[${letter.toUpperCase()}${letter.toLowerCase()}]`).join(''),
-);
+/** A pattern for a word in any case; spelled out, because patterns of CRDs have no flags. */
+export function anyCase(name: string): string {
+  return [...name].map((letter) => `[${letter.toUpperCase()}${letter.toLowerCase()}]`).join('');
+}
+
+const severities = ['Trace', 'Debug', 'Info', 'Warning', 'Error', 'Fatal'].map(anyCase);
+/** Calico's severities in any case; empty counts as absent. */
 export const logSeverity = z
   .string()
-  .regex(new RegExp(`^(${severities.join('|')})$`), 'must be Trace, Debug, Info, Warning, Error or Fatal');
+  .regex(new RegExp(`^(${severities.join('|')})?$`), 'must be Trace, Debug, Info, Warning, Error or Fatal')
+  .transform((text) => (text === '' ? undefined : text));
+
+/** Name of a network interface. */
+export const interfaceName = z
+  .string()
+  .regex(
+    /^[a-zA-Z0-9_.-]{1,15}$/,
+    'must be the name of an interface: at most 15 letters, digits, ".", "_", "-"',
+  );
 
 /** An address; the output is canonical text. */
 export const ipAddress = z

@@ -14,7 +14,9 @@ import {
 
 const encapsulation = z.enum(['Never', 'Always', 'CrossSubnet']);
 
-const spec = z
+const uses = z.array(z.enum(['Workload', 'Tunnel', 'LoadBalancer']).describe('One use.'));
+
+const shape = z
   .strictObject({
     cidr: cidr.describe('The range of pod addresses. It cannot be changed.'),
     blockSize: z
@@ -46,11 +48,10 @@ const spec = z
     namespaceSelector: selector
       .optional()
       .describe('Selects the namespaces whose pods get addresses of this pool; every namespace unless set.'),
-    allowedUses: z
-      .array(z.enum(['Workload', 'Tunnel', 'LoadBalancer']).describe('One use.'))
-      .default(['Workload', 'Tunnel'])
+    allowedUses: uses
+      .optional()
       .describe(
-        'What addresses are given to: Workload (pods), Tunnel (tunnel devices of nodes), LoadBalancer (Services, alone).',
+        'What addresses are given to: Workload (pods), Tunnel (tunnel devices of nodes), LoadBalancer (Services, alone). Workload and Tunnel unless set; Workload with a namespaceSelector.',
       ),
     assignmentMode: z
       .enum(['Automatic', 'Manual'])
@@ -59,6 +60,16 @@ const spec = z
   })
   .meta(served(...ipPoolRules))
   .describe('Where pod addresses come from, and how packets to them travel.');
+
+/** Tunnel addresses belong to no namespace: a pool for some namespaces holds none unless it says so, which is refused. */
+const spec = shape.transform(({ allowedUses = [], ...fields }) => ({
+  ...fields,
+  allowedUses: allowedUses.length > 0 ? allowedUses : defaultUses(fields.namespaceSelector),
+}));
+
+function defaultUses(namespaceSelector: string | undefined): z.output<typeof uses> {
+  return namespaceSelector ? ['Workload'] : ['Workload', 'Tunnel'];
+}
 
 const schema = calicoObject('IPPool', spec)
   .extend({ status: conditionsStatus })
@@ -79,7 +90,7 @@ export function isTerminating({ metadata }: IPPool): boolean {
 
 /** Prefix length of the pool's blocks: 26 for IPv4 and 122 for IPv6 unless set. */
 export function blockSizeOf(pool: IPPool): number {
-  return pool.spec.blockSize ?? (parseCidr(pool.spec.cidr)?.family === 6 ? 122 : 26);
+  return pool.spec.blockSize || (parseCidr(pool.spec.cidr)?.family === 6 ? 122 : 26);
 }
 
 function validate(
@@ -94,6 +105,9 @@ function validate(
   const [low, high] = network.family === 4 ? [20, 32] : [116, 128];
   const say = (field: string, value: unknown, message: string) =>
     errors.push({ field: `spec.${field}`, value, message });
+  const sayHarmless = (field: string, value: unknown, message: string) =>
+    errors.push({ field: `spec.${field}`, value, message, isHarmless: true });
+  const isBalancer = spec.allowedUses.includes('LoadBalancer');
 
   if (hasHostBits(network)) {
     say('cidr', spec.cidr, `has bits set behind the prefix length: write ${canonicalCidr(spec.cidr)}`);
@@ -118,13 +132,37 @@ function validate(
   if (network.family === 6 && spec.ipipMode !== 'Never') {
     say('ipipMode', spec.ipipMode, 'IPIP carries IPv4 only: use vxlanMode, or Never');
   }
-  if (spec.allowedUses.includes('LoadBalancer') && spec.allowedUses.length > 1) {
+  if (isBalancer && spec.allowedUses.length > 1) {
     say('allowedUses', spec.allowedUses, 'LoadBalancer excludes every other use: give it a pool of its own');
   }
-  if (spec.allowedUses.includes('LoadBalancer') && spec.disableBGPExport) {
+  if (isBalancer && spec.disableBGPExport) {
     say('disableBGPExport', true, 'a LoadBalancer pool must be exported: set it to false');
   }
+  if (isBalancer && (spec.ipipMode !== 'Never' || spec.vxlanMode !== 'Never')) {
+    sayHarmless(
+      'allowedUses',
+      spec.allowedUses,
+      'a LoadBalancer pool has no encapsulation: set ipipMode and vxlanMode to Never',
+    );
+  }
+  if (isBalancer && !['', 'all()'].includes(spec.nodeSelector.trim())) {
+    sayHarmless(
+      'nodeSelector',
+      spec.nodeSelector,
+      'must be all() for a LoadBalancer pool: its addresses belong to no node',
+    );
+  }
+  if (spec.allowedUses.includes('Tunnel') && spec.namespaceSelector) {
+    sayHarmless(
+      'namespaceSelector',
+      spec.namespaceSelector,
+      'excludes the use Tunnel, because tunnel addresses belong to no namespace: set allowedUses to [Workload]',
+    );
+  }
   if (old) {
+    if (old.spec.allowedUses.includes('LoadBalancer') && !isBalancer) {
+      say('allowedUses', spec.allowedUses, 'cannot be changed from LoadBalancer: create a new pool');
+    }
     if (canonicalCidr(old.spec.cidr) !== canonicalCidr(spec.cidr)) {
       say(
         'cidr',

@@ -77,6 +77,17 @@ export const blockAffinityKind = calicoKind(
     { name: 'State', type: 'string', path: '.spec.state' },
     ageColumn,
   ],
+  ({ spec }) =>
+    String(spec.deleted) === 'true'
+      ? [
+          {
+            field: 'spec.deleted',
+            value: spec.deleted,
+            message: 'is for the allocator: calictl delete removes an affinity',
+            isHarmless: true,
+          },
+        ]
+      : [],
 );
 
 const handle = calicoObject(

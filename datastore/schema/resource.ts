@@ -4,6 +4,7 @@
  * calictl's tables) is derived from this one value.
  */
 import { z } from 'zod';
+import type { FieldsWithoutEffect } from './without-effect.ts';
 
 /** An invalid field, worded as the Kubernetes API server words it. */
 export interface FieldError {
@@ -54,6 +55,10 @@ export interface ResourceDefinition<S extends z.ZodType = z.ZodType> {
   readonly validate?: (object: z.output<S>, old: z.output<S> | undefined, existing: Existing) => FieldError[];
   /** Fields of `spec` that can be replaced one by one (datastore/read-object.ts). A fault elsewhere costs the object. */
   readonly fallbacks?: Readonly<Record<string, Fallback>>;
+  /** Unknown fields at any depth are left out when an object is read; elsewhere only those of `spec` itself are. */
+  readonly ignoresUnknown?: boolean;
+  /** Fields of `spec` that are accepted and do nothing (without-effect.ts). */
+  readonly withoutEffect?: FieldsWithoutEffect;
 }
 
 export const CALICO_GROUP = 'projectcalico.org';

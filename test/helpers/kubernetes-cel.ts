@@ -33,11 +33,18 @@ const mustParse = (text: string) => {
   return cidr;
 };
 
+const mustAddress = (text: string) => {
+  const address = parseAddress(text);
+  if (!address) throw new Error(`"${text}" is not an IP address`);
+  return address;
+};
+
 const environment = new Environment({ unlistedVariablesAreDyn: true })
   .registerType('CidrValue', { ctor: CidrValue, fields: {} })
   .registerType('IpValue', { ctor: IpValue, fields: {} })
   .registerFunction('isCIDR(string): bool', (text: string) => text.includes('/') && !!parseCidr(text))
   .registerFunction('isIP(string): bool', (text: string) => !!parseAddress(text))
+  .registerFunction('ip(string): IpValue', (text: string) => new IpValue(mustAddress(text).family))
   .registerFunction('cidr(string): CidrValue', (text: string) => new CidrValue(mustParse(text)))
   .registerFunction('CidrValue.masked(): CidrValue', ({ cidr }: CidrValue) => new CidrValue(networkOf(cidr)))
   .registerFunction('CidrValue.prefixLength(): int', ({ cidr }: CidrValue) => BigInt(cidr.length))

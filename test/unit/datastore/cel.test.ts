@@ -14,6 +14,7 @@ interface Case {
 const pool = (spec: object, old?: object): Case => ({ kind: 'IPPool', spec, ...(old ? { old } : {}) });
 const peer = (spec: object): Case => ({ kind: 'BGPPeer', spec });
 const configuration = (spec: object, name = 'default'): Case => ({ kind: 'BGPConfiguration', name, spec });
+const felix = (spec: object): Case => ({ kind: 'FelixConfiguration', spec });
 const filter = (rule: object): Case => ({ kind: 'BGPFilter', spec: { exportV4: [rule] } });
 
 const good: Case[] = [
@@ -33,6 +34,12 @@ const good: Case[] = [
   peer({ peerIP: 'fd00::1', asNumber: 1, reachableBy: 'fd00::2', keepOriginalNextHop: true }),
   configuration({ asNumber: 64512, holdTime: '9s', serviceClusterIPs: [{ cidr: '10.96.0.0/12' }] }),
   configuration({ listenPort: 1790, localWorkloadPeeringIPV4: '169.254.1.2' }, 'node.a'),
+  configuration({ serviceClusterIPs: [{ cidr: '10.96.0.7' }, { cidr: 'fd00::7' }] }),
+  pool({ cidr: '10.0.0.0/16', blockSize: 0, namespaceSelector: "team == 'a'" }),
+  pool({ cidr: '10.0.0.0/16', allowedUses: ['Workload'], namespaceSelector: "team == 'a'" }),
+  pool({ cidr: '10.0.0.0/16', allowedUses: ['LoadBalancer'], nodeSelector: 'all()', ipipMode: 'Never' }),
+  felix({ natPortRange: 32000, natOutgoingAddress: '192.0.2.1', deviceRouteSourceAddressIPv6: 'fd00::1' }),
+  felix({ natPortRange: '32000:60999', natOutgoingAddress: '', routeTableRange: { min: 1, max: 250 } }),
   filter({ action: 'Accept' }),
   filter({ action: 'Accept', cidr: '10.0.0.0/8', matchOperator: 'In', prefixLength: { min: 9 } }),
   filter({ action: 'Accept', operations: [{ setPriority: { value: 1 } }] }),
@@ -55,6 +62,13 @@ const bad: Case[] = [
   pool({ cidr: 'fd00::/48', ipipMode: 'Always' }),
   pool({ cidr: '10.0.0.0/16', allowedUses: ['Workload', 'LoadBalancer'] }),
   pool({ cidr: '10.0.0.0/16', allowedUses: ['LoadBalancer'], disableBGPExport: true }),
+  pool({ cidr: '10.0.0.0/16', allowedUses: ['LoadBalancer'], vxlanMode: 'Always' }),
+  pool({ cidr: '10.0.0.0/16', allowedUses: ['LoadBalancer'], nodeSelector: 'has(x)' }),
+  pool({ cidr: '10.0.0.0/16', allowedUses: ['Workload', 'Tunnel'], namespaceSelector: 'has(x)' }),
+  ...['fd00::1', '10.0.0.256', '10.0.0.0/24'].map((natOutgoingAddress) => felix({ natOutgoingAddress })),
+  felix({ deviceRouteSourceAddress: 'fd00::1' }),
+  felix({ deviceRouteSourceAddressIPv6: '10.0.0.1' }),
+  felix({ routeTableRange: { min: 1, max: 9 }, routeTableRanges: [{ min: 1, max: 9 }] }),
   pool({ cidr: '10.1.0.0/16' }, { cidr: '10.0.0.0/16' }),
   pool({ cidr: '10.0.0.0/16', blockSize: 27 }, { cidr: '10.0.0.0/16', blockSize: 26 }),
   peer({ node: 'a', nodeSelector: 'all()', peerIP: '10.0.0.1', asNumber: 1 }),

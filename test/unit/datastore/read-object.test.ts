@@ -7,6 +7,7 @@ import { bgpFilterKind } from '../../../datastore/schema/bgp-filter.ts';
 import { felixConfigurationKind } from '../../../datastore/schema/cluster.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { ipReservationKind } from '../../../datastore/schema/ipam.ts';
+import { kubeControllersConfigurationKind } from '../../../datastore/schema/kube-controllers.ts';
 import type { ResourceDefinition } from '../../../datastore/schema/resource.ts';
 import { parseSelector } from '../../../lib/selector.ts';
 
@@ -121,8 +122,20 @@ describe('an object that the API serves', () => {
     const spec = { vxlanPort: 99999, vxlanVNI: 7, mtuIfacePattern: '(', other: 1 };
     expect(readObject(felixConfigurationKind, object(felixConfigurationKind, spec)).object?.spec).toEqual({
       vxlanVNI: 7,
-      other: 1,
     });
+  });
+
+  it('loses a field of KubeControllersConfiguration that it does not know, at any depth', () => {
+    const spec = {
+      controllers: { node: { leakGracePeriod: '0s', later: 1 }, later: { reconcilerPeriod: '1m' } },
+    };
+    const { object: read, problem } = readObject(
+      kubeControllersConfigurationKind,
+      object(kubeControllersConfigurationKind, spec),
+    );
+    expect(read?.spec.controllers).toEqual({ node: { leakGracePeriod: '0s' } });
+    expect(problem?.reason).toBe('this version of Cali does not know the field; it is ignored');
+    expect(spec.controllers.node.later).toBe(1);
   });
 
   it('is at worst absent with a bounded sentence, whatever it is', () => {

@@ -7,6 +7,7 @@ import { jsonSchemaOf } from '../../../datastore/json-schema.ts';
 import { fileEndpoint } from '../../../datastore/kubernetes/kube-config.ts';
 import { registry } from '../../../datastore/registry.ts';
 import { bgpConfigurationKind, bgpPeerKind } from '../../../datastore/schema/bgp.ts';
+import { felixConfigurationKind } from '../../../datastore/schema/cluster.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { ipReservationKind } from '../../../datastore/schema/ipam.ts';
 import type { AnyResource, ResourceDefinition } from '../../../datastore/schema/resource.ts';
@@ -42,6 +43,20 @@ describe('bad input gets a sentence with the field and the remedy', () => {
       /^spec\.cidr: "10\.0\.0\.0\/33" is not a network in CIDR notation: .*0 to 32/,
     ],
     ['an address without length', ipPoolKind, { cidr: '10.0.0.0' }, /^spec\.cidr: .*not a network/],
+    ...['60000:50000', '0:9', '1:65536', 'ssh', 0, 65536].map(
+      (natPortRange): [string, unknown, object, RegExp] => [
+        `a port range of ${natPortRange}`,
+        felixConfigurationKind,
+        { natPortRange },
+        /^spec\.natPortRange: (must be low:high|Invalid input)/,
+      ],
+    ),
+    [
+      'an IPv6 address for IPv4 NAT',
+      felixConfigurationKind,
+      { natOutgoingAddress: 'fd00::1' },
+      /^spec\.natOutgoingAddress: must be an IPv4 address of a host/,
+    ],
     [
       'a reservation with a /33',
       ipReservationKind,
