@@ -1,6 +1,6 @@
 /** Which address a node is known by: given, kept, or found by one of Calico's methods (reference 7.4). */
 import { lookup } from 'node:dns/promises';
-import { contains, type Family, formatCidr, parseCidr } from '../lib/cidr.ts';
+import { contains, type Family, formatAddress, formatCidr, parseCidr } from '../lib/cidr.ts';
 import { CodedError } from '../lib/errors.ts';
 import { run } from '../lib/exec.ts';
 
@@ -50,13 +50,15 @@ export interface Surroundings {
   readonly internalIps: readonly string[];
   /** Address that packets to a destination leave with; undefined when there is no way. */
   readonly sourceTowards: (destination: string, family: Family) => Promise<string | undefined>;
+  /** Takes a sentence when the choice may not be what the operator expects. */
+  readonly warn: (sentence: string) => void;
 }
 
 export interface AddressSetting {
   /** IP or IP6: `autodetect`, `none`, an address or a CIDR. */
   readonly value: string | undefined;
-  /** IP_AUTODETECTION_METHOD or IP6_AUTODETECTION_METHOD. */
-  readonly method: string;
+  /** IP_AUTODETECTION_METHOD or IP6_AUTODETECTION_METHOD; undefined: the Node's InternalIP, then first-found. */
+  readonly method: string | undefined;
 }
 
 /**
@@ -90,11 +92,21 @@ export async function chooseAddress(
 /** By one of Calico's methods; of interfaces that are up, and never a link-local address. */
 async function autodetect(
   family: Family,
-  method: string,
-  { addresses, internalIps, sourceTowards }: Surroundings,
+  method: string | undefined,
+  { addresses, internalIps, sourceTowards, warn }: Surroundings,
 ): Promise<string | undefined> {
   const usable = addresses.filter(({ isUp, scope, device }) => isUp && scope === 'global' && device !== 'lo');
   const ordinary = usable.filter(({ device }) => !excluded.test(device));
+  if (method === undefined) {
+    const { address, warning } = byDefault(
+      family,
+      internalIps.find((ip) => parseCidr(ip)?.family === family),
+      usable,
+      ordinary[0],
+    );
+    if (warning) warn(warning);
+    return address;
+  }
   const [kind, argument = ''] = splitOnce(method, '=');
   switch (kind) {
     case 'first-found':
@@ -131,6 +143,40 @@ async function autodetect(
   }
 }
 
+/**
+ * The default: the address that Kubernetes knows the node by, if an interface has it, else the first that is found. On a
+ * machine with several networks they often differ, and Calico's default, first-found, depends on the order of interfaces.
+ */
+function byDefault(
+  family: Family,
+  internalIp: string | undefined,
+  usable: readonly InterfaceAddress[],
+  first: InterfaceAddress | undefined,
+): { readonly address: string | undefined; readonly warning?: string } {
+  const variable = family === 4 ? 'IP_AUTODETECTION_METHOD' : 'IP6_AUTODETECTION_METHOD';
+  const firstText = first && `${first.cidr} on ${first.device}`;
+  if (internalIp === undefined) return { address: first?.cidr };
+  const own = usable.find(({ cidr }) => addressOf(cidr) === addressOf(internalIp));
+  if (!own) {
+    if (!first) return { address: undefined };
+    return {
+      address: first.cidr,
+      warning: `the Node's InternalIP ${internalIp} is on no interface that is up: ${firstText} is used. Set ${variable} to choose another address.`,
+    };
+  }
+  if (!first || addressOf(first.cidr) === addressOf(internalIp)) return { address: own.cidr };
+  return {
+    address: own.cidr,
+    warning: `the Node's InternalIP ${own.cidr} on ${own.device} is used, and first-found would choose ${firstText}. Set ${variable} to confirm one of them.`,
+  };
+}
+
+/** Canonical text of an address without its prefix length. */
+function addressOf(text: string): string | undefined {
+  const parsed = parseCidr(text);
+  return parsed && formatAddress(parsed);
+}
+
 /** Regular expressions with commas between them. */
 function patterns(method: string, list: string): RegExp[] {
   return list.split(',').map((text) => {
@@ -144,7 +190,7 @@ function patterns(method: string, list: string): RegExp[] {
 
 /** An address with the prefix length that it has on its interface. */
 function cidrOf(address: string, addresses: readonly InterfaceAddress[]): string | undefined {
-  return addresses.find(({ cidr }) => cidr.split('/')[0] === address)?.cidr;
+  return addresses.find(({ cidr }) => addressOf(cidr) === addressOf(address))?.cidr;
 }
 
 function splitOnce(text: string, separator: string): [string, string?] {

@@ -19,9 +19,9 @@ export interface AgentConfig {
   /** `autodetect`, `none`, an address or a CIDR; undefined keeps what the Node says. */
   readonly ip: string | undefined;
   readonly ip6: string | undefined;
-  /** How addresses are found (Calico 7.4). */
-  readonly ipMethod: string;
-  readonly ip6Method: string;
+  /** How addresses are found (Calico 7.4); undefined: the Node's InternalIP, then first-found. */
+  readonly ipMethod: string | undefined;
+  readonly ip6Method: string | undefined;
   /** Pools to make where there are none. */
   readonly defaultPools: DefaultPools;
   /** AS number for this node's annotation; undefined leaves it alone. */
@@ -91,8 +91,8 @@ export function readConfig(environment: Environment): AgentConfig {
     runDirectory: environment['CALI_RUN_DIR'] || '/var/run/cali',
     ip: environment['IP'] || undefined,
     ip6: environment['IP6'] || undefined,
-    ipMethod: environment['IP_AUTODETECTION_METHOD'] || 'first-found',
-    ip6Method: environment['IP6_AUTODETECTION_METHOD'] || 'first-found',
+    ipMethod: environment['IP_AUTODETECTION_METHOD'] || undefined,
+    ip6Method: environment['IP6_AUTODETECTION_METHOD'] || undefined,
     defaultPools: {
       isWanted: environment['NO_DEFAULT_POOLS'] !== 'true',
       cidrs: {

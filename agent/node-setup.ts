@@ -38,7 +38,8 @@ export async function publishNode(
   const internalIps = (node.status.addresses ?? [])
     .filter(({ type }) => type === 'InternalIP')
     .map(({ address }) => address);
-  const surroundings = { addresses, internalIps, sourceTowards };
+  const warn = (sentence: string) => log.warn({ node: config.node }, `node ${config.node}: ${sentence}`);
+  const surroundings = { addresses, internalIps, sourceTowards, warn };
   const choose = async (family: Family, key: string) => {
     const setting =
       family === 4

@@ -24,6 +24,7 @@ const surroundings = {
   addresses,
   internalIps: [],
   sourceTowards: async (destination: string) => (destination === 'nowhere' ? undefined : '10.9.0.7'),
+  warn: () => undefined,
 };
 
 describe('the node’s address', () => {
@@ -60,6 +61,47 @@ describe('the node’s address', () => {
     ];
     const around = { ...surroundings, addresses: [...addresses, ...more], internalIps: ['10.9.0.7'] };
     expect(await chooseAddress(family, { value: 'autodetect', method }, undefined, around)).toBe(expected);
+  });
+
+  const internal: InterfaceAddress = {
+    device: 'bond1',
+    isUp: true,
+    mtu: 1500,
+    cidr: '192.168.7.5/24',
+    scope: 'global',
+  };
+  it.each<[string, string[], string, RegExp | undefined]>([
+    ['the InternalIP that is the first as well', ['10.0.0.5'], '10.0.0.5/20', undefined],
+    [
+      'the InternalIP before the first interface, with a warning that names both',
+      ['fd00::5', '192.168.7.5'],
+      '192.168.7.5/24',
+      /^the Node's InternalIP 192\.168\.7\.5\/24 on bond1 is used, and first-found would choose 10\.0\.0\.5\/20 on eth0\. Set IP_AUTODETECTION_METHOD/,
+    ],
+    [
+      'the first interface where none has the InternalIP, with a warning',
+      ['203.0.113.9'],
+      '10.0.0.5/20',
+      /^the Node's InternalIP 203\.0\.113\.9 is on no interface that is up: 10\.0\.0\.5\/20 on eth0 is used/,
+    ],
+    ['the first interface where the Node has no InternalIP', [], '10.0.0.5/20', undefined],
+    [
+      'an InternalIP on an interface that first-found passes over',
+      ['172.17.0.1'],
+      '172.17.0.1/16',
+      /172\.17\.0\.1/,
+    ],
+  ])('is by default %s', async (_, internalIps, expected, warning) => {
+    const warnings: string[] = [];
+    const around = {
+      ...surroundings,
+      addresses: [...addresses, internal],
+      internalIps,
+      warn: (sentence: string) => warnings.push(sentence),
+    };
+    const setting = { value: 'autodetect', method: undefined };
+    expect(await chooseAddress(4, setting, undefined, around)).toBe(expected);
+    expect(warnings).toEqual(warning ? [expect.stringMatching(warning)] : []);
   });
 
   it('is refused with the variable’s name, or the method', async () => {
