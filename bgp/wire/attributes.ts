@@ -20,6 +20,8 @@ export interface UnknownAttribute {
   readonly value: Uint8Array;
 }
 
+export type LargeCommunity = readonly [number, number, number];
+
 /** Attributes of a route. Addresses are canonical text, AS numbers 4-octet. */
 export interface PathAttributes {
   readonly origin: number;
@@ -35,7 +37,7 @@ export interface PathAttributes {
   /** RFC 4360, 16 hex digits each. */
   readonly extendedCommunities?: readonly string[] | undefined;
   /** RFC 8092. */
-  readonly largeCommunities?: readonly (readonly [number, number, number])[] | undefined;
+  readonly largeCommunities?: readonly LargeCommunity[] | undefined;
   readonly originatorId?: string | undefined;
   readonly clusterList?: readonly string[] | undefined;
   /** ONLY_TO_CUSTOMER: the AS that set it (RFC 9234). */
@@ -252,7 +254,9 @@ function decodeOne(
       return undefined;
     case AttributeType.LARGE_COMMUNITIES:
       if (!isMultiple(12)) return wrongLength('withdraw');
-      into.largeCommunities = readAll(reader, () => [reader.u32(), reader.u32(), reader.u32()] as const);
+      into.largeCommunities = withoutRepeats(
+        readAll(reader, () => [reader.u32(), reader.u32(), reader.u32()] as const),
+      );
       return undefined;
     case AttributeType.ONLY_TO_CUSTOMER:
       // RFC 9234 section 5.
@@ -278,6 +282,11 @@ function readAll<T>(reader: Reader, read: () => T): T[] {
   const values: T[] = [];
   while (reader.left > 0) values.push(read());
   return values;
+}
+
+/** RFC 8092 section 5: repeated values are removed silently. */
+function withoutRepeats(values: readonly LargeCommunity[]): LargeCommunity[] {
+  return [...new Map(values.map((value) => [value.join(':'), value])).values()];
 }
 
 function decodePath(into: Mutable, reader: Reader, context: AttributeContext): Fault | undefined {

@@ -48,6 +48,10 @@ export const Community = {
 
 const { OPTIONAL, TRANSITIVE, PARTIAL, EXTENDED_LENGTH } = AttributeFlag;
 const KIND = OPTIONAL | TRANSITIVE;
+/** Octets of a large community (RFC 8092). */
+const LARGE_COMMUNITY = 12;
+/** Large communities that are compared each with each. */
+const MOST_COMPARED = 32;
 
 /** One scan at a time: the object is reused for every message. */
 export class AttributeScan {
@@ -210,6 +214,7 @@ export class AttributeScan {
         break;
       case AttributeType.LARGE_COMMUNITIES:
         if (kind !== KIND || length === 0 || length % 12 !== 0) return false;
+        if (!isOwn && mayRepeat(source, at, length)) return false;
         break;
       case AttributeType.ONLY_TO_CUSTOMER:
         if (kind !== KIND || length !== 4) return false;
@@ -298,6 +303,21 @@ export class AttributeScan {
     for (let i = 0; i < this.length; i++) hash = Math.imul(hash ^ this.bytes[i]!, 0x01000193);
     this.hash = hash;
   }
+}
+
+/** Whether large communities may occur twice: RFC 8092 section 5 wants one of each. Many are compared the slow way. */
+function mayRepeat(source: Uint8Array, start: number, length: number): boolean {
+  if (length > MOST_COMPARED * LARGE_COMMUNITY) return true;
+  const end = start + length;
+  for (let at = start + LARGE_COMMUNITY; at < end; at += LARGE_COMMUNITY)
+    for (let other = start; other < at; other += LARGE_COMMUNITY)
+      if (isSameCommunity(source, at, other)) return true;
+  return false;
+}
+
+function isSameCommunity(source: Uint8Array, one: number, other: number): boolean {
+  for (let i = LARGE_COMMUNITY - 1; i >= 0; i--) if (source[one + i] !== source[other + i]) return false;
+  return true;
 }
 
 function u32(bytes: Uint8Array, at: number): number {

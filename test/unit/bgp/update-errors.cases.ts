@@ -40,6 +40,8 @@ const same = (what: string, clause: string, outcome: string, rest: Both): Update
 });
 
 const u8 = (value: number) => value.toString(16).padStart(2, '0');
+const u16 = (value: number) => value.toString(16).padStart(4, '0');
+const u32 = (value: number) => value.toString(16).padStart(8, '0');
 const zeros = (octets: number) => '00'.repeat(octets);
 /** An attribute with a short header. */
 const attribute = (flags: string, type: number, value: string) =>
@@ -365,6 +367,22 @@ const values: readonly UpdateCase[] = [
   },
 ];
 
+/** RFC 8092 section 5. */
+const large = (values: readonly number[]) => {
+  const octets = u16(values.length * 12);
+  return `d0 20 ${octets} ${values.map((value) => `0000fde9 00000000 ${u32(value)}`).join(' ')}`;
+};
+const repeats: readonly UpdateCase[] = [
+  same('LARGE_COMMUNITIES with a value twice', '8092 5', 'used', {
+    attributes: { 32: large([7, 8, 7]) },
+    leaves: { 32: large([7, 8]) },
+  }),
+  same('40 LARGE_COMMUNITIES, half of them twice', '8092 5', 'used', {
+    attributes: { 32: large(Array.from({ length: 60 }, (_, index) => index % 40)) },
+    leaves: { 32: large(Array.from({ length: 40 }, (_, index) => index)) },
+  }),
+];
+
 const missing: readonly UpdateCase[] = [
   same('no ORIGIN', '7606 3(d)', 'withdraw', { attributes: { 1: undefined } }),
   same('no AS_PATH', '7606 3(d)', 'withdraw', { attributes: { 2: undefined } }),
@@ -647,6 +665,7 @@ export const updateCases: readonly UpdateCase[] = [
   ...paths,
   ...transitional,
   ...values,
+  ...repeats,
   ...missing,
   ...unknownAttributes,
   ...framing,
