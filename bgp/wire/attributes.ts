@@ -284,7 +284,7 @@ function readAll<T>(reader: Reader, read: () => T): T[] {
   return values;
 }
 
-/** RFC 8092 section 5: repeated values are removed silently. */
+/** RFC 8092 section 3: repeated values are removed silently. */
 function withoutRepeats(values: readonly LargeCommunity[]): LargeCommunity[] {
   return [...new Map(values.map((value) => [value.join(':'), value])).values()];
 }

@@ -305,7 +305,7 @@ export class AttributeScan {
   }
 }
 
-/** Whether large communities may occur twice: RFC 8092 section 5 wants one of each. Many are compared the slow way. */
+/** Whether large communities may occur twice: RFC 8092 section 3 wants one of each. Many are compared the slow way. */
 function mayRepeat(source: Uint8Array, start: number, length: number): boolean {
   if (length > MOST_COMPARED * LARGE_COMMUNITY) return true;
   const end = start + length;

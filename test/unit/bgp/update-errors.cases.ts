@@ -189,7 +189,7 @@ const known: readonly Known[] = [
     flags: 'c0',
     good: '000000010000000200000003',
     wrong: [0, 4, 8, 11, 13],
-    clause: '8092 5',
+    clause: '8092 6',
     internal: 'withdraw',
     external: 'withdraw',
   },
@@ -367,17 +367,17 @@ const values: readonly UpdateCase[] = [
   },
 ];
 
-/** RFC 8092 section 5. */
+/** RFC 8092 section 3. */
 const large = (values: readonly number[]) => {
   const octets = u16(values.length * 12);
   return `d0 20 ${octets} ${values.map((value) => `0000fde9 00000000 ${u32(value)}`).join(' ')}`;
 };
 const repeats: readonly UpdateCase[] = [
-  same('LARGE_COMMUNITIES with a value twice', '8092 5', 'used', {
+  same('LARGE_COMMUNITIES with a value twice', '8092 3', 'used', {
     attributes: { 32: large([7, 8, 7]) },
     leaves: { 32: large([7, 8]) },
   }),
-  same('40 LARGE_COMMUNITIES, half of them twice', '8092 5', 'used', {
+  same('40 LARGE_COMMUNITIES, half of them twice', '8092 3', 'used', {
     attributes: { 32: large(Array.from({ length: 60 }, (_, index) => index % 40)) },
     leaves: { 32: large(Array.from({ length: 40 }, (_, index) => index)) },
   }),
