@@ -68,7 +68,7 @@ function words(name: string | undefined): string | undefined {
     ?.toLowerCase()
     .split('_')
     .map((word) =>
-      ['as', 'bgp'].includes(word) ? word.toUpperCase() : word[0]!.toUpperCase() + word.slice(1),
+      ['as', 'bgp', 'bfd'].includes(word) ? word.toUpperCase() : word[0]!.toUpperCase() + word.slice(1),
     )
     .join(' ');
 }

@@ -248,6 +248,7 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
       await hasRoute();
     });
 
+    // RFC 5881 and RFC 5883.
     for (const bfd of ['single hop', 'multihop'] as const) {
       feature(`BFD, ${bfd}`, async () => {
         const hasGtsm = bfd === 'single hop';

@@ -111,7 +111,7 @@ describe('settings of a peer that change while its session is up', () => {
   });
 });
 
-describe('passwords', () => {
+describe('passwords (TCP MD5, RFC 2385)', () => {
   it('one that the kernel cannot carry is a reason, and other peers stay', async () => {
     const { connect, configOf: config } = await reflector([A, B]);
     const a = await connect(A);
@@ -268,7 +268,7 @@ describe('a connection that has proved itself', () => {
   });
 });
 
-it('a peer that demands GTSM notices by RST that the other kernel has forgotten the connection', async () => {
+it('a peer that demands GTSM (RFC 5082) notices by RST that the other kernel has forgotten the connection', async () => {
   const gtsm = { ttlSecurityHops: 1, keepaliveSeconds: 1 };
   const { port: at, connect } = await reflector([A, B], (address) => (address === A ? gtsm : {}));
   const b = await connect(B);

@@ -145,6 +145,21 @@ describe('extended communities (RFC 4360 section 6)', () => {
   });
 });
 
+describe('well-known communities (RFC 1997)', () => {
+  it.each([
+    ['NO_EXPORT', 'ffffff01', true],
+    ['NO_EXPORT_SUBCONFED, for this speaker has no confederation', 'ffffff03', true],
+    ['NO_ADVERTISE', 'ffffff02', false],
+  ])('%s keeps a route from external peers', (_, community, goesInside) => {
+    const relay = new Relay();
+    const inside = relay.listen();
+    const outside = relay.listen(toExternal);
+    relay.receive(update(`${ORIGIN} 40 02 00 ${NEXT_HOP} ${LOCAL_PREF} c0 08 04 ${community}`));
+    expect(inside.take().length > 0).toBe(goesInside);
+    expect(outside.take().length).toBe(0);
+  });
+});
+
 describe('GRACEFUL_SHUTDOWN (RFC 8326 section 4.1)', () => {
   const community = 'c0 08 04 ffff0000';
 

@@ -222,7 +222,7 @@ const table: Record<State, Record<string, readonly [State, string]>> = {
   },
 };
 
-describe('the finite state machine', () => {
+describe('the finite state machine (RFC 4271 section 8, subcodes of RFC 6608)', () => {
   for (const [state, row] of Object.entries(table)) {
     it.each(Object.entries(row))(`${state}: %s`, (name, [next, actions]) => {
       const result = step(sessionIn(state as State), events[name]!, config);

@@ -241,7 +241,7 @@ const movedTwiceInATurn: Operation[] = [
   { type: 'withdraw', source: 0, prefix: 0, med: 0 },
 ];
 
-describe.each([false, true])('an update group, add-path %s', (hasAddPath) => {
+describe.each([false, true])('an update group, add-path (RFC 7911) %s', (hasAddPath) => {
   it('loses no update in any interleaving', () => {
     fc.assert(
       fc.property(fc.array(operation, { minLength: 10, maxLength: 120 }), (operations) => {
@@ -327,7 +327,7 @@ describe('what a group sends', () => {
 
   it.each<[string, Partial<GroupSpec>, object, RegExp]>([
     ['iBGP to iBGP without reflection', { clusterId: 0 }, {}, /not advertised to internal peers/],
-    ['NO_ADVERTISE', {}, { communities: [0xffffff02] }, /NO_ADVERTISE/],
+    ['NO_ADVERTISE (RFC 1997)', {}, { communities: [0xffffff02] }, /NO_ADVERTISE/],
     ['NO_EXPORT', { isIbgp: false }, { communities: [0xffffff01] }, /NO_EXPORT/],
     ['OTC to a provider', { isIbgp: false, refusesOtc: true }, { onlyToCustomer: 1 }, /OTC/],
     ['long-lived stale', {}, { communities: [0xffff0006] }, /RFC 9494/],

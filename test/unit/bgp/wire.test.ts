@@ -147,6 +147,17 @@ describe('messages by their bytes', () => {
   });
 });
 
+it.each([
+  [1, 'Cease/Max Prefixes'],
+  [3, 'Cease/Peer Deconfigured'],
+  [7, 'Cease/Connection Collision'],
+  [8, 'Cease/Out Of Resources'],
+  [9, 'Cease/Hard Reset'],
+  [10, 'Cease/BFD Down'],
+])('Cease %i is %s (RFC 4486, RFC 8538, RFC 9384)', (subcode, words) => {
+  expect(describeNotification({ code: 6, subcode, data: new Uint8Array() })).toBe(words);
+});
+
 describe('faults', () => {
   const base = '40 01 01 00  40 02 00  40 03 04 0a000001  40 05 04 00000064';
   const withAttributes = (attributes: string) => {
