@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { z } from 'zod';
 import { messageOf } from '../lib/errors.ts';
 import { listenUnix, type UnixSocket } from '../lib/unix-socket.ts';
-import type { Lab } from './lab.ts';
+import { AGENT_TIMEOUT_MS, type Lab } from './lab.ts';
 import { countPairs, describePairs } from './report.ts';
 
 const command = z.discriminatedUnion('do', [
@@ -74,12 +74,12 @@ async function perform(lab: Lab, body: string): Promise<unknown> {
       return lab.deletePod(asked.name);
     case 'node add':
       await lab.addNode(asked);
-      return lab.waitForAgent(asked.name, 30_000);
+      return lab.waitForAgent(asked.name, AGENT_TIMEOUT_MS);
     case 'node delete':
       return lab.deleteNode(asked.name);
     case 'node start':
       lab.startAgent(asked.name);
-      return lab.waitForAgent(asked.name, 30_000);
+      return lab.waitForAgent(asked.name, AGENT_TIMEOUT_MS);
     case 'node stop':
       return lab.endAgent(asked.name, 'SIGTERM');
     case 'node kill':

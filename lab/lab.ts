@@ -71,7 +71,7 @@ export interface LabOptions {
 export const LAB_DIRECTORY = '/run/cali-lab';
 const API_PORT = 6443;
 /** Generous: inside user-mode Linux a program takes seconds to start. */
-const AGENT_TIMEOUT_MS = 120_000;
+export const AGENT_TIMEOUT_MS = 120_000;
 const API_ATTEMPTS = 3000;
 /** An ADD is done within this time, so that nothing of it counts as leaked. */
 const GRACE = os.cpus()[0]?.model === 'UML' ? '300s' : '10s';

@@ -8,6 +8,8 @@ import { runBatch } from '../felix/dataplane/ip-batch.ts';
 import { run } from '../lib/exec.ts';
 
 export const LAB_IPV4 = '172.18.0.1';
+/** Of one command; a busy machine makes many namespaces at once. */
+const TIMEOUT_MS = 60_000;
 
 export interface NodeAddresses {
   readonly ipv4: string;
@@ -90,7 +92,10 @@ export async function deleteNamespace(name: string): Promise<void> {
 }
 
 async function must(command: string, args: readonly string[], lines?: readonly string[]): Promise<void> {
-  const result = await run(command, args, lines === undefined ? {} : { lines });
+  const result = await run(command, args, {
+    timeoutMs: TIMEOUT_MS,
+    ...(lines === undefined ? {} : { lines }),
+  });
   if (!result.ok) throw new Error(`${command} ${args.join(' ')}: ${result.stderr || `exit ${result.code}`}`);
 }
 

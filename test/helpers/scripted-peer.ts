@@ -172,7 +172,7 @@ function secured({ password, ttlSecurityHops }: Partial<SecurityOptions>): Socke
 }
 
 /** Waits; rejects when it takes too long. */
-export async function until(check: () => boolean, limitMs = 10_000): Promise<void> {
+export async function until(check: () => boolean, limitMs = 60_000): Promise<void> {
   for (const end = performance.now() + limitMs; !check(); await sleep(5))
     if (performance.now() > end) throw new Error(`not within ${limitMs} ms: ${check.toString()}`);
 }

@@ -137,7 +137,7 @@ describe('a pod that talks to the loopback of its node', () => {
     arena.send('node1-a', 'eth0', podLink('node1-a').mac, [...packets, fence]);
     const from = (address: string) =>
       listener.lines.filter((line) => line.startsWith(`in 45`) && line.slice(27, 35) === address);
-    await expect.poll(() => from('ac12000b').length, { timeout: 60_000 }).toBe(1);
+    await expect.poll(() => from('ac12000b').length, { timeout: 250_000 }).toBe(1);
     expect(from('7f000001')).toEqual([]);
     await listener.stop();
   });

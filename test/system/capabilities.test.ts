@@ -25,7 +25,7 @@ const manifest = readFileSync(path.join(root, 'deploy', 'manifests', 'daemonset.
 const daemonSet = parseAllDocuments(manifest)[0]!.toJS() as DaemonSet;
 const granted = daemonSet.spec.template.spec.containers[0]!.securityContext.capabilities.add;
 
-describe.skipIf(!hasProgram('setpriv'))('the capabilities of the agent', { timeout: 300_000 }, () => {
+describe.skipIf(!hasProgram('setpriv'))('the capabilities of the agent', () => {
   let lab: TestLab;
   let agent: ChildProcess | undefined;
   let output = '';

@@ -82,7 +82,7 @@ describe.skipIf(!hasProgram('gcc') || !hasProgram('nft'))('packets (skipped with
     lab.sh('node1-b', 'ip link set unknown0 up');
     lab.sh('node1', 'echo 1 > /proc/sys/net/ipv4/conf/eth0/route_localnet');
     lab.sh('node2', `ip addr add ${OTHER4}/24 dev eth0`);
-  }, 300_000);
+  });
   afterAll(() => lab?.stop());
 
   const send = (by: Sender, hex: readonly string[]) => {
@@ -449,7 +449,7 @@ describe.skipIf(!hasProgram('gcc') || !hasProgram('nft'))('packets (skipped with
     let arrived: ReadonlyMap<string, number>;
     beforeAll(async () => {
       arrived = await arrivals([...attacks, ...honest]);
-    }, 300_000);
+    });
 
     it.each(attacks)('$name: dropped', ({ name }) => {
       expect(arrived.get(name)).toBe(0);
@@ -471,7 +471,7 @@ describe.skipIf(!hasProgram('gcc') || !hasProgram('nft'))('packets (skipped with
         'for f in /proc/sys/net/ipv4/conf/*; do echo 0 > $f/rp_filter; echo 1 > $f/accept_local; done',
       );
       arrived = await arrivals(attacks);
-    }, 300_000);
+    });
 
     it.each(attacks)('$name: arrives', ({ name }) => {
       expect(arrived.get(name)).toBeGreaterThan(0);

@@ -8,11 +8,11 @@ import { Probe } from '../helpers/probe.ts';
 
 const PATIENCE_MS = 60_000;
 
-describe('the guard in the kernel', { timeout: 120_000 }, () => {
+describe('the guard in the kernel', () => {
   let lab: TestLab;
   beforeAll(async () => {
     lab = await TestLab.start(['--nodes', '2', '--pods', '1']);
-  }, 300_000);
+  });
   afterAll(() => lab?.stop());
 
   const table = () => lab.exec('node1', 'nft', '-s', 'list', 'table', 'inet', 'cali').stdout;

@@ -31,7 +31,7 @@ function runOnce(prefix: readonly string[], args: readonly string[]) {
   const ran = spawnSync(file!, rest, {
     encoding: 'utf8',
     env: { ...process.env, CALI_LAB_DIR: labDirectory, HOME: directory },
-    timeout: 60_000,
+    timeout: 500_000,
   });
   const left = {
     files: readdirSync(directory),

@@ -29,7 +29,7 @@ describe(`pods on two subnets, by ${isIpip ? 'IPIP' : 'VXLAN'}`, { timeout: 120_
     // IPv6 goes by VXLAN in both.
     const args = ['--subnets', '2', '--encap', encap, '--pods', '1', ...(isIpip ? ['--no-ipv6'] : [])];
     lab = await TestLab.start(args);
-  }, 600_000);
+  });
   afterAll(() => lab?.stop());
 
   const remoteRoutes = (node: NodeName) =>

@@ -61,9 +61,9 @@ it('a Secret that may not be read is named with the Role to extend, until it may
   });
   closers.push(() => view.close());
   view.follow([], [peer('bgp-secrets'), peer('other')]);
-  await vi.waitFor(() => expect(view.problems()).toHaveLength(1), 20_000);
+  await vi.waitFor(() => expect(view.problems()).toHaveLength(1), 100_000);
   const known = { state: 'known', value: 'word' };
-  await vi.waitFor(() => expect(view.value('bgp-secrets', 'key')).toEqual(known), 20_000);
+  await vi.waitFor(() => expect(view.value('bgp-secrets', 'key')).toEqual(known), 100_000);
   expect(view.problems().map(({ problem }) => describeProblem(problem))).toEqual([
     'Secret kube-system/other: RBAC forbids to read it: add other to resourceNames of Role cali-bgp-secrets in namespace kube-system (Helm: bgpSecrets)',
   ]);
@@ -72,8 +72,8 @@ it('a Secret that may not be read is named with the Role to extend, until it may
     reason: expect.stringContaining('RBAC forbids'),
   });
   allowed.add('other');
-  await vi.waitFor(() => expect(view.value('other', 'key')).toEqual(known), 40_000);
-  await vi.waitFor(() => expect(view.problems()).toEqual([]), 20_000);
+  await vi.waitFor(() => expect(view.value('other', 'key')).toEqual(known), 100_000);
+  await vi.waitFor(() => expect(view.problems()).toEqual([]), 100_000);
 });
 
 it('a password that was known stays in force when its Secret becomes unusable or goes, with a warning', async () => {
@@ -107,7 +107,7 @@ it('a password that was known stays in force when its Secret becomes unusable or
   closers.push(() => view.close());
   view.follow([], [peer('bgp')]);
   expect(view.value('bgp', 'key').state).toBe('unknown');
-  await vi.waitFor(() => expect(view.value('bgp', 'key').state).toBe('missing'), 20_000);
+  await vi.waitFor(() => expect(view.value('bgp', 'key').state).toBe('missing'), 100_000);
   let version = 2;
   const send = async (type: string, value: Record<string, string>, expected: object) => {
     data = value;
@@ -119,9 +119,9 @@ it('a password that was known stays in force when its Secret becomes unusable or
       data,
     };
     watches.at(-1)!.write(`${JSON.stringify({ type, object })}\n`);
-    await vi.waitFor(() => expect(view.value('bgp', 'key')).toMatchObject(expected), 20_000);
+    await vi.waitFor(() => expect(view.value('bgp', 'key')).toMatchObject(expected), 100_000);
   };
-  await vi.waitFor(() => expect(watches).toHaveLength(1), 20_000);
+  await vi.waitFor(() => expect(watches).toHaveLength(1), 100_000);
   const is = (value: string, warning: string) => ({
     state: 'known',
     value,

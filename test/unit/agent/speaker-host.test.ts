@@ -25,6 +25,8 @@ const self = {
   tunnels: {},
 };
 
+const PATIENCE = { timeout: 100_000 };
+
 it('a speaker that cannot be made is an error with a reason, and is tried again', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   const configuration = bgpConfiguration(17_913);
@@ -32,13 +34,13 @@ it('a speaker that cannot be made is an error with a reason, and is tried again'
   const events = { changed: () => changes++, learned: () => undefined, converged: () => undefined };
   const host = new SpeakerHost(readConfig({ NODENAME: 'n1' }), events, silentLog);
   expect(() => host.configure(self, [4, 6], [configuration])).not.toThrow();
-  await vi.waitFor(() => expect(host.error).toBe('this node has no IPv6 address for BGP'));
+  await vi.waitFor(() => expect(host.error).toBe('this node has no IPv6 address for BGP'), PATIENCE);
   expect(host.speaker).toBeUndefined();
   vi.advanceTimersByTime(10_000);
   expect(changes).toBe(1);
   vi.useRealTimers();
   host.configure(self, [4], [configuration]);
-  await vi.waitFor(() => expect(host.error).toBeUndefined(), { timeout: 30_000 });
+  await vi.waitFor(() => expect(host.error).toBeUndefined(), PATIENCE);
   expect(host.speaker).toBeDefined();
   await host.close();
 });
@@ -54,17 +56,17 @@ it('a port that is taken is an error until it is free', async () => {
   const events = { changed: () => changes++, learned: () => undefined, converged: () => undefined };
   const host = new SpeakerHost(readConfig({ NODENAME: 'n1' }), events, silentLog);
   host.configure(self, [4], [configuration]);
-  await vi.waitFor(() => expect(host.error).toMatch(/17914/));
+  await vi.waitFor(() => expect(host.error).toMatch(/17914/), PATIENCE);
   await new Promise((resolve) => {
     other.close(resolve);
   });
   await vi.waitFor(() => {
     vi.advanceTimersByTime(10_000);
     expect(changes).toBe(1);
-  });
+  }, PATIENCE);
   vi.useRealTimers();
   host.configure(self, [4], [configuration]);
-  await vi.waitFor(() => expect(host.error).toBeUndefined(), { timeout: 30_000 });
+  await vi.waitFor(() => expect(host.error).toBeUndefined(), PATIENCE);
   await host.close();
 });
 

@@ -132,7 +132,7 @@ describe('a BFD session over sockets', () => {
       bfd.close();
       socket.close();
     });
-    await vi.waitFor(() => expect([...states.values()]).toEqual(['Up', 'Up']), { timeout: 60_000 });
+    await vi.waitFor(() => expect([...states.values()]).toEqual(['Up', 'Up']), { timeout: 250_000 });
     await new Promise<void>((resolve) => socket.bind({ address: '127.0.0.82' }, resolve));
     for (const state of [DOWN, ADMIN_DOWN])
       await new Promise((resolve) =>

@@ -406,7 +406,7 @@ describe('properties', () => {
     );
   });
 
-  it('a million mutated messages give only messages or WireErrors', () => {
+  it('two hundred thousand mutated messages give only messages or WireErrors', () => {
     let state = 1;
     const random = () => {
       state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
@@ -415,7 +415,7 @@ describe('properties', () => {
     const seeds = fc.sample(message, { numRuns: 200, seed: 7 }).map((one) => encodeMessage(one, context));
     let accepted = 0;
     let refused = 0;
-    for (let i = 0; i < 1_000_000; i++) {
+    for (let i = 0; i < 200_000; i++) {
       const bytes = Uint8Array.from(seeds[Math.floor(random() * seeds.length)]!);
       // Behind the marker and length, so that most mutants reach the decoders.
       for (let flips = 1 + Math.floor(random() * 4); flips > 0; flips--) {
@@ -430,7 +430,7 @@ describe('properties', () => {
         refused++;
       }
     }
-    expect(accepted).toBeGreaterThan(100_000);
-    expect(refused).toBeGreaterThan(10_000);
+    expect(accepted).toBeGreaterThan(20_000);
+    expect(refused).toBeGreaterThan(2_000);
   });
 });

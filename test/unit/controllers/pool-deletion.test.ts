@@ -19,7 +19,7 @@ import { silentLog } from '../../../lib/log.ts';
 import { until } from '../../helpers/lab.ts';
 import { ManualClock } from '../../helpers/manual-clock.ts';
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 150_000;
 
 /** What calictl says of a verb on a pool. */
 async function performed(verb: Verb, object: IPPool) {

@@ -7,7 +7,7 @@ import { silentLog } from '../../../lib/log.ts';
 import { HostileApi } from '../../helpers/hostile-api.ts';
 import { until } from '../../helpers/lab.ts';
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 150_000;
 
 let api: HostileApi;
 let abort: AbortController;

@@ -19,7 +19,7 @@ import { silentLog } from '../../../lib/log.ts';
 import { VERSION } from '../../../lib/version.ts';
 import { hasProgram, until } from '../../helpers/lab.ts';
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 150_000;
 
 let directory: string;
 let api: ApiServer;

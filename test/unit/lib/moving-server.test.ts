@@ -26,7 +26,7 @@ const answers = ({ host, port }: HttpAddress) =>
     ({ status }) => status,
     () => 0,
   );
-const until = (check: () => unknown) => vi.waitFor(check, { timeout: 20_000 });
+const until = (check: () => unknown) => vi.waitFor(check, { timeout: 100_000 });
 
 describe('a server that moves', () => {
   it.each(['10.0.0.300', '192.0.2.1'])('goes on where it is when %s cannot be served', async (bad) => {

@@ -212,5 +212,5 @@ describe('the HTTP server of health and metrics', () => {
     await new Promise((resolve) => slow.once('close', resolve));
     expect((await get('/ok')).code).toBe(200);
     serving.close();
-  }, 60_000);
+  });
 });
