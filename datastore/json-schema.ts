@@ -17,7 +17,8 @@ export function jsonSchemaOf(definition: ResourceDefinition): JsonSchema {
     ...structural.properties,
     apiVersion: { type: 'string', description: 'Group and version of this object.' },
     kind: { type: 'string', description: 'Kind of this object.' },
-    metadata: { type: 'object', description: 'Name, labels and annotations of this object.' },
+    // The API server refuses a CRD that says more: it describes metadata itself.
+    metadata: { type: 'object' },
   };
   return structural as JsonSchema;
 }

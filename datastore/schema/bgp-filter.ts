@@ -5,6 +5,9 @@ import { filterOperationRule, filterRuleRules, served } from './cel-rules.ts';
 import { asNumber, network } from './fields.ts';
 import { ageColumn, calicoKind, calicoObject, type FieldError, type ResourceDefinition } from './resource.ts';
 
+/** Bounds what the API server reckons the rules to cost (CEL). */
+const MAX_RULES = 5000;
+
 const priority = z.number().int().min(1).max(2147483646);
 const community = z
   .string()
@@ -95,22 +98,26 @@ const filter = calicoObject(
     .strictObject({
       exportV4: z
         .array(rule)
+        .max(MAX_RULES)
         .optional()
         .describe(
           'Rules for IPv4 routes that are announced to the peer; a route that matches none is accepted.',
         ),
       importV4: z
         .array(rule)
+        .max(MAX_RULES)
         .optional()
         .describe('Rules for IPv4 routes that the peer announces; a route that matches none is accepted.'),
       exportV6: z
         .array(rule)
+        .max(MAX_RULES)
         .optional()
         .describe(
           'Rules for IPv6 routes that are announced to the peer; a route that matches none is accepted.',
         ),
       importV6: z
         .array(rule)
+        .max(MAX_RULES)
         .optional()
         .describe('Rules for IPv6 routes that the peer announces; a route that matches none is accepted.'),
     })

@@ -7,6 +7,7 @@ import {
   bgpConfigurationNameRule,
   bgpPeerRules,
   holdTimeRule,
+  MAX_NETWORKS,
   peerIpRule,
   served,
 } from './cel-rules.ts';
@@ -35,6 +36,7 @@ const cidrList = z
       .strictObject({ cidr: hostOrNetwork.describe('A network in CIDR notation, or an address.') })
       .describe('One range.'),
   )
+  .max(MAX_NETWORKS)
   .optional();
 const priority = z.number().int().min(1).max(2147483646).optional();
 
@@ -210,6 +212,7 @@ const configurationSpec = z.strictObject({
     .describe('Cluster ID of a reflector that runs outside the cluster (RFC 4456). Not in Calico.'),
   listenAddresses: z
     .array(ipAddress.describe('An IP address.'))
+    .max(MAX_NETWORKS)
     .optional()
     .describe(
       'Addresses on which a reflector outside the cluster listens; every address unless set. Not in Calico.',

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { boundedPattern } from '../../lib/bounded-pattern.ts';
 import { parseAddress } from '../../lib/cidr.ts';
 import { parseNatAddress, parsePortRange } from '../../lib/nat.ts';
-import { felixRules, served } from './cel-rules.ts';
+import { felixRules, MAX_NETWORKS, served } from './cel-rules.ts';
 import { felixShapeWithoutEffect, felixWithoutEffect } from './felix-without-effect.ts';
 import { duration, hostOrNetwork, logSeverity } from './fields.ts';
 import { ageColumn, calicoKind, calicoObject, type ResourceDefinition } from './resource.ts';
@@ -116,6 +116,7 @@ const felixSpec = z.strictObject({
     .describe('Masquerades only on interfaces of this name; a + at the end stands for any characters.'),
   externalNodesList: z
     .array(hostOrNetwork.describe('An address or a network.'))
+    .max(MAX_NETWORKS)
     .optional()
     .describe('Addresses and networks outside the cluster whose tunnel packets are accepted.'),
   allowIPIPPacketsFromWorkloads: z

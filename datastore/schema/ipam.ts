@@ -1,6 +1,6 @@
 /** The objects of IPAM: blocks, affinities, handles, configuration, reservations. Calico reference 1.7. */
 import { z } from 'zod';
-import { ipamConfigurationNameRule, ipamConfigurationRule, served } from './cel-rules.ts';
+import { ipamConfigurationNameRule, ipamConfigurationRule, MAX_NETWORKS, served } from './cel-rules.ts';
 import { addressOrNetwork, network } from './fields.ts';
 import { ageColumn, calicoKind, calicoObject, type ResourceDefinition } from './resource.ts';
 
@@ -183,6 +183,7 @@ const reservation = calicoObject(
     .strictObject({
       reservedCIDRs: z
         .array(addressOrNetwork.describe('An address or a range.'))
+        .max(MAX_NETWORKS)
         .default([])
         .describe('Addresses and ranges that IPAM gives to no pod.'),
     })

@@ -7,6 +7,7 @@ export interface JsonSchema {
   readonly items?: JsonSchema;
   readonly additionalProperties?: JsonSchema;
   readonly description?: string;
+  readonly maxItems?: number;
   readonly 'x-kubernetes-validations'?: readonly CelRule[];
 }
 interface CelRule {
@@ -78,6 +79,17 @@ export function brokenRules(schema: JsonSchema, self: unknown, oldSelf: unknown)
         typeof self === 'object' ? brokenRules(inner, member(self, key), member(oldSelf, key)) : [],
       );
   return [...broken, ...below];
+}
+
+/** For each rule, how many values of one object it may have to judge; Infinity below a list without a bound. */
+export function ruleSizes(schema: JsonSchema, count: number): number[] {
+  const { properties = {}, items, additionalProperties, maxItems = Infinity } = schema;
+  return [
+    ...(schema['x-kubernetes-validations'] ?? []).map(() => count),
+    ...Object.values(properties).flatMap((inner) => ruleSizes(inner, count)),
+    ...(items ? ruleSizes(items, count * maxItems) : []),
+    ...(typeof additionalProperties === 'object' ? ruleSizes(additionalProperties, Infinity) : []),
+  ];
 }
 
 /** Every rule of a schema. */

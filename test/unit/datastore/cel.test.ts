@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { jsonSchemaOf } from '../../../datastore/json-schema.ts';
 import { findKind, registry } from '../../../datastore/registry.ts';
 import { CALICO_GROUP } from '../../../datastore/schema/resource.ts';
-import { allRules, brokenRules, type JsonSchema } from '../../helpers/kubernetes-cel.ts';
+import { allRules, brokenRules, type JsonSchema, ruleSizes } from '../../helpers/kubernetes-cel.ts';
 
 interface Case {
   readonly kind: string;
@@ -136,6 +136,15 @@ describe('CEL rules of the CRDs', () => {
   it.each(bad)('refuse $kind $name $spec as our own validation does', (one) => {
     expect(broken(one)).not.toEqual([]);
     expect(refused(one)).toBe(true);
+  });
+
+  it('are cheap enough for the API server: lists with rules are bounded', () => {
+    // It refuses a CRD with a rule that may cost more than some 20,000 looks at a network, or ten times that in all.
+    for (const { kind } of registry.filter(({ group }) => group === CALICO_GROUP)) {
+      const sizes = ruleSizes(schemaOf(kind), 1);
+      expect([kind, sizes.filter((size) => size > 50_000)]).toEqual([kind, []]);
+      expect([kind, sizes.reduce((sum, size) => sum + size, 0) <= 300_000]).toEqual([kind, true]);
+    }
   });
 
   it('are each broken by one of the objects above', () => {
