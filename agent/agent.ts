@@ -31,7 +31,7 @@ import type { HostFacts } from '../felix/calc/bgp/kernel-import.ts';
 import { type ReflectorInfo, reflectorsFrom } from '../felix/calc/bgp/reflectors.ts';
 import { podCidrBlocks, podCidrsOf } from '../felix/calc/pod-cidr-blocks.ts';
 import { firstGuard, type Ruleset } from '../felix/calc/ruleset.ts';
-import { type NodeInfo, nodeInfo, nodeProblems } from '../felix/calc/topology.ts';
+import { type NodeInfo, nodeInfo, nodeNames, nodeProblems } from '../felix/calc/topology.ts';
 import { Dataplane, noStats } from '../felix/dataplane/dataplane.ts';
 import type { KernelState } from '../felix/dataplane/kernel.ts';
 import { Nftables } from '../felix/dataplane/nftables.ts';
@@ -129,6 +129,7 @@ export class Agent {
   #cancelReflectors = () => {};
   #ipamUpkeep: IpamUpkeep | undefined;
   #observeConvergence: (seconds: number) => void = () => {};
+  #observeApply: (seconds: number) => void = () => {};
   #servers: Servers | undefined;
   #cniServer: { close(): unknown } | undefined;
   #plugin: Plugin | undefined;
@@ -274,6 +275,7 @@ export class Agent {
         migrated: (left) => this.#migrated(left),
         nftables: this.#nftables,
         guarded: () => this.#changed(),
+        applied: (seconds) => this.#boundary.run('metrics', () => this.#observeApply(seconds)),
       },
     );
     this.#setUpError = undefined;
@@ -635,12 +637,18 @@ export class Agent {
       learnedRoutes: () => this.#host.speaker?.learned.size ?? 0,
       dataplane: () => this.#dataplane?.stats ?? noStats,
       endpoints: () => this.#endpoints.list().length,
-      isSynced: () => this.#view.isSynced,
-      ribPrefixes: () => this.#host.speaker?.routeCount ?? 0,
+      sync: () => this.#view.sync,
+      watches: () => this.#view.watches(),
+      tunnels: () => this.#tunnelling.status(),
+      isReady: () => this.#report.status().notReady.length === 0,
+      routes: () => this.#host.speaker?.routeCount ?? 0,
+      nodeNames: () => nodeNames(this.#view.nodes().map(nodeInfo)),
+      isDetailed: config.hasDetailedBgpMetrics,
       objects: () => this.#troubled().map(({ problem }) => problem),
     });
     this.#requests.register(metrics.registry);
     this.#observeConvergence = metrics.observeConvergence;
+    this.#observeApply = metrics.observeApply;
     const plugin = new Plugin(
       {
         node: config.node,

@@ -1,128 +1,231 @@
-/** Prometheus metrics of the BGP speaker: of a node and of a reflector. */
-import { Gauge, Histogram, type Registry } from 'prom-client';
-import type { FamilyStatus, PeerStatus } from '../bgp/peer-config.ts';
+/**
+ * Prometheus metrics of the BGP speaker: of a node and of a reflector. A mesh has a session per pair of nodes and address
+ * family, so its sessions have few series each, and the sums of a node say the rest. All series of each session are a
+ * setting (CALI_BGP_METRICS).
+ */
+import { Histogram, type Registry } from 'prom-client';
+import { type FamilyStatus, keyOfPeer, type PeerStatus } from '../bgp/peer-config.ts';
 import { rejectionKinds } from '../bgp/policy/rejection.ts';
+import { exposeCounter, exposeGauge, type Reading, RunningTotal } from '../lib/series.ts';
 
 export interface BgpMetrics {
-  /** Seconds from the first change of a turn until all peers were told. */
+  /** Seconds from the first change of a turn until it was sent to all peers. */
   readonly observeConvergence: (seconds: number) => void;
 }
 
 export interface BgpMetricSources {
   readonly peers: () => readonly PeerStatus[];
   readonly routes: () => number;
+  /** Names of nodes by address. */
+  readonly nodeNames?: () => ReadonlyMap<string, string>;
+  /** Whether sessions of the mesh have every series too. */
+  readonly isDetailed?: boolean;
 }
 
 type PeerReader = (peer: PeerStatus) => number;
 type FamilyReader = (status: FamilyStatus) => number;
+type Definition<R> = readonly [name: string, help: string, read: R];
 
-const perPeer: readonly (readonly [string, string, PeerReader])[] = [
-  ['up', '1 while the session is Established', ({ state }) => Number(state === 'Established')],
+const detailGauges: readonly Definition<PeerReader>[] = [
   ['uptime_seconds', 'Age of the established session, 0 while it is down', uptime],
-  ['flaps_total', 'Times that the session left Established', ({ flaps }) => flaps],
+  ['queued_bytes', 'Bytes that wait until the peer reads', ({ queuedOctets }) => queuedOctets],
+];
+
+const detailCounters: readonly Definition<PeerReader>[] = [
   ['messages_received_total', 'Messages received', ({ messagesReceived }) => messagesReceived],
   ['messages_sent_total', 'Messages sent', ({ messagesSent }) => messagesSent],
   ['updates_received_total', 'UPDATEs received', ({ updatesReceived }) => updatesReceived],
   ['updates_sent_total', 'UPDATEs sent', ({ updatesSent }) => updatesSent],
-  ['queued_octets', 'Octets that wait for the peer to read', ({ queuedOctets }) => queuedOctets],
 ];
 
-const perFamily: readonly (readonly [string, string, FamilyReader])[] = [
+const prefixes: readonly Definition<FamilyReader>[] = [
   ['prefixes_received', 'Paths in Adj-RIB-In', ({ received }) => received],
   ['prefixes_accepted', 'Paths in Adj-RIB-In that may be used', ({ accepted }) => accepted],
-  ['prefixes_best', 'Paths of the peer that are the best', ({ best }) => best],
+  ['prefixes_best', 'Received paths that are the best', ({ best }) => best],
   ['prefixes_sent', 'Paths in Adj-RIB-Out', ({ advertised }) => advertised],
 ];
 
+const sums: readonly Definition<PeerReader>[] = [
+  ['updates_received_total', 'UPDATEs received', ({ updatesReceived }) => updatesReceived],
+  ['updates_sent_total', 'UPDATEs sent', ({ updatesSent }) => updatesSent],
+  [
+    'malformed_updates_total',
+    'UPDATEs in which an error cost an attribute or the routes (RFC 7606)',
+    ({ malformed }) => malformed?.count ?? 0,
+  ],
+];
+
+const IDENTITY = ['peer', 'peer_node'];
+
 export function registerBgpMetrics(registry: Registry, sources: BgpMetricSources): BgpMetrics {
-  const registers = [registry];
-  // One look at the peers serves all gauges of a scrape: they are collected in the same turn.
-  let seen: readonly PeerStatus[] | undefined;
-  const peers = () => {
+  const { peers, labelsOf } = snapshot(sources);
+  const detailed = () =>
+    peers().filter(({ config }) => sources.isDetailed || config.peerType !== 'node-to-node mesh');
+
+  exposeGauge(registry, {
+    name: 'cali_bgp_peer_up',
+    help: '1 while the session is Established; peer_node is empty for a peer that is no node',
+    labels: [...IDENTITY, 'type'],
+    read: () =>
+      peers().map(
+        (peer): Reading => [
+          { ...labelsOf(peer), type: peer.config.peerType },
+          Number(peer.state === 'Established'),
+        ],
+      ),
+  });
+  exposeCounter(registry, {
+    name: 'cali_bgp_peer_flaps_total',
+    help: 'Times that the session left Established',
+    labels: IDENTITY,
+    read: () => peers().map((peer): Reading => [labelsOf(peer), peer.flaps]),
+  });
+  exposeGauge(registry, {
+    name: 'cali_bgp_peer_bfd_up',
+    help: '1 while the BFD session is up; for peers with bfd',
+    labels: IDENTITY,
+    read: () =>
+      peers()
+        .filter(({ config }) => config.bfd)
+        .map((peer): Reading => [labelsOf(peer), Number(peer.bfd === 'Up')]),
+  });
+
+  for (const [name, help, read] of detailGauges)
+    exposeGauge(registry, {
+      name: `cali_bgp_peer_${name}`,
+      help: `${help}; not for sessions of the mesh unless CALI_BGP_METRICS is Detailed`,
+      labels: IDENTITY,
+      read: () => detailed().map((peer): Reading => [labelsOf(peer), read(peer)]),
+    });
+  for (const [name, help, read] of detailCounters)
+    exposeCounter(registry, {
+      name: `cali_bgp_peer_${name}`,
+      help: `${help}; not for sessions of the mesh unless CALI_BGP_METRICS is Detailed`,
+      labels: IDENTITY,
+      read: () => detailed().map((peer): Reading => [labelsOf(peer), read(peer)]),
+    });
+  for (const [name, help, read] of prefixes) {
+    exposeGauge(registry, {
+      name: `cali_bgp_peer_${name}`,
+      help: `${help}; not for sessions of the mesh unless CALI_BGP_METRICS is Detailed`,
+      labels: [...IDENTITY, 'family'],
+      read: () => detailed().flatMap((peer) => perFamily(peer, read, labelsOf(peer))),
+    });
+    exposeGauge(registry, {
+      name: `cali_bgp_${name}`,
+      help: `${help}, of all sessions`,
+      labels: ['family'],
+      read: () => peers().flatMap((peer) => perFamily(peer, read, {})),
+    });
+  }
+  exposeGauge(registry, {
+    name: 'cali_bgp_peer_last_notification_info',
+    help: 'The last NOTIFICATION that was received, as label; always 1; not for sessions of the mesh unless CALI_BGP_METRICS is Detailed',
+    labels: [...IDENTITY, 'notification'],
+    read: () =>
+      detailed().flatMap((peer): Reading[] =>
+        peer.lastNotification
+          ? [[{ ...labelsOf(peer), notification: withoutPeersText(peer.lastNotification) }, 1]]
+          : [],
+      ),
+  });
+
+  exposeGauge(registry, {
+    name: 'cali_bgp_sessions',
+    help: 'Sessions that are configured or open, by type and whether they are Established',
+    labels: ['type', 'established'],
+    read: () =>
+      peers().map(
+        ({ config, state }): Reading => [
+          { type: config.peerType, established: String(state === 'Established') },
+          1,
+        ],
+      ),
+  });
+  for (const [name, help, read] of sums) {
+    const total = new RunningTotal();
+    exposeCounter(registry, {
+      name: `cali_bgp_${name}`,
+      help: `${help}, of all sessions`,
+      read: () => total.update(new Map(peers().map((peer) => [keyOfPeer(peer.config), read(peer)]))),
+    });
+  }
+  exposeGauge(registry, {
+    name: 'cali_bgp_queued_bytes_max',
+    help: 'Bytes that wait for the slowest peer',
+    read: () => Math.max(0, ...peers().map(({ queuedOctets }) => queuedOctets)),
+  });
+  exposeGauge(registry, {
+    name: 'cali_bgp_rib_prefixes',
+    help: 'Prefixes in the RIB',
+    read: sources.routes,
+  });
+  exposeGauge(registry, {
+    name: 'cali_bgp_paths_refused',
+    help: 'Paths in Adj-RIB-In that are not used, by class of the reason; calictl bgp neighbor has the sentences',
+    labels: ['family', 'reason'],
+    read: () => [
+      ...['ipv4', 'ipv6'].flatMap((family) =>
+        rejectionKinds.map((reason): Reading => [{ family, reason }, 0]),
+      ),
+      ...peers().flatMap((peer) =>
+        peer.families.flatMap(({ family, refused }) =>
+          refused.map(({ kind, count }): Reading => [{ family: `ipv${family}`, reason: kind }, count]),
+        ),
+      ),
+    ],
+  });
+  exposeGauge(registry, {
+    name: 'cali_bgp_routes_too_long',
+    help: 'Routes that are withheld from peers because their attributes fit into no message',
+    read: () =>
+      peers()
+        .flatMap((peer) => peer.families.map(({ tooLong }) => tooLong.count))
+        .reduce((sum, count) => sum + count, 0),
+  });
+  const convergence = new Histogram({
+    name: 'cali_bgp_convergence_seconds',
+    help: 'Time from the first change of a turn until it was sent to all peers',
+    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1],
+    registers: [registry],
+  });
+  return { observeConvergence: (seconds) => convergence.observe(seconds) };
+}
+
+/** One look at the peers serves all series of a scrape: they are collected in the same turn. */
+function snapshot(sources: BgpMetricSources) {
+  let seen: { peers: readonly PeerStatus[]; names: ReadonlyMap<string, string> } | undefined;
+  const look = () => {
     if (!seen) {
       // A retiring peer may have the address of its successor.
-      seen = sources.peers().filter(({ isRetiring }) => !isRetiring);
+      const current = sources.peers().filter(({ isRetiring }) => !isRetiring);
+      seen = { peers: current, names: sources.nodeNames?.() ?? new Map() };
       setImmediate(() => {
         seen = undefined;
       });
     }
     return seen;
   };
-  for (const [name, help, read] of perPeer) {
-    new Gauge({
-      name: `cali_bgp_peer_${name}`,
-      help,
-      registers,
-      labelNames: ['peer'],
-      collect() {
-        this.reset();
-        for (const peer of peers()) this.set({ peer: peer.config.address }, read(peer));
-      },
-    });
-  }
-  for (const [name, help, read] of perFamily) {
-    new Gauge({
-      name: `cali_bgp_peer_${name}`,
-      help,
-      registers,
-      labelNames: ['peer', 'family'],
-      collect() {
-        this.reset();
-        for (const peer of peers())
-          for (const status of peer.families)
-            this.set({ peer: peer.config.address, family: `ipv${status.family}` }, read(status));
-      },
-    });
-  }
-  new Gauge({
-    name: 'cali_bgp_peer_last_notification_info',
-    help: 'The last NOTIFICATION that was received, as label; always 1',
-    registers,
-    labelNames: ['peer', 'notification'],
-    collect() {
-      this.reset();
-      for (const { config, lastNotification } of peers())
-        if (lastNotification) this.set({ peer: config.address, notification: lastNotification }, 1);
-    },
-  });
-  new Gauge({
-    name: 'cali_bgp_rib_prefixes',
-    help: 'Prefixes in the RIB',
-    registers,
-    collect() {
-      this.set(sources.routes());
-    },
-  });
-  new Gauge({
-    name: 'cali_bgp_paths_refused',
-    help: 'Paths in Adj-RIB-In that are not used, by class of the reason; calictl bgp neighbor has the sentences',
-    registers,
-    labelNames: ['family', 'reason'],
-    collect() {
-      this.reset();
-      for (const family of ['ipv4', 'ipv6'])
-        for (const reason of rejectionKinds) this.set({ family, reason }, 0);
-      for (const peer of peers())
-        for (const { family, refused } of peer.families)
-          for (const { kind, count } of refused) this.inc({ family: `ipv${family}`, reason: kind }, count);
-    },
-  });
-  new Gauge({
-    name: 'cali_bgp_routes_too_long',
-    help: 'Routes that peers are not told because their attributes fit into no message to them',
-    registers,
-    collect() {
-      const counts = peers().flatMap((peer) => peer.families.map(({ tooLong }) => tooLong.count));
-      this.set(counts.reduce((sum, count) => sum + count, 0));
-    },
-  });
-  const convergence = new Histogram({
-    name: 'cali_bgp_convergence_seconds',
-    help: 'Time from the first change of a turn until it was sent to all peers',
-    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1],
-    registers,
-  });
-  return { observeConvergence: (seconds) => convergence.observe(seconds) };
+  return {
+    peers: () => look().peers,
+    labelsOf: ({ config: { address } }: PeerStatus) => ({
+      peer: address,
+      peer_node: look().names.get(address) ?? '',
+    }),
+  };
+}
+
+function perFamily(
+  { families }: PeerStatus,
+  read: FamilyReader,
+  labels: Readonly<Record<string, string>>,
+): Reading[] {
+  return families.map((status) => [{ ...labels, family: `ipv${status.family}` }, read(status)]);
+}
+
+/** Code and subcode alone: the peer's own words (RFC 9003) would be a new series each time. */
+function withoutPeersText(notification: string): string {
+  return notification.split(': ')[0]!;
 }
 
 function uptime({ state, since }: PeerStatus): number {

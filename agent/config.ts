@@ -44,6 +44,8 @@ export interface AgentConfig {
   readonly reflectorPort: number;
   /** Protocol number of routes that BGP learned. */
   readonly bgpRouteProtocol: number;
+  /** Whether sessions of the mesh have every series too. */
+  readonly hasDetailedBgpMetrics: boolean;
   /** Peers whose messages are logged, decoded: `all`, or addresses separated by commas. */
   readonly wireLog: string | undefined;
   readonly resyncMs: number | undefined;
@@ -123,6 +125,7 @@ export function readConfig(environment: Environment): AgentConfig {
     restartTimeSeconds: number('CALI_RESTART_TIME', 120, 1, 4095),
     unreachableSeconds: number('CALI_UNREACHABLE_TIME', 10, 0, 4095),
     wireLog: environment['CALI_BGP_WIRE_LOG'] || undefined,
+    hasDetailedBgpMetrics: bgpMetricsOf(environment['CALI_BGP_METRICS'] || 'Summary'),
     meshTtlSecurity: meshTtlSecurityOf(environment['CALI_MESH_TTL_SECURITY'] || 'Auto'),
     holdTimeSeconds: number('CALI_HOLD_TIME', 90, 3, 65535),
     bgpRouteProtocol: bgpRouteProtocol(number('CALI_BGP_ROUTE_PROTOCOL', DEFAULT_PROTOCOLS.bgp, 1, 255)),
@@ -154,6 +157,11 @@ function routerIdSetting(text: string | undefined): string | undefined {
 function meshTtlSecurityOf(text: string): boolean {
   if (text === 'Auto' || text === 'Disabled') return text === 'Auto';
   throw new CodedError('CONFIG', `CALI_MESH_TTL_SECURITY=${text}: must be Auto or Disabled`);
+}
+
+function bgpMetricsOf(text: string): boolean {
+  if (text === 'Summary' || text === 'Detailed') return text === 'Detailed';
+  throw new CodedError('CONFIG', `CALI_BGP_METRICS=${text}: must be Summary or Detailed`);
 }
 
 function backendOf(text: string): AgentConfig['backend'] {

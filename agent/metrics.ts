@@ -1,82 +1,134 @@
-/** Prometheus metrics: Felix's names where Felix has one (Calico reference 7.1), `cali_` otherwise. */
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { PeerStatus } from '../bgp/peer-config.ts';
+/** Prometheus metrics of an agent: Felix's names, types and values where Felix has one (Calico reference 7.1), else `cali_`. */
+import { Counter, Histogram, Registry, Summary } from 'prom-client';
 import type { ObjectProblem } from '../datastore/object-problem.ts';
+import { registerWatchMetrics, type WatchStates } from '../datastore/watch-metrics.ts';
 import type { DataplaneStats } from '../felix/dataplane/dataplane.ts';
-import { type BgpMetrics, registerBgpMetrics } from './bgp-metrics.ts';
+import { registerProcessMetrics } from '../lib/process-metrics.ts';
+import { exposeCounter, exposeGauge, type Reading } from '../lib/series.ts';
+import { type BgpMetricSources, type BgpMetrics, registerBgpMetrics } from './bgp-metrics.ts';
+import type { AgentStatus } from './status.ts';
 
-export interface MetricSources {
-  readonly peers: () => readonly PeerStatus[];
+export interface MetricSources extends BgpMetricSources {
   readonly learnedRoutes: () => number;
   readonly dataplane: () => DataplaneStats;
   readonly endpoints: () => number;
-  readonly isSynced: () => boolean;
-  readonly ribPrefixes: () => number;
+  /** How far the copy of the datastore is. */
+  readonly sync: () => SyncState;
+  /** Watches of the datastore. */
+  readonly watches: () => WatchStates;
+  readonly tunnels: () => AgentStatus['tunnels'];
+  readonly isReady: () => boolean;
   /** Objects that cannot be used as they are. */
   readonly objects: () => readonly ObjectProblem[];
 }
 
+export type SyncState = 'waiting' | 'resyncing' | 'in sync';
+
+/** Felix's numbers. */
+const syncNumbers: Readonly<Record<SyncState, number>> = { waiting: 1, resyncing: 2, 'in sync': 3 };
+
 export interface Metrics extends BgpMetrics {
   readonly registry: Registry;
   readonly observeCni: (command: string, seconds: number, isOk: boolean) => void;
+  /** Seconds that one apply of the dataplane took. */
+  readonly observeApply: (seconds: number) => void;
 }
 
 export function createMetrics(sources: MetricSources): Metrics {
   const registry = new Registry();
-  const registers = [registry];
-  const gauge = (name: string, help: string, read: () => number) =>
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(read());
-      },
-    });
-  gauge('felix_active_local_endpoints', 'Workload endpoints on this node', sources.endpoints);
-  gauge('felix_resync_state', '1 while the datastore is in sync', () => Number(sources.isSynced()));
-  gauge(
-    'felix_int_dataplane_apply_time_seconds',
-    'Duration of the last dataplane apply',
-    () => sources.dataplane().lastApplySeconds,
-  );
-  gauge(
-    'felix_int_dataplane_failures',
-    'Dataplane applies that failed and were retried',
-    () => sources.dataplane().failures,
-  );
-  gauge(
-    'felix_route_table_num_routes',
-    'Routes that this node should have',
-    () => sources.dataplane().routes,
-  );
-  gauge(
-    'cali_dataplane_problems',
-    'Differences between kernel and desired state that could not be removed',
-    () => sources.dataplane().problems.length,
-  );
-  new Gauge({
+  registerProcessMetrics(registry);
+  const observeApply = registerFelixMetrics(registry, sources);
+  registerNodeMetrics(registry, sources);
+  exposeGauge(registry, {
+    name: 'cali_bgp_learned_routes',
+    help: 'Routes learned by BGP and wanted in the kernel',
+    read: sources.learnedRoutes,
+  });
+  const bgp = registerBgpMetrics(registry, sources);
+  return { registry, ...bgp, observeApply, observeCni: registerCniMetrics(registry) };
+}
+
+/** Of a reflector: the speaker's alone, and its process. */
+export function createReflectorMetrics(sources: BgpMetricSources): BgpMetrics & { registry: Registry } {
+  const registry = new Registry();
+  registerProcessMetrics(registry);
+  return { registry, ...registerBgpMetrics(registry, sources) };
+}
+
+function registerFelixMetrics(registry: Registry, sources: MetricSources): Metrics['observeApply'] {
+  exposeGauge(registry, {
+    name: 'felix_active_local_endpoints',
+    help: 'Workload endpoints on this node',
+    read: sources.endpoints,
+  });
+  exposeGauge(registry, {
+    name: 'felix_resync_state',
+    help: 'Copy of the datastore: 1 waiting for the API, 2 listing, 3 in sync',
+    read: () => syncNumbers[sources.sync()],
+  });
+  exposeCounter(registry, {
+    name: 'felix_int_dataplane_failures',
+    help: 'Dataplane applies that failed and were retried',
+    read: () => sources.dataplane().failures,
+  });
+  exposeGauge(registry, {
+    name: 'felix_route_table_num_routes',
+    help: 'Routes that this node should have, by address family and kernel table',
+    labels: ['table'],
+    read: () => {
+      const { routes, ipv6Routes } = sources.dataplane();
+      return [
+        [{ table: 'IPv4:254' }, routes - ipv6Routes],
+        [{ table: 'IPv6:254' }, ipv6Routes],
+      ];
+    },
+  });
+  const apply = new Summary({
+    name: 'felix_int_dataplane_apply_time_seconds',
+    help: 'Duration of a dataplane apply',
+    percentiles: [0.5, 0.9, 0.99],
+    maxAgeSeconds: 600,
+    ageBuckets: 5,
+    registers: [registry],
+  });
+  return (seconds) => apply.observe(seconds);
+}
+
+function registerNodeMetrics(registry: Registry, sources: MetricSources): void {
+  exposeGauge(registry, {
+    name: 'cali_node_ready',
+    help: '1 while the agent is ready; calictl node status has the reasons',
+    read: () => Number(sources.isReady()),
+  });
+  registerWatchMetrics(registry, sources.watches);
+  exposeGauge(registry, {
+    name: 'cali_tunnel_up',
+    help: '1 while a tunnel device that is wanted is up and has its address',
+    labels: ['device'],
+    read: () => sources.tunnels().map(({ device, isUp }): Reading => [{ device }, Number(isUp)]),
+  });
+  exposeGauge(registry, {
+    name: 'cali_dataplane_problems',
+    help: 'Differences between kernel and desired state that could not be removed',
+    read: () => sources.dataplane().problems.length,
+  });
+  exposeGauge(registry, {
     name: 'cali_unreadable_objects',
     help: 'Objects of the API that cannot be used as they are',
-    labelNames: ['kind'],
-    registers,
-    collect() {
-      this.reset();
-      for (const { kind } of sources.objects()) this.inc({ kind });
-    },
+    labels: ['kind'],
+    read: () => sources.objects().map(({ kind }): Reading => [{ kind }, 1]),
   });
-  new Gauge({
+  exposeGauge(registry, {
     name: 'cali_oscillating',
     help: 'Objects of the kernel that are changed back again and again',
-    labelNames: ['kind'],
-    registers,
-    collect() {
-      this.reset();
-      for (const [kind, count] of Object.entries(sources.dataplane().oscillating)) this.set({ kind }, count);
-    },
+    labels: ['kind'],
+    read: () =>
+      Object.entries(sources.dataplane().oscillating).map(([kind, count]): Reading => [{ kind }, count]),
   });
-  gauge('cali_bgp_learned_routes', 'Routes learned by BGP and wanted in the kernel', sources.learnedRoutes);
-  const bgp = registerBgpMetrics(registry, { peers: sources.peers, routes: sources.ribPrefixes });
+}
+
+function registerCniMetrics(registry: Registry): Metrics['observeCni'] {
+  const registers = [registry];
   const duration = new Histogram({
     name: 'cali_cni_duration_seconds',
     help: 'Duration of CNI calls',
@@ -87,16 +139,14 @@ export function createMetrics(sources: MetricSources): Metrics {
   });
   const failures = new Counter({
     name: 'cali_cni_failures_total',
-    help: 'CNI calls that were refused',
+    help: 'CNI calls that were refused or failed',
     labelNames: ['command'],
     registers,
   });
-  return {
-    registry,
-    ...bgp,
-    observeCni(command, seconds, isOk) {
-      duration.observe({ command }, seconds);
-      if (!isOk) failures.inc({ command });
-    },
+  // From zero, so that increase() sees the first failure.
+  for (const command of ['ADD', 'DEL', 'CHECK']) failures.inc({ command }, 0);
+  return (command, seconds, isOk) => {
+    duration.observe({ command }, seconds);
+    if (!isOk) failures.inc({ command });
   };
 }

@@ -16,10 +16,11 @@ import { bgpFilterKind } from '../datastore/schema/bgp-filter.ts';
 import { endpointSliceKind, nodeKind, serviceKind } from '../datastore/schema/core.ts';
 import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
 import type { ResourceDefinition } from '../datastore/schema/resource.ts';
+import { registerWatchMetrics, watchStates } from '../datastore/watch-metrics.ts';
 import { type ReflectorInfo, reflectorName, reflectorsFrom } from '../felix/calc/bgp/reflectors.ts';
 import type { SessionDefaults } from '../felix/calc/bgp/session.ts';
 import { desiredSpeaker } from '../felix/calc/bgp/speaker.ts';
-import { nodeInfo } from '../felix/calc/topology.ts';
+import { nodeInfo, nodeNames } from '../felix/calc/topology.ts';
 import { Boundary } from '../lib/boundary.ts';
 import { CodedError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
@@ -120,8 +121,13 @@ export class ClusterSource implements ReflectorSource {
     return { identifier, port, listenAddresses: undefined };
   }
 
+  nodeNames(): ReadonlyMap<string, string> {
+    return nodeNames(values(this.#nodes).map(nodeInfo));
+  }
+
   register(registry: Registry): void {
     this.#requests.register(registry);
+    registerWatchMetrics(registry, () => watchStates(this.#watches));
   }
 
   configurations(): readonly BGPConfiguration[] {

@@ -1,7 +1,7 @@
 /** cali-node --role reflector: the BGP speaker alone. Its configuration comes from a source. */
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import type { DesiredSpeaker } from '../bgp/peer-config.ts';
 import { Speaker } from '../bgp/speaker.ts';
 import { warmUp } from '../bgp/warm-up.ts';
@@ -14,7 +14,7 @@ import { type Serving, serveRoutes, text } from '../lib/http.ts';
 import type { Log } from '../lib/log.ts';
 import { assertPrivateFolder } from '../lib/unix-socket.ts';
 import { bgpRoutes } from './bgp-api.ts';
-import { registerBgpMetrics } from './bgp-metrics.ts';
+import { createReflectorMetrics } from './metrics.ts';
 import { Observers } from './observers.ts';
 import { AGENT_SOCKET } from './status.ts';
 
@@ -31,6 +31,8 @@ export interface ReflectorSource {
   };
   /** May throw: then the last good state stays in force. */
   configurations(): readonly BGPConfiguration[];
+  /** Names of nodes by address, where the source knows nodes. */
+  nodeNames?(): ReadonlyMap<string, string>;
   /** Shows the source's own metrics. */
   register?(registry: Registry): void;
   /** May throw, also while there is no configuration that can be used: then the last good state stays in force. */
@@ -138,10 +140,13 @@ export class Reflector {
         'the socket for calictl is safe in a container of its own only',
       );
     }
-    const registry = new Registry();
+    const { registry, observeConvergence } = createReflectorMetrics({
+      peers: () => speaker.status(),
+      routes: () => speaker.routeCount,
+      nodeNames: () => this.#source.nodeNames?.() ?? new Map<string, string>(),
+    });
     this.#source.register?.(registry);
-    const sources = { peers: () => speaker.status(), routes: () => speaker.routeCount };
-    this.#observeConvergence = registerBgpMetrics(registry, sources).observeConvergence;
+    this.#observeConvergence = observeConvergence;
     const metrics = () => exposition(registry, this.#boundary);
     const local = { ...bgpRoutes(() => speaker), '/metrics': metrics };
     this.#servers.push(await serveRoutes({ path: path.join(runDirectory, AGENT_SOCKET) }, local));

@@ -21,9 +21,11 @@ import {
 } from '../datastore/schema/ipam.ts';
 import { calicoNodeStatusKind } from '../datastore/schema/node-status.ts';
 import type { ResourceDefinition } from '../datastore/schema/resource.ts';
+import { type WatchStates, watchStates } from '../datastore/watch-metrics.ts';
 import { blockProblems, hasOwnName } from '../ipam/block-faults.ts';
 import type { IpamView } from '../ipam/ipam.ts';
 import type { Log } from '../lib/log.ts';
+import type { SyncState } from './metrics.ts';
 
 export class View implements IpamView {
   readonly #node: string;
@@ -120,6 +122,17 @@ export class View implements IpamView {
 
   get isSynced(): boolean {
     return this.#unsynced === 0;
+  }
+
+  /** How far the first lists are. */
+  get sync(): SyncState {
+    if (this.isSynced) return 'in sync';
+    return this.#unsynced < this.#reflectors.length ? 'resyncing' : 'waiting';
+  }
+
+  /** Whether the watch of each resource is open. */
+  watches(): WatchStates {
+    return watchStates(this.#reflectors);
   }
 
   /** Why the copy may be old; empty while every watch is open. */

@@ -1,43 +1,31 @@
-/** Metrics of the controllers, with kube-controllers' names (Calico reference 7.1). */
-import { Gauge, Registry } from 'prom-client';
+/** Prometheus metrics of the controllers: Calico's names where Calico has one, else `cali_`. */
+import { Registry } from 'prom-client';
 import type { IPPool } from '../datastore/schema/ip-pool.ts';
+import { blockSizeOf } from '../datastore/schema/ip-pool.ts';
 import type { IPAMBlock } from '../datastore/schema/ipam.ts';
 import { nodeOf } from '../ipam/audit.ts';
 import { allocationsOf } from '../ipam/block.ts';
 import { contains, mustCidr, sizeOf } from '../lib/cidr.ts';
+import { registerProcessMetrics } from '../lib/process-metrics.ts';
+import { exposeCounter, exposeGauge, type Reading } from '../lib/series.ts';
 import type { CollectorStats } from './address-collector.ts';
 
 export function createMetrics(read: () => CollectorStats): Registry {
   const registry = new Registry();
-  const registers = [registry];
-  const gauge = <L extends string>(
-    name: string,
-    help: string,
-    labelNames: readonly L[],
-    fill: (set: (labels: Record<L, string>, value: number) => void, stats: CollectorStats) => void,
-  ) =>
-    new Gauge({
+  registerProcessMetrics(registry);
+  const pools = () => read().snapshot?.pools ?? [];
+  const blocks = () => read().snapshot?.blocks ?? [];
+  const perBlock = (name: string, help: string, count: (block: IPAMBlock) => number) =>
+    exposeGauge(registry, {
       name,
       help,
-      labelNames: [...labelNames],
-      registers,
-      collect() {
-        this.reset();
-        const sums = new Map<string, { labels: Record<L, string>; value: number }>();
-        fill((labels, value) => {
-          const key = JSON.stringify(labels);
-          sums.set(key, { labels, value: (sums.get(key)?.value ?? 0) + value });
-        }, read());
-        for (const { labels, value } of sums.values()) this.set(labels, value);
-      },
-    });
-  const perBlock = (name: string, help: string, count: (block: IPAMBlock) => number) =>
-    gauge(name, help, ['ippool', 'node'], (set, { snapshot }) => {
-      for (const block of snapshot?.blocks ?? []) {
-        const value = count(block);
-        if (value > 0)
-          set({ ippool: poolOf(snapshot!.pools, block), node: nodeOf(block) ?? 'no_affinity' }, value);
-      }
+      labels: ['ippool', 'node'],
+      read: () =>
+        blocks().flatMap((block): Reading[] => {
+          const value = count(block);
+          const labels = { ippool: poolOf(pools(), block), node: nodeOf(block) ?? 'no_affinity' };
+          return value > 0 ? [[labels, value]] : [];
+        }),
     });
   perBlock('ipam_blocks', 'Blocks by pool and node', () => 1);
   perBlock(
@@ -53,17 +41,49 @@ export function createMetrics(read: () => CollectorStats): Registry {
         ({ attributes }) => (attributes['node'] ?? nodeOf(block)) !== nodeOf(block),
       ).length,
   );
-  gauge('ipam_allocations_gc_candidates', 'What is suspected to be leaked', [], (set, { candidates }) =>
-    set({}, candidates),
-  );
-  gauge('ipam_allocations_gc_reclamations', 'Addresses freed since the start', [], (set, { reclaimed }) =>
-    set({}, reclaimed),
-  );
-  gauge('ipam_ippool_size', 'Addresses of a pool', ['ippool'], (set, { snapshot }) => {
-    for (const { metadata, spec } of snapshot?.pools ?? [])
-      set({ ippool: metadata.name }, Number(sizeOf(mustCidr(spec.cidr))));
+  exposeGauge(registry, {
+    name: 'ipam_allocations_gc_candidates',
+    help: 'Addresses that look leaked',
+    read: () => read().candidates,
+  });
+  exposeCounter(registry, {
+    name: 'ipam_allocations_gc_reclamations',
+    help: 'Addresses freed since the start',
+    read: () => read().reclaimed,
+  });
+  exposeGauge(registry, {
+    name: 'ipam_ippool_size',
+    help: 'Addresses of a pool',
+    labels: ['ippool'],
+    read: () =>
+      pools().map(
+        ({ metadata, spec }): Reading => [{ ippool: metadata.name }, Number(sizeOf(mustCidr(spec.cidr)))],
+      ),
+  });
+  exposeGauge(registry, {
+    name: 'cali_ipam_free_blocks',
+    help: 'Blocks of a pool that no node has; at 0 a new node gets none',
+    labels: ['ippool'],
+    read: () => [
+      ...pools().map((pool): Reading => [{ ippool: pool.metadata.name }, blockCount(pool)]),
+      ...blocks().flatMap((block): Reading[] => {
+        const ippool = poolOf(pools(), block);
+        return pools().some(({ metadata }) => metadata.name === ippool) ? [[{ ippool }, -1]] : [];
+      }),
+    ],
+  });
+  exposeGauge(registry, {
+    name: 'cali_controllers_ready',
+    help: '1 while the controllers see all addresses; their log has the reason',
+    read: () => Number(read().error === undefined),
   });
   return registry;
+}
+
+/** Blocks that fit into a pool. */
+function blockCount(pool: IPPool): number {
+  const { length } = mustCidr(pool.spec.cidr);
+  return 2 ** Math.max(0, blockSizeOf(pool) - length);
 }
 
 function poolOf(pools: readonly IPPool[], { spec }: IPAMBlock): string {

@@ -84,6 +84,11 @@ export class Reflector<D extends ResourceDefinition> {
     return this.#problems;
   }
 
+  /** What is followed. */
+  get resource(): string {
+    return this.#options.definition.plural;
+  }
+
   /** Why the copy may be old; undefined while a watch is open. */
   get staleReason(): string | undefined {
     return this.#error && `${this.#options.definition.plural}: ${this.#error}`;

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { parseAddress } from '../../lib/cidr.ts';
+import { MAX_NETWORKS } from './cel-rules.ts';
 import { addressOrNetwork, anyCase, interfaceName, selector } from './fields.ts';
 import { describeReason, type FieldsWithoutEffect, type WithoutEffect } from './without-effect.ts';
 
@@ -75,7 +76,7 @@ const interfaceFilter = z
   .string()
   .regex(/^[a-zA-Z0-9:._+-]{1,15}$/, 'must be the name of an interface, with a + for any that begin so');
 
-const networks = z.array(addressOrNetwork.describe('An address or a network.'));
+const networks = z.array(addressOrNetwork.describe('An address or a network.')).max(MAX_NETWORKS);
 
 const failsafePorts = z.array(
   z

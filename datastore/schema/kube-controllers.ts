@@ -38,7 +38,7 @@ const subdomain = z
 const template = z
   .strictObject({
     generateName: inert(subdomain, POLICY),
-    interfaceCIDRs: inert(z.array(addressOrNetwork.describe('An address or a network.')), POLICY),
+    interfaceCIDRs: inert(z.array(addressOrNetwork.describe('An address or a network.')).max(100), POLICY),
     interfacePattern: inert(z.string(), POLICY),
     labels: inert(labels, POLICY),
     annotations: inert(annotations, POLICY),
@@ -65,7 +65,7 @@ const controllers = z.strictObject({
         .strictObject({
           autoCreate: inert(toggle, POLICY),
           createDefaultHostEndpoint: inert(toggle, POLICY),
-          templates: inert(z.array(template), POLICY),
+          templates: inert(z.array(template).max(100), POLICY),
         })
         .nullish()
         .describe('HostEndpoints for nodes.'),

@@ -24,6 +24,15 @@ export function nodeInfo(node: Node): NodeInfo {
   return readNode(node).info;
 }
 
+/** Names of nodes by each of their addresses. */
+export function nodeNames(nodes: readonly NodeInfo[]): ReadonlyMap<string, string> {
+  return new Map(
+    nodes.flatMap(({ name, addresses }) =>
+      Object.values(addresses).map(({ address }): [string, string] => [address, name]),
+    ),
+  );
+}
+
 /** A Node's malformed annotations, which count as absent. */
 export function nodeProblems(node: Node): readonly ObjectProblem[] {
   return readNode(node).problems;

@@ -49,8 +49,9 @@ export interface DesiredDataplane {
 export interface DataplaneStats {
   readonly applies: number;
   readonly failures: number;
-  readonly lastApplySeconds: number;
   readonly routes: number;
+  /** Of those, IPv6 routes. */
+  readonly ipv6Routes: number;
   /** Why the kernel is not what it should be; empty when it is. */
   readonly problems: readonly string[];
   /** Tunnels that are wanted and cannot be had, with the kernel's reason. */
@@ -63,8 +64,8 @@ export interface DataplaneStats {
 export const noStats: DataplaneStats = {
   applies: 0,
   failures: 0,
-  lastApplySeconds: 0,
   routes: 0,
+  ipv6Routes: 0,
   problems: [],
   missingTunnels: {},
   oscillating: {},
@@ -85,6 +86,8 @@ export interface DataplaneModules {
   readonly migrated: (left: readonly KernelRoute[]) => void;
   /** Called once, when our nftables table is in force, or it is known that it cannot be. */
   readonly guarded: () => void;
+  /** Called after each apply, also a failed one, with its duration. */
+  readonly applied?: (seconds: number) => void;
 }
 
 export interface DataplaneOptions {
@@ -128,6 +131,7 @@ export class Dataplane {
   readonly #observed: DataplaneModules['observed'];
   readonly #migrated: DataplaneModules['migrated'];
   readonly #guarded: DataplaneModules['guarded'];
+  readonly #applied: (seconds: number) => void;
   readonly #nftables: Nftables;
   readonly #oscillation = new Oscillation();
   /** Changes that the kernel refuses: they wait longer and longer too. */
@@ -163,6 +167,7 @@ export class Dataplane {
     this.#observed = modules.observed;
     this.#migrated = modules.migrated;
     this.#guarded = modules.guarded;
+    this.#applied = modules.applied ?? (() => {});
     this.#nftables = modules.nftables;
     this.#clock = modules.clock;
     this.#log = modules.log;
@@ -404,12 +409,13 @@ export class Dataplane {
     this.#stats = {
       applies: this.#stats.applies + 1,
       failures: this.#stats.failures + (isFailed ? 1 : 0),
-      lastApplySeconds: (this.#clock.now() - startedAt) / 1000,
       routes: this.#desired?.routes.length ?? 0,
+      ipv6Routes: this.#desired?.routes.filter(({ destination }) => destination.includes(':')).length ?? 0,
       problems,
       missingTunnels,
       oscillating: this.#oscillation.counts(this.#clock.now()),
     };
+    this.#applied((this.#clock.now() - startedAt) / 1000);
     const isNew = this.#problems.update(problems);
     if (isFailed || isNew) this.#schedule(RETRY_MS);
   }

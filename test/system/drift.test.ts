@@ -77,7 +77,13 @@ describe('felix keeps what is ours and leaves what is not', () => {
         `fetch('${url}').then(async r => process.stdout.write(r.status + ' ' + await r.text()), () => process.exit(1))`,
       );
     expect(get('http://localhost:9099/readyz').stdout).toBe('200 ready\n');
-    expect(get('http://127.0.0.1:9091/metrics').stdout).toMatch(/cali_bgp_peer_up{peer="172\.18\.0\.12"} 1/);
+    const metrics = get('http://127.0.0.1:9091/metrics').stdout;
+    expect(metrics).toMatch(/^felix_resync_state 3$/m);
+    expect(metrics).toMatch(/^felix_int_dataplane_apply_time_seconds_count [1-9]/m);
+    expect(metrics).toMatch(/^cali_datastore_watch_up\{resource="ippools"\} 1$/m);
+    expect(metrics).toMatch(
+      /cali_bgp_peer_up\{peer="172\.18\.0\.12",peer_node="node2",type="node-to-node mesh"\} 1/,
+    );
     const felix = {
       apiVersion: 'projectcalico.org/v3',
       kind: 'FelixConfiguration',

@@ -1,0 +1,24 @@
+/** Prometheus metric of the watches that keep a program's copy of the datastore. */
+import type { Registry } from 'prom-client';
+import { exposeGauge, type Reading } from '../lib/series.ts';
+
+/** By resource, whether its watch is open. */
+export type WatchStates = ReadonlyMap<string, boolean>;
+
+interface Watch {
+  readonly resource: string;
+  readonly staleReason: string | undefined;
+}
+
+export function watchStates(watches: readonly Watch[]): WatchStates {
+  return new Map(watches.map(({ resource, staleReason }) => [resource, staleReason === undefined]));
+}
+
+export function registerWatchMetrics(registry: Registry, read: () => WatchStates): void {
+  exposeGauge(registry, {
+    name: 'cali_datastore_watch_up',
+    help: '1 while the watch of a resource is open: changes arrive at once',
+    labels: ['resource'],
+    read: () => [...read()].map(([resource, isUp]): Reading => [{ resource }, Number(isUp)]),
+  });
+}

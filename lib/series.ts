@@ -1,0 +1,61 @@
+/** Gauges and counters whose values are read at each scrape. prom-client has setters alone. */
+import { Counter, Gauge, type Registry } from 'prom-client';
+
+export type Labels = Readonly<Record<string, string>>;
+export type Reading = readonly [labels: Labels, value: number];
+
+export interface Series {
+  readonly name: string;
+  readonly help: string;
+  readonly labels?: readonly string[];
+  /** Called once per scrape. Readings with equal labels add up. */
+  readonly read: () => number | Iterable<Reading>;
+}
+
+/** A value that goes up and down. */
+export function exposeGauge(registry: Registry, { name, help, labels = [], read }: Series): void {
+  new Gauge({
+    name,
+    help,
+    labelNames: [...labels],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [of, value] of readings(read())) this.inc(of, value);
+    },
+  });
+}
+
+/** A value that grows, and starts at zero with its process or its labels. */
+export function exposeCounter(registry: Registry, { name, help, labels = [], read }: Series): void {
+  new Counter({
+    name,
+    help,
+    labelNames: [...labels],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [of, value] of readings(read())) this.inc(of, value);
+    },
+  });
+}
+
+function readings(value: number | Iterable<Reading>): Iterable<Reading> {
+  return typeof value === 'number' ? [[{}, value]] : value;
+}
+
+/** The sum of counters that come and go, such as those of sessions. It never falls when one of them goes. */
+export class RunningTotal {
+  #total = 0;
+  #last: ReadonlyMap<string, number> = new Map();
+
+  /** Takes all counters of now, by key; the sum of what all counters have counted. */
+  update(counters: ReadonlyMap<string, number>): number {
+    for (const [key, value] of counters) {
+      const before = this.#last.get(key) ?? 0;
+      this.#total += value >= before ? value - before : value;
+    }
+    this.#last = new Map(counters);
+    return this.#total;
+  }
+}

@@ -1,0 +1,218 @@
+/** What Prometheus reads, its rules and its dashboard: with promtool (Debian's package prometheus) where it is. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { createMetrics } from '../../agent/metrics.ts';
+import { noStats } from '../../felix/dataplane/dataplane.ts';
+import { alertScenarios } from '../helpers/alert-scenarios.ts';
+import { hasProgram, root } from '../helpers/lab.ts';
+import { noSources, peerStatus, programs, seriesOf } from '../helpers/metrics.ts';
+import { metricsDocument } from '../helpers/metrics-doc.ts';
+
+const folder = path.join(root, 'deploy', 'monitoring');
+const alertsFile = path.join(folder, 'alerts.yaml');
+interface Alerts {
+  readonly groups: readonly {
+    readonly rules: readonly { readonly alert: string; readonly expr: string }[];
+  }[];
+}
+const { groups } = parse(readFileSync(alertsFile, 'utf8')) as Alerts;
+const rules = groups.flatMap((group) => group.rules);
+
+/** Counters that Calico named before Prometheus asked for _total. */
+const CALICO_COUNTERS = ['felix_int_dataplane_failures', 'ipam_allocations_gc_reclamations'];
+
+describe('the series', () => {
+  it('are listed in docs/metrics.md (npx vitest run --project unit test/unit/monitoring.test.ts -u)', async () => {
+    await expect(metricsDocument(rules)).toMatchFileSnapshot(path.join(root, 'docs', 'metrics.md'));
+  });
+
+  it('have names by type: counters end in _total, others do not; sizes and times are in base units', () => {
+    const all = Object.values(programs()).flatMap(seriesOf);
+    const wrong = all.filter(
+      ({ name, type }) => (type === 'counter') !== name.endsWith('_total') && !CALICO_COUNTERS.includes(name),
+    );
+    expect(wrong).toEqual([]);
+    expect(all.filter(({ name }) => /_(milliseconds|ms|micros|octets|kilobytes|kb)(_|$)/.test(name))).toEqual(
+      [],
+    );
+  });
+
+  it('mean under Felix’s names what they mean in Felix', async () => {
+    const at = async (sync: 'waiting' | 'resyncing' | 'in sync') => {
+      const dataplane = () => ({ ...noStats, failures: 2, routes: 5, ipv6Routes: 2 });
+      const metrics = createMetrics({ ...noSources, sync: () => sync, dataplane });
+      metrics.observeApply(0.25);
+      metrics.observeApply(0.5);
+      return metrics.registry.metrics();
+    };
+    expect(await at('waiting')).toMatch(/^felix_resync_state 1$/m);
+    expect(await at('resyncing')).toMatch(/^felix_resync_state 2$/m);
+    const text = await at('in sync');
+    expect(text).toMatch(/^felix_resync_state 3$/m);
+    expect(text).toMatch(/^# TYPE felix_int_dataplane_failures counter\nfelix_int_dataplane_failures 2$/m);
+    expect(text).toMatch(/^# TYPE felix_int_dataplane_apply_time_seconds summary$/m);
+    expect(text).toMatch(/^felix_int_dataplane_apply_time_seconds_sum 0\.75$/m);
+    expect(text).toMatch(/^felix_int_dataplane_apply_time_seconds_count 2$/m);
+    expect(text).toMatch(/^felix_route_table_num_routes\{table="IPv4:254"\} 3$/m);
+    expect(text).toMatch(/^felix_route_table_num_routes\{table="IPv6:254"\} 2$/m);
+  });
+
+  it.skipIf(!hasProgram('promtool'))('pass promtool check metrics (skipped without promtool)', async () => {
+    for (const [program, registry] of Object.entries(programs())) {
+      const { stdout, stderr, error } = spawnSync('promtool', ['check', 'metrics'], {
+        input: await registry.metrics(),
+        encoding: 'utf8',
+      });
+      expect(error).toBeUndefined();
+      const complaints = `${stdout}${stderr}`
+        .split('\n')
+        .filter(
+          (line) =>
+            line &&
+            !CALICO_COUNTERS.some((name) => line === `${name} counter metrics should have "_total" suffix`),
+        );
+      expect([program, complaints]).toEqual([program, []]);
+    }
+  });
+});
+
+describe('the series of BGP sessions', () => {
+  const scrape = async (peers: ReturnType<typeof peerStatus>[], isDetailed = false) => {
+    const names = new Map(peers.map(({ config }) => [config.address, `node-${config.address}`]));
+    const sources = { ...noSources, peers: () => peers, nodeNames: () => names, isDetailed };
+    return (await createMetrics(sources).registry.metrics()).split('\n').filter((line) => /^\w/.test(line));
+  };
+  // 100 nodes with both families: 99 others with two sessions each.
+  const mesh = Array.from({ length: 198 }, (_, i) => peerStatus({ address: `10.0.${i >> 8}.${i & 255}` }));
+
+  it('are two for each session of the mesh', async () => {
+    const before = await scrape([]);
+    const lines = await scrape(mesh);
+    expect(lines.filter((line) => line.includes('peer='))).toHaveLength(2 * mesh.length);
+    // Of the node as a whole, whatever the number of sessions.
+    expect(lines.length - before.length).toBeLessThanOrEqual(2 * mesh.length + 10);
+    expect(lines).toContain('cali_bgp_prefixes_received{family="ipv4"} 198');
+    expect(lines).toContain('cali_bgp_sessions{type="node-to-node mesh",established="true"} 198');
+  });
+
+  it('are all of them with CALI_BGP_METRICS=Detailed, and for peers that are not of the mesh', async () => {
+    const detailed = (lines: string[]) => lines.filter((line) => line.startsWith('cali_bgp_peer_')).length;
+    expect(detailed(await scrape(mesh, true))).toBe(16 * mesh.length);
+    expect(detailed(await scrape([peerStatus({ peerType: 'global' })]))).toBe(16);
+  });
+
+  it('name the node behind an address, and BFD where a peer has it', async () => {
+    const lines = await scrape([
+      peerStatus(
+        {
+          address: '10.0.0.9',
+          bfd: { receiveIntervalMs: 300, transmitIntervalMs: 300, multiplier: 3, isMultihop: false },
+        },
+        { bfd: 'Down', state: 'Active' },
+      ),
+    ]);
+    expect(lines).toContain(
+      'cali_bgp_peer_up{peer="10.0.0.9",peer_node="node-10.0.0.9",type="node-to-node mesh"} 0',
+    );
+    expect(lines).toContain('cali_bgp_peer_bfd_up{peer="10.0.0.9",peer_node="node-10.0.0.9"} 0');
+  });
+
+  it('carry no text that a peer chose', async () => {
+    const received = (text: string) =>
+      peerStatus(
+        { peerType: 'global' },
+        { lastNotification: `received Cease/Administrative Shutdown: ${text}` },
+      );
+    const [line] = (await scrape([received('back at noon')])).filter((one) => one.includes('notification='));
+    expect(line).toMatch(/notification="received Cease\/Administrative Shutdown"\} 1$/);
+  });
+
+  it('add up to counters of the node that do not fall when a session goes', async () => {
+    let peers = [
+      peerStatus({ address: '10.0.0.1' }, { updatesReceived: 10 }),
+      peerStatus({ address: '10.0.0.2' }, { updatesReceived: 5 }),
+    ];
+    const { registry } = createMetrics({ ...noSources, peers: () => peers });
+    const total = async () => {
+      const text = await registry.getSingleMetricAsString('cali_bgp_updates_received_total');
+      await new Promise((resolve) => setImmediate(resolve));
+      return Number(text.split(' ').at(-1));
+    };
+    expect(await total()).toBe(15);
+    peers = [peerStatus({ address: '10.0.0.2' }, { updatesReceived: 7 })];
+    expect(await total()).toBe(17);
+  });
+});
+
+describe('alerts and dashboard', () => {
+  const known = new Set(
+    Object.values(programs())
+      .flatMap(seriesOf)
+      .flatMap(({ name, type }) =>
+        ['histogram', 'summary'].includes(type)
+          ? ['', '_bucket', '_sum', '_count'].map((end) => name + end)
+          : [name],
+      ),
+  );
+  const unknown = (expression: string) =>
+    [...expression.matchAll(/\b(?:cali|felix|ipam|process|nodejs)_\w+/g)]
+      .map(([name]) => name)
+      .filter((name) => !known.has(name));
+
+  it.each(rules)('$alert asks for series that exist', ({ expr }) => {
+    expect(unknown(expr)).toEqual([]);
+  });
+
+  it.each(readdirSync(folder).filter((name) => name.endsWith('.json')))(
+    '%s asks for series that exist',
+    (file) => {
+      const expressions = [...readFileSync(path.join(folder, file), 'utf8').matchAll(/"expr": "(.*)"/g)].map(
+        ([, one]) => one!,
+      );
+      expect(expressions.length).toBeGreaterThan(0);
+      expect(expressions.flatMap(unknown)).toEqual([]);
+    },
+  );
+
+  it('every alert has a scenario below', () => {
+    expect(new Set(alertScenarios.flatMap(({ alerts }) => Object.keys(alerts)))).toEqual(
+      new Set(rules.map(({ alert }) => alert)),
+    );
+  });
+
+  it.skipIf(!hasProgram('promtool'))('raise one alert per cause (skipped without promtool)', () => {
+    const work = mkdtempSync(path.join(os.tmpdir(), 'cali-alerts-'));
+    try {
+      const tests = alertScenarios.map(({ name, series, minutes = 30, alerts }) => ({
+        name,
+        interval: '1m',
+        input_series: Object.entries(series).map(([one, values]) => ({ series: one, values })),
+        alert_rule_test: rules.map(({ alert }) => ({
+          eval_time: `${minutes}m`,
+          alertname: alert,
+          exp_alerts: (alerts[alert] ?? []).map((exp_labels) => ({ exp_labels })),
+        })),
+      }));
+      // promtool compares annotations too.
+      const bare = JSON.parse(
+        JSON.stringify(groups, (key, value: unknown) => (key === 'annotations' ? undefined : value)),
+      ) as unknown;
+      writeFileSync(path.join(work, 'rules.yaml'), JSON.stringify({ groups: bare }));
+      writeFileSync(path.join(work, 'test.yaml'), JSON.stringify({ rule_files: ['rules.yaml'], tests }));
+      const { status, stdout, stderr } = spawnSync('promtool', ['test', 'rules', 'test.yaml'], {
+        cwd: work,
+        encoding: 'utf8',
+      });
+      expect(`${stdout}${stderr}`).toContain('SUCCESS');
+      expect(status).toBe(0);
+      const checked = spawnSync('promtool', ['check', 'rules', alertsFile], { encoding: 'utf8' });
+      expect(checked.stdout).toContain(`SUCCESS: ${rules.length} rules found`);
+    } finally {
+      rmSync(work, { recursive: true });
+    }
+  });
+});
