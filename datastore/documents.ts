@@ -91,7 +91,8 @@ function itemsOf(value: unknown): unknown {
 }
 
 /** The document, or the sentence that says why it is none. */
-function judge(value: unknown, place: string, { resolve, isNameEnough }: Judgement): Document | string {
+function judge(written: unknown, place: string, { resolve, isNameEnough }: Judgement): Document | string {
+  const value = asWritten(written);
   if (typeof value !== 'object' || value === null)
     return `${place}: is no object: it has to have apiVersion, kind and metadata.name`;
   const kind = 'kind' in value ? value.kind : undefined;
@@ -112,6 +113,40 @@ function judge(value: unknown, place: string, { resolve, isNameEnough }: Judgeme
       : []),
   ].filter((fault) => fault !== '');
   return faults.length > 0 ? `${place}: ${faults.join('; ')}` : { definition, object, place };
+}
+
+/** Text fields whose values YAML takes for numbers or booleans unless they are quoted. */
+const textMaps = ['labels', 'annotations'] as const;
+
+/**
+ * A document as calicoctl reads it: labels and annotations are text, however they are written, and a null is an absent
+ * field.
+ */
+function asWritten(value: unknown): unknown {
+  const object = withoutNulls(value);
+  if (!isRecord(object) || !isRecord(object['metadata'])) return object;
+  const metadata = { ...object['metadata'] };
+  for (const field of textMaps) {
+    const texts = metadata[field];
+    if (isRecord(texts)) metadata[field] = Object.fromEntries(Object.entries(texts).map(asText));
+  }
+  return { ...object, metadata };
+}
+
+function asText([key, value]: [string, unknown]): [string, unknown] {
+  return [key, typeof value === 'number' || typeof value === 'boolean' ? String(value) : value];
+}
+
+/** Elements of lists stay, so that the others keep their places. */
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map((item: unknown) => (item === null ? null : withoutNulls(item)));
+  if (!isRecord(value)) return value;
+  const present = Object.entries(value).filter(([, field]) => field !== null);
+  return Object.fromEntries(present.map(([key, field]) => [key, withoutNulls(field)]));
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function nameOf(value: object): string {

@@ -137,6 +137,20 @@ describe('-f', () => {
     expect((await world.calictl('validate', '-f', broken)).err).toContain('items has to be a list');
   });
 
+  it('takes labels that YAML reads as booleans and numbers, and a null as an absent field', async () => {
+    const file = world.file(
+      'odd.yaml',
+      'apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata:\n  name: odd\n  labels: { a: true, b: 5 }\n  annotations:\n' +
+        'spec: { cidr: 10.16.0.0/24, blockSize: }\n---\napiVersion: projectcalico.org/v3\nkind: BGPConfiguration\n' +
+        'metadata: { name: default }\nspec:\n',
+    );
+    expect(await world.calictl('apply', '-f', file)).toMatchObject({ code: 0, err: '' });
+    const stored = await world.raw(ipPoolKind, 'odd');
+    expect(stored).toMatchObject({ metadata: { labels: { a: 'true', b: '5' } } });
+    expect(stored).not.toHaveProperty('spec.blockSize');
+    await world.calictl('delete', '-f', file);
+  });
+
   it('replaces neither finalizers nor owners, and refuses an old resourceVersion', async () => {
     const metadata = { finalizers: ['cali.test/hold'], labels: { a: 'b' } };
     await world.client.create(ipPoolKind, {
