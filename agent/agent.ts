@@ -245,7 +245,7 @@ export class Agent {
       tunnelling: this.#tunnelling,
       host: this.#host,
       setUpError: () => this.#setUpError,
-      self: () => this.#self,
+      self: () => this.#self && this.#published(),
       families: () => this.#families,
       stats: () => this.#dataplane?.stats,
       nftables: this.#nftables,

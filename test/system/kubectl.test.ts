@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hasProgram, TestLab } from '../helpers/lab.ts';
+import { hasProgram, TestLab, until } from '../helpers/lab.ts';
 
 const pool = (name: string, cidr: string, more = '') =>
   `apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: { name: ${name} }\nspec: { cidr: ${cidr}${more} }\n`;
@@ -156,7 +156,7 @@ describe('calictl', () => {
     await lab.ask({ do: 'node start', name: 'node2' });
   });
 
-  it('gets, creates, applies, replaces and deletes with calicoctl’s words', () => {
+  it('gets, creates, applies, replaces and deletes with calicoctl’s words', async () => {
     const verb = (name: string, yaml: string, ...more: string[]) =>
       lab.pipe('node1', yaml, 'calictl', name, '-f', '-', ...more);
     const nodes = calictl('get', 'nodes', '-o', 'wide').stdout;
@@ -175,6 +175,8 @@ describe('calictl', () => {
     );
     expect(calictl('get', 'pool', 'ctl', '-o', 'yaml').stdout).toMatch(/disabled: true/);
     expect(calictl('delete', 'ippool', 'ctl').stdout).toBe("Successfully deleted 1 'IPPool' resource(s)\n");
+    // cali-controllers take their finalizer from a pool that is not used.
+    await until('the pool is gone', 60_000, () => calictl('get', 'ippool', 'ctl').code === 1);
     expect(calictl('delete', 'ippool', 'ctl').stderr).toContain('resource does not exist: IPPool(ctl)');
     expect(verb('replace', yaml).stderr).toContain('resource does not exist');
   });
@@ -186,5 +188,58 @@ describe('calictl', () => {
       /kubeconfig \/nowhere: cannot be read: .*Set KUBECONFIG \(or --kubeconfig\) to a readable file/,
     );
     expect(calictl('get', 'frobs').stderr).toContain("resource type 'frobs' is not supported");
+  });
+
+  it('a patched v3 Node changes the speaker of its node', async () => {
+    const patched = calictl('patch', 'node', 'node1', '-p', '{"spec":{"bgp":{"asNumber":65099}}}');
+    expect([patched.code, patched.stdout, patched.stderr]).toEqual([
+      0,
+      "Successfully patched 1 'Node' resource\n",
+      '',
+    ]);
+    await until('node1 speaks as AS 65099', 60_000, () => lab.status('node1').bgp.asNumber === 65099);
+    expect(calictl('get', 'node', 'node1', '-o', 'wide').stdout).toMatch(
+      /\nnode1 +65099 +172\.18\.0\.11\/24/,
+    );
+    expect(calictl('patch', 'node', 'node1', '-p', '{"spec":{"bgp":{"asNumber":null}}}').code).toBe(0);
+    await until('node1 is back in AS 64512, with sessions', 60_000, () => {
+      const { bgp, notReady } = lab.status('node1');
+      return bgp.asNumber === 64512 && notReady.length === 0;
+    });
+    const yaml = calictl('get', 'node', 'node1', '-o', 'yaml').stdout;
+    expect(yaml).toMatch(/^apiVersion: projectcalico\.org\/v3\nkind: Node\n/);
+    const applied = lab.pipe('node1', yaml, 'calictl', 'apply', '-f', '-');
+    expect([applied.code, applied.stderr]).toEqual([0, '']);
+  });
+
+  it('shows the endpoints of the lab’s pods with the interfaces that they have', () => {
+    const rows = calictl('get', 'workloadendpoints', '-o', 'custom-columns=WORKLOAD,NODE,NETWORKS,INTERFACE');
+    const [, pod, network, link] = /^(node1-\S+) +node1 +(10\.244\.\S+?\/32)\S* +(cali[0-9a-f]{11})$/m.exec(
+      rows.stdout,
+    )!;
+    expect(lab.sh('node1', `ip route show ${network!.split('/')[0]}`)).toContain(`dev ${link} `);
+    expect(calictl('get', 'wep', `node1-k8s-${pod!.replace('-', '--')}-eth0`, '-o', 'name').stdout).toMatch(
+      /^workloadendpoint\.projectcalico\.org\/node1-k8s-node1--\S+-eth0\n$/,
+    );
+  });
+
+  it('shows the version of the cluster, and locks it', () => {
+    expect(calictl('version').stdout).toMatch(
+      /^Client Version: +\S+\nCluster Version: +\S+\nCluster Type: +\S+\n$/,
+    );
+    expect(calictl('datastore', 'migrate', 'lock').stdout).toBe('Datastore locked.\n');
+    expect(calictl('get', 'clusterinformation').stdout).toMatch(/ false\n$/);
+    expect(calictl('datastore', 'migrate', 'unlock').stdout).toBe('Datastore unlocked.\n');
+  });
+
+  it('reads standard input once, and ends with exit code 1 on a wrong flag', () => {
+    const yaml = pool('stdin', '10.103.0.0/16');
+    expect(lab.pipe('node1', yaml, 'calictl', 'validate', '-f', '-').stdout).toBe(
+      "Successfully validated 1 'IPPool' resource(s)\n",
+    );
+    const twice = lab.pipe('node1', yaml, 'calictl', 'validate', '-f', '-', '-f', '-');
+    expect([twice.code, twice.stderr]).toEqual([1, 'standard input can be read only once: give -f - once\n']);
+    expect(calictl('get', 'ippools', '--frob').code).toBe(1);
+    expect(calictl('get', '--help').code).toBe(0);
   });
 });
