@@ -1,12 +1,13 @@
 /**
- * What a peer must read when it is told a route, worked out over values: RFC 4271 section 5.1, RFC 4456 section 8 and RFC
- * 9234 section 5 once more, by other means than the speaker's encoder.
+ * What a peer must read when it is told a route, worked out over values: RFC 4271 section 5.1, RFC 4360 section 6, RFC 4456
+ * section 8, RFC 7947 section 2.2 and RFC 9234 section 5 once more, by other means than the speaker's encoder.
  */
 import type { GroupSpec } from '../../bgp/group/spec.ts';
 import type { Source } from '../../bgp/rib/source.ts';
 import type { AsPath } from '../../bgp/wire/as-path.ts';
 import type { PathAttributes } from '../../bgp/wire/attributes.ts';
 import { encodeAttributes } from '../../bgp/wire/encode-attributes.ts';
+import { AttributeType } from '../../bgp/wire/iana.ts';
 import { Writer } from '../../bgp/wire/writer.ts';
 import { familyOf, formatBytes } from '../../lib/cidr.ts';
 
@@ -17,23 +18,46 @@ export function expectedAttributes(
   spec: GroupSpec,
 ): PathAttributes {
   const { med, localPref, originatorId, clusterList, ...rest } = attributes;
+  const isTransparent = isBetweenClients(from, spec);
+  const isInside = spec.isIbgp || isTransparent;
   const isReflected = spec.isIbgp && from.isIbgp;
   const self = formatBytes(Uint8Array.from(Buffer.from(spec.selfNextHop, 'hex')));
   const isSelf =
     spec.nextHopMode === 'Self' ||
-    (spec.nextHopMode === 'Auto' && !spec.isIbgp) ||
+    (spec.nextHopMode === 'Auto' && !isInside) ||
     /^fe[89ab]/.test(attributes.nextHop);
   const originator = originatorId ?? (isReflected ? dotted(from.identifier) : undefined);
   const clusters = isReflected ? [dotted(spec.clusterId), ...(clusterList ?? [])] : clusterList;
   return {
-    ...rest,
+    ...(isInside ? rest : withoutNonTransitive(rest)),
     nextHop: isSelf ? self : attributes.nextHop,
-    asPath: spec.isIbgp ? attributes.asPath : prepended(attributes.asPath, spec.localAs),
-    ...(spec.isIbgp && med !== undefined ? { med } : {}),
+    asPath: isInside ? attributes.asPath : prepended(attributes.asPath, spec.localAs),
+    ...(isInside && med !== undefined ? { med } : {}),
     ...(spec.isIbgp ? { localPref: localPref ?? spec.localPref } : {}),
     ...(spec.isIbgp && originator !== undefined ? { originatorId: originator } : {}),
     ...(spec.isIbgp && clusters !== undefined ? { clusterList: clusters } : {}),
     ...(spec.addsOtc && rest.onlyToCustomer === undefined ? { onlyToCustomer: spec.localAs } : {}),
+  };
+}
+
+/** What goes to external peers as well. */
+type Passed = Omit<PathAttributes, 'med' | 'localPref' | 'originatorId' | 'clusterList'>;
+
+/** RFC 7947: from one client of a route server to another. */
+export function isBetweenClients(from: Source, spec: GroupSpec): boolean {
+  return spec.isRouteServer && (from.isRouteServerClient ?? false);
+}
+
+/** RFC 4360 section 6, by the text of the communities. */
+function withoutNonTransitive(attributes: Passed): Passed {
+  const { extendedCommunities, partial, ...rest } = attributes;
+  const kept = extendedCommunities?.filter((hex) => !'4567cdef'.includes(hex[0]!)) ?? [];
+  const isGone = extendedCommunities !== undefined && kept.length === 0;
+  const left = partial?.filter((type) => !isGone || type !== AttributeType.EXTENDED_COMMUNITIES) ?? [];
+  return {
+    ...rest,
+    ...(kept.length > 0 ? { extendedCommunities: kept } : {}),
+    ...(left.length > 0 ? { partial: left } : {}),
   };
 }
 

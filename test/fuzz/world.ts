@@ -10,11 +10,12 @@ import { attributesOf } from '../../bgp/rib/attribute-values.ts';
 import type { PathAttributes } from '../../bgp/wire/attributes.ts';
 import { encodeAttributes } from '../../bgp/wire/encode-attributes.ts';
 import { Framer } from '../../bgp/wire/framer.ts';
+import { BgpRole } from '../../bgp/wire/iana.ts';
 import { decodeUpdate } from '../../bgp/wire/update.ts';
 import { WireError } from '../../bgp/wire/wire-error.ts';
 import { Writer } from '../../bgp/wire/writer.ts';
 import { type Listener, Relay } from '../helpers/relay.ts';
-import { canonical, expectedAttributes, measured } from './expected.ts';
+import { canonical, expectedAttributes, isBetweenClients, measured } from './expected.ts';
 import type { Random } from './random.ts';
 import { type InboundForm, LOCAL_AS, PEER_AS, validUpdate } from './updates.ts';
 
@@ -103,6 +104,7 @@ const outboundForms: readonly Partial<GroupSpec>[] = [4, 6].flatMap((family) =>
             hasExtendedNextHop: index === 2,
             nextHopMode: (['Auto', 'Self', 'Keep'] as const)[index]!,
             addsOtc: !isIbgp && index === 1,
+            isRouteServer: !isIbgp && !hasAddPath,
             selfNextHop: family === 6 || index === 2 ? '20010db8000000000000000000000099' : '0a090909',
           })),
         ),
@@ -127,6 +129,8 @@ export class World {
       isIbgp,
       isFourOctetAs,
       peerAs: isIbgp ? LOCAL_AS : PEER_AS,
+      // Each form of an external peer in turn as a client of a route server.
+      role: !isIbgp && Math.floor(index / inboundForms.length) % 2 === 1 ? BgpRole.ROUTE_SERVER : undefined,
       addPath: hasAddPath ? [4, 6] : [],
       policy: importPolicies[Math.floor(index / inboundForms.length) % importPolicies.length],
     });
@@ -230,7 +234,9 @@ export class World {
     const rib = this.#relay.ribs[spec.family];
     const from = rib.sources.at(rib.paths.source[path]!);
     const received = attributesOf(rib.attributes, rib.paths.attributes[path]!);
-    if (isKeptBack(received, spec)) {
+    const isTransparent = isBetweenClients(from, spec);
+    const isLinkLocal = isTransparent && /^fe[89ab]/.test(received.nextHop);
+    if (isLinkLocal || isKeptBack(received, spec, isTransparent)) {
       this.#tally.withheld++;
       return undefined;
     }
@@ -252,9 +258,15 @@ function hasNormalForm(attributes: PathAttributes): boolean {
   return encodeAttributes(attributes, new Writer(), form) <= 65_535 - 19 - 4;
 }
 
-/** RFC 1997 and RFC 9494: by communities. */
-function isKeptBack({ communities = [] }: PathAttributes, { isIbgp }: GroupSpec): boolean {
-  if (communities.includes(0xffffff02) || communities.includes(0xffff0006)) return true;
+/** RFC 1997 and RFC 9494: by communities. A route server does not act on those of RFC 1997. */
+function isKeptBack(
+  { communities = [] }: PathAttributes,
+  { isIbgp }: GroupSpec,
+  isTransparent: boolean,
+): boolean {
+  if (communities.includes(0xffff0006)) return true;
+  if (isTransparent) return false;
+  if (communities.includes(0xffffff02)) return true;
   return !isIbgp && (communities.includes(0xffffff01) || communities.includes(0xffffff03));
 }
 
