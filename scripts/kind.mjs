@@ -1,9 +1,10 @@
 // npm run kind:up: a kind cluster with Cali as its network; needs docker, kind and kubectl.
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { IMAGE, PLACEHOLDER } from './image.mjs';
 
 const root = path.resolve(import.meta.dirname, '..');
-const IMAGE = 'cali/node:0.1.0';
 const CLUSTER = 'cali';
 
 const remedies = {
@@ -20,8 +21,14 @@ if (missing.length > 0) {
 
 /** Runs it, visibly; ends with its status when it fails. */
 function run(command, ...args) {
+  runWith(undefined, command, ...args);
+}
+
+/** As `run`, with text on standard input. */
+function runWith(input, command, ...args) {
   process.stdout.write(`> ${command} ${args.join(' ')}\n`);
-  const { status } = spawnSync(command, args, { cwd: root, stdio: 'inherit' });
+  const stdio = [input === undefined ? 'inherit' : 'pipe', 'inherit', 'inherit'];
+  const { status } = spawnSync(command, args, { cwd: root, stdio, input });
   if (status !== 0) process.exit(status ?? 1);
 }
 
@@ -30,7 +37,8 @@ const clusters = spawnSync('kind', ['get', 'clusters'], { encoding: 'utf8' }).st
 if (!clusters.includes(CLUSTER)) run('kind', 'create', 'cluster', '--config', 'deploy/kind/kind.yaml');
 run('docker', 'build', '-f', 'deploy/image/Dockerfile', '-t', IMAGE, '.');
 run('kind', 'load', 'docker-image', IMAGE, '--name', CLUSTER);
-run('kubectl', '--context', context, 'apply', '-f', 'deploy/cali.yaml');
+const manifest = readFileSync(path.join(root, 'deploy', 'cali.yaml'), 'utf8').replaceAll(PLACEHOLDER, IMAGE);
+runWith(manifest, 'kubectl', '--context', context, 'apply', '-f', '-');
 run('kubectl', '--context', context, 'wait', '--for=condition=Ready', 'nodes', '--all', '--timeout=120s');
 run(
   'kubectl',

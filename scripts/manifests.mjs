@@ -1,6 +1,7 @@
 // npm run manifests: what in deploy/ follows from its other files; with --check, says whether it is as it should be.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { PLACEHOLDER, PLACEHOLDER_REPOSITORY } from './image.mjs';
 
 const deploy = path.resolve(import.meta.dirname, '..', 'deploy');
 const read = (file) => readFileSync(path.join(deploy, file), 'utf8');
@@ -20,7 +21,7 @@ function template(file) {
     .replaceAll('namespace: kube-system', 'namespace: {{ .Release.Namespace }}')
     .replaceAll('serviceaccount:kube-system:', 'serviceaccount:{{ .Release.Namespace }}:')
     .replaceAll('resourceNames: [bgp-secrets]', 'resourceNames: {{ .Values.bgpSecrets | toJson }}')
-    .replaceAll('image: cali/node:0.1.0', `image: "${image}"`)
+    .replaceAll(`image: ${PLACEHOLDER}`, `image: "${image}"`)
     .replaceAll('imagePullPolicy: IfNotPresent', 'imagePullPolicy: {{ .Values.image.pullPolicy }}')
     .replaceAll('replicas: 2', 'replicas: {{ .Values.reflector.replicas }}');
 }
@@ -30,7 +31,8 @@ const settings = read('manifests/config.yaml').split('data:\n')[1];
 const chartHead = '# Made by `npm run manifests` from deploy/manifests.\n';
 const chart = {
   'chart/values.yaml': `${chartHead}image:
-  repository: cali/node
+  # Where the nodes find it; this placeholder is no host.
+  repository: ${PLACEHOLDER_REPOSITORY}
   # The chart's appVersion when it is empty.
   tag: ""
   # sha256:… of the image; it stands for the tag.

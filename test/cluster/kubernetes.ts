@@ -6,7 +6,8 @@ import path from 'node:path';
 import { root, until } from '../helpers/lab.ts';
 import { cluster, tool } from './set-up.ts';
 
-export const IMAGE = 'cali/node:0.1.0';
+/** The placeholder of the manifests: the test loads the image under this name. */
+export const IMAGE = 'set-your-registry.invalid/cali/node:0.1.0';
 export const WEB = 'docker.io/cali/web:1';
 export const NODES = ['node1', 'node2', 'node3'];
 

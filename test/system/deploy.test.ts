@@ -87,7 +87,7 @@ describe.skipIf(!hasProgram('go'))('the Helm chart (skipped without Go, whose te
     const text = JSON.stringify(render(changed));
     const images = [...text.matchAll(/"image":"([^"]+)"/g)].map(([, image]) => image);
     expect(images).toHaveLength(4);
-    expect(new Set(images)).toEqual(new Set([`cali/node@${changed.image.digest}`]));
+    expect(new Set(images)).toEqual(new Set([`set-your-registry.invalid/cali/node@${changed.image.digest}`]));
   });
 
   it('brings the admission policy where the server has the kind, for the agent of its namespace', () => {
