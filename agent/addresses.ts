@@ -1,5 +1,6 @@
 /** Which address a node is known by: given, kept, or found by one of Calico's methods (reference 7.4). */
 import { lookup } from 'node:dns/promises';
+import { type AddressFlags, addressState } from '../felix/dataplane/kernel.ts';
 import { contains, type Family, formatAddress, formatCidr, parseCidr } from '../lib/cidr.ts';
 import { CodedError } from '../lib/errors.ts';
 import { run } from '../lib/exec.ts';
@@ -11,6 +12,10 @@ export interface InterfaceAddress {
   /** With the prefix length of its subnet. */
   readonly cidr: string;
   readonly scope: string;
+  /** Duplicate address detection runs or has failed: nothing is sent from it. */
+  readonly isTentative?: boolean;
+  /** A temporary address, or one past its preferred lifetime: taken when there is no other. */
+  readonly isFleeting?: boolean;
 }
 
 /** Interfaces that never carry a node's address. */
@@ -30,15 +35,16 @@ export async function readAddresses(): Promise<InterfaceAddress[]> {
     ifname?: string;
     flags?: string[];
     mtu?: number;
-    addr_info?: { local: string; prefixlen: number; scope: string }[];
+    addr_info?: ({ local: string; prefixlen: number; scope: string } & AddressFlags)[];
   }[];
   return rows.flatMap(({ ifname = '', flags = [], mtu = 1500, addr_info = [] }) =>
-    addr_info.map(({ local, prefixlen, scope }) => ({
+    addr_info.map(({ local, prefixlen, scope, ...state }) => ({
       device: ifname,
       isUp: flags.includes('UP'),
       mtu,
       cidr: `${local}/${prefixlen}`,
       scope,
+      ...addressState(state),
     })),
   );
 }
@@ -95,7 +101,11 @@ async function autodetect(
   method: string | undefined,
   { addresses, internalIps, sourceTowards, warn }: Surroundings,
 ): Promise<string | undefined> {
-  const usable = addresses.filter(({ isUp, scope, device }) => isUp && scope === 'global' && device !== 'lo');
+  const usable = addresses
+    .filter(
+      ({ isUp, scope, device, isTentative }) => isUp && scope === 'global' && device !== 'lo' && !isTentative,
+    )
+    .sort((a, b) => Number(a.isFleeting ?? false) - Number(b.isFleeting ?? false));
   const ordinary = usable.filter(({ device }) => !excluded.test(device));
   if (method === undefined) {
     const { address, warning } = byDefault(

@@ -20,6 +20,7 @@ import { serveCni } from '../cni/server.ts';
 import { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import type { Endpoint as ApiEndpoint } from '../datastore/kubernetes/endpoint.ts';
 import { EventRecorder } from '../datastore/kubernetes/events.ts';
+import { closeSocketsFromOthers } from '../datastore/kubernetes/open-sockets.ts';
 import { RequestCounter } from '../datastore/kubernetes/request-metrics.ts';
 import { describeProblem } from '../datastore/object-problem.ts';
 import type { UnreadableObject } from '../datastore/reflector.ts';
@@ -54,6 +55,7 @@ import { remarksAbout } from './condition-remarks.ts';
 import type { AgentConfig } from './config.ts';
 import { dataplaneFrom, type Known, rulesetFrom, speakerFrom } from './desired.ts';
 import { explain } from './explain.ts';
+import type { Interfaces } from './follow-address.ts';
 import { hostFacts, unseenHost } from './host-facts.ts';
 import { IpamUpkeep } from './ipam-upkeep.ts';
 import { listedStore } from './listed-store.ts';
@@ -142,6 +144,10 @@ export class Agent {
   #self: NodeInfo | undefined;
   #nodeUid: string | undefined;
   #families: readonly Family[] = [];
+  /** Families that the node has, or had since this agent started. */
+  #podFamilies: readonly Family[] = [];
+  /** The last look at the kernel. */
+  #interfaces: Interfaces | undefined;
   readonly #nftables = new Nftables();
   #ruleset: Ruleset | undefined;
   #isRulesetStale = true;
@@ -159,7 +165,7 @@ export class Agent {
       api: ApiEndpoint;
       log: Log;
       setSeverity: (severity: string) => void;
-      /** Begins anew: this node has another address. */
+      /** Starts another agent in this process: this Node is another one. */
       restart: () => void;
     },
   ) {
@@ -170,6 +176,7 @@ export class Agent {
         changed: () => this.#changed(),
         learned: () => this.#program(),
         converged: (seconds) => this.#boundary.run('metrics', () => this.#observeConvergence(seconds)),
+        sessionChanged: () => this.#changed(),
       },
       modules.log,
     );
@@ -182,7 +189,10 @@ export class Agent {
     const { log } = modules;
     this.#ownAddress = new OwnAddress(config, {
       clock: systemClock,
+      log,
       look: () => void this.#dataplane?.apply(),
+      publish: (addresses) => publishNode(config, this.#client, addresses, log, this.#self),
+      adopt: (self) => this.#adopt(self),
     });
     const store = this.#client;
     this.#condition = new NodeCondition(config.node, { store, clock: systemClock, log });
@@ -262,10 +272,9 @@ export class Agent {
     for (const reason of this.#nftables.problems) this.#log.error({ reason }, 'nftables');
     await this.#serve();
     void this.#view.run(this.#abort.signal);
-    this.#self = await this.#setUp();
-    this.#families = ([4, 6] as const).filter((family) => this.#self!.addresses[family]);
+    this.#adopt(await this.#setUp());
     this.#dataplane = new Dataplane(
-      { node: this.#config.node, families: this.#families },
+      { node: this.#config.node },
       {
         clock: systemClock,
         log: this.#log,
@@ -294,6 +303,7 @@ export class Agent {
     this.#abort.abort();
     // Some are not there yet while the agent starts.
     await close('reflectors', () => this.#cancelReflectors());
+    await close('addresses', () => this.#ownAddress.close());
     await close('IPAM upkeep', () => this.#ipamUpkeep?.close());
     await close('secrets', () => this.#secrets?.close());
     await close('tunnels', () => this.#tunnelling?.close());
@@ -360,7 +370,7 @@ export class Agent {
     for (;;) {
       try {
         const addresses = await readAddresses();
-        const self = await publishNode(this.#config, store, addresses, this.#log);
+        const self = await publishNode(this.#config, store, () => addresses, this.#log);
         await ensureDefaults(store);
         const families = ([4, 6] as const).filter((family) => self.addresses[family]);
         const made = await ensurePools(this.#config, families, store);
@@ -375,6 +385,15 @@ export class Agent {
         await new Promise((resolve) => setTimeout(resolve, backoff.next()));
       }
     }
+  }
+
+  /** The node has these addresses from now on. */
+  #adopt(self: NodeInfo): void {
+    this.#self = self;
+    this.#families = ([4, 6] as const).filter((family) => self.addresses[family]);
+    // A pod keeps what it gets: one that is made while the node is without a family still gets it.
+    this.#podFamilies = [...new Set([...this.#podFamilies, ...this.#families])].sort();
+    this.#changed();
   }
 
   #changed(): void {
@@ -400,13 +419,14 @@ export class Agent {
       stage('settings', () => this.#applySettings()),
       stage('kernel settings', () => {
         this.#routeNumbers.configure(this.#lastSettings!.routeProtocols);
-        dataplane.configure(this.#lastSettings!);
+        dataplane.configure({ ...this.#lastSettings!, families: this.#podFamilies });
       }),
       stage('IPAM upkeep', () => this.#ipamUpkeep?.update()),
       stage('secrets', () => this.#secrets.follow(cluster.bgpConfigurations(), cluster.bgpPeers())),
       stage('tunnels', () => this.#tunnelling.update(this.#tunnellingInput(cluster, this.#lastSettings!))),
       stage('reflectors', () => this.#followReflectors(cluster)),
       stage('BGP', () => this.#configureBgp(cluster)),
+      stage('addresses', () => this.#followAddresses()),
       this.#program(),
     ];
     const isGood = results.every(Boolean);
@@ -536,10 +556,22 @@ export class Agent {
     const facts = hostFacts(kernel, { ...this.#routeNumbers.numbers, ranges: [] });
     const isAnotherHost = JSON.stringify(facts) !== JSON.stringify(this.#hostFacts);
     this.#hostFacts = facts;
+    if (isAnotherHost) {
+      const present = new Set(kernel.addresses.map(({ cidr }) => cidr.split('/')[0]!));
+      const count = closeSocketsFromOthers(present);
+      if (count > 0) this.#log.info({ count }, 'closing connections to the API from an address that is gone');
+    }
     if (this.#tunnelling.observe(kernel, this.#dataplane?.stats.missingTunnels ?? {}) || isAnotherHost)
       this.#changed();
-    if (!this.#self || !this.#ownAddress.isGone(this.#self, kernel)) return;
-    this.#beginAnew('this node has another address now');
+    this.#interfaces = kernel;
+    this.#followAddresses();
+  }
+
+  /** Looks whether the interfaces, or the Node's annotations, say other addresses than those in use. */
+  #followAddresses(): void {
+    if (!this.#self || !this.#interfaces) return;
+    const node = this.#view.nodes().find(({ metadata }) => metadata.name === this.#config.node);
+    this.#ownAddress.update(this.#self, node, this.#interfaces);
   }
 
   /** Every route of ours has its number of now; what is left with a former one is for a person to look at. */
@@ -653,7 +685,7 @@ export class Agent {
       {
         node: config.node,
         mtu: () => this.#tunnelling.podMtu(),
-        families: () => this.#families,
+        families: () => this.#podFamilies,
         routes: () => ({ ...this.#routeNumbers.numbers, ranges: [] }),
         notReady: () => this.#report.cniNotReady(),
       },

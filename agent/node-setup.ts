@@ -17,46 +17,52 @@ import { CodedError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { chooseAddress, type InterfaceAddress, sourceTowards } from './addresses.ts';
 import type { AgentConfig } from './config.ts';
+import { addressSetting, followAddresses, internalIpsOf } from './follow-address.ts';
 import { type FoundNetwork, podNetwork } from './pod-network.ts';
 import { hashedRouterId } from './router-id.ts';
 
-/** Publishes this node's addresses. Throws CodedError CONFIG where the configuration cannot work, and ADDRESS_CONFLICT. */
+/**
+ * Publishes this node's addresses, from those that its interfaces have when the API has answered; `self` is what a node in use has published before, which it goes on with where it can.
+ * Throws CodedError: CONFIG where the configuration cannot work, and what a later try may solve, NODE_MISSING,
+ * NO_ADDRESS and ADDRESS_CONFLICT.
+ */
 export async function publishNode(
   config: AgentConfig,
   store: Datastore,
-  addresses: readonly InterfaceAddress[],
+  addressesNow: () => readonly InterfaceAddress[],
   log: Log,
+  self?: NodeInfo,
 ): Promise<NodeInfo> {
   const node = await store.get(nodeKind, config.node);
+  // An answer may take long, and come with the address that was away.
+  const addresses = addressesNow();
   if (!node) {
     throw new CodedError(
-      'CONFIG',
-      `Node ${config.node} does not exist in the API: set NODENAME to the name that kubectl get nodes shows`,
+      'NODE_MISSING',
+      `Node ${config.node} does not exist in the API: register it, or set NODENAME to the name that kubectl get nodes shows`,
     );
   }
   const present = node.metadata.annotations ?? {};
-  const internalIps = (node.status.addresses ?? [])
-    .filter(({ type }) => type === 'InternalIP')
-    .map(({ address }) => address);
+  const internalIps = internalIpsOf(node);
   const warn = (sentence: string) => log.warn({ node: config.node }, `node ${config.node}: ${sentence}`);
   const surroundings = { addresses, internalIps, sourceTowards, warn };
-  const choose = async (family: Family, key: string) => {
-    const setting =
-      family === 4
-        ? { value: config.ip, method: config.ipMethod }
-        : { value: config.ip6, method: config.ip6Method };
-    return (await chooseAddress(family, setting, present[key], surroundings)) ?? null;
-  };
+  const choose = async (family: Family, key: string) =>
+    chooseAddress(family, addressSetting(config, family), present[key], surroundings);
+  const chosen = self
+    ? await followAddresses(config, self, node, surroundings)
+    : { 4: await choose(4, nodeAnnotations.ipv4Address), 6: await choose(6, nodeAnnotations.ipv6Address) };
   const annotations = {
-    [nodeAnnotations.ipv4Address]: await choose(4, nodeAnnotations.ipv4Address),
-    [nodeAnnotations.ipv6Address]: await choose(6, nodeAnnotations.ipv6Address),
+    [nodeAnnotations.ipv4Address]: chosen[4] ?? null,
+    [nodeAnnotations.ipv6Address]: chosen[6] ?? null,
     [nodeAnnotations.bgpTTLSecurity]:
       config.backend === 'bird' && config.meshTtlSecurity && hasSocketOptions() ? '1' : null,
     ...(config.asNumber ? { [nodeAnnotations.asNumber]: config.asNumber } : {}),
   };
   if (!annotations[nodeAnnotations.ipv4Address] && !annotations[nodeAnnotations.ipv6Address]) {
+    // An interface that is being set up may bring one.
+    const mayCome = [config.ip, config.ip6].some((value) => value === undefined || value === 'autodetect');
     throw new CodedError(
-      'CONFIG',
+      mayCome ? 'NO_ADDRESS' : 'CONFIG',
       `node ${config.node} has no address: set IP or IP6 to one of its addresses`,
     );
   }

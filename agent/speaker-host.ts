@@ -19,6 +19,16 @@ export interface SpeakerHostEvents {
   /** Learned routes changed. */
   readonly learned: () => void;
   readonly converged: (seconds: number) => void;
+  /** A session came up or went down. */
+  readonly sessionChanged: () => void;
+}
+
+/** What a speaker keeps for its life, and the addresses that it can follow. */
+interface Identity {
+  readonly identifier: string;
+  readonly addresses: Readonly<Partial<Record<Family, string>>>;
+  readonly port: number;
+  readonly listenAddresses: readonly string[] | undefined;
 }
 
 export class SpeakerHost {
@@ -26,8 +36,11 @@ export class SpeakerHost {
   readonly #log: Log;
   readonly #events: SpeakerHostEvents;
   #speaker: Speaker | undefined;
+  /** Of the speaker that runs. */
+  #identity: Identity | undefined;
   #observers: Observers | undefined;
   #isBusy = false;
+  #isClosed = false;
   #error: string | undefined = 'not started yet';
 
   constructor(config: AgentConfig, events: SpeakerHostEvents, log: Log) {
@@ -53,12 +66,36 @@ export class SpeakerHost {
     this.#log.error({ reason }, 'BGP is not running');
   }
 
-  /** Takes over the configuration; starts a speaker where there is none. */
+  /**
+   * Applies the configuration; starts a speaker where there is none. One that runs follows a family that comes or goes.
+   * Another identifier, or another address of a family, takes another speaker, which restarts as an agent does: peers
+   * and kernel keep their routes.
+   */
   configure(self: NodeInfo, families: readonly Family[], configurations: readonly BGPConfiguration[]): void {
     this.#observers?.configure(configurations);
-    if (this.#speaker || this.#isBusy) return;
+    if (this.#isBusy) return;
+    const identity = this.#speaker && identityOf(this.#config, self, families, configurations);
+    if (identity && this.#identity && !mustRestart(this.#identity, identity)) {
+      this.#identity = identity;
+      this.#speaker?.setAddresses(identity.addresses);
+      return;
+    }
     this.#isBusy = true;
-    void this.#start(self, families, configurations);
+    void this.#restart().then(() => this.#start(self, families, configurations));
+  }
+
+  /** Ends the speaker that runs, if one does. */
+  async #restart(): Promise<void> {
+    const speaker = this.#speaker;
+    if (!speaker) return;
+    this.#log.info({}, 'the BGP speaker restarts: its address, identifier or port is another one now');
+    // Nothing may be wanted of it while it ends.
+    this.#speaker = undefined;
+    this.#observers?.close();
+    this.#observers = undefined;
+    await speaker
+      .close(true)
+      .catch((error: unknown) => this.#log.error({ err: error }, 'the BGP speaker did not end well'));
   }
 
   /** Never rejects: whatever fails is the error, and is tried again. */
@@ -68,12 +105,19 @@ export class SpeakerHost {
     configurations: readonly BGPConfiguration[],
   ): Promise<void> {
     let speaker: Speaker | undefined;
+    if (this.#isClosed) return;
     try {
       speaker = this.#speakerFor(self, families, configurations);
       await speaker.listen();
+      if (this.#isClosed) {
+        await speaker.close(true);
+        return;
+      }
       this.#observers = new Observers(speaker, this.#config.wireLog, this.#log);
+      this.#identity = identityOf(this.#config, self, families, configurations);
       this.#speaker = speaker;
       this.#error = undefined;
+      this.#isBusy = false;
     } catch (error) {
       // Its port has to be free for the next attempt.
       await speaker?.close(true).catch(() => undefined);
@@ -96,20 +140,10 @@ export class SpeakerHost {
     families: readonly Family[],
     configurations: readonly BGPConfiguration[],
   ): Speaker {
-    const { restartTimeSeconds, unreachableSeconds, node } = this.#config;
-    const defaults = configurations.find(({ metadata }) => metadata.name === 'default');
-    const addresses: Partial<Record<Family, string>> = {};
-    for (const family of families) {
-      const own = self.addresses[family];
-      if (!own) throw new CodedError('CONFIG', `this node has no IPv${family} address for BGP`);
-      addresses[family] = own.address;
-    }
+    const { restartTimeSeconds, unreachableSeconds } = this.#config;
     return new Speaker(
       {
-        identifier: routerIdOf(this.#config, self),
-        addresses,
-        port: listenPort(node, configurations),
-        listenAddresses: defaults?.spec.bindMode === 'NodeIP' ? Object.values(addresses) : undefined,
+        ...identityOf(this.#config, self, families, configurations),
         hasKernel: true,
         deferralSeconds: restartTimeSeconds,
         unreachableSeconds,
@@ -117,14 +151,56 @@ export class SpeakerHost {
       {
         clock: systemClock,
         log: this.#log,
-        events: { changed: () => this.#events.learned(), converged: this.#events.converged },
+        events: {
+          changed: () => this.#events.learned(),
+          converged: this.#events.converged,
+          sessionChanged: this.#events.sessionChanged,
+        },
       },
     );
   }
 
   /** Ends it as for a restart: peers keep our routes. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     this.#observers?.close();
     await this.#speaker?.close(true);
   }
+}
+
+/** Throws CodedError CONFIG where a family has no address. */
+function identityOf(
+  config: AgentConfig,
+  self: NodeInfo,
+  families: readonly Family[],
+  configurations: readonly BGPConfiguration[],
+): Identity {
+  const defaults = configurations.find(({ metadata }) => metadata.name === 'default');
+  const addresses: Partial<Record<Family, string>> = {};
+  for (const family of families) {
+    const own = self.addresses[family];
+    if (!own) throw new CodedError('CONFIG', `this node has no IPv${family} address for BGP`);
+    addresses[family] = own.address;
+  }
+  return {
+    identifier: routerIdOf(config, self),
+    addresses,
+    port: listenPort(config.node, configurations),
+    listenAddresses: defaults?.spec.bindMode === 'NodeIP' ? Object.values(addresses) : undefined,
+  };
+}
+
+/** Sessions from an address that is gone end; without a restart their routes would go with them. */
+function mustRestart(before: Identity, now: Identity): boolean {
+  return (
+    before.identifier !== now.identifier ||
+    before.port !== now.port ||
+    before.listenAddresses?.join() !== now.listenAddresses?.join() ||
+    ([4, 6] as const).some(
+      (family) =>
+        before.addresses[family] !== undefined &&
+        now.addresses[family] !== undefined &&
+        before.addresses[family] !== now.addresses[family],
+    )
+  );
 }

@@ -10,10 +10,11 @@ import type { DataplaneStats } from '../felix/dataplane/dataplane.ts';
 import type { Tunnel } from '../ipip/device-plan.ts';
 import { podMtu, type TunnelKind, tunnelOf, tunnels, wantedTunnels } from '../ipip/tunnel.ts';
 import type { Family } from '../lib/cidr.ts';
+import type { Interfaces } from './follow-address.ts';
 import type { Settings } from './settings.ts';
 import type { AgentStatus } from './status.ts';
 import { TunnelAddresses, type TunnelAddressModules } from './tunnel-addresses.ts';
-import { type Interfaces, uplinkMtu } from './uplink.ts';
+import { uplinkMtu } from './uplink.ts';
 
 /** What everything here follows from. */
 export interface TunnellingInput {

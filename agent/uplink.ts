@@ -1,16 +1,10 @@
-/** What the kernel's interfaces say about the way to other nodes: its MTU, and whether this node's address is still there. */
+/** What the kernel's interfaces say about the way to other nodes: its MTU. */
 
 import type { NodeInfo } from '../felix/calc/topology.ts';
-import type { InterfaceAddress, Link } from '../felix/dataplane/kernel.ts';
+import type { Interfaces } from './follow-address.ts';
 
 /** Where no interface says anything (Calico 3.4). */
 const FALLBACK_MTU = 1460;
-
-/** The part of the kernel's state that is looked at. */
-export interface Interfaces {
-  readonly links: ReadonlyMap<string, Link>;
-  readonly addresses: readonly InterfaceAddress[];
-}
 
 /**
  * The smallest MTU of the interfaces that are up and match the pattern; where none matches, that of the interface with
@@ -23,12 +17,4 @@ export function uplinkMtu({ links, addresses }: Interfaces, self: NodeInfo, patt
   const own = Object.values(self.addresses).map(({ address }) => address);
   const holder = addresses.find(({ cidr }) => own.includes(cidr.split('/')[0]!));
   return (holder && links.get(holder.device)?.mtu) ?? FALLBACK_MTU;
-}
-
-/** Addresses of the node that no interface has any more. */
-export function lostAddresses({ addresses }: Interfaces, self: NodeInfo): string[] {
-  const present = new Set(addresses.map(({ cidr }) => cidr.split('/')[0]));
-  return Object.values(self.addresses)
-    .map(({ address }) => address)
-    .filter((address) => !present.has(address));
 }

@@ -8,7 +8,7 @@
 import { addressBytes, type Family, parseAddress } from '../lib/cidr.ts';
 
 export class OwnAddresses {
-  readonly #node: ReadonlySet<string>;
+  #node: ReadonlySet<string>;
   readonly #isPeer: (address: string) => boolean;
   /** Text and octets in hex of the local end of each session, by the key of its peer. */
   readonly #bySession = new Map<string, { address: string; hex: string }>();
@@ -18,6 +18,11 @@ export class OwnAddresses {
   constructor(addresses: Readonly<Partial<Record<Family, string>>>, isPeer: (address: string) => boolean) {
     this.#node = new Set(Object.values(addresses).map(hexOf));
     this.#isPeer = isPeer;
+  }
+
+  /** The node has these addresses from now on. */
+  setNode(addresses: Readonly<Partial<Record<Family, string>>>): void {
+    this.#node = new Set(Object.values(addresses).map(hexOf));
   }
 
   /** Whether these octets, in hex, are an address of this speaker and of no peer. */

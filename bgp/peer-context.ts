@@ -10,8 +10,8 @@ import { BgpRole, MAX_EXTENDED_MESSAGE_LENGTH, MAX_MESSAGE_LENGTH } from './wire
 
 export interface SpeakerIdentity {
   readonly identifier: string;
-  /** This node's address per family: next hop of what it originates. */
-  readonly addresses: Readonly<Partial<Record<Family, string>>>;
+  /** This node's address per family now: next hop of what it originates. */
+  readonly addresses: () => Readonly<Partial<Record<Family, string>>>;
   readonly ownAddresses: OwnAddresses;
   /** Whether this speaker has restarted and still collects routes (RFC 4724, the R bit). */
   readonly isRestarting: () => boolean;
@@ -119,9 +119,9 @@ function selfNextHop(
   localAddress: string | undefined,
 ): string {
   const own = localAddress ?? config.localAddress ?? '';
+  const address = addresses()[family];
   if (own && familyOf(own) === family)
-    return hexOf(addresses[family] && !own.startsWith('fe80') ? own : (addresses[family] ?? own));
-  const address = addresses[family];
+    return hexOf(address && !own.startsWith('fe80') ? own : (address ?? own));
   if (address) return hexOf(address);
   // RFC 8950: IPv4 routes whose next hop is our IPv6 address.
   return own && family === 4 && config.hasExtendedNextHop ? hexOf(own) : '';

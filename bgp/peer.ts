@@ -374,6 +374,11 @@ export class Peer {
     this.#modules.ribChanged();
   }
 
+  /** The node's addresses changed: a session stays, and what it is told follows them. */
+  addressesChanged(): void {
+    if (this.negotiated) this.#applyToSession(this.#config, this.negotiated);
+  }
+
   /** A connection of the peer came in. */
   accept(socket: Socket): void {
     const { address, ttlSecurityHops } = this.#config;

@@ -43,7 +43,7 @@ import { notification } from './wire/notification.ts';
 export interface SpeakerOptions {
   /** BGP identifier, dotted quad. */
   readonly identifier: string;
-  /** This node's address per family: next hop of what it originates. */
+  /** This node's address per family: next hop of what it originates. `setAddresses` changes them. */
   readonly addresses: Readonly<Partial<Record<Family, string>>>;
   readonly port: number;
   /** Listen on these alone; undefined: on every address. */
@@ -61,6 +61,8 @@ export interface SpeakerEvents {
   changed(): void;
   /** The changes of a turn have been sent: seconds since the first of them. */
   converged?(seconds: number): void;
+  /** A session came up or went down. */
+  sessionChanged?(): void;
 }
 
 export interface SpeakerModules {
@@ -75,6 +77,7 @@ const families: readonly Family[] = [4, 6];
 
 export class Speaker {
   readonly #options: SpeakerOptions;
+  #addresses: SpeakerOptions['addresses'];
   readonly #modules: SpeakerModules;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -105,6 +108,7 @@ export class Speaker {
 
   constructor(options: SpeakerOptions, modules: SpeakerModules) {
     this.#options = options;
+    this.#addresses = options.addresses;
     this.#modules = modules;
     const { clock } = modules;
     this.#clock = {
@@ -221,6 +225,18 @@ export class Speaker {
         this.#dynamic.length > 0,
       );
     }
+    this.#schedule();
+  }
+
+  /**
+   * Follows the node's addresses. Sessions stay, and peers get the new next hops; a session from an address that changed
+   * is for setDesired, which has it as localAddress.
+   */
+  setAddresses(addresses: SpeakerOptions['addresses']): void {
+    if (families.every((family) => addresses[family] === this.#addresses[family])) return;
+    this.#addresses = addresses;
+    this.#ownAddresses.setNode(addresses);
+    for (const peer of [...this.#peers]) peer.guard(() => peer.addressesChanged());
     this.#schedule();
   }
 
@@ -350,10 +366,10 @@ export class Speaker {
   }
 
   #startPeer(config: PeerConfig): Peer {
-    const { identifier, addresses } = this.#options;
+    const { identifier } = this.#options;
     const identity: SpeakerIdentity = {
       identifier,
-      addresses,
+      addresses: () => this.#addresses,
       ownAddresses: this.#ownAddresses,
       isRestarting: () => !this.#deferral.isOver,
     };
@@ -367,8 +383,14 @@ export class Speaker {
         message: (of, direction, bytes) => {
           if (this.#observers.size > 0) this.#observed((observer) => observer.message(of, direction, bytes));
         },
-        up: (of) => this.#observed((observer) => observer.up(of)),
-        down: (of, reason) => this.#observed((observer) => observer.down(of, reason)),
+        up: (of) => {
+          this.#observed((observer) => observer.up(of));
+          this.#modules.events.sessionChanged?.();
+        },
+        down: (of, reason) => {
+          this.#observed((observer) => observer.down(of, reason));
+          this.#modules.events.sessionChanged?.();
+        },
       },
       pending: this.#pending,
       ribChanged: () => this.#schedule(),

@@ -71,7 +71,7 @@ export function warmUp(): number {
   const ribs = { 4: new Rib(4, attributes, sources), 6: new Rib(6, attributes, sources) };
   const identity = {
     identifier: config.clusterId!,
-    addresses: {},
+    addresses: () => ({}),
     ownAddresses: new OwnAddresses({}, () => false),
     isRestarting: () => false,
   };

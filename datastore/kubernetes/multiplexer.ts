@@ -8,6 +8,7 @@
 import http2, { type ClientHttp2Session, type ClientHttp2Stream, type OutgoingHttpHeaders } from 'node:http2';
 import net from 'node:net';
 import tls from 'node:tls';
+import { trackSocket } from './open-sockets.ts';
 
 const CONNECT_MS = 10_000;
 const PING_MS = 15_000;
@@ -172,6 +173,7 @@ function secureSocket(url: URL, options: tls.ConnectionOptions): Promise<tls.TLS
       ...options,
       ALPNProtocols: ['h2', 'http/1.1'],
     });
+    trackSocket(socket);
     const timer = setTimeout(
       () => socket.destroy(new Error(`no connection within ${CONNECT_MS / 1000} s`)),
       CONNECT_MS,

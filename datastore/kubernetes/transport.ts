@@ -10,6 +10,7 @@ import { VERSION } from '../../lib/version.ts';
 import { DatastoreError, type DatastoreErrorCode } from '../errors.ts';
 import { deadline } from './deadline.ts';
 import type { Connection, Endpoint } from './endpoint.ts';
+import { trackSocket } from './open-sockets.ts';
 import { type RequestObserver, requestKind } from './request-kind.ts';
 
 export interface ApiRequest {
@@ -194,7 +195,10 @@ function overHttp1(
       response.socket.setKeepAlive(true, 15_000);
       resolve({ status: response.statusCode ?? 500, body: response });
     });
-    request.once('socket', (socket) => socket.setNoDelay(true));
+    request.once('socket', (socket) => {
+      socket.setNoDelay(true);
+      trackSocket(socket);
+    });
     request.once('error', (error: NodeJS.ErrnoException) =>
       reject(
         error.code === 'ECONNRESET' && request.reusedSocket ? new StaleConnection(messageOf(error)) : error,

@@ -40,6 +40,21 @@ export class Conntrack {
     }, COALESCE_MS);
   }
 
+  /**
+   * Flushes what was masqueraded with a link-local address: that is what the kernel takes while the host has no other
+   * IPv6 address. Such a connection gets no answer, and keeps its source for as long as the pod goes on sending.
+   */
+  async flushLinkLocal(): Promise<void> {
+    if (this.#isMissing || this.#tracked() === 0) return;
+    const list = start('conntrack', ['-L', '-f', 'ipv6', '--src-nat']);
+    const timer = setTimeout(() => list.kill('SIGKILL'), TIMEOUT_MS);
+    list.stderr?.resume();
+    const sources = await linkLocalSources(createInterface({ input: list.stdout! }));
+    await list.exited;
+    clearTimeout(timer);
+    for (const source of sources) await removeWhere(6, '--reply-dst', source);
+  }
+
   close(): void {
     clearTimeout(this.#timer);
   }
@@ -87,15 +102,31 @@ export async function addressesIn(
   return present;
 }
 
-/** What conntrack writes, a line per connection that is removed, is not read. */
-async function remove(family: Family, address: string): Promise<void> {
-  for (const direction of ['--orig-src', '--orig-dst', '--reply-src', '--reply-dst']) {
-    const child = start('conntrack', ['-D', '-f', `ipv${family}`, direction, address], { stdout: 'ignore' });
-    const timer = setTimeout(() => child.kill('SIGKILL'), TIMEOUT_MS);
-    child.stderr?.resume();
-    await child.exited;
-    clearTimeout(timer);
+/** Link-local addresses that lines of `conntrack -L` name as the translated source of a connection from elsewhere. */
+export async function linkLocalSources(
+  lines: AsyncIterable<string> | Iterable<string>,
+): Promise<Set<string>> {
+  const found = new Set<string>();
+  for await (const line of lines) {
+    const [source] = /\bsrc=(\S+)/.exec(line)?.slice(1) ?? [];
+    const [answered] = /\bdst=\S+.*\bdst=(fe80:\S+)/.exec(line)?.slice(1) ?? [];
+    if (answered && source !== answered) found.add(answered);
   }
+  return found;
+}
+
+async function remove(family: Family, address: string): Promise<void> {
+  for (const direction of ['--orig-src', '--orig-dst', '--reply-src', '--reply-dst'])
+    await removeWhere(family, direction, address);
+}
+
+/** What conntrack writes, a line per connection that is removed, is not read. */
+async function removeWhere(family: Family, direction: string, address: string): Promise<void> {
+  const child = start('conntrack', ['-D', '-f', `ipv${family}`, direction, address], { stdout: 'ignore' });
+  const timer = setTimeout(() => child.kill('SIGKILL'), TIMEOUT_MS);
+  child.stderr?.resume();
+  await child.exited;
+  clearTimeout(timer);
 }
 
 /** Connections tracked in this network namespace; undefined when the kernel does not say. */

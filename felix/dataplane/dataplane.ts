@@ -18,8 +18,8 @@ import { type Ruleset, TABLE } from '../calc/ruleset.ts';
 import { type Endpoint, isOwnVeth } from '../endpoint.ts';
 import { Conntrack } from './conntrack.ts';
 import { type BatchError, runBatch, runBridgeBatch } from './ip-batch.ts';
-import { type InterfaceAddress, type KernelState, observeKernel } from './kernel.ts';
-import { isRelevant, KernelMonitor, linkOf } from './monitor.ts';
+import { type InterfaceAddress, type KernelState, kernelFamilies, observeKernel } from './kernel.ts';
+import { isAddress, isRelevant, KernelMonitor, linkOf } from './monitor.ts';
 import type { Nftables } from './nftables.ts';
 import { byObject, shownBy } from './object-changes.ts';
 import { Problems } from './problems.ts';
@@ -93,13 +93,14 @@ export interface DataplaneModules {
 export interface DataplaneOptions {
   /** Name of this node, from which the MACs of its tunnel devices follow. */
   readonly node: string;
-  readonly families: readonly Family[];
 }
 
 /** What may change while it runs. */
 export interface DataplaneSettings {
   /** Full check without a hint, milliseconds. */
   readonly resyncMs: number;
+  /** Families of the node and its pods: the switches of others are left alone. */
+  readonly families: readonly Family[];
   /** Whether the node's own forwarding switches are set. */
   readonly hasForwarding: boolean;
   /** Whether tunnels must compute checksums themselves; undefined: as the kernel's version says. */
@@ -142,7 +143,7 @@ export class Dataplane {
   #desired: DesiredDataplane | undefined;
   #routesText = '';
   #endpointsText = '';
-  #settings: DataplaneSettings = { resyncMs: 0, hasForwarding: true, problems: [] };
+  #settings: DataplaneSettings = { resyncMs: 0, families: [], hasForwarding: true, problems: [] };
   #cancelApply: (() => void) | undefined;
   #applyAt = 0;
   #cancelResync: (() => void) | undefined;
@@ -160,6 +161,10 @@ export class Dataplane {
   #cancelTableCheck: (() => void) | undefined;
   #isGuarded = false;
   #isClosed = false;
+  /** At the last look, with their lengths. */
+  #ipv6Addresses: ReadonlySet<string> | undefined;
+  /** What the kernel has, not the node: routes of a family stay ours when the node loses its address. */
+  readonly #families = kernelFamilies();
 
   constructor(options: DataplaneOptions, modules: DataplaneModules) {
     this.#options = options;
@@ -184,7 +189,7 @@ export class Dataplane {
         this.#oscillation.forget(isOf);
         this.#refusals.forget(isOf);
       }
-      if (isRelevant(line)) this.#schedule(HINT_MS);
+      if (isRelevant(line)) this.#schedule(isAddress(line) ? COALESCE_MS : HINT_MS);
     }, modules.log);
     this.#scheduleTableCheck();
   }
@@ -193,6 +198,7 @@ export class Dataplane {
   configure(settings: DataplaneSettings): void {
     if (
       settings.resyncMs === this.#settings.resyncMs &&
+      settings.families.join() === this.#settings.families.join() &&
       settings.hasForwarding === this.#settings.hasForwarding &&
       settings.isOffloadBroken === this.#settings.isOffloadBroken &&
       settings.problems.join() === this.#settings.problems.join()
@@ -200,6 +206,7 @@ export class Dataplane {
       return;
     this.#settings = settings;
     this.#isNodeConfigured = false;
+    this.#configured.clear();
     this.#cancelResync?.();
     this.#scheduleResync();
     this.#schedule(HINT_MS);
@@ -278,8 +285,9 @@ export class Dataplane {
     if (!this.#desired) return;
     const startedAt = this.#clock.now();
     try {
-      const kernel = await observeKernel(this.#options.families);
+      const kernel = await observeKernel(this.#families);
       const devicesThere = await observeTunnels(kernel);
+      this.#followAddresses(kernel);
       // First what was seen: MTU and state of the tunnels follow from it.
       this.#observed(kernel);
       this.#refresh();
@@ -363,6 +371,20 @@ export class Dataplane {
     }
   }
 
+  /** Connections of pods that began while there was no IPv6 address begin again with the one that came. */
+  #followAddresses({ addresses }: KernelState): void {
+    const before = this.#ipv6Addresses;
+    const usable = addresses.filter(({ cidr, isTentative }) => cidr.includes(':') && !isTentative);
+    const now = usable.map(({ cidr }) => cidr);
+    this.#ipv6Addresses = new Set(now);
+    if (!before || now.every((cidr) => before.has(cidr))) return;
+    void this.#conntrack
+      .flushLinkLocal()
+      .catch((error: unknown) =>
+        this.#log.warn({ reason: messageOf(error) }, 'connections not looked through'),
+      );
+  }
+
   /** What somebody did to the table is seen here too, but not more often than is cheap. */
   async #applyTable({ ruleset }: DesiredDataplane): Promise<void> {
     const now = this.#clock.now();
@@ -434,7 +456,7 @@ export class Dataplane {
 
   /** Sysctls of the node and of interfaces that are new since the last full check. */
   #configure(desired: DesiredDataplane, kernel: KernelState): string[] {
-    const { families } = this.#options;
+    const { families } = this.#settings;
     const problems: string[] = [];
     this.#isSwitchHeld = false;
     if (!this.#isNodeConfigured && this.#settings.hasForwarding)

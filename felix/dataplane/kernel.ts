@@ -1,4 +1,5 @@
 /** What the kernel has, read back by `ip -j`. */
+import { existsSync } from 'node:fs';
 import { canonicalCidr, type Family, formatAddress, parseAddress } from '../../lib/cidr.ts';
 import { runQueries } from './ip-batch.ts';
 import type { KernelRoute } from './route.ts';
@@ -23,6 +24,10 @@ export interface InterfaceAddress {
   readonly cidr: string;
   /** Of link scope, as we give them to tunl0 (linux/rtnetlink.h RT_SCOPE_LINK). */
   readonly isLinkScope?: boolean;
+  /** Duplicate address detection runs, or found a duplicate: nothing is sent from it (RFC 4862 section 5.4). */
+  readonly isTentative?: boolean;
+  /** Made to be replaced soon: a temporary address, or one past its preferred lifetime (RFC 8981, RFC 4862). */
+  readonly isFleeting?: boolean;
 }
 
 export interface KernelState {
@@ -51,7 +56,29 @@ type HopJson = Pick<RouteJson, 'gateway' | 'via' | 'dev' | 'flags'>;
 
 interface AddressJson {
   ifname: string;
-  addr_info?: { local?: string; prefixlen?: number; scope?: string }[];
+  addr_info?: ({ local?: string; prefixlen?: number; scope?: string } & AddressFlags)[];
+}
+
+/** Flags of an address (linux/if_addr.h), as `ip -j` shows them: absent where they are not set. */
+export interface AddressFlags {
+  readonly tentative?: boolean;
+  readonly dadfailed?: boolean;
+  readonly temporary?: boolean;
+  readonly deprecated?: boolean;
+}
+
+/** What the flags mean to whoever chooses an address. */
+export function addressState(flags: AddressFlags): Pick<InterfaceAddress, 'isTentative' | 'isFleeting'> {
+  const { tentative, dadfailed, temporary, deprecated } = flags;
+  return {
+    ...(tentative || dadfailed ? { isTentative: true } : {}),
+    ...(temporary || deprecated ? { isFleeting: true } : {}),
+  };
+}
+
+/** Families that this kernel has: without IPv6 (ipv6.disable=1) `ip -6` fails. */
+export function kernelFamilies(): Family[] {
+  return existsSync('/proc/net/if_inet6') ? [4, 6] : [4];
 }
 
 /** Reads links, and addresses, main-table routes and permanent neighbours of the given families. */
@@ -71,12 +98,13 @@ export async function observeKernel(families: readonly Family[]): Promise<Kernel
       if (lladdr) neighbours.push({ address: canonicalAddress(dst), device: dev, mac: lladdr });
     }
     for (const { ifname, addr_info } of addressRows as AddressJson[]) {
-      for (const { local, prefixlen, scope } of addr_info ?? [])
+      for (const { local, prefixlen, scope, ...flags } of addr_info ?? [])
         if (local && !local.startsWith('fe80:'))
           addresses.push({
             device: ifname,
             cidr: `${canonicalAddress(local)}/${prefixlen}`,
             ...(scope === RT_SCOPE_LINK ? { isLinkScope: true } : {}),
+            ...addressState(flags),
           });
     }
     for (const link of linkRows as {

@@ -55,3 +55,11 @@ export function isRelevant(line: string): boolean {
 export function linkOf(line: string): string | undefined {
   return /^(?:Deleted )?\d+: ([^\s:@]+)[@:]/.exec(line)?.[1];
 }
+
+/**
+ * Whether an event line says that an address came or went, which takes the kernel's routes along: with the last IPv4
+ * address of an interface go all routes through it, without an event of their own. Link-local ones come with each pod.
+ */
+export function isAddress(line: string): boolean {
+  return / inet6? (?!fe80:)/.test(line);
+}

@@ -79,7 +79,7 @@ async function felix(kind: 'direct' | 'by VXLAN'): Promise<number> {
     applied = resolve;
   });
   const dataplane = new Dataplane(
-    { node: 'bench', families: [4] },
+    { node: 'bench' },
     {
       clock: systemClock,
       log: silentLog,

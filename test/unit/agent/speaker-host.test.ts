@@ -31,7 +31,12 @@ it('a speaker that cannot be made is an error with a reason, and is tried again'
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   const configuration = bgpConfiguration(17_913);
   let changes = 0;
-  const events = { changed: () => changes++, learned: () => undefined, converged: () => undefined };
+  const events = {
+    changed: () => changes++,
+    learned: () => undefined,
+    converged: () => undefined,
+    sessionChanged: () => undefined,
+  };
   const host = new SpeakerHost(readConfig({ NODENAME: 'n1' }), events, silentLog);
   expect(() => host.configure(self, [4, 6], [configuration])).not.toThrow();
   await vi.waitFor(() => expect(host.error).toBe('this node has no IPv6 address for BGP'), PATIENCE);
@@ -53,7 +58,12 @@ it('a port that is taken is an error until it is free', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   const configuration = bgpConfiguration(17_914);
   let changes = 0;
-  const events = { changed: () => changes++, learned: () => undefined, converged: () => undefined };
+  const events = {
+    changed: () => changes++,
+    learned: () => undefined,
+    converged: () => undefined,
+    sessionChanged: () => undefined,
+  };
   const host = new SpeakerHost(readConfig({ NODENAME: 'n1' }), events, silentLog);
   host.configure(self, [4], [configuration]);
   await vi.waitFor(() => expect(host.error).toMatch(/17914/), PATIENCE);
@@ -67,6 +77,37 @@ it('a port that is taken is an error until it is free', async () => {
   vi.useRealTimers();
   host.configure(self, [4], [configuration]);
   await vi.waitFor(() => expect(host.error).toBeUndefined(), PATIENCE);
+  await host.close();
+});
+
+it('a speaker follows a family that comes and goes, and another takes its place for another address', async () => {
+  const configuration = bgpConfigurationKind.schema.parse({
+    apiVersion: 'projectcalico.org/v3',
+    kind: 'BGPConfiguration',
+    metadata: { name: 'default' },
+    spec: { listenPort: 17_915 },
+  });
+  let changes = 0;
+  const events = {
+    changed: () => changes++,
+    learned: () => undefined,
+    converged: () => undefined,
+    sessionChanged: () => undefined,
+  };
+  const host = new SpeakerHost(readConfig({ NODENAME: 'n1' }), events, silentLog);
+  const both = { ...self, addresses: { ...self.addresses, 6: { address: 'fd00::1', length: 64 } } };
+  host.configure(self, [4], [configuration]);
+  await vi.waitFor(() => expect(host.speaker).toBeDefined(), { timeout: 30_000 });
+  const { speaker } = host;
+  host.configure(both, [4, 6], [configuration]);
+  host.configure(self, [4], [configuration]);
+  expect(host.speaker).toBe(speaker);
+  const moved = { ...self, addresses: { 4: { address: '127.0.0.2', length: 8 } } };
+  host.configure(moved, [4], [configuration]);
+  // Nothing may be asked of the one that ends, and its end is no error of BGP.
+  expect([host.speaker, host.error]).toEqual([undefined, undefined]);
+  await vi.waitFor(() => expect(host.speaker?.identifier).toBe('127.0.0.2'), { timeout: 30_000 });
+  expect(changes).toBe(2);
   await host.close();
 });
 

@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { addressesIn, Conntrack } from '../../../felix/dataplane/conntrack.ts';
+import { addressesIn, Conntrack, linkLocalSources } from '../../../felix/dataplane/conntrack.ts';
 import { silentLog } from '../../../lib/log.ts';
 import { until } from '../../helpers/scripted-peer.ts';
 
@@ -12,6 +12,18 @@ const row = (source: string) =>
 it('addresses with connections are found on either side of either direction', async () => {
   const found = await addressesIn([row('10.1.0.5'), 'x', row('fd00::1')], new Set(['10.1.0.5', '10.9.9.9']));
   expect([...found]).toEqual(['10.1.0.5']);
+});
+
+it('connections that were masqueraded with a link-local address are found by that address', async () => {
+  const udp = (source: string, answered: string) =>
+    `udp 17 29 src=${source} dst=fd00::13 sport=7 dport=7 [UNREPLIED] src=fd00::13 dst=${answered} sport=7 dport=41660`;
+  const rows = [
+    udp('fd00:10::1', 'fe80::ecee:eeff:feee:eeee'),
+    udp('fd00:10::2', 'fd00::11'),
+    udp('fe80::1', 'fe80::1'),
+    'x',
+  ];
+  expect([...(await linkLocalSources(rows))]).toEqual(['fe80::ecee:eeff:feee:eeee']);
 });
 
 describe('a table that is full of one pod’s connections', () => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { addressCommands, neighbourCommands } from '../../../felix/dataplane/dataplane.ts';
 import { parseErrors } from '../../../felix/dataplane/ip-batch.ts';
 import { parseRoute } from '../../../felix/dataplane/kernel.ts';
-import { isRelevant, linkOf } from '../../../felix/dataplane/monitor.ts';
+import { isAddress, isRelevant, linkOf } from '../../../felix/dataplane/monitor.ts';
 import type { KernelRoute, Route } from '../../../felix/dataplane/route.ts';
 import { planRoutes, resolveNextHop } from '../../../felix/dataplane/route-plan.ts';
 import { DEFAULT_PROTOCOLS, NO_FORMER } from '../../../felix/dataplane/route-protocols.ts';
