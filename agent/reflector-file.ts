@@ -6,11 +6,18 @@ import { watch } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import path from 'node:path';
+import type { z } from 'zod';
 import type { DesiredSpeaker } from '../bgp/peer-config.ts';
 import { parseDocuments } from '../datastore/documents.ts';
-import type { BGPConfiguration, BGPPeer } from '../datastore/schema/bgp.ts';
-import type { BGPFilter } from '../datastore/schema/bgp-filter.ts';
-import { type Secret, secretValue } from '../datastore/schema/core.ts';
+import {
+  type BGPConfiguration,
+  type BGPPeer,
+  bgpConfigurationKind,
+  bgpPeerKind,
+} from '../datastore/schema/bgp.ts';
+import { type BGPFilter, bgpFilterKind } from '../datastore/schema/bgp-filter.ts';
+import { type Secret, secretKind, secretValue } from '../datastore/schema/core.ts';
+import type { ResourceDefinition } from '../datastore/schema/resource.ts';
 import { BGP_PORT, defaultsOf } from '../felix/calc/bgp/cluster.ts';
 import { desiredReflector } from '../felix/calc/bgp/reflector.ts';
 import type { SessionDefaults } from '../felix/calc/bgp/session.ts';
@@ -127,16 +134,14 @@ export class FileSource implements ReflectorSource {
 
 function parse(text: string, file: string): Documents {
   const documents = parseDocuments(text, file);
-  const ofKind = <T>(kind: string) =>
-    documents
-      .filter(({ definition }) => definition.kind === kind)
-      .map(({ object }) => object as unknown as T);
+  const ofKind = <S extends z.ZodType>({ kind, schema }: ResourceDefinition<S>) =>
+    documents.filter(({ definition }) => definition.kind === kind).map(({ object }) => schema.parse(object));
   return {
     text,
-    configurations: ofKind<BGPConfiguration>('BGPConfiguration'),
-    peers: ofKind<BGPPeer>('BGPPeer'),
-    filters: ofKind<BGPFilter>('BGPFilter'),
-    secrets: ofKind<Secret>('Secret'),
+    configurations: ofKind(bgpConfigurationKind),
+    peers: ofKind(bgpPeerKind),
+    filters: ofKind(bgpFilterKind),
+    secrets: ofKind(secretKind),
   };
 }
 
