@@ -45,7 +45,23 @@ export function calicoNodeOf(node: Node): { object: CalicoNode; problems: readon
     },
     ...(podCIDRs.length > 0 ? { status: { podCIDRs } } : {}),
   };
-  return { object, problems: annotations.problems };
+  const problems = [...annotations.problems, ...labelsOfCalicoctl(metadata.name, texts)];
+  return { object, problems };
+}
+
+/** Where calicoctl keeps labels of Nodes. Who may write annotations shall not choose what selectors see. */
+const LABELS_OF_CALICOCTL = 'projectcalico.org/labels';
+
+function labelsOfCalicoctl(name: string, texts: Readonly<Record<string, string>>): ObjectProblem[] {
+  if (!Object.hasOwn(texts, LABELS_OF_CALICOCTL)) return [];
+  return [
+    {
+      kind: 'Node',
+      name,
+      field: `metadata.annotations[${LABELS_OF_CALICOCTL}]`,
+      reason: 'calicoctl set labels here, and Cali does not read them: set them with calictl label',
+    },
+  ];
 }
 
 function addressesOf(node: Node, bgp: Readonly<Record<string, unknown>>) {

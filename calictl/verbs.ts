@@ -114,8 +114,9 @@ async function overwrite(
     const stored = resourceOf(await access.get(name, namespace));
     if (!stored) {
       if (!mayCreate) throw missing(object.kind, name);
-      await access.create(object);
-      return true;
+      // Where another write has just created it, it is replaced.
+      if (await create(access, object, attempt < MAX_ATTEMPTS)) return true;
+      continue;
     }
     const latest = stored.metadata.resourceVersion;
     if (resourceVersion !== undefined && resourceVersion !== latest)

@@ -41,9 +41,11 @@ function loadFile(file: string): KubeConfig {
     config.loadFromFile(file);
     return config;
   } catch (error) {
+    // The library reads fields without looking whether there are any.
+    const reason = error instanceof TypeError ? 'it is no kubeconfig' : messageOf(error);
     throw new CodedError(
       'KUBECONFIG',
-      `kubeconfig ${file}: cannot be read: ${messageOf(error)}. Set KUBECONFIG (or --kubeconfig) to a readable file.`,
+      `kubeconfig ${file}: cannot be read: ${reason}. Set KUBECONFIG (or --kubeconfig) to a readable file.`,
       { cause: error },
     );
   }

@@ -241,5 +241,7 @@ describe('calictl', () => {
     expect([twice.code, twice.stderr]).toEqual([1, 'standard input can be read only once: give -f - once\n']);
     expect(calictl('get', 'ippools', '--frob').code).toBe(1);
     expect(calictl('get', '--help').code).toBe(0);
+    const cut = lab.exec('node1', 'sh', '-c', '(calictl --help; calictl --help) | head -1');
+    expect([cut.stdout, cut.stderr]).toEqual(['Usage: calictl [options] [command]\n', '']);
   });
 });

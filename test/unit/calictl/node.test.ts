@@ -184,6 +184,16 @@ describe('the Node of projectcalico.org/v3', () => {
     expect(await world.client.get(nodeKind, 'n1')).toBeDefined();
   });
 
+  it('labels that calicoctl keeps in an annotation are named, because Cali does not read them', async () => {
+    const annotations = { 'projectcalico.org/labels': '{"rr":"yes"}' };
+    await world.client.patch(nodeKind, 'n2', { metadata: { annotations } });
+    const { err } = await world.calictl('get', 'node', 'n2');
+    expect(err).toMatch(/^Node n2: .*projectcalico\.org\/labels\]: .*set them with calictl label\n$/);
+    await world.client.patch(nodeKind, 'n2', {
+      metadata: { annotations: { 'projectcalico.org/labels': null } },
+    });
+  });
+
   it('an annotation that the agent ignores is named and not shown', async () => {
     await world.client.patch(nodeKind, 'n2', {
       metadata: { annotations: { 'projectcalico.org/IPv4Address': 'nowhere' } },

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { CalictlWorld, calictl } from '../../helpers/calictl.ts';
+import { kubeconfigText } from '../../helpers/kubeconfig.ts';
 
 let world: CalictlWorld;
 beforeAll(async () => {
@@ -259,6 +260,18 @@ describe('where the API is', () => {
     expect(away).toMatchObject({ code: 1, err: expect.stringContaining('127.0.0.1:1') });
     const none = await world.calictl('--context', 'none', 'get', 'ippools');
     expect(none.err).toMatch(/has no context "none": choose one of here, away/);
+    const empty = await calictl('get', 'ippools', '--kubeconfig', world.file('empty', ''));
+    expect(empty.err).toMatch(/kubeconfig \S+: cannot be read: it is no kubeconfig\. Set KUBECONFIG/);
+  });
+
+  it('several kubeconfigs are one, and what the first names wins', async () => {
+    const here = path.join(world.folder, 'kubeconfig');
+    const other = world.file('other-kubeconfig', kubeconfigText('http://127.0.0.1:2'));
+    expect((await calictl('get', 'ippools', '--kubeconfig', `${here}:${other}`)).code).toBe(0);
+    expect((await calictl('get', 'ippools', '--kubeconfig', `${other}:${here}`)).err).toContain(
+      '127.0.0.1:2',
+    );
+    expect((await calictl('get', 'ippools', '--kubeconfig', `/nowhere:${here}`)).code).toBe(0);
   });
 
   it('-c takes calicoctl’s file, and refuses what Cali does not have', async () => {
