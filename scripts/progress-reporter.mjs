@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 
-const HEARTBEAT_MS = 10_000;
+const HEARTBEAT_MS = Number(process.env.CALI_TEST_HEARTBEAT_MS || 10_000);
 const root = path.resolve(import.meta.dirname, '..');
 
 export default class ProgressReporter {

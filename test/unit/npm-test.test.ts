@@ -1,0 +1,73 @@
+/** `npm test` as a person meets it: it shows what runs, ends with its counts, and takes Ctrl-C. */
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+const root = path.resolve(import.meta.dirname, '..', '..');
+let folder = '';
+
+beforeAll(() => {
+  mkdirSync(path.join(root, 'dist'), { recursive: true });
+  // Below the repository, so that its vitest is found.
+  folder = mkdtempSync(path.join(root, 'dist', '.npm-test-'));
+  mkdirSync(path.join(folder, 'test', 'unit'), { recursive: true });
+  writeFileSync(
+    path.join(folder, 'test', 'unit', 'slow.test.ts'),
+    `import { expect, test } from 'vitest';
+test('is quick', () => undefined);
+test.skip('is left out', () => undefined);
+test('fails', () => expect(1).toBe(2));
+test('takes as long as it is let', async () => {
+  await new Promise((resolve) => setTimeout(resolve, Number(process.env['TAKES_MS'])));
+}, 600_000);
+`,
+  );
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Runs npm test on the folder. Ctrl-C is given when the output matches `interruptAt`. */
+function npmTest(takesMs: number, interruptAt?: RegExp): Promise<{ code: number | null; text: string }> {
+  const own = Object.entries(process.env).filter(
+    ([name]) => !/^(VITEST|TEST$|NODE_ENV|CI$|npm_|CALI_)/.test(name),
+  );
+  const env = {
+    ...Object.fromEntries(own),
+    TAKES_MS: String(takesMs),
+    CALI_TEST_HEARTBEAT_MS: '300',
+    NO_COLOR: '1',
+  };
+  // A group of its own, as a terminal makes one: Ctrl-C goes to all of it.
+  const child = spawn(process.execPath, ['scripts/enter.cjs', 'test', 'unit', '--root', folder], {
+    cwd: root,
+    env,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let text = '';
+  let isInterrupted = false;
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk;
+      if (isInterrupted || !interruptAt?.test(text)) return;
+      isInterrupted = true;
+      process.kill(-child.pid!, 'SIGINT');
+    });
+  return new Promise((resolve) => child.on('close', (code) => resolve({ code, text })));
+}
+
+test('names the test that is running, and closes with the counts', async () => {
+  const { code, text } = await npmTest(2_000);
+  expect(text).toMatch(
+    /^… \d+ s, 1 passed, 1 failed so far; running: .*slow\.test\.ts: takes as long as it is let/m,
+  );
+  expect(text.trimEnd().split('\n').at(-1)).toBe('2 passed, 1 failed, 1 skipped');
+  expect(code).toBe(1);
+});
+
+test('ends with Ctrl-C: the counts so far, status 130 and no stack', async () => {
+  const { code, text } = await npmTest(600_000, /running: .*takes as long as it is let/);
+  expect(text).toMatch(/\nended by SIGINT: not all tests ran\n1 passed, 1 failed, 1 skipped\n$/);
+  expect(text).not.toMatch(/^ +at .*(test|setup)\.mjs/m);
+  expect(code).toBe(130);
+});
