@@ -1,18 +1,11 @@
 /** The command line of `calictl ipam`. */
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError } from 'commander';
-import type { Datastore } from '../datastore/datastore.ts';
-import { ipamBlockKind } from '../datastore/schema/ipam.ts';
-import { type Audit, audit } from '../ipam/audit.ts';
-import { addressesOf } from '../ipam/block.ts';
-import { collect, readSnapshot, releaseLeaks } from '../ipam/garbage.ts';
-import { getHandle, removeFromHandle } from '../ipam/handle.ts';
-import { CodedError, messageOf } from '../lib/errors.ts';
+import { readSnapshot } from '../ipam/garbage.ts';
+import { CodedError } from '../lib/errors.ts';
 import {
   configure,
-  findAddress,
   problemCount,
-  type Report,
   renderCheck,
   reportOf,
   showAddress,
@@ -20,11 +13,15 @@ import {
   showConfiguration,
   showPools,
 } from './ipam.ts';
+import { releaseAddress, releaseReports } from './release.ts';
 import { repeatable } from './repeatable.ts';
 import type { Surroundings } from './surroundings.ts';
 import { refuse } from './unsupported.ts';
 
-export function addIpamCommands(program: Command, { open, print, setExitCode }: Surroundings): void {
+export function addIpamCommands(
+  program: Command,
+  { open, print, complain, setExitCode }: Surroundings,
+): void {
   const ipam = program.command('ipam').description('addresses: who has them, and whether all is well');
   ipam
     .command('show')
@@ -66,9 +63,16 @@ export function addIpamCommands(program: Command, { open, print, setExitCode }: 
     )
     .option('--force', 'also when a pod uses the address', false)
     .action(async (flags: { ip?: string; fromReport?: readonly string[]; force: boolean }) => {
-      if (flags.ip !== undefined) print(await releaseAddress(await open(), flags.ip, flags.force));
-      else if (flags.fromReport !== undefined) print(await releaseReports(await open(), flags.fromReport));
-      else throw new CodedError('INPUT', 'ipam release: say what, by --ip ADDRESS or --from-report FILE');
+      if (flags.ip !== undefined) {
+        print(await releaseAddress(await open(), flags.ip, flags.force));
+        return;
+      }
+      if (flags.fromReport === undefined)
+        throw new CodedError('INPUT', 'ipam release: say what, by --ip ADDRESS or --from-report FILE');
+      const { text, failures } = await releaseReports(await open(), flags.fromReport);
+      print(text);
+      for (const failure of failures) complain(failure);
+      if (failures.length > 0) setExitCode(1);
     });
   ipam
     .command('configure')
@@ -95,90 +99,6 @@ export function addIpamCommands(program: Command, { open, print, setExitCode }: 
       print(await configure(await open(), change));
     });
   refuse(ipam, 'split', 'pools may not overlap: create smaller IPPools beside the old one, and disable that');
-}
-
-async function releaseAddress(store: Datastore, text: string, isForced: boolean): Promise<string> {
-  const snapshot = await readSnapshot(store);
-  const found = findAddress(snapshot.blocks, text);
-  if (!found) throw new CodedError('NOT_FOUND', `IP address ${text} is not assigned`);
-  const { allocation, block } = found;
-  const { leaks } = audit(snapshot);
-  const isUsed = !leaks.some(({ address }) => address === allocation.address);
-  if (isUsed && !isForced) {
-    const { pod, namespace, type, node } = allocation.attributes;
-    const owner = pod ? `pod ${namespace}/${pod}` : `${type ?? 'its owner'} on ${node}`;
-    throw new CodedError(
-      'IN_USE',
-      `${text} is used by ${owner}: delete that first, or add --force and two may get it`,
-    );
-  }
-  const leak = { ...allocation, cidr: block.spec.cidr, reason: '', isNodeGone: false };
-  const [address] = await releaseLeaks(store, block.spec.cidr, [leak]);
-  if (address === undefined) return `IP address ${text} has another owner meanwhile: nothing was released`;
-  // The handle stays while it has another address.
-  const others = (await store.list(ipamBlockKind)).flatMap(({ spec }) =>
-    addressesOf(spec, allocation.handleId),
-  );
-  const handle = others.length === 0 ? await getHandle(store, allocation.handleId) : undefined;
-  if (handle) await removeFromHandle(store, allocation.handleId, Object.keys(handle.spec.block));
-  return `Successfully released IP address ${address}`;
-}
-
-/** Releases what every report names and an audit finds now as well. */
-async function releaseReports(store: Datastore, files: readonly string[]): Promise<string> {
-  const reports = await Promise.all(files.map(readReport));
-  const now = await reportOf(store, await readSnapshot(store));
-  const foreign = files.filter((_, index) => reports[index]?.clusterGUID !== now.clusterGUID);
-  if (foreign.length > 0)
-    throw new CodedError(
-      'INPUT',
-      `${foreign.join(', ')} is of another cluster: run \`calictl ipam check -o FILE\` on this one`,
-    );
-  const same = <T>(
-    current: readonly T[],
-    reported: (found: Audit) => readonly T[],
-    key: (item: T) => string,
-  ) => {
-    const keys = reports.map(({ found: one }) => new Set(reported(one).map(key)));
-    return current.filter((item) => keys.every((one) => one.has(key(item))));
-  };
-  const named = ({ metadata }: { metadata: { name: string; resourceVersion?: string | undefined } }) =>
-    `${metadata.name}@${metadata.resourceVersion}`;
-  const { found } = now;
-  const failures: string[] = [];
-  const released = await collect(
-    store,
-    {
-      leaks: same(
-        found.leaks,
-        ({ leaks }) => leaks,
-        (one) => `${one.address} ${one.handleId} ${one.sequence}`,
-      ),
-      spareHandles: same(found.spareHandles, ({ spareHandles }) => spareHandles, named),
-      spareAffinities: same(found.spareAffinities, ({ spareAffinities }) => spareAffinities, named),
-      orphans: same(
-        found.orphans,
-        ({ orphans }) => orphans,
-        ({ metadata }) => metadata.name,
-      ),
-      spareBlocks: [],
-    },
-    (what, error) => failures.push(`${what}: ${messageOf(error)}`),
-  );
-  return [
-    `Released ${released.addresses.length} addresses, ${released.handles.length} handles, ${released.affinities.length} affinities, ${released.blocks.length} blocks; ${failures.length} errors.`,
-    ...failures,
-  ].join('\n');
-}
-
-async function readReport(file: string): Promise<Report> {
-  try {
-    const report = JSON.parse(await readFile(file, 'utf8')) as Partial<Report>;
-    if (Array.isArray(report.found?.leaks)) return report as Report;
-  } catch (error) {
-    throw new CodedError('INPUT', `${file}: cannot be read: ${messageOf(error)}`, { cause: error });
-  }
-  throw new CodedError('INPUT', `${file}: is no report of \`calictl ipam check -o FILE\``);
 }
 
 /** The spellings that Go takes. */

@@ -1,0 +1,109 @@
+/** `calictl ipam release`: frees one address, or what reports of `ipam check` found and is still so. */
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import type { Datastore } from '../datastore/datastore.ts';
+import { ipamBlockKind } from '../datastore/schema/ipam.ts';
+import { audit } from '../ipam/audit.ts';
+import { addressesOf } from '../ipam/block.ts';
+import { collect, readSnapshot, releaseLeaks } from '../ipam/garbage.ts';
+import { getHandle, removeFromHandle } from '../ipam/handle.ts';
+import { CodedError, messageOf } from '../lib/errors.ts';
+import type { Done } from './done.ts';
+import { findAddress, reportOf } from './ipam.ts';
+
+/** Throws CodedError INPUT, NOT_FOUND, or IN_USE unless it is forced. */
+export async function releaseAddress(store: Datastore, text: string, isForced: boolean): Promise<string> {
+  const snapshot = await readSnapshot(store);
+  const found = findAddress(snapshot.blocks, text);
+  if (!found) throw new CodedError('NOT_FOUND', `IP address ${text} is not assigned`);
+  const { allocation, block } = found;
+  const { leaks } = audit(snapshot);
+  const isUsed = !leaks.some(({ address }) => address === allocation.address);
+  if (isUsed && !isForced) {
+    const { pod, namespace, type, node } = allocation.attributes;
+    const owner = pod ? `pod ${namespace}/${pod}` : `${type ?? 'its owner'} on ${node}`;
+    throw new CodedError(
+      'IN_USE',
+      `${text} is used by ${owner}: delete that first, or add --force and two may get it`,
+    );
+  }
+  const leak = { ...allocation, cidr: block.spec.cidr, reason: '', isNodeGone: false };
+  const [address] = await releaseLeaks(store, block.spec.cidr, [leak]);
+  if (address === undefined) return `IP address ${text} has another owner meanwhile: nothing was released`;
+  // The handle stays while it has another address.
+  const others = (await store.list(ipamBlockKind)).flatMap(({ spec }) =>
+    addressesOf(spec, allocation.handleId),
+  );
+  const handle = others.length === 0 ? await getHandle(store, allocation.handleId) : undefined;
+  if (handle) await removeFromHandle(store, allocation.handleId, Object.keys(handle.spec.block));
+  return `Successfully released IP address ${address}`;
+}
+
+/** What a report has to have, for `--from-report`. */
+const named = z.object({
+  metadata: z.object({ name: z.string(), resourceVersion: z.string().optional() }),
+});
+const reportSchema = z.object({
+  clusterGUID: z.string(),
+  found: z.object({
+    leaks: z.array(z.object({ address: z.string(), handleId: z.string(), sequence: z.number() })),
+    spareHandles: z.array(named),
+    spareAffinities: z.array(named),
+    orphans: z.array(named),
+  }),
+});
+type ReadReport = z.output<typeof reportSchema>;
+type Found = ReadReport['found'];
+
+const leakKey = ({ address, handleId, sequence }: Found['leaks'][number]) =>
+  `${address} ${handleId} ${sequence}`;
+const versionKey = ({ metadata }: z.output<typeof named>) => `${metadata.name}@${metadata.resourceVersion}`;
+const nameKey = ({ metadata }: z.output<typeof named>) => metadata.name;
+
+/** Releases what every report names and an audit finds now as well. Throws CodedError INPUT. */
+export async function releaseReports(store: Datastore, files: readonly string[]): Promise<Done> {
+  const reports = await Promise.all(files.map(readReport));
+  const now = await reportOf(store, await readSnapshot(store));
+  const foreign = files.filter((_, index) => reports[index]?.clusterGUID !== now.clusterGUID);
+  if (foreign.length > 0)
+    throw new CodedError(
+      'INPUT',
+      `${foreign.join(', ')}: from another cluster: run \`calictl ipam check -o FILE\` on this one`,
+    );
+  const inAll = <R, T extends R>(
+    current: readonly T[],
+    reported: (found: Found) => readonly R[],
+    key: (item: R) => string,
+  ) => {
+    const keys = reports.map(({ found }) => new Set(reported(found).map(key)));
+    return current.filter((item) => keys.every((one) => one.has(key(item))));
+  };
+  const { found } = now;
+  const failures: string[] = [];
+  const { addresses, handles, affinities, blocks } = await collect(
+    store,
+    {
+      leaks: inAll(found.leaks, ({ leaks }) => leaks, leakKey),
+      spareHandles: inAll(found.spareHandles, ({ spareHandles }) => spareHandles, versionKey),
+      spareAffinities: inAll(found.spareAffinities, ({ spareAffinities }) => spareAffinities, versionKey),
+      orphans: inAll(found.orphans, ({ orphans }) => orphans, nameKey),
+      spareBlocks: [],
+    },
+    (what, error) => failures.push(`${what}: ${messageOf(error)}`),
+  );
+  const text = `Released ${addresses.length} addresses, ${handles.length} handles, ${affinities.length} affinities, ${blocks.length} blocks; ${failures.length} errors.`;
+  return { text, failures };
+}
+
+async function readReport(file: string): Promise<ReadReport> {
+  let value: unknown;
+  try {
+    value = JSON.parse(await readFile(file, 'utf8'));
+  } catch (error) {
+    throw new CodedError('INPUT', `${file}: cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+  const parsed = reportSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const field = parsed.error.issues[0]?.path.join('.');
+  throw new CodedError('INPUT', `${file}: is no report of \`calictl ipam check -o FILE\` (${field})`);
+}
