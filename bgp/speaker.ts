@@ -117,7 +117,7 @@ export class Speaker {
     };
     this.#log = modules.log;
     this.#ownAddresses = new OwnAddresses(
-      { node: options.addresses, listen: options.listenAddresses },
+      options.addresses,
       (address) => this.#peers.acceptor(address) !== undefined,
     );
     this.#listener = new Listener(

@@ -249,7 +249,10 @@ export class Lab {
       status: { phase: 'Pending' },
     });
     const netns = await createPodNamespace(netnsName(name));
-    const { exitCode, output } = await this.#cni(nodeName, podEnvironment('ADD', name, netns));
+    const { exitCode, output } = await this.#cni(nodeName, podEnvironment('ADD', name, netns)).catch(
+      // The agent died meanwhile.
+      (error: unknown) => ({ exitCode: 1, output: JSON.stringify({ msg: messageOf(error) }) }),
+    );
     if (exitCode !== 0) {
       await this.#client.remove(podKind, name, { namespace: NAMESPACE });
       await deleteNamespace(netnsName(name));

@@ -20,6 +20,7 @@ const programs = {
   'bench-tunnels': 'test/bench/tunnels.ts',
   'bench-dataplane': 'test/bench/dataplane.ts',
   fuzz: 'test/fuzz.ts',
+  chaos: 'test/chaos/main.ts',
 };
 
 /** Builds all programs unless every bundle is there and none of their inputs changed. */

@@ -9,7 +9,8 @@ import type { LabCommand } from '../../lab/control.ts';
 import { askLab, execCommand } from '../../lab/outside.ts';
 import type { FlowReport, Probe } from '../../lab/prober.ts';
 
-export const root = path.resolve(import.meta.dirname, '..', '..');
+/** The clone: this file is in test/helpers, or in a bundle in dist. */
+export const root = path.resolve(import.meta.dirname, import.meta.dirname.endsWith('dist') ? '..' : '../..');
 export const labProgram = path.join(root, 'dist', 'cali-lab.js');
 
 /** Limits of `until` are for a quiet machine; one that is busy or slow gets this many times as long. */

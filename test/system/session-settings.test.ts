@@ -189,7 +189,7 @@ const peerFields: Record<string, Row> = {
     // Without a role of its own the other side is refused afterwards (RFC 9234 section 4.2).
     other: [{ localAs: external }, { localAs: external }],
     isDown: true,
-    status: [({ lastError }) => /sends no BGP role/.test(lastError ?? ''), false, true],
+    status: [({ lastError }) => /tells no BGP role/.test(lastError ?? ''), false, true],
   },
   shutdownMessage: {
     values: [undefined, 'maintenance'],

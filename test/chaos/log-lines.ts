@@ -1,0 +1,60 @@
+/** Lines of logs above info that chaos explains. A line that matches none of these is a fault. */
+
+interface Expected {
+  /** Matched against the program and the line's text: `cali-node: CNI call refused {"command":"STATUS",…}`. */
+  readonly pattern: RegExp;
+  readonly because: string;
+}
+
+export const expected: readonly Expected[] = [
+  {
+    pattern: /^cali-node: CNI call refused .*(is not ready|"command":"STATUS")/,
+    because: 'the lab asks whether an agent is ready while it starts',
+  },
+  {
+    // A refusal of the API server comes without its address.
+    pattern: /^cali-(node|controllers): watch interrupted .*"reason":"http:\/\/172\.18\.0\.1:6443: /,
+    because: 'the API server is killed, or the uplink of the node is down',
+  },
+  {
+    pattern: /^cali-\w+: .*(trying again|for the controllers) .*http:\/\/172\.18\.0\.1:6443: /,
+    because: 'the same, for a request',
+  },
+  {
+    pattern:
+      /^cali-node: the kernel is not what it should be .*"problems":\["(route [^"]*: no route to the next hop|ip route [^"]*: (No route to host|Network is unreachable|Network is down|Nexthop has invalid gateway))/,
+    because: 'the uplink of the node is down, or has lost its address: nothing is on its link',
+  },
+  {
+    pattern: /^cali-node: confirmed affinities that were left half-way /,
+    because: 'an agent or the API server was killed while the node claimed a block',
+  },
+  {
+    pattern: /^cali-node: released what an earlier agent left in IPAM /,
+    because: 'the agent was killed while a pod got its addresses',
+  },
+];
+
+/** Lines above info without an explanation, shortened. `text` is the content of a log file. */
+export function unexplained(text: string): string[] {
+  return text
+    .split('\n')
+    .filter(Boolean)
+    .flatMap((line) => {
+      const said = parse(line);
+      if (said === undefined) return [];
+      return expected.some(({ pattern }) => pattern.test(said)) ? [] : [said.slice(0, 400)];
+    });
+}
+
+/** What a line says; undefined for info and below. A line that is no JSON is said as it is. */
+function parse(line: string): string | undefined {
+  let value: Record<string, unknown>;
+  try {
+    value = JSON.parse(line) as Record<string, unknown>;
+  } catch {
+    return `not JSON: ${line}`;
+  }
+  const { level, time: _, name, msg, ...rest } = value;
+  return typeof level === 'number' && level <= 30 ? undefined : `${name}: ${msg} ${JSON.stringify(rest)}`;
+}

@@ -1,0 +1,166 @@
+/**
+ * A run of chaos: rounds of random actions in a lab, each with an end at which everything works again and nothing is
+ * left over. After the last one everything that chaos made is deleted, and the lab is as it was.
+ */
+
+import { Random } from '../fuzz/random.ts';
+import { TestLab, until } from '../helpers/lab.ts';
+import { type Explained, leftovers, prefixesOf } from './leftovers.ts';
+import { unexplained } from './log-lines.ts';
+import { pause, performAction, remember, type Uplinks } from './perform.ts';
+import {
+  type Action,
+  after,
+  describeAction,
+  type Model,
+  modelOf,
+  nextAction,
+  removals,
+  repairs,
+} from './plan.ts';
+
+export interface ChaosOptions {
+  readonly seed: number;
+  /** Ends after so many actions, and after the round in which this time is over, milliseconds. */
+  readonly steps: number;
+  readonly untilMs: number;
+  /** Actions of a round. */
+  readonly roundSteps: number;
+  readonly say: (text: string) => void;
+}
+
+export interface ChaosResult {
+  readonly steps: number;
+  readonly rounds: number;
+  /** Log lines above info that nothing explains, each once with its count. */
+  readonly logLines: readonly string[];
+  /** Each action and each wait with the second at which it began. */
+  readonly trail: readonly string[];
+}
+
+/** Generous: what is waited for has to come, not to come soon. */
+const PATIENCE_MS = 120_000;
+const NODES = ['node1', 'node2', 'node3'];
+
+/** Throws with what is wrong, and with the actions that led to it. */
+export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
+  const lab = await TestLab.start(['--nodes', String(NODES.length), '--pods', '0', '--subnets', '2']);
+  const chaos = new Chaos(lab, options);
+  try {
+    return await chaos.run();
+  } catch (error) {
+    const trail = chaos.trail.slice(-40).join('\n  ');
+    throw new Error(`${String(error)}\nseed ${options.seed}, the last actions:\n  ${trail}\n${chaos.logs()}`);
+  } finally {
+    await lab.stop();
+  }
+}
+
+class Chaos {
+  readonly trail: string[] = [];
+  readonly #lab: TestLab;
+  readonly #options: ChaosOptions;
+  readonly #random: Random;
+  readonly #uplinks: Uplinks = new Map();
+  #model: Model = modelOf(NODES);
+
+  constructor(lab: TestLab, options: ChaosOptions) {
+    this.#lab = lab;
+    this.#options = options;
+    this.#random = new Random(options.seed);
+  }
+
+  async run(): Promise<ChaosResult> {
+    const { steps, untilMs, roundSteps, say } = this.#options;
+    for (const node of NODES) remember(this.#lab, this.#uplinks, node);
+    const startedAt = performance.now();
+    let done = 0;
+    let rounds = 0;
+    while (done < steps && performance.now() - startedAt < untilMs) {
+      for (let i = 0; i < roundSteps && done < steps; i++, done++) {
+        await this.#do(nextAction(this.#model, this.#random));
+        // Some things follow at once, others while the last one is under way.
+        await pause(this.#random.below(4) * 100);
+      }
+      for (const action of repairs(this.#model)) await this.#do(action);
+      await this.#settle();
+      rounds++;
+      say(
+        `round ${rounds}: ${done} actions, ${this.#model.pods.size} pods on ${this.#model.nodes.size} nodes: all is well`,
+      );
+    }
+    for (const action of removals(this.#model)) await this.#do(action);
+    await this.#settle();
+    say('everything has been deleted: nothing is left over');
+    return { steps: done, rounds, logLines: this.#logLines(), trail: this.trail };
+  }
+
+  async #do(action: Action): Promise<void> {
+    this.#note(describeAction(action));
+    await performAction(this.#lab, this.#uplinks, action);
+    this.#model = after(this.#model, action);
+  }
+
+  #note(what: string): void {
+    this.trail.push(`${(performance.now() / 1000).toFixed(1)} s: ${what}`);
+  }
+
+  /** Everything that can be reached is reached, IPAM is clean, deleted pools have gone, and nothing is left over. */
+  async #settle(): Promise<void> {
+    const lab = this.#lab;
+    let last = '';
+    const wait = (what: string, check: () => Promise<string> | string) => {
+      this.#note(what);
+      return until(what, PATIENCE_MS, async () => {
+        last = await check();
+        if (last !== '') await pause(500);
+        return last === '';
+      }).catch((error: unknown) => {
+        throw new Error(`${String(error)}: ${last}`);
+      });
+    };
+    await wait('every pod reaches every pod and node', async () =>
+      (await lab.unreachable(3_000))
+        .map(({ from, to, address }) => `${from} to ${to} (${address})`)
+        .join(', '),
+    );
+    await wait('calictl ipam check is clean', () => {
+      const { code, stdout, stderr } = lab.exec('lab', 'calictl', 'ipam', 'check');
+      return code === 0 ? '' : `${stdout}${stderr}`;
+    });
+    await wait('deleted pools that are empty have gone', () => this.#pools());
+    await wait('nothing is left over', () => leftovers(lab, this.#explained()).join('\n'));
+  }
+
+  /** Pools that are neither the lab's nor chaos's, and have no pod. */
+  #pools(): string {
+    if (this.#model.pods.size > 0) return '';
+    const names = this.#lab.sh('lab', 'calictl get ippools').trim().split('\n').slice(1);
+    const extra = names.map((line) => line.split(/\s+/)[0]!).filter((name) => !name.startsWith('default-'));
+    return extra.filter((name) => !this.#model.pools.has(name)).join(', ');
+  }
+
+  #explained(): Explained {
+    const { nodes, pods } = this.#model;
+    return { nodes: [...nodes.keys()], pods, prefixes: prefixesOf(this.#lab) };
+  }
+
+  #logLines(): string[] {
+    const counts = new Map<string, number>();
+    for (const line of unexplained(this.#lab.sh('lab', 'cat /run/cali-lab/log/*.log'))) {
+      // The same sentence about another object is the same line.
+      const key = line.replaceAll(/\d+/g, '0');
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+    }
+    return [...counts].map(([line, count]) => `${count} x ${line}`);
+  }
+
+  /** For a person who wants to know why: lines that nothing explains. */
+  logs(): string {
+    try {
+      return this.#logLines().slice(0, 30).join('\n');
+    } catch (error) {
+      return String(error);
+    }
+  }
+}
