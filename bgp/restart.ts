@@ -63,8 +63,11 @@ export class StaleRoutes {
   setRetiring(isRetiring: boolean): void {
     this.#isRetiring = isRetiring;
     if (isRetiring) return;
-    for (const [family, kept] of this.#kept)
-      if (kept.phase === 'retiring') this.#awaitRestart(family, this.#restartSeconds());
+    for (const [family, kept] of this.#kept) {
+      if (kept.phase !== 'retiring') continue;
+      if (this.#isUp) kept.phase = 'restart';
+      else this.#awaitRestart(family, this.#restartSeconds());
+    }
   }
 
   sessionUp(negotiated: Negotiated): void {

@@ -71,10 +71,10 @@ export class SettingsWorld {
 
   static async start(port: number, settings: Settings, other: Other): Promise<SettingsWorld> {
     const world = new SettingsWorld(port);
+    await world.startOther(other);
     await world.#x.listen();
     world.configure(settings);
     if (settings.hasZ ?? true) await world.#connectZ();
-    await world.startOther(other);
     return world;
   }
 

@@ -120,7 +120,7 @@ describe('passwords (TCP MD5, RFC 2385)', () => {
         peers: [config(A), { ...config(B), isPassive: false, password }],
         originated: [],
       });
-      await until(() => /at most 80/.test(reflecting.peer(B)!.status().lastError ?? ''));
+      await until(() => /maximum is 80/.test(reflecting.peer(B)!.status().lastError ?? ''));
     }
     expect([a.socket.destroyed, reflecting.peer(A)!.counters.flaps]).toEqual([false, 0]);
   });
