@@ -27,6 +27,7 @@ import type { UnreadableObject } from '../datastore/reflector.ts';
 import { bgpConfigurationKind } from '../datastore/schema/bgp.ts';
 import { bgpFilterKind } from '../datastore/schema/bgp-filter.ts';
 import type { Node } from '../datastore/schema/core.ts';
+import { addressConflicts } from '../felix/calc/address-conflicts.ts';
 import { BGP_PORT } from '../felix/calc/bgp/cluster.ts';
 import type { HostFacts } from '../felix/calc/bgp/kernel-import.ts';
 import { type ReflectorInfo, reflectorsFrom } from '../felix/calc/bgp/reflectors.ts';
@@ -71,7 +72,7 @@ import { Quarantine } from './quarantine.ts';
 import { ReflectorEndpoints } from './reflector-endpoints.ts';
 import { RouteNumbersFile } from './route-numbers.ts';
 import { SecretsView } from './secrets.ts';
-import { SelfReport } from './self-report.ts';
+import { SelfReport, START_MS } from './self-report.ts';
 import { Servers } from './servers.ts';
 import { type Settings, settingsFor } from './settings.ts';
 import { SpeakerHost } from './speaker-host.ts';
@@ -129,6 +130,7 @@ export class Agent {
   /** Why changes to BGP wait; undefined when they do not. */
   #bgpHold: string | undefined;
   #cancelReflectors = () => {};
+  #cancelStart = () => {};
   #ipamUpkeep: IpamUpkeep | undefined;
   #observeConvergence: (seconds: number) => void = () => {};
   #observeApply: (seconds: number) => void = () => {};
@@ -199,7 +201,12 @@ export class Agent {
     const recorder = new EventRecorder('cali-node', { store, clock: systemClock, log });
     this.#recorder = recorder;
     this.#boundary = new Boundary(log);
-    this.#events = new NodeEvents(config.node, { recorder, boundary: this.#boundary, clock: systemClock });
+    this.#events = new NodeEvents(config.node, {
+      recorder,
+      boundary: this.#boundary,
+      clock: systemClock,
+      current: () => this.#report.troubles(),
+    });
     this.#objectEvents = new ObjectEvents(recorder);
     this.#quarantine = new Quarantine(config.node, log);
     this.#statusReporter = new NodeStatusReporter(config.node, {
@@ -266,6 +273,7 @@ export class Agent {
       withoutState: () => this.#boundary.withoutState(NETWORK_STAGES),
       lostPools: () => this.#lostPools(),
       bgpHold: () => this.#bgpHold,
+      addressProblems: () => this.#ownAddress.problems,
     });
     // Before pods can be added and before BGP listens.
     await this.#nftables.ensure(firstGuard([BGP_PORT, this.#config.reflectorPort]));
@@ -303,6 +311,7 @@ export class Agent {
     this.#abort.abort();
     // Some are not there yet while the agent starts.
     await close('reflectors', () => this.#cancelReflectors());
+    await close('start', () => this.#cancelStart());
     await close('addresses', () => this.#ownAddress.close());
     await close('IPAM upkeep', () => this.#ipamUpkeep?.close());
     await close('secrets', () => this.#secrets?.close());
@@ -505,6 +514,7 @@ export class Agent {
         this.#secrets.passwordProblems(this.#view.bgpConfigurations(), this.#view.bgpPeers()),
       ),
       ...from('Nodes', () => malformedNodes(this.#view.nodes())),
+      ...from('addresses', () => conflictingNodes(this.#view.nodes())),
       ...this.#quarantine.problems(),
     ];
   }
@@ -565,6 +575,7 @@ export class Agent {
       this.#changed();
     this.#interfaces = kernel;
     this.#followAddresses();
+    this.#boundary.run('Events', () => this.#events.update(this.#report.troubles()));
   }
 
   /** Looks whether the interfaces, or the Node's annotations, say other addresses than those in use. */
@@ -612,16 +623,27 @@ export class Agent {
         ),
       );
     });
-    stage('condition', () =>
-      this.#condition.update(this.#report.unavailable(), [
-        ...this.#nftables.problems,
-        ...remarksAbout(this.#troubled().map(({ problem }) => problem)),
-      ]),
-    );
+    stage('condition', () => this.#reportCondition());
     stage('Events', () => this.#events.update(this.#report.troubles()));
     stage('Events of objects', () => this.#objectEvents.update(this.#troubled()));
     stage('CalicoNodeStatus', () => this.#statusReporter.update(this.#view.nodeStatuses()));
     return isGood && rules !== undefined;
+  }
+
+  /** An agent that starts leaves what the one before it said, for as long as nothing but the start is in the way. */
+  #reportCondition(): void {
+    const { broken, starting } = this.#report.unavailability();
+    const leftMs = this.#startedAt + START_MS - systemClock.now();
+    const isStarting = starting.length > 0 && leftMs > 0;
+    if (isStarting) {
+      this.#cancelStart();
+      this.#cancelStart = systemClock.after(leftMs, () => this.#changed());
+      if (broken.length === 0) return;
+    }
+    this.#condition.update(isStarting ? broken : [...broken, ...starting], [
+      ...this.#nftables.problems,
+      ...remarksAbout(this.#troubled().map(({ problem }) => problem)),
+    ]);
   }
 
   /** The same object as long as the table is the same; made anew only when an input changed. */
@@ -744,4 +766,14 @@ function malformedNodes(nodes: readonly Node[]): UnreadableObject[] {
       isAbsent: false,
     })),
   );
+}
+
+/** Nodes that have the address of another one. */
+function conflictingNodes(nodes: readonly Node[]): UnreadableObject[] {
+  return addressConflicts(nodes.map(nodeInfo)).map((problem) => ({
+    problem,
+    uid: nodes.find(({ metadata }) => metadata.name === problem.name)?.metadata.uid,
+    conditions: undefined,
+    isAbsent: false,
+  }));
 }

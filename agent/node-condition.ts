@@ -16,6 +16,10 @@ export class NodeCondition {
   readonly #modules: { store: Datastore; clock: Clock; log: Log };
   #reported: string | undefined;
   #isWriting = false;
+  #latest: { readonly reasons: readonly string[]; readonly remarks: readonly string[] } = {
+    reasons: [],
+    remarks: [],
+  };
 
   constructor(node: string, modules: { store: Datastore; clock: Clock; log: Log }) {
     this.#node = node;
@@ -28,12 +32,15 @@ export class NodeCondition {
    */
   update(reasons: readonly string[], remarks: readonly string[] = []): void {
     const text = JSON.stringify([reasons, remarks]);
+    this.#latest = { reasons, remarks };
     if (text === this.#reported || this.#isWriting) return;
     this.#isWriting = true;
     this.#write(reasons.join('; '), remarks).then(
       () => {
         this.#isWriting = false;
         this.#reported = text;
+        // What came meanwhile.
+        this.update(this.#latest.reasons, this.#latest.remarks);
       },
       (error: unknown) => {
         this.#modules.log.debug({ reason: messageOf(error) }, 'the condition of the Node is not written yet');

@@ -9,6 +9,8 @@ const SETTLE_MS = 15_000;
 const MAX_PER_REASON = 20;
 
 export interface Trouble {
+  /** For how long it may last before it counts, milliseconds; 15 s where nothing is said. */
+  readonly patienceMs?: number;
   /** One word in CamelCase. */
   readonly reason: string;
   /** A sentence; the same as long as it is the same trouble. */
@@ -23,16 +25,21 @@ interface Entry {
   cancel: () => void;
 }
 
+export interface NodeEventsModules {
+  readonly recorder: Pick<EventRecorder, 'ofNode'>;
+  readonly boundary: Boundary;
+  readonly clock: Clock;
+  /** What is wrong now: asked before an Event is written, because what ended may have changed nothing else. */
+  readonly current: () => readonly Trouble[];
+}
+
 export class NodeEvents {
   readonly #node: string;
-  readonly #modules: { recorder: Pick<EventRecorder, 'ofNode'>; boundary: Boundary; clock: Clock };
+  readonly #modules: NodeEventsModules;
   /** By reason and message. At most 20 of a reason. */
   readonly #present = new Map<string, Entry>();
 
-  constructor(
-    node: string,
-    modules: { recorder: Pick<EventRecorder, 'ofNode'>; boundary: Boundary; clock: Clock },
-  ) {
+  constructor(node: string, modules: NodeEventsModules) {
     this.#node = node;
     this.#modules = modules;
   }
@@ -65,7 +72,9 @@ export class NodeEvents {
       counts.set(trouble.reason, count(trouble.reason) + 1);
       const entry: Entry = { trouble, isTold: false, cancel: () => {} };
       this.#present.set(key, entry);
-      entry.cancel = clock.after(SETTLE_MS, () => {
+      entry.cancel = clock.after(trouble.patienceMs ?? SETTLE_MS, () => {
+        boundary.run('Events', () => this.update(this.#modules.current()));
+        if (this.#present.get(key) !== entry) return;
         entry.isTold = true;
         const { reason, message, cause } = entry.trouble;
         const full = cause === undefined ? message : `${message}: ${cause}`;

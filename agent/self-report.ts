@@ -1,6 +1,6 @@
 /** What an agent says of itself: whether pods can be added, whether the node is ready, and what is wrong. */
 import { keyOfPeer, type PeerStatus } from '../bgp/peer-config.ts';
-import type { ObjectProblem } from '../datastore/object-problem.ts';
+import { describeProblem, type ObjectProblem } from '../datastore/object-problem.ts';
 import { asNumberOf } from '../felix/calc/bgp/cluster.ts';
 import type { ReflectorInfo } from '../felix/calc/bgp/reflectors.ts';
 import type { NodeInfo } from '../felix/calc/topology.ts';
@@ -12,7 +12,7 @@ import { ownMissingCapabilities } from './capabilities.ts';
 import type { AgentConfig } from './config.ts';
 import type { Trouble } from './node-events.ts';
 import { routerIdOf } from './node-setup.ts';
-import type { SpeakerHost } from './speaker-host.ts';
+import { NOT_STARTED, type SpeakerHost } from './speaker-host.ts';
 import { type AgentStatus, MAX_OBJECT_PROBLEMS } from './status.ts';
 import type { Tunnelling } from './tunnelling.ts';
 import type { View } from './view.ts';
@@ -42,7 +42,22 @@ export interface ReportSources {
   readonly lostPools: () => readonly string[];
   /** Why changes to BGP wait; undefined when they do not. */
   readonly bgpHold: () => string | undefined;
+  /** What is wrong with this node's addresses, a sentence each. */
+  readonly addressProblems: () => readonly string[];
 }
+
+/** Why pods cannot be networked or reached. */
+export interface Unavailability {
+  /** Somebody has to act. */
+  readonly broken: readonly string[];
+  /** What an agent that starts does first, and then never says again. */
+  readonly starting: readonly string[];
+}
+
+/** A start that takes longer is a fault. */
+export const START_MS = 60_000;
+/** A session that has never been up may wait for an agent that is being installed. */
+const FIRST_SESSION_MS = 120_000;
 
 export class SelfReport {
   readonly #sources: ReportSources;
@@ -55,44 +70,69 @@ export class SelfReport {
 
   /** Why no pod can be added; undefined when one can. */
   cniNotReady(): string | undefined {
-    const { view, tunnelling, nftables, setUpError } = this.#sources;
+    return this.#cniBroken() ?? this.#cniStarting();
+  }
+
+  #cniBroken(): string | undefined {
+    const { view, setUpError } = this.#sources;
     const error = this.#missing[0] ?? setUpError();
-    if (error) return error;
+    if (error || view.clusterInformation()?.datastoreReady !== false) return error;
+    return 'ClusterInformation default says datastoreReady: false';
+  }
+
+  #cniStarting(): string | undefined {
+    const { view, tunnelling, nftables } = this.#sources;
     if (!view.isSynced) return 'the datastore is not in sync yet';
     if (!tunnelling.isObserved) return 'the kernel has not been looked at yet';
-    if (!nftables.isTried) return 'the nftables table is not in force yet';
-    return view.clusterInformation()?.datastoreReady === false
-      ? 'ClusterInformation default says datastoreReady: false'
-      : undefined;
+    return nftables.isTried ? undefined : 'the nftables table is not in force yet';
   }
 
   /** Why pods of this node cannot be networked or reached. */
-  unavailable(): string[] {
-    const { config, tunnelling, host } = this.#sources;
-    const cni = this.cniNotReady();
-    return [
-      ...(cni ? [cni] : []),
-      ...(config.backend === 'bird' && host.error ? [`BGP: ${host.error}`] : []),
-      ...tunnelling.notReady(),
-      ...this.#sources.lostPools(),
-      ...this.#sources.withoutState(),
-    ];
+  unavailability(): Unavailability {
+    const { config, tunnelling, host, view } = this.#sources;
+    const isStarting = host.error === NOT_STARTED;
+    const bgp = config.backend === 'bird' && host.error ? [`BGP: ${host.error}`] : [];
+    const isKnown = !view.isSynced || view.nodes().some(({ metadata }) => metadata.name === config.node);
+    return {
+      broken: [
+        ...present(this.#cniBroken()),
+        ...(isKnown
+          ? []
+          : [`Node ${config.node} does not exist in the API: no other node peers with this one`]),
+        ...(isStarting ? [] : bgp),
+        ...tunnelling.notReady(),
+        ...this.#sources.lostPools(),
+        ...this.#sources.withoutState(),
+      ],
+      starting: [...present(this.#cniStarting()), ...(isStarting ? bgp : [])],
+    };
+  }
+
+  #unavailable(): string[] {
+    const { broken, starting } = this.unavailability();
+    return [...broken, ...starting];
   }
 
   /** What an operator must know, for Events of the Node. */
   troubles(): Trouble[] {
     const { tunnelling, stats } = this.#sources;
     const hold = this.#sources.bgpHold();
+    const applied = stats();
+    const isApplied = applied !== undefined && applied.applies > 0;
     const down = this.#nodePeers().filter(({ state }) => state !== 'Established');
+    const { broken, starting } = this.unavailability();
     return [
-      ...this.unavailable().map((message) => ({ reason: 'NetworkNotReady', message })),
-      ...down.map(({ config: { address, peerType }, lastError }) => ({
+      ...broken.map((message) => ({ reason: 'NetworkNotReady', message })),
+      ...starting.map((message) => ({ reason: 'NetworkNotReady', message, patienceMs: START_MS })),
+      ...down.map(({ config: { address, peerType }, lastError, flaps }) => ({
         reason: 'BGPSessionDown',
         message: `The BGP session with ${address} (${peerType}) is down`,
         cause: lastError,
+        ...(flaps === 0 ? { patienceMs: FIRST_SESSION_MS } : {}),
       })),
+      ...this.#addressProblems().map((message) => ({ reason: 'AddressProblem', message })),
       ...(hold ? [{ reason: 'BGPOnHold', message: `BGP keeps its sessions as they are: ${hold}` }] : []),
-      ...(stats()?.problems ?? []).map((message) => ({ reason: 'DataplaneProblem', message })),
+      ...(isApplied ? applied.problems : []).map((message) => ({ reason: 'DataplaneProblem', message })),
       ...tunnelling.warnings().map((message) => ({ reason: 'TunnelProblem', message })),
       ...this.#sources.faults().map((message) => ({ reason: 'CalculationFailed', message })),
     ];
@@ -122,7 +162,12 @@ export class SelfReport {
       podMtu: tunnelling.podMtu(),
       dataplane: {
         routes: stats?.routes ?? 0,
-        problems: [...(stats?.problems ?? []), ...tunnelling.warnings(), ...this.#sources.faults()],
+        problems: [
+          ...this.#sources.addressProblems(),
+          ...(stats?.problems ?? []),
+          ...tunnelling.warnings(),
+          ...this.#sources.faults(),
+        ],
       },
       endpoints: endpointCount(),
       objects: objects.slice(0, MAX_OBJECT_PROBLEMS),
@@ -130,9 +175,16 @@ export class SelfReport {
     };
   }
 
+  /** Those of this node: each node says its own. */
+  #addressProblems(): string[] {
+    const { config, objects, addressProblems } = this.#sources;
+    const claims = objects().filter(({ kind, name }) => kind === 'Node' && name === config.node);
+    return [...addressProblems(), ...claims.map(describeProblem)];
+  }
+
   /** Why the network is unavailable, and that nobody answers: which may be the others' fault. */
   #notReady(): string[] {
-    const reasons = this.unavailable();
+    const reasons = this.#unavailable();
     const peers = this.#nodePeers();
     const down = peers.filter(({ state }) => state !== 'Established').map(({ config }) => config.address);
     if (peers.length > 0 && down.length === peers.length)
@@ -160,4 +212,8 @@ export class SelfReport {
         (state === 'Established' || !departed.has(keyOfPeer(config))),
     );
   }
+}
+
+function present(text: string | undefined): string[] {
+  return text === undefined ? [] : [text];
 }

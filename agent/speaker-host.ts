@@ -12,6 +12,8 @@ import { routerIdOf } from './node-setup.ts';
 import { Observers } from './observers.ts';
 
 const LISTEN_RETRY_MS = 5_000;
+/** The error before the first attempt. */
+export const NOT_STARTED = 'not started yet';
 
 export interface SpeakerHostEvents {
   /** There is a speaker now, or it may be tried again. */
@@ -41,7 +43,7 @@ export class SpeakerHost {
   #observers: Observers | undefined;
   #isBusy = false;
   #isClosed = false;
-  #error: string | undefined = 'not started yet';
+  #error: string | undefined = NOT_STARTED;
 
   constructor(config: AgentConfig, events: SpeakerHostEvents, log: Log) {
     this.#config = config;

@@ -72,6 +72,38 @@ describe('a node whose machine changes', () => {
       .map(({ config, state, since }) => `${config.address} ${state} ${since}`);
   const logged = (text: string) => lab.sh('lab', `grep -c '${text}' /run/cali-lab/log/node1.log || true`);
 
+  it('says nothing of what is only a start, neither of the first agent nor of the next', async () => {
+    const conditions = () => lab.sh('lab', 'grep -h NetworkUnavailable /run/cali-lab/log/node*.log || true');
+    expect(conditions()).not.toContain('"status":"True"');
+    await lab.ask({ do: 'node kill', name: 'node1' });
+    await lab.ask({ do: 'node start', name: 'node1' });
+    await until('the sessions are back', SOON_MS, () =>
+      lab.status('node1').bgp.peers.every(({ state }) => state === 'Established'),
+    );
+    expect(conditions()).not.toContain('"status":"True"');
+    expect(lab.status('node1').notReady).toEqual([]);
+  });
+
+  it('names the other Node that claims its address, and so does that one', async () => {
+    const api = (method: string, name: string, body?: object) => {
+      const type = `application/${method === 'PATCH' ? 'merge-patch+json' : 'json'}`;
+      const options = { method, headers: { 'content-type': type }, body: JSON.stringify(body) };
+      const program = `fetch('http://172.18.0.1:6443/api/v1/nodes${name}', ${JSON.stringify(options)}).then((r) => process.exit(r.ok ? 0 : 1))`;
+      expect(lab.exec('lab', process.execPath, '-e', program).code).toBe(0);
+    };
+    const said = (node: string) => lab.exec(node, 'calictl', 'node', 'status').stdout;
+    api('POST', '', { apiVersion: 'v1', kind: 'Node', metadata: { name: 'ghost' } });
+    api('PATCH', '/ghost', { metadata: { annotations: { 'projectcalico.org/IPv6Address': IPV6 } } });
+    for (const node of ['node1', 'node2'])
+      await until(`${node} names both`, SOON_MS, () =>
+        ['Node node1', 'Node ghost'].every((name) =>
+          new RegExp(`${name}: .*fd00:172:18::11 is the address of`).test(said(node)),
+        ),
+      );
+    api('DELETE', '/ghost');
+    await until('it is over', SOON_MS, () => !said('node1').includes('ghost'));
+  });
+
   it('withdraws IPv6 when its address goes and takes it up when it returns; IPv4 notices nothing', async () => {
     const before = sessions(4);
     const lossy = await lossesDuring(async () => {

@@ -58,8 +58,9 @@ it('keeps a failing Event of a timer from the process', () => {
   const { boundary } = recorded();
   const clock = new ManualClock();
   const recorder = { ofNode: fail } as never;
-  const events = new NodeEvents('n1', { recorder, boundary, clock });
-  events.update([{ reason: 'R', message: 'm' }]);
+  const troubles = [{ reason: 'R', message: 'm' }];
+  const events = new NodeEvents('n1', { recorder, boundary, clock, current: () => troubles });
+  events.update(troubles);
   clock.advance(60_000);
   expect(boundary.faults()).toHaveLength(1);
   events.close();

@@ -1,0 +1,31 @@
+/** Nodes that say they have an address which another Node has too: of such nodes peers reach one at most. Pure. */
+import type { ObjectProblem } from '../../datastore/object-problem.ts';
+import { nodeAnnotations } from '../../datastore/schema/core.ts';
+import type { NodeInfo } from './topology.ts';
+
+/** A problem for each of these nodes, with the name of another one. */
+export function addressConflicts(nodes: readonly NodeInfo[]): ObjectProblem[] {
+  const holders = new Map<string, string[]>();
+  for (const { name, addresses } of nodes)
+    for (const { address } of Object.values(addresses)) {
+      const known = holders.get(address);
+      if (known) known.push(name);
+      else holders.set(address, [name]);
+    }
+  return nodes.flatMap(({ name, addresses }) =>
+    ([4, 6] as const).flatMap((family) => {
+      const address = addresses[family]?.address;
+      const other = address && holders.get(address)!.find((one) => one !== name);
+      if (!other) return [];
+      const key = family === 4 ? nodeAnnotations.ipv4Address : nodeAnnotations.ipv6Address;
+      return [
+        {
+          kind: 'Node',
+          name,
+          field: `metadata.annotations[${key}]`,
+          reason: `${address} is the address of Node ${other} too, and only one of them is reached: give each its own address`,
+        },
+      ];
+    }),
+  );
+}

@@ -1,0 +1,26 @@
+import { expect, it } from 'vitest';
+import { describeProblem } from '../../../datastore/object-problem.ts';
+import { addressConflicts } from '../../../felix/calc/address-conflicts.ts';
+import type { NodeInfo } from '../../../felix/calc/topology.ts';
+
+const node = (name: string, ipv4: string, ipv6: string): NodeInfo => ({
+  name,
+  labels: {},
+  addresses: { 4: { address: ipv4, length: 24 }, 6: { address: ipv6, length: 64 } },
+  asNumber: undefined,
+  clusterId: undefined,
+  tunnels: {},
+});
+
+it('two nodes with one address are both named, each with the other', () => {
+  const nodes = [
+    node('a', '10.0.0.1', 'fd00::1'),
+    node('b', '10.0.0.2', 'fd00::1'),
+    node('c', '10.0.0.3', 'fd00::3'),
+  ];
+  expect(addressConflicts(nodes).map(describeProblem)).toEqual([
+    'Node a: metadata.annotations[projectcalico.org/IPv6Address]: fd00::1 is the address of Node b too, and only one of them is reached: give each its own address',
+    'Node b: metadata.annotations[projectcalico.org/IPv6Address]: fd00::1 is the address of Node a too, and only one of them is reached: give each its own address',
+  ]);
+  expect(addressConflicts(nodes.slice(1))).toEqual([]);
+});
