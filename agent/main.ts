@@ -69,6 +69,7 @@ async function install(): Promise<void> {
   const { env } = process;
   const lines = await installCni({
     shim: env['CALI_CNI_SHIM'] || '/opt/cali/bin/cali',
+    loopback: env['CALI_CNI_LOOPBACK'] || '/opt/cali/bin/loopback',
     binDirectory: env['CNI_BIN_DIR'] || '/host/opt/cni/bin',
     netDirectory: env['CNI_NET_DIR'] || '/host/etc/cni/net.d',
     configurationName: env['CNI_CONF_NAME'] || '10-cali.conflist',

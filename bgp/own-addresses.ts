@@ -1,9 +1,9 @@
 /**
- * Addresses of this speaker: a next hop among them leads nowhere (RFC 4271 section 5.1.3). They are the node's, and the
- * local ends of its sessions, of either family.
+ * Addresses of this speaker: a next hop among them leads nowhere (RFC 4271 section 5.1.3). They are the node's, those that
+ * it listens on, and the local ends of its sessions, of either family.
  *
  * A reflector may share a node's address with the agent of that node. Then the address is a peer's as well, and the
- * agent's routes name it as their next hop, so the end of a session does not count where a peer has the same address.
+ * agent's routes name it as their next hop, so only the node's own addresses count where a peer has the same address.
  */
 import { addressBytes, type Family, parseAddress } from '../lib/cidr.ts';
 
@@ -15,9 +15,17 @@ export class OwnAddresses {
   /** The same by octets, with the number of sessions. */
   readonly #ends = new Map<string, { address: string; sessions: number }>();
 
-  constructor(addresses: Readonly<Partial<Record<Family, string>>>, isPeer: (address: string) => boolean) {
-    this.#node = new Set(Object.values(addresses).map(hexOf));
+  /** `isPeer`: whether a peer has this address. */
+  constructor(
+    addresses: {
+      readonly node: Readonly<Partial<Record<Family, string>>>;
+      readonly listen?: readonly string[] | undefined;
+    },
+    isPeer: (address: string) => boolean,
+  ) {
+    this.#node = new Set(Object.values(addresses.node).map(hexOf));
     this.#isPeer = isPeer;
+    for (const address of addresses.listen ?? []) this.sessionUp(`listen on ${address}`, address);
   }
 
   /** The node has these addresses from now on. */

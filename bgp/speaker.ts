@@ -117,7 +117,7 @@ export class Speaker {
     };
     this.#log = modules.log;
     this.#ownAddresses = new OwnAddresses(
-      options.addresses,
+      { node: options.addresses, listen: options.listenAddresses },
       (address) => this.#peers.acceptor(address) !== undefined,
     );
     this.#listener = new Listener(

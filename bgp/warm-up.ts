@@ -72,7 +72,7 @@ export function warmUp(): number {
   const identity = {
     identifier: config.clusterId!,
     addresses: () => ({}),
-    ownAddresses: new OwnAddresses({}, () => false),
+    ownAddresses: new OwnAddresses({ node: {} }, () => false),
     isRestarting: () => false,
   };
   const groups = new UpdateGroups(ribs, {

@@ -102,7 +102,10 @@ function nodes(store: Store, note: (sentence: string) => void): Access {
         );
       const [refused] = notWritten(calicoNodeOf(node).object, wanted);
       if (refused) throw new DatastoreError('FORBIDDEN', refused.sentence);
-      await store.patch(nodeKind, object.metadata.name, nodePatch(node, wanted));
+      const patch = nodePatch(node, wanted);
+      // As calicoctl: who may write annotations of Nodes often may do so through the status alone.
+      const isStatus = Object.keys(patch.metadata.labels).length === 0;
+      await store.patch(nodeKind, object.metadata.name, patch, { isStatus });
     },
     remove: (name) =>
       refuse(`Nodes belong to Kubernetes: kubectl delete node ${name}, and Cali frees what it had`),

@@ -75,11 +75,22 @@ function addressesOf(node: Node, bgp: Readonly<Record<string, unknown>>) {
   ];
 }
 
+/** null removes a label or annotation. */
+type Changes = Readonly<Record<string, string | null>>;
+
+export interface NodePatch {
+  readonly metadata: {
+    readonly resourceVersion?: string;
+    readonly labels: Changes;
+    readonly annotations: Changes;
+  };
+}
+
 /**
  * The merge patch (RFC 7396) that makes the core Node hold `wanted`. Labels and annotations that `wanted` lacks are
  * removed, except annotations that only the fields of the spec decide.
  */
-export function nodePatch(node: Node, wanted: CalicoNode): object {
+export function nodePatch(node: Node, wanted: CalicoNode): NodePatch {
   const texts = node.metadata.annotations ?? {};
   const target = {
     ...foreignOf(wanted.metadata.annotations ?? {}),
@@ -103,7 +114,7 @@ function foreignOf(texts: Readonly<Record<string, string>>): Record<string, stri
 function changes(
   present: Readonly<Record<string, string>>,
   wanted: Readonly<Record<string, string>>,
-): Record<string, string | null> {
+): Changes {
   const gone = Object.keys(present).filter((key) => !Object.hasOwn(wanted, key));
   return Object.fromEntries([
     ...gone.map((key) => [key, null]),

@@ -76,12 +76,14 @@ async function performOne(
   const namespace = namespaceOf(definition, flags, object.metadata.namespace);
   const placed = namespace ? { ...object, metadata: { ...object.metadata, namespace } } : object;
   const access = accessTo(store, definition, note);
-  if (verb === 'apply' && definition.kind === clusterInformationKind.kind)
-    throw new DatastoreError('FORBIDDEN', 'the agents write ClusterInformation: it is read-only here');
+  if (verb !== 'replace' && definition.kind === clusterInformationKind.kind)
+    throw new DatastoreError('FORBIDDEN', `${verb} is not supported: the agents make ClusterInformation`);
   switch (verb) {
     case 'create':
       return create(access, placed, flags.skipExists ?? false);
     case 'delete':
+      if (object.metadata.resourceVersion !== undefined)
+        assertLatest(object.metadata.resourceVersion, resourceOf(await access.get(name, namespace)));
       if (await access.remove(name, namespace)) return true;
       if (flags.skipNotExists) return false;
       throw missing(definition.kind, name);
@@ -91,6 +93,16 @@ async function performOne(
     default:
       throw new Error(`unreachable verb ${verb satisfies never}`);
   }
+}
+
+/** A file that names a version means that version. Throws DatastoreError CONFLICT. */
+function assertLatest(resourceVersion: string, stored: AnyResource | undefined): void {
+  const latest = stored?.metadata.resourceVersion;
+  if (latest === undefined || latest === resourceVersion) return;
+  throw new DatastoreError(
+    'CONFLICT',
+    `resource version ${resourceVersion} is out of date (latest: ${latest}): get the resource again and repeat the change`,
+  );
 }
 
 async function create(access: Access, object: AnyResource, skipExists: boolean): Promise<boolean> {
@@ -118,12 +130,7 @@ async function overwrite(
       if (await create(access, object, attempt < MAX_ATTEMPTS)) return true;
       continue;
     }
-    const latest = stored.metadata.resourceVersion;
-    if (resourceVersion !== undefined && resourceVersion !== latest)
-      throw new DatastoreError(
-        'CONFLICT',
-        `resource version ${resourceVersion} is out of date (latest: ${latest}): get the resource again and repeat the change`,
-      );
+    if (resourceVersion !== undefined) assertLatest(resourceVersion, stored);
     try {
       await access.replace(access.merged(object, stored));
       return true;

@@ -11,6 +11,8 @@ import path from 'node:path';
 export interface InstallOptions {
   /** The shim to copy. */
   readonly shim: string;
+  /** Cali's `loopback` (cni/loopback.c), for nodes without one. */
+  readonly loopback: string;
   /** The node's /opt/cni/bin and /etc/cni/net.d, as they are seen from here. */
   readonly binDirectory: string;
   readonly netDirectory: string;
@@ -28,10 +30,11 @@ const chained = [
 
 /** Returns a line for each thing that was done, or left. */
 export async function installCni(options: InstallOptions): Promise<string[]> {
-  const { shim, binDirectory, netDirectory, configurationName, mtu } = options;
+  const { shim, loopback, binDirectory, netDirectory, configurationName, mtu } = options;
   await mkdir(binDirectory, { recursive: true });
   await mkdir(netDirectory, { recursive: true });
   const lines = [await replaceFile(path.join(binDirectory, 'cali'), await readFile(shim), 0o755)];
+  lines.push(...(await installLoopback(loopback, path.join(binDirectory, 'loopback'))));
   const present = chained.filter(({ type }) => existsSync(path.join(binDirectory, type)));
   for (const { type } of chained)
     if (!present.some((plugin) => plugin.type === type))
@@ -46,6 +49,28 @@ export async function installCni(options: InstallOptions): Promise<string[]> {
   const text = Buffer.from(`${JSON.stringify(configuration, undefined, 2)}\n`);
   lines.push(await replaceFile(path.join(netDirectory, configurationName), text, 0o600));
   return lines;
+}
+
+/** What only our file contains. */
+const LOOPBACK_MARK = 'cali-loopback-plugin';
+
+/** Runtimes run `loopback` for each pod. Where the node has one of its own, that stays. */
+async function installLoopback(ours: string, target: string): Promise<string[]> {
+  const present = await readFile(target).catch(() => undefined);
+  if (present && !present.includes(LOOPBACK_MARK)) return [];
+  const program = await readFile(ours).catch(() => undefined);
+  if (!program)
+    return present
+      ? []
+      : [
+          `loopback is not in ${path.dirname(target)}: containerd and CRI-O start no pod without it. Install the CNI project's plugins (Debian package containernetworking-plugins).`,
+        ];
+  return [
+    ...(present
+      ? []
+      : ['this node has no loopback plugin, which runtimes run for each pod: Cali installs its own']),
+    await replaceFile(target, program, 0o755),
+  ];
 }
 
 async function replaceFile(file: string, content: Buffer, mode: number): Promise<string> {

@@ -22,6 +22,8 @@ const programs = {
   tcpdump: ['tcpdump', skipped('that capture packets')],
   ping: ['iputils-ping', skipped('that ping')],
   'linux.uml': ['user-mode-linux', skipped('of IPIP where this kernel has none')],
+  promtool: ['prometheus', skipped('of metrics and alerts with promtool')],
+  iperf3: ['iperf3', skipped('of bench:tunnels')],
   modprobe: ['kmod', skipped('in user-mode Linux')],
 };
 

@@ -4,7 +4,7 @@
  * beside one of ours, after one of each that does not count; the table of ratios says what a change has cost.
  *
  *   npm run bench:bgp -- [--runs 5] [--clients 50,200,500,1000] [--tables 100000x1,...] [--churn 60] [--stream FILE]
- *                        [--only Cali,BIRD] [--previous DIR] [--markdown FILE] [--soak SECONDS, with --stream]
+ *                        [--only Cali,BIRD] [--small] [--previous DIR] [--markdown FILE] [--soak SECONDS, with --stream]
  */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,10 +14,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../lib/errors.ts';
 import { type BenchSpeaker, CALI, installed, PORT, PREVIOUS } from './bgp/speakers.ts';
+import { machine } from './machine.ts';
 
-const { values } = parseArgs({
+const { values: given } = parseArgs({
   options: {
     runs: { type: 'string', default: '5' },
+    /** A run of seconds, with ours alone, that shows that the bench works; its figures say nothing. */
+    small: { type: 'boolean', default: false },
     clients: { type: 'string', default: '50,200,500,1000' },
     tables: { type: 'string', default: '100000x1,100000x10,1000000x1,1000000x10,1000000x100' },
     streams: { type: 'string', default: '1,10,100' },
@@ -31,6 +34,9 @@ const { values } = parseArgs({
     markdown: { type: 'string' },
   },
 });
+
+const SMALL = { runs: '1', clients: '5', tables: '200x2', only: CALI };
+const values = given.small ? { ...given, ...SMALL } : given;
 
 interface Result {
   readonly phase: string;
@@ -246,7 +252,7 @@ try {
   if (values.previous && !chosen.some(({ name }) => name === PREVIOUS))
     throw new Error(`--previous ${values.previous}: there is no dist/cali-node.js; run npm run build there`);
   say(
-    `${os.cpus()[0]?.model ?? 'CPU'}, ${os.cpus().length} cores, Node ${process.version}; medians of ${runs} runs; wall / CPU seconds, peak memory; in brackets the ratio to Cali.`,
+    `${machine()}; medians of ${runs} runs; wall / CPU seconds, peak memory; in brackets the ratio to Cali.`,
   );
   for (const scenario of scenarios) {
     const taking = chosen.filter(

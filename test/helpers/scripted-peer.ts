@@ -24,6 +24,7 @@ const IPPROTO_TCP = 6;
 /** A socket in this mode is closed without a segment. */
 const TCP_REPAIR = 19;
 const context = { isFourOctetAs: true, isIbgp: true };
+const LOCAL_AS = 64512;
 
 export const peerAttributes: PathAttributes = {
   origin: 0,
@@ -64,14 +65,14 @@ export class ScriptedPeer {
   readonly #framer = new Framer();
   isUp = false;
 
-  private constructor(port: number, address: string, security?: Partial<SecurityOptions>) {
+  private constructor(port: number, address: string, security?: Partial<SecurityOptions>, isIbgp = true) {
     const target = { host: '127.0.0.1', port, localAddress: address };
     this.socket = security ? secured(security).connect(target) : net.connect(target);
     this.socket.on('error', () => undefined);
     this.#framer.allowExtended();
     this.socket.on('data', (chunk) => {
       this.#framer.push(chunk, (frame) => {
-        this.#note(decodeMessage(frame, context));
+        this.#note(decodeMessage(frame, { ...context, isIbgp }));
         return true;
       });
     });
@@ -85,17 +86,17 @@ export class ScriptedPeer {
     change: Partial<OpenMessage> = {},
     security?: Partial<SecurityOptions>,
   ): ScriptedPeer {
-    const peer = new ScriptedPeer(port, address, security);
+    const peer = new ScriptedPeer(port, address, security, (change.asNumber ?? LOCAL_AS) === LOCAL_AS);
     peer.send({
       type: 'open',
-      asNumber: 64512,
+      asNumber: LOCAL_AS,
       holdTimeSeconds: 90,
       identifier: address.replace('127', '10'),
       capabilities: {
         ...noCapabilities,
         families: [4],
         hasRouteRefresh: true,
-        fourOctetAs: change.asNumber ?? 64512,
+        fourOctetAs: change.asNumber ?? LOCAL_AS,
         ...capabilities,
       },
       ...change,
@@ -109,9 +110,10 @@ export class ScriptedPeer {
     port: number,
     address: string,
     capabilities: Partial<Capabilities> = {},
+    change: Partial<OpenMessage> = {},
   ): Promise<ScriptedPeer> {
     for (let tries = 0; tries < 400; tries++) {
-      const peer = ScriptedPeer.open(port, address, capabilities);
+      const peer = ScriptedPeer.open(port, address, capabilities, change);
       const isUp = await Promise.race([
         new Promise<boolean>((resolve) => peer.socket.once('close', () => resolve(false))),
         until(() => peer.isUp || peer.last('notification') !== undefined, 5000).then(() => peer.isUp),
@@ -133,6 +135,17 @@ export class ScriptedPeer {
 
   send(message: OutgoingMessage): void {
     this.socket.write(encodeMessage(message, context));
+  }
+
+  /** Sends a message by its type and the hex of its body. */
+  sendBytes(type: number, body: string): Buffer {
+    const bytes = Buffer.from(body.replace(/\s+/g, ''), 'hex');
+    const header = Buffer.alloc(19, 0xff);
+    header.writeUInt16BE(19 + bytes.length, 16);
+    header[18] = type;
+    const message = Buffer.concat([header, bytes]);
+    this.socket.write(message);
+    return message;
   }
 
   /** Closes the connection without a segment, as a machine that restarts: the next one is answered with RST. */

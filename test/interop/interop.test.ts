@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Exchange, linkLocal, v4 } from '../helpers/exchange.ts';
 import { hasProgram, root, until } from '../helpers/lab.ts';
+import { lastOdd, oddClient } from './odd-routes.ts';
 import { announced4, announced6, type Setup, speakers, unnumbered } from './speakers.ts';
 
 const results = new Map<string, Map<string, string>>();
@@ -34,7 +35,13 @@ const documents = (peer: object, more: readonly object[] = []) =>
       addressFamilies: ['IPv4', 'IPv6'],
       ...peer,
     }),
-    document('BGPPeer', 'client', { peerIP: CLIENT, asNumber: 64512 }),
+    document('BGPPeer', 'client', {
+      peerIP: CLIENT,
+      asNumber: 64512,
+      addressFamilies: ['IPv4', 'IPv6'],
+      extendedNextHop: true,
+      connectRetryTime: '60s',
+    }),
     ...more,
   ])
     // JSON documents one after the other are YAML documents.
@@ -284,6 +291,28 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
       start(ibgp);
       await established();
       expect(exchange.peer(PEER)!.capabilities).toContain('extended messages');
+    });
+
+    feature('odd routes of another client, it stays Established', async () => {
+      // Once as changes of a session that is up, once as its initial update.
+      const { other } = start(ibgp);
+      await established();
+      const file = exchange.write('odd.cjs', oddClient(v4(1), CLIENT));
+      exchange.start('client', [process.execPath, file]);
+      const isWell = async () => {
+        await itHas(lastOdd.replaceAll('.', '\\.'));
+        await sleep(500);
+        const peers = [PEER, CLIENT].map((address) => exchange.peer(address)!);
+        return peers.map(({ state, flaps, lastNotification }) => ({ state, flaps, lastNotification }));
+      };
+      const well = { state: 'Established', flaps: 0, lastNotification: undefined };
+      expect(await isWell()).toEqual([well, well]);
+      await exchange.kill('peer', other);
+      await until('the session to end', 12_000, () => exchange.peer(PEER)?.state !== 'Established');
+      speaker.start(exchange, ibgp);
+      await established();
+      expect(await isWell()).toMatchObject([{ state: 'Established', flaps: 1 }, well]);
+      expect(exchange.peer(PEER)!.lastNotification ?? '').not.toMatch(/Update|Header/);
     });
 
     feature('shutdown message', async () => {

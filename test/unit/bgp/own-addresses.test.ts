@@ -8,7 +8,7 @@ const v6 = `fd99${'00'.repeat(13)}01`;
 
 describe('the addresses of a speaker', () => {
   it('are those of its node and the local ends of its sessions, while these are up', () => {
-    const own = new OwnAddresses({ 4: '172.18.0.11' }, () => false);
+    const own = new OwnAddresses({ node: { 4: '172.18.0.11' } }, () => false);
     expect(own.has('ac12000b')).toBe(true);
     expect(own.has(v4)).toBe(false);
     own.sessionUp('a', '10.99.0.1');
@@ -23,8 +23,16 @@ describe('the addresses of a speaker', () => {
     expect(own.has(v4)).toBe(false);
   });
 
+  it('are those that it listens on, whatever sessions there are', () => {
+    const own = new OwnAddresses({ node: {}, listen: ['10.99.0.1', 'fd99::1'] }, () => false);
+    expect([v4, v6].map((hex) => own.has(hex))).toEqual([true, true]);
+    own.sessionUp('a', '10.99.0.1');
+    own.sessionDown('a');
+    expect(own.has(v4)).toBe(true);
+  });
+
   it('follow a session that comes back over another address', () => {
-    const own = new OwnAddresses({}, () => false);
+    const own = new OwnAddresses({ node: {} }, () => false);
     own.sessionUp('a', '10.99.0.1');
     own.sessionUp('a', '10.99.0.2');
     expect([v4, '0a630002'].map((hex) => own.has(hex))).toEqual([false, true]);
@@ -34,7 +42,7 @@ describe('the addresses of a speaker', () => {
 
   it('are not those that a reflector shares with the agent of its node, whose routes name them', () => {
     const peers = new Set(['10.99.0.1']);
-    const own = new OwnAddresses({}, (address) => peers.has(address));
+    const own = new OwnAddresses({ node: {} }, (address) => peers.has(address));
     own.sessionUp('a', '10.99.0.1');
     expect(own.has(v4)).toBe(false);
     peers.clear();
@@ -65,7 +73,7 @@ it.each([
 ])(
   'a route whose next hop in %s is this speaker is not used and goes to nobody',
   (_, family, body, prefix) => {
-    const own = new OwnAddresses({}, () => false);
+    const own = new OwnAddresses({ node: {} }, () => false);
     const relay = new Relay({ ownAddresses: own });
     const listener = relay.listen({ family, selfNextHop: family === 4 ? '0a090909' : v6 });
     relay.receive(body);

@@ -24,6 +24,12 @@ export interface UpdateCase {
   readonly form?: 'classic' | 'multiprotocol' | 'nothing';
   /** The peer knows AS numbers of two octets. */
   readonly isOld?: boolean;
+  /** Prefixes come with path identifiers. */
+  readonly hasAddPath?: boolean;
+  /** IPv4 prefixes may have IPv6 next hops; true by default. */
+  readonly hasExtendedNextHop?: boolean;
+  /** MP_REACH_NLRI is about IPv4. */
+  readonly isAboutIpv4?: boolean;
   readonly nlri?: string;
   readonly withdrawn?: string;
 }
@@ -456,6 +462,28 @@ const framing: readonly UpdateCase[] = [
   same('a withdrawn prefix that is cut short', '7606 5.3', 'reset 3/10', { withdrawn: '18 0a00' }),
 ];
 
+/** RFC 7911 section 3. */
+const identified: readonly UpdateCase[] = [
+  same('a path identifier and a prefix', '7911 3', 'used', { hasAddPath: true, nlri: '00000000 08 0a' }),
+  same('a path identifier that is cut short', '7606 5.3', 'reset 3/10', {
+    hasAddPath: true,
+    nlri: '00000000 08 0a 000000',
+  }),
+  same('a path identifier without a prefix', '7606 5.3', 'reset 3/10', {
+    hasAddPath: true,
+    nlri: '00000000',
+  }),
+  same('a prefix of 33 bits behind its identifier', '7606 5.3', 'reset 3/10', {
+    hasAddPath: true,
+    nlri: '00000000 21 0a00000000',
+  }),
+  same('a withdrawn path identifier without a prefix', '7606 5.3', 'reset 3/10', {
+    hasAddPath: true,
+    nlri: '00000000 08 0a',
+    withdrawn: '00000000',
+  }),
+];
+
 const NEXT_HOP6 = `20010db8${zeros(11)}32`;
 const PREFIX6 = '20 20010db8';
 const reach = (value: string, flag = '80'): Both => ({
@@ -497,6 +525,15 @@ const multiprotocol: readonly UpdateCase[] = [
       reach(`0001 01 ${u8(octets)} ${'0a'.repeat(octets)} 00 08 0a`),
     ),
   ),
+  same('an IPv6 next hop for IPv4', '8950 3', 'used', {
+    attributes: { 14: attribute('80', 14, `0001 01 10 ${NEXT_HOP6} 00 08 0a`) },
+    form: 'multiprotocol',
+    isAboutIpv4: true,
+  }),
+  same('an IPv6 next hop for IPv4 that was not negotiated', '7606 7.11', 'reset 3/9', {
+    ...reach(`0001 01 10 ${NEXT_HOP6} 00 08 0a`),
+    hasExtendedNextHop: false,
+  }),
   same('a next hop that runs over MP_REACH_NLRI', '7606 7.11', 'reset 3/9', reach('0002 01 20 20010db8 00')),
   same(
     'MP_REACH_NLRI without its reserved octet',
@@ -669,6 +706,7 @@ export const updateCases: readonly UpdateCase[] = [
   ...missing,
   ...unknownAttributes,
   ...framing,
+  ...identified,
   ...multiprotocol,
   ...withoutNlri,
   ...several,

@@ -36,11 +36,15 @@ function body(
 }
 
 /** A peer that has announced both prefixes, and clients that have been told them. */
-function start(isIbgp: boolean, isOld: boolean) {
+function start(
+  isIbgp: boolean,
+  { isOld = false, hasAddPath = false, hasExtendedNextHop = true }: UpdateCase,
+) {
   const ownAddresses = new Set(['0a0a0a0a']);
-  const relay = new Relay({ isIbgp, isFourOctetAs: !isOld, ownAddresses });
+  const addPath: Family[] = hasAddPath ? [4] : [];
+  const relay = new Relay({ isIbgp, isFourOctetAs: !isOld, ownAddresses, addPath, hasExtendedNextHop });
   const listeners = [relay.listen(), relay.listen({ family: 6, selfNextHop: `fd99${'00'.repeat(13)}01` })];
-  relay.receive(body({}, { isOld }, isIbgp));
+  relay.receive(body({}, { isOld, ...(hasAddPath ? { nlri: '00000000 08 0a' } : {}) }, isIbgp));
   relay.receive(body({}, { isOld, form: 'multiprotocol' }, isIbgp));
   expect([relay.reason(V4), relay.reason(V6, 6)]).toEqual(['best', 'best']);
   listeners.map(sent);
@@ -50,8 +54,9 @@ function start(isIbgp: boolean, isOld: boolean) {
 const sent = (listener: Listener) => Buffer.from(listener.take()).toString('hex');
 
 /** The prefix that the case is about. */
-function subject({ form, attributes = {} }: UpdateCase): [string, Family] {
-  const isIpv6 = form === 'multiprotocol' || (form === 'nothing' && attributes[15] !== undefined);
+function subject({ form, attributes = {}, isAboutIpv4 = false }: UpdateCase): [string, Family] {
+  const isIpv6 =
+    (form === 'multiprotocol' && !isAboutIpv4) || (form === 'nothing' && attributes[15] !== undefined);
   return isIpv6 ? [V6, 6] : [V4, 4];
 }
 
@@ -69,9 +74,18 @@ function outcome(relay: Relay, one: UpdateCase, update: Uint8Array): string {
 }
 
 /** What a tool sees that decodes the same bytes. */
-function decoded(update: Uint8Array, isIbgp: boolean, isOld: boolean): string {
+function decoded(
+  update: Uint8Array,
+  isIbgp: boolean,
+  { isOld = false, hasAddPath = false, hasExtendedNextHop = true }: UpdateCase,
+): string {
   try {
-    const { faults } = decodeUpdate(update, { isIbgp, isFourOctetAs: !isOld });
+    const { faults } = decodeUpdate(update, {
+      isIbgp,
+      isFourOctetAs: !isOld,
+      addPath: hasAddPath ? [4] : [],
+      hasExtendedNextHop,
+    });
     const worst = faults.some(({ verdict }) => verdict === 'withdraw') ? 'withdraw' : faults[0]?.verdict;
     return worst ?? 'used';
   } catch (error) {
@@ -91,21 +105,22 @@ const cases = updateCases.flatMap((one) =>
 describe('an UPDATE from a peer', () => {
   it.each(cases)('with %s', (_, one, isIbgp, expected) => {
     const { isOld = false, attributes = {}, form } = one;
-    const { relay, listeners } = start(isIbgp, isOld);
+    const { relay, listeners } = start(isIbgp, one);
     const update = body(attributes, one, isIbgp);
     expect(outcome(relay, one, update)).toBe(expected);
     // Withdrawals are no fault, and policy is not asked by a tool.
-    if (form !== 'nothing') expect(decoded(update, isIbgp, isOld)).toBe(expected.replace('refused', 'used'));
-    else if (expected.startsWith('reset')) expect(decoded(update, isIbgp, isOld)).toBe(expected);
+    if (form !== 'nothing') expect(decoded(update, isIbgp, one)).toBe(expected.replace('refused', 'used'));
+    else if (expected.startsWith('reset')) expect(decoded(update, isIbgp, one)).toBe(expected);
     if (expected === 'discard' || (expected === 'used' && one.leaves)) {
-      const other = start(isIbgp, isOld);
+      const other = start(isIbgp, one);
       const without = Object.fromEntries(Object.keys(attributes).map((type) => [type, undefined]));
       other.relay.receive(body({ ...without, ...one.leaves }, one, isIbgp));
       expect(listeners.map(sent)).toEqual(other.listeners.map(sent));
     }
     // The session goes on.
     if (expected.startsWith('reset')) return;
-    relay.receive(body({}, { isOld, form: subject(one)[1] === 4 ? 'classic' : 'multiprotocol' }, isIbgp));
+    const form4 = { isOld, ...(one.hasAddPath ? { nlri: '00000000 08 0a' } : {}) };
+    relay.receive(body({}, subject(one)[1] === 4 ? form4 : { isOld, form: 'multiprotocol' }, isIbgp));
     expect(relay.reason(...subject(one))).toBe('best');
   });
 });

@@ -2,6 +2,7 @@ import { symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { clusterInformationKind } from '../../../datastore/schema/cluster.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { CalictlWorld, calictl } from '../../helpers/calictl.ts';
 import { kubeconfigText } from '../../helpers/kubeconfig.ts';
@@ -166,6 +167,12 @@ describe('-f', () => {
     const old = { ...pool('kept', '10.15.0.0/24'), metadata: { name: 'kept', resourceVersion: '1' } };
     const refused = await world.calictl('replace', '-f', world.file('old.yaml', documents(old)));
     expect(refused.err).toMatch(/resource version 1 is out of date \(latest: \d+\)/);
+    const kept = await world.calictl('delete', '-f', path.join(world.folder, 'old.yaml'));
+    expect(kept).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('resource version 1 is out of date'),
+    });
+    expect(await exists('kept')).toBe(true);
     await world.client.patch(ipPoolKind, 'kept', { metadata: { finalizers: null } });
     await world.calictl('delete', 'ippool', 'kept');
   });
@@ -300,12 +307,15 @@ it('version shows the client, and the cluster unless --client', async () => {
   const spec = { calicoVersion: 'v9', clusterType: 'lab', datastoreReady: true };
   const information = object('ClusterInformation', 'default', spec);
   const file = world.file('information.yaml', documents(information));
-  expect((await world.calictl('create', '-f', file)).code).toBe(0);
+  await world.client.create(clusterInformationKind, information);
   expect((await world.calictl('version', '--allow-version-mismatch')).out).toMatch(
     /Cluster Version: +v9\nCluster Type: +lab\n$/,
   );
   expect((await world.calictl('datastore', 'migrate', 'lock')).out).toBe('Datastore locked.\n');
   expect((await world.calictl('get', 'clusterinfo')).out).toMatch(/v9 +false\n/);
   expect((await world.calictl('datastore', 'migrate', 'unlock')).out).toBe('Datastore unlocked.\n');
-  expect((await world.calictl('apply', '-f', file)).err).toMatch(/ClusterInformation: it is read-only/);
+  for (const verb of ['apply', 'create', 'delete'])
+    expect((await world.calictl(verb, '-f', file)).err).toContain(
+      `${verb} is not supported: the agents make ClusterInformation`,
+    );
 });
