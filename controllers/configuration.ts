@@ -6,6 +6,7 @@ import { Reflector } from '../datastore/reflector.ts';
 import { kubeControllersConfigurationKind } from '../datastore/schema/kube-controllers.ts';
 import { CALICO_GROUP } from '../datastore/schema/resource.ts';
 import type { Found } from '../datastore/tolerant.ts';
+import type { Watch } from '../datastore/watch-metrics.ts';
 import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
@@ -26,6 +27,11 @@ export class ControllersConfiguration {
       { definition: kubeControllersConfigurationKind },
       { client, log, events },
     );
+  }
+
+  /** For metrics. */
+  get watch(): Watch {
+    return this.#reflector;
   }
 
   run(signal: AbortSignal): Promise<void> {

@@ -7,6 +7,7 @@ import { RequestCounter } from '../datastore/kubernetes/request-metrics.ts';
 import { nodeKind } from '../datastore/schema/core.ts';
 import { type IPPool, ipPoolKind } from '../datastore/schema/ip-pool.ts';
 import { Shared } from '../datastore/shared.ts';
+import { registerWatchMetrics, watchStates } from '../datastore/watch-metrics.ts';
 import { reflectorNamespaces } from '../felix/calc/bgp/reflectors.ts';
 import { Boundary } from '../lib/boundary.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -107,6 +108,9 @@ async function main(): Promise<void> {
       process.env['POD_NAMESPACE'] || 'kube-system',
     ),
   });
+  registerWatchMetrics(registry, () =>
+    watchStates([nodes.reflector, pools.reflector, configuration.watch, ...peers.watches]),
+  );
   await Promise.all([
     nodes.reflector.run(abort.signal),
     pools.reflector.run(abort.signal),

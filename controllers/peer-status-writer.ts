@@ -10,6 +10,7 @@ import { type nodeKind, serviceKind } from '../datastore/schema/core.ts';
 import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
 import type { ResourceDefinition } from '../datastore/schema/resource.ts';
 import type { Shared } from '../datastore/shared.ts';
+import type { Watch } from '../datastore/watch-metrics.ts';
 import { reflectorsFrom } from '../felix/calc/bgp/reflectors.ts';
 import { nodeInfo } from '../felix/calc/topology.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -53,6 +54,11 @@ export class PeerStatusWriter {
     this.#services = this.#reflect(serviceKind);
     this.#nodes = this.#share(modules.nodes);
     this.#pools = this.#share(modules.pools);
+  }
+
+  /** What it follows besides the shared kinds, for metrics. */
+  get watches(): readonly Watch[] {
+    return [this.#peers, this.#filters, this.#services];
   }
 
   /** Follows the datastore until the signal aborts. */

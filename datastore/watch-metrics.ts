@@ -5,7 +5,7 @@ import { exposeGauge, type Reading } from '../lib/series.ts';
 /** By resource, whether its watch is open. */
 export type WatchStates = ReadonlyMap<string, boolean>;
 
-interface Watch {
+export interface Watch {
   readonly resource: string;
   readonly staleReason: string | undefined;
 }

@@ -26,12 +26,14 @@ export function programs(): Readonly<Record<string, Registry>> {
     new RequestCounter().register(registry);
     return registry;
   };
-  const reflector = createReflectorMetrics(noSources).registry;
-  registerWatchMetrics(reflector, () => new Map());
+  const withWatches = (registry: Registry) => {
+    registerWatchMetrics(registry, () => new Map());
+    return withRequests(registry);
+  };
   return {
     'cali-node': withRequests(createMetrics(noSources).registry),
-    'cali-reflector': withRequests(reflector),
-    'cali-controllers': withRequests(
+    'cali-reflector': withWatches(createReflectorMetrics(noSources).registry),
+    'cali-controllers': withWatches(
       createControllerMetrics(() => ({
         snapshot: undefined,
         candidates: 0,
