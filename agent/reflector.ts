@@ -53,6 +53,7 @@ export interface ReflectorConfig {
 
 /** Where health and metrics are served unless the environment says otherwise. */
 const LOOPBACK = '127.0.0.1';
+const LISTEN_RETRY_MS = 5_000;
 
 export class Reflector {
   readonly #config: ReflectorConfig;
@@ -63,6 +64,10 @@ export class Reflector {
   /** A configuration has been in force. */
   #isConfigured = false;
   #speaker: Speaker | undefined;
+  /** Of the speaker that runs. */
+  #identity: ReturnType<ReflectorSource['identity']> | undefined;
+  #isRestarting = false;
+  #isStopped = false;
   #observers: Observers | undefined;
   #observeConvergence: (seconds: number) => void = () => {};
 
@@ -75,12 +80,25 @@ export class Reflector {
 
   /** Throws CodedError INPUT for a configuration that is wrong, BGP_LISTEN where it cannot listen. */
   async start(): Promise<void> {
-    const { restartTimeSeconds, unreachableSeconds } = this.#config;
     warmUp();
     await this.#source.start(() => this.#apply());
+    await this.#startSpeaker();
+    await this.#serve();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#source.close();
+    this.#observers?.close();
+    await this.#speaker?.close(true);
+    for (const server of this.#servers) server.close();
+  }
+
+  async #startSpeaker(): Promise<void> {
+    const { restartTimeSeconds, unreachableSeconds } = this.#config;
     const identity = this.#source.identity();
     this.#log.info({ ...identity }, 'route reflector');
-    this.#speaker = new Speaker(
+    const speaker = new Speaker(
       {
         ...identity,
         addresses: {},
@@ -94,23 +112,53 @@ export class Reflector {
         events: { changed() {}, converged: (seconds) => this.#observeConvergence(seconds) },
       },
     );
-    this.#observers = new Observers(this.#speaker, this.#config.wireLog, this.#log);
+    this.#identity = identity;
+    this.#speaker = speaker;
+    this.#observers = new Observers(speaker, this.#config.wireLog, this.#log);
     this.#apply();
-    await this.#speaker.listen();
-    await this.#serve(this.#speaker);
+    await speaker.listen();
   }
 
-  async stop(): Promise<void> {
-    this.#source.close();
+  /**
+   * Another identifier, port or address to listen on takes another speaker. It restarts as a process does, so peers keep
+   * their routes (RFC 4724). Never rejects: an attempt that fails is made again.
+   */
+  async #restartSpeaker(): Promise<void> {
+    if (this.#isRestarting) return;
+    this.#isRestarting = true;
+    const before = this.#speaker;
+    this.#speaker = undefined;
     this.#observers?.close();
-    await this.#speaker?.close(true);
-    for (const server of this.#servers) server.close();
+    try {
+      await before?.close(true);
+      if (!this.#isStopped) await this.#startSpeaker();
+      this.#isRestarting = false;
+      this.#apply();
+    } catch (error) {
+      this.#log.error({ reason: messageOf(error) }, 'BGP is not running');
+      systemClock.after(LISTEN_RETRY_MS, () => {
+        this.#isRestarting = false;
+        void this.#restartSpeaker();
+      });
+    }
+  }
+
+  #hasOtherIdentity(): boolean {
+    return JSON.stringify(this.#source.identity()) !== JSON.stringify(this.#identity);
   }
 
   /** A configuration that cannot be calculated leaves the sessions as they are. */
   #apply(): void {
     const speaker = this.#speaker;
-    if (!speaker) return;
+    if (!speaker || this.#isStopped) return;
+    let hasOtherIdentity = false;
+    this.#boundary.run('identity', () => {
+      hasOtherIdentity = this.#hasOtherIdentity();
+    });
+    if (hasOtherIdentity && !this.#isRestarting) {
+      void this.#restartSpeaker();
+      return;
+    }
     this.#boundary.run('observers', () => this.#observers?.configure(this.#source.configurations()));
     if (this.#boundary.run('BGP', () => speaker.setDesired(this.#source.desired())))
       this.#isConfigured = true;
@@ -122,7 +170,7 @@ export class Reflector {
   }
 
   /** The local socket for calictl, and over HTTP what a Deployment wants to ask. */
-  async #serve(speaker: Speaker): Promise<void> {
+  async #serve(): Promise<void> {
     const {
       runDirectory,
       healthHost = LOOPBACK,
@@ -141,14 +189,14 @@ export class Reflector {
       );
     }
     const { registry, observeConvergence } = createReflectorMetrics({
-      peers: () => speaker.status(),
-      routes: () => speaker.routeCount,
+      peers: () => this.#speaker?.status() ?? [],
+      routes: () => this.#speaker?.routeCount ?? 0,
       nodeNames: () => this.#source.nodeNames?.() ?? new Map<string, string>(),
     });
     this.#source.register?.(registry);
     this.#observeConvergence = observeConvergence;
     const metrics = () => exposition(registry, this.#boundary);
-    const local = { ...bgpRoutes(() => speaker), '/metrics': metrics };
+    const local = { ...bgpRoutes(() => this.#speaker), '/metrics': metrics };
     this.#servers.push(await serveRoutes({ path: path.join(runDirectory, AGENT_SOCKET) }, local));
     const ok = () => text(200, 'ok');
     if (healthPort)

@@ -268,9 +268,9 @@ const configurationFields: Record<string, Row> = {
     wire: [communities, undefined, [0xffff0000]],
   },
   acceptDefaultRoute: 'decides about the kernel (unit/felix/kernel-import)',
-  routerID: 'a setting of the speaker, which starts again',
+  routerID: 'a setting of the speaker, which starts again (unit/agent/reflector)',
   routeReflectorClusterID: 'a setting of `--role reflector` (unit/agent/reflector)',
-  listenAddresses: 'a setting of the speaker, which starts again',
+  listenAddresses: 'a setting of the speaker, which starts again (unit/agent/reflector)',
 };
 
 describe('settings that change while a session is up', () => {

@@ -6,11 +6,13 @@ import path from 'node:path';
 import { afterEach, expect, it, vi } from 'vitest';
 import { Reflector, type ReflectorSource } from '../../../agent/reflector.ts';
 import { ClusterSource } from '../../../agent/reflector-cluster.ts';
+import type { PeerConfig } from '../../../bgp/peer-config.ts';
 import { plainEndpoint } from '../../../datastore/kubernetes/endpoint.ts';
 import { bgpConfigurationKind } from '../../../datastore/schema/bgp.ts';
 import { endpointSliceKind, serviceKind } from '../../../datastore/schema/core.ts';
 import { silentLog } from '../../../lib/log.ts';
 import { HostileApi } from '../../helpers/hostile-api.ts';
+import { ScriptedPeer } from '../../helpers/scripted-peer.ts';
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
@@ -60,6 +62,60 @@ it('a calculation that throws ends no reflector, which is ready once a configura
   };
   changed();
   expect((await ready())[0]).toBe(200);
+});
+
+it('another routerID or listenPort takes effect at once, with another speaker that restarts gracefully', async () => {
+  const runDirectory = mkdtempSync(path.join(os.tmpdir(), 'cali-reflector-'));
+  closers.push(() => rmSync(runDirectory, { recursive: true, force: true }));
+  const port = await freePort();
+  let identity = { identifier: '10.0.0.1', port, listenAddresses: ['127.0.0.1'] };
+  let changed = () => {};
+  const peer: PeerConfig = {
+    address: '127.0.0.2',
+    port: 179,
+    asNumber: 64512,
+    localAs: 64512,
+    localAddress: undefined,
+    families: [4],
+    isPassive: true,
+    peerType: 'global',
+    name: 'a',
+    holdTimeSeconds: 90,
+    restartTimeSeconds: 5,
+    allowedLocalAs: 0,
+  };
+  const source: ReflectorSource = {
+    start: async (onChange) => {
+      changed = onChange;
+    },
+    identity: () => identity,
+    configurations: () => [],
+    desired: () => ({ peers: [peer], originated: [] }),
+    close() {},
+  };
+  const config = { restartTimeSeconds: 1, unreachableSeconds: 1, runDirectory };
+  const reflector = new Reflector(config, source, silentLog);
+  await reflector.start();
+  closers.push(() => reflector.stop());
+  const identifierAt = async (at: number) => {
+    const client = await ScriptedPeer.connect(at, peer.address);
+    closers.push(() => client.socket.destroy());
+    return { client, identifier: client.last('open')?.identifier };
+  };
+  const first = await identifierAt(port);
+  expect(first.identifier).toBe('10.0.0.1');
+  identity = { ...identity, identifier: '10.0.0.9' };
+  changed();
+  await vi.waitFor(() => expect(first.client.socket.destroyed).toBe(true), { timeout: 10_000 });
+  // Without NOTIFICATION the peer keeps its routes.
+  expect(first.client.last('notification')).toBeUndefined();
+  const second = await identifierAt(port);
+  expect([second.identifier, second.client.last('open')?.capabilities.gracefulRestart?.isRestarting]).toEqual(
+    ['10.0.0.9', true],
+  );
+  identity = { ...identity, port: await freePort() };
+  changed();
+  expect((await identifierAt(identity.port)).identifier).toBe('10.0.0.9');
 });
 
 it('a BGPConfiguration that cannot be read is waited for, not replaced by its defaults', async () => {
