@@ -172,6 +172,7 @@ export class SelfReport {
       endpoints: endpointCount(),
       objects: objects.slice(0, MAX_OBJECT_PROBLEMS),
       objectProblems: objects.length,
+      notices: view.notices().slice(0, MAX_OBJECT_PROBLEMS),
     };
   }
 

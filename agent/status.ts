@@ -36,6 +36,8 @@ export interface AgentStatus {
   readonly objects: readonly ObjectProblem[];
   /** How many there are. */
   readonly objectProblems: number;
+  /** Fields of objects that are set and have no effect: at most MAX_OBJECT_PROBLEMS sentences. */
+  readonly notices: readonly string[];
 }
 
 /** Objects that a status names. */

@@ -140,6 +140,11 @@ export class View implements IpamView {
     return this.#reflectors.flatMap(({ staleReason }) => staleReason ?? []);
   }
 
+  /** Fields that are set and have no effect. */
+  notices(): readonly string[] {
+    return this.#reflectors.flatMap(({ notices }) => notices);
+  }
+
   /** Objects that cannot be used as they are. */
   problems(): UnreadableObject[] {
     return [

@@ -57,7 +57,7 @@ export function renderStatus(
   if (status.dataplane.problems.length > 0)
     lines.push('', 'Dataplane:', ...status.dataplane.problems.map((problem) => `  ${problem}`));
   // An agent of an earlier version says nothing of them.
-  const { objects = [], objectProblems = objects.length } = status as Partial<AgentStatus>;
+  const { objects = [], objectProblems = objects.length, notices = [] } = status as Partial<AgentStatus>;
   if (objects.length > 0)
     lines.push(
       '',
@@ -65,6 +65,7 @@ export function renderStatus(
       ...objects.map((one) => `  ${describeProblem(one)}`),
     );
   if (objectProblems > objects.length) lines.push(`  and ${objectProblems - objects.length} more`);
+  if (notices.length > 0) lines.push('', 'Without effect:', ...notices.map((one) => `  ${one}`));
   return lines.join('\n');
 }
 

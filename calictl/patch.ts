@@ -3,13 +3,14 @@ import { parse } from 'yaml';
 import { patchTypes } from '../datastore/embedded/patch.ts';
 import { DatastoreError } from '../datastore/errors.ts';
 import { type AnyResource, type ResourceDefinition, resourceOf } from '../datastore/schema/resource.ts';
-import { describeInvalid, validateResource } from '../datastore/validate.ts';
+import { describeInvalid, describeUnknownField, validateResource } from '../datastore/validate.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
 import { printable } from '../lib/plain-text.ts';
 import { accessTo, type Store } from './access.ts';
 import { change } from './change.ts';
 import { kindNamed } from './kinds.ts';
 import { type NamespaceFlags, namespaceOf } from './place.ts';
+import { warningsAbout } from './warnings.ts';
 
 export const patchForms = ['strategic', 'json', 'merge'] as const;
 export interface PatchFlags extends NamespaceFlags {
@@ -34,9 +35,13 @@ export async function patch(
   const parsed = parsePatch(flags);
   const target = { name, namespace: namespaceOf(definition, flags) };
   try {
-    const isChanged = await change(accessTo(store, definition, note), definition.kind, target, (stored) =>
-      patched(definition, stored, parsed, flags.type),
-    );
+    let warnings: string[] = [];
+    const isChanged = await change(accessTo(store, definition, note), definition.kind, target, (stored) => {
+      const result = patched(definition, stored, parsed, flags.type);
+      warnings = warningsAbout(definition, result);
+      return result;
+    });
+    for (const warning of warnings) note(warning);
     return `Successfully patched 1 '${definition.kind}' resource${isChanged ? '' : ' (no change)'}`;
   } catch (error) {
     if (!(error instanceof DatastoreError) && !(error instanceof RangeError)) throw error;
@@ -77,7 +82,8 @@ function patched(
   const unknown = unknownFields(definition, stored);
   const { unknownFields: fields, ...validation } = validateResource(definition, result);
   const added = fields.filter((field) => !unknown.includes(field));
-  if (added.length > 0) throw new RangeError(`unknown field ${added.join(', ')}`);
+  if (added.length > 0)
+    throw new RangeError(added.map((field) => describeUnknownField(definition, field)).join(', '));
   if (!validation.ok) throw new RangeError(describeInvalid(definition, metadata.name, validation.errors));
   return result;
 }

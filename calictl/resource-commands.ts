@@ -13,6 +13,7 @@ import { type PatchFlags, patch, patchForms } from './patch.ts';
 import { repeatable } from './repeatable.ts';
 import type { Surroundings } from './surroundings.ts';
 import { perform, type VerbFlags } from './verbs.ts';
+import { warningsAbout } from './warnings.ts';
 
 interface FileFlags {
   readonly filename?: readonly string[];
@@ -42,6 +43,12 @@ export function addResourceCommands(
     if (text !== '') print(text);
     for (const failure of failures) complain(failure);
     if (failures.length > 0) setExitCode(1);
+  };
+
+  /** Names fields that are accepted and do nothing. */
+  const warn = (documents: readonly Document[]) => {
+    for (const { definition, object } of documents)
+      for (const warning of warningsAbout(definition, object)) complain(warning);
   };
 
   const getting = program
@@ -91,6 +98,7 @@ export function addResourceCommands(
     if (verb === 'create') command.option('--skip-exists', 'an existing resource is no error', false);
     command.action(async (flags: FileFlags & VerbFlags) => {
       const documents = await readFiles(verb, flags);
+      warn(documents);
       finish(await perform(await open(), verb, documents, flags, complain));
     });
   }
@@ -138,7 +146,9 @@ export function addResourceCommands(
   withFiles(
     withNamespace(program.command('validate').description('check files without touching the datastore')),
   ).action(async (flags: FileFlags & VerbFlags) => {
-    print(`Successfully validated ${countOf(await readFiles('validate', flags))}`);
+    const documents = await readFiles('validate', flags);
+    warn(documents);
+    print(`Successfully validated ${countOf(documents)}`);
   });
 }
 

@@ -4,7 +4,7 @@ import { CodedError, messageOf } from '../lib/errors.ts';
 import { printable } from '../lib/plain-text.ts';
 import { findKind } from './registry.ts';
 import { type AnyResource, apiVersionOf, type ResourceDefinition, resourceOf } from './schema/resource.ts';
-import { describeInvalid, validateResource } from './validate.ts';
+import { describeInvalid, describeUnknownField, validateResource } from './validate.ts';
 
 export interface Document {
   readonly definition: ResourceDefinition;
@@ -109,7 +109,9 @@ function judge(written: unknown, place: string, { resolve, isNameEnough }: Judge
   const faults = [
     ...(result.ok ? [] : [describeInvalid(definition, object.metadata.name, result.errors)]),
     ...(unknownFields.length > 0
-      ? [`${kind} ${object.metadata.name}: unknown field ${unknownFields.join(', ')}`]
+      ? [
+          `${kind} ${object.metadata.name}: ${unknownFields.map((field) => describeUnknownField(definition, field)).join(', ')}`,
+        ]
       : []),
   ].filter((fault) => fault !== '');
   return faults.length > 0 ? `${place}: ${faults.join('; ')}` : { definition, object, place };

@@ -20,6 +20,7 @@ import { deadline } from './kubernetes/deadline.ts';
 import type { ObjectProblem } from './object-problem.ts';
 import { identityOf, readObject } from './read-object.ts';
 import type { ResourceDefinition } from './schema/resource.ts';
+import { describeNotice, noticesOf } from './schema/without-effect.ts';
 
 export interface ReflectorOptions<D extends ResourceDefinition> extends ListOptions {
   readonly definition: D;
@@ -59,6 +60,8 @@ export class Reflector<D extends ResourceDefinition> {
   readonly #versions = new Map<string, string>();
   /** By key. Bounded by the objects that there are. */
   readonly #problems = new Map<string, UnreadableObject>();
+  /** What objects ask for in vain, by key. */
+  readonly #notices = new Map<string, readonly string[]>();
   readonly #backoff = new Backoff({ firstMs: 200, maxMs: 10_000 });
   #isSynced = false;
   #isForbidden = false;
@@ -87,6 +90,11 @@ export class Reflector<D extends ResourceDefinition> {
   /** What is followed. */
   get resource(): string {
     return this.#options.definition.plural;
+  }
+
+  /** Fields that have no effect, a sentence each that names the object. */
+  get notices(): readonly string[] {
+    return [...this.#notices.values()].flat();
   }
 
   /** Why the copy may be old; undefined while a watch is open. */
@@ -240,6 +248,7 @@ export class Reflector<D extends ResourceDefinition> {
       const { field, reason } = problem;
       this.#log.error({ object: key, ...(field ? { field } : {}), reason }, 'object cannot be used as it is');
     }
+    this.#notice(key, object);
     if (object !== undefined && object !== former) {
       this.#objects.set(key, object);
       this.#tell(() => this.#events.changed(key, object));
@@ -248,7 +257,22 @@ export class Reflector<D extends ResourceDefinition> {
     return key;
   }
 
+  /** Logs what is new; another version of the object asks for the same as a rule. */
+  #notice(key: string, object: ObjectOf<D> | undefined): void {
+    const { definition } = this.#options;
+    if (object === undefined || !definition.withoutEffect) return;
+    const known = this.#notices.get(key) ?? [];
+    const notices = noticesOf(definition, object);
+    const sentences = notices.map((notice) => `${definition.kind} ${key}: ${describeNotice(notice)}`);
+    for (const [index, { field, message }] of notices.entries())
+      if (!known.includes(sentences[index]!))
+        this.#log.warn({ object: key, field, reason: message }, 'a field has no effect');
+    if (sentences.length > 0) this.#notices.set(key, sentences);
+    else this.#notices.delete(key);
+  }
+
   #drop(key: string): void {
+    this.#notices.delete(key);
     this.#versions.delete(key);
     const wasTroubled = this.#problems.delete(key);
     if (this.#objects.delete(key)) this.#tell(() => this.#events.changed(key, undefined));

@@ -1,5 +1,8 @@
 /** One object against its kind: defaults filled in, unknown fields named, every fault a sentence. */
+
 import { isAnnotationKey, isLabelValue, isQualifiedName } from '../lib/kubernetes-names.ts';
+import { nearest } from '../lib/nearest.ts';
+import { jsonSchemaOf } from './json-schema.ts';
 import type { AnyResource, Existing, FieldError, ResourceDefinition } from './schema/resource.ts';
 
 export type Validation =
@@ -103,6 +106,29 @@ function parsePruned(definition: ResourceDefinition, input: unknown) {
       ),
     }));
   return { value: undefined, unknownFields, errors };
+}
+
+/** `unknown field "spec.bgpEnabled": did you mean "bpfEnabled"?` */
+export function describeUnknownField(definition: ResourceDefinition, path: string): string {
+  const parts = path.split('.');
+  const name = parts.pop()!;
+  const close = nearest(name, fieldNames(definition, parts));
+  return `unknown field "${path}"${close === undefined ? '' : `: did you mean "${close}"?`}`;
+}
+
+/** Names of the fields that an object of the kind can have at a path; indices of lists are passed over. */
+function fieldNames(definition: ResourceDefinition, path: readonly string[]): string[] {
+  const at = path.reduce<unknown>((schema, part) => {
+    const items = memberOf(schema, 'items');
+    return items ?? memberOf(memberOf(schema, 'properties'), part);
+  }, jsonSchemaOf(definition));
+  return Object.keys(memberOf(at, 'properties') ?? {});
+}
+
+function memberOf(value: unknown, name: string): object | undefined {
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
+  const member: unknown = Reflect.get(value, name);
+  return typeof member === 'object' && member !== null ? member : undefined;
 }
 
 /** The API server's sentence for an invalid object. */

@@ -8,7 +8,8 @@ import {
   type Existing,
   type ResourceDefinition,
 } from '../schema/resource.ts';
-import { describeInvalid, validateResource } from '../validate.ts';
+import { describeNotice, noticesOf } from '../schema/without-effect.ts';
+import { describeInvalid, describeUnknownField, validateResource } from '../validate.ts';
 import { patchTypes } from './patch.ts';
 import { ApiError, alreadyExists, badRequest, conflict, notFound } from './status.ts';
 import type { Store } from './store.ts';
@@ -209,7 +210,7 @@ export class Resources {
     }
     const result = validateResource(definition, input, old, this.#existing);
     if (result.unknownFields.length > 0) {
-      const named = result.unknownFields.map((field) => `unknown field "${field}"`);
+      const named = result.unknownFields.map((field) => describeUnknownField(definition, field));
       if (options.fieldValidation === 'Strict')
         throw badRequest(`strict decoding error: ${named.join(', ')}`);
       if (options.fieldValidation !== 'Ignore') for (const message of named) options.warn(message);
@@ -224,6 +225,7 @@ export class Resources {
       const details = { name, group: definition.group, kind: definition.kind, causes };
       throw new ApiError(422, 'Invalid', describeInvalid(definition, name, result.errors), details);
     }
+    for (const notice of noticesOf(definition, result.object)) options.warn(describeNotice(notice));
     return result.object;
   }
 }

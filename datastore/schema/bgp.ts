@@ -29,6 +29,7 @@ import {
   type FieldError,
   type ResourceDefinition,
 } from './resource.ts';
+import type { WithoutEffect } from './without-effect.ts';
 
 const cidrList = z
   .array(
@@ -69,6 +70,11 @@ function isCommunity(text: string): boolean {
   const limit = text.split(':').length === 2 ? 0xffff : 0xffffffff;
   return /^\d+:\d+(:\d+)?$/.test(text) && text.split(':').every((part) => Number(part) <= limit);
 }
+
+const SECRET_IS_NEEDED: WithoutEffect = {
+  reason: 'a session with a password waits for its Secret',
+  neutral: [false],
+};
 
 const configurationSpec = z.strictObject({
   logSeverityScreen: logSeverity.optional().describe('Level of the log: Debug, Info, Warning or Error.'),
@@ -326,6 +332,11 @@ const configurationDefinition = calicoKind(
  */
 export const bgpConfigurationKind: ResourceDefinition<typeof configuration> = {
   ...configurationDefinition,
+  withoutEffect: {
+    ignoredInterfaces: { reason: 'no routes are imported from interfaces' },
+    programClusterRoutes: { reason: 'Cali has one writer of routes' },
+    'nodeMeshPassword.secretKeyRef.optional': SECRET_IS_NEEDED,
+  },
   fallbacks: {
     logSeverityScreen: 'default',
     serviceClusterIPs: 'drop elements',
@@ -620,6 +631,7 @@ const peerDefinition = calicoKind(
 /** Timers alone: what chooses the peer, its AS number, filters, limits and passwords have no default that is safe. */
 export const bgpPeerKind: ResourceDefinition<typeof peer> = {
   ...peerDefinition,
+  withoutEffect: { 'password.secretKeyRef.optional': SECRET_IS_NEEDED },
   hasStatus: true,
   fallbacks: {
     maxRestartTime: 'default',

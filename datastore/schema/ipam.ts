@@ -148,7 +148,7 @@ const configuration = calicoObject(
   .describe('IPAM settings of the cluster; the name is "default".');
 export type IPAMConfiguration = z.output<typeof configuration>;
 
-export const ipamConfigurationKind = calicoKind(
+const configurationDefinition = calicoKind(
   {
     kind: 'IPAMConfiguration',
     plural: 'ipamconfigurations',
@@ -176,6 +176,20 @@ export const ipamConfigurationKind = calicoKind(
       : []),
   ],
 );
+
+export const ipamConfigurationKind: ResourceDefinition<typeof configuration> = {
+  ...configurationDefinition,
+  withoutEffect: {
+    kubeVirtVMAddressPersistence: {
+      reason: 'Cali knows no virtual machines: their pods get addresses like others',
+      neutral: ['Disabled'],
+    },
+    ipCooldownSeconds: {
+      reason: 'a freed address is given again after all other free addresses of its block',
+      neutral: [0],
+    },
+  },
+};
 
 const reservation = calicoObject(
   'IPReservation',

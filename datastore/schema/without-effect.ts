@@ -2,7 +2,7 @@
  * Fields that Calico has and Cali accepts without doing what they ask. Each has a reason: whoever writes such a field gets
  * it as a warning (calictl, the embedded API server), and agents log it and show it in their status.
  */
-import type { AnyResource, ResourceDefinition } from './resource.ts';
+import type { ResourceDefinition } from './resource.ts';
 
 /** Why a field has no effect. */
 export interface WithoutEffect {
@@ -26,9 +26,9 @@ export interface Notice {
 /** What an object asks for in vain. Empty values and those that Cali does anyway are not mentioned. */
 export function noticesOf(
   { withoutEffect = {} }: Pick<ResourceDefinition, 'withoutEffect'>,
-  object: AnyResource,
+  object: unknown,
 ): Notice[] {
-  const spec = object['spec'];
+  const spec = memberOf(object, 'spec');
   return Object.entries(withoutEffect).flatMap(([path, { reason, neutral = [] }]) => {
     const value = path.split('.').reduce<unknown>(memberOf, spec);
     if (isEmpty(value) || neutral.some((one) => isSame(one, value))) return [];

@@ -127,6 +127,21 @@ describe.skipIf(!hasProgram('kubectl'))(
       // Newer kubectl asks the server to refuse unknown fields; an older one prints the server's warning.
       expect(apply(pool('pruned', '10.99.0.0/24', ', frob: 1')).stderr).toMatch(/unknown field "spec\.frob"/);
       kubectl('delete', 'ippool', 'pruned', '--ignore-not-found');
+      const felix = (spec: string) =>
+        apply(
+          `apiVersion: projectcalico.org/v3\nkind: FelixConfiguration\nmetadata: {name: node.nowhere}\nspec: ${spec}`,
+        );
+      expect(felix('{ wireguardEnable: true }').stderr).toMatch(
+        /unknown field "spec\.wireguardEnable": did you mean "wireguardEnabled"\?/,
+      );
+      expect(felix('{ wireguardEnabled: true }').stderr).toMatch(
+        /Warning: spec\.wireguardEnabled has no effect: Cali does not encrypt/,
+      );
+      const status = lab.exec('node1', 'calictl', 'node', 'status').stdout;
+      expect(status).toContain(
+        'Without effect:\n  FelixConfiguration node.nowhere: spec.wireguardEnabled has no effect: Cali does not encrypt',
+      );
+      kubectl('delete', 'felixconfiguration', 'node.nowhere');
     });
   },
 );

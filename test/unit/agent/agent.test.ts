@@ -281,6 +281,7 @@ describe('calictl node status', () => {
     dataplane: { routes: 4, problems: [] },
     endpoints: 2,
     objects: [],
+    notices: [],
     objectProblems: 0,
   };
 

@@ -98,9 +98,9 @@ describe('the Node of projectcalico.org/v3', () => {
   it.each([
     [
       { spec: { bgp: { routeReflectorClusterId: '1.1.1.1' } } },
-      /unknown field spec\.bgp\.routeReflectorClusterId/,
+      /unknown field "spec\.bgp\.routeReflectorClusterId"/,
     ],
-    [{ spec: { routeReflectorClusterID: '1.1.1.1' } }, /unknown field spec\.routeReflectorClusterID/],
+    [{ spec: { routeReflectorClusterID: '1.1.1.1' } }, /unknown field "spec\.routeReflectorClusterID"/],
     [
       { spec: { bgp: { routeReflectorClusterID: 'x' } } },
       /Node.* "n1" is invalid: spec\.bgp\.routeReflectorClusterID: Invalid value: "x": must be a cluster ID, as a dotted quad/,

@@ -62,7 +62,7 @@ describe('-f', () => {
         /one\.yaml, document 2: IPPool\S* "bad" is invalid: spec\.cidr: .*10\.6\.0\.0\/33/,
       ),
       expect.stringMatching(
-        /one\.yaml, document 3: IPPool\S* "odd" is invalid: spec\.blockSize: .*; IPPool odd: unknown field spec\.frob/,
+        /one\.yaml, document 3: IPPool\S* "odd" is invalid: spec\.blockSize: .*; IPPool odd: unknown field "spec\.frob"/,
       ),
       expect.stringMatching(/one\.yaml, document 4: GlobalNetworkPolicy deny: Cali has no network policy/),
       expect.stringMatching(/one\.yaml, document 5: Frob x: kind Frob is not known here/),
@@ -220,7 +220,7 @@ describe('get', () => {
     [['delete', 'ippool'], /delete: name a kind and its resources/],
     [['delete', 'ippool', ''], /resource name may not be empty/],
     [['patch', 'ippool', 'g', '-p', '5'], /must be an object as JSON or YAML/],
-    [['patch', 'ippool', 'g', '-p', '{"spec":{"frob":1}}'], /unknown field spec\.frob/],
+    [['patch', 'ippool', 'g', '-p', '{"spec":{"frob":1}}'], /unknown field "spec\.frob"/],
     [['patch', 'ippool', 'g', '-t', 'json', '-p', '{}'], /--type json takes a list/],
     [
       ['patch', 'ippool', 'g', '-t', 'json', '-p', '[{"op":"remove","path":"/x"}]'],
