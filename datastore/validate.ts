@@ -77,11 +77,19 @@ function metadataFaults({ labels, annotations }: AnyResource['metadata']): Field
   return faults;
 }
 
+/** An API server leaves out a `null` where an object is due: `spec:` with nothing behind it is no spec. */
+function withoutNullSpec(input: unknown): unknown {
+  if (typeof input !== 'object' || input === null || !('spec' in input) || input.spec !== null) return input;
+  const { spec: _, ...others } = input;
+  return others;
+}
+
 function parsePruned(definition: ResourceDefinition, input: unknown) {
-  const first = definition.schema.safeParse(input);
+  const given = withoutNullSpec(input);
+  const first = definition.schema.safeParse(given);
   if (first.success) return { value: first.data as AnyResource, unknownFields: [], errors: [] };
   const unknownFields: string[] = [];
-  const pruned = structuredClone(input);
+  const pruned = structuredClone(given);
   for (const issue of first.error.issues) {
     if (issue.code !== 'unrecognized_keys') continue;
     for (const key of issue.keys) {

@@ -134,6 +134,11 @@ describe('bad input gets a sentence with the field and the remedy', () => {
     );
   });
 
+  it('an empty spec counts as none', () => {
+    expect(errorsOf(bgpConfigurationKind, null as unknown as object, 'default')).toEqual([]);
+    expect(errorsOf(ipPoolKind, null as unknown as object)).toHaveLength(1);
+  });
+
   it('unknown fields are named and pruned', () => {
     const input = make(ipPoolKind as unknown as ResourceDefinition, { cidr: '10.9.0.0/16', frob: 1 });
     const result = validateResource(ipPoolKind as unknown as ResourceDefinition, input);
