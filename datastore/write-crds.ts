@@ -1,16 +1,18 @@
-/** `npm run crds`: writes the CRDs of deploy/ from the schemas; with --check, reports files that differ. */
+/** `npm run crds`: writes the CRDs of deploy/ and the tables of docs/calico.md from the schemas; --check reports what differs. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { componentWithoutRules, crdManifests } from './crd.ts';
+import { withTables } from './field-tables.ts';
 
-const deploy = path.join(process.cwd(), 'deploy');
+const page = path.join(process.cwd(), 'docs', 'calico.md');
 const isCheck = process.argv.includes('--check');
 const files = [
-  ...crdManifests().map(({ file, text }) => ({ file: path.join('crds', file), text })),
-  { file: 'components/before-1.31/kustomization.yaml', text: componentWithoutRules() },
+  ...crdManifests().map(({ file, text }) => ({ file: path.join('deploy', 'crds', file), text })),
+  { file: 'deploy/components/before-1.31/kustomization.yaml', text: componentWithoutRules() },
+  { file: 'docs/calico.md', text: withTables(await readFile(page, 'utf8')) ?? '' },
 ];
 for (const { file, text } of files) {
-  const target = path.join(deploy, file);
+  const target = path.join(process.cwd(), file);
   if (!isCheck) {
     await mkdir(path.dirname(target), { recursive: true });
     await writeFile(target, text);
