@@ -21,7 +21,7 @@ const CLIENT = v4(3);
 /** What BIRD, the second client, announces. */
 const fromClient = '172.30.0.0/24';
 
-const documents = (peer: object, more: readonly object[] = []) =>
+const documents = (peer: object, more: readonly object[] = [], client: object = {}) =>
   JSON.stringify([
     {
       apiVersion: 'projectcalico.org/v3',
@@ -41,6 +41,7 @@ const documents = (peer: object, more: readonly object[] = []) =>
       addressFamilies: ['IPv4', 'IPv6'],
       extendedNextHop: true,
       connectRetryTime: '60s',
+      ...client,
     }),
     ...more,
   ])
@@ -52,13 +53,13 @@ function document(kind: string, name: string, spec: object) {
   return { apiVersion: 'projectcalico.org/v3', kind, metadata: { name }, spec };
 }
 
-const birdClient = (peer: string) => `
+const birdClient = (peer: string, as = 64512) => `
 log stderr all;
 router id ${CLIENT};
 protocol device { }
 protocol direct { ipv4; }
 protocol static own { ipv4; route ${fromClient} blackhole { bgp_community.add((64512,77)); bgp_large_community.add((64512,7,7)); }; }
-protocol bgp cali { local ${CLIENT} as 64512; neighbor ${peer} as 64512; connect delay time 1; connect retry time 1; error wait time 1, 2;
+protocol bgp cali { local ${CLIENT} as ${as}; neighbor ${peer} as 64512; connect delay time 1; connect retry time 1; error wait time 1, 2;
   ipv4 { import all; export where proto = "own"; next hop self; }; }`;
 
 describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
@@ -90,8 +91,8 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
     };
 
     const ibgp: Setup = { localAs: 64512, caliAs: 64512 };
-    const startClient = (peer = v4(1)) => {
-      const file = exchange.write('client.conf', birdClient(peer));
+    const startClient = (peer = v4(1), as?: number) => {
+      const file = exchange.write('client.conf', birdClient(peer, as));
       return exchange.start('client', ['bird', '-f', '-c', file, '-s', 'client.ctl', '-P', 'client.pid']);
     };
     const clientRoutes = () => exchange.run('client', 'birdc -s client.ctl show route all');
@@ -105,8 +106,9 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
       setup: Setup,
       peer: object = {},
       more: readonly object[] = [],
+      client: object = {},
     ): { cali: ChildProcess; other: ChildProcess } => ({
-      cali: exchange.startCali(documents(peer, more)),
+      cali: exchange.startCali(documents(peer, more, client)),
       other: speaker.start(exchange, setup),
     });
 
@@ -176,6 +178,25 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
       const { attributes } = exchange.path(fromClient, PEER)!;
       expect(attributes.originatorId).toBe(CLIENT);
       expect(attributes.clusterList).toEqual([PEER]);
+    });
+
+    feature('route server, it is our client', async () => {
+      const accept = [{ action: 'Accept' }];
+      const filter = document('BGPFilter', 'all', { importV4: accept, exportV4: accept });
+      const client = { role: 'RouteServer', filters: ['all'], addressFamilies: ['IPv4'] };
+      startClient(v4(1), 65003);
+      start(
+        { localAs: 65002, caliAs: 64512, isRouteServerClient: true },
+        { ...client, asNumber: 65002 },
+        [filter],
+        { ...client, asNumber: 65003 },
+      );
+      await established();
+      await itHas('172.30.0.0');
+      expect(speaker.routes(exchange)).not.toMatch(/64512 65003/);
+      await until('its route at the other client', 12_000, () => clientRoutes().includes(announced4));
+      expect(clientRoutes()).toMatch(/BGP.as_path: 65002\n/);
+      expect(clientRoutes()).toMatch(/BGP.next_hop: 10\.77\.0\.2/);
     });
 
     feature('route refresh, it asks', async () => {

@@ -16,6 +16,8 @@ export interface Setup {
   readonly isUnnumbered?: boolean;
   /** The speaker reflects: our side is its client, and so is BIRD. */
   readonly isReflector?: boolean;
+  /** Our side is a route server: its paths start with the AS numbers of others (RFC 7947 section 2.2.2.2). */
+  readonly isRouteServerClient?: boolean;
 }
 
 export interface ForeignSpeaker {
@@ -101,6 +103,7 @@ router bgp ${setup.localAs}
  bgp router-id ${v4(2)}
  no bgp ebgp-requires-policy
  no bgp network import-check
+ ${setup.isRouteServerClient ? 'no bgp enforce-first-as' : ''}
  bgp graceful-restart
  bgp graceful-restart preserve-fw-state
  ${neighbor} remote-as ${setup.caliAs}
@@ -256,6 +259,7 @@ neighbor ${v4(1)} {
   announce refresh yes
   announce restart yes
   ${setup.isPassive ? 'passive' : ''}
+  ${setup.isRouteServerClient ? 'enforce neighbor-as no' : ''}
   ${setup.hasGtsm ? 'ttl-security yes' : ''}
   ${setup.hasAddPath ? 'announce add-path recv yes\n  announce add-path send all' : ''}
   ${setup.isReflector ? 'route-reflector' : ''}
