@@ -4,19 +4,20 @@
  */
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
+import type { State } from './session/session.ts';
 
 export interface DeferralOptions {
   /** Longest wait for peers after a start, seconds. */
   readonly deferralSeconds: number;
-  /** Wait for a peer that has not answered since the start, seconds. */
+  /** Wait for a peer that does not answer, seconds. */
   readonly unreachableSeconds: number;
 }
 
 export interface DeferralModules {
   readonly clock: Clock;
   readonly log: Log;
-  /** Whether a session with the peer is up. */
-  readonly hasSession: (key: string) => boolean;
+  /** State of the connection that this speaker dialled, or of the session; undefined for an unknown peer. */
+  readonly stateOf: (key: string) => State | undefined;
   /** Peers that do not answer are not waited for any longer. */
   readonly gaveUp: () => void;
   /** It is over; called once. */
@@ -28,7 +29,8 @@ export class Deferral {
   readonly #modules: DeferralModules;
   readonly #awaited = new Set<string>();
   #isOpen = false;
-  #timers: (() => void)[] = [];
+  #cancelLook = () => {};
+  #cancelEnd = () => {};
   #isOver = false;
 
   constructor(options: DeferralOptions, modules: DeferralModules) {
@@ -58,10 +60,8 @@ export class Deferral {
     const { clock } = this.#modules;
     for (const key of keys) this.#awaited.add(key);
     this.#isOpen = isOpen;
-    this.#timers = [
-      clock.after(this.#options.unreachableSeconds * 1000, () => this.#giveUpOnSilent()),
-      clock.after(this.#options.deferralSeconds * 1000, () => this.#end()),
-    ];
+    this.#lookLater();
+    this.#cancelEnd = clock.after(this.#options.deferralSeconds * 1000, () => this.#end());
     this.#endIfComplete();
   }
 
@@ -76,20 +76,37 @@ export class Deferral {
   }
 
   close(): void {
-    for (const cancel of this.#timers) cancel();
+    this.#cancelLook();
+    this.#cancelEnd();
   }
 
   #endIfComplete(): void {
     if (this.#awaited.size === 0 && !this.#isOpen) this.#end();
   }
 
+  #lookLater(): void {
+    const { unreachableSeconds } = this.#options;
+    this.#cancelLook = this.#modules.clock.after(unreachableSeconds * 1000, () => this.#giveUpOnSilent());
+  }
+
+  /**
+   * Stops waiting for peers that do not answer. A peer whose kernel accepted a connection is alive, and its process may be
+   * slow to send its OPEN: it gets the same time again.
+   */
   #giveUpOnSilent(): void {
     this.#isOpen = false;
+    let isOpening = false;
     for (const key of [...this.#awaited]) {
-      if (this.#modules.hasSession(key)) continue;
+      const state = this.#modules.stateOf(key);
+      if (state === 'Established') continue;
+      if (state === 'OpenSent' || state === 'OpenConfirm') {
+        isOpening = true;
+        continue;
+      }
       this.#modules.log.info({ peer: key }, 'not waiting any longer for a peer that does not answer');
       this.#awaited.delete(key);
     }
+    if (isOpening) this.#lookLater();
     this.#endIfComplete();
     this.#modules.gaveUp();
   }
@@ -97,6 +114,7 @@ export class Deferral {
   #end(): void {
     this.#awaited.clear();
     this.#isOpen = false;
+    this.#cancelLook();
     if (this.#isOver) return;
     this.#isOver = true;
     this.#modules.over();

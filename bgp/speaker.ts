@@ -159,7 +159,7 @@ export class Speaker {
     this.#deferral = new Deferral(options, {
       clock: this.#clock,
       log: modules.log,
-      hasSession: (key) => this.#peers.get(key)?.negotiated !== undefined,
+      stateOf: (key) => this.#peers.get(key)?.conversation.session.state,
       gaveUp: () => this.#schedule(),
       // After the routes of this turn: whoever listens may now remove what is not among them.
       over: () =>

@@ -126,12 +126,14 @@ describe('peers that leave shortly after they came', () => {
 });
 
 describe('the wait after a start', () => {
-  const begin = (up: readonly string[] = []) => {
+  const begin = (up: readonly string[] = [], opening: ReadonlySet<string> = new Set()) => {
     const clock = new ManualClock();
     let overs = 0;
+    const stateOf = (key: string) =>
+      up.includes(key) ? 'Established' : opening.has(key) ? 'OpenSent' : 'Connect';
     const deferral = new Deferral(
       { deferralSeconds: 120, unreachableSeconds: 10 },
-      { clock, log: silentLog, hasSession: (key) => up.includes(key), gaveUp() {}, over: () => overs++ },
+      { clock, log: silentLog, stateOf, gaveUp() {}, over: () => overs++ },
     );
     return { clock, deferral, overs: () => overs };
   };
@@ -172,5 +174,18 @@ describe('the wait after a start', () => {
     const alone = begin();
     alone.deferral.start([]);
     expect(alone.overs()).toBe(1);
+  });
+
+  it('goes on for a peer that has accepted a connection and is slow to send its OPEN', () => {
+    const opening = new Set(['slow']);
+    const { deferral, clock } = begin([], opening);
+    deferral.start(['slow', 'dead']);
+    clock.advance(10_000);
+    expect([...deferral.awaited]).toEqual(['slow']);
+    clock.advance(10_000);
+    expect(deferral.isOver).toBe(false);
+    opening.clear();
+    clock.advance(10_000);
+    expect(deferral.isOver).toBe(true);
   });
 });
