@@ -2,7 +2,6 @@
  * Fields that Calico has and Cali accepts without doing what they ask. Each has a reason: whoever writes such a field gets
  * it as a warning (calictl, the embedded API server), and agents log it and show it in their status.
  */
-import type { ResourceDefinition } from './resource.ts';
 
 /** Why a field has no effect. */
 export interface WithoutEffect {
@@ -25,7 +24,7 @@ export interface Notice {
 
 /** What an object asks for in vain. Empty values and those that Cali does anyway are not mentioned. */
 export function noticesOf(
-  { withoutEffect = {} }: Pick<ResourceDefinition, 'withoutEffect'>,
+  { withoutEffect = {} }: { readonly withoutEffect?: FieldsWithoutEffect },
   object: unknown,
 ): Notice[] {
   const spec = memberOf(object, 'spec');
