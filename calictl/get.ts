@@ -11,11 +11,11 @@ import { accessTo, missing, type Store } from './access.ts';
 import { type CtlColumn, cell, columnsNamed, columnsOf } from './columns.ts';
 import type { Done } from './done.ts';
 import { kindNamed } from './kinds.ts';
-import { type Output, renderName, renderObjects, withoutServerFields } from './output.ts';
+import { renderName, renderObjects, withoutServerFields, type withTemplate } from './output.ts';
 import { checkFlags, type NamespaceFlags, namespaceOf } from './place.ts';
 
 export interface GetFlags extends NamespaceFlags {
-  readonly output: Output;
+  readonly output: Awaited<ReturnType<typeof withTemplate>>;
   /** Leave out what only this cluster knows, of objects that were named. */
   readonly isExport?: boolean | undefined;
 }
@@ -57,7 +57,7 @@ export async function get(
       flags,
     );
   const shown = items.map((item) => withoutServerFields(item, false));
-  return { text: renderObjects({ definition, items: shown }, flags.output.form), failures: [] };
+  return { text: renderObjects({ definition, items: shown }, flags.output), failures: [] };
 }
 
 /** The objects that documents name. */
@@ -106,7 +106,7 @@ async function getNamed(
     return { text: shown.text, failures: [...failures, ...shown.failures] };
   }
   const objects = found.map(({ raw }) => withoutServerFields(raw, flags.isExport ?? false));
-  const text = renderObjects(wanted.length === 1 ? { object: objects[0] } : { objects }, output.form);
+  const text = renderObjects(wanted.length === 1 ? { object: objects[0] } : { objects }, output);
   return { text, failures };
 }
 

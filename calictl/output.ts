@@ -1,14 +1,33 @@
 /** `-o` of `calictl get`: which form, and objects in it. */
+import { readFile } from 'node:fs/promises';
 import { stringify } from 'yaml';
 import { type AnyResource, apiVersionOf, type ResourceDefinition } from '../datastore/schema/resource.ts';
-import { CodedError } from '../lib/errors.ts';
+import { CodedError, messageOf } from '../lib/errors.ts';
 import { printable } from '../lib/plain-text.ts';
+import { renderTemplate } from './go-template.ts';
 
 export type Output =
-  | { readonly form: 'yaml' | 'json' | 'name' }
+  | StructuredOutput
+  | { readonly form: 'name' }
+  | { readonly form: 'template-file'; readonly file: string }
   | { readonly form: 'table'; readonly isWide: boolean; readonly columns?: readonly string[] };
 
-const FORMS = 'ps, wide, yaml, json, name or custom-columns=NAME,…';
+const FORMS = 'ps, wide, yaml, json, name, custom-columns=NAME,…, go-template=… or go-template-file=FILE';
+
+/** Whole objects, as they are. */
+type StructuredOutput =
+  | { readonly form: 'yaml' | 'json' }
+  | { readonly form: 'template'; readonly template: string };
+
+/** The output with the template of a file in it. Throws CodedError INPUT. */
+export async function withTemplate(output: Output): Promise<Exclude<Output, { form: 'template-file' }>> {
+  if (output.form !== 'template-file') return output;
+  try {
+    return { form: 'template', template: await readFile(output.file, 'utf8') };
+  } catch (error) {
+    throw new CodedError('INPUT', `${output.file}: cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+}
 
 /** Throws CodedError INPUT. */
 export function parseOutput(text: string): Output {
@@ -17,8 +36,9 @@ export function parseOutput(text: string): Output {
     case 'yml':
       return { form: 'yaml' };
     case 'json':
+      return { form: 'json' };
     case 'name':
-      return { form: text };
+      return { form: 'name' };
     case 'ps':
     case 'table':
       return { form: 'table', isWide: false };
@@ -32,8 +52,11 @@ export function parseOutput(text: string): Output {
       if (value) return { form: 'table', isWide: false, columns: value.split(',') };
       throw new CodedError('INPUT', 'need to specify at least one column: -o custom-columns=NAME,…');
     case 'go-template':
+      if (value) return { form: 'template', template: value };
+      throw new CodedError('INPUT', 'need to specify a template: -o go-template={{…}}');
     case 'go-template-file':
-      throw new CodedError('INPUT', `-o ${key} is not supported: use -o json with jq, or -o ${FORMS}`);
+      if (value) return { form: 'template-file', file: value };
+      throw new CodedError('INPUT', 'need to specify a template file: -o go-template-file=FILE');
     default:
       throw new CodedError('INPUT', `unrecognized output format '${printable(text, 100)}': use ${FORMS}`);
   }
@@ -45,8 +68,14 @@ export type Shown =
   | { readonly definition: ResourceDefinition; readonly items: readonly unknown[] }
   | { readonly objects: readonly unknown[] };
 
-export function renderObjects(shown: Shown, form: 'yaml' | 'json'): string {
+/** A template gets a list of what was asked for, as from calicoctl: a list of the kind, or the named objects. */
+export function renderObjects(shown: Shown, output: StructuredOutput): string {
+  const { form } = output;
   const value = asValue(shown);
+  if (form === 'template') {
+    const data = 'objects' in shown ? shown.objects : [value];
+    return renderTemplate(output.template, data).replace(/\n$/, '');
+  }
   return form === 'json' ? JSON.stringify(value, undefined, 2) : stringify(value).trimEnd();
 }
 

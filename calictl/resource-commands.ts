@@ -8,7 +8,7 @@ import { get, getDocuments } from './get.ts';
 import { readInput } from './input.ts';
 import { kindNamed } from './kinds.ts';
 import { label } from './label.ts';
-import { parseOutput } from './output.ts';
+import { parseOutput, withTemplate } from './output.ts';
 import { type PatchFlags, patch, patchForms } from './patch.ts';
 import { repeatable } from './repeatable.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -56,7 +56,7 @@ export function addResourceCommands(
     .description('show resources')
     .option(
       '-o, --output <form>',
-      'ps, wide, yaml, json, name or custom-columns=NAME,…',
+      'ps, wide, yaml, json, name, custom-columns=NAME,…, go-template=… or go-template-file=FILE',
       parseOutput,
       parseOutput('ps'),
     )
@@ -75,7 +75,8 @@ export function addResourceCommands(
         export: boolean;
       },
     ) => {
-      const { output, namespace } = flags;
+      const { namespace } = flags;
+      const output = await withTemplate(flags.output);
       const allNamespaces = flags.allNamespaces || flags.a === true;
       const options = { output, namespace, allNamespaces, isExport: flags.export };
       if (flags.filename) {

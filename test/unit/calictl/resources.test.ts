@@ -196,6 +196,11 @@ describe('get', () => {
       { kind: 'IPPool' },
       { kind: 'IPPool' },
     ]);
+    const template = '{{range .}}{{range .Items}}{{.ObjectMeta.Name}} {{.Spec.CIDR}}{{"\\n"}}{{end}}{{end}}';
+    expect(await form('-o', `go-template=${template}`)).toBe('g 10.20.0.0/24\n');
+    const file = world.file('names.tmpl', '{{range .}}{{.metadata.name}};{{end}}');
+    expect(await form('g', '-o', `go-template-file=${file}`)).toBe('g;\n');
+    expect(await form('g', 'g', '-o', `go-template-file=${file}`)).toBe('g;g;\n');
     const exported = parse(await form('g', '-o', 'yaml', '--export'));
     expect(exported.metadata).toEqual({ name: 'g' });
     expect(exported.spec).toMatchObject({ cidr: '10.20.0.0/24' });
@@ -205,7 +210,9 @@ describe('get', () => {
     [['get', 'ippool', '-o', 'custom-columns=FROB'], /unknown heading FROB, valid values are: NAME, CIDR/],
     [['get', 'ippool', '-o', 'custom-columns='], /need to specify at least one column/],
     [['get', 'ippool', '-o', 'frob'], /unrecognized output format 'frob'/],
-    [['get', 'ippool', '-o', 'go-template={{.}}'], /-o go-template is not supported: use -o json/],
+    [['get', 'ippool', '-o', 'go-template='], /need to specify a template/],
+    [['get', 'ippool', '-o', 'go-template={{$x := 1}}'], /go-template: cannot be read/],
+    [['get', 'ippool', '-o', 'go-template-file=/nowhere'], /\/nowhere: cannot be read/],
     [['get'], /get: name a kind/],
     [['get', 'all'], /resource type 'all' is not supported: try node, ippool/],
     [['get', 'networkpolicy'], /Cali has no network policy/],
