@@ -86,7 +86,9 @@ async function cleanUp(config: AgentConfig): Promise<void> {
 async function runNode(config: AgentConfig): Promise<void> {
   const { Agent: NodeAgent } = await import('./agent.ts');
   const { loadEndpoint } = await import('../datastore/kubernetes/load-endpoint.ts');
+  const { environmentNotices } = await import('./environment-notices.ts');
   const nodeLog = log.child({ node: config.node });
+  for (const reason of environmentNotices(process.env)) nodeLog.warn({ reason }, 'a variable has no effect');
   const begin = async () => {
     const agent = new NodeAgent(config, {
       // Connections of its own: those of an agent before it may have an address that is gone.
