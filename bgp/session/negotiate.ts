@@ -97,7 +97,7 @@ function checkRoles(theirs: readonly number[], config: SessionConfig): void {
   if (theirRole !== undefined && counterpart[role] === theirRole) return;
   const said = theirRole === undefined ? 'sends no BGP role' : `says that it is ${roleName(theirRole)}`;
   throw roleMismatch(
-    `the peer ${said}, but to our role ${roleName(role)} belongs ${roleName(counterpart[role]!)}`,
+    `the peer ${said}, but our role ${roleName(role)} needs ${roleName(counterpart[role]!)}`,
   );
 }
 

@@ -228,7 +228,7 @@ function decodeOne(
       return undefined;
     case AttributeType.AGGREGATOR:
       if (value.length !== (context.isFourOctetAs ? 8 : 6)) return wrongLength('discard');
-      // RFC 7607: AS 0 is nobody's.
+      // RFC 7607: AS 0 is reserved.
       if ((context.isFourOctetAs ? new Reader(value).u32() : new Reader(value).u16()) === 0)
         return discarded('AGGREGATOR with AS 0');
       into.aggregator = {

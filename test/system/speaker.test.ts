@@ -337,7 +337,7 @@ describe('peers that misbehave', () => {
         .endsWith(`${'ff'.repeat(16)}00150302${'0b'}`),
     );
     expect(speaker.peer(B)!.status().lastError).toMatch(
-      /says that it is peer, but to our role customer belongs provider/,
+      /says that it is peer, but our role customer needs provider/,
     );
   });
 });

@@ -1,4 +1,4 @@
-/** What a peer's bytes do to a running speaker: to the session, to the peer's routes, and to what others are told. */
+/** What a peer's bytes do to a running speaker: to the session, to the peer's routes, and to what other peers receive. */
 import { expect, it } from 'vitest';
 import { viewReceived } from '../../bgp/routes-view.ts';
 import { BgpRole } from '../../bgp/wire/iana.ts';

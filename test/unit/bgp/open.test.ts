@@ -169,7 +169,7 @@ describe('an OPEN', () => {
       { peerAs: 23456 },
     ],
     [
-      'of a 4-octet AS behind AS_TRANS',
+      'of AS_TRANS and a 4-octet AS in the capability',
       '6793 4.1',
       open('08 02 06 41 04 00030d40', '5ba0'),
       'IPv4',

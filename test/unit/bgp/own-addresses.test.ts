@@ -71,7 +71,7 @@ it.each([
   ['the global next hop of MP_REACH_NLRI', 6 as const, reach(v6), '2001:db8:1::/48'],
   ['the global one of two', 6 as const, reach(`${v6}fe80${'00'.repeat(13)}07`), '2001:db8:1::/48'],
 ])(
-  'a route whose next hop in %s is this speaker is not used and goes to nobody',
+  'a route whose next hop in %s is this speaker is not used and not announced',
   (_, family, body, prefix) => {
     const own = new OwnAddresses({ node: {} }, () => false);
     const relay = new Relay({ ownAddresses: own });

@@ -473,7 +473,7 @@ const identified: readonly UpdateCase[] = [
     hasAddPath: true,
     nlri: '00000000',
   }),
-  same('a prefix of 33 bits behind its identifier', '7606 5.3', 'reset 3/10', {
+  same('a prefix of 33 bits after its identifier', '7606 5.3', 'reset 3/10', {
     hasAddPath: true,
     nlri: '00000000 21 0a00000000',
   }),
@@ -583,7 +583,7 @@ const multiprotocol: readonly UpdateCase[] = [
       form: 'nothing',
     }),
   ),
-  same('MP_UNREACH_NLRI with flags 0xc0 beside a route', '7606 3(c)', 'withdraw', {
+  same('MP_UNREACH_NLRI with flags 0xc0 and a route', '7606 3(c)', 'withdraw', {
     attributes: { 15: attribute('c0', 15, `0002 01 ${PREFIX6}`) },
   }),
   same('MP_UNREACH_NLRI twice', '7606 3(g)', 'reset 3/1', {
@@ -656,11 +656,11 @@ const withoutNlri: readonly UpdateCase[] = [
     attributes: { 256: '40' },
     form: 'nothing',
   }),
-  same('malformed COMMUNITIES beside MP_UNREACH_NLRI alone', '7606 5.2', 'reset 3/5', {
+  same('malformed COMMUNITIES with only MP_UNREACH_NLRI', '7606 5.2', 'reset 3/5', {
     attributes: { 8: 'c0 08 03 000000', 15: attribute('80', 15, `0002 01 ${PREFIX6}`) },
     form: 'nothing',
   }),
-  same('malformed COMMUNITIES beside an MP_REACH_NLRI without prefixes', '7606 5.2', 'reset 3/5', {
+  same('malformed COMMUNITIES with an MP_REACH_NLRI without prefixes', '7606 5.2', 'reset 3/5', {
     attributes: { 8: 'c0 08 03 000000', 14: attribute('80', 14, `0002 01 10 ${NEXT_HOP6} 00`) },
     form: 'nothing',
   }),

@@ -35,7 +35,7 @@ function body(
   return bytesOf(`${octets(withdrawn)} ${withdrawn} ${octets(list)} ${list} ${prefixes}`);
 }
 
-/** A peer that has announced both prefixes, and clients that have been told them. */
+/** A peer that has announced both prefixes, and clients that have received them. */
 function start(
   isIbgp: boolean,
   { isOld = false, hasAddPath = false, hasExtendedNextHop = true }: UpdateCase,
