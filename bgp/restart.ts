@@ -21,8 +21,8 @@ export interface StaleModules {
 }
 
 /**
- * Why a family has stale routes. `restart`: the peer went, or came back and has not sent End-of-RIB. `long-lived`: the
- * same, after its restart time. `refresh`: between BoRR and EoRR. `retiring`: the peer is about to be removed.
+ * Why a family has stale routes. `restart`: the session ended, or is back without End-of-RIB. `long-lived`: the
+ * same, after the restart time. `refresh`: between BoRR and EoRR. `retiring`: the peer is about to be removed.
  */
 type Phase = 'restart' | 'long-lived' | 'refresh' | 'retiring';
 
@@ -92,12 +92,12 @@ export class StaleRoutes {
     for (const family of families) {
       if (this.#isRetiring) this.#mark(family, 'retiring');
       // RFC 9494 section 4.2: it applies where RFC 4724 and RFC 8538 keep the routes, and nowhere else.
-      else if (isGraceful) this.#peerWent(family);
+      else if (isGraceful) this.#keepForRestart(family);
       else this.#drop(family);
     }
   }
 
-  /** End-of-RIB of the peer's initial update: what it did not confirm is gone. */
+  /** End-of-RIB of the peer's initial update: removes what the peer did not confirm. */
   endOfRib(family: Family): void {
     this.#ended.add(family);
     this.#overdue.delete(family);
@@ -118,13 +118,13 @@ export class StaleRoutes {
       );
   }
 
-  /** EoRR: what was not sent since BoRR is gone. Without a BoRR it means nothing. */
+  /** EoRR: removes what was not sent since BoRR. Ignored without a BoRR. */
   refreshEnds(family: Family): void {
     if (this.#kept.get(family)?.phase === 'refresh') this.#sweep(family);
     else this.#modules.log.debug({ family }, 'EoRR without BoRR ignored (RFC 7313 section 4)');
   }
 
-  /** Long-lived routes were judged again: restores their mark. */
+  /** Restores LLGR_STALE after the import policy was applied again. */
   restoreMarks(family: Family): void {
     if (this.#kept.get(family)?.cancelLongLived) markLongLived(this.#ribs[family], this.#source);
   }
@@ -138,8 +138,8 @@ export class StaleRoutes {
     for (const kept of this.#kept.values()) stopTimers(kept);
   }
 
-  /** The connection of a peer that may be restarting is gone. */
-  #peerWent(family: Family): void {
+  /** The session of a peer that may be restarting ended. */
+  #keepForRestart(family: Family): void {
     const promise = this.#promise;
     const isListed = promise?.peerRestart?.families.some((one) => one.family === family) ?? false;
     const hasLongLived = this.#longLivedSeconds(family) > 0;

@@ -75,8 +75,8 @@ export class Succession {
   }
 
   /**
-   * These peers are configured no longer, by one change: they stand in for none, neither for each other nor for peers
-   * that retire since before. To be called before `retire`.
+   * Takes the peers that one change removes from the configuration. They replace no other peer any more: neither each
+   * other, nor a peer that retires already. Call it before `retire`.
    */
   leave(keys: readonly string[]): void {
     for (const key of keys) {
@@ -86,7 +86,7 @@ export class Succession {
     for (const [key, { successors }] of this.#retiring) if (successors.size === 0) this.#end(key);
   }
 
-  /** Retires a peer that has left. False when no peer came in its place: it can go at once. */
+  /** Retires a peer after `leave`. False when no peer replaces it, so that it can be removed at once. */
   retire(peer: Successor): boolean {
     if (this.#retiring.has(peer.key)) return true;
     this.#forgetOld();

@@ -105,7 +105,7 @@ describe('peers that leave shortly after they came', () => {
     return keys.map((key) => succession.retire(reflector(key)));
   };
 
-  it('stand in for none that leaves with them', () => {
+  it('replace no peer that leaves with them', () => {
     const { succession } = begin();
     // One BGPPeer that is made and deleted, with a session per family.
     for (const key of ['v4', 'v6']) succession.join(reflector(key));
