@@ -30,6 +30,10 @@ export const expected: readonly Expected[] = [
     because: 'an agent or the API server was killed while the node claimed a block',
   },
   {
+    pattern: /^cali-node: dropping stale routes .*"reason":"the peer did not come back in time"/,
+    because: 'an agent is down, or a node cut off, for longer than the restart time',
+  },
+  {
     pattern: /^cali-node: released what an earlier agent left in IPAM /,
     because: 'the agent was killed while a pod got its addresses',
   },

@@ -25,13 +25,17 @@ describe.skipIf(!hasProgram('kubectl'))(
     const kubectl = (...args: string[]) => lab.exec('lab', 'kubectl', ...args);
     const apply = (yaml: string) => lab.pipe('lab', yaml, 'kubectl', 'apply', '-f', '-');
 
-    it('lists resources and shows printer columns', () => {
+    it('lists resources and shows printer columns', async () => {
       expect(kubectl('api-resources').stdout).toMatch(
         /ippools +ipp,pool +projectcalico\.org\/v3 +false +IPPool/,
       );
-      const wide = kubectl('get', 'ippools', '-o', 'wide').stdout.split('\n');
+      const show = () => kubectl('get', 'ippools', '-o', 'wide').stdout.split('\n');
+      await until('the controllers fill ALLOCATABLE', 60_000, () => show()[1]!.includes('PoolReady'));
+      const wide = show();
       expect(wide[0]).toMatch(/^NAME +CIDR +VXLAN +IPIP +NAT +ALLOCATABLE +DISABLED +SELECTOR +AGE$/);
-      expect(wide[1]).toMatch(/^default-ipv4-ippool +10\.244\.0\.0\/16 +Never +Never +true +false +all\(\)/);
+      expect(wide[1]).toMatch(
+        /^default-ipv4-ippool +10\.244\.0\.0\/16 +Never +Never +true +PoolReady +false +all\(\)/,
+      );
       expect(kubectl('get', 'nodes').stdout).toMatch(/node1 +True +172\.18\.0\.11/);
     });
 
