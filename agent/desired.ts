@@ -12,7 +12,7 @@ import { type ServiceRoutes, serviceRoutes } from '../felix/calc/bgp/services.ts
 import { desiredSpeaker, reachablePeers } from '../felix/calc/bgp/speaker.ts';
 import { type Workload, workloadLabels, workloadPeeringAddresses } from '../felix/calc/bgp/workloads.ts';
 import { guardHosts, guardPeers, ownBgpPorts } from '../felix/calc/guard/hosts.ts';
-import { knownRoutes, outsidePools } from '../felix/calc/known-routes.ts';
+import { knownRoutes, outsidePools, vxlanRoutes } from '../felix/calc/known-routes.ts';
 import { exportedPrefixes, type OwnPrefixes, ownPrefixes } from '../felix/calc/own-prefixes.ts';
 import { desiredRoutes } from '../felix/calc/routes.ts';
 import { type Ruleset, ruleset } from '../felix/calc/ruleset.ts';
@@ -89,11 +89,16 @@ export function dataplaneFrom(
   const configurations = view.bgpConfigurations();
   const self = { name: config.node, labels: view.nodeLabels() };
   const tunnels = tunnelling.desired();
+  const nodes = view.nodes().map(nodeInfo);
+  const hasVxlan = config.backend !== 'none' && pools.some(({ spec }) => spec.vxlanMode !== 'Never');
+  const datastore = isWithoutBgp || hasVxlan ? knownRoutes(config.node, nodes, known.blocks) : [];
+  const own = nodes.find(({ name }) => name === config.node);
   const routes = desiredRoutes({
     endpoints,
     blocks: prefixesFrom(known).blocks,
     learned: isWithoutBgp ? outsidePools(learned.routes, pools) : learned.routes,
-    known: isWithoutBgp ? knownRoutes(config.node, view.nodes().map(nodeInfo), known.blocks) : [],
+    known: isWithoutBgp ? datastore : [],
+    fallback: isWithoutBgp ? [] : vxlanRoutes(own, datastore, pools),
     encapsulate: tunnelling.encapsulate(),
     refused: servicesFrom(known).refused,
     reachable: reachablePeers(view.bgpPeers(), self.name, self.labels),

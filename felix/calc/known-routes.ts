@@ -3,8 +3,18 @@
  * node that owns it, and one per address that another node has borrowed.
  */
 import type { LearnedRoute } from '../../bgp/learned.ts';
+import type { IPPool } from '../../datastore/schema/ip-pool.ts';
 import type { IPAMBlock } from '../../datastore/schema/ipam.ts';
-import { addressAt, contains, formatAddress, hostCidr, mustCidr, sizeOf } from '../../lib/cidr.ts';
+import { chooseEncapsulation } from '../../ipip/choice.ts';
+import {
+  addressAt,
+  contains,
+  type Family,
+  formatAddress,
+  hostCidr,
+  mustCidr,
+  sizeOf,
+} from '../../lib/cidr.ts';
 import type { NodeInfo } from './topology.ts';
 
 export function knownRoutes(
@@ -14,23 +24,46 @@ export function knownRoutes(
 ): LearnedRoute[] {
   const byName = new Map(nodes.map((node) => [node.name, node]));
   const routes: LearnedRoute[] = [];
-  for (const { spec } of blocks) {
-    const net = mustCidr(spec.cidr);
-    const owner = spec.affinity?.startsWith('host:') ? spec.affinity.slice('host:'.length) : undefined;
-    const nextHop = (name: string) => byName.get(name)?.addresses[net.family]?.address;
+  for (const block of blocks) {
+    const { cidr, family, owner, borrowed } = holdersOf(block);
+    const nextHop = (name: string) => byName.get(name)?.addresses[family]?.address;
     const via = owner === undefined || owner === self ? undefined : nextHop(owner);
-    if (via) routes.push({ prefix: spec.cidr, nextHops: [via] });
-    const size = Number(sizeOf(net) < 65_536n ? sizeOf(net) : 65_536n);
-    spec.allocations.slice(0, size).forEach((index, ordinal) => {
-      const holder = index === null ? undefined : spec.attributes[index]?.secondary?.['node'];
-      if (!holder || holder === owner || holder === self) return;
-      const address = formatAddress(addressAt(net, ordinal));
-      const hop = nextHop(holder);
+    if (via) routes.push({ prefix: cidr, nextHops: [via] });
+    for (const { address, holder } of borrowed) {
+      const hop = holder === self ? undefined : nextHop(holder);
       // A node's own address inside a block is no pod (F-043).
       if (hop && hop !== address) routes.push({ prefix: hostCidr(address), nextHops: [hop] });
-    });
+    }
   }
   return routes;
+}
+
+/** Which nodes hold addresses of a block: its owner, and others for single addresses. */
+interface Holders {
+  readonly cidr: string;
+  readonly family: Family;
+  readonly owner: string | undefined;
+  readonly borrowed: readonly { readonly address: string; readonly holder: string }[];
+}
+
+/** By version of a block: routes are calculated after every change, and blocks change seldom. */
+const known = new WeakMap<IPAMBlock, Holders>();
+
+function holdersOf(block: IPAMBlock): Holders {
+  const found = known.get(block) ?? readHolders(block);
+  known.set(block, found);
+  return found;
+}
+
+function readHolders({ spec }: IPAMBlock): Holders {
+  const net = mustCidr(spec.cidr);
+  const owner = spec.affinity?.startsWith('host:') ? spec.affinity.slice('host:'.length) : undefined;
+  const size = Number(sizeOf(net) < 65_536n ? sizeOf(net) : 65_536n);
+  const borrowed = spec.allocations.slice(0, size).flatMap((index, ordinal) => {
+    const holder = index === null ? undefined : spec.attributes[index]?.secondary?.['node'];
+    return !holder || holder === owner ? [] : [{ address: formatAddress(addressAt(net, ordinal)), holder }];
+  });
+  return { cidr: spec.cidr, family: net.family, owner, borrowed };
 }
 
 /** Learned routes that the datastore does not decide: those outside the pools. */
@@ -40,4 +73,34 @@ export function outsidePools(
 ): LearnedRoute[] {
   const ranges = pools.map(({ spec }) => mustCidr(spec.cidr));
   return [...learned].filter(({ prefix }) => !ranges.some((range) => contains(range, mustCidr(prefix))));
+}
+
+/** A route that is used where BGP brings none. */
+export interface FallbackRoute extends LearnedRoute {
+  /** The pool's mode takes no tunnel to this next hop: it is in the node's own subnet (CrossSubnet). */
+  readonly isDirect: boolean;
+}
+
+/**
+ * Of the routes that the datastore says, those of VXLAN pools: their packets need no router that knows pods, so they do
+ * not depend on BGP (Calico's Felix programs them whatever BGP does).
+ */
+export function vxlanRoutes(
+  self: Pick<NodeInfo, 'addresses'> | undefined,
+  known: readonly LearnedRoute[],
+  pools: readonly IPPool[],
+): FallbackRoute[] {
+  const ranges = pools
+    .filter(({ spec }) => spec.vxlanMode !== 'Never')
+    .map(({ spec }) => ({ spec, range: mustCidr(spec.cidr) }));
+  if (ranges.length === 0) return [];
+  return known.flatMap((route) => {
+    const prefix = mustCidr(route.prefix);
+    const pool = ranges.find(({ range }) => contains(range, prefix));
+    const own = self?.addresses[prefix.family];
+    if (!pool || !own) return [];
+    const subnet = mustCidr(`${own.address}/${own.length}`);
+    const isDirect = route.nextHops.every((hop) => chooseEncapsulation(pool.spec, subnet, hop) === 'none');
+    return [{ ...route, isDirect }];
+  });
 }

@@ -5,6 +5,7 @@ import { bitsOf, contains, type Family, familyOf, hostCidr, mustCidr } from '../
 import type { Route } from '../dataplane/route.ts';
 import type { Endpoint } from '../endpoint.ts';
 import type { Encapsulate } from './encapsulation.ts';
+import type { FallbackRoute } from './known-routes.ts';
 
 export interface RoutesInput {
   readonly endpoints: readonly Endpoint[];
@@ -13,6 +14,8 @@ export interface RoutesInput {
   readonly learned: Iterable<LearnedRoute>;
   /** Routes to other nodes' pods that the datastore says (routeSource); they come before learned ones. */
   readonly known?: readonly LearnedRoute[];
+  /** Routes to other nodes' pods in VXLAN pools, for prefixes that BGP does not bring. */
+  readonly fallback?: readonly FallbackRoute[];
   /** Which next hops of a prefix are reached through a tunnel; none when undefined. */
   readonly encapsulate?: Encapsulate;
   /** Peers that are reached through a gateway (Calico B-056): address and gateway. */
@@ -24,7 +27,8 @@ export interface RoutesInput {
 }
 
 /**
- * For one prefix a local workload wins over a learned route, and that over a blackhole (Calico F-018). Two
+ * For one prefix a local workload wins over a learned route, that over a fallback, and that over a blackhole (Calico
+ * F-018). Two
  * endpoints with one address: the interface that sorts last keeps it.
  */
 export function desiredRoutes({ endpoints, blocks, learned, refused = [], ...input }: RoutesInput): Route[] {
@@ -53,6 +57,19 @@ export function desiredRoutes({ endpoints, blocks, learned, refused = [], ...inp
     });
   }
   const encapsulate = input.encapsulate ?? ((_, nextHops) => ({ gateways: nextHops }));
+  for (const { prefix, nextHops, isDirect } of input.fallback ?? []) {
+    const ways = encapsulate(prefix, nextHops);
+    // Without its tunnel a packet would go to a router that does not know the pod.
+    if (routes.has(prefix) || (ways.gateways.length > 0 && !isDirect)) continue;
+    routes.set(prefix, {
+      destination: prefix,
+      type: 'unicast',
+      protocol: 'local',
+      device: undefined,
+      isFallback: true,
+      ...ways,
+    });
+  }
   for (const { prefix, nextHops, pods, localPref } of learned) {
     if (services.length > 0 && services.some((range) => contains(range, mustCidr(prefix)))) continue;
     routes.set(prefix, {

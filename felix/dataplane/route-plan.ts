@@ -69,7 +69,8 @@ export function planRoutes(
     );
     if (adopted) isMigrating = true;
     const isHeld = adopted || present.some(({ owner }) => owner.protocol === 'bgp');
-    if (options.keepLearned && route.protocol === 'bgp' && isHeld) continue;
+    const isOfBgp = route.protocol === 'bgp' || route.isFallback;
+    if (options.keepLearned && isOfBgp && isHeld) continue;
     const replaced =
       present.find((candidate) => isMetric(route.metric, candidate.route.metric))?.route ?? adopted;
     if (!replaced && isDefaultMetric(route.metric) && foreignKeys.has(route.destination)) {

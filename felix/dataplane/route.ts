@@ -16,6 +16,8 @@ export interface Route {
   readonly gateways: readonly string[];
   /** Gateways among them that are pods of this node, and may be: they announced the route. */
   readonly pods?: readonly string[] | undefined;
+  /** Used where BGP brings no route: one that BGP brought before a restart stays until BGP is settled. */
+  readonly isFallback?: boolean;
   /** Further ways, each through a tunnel device. */
   readonly tunnels?: readonly Hop[] | undefined;
   /** Address that this node's own packets leave with; undefined: the kernel's choice. */
@@ -44,7 +46,7 @@ export interface Hop {
 /** Arguments of `ip route add|replace|del`, hops resolved. */
 export function routeCommand(
   verb: 'add' | 'replace' | 'del',
-  route: Omit<Route, 'gateways' | 'device' | 'pods' | 'tunnels' | 'protocol'>,
+  route: Omit<Route, 'gateways' | 'device' | 'pods' | 'tunnels' | 'protocol' | 'isFallback'>,
   protocol: number,
   hops: readonly Hop[],
 ): string {

@@ -92,6 +92,33 @@ describe('VXLAN between two subnets', () => {
     await until('what was there', 8000, () => state() === before);
   });
 
+  it('routes to its pods do not depend on BGP: none is lost when the mesh is switched off, and on again', async () => {
+    const mesh = (nodeToNodeMeshEnabled: boolean) =>
+      lab.apply('BGPConfiguration', 'default', { nodeToNodeMeshEnabled });
+    const routes = (protocol: string) =>
+      lab
+        .sh('node1', `ip route show proto ${protocol}; ip -6 route show proto ${protocol}`)
+        .split('\n')
+        .filter((line) => / via /.test(line));
+    const before = routes('162').length;
+    expect(before).toBeGreaterThan(0);
+    await lab.ask({ do: 'flows start', intervalMs: 20 });
+    mesh(false);
+    // Through the tunnel to the other subnet, and directly within this one.
+    await until(
+      'routes of felix',
+      60_000,
+      () => routes('162').length === 0 && routes('161').length === before,
+    );
+    expect(await lab.unreachable()).toEqual([]);
+    await lab.ask({ do: 'node kill', name: 'node1' });
+    await lab.ask({ do: 'node start', name: 'node1' });
+    expect(routes('161')).toHaveLength(before);
+    mesh(true);
+    await until('routes of BGP', 60_000, () => routes('162').length === before && routes('161').length === 0);
+    expect((await lab.flows()).filter(({ lost }) => lost > 0)).toEqual([]);
+  });
+
   it('follows the MTU of the uplink, and gives it to new pods', async () => {
     lab.sh('node2', 'ip link set eth0 mtu 1400');
     await until('the device', 3000, () =>

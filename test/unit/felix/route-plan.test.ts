@@ -252,6 +252,15 @@ describe('reading the kernel', () => {
     expect(isRelevant(line)).toBe(expected);
   });
 
+  it.each<[string, boolean]>([
+    ['2: eth0    inet 172.18.0.11/24 scope global eth0', true],
+    ['Deleted 2: eth0    inet6 fd00:172:18::11/64 scope global', true],
+    ['12: cali1    inet6 fe80::ecee:eeff:feee:eeee/64 scope link', false],
+    ['10.244.1.0/26 via inet6 fe80::1 dev eth0 proto 162', false],
+  ])('the event "%s" is about an address that counts: %s', (line, expected) => {
+    expect(isAddress(line)).toBe(expected);
+  });
+
   it('the interface of a link event', () => {
     expect(linkOf('12: cali12d4a061371@if2: <BROADCAST> mtu 1500')).toBe('cali12d4a061371');
     expect(linkOf('Deleted 3: eth1: <BROADCAST>')).toBe('eth1');
