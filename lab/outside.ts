@@ -77,9 +77,10 @@ function namespaceFlags(): string[] {
 
 /** Sends a command to the running lab. Throws CodedError with its reason. */
 export async function askLab(command: LabCommand): Promise<unknown> {
-  const directory = controlDirectory();
-  const answer = await post(path.join(directory, 'lab.sock'), command).catch((error: unknown) => {
-    throw new CodedError('NO_LAB', `no lab is running (${messageOf(error)}): start one with npm start`);
+  const socket = path.join(controlDirectory(), 'lab.sock');
+  const answer = await post(socket, command).catch((error: unknown) => {
+    const reason = existsSync(socket) ? ` (${messageOf(error)})` : '';
+    throw new CodedError('NO_LAB', `no lab is running${reason}: start one with npm start`);
   });
   if (answer.ok) return answer.result;
   throw new CodedError('LAB', answer.reason ?? 'the lab refused');

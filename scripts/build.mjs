@@ -1,5 +1,5 @@
 // Bundles each program into one file under dist/: a bundle starts in a fifth of the time of its modules.
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { bundleInputs } from './sources.mjs';
 
@@ -66,11 +66,16 @@ export async function buildPrograms(names = Object.keys(programs)) {
   if (Object.keys(programs).every((name) => names.includes(name))) writeFileSync(stamp, inputs);
 }
 
-/** Removes the stamp, and the chunks of earlier builds: they carry a hash in their names. */
+/** How long a lab that was started before a build may still load chunks of the build before. */
+const KEEP_MS = 3_600_000;
+
+/** Removes the stamp, and chunks of earlier builds, which carry a hash in their names. */
 function removeOldFiles() {
   mkdirSync(dist, { recursive: true });
   rmSync(stamp, { force: true });
-  for (const file of readdirSync(dist)) if (file.startsWith('chunk-')) rmSync(path.join(dist, file));
+  const chunks = readdirSync(dist).filter((name) => name.startsWith('chunk-'));
+  for (const file of chunks.map((name) => path.join(dist, name)))
+    if (Date.now() - statSync(file).mtimeMs > KEEP_MS) rmSync(file);
 }
 
 // node scripts/build.mjs [PROGRAM…]

@@ -77,6 +77,11 @@ describe('an old Node', () => {
     expect(text.trim().split('\n')).toHaveLength(2);
   });
 
+  test('package-lock.json repeats the versions of package.json', () => {
+    const read = (name: string) => JSON.parse(readFileSync(path.join(root, name), 'utf8'));
+    expect(read('package-lock.json').packages[''].engines).toEqual(read('package.json').engines);
+  });
+
   test('every script of package.json is entered by the file that checks the version', () => {
     const { scripts } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
       scripts: Record<string, string>;
