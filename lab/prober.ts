@@ -4,6 +4,7 @@
  * that was asked.
  */
 import dgram, { type Socket } from 'node:dgram';
+import { Canary } from './canary.ts';
 import type { Sockets } from './setns.ts';
 
 export interface Probe {
@@ -35,8 +36,8 @@ interface Flow extends Probe {
 
 const PORT = 7007;
 const RETRY_MS = 100;
-/** A timer that is late by less catches up; more at once would overflow the sockets' buffers. */
-const CATCH_UP_MS = 100;
+/** A timer that is late by less catches up; more at once would overflow queues of this process or of the kernel. */
+const CATCH_UP_MS = 30;
 
 /** A sleep of 5 ms that takes longer means that this process did not run. */
 const STALL_MS = 1000;
@@ -45,6 +46,7 @@ interface Flows {
   readonly flows: readonly Flow[];
   readonly timer: NodeJS.Timeout;
   readonly pending: Map<number, { flow: Flow; sequence: number }>;
+  readonly canary: Canary;
   longestStallMs: number;
 }
 
@@ -133,16 +135,18 @@ export class Prober {
 
   /**
    * Starts one probe per flow and interval; `stopFlows` counts. Probes that are due while this process does not run (it is
-   * stopped, or has no processor) are counted as unsent: sent in one burst, they would be lost in this process's own
-   * buffers.
+   * stopped, or has no processor), or while the kernel carries no packets, are counted as unsent: sent in one burst, they
+   * would be lost in queues of this machine.
    */
   startFlows(probes: readonly Probe[], intervalMs: number): void {
     const flows = probes.map((probe) => ({ ...probe, sent: 0, unsent: 0, answered: new Set<number>() }));
     const most = Math.max(1, Math.floor(CATCH_UP_MS / intervalMs));
     const startedAt = performance.now();
     let tickedAt = startedAt;
+    const canary = new Canary();
     const tick = () => {
       const now = performance.now();
+      if (!canary.isBack(now)) return;
       const due = Math.floor((now - startedAt) / intervalMs);
       const late = Math.max(0, due - (flows[0] ? flows[0].sent + flows[0].unsent : due) - most);
       if (late > 0) running.longestStallMs = Math.max(running.longestStallMs, now - tickedAt);
@@ -151,11 +155,13 @@ export class Prober {
         flow.unsent += late;
         while (flow.sent + flow.unsent < due) this.#send(flow, running);
       }
+      canary.send(now);
     };
     const running: Flows = {
       flows,
       timer: setInterval(tick, intervalMs),
       pending: new Map(),
+      canary,
       longestStallMs: 0,
     };
     this.#flows = running;
@@ -178,6 +184,7 @@ export class Prober {
     const running = this.#flows;
     if (!running) return [];
     clearInterval(running.timer);
+    running.canary.close();
     this.#flows = undefined;
     await new Promise((resolve) => setTimeout(resolve, 500));
     await readAll();
@@ -196,7 +203,10 @@ export class Prober {
   }
 
   close(): void {
-    if (this.#flows) clearInterval(this.#flows.timer);
+    if (this.#flows) {
+      clearInterval(this.#flows.timer);
+      this.#flows.canary.close();
+    }
     for (const name of [...this.#stations.keys()]) this.remove(name);
   }
 
