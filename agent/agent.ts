@@ -401,7 +401,10 @@ export class Agent {
     this.#self = self;
     this.#families = ([4, 6] as const).filter((family) => self.addresses[family]);
     // A pod keeps what it gets: one that is made while the node is without a family still gets it.
-    this.#podFamilies = [...new Set([...this.#podFamilies, ...this.#families])].sort();
+    const before = this.#podFamilies;
+    this.#podFamilies = ([4, 6] as const).filter(
+      (family) => before.includes(family) || this.#families.includes(family),
+    );
     this.#changed();
   }
 

@@ -29,4 +29,4 @@ if (!isIn(wanted, process.versions.node)) {
 
 const script = process.argv[2];
 process.argv.splice(1, 2, path.join(__dirname, `${script}.mjs`));
-import(`./${script}.mjs`);
+void import(`./${script}.mjs`);

@@ -3,17 +3,17 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { askLab, execCommand } from '../../lab/outside.ts';
 import type { FlowReport } from '../../lab/prober.ts';
 import { labProgram, root, until } from '../helpers/lab.ts';
 
 const TIMEOUT_MS = 300_000;
-const escapes = /\u001B\[[0-9;]*[A-Za-z]/g;
 
 /** Columns of a line as it stays: what was written over counts once. */
 function widthOf(line: string): number {
-  return Math.max(...line.split('\r').map((part) => part.replace(escapes, '').length));
+  return Math.max(...line.split('\r').map((part) => stripVTControlCharacters(part).length));
 }
 
 let folder = '';
