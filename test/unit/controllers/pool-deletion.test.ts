@@ -171,7 +171,7 @@ describe('an IPPool with addresses in use that is deleted', () => {
     const made = await pool('p', '10.0.0.0/24');
     await (await ipamOf('n1')).assign(request('a'));
     await client.patch(ipPoolKind, 'p', { spec: { disabled: true } });
-    await performed('delete', made);
+    await performed('delete', { ...made, metadata: { name: made.metadata.name } });
     expect((await client.get(ipPoolKind, 'p'))?.metadata.deletionTimestamp).toBeTruthy();
     // As a file has it, without finalizers: the pool is not let go by that.
     const { finalizers: _, ...metadata } = made.metadata;
