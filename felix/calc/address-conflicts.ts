@@ -1,9 +1,9 @@
-/** Nodes that say they have an address which another Node has too: of such nodes peers reach one at most. Pure. */
+/** Finds Nodes that claim the address of another Node. Peers reach at most one of them. Pure. */
 import type { ObjectProblem } from '../../datastore/object-problem.ts';
 import { nodeAnnotations } from '../../datastore/schema/core.ts';
 import type { NodeInfo } from './topology.ts';
 
-/** A problem for each of these nodes, with the name of another one. */
+/** Returns a problem for each conflicting Node. It names one other Node with the same address. */
 export function addressConflicts(nodes: readonly NodeInfo[]): ObjectProblem[] {
   const holders = new Map<string, string[]>();
   for (const { name, addresses } of nodes)

@@ -1,6 +1,6 @@
 /**
- * Calico's annotations of Nodes and reflector Services, parsed to typed values: what is malformed counts as absent and
- * is a problem with a sentence. Whoever may patch a Node's status writes them, so nothing of their text is used as it is.
+ * Parses Calico's annotations of Nodes and reflector Services to typed values. A malformed annotation counts as absent
+ * and is reported as a problem. Any client that may patch a Node's status can write them, so no text is used unparsed.
  */
 import type { ObjectProblem } from '../../datastore/object-problem.ts';
 import { nodeAnnotations } from '../../datastore/schema/core.ts';
@@ -13,22 +13,22 @@ import { printable } from '../../lib/plain-text.ts';
 
 export interface NodeAddress {
   readonly address: string;
-  /** Prefix length of the node's subnet; that of a host when the annotation has none. */
+  /** Prefix length of the node's subnet; a host's length (32 or 128) when the annotation has none. */
   readonly length: number;
 }
 
 export interface TunnelEnd {
   readonly address: string;
-  /** Of a VXLAN device. */
+  /** MAC address of the VXLAN device. */
   readonly mac: string;
 }
 
-/** Longest text that any of these annotations needs; nothing longer is parsed. */
+/** Longest accepted annotation. Longer text counts as malformed. */
 const MAX_LENGTH = 100;
-/** A node's subnet is not larger than this. */
+/** Shortest accepted prefix length of a node's subnet. */
 const MIN_PREFIX: Readonly<Record<Family, number>> = { 4: 8, 6: 16 };
 
-/** The object that has the annotations, as a problem names it. */
+/** Identifies the annotated object in problems. */
 type AnnotatedObject = Pick<ObjectProblem, 'kind' | 'name' | 'namespace'>;
 
 export class Annotations {
@@ -41,7 +41,7 @@ export class Annotations {
     this.#texts = texts;
   }
 
-  /** A node's address with the length of its subnet. */
+  /** Returns a node's address with the prefix length of its subnet. */
   nodeAddress(key: string, family: Family): NodeAddress | undefined {
     return this.#read(key, `an IPv${family} address with its prefix length`, (text) => {
       const cidr = parseCidr(text);
@@ -54,7 +54,7 @@ export class Annotations {
     });
   }
 
-  /** AS number, 1 to 4294967295 or dotted. */
+  /** Returns the AS number: 1 to 4294967295, or dotted. */
   asNumber(): number | undefined {
     return this.#read(nodeAnnotations.asNumber, 'an AS number', (text) => {
       const value = parseAsNumber(text);
@@ -62,7 +62,7 @@ export class Annotations {
     });
   }
 
-  /** Route reflector cluster ID as dotted quad; the annotation may hold a number (RFC 4456 section 7). */
+  /** Returns the route reflector cluster ID as a dotted quad. The annotation may hold a number (RFC 4456 section 7). */
   clusterId(): string | undefined {
     return this.#read(
       nodeAnnotations.routeReflectorClusterID,
@@ -87,14 +87,14 @@ export class Annotations {
     return read ?? false;
   }
 
-  /** The node's end of a tunnel; its MAC address is derived from the name where the annotation has none. */
+  /** Returns the node's end of a tunnel. Without an annotated MAC address, it is derived from the node's name. */
   tunnelEnd(kind: TunnelKind, node: string): TunnelEnd | undefined {
     const address = this.tunnelAddress(kind);
     const mac = this.tunnelMac(kind);
     return address === undefined ? undefined : { address, mac: mac ?? vtepMac(node, tunnels[kind].family) };
   }
 
-  /** The node's address in a tunnel. */
+  /** Returns the node's address in a tunnel. */
   tunnelAddress(kind: TunnelKind): string | undefined {
     const { annotation, family } = tunnels[kind];
     return this.#read(annotation, `an IPv${family} address`, (text) => {
@@ -105,7 +105,7 @@ export class Annotations {
     });
   }
 
-  /** The MAC address of the node's VXLAN device; undefined where none is annotated. */
+  /** Returns the annotated MAC address of the node's VXLAN device; undefined without one. */
   tunnelMac(kind: TunnelKind): string | undefined {
     const { macAnnotation } = tunnels[kind];
     if (macAnnotation === undefined) return undefined;
@@ -115,7 +115,7 @@ export class Annotations {
     });
   }
 
-  /** The value of an annotation. Absent and empty ones are no problem; `parse` gives undefined for other text. */
+  /** Returns an annotation's value. Absent or empty is not a problem. `parse` returns undefined for malformed text. */
   #read<T>(
     key: string,
     wanted: string,

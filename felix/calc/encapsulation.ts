@@ -1,6 +1,6 @@
 /**
- * Which next hops are reached through a tunnel (Calico F-055, F-056, F-068): the pool's mode and the subnets decide,
- * and a tunnel is taken only when it is up at both ends. Until then packets go as they are, so that a change of mode
+ * Decides which next hops are reached through a tunnel, by the pool's mode and the subnets (Calico F-055, F-056, F-068).
+ * A route uses a tunnel only when both ends are up. Until then packets are sent unencapsulated, so that a change of mode
  * loses none.
  */
 import type { IPPool } from '../../datastore/schema/ip-pool.ts';
@@ -20,7 +20,7 @@ export interface EncapsulationInput {
   readonly addressOf: (kind: TunnelKind) => string | undefined;
 }
 
-/** The ways to a prefix, given its next hops. */
+/** Returns the next hops of a prefix, split into gateways and tunnels, and the source address. */
 export type Encapsulate = (
   prefix: string,
   nextHops: readonly string[],
@@ -32,7 +32,7 @@ export function encapsulation({ self, nodes, pools, up, addressOf }: Encapsulati
     const range = mustCidr(pool.spec.cidr);
     const own = self.addresses[range.family];
     const kind = tunnelOf(pool);
-    // Without an address of the family there is nothing to compare with, and no tunnel.
+    // Without an address of this family, the node has no subnet to compare and no tunnel.
     if (!own || !kind || !up.includes(kind)) return [];
     return [{ range, kind, spec: pool.spec, subnet: mustCidr(`${own.address}/${own.length}`) }];
   });
@@ -52,22 +52,22 @@ export function encapsulation({ self, nodes, pools, up, addressOf }: Encapsulati
       else gateways.push(nextHop);
     }
     if (ways.length === 0) return { gateways };
-    // IPv6 finds it by itself (device-plan.ts).
+    // For IPv6, the kernel selects the right source (device-plan.ts).
     const source = tunnels[found.kind].family === 4 ? addressOf(found.kind) : undefined;
     return { gateways, tunnels: ways, ...(gateways.length === 0 && source ? { source } : {}) };
   };
 }
 
-/** The way through a tunnel; undefined while its other end is not known to be up. */
+/** Returns the hop through a tunnel; undefined until the other end is known to be up. */
 function tunnelHop(kind: TunnelKind, nextHop: string, node: NodeInfo | undefined): Hop | undefined {
   const end = node?.tunnels[kind];
   const { device } = tunnels[kind];
-  // IPIP is between the nodes' own addresses: a router that is no node may end it as well (Calico B-074).
+  // IPIP runs between the nodes' own addresses, so a router without a Node can terminate it too (Calico B-074).
   if (kind === 'ipip') return end || !node ? { gateway: nextHop, device, isOnlink: true } : undefined;
   return end && { gateway: end.address, device, isOnlink: true };
 }
 
-/** What keeps packets from taking the tunnel that their pool asks for, as sentences for people. */
+/** Returns why packets do not use their pool's tunnel as the mode requires, as sentences for people. */
 export function encapsulationWarnings({
   self,
   nodes,

@@ -1,6 +1,6 @@
 /**
- * What FelixConfiguration says about the nftables table (Calico 1.10), parsed to values. A field that is wrong counts as
- * absent and is named: the schema refuses it, but another version of the schema may have let it in.
+ * Parses FelixConfiguration's fields for the nftables table (Calico 1.10). An invalid field counts as absent and is
+ * reported. The schema refuses such a field, but another version of the schema may have accepted it.
  */
 import type { FelixConfiguration } from '../../datastore/schema/cluster.ts';
 import { DEFAULT_VXLAN_PORT, DEFAULT_VXLAN_VNI } from '../../ipip/tunnel.ts';
@@ -14,11 +14,11 @@ import {
 } from '../../lib/nat.ts';
 
 export interface FilterSettings {
-  /** Further addresses that may send encapsulated packets, as canonical networks. */
+  /** Additional addresses that may send encapsulated packets, as canonical networks. */
   readonly externalNodes: readonly string[];
   readonly allowsIpipFromPods: boolean;
   readonly allowsVxlanFromPods: boolean;
-  /** Whether the annotation allowedSourcePrefixes of pods counts. */
+  /** Whether the pod annotation allowedSourcePrefixes takes effect. */
   readonly allowsSpoofing: boolean;
   readonly vxlanPort: number;
   readonly vxlanVni: number;
@@ -26,17 +26,17 @@ export interface FilterSettings {
 }
 
 export interface NatSettings {
-  /** Ports to masquerade to. */
+  /** Source ports for masqueraded connections. */
   readonly ports: PortRange | undefined;
-  /** Fixed IPv4 source address in place of the outgoing interface's. */
+  /** Fixed IPv4 source address, instead of the outgoing interface's. */
   readonly address: string | undefined;
-  /** Pods reach nodes with their own addresses too. */
+  /** Whether traffic from pods to nodes keeps the pod's address too. */
   readonly excludesHosts: boolean;
-  /** Masquerade only what leaves by such an interface. */
+  /** Masquerade only packets that leave through a matching interface. */
   readonly interface: InterfacePattern | undefined;
 }
 
-/** A field that is not used, and why. */
+/** An ignored field, and why. */
 export interface FieldProblem {
   readonly field: string;
   readonly reason: string;

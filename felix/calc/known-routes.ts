@@ -1,6 +1,6 @@
 /**
- * Routes to other nodes' pods as the datastore says them, without BGP (Calico F-040, F-041): a route per block to the
- * node that owns it, and one per address that another node has borrowed.
+ * Derives routes to other nodes' pods from the datastore, without BGP (Calico F-040, F-041): one per block to the node
+ * that owns it, and one per address that another node borrowed.
  */
 import type { LearnedRoute } from '../../bgp/learned.ts';
 import type { IPPool } from '../../datastore/schema/ip-pool.ts';
@@ -31,14 +31,14 @@ export function knownRoutes(
     if (via) routes.push({ prefix: cidr, nextHops: [via] });
     for (const { address, holder } of borrowed) {
       const hop = holder === self ? undefined : nextHop(holder);
-      // A node's own address inside a block is no pod (F-043).
+      // Skip a node's own address inside a block: it is not a pod (F-043).
       if (hop && hop !== address) routes.push({ prefix: hostCidr(address), nextHops: [hop] });
     }
   }
   return routes;
 }
 
-/** Which nodes hold addresses of a block: its owner, and others for single addresses. */
+/** The nodes that hold addresses of a block: its owner, and borrowers of single addresses. */
 interface Holders {
   readonly cidr: string;
   readonly family: Family;
@@ -46,7 +46,7 @@ interface Holders {
   readonly borrowed: readonly { readonly address: string; readonly holder: string }[];
 }
 
-/** By version of a block: routes are calculated after every change, and blocks change seldom. */
+/** Cache per version of a block: routes are calculated after every change, and blocks rarely change. */
 const known = new WeakMap<IPAMBlock, Holders>();
 
 function holdersOf(block: IPAMBlock): Holders {
@@ -66,7 +66,7 @@ function readHolders({ spec }: IPAMBlock): Holders {
   return { cidr: spec.cidr, family: net.family, owner, borrowed };
 }
 
-/** Learned routes that the datastore does not decide: those outside the pools. */
+/** Returns the learned routes outside the pools; the datastore decides the others. */
 export function outsidePools(
   learned: Iterable<LearnedRoute>,
   pools: readonly { readonly spec: { readonly cidr: string } }[],
@@ -75,15 +75,15 @@ export function outsidePools(
   return [...learned].filter(({ prefix }) => !ranges.some((range) => contains(range, mustCidr(prefix))));
 }
 
-/** A route that is used where BGP brings none. */
+/** A route for a prefix without a BGP route. */
 export interface FallbackRoute extends LearnedRoute {
-  /** The pool's mode takes no tunnel to this next hop: it is in the node's own subnet (CrossSubnet). */
+  /** Whether the pool's mode uses no tunnel: all next hops are in the node's own subnet (CrossSubnet). */
   readonly isDirect: boolean;
 }
 
 /**
- * Of the routes that the datastore says, those of VXLAN pools: their packets need no router that knows pods, so they do
- * not depend on BGP (Calico's Felix programs them whatever BGP does).
+ * Returns the datastore's routes in VXLAN pools. Routers between the nodes need no routes to these pods, so the routes
+ * do not depend on BGP. (Calico's Felix programs them regardless of BGP.)
  */
 export function vxlanRoutes(
   self: Pick<NodeInfo, 'addresses'> | undefined,

@@ -1,4 +1,4 @@
-/** What our nftables table changes: masquerading towards the outside, and what is not tracked (Calico F-084, F-085, F-089). */
+/** The part of our nftables table that masquerades and exempts from conntrack (Calico F-084, F-085, F-089). */
 import type { IPPool } from '../../datastore/schema/ip-pool.ts';
 import { type TunnelKind, tunnels } from '../../ipip/tunnel.ts';
 import { canonicalCidr, type Family, familyOf } from '../../lib/cidr.ts';
@@ -15,9 +15,9 @@ export interface NatInput {
 const families = [4, 6] as const;
 
 /**
- * Sets and chains beside the guard's. Filter chains without rules are left out, because they cost the kernel time. The NAT
- * chain stays: without one the kernel stops translating connections that it has translated so far, and their answers
- * collide with the old entries and are dropped.
+ * Returns the sets and chains besides the guard's. Filter chains without rules are omitted, because each costs the
+ * kernel time. The NAT chain is always present. Without one, the kernel stops translating existing connections, and
+ * their replies collide with the old entries and are dropped.
  */
 export function natTable(input: NatInput): NftTable {
   const filters: NftChain[] = [
@@ -33,7 +33,7 @@ export function natTable(input: NatInput): NftTable {
   };
 }
 
-/** Pools for load balancers hold no pods (Calico F-044 keeps their masquerading, which needs none here). */
+/** Omits LoadBalancer pools, which hold no pods. (Calico F-044 keeps their masquerading; nothing here needs it.) */
 export function podPools(pools: readonly IPPool[]): IPPool[] {
   return pools.filter(({ spec }) => !spec.allowedUses.includes('LoadBalancer'));
 }
@@ -59,7 +59,7 @@ function poolSets(family: Family, { pools }: NatInput): NftSet[] {
   ];
 }
 
-/** What goes between nodes is not one connection each: the packets inside are tracked. */
+/** Exempts tunnel packets from conntrack, which tracks the inner packets instead. */
 function untracked({ tunnels: own, settings }: NatInput): string[] {
   const isVxlan = own.some(({ kind }) => kind !== 'ipip');
   return [
@@ -72,7 +72,7 @@ function natRules(input: NatInput): string[] {
   return [...ownSourceRules(input), ...families.flatMap((family) => masqueradeRules(family, input))];
 }
 
-/** A program of this node that has chosen another source address: its answers would not come back by the tunnel. */
+/** Replaces the source address of local programs that chose another one: replies to it would bypass the tunnel. */
 function ownSourceRules({ tunnels: own }: NatInput): string[] {
   return own.flatMap(({ kind, address }) => {
     if (!address) return [];
@@ -87,7 +87,7 @@ function masqueradeRules(family: Family, { pools, settings: { nat } }: NatInput)
   const ip = family === 4 ? 'ip' : 'ip6';
   const which = [
     `${ip} saddr @masquerade${family} ${ip} daddr != @pools${family}`,
-    // Addresses of BGP and externalNodesList alone: a kubelet may list any address as its node's.
+    // Only BGP addresses and externalNodesList: a kubelet can list any address in its Node's status.
     nat.excludesHosts ? `${ip} daddr != @encapsulators${family}` : '',
     outgoing(nat.interface),
   ]
@@ -98,13 +98,13 @@ function masqueradeRules(family: Family, { pools, settings: { nat } }: NatInput)
     fixed ? `snat ip to ${fixed}${ports}` : `masquerade${ports && ` to ${ports}`}`;
   const plain = `${which} ${verb('')} fully-random`;
   if (!nat.ports) return [plain];
-  // A range of ports is for protocols that have ports.
+  // A port range applies only to protocols with ports.
   const ports = `:${nat.ports.low}-${nat.ports.high}`;
   return [`${which} meta l4proto { tcp, udp } ${verb(ports)} fully-random`, plain];
 }
 
 function outgoing(pattern: FilterSettings['nat']['interface']): string {
-  // Any name at all is no condition.
+  // A pattern that matches every name adds no condition.
   if (!pattern || pattern.name === '') return '';
   return `oifname "${pattern.name}${pattern.isPrefix ? '*' : ''}"`;
 }

@@ -1,4 +1,4 @@
-/** An nftables table as a value, and its lines for `nft -f`. Pure. */
+/** Models an nftables table and renders it for `nft -f`. Pure. */
 
 export interface NftSet {
   readonly name: string;
@@ -11,25 +11,25 @@ export interface NftSet {
 
 export interface NftChain {
   readonly name: string;
-  /** Where the kernel calls the chain; undefined for one that is only jumped to. */
+  /** Hook of a base chain; undefined for a chain that is only jumped to. */
   readonly hook?: string;
   readonly rules: readonly string[];
 }
 
 export interface NftTable {
   readonly sets: readonly NftSet[];
-  /** A chain follows the chains that it jumps to. */
+  /** A chain comes after the chains that it jumps to. */
   readonly chains: readonly NftChain[];
 }
 
-/** The lines of a table. Elements of sets are sorted and written once, so that equal tables have equal lines. */
+/** Returns the lines of a table. Set elements are sorted and unique, so that equal tables have equal lines. */
 export function renderTable(name: string, { sets, chains }: NftTable): string[] {
   return [`table ${name} {`, ...sets.map(renderSet), ...chains.flatMap(renderChain), '}'];
 }
 
 function renderSet({ name, type, isInterval, elements }: NftSet): string {
   const unique = [...new Set(elements)].sort();
-  // Ranges of several fields at once cannot be merged by nft.
+  // nft cannot merge ranges of concatenated fields.
   const merge = type.includes(' . ') ? '' : ' auto-merge;';
   const flags = isInterval ? ` flags interval;${merge}` : '';
   const body = unique.length > 0 ? ` elements = { ${unique.join(', ')} };` : '';

@@ -1,4 +1,4 @@
-/** What a node announces: its confirmed blocks, and addresses that it borrowed (Calico B-104 to B-112). */
+/** The prefixes that a node advertises: its confirmed blocks and borrowed addresses (Calico B-104 to B-112). */
 
 import type { IPPool } from '../../datastore/schema/ip-pool.ts';
 import type { BlockAffinity, IPAMBlock } from '../../datastore/schema/ipam.ts';
@@ -12,7 +12,7 @@ export interface OwnPrefixes {
   readonly borrowed: readonly string[];
 }
 
-/** The block object is the truth; only confirmed affinities count (Calico I-001, B-105). */
+/** Returns a node's prefixes. A block counts if it names the node and the affinity is confirmed (Calico I-001, B-105). */
 export function ownPrefixes(
   node: string,
   blocks: readonly IPAMBlock[],
@@ -35,7 +35,7 @@ export function ownPrefixes(
   return { blocks: own, borrowed: [...new Set(borrowed)].sort() };
 }
 
-/** What of these prefixes is announced: everything but pools with disableBGPExport (Calico B-100). */
+/** Returns the prefixes to advertise: all except those in pools with disableBGPExport (Calico B-100). */
 export function exportedPrefixes({ blocks, borrowed }: OwnPrefixes, pools: readonly IPPool[]): string[] {
   const hidden = pools.filter(({ spec }) => spec.disableBGPExport).map(({ spec }) => mustCidr(spec.cidr));
   return [...blocks, ...borrowed].filter(

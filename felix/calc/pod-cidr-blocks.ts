@@ -1,11 +1,11 @@
-/** With host-local addresses a node's podCIDR is its block (Calico: `usePodCidr`). */
+/** Represents each node's podCIDRs as blocks, for host-local IPAM (Calico: `usePodCidr`). */
 import type { Node } from '../../datastore/schema/core.ts';
 import type { BlockAffinity, IPAMBlock } from '../../datastore/schema/ipam.ts';
 import { canonicalCidr } from '../../lib/cidr.ts';
 
 const apiVersion = 'projectcalico.org/v3';
 
-/** A block and a confirmed affinity for each range of each node; never written anywhere. */
+/** Returns a block and a confirmed affinity for each range of each node. They exist only in memory. */
 export function podCidrBlocks(nodes: readonly Node[]): { blocks: IPAMBlock[]; affinities: BlockAffinity[] } {
   const ranges = nodes.flatMap(({ metadata, spec }) =>
     podCidrsOf(spec).map((cidr) => ({ node: metadata.name, cidr })),
@@ -35,7 +35,7 @@ export function podCidrBlocks(nodes: readonly Node[]): { blocks: IPAMBlock[]; af
   };
 }
 
-/** Canonical text of a Node's ranges. */
+/** Returns a Node's podCIDRs as canonical text. */
 export function podCidrsOf({ podCIDR, podCIDRs }: Node['spec']): string[] {
   return (podCIDRs ?? (podCIDR ? [podCIDR] : [])).flatMap((text) => canonicalCidr(text) ?? []);
 }

@@ -1,4 +1,4 @@
-/** The routes that a node should have. Pure: the same inputs give the same routes, whatever came before. */
+/** Calculates the routes that a node should have. Pure: equal inputs give equal routes. */
 import type { LearnedRoute } from '../../bgp/learned.ts';
 import { PRIORITY_SUM } from '../../bgp/policy/filter.ts';
 import { bitsOf, contains, type Family, familyOf, hostCidr, mustCidr } from '../../lib/cidr.ts';
@@ -12,31 +12,31 @@ export interface RoutesInput {
   /** This node's blocks. */
   readonly blocks: readonly string[];
   readonly learned: Iterable<LearnedRoute>;
-  /** Routes to other nodes' pods that the datastore says (routeSource); they come before learned ones. */
+  /** Routes to other nodes' pods from the datastore (routeSource). They override learned ones. */
   readonly known?: readonly LearnedRoute[];
-  /** Routes to other nodes' pods in VXLAN pools, for prefixes that BGP does not bring. */
+  /** Routes to other nodes' pods in VXLAN pools, for prefixes without a BGP route. */
   readonly fallback?: readonly FallbackRoute[];
-  /** Which next hops of a prefix are reached through a tunnel; none when undefined. */
+  /** Selects the next hops that are reached through a tunnel; none when undefined. */
   readonly encapsulate?: Encapsulate;
-  /** Peers that are reached through a gateway (Calico B-056): address and gateway. */
+  /** Peers that are reached through a gateway (Calico B-056). */
   readonly reachable?: readonly { readonly address: string; readonly gateway: string }[];
-  /** Kernel metric of ordinary learned routes, by family; 1024 where undefined. */
+  /** Kernel metric of learned routes of normal priority, by family; 1024 when undefined. */
   readonly normalPriorities?: Readonly<Partial<Record<Family, number>>>;
-  /** Ranges in which learned routes are not for the kernel: service addresses (Calico B-070). */
+  /** Service ranges. Learned routes inside them are not programmed (Calico B-070). */
   readonly refused?: readonly string[];
 }
 
 /**
- * For one prefix a local workload wins over a learned route, that over a fallback, and that over a blackhole (Calico
- * F-018). Two
- * endpoints with one address: the interface that sorts last keeps it.
+ * For one prefix, a local workload wins, then a route from the datastore, then a learned route, then a blackhole or a
+ * peer's gateway, then a fallback (compare Calico F-018). Of two endpoints with one address, the interface that sorts
+ * last wins.
  */
 export function desiredRoutes({ endpoints, blocks, learned, refused = [], ...input }: RoutesInput): Route[] {
   const services = refused.map(mustCidr);
   const routes = new Map<string, Route>();
   for (const block of blocks) {
     const cidr = mustCidr(block);
-    // A block of one address has no room for a blackhole beside its pod (Calico B-106).
+    // In a block of one address, the blackhole would have the prefix of its pod (Calico B-106).
     if (cidr.length === bitsOf(cidr.family)) continue;
     routes.set(block, {
       destination: block,
@@ -59,7 +59,7 @@ export function desiredRoutes({ endpoints, blocks, learned, refused = [], ...inp
   const encapsulate = input.encapsulate ?? ((_, nextHops) => ({ gateways: nextHops }));
   for (const { prefix, nextHops, isDirect } of input.fallback ?? []) {
     const ways = encapsulate(prefix, nextHops);
-    // Without its tunnel a packet would go to a router that does not know the pod.
+    // Without its tunnel, the packet would reach a router that has no route to the pod.
     if (routes.has(prefix) || (ways.gateways.length > 0 && !isDirect)) continue;
     routes.set(prefix, {
       destination: prefix,
@@ -108,12 +108,12 @@ export function desiredRoutes({ endpoints, blocks, learned, refused = [], ...inp
   return [...routes.values()];
 }
 
-/** Metric of ordinary routes, which is not written out. */
+/** Default metric. A route with this metric carries none. */
 const NORMAL_PRIORITY = 1024;
 
-/** Calico B-071: a LOCAL_PREF that says a priority becomes the metric; the ordinary one is left to the kernel. */
+/** A LOCAL_PREF that encodes a priority becomes the metric (Calico B-071). The default metric is omitted. */
 function metricOf(localPref: number | undefined, normal: number): { metric?: number } {
-  // Below half of the range it is an operator's LOCAL_PREF, such as 100, and says nothing about metrics.
+  // Below half of the range, it is an operator's LOCAL_PREF, such as 100, and does not encode a metric.
   const isPriority = localPref !== undefined && localPref > PRIORITY_SUM / 2 && localPref < PRIORITY_SUM;
   const metric = isPriority ? PRIORITY_SUM - localPref : normal;
   return metric === NORMAL_PRIORITY ? {} : { metric };

@@ -1,6 +1,6 @@
 /**
- * Our nftables table: the guard, which is always there (guard/), and what pools and tunnels need (nat.ts). Pure. In three
- * forms, because what this kernel's nft refuses of one part must not take the other away.
+ * Builds our nftables table: the guard, always present (guard/), and the rules for pools and tunnels (nat.ts). Pure.
+ * There are three forms: if this kernel's nft refuses one part, the other part can still be loaded.
  */
 import { DEFAULT_VXLAN_PORT, DEFAULT_VXLAN_VNI } from '../../ipip/tunnel.ts';
 import { guardTable } from './guard/guard.ts';
@@ -10,11 +10,11 @@ import { renderTable } from './nft.ts';
 
 export const TABLE = 'inet cali';
 
-/** Lines for `nft -f`; each form is a complete table. */
+/** Lines for `nft -f`. Each form is a complete table. */
 export interface Ruleset {
   readonly guard: readonly string[];
   readonly whole: readonly string[];
-  /** Without the guard: for a kernel that takes no guard. */
+  /** For a kernel that refuses the guard. */
   readonly nat: readonly string[];
 }
 
@@ -47,7 +47,7 @@ export function ruleset(input: RulesetInput): Ruleset {
   };
 }
 
-/** The guard of a node that knows nothing of its cluster yet: for the time until the datastore is in sync. */
+/** Returns the guard to use until the datastore is in sync, when nothing is known of the cluster. */
 export function firstGuard(ownBgpPorts: readonly number[]): string[] {
   const table = guardTable({
     hosts: [],

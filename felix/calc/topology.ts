@@ -1,4 +1,4 @@
-/** Nodes as BGP sees them: from core Nodes and Calico's annotations (Calico reference 1.6). */
+/** Derives the BGP view of nodes from core Nodes and Calico's annotations (Calico reference 1.6). */
 
 import type { ObjectProblem } from '../../datastore/object-problem.ts';
 import { type Node, nodeAnnotations } from '../../datastore/schema/core.ts';
@@ -13,9 +13,9 @@ export interface NodeInfo {
   readonly asNumber: number | undefined;
   /** Dotted quad. */
   readonly clusterId: string | undefined;
-  /** Its BGP speaker sends with TTL 255, so that peers on its link may demand it (RFC 5082). */
+  /** Whether its BGP speaker sends with TTL 255, so that peers on its link can require it (RFC 5082). */
   readonly sendsTtl255?: boolean;
-  /** Tunnels that the node says are up, with its address in each. */
+  /** Tunnels that the node reports as up, with its address in each. */
   readonly tunnels: Readonly<Partial<Record<TunnelKind, TunnelEnd>>>;
 }
 
@@ -24,7 +24,7 @@ export function nodeInfo(node: Node): NodeInfo {
   return readNode(node).info;
 }
 
-/** Names of nodes by each of their addresses. */
+/** Returns node names by address. */
 export function nodeNames(nodes: readonly NodeInfo[]): ReadonlyMap<string, string> {
   return new Map(
     nodes.flatMap(({ name, addresses }) =>
@@ -33,7 +33,7 @@ export function nodeNames(nodes: readonly NodeInfo[]): ReadonlyMap<string, strin
   );
 }
 
-/** A Node's malformed annotations, which count as absent. */
+/** Returns a problem for each malformed annotation of a Node. */
 export function nodeProblems(node: Node): readonly ObjectProblem[] {
   return readNode(node).problems;
 }

@@ -1,4 +1,4 @@
-/** The tunnel devices that a node should have. Pure. */
+/** Calculates the tunnel devices that a node should have. Pure. */
 import type { Tunnel, Vtep } from '../../ipip/device-plan.ts';
 import { type TunnelKind, type TunnelSettings, tunnelMtu, tunnels, vtepMac } from '../../ipip/tunnel.ts';
 import { hostCidr } from '../../lib/cidr.ts';
@@ -38,10 +38,10 @@ export function desiredTunnels(input: TunnelsInput): Tunnel[] {
   });
 }
 
-/** Every other node whose end is up: entries are permanent, nothing is learned (Calico F-068). */
+/** Returns the VTEPs of the other nodes whose end is up. Entries are permanent; nothing is learned (Calico F-068). */
 function remotesOf(kind: TunnelKind, { self, nodes, addressOf }: TunnelsInput): Vtep[] {
   const { family } = tunnels[kind];
-  // Another node's annotations must not redirect what is for this one.
+  // Another node's annotations must not redirect this node's traffic.
   const own = new Set([addressOf(kind), self.addresses[family]?.address, vtepMac(self.name, family)]);
   return nodes.flatMap((node) => {
     const end = node.tunnels[kind];
@@ -53,8 +53,8 @@ function remotesOf(kind: TunnelKind, { self, nodes, addressOf }: TunnelsInput): 
 }
 
 /**
- * Host routes to the other ends of an IPv6 tunnel: the kernel refuses a gateway that another route leads to, and the
- * other end lies in its node's block, which has another route while modes change.
+ * Returns host routes to the other ends of an IPv6 tunnel. The kernel refuses a gateway that another route covers. The
+ * other end's address is in its node's block, and during a change of mode that block has another route.
  */
 export function endRoutes(wanted: readonly Tunnel[]): Route[] {
   return wanted
