@@ -1,7 +1,7 @@
 /**
- * The connections of one peer: the one whose state machine dials and holds the session, and those that came in and are
- * no session yet. Each of the latter has a state machine of its own, so that nothing that arrives on it concerns the
- * others before it is Established, and connecting to us never keeps us from connecting to the peer.
+ * The connections of one peer: the main one, which dials and holds the session, and incoming ones that are not sessions
+ * yet. Each incoming connection has its own state machine. Until it is Established, its messages do not affect the
+ * others, and it does not keep the main one from dialling.
  */
 import type { Socket } from 'node:net';
 import type { Clock } from '../lib/clock.ts';
@@ -21,11 +21,11 @@ import type { NotificationBody } from './wire/wire-error.ts';
 
 export interface ConnectionsEvents
   extends Pick<ConversationEvents, 'update' | 'refresh' | 'traffic' | 'drained' | 'fault'> {
-  /** The state machine of the session went from one state to another. */
+  /** The state of the session changed. */
   transition(from: Session, to: Session, reason: string | undefined): void;
-  /** The session came up, or went down. */
+  /** The session came up or went down. */
   act(action: Action): void;
-  /** A connection that came in ended before it was a session. */
+  /** An incoming connection ended before it was a session. */
   failed(reason: string | undefined): void;
 }
 
@@ -39,7 +39,7 @@ export interface ConnectionsModules {
   readonly isRestarting: () => boolean;
 }
 
-/** A connection that came in, until it is Established. */
+/** An incoming connection that is not Established yet. */
 interface Pending extends PendingConnection {
   readonly conversation: Conversation;
   readonly isProven: boolean;
@@ -47,11 +47,11 @@ interface Pending extends PendingConnection {
   cancelTimer: () => void;
 }
 
-/** An incoming connection sends its OPEN within this time. */
+/** An incoming connection must send its OPEN within this time. */
 const OPEN_LIMIT_MS = 60_000;
-/** A second connection this soon after the first came up may have been made at the same time. */
+/** A second connection within this time after the first came up may have been opened at the same time. */
 const SIMULTANEOUS_MS = 5_000;
-/** Between two KEEPALIVEs that probe a session, however many connections come in. */
+/** Minimum time between two KEEPALIVEs that probe a session. */
 const PROBE_INTERVAL_MS = 250;
 const LOOK_MS = 20;
 
@@ -68,16 +68,16 @@ export class PeerConnections {
   readonly #key: string;
   readonly #modules: ConnectionsModules;
   #main: Conversation;
-  /** Whether the session came in with TCP MD5 or GTSM. */
+  /** Whether the session uses an incoming connection with TCP MD5 or GTSM. */
   #isMainProven = false;
   readonly #pending = new Set<Pending>();
-  /** When the OPEN that waits on a connection arrived. */
+  /** Arrival time of each OPEN that waits. */
   readonly #waitingSince = new Map<Conversation, number>();
   #establishedAt = Number.NEGATIVE_INFINITY;
   #probe: Probe | undefined;
   #probedAt = Number.NEGATIVE_INFINITY;
   #isReconsidering = false;
-  /** Whether anything was begun or ended with `#main`. */
+  /** Whether any connection was started, accepted or closed, so that a restart needs a new `#main`. */
   #isUsed = false;
   #cancelLook = () => {};
 
@@ -87,12 +87,12 @@ export class PeerConnections {
     this.#main = this.#converse();
   }
 
-  /** The one that holds the session, or tries to. */
+  /** The conversation that holds the session or tries to open it. */
   get main(): Conversation {
     return this.#main;
   }
 
-  /** The state machine that is furthest. */
+  /** The session value that is nearest to Established. */
   get session(): Session {
     let { session } = this.#main;
     for (const { conversation } of this.#pending)
@@ -100,7 +100,7 @@ export class PeerConnections {
     return session;
   }
 
-  /** Whether nothing is connected, nor being connected. */
+  /** Whether no connection exists or is being made. */
   get isIdle(): boolean {
     const { state } = this.#main.session;
     return (state === 'Idle' || state === 'Active') && this.#pending.size === 0;
@@ -111,7 +111,7 @@ export class PeerConnections {
     this.#main.handle({ type: 'start' });
   }
 
-  /** Begins again, with nothing that is under way. Not for a peer with a session. */
+  /** Closes all connections and starts again. Not for a peer with a session. */
   restart(): void {
     if (this.#isUsed) {
       this.close();
@@ -120,7 +120,7 @@ export class PeerConnections {
     this.start();
   }
 
-  /** Ends everything: the session with one NOTIFICATION, what is not Established with another. */
+  /** Ends the session with one NOTIFICATION, and all other connections with another. */
   stop(body: NotificationBody, forOthers = body): void {
     this.#main.handle({ type: 'stop', notification: body });
     for (const { conversation } of [...this.#pending])
@@ -128,7 +128,7 @@ export class PeerConnections {
     this.close();
   }
 
-  /** Closes everything without NOTIFICATION. */
+  /** Closes all connections without NOTIFICATION. */
   close(): void {
     this.#isUsed = true;
     this.#main.close();
@@ -138,7 +138,7 @@ export class PeerConnections {
     this.#probe = undefined;
   }
 
-  /** A connection of the peer came in. Throws CodedError BGP_SOCKET when its options cannot be had. */
+  /** Accepts an incoming connection of the peer. Throws CodedError BGP_SOCKET when its options cannot be set. */
   accept(socket: Socket): void {
     this.#isUsed = true;
     const { clock, limit, remote } = this.#modules;
@@ -209,7 +209,7 @@ export class PeerConnections {
     this.#reconsider();
   }
 
-  /** The conversation is the peer's only one from here on. */
+  /** Makes the conversation the main one, and ends those that compete with it. */
   #promote(conversation: Conversation): void {
     const pending = this.#pendingOf(conversation);
     if (pending) {
@@ -221,7 +221,7 @@ export class PeerConnections {
     this.#refuseOthers();
   }
 
-  /** Connections that compete with a session that has just come up; one whose OPEN has not arrived may still bring a restart. */
+  /** Ends connections in OpenConfirm when a session comes up. One without an OPEN stays: the peer may be restarting. */
   #refuseOthers(): void {
     for (const { conversation } of [...this.#pending])
       if (conversation.session.state === 'OpenConfirm') conversation.handle({ type: 'collision' });
@@ -237,7 +237,7 @@ export class PeerConnections {
     return verdict;
   }
 
-  /** What becomes of an OPEN, by every connection that it competes with. Ends those that it replaces. */
+  /** Decides on an OPEN by all connections that it competes with, and ends those that it replaces. */
   #judge(conversation: Conversation, open: OpenMessage): 'admit' | 'refuse' | 'wait' {
     const competitors = this.#competitors(conversation, open);
     const verdicts = competitors.map(({ running }) => takeover(this.#newcomer(conversation, open), running));
@@ -261,7 +261,7 @@ export class PeerConnections {
     };
   }
 
-  /** The session where there is one, else what is being opened in the other direction. */
+  /** Returns the session if it is Established, else the connections in OpenConfirm in the other direction. */
   #competitors(
     conversation: Conversation,
     { capabilities }: OpenMessage,
@@ -295,7 +295,7 @@ export class PeerConnections {
       .map(({ other, isProven }) => ({ other, running: { ...opening, isProven } }));
   }
 
-  /** Ends `other`; the machine that goes on is the one that tries again when it fails. */
+  /** Ends `other`. If that was the main conversation, this one becomes it and retries when it fails. */
   #replace(conversation: Conversation, other: Conversation, running: Running): void {
     const isLost = running.state === 'Established' && (running.hasRestart || running.evidence === 'silent');
     if (isLost) {
@@ -312,7 +312,7 @@ export class PeerConnections {
     this.#isMainProven = pending.isProven;
   }
 
-  /** Decides again on every OPEN that waits. */
+  /** Decides again on each OPEN that waits. */
   #reconsider(): void {
     if (this.#isReconsidering) return;
     this.#isReconsidering = true;
@@ -332,7 +332,7 @@ export class PeerConnections {
     else this.#probe = undefined;
   }
 
-  /** Probes the session that an OPEN waits for, and looks again soon. */
+  /** Probes the session that an OPEN competes with, and schedules the next decision. */
   #lookLater(): void {
     const { clock, events } = this.#modules;
     try {
@@ -376,7 +376,7 @@ export class PeerConnections {
     pending.conversation.close();
   }
 
-  /** It is no pending connection any more. */
+  /** Removes a connection from the pending ones, without closing it. */
   #release(pending: Pending): void {
     pending.cancelTimer();
     this.#pending.delete(pending);

@@ -1,6 +1,6 @@
 /**
- * One finite state machine at work: its session value, its connection, its timers. It reads the peer's settings when it
- * uses them, so that each attempt is made with those of now. Once closed it does nothing any more.
+ * Runs one finite state machine, with its session value, connection and timers. It reads the peer's settings on each
+ * use, so each attempt uses the current ones. After `close` it ignores all events.
  */
 import type { Socket } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
@@ -34,25 +34,25 @@ import type { OpenMessage } from './wire/open.ts';
 import { WireError } from './wire/wire-error.ts';
 
 export interface ConversationEvents {
-  /** Every transition, once. */
+  /** The state changed. */
   transition(from: Session, to: Session, reason: string | undefined): void;
-  /** What the machine asks for beyond connections and timers. */
+  /** Performs an action other than those for connections and timers. */
   act(action: Action): void;
-  /** An acceptable OPEN arrived: `admit` it, close the connection (`refuse`), or let it `wait` until `resume`. */
+  /** Decides on an acceptable OPEN: `admit` it, close the connection (`refuse`), or let it `wait` until `resume`. */
   admitOpen(open: OpenMessage): 'admit' | 'refuse' | 'wait';
-  /** Body of an UPDATE of the established session. Throws WireError for one that costs the session. */
+  /** Receives the body of an UPDATE in Established. Throws WireError to reset the session. */
   update(body: Uint8Array): void;
   refresh(message: RouteRefreshMessage): void;
-  /** Every message in either direction, as it is on the wire. */
+  /** Receives the bytes of each message in either direction. */
   traffic(direction: 'received' | 'sent', message: Uint8Array): void;
   drained(): void;
   /** A callback of a connection or a timer threw. Must not throw. */
   fault(error: unknown): void;
 }
 
-/** RFC 9687: longer than the hold time, and long enough for a peer that is merely busy. */
+/** RFC 9687: longer than the hold time, and long enough for a busy peer. */
 const MIN_SEND_HOLD_SECONDS = 480;
-/** Linux retransmits a KEEPALIVE 0.2, 0.6 and 1.4 s later on a fast path. */
+/** Wait before a look at the acknowledgements. On a fast path, Linux retransmits after 0.2, 0.6 and 1.4 s. */
 const RESET_LOOK_MS = 1_000;
 
 export class Conversation {
@@ -64,12 +64,12 @@ export class Conversation {
   readonly #isRestarting: () => boolean;
   readonly #clock: Clock;
   readonly #events: ConversationEvents;
-  /** What the kernel had taken when it last took anything, and when that was. */
+  /** Octets that the kernel had accepted at its last progress, and the time of that. */
   #progress = { delivered: 0, at: 0 };
-  /** The OPENs of the session at hand, as they were on the wire: for BMP. */
+  /** Bytes of the current session's OPENs, for BMP. */
   opens: { sent?: Uint8Array; received?: Uint8Array } = {};
   #isClosed = false;
-  /** The peer's OPEN, and the settings that ours was made from. */
+  /** The peer's OPEN, and the settings that it was negotiated with. */
   #agreed: { open: OpenMessage; config: SessionConfig } | undefined;
   #waiting: OpenMessage | undefined;
 
@@ -92,7 +92,7 @@ export class Conversation {
     return this.#connection;
   }
 
-  /** How messages of the session look: what was negotiated, or what holds before. */
+  /** Context to encode and decode messages: the negotiated one, or the default before negotiation. */
   get context(): MessageContext {
     const { negotiated } = this.#session;
     if (negotiated) return { ...negotiated, addPath: negotiated.addPathReceive };
@@ -100,23 +100,23 @@ export class Conversation {
     return { isFourOctetAs: true, isIbgp: localAs === peerAs };
   }
 
-  /** The peer's OPEN, which waits to be admitted. */
+  /** The peer's OPEN while it waits to be admitted. */
   get waiting(): OpenMessage | undefined {
     return this.#waiting;
   }
 
-  /** Counts failures on from those of another conversation with the peer. */
+  /** Starts with the failure counts of another conversation with the peer. */
   inherit({ failures, shortLived }: Session): void {
     this.#session = { ...this.#session, failures, shortLived };
   }
 
-  /** Takes a connection that came in. Throws CodedError BGP_SOCKET when its options cannot be had. */
+  /** Accepts an incoming connection. Throws CodedError BGP_SOCKET when its options cannot be set. */
   accept(socket: Socket): void {
     this.#connection = Connection.accept(socket, this.#readRemote(), this.#connectionEvents());
     this.handle({ type: 'connected' });
   }
 
-  /** Goes on with an OPEN that waited. */
+  /** Continues with the OPEN that waits. */
   resume(): void {
     const open = this.#waiting;
     if (!open) return;
@@ -126,8 +126,8 @@ export class Conversation {
   }
 
   /**
-   * Whether the session would be the same had it been opened with the settings of now: the same OPEN, and the same
-   * outcome of the peer's. The interval of KEEPALIVEs is taken over at once.
+   * Whether the current settings would result in the same session: the same OPEN of ours, and the same negotiation with
+   * the peer's OPEN. A changed interval of KEEPALIVEs is applied at once.
    */
   agreesWithConfig(): boolean {
     const { negotiated } = this.#session;
@@ -147,7 +147,7 @@ export class Conversation {
     }
   }
 
-  /** Applies key and minimum TTL of now to the running connection. Throws CodedError BGP_SOCKET. */
+  /** Applies the current key and minimum TTL to the connection. Throws CodedError BGP_SOCKET. */
   secure(): void {
     this.#connection?.secure(this.#readRemote());
   }
@@ -159,7 +159,7 @@ export class Conversation {
     this.#connection?.send(bytes);
   }
 
-  /** Feeds an event to the machine and performs what it says. */
+  /** Passes an event to the state machine and performs its actions. */
   handle(event: Event): void {
     this.#apply(step(this.#session, event, this.#readConfig()));
   }
@@ -232,13 +232,13 @@ export class Conversation {
   #startTimer(timer: Timer, seconds: number): void {
     const deadline = this.#clock.now() + seconds * 1000;
     const running = this.#timers.get(timer);
-    // Every message restarts the hold timer: the running one looks at its new deadline when it ends.
+    // Every message restarts the hold timer, so only its deadline changes. The running timer checks it when it fires.
     if (timer === 'hold' && running && deadline >= running.deadline) {
       running.deadline = deadline;
       return;
     }
     running?.cancel();
-    // RFC 4271 section 10: jitter on everything but the hold timer.
+    // RFC 4271 section 10: jitter for all timers except the hold timer.
     const factor = timer === 'hold' ? 1 : 0.75 + Math.random() / 4;
     this.#arm(timer, deadline, seconds * 1000 * factor);
   }
@@ -265,7 +265,7 @@ export class Conversation {
     }
   }
 
-  /** RFC 9687: a peer that takes nothing for long is as good as gone. */
+  /** RFC 9687: ends the session when the peer has read nothing within the send hold time. */
   #checkProgress(): void {
     const now = this.#clock.now();
     const { delivered = 0, queued = 0 } = this.#connection ?? {};
@@ -279,7 +279,7 @@ export class Conversation {
     this.handle({ type: 'error', notification: notification(ErrorCode.SEND_HOLD_TIMER_EXPIRED), reason });
   }
 
-  /** Looks whether a KEEPALIVE is acknowledged, where GTSM would hide the RST of a peer that restarted. */
+  /** With GTSM, which would drop the RST of a restarted peer: admits it while a KEEPALIVE stays unacknowledged. */
   #watchForReset(): void {
     const connection = this.#connection;
     const remote = this.#readRemote();
@@ -339,7 +339,7 @@ export class Conversation {
       this.handle({ type: 'update' });
       return;
     }
-    // What the machine would do, for what comes a hundred thousand times.
+    // Does the work of the state machine directly, because UPDATEs are frequent.
     if (negotiated!.holdTimeSeconds > 0) this.#startTimer('hold', negotiated!.holdTimeSeconds);
     this.#events.update(body);
   }
@@ -347,7 +347,7 @@ export class Conversation {
   #receiveOpen(message: OpenMessage, bytes: Uint8Array): void {
     this.opens.received = bytes.slice();
     const outcome = step(this.#session, { type: 'open', message }, this.#readConfig());
-    // One that the machine refuses concerns no other connection.
+    // An OPEN that the state machine refuses does not compete with other connections.
     if (this.#session.state !== 'OpenSent' || !outcome.next.negotiated) {
       this.#apply(outcome);
       return;

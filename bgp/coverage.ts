@@ -1,9 +1,9 @@
-/** Whether nothing is lost when a peer goes: every route that it tells is there by another path. */
+/** Whether a peer can be removed without losing a route, because each of its prefixes has another path. */
 import type { Rib } from './rib/rib.ts';
 
 /**
- * Whether each usable path of a source has another usable one beside it, of a source that stays.
- * `isGoing` says it of the row of a source; the local routes stay.
+ * Whether each prefix with a usable path of this source has another usable path, from a source that stays. `isGoing`
+ * returns whether the source of a row is about to be removed; it is false for local routes.
  */
 export function isCovered(rib: Rib, source: number, isGoing: (source: number) => boolean): boolean {
   for (const path of rib.pathsOf(source)) {

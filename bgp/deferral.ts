@@ -1,13 +1,13 @@
 /**
- * The wait after a start (RFC 4724 section 4.1): until every peer has ended its initial update, or does not answer,
- * or the time is over, learned routes are not complete.
+ * The wait after a start (RFC 4724 section 4.1). Learned routes are complete when each peer has finished its initial
+ * update or does not answer, or when the time is over.
  */
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { State } from './session/session.ts';
 
 export interface DeferralOptions {
-  /** Longest wait for peers after a start, seconds. */
+  /** Maximum wait for peers after a start, seconds. */
   readonly deferralSeconds: number;
   /** Wait for a peer that does not answer, seconds. */
   readonly unreachableSeconds: number;
@@ -16,11 +16,11 @@ export interface DeferralOptions {
 export interface DeferralModules {
   readonly clock: Clock;
   readonly log: Log;
-  /** State of the connection that this speaker dialled, or of the session; undefined for an unknown peer. */
+  /** State of the session, or of the connection that this speaker dialled; undefined for an unknown peer. */
   readonly stateOf: (key: string) => State | undefined;
-  /** Peers that do not answer are not waited for any longer. */
+  /** The wait for peers that do not answer is over. */
   readonly gaveUp: () => void;
-  /** It is over; called once. */
+  /** The whole wait is over. Called once. */
   readonly over: () => void;
 }
 
@@ -42,19 +42,19 @@ export class Deferral {
     return this.#isOver;
   }
 
-  /** Peers that have not told everything yet. */
+  /** Keys of peers that have not finished their initial update. */
   get awaited(): Iterable<string> {
     return this.#awaited;
   }
 
-  /** Whether peers may still come that nobody can name. */
+  /** Whether dynamic peers may still connect. */
   get isOpen(): boolean {
     return this.#isOpen;
   }
 
   /**
-   * Waits for these peers from now on. `isOpen`: others may come by themselves, as soon as those that answer, and are
-   * waited for once they are there.
+   * Starts the wait for these peers. `isOpen`: dynamic peers may connect too, within the time that known peers have to
+   * answer. Each of them is waited for once its session is up.
    */
   start(keys: Iterable<string>, isOpen = false): void {
     const { clock } = this.#modules;
@@ -65,12 +65,12 @@ export class Deferral {
     this.#endIfComplete();
   }
 
-  /** Waits for one more peer, which came by itself. */
+  /** Waits for a dynamic peer too. */
   expect(key: string): void {
     if (!this.#isOver) this.#awaited.add(key);
   }
 
-  /** The peer has said everything, or never will. */
+  /** The peer finished its initial update or never will: stop waiting for it. */
   settle(key: string): void {
     if (this.#awaited.delete(key)) this.#endIfComplete();
   }
@@ -90,8 +90,8 @@ export class Deferral {
   }
 
   /**
-   * Stops waiting for peers that do not answer. A peer whose kernel accepted a connection is alive, and its process may be
-   * slow to send its OPEN: it gets the same time again.
+   * Stops waiting for peers that do not answer. A peer whose kernel accepted a connection is alive, but its process may
+   * be slow to send an OPEN. It gets the same time again.
    */
   #giveUpOnSilent(): void {
     this.#isOpen = false;

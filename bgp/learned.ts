@@ -1,18 +1,18 @@
-/** Best learned routes, for whoever programs the kernel. */
+/** Best learned routes, for the kernel. */
 import type { Family } from '../lib/cidr.ts';
 import { LOCAL } from './rib/source.ts';
 import type { Ribs } from './update-receiver.ts';
 import type { Prefix } from './wire/nlri.ts';
 import { AttributeFact } from './wire/scan.ts';
 
-/** A route for the kernel: next hops of equal cost, sorted. */
+/** A route for the kernel. */
 export interface LearnedRoute {
   readonly prefix: Prefix;
-  /** Addresses; a link-local one with `%interface`. */
+  /** Sorted addresses of equal cost. A link-local one has `%interface`. */
   readonly nextHops: readonly string[];
-  /** Those that are pods of this node and announced the route themselves. */
+  /** Next hops that are pods of this node and announced the route themselves. */
   readonly pods?: readonly string[];
-  /** LOCAL_PREF of the best path; undefined when it carries none. */
+  /** LOCAL_PREF of the best path; undefined when absent. */
   readonly localPref?: number | undefined;
 }
 
@@ -24,7 +24,7 @@ export class LearnedRoutes {
     this.#ribs = ribs;
   }
 
-  /** Brings the routes to these prefixes up to date; whether any changed. */
+  /** Updates the routes to these prefixes. Returns whether any changed. */
   update(family: Family, prefixes: Int32Array): boolean {
     const rib = this.#ribs[family];
     let hasChanged = false;
@@ -66,7 +66,7 @@ export class LearnedRoutes {
     };
   }
 
-  /** A link-local next hop lies on the link that the session runs over. */
+  /** Returns the next hop of a path. A link-local one gets the interface of the session. */
   #nextHop(family: Family, path: number): string {
     const rib = this.#ribs[family];
     const nextHop = rib.attributes.nextHopText(rib.paths.attributes[path]!);

@@ -1,4 +1,4 @@
-/** Routes that this speaker originates: in the RIB like any other, from source LOCAL. */
+/** Routes that this speaker originates. They are in the RIB with source LOCAL. */
 import { familyOf } from '../lib/cidr.ts';
 import type { Originated } from './peer-config.ts';
 import { internAttributes } from './rib/attribute-values.ts';
@@ -31,7 +31,7 @@ export class LocalRoutes {
   #announce({ prefix, localPref }: Originated): void {
     const rib = this.#ribs[familyOf(prefix)];
     const pref = localPref === undefined ? {} : { localPref };
-    // No next hop: whoever is told the route is told our address.
+    // Without next hop: groups announce our own address.
     const row = internAttributes(rib.attributes, { origin: Origin.IGP, asPath: [], nextHop: '', ...pref })!;
     rib.announce(wireOf(prefix)!, 0, LOCAL, 0, row, row, 0);
     rib.attributes.release(row);

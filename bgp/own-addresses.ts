@@ -1,18 +1,18 @@
 /**
- * Addresses of this speaker: a next hop among them leads nowhere (RFC 4271 section 5.1.3). They are the node's, those that
- * it listens on, and the local ends of its sessions, of either family.
+ * Addresses of this speaker, in both families: those of the node, those that it listens on, and the local addresses of
+ * its sessions. Routes with one of them as next hop are not used (RFC 4271 section 5.1.3).
  *
- * A reflector may share a node's address with the agent of that node. Then the address is a peer's as well, and the
- * agent's routes name it as their next hop, so only the node's own addresses count where a peer has the same address.
+ * A reflector may share a node's address with the agent of that node. The address is then also a peer's, and the
+ * agent's routes have it as next hop. Therefore, a listen or session address that a peer also has does not count.
  */
 import { addressBytes, type Family, parseAddress } from '../lib/cidr.ts';
 
 export class OwnAddresses {
   #node: ReadonlySet<string>;
   readonly #isPeer: (address: string) => boolean;
-  /** Text and octets in hex of the local end of each session, by the key of its peer. */
+  /** Local address of each session, as text and in hex, by the key of its peer. */
   readonly #bySession = new Map<string, { address: string; hex: string }>();
-  /** The same by octets, with the number of sessions. */
+  /** Local addresses by hex, with the number of sessions. */
   readonly #ends = new Map<string, { address: string; sessions: number }>();
 
   /** `isPeer`: whether a peer has this address. */
@@ -28,19 +28,19 @@ export class OwnAddresses {
     for (const address of addresses.listen ?? []) this.sessionUp(`listen on ${address}`, address);
   }
 
-  /** The node has these addresses from now on. */
+  /** Replaces the addresses of the node. */
   setNode(addresses: Readonly<Partial<Record<Family, string>>>): void {
     this.#node = new Set(Object.values(addresses).map(hexOf));
   }
 
-  /** Whether these octets, in hex, are an address of this speaker and of no peer. */
+  /** Whether an address in hex belongs to this speaker. Listen and session addresses that a peer also has do not. */
   has(hex: string): boolean {
     if (this.#node.has(hex)) return true;
     const end = this.#ends.get(hex);
     return end !== undefined && !this.#isPeer(end.address);
   }
 
-  /** A session with the peer of this key runs over our address; undefined or empty: over none that is known. */
+  /** Records the local address of a peer's session. Undefined or empty when it is unknown. */
   sessionUp(key: string, address: string | undefined): void {
     this.sessionDown(key);
     if (!address) return;

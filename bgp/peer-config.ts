@@ -1,4 +1,4 @@
-/** What the speaker is told to be: whole desired state, compared by value. */
+/** The complete desired state of the speaker, compared by value. */
 import type { Family } from '../lib/cidr.ts';
 import type { ExportPolicy } from './policy/export.ts';
 import type { ImportPolicy, PrefixPolicy } from './policy/import.ts';
@@ -7,55 +7,55 @@ import type { Prefix } from './wire/nlri.ts';
 
 export type PeerType = 'node-to-node mesh' | 'node specific' | 'global' | 'dynamic' | 'local workload';
 
-/** Too many prefixes: whether the session ends, or what is above the limit is not stored. */
+/** The limit on prefixes, and the action above it: warn, do not store more, or end the session. */
 export interface PrefixLimit {
   readonly limit: number;
   readonly action: 'Warn' | 'Drop' | 'Restart';
-  /** Share of the limit from which on a warning is due. */
+  /** Percentage of the limit at which to warn. */
   readonly warningPercent: number;
 }
 
-/** RFC 5880: a neighbour that is silent for `interval` times `multiplier` is down. */
+/** RFC 5880: a neighbour is down after `multiplier` intervals without a packet. */
 export interface BfdConfig {
   readonly receiveIntervalMs: number;
   readonly transmitIntervalMs: number;
   readonly multiplier: number;
-  /** RFC 5883 instead of RFC 5881. */
+  /** Multihop (RFC 5883) instead of single hop (RFC 5881). */
   readonly isMultihop: boolean;
 }
 
 export interface PeerConfig {
-  /** The peer's address, canonical text, with `%interface` behind a link-local one. With the port it is the peer. */
+  /** The peer's address as canonical text, a link-local one with `%interface`. With the port, it identifies the peer. */
   readonly address: string;
   readonly port: number;
   readonly asNumber: number;
   /** AS number of this side of the session. */
   readonly localAs: number;
-  /** AS number of this speaker, where `localAs` is another one; a path with either of them is a loop. */
+  /** AS number of this speaker, when `localAs` differs. A path with either of them is a loop. */
   readonly globalAs?: number | undefined;
   readonly localAddress: string | undefined;
   readonly families: readonly Family[];
   readonly isPassive: boolean;
-  /** The other side never connects: what comes from its address is another speaker there. */
+  /** The other side never connects: a connection from its address belongs to another speaker there. */
   readonly isDialOnly?: boolean | undefined;
   readonly peerType: PeerType;
-  /** Name of the Node or BGPPeer, for people. */
+  /** Name of the Node or BGPPeer, for status and logs. */
   readonly name: string;
   readonly holdTimeSeconds: number;
   readonly keepaliveSeconds?: number | undefined;
   readonly connectRetrySeconds?: number | undefined;
   readonly restartTimeSeconds: number;
-  /** RFC 9494; 0 or undefined: not used. */
+  /** Long-lived stale time of RFC 9494; 0 or undefined: not offered. */
   readonly longLivedSeconds?: number | undefined;
   readonly allowedLocalAs: number;
   readonly password?: string | undefined;
   readonly ttlSecurityHops?: number | undefined;
-  /** Why no connection may be made or accepted now: a password that is not known yet, or that TCP MD5 cannot carry. */
+  /** Why no connection is possible now: the password is not known yet, or TCP MD5 cannot carry it. */
   readonly unusable?: string | undefined;
-  /** What an operator should know although connections are made. */
+  /** Warning for the operator. Connections are still made. */
   readonly warning?: string | undefined;
   readonly nextHopMode?: 'Auto' | 'Self' | 'Keep' | undefined;
-  /** A client of this route reflector. */
+  /** Whether the peer is a client of this route reflector. */
   readonly isClient?: boolean | undefined;
   /** Dotted quad; undefined when this speaker does not reflect. */
   readonly clusterId?: string | undefined;
@@ -65,41 +65,41 @@ export interface PeerConfig {
   /** A value of BgpRole (RFC 9234). */
   readonly role?: number | undefined;
   readonly isRoleStrict?: boolean | undefined;
-  /** RFC 8212: nothing passes to or from an external peer without a policy. */
+  /** RFC 8212: without a policy, no route passes to or from an external peer. */
   readonly requiresPolicy?: boolean | undefined;
-  /** LOCAL_PREF for routes that carry none; 100 when undefined. */
+  /** LOCAL_PREF for routes without one; 100 when undefined. */
   readonly localPref?: number | undefined;
   readonly importPolicy?: ImportPolicy | undefined;
-  /** What may be used by its prefix, where routes go into the kernel. */
+  /** Import policy by prefix, for a speaker whose routes go into the kernel. */
   readonly prefixPolicy?: PrefixPolicy | undefined;
   readonly exportPolicy?: ExportPolicy | undefined;
   readonly prefixLimit?: PrefixLimit | undefined;
   readonly bfd?: BfdConfig | undefined;
-  /** The session is kept down, and the peer told so in these words (RFC 9003); undefined: it shall be up. */
+  /** Keeps the session down, and sends this message to the peer (RFC 9003); undefined: the session may be up. */
   readonly shutdownMessage?: string | undefined;
 }
 
-/** Peers that are not known one by one: whoever comes from these addresses (for reflectors). */
+/** Dynamic peers: accept sessions from this prefix (for reflectors). */
 export interface DynamicPeers {
   readonly prefix: Prefix;
-  /** Address and port are those of the connection. */
+  /** Settings of each such peer, except the address, which is that of the connection. */
   readonly template: PeerConfig;
 }
 
 export interface Originated {
   readonly prefix: Prefix;
-  /** LOCAL_PREF to announce it with; that of the peer when undefined. */
+  /** LOCAL_PREF to announce; that of the peer when undefined. */
   readonly localPref?: number | undefined;
 }
 
 export interface DesiredSpeaker {
   readonly peers: readonly PeerConfig[];
   readonly dynamic?: readonly DynamicPeers[];
-  /** Prefixes that this node announces as its own. */
+  /** Prefixes that this node originates. */
   readonly originated: readonly Originated[];
 }
 
-/** Identity of a peer: a change of anything else is a change of the same peer. */
+/** Identity of a peer. With other settings changed, it is still the same peer. */
 export function keyOfPeer({ address, port }: Pick<PeerConfig, 'address' | 'port'>): string {
   return `${address}|${port}`;
 }
@@ -112,17 +112,17 @@ function configKey({ importPolicy, prefixPolicy, exportPolicy, ...rest }: PeerCo
   return JSON.stringify([rest, importPolicy?.key, prefixPolicy?.key, exportPolicy?.key]);
 }
 
-/** A session as people and metrics see it. */
+/** Status of a peer, for calictl and metrics. */
 export interface PeerStatus {
   readonly config: Omit<PeerConfig, 'password' | 'importPolicy' | 'prefixPolicy' | 'exportPolicy'>;
   readonly state: string;
-  /** Epoch milliseconds of the last change of state. */
+  /** Time of the last state change, epoch milliseconds. */
   readonly since: number;
-  /** Why the session is not up; undefined when it is, or was never tried. */
+  /** Why the session is not up; undefined when it is, or before the first attempt. */
   readonly lastError: string | undefined;
-  /** It is configured no longer, and stays until other peers announce its routes. */
+  /** Whether the peer is no longer configured, and stays until other peers announce its routes. */
   readonly isRetiring?: boolean;
-  /** What is wrong although the session may be up. */
+  /** A problem with which the session may still be up. */
   readonly warning?: string | undefined;
   readonly lastNotification: string | undefined;
   readonly identifier: string | undefined;
@@ -135,15 +135,15 @@ export interface PeerStatus {
   readonly messagesSent: number;
   readonly updatesReceived: number;
   readonly updatesSent: number;
-  /** Names of what both sides can do, RFC by RFC. */
+  /** Names of the negotiated capabilities. */
   readonly capabilities: readonly string[];
   readonly holdTimeSeconds: number | undefined;
   readonly keepaliveSeconds: number | undefined;
   readonly queuedOctets: number;
-  /** The peer is restarting and its routes are kept. */
+  /** Whether the peer is restarting and its routes are retained. */
   readonly isRestarting: boolean;
   readonly bfd: string | undefined;
-  /** UPDATEs in which something was wrong that cost an attribute or the routes (RFC 7606); undefined for none. */
+  /** UPDATEs with a fault that discarded an attribute or withdrew the routes (RFC 7606); undefined for none. */
   readonly malformed: { readonly count: number; readonly lastReason: string } | undefined;
 }
 
@@ -155,7 +155,7 @@ export interface FamilyStatus {
   readonly advertised: number;
   /** Paths that are not used, by reason, most frequent first. */
   readonly refused: readonly RefusedPaths[];
-  /** Routes that the peer is not told because their attributes fit into no message to it. */
+  /** Routes that are not advertised to the peer because their attributes do not fit into a message. */
   readonly tooLong: Examples;
 }
 

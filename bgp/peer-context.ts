@@ -1,4 +1,4 @@
-/** What follows from a peer's settings and what was negotiated: how its UPDATEs are judged, and what it is told. */
+/** Derives from settings and negotiation how to open a peer's session, judge its UPDATEs and group it. */
 import { addressBytes, type Family, familyOf, parseAddress } from '../lib/cidr.ts';
 import type { GroupSpec } from './group/spec.ts';
 import type { OwnAddresses } from './own-addresses.ts';
@@ -10,14 +10,14 @@ import { BgpRole, MAX_EXTENDED_MESSAGE_LENGTH, MAX_MESSAGE_LENGTH } from './wire
 
 export interface SpeakerIdentity {
   readonly identifier: string;
-  /** This node's address per family now: next hop of what it originates. */
+  /** Current addresses of this node per family, the next hops of originated routes. */
   readonly addresses: () => Readonly<Partial<Record<Family, string>>>;
   readonly ownAddresses: OwnAddresses;
-  /** Whether this speaker has restarted and still collects routes (RFC 4724, the R bit). */
+  /** Whether this speaker has restarted and still waits for routes (RFC 4724, R bit). */
   readonly isRestarting: () => boolean;
 }
 
-/** What the state machine needs of a peer's settings. */
+/** Returns the settings of a peer that the state machine uses. */
 export function sessionConfig(config: PeerConfig, { identifier }: SpeakerIdentity): SessionConfig {
   return {
     localAs: config.localAs,
@@ -38,20 +38,20 @@ export function sessionConfig(config: PeerConfig, { identifier }: SpeakerIdentit
   };
 }
 
-/** What a connection with the peer is made from. */
+/** Returns the settings of a peer that its connections use. */
 export function remoteOf(config: PeerConfig): Remote {
   const { address, port, localAddress, password, ttlSecurityHops } = config;
   return { address, port, localAddress, password, ttlSecurityHops };
 }
 
-/** Whether routes of one peer are told to another, as far as their kinds decide (RFC 4271 section 9.2, RFC 4456). */
+/** Whether routes of one peer are advertised to another by the peers' kinds (RFC 4271 section 9.2, RFC 4456). */
 export function passesOn(from: PeerConfig, to: PeerConfig): boolean {
   const isInternal = from.asNumber === from.localAs && to.asNumber === to.localAs;
   if (!isInternal) return true;
   return to.clusterId !== undefined && ((from.isClient ?? false) || (to.isClient ?? false));
 }
 
-/** How the peer's UPDATEs are read and judged. `source` is its row in the source table. */
+/** Returns the context to receive a peer's UPDATEs. `source` is the peer's row in the source table. */
 export function receiverContext(
   config: PeerConfig,
   { identifier, ownAddresses }: SpeakerIdentity,
@@ -80,7 +80,7 @@ export function receiverContext(
   };
 }
 
-/** The update group of a session. `localAddress` is ours on its connection. */
+/** Returns the update group of a session. `localAddress` is the local address of its connection. */
 export function groupSpec(
   config: PeerConfig,
   identity: SpeakerIdentity,
@@ -111,7 +111,10 @@ export function groupSpec(
   };
 }
 
-/** Our own address, of the session where it has the family, else of the node. */
+/**
+ * Returns our address as next hop, in hex: the session's local address if it has the family, else the node's. The
+ * node's address also replaces a link-local one. Empty when there is no suitable address.
+ */
 function selfNextHop(
   config: PeerConfig,
   { addresses }: SpeakerIdentity,
@@ -123,7 +126,7 @@ function selfNextHop(
   if (own && familyOf(own) === family)
     return hexOf(address && !own.startsWith('fe80') ? own : (address ?? own));
   if (address) return hexOf(address);
-  // RFC 8950: IPv4 routes whose next hop is our IPv6 address.
+  // RFC 8950: IPv4 routes with our IPv6 address as next hop.
   return own && family === 4 && config.hasExtendedNextHop ? hexOf(own) : '';
 }
 
@@ -132,12 +135,12 @@ const nothingWithoutPolicy = {
   apply: () => ({ isAccepted: false as const, reason: 'no export policy for an external peer (RFC 8212)' }),
 };
 
-/** RFC 9234 section 5: towards a customer, a peer or a route server client. */
+/** RFC 9234 section 5: OTC is added towards a customer, a peer or a route server client. */
 function addsOtc(role: number | undefined): boolean {
   return role === BgpRole.PROVIDER || role === BgpRole.PEER || role === BgpRole.ROUTE_SERVER;
 }
 
-/** Towards a provider, a peer or a route server. */
+/** Routes with OTC are not advertised to a provider, a peer or a route server. */
 function refusesOtc(role: number | undefined): boolean {
   return role === BgpRole.CUSTOMER || role === BgpRole.PEER || role === BgpRole.ROUTE_SERVER_CLIENT;
 }

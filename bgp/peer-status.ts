@@ -1,4 +1,4 @@
-/** A peer as people and metrics see it. */
+/** Status of a peer, for calictl and metrics. */
 import type { Family } from '../lib/cidr.ts';
 import type { PeerMember } from './group/peer-member.ts';
 import type { FamilyStatus, PeerConfig, PeerStatus, RefusedPaths } from './peer-config.ts';
@@ -7,7 +7,7 @@ import { describeFlapping } from './session/fsm.ts';
 import type { Negotiated, Session } from './session/session.ts';
 import type { Ribs } from './update-receiver.ts';
 
-/** What of a peer is looked at. */
+/** The parts of a peer that its status uses. */
 export interface DescribedPeer {
   readonly config: PeerConfig;
   readonly source: number;
@@ -33,9 +33,9 @@ export interface PeerHistory {
   readonly malformed: PeerStatus['malformed'];
 }
 
-/** Prefixes that are named for a reason. */
+/** Maximum number of example prefixes per reason. */
 const EXAMPLES = 3;
-/** Reasons that are told one by one. */
+/** Maximum number of reasons in a status. */
 const REASONS = 20;
 
 export function describePeer(peer: DescribedPeer, ribs: Ribs, history: PeerHistory): PeerStatus {
@@ -70,7 +70,7 @@ function withFlapping(session: Session, error: string | undefined): string | und
   return flapping && error ? `${flapping}; ${error}` : (flapping ?? error);
 }
 
-/** A peer that could not even be made. */
+/** Returns the status of a peer that could not be created. */
 export function describeUnstartable(
   { password, importPolicy, exportPolicy, ...config }: PeerConfig,
   reason: string,

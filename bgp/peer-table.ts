@@ -1,6 +1,7 @@
 /**
- * The peers of a speaker: by key, and by the address that connections come from. Two may have one address, while the
- * port of a peer changes: connections go to the one that was wanted last, and to the other again when that has gone.
+ * The peers of a speaker, by key and by source address of connections. While the port of a peer changes, two peers can
+ * have the same address. The one that was added or preferred last gets the connections; when it is removed, the other
+ * one gets them again.
  */
 import type { PeerConfig } from './peer-config.ts';
 
@@ -11,7 +12,7 @@ interface Keyed {
 
 export class PeerTable<P extends Keyed> {
   readonly #byKey = new Map<string, P>();
-  /** Who takes connections from an address; the last one is wanted most. Never empty. */
+  /** Peers with an address; the last one gets its connections. Never empty. */
   readonly #byAddress = new Map<string, P[]>();
 
   [Symbol.iterator](): IterableIterator<P> {
@@ -26,7 +27,7 @@ export class PeerTable<P extends Keyed> {
     return this.#byKey.get(key);
   }
 
-  /** Whom a connection from this address belongs to. */
+  /** Returns the peer that gets connections from this address. */
   acceptor(address: string): P | undefined {
     return this.#byAddress.get(address)?.at(-1);
   }
@@ -36,7 +37,7 @@ export class PeerTable<P extends Keyed> {
     this.prefer(peer);
   }
 
-  /** Gives it the connections from its address, whoever had them. */
+  /** Assigns connections from the peer's address to this peer, unless it only dials. */
   prefer(peer: P): void {
     const { address, isDialOnly } = peer.config;
     if (!isDialOnly) this.#byAddress.set(address, [...this.#others(peer), peer]);

@@ -1,6 +1,6 @@
 /**
- * One peer: its connections (connections.ts), graceful restart as the receiving side (restart.ts), and the flow of routes
- * in both directions. Whatever throws here costs at most this peer's session.
+ * One peer: its connections (connections.ts), graceful restart as the Receiving Speaker (restart.ts), and routes in
+ * both directions. An exception here ends at most this peer's session.
  */
 import type { Socket } from 'node:net';
 import { type Family, parseAddress } from '../lib/cidr.ts';
@@ -31,7 +31,7 @@ import { hardReset, notification } from './wire/notification.ts';
 import { endOfRib, endOfRibFamily } from './wire/update.ts';
 import { type NotificationBody, WireError } from './wire/wire-error.ts';
 
-/** Somebody who looks on: wire log, BMP, MRT. */
+/** Observer of all peers: wire log, BMP, MRT. */
 export interface Observer {
   message(peer: Peer, direction: 'received' | 'sent', message: Uint8Array): void;
   up(peer: Peer): void;
@@ -45,17 +45,17 @@ export interface PeerModules {
   readonly clock: Clock;
   readonly log: Log;
   readonly observer: Observer;
-  /** Connections that came in and are no sessions yet, of all peers. */
+  /** Incoming connections of all peers that are not sessions yet. */
   readonly pending: PendingLimit;
-  /** The RIB was touched: decide and distribute. */
+  /** The RIB changed: decide and distribute. */
   readonly ribChanged: () => void;
-  /** The peer ended its initial update, or will not send one: it need not be waited for. */
+  /** The peer finished its initial update, or will not send one. Stop waiting for it. */
   readonly settled: (peer: Peer) => void;
   /** The session came up. */
   readonly up: (peer: Peer) => void;
-  /** The session left Established, a connection ended, or no routes are kept any more. */
+  /** The session left Established, a connection ended, or no routes are retained any more. */
   readonly ended: (peer: Peer) => void;
-  /** The initial update is out: End-of-RIB is due as soon as no other peer's routes belong before it. */
+  /** The initial update was sent. End-of-RIB may wait for peers whose routes must precede it. */
   readonly endDue: (peer: Peer) => void;
 }
 
@@ -79,17 +79,17 @@ export class Peer {
   #connectionSettings: ConnectionSettings | undefined;
   #receiver: UpdateReceiver | undefined;
   readonly #waitingForEnd = new Set<Family>();
-  /** Families whose initial update is out, and their End-of-RIB not yet. */
+  /** Families whose initial update was sent, but not their End-of-RIB. */
   readonly #dueEnds = new Set<Family>();
   readonly #endsSent = new Set<Family>();
-  /** Families whose refresh was asked for before their End-of-RIB. */
+  /** Families for which the peer requested a refresh before their End-of-RIB was sent. */
   readonly #dueRefreshes = new Set<Family>();
   readonly #limiter: PrefixLimiter;
   #isStopped = false;
   readonly #faultDelay = new FaultDelay();
-  /** A fault of ours, which the next attempt waits for. */
+  /** Internal fault that delays the next attempt. */
   #fault: { reason: string; cancel: () => void } | undefined;
-  /** The kernel does not take the key of its connections. */
+  /** Why the kernel refused the key for incoming connections. */
   #keyFault: string | undefined;
   readonly counters = { messagesReceived: 0, messagesSent: 0, updatesReceived: 0, updatesSent: 0, flaps: 0 };
   #since: number;
@@ -146,7 +146,7 @@ export class Peer {
     return this.#config;
   }
 
-  /** What connections are made from. Asked for with every event of one, so it is made once for each PeerConfig. */
+  /** Settings of connections. Every event of a connection reads them, so they are cached for each PeerConfig. */
   #settings(): ConnectionSettings {
     const config = this.#config;
     if (this.#connectionSettings?.config !== config)
@@ -175,7 +175,7 @@ export class Peer {
     return this.#members;
   }
 
-  /** Whether anything is left of it: a session, an attempt, or routes that are kept. */
+  /** Whether the peer has no session, no attempt, no retained routes and no internal fault. */
   get isIdle(): boolean {
     return this.#connections.isIdle && !this.#stale.isKeeping && !this.#fault;
   }
@@ -185,13 +185,13 @@ export class Peer {
     else this.#begin();
   }
 
-  /** Why no connection is made or accepted; undefined when nothing stands against it. */
+  /** Why no connection is made or accepted; undefined when connections are possible. */
   get #obstacle(): string | undefined {
     const { password, ttlSecurityHops, unusable } = this.#config;
     return unusable ?? missingForSecurity({ password, ttlSecurityHops }) ?? this.#fault?.reason;
   }
 
-  /** Connects with the settings of now, or says why not. Not for a peer with a session. */
+  /** Connects with the current settings, or records why it cannot. Not for a peer with a session. */
   #begin(): void {
     const obstacle = this.#obstacle;
     if (this.#isStopped) return;
@@ -212,15 +212,14 @@ export class Peer {
     return this.#keyFault !== undefined;
   }
 
-  /** The kernel refused the key for connections that come in, or took it: undefined. */
+  /** Records why the kernel refused the key for incoming connections; undefined when it accepted the key. */
   setKeyFault(reason: string | undefined): void {
     this.#keyFault = reason;
     if (reason !== undefined && !this.negotiated) this.#note(reason);
   }
 
   /**
-   * Something was thrown while this peer was served: ends its session, and tries again after a growing delay. Never
-   * throws.
+   * Handles an exception while serving this peer: ends its session, and retries after a growing delay. Never throws.
    */
   fault(error: unknown): void {
     const { clock } = this.#modules;
@@ -236,7 +235,7 @@ export class Peer {
     this.#log.error({ err: error, reason }, 'fault while serving a BGP peer');
     for (const step of [
       () => this.#cease(notification(ErrorCode.CEASE, CeaseSubcode.OUT_OF_RESOURCES)),
-      // When the orderly end fails as well.
+      // In case the orderly end fails too.
       () => this.#connections.close(),
       () => this.#leaveGroups(),
       () => this.#stale.dropAll(),
@@ -251,7 +250,7 @@ export class Peer {
     this.#lastError = reason;
   }
 
-  /** Runs a callback of this peer; what it throws is a fault of this peer. */
+  /** Runs a callback. An exception is a fault of this peer. */
   guard(run: () => void): void {
     try {
       run();
@@ -264,7 +263,7 @@ export class Peer {
     return this.#modules.clock.after(delayMs, () => this.guard(run));
   }
 
-  /** Ends the session for good and forgets the peer's routes. */
+  /** Ends the session for good and removes the peer's routes. */
   stop(subcode: number): void {
     this.#isStopped = true;
     this.#fault?.cancel();
@@ -275,7 +274,7 @@ export class Peer {
     return this.#config.shutdownMessage !== undefined;
   }
 
-  /** An operator keeps the session down, and the operator there is told why (RFC 9003). */
+  /** Keeps the session down, and sends the shutdown message (RFC 9003). */
   #stayDown(): void {
     const message = this.#config.shutdownMessage ?? '';
     this.#end(notification(ErrorCode.CEASE, CeaseSubcode.ADMINISTRATIVE_SHUTDOWN, message));
@@ -289,7 +288,7 @@ export class Peer {
     this.#modules.ribChanged();
   }
 
-  /** Ends the session, not gracefully, and lets it come up again. */
+  /** Ends the session without graceful restart. The peer may connect again. */
   reset(subcode: number, reason: string): void {
     if (!this.negotiated) return;
     this.conversation.handle({
@@ -299,7 +298,7 @@ export class Peer {
     });
   }
 
-  /** Drops connections without a word: the peer keeps our routes until we are back (RFC 4724). */
+  /** Closes connections without NOTIFICATION, so that the peer keeps our routes until we are back (RFC 4724). */
   abandon(): void {
     this.#isStopped = true;
     this.#fault?.cancel();
@@ -307,14 +306,14 @@ export class Peer {
     this.#stale.cancel();
   }
 
-  /** The peer is about to be removed: if the other side is first, its routes stay until `stop`. */
+  /** Whether the peer is about to be removed. If its session ends first, its routes stay until `stop`. */
   setRetiring(isRetiring: boolean): void {
     this.#stale.setRetiring(isRetiring);
   }
 
   /**
-   * Other settings. A running session stays, unless they are part of what was agreed on: then false, and the caller
-   * replaces the peer. Without a session the next attempt is made with the new settings.
+   * Applies new settings. False when a running session would be opened or negotiated differently; the caller then
+   * replaces the peer. Otherwise, a session stays up. Without a session, the next attempt uses the new settings.
    */
   reconfigure(config: PeerConfig): boolean {
     const before = this.#config;
@@ -336,12 +335,12 @@ export class Peer {
     return true;
   }
 
-  /** Whether the running session would have been opened alike with the present settings. */
+  /** Whether the current settings would result in the same session. */
   #isAgreed({ localAddress }: PeerConfig): boolean {
     return localAddress === this.#config.localAddress && this.conversation.agreesWithConfig();
   }
 
-  /** Everything that an attempt to connect is made from. */
+  /** Key of all settings that an attempt to connect uses. */
   #attemptKey(config: PeerConfig): string {
     const { unusable, shutdownMessage, prefixLimit } = config;
     return JSON.stringify([
@@ -354,7 +353,7 @@ export class Peer {
   }
 
   #applyToSession(before: PeerConfig, negotiated: Negotiated): void {
-    // While its settings are unusable the session keeps the key that it has.
+    // While the settings are unusable, the session keeps its key.
     const isOther = JSON.stringify(remoteOf(before)) !== JSON.stringify(remoteOf(this.#config));
     if (isOther && this.#config.unusable === undefined) this.#secure();
     this.#receiver = new UpdateReceiver(
@@ -374,12 +373,12 @@ export class Peer {
     this.#modules.ribChanged();
   }
 
-  /** The node's addresses changed: a session stays, and what it is told follows them. */
+  /** The node's addresses changed. A session stays up, and its routes get the new next hop. */
   addressesChanged(): void {
     if (this.negotiated) this.#applyToSession(this.#config, this.negotiated);
   }
 
-  /** A connection of the peer came in. */
+  /** Handles an incoming connection of the peer. */
   accept(socket: Socket): void {
     const { address, ttlSecurityHops } = this.#config;
     const obstacle = this.#obstacle ?? this.#keyFault;
@@ -390,7 +389,7 @@ export class Peer {
     }
     const ttl = ttlSecurityHops === undefined ? undefined : handshakeTtl(socket, address);
     if (ttlSecurityHops !== undefined && (ttl === undefined || ttl < minimumTtl(ttlSecurityHops))) {
-      // RFC 5082: without an answer.
+      // RFC 5082: discard silently.
       socket.destroy();
       this.#attemptFailed(ttl === undefined ? undefined : describeTtl(ttl, ttlSecurityHops));
       return;
@@ -435,7 +434,7 @@ export class Peer {
     };
   }
 
-  /** Other key or TTL on the running connection. */
+  /** Applies a changed key or TTL to the running connection. */
   #secure(): void {
     try {
       this.conversation.secure();
@@ -454,7 +453,7 @@ export class Peer {
     this.#connections.stop(this.#hard(body), body);
   }
 
-  /** RFC 8538 section 4: a session that shall end and not restart says so. */
+  /** RFC 8538 section 4: wraps a NOTIFICATION in a hard reset, so that the peer does not retain our routes. */
   #hard(body: NotificationBody): NotificationBody {
     return this.negotiated?.hasNotificationRestart ? hardReset(body) : body;
   }
@@ -471,7 +470,7 @@ export class Peer {
     if (to.state === 'Idle') this.#modules.ended(this);
   }
 
-  /** A connection that came in was not good enough. It says nothing about a session that is up. */
+  /** An incoming connection ended before it was a session. An established session is not affected. */
   #attemptFailed(reason: string | undefined): void {
     this.#log.debug({ reason }, 'an incoming BGP connection ended');
     if (!this.negotiated && reason) {
@@ -513,8 +512,8 @@ export class Peer {
     }
     observer.up(this);
     this.#modules.up(this);
-    // Nothing to wait for from a peer that sends no End-of-RIB. One that restarts too is waited for as well, beyond
-    // RFC 4724 section 4.1: its routes are not here yet, and ours are not held back for its End-of-RIB.
+    // Do not wait for a peer that sends no End-of-RIB. Unlike RFC 4724 section 4.1, do wait for one that restarts too:
+    // its routes are not here yet, and our routes to it do not wait for its End-of-RIB.
     if (this.#waitingForEnd.size === 0) this.#modules.settled(this);
   }
 
@@ -556,12 +555,12 @@ export class Peer {
   #checkLimit(dropped: readonly Family[]): void {
     const reason = this.#limiter.check(dropped);
     if (reason === undefined) return;
-    // Not a restart: with its routes kept, the limit would not be one.
+    // Not graceful, because retained routes would exceed the limit.
     const { code, subcode, data } = this.#hard(notification(ErrorCode.CEASE, CeaseSubcode.MAX_PREFIXES));
     throw new WireError(code, subcode, reason, data);
   }
 
-  /** Asks the peer to send everything again (RFC 2918). False when it cannot. */
+  /** Requests all routes of a family again (RFC 2918). False when the peer does not support it. */
   #requestRefresh(family: Family): boolean {
     if (!this.negotiated?.hasRouteRefresh) return false;
     this.conversation.send({ type: 'route-refresh', family, subtype: RefreshSubtype.REQUEST });
@@ -594,7 +593,7 @@ export class Peer {
     }
   }
 
-  /** Sends everything again; with BoRR and EoRR, and so after End-of-RIB (RFC 7313 section 4). */
+  /** Sends all routes again. With BoRR and EoRR, this waits until End-of-RIB was sent (RFC 7313 section 4). */
   #refresh(family: Family, member: PeerMember): void {
     const awaitsEnd = this.negotiated?.hasEnhancedRefresh && !this.#endsSent.has(family);
     if (awaitsEnd) this.#dueRefreshes.add(family);
@@ -605,7 +604,7 @@ export class Peer {
     for (const member of this.#members.values()) this.#modules.groups.resume(member);
   }
 
-  /** Marker of RFC 4724 or RFC 7313 that ends (or begins) what a group tells this peer. */
+  /** Sends a marker of RFC 4724 or RFC 7313 around the routes of a group. End-of-RIB may wait. */
   marker(family: Family, which: 'End-of-RIB' | 'BoRR' | 'EoRR'): void {
     if (which === 'End-of-RIB') {
       this.#dueEnds.add(family);
@@ -616,7 +615,7 @@ export class Peer {
     }
   }
 
-  /** Sends End-of-RIB where it is due and the peer has everything. True when none is due any more. */
+  /** Sends each End-of-RIB that is due, if all routes of its family were sent. True when none is due any more. */
   sendEnds(): boolean {
     for (const family of this.#dueEnds) {
       const member = this.#members.get(family);
@@ -629,7 +628,7 @@ export class Peer {
     return this.#dueEnds.size === 0;
   }
 
-  /** Bytes of a group. */
+  /** Sends UPDATEs that a group encoded. */
   sendUpdates(bytes: Uint8Array): void {
     this.conversation.connection?.send(bytes);
     this.#modules.observer.message(this, 'sent', bytes);

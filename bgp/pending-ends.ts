@@ -1,6 +1,6 @@
 /**
- * End-of-RIB, which makes a peer forget what it had from this speaker and was not sent again: after a start it waits for
- * those whose routes belong before it (RFC 4724 section 4.1).
+ * Delays End-of-RIB. On End-of-RIB a peer removes routes of this speaker that were not sent again. After a start,
+ * End-of-RIB to a peer therefore waits for the peers whose routes are passed on to it (RFC 4724 section 4.1).
  */
 import type { Deferral } from './deferral.ts';
 import type { Peer } from './peer.ts';
@@ -10,13 +10,13 @@ import { passesOn } from './peer-context.ts';
 export interface PendingEndsModules {
   readonly deferral: Deferral;
   readonly peer: (key: string) => Peer | undefined;
-  /** What peers are that may come by themselves. */
+  /** Templates of the dynamic peers. */
   readonly templates: () => readonly PeerConfig[];
 }
 
 export class PendingEnds {
   readonly #modules: PendingEndsModules;
-  /** Peers that have been sent everything that is here, and no End-of-RIB yet. */
+  /** Peers with all present routes sent, but not End-of-RIB. */
   readonly #due = new Set<Peer>();
 
   constructor(modules: PendingEndsModules) {
@@ -35,7 +35,7 @@ export class PendingEnds {
     this.#due.clear();
   }
 
-  /** Sends those that may be sent. */
+  /** Sends each End-of-RIB that no longer has to wait. */
   send(): void {
     for (const peer of this.#due)
       peer.guard(() => {
@@ -43,7 +43,7 @@ export class PendingEnds {
       });
   }
 
-  /** Does not wait for one that restarts too and is no client of ours: it may wait for this speaker. */
+  /** Does not wait for a non-client that restarts too, because that one may wait for this speaker. */
   #mayEnd(peer: Peer): boolean {
     const { deferral, templates } = this.#modules;
     if (deferral.isOpen && templates().some((template) => passesOn(template, peer.config))) return false;

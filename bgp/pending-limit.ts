@@ -1,25 +1,25 @@
 /**
- * Connections that came in and are no sessions yet, of all peers. Their number is bounded: anybody who can use a peer's
- * address can open them. Where one is too many, the oldest without an OPEN goes first, so that a peer that speaks is
- * heard behind any number that do not; where all have sent one, the new connection is refused.
+ * Bounds the number of incoming connections that are not sessions yet, over all peers: any host that can use a peer's
+ * address can open them. At the limit, the oldest connection without an OPEN is closed, so that silent connections
+ * cannot lock out a real peer. When all have sent an OPEN, the new connection is refused.
  */
 export interface PendingConnection {
   /** Key of the peer. */
   readonly peer: string;
-  /** A valid OPEN arrived on it. */
+  /** Whether a valid OPEN arrived. */
   readonly hasOpen: boolean;
-  /** Closes it, and deletes it here. */
+  /** Closes the connection and deletes it from the PendingLimit. */
   evict(): void;
 }
 
 export class PendingLimit {
   readonly #perPeer: number;
   readonly #total: number;
-  /** In the order of their arrival. */
+  /** In order of arrival. */
   readonly #pending = new Set<PendingConnection>();
   readonly #byPeer = new Map<string, Set<PendingConnection>>();
 
-  /** `total` is more than the clients of a large reflector, which all connect in the moment when it comes back. */
+  /** `total` exceeds the number of clients of a large reflector, which all connect at once after it restarts. */
   constructor({ perPeer, total }: { perPeer: number; total: number } = { perPeer: 16, total: 8192 }) {
     this.#perPeer = perPeer;
     this.#total = total;
@@ -29,7 +29,7 @@ export class PendingLimit {
     return this.#pending.size;
   }
 
-  /** Makes room for one more connection of a peer, then adds it; false when there is no room. */
+  /** Adds a connection, after evicting another one if needed. False when there is no room. */
   add(connection: PendingConnection): boolean {
     const own = this.#byPeer.get(connection.peer);
     const full = own && own.size >= this.#perPeer ? own : this.#pending;
@@ -49,7 +49,7 @@ export class PendingLimit {
   }
 }
 
-/** Evicts the oldest without an OPEN; false when there is none. */
+/** Evicts the oldest connection without an OPEN. False when all have sent one. */
 function evictSilent(connections: Iterable<PendingConnection>): boolean {
   for (const connection of connections) {
     if (connection.hasOpen) continue;

@@ -1,31 +1,31 @@
 /**
- * maxPrefixes of a peer: a warning, the end of the session, or routes that are dropped. What was dropped is fetched by a
- * route refresh (RFC 2918) when there is room again, because the peer does not send it of its own accord.
+ * Enforces maxPrefixes of a peer: warns, ends the session, or drops routes. A peer does not resend dropped routes
+ * unasked, so a route refresh (RFC 2918) fetches them when there is room again.
  */
 import type { Family } from '../lib/cidr.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { PeerConfig } from './peer-config.ts';
 
-/** Wait before a refresh, so that withdrawals which come together cause one; doubled with each further one. */
+/** Wait before a refresh, so that a burst of withdrawals causes one. Each further refresh doubles it. */
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 60_000;
-/** After so long without a refresh the wait is short again. */
+/** After this time without a refresh, the wait starts at FIRST_WAIT_MS again. */
 const CALM_MS = 600_000;
 
 export interface PrefixLimiterModules {
   readonly clock: Clock;
   readonly log: Log;
   readonly config: () => PeerConfig;
-  /** Paths of the peer in a family, rejected ones too. */
+  /** Number of the peer's paths in a family, rejected ones included. */
   readonly count: (family: Family) => number;
-  /** Asks the peer to send everything again. False when it cannot. */
+  /** Requests all routes of a family again. False when the peer does not support it. */
   readonly requestRefresh: (family: Family) => boolean;
 }
 
 export class PrefixLimiter {
   readonly #modules: PrefixLimiterModules;
-  /** Families of which routes are missing. */
+  /** Families with dropped routes. */
   readonly #dropped = new Set<Family>();
   #isWarned = false;
   #cancel: (() => void) | undefined;
@@ -36,7 +36,7 @@ export class PrefixLimiter {
     this.#modules = modules;
   }
 
-  /** A session begins, or ended: nothing of it is missing. */
+  /** Forgets dropped routes, when a session ends. */
   reset(): void {
     this.#dropped.clear();
     this.#isWarned = false;
@@ -45,8 +45,8 @@ export class PrefixLimiter {
   }
 
   /**
-   * After an UPDATE, with the families of which routes were dropped. Returns why the session has to end; undefined when it
-   * may go on.
+   * Call it after an UPDATE, with the families whose routes were dropped. Returns the reason to end the session;
+   * undefined when it continues.
    */
   check(dropped: readonly Family[]): string | undefined {
     const { families, prefixLimit, name } = this.#modules.config();
@@ -64,7 +64,7 @@ export class PrefixLimiter {
     return undefined;
   }
 
-  /** Routes went: fetches what was dropped if there is room for it now. */
+  /** Schedules a refresh when routes were dropped and there is room again. Call it after routes are removed. */
   fetchLater(): void {
     if (this.#dropped.size === 0 || this.#cancel || !this.#hasRoom()) return;
     const { clock } = this.#modules;
@@ -76,7 +76,7 @@ export class PrefixLimiter {
     });
   }
 
-  /** The limit may be another: fetches what was dropped at once. */
+  /** Applies a changed limit: fetches dropped routes at once if there is room. */
   reconfigured(): void {
     this.#isWarned = false;
     this.#requests = 0;
@@ -84,7 +84,7 @@ export class PrefixLimiter {
     this.#fetch();
   }
 
-  /** What an operator should know; undefined when nothing is missing. */
+  /** Warning for the operator; undefined when no routes are missing. */
   get warning(): string | undefined {
     const { prefixLimit, name } = this.#modules.config();
     if (this.#dropped.size === 0 || !prefixLimit) return undefined;

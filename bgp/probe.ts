@@ -1,6 +1,6 @@
 /**
- * Whether the peer of an Established session still answers. The caller sends a KEEPALIVE on its connection. The kernel
- * of a peer that restarted answers with RST, which ends the connection. A living peer acknowledges it.
+ * Checks whether the peer of an Established session still answers. The caller sends a KEEPALIVE on the session's
+ * connection. A live peer acknowledges it. The kernel of a restarted peer answers with RST, which ends the connection.
  */
 import type { Evidence } from './session/takeover.ts';
 import type { TcpInfo } from './transport/tcp-info.ts';
@@ -11,9 +11,9 @@ export interface ProbedConnection {
 }
 
 /**
- * A peer that acknowledges nothing for this long, over at least two retransmissions, counts as dead: it lost power, say,
- * and its address is on another machine. Linux retransmits 0.2, 0.6, 1.4 and 3 s after the first segment on a fast path.
- * It is well below the 10 s that a restarted speaker waits for its peers, so that graceful restart loses nothing.
+ * A peer that acknowledges nothing for this long, over at least two retransmissions, counts as dead. It may have lost
+ * power, with its address now on another machine. Linux retransmits 0.2, 0.6, 1.4 and 3 s after the first segment on a
+ * fast path. A restarted speaker waits 10 s for its peers, well above this, so graceful restart loses nothing.
  */
 export const SILENT_MS = 3_000;
 const MIN_RETRANSMISSIONS = 2;
@@ -27,7 +27,7 @@ export class Probe {
   readonly #received: bigint | undefined;
   readonly #bytesRead: number;
 
-  /** To be made before the KEEPALIVE is sent. `now`: milliseconds. */
+  /** Create it before the KEEPALIVE is sent. `now`: milliseconds. */
   constructor(connection: ProbedConnection, now: () => number) {
     this.#connection = connection;
     this.#now = now;
@@ -43,7 +43,7 @@ export class Probe {
 
   get evidence(): Evidence {
     const { tcpInfo: info, bytesRead } = this.#connection;
-    // Without TCP_INFO only a message shows life, and only RST shows death.
+    // Without TCP_INFO, only a message proves that the peer is alive, and only RST that it is not.
     if (!info || this.#received === undefined) return bytesRead > this.#bytesRead ? 'answered' : 'none';
     const { age } = this;
     const isDelivered = info.unacknowledged === 0 && info.unsent === 0;

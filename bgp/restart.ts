@@ -1,7 +1,7 @@
 /**
- * Routes of a peer that are kept although the peer has not confirmed them: graceful restart as the receiving side (RFC
- * 4724, 8538), long-lived graceful restart after it (RFC 9494), and enhanced route refresh (RFC 7313). Each address
- * family is in one of these states at a time.
+ * Stale routes of a peer: retained although the peer has not confirmed them. The reasons are graceful restart as the
+ * Receiving Speaker (RFC 4724, RFC 8538), long-lived graceful restart after it (RFC 9494) and enhanced route refresh
+ * (RFC 7313). Each address family is in one phase at a time.
  */
 import type { Family } from '../lib/cidr.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -10,7 +10,7 @@ import { markLongLived } from './long-lived.ts';
 import type { Negotiated } from './session/session.ts';
 import type { Ribs } from './update-receiver.ts';
 
-/** Routes of a restarted peer that has not ended its initial update by then are dropped, seconds. */
+/** Maximum time for a restarted peer to finish its initial update, seconds. Then its stale routes are dropped. */
 const STALE_PATH_SECONDS = 360;
 const families: readonly Family[] = [4, 6];
 
@@ -21,8 +21,8 @@ export interface StaleModules {
 }
 
 /**
- * Why a family has stale routes. `restart`: the session ended, or is back without End-of-RIB. `long-lived`: the
- * same, after the restart time. `refresh`: between BoRR and EoRR. `retiring`: the peer is about to be removed.
+ * Why a family has stale routes. `restart`: the session ended, or is up again without End-of-RIB. `long-lived`: the
+ * same after the restart time. `refresh`: between BoRR and EoRR. `retiring`: the peer is about to be removed.
  */
 type Phase = 'restart' | 'long-lived' | 'refresh' | 'retiring';
 
@@ -30,7 +30,7 @@ interface Kept {
   phase: Phase;
   /** Timer of the phase. */
   cancel: () => void;
-  /** The long-lived stale time, which runs on until End-of-RIB (RFC 9494 section 4.2). */
+  /** Timer of the long-lived stale time, which runs until End-of-RIB (RFC 9494 section 4.2). */
   cancelLongLived: (() => void) | undefined;
 }
 
@@ -38,13 +38,13 @@ export class StaleRoutes {
   readonly #source: number;
   readonly #ribs: Ribs;
   readonly #modules: StaleModules;
-  /** What the peer promised when its session was up. */
+  /** Negotiated values of the last session. */
   #promise: Negotiated | undefined;
   readonly #kept = new Map<Family, Kept>();
   #isUp = false;
-  /** Families whose initial update the peer has ended in this session. */
+  /** Families with End-of-RIB received in this session. */
   readonly #ended = new Set<Family>();
-  /** Families whose long-lived stale time ended during a session that is not synchronized yet. */
+  /** Families whose long-lived stale time ended in this session, before End-of-RIB. */
   readonly #overdue = new Set<Family>();
   #isRetiring = false;
 
@@ -54,12 +54,12 @@ export class StaleRoutes {
     this.#modules = modules;
   }
 
-  /** Whether routes are kept that the peer has not confirmed. */
+  /** Whether any family has stale routes. */
   get isKeeping(): boolean {
     return this.#kept.size > 0;
   }
 
-  /** Whether the peer is about to be removed, on both sides: its routes then stay until `dropAll`. */
+  /** Sets whether the peer is about to be removed on both sides. If so, its routes stay until `dropAll`. */
   setRetiring(isRetiring: boolean): void {
     this.#isRetiring = isRetiring;
     if (isRetiring) return;
@@ -91,13 +91,13 @@ export class StaleRoutes {
     this.#isUp = false;
     for (const family of families) {
       if (this.#isRetiring) this.#mark(family, 'retiring');
-      // RFC 9494 section 4.2: it applies where RFC 4724 and RFC 8538 keep the routes, and nowhere else.
+      // RFC 9494 section 4.2 applies only when RFC 4724 and RFC 8538 retain the routes.
       else if (isGraceful) this.#keepForRestart(family);
       else this.#drop(family);
     }
   }
 
-  /** End-of-RIB of the peer's initial update: removes what the peer did not confirm. */
+  /** End-of-RIB of the initial update: removes the routes that the peer did not confirm. */
   endOfRib(family: Family): void {
     this.#ended.add(family);
     this.#overdue.delete(family);
@@ -118,13 +118,13 @@ export class StaleRoutes {
       );
   }
 
-  /** EoRR: removes what was not sent since BoRR. Ignored without a BoRR. */
+  /** EoRR: removes the routes that were not sent since BoRR. Ignored without a BoRR. */
   refreshEnds(family: Family): void {
     if (this.#kept.get(family)?.phase === 'refresh') this.#sweep(family);
     else this.#modules.log.debug({ family }, 'EoRR without BoRR ignored (RFC 7313 section 4)');
   }
 
-  /** Restores LLGR_STALE after the import policy was applied again. */
+  /** Adds LLGR_STALE again after the import policy was applied again. */
   restoreMarks(family: Family): void {
     if (this.#kept.get(family)?.cancelLongLived) markLongLived(this.#ribs[family], this.#source);
   }
@@ -138,7 +138,7 @@ export class StaleRoutes {
     for (const kept of this.#kept.values()) stopTimers(kept);
   }
 
-  /** The session of a peer that may be restarting ended. */
+  /** The session ended, and the peer may be restarting: retains or drops the routes of a family. */
   #keepForRestart(family: Family): void {
     const promise = this.#promise;
     const isListed = promise?.peerRestart?.families.some((one) => one.family === family) ?? false;
@@ -148,7 +148,7 @@ export class StaleRoutes {
       return;
     }
     const before = this.#kept.get(family)?.phase;
-    // RFC 4724 section 4.2: stale once more, deleted. RFC 9494 section 4.2 keeps them for the long-lived time.
+    // RFC 4724 section 4.2: delete routes that are still stale. RFC 9494 section 4.2: retain them for the stale time.
     if (before === 'restart' && !hasLongLived) this.#ribs[family].drop(this.#source, 'stale');
     if (this.#mark(family, 'restart')) this.#awaitRestart(family, isListed ? this.#restartSeconds() : 0);
   }
@@ -164,7 +164,7 @@ export class StaleRoutes {
     kept.cancel = this.#after(seconds, () => this.#restartTimeOver(family));
   }
 
-  /** Marks the routes of a family as stale, in place of the phase before. Undefined when there are none. */
+  /** Marks the routes of a family as stale and starts a phase. Undefined when there are no routes. */
   #mark(family: Family, phase: Phase): Kept | undefined {
     const before = this.#kept.get(family);
     before?.cancel();
@@ -187,7 +187,7 @@ export class StaleRoutes {
     }
     kept.phase = 'long-lived';
     markLongLived(this.#ribs[family], this.#source);
-    // A time that runs already is not started again (RFC 9494 section 4.2).
+    // A running timer is not restarted (RFC 9494 section 4.2).
     kept.cancelLongLived ??= this.#after(seconds, () => this.#longLivedTimeOver(family));
     this.#modules.changed();
   }
@@ -197,7 +197,7 @@ export class StaleRoutes {
     this.#expire(family, 'the peer did not come back in the long-lived time');
   }
 
-  /** Seconds that both sides agreed to keep routes after the restart time. */
+  /** Long-lived stale time of the peer, seconds; 0 when not negotiated. */
   #longLivedSeconds(family: Family): number {
     const promise = this.#promise;
     if (!promise?.hasLongLived) return 0;
@@ -237,8 +237,8 @@ function stopTimers(kept: Kept): void {
 }
 
 /**
- * Whether stale routes of a family stay when the peer is back with these capabilities: it has kept forwarding (F bit of
- * RFC 4724 section 4.2), and in the long-lived phase its long-lived capability says so too (RFC 9494 section 4.2).
+ * Whether stale routes of a family stay when the peer is back with these capabilities: the F bit is set for graceful
+ * restart (RFC 4724 section 4.2) and, in the long-lived phase, for the long-lived capability (RFC 9494 section 4.2).
  */
 function isKeptBy({ peerRestart, peerLongLived }: Negotiated, family: Family, isLongLived: boolean): boolean {
   const restart = peerRestart?.families.find((one) => one.family === family);

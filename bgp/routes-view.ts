@@ -1,4 +1,4 @@
-/** The RIBs as values, for people: what was received, what became of it, to whom it is told. */
+/** The RIBs as values for status commands: received paths, the result for each, and advertised routes. */
 import type { Family } from '../lib/cidr.ts';
 import type { Peer } from './peer.ts';
 import { attributesOf } from './rib/attribute-values.ts';
@@ -9,14 +9,14 @@ import type { PathAttributes } from './wire/attributes.ts';
 import type { Prefix } from './wire/nlri.ts';
 
 export interface PathView {
-  /** Address of the peer; undefined for a route that is originated here. */
+  /** Address of the peer; undefined for a locally originated route. */
   readonly from: string | undefined;
   readonly pathId: number;
   readonly attributes: PathAttributes;
   readonly isUsable: boolean;
   readonly isBest: boolean;
   readonly isStale: boolean;
-  /** `best`, or what the path lost by, or what refused it. */
+  /** `best`, the comparison that the path lost, or why it was refused. */
   readonly reason: string;
 }
 
@@ -25,7 +25,7 @@ export interface RouteView {
   readonly paths: readonly PathView[];
 }
 
-/** A route with the paths to it, the best one first; undefined when there is none. */
+/** Returns a route with its paths, the best one first. */
 export function viewRoute(rib: Rib, prefix: number): RouteView {
   const paths = [...rib.pathsTo(prefix)].map((path) => viewPath(rib, prefix, path));
   return {
@@ -34,13 +34,13 @@ export function viewRoute(rib: Rib, prefix: number): RouteView {
   };
 }
 
-/** Every route of a family. */
+/** Yields all routes of a family. */
 export function* viewRoutes(rib: Rib): Generator<RouteView> {
   for (let prefix = 0; prefix < rib.prefixes.rows; prefix++)
     if (rib.head[prefix]! >= 0) yield viewRoute(rib, prefix);
 }
 
-/** What a peer has sent. */
+/** Yields the paths that were received from a peer. */
 export function* viewReceived(rib: Rib, peer: Peer): Generator<{ prefix: Prefix } & PathView> {
   for (const path of rib.pathsOf(peer.source)) {
     const prefix = rib.paths.prefix[path]!;
@@ -54,7 +54,7 @@ export interface AdvertisedView {
   readonly from: string | undefined;
 }
 
-/** What a peer has been told. */
+/** Yields the routes that are advertised to a peer. */
 export function* viewAdvertised(rib: Rib, peer: Peer, family: Family): Generator<AdvertisedView> {
   const member = peer.members.get(family);
   if (!member?.group) return;
@@ -70,7 +70,7 @@ export function* viewAdvertised(rib: Rib, peer: Peer, family: Family): Generator
   }
 }
 
-/** Why the best path to a prefix is not told to a peer; undefined when it is. */
+/** Why the best path to a prefix is not advertised to a peer; undefined when it is. */
 export function whyNotAdvertised(peer: Peer, family: Family, prefix: number): string | undefined {
   const member = peer.members.get(family);
   return member?.group ? member.group.refusal(member, prefix) : 'the session is not established';

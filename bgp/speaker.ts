@@ -1,8 +1,7 @@
 /**
- * The BGP speaker: told what to be by setDesired, it listens, keeps its peers, runs the decision process at
- * the end of each turn of the event loop, tells the groups of peers, and reports the routes for the kernel.
- * While it is not `settled` after a start (deferral.ts), routes that are in the kernel and not yet learned again
- * are to be kept by whoever programs it.
+ * The BGP speaker. setDesired gives it the desired state. It listens, manages its peers, runs the decision process at
+ * the end of each turn of the event loop, sends the changes to the update groups, and reports the routes for the
+ * kernel. Until `isSettled` after a start (deferral.ts), the caller must keep kernel routes that were not learned again.
  */
 import type { Socket } from 'node:net';
 import { contains, type Family, mustCidr, parseAddress } from '../lib/cidr.ts';
@@ -43,23 +42,23 @@ import { notification } from './wire/notification.ts';
 export interface SpeakerOptions {
   /** BGP identifier, dotted quad. */
   readonly identifier: string;
-  /** This node's address per family: next hop of what it originates. `setAddresses` changes them. */
+  /** This node's address per family, the next hop of originated routes. `setAddresses` changes them. */
   readonly addresses: Readonly<Partial<Record<Family, string>>>;
   readonly port: number;
-  /** Listen on these alone; undefined: on every address. */
+  /** Addresses to listen on; all when undefined. */
   readonly listenAddresses: readonly string[] | undefined;
-  /** Longest wait for peers after a start, seconds. */
+  /** Maximum wait for peers after a start, seconds. */
   readonly deferralSeconds: number;
   /** Wait for a peer that has not answered since the start, seconds. */
   readonly unreachableSeconds: number;
-  /** Whether routes for the kernel are wanted: not from a reflector. */
+  /** Whether to report routes for the kernel. False for a reflector. */
   readonly hasKernel: boolean;
 }
 
 export interface SpeakerEvents {
   /** `learned` or `isSettled` changed. Coalesced per turn. */
   changed(): void;
-  /** The changes of a turn have been sent: seconds since the first of them. */
+  /** The changes of a turn were sent, this many seconds after the first one. */
   converged?(seconds: number): void;
   /** A session came up or went down. */
   sessionChanged?(): void;
@@ -71,7 +70,7 @@ export interface SpeakerModules {
   readonly events: SpeakerEvents;
 }
 
-/** Longest pause between two distributions, milliseconds. */
+/** Maximum pause between two distributions, milliseconds. */
 const MAX_PAUSE_MS = 10;
 const families: readonly Family[] = [4, 6];
 
@@ -90,7 +89,7 @@ export class Speaker {
   readonly #ownAddresses: OwnAddresses;
   readonly #listener: Listener;
   readonly #pending = new PendingLimit();
-  /** Peers that could not be made, with the reason. */
+  /** Peers that could not be created, with the reason. */
   readonly #unstartable = new Map<string, { config: PeerConfig; reason: string }>();
   #dynamic: readonly DynamicPeers[] = [];
   #hasWork = false;
@@ -103,7 +102,7 @@ export class Speaker {
   readonly #pendingEnds: PendingEnds;
   readonly #observers = new Set<Observer>();
   readonly #bfd: Bfd;
-  /** Rows of peers that are gone, to be given back when nothing refers to them any more. */
+  /** Source rows of removed peers, to be released when no path refers to them. */
   #oldSources: number[] = [];
 
   constructor(options: SpeakerOptions, modules: SpeakerModules) {
@@ -143,7 +142,7 @@ export class Speaker {
       clock: this.#clock,
       log: modules.log,
       events: {
-        // RFC 5882 section 4.3: the path is broken, nothing is gained by keeping routes over it (RFC 9384).
+        // RFC 5882 section 4.3: the path is broken, so keeping its routes is useless (RFC 9384).
         down: (address, reason) => {
           const peer = this.#peers.acceptor(address);
           peer?.guard(() => peer.reset(CeaseSubcode.BFD_DOWN, reason));
@@ -161,7 +160,7 @@ export class Speaker {
       log: modules.log,
       stateOf: (key) => this.#peers.get(key)?.conversation.session.state,
       gaveUp: () => this.#schedule(),
-      // After the routes of this turn: whoever listens may now remove what is not among them.
+      // After the routes of this turn, because the listener may now remove all other routes.
       over: () =>
         setImmediate(() => {
           this.#guard('the distribution of routes', () => this.#distribute());
@@ -186,15 +185,15 @@ export class Speaker {
     );
   }
 
-  /** Listens. Throws CodedError BGP_LISTEN with the sentence for the operator. */
+  /** Starts to listen. Throws CodedError BGP_LISTEN with a message for the operator. */
   async listen(): Promise<void> {
     await this.#listener.listen();
     for (const peer of this.#peers) this.#setListenKey(peer);
   }
 
   /**
-   * Makes the speaker what it is told to be. A change touches only the peers that it concerns; sessions stay
-   * unless what changed was agreed on in OPEN. The first call starts the wait for peers.
+   * Applies the desired state. A change affects only the peers that it concerns. A session stays up unless the change
+   * affects its OPEN, its negotiation or its source address. The first call starts the wait for peers.
    */
   setDesired(desired: DesiredSpeaker): void {
     this.#local.set(desired.originated);
@@ -229,8 +228,8 @@ export class Speaker {
   }
 
   /**
-   * Follows the node's addresses. Sessions stay, and peers get the new next hops; a session from an address that changed
-   * is for setDesired, which has it as localAddress.
+   * Sets the node's addresses. Sessions stay up, and peers get the new next hops. setDesired handles sessions from a
+   * changed source address, which it has as localAddress.
    */
   setAddresses(addresses: SpeakerOptions['addresses']): void {
     if (families.every((family) => addresses[family] === this.#addresses[family])) return;
@@ -240,13 +239,13 @@ export class Speaker {
     this.#schedule();
   }
 
-  /** Somebody looks on from now on; the function that is returned ends it. */
+  /** Adds an observer. Returns a function that removes it. */
   observe(observer: Observer): () => void {
     this.#observers.add(observer);
     return () => this.#observers.delete(observer);
   }
 
-  /** Whether learned routes are complete as far as this can be known. */
+  /** Whether the learned routes are complete: the wait after the start is over. */
   get isSettled(): boolean {
     return this.#deferral.isOver;
   }
@@ -269,7 +268,7 @@ export class Speaker {
     return this.#peers.acceptor(address) ?? [...this.#peers].find(({ config }) => config.address === address);
   }
 
-  /** Every peer, by address. */
+  /** Status of all peers, sorted by address. */
   status(): PeerStatus[] {
     const order = (text: string) => parseAddress(text)?.value ?? 0n;
     return [
@@ -291,8 +290,8 @@ export class Speaker {
   }
 
   /**
-   * Stops. With `isRestart` the sessions are dropped without NOTIFICATION, so that peers keep forwarding
-   * here until this node is back; without, they are told to forget it.
+   * Stops the speaker. With `isRestart` it closes sessions without NOTIFICATION, so that peers keep its routes until it
+   * is back. Otherwise it sends Cease, and peers remove its routes.
    */
   async close(isRestart: boolean): Promise<void> {
     this.#deferral.close();
@@ -333,7 +332,7 @@ export class Speaker {
     this.#setListenKey(peer);
   }
 
-  /** What is thrown is said, and the peer is shown without a session. */
+  /** Starts a peer. On an error it logs the error and shows the peer in the status without a session. */
   #tryStartPeer(config: PeerConfig): void {
     try {
       this.#startPeer(config);
@@ -352,7 +351,7 @@ export class Speaker {
     }
   }
 
-  /** An observer that throws is told nothing any more. */
+  /** Calls all observers, and removes those that throw. */
   #observed(call: (observer: Observer) => void): void {
     if (this.#observers.size === 0) return;
     for (const observer of this.#observers) {
@@ -396,7 +395,7 @@ export class Speaker {
       ribChanged: () => this.#schedule(),
       settled: ({ key }) => this.#settle(key),
       endDue: (of) => this.#pendingEnds.add(of),
-      // One that came by itself is waited for from when it is one.
+      // A dynamic peer is waited for once its session is up.
       up: ({ key, config: { peerType } }) => peerType === 'dynamic' && this.#deferral.expect(key),
       ended: (ended) => this.#ended(ended),
     });
@@ -406,15 +405,15 @@ export class Speaker {
     return peer;
   }
 
-  /** While a peer's settings are unusable its connections need the key that was there before. */
+  /** Sets the peer's key on the listener. While its settings are unusable, the previous key stays. */
   #setListenKey(peer: Peer): void {
     const { address, password, unusable } = peer.config;
-    // Of two peers at one address the one that takes its connections decides.
+    // With two peers at one address, only the one that gets its connections sets the key.
     if (this.#peers.acceptor(address) === peer && unusable === undefined)
       peer.setKeyFault(this.#listener.setKey(address, password));
   }
 
-  /** The peer goes: now, or where others came in its place, when they tell its routes. */
+  /** Removes the peer: after its replacements advertise its routes if it has any, else now. */
   #retire(peer: Peer): void {
     const isOfUse = peer.negotiated || families.some((family) => this.ribs[family].countOf(peer.source) > 0);
     if (isOfUse && this.#succession.retire(successor(peer.config))) peer.setRetiring(true);
@@ -430,7 +429,7 @@ export class Speaker {
   #remove(peer: Peer, subcode: number): void {
     this.#peers.delete(peer);
     peer.stop(subcode);
-    // Of another peer with the same address, if there is one.
+    // The address may belong to another peer too.
     const left = this.#peers.acceptor(peer.config.address);
     if (left) this.#setListenKey(left);
     else this.#listener.setKey(peer.config.address, undefined);
@@ -473,7 +472,7 @@ export class Speaker {
     return dynamic && { ...dynamic.template, address: peer.config.address, isPassive: true };
   }
 
-  /** A peer that came by itself goes by itself. */
+  /** Removes a dynamic peer after its session ended. */
   #ended(peer: Peer): void {
     if (peer.config.peerType !== 'dynamic') return;
     setImmediate(() => {
@@ -483,9 +482,9 @@ export class Speaker {
   }
 
   /**
-   * Decides and distributes once at the end of this turn, however many messages it brings. Where telling everybody
-   * takes long, the next time comes no sooner than that long afterwards: what arrives meanwhile goes along, and half
-   * of the processor is left for reading. A change after a pause waits for nothing.
+   * Schedules one decision and distribution at the end of this turn, for all of its messages. After a long
+   * distribution, the next one waits for the same time, at most MAX_PAUSE_MS. It then includes all changes since, and
+   * half of the CPU time remains for reading. A change after a pause does not wait.
    */
   #schedule(): void {
     if (this.#isScheduled) return;
@@ -527,7 +526,7 @@ export class Speaker {
     if (hasChanged) this.#modules.events.changed();
   }
 
-  /** The peer has told everything, or never will: nobody waits for it. */
+  /** The peer finished its initial update or never will: stop waiting for it. */
   #settle(key: string): void {
     this.#deferral.settle(key);
     this.#succession.settle(key);

@@ -1,47 +1,47 @@
 /**
- * Make before break: when peers come and others go with one change, such as route reflectors in place of the mesh, those
- * that go stay until everything that they tell is told by others too. The new ones may be slow to start, and so may the
- * nodes that tell them.
+ * Make before break. When one change removes peers and adds others, such as reflectors in place of the mesh, removed
+ * peers retire: they stay until other peers advertise all of their routes. The new peers, and the nodes behind them,
+ * may be slow to start.
  */
 import type { Clock } from '../lib/clock.ts';
 
-/** What is covered stays this long all the same, because the other side may not be that far, seconds. */
+/** Grace period after coverage, because the other side may lag, seconds. */
 const RETIRE_SECONDS = 3;
 const LOOK_MS = 500;
 
 export interface SuccessionOptions {
-  /** Wait for a new peer that does not answer, and the time within which changes belong together, seconds. */
+  /** Wait for a new peer that does not answer, seconds. Removals within this time after an addition belong to it. */
   readonly patienceSeconds: number;
-  /** Longest stay of a peer that is to go, seconds. */
+  /** Maximum time that a retiring peer stays, seconds. */
   readonly longestSeconds: number;
 }
 
 export interface SuccessionModules {
   readonly clock: Clock;
-  /** Whether other peers, that stay, tell every route that this one tells. */
+  /** Whether peers that stay advertise all routes of this one. */
   readonly isCovered: (key: string) => boolean;
-  /** The peer may go now. */
+  /** Removes the peer. */
   readonly remove: (key: string) => void;
 }
 
-/** A peer, as far as it matters who stands in for whom. */
+/** The properties of a peer that decide which peers can replace it. */
 export interface Successor {
   readonly key: string;
   readonly address: string;
-  /** Whether it tells its own routes alone, as nodes of the mesh and clients of a reflector do. */
+  /** Whether it advertises only its own routes, as mesh nodes and reflector clients do. */
   readonly isLeaf: boolean;
 }
 
 interface Joining {
   readonly peer: Successor;
   readonly joinedAt: number;
-  /** Whether it has told everything, or never will. */
+  /** Whether it finished its initial update or never will. */
   isSettled: boolean;
 }
 
 interface Retiring {
   readonly peer: Successor;
-  /** Keys of the peers that may tell its routes. Without one it goes at once. */
+  /** Keys of the peers that may advertise its routes. When none is left, it is removed at once. */
   readonly successors: Set<string>;
   readonly since: number;
   coveredSince: number | undefined;
@@ -51,7 +51,7 @@ export class Succession {
   readonly #patienceMs: number;
   readonly #longestMs: number;
   readonly #modules: SuccessionModules;
-  /** Peers that came a short time ago. */
+  /** Peers that were added within the patience time. */
   readonly #joining = new Map<string, Joining>();
   readonly #retiring = new Map<string, Retiring>();
   #cancel = () => {};
@@ -66,7 +66,7 @@ export class Succession {
     return this.#retiring.has(key);
   }
 
-  /** Takes a peer that comes with a change. */
+  /** Adds a peer that a change adds to the configuration. */
   join(peer: Successor): void {
     this.#forgetOld();
     this.#joining.set(peer.key, { peer, joinedAt: this.#modules.clock.now(), isSettled: false });
@@ -75,8 +75,8 @@ export class Succession {
   }
 
   /**
-   * Takes the peers that one change removes from the configuration. They replace no other peer any more: neither each
-   * other, nor a peer that retires already. Call it before `retire`.
+   * Call it before `retire`, with the keys of all peers that one change removes from the configuration. From then on
+   * they replace neither each other nor a peer that already retires.
    */
   leave(keys: readonly string[]): void {
     for (const key of keys) {
@@ -103,12 +103,12 @@ export class Succession {
     return true;
   }
 
-  /** A peer that was to go is wanted again. True if it was. */
+  /** Keeps a peer that is configured again. True when it was retiring. */
   keep(key: string): boolean {
     return this.#retiring.delete(key);
   }
 
-  /** The peer has told everything, or never will. */
+  /** The peer finished its initial update or never will. */
   settle(key: string): void {
     const joining = this.#joining.get(key);
     if (joining) joining.isSettled = true;
@@ -148,7 +148,7 @@ export class Succession {
   }
 }
 
-/** One that tells its own routes alone stands in for no other such, but for itself under another port. */
+/** Whether a new peer can replace a retiring one. A leaf can replace a leaf only with the same address. */
 function standsIn(joining: Successor, retiring: Successor): boolean {
   return !joining.isLeaf || !retiring.isLeaf || joining.address === retiring.address;
 }

@@ -1,6 +1,6 @@
 /**
- * From a peer's UPDATE into the RIB, in one pass over its bytes: attributes are scanned and interned once, prefixes
- * go into the table as they stand in the message. What the quick scan does not take goes through attributes.ts.
+ * Receives a peer's UPDATE into the RIB in one pass over its bytes. Attributes are scanned and interned once, and
+ * prefixes are looked up in wire form. Attributes that the fast scan does not accept go through attributes.ts.
  */
 import type { Family } from '../lib/cidr.ts';
 import type { PolicyResult } from './policy/export.ts';
@@ -38,19 +38,19 @@ export interface ReceiverContext extends ImportContext {
   readonly source: number;
   readonly isFourOctetAs: boolean;
   readonly families: readonly Family[];
-  /** Families whose prefixes come with a path identifier (RFC 7911). */
+  /** Families whose received prefixes have a path identifier (RFC 7911). */
   readonly addPath: readonly Family[];
   readonly hasExtendedNextHop: boolean;
-  /** Paths per family above which new ones are not stored; undefined: no bound. */
+  /** Maximum number of paths per family; further ones are not stored. Undefined: no limit. */
   readonly maxPrefixes: number | undefined;
 }
 
 export interface Received {
-  /** What was wrong and forgiven (RFC 7606). */
+  /** Faults that did not reset the session (RFC 7606). */
   readonly faults: readonly Fault[];
   readonly announced: number;
   readonly withdrawn: number;
-  /** Families of which new paths were not stored, because there were too many. */
+  /** Families with paths that were not stored because of `maxPrefixes`. */
   readonly dropped: readonly Family[];
 }
 
@@ -65,7 +65,7 @@ export class UpdateReceiver {
   readonly #ribs: Ribs;
   readonly #table: AttributeTable;
   readonly #context: ReceiverContext;
-  /** How attributes in normal form are scanned. */
+  /** Context to scan attributes in normal form. */
   readonly #ownForm: ScanContext;
   #announced = 0;
   #withdrawn = 0;
@@ -79,7 +79,7 @@ export class UpdateReceiver {
     this.#ownForm = { isIbgp: true, isFourOctetAs: true, localAs, globalAs };
   }
 
-  /** Throws WireError where RFC 7606 still demands a session reset. Nothing of the UPDATE is lost otherwise. */
+  /** Applies an UPDATE to the RIB. Throws WireError for faults that reset the session even in RFC 7606. */
   receive(body: Uint8Array): Received {
     const { withdrawnEnd, attributesAt, attributesEnd } = layoutOf(body);
     const hasPathId = this.#context.addPath.includes(4);
@@ -105,7 +105,7 @@ export class UpdateReceiver {
     };
   }
 
-  /** Judges a path that is in the RIB by a policy that is new. */
+  /** Applies the current policy to a path that is already in the RIB. */
   judge(rib: Rib, path: number): Verdict {
     const { paths, prefixes } = rib;
     const received = paths.received[path]!;
@@ -120,7 +120,7 @@ export class UpdateReceiver {
     return this.#applyPolicy(rib, wirePrefix, 0, attributesOf(this.#table, received), received);
   }
 
-  /** Leaves the attribute list in `scan`. */
+  /** Reads the attribute list, and leaves it in `scan`. */
   #attributes(body: Uint8Array, start: number, end: number, hasClassic: boolean) {
     const context = this.#context;
     if (scan.scan(body, start, end, context)) {
@@ -139,7 +139,7 @@ export class UpdateReceiver {
     return this.#carefully(body.subarray(start, end), hasClassic);
   }
 
-  /** The slow way: through values, with the verdicts of RFC 7606. */
+  /** The slow path, through values, with the verdicts of RFC 7606. */
   #carefully(bytes: Uint8Array, hasClassic: boolean) {
     const decoded = decodeAttributes(new Reader(bytes), this.#context);
     const { attributes, reach, unreach } = decoded;
@@ -224,12 +224,12 @@ export class UpdateReceiver {
     this.#table.release(received);
   }
 
-  /** Whether routes with the attributes in `scan` are judged, or changed, one by one. */
+  /** Whether each route with the attributes in `scan` goes through policy or an adjustment. */
   #hasPolicy(): boolean {
     return this.#context.policy !== undefined || needsAdjustment(scan, this.#context);
   }
 
-  /** Why paths with the attributes in `scan` and this next hop are not used, whatever their prefix. */
+  /** Why paths with the attributes in `scan` and this next hop are not used, for any prefix. */
   #rejection(nextHop: Uint8Array): Rejection | undefined {
     const byProtocol = attributesRejection(scan, this.#context);
     if (byProtocol !== undefined) return { kind: 'protocol', reason: byProtocol };
@@ -248,8 +248,8 @@ export class UpdateReceiver {
   }
 
   /**
-   * Judges the prefix in wire form at `at`. The row in the verdict is the received one, or a new one with a reference
-   * for the caller.
+   * Applies the policy to the prefix in wire form at `at`. The verdict has the received row, or a new row with a
+   * reference for the caller.
    */
   #applyPolicy(
     rib: Rib,

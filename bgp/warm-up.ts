@@ -1,7 +1,7 @@
 /**
- * V8 compiles a function when it has been called often: by itself that is in the middle of the first table, which a
- * restarted reflector receives from everybody at once. So the way of an UPDATE through receiver, RIB and group is gone
- * some thousand times before the first connection.
+ * V8 compiles a function after many calls. Without warm-up, that is in the middle of the first tables, which a
+ * restarted reflector receives from all clients at once. So this passes UPDATEs through receiver, RIB and group before
+ * the first connection.
  */
 import { PeerMember } from './group/peer-member.ts';
 import { UpdateGroups } from './group/update-groups.ts';
@@ -20,7 +20,7 @@ import { WITHDRAWN_AT } from './wire/update.ts';
 
 const AS = 64512;
 const PREFIXES_EACH = 10;
-/** UPDATEs between two decisions, as those of one reading of a socket. */
+/** UPDATEs between two decisions, like those from one read of a socket. */
 const TURN = 250;
 const UPDATES = 4 * TURN;
 
@@ -62,8 +62,8 @@ const negotiated: Negotiated = {
 };
 
 /**
- * Passes a thousand UPDATEs with ten prefixes each from one client to another and takes them back, in tables of its own:
- * 0.1 s. The UPDATEs that the other client was told.
+ * Passes a thousand UPDATEs with ten prefixes each from one client to another, then withdraws the prefixes. It uses
+ * separate tables and takes 0.1 s. Returns the number of UPDATEs sent to the other client.
  */
 export function warmUp(): number {
   const sources = new SourceTable();
@@ -84,7 +84,7 @@ export function warmUp(): number {
       throw error;
     },
   });
-  // The properties, and their order, of Peer: for V8 another order is another type, and compiled code is thrown away.
+  // Same properties in the same order as in Peer. For V8, another order is another type, and it discards compiled code.
   const describe = (address: string, identifier: number) => ({
     peer: address,
     isIbgp: true,
@@ -124,7 +124,7 @@ export function warmUp(): number {
   return listener.counters.updatesSent;
 }
 
-/** An UPDATE that is another one after `change`. */
+/** An UPDATE that `change` turns into another one. */
 interface Changeable {
   readonly bytes: Uint8Array;
   change(number: number): void;
@@ -132,7 +132,7 @@ interface Changeable {
 
 const encoding = { isFourOctetAs: true, isIbgp: true };
 const prefixes = Array.from({ length: PREFIXES_EACH }, (_, i) => ({ prefix: `10.0.0.${i}/32` }));
-/** Of a /32 in NLRI: its length, and the octets. */
+/** Octets of a /32 in NLRI: the length and the address. */
 const PREFIX_OCTETS = 5;
 const MED = 0xabcdef01;
 
