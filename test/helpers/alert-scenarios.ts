@@ -1,10 +1,10 @@
-/** Series over time, in the notation of promtool, and the alerts that they raise: with their labels, and no others. */
+/** Series over time, in promtool notation, and exactly the alerts that they raise, with their labels. */
 type Labels = Readonly<Record<string, string>>;
 
 interface Scenario {
   readonly name: string;
   readonly series: Readonly<Record<string, string>>;
-  /** When the alerts are looked at; 30 unless set. */
+  /** Minute at which the alerts are evaluated; default 30. */
   readonly minutes?: number;
   readonly alerts: Readonly<Record<string, readonly Labels[]>>;
 }
@@ -25,7 +25,7 @@ type Node = (typeof nodes)[number];
 const session = (of: Node, to: Node, address: string) =>
   `cali_bgp_peer_up{${job},instance="${of.instance}",peer="${address}",peer_node="${to.name}",type="node-to-node mesh"}`;
 
-/** A healthy cluster with both families, or what `change` makes of a session. */
+/** Series of a dual-stack cluster: healthy, except for nodes not scraped and the sessions that `change` overrides. */
 function mesh(
   isScraped: (node: Node) => boolean,
   change: (of: Node, to: Node) => string | undefined,

@@ -1,4 +1,4 @@
-/** calictl in this process, against the embedded API server: a test's own, in a folder of its own. */
+/** Runs calictl in this process against an embedded API server; each test has its own server and folder. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -19,7 +19,7 @@ export interface Ran {
 export class CalictlWorld {
   readonly #api: ApiServer;
   readonly client: KubernetesClient;
-  /** For the test's files. */
+  /** Folder for the test's files. */
   readonly folder: string;
 
   private constructor(api: ApiServer, folder: string) {
@@ -59,13 +59,13 @@ export class CalictlWorld {
     return calictl(...args, '--kubeconfig', path.join(this.folder, 'kubeconfig'));
   }
 
-  /** The object as the server has it. */
+  /** Returns the object as the server stores it. */
   raw(definition: ResourceDefinition, name: string, namespace?: string): Promise<unknown> {
     return this.client.raw(definition, name, namespace);
   }
 }
 
-/** Runs a command line; paths of the test's folder are part of its output. */
+/** Runs a command line. Its output may contain paths in the test's folder. */
 export async function calictl(...args: string[]): Promise<Ran> {
   let [out, err] = ['', ''];
   const code = await run(args, {

@@ -1,4 +1,6 @@
-/** A random stream of API events, by a seed: valid, invalid, half-updated, deleted, huge, and octets that are no event. */
+/**
+ * A seeded random stream of API events: valid, invalid, partly updated, deleted, huge, and octets that are no events.
+ */
 
 import { readObject } from '../../datastore/read-object.ts';
 import { bgpConfigurationKind, bgpPeerKind } from '../../datastore/schema/bgp.ts';
@@ -14,7 +16,7 @@ import type { HostileApi } from './hostile-api.ts';
 type Values = Record<string, unknown>;
 type Random = () => number;
 
-/** Numbers from 0 to 1 (mulberry32). */
+/** Returns a generator of numbers from 0 (inclusive) to 1 (exclusive): mulberry32. */
 export function randomBy(seed: number): Random {
   let state = seed;
   return () => {
@@ -123,7 +125,7 @@ const sources: readonly Source[] = [
       spec: {
         cidr: i < 20 ? `10.101.${i}.0/26` : `10.100.${i - 20}.0/26`,
         node: i < 20 ? `other${i}` : 'n1',
-        // An allocator of n1 died half-way, again and again: the agent puts it right.
+        // As left by allocators of n1 that died half-way: the agent repairs it.
         state: i < 20 ? 'confirmed' : pick(random, ['pending', 'confirmed', 'pendingDeletion']),
         deleted: 'false',
       },
@@ -160,7 +162,7 @@ const sources: readonly Source[] = [
   },
 ];
 
-/** Anything, where something else belongs. */
+/** Returns a value of an unexpected type. */
 function garbage(random: Random): unknown {
   return pick<() => unknown>(random, [
     () => null,
@@ -179,7 +181,7 @@ function garbage(random: Random): unknown {
   ])();
 }
 
-/** Puts garbage somewhere, or takes something away. The name stays: else it would be another object. */
+/** Returns a copy with one field replaced by garbage or deleted. Keeps the name, so that it is the same object. */
 function spoiled(object: Values, random: Random): Values {
   const copy = structuredClone(object);
   let place = copy;
@@ -202,7 +204,7 @@ function spoiled(object: Values, random: Random): Values {
   return copy;
 }
 
-/** Lines that are no event of an object of this kind. */
+/** Returns lines that are not events of an object of this kind. */
 function noise(kind: string, random: Random): (string | Buffer)[] {
   return pick<() => (string | Buffer)[]>(random, [
     () => ['what?\n'],
@@ -215,7 +217,7 @@ function noise(kind: string, random: Random): (string | Buffer)[] {
     () => [`{"type":"DELETED","object":{"kind":"${kind}","metadata":null}}\n`],
     () => [`{"type":"MODIFIED","object":{"kind":"${kind}","metadata":{"name":["x"]}}}\n`],
     () => [`{"type":"ADDED","object":{"kind":"${kind}","metadata":{"name":7,"__proto__":{"polluted":1}}}}\n`],
-    // In the middle of a character.
+    // Writes that split a UTF-8 character.
     () => [
       Buffer.from('{"type":"X","object":"\u20ac'.slice(0, -1)),
       Buffer.from([0xe2]),
@@ -225,7 +227,7 @@ function noise(kind: string, random: Random): (string | Buffer)[] {
   ])();
 }
 
-/** Sends so many events, and then corrects or deletes every object that could not be read. */
+/** Sends `count` events, then corrects all objects or deletes those that cannot be read. */
 export async function runStream(
   api: HostileApi,
   count: number,
@@ -243,7 +245,7 @@ export async function runStream(
       ...(namespace ? { namespace } : {}),
     };
     const object = change({ apiVersion: apiVersionOf(definition), kind: definition.kind, ...made, metadata });
-    // What identifies an object is the server's.
+    // The server sets the fields that identify an object.
     const { name, uid } = metadata;
     api.put(definition, {
       ...object,
@@ -291,11 +293,11 @@ export async function runStream(
       const key = namespace ? `${namespace}/${name}` : name;
       const stored = api.get(definition, key);
       if (!stored) continue;
-      // Also what has the resourceVersion of another object: a copy that missed it would never see it.
+      // Objects with a bogus resourceVersion are put again too: an agent that missed one would never see the object.
       if (readObject(definition, stored).problem && random() < 0.5) api.remove(definition, key);
       else put(source, index);
     }
-  // Never readable: both agents have to name it.
+  // This pool stays unreadable: both agents must report it.
   api.put(ipPoolKind, {
     apiVersion: 'projectcalico.org/v3',
     kind: 'IPPool',

@@ -1,4 +1,4 @@
-/** A LAN in namespaces for interop tests: our route reflector, a foreign speaker, and BIRD as a second client. */
+/** A LAN of network namespaces for interop tests: our route reflector, another speaker, and BIRD as second client. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -7,10 +7,10 @@ import type { PeerStatus } from '../../bgp/peer-config.ts';
 import type { AdvertisedView, PathView, RouteView } from '../../bgp/routes-view.ts';
 import { root } from './lab.ts';
 
-/** Addresses on the LAN: n is the host part. */
+/** Addresses on the LAN; `n` is the host part. */
 export const v4 = (n: number) => `10.77.0.${n}`;
 export const v6 = (n: number) => `fd77::${n}`;
-/** Link-local, of the MAC address that the host has here. */
+/** The link-local address that follows from the MAC address of host `n`. */
 export const linkLocal = (n: number) => `fe80::77ff:fe00:${n}`;
 
 export type Place = 'cali' | 'peer' | 'client';
@@ -44,7 +44,7 @@ export class Exchange {
     if (status !== 0) throw new Error(stderr);
   }
 
-  /** A file in the test's own folder; its path. */
+  /** Writes a file into the test's folder and returns its path. */
   write(name: string, text: string): string {
     const file = path.join(this.directory, name);
     mkdirSync(path.dirname(file), { recursive: true });
@@ -75,7 +75,7 @@ export class Exchange {
     return child;
   }
 
-  /** Runs a command to its end; what it wrote. */
+  /** Runs a command to its end and returns its output. */
   run(place: Place, command: string): string {
     const { stdout, stderr } = spawnSync(
       'ip',
@@ -119,7 +119,7 @@ export class Exchange {
     return this.#ask<RouteView[] | null>(`bgp routes ${prefix}`) ?? [];
   }
 
-  /** Path to a prefix from an address. */
+  /** Returns the path to a prefix that came from an address. */
   path(prefix: string, from: string): PathView | undefined {
     return this.routes(prefix)[0]?.paths.find((path) => path.from === from);
   }
@@ -137,18 +137,18 @@ export class Exchange {
     clearTimeout(timer);
   }
 
-  /** Kills a place's programs as a crash would, with those that they have started. */
+  /** Kills all programs of a place with SIGKILL, as in a crash, including their children. */
   async kill(place: Place, child: ChildProcess): Promise<void> {
     for (const pid of sh(`ip netns pids ${this.#name}-${place}`).stdout.split('\n').filter(Boolean))
       sh(`kill -9 ${pid}`);
     await this.stopChild(child, 'SIGKILL');
   }
 
-  /** Ends everything that was started, whatever the test did. */
+  /** Stops all programs and deletes the namespaces, whatever state the test left. */
   async close(): Promise<void> {
     await Promise.all([...this.#children].map((child) => this.stopChild(child)));
     for (const place of ['lan', ...Object.keys(hosts)]) {
-      // Daemons that went into the background: whatever still lives in the namespace is the test's own.
+      // Daemons may have gone into the background: every process left in the namespace belongs to the test.
       const pids = sh(`ip netns pids ${this.#name}-${place}`).stdout.split('\n').filter(Boolean);
       for (const pid of pids) sh(`kill -9 ${pid}`);
       sh(`ip netns del ${this.#name}-${place}`);

@@ -1,6 +1,6 @@
 /**
- * An API server that validates nothing: it lists and watches what a test puts into it, sends any octets as a line of a
- * watch, and answers an agent's writes plausibly.
+ * An API server without validation: it serves lists and watches of the objects that a test puts into it, can write any
+ * octets to a watch, and accepts an agent's writes plausibly.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { mergePatch } from '../../datastore/embedded/patch.ts';
@@ -15,7 +15,7 @@ interface Watcher {
   readonly matches: (object: unknown) => boolean;
 }
 
-/** An event that a watch can resume behind. */
+/** An event that watches can resume after. */
 interface Past {
   readonly version: number;
   readonly plural: string;
@@ -23,7 +23,7 @@ interface Past {
   readonly line: string;
 }
 
-/** Events that are kept for watches that resume. */
+/** Minimum number of events kept for watches that resume. */
 const MAX_PAST = 2_000;
 
 export class HostileApi {
@@ -32,9 +32,9 @@ export class HostileApi {
   readonly #watchers = new Set<Watcher>();
   #past: Past[] = [];
   #version = 1_000_000;
-  /** Answers a request in place of the server, when it returns true. */
+  /** Called for each request before the server; returns true when it has answered the request itself. */
   intercept: (request: IncomingMessage, response: ServerResponse) => boolean = () => false;
-  /** Requests so far, `METHOD path`; the last 1,000. */
+  /** The last 1,000 requests, as `METHOD path`. */
   readonly requests: string[] = [];
 
   private constructor() {
@@ -63,12 +63,12 @@ export class HostileApi {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  /** Grows with every write. */
+  /** Version of the last write; every write increments it. */
   get version(): number {
     return this.#version;
   }
 
-  /** Stores an object as it is and tells the watches; a resourceVersion that it names itself stays. */
+  /** Stores an object as it is and notifies the watches. A resourceVersion in the object is kept. */
   put(definition: ResourceDefinition, object: Stored): void {
     const objects = this.#kind(definition.plural);
     const key = keyOf(object);
@@ -94,12 +94,12 @@ export class HostileApi {
     return this.#kind(definition.plural).get(key);
   }
 
-  /** Everything of a kind, by key. */
+  /** Returns all objects of a kind by key. */
   all(definition: ResourceDefinition): ReadonlyMap<string, Stored> {
     return this.#kind(definition.plural);
   }
 
-  /** Writes octets to every watch of a kind, an array element at a time. */
+  /** Writes octets to every watch of a kind, one piece at a time. */
   async send(definition: ResourceDefinition, ...pieces: readonly (string | Buffer)[]): Promise<void> {
     for (const piece of pieces) {
       for (const { plural, response } of this.#watchers)
@@ -108,7 +108,7 @@ export class HostileApi {
     }
   }
 
-  /** Ends every watch of a kind, as a server does from time to time. */
+  /** Closes every watch of a kind, as real servers do from time to time. */
   cut(definition: ResourceDefinition): void {
     for (const { plural, response } of this.#watchers) if (plural === definition.plural) response.end();
   }
@@ -117,7 +117,7 @@ export class HostileApi {
     return [...this.#watchers].filter(({ plural }) => plural === definition.plural).length;
   }
 
-  /** Resolves when what was written has left for the clients. */
+  /** Resolves when each watch has at most 1 MB left to send. */
   async drained(): Promise<void> {
     for (const { response } of this.#watchers)
       while (response.writableLength > 1_000_000 && !response.destroyed)

@@ -1,5 +1,5 @@
 /**
- * A small cluster in which one field after the other holds hostile text: the objects, the places of text in a kind's
+ * A small cluster in which hostile text is put into one field after another: the objects, the text fields of a kind's
  * schema, and everything that an agent calculates from such a cluster.
  */
 import { z } from 'zod';
@@ -80,7 +80,7 @@ const filtered = {
   exportV6: [{ action: 'Accept' }],
 };
 
-/** The cluster: the hostile text goes into each of these in turn. */
+/** The objects of the cluster. Tests put hostile text into each of them in turn. */
 export const baseObjects: readonly object[] = [
   node(1),
   node(2),
@@ -254,7 +254,7 @@ const kernel: KernelState = {
   neighbours: [],
 };
 
-/** What comes out of a cluster: everything that reaches a command, a rule or a session. */
+/** Everything that an agent calculates for commands, nftables rules and BGP sessions. */
 export interface Outcome {
   readonly ip: readonly string[];
   readonly bridge: readonly string[];
@@ -262,14 +262,14 @@ export interface Outcome {
   readonly speaker: DesiredSpeaker;
 }
 
-/** The kind of a raw object. */
+/** Returns the definition of a raw object's kind. */
 export function kindOf(object: object): ResourceDefinition {
   return registry.find(({ kind }) => kind === (object as { kind: string }).kind)!;
 }
 
 const readings = new WeakMap<object, AnyResource[]>();
 
-/** What of raw objects can be read. */
+/** Returns the raw objects that can be read, parsed. */
 export function readAll(raw: readonly object[]): AnyResource[] {
   return raw.flatMap((one) => {
     const known = readings.get(one);
@@ -288,7 +288,7 @@ const secret: Secret = {
   data: { key: 'c2VjcmV0', password: 'c2VjcmV0' },
 };
 
-/** Runs every calculation of an agent on raw objects. Never throws, whatever they hold. */
+/** Runs every calculation of an agent on raw objects. Must not throw, whatever they hold. */
 export function calculate(raw: readonly object[]): Outcome {
   const objects = readAll(raw);
   const of = (kind: string) => objects.filter((one) => one.kind === kind);
@@ -380,7 +380,7 @@ export function calculate(raw: readonly object[]): Outcome {
   };
 }
 
-/** Path of a place of text; `[]` is the first element of a list, `{}` a key of a map, `{key}` the key itself. */
+/** Path of a text field; `[]` is a list's first element, `{}` the value of a map's key, `{key}` the key itself. */
 export type TextPath = readonly string[];
 
 interface JsonSchema {
@@ -392,7 +392,7 @@ interface JsonSchema {
   readonly oneOf?: readonly JsonSchema[];
 }
 
-/** Every place of a kind's schema that may hold text. */
+/** Returns the path of every field of a kind's schema that may hold text. */
 export function textPaths(definition: ResourceDefinition): TextPath[] {
   const schema = z.toJSONSchema(definition.schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
   const paths = walk(schema, []);
@@ -413,11 +413,11 @@ function walk(schema: JsonSchema, at: TextPath): TextPath[] {
     ? [[...at, '{key}'], ...walk(schema.additionalProperties as JsonSchema, [...at, '{}'])]
     : [];
   if (named.length + mapped.length > 0) return [...named, ...mapped];
-  // Numbers, truth values and unchecked objects may be text as well in what a stranger writes.
+  // An attacker may also write text into numbers, booleans and unchecked objects.
   return [at];
 }
 
-/** A copy of the object with the text at a place. */
+/** Returns a copy of the object with the text at a path. */
 export function withText(object: object, path: TextPath, text: string): object {
   return put(object, path, text) as object;
 }
@@ -434,7 +434,7 @@ function put(value: unknown, [step, ...rest]: TextPath, text: string): unknown {
   return entries(record, key, put(Object.hasOwn(record, key) ? record[key] : undefined, rest, text));
 }
 
-/** Own fields, also one that is called `__proto__`, as JSON.parse makes them. */
+/** Returns a copy of the record with one field set. Like JSON.parse, it makes `__proto__` an own field. */
 function entries(record: Readonly<Record<string, unknown>>, key: string, value: unknown): object {
   return Object.fromEntries([...Object.entries(record).filter(([name]) => name !== key), [key, value]]);
 }

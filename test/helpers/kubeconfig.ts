@@ -1,4 +1,4 @@
-/** A kubeconfig for a server of the test, with two contexts: `here`, the current one, and `away`, where nobody listens. */
+/** A kubeconfig with two contexts: `here`, the current one, is the test's server; no server listens at `away`. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -20,7 +20,7 @@ export function kubeconfigText(server: string): string {
   });
 }
 
-/** In a folder of its own, until it is removed. */
+/** Writes the kubeconfig into a new temporary folder; `remove` deletes the folder. */
 export function temporaryKubeconfig(server: string): { path: string; remove: () => void } {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'cali-kubeconfig-'));
   const file = path.join(folder, 'kubeconfig');

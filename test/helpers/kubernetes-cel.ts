@@ -1,4 +1,4 @@
-/** Evaluates `x-kubernetes-validations` of a schema as the API server does, with its functions for IP addresses. */
+/** Evaluates the `x-kubernetes-validations` of a schema as the API server does, including its IP address functions. */
 import { Environment } from '@marcbachmann/cel-js';
 import { type Cidr, contains, formatCidr, networkOf, parseAddress, parseCidr } from '../../lib/cidr.ts';
 
@@ -62,7 +62,7 @@ const environment = new Environment({ unlistedVariablesAreDyn: true })
     (a: CidrValue, b: CidrValue) => formatCidr(a.cidr) === formatCidr(b.cidr),
   );
 
-/** Messages of the rules that a value breaks. A rule with `oldSelf` counts where there is an old value. */
+/** Returns the messages of the rules that a value breaks. A rule with `oldSelf` applies only if an old value exists. */
 export function brokenRules(schema: JsonSchema, self: unknown, oldSelf: unknown): string[] {
   if (self === undefined || self === null) return [];
   const own = (schema['x-kubernetes-validations'] ?? []).filter(
@@ -81,7 +81,7 @@ export function brokenRules(schema: JsonSchema, self: unknown, oldSelf: unknown)
   return [...broken, ...below];
 }
 
-/** For each rule, how many values of one object it may have to judge; Infinity below a list without a bound. */
+/** Returns, per rule, how many values of one object it may judge; Infinity below a map or a list without maxItems. */
 export function ruleSizes(schema: JsonSchema, count: number): number[] {
   const { properties = {}, items, additionalProperties, maxItems = Infinity } = schema;
   return [
@@ -92,7 +92,7 @@ export function ruleSizes(schema: JsonSchema, count: number): number[] {
   ];
 }
 
-/** Every rule of a schema. */
+/** Returns every rule of a schema, nested ones included. */
 export function allRules(schema: JsonSchema): CelRule[] {
   const inner = [...Object.values(schema.properties ?? {}), schema.items, schema.additionalProperties];
   return [
@@ -101,7 +101,7 @@ export function allRules(schema: JsonSchema): CelRule[] {
   ];
 }
 
-/** CEL has 64-bit integers where JavaScript has numbers. */
+/** Converts numbers to bigint, which the evaluator maps to CEL's 64-bit integers. */
 function celValue(value: unknown): unknown {
   if (typeof value === 'number') return BigInt(value);
   if (Array.isArray(value)) return value.map(celValue);

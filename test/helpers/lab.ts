@@ -1,4 +1,4 @@
-/** A running lab for system tests: the real programs in real namespaces, driven over the control socket. */
+/** A running lab for system tests: the real programs in network namespaces, driven over the control socket. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
@@ -9,11 +9,11 @@ import type { LabCommand } from '../../lab/control.ts';
 import { askLab, execCommand } from '../../lab/outside.ts';
 import type { FlowReport, Probe } from '../../lab/prober.ts';
 
-/** The clone: this file is in test/helpers, or in a bundle in dist. */
+/** Root of the repository. This file runs from test/helpers or from a bundle in dist. */
 export const root = path.resolve(import.meta.dirname, import.meta.dirname.endsWith('dist') ? '..' : '../..');
 export const labProgram = path.join(root, 'dist', 'cali-lab.js');
 
-/** Limits of `until` are for a quiet machine; one that is busy or slow gets this many times as long. */
+/** Limits of `until` assume a quiet machine; multiplied by this for busy and slow ones. */
 const PATIENCE = 5;
 const EXEC_MS = 150_000;
 
@@ -34,7 +34,7 @@ export class TestLab {
     this.report = report;
   }
 
-  /** Starts a lab and waits until it is up: one subnet without tunnels, unless it is told otherwise. */
+  /** Starts a lab and waits until it is up. One subnet and no tunnels, unless the arguments name subnets. */
   static async start(given: readonly string[] = []): Promise<TestLab> {
     const args = given.includes('--subnets') ? given : ['--subnets', '1', '--encap', 'none', ...given];
     const directory = mkdtempSync(path.join(os.tmpdir(), 'cali-test-lab-'));
@@ -56,7 +56,7 @@ export class TestLab {
     throw new Error(`the lab did not start: ${stderr}`);
   }
 
-  /** Ends the lab; nothing of it remains, whatever the test did. */
+  /** Stops the lab. It cleans up after itself, whatever the test did. */
   async stop(): Promise<void> {
     const ended = new Promise((resolve) => this.#child.once('exit', resolve));
     if (this.#child.exitCode === null) {
@@ -84,26 +84,26 @@ export class TestLab {
     return { code: status ?? -1, stdout, stderr };
   }
 
-  /** Runs a shell line in a node; its standard output. Throws when it fails. */
+  /** Runs a shell command in a place and returns its standard output. Throws when it fails. */
   sh(place: string, line: string): string {
     const { code, stdout, stderr } = this.exec(place, 'sh', '-c', line);
     if (code !== 0) throw new Error(`${place}: ${line}: exit ${code}: ${stderr}`);
     return stdout;
   }
 
-  /** Starts a command that runs beside the test; `stop` ends it and returns its lines. */
+  /** Starts a command in the background; `stop` ends it and returns its lines. */
   follow(place: string, ...command: string[]): Followed {
-    // Without a PID namespace to enter, nsenter forks nothing, and the child that is killed is the command.
+    // nsenter forks only to enter a PID namespace. Without one, the child that `stop` kills is the command.
     return followed(execCommand(place, command).filter((argument) => argument !== '--pid'));
   }
 
-  /** Packets that an interface of the router sees, by tcpdump: a line each. Not as the lab's root, who is none. */
+  /** Runs tcpdump on a router's interface, one line per packet. Runs as real root, not in the lab's user namespace. */
   capture(link: string, filter: string): Followed {
     const pid = execCommand('lab', [])[2]!;
     return followed(['nsenter', '--target', pid, '--net', 'tcpdump', '-Zroot', '-lnni', link, filter]);
   }
 
-  /** Applies an object of projectcalico.org/v3 by calictl. Throws with what calictl says when it is refused. */
+  /** Applies a projectcalico.org/v3 object with calictl. Throws with calictl's error if that fails. */
   apply(kind: string, name: string, spec: object): void {
     const object = { apiVersion: 'projectcalico.org/v3', kind, metadata: { name }, spec };
     const { code, stderr } = this.pipe('node1', JSON.stringify(object), 'calictl', 'apply', '-f', '-');
@@ -125,7 +125,7 @@ export class TestLab {
   }
 }
 
-/** A command that runs beside the test. */
+/** A command that runs in the background. */
 export interface Followed {
   readonly lines: string[];
   stop(): Promise<string[]>;
@@ -148,7 +148,7 @@ function followed([file, ...args]: readonly string[]): Followed {
   };
 }
 
-/** Waits until the check is true; throws with `what` after PATIENCE times the limit. Returns the milliseconds it took. */
+/** Waits until the check is true; returns the milliseconds it took. Throws with `what` after PATIENCE × the limit. */
 export async function until(
   what: string,
   timeoutMs: number,

@@ -1,4 +1,4 @@
-/** A clock that stands still until a test moves it. */
+/** A clock that only a test advances. */
 import type { Clock } from '../../lib/clock.ts';
 
 export class ManualClock implements Clock {
@@ -15,7 +15,7 @@ export class ManualClock implements Clock {
     return () => this.#timers.delete(timer);
   }
 
-  /** Moves on, and runs what falls due, in order. */
+  /** Advances the clock and runs the timers that expire, in order. */
   advance(milliseconds: number): void {
     const end = this.#now + milliseconds;
     for (;;) {

@@ -1,4 +1,4 @@
-/** A datastore in memory with the same compare-and-swap rules as the API, for the properties of IPAM. */
+/** A datastore in memory with the API's compare-and-swap rules, for property tests of IPAM. */
 import { randomUUID } from 'node:crypto';
 import type { Datastore, Listing, ListOptions, ObjectOf } from '../../datastore/datastore.ts';
 import { mergePatch } from '../../datastore/embedded/patch.ts';
@@ -8,9 +8,9 @@ import type { AnyResource, ResourceDefinition } from '../../datastore/schema/res
 export class MemoryStore implements Datastore {
   readonly #objects = new Map<string, AnyResource>();
   #revision = 0;
-  /** Called before every operation: may wait, or throw to play a crash. */
+  /** Called before every operation: may wait, or throw to simulate a crash. */
   before: (operation: string) => Promise<void> = async () => undefined;
-  /** Called after every write that took effect: throwing plays a crash before the answer. */
+  /** Called after every write that took effect: throwing simulates a crash before the response. */
   after: (operation: string) => void = () => undefined;
 
   all(definition: ResourceDefinition): AnyResource[] {

@@ -1,4 +1,4 @@
-/** docs/metrics.md, from the series that the programs register and the rules of deploy/monitoring. */
+/** Generates docs/metrics.md from the series that the programs register and the rules in deploy/monitoring. */
 import { programs, type SeriesInfo, seriesOf } from './metrics.ts';
 
 interface Rule {

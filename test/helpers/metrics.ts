@@ -1,4 +1,4 @@
-/** The registries of all programs, with sources that have nothing, and what they expose. */
+/** The metric registries of all programs, with empty sources, and the series that they expose. */
 import type { MetricObject, Registry } from 'prom-client';
 import { createMetrics, createReflectorMetrics, type MetricSources } from '../../agent/metrics.ts';
 import type { PeerStatus } from '../../bgp/peer-config.ts';
@@ -20,7 +20,7 @@ export const noSources: MetricSources = {
   objects: () => [],
 };
 
-/** By program, as the program registers them. */
+/** Returns each program's registry, filled as the program fills it. */
 export function programs(): Readonly<Record<string, Registry>> {
   const withRequests = (registry: Registry) => {
     new RequestCounter().register(registry);
@@ -60,7 +60,7 @@ export function seriesOf(registry: Registry): SeriesInfo[] {
   }));
 }
 
-/** prom-client keeps them, and does not declare them. */
+/** Returns a metric's label names, which prom-client keeps in an undeclared field. */
 function labelNames(metric: MetricObject): string[] {
   return 'labelNames' in metric && Array.isArray(metric.labelNames) ? metric.labelNames.map(String) : [];
 }

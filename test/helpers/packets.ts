@@ -1,4 +1,4 @@
-/** IP packets as hex, octet by octet, for send-packet.c: what no honest socket would send. */
+/** Builds IP packets as hex for send-packet.c, including ones that the socket API would not send. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import os from 'node:os';
@@ -12,7 +12,7 @@ export interface PacketEnds {
 
 export const protocols = { icmp: 1, igmp: 2, ipip: 4, tcp: 6, udp: 17, ipv6: 41, icmpv6: 58 } as const;
 
-/** Compiles send-packet.c; its path. Throws where there is no gcc. */
+/** Compiles send-packet.c and returns the program's path. Throws without gcc. */
 export function buildSender(): string {
   const program = path.join(mkdtempSync(path.join(os.tmpdir(), 'cali-send-')), 'send-packet');
   const source = path.join(import.meta.dirname, 'send-packet.c');
@@ -33,7 +33,7 @@ export function udp(
   return ip(ends, protocols.udp, checked(ends, protocols.udp, Buffer.concat([header, data]), 6));
 }
 
-/** A SYN. */
+/** A TCP SYN. */
 export function tcp(ends: PacketEnds, to: number, { from = 40_000 } = {}): string {
   return ip(ends, protocols.tcp, tcpSegment(ends, to, from));
 }
@@ -55,12 +55,12 @@ export function icmpv6(ends: PacketEnds, type: number, body: Buffer): string {
   return ip(ends, protocols.icmpv6, checked(ends, protocols.icmpv6, Buffer.concat([header, body]), 2));
 }
 
-/** A packet of either family around a payload. */
+/** An IPv4 or IPv6 packet with a payload. */
 export function ip(ends: PacketEnds, protocol: number, payload: Buffer): string {
   return familyOf(ends.to) === 4 ? ipv4(ends, protocol, payload, 0) : ipv6(ends, protocol, payload);
 }
 
-/** The packet with a number in it: IPv4's identification or IPv6's flow label. */
+/** Returns the packet with a number in IPv4's identification or IPv6's flow label. */
 export function numbered(hex: string, tag: number): string {
   const packet = Buffer.from(hex, 'hex');
   const isV4 = packet[0]! >> 4 === 4;
@@ -72,7 +72,7 @@ export function numbered(hex: string, tag: number): string {
   return packet.toString('hex');
 }
 
-/** An IPv4 packet in fragments of so many octets of payload, a multiple of eight. */
+/** An IPv4 packet in fragments of `size` octets of payload, a multiple of 8. */
 export function fragments4(ends: PacketEnds, protocol: number, payload: Buffer, size: number): string[] {
   const count = Math.ceil(payload.length / size);
   return Array.from({ length: count }, (_, i) => {
@@ -92,7 +92,7 @@ export function fragments6(ends: PacketEnds, protocol: number, payload: Buffer, 
   });
 }
 
-/** Destination options (protocol 60) that hold nothing, in front of a payload; a multiple of eight octets. */
+/** A Destination Options header (protocol 60) of padding before a payload; `length` is a multiple of 8 octets. */
 export function destinationOptions(next: number, payload: Buffer, length = 8): Buffer {
   const options = Buffer.alloc(length);
   options[0] = next;
@@ -127,7 +127,7 @@ function ipv6({ from, to }: PacketEnds, protocol: number, payload: Buffer): stri
   return Buffer.concat([header, payload]).toString('hex');
 }
 
-/** Writes the checksum over the pseudo header of the family. */
+/** Writes the checksum, which covers the family's pseudo-header, at offset `at`. */
 function checked({ from, to }: PacketEnds, protocol: number, segment: Buffer, at: number): Buffer {
   const length = Buffer.alloc(4);
   length.writeUInt32BE(segment.length);

@@ -1,10 +1,10 @@
 /**
- * Counts packets where they arrive, by an nftables table of the test's own. Each packet carries a number, in the
- * identification of IPv4 or the flow label of IPv6, which no translation changes.
+ * Counts packets at their destination with a separate nftables table. Each packet carries a number in IPv4's
+ * identification or IPv6's flow label, which NAT does not change.
  */
 import { type TestLab, until } from './lab.ts';
 
-/** In prerouting before anything else, behind the guard, and in input behind everything. */
+/** `early`: first in prerouting; `checked`: after the guard; `local`: last in input. */
 export type ProbePoint = 'early' | 'checked' | 'local';
 
 const PATIENCE_MS = 120_000;
@@ -23,7 +23,7 @@ export class Probe {
     this.#place = place;
   }
 
-  /** Starts to count from zero: which number at which point. */
+  /** Starts to count each numbered packet at its point, from zero. */
   watch(wanted: readonly { readonly tag: number; readonly point: ProbePoint }[]): void {
     const lines = [
       'table inet probe {}',
@@ -47,7 +47,7 @@ export class Probe {
     if (code !== 0) throw new Error(`${this.#place}: ${stderr}`);
   }
 
-  /** Packets by number, once that of the last number has arrived: what was sent before it is there, or never comes. */
+  /** Returns packet counts by number, after packet `last` arrived: earlier packets have arrived by then or are lost. */
   async counts(last: number): Promise<ReadonlyMap<number, number>> {
     let found = new Map<number, number>();
     await until(`packet ${last} arrives at ${this.#place}`, PATIENCE_MS, () => {

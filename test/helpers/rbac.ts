@@ -1,4 +1,4 @@
-/** What the manifests of deploy/ grant. */
+/** The rights that the manifests in deploy/ grant. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseAllDocuments } from 'yaml';
@@ -19,7 +19,7 @@ interface Rbac {
 export interface Right {
   /** `account verb resource`, the resource as in cali_api_requests_total: `ippools.projectcalico.org/status`. */
   readonly right: string;
-  /** The objects that it is limited to; empty: all. */
+  /** Names of the objects that the right is limited to; empty: all. */
   readonly names: readonly string[];
 }
 
@@ -30,7 +30,7 @@ export const RBAC_FILES = [
   'overlays/route-reflector/reflector.yaml',
 ] as const;
 
-/** Each right that a binding of these files (below deploy/) grants. Throws where a binding names no Role of theirs. */
+/** Returns the rights that bindings in these files of deploy/ grant. Throws if a binding's role is not in them. */
 export function grantedRights(files: readonly string[] = RBAC_FILES): Right[] {
   const objects = files.flatMap((file) =>
     parseAllDocuments(readFileSync(path.join(deploy, file), 'utf8')).map(

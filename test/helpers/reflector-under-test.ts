@@ -1,4 +1,4 @@
-/** A reflector per test, which ends behind it together with everybody who connected. */
+/** A reflector per test. It and the peers that connected to it are closed after the test. */
 import { afterEach } from 'vitest';
 import type { PeerConfig } from '../../bgp/peer-config.ts';
 import type { Speaker } from '../../bgp/speaker.ts';
@@ -8,7 +8,7 @@ export const A = '127.0.0.2';
 export const B = '127.0.0.3';
 export const C = '127.0.0.4';
 
-/** Capabilities of a peer that restarts gracefully, within this time. */
+/** Capabilities of a peer with this Restart Time (RFC 4724). */
 export const restart = (seconds: number, hasNotification = false) => ({
   gracefulRestart: {
     isRestarting: false,
@@ -18,7 +18,7 @@ export const restart = (seconds: number, hasNotification = false) => ({
   },
 });
 
-/** The one of the test at hand. */
+/** The current test's reflector. */
 export let speaker: Speaker;
 const peers: ScriptedPeer[] = [];
 afterEach(async () => {

@@ -1,4 +1,4 @@
-/** From the bytes of one peer's UPDATEs to the bytes that another peer is sent: receiver, RIB and update group. */
+/** Relays UPDATEs from one peer to others, bytes to bytes: receiver, RIB and update groups. */
 import type { GroupSpec } from '../../bgp/group/spec.ts';
 import { type Member, UpdateGroup } from '../../bgp/group/update-group.ts';
 import { AttributeTable } from '../../bgp/rib/attribute-table.ts';
@@ -48,7 +48,7 @@ export const listenerSpec: GroupSpec = {
   policy: undefined,
 };
 
-/** A member of a group that keeps what it is sent. */
+/** A group member that records the bytes sent to it. */
 export class Listener implements Member {
   readonly source: number;
   readonly queued = 0;
@@ -66,7 +66,7 @@ export class Listener implements Member {
     this.sent.push(bytes);
   }
 
-  /** What was sent since the last call. */
+  /** Returns the bytes sent since the last call. */
   take(): Uint8Array {
     const bytes = Buffer.concat(this.sent);
     this.sent = [];
@@ -102,7 +102,7 @@ export class Relay {
     });
   }
 
-  /** A peer with these settings; it has what is there. */
+  /** Adds a peer with these settings; it is sent the routes present. */
   listen(spec: Partial<GroupSpec> = {}): Listener {
     const { family = 4 } = spec;
     if (spec.hasAddPath) this.ribs[family].tracksPaths = true;
@@ -112,14 +112,14 @@ export class Relay {
     return listener;
   }
 
-  /** The body of an UPDATE comes in, and what follows from it goes out. */
+  /** Receives the body of an UPDATE and sends the resulting changes. */
   receive(body: Uint8Array): Received {
     const received = this.receiver.receive(body);
     this.turn();
     return received;
   }
 
-  /** Decides and distributes. Returns the rows of the prefixes that changed. */
+  /** Runs the decision process and distributes the result. Returns the rows of the prefixes that changed. */
   turn(): Record<Family, readonly number[]> {
     const changed: Record<Family, readonly number[]> = { 4: [], 6: [] };
     for (const family of [4, 6] as const) {
@@ -134,7 +134,7 @@ export class Relay {
     return changed;
   }
 
-  /** Why the path of the sender to a prefix is not the best; undefined without one. */
+  /** Why the sender's path to a prefix is not the best; undefined without such a path. */
   reason(prefix: string, family: Family = 4): string | undefined {
     const rib = this.ribs[family];
     const row = rib.prefixes.findText(prefix);

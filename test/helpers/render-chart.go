@@ -1,5 +1,5 @@
-// Renders the templates of a Helm chart with Go's template engine, which is Helm's: the functions that the chart uses are
-// here, values come from standard input as JSON. go run render-chart.go CHART
+// Renders the templates of a Helm chart with Go's template engine, as Helm does. It defines the functions that the
+// chart uses and reads the values as JSON from standard input. Usage: go run render-chart.go CHART
 package main
 
 import (
@@ -11,7 +11,7 @@ import (
 	"text/template"
 )
 
-// What the server has; Helm's own type answers the same question.
+// The API versions that the server has; Helm's type has the same method.
 type versions []interface{}
 
 func (list versions) Has(wanted string) bool {

@@ -1,4 +1,4 @@
-/** A small RIB to put paths into, by values. */
+/** A small RIB for tests that add paths by value. */
 import { AttributeTable } from '../../bgp/rib/attribute-table.ts';
 import { internAttributes } from '../../bgp/rib/attribute-values.ts';
 import { wireOf } from '../../bgp/rib/prefix-table.ts';
@@ -65,13 +65,13 @@ export class TestRib {
     this.rib.endTurn(true);
   }
 
-  /** Source row of the best path; undefined when there is none. */
+  /** Source row of the best path; undefined if the prefix is unreachable. */
   best(prefix: string): number | undefined {
     const path = this.rib.best[this.rib.prefixes.findText(prefix)] ?? -1;
     return path < 0 ? undefined : this.rib.paths.source[path]!;
   }
 
-  /** Why the path of a source is not the best. */
+  /** Why a source's path is not the best. */
   reason(source: number, prefix: string): string {
     const row = this.rib.prefixes.findText(prefix);
     const path = [...this.rib.pathsTo(row)].find((one) => this.rib.paths.source[one] === source)!;
@@ -79,7 +79,7 @@ export class TestRib {
   }
 }
 
-/** For groups whose routes all have to be encoded. */
+/** Fault handler for groups in which every route must be encodable. */
 export function failOnFault(error: unknown): never {
   throw error;
 }

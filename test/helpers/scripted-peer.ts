@@ -1,4 +1,4 @@
-/** A BGP peer that does what a test tells it, over a real TCP connection. */
+/** A BGP peer that a test drives, over a real TCP connection. */
 import net, { type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PeerConfig } from '../../bgp/peer-config.ts';
@@ -21,7 +21,7 @@ import { type Clock, systemClock } from '../../lib/clock.ts';
 import { silentLog } from '../../lib/log.ts';
 
 const IPPROTO_TCP = 6;
-/** A socket in this mode is closed without a segment. */
+/** The kernel closes a socket in repair mode without sending a segment. */
 const TCP_REPAIR = 19;
 const context = { isFourOctetAs: true, isIbgp: true };
 const LOCAL_AS = 64512;
@@ -60,7 +60,7 @@ export const endOfRib4: OutgoingMessage = {
 export class ScriptedPeer {
   readonly socket: Socket;
   readonly messages: Message[] = [];
-  /** What a receiver would know. */
+  /** The routes received and not withdrawn, by prefix. */
   readonly table = new Map<string, PathAttributes>();
   readonly #framer = new Framer();
   isUp = false;
@@ -78,7 +78,7 @@ export class ScriptedPeer {
     });
   }
 
-  /** Connects from an address of loopback and sends OPEN and KEEPALIVE, once. */
+  /** Connects once from a loopback address and sends OPEN and KEEPALIVE. */
   static open(
     port: number,
     address: string,
@@ -105,7 +105,7 @@ export class ScriptedPeer {
     return peer;
   }
 
-  /** Connects from an address of loopback, until the session is established. */
+  /** Connects from a loopback address, repeatedly until the session is established. */
   static async connect(
     port: number,
     address: string,
@@ -125,7 +125,7 @@ export class ScriptedPeer {
     throw new Error(`no session from ${address}`);
   }
 
-  /** Connects and is refused; with what. */
+  /** Connects, expects to be refused, and returns the NOTIFICATION. */
   static async refused(port: number, address: string): Promise<NotificationMessage> {
     const peer = new ScriptedPeer(port, address);
     await until(() => peer.last('notification') !== undefined);
@@ -148,14 +148,16 @@ export class ScriptedPeer {
     return message;
   }
 
-  /** Closes the connection without a segment, as a machine that restarts: the next one is answered with RST. */
+  /**
+   * Closes the connection without a segment, like a machine that reboots. The kernel answers later segments with RST.
+   */
   vanish(): void {
     const fd = descriptorOf(this.socket);
     native()!.setOption(fd, IPPROTO_TCP, TCP_REPAIR, Uint8Array.of(1, 0, 0, 0));
     this.socket.destroy();
   }
 
-  /** From here on neither side hears the other, and no kernel answers: segments without a signature are dropped. */
+  /** Cuts the connection silently: a TCP MD5 key on this side only makes each side drop the other's segments. */
   mute(): void {
     setConnectionKey(this.socket, '127.0.0.1', 'mute');
   }
@@ -177,14 +179,14 @@ export class ScriptedPeer {
   }
 }
 
-/** A socket that sends with TTL 255, and with a key. */
+/** A socket with these security options: a TCP MD5 key, and TTL 255 for GTSM. */
 function secured({ password, ttlSecurityHops }: Partial<SecurityOptions>): Socket {
   const fd = dialSocket('127.0.0.1', { password, ttlSecurityHops })!;
   const options = { fd, manualStart: true, readable: true, writable: true };
   return new net.Socket(options);
 }
 
-/** Waits; rejects when it takes too long. */
+/** Waits until the check is true. Rejects after the limit. */
 export async function until(check: () => boolean, limitMs = 60_000): Promise<void> {
   for (const end = performance.now() + limitMs; !check(); await sleep(5))
     if (performance.now() > end) throw new Error(`not within ${limitMs} ms: ${check.toString()}`);
@@ -192,12 +194,12 @@ export async function until(check: () => boolean, limitMs = 60_000): Promise<voi
 
 export interface ReflectorOptions {
   readonly clock?: Clock;
-  /** Whoever comes from it is a client, too. */
+  /** Prefix from which dynamic peers are accepted as clients. */
   readonly range?: string;
   readonly deferralSeconds?: number;
 }
 
-/** A reflector on a free port of loopback, whose clients are the given addresses. */
+/** Starts a reflector on a free loopback port with these addresses as clients. */
 export async function startReflector(
   addresses: readonly string[],
   change: (address: string) => Partial<PeerConfig> = () => ({}),

@@ -1,7 +1,8 @@
 /*
- * Sends IP packets as they are. send-packet DEVICE HEX… puts them on a link, to the MAC address that every host side of a
- * pod's veth has, or to the one in TO_MAC; with DEVICE "-" they go out of this host by a raw socket, as IPVS and
- * transparent proxies send. Exit 0 when all were sent, or dropped on the way out.
+ * Sends IP packets unchanged. "send-packet DEVICE HEX…" sends them on a link to the MAC address in TO_MAC, or by
+ * default to the one that the host side of every pod's veth has. With DEVICE "-", this host sends them through a raw
+ * socket, as IPVS and transparent proxies do. Exits with 0 if all packets were sent, or dropped by the host's own
+ * output rules.
  */
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
@@ -49,7 +50,7 @@ int main(int argc, char **argv) {
     for (size_t n = 0; n < length; n++)
       if (sscanf(argv[i] + 2 * n, "%2hhx", packet + n) != 1) return 2;
     int sent = strcmp(argv[1], "-") == 0 ? send_from_host(length) : send_on_link(argv[1], length);
-    /* A raw socket hears that its packet was dropped. */
+    /* sendto on a raw socket fails when the host drops the packet. */
     if (sent < 0 && strcmp(argv[1], "-") != 0) {
       perror(argv[1]);
       return 1;

@@ -1,6 +1,6 @@
 /**
- * Two speakers on loopback for changes of settings: X has what follows from BGPPeers and a BGPConfiguration, Y is the
- * other side. A scripted client Z of X announces a route. X dials Y.
+ * Two speakers on loopback, to test changes of settings. X is configured from BGPPeers and a BGPConfiguration, and
+ * dials Y. A scripted client Z of X announces a route.
  */
 import type { DesiredSpeaker, PeerConfig, PeerStatus } from '../../bgp/peer-config.ts';
 import { type PathView, viewReceived } from '../../bgp/routes-view.ts';
@@ -27,9 +27,9 @@ const Y_ROUTES = ['10.244.9.0/26', '10.244.9.64/26', '10.244.9.128/26'];
 
 const apiVersion = 'projectcalico.org/v3';
 
-/** What X is configured with. */
+/** The settings of X. */
 export interface Settings {
-  /** Spec of the BGPPeer for Y; undefined: X and Y mesh. */
+  /** Spec of the BGPPeer for Y; undefined: X and Y peer through the node-to-node mesh. */
   readonly peer?: object;
   /** Spec of BGPConfiguration default. */
   readonly configuration?: object;
@@ -38,13 +38,13 @@ export interface Settings {
   readonly hasZ?: boolean;
 }
 
-/** What Y is: its port, and how it differs from an internal peer that waits to be dialled. */
+/** The settings of Y: its port, and how it differs from a passive internal peer. */
 export interface Other {
   readonly port: number;
   readonly change: Partial<PeerConfig>;
 }
 
-/** What Y knows of X. */
+/** What Y has seen of X. */
 export interface Seen {
   readonly open: OpenMessage | undefined;
   readonly keepalives: number;
@@ -83,7 +83,7 @@ export class SettingsWorld {
     this.#z.send(announcement([Z_ROUTE], { nextHop: Z_NEXT_HOP }));
   }
 
-  /** Gives X other settings. */
+  /** Applies new settings to X. */
   configure(settings: Settings): void {
     this.#x.setDesired(desiredOf(this.#port, settings));
   }
@@ -105,7 +105,7 @@ export class SettingsWorld {
     this.configureOther(other);
   }
 
-  /** Gives Y other settings. */
+  /** Applies new settings to Y. */
   configureOther({ change }: Other): void {
     this.#y?.setDesired({
       peers: [{ ...otherSide(this.#port), ...change }],
@@ -113,7 +113,7 @@ export class SettingsWorld {
     });
   }
 
-  /** Y goes as in a restart, without NOTIFICATION. */
+  /** Stops Y as in a restart, without NOTIFICATION. */
   async stopOther(): Promise<void> {
     await this.#y?.close(true);
     this.#y = undefined;
@@ -163,7 +163,7 @@ export class SettingsWorld {
   }
 }
 
-/** X at Y, as Y is configured. */
+/** Y's configuration of its peer X. */
 function otherSide(port: number): PeerConfig {
   return {
     address: X,

@@ -1,6 +1,6 @@
 /**
- * A node in a network namespace of its own, for test/system/stream.test.ts: a hostile API, a real agent, and what the
- * kernel and the agent have in the end. Speaks JSON lines with the test.
+ * A node in its own network namespace for test/system/stream.test.ts: runs a hostile API and a real agent, and reports
+ * the final state of the kernel and the agent. Exchanges JSON lines with the test.
  *
  *   node stream-world.js PROGRAM DIRECTORY stream COUNT SEED | final FILE
  */
@@ -90,7 +90,7 @@ for await (const line of readLines()) {
   }
 }
 
-/** The agent writes nothing more: it confirms an affinity that was left half-way after 10 s. */
+/** Waits until the agent stops writing. It takes 10 s to confirm an affinity that was left half-way. */
 async function quiet(): Promise<void> {
   let { version } = api;
   for (let still = 0; still < 15; still++) {
@@ -105,7 +105,7 @@ function rss(): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${agent.pid}/status`, 'utf8'))?.[1] ?? 0);
 }
 
-/** What the kernel and the agent have, without times, counters and process numbers. */
+/** Returns the state of the kernel and the agent without times, counters and process IDs. */
 async function dump(): Promise<object> {
   const json = (text: string) => (text.trim() === '' ? [] : (JSON.parse(text) as object[]));
   const status = await ask('/v1/status');

@@ -1,4 +1,4 @@
-/** A lab with an attacker in it: raw packets, a BGP speaker, objects past calictl's checks, and what they changed. */
+/** A lab with an attacker: raw packets, a BGP speaker, objects that bypass calictl's checks, and what these changed. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
@@ -17,9 +17,9 @@ import { type Header, udp } from './packets.ts';
 const API = 'http://172.18.0.1:6443';
 /** MAC address of every pod's gateway. */
 export const GATEWAY = 'ee:ee:ee:ee:ee:ee';
-/** UDP port of the servers that count what arrives. */
+/** UDP port of the servers that record datagrams. */
 export const PORT = 7070;
-/** How long a machine five times slower than ours may take. */
+/** Time limit for waits, enough for a machine five times slower than ours. */
 export const PATIENCE_MS = 120_000;
 
 export interface Pod {
@@ -28,7 +28,7 @@ export interface Pod {
   readonly addresses: readonly string[];
 }
 
-/** Where a packet leaves: an interface of a namespace, and the MAC address it is sent to. */
+/** How a packet leaves: an interface of a namespace, and the destination MAC address. */
 export interface Link {
   readonly place: string;
   readonly link: string;
@@ -47,7 +47,7 @@ export interface Answer {
   readonly body: { readonly message?: string; readonly [key: string]: unknown } | undefined;
 }
 
-/** One thing that the attacker's BGP speaker saw. */
+/** An event that the attacker's BGP speaker saw. */
 interface Seen {
   readonly event: string;
   readonly code?: number | string;
@@ -57,7 +57,7 @@ interface Seen {
 export class Arena {
   readonly lab: TestLab;
   readonly nodes: readonly string[];
-  /** The lab's first process, by which its files can be read from outside. */
+  /** PID of the lab's first process, which gives access to the lab's files from outside. */
   readonly pid: number;
   readonly #directory: string;
   readonly #root: string;
@@ -72,7 +72,7 @@ export class Arena {
     this.#root = `/proc/${this.pid}/root`;
   }
 
-  /** A lab of `nodes` nodes. Further flags as `npm start` has them. */
+  /** Starts a lab with this number of nodes. Further flags are those of `npm start`. */
   static async start(nodes: number, ...flags: readonly string[]): Promise<Arena> {
     const directory = mkdtempSync(path.join(os.tmpdir(), 'cali-hostile-'));
     const source = path.join(import.meta.dirname, 'wire.c');
@@ -95,34 +95,34 @@ export class Arena {
     return ((await this.lab.ask({ do: 'show' })) as { pods: Pod[] }).pods;
   }
 
-  /** A pod's address of a family. */
+  /** Returns a pod's address of a family. */
   async address(pod: string, family: 4 | 6): Promise<string> {
     const found = (await this.pods()).find(({ name }) => name === pod);
     return found!.addresses.find((address) => familyOf(address) === family)!;
   }
 
-  /** MAC address of an interface. */
+  /** Returns an interface's MAC address. */
   mac(place: string, link: string): string {
     return /link\/ether (\S+)/.exec(this.lab.sh(place, `ip -o link show dev ${link}`))![1]!;
   }
 
   // ---- packets ----
 
-  /** Sends packets as they are from an interface to a MAC address, past every check of the sender's kernel. */
+  /** Sends packets unchanged from an interface to a MAC address. This bypasses all checks of the sender's kernel. */
   send(place: string, link: string, mac: string, packets: readonly Buffer[]): void {
     const lines = packets.map((packet) => `${packet.toString('hex')}\n`).join('');
     const { stderr } = this.lab.pipe(place, lines, path.join(this.#directory, 'wire'), 'send', link, mac);
     expect(stderr).toBe('');
   }
 
-  /** Packets of an interface from now on, in hex, after `in` or `out`. */
+  /** Records an interface's packets from now on, in hex, each after `in` or `out`. */
   async listen(place: string, link: string): Promise<Followed> {
     const followed = this.lab.follow(place, path.join(this.#directory, 'wire'), 'listen', link);
     await until(`the listener in ${place}`, PATIENCE_MS, () => followed.lines.length > 0);
     return followed;
   }
 
-  /** UDP datagrams to PORT on every address of a namespace, loopback's too, in hex. */
+  /** Records UDP datagrams to PORT, in hex, on every address of a namespace including loopback. */
   async serve(place: string): Promise<Followed> {
     const program = `const s=require('dgram').createSocket('udp6');s.on('message',(m)=>console.log('in '+m.toString('hex')));s.bind(${PORT},'::',()=>console.log('listening'))`;
     const followed = this.lab.follow(place, process.execPath, '-e', program);
@@ -131,8 +131,8 @@ export class Arena {
   }
 
   /**
-   * Sends packets, and says which of them arrive. Each carries its name as data. The fence is a packet from and to
-   * addresses that must work: it goes last, on the same path, so when it arrives, everything before it has.
+   * Sends packets and returns the names of those that arrive. Each packet carries its name as data. The fence is sent
+   * last, on the same path, between addresses that must work: when it arrives, all earlier packets have.
    */
   async arrived(
     from: Link,
@@ -145,7 +145,7 @@ export class Arena {
         (line) => line.startsWith('in ') && line.includes(Buffer.from(text).toString('hex')),
       );
     const send = (all: readonly Buffer[]) => this.send(from.place, from.link, from.mac, all);
-    // Warms up: kernels on the path learn their neighbours before anything counts.
+    // Warm-up: kernels on the path resolve their neighbours before the packets that count.
     await until('a packet that is allowed', PATIENCE_MS, () => {
       send([udp(fence, { to: PORT }, 'warm-up')]);
       return has('warm-up');
@@ -159,16 +159,16 @@ export class Arena {
 
   // ---- BGP ----
 
-  /** Starts the attacker's speaker in a pod, a node or the stranger. */
+  /** Starts the attacker's BGP speaker in a pod, a node or the stranger. */
   speak(place: string, conversation: Conversation): Attacker {
     const script = path.join(import.meta.dirname, 'speaker.mjs');
-    // In a file: thousands of routes are too much for a command line.
+    // Passed as a file: thousands of routes do not fit on a command line.
     const file = path.join(this.#directory, `conversation-${this.#conversations++}.json`);
     writeFileSync(file, JSON.stringify(conversation));
     return new Attacker(this.lab.follow(place, process.execPath, script, file));
   }
 
-  /** Packets of a namespace start with this TTL, the best that GTSM could ask for. */
+  /** Sets the TTL and hop limit of the packets that a namespace sends; 255 is what GTSM expects. */
   setTtl(place: string, ttl: number): void {
     this.lab.sh(
       place,
@@ -176,7 +176,7 @@ export class Arena {
     );
   }
 
-  /** A host that belongs to nobody, on the nodes' link. */
+  /** Adds a host that is not part of the cluster to the nodes' link. */
   addStranger(name = 'stranger', addresses: readonly string[] = STRANGER_ADDRESSES): void {
     this.lab.sh(
       'lab',
@@ -193,7 +193,7 @@ export class Arena {
 
   // ---- objects ----
 
-  /** Asks the API server as kubectl does, without calictl's checks. */
+  /** Sends requests to the API server as kubectl does, without calictl's checks. */
   request(...requests: readonly Request[]): Answer[] {
     const script = path.join(import.meta.dirname, 'requests.mjs');
     const { stdout, stderr } = this.lab.pipe('lab', JSON.stringify(requests), process.execPath, script, API);
@@ -201,7 +201,7 @@ export class Arena {
     return JSON.parse(stdout) as Answer[];
   }
 
-  /** Merges a change into an object, as its owner may. */
+  /** Merges a change into an object, as the object's owner may. */
   patch(objectPath: string, body: object): Answer {
     return this.request({
       method: 'PATCH',
@@ -216,7 +216,7 @@ export class Arena {
     return this.patch(`/api/v1/nodes/${node}`, { metadata: { annotations } });
   }
 
-  /** Puts objects into the store past the API server's validation: what an older CRD, or none, would have let in. */
+  /** Writes objects into the store and bypasses the API server's validation, as an older CRD or none would have. */
   async plant(objects: Readonly<Record<string, AnyResource | null>>): Promise<void> {
     await this.lab.ask({ do: 'api stop' });
     const { journal, recovered } = await Journal.open(`${this.#root}/run/cali-lab/api`);
@@ -231,7 +231,7 @@ export class Arena {
     await this.#agentsWatchAgain();
   }
 
-  /** Agents lost their watches with the API server: a peer that comes and goes shows that they have them again. */
+  /** Waits until agents watch the restarted API server again: each sees a peer being added and deleted. */
   async #agentsWatchAgain(): Promise<void> {
     const peerIP = `192.0.2.${(this.#fences++ % 250) + 1}`;
     const path = '/apis/projectcalico.org/v3/bgppeers';
@@ -253,9 +253,9 @@ export class Arena {
     await isWatched(false);
   }
 
-  // ---- what came of it ----
+  // ---- effects ----
 
-  /** What an agent says of itself, over its socket. */
+  /** Returns an agent's status from its socket. */
   status(node: string): Promise<AgentStatus> {
     return this.ask<AgentStatus>(node, '/v1/status');
   }
@@ -274,7 +274,7 @@ export class Arena {
     });
   }
 
-  /** Sessions of a node with what would betray that one was lost. */
+  /** Describes a node's sessions, with the fields that change when a session is lost. */
   async sessions(node: string): Promise<string[]> {
     const { bgp } = await this.status(node);
     return bgp.peers
@@ -282,7 +282,7 @@ export class Arena {
       .sort();
   }
 
-  /** A node's routes in every table, its interfaces and its fixed neighbours. */
+  /** Returns a node's routes in every table, its interfaces and its permanent neighbour entries. */
   kernel(node: string): string[] {
     const text = this.lab.sh(
       'lab',
@@ -311,7 +311,7 @@ export class Arena {
     return { each, namespaces: this.lab.sh('lab', 'ip netns list').split('\n').sort() };
   }
 
-  /** Runs an attack that must change nothing: no route, interface, session or process of any node. */
+  /** Runs an attack and expects that it changes no route, interface, session or process of any node. */
   async unharmed(attack: () => unknown): Promise<void> {
     const before = await this.state();
     await attack();
@@ -319,8 +319,8 @@ export class Arena {
   }
 
   /**
-   * Waits until no session is new. A second connection in a session's first seconds is two sides that dialled at once
-   * (RFC 4271 section 6.8), and the attack on an old session is another one.
+   * Waits until no session is new. In a session's first seconds, a second connection counts as a connection collision
+   * (RFC 4271 section 6.8). That is a different case from an attack on an old session.
    */
   async sessionsAreOld(): Promise<void> {
     const NEW_MS = 6000;
@@ -332,7 +332,7 @@ export class Arena {
     });
   }
 
-  /** All pods reach all pods and nodes, all agents live, all sessions are up. */
+  /** Expects that all pods reach all pods and nodes, all agents run and all sessions are up. */
   async worksAsBefore(): Promise<void> {
     await until('all sessions are up', PATIENCE_MS, async () => {
       const all = await Promise.all(this.nodes.map((node) => this.sessions(node)));
@@ -360,12 +360,12 @@ export class Attacker {
     return this.events.some(({ event }) => events.includes(event));
   }
 
-  /** Waits until one of these has happened. */
+  /** Waits until one of these events has happened. */
   async until(...events: readonly string[]): Promise<void> {
     await until(`the attacker sees ${events.join(' or ')}`, PATIENCE_MS, () => this.has(...events));
   }
 
-  /** Waits until the attempt has come to an end, good or bad. */
+  /** Waits until the attempt has succeeded or failed. */
   async outcome(): Promise<'Established' | 'refused'> {
     await this.until('Established', 'timeout', 'failed', 'closed');
     return this.has('Established') ? 'Established' : 'refused';
@@ -376,5 +376,5 @@ export class Attacker {
   }
 }
 
-/** A pod's own interface, towards its node. */
+/** A pod's interface, towards its node. */
 export const podLink = (place: string): Link => ({ place, link: 'eth0', mac: GATEWAY });

@@ -1,16 +1,16 @@
-/** BGP messages as octets, built here from RFC 4271, 4760 and 6793, so that the product's codec does not judge itself. */
+/** BGP messages as octets (RFC 4271, 4760, 6793), built without the product's codec so that it is not its own judge. */
 import { addressBytes, familyOf, parseAddress, parseCidr } from '../../lib/cidr.ts';
 
-/** What test/hostile/speaker.mjs does; messages in hex. */
+/** Instructions for test/hostile/speaker.mjs; messages are in hex. */
 export interface Conversation {
   readonly host: string;
   readonly port: number;
-  /** Sent as soon as there is a connection. */
+  /** Sent as soon as the connection is up. */
   readonly open: string | undefined;
   /** Sent when the session is established. */
   readonly updates: readonly string[];
   readonly localAddress?: string | undefined;
-  /** Waits for connections on host and port. */
+  /** Listens on `host` and `port` instead of connecting. */
   readonly listen?: boolean;
   /** Sends everything at once, without waiting for an answer. */
   readonly isHasty?: boolean;
@@ -40,13 +40,13 @@ export function open(fields: OpenFields): string {
 }
 
 export interface UpdateFields {
-  /** Of the announced prefixes' family; the first one's decides the form. */
+  /** Must be of the prefixes' family. The family of the first prefix decides the form of the UPDATE. */
   readonly nextHop: string;
-  /** AS numbers of AS_PATH; none on iBGP. */
+  /** AS numbers of AS_PATH; empty on iBGP. */
   readonly asPath?: readonly number[];
 }
 
-/** One UPDATE with these prefixes; IPv6 in MP_REACH_NLRI. */
+/** One UPDATE with these prefixes; IPv6 prefixes are in MP_REACH_NLRI. */
 export function announce(prefixes: readonly string[], { nextHop, asPath = [] }: UpdateFields): string {
   const nlri = prefixes.map(nlriOf).join('');
   const path =
@@ -62,20 +62,20 @@ export function withdraw(prefixes: readonly string[]): string {
   return update(prefixes.map(nlriOf).join(''), '', '');
 }
 
-/** An UPDATE of raw parts: withdrawn routes, path attributes, NLRI. */
+/** An UPDATE from raw parts: withdrawn routes, path attributes, NLRI. */
 export function update(withdrawn: string, attributes: string, nlri: string): string {
   const parts = `${hex(withdrawn.length / 2, 2)}${withdrawn}${hex(attributes.length / 2, 2)}${attributes}`;
   return message(2, `${parts}${nlri}`);
 }
 
-/** A path attribute, with an extended length where it needs one. */
+/** A path attribute, with an extended length if it needs one. */
 export function attribute(flags: string, type: number, value: string): string {
   const length = value.length / 2;
   if (length < 256) return `${flags}${hex(type, 1)}${hex(length, 1)}${value}`;
   return `${hex(Number.parseInt(flags, 16) | 0x10, 1)}${hex(type, 1)}${hex(length, 2)}${value}`;
 }
 
-/** Prefixes in UPDATEs that fit into 4,096 octets. */
+/** Splits prefixes over UPDATEs of at most 4,096 octets. */
 export function inMessages(prefixes: readonly string[], fields: UpdateFields): string[] {
   const EACH = 200;
   return Array.from({ length: Math.ceil(prefixes.length / EACH) }, (_, i) =>

@@ -1,7 +1,7 @@
-/** What an attacker announces once it speaks BGP with a node. */
+/** Routes that an attacker announces once it has a BGP session with a node. */
 import { announce, inMessages, open, withdraw } from './bgp.ts';
 
-/** Prefixes that no peer may bring into a kernel, by what they would do there. */
+/** Prefixes that no peer may get into a kernel, keyed by what they would affect. */
 export const martians = {
   4: {
     loopback: '127.0.0.0/8',
@@ -46,12 +46,12 @@ export const outside = {
   },
 } as const;
 
-/** Host routes to nowhere, as many as would fill a kernel. */
+/** Useless host routes to flood a kernel with. */
 export function many(count: number): string[] {
   return Array.from({ length: count }, (_, i) => `11.${i >> 16}.${(i >> 8) & 255}.${i & 255}/32`);
 }
 
-/** OPEN of a node, and all of it in UPDATEs. */
+/** The OPEN of a node, and UPDATEs with all these prefixes. */
 export function hijack(identifier: string, nextHop: string, more: readonly string[] = []) {
   const family = nextHop.includes(':') ? 6 : 4;
   const prefixes = [...Object.values(martians[family]), ...Object.values(outside[family]), ...more];

@@ -1,4 +1,4 @@
-/** Fault A1: text of objects that runs as a command, by every annotation and every string that an agent reads. */
+/** Fault A1: text in objects runs as a command. Tries every annotation and every string that an agent reads. */
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -16,7 +16,7 @@ let arena: Arena;
 let pids: number[];
 const pidsNow = () => Promise.all(arena.nodes.map(async (node) => (await arena.status(node)).pid));
 beforeAll(async () => {
-  // Tunnels for everything: their annotations reach ip, bridge and nft.
+  // Tunnels everywhere: their annotations reach ip, bridge and nft.
   arena = await Arena.start(3, '--pods', '1', '--subnets', '2', '--encap', 'vxlan', '--mode', 'always');
   pids = await pidsNow();
 });
@@ -25,7 +25,7 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-/** Whatever a command would have left, anywhere. */
+/** Expects none of the traces that an injected command would leave. */
 async function nothingRan(): Promise<void> {
   expect(readdirSync(directory)).toEqual([]);
   expect(existsSync(`/${CANARY}`)).toBe(false);
@@ -52,7 +52,7 @@ const fields = Object.keys(good) as (keyof typeof good)[];
 
 describe('a Node annotation', () => {
   const ghost = (i: number) => `ghost${i}`;
-  /** A ghost has one bad annotation among good ones that are its own. */
+  /** Annotations of ghost `i`: good values that are unique to it, and `text` in one of them. */
   const annotationsOf = (i: number, text?: string) => ({
     ...Object.fromEntries(
       Object.entries(good).map(([key, value]) => [key, value.replaceAll('70', String(71 + i))]),
@@ -116,7 +116,7 @@ describe('a Node annotation', () => {
         body: { metadata: { annotations: honest(round + 1) } },
       };
       expect(arena.request(...patches, last).at(-1)!.status).toBe(200);
-      // The last change of the round is in every kernel, so the others have been looked at.
+      // When the round's last change is in every kernel, the agents have processed the others.
       await until(`round ${round}`, PATIENCE_MS, () =>
         arena.nodes.every((name) =>
           arena.lab.sh(name, 'ip neigh show dev vxlan.cali').includes(`10.244.70.${11 + round} `),
@@ -134,7 +134,7 @@ describe('a Node annotation', () => {
       );
       await nothingRan();
     }
-    // Who may write the Node may cut the node off, and no more; a start of its agent publishes what is true.
+    // Write access to a Node can cut that node off, but no more. When its agent restarts, it publishes the true values.
     arena.annotate('node2', Object.fromEntries(fields.map((field) => [field, null])));
     await arena.lab.ask({ do: 'node stop', name: 'node2' });
     await arena.lab.ask({ do: 'node start', name: 'node2' });
@@ -149,7 +149,7 @@ describe('the annotations of a Pod and of its Namespace', () => {
     for (const key of [podAnnotations.ipv4pools, podAnnotations.ipv6pools, podAnnotations.ipAddrs])
       for (const text of hostileTexts('["10.244.0.0/16"]', file).slice(0, 14)) {
         const name = `hostile-${n++}`;
-        // As it is, and as an element of the list.
+        // The text alone, or as an element of the list.
         const annotations = { [key]: n % 2 === 0 ? text : JSON.stringify([text]) };
         const added = await arena.lab.ask({ do: 'pod add', node: 'node1', name, annotations }).catch(String);
         if (typeof added === 'string')
@@ -183,7 +183,7 @@ describe('a string of any other object', () => {
     plural: `${'projectcalico.org'}/${plural}`,
     object: { apiVersion: api, kind, metadata: { name }, spec },
   });
-  /** With every string that an agent reads. */
+  /** Objects with every string that an agent reads. */
   const objects: {
     plural: string;
     object: AnyResource & { spec?: object; status?: object; data?: object };
@@ -329,7 +329,7 @@ describe('a string of any other object', () => {
           } as AnyResource;
         }
       }
-      // By name too, where a store would let it in: names become file names and keys.
+      // As a name too, because names become file names and keys.
       planted[`/nodes/${CANARY}`] = {
         apiVersion: 'v1',
         kind: 'Node',
@@ -337,7 +337,7 @@ describe('a string of any other object', () => {
       };
       for (const key of Object.keys(planted)) keys.add(key);
       await arena.plant(planted);
-      // Peers that can be read are dialled in vain; nothing else may suffer.
+      // Agents dial the readable peers in vain; nothing else may be affected.
       expect(await arena.lab.unreachable(PATIENCE_MS)).toEqual([]);
       await nothingRan();
     }

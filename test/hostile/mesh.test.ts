@@ -1,4 +1,4 @@
-/** Faults A7 and B3: a peer that the cluster trusts, and that announces what it should not, or what cannot be read. */
+/** Faults A7 and B3: a trusted peer announces routes that it should not, or malformed UPDATEs. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../helpers/lab.ts';
 import { Arena, type Attacker, PATIENCE_MS, STRANGER } from './arena.ts';
@@ -20,17 +20,17 @@ afterAll(() => arena?.stop());
 const routes = (node: string) => arena.kernel(node).filter((line) => !line.includes('cali'));
 const learned = (before: readonly string[], node = 'node1') =>
   routes(node).filter((line) => !before.includes(line));
-/** Waits for a route: it was announced last, so everything before it has been judged. */
+/** Waits for the route that was announced last: by then, the node has judged all earlier ones. */
 const programmed = (prefix: string, node = 'node1') =>
   until(`${prefix} in the kernel`, PATIENCE_MS, () =>
     routes(node).some((line) => line.startsWith(`${prefix} `)),
   );
 
-/** What the speaker of a node says about a prefix of a peer. */
+/** Returns what calictl on node1 shows of a peer, without the flood of 11.0.0.0/8 routes. */
 const says = (peer: string) => arena.lab.sh('node1', `calictl bgp neighbor ${peer} | grep -v ' 11[.]'`);
 
 describe('a node of the mesh that is in the hands of an attacker', () => {
-  /** node3's agent is gone, and the attacker speaks in its place, with its address and AS number. */
+  /** The attacker replaces node3's agent and uses its address and AS number. */
   let before: string[];
   let attackers: Attacker[] = [];
   beforeAll(async () => {
@@ -54,7 +54,7 @@ describe('a node of the mesh that is in the hands of an attacker', () => {
       open: open({ identifier: node3[4], families: [family] }),
       updates,
     };
-    // It may have to come again: the node dials as well, and is refused.
+    // The attacker may need several attempts, because the node dials as well and is refused.
     let attacker = arena.speak('node3', conversation);
     await until('a session', PATIENCE_MS, async () => {
       if (attacker.has('Established')) return true;
@@ -98,7 +98,7 @@ describe('a node of the mesh that is in the hands of an attacker', () => {
   it('a node in hostile hands brings no route whose next hop is no host', async () => {
     const hops = [
       ...['127.0.0.1', '224.0.0.1', '0.0.0.0', '255.255.255.255', node1[4]],
-      // Through the default route they would lead to whoever answers there.
+      // The default route would lead to these: an arbitrary host could answer.
       ...['169.254.169.254', '8.8.8.8'],
     ];
     const nextHop = node3[4];
@@ -205,13 +205,13 @@ describe('a BGPPeer that turns against its cluster', () => {
         .flat()
         .filter((line) => !line.startsWith(nextHop));
     const [processes, sessions] = [await pids(), await others()];
-    // Two octets per AS number: 100 segments of 255, which become twice as long in four.
+    // 100 segments of 255 AS numbers in two octets each: twice as long once converted to four octets.
     const path = `02ff${'fde9'.repeat(255)}`.repeat(100).replace(/^02fffde9/, '02fffe2a');
     const hop = `400304${'ac120042'}`;
     await conquer(
       [
         update('', `40010100${attribute('40', 2, path)}${hop}`, '18cb0072'),
-        // Attributes without end, unknown ones among them, that are passed on.
+        // A huge unknown transitive attribute, which a speaker must pass on.
         update(
           '',
           `40010100${attribute('40', 2, '0201fe2a')}${hop}${attribute('c0', 240, '00'.repeat(60_000))}`,

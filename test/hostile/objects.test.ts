@@ -1,4 +1,4 @@
-/** Faults A3, A8, A9, B1, B2, B4, B8 and B9: objects that a tenant writes, and objects of an operator that are wrong. */
+/** Faults A3, A8, A9, B1, B2, B4, B8 and B9: objects that a tenant writes, and mistakes in an operator's objects. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { AnyResource } from '../../datastore/schema/resource.ts';
@@ -27,12 +27,12 @@ const calico = (kind: string, name: string, spec: object): AnyResource & { spec:
 const shown = (node = 'node1') => arena.lab.exec(node, 'calictl', 'node', 'status').stdout;
 
 describe('a tenant with a Service and a Pod of their own', () => {
-  // A pod that should not have come must not decide the next test.
+  // A pod that should not exist must not affect the next test.
   afterEach(() => arena.lab.ask({ do: 'pod delete', name: 'greedy' }).catch(() => undefined));
 
   it('a Service of a tenant is no route reflector', async () => {
     const labels = { 'route-reflector': 'true' };
-    // What an operator has for the cluster's own reflectors.
+    // As an operator selects the cluster's own reflectors.
     arena.lab.apply('BGPPeer', 'reflectors', {
       nodeSelector: 'all()',
       peerSelector: "route-reflector == 'true'",
@@ -76,7 +76,7 @@ describe('a tenant with a Service and a Pod of their own', () => {
         ports: [{ name: 'bgp', port: 179 }],
       };
       expect(make('/apis/discovery.k8s.io/v1/namespaces/default/endpointslices', slice).status).toBe(201);
-      // A pod that comes later shows that the agents have seen all of it.
+      // When a pod added later is reachable, the agents have seen these objects.
       await arena.lab.ask({ do: 'pod add', node: 'node1', name: 'later' });
       expect(await arena.lab.unreachable(PATIENCE_MS)).toEqual([]);
       await arena.lab.ask({ do: 'pod delete', name: 'later' });
@@ -91,7 +91,7 @@ describe('a tenant with a Service and a Pod of their own', () => {
     await evil.stop();
   });
 
-  /** Blocks with what is taken of them, and handles. */
+  /** Returns the blocks with their allocations, and the handles. */
   const allocations = () =>
     arena
       .request({ method: 'GET', path: `${API}/ipamblocks` }, { method: 'GET', path: `${API}/ipamhandles` })
@@ -167,7 +167,7 @@ describe('a tenant with a Service and a Pod of their own', () => {
     const monitors = arena.nodes.map((node) =>
       arena.lab.follow(node, 'ip', '-6', 'monitor', 'route', 'neigh'),
     );
-    // Further looks at the kernel, by a pod that comes and goes.
+    // Adds and deletes a pod to make the agent check the kernel again.
     for (let round = 0; round < 3; round++) {
       await arena.lab.ask({ do: 'pod add', node: 'node1', name: 'other' });
       await sleep(500);
@@ -188,7 +188,7 @@ describe('an operator who makes a mistake', () => {
     data: { key: Buffer.from(value).toString('base64') },
   });
   const password = (name: string) => ({ secretKeyRef: { name, key: 'key' } });
-  /** Agents that had to be started again would have other pids. */
+  /** Expects that no agent restarts, by comparing PIDs. */
   async function survives(mistake: () => unknown): Promise<void> {
     const pids = () => Promise.all(arena.nodes.map(async (node) => (await arena.status(node)).pid));
     const before = await pids();
@@ -215,7 +215,7 @@ describe('an operator who makes a mistake', () => {
   it('a password that appears while an IPv6 peer is dialled ends no agent', () =>
     survives(() =>
       arena.unharmed(async () => {
-        // Nobody answers at this address: the connection stays in SYN-SENT.
+        // No host has this address: the connection stays in SYN-SENT.
         arena.lab.apply('BGPPeer', 'late', {
           peerIP: 'fd00:172:18::dead',
           asNumber: 65001,
@@ -316,7 +316,7 @@ describe('an operator who makes a mistake', () => {
         expect(has()).toBe(true);
       }),
     );
-    // It is in force after a restart as well, as far as it can be read.
+    // After a restart too, the readable fields are in force.
     await arena.plant({
       'projectcalico.org/bgpconfigurations/default': calico('BGPConfiguration', 'default', {
         ...good,

@@ -1,4 +1,4 @@
-/** Faults A11, A12 and A13: what is other people's on a node stays theirs, and what is the agent's is for root. */
+/** Faults A11, A12 and A13: the agent leaves other programs' state on a node alone; only root can access its own. */
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -16,7 +16,7 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-/** What FRR, BIRD, GoBGP, Calico, a hypervisor and an operator leave on a node, with names and numbers like ours. */
+/** State of FRR, BIRD, GoBGP, Calico, a hypervisor and an operator on a node, with names and numbers like ours. */
 const foreign = [
   'ip route add 198.51.100.0/24 via 172.18.0.1 proto bgp',
   'ip route add 198.51.101.0/24 via 172.18.0.1 proto bird',
@@ -87,7 +87,7 @@ describe('files and sockets of an agent', () => {
 
 describe('calictl node diags', () => {
   it('calictl node diags packs no token of any program, into a file for its owner alone', () => {
-    // Other programs' configuration, in a mount namespace of the command alone.
+    // Other programs' configuration, in a mount namespace for this command only.
     const script = `set -e
       cp -r /etc ${directory}/etc 2>/dev/null || true
       mkdir -p ${directory}/etc/cni/net.d

@@ -1,4 +1,4 @@
-/** IP packets as an attacker builds them: any source, any header, by the octets of RFC 791, 8200, 768, 9293, 7348. */
+/** Builds an attacker's IP packets with any source and header (RFC 791, 8200, 768, 9293, 7348). */
 import { addressBytes, familyOf, parseAddress } from '../../lib/cidr.ts';
 
 const TCP = 6;
@@ -14,10 +14,10 @@ export interface Header {
 }
 
 interface Ipv4Extra {
-  /** The flags and the fragment's offset, as the header has them. */
+  /** The header's 16 bits of flags and fragment offset. */
   readonly fragment?: number;
   readonly identification?: number;
-  /** Options in whole words of four octets. */
+  /** Options; a multiple of 4 octets. */
   readonly options?: Buffer;
 }
 
@@ -95,13 +95,13 @@ export function echo(header: Header, data: string): Buffer {
   return ip(header, ICMP, message);
 }
 
-/** An ICMPv6 message whose checksum is filled in. */
+/** An ICMPv6 message; fills in the checksum. */
 export function icmpv6(header: Header, message: Buffer): Buffer {
   message.writeUInt16BE(transportChecksum(header, ICMPV6, message), 2);
   return ip(header, ICMPV6, message);
 }
 
-/** A VXLAN datagram's payload: the VNI and an Ethernet frame with the packet (RFC 7348 section 5). */
+/** The payload of a VXLAN datagram: the VNI and an Ethernet frame with the packet (RFC 7348 section 5). */
 export function vxlan(vni: number, mac: string, packet: Buffer): Buffer {
   const head = Buffer.alloc(8);
   head[0] = 0x08;
@@ -111,7 +111,7 @@ export function vxlan(vni: number, mac: string, packet: Buffer): Buffer {
   return Buffer.concat([head, ethernet, packet]);
 }
 
-/** The packet in two fragments, the first of which carries `first` octets of payload (a multiple of 8). */
+/** Splits the packet into two fragments. The first carries `first` octets of payload, a multiple of 8. */
 export function fragments(packet: Buffer, first: number): Buffer[] {
   const MORE = 0x2000;
   const header = {
@@ -146,7 +146,7 @@ function transportChecksum({ source, destination }: Header, protocol: number, se
   return checksum(Buffer.concat([octets(source), octets(destination), tail, segment]));
 }
 
-/** RFC 1071. */
+/** The Internet checksum (RFC 1071). */
 function checksum(bytes: Uint8Array): number {
   let sum = 0;
   for (let i = 0; i < bytes.length; i += 2) sum += (bytes[i]! << 8) | (bytes[i + 1] ?? 0);

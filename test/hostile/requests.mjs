@@ -1,5 +1,5 @@
-// Sends HTTP requests from where it runs. Standard input: a JSON list of { method, path, type, body }; standard output: a
-// JSON list of { status, body }. The first argument is the server.
+// Sends HTTP requests to the server in the first argument. Reads a JSON list of { method, path, type, body } from
+// standard input and writes a JSON list of { status, body } to standard output.
 import { text } from 'node:stream/consumers';
 
 const answers = [];

@@ -1,6 +1,6 @@
-// A BGP speaker of the attacker: connects (or listens), sends the messages it was given, and prints what happens.
-// Usage: node speaker.mjs FILE, a JSON object with the fields of `Conversation` in test/hostile/bgp.ts. It prints one JSON
-// object a line.
+// The attacker's BGP speaker: connects (or listens), sends the given messages and prints what happens, one JSON object
+// per line. Usage: node speaker.mjs FILE. The file is a JSON object with the fields of `Conversation` in
+// test/hostile/bgp.ts.
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
 
@@ -13,7 +13,7 @@ const say = (event, more = {}) => process.stdout.write(`${JSON.stringify({ event
 if (listen) net.createServer(talk).listen(port, host, () => say('listening'));
 else {
   const socket = net.connect({ host, port, localAddress });
-  // An attempt that is dropped on its way would be repeated for minutes.
+  // The kernel would repeat a SYN that is dropped for minutes.
   const timer = setTimeout(() => {
     say('timeout');
     socket.destroy();

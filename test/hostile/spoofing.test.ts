@@ -1,4 +1,4 @@
-/** Faults A4 and A5: a pod that sends packets with addresses that are not its own, or to its node's loopback. */
+/** Faults A4 and A5: a pod sends packets with forged source addresses, or to its node's loopback. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Arena, PORT, podLink, STRANGER } from './arena.ts';
 import { echo, type Header, icmpv6, SYN, tcp, udp } from './packets.ts';
@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => arena?.stop());
 
-/** Addresses that are not the pod's, by what they are. */
+/** Returns addresses that are not the pod's, keyed by what they are. */
 async function foreignSources(family: 4 | 6): Promise<Record<string, string>> {
   const others = {
     'a pod of the same node': await arena.address('node1-b', family),
@@ -101,7 +101,7 @@ describe.each([
   );
 
   it.each([4, 6] as const)('a pod with a forged source reaches no host outside (IPv%i)', async (family) => {
-    // Without masquerading the stranger has no route back, but packets reach it all the same.
+    // Without masquerading, packets would reach the stranger even though it has no route back.
     expect(await whatArrives(family, 'stranger', 'listen', STRANGER[family])).toEqual([]);
   });
 });
@@ -131,7 +131,7 @@ describe('a pod that talks to the loopback of its node', () => {
   it('a SYN of a pod to 127.0.0.1 of its node gets no answer', async () => {
     const source = await arena.address('node1-a', 4);
     const listener = await arena.listen('node1-a', 'eth0');
-    // The agent's health port, and one where nobody listens.
+    // The agent's health port, and a closed port.
     const packets = [9099, 4].map((to) => tcp({ source, destination: '127.0.0.1' }, { to }, { flags: SYN }));
     const fence = echo({ source, destination: '172.18.0.11' }, 'the last question');
     arena.send('node1-a', 'eth0', podLink('node1-a').mac, [...packets, fence]);

@@ -1,4 +1,4 @@
-/** Faults A2 and A13 from the wire: a host on the nodes' link that is no node, with its own address or a stolen one. */
+/** Faults A2 and A13 from the wire: a host on the nodes' link that is not a node uses its own or a stolen address. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../helpers/lab.ts';
 import { Arena, PATIENCE_MS } from './arena.ts';
@@ -14,10 +14,10 @@ let macOfNode2: string;
 beforeAll(async () => {
   arena = await Arena.start(2, '--pods', '1');
   arena.addStranger();
-  // It answers for node1's addresses as loudly as node1 does.
+  // The thief answers ARP and neighbour solicitations for node1's addresses, as node1 does.
   arena.addStranger('thief', [`${node1[4]}/24`, `${node1[6]}/64`]);
   macOfNode2 = arena.mac('node2', 'eth0');
-  // The API server keeps to the real node1: this is about node2.
+  // The API server's host keeps the real node1's MAC address: the target is node2.
   for (const family of [4, 6] as const)
     arena.lab.sh(
       'lab',
@@ -27,7 +27,7 @@ beforeAll(async () => {
 });
 afterAll(() => arena?.stop());
 
-/** Speaks BGP with node2 as node1, by both families, with all its announcements. */
+/** Opens BGP sessions with node2 as node1, over both families, and sends all announcements. */
 async function attack(place: string, isHasty = false) {
   const attackers = ([4, 6] as const).map((family) =>
     arena.speak(place, { host: node2[family], port: 179, isHasty, ...hijack(node1[4], node1[family]) }),
@@ -37,7 +37,7 @@ async function attack(place: string, isHasty = false) {
   return outcomes;
 }
 
-/** What an answer to ARP and neighbour discovery leaves in node2: node1 is said to be at `place`. */
+/** Sets node2's neighbour entries as a reply to ARP or neighbour discovery would: node1's addresses lead to `place`. */
 const direct = (place: string) => {
   const mac = arena.mac(place, 'eth0');
   for (const family of [4, 6] as const)
@@ -74,7 +74,7 @@ describe('a host with an address of its own', () => {
     await until('BFD is up', PATIENCE_MS, isUp);
     await arena.worksAsBefore();
     await arena.sessionsAreOld();
-    // AdminDown and Down, without the receiver's discriminator, as of one that has just begun.
+    // AdminDown and Down, with Your Discriminator zero, as from a session that has just started.
     const packets = ['20000318', '20400318'].flatMap((start) =>
       [3784, 4784].flatMap((port) =>
         ([4, 6] as const).flatMap((family) =>
@@ -118,7 +118,7 @@ describe('a host with an address of its own', () => {
 
 describe('a host that holds the address of a node and has poisoned its neighbour', () => {
   it('a host with the address of a node gets no session from behind a router (GTSM)', async () => {
-    // As from another subnet, with the best TTL there: 254 at the most when it arrives.
+    // As from another subnet, where packets arrive with a TTL of at most 254.
     arena.setTtl('thief', 254);
     await arena.unharmed(async () => {
       direct('thief');
@@ -143,7 +143,7 @@ describe('a host that holds the address of a node and has poisoned its neighbour
     arena.lab.apply('BGPConfiguration', 'default', {
       nodeMeshPassword: { secretKeyRef: { name: 'bgp', key: 'mesh' } },
     });
-    // A running connection is not signed in its middle: new ones are.
+    // A running connection does not become signed; only new ones are.
     for (const name of arena.nodes) {
       await arena.lab.ask({ do: 'node stop', name });
       await arena.lab.ask({ do: 'node start', name });

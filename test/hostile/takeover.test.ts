@@ -1,4 +1,4 @@
-/** Fault A2: a pod that speaks BGP in place of its node, or of another one. */
+/** Fault A2: a pod speaks BGP in place of its node or another node. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../helpers/lab.ts';
 import { Arena, GATEWAY, PATIENCE_MS } from './arena.ts';
@@ -8,7 +8,7 @@ import { udp } from './packets.ts';
 let arena: Arena;
 beforeAll(async () => {
   arena = await Arena.start(3, '--pods', '1');
-  // The best TTL that a pod can send with: GTSM alone is not what stops it.
+  // The highest TTL that a pod can send: GTSM alone does not stop it.
   arena.setTtl('node1-a', 255);
   await arena.sessionsAreOld();
 });
@@ -18,7 +18,7 @@ const own = { 4: '172.18.0.11', 6: 'fd00:172:18::11' } as const;
 const other = { 4: '172.18.0.12', 6: 'fd00:172:18::12' } as const;
 const service = { 4: '10.96.0.99', 6: 'fd00:96::99' } as const;
 
-/** Attacks from a pod of node1, each as node1, and says how each ended. */
+/** Attacks each target from a pod of node1, as node1, and returns how each attack ended. */
 async function attack(targets: readonly { host: string; port?: number }[], isHasty = false) {
   const victims = await Promise.all((['node2-a', 'node3-a'] as const).map((pod) => arena.address(pod, 4)));
   const attackers = targets.map(({ host, port = 179 }) => {
@@ -38,7 +38,7 @@ async function attack(targets: readonly { host: string; port?: number }[], isHas
 
 const refused = (count: number) => Array.from({ length: count }, () => 'refused');
 
-/** A Service's address that leads to the BGP port of a node, as kube-proxy would make it. */
+/** Makes a Service's address lead to the BGP port of a node, as kube-proxy does. */
 function translate(node: string, port: number, to: { 4: string; 6: string }) {
   const rules = `table inet hostile {
     chain services {
@@ -117,7 +117,7 @@ describe('while the session that a pod wants to take over is down', () => {
 });
 
 describe('with settings that move or add ports', () => {
-  /** An agent listens where it was told when it started. */
+  /** Restarts the agents, because an agent reads its listening port only at start. */
   async function restartAgents(): Promise<void> {
     await Promise.all(arena.nodes.map((name) => arena.lab.ask({ do: 'node stop', name })));
     await Promise.all(arena.nodes.map((name) => arena.lab.ask({ do: 'node start', name })));
@@ -147,7 +147,7 @@ describe('with settings that move or add ports', () => {
     await arena.worksAsBefore();
     const source = await arena.address('node1-a', 4);
     const source6 = await arena.address('node1-a', 6);
-    // AdminDown and Down, multiplier 3, no discriminator of the receiver, as one that has just begun.
+    // AdminDown and Down, multiplier 3, Your Discriminator zero, as from a session that has just started.
     const packets = ['20000318', '20400318'].flatMap((start) =>
       [3784, 4784, 6784].flatMap((port) =>
         [4, 6].flatMap((family) =>

@@ -1,34 +1,34 @@
-/** Texts that would be commands, rules, paths or names, if anything took them for more than text. */
+/** Texts that would act as commands, rules, paths or names if a program did not treat them as plain text. */
 
-/** Each does something that `CANARY` gives away: a file, a namespace, an interface, a table. */
+/** Name of the file, namespace, interface or table that these texts would create. */
 export const CANARY = 'canary';
 
 export function hostileTexts(valid: string, file: string): string[] {
   return [
-    // Another line for `ip -batch`, `bridge -batch` or `nft -f`.
+    // An extra line for `ip -batch`, `bridge -batch` or `nft -f`.
     `${valid}\nnetns add ${CANARY}\nnetns exec ${CANARY} touch ${file}\nlink add ${CANARY} type dummy\n`,
     `${valid} dev vxlan.cali nud permanent\nnetns add ${CANARY}\nnetns exec ${CANARY} touch ${file}\nneigh replace 10.9.9.9 lladdr 66:00:00:00:00:01`,
     `${valid}\r\nadd table inet ${CANARY}\r\n`,
     `${valid}; add table inet ${CANARY};`,
     `${valid} }\n}\ntable inet ${CANARY} {\n`,
     `" }; add table inet ${CANARY}; #`,
-    // A shell's.
+    // For a shell.
     `${valid}; touch ${file}; ip netns add ${CANARY}`,
     `$(touch ${file})\`touch ${file}\``,
     `'; touch ${file} #`,
     `| touch ${file}`,
-    // A path's, an option's, an object's.
+    // As a path, an option, an object's key.
     `../../../../../../..${file}`,
     `--force\u0000${file}`,
     '__proto__',
     'constructor',
-    // A reader's, and a buffer's.
+    // For a human reader, and for a buffer.
     `\u202e${valid}\u2066\u001b[2J\u0007`,
     'x'.repeat(100_000),
   ];
 }
 
-/** The object with one of its strings replaced, once per string; with the path of that string. */
+/** Returns one copy of the object per string in it, with that string replaced, and the path of the string. */
 export function eachString(
   object: unknown,
   text: string,

@@ -1,4 +1,4 @@
-/** Fault A6: packets of a tunnel that no node has made, and A5 where packets go by a tunnel. */
+/** Fault A6: forged tunnel packets that do not come from a node; and A5 for packets that a tunnel carries. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Arena, PORT, podLink, STRANGER } from './arena.ts';
 import { fragments, type Header, IPIP, ip, udp, vxlan } from './packets.ts';
@@ -11,7 +11,7 @@ const nodes = {
   node3: { 4: '172.19.0.13', 6: 'fd00:172:19::13' },
 } as const;
 type Node = keyof typeof nodes;
-/** A Service's address per node that it leads to: what was translated once stays so for a while. */
+/** A Service's address, different for each target node because conntrack keeps translations for a while. */
 const serviceOf = (node: Node) => {
   const n = Object.keys(nodes).indexOf(node) + 1;
   return { 4: `10.96.0.${n}`, 6: `fd00:96::${n}` } as const;
@@ -20,7 +20,7 @@ const families = [4, 6] as const;
 
 let arena: Arena;
 beforeAll(async () => {
-  // node1 and node2 on one subnet, node3 on the other.
+  // node1 and node2 are on one subnet, node3 is on the other.
   arena = await Arena.start(3, '--pods', '2', '--subnets', '2', '--encap', 'vxlan');
   arena.addStranger();
 });
@@ -28,7 +28,7 @@ afterAll(() => arena?.stop());
 
 const deviceOf = (family: 4 | 6) => (family === 4 ? 'vxlan.cali' : 'vxlan-v6.cali');
 
-/** What a VXLAN device would take for another node's: a packet from node3's pod to this node's. */
+/** A VXLAN payload that the device of `node` would accept: a packet from another node's pod to one of its pods. */
 async function forged(node: Node, family: 4 | 6, name: string): Promise<Buffer> {
   const mac = arena.mac(node, deviceOf(family));
   const source = await arena.address(node === 'node3' ? 'node2-a' : 'node3-a', family);
@@ -36,7 +36,7 @@ async function forged(node: Node, family: 4 | 6, name: string): Promise<Buffer> 
   return vxlan(VNI, mac, udp({ source, destination }, { to: PORT }, name));
 }
 
-/** Makes Services of kube-proxy's kind on node1, for a pod's datagrams and for whole protocols. */
+/** Makes Services on node1 like kube-proxy's, one for a pod's datagrams and one for a whole protocol. */
 function translate(target: Node): void {
   const service = serviceOf(target);
   const { stderr } = arena.lab.pipe(
@@ -130,7 +130,7 @@ describe('a pod that sends IPIP', () => {
         ),
       };
       const observer = await arena.listen(node, 'eth0');
-      // A datagram to the node itself shows when everything has passed.
+      // The fence is a datagram to the node itself.
       expect(await arena.arrived(podLink('node1-a'), observer, packets, outer)).toEqual([]);
       undo();
     },

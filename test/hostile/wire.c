@@ -1,8 +1,8 @@
 /*
- * Raw packets for the hostile tests, in the network namespace where it runs.
+ * Sends and receives raw packets for the hostile tests, in the network namespace in which it runs.
  *
  *   wire send IFACE MAC   each line of standard input is an IP packet in hex: sends it to that MAC address
- *   wire listen IFACE     prints each IP packet of the interface in hex, after "in" or "out"
+ *   wire listen IFACE     prints each IP packet of the interface in hex, prefixed with "in" or "out"
  */
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
