@@ -1,28 +1,28 @@
 /**
- * The CNI_* variables of a call as checked values. They come from a container runtime, which takes parts of them from
- * objects of the API: nothing of them reaches a command, a path or a file name that does not match a pattern here.
+ * Checks the CNI_* variables of a call. A container runtime sets them, partly from API objects, so each value must
+ * match a pattern here before it reaches a command, a path or a file name.
  */
 import { isLabelName, isObjectName } from '../lib/kubernetes-names.ts';
 import { printable } from '../lib/plain-text.ts';
 import { CniCode, CniError, type CniRequest, type NetworkConfiguration, parseNetwork } from './types.ts';
 
-/** A request with its environment checked. */
+/** A request with a checked environment. */
 export interface Attachment {
   readonly containerId: string;
   readonly interfaceName: string;
-  /** Path of a network namespace; empty where the command does not need one. */
+  /** Path of a network namespace; empty when the command does not need one. */
   readonly netns: string;
   readonly network: NetworkConfiguration;
   readonly pod: { readonly namespace: string; readonly name: string } | undefined;
 }
 
-/** Part of file names and handles: 64 hexadecimal digits as a rule. */
+/** Part of file names and handles; usually 64 hexadecimal digits. */
 const containerIds = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/;
-/** What the kernel takes, without what `ip -batch` reads as more than a word. */
+/** Names that the kernel accepts and that `ip -batch` reads as one word. */
 const interfaceNames = /^[a-zA-Z0-9_][a-zA-Z0-9_.@+-]{0,14}$/;
 /**
- * Runtimes keep namespaces in folders of their own, so any absolute path of plain names will do; below /proc only those of
- * a process. What is there has to be a namespace: cni/network.ts looks.
+ * Runtimes keep namespaces in various folders, so any absolute path of plain names is accepted; below /proc, only a
+ * process's. cni/network.ts checks that the path leads to a namespace.
  */
 const namespacePaths =
   /^(?=.{1,1024}$)(?:\/proc\/\d{1,10}(?:\/task\/\d{1,10})?\/ns\/net|(?!\/proc(?:\/|$))(?:\/(?!\.{1,2}(?:\/|$))[a-zA-Z0-9_.:@+-]{1,255})+)$/;
@@ -61,7 +61,7 @@ export function parseAttachment({ environment, stdin }: CniRequest, isNetnsNeede
   };
 }
 
-/** The pod that CNI_ARGS names; undefined for a container that is none. */
+/** Returns the pod that CNI_ARGS names; undefined for a container that is not a pod. */
 function podOf(text: string): Attachment['pod'] {
   if (text.length > MAX_ARGS) throw invalid(`CNI_ARGS has ${text.length} characters, more than ${MAX_ARGS}`);
   const args = new Map<string, string>();

@@ -1,4 +1,4 @@
-/** Calls the agent's CNI socket as the shim does: for the lab and for tests. */
+/** Calls the agent's CNI socket as the shim does, for the lab and for tests. */
 import net from 'node:net';
 import type { CniAnswer } from './plugin.ts';
 import { formatCall } from './server.ts';

@@ -1,4 +1,4 @@
-/** An endpoint as its file in the run directory has it: checked, because commands are made from what it says. */
+/** Reads an endpoint's file in the run directory, and checks the values because they become parts of commands. */
 import { z } from 'zod';
 import { type Endpoint, INTERFACE_PREFIX } from '../felix/endpoint.ts';
 import { formatAddress, formatCidr, parseAddress, parseCidr } from '../lib/cidr.ts';
@@ -7,7 +7,7 @@ import { parseMac } from '../lib/mac.ts';
 import { isPlain, printable } from '../lib/plain-text.ts';
 
 const name = (pattern: RegExp) => z.string().regex(pattern);
-/** Text that `parse` brings into its canonical form. */
+/** Text that `parse` converts to its canonical form. */
 const canonical = (parse: (text: string) => string | undefined) =>
   z
     .string()
@@ -48,7 +48,7 @@ const schema = z.object({
   pod: z.string().max(253).refine(isPlain).optional(),
 });
 
-/** Name of the file of an endpoint. */
+/** Returns the file name of an endpoint. */
 export function endpointFile({
   containerId,
   containerInterface,
@@ -56,7 +56,7 @@ export function endpointFile({
   return `${containerId}.${containerInterface}.json`;
 }
 
-/** Reads the text of a file. Throws CodedError INVALID with the field that is wrong. */
+/** Parses the text of a file. Throws CodedError INVALID with the invalid field. */
 export function parseEndpoint(file: string, text: string): Endpoint {
   const parsed = schema.safeParse(parseJson(text));
   if (!parsed.success) {

@@ -1,7 +1,7 @@
 /**
- * The endpoints of this node: in memory, and one file each in the agent's run directory, so that a restarted
- * agent knows them without asking anybody. The directory is on a tmpfs, so a reboot clears it together with
- * the interfaces it speaks of.
+ * Keeps this node's endpoints in memory and in one file each in the agent's run directory, so that a restarted agent
+ * recovers them without a query. The directory is on a tmpfs, so a reboot clears the files together with their
+ * interfaces.
  */
 import { renameSync, writeFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
@@ -22,7 +22,7 @@ export class EndpointStore {
     this.#changed = changed;
   }
 
-  /** Reads the directory; a file that cannot be read is reported and left. */
+  /** Reads the directory. A file that cannot be read is logged and kept. */
   static async open(directory: string, changed: () => void, log: Log): Promise<EndpointStore> {
     const store = new EndpointStore(directory, changed);
     await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -50,13 +50,13 @@ export class EndpointStore {
     return this.#endpoints.get(keyOf(containerId, containerInterface));
   }
 
-  /** Makes an endpoint known to felix; `persist` comes when its interface works. */
+  /** Adds an endpoint, so that felix programs it. Call `persist` when its interface works. */
   set(endpoint: Endpoint): void {
     this.#endpoints.set(keyOf(endpoint.containerId, endpoint.containerInterface), endpoint);
     this.#changed();
   }
 
-  /** Synchronous: on a tmpfs this takes less time than a trip through the thread pool. */
+  /** Writes the file. Synchronous: on a tmpfs, that takes less time than a trip through the thread pool. */
   persist(endpoint: Endpoint): void {
     const file = this.#file(endpoint);
     writeFileSync(`${file}.tmp`, JSON.stringify(endpoint), { mode: 0o600 });

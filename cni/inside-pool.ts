@@ -1,12 +1,13 @@
 /**
- * `ip -batch` inside a pod's network namespace. One process waits in advance, so that an ADD does not pay for
- * its start: it reads a line with the namespace's path, enters it, and becomes `ip -batch` on what follows.
+ * Runs `ip -batch` inside a pod's network namespace. One process is started in advance, so that an ADD does not wait
+ * for it. The process reads a line with the namespace's path, enters the namespace, and executes `ip -batch` on the
+ * rest.
  */
 import { SYSCTL_ROOT } from '../felix/dataplane/sysctls.ts';
 import { type Child, start } from '../lib/exec.ts';
 import { assertPlain } from '../lib/plain-text.ts';
 
-/** Pods do not forward, and have IPv6 when they get an IPv6 address. `$1` is where kernel switches are. */
+/** Pods do not forward packets, and IPv6 is enabled. `$1` is the root of the sysctls. */
 const INSIDE = [
   'echo 0 >"$1/net/ipv4/ip_forward"',
   'if [ -d "$1/net/ipv6" ]; then echo 0 >"$1/net/ipv6/conf/all/disable_ipv6"',
@@ -26,14 +27,14 @@ export class InsidePool {
   }
 
   /**
-   * A process in the namespace that takes `ip` commands on its standard input and ends with it. Throws CodedError
-   * CONTROL_CHARACTER.
+   * Returns a process in the namespace. It reads `ip` commands from standard input and exits at the end of input.
+   * Throws CodedError CONTROL_CHARACTER.
    */
   enter(netns: string): Child {
     assertPlain(netns, 'path of a network namespace');
     const child = this.#spare ?? startOne();
     this.#spare = undefined;
-    // The next one when this ADD is over.
+    // Start the next one after this ADD.
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       if (!this.#isClosed && !this.#spare) this.#prepare();
@@ -42,7 +43,7 @@ export class InsidePool {
     return child;
   }
 
-  /** One that is gone, or could not be started, is not waited for: the next ADD starts its own. */
+  /** Starts the spare process. If it fails or exits, the next ADD starts one. */
   #prepare(): void {
     const child = startOne();
     this.#spare = child;

@@ -1,7 +1,7 @@
 /**
- * Puts the plugin on a node: the shim into the runtime's folder of programs, then the network configuration, which is
- * what makes the kubelet say that the network is ready. Each file is written beside its place and renamed, so that a
- * runtime never sees half of one, and a program that is being executed is replaced (Calico C-050, C-052).
+ * Installs the plugin on a node: first the shim in the runtime's plugin directory, then the network configuration,
+ * which makes the kubelet report the network as ready. Each file is written under a temporary name and renamed. So a
+ * runtime never reads half a file, and a running program can be replaced (Calico C-050, C-052).
  */
 
 import { existsSync } from 'node:fs';
@@ -13,22 +13,23 @@ export interface InstallOptions {
   readonly shim: string;
   /** Cali's `loopback` (cni/loopback.c), for nodes without one. */
   readonly loopback: string;
-  /** The node's /opt/cni/bin and /etc/cni/net.d, as they are seen from here. */
+  /** The node's /opt/cni/bin, as mounted in this container. */
   readonly binDirectory: string;
+  /** The node's /etc/cni/net.d, as mounted in this container. */
   readonly netDirectory: string;
-  /** File name of the configuration; runtimes take the first by name. */
+  /** File name of the configuration. Runtimes use the first by name. */
   readonly configurationName: string;
-  /** MTU for pods; 0: what the agent finds. */
+  /** MTU for pods; 0: the agent determines it. */
   readonly mtu: number;
 }
 
-/** Plugins of the CNI project that are chained behind ours where the node has them. */
+/** Plugins of the CNI project that are chained after ours if the node has them. */
 const chained = [
   { type: 'portmap', snat: true, capabilities: { portMappings: true } },
   { type: 'bandwidth', capabilities: { bandwidth: true } },
 ];
 
-/** Returns a line for each thing that was done, or left. */
+/** Returns a line for each step: what was done, or why not. */
 export async function installCni(options: InstallOptions): Promise<string[]> {
   const { shim, loopback, binDirectory, netDirectory, configurationName, mtu } = options;
   await mkdir(binDirectory, { recursive: true });
@@ -51,10 +52,10 @@ export async function installCni(options: InstallOptions): Promise<string[]> {
   return lines;
 }
 
-/** What only our file contains. */
+/** Marks our file; no other contains it. */
 const LOOPBACK_MARK = 'cali-loopback-plugin';
 
-/** Runtimes run `loopback` for each pod. Where the node has one of its own, that stays. */
+/** Installs `loopback`, which runtimes run for each pod. Another program's file is kept. */
 async function installLoopback(ours: string, target: string): Promise<string[]> {
   const present = await readFile(target).catch(() => undefined);
   if (present && !present.includes(LOOPBACK_MARK)) return [];
@@ -74,7 +75,7 @@ async function installLoopback(ours: string, target: string): Promise<string[]> 
 }
 
 async function replaceFile(file: string, content: Buffer, mode: number): Promise<string> {
-  // A link is replaced, not followed: what it leads to is not ours.
+  // Replace a link instead of following it: its target is not ours.
   const isFile = (await lstat(file).catch(() => undefined))?.isFile() ?? false;
   if (isFile && (await readFile(file)).equals(content)) return `${file} is up to date`;
   const beside = `${file}.${process.pid}.new`;

@@ -1,7 +1,7 @@
 /*
- * loopback: the CNI plugin that containerd and CRI-O run for every pod before its network, to set `lo` up. Nodes have it
- * from the package of the CNI project; Cali installs this one where it is missing (cni/install.ts), because without it no
- * pod starts. As the project's plugin it ignores CNI_IFNAME, and DEL succeeds without the namespace.
+ * loopback: the CNI plugin that containerd and CRI-O run before a pod's network to set `lo` up. Nodes usually have it
+ * from the CNI project's package. Without it no pod starts, so Cali installs this one when it is missing
+ * (cni/install.ts). Like the project's plugin, it ignores CNI_IFNAME, and DEL succeeds without the namespace.
  *
  * Build: cc -Os -static -o loopback cni/loopback.c
  */
@@ -17,13 +17,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* cni/install.ts knows by it that a file is ours and may be replaced. */
+/* Lets cni/install.ts recognize a file as ours and replace it. */
 __attribute__((used)) static const char mark[] = "cali-loopback-plugin";
 
 enum { MAX_CONFIGURATION = 1 << 16 };
 static char version[16] = "1.0.0";
 
-/* The configuration's cniVersion, as far as it is digits and dots: it is repeated in each answer. */
+/* Reads the configuration's cniVersion (digits and dots only), which each answer repeats. */
 static void read_version(void) {
   static char text[MAX_CONFIGURATION];
   size_t length = 0;
@@ -44,7 +44,7 @@ static int fail(int code, const char *what) {
   return 1;
 }
 
-/* Whether the namespace that this process is in has ::1. */
+/* Whether this process's network namespace has an IPv6 address. */
 static int has_ipv6(void) {
   FILE *file = fopen("/proc/thread-self/net/if_inet6", "r");
   if (!file) return 0;

@@ -1,4 +1,4 @@
-/** The veth of a pod, both sides (Calico reference 4.3). */
+/** Creates and removes a pod's veth pair (Calico reference 4.3). */
 import { randomInt } from 'node:crypto';
 import { statSync } from 'node:fs';
 import type { BatchError } from '../felix/dataplane/ip-batch.ts';
@@ -13,18 +13,18 @@ import type { InsidePool } from './inside-pool.ts';
 import type { IpSession } from './ip-session.ts';
 import { CniCode, CniError } from './types.ts';
 
-/** What is known of an endpoint before it has addresses. */
+/** An endpoint before its addresses are assigned. */
 export type Wiring = Omit<Endpoint, 'addresses'>;
 
-/** A veth that is up on the host's side, and a process that waits inside the pod for what to configure. */
+/** A veth that is up on the host side, and a process inside the pod that waits for commands. */
 export interface Wire {
-  /** Gives the pod its addresses and routes, and the host the routes to it. Throws CniError. */
+  /** Adds addresses and routes inside the pod, and routes to it on the host. Throws CniError. */
   connect(addresses: readonly string[]): Promise<void>;
-  /** Removes the veth again. */
+  /** Removes the veth. */
   discard(): Promise<void>;
 }
 
-/** Everything of a pod's network that does not need its addresses. Throws CniError, leaving nothing behind. */
+/** Sets up the part of a pod's network that needs no addresses. On failure, it cleans up and throws CniError. */
 export async function layWire(
   wiring: Wiring,
   families: readonly Family[],
@@ -33,7 +33,7 @@ export async function layWire(
   const { session, routes } = modules;
   const { interfaceName, netns } = wiring;
   assertNamespace(netns);
-  // Entering takes as long as the making of the veth: both at once.
+  // Entering takes as long as creating the veth, so do both at once.
   const inside = modules.inside.enter(netns);
   const discard = async () => {
     inside.kill('SIGKILL');
@@ -59,8 +59,8 @@ export async function layWire(
 }
 
 /**
- * Checks that a path leads to a namespace, and not to the one that this process is in. All namespaces are files of one
- * file system of the kernel (nsfs). Throws CniError.
+ * Checks that a path leads to a namespace other than this process's. All namespaces are files of one kernel file system
+ * (nsfs). Throws CniError.
  */
 export function assertNamespace(netns: string): void {
   const found = statSync(netns, { throwIfNoEntry: false });
@@ -83,9 +83,9 @@ export function assertNamespace(netns: string): void {
 }
 
 /**
- * Removes the pair by its host side; that it is not there is no fault. An interface of that name that is no veth is
- * another program's and stays: then the answer is false. In a process of its own: the long-lived one may remember the
- * index of an earlier interface of that name.
+ * Removes the pair by its host side. A missing interface is not an error. An interface of this name that is not a veth
+ * belongs to another program: it is kept, and the function returns false. It starts a new process, because the
+ * long-lived one may have cached the index of an earlier interface of this name.
  */
 export async function tearDownEndpoint(interfaceName: string): Promise<boolean> {
   const shown = await feed('ip', ['-d', '-j', 'link', 'show', 'dev', interfaceName], [], 10_000);
@@ -101,19 +101,19 @@ function kindOf(shown: string): string | undefined {
   return link?.linkinfo?.info_kind;
 }
 
-/** Index of the host side. It is chosen here, so that later commands need not ask for it. */
+/** Creates the pair and returns the index of the host side. Choosing the index here saves a query for it. */
 async function createPair(endpoint: Wiring, session: IpSession): Promise<number> {
   const { interfaceName, containerInterface, mac, mtu, netns } = endpoint;
   const index = randomInt(1 << 20, 1 << 30);
   const create =
     `link add name ${interfaceName} index ${index} address ${HOST_MAC} mtu ${mtu} type veth ` +
     `peer name ${containerInterface} address ${mac} mtu ${mtu} netns ${netns}`;
-  // By its index: the long-lived ip may remember an earlier interface of the same name.
+  // By index: the long-lived ip may have cached an earlier interface of the same name.
   const up = `link set dev if${index} up`;
   let [error] = await session.run([create, up]);
   if (error && /File exists/.test(error.message)) {
-    // Left by an ADD that died, or by a former container of this pod (Calico C-020). The message is the same
-    // when the name is taken inside the pod: then nothing is there to remove, and the second try says so.
+    // Left by an ADD that died, or by a former container of this pod (Calico C-020). The message is the same when the
+    // name is in use inside the pod: then there is nothing to remove, and the second attempt fails too.
     if (!(await tearDownEndpoint(interfaceName)))
       throw new CniError(
         CniCode.NETWORK_SETUP,
@@ -130,7 +130,7 @@ async function createPair(endpoint: Wiring, session: IpSession): Promise<number>
   return index;
 }
 
-/** Sysctls before the pod's side is up: the first packet finds them, and no address is tentative (DAD). */
+/** Sets sysctls before the pod's side is up: they apply to the first packet, and no address is tentative (DAD). */
 function setSwitches(interfaceName: string, families: readonly Family[]): void {
   const v6 = `net/ipv6/conf/${interfaceName}`;
   const early = families.includes(6)
@@ -143,7 +143,7 @@ function setSwitches(interfaceName: string, families: readonly Family[]): void {
   if (problems.length > 0) throw new CniError(CniCode.NETWORK_SETUP, problems.join('; '));
 }
 
-/** A permanent neighbour and a route per address. A route of another program is not replaced (Calico C-022). */
+/** Adds a permanent neighbour and a route per address. Another program's route is not replaced (Calico C-022). */
 async function connectHost(
   { mac }: Wiring,
   device: string,
@@ -162,7 +162,7 @@ async function connectHost(
   for (const error of errors) {
     const address = addresses.find((candidate) => error.command === `route add ${route(candidate)}`);
     if (!address || !/File exists/.test(error.message)) throw setupError(error);
-    // Felix was here first, or the address was on another node: ours to replace. Else somebody's route.
+    // Replace our own route: felix was faster, or the address was on another node. Refuse another program's.
     const kernel = await observeKernel([familyOf(address)]);
     const ownerOf = ownership({ ...routes, ranges: [hostCidr(address)] });
     const foreign = kernel.routes.find(
@@ -183,7 +183,7 @@ function setupError({ command, message }: BatchError): CniError {
   return new CniError(CniCode.NETWORK_SETUP, `ip ${command}: ${message}`);
 }
 
-/** Addresses and routes inside the pod. */
+/** Adds addresses and routes inside the pod. */
 async function connectInside(
   inside: Child,
   { containerInterface: name, netns }: Wiring,

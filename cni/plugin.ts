@@ -1,7 +1,7 @@
 /**
- * The CNI plugin: ADD, DEL, CHECK, STATUS, GC and VERSION, inside the agent. An ADD holds its promise only
- * when everything is done; one that fails leaves nothing behind; DEL may be called at any time, any number of
- * times, and succeeds in the end.
+ * The CNI plugin inside the agent: ADD, DEL, CHECK, STATUS, GC and VERSION. ADD succeeds only when everything is done,
+ * and cleans up after itself when it fails. DEL may be called at any time, any number of times, and succeeds
+ * eventually.
  */
 import type { Datastore } from '../datastore/datastore.ts';
 import { DatastoreError } from '../datastore/errors.ts';
@@ -39,20 +39,20 @@ import {
 
 export interface PluginOptions {
   readonly node: string;
-  /** MTU of new pods unless the network configuration says otherwise. */
+  /** MTU of new pods, unless the network configuration sets one. */
   readonly mtu: () => number;
-  /** Families that the node has an address of; the default for what pods get. */
+  /** Families of the node's addresses: by default, pods get addresses of the same families. */
   readonly families: () => readonly Family[];
-  /** Numbers of our routes, and how to know them. */
+  /** Protocol numbers of our routes, and how to recognize these routes. */
   readonly routes: () => Ownership;
-  /** Why pods cannot be served now; undefined when they can. */
+  /** Why the plugin cannot serve pods now; undefined when it can. */
   readonly notReady: () => string | undefined;
 }
 
 export interface PluginModules {
   readonly store: Datastore;
   readonly ipam: AddressSource;
-  /** Pods of this node and namespaces, as watched. */
+  /** This node's pods, and namespaces, from the watches. */
   readonly known: {
     pod(namespace: string, name: string): Pod | undefined;
     namespace(name: string): Namespace | undefined;
@@ -64,19 +64,19 @@ export interface PluginModules {
   readonly observe: (command: string, seconds: number, isOk: boolean) => void;
 }
 
-/** An answer for the runtime: what goes to standard output, and the exit status. */
+/** The runtime's answer: standard output and exit status. */
 export interface CniAnswer {
   readonly exitCode: number;
   readonly output: string;
 }
 
-/** What an ADD has to know of its pod. */
+/** The pod's properties that an ADD needs. */
 interface Ask {
   readonly annotations: AnnotationRequest;
   readonly namespaceLabels: Readonly<Record<string, string>>;
 }
 
-/** Those of the specification: anything else is one series of the metrics. */
+/** Commands of the specification. Metrics count all others as one series. */
 const commands: ReadonlySet<string> = new Set(['ADD', 'DEL', 'CHECK', 'STATUS', 'GC', 'VERSION']);
 
 export class Plugin {
@@ -84,7 +84,7 @@ export class Plugin {
   readonly #modules: PluginModules;
   readonly #perContainer = new KeyedMutex();
   readonly #adding = new Set<string>();
-  /** Interfaces that an ADD is making, with its container. */
+  /** Interfaces that an ADD in progress is creating, and the ADD's container. */
   readonly #claims = new Map<string, string>();
 
   constructor(options: PluginOptions, modules: PluginModules) {
@@ -92,7 +92,7 @@ export class Plugin {
     this.#modules = modules;
   }
 
-  /** Handles of ADDs that are under way. */
+  /** Handles of ADDs in progress. */
   get adding(): ReadonlySet<string> {
     return this.#adding;
   }
@@ -106,7 +106,7 @@ export class Plugin {
     try {
       this.#modules.observe(name, (performance.now() - startedAt) / 1000, answer.exitCode === 0);
     } catch (error) {
-      // What is done is done: the runtime has to know it.
+      // The command has run: answer the runtime regardless.
       this.#modules.log.error({ err: error }, 'CNI metrics');
     }
     return answer;
@@ -201,7 +201,7 @@ export class Plugin {
       netns: attachment.netns,
       ...(pod ? { namespace: pod.namespace, pod: pod.name } : {}),
     };
-    // The veth does not need to know the addresses yet.
+    // Creating the veth does not need the addresses.
     const [assigned, wired] = await Promise.allSettled([
       this.#assign(attachment, handleId, families, ask),
       layWire(wiring, families, { session, inside, routes: this.#options.routes() }),
@@ -229,7 +229,7 @@ export class Plugin {
     }
   }
 
-  /** Takes back what a failed ADD had done. What cannot be taken back now, DEL will. */
+  /** Rolls back a failed ADD. DEL removes what this cannot. */
   async #undo(
     { containerId, containerInterface }: Wiring,
     handleId: string,
@@ -247,11 +247,11 @@ export class Plugin {
       if (result.status === 'rejected') log.warn({ reason: messageOf(result.reason) }, 'undoing ADD');
   }
 
-  /** What the pod's and its namespace's annotations ask for. Throws CniError before anything is made. */
+  /** Reads the annotations of the pod and its namespace. Throws CniError before anything is created. */
   async #ask(pod: Attachment['pod']): Promise<Ask> {
     if (!pod) return { annotations: readAnnotations(undefined, undefined), namespaceLabels: {} };
     const { store, known } = this.#modules;
-    // The watch has them as a rule; a runtime that is faster than the watch costs a request.
+    // The watches usually have them. When the runtime is faster than a watch, this costs a request.
     const [podObject, namespace] = await Promise.all([
       known.pod(pod.namespace, pod.name) ?? store.get(podKind, pod.name, pod.namespace),
       known.namespace(pod.namespace) ?? store.get(namespaceKind, pod.namespace),
@@ -306,14 +306,14 @@ export class Plugin {
   async #delete({ containerId, interfaceName, network }: Attachment): Promise<undefined> {
     const endpoint = this.#modules.endpoints.get(containerId, interfaceName);
     if (endpoint) await this.#remove(endpoint);
-    // Also when the endpoint is unknown: an ADD may have died between its address and its interface.
+    // The endpoint can be unknown: an ADD may have died after assigning addresses and before storing the endpoint.
     else await this.#modules.ipam.releaseHandle(handleOf(network, containerId));
     return undefined;
   }
 
-  /** Interface first, so that the address is silent before somebody else gets it; the file last. */
+  /** Removes the interface first, so that the pod is silent before IPAM assigns its address again; the file last. */
   async #remove(endpoint: Endpoint): Promise<void> {
-    // Two endpoints with one interface, from files: the other one's pod may be alive.
+    // Files can name one interface for two endpoints; the other endpoint's pod may be running.
     const isShared = this.#modules.endpoints
       .list()
       .some(
@@ -347,10 +347,10 @@ export class Plugin {
     return undefined;
   }
 
-  /** Removes attachments of this network that the runtime no longer knows (CNI 1.1.0). */
+  /** Removes attachments of this network that the runtime no longer lists (CNI 1.1.0). */
   async #collect(network: NetworkConfiguration): Promise<undefined> {
     const attachments = network['cni.dev/valid-attachments'];
-    // Taken for an empty one, a missing list would remove every pod's network.
+    // Treating a missing list as empty would remove every pod's network.
     if (!attachments)
       throw new CniError(
         CniCode.INVALID_NETWORK_CONFIG,
@@ -368,7 +368,7 @@ export class Plugin {
     return undefined;
   }
 
-  /** The pod's addresses where Calico's users look for them (Calico C-015). */
+  /** Writes the pod's addresses to Calico's annotations (Calico C-015). */
   async #annotate({ namespace, pod, addresses, containerId }: Endpoint): Promise<void> {
     if (!namespace || !pod) return;
     const hosts = addresses.map(hostCidr);
@@ -385,7 +385,7 @@ export class Plugin {
     );
   }
 
-  /** Empty means "released". A later container of the same pod has written its own id: then nothing is done. */
+  /** Empties the annotations, meaning "released". Does nothing if a later container of the pod has written its ID. */
   async #clearAnnotation({ namespace, pod, containerId }: Endpoint): Promise<void> {
     if (!namespace || !pod) return;
     const { store, log } = this.#modules;
@@ -395,7 +395,7 @@ export class Plugin {
       const annotations = { [podAnnotations.podIP]: '', [podAnnotations.podIPs]: '' };
       await store.patch(podKind, pod, { metadata: { annotations } }, { namespace, isStatus: true });
     } catch (error) {
-      // The pod is on its way out; that its annotation stays is no reason to keep it.
+      // The pod is being deleted; a stale annotation must not delay that.
       log.debug({ pod, reason: messageOf(error) }, 'annotation not cleared');
     }
   }
@@ -407,8 +407,9 @@ export class Plugin {
 }
 
 /**
- * The interface of a former container of the same pod goes. Names of interfaces are 44 bits of a hash, so two pods may
- * have one name, and a container may ask for a second interface: neither may cut off what works. Throws CniError.
+ * Checks that an endpoint with the same interface name may be replaced: only that of a former container of the same
+ * pod. Interface names hold 44 bits of a hash, so those of two pods can collide, and a container can request a second
+ * interface. Neither may break a working pod. Throws CniError.
  */
 export function assertReplaceable(
   former: Endpoint,
@@ -427,7 +428,7 @@ export function assertReplaceable(
   );
 }
 
-/** Who holds the addresses of an attachment, in IPAM's words. */
+/** Returns IPAM's handle for the addresses of an attachment. */
 export function handleOf({ name }: { name: string }, containerId: string): string {
   return `${name}.${containerId}`;
 }

@@ -1,6 +1,6 @@
 /**
- * What the annotations of a pod and its namespace ask of IPAM (Calico C-007 to C-009). Whoever may create pods writes
- * them: they are parsed to values of bounded size, and a wrong one is a sentence that names object and annotation.
+ * Parses the annotations of a pod and its namespace for ADD (Calico C-007 to C-009). Any client that may create pods
+ * can write them, so the values are bounded, and the error for an invalid one names the object and the annotation.
  */
 import { type Namespace, type Pod, podAnnotations, QOS_PREFIX } from '../datastore/schema/core.ts';
 import { canonicalCidr, type Family, formatAddress, parseAddress } from '../lib/cidr.ts';
@@ -9,19 +9,19 @@ import { printable } from '../lib/plain-text.ts';
 import { CniCode, CniError } from './types.ts';
 
 export interface AnnotationRequest {
-  /** Names or networks of IPPools per family; undefined where no annotation says. */
+  /** Names or networks of IPPools per family; undefined without an annotation. */
   readonly pools: Readonly<Record<Family, readonly string[] | undefined>>;
-  /** Exactly these addresses, at most one of each family; undefined: any. */
+  /** The exact addresses to assign, at most one per family; undefined: any. */
   readonly addresses: readonly string[] | undefined;
-  /** Further networks that the pod may send from, canonical; they count where FelixConfiguration allows spoofing. */
+  /** Additional networks that the pod may send from, canonical; effective if FelixConfiguration allows spoofing. */
   readonly allowedSourcePrefixes: readonly string[] | undefined;
-  /** Families to assign in place of those of the network configuration. */
+  /** Families to assign instead of the network configuration's. */
   readonly families: readonly Family[] | undefined;
   /** MAC address of the interface inside the pod, canonical. */
   readonly mac: string | undefined;
 }
 
-/** What Calico does and Cali does not: a pod that asks for it is refused, because it would run without it. */
+/** Calico features that Cali lacks. A pod that requests one is refused rather than run without it. */
 const unsupported: ReadonlyMap<string, string> = new Map([
   [
     podAnnotations.floatingIPs,
@@ -38,7 +38,7 @@ const QOS_REFUSAL =
 const MAX_LENGTH = 32_768;
 const MAX_ITEMS = 100;
 
-/** Reads the annotations; the pod's come before those of its namespace. Throws CniError. */
+/** Reads the annotations. The pod's override its namespace's. Throws CniError. */
 export function readAnnotations(pod: Pod | undefined, namespace: Namespace | undefined): AnnotationRequest {
   refuseUnsupported(pod);
   const read = (key: string) => listOf(pod, 'pod', key) ?? listOf(namespace, 'namespace', key);
@@ -67,7 +67,7 @@ const familyNames: ReadonlyMap<string, Family> = new Map([
   ['IPv6', 6],
 ]);
 
-/** `["IPv4"]`, `["IPv6"]` or both; an empty list counts as absent. */
+/** Parses `["IPv4"]`, `["IPv6"]` or both. An empty list counts as absent. */
 function familiesOf(pod: Pod | undefined, namespace: Namespace | undefined): readonly Family[] | undefined {
   const key = podAnnotations.ipFamilies;
   const [kind, object] = Object.hasOwn(pod?.metadata.annotations ?? {}, key)

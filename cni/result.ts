@@ -1,8 +1,8 @@
-/** ADD's result in the shape of each CNI version. */
+/** Formats ADD's result for each CNI version. */
 import { type Endpoint, HOST_LINK_LOCAL, HOST_MAC, IPV4_GATEWAY } from '../felix/endpoint.ts';
 import { familyOf, hostCidr } from '../lib/cidr.ts';
 
-/** Result of an ADD (CNI spec section "Success"); versions before 1.0.0 name the family of each address. */
+/** Returns the result of an ADD (CNI spec section "Success"). Before version 1.0.0, each address states its family. */
 export function resultOf(endpoint: Endpoint, cniVersion: string): object {
   const isOld = cniVersion.startsWith('0.');
   const families = new Set(endpoint.addresses.map(familyOf));

@@ -1,7 +1,7 @@
 /**
- * CNI calls on a unix socket. The shim (cni/shim.c) sends its CNI_* variables as `NAME=value` and NUL each,
- * one more NUL, then standard input, and shuts down its side; the answer is the exit status in decimal, a
- * newline, and what goes to standard output.
+ * Serves CNI calls on a unix socket. The shim (cni/shim.c) sends each CNI_* variable as `NAME=value` and NUL, one more
+ * NUL, then standard input, and shuts down its side. The answer is the exit status in decimal, a newline, and the text
+ * for standard output.
  */
 import net, { type Socket } from 'node:net';
 import { messageOf } from '../lib/errors.ts';
@@ -10,12 +10,12 @@ import type { CniAnswer, Plugin } from './plugin.ts';
 import { CniCode, CniError, type CniRequest } from './types.ts';
 
 const MAX_REQUEST_BYTES = 1 << 20;
-/** A shim sends its request at once; one that does not finish is closed. */
+/** Time for a shim to send its request, which it does at once; then its connection is closed. */
 const REQUEST_MS = 10_000;
-/** Calls at once. The kubelet starts pods in dozens; a call that finds no room is told to try again. */
+/** Concurrent calls. The kubelet starts pods by the dozen; the shim of an excess call reports "try again later". */
 const MAX_CALLS = 512;
 
-/** Limits, smaller in tests. */
+/** Limits; tests use smaller ones. */
 export interface CallLimits {
   readonly requestMs: number;
   readonly maxCalls: number;
@@ -40,7 +40,7 @@ function serveCall(socket: Socket, plugin: Pick<Plugin, 'handle'>, requestMs: nu
   socket.on('close', () => clearTimeout(timer));
   socket.on('data', (chunk) => {
     size += chunk.length;
-    // What is too much is read to its end and dropped: closing now would lose the answer.
+    // Read and discard the rest of an oversized request: closing now would lose the answer.
     if (size > MAX_REQUEST_BYTES) chunks = [];
     else chunks.push(chunk);
   });
@@ -75,7 +75,7 @@ function refusal(error: CniError): CniAnswer {
   return { exitCode: 1, output: JSON.stringify(error.toJson('1.0.0')) };
 }
 
-/** The request that the shim sent. */
+/** Parses the shim's request. */
 export function parseCall(bytes: Buffer): CniRequest {
   const text = bytes.toString('utf8');
   const end = text.indexOf('\0\0');
@@ -87,7 +87,7 @@ export function parseCall(bytes: Buffer): CniRequest {
   return { environment: Object.fromEntries(pairs), stdin: end < 0 ? '' : text.slice(end + 2) };
 }
 
-/** Bytes of a request, as the shim sends them. */
+/** Formats a request as the shim sends it. */
 export function formatCall({ environment, stdin }: CniRequest): string {
   const head = Object.entries(environment).map(([name, value]) => `${name}=${value}\0`);
   return `${head.join('')}\0${stdin}`;

@@ -1,7 +1,6 @@
 /*
- * cali: the CNI plugin that a container runtime executes. It carries the call to the agent on this node
- * and prints the answer; everything else is the agent's work (cni/plugin.ts). A Node process would cost
- * 55 ms per call, this costs 2.
+ * cali: the CNI plugin that a container runtime executes. It forwards the call to the agent on this node and prints the
+ * answer; the agent does the rest (cni/plugin.ts). A Node process would cost 55 ms per call, this one costs 2 ms.
  *
  *   to the agent     NAME=value NUL ... NUL standard-input, then shutdown
  *   from the agent   exit status, newline, standard output
@@ -20,10 +19,10 @@
 static const char *const names[] = {"CNI_COMMAND", "CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME",
                                     "CNI_ARGS",    "CNI_PATH",        "CNI_NETNS_OVERRIDE"};
 
-/* An answer is some hundred bytes; one that is larger than this is none. */
+/* An answer is a few hundred bytes. A larger one than this counts as none. */
 enum { MAX_ANSWER = 1 << 20, ANSWER_SECONDS = 240 };
 
-/* Text inside JSON: what would end the string or is no text is replaced. */
+/* Prints text inside a JSON string. Escapes quotes, backslashes and bytes that are not printable ASCII. */
 static void print_escaped(const char *text) {
   for (; *text; text++) {
     unsigned char c = (unsigned char)*text;
@@ -33,7 +32,7 @@ static void print_escaped(const char *text) {
   }
 }
 
-/* CNI code 11: the runtime tries again later. DEL must not be lost, ADD must not half happen. */
+/* CNI code 11: the runtime tries again later, so no DEL is lost and no ADD is left half done. */
 static int unavailable(const char *what, const char *path) {
   printf("{\"cniVersion\":\"1.0.0\",\"code\":11,\"msg\":\"cali-node does not answer on ");
   print_escaped(path);
@@ -52,7 +51,7 @@ static int send_all(int fd, const char *bytes, size_t count) {
   return 0;
 }
 
-/* Reads to the end; the number of bytes, or -1 when it fails or does not fit. */
+/* Reads to the end. Returns the number of bytes; -1 on an error or when they do not fit. */
 static ssize_t read_all(int fd, char *bytes, size_t size) {
   size_t length = 0;
   for (;;) {
@@ -65,7 +64,7 @@ static ssize_t read_all(int fd, char *bytes, size_t size) {
   }
 }
 
-/* The exit status in front of the newline: up to three digits. -1 when there is none. */
+/* Parses the exit status before the newline: up to three digits. Returns -1 without one. */
 static int status_of(const char *bytes, size_t length, size_t *start) {
   int status = 0;
   size_t at = 0;
@@ -102,7 +101,7 @@ int main(void) {
   }
   shutdown(fd, SHUT_WR);
 
-  /* All of it before anything is printed: half an answer would look like a result. */
+  /* Read all of it before printing: half an answer would look like a result. */
   count = read_all(fd, buffer, sizeof buffer);
   if (count <= 0) return unavailable(count < 0 ? "answer cut off or too long" : "no answer", path);
   size_t start;

@@ -1,4 +1,4 @@
-/** The CNI protocol as values: requests, network configuration, results, errors. CNI spec 1.1.0. */
+/** Types of the CNI protocol (spec 1.1.0): requests, network configuration, errors. */
 import { z } from 'zod';
 import { CodedError } from '../lib/errors.ts';
 import { printable } from '../lib/plain-text.ts';
@@ -15,14 +15,14 @@ export const CniCode = {
   INVALID_NETWORK_CONFIG: 7,
   TRY_AGAIN_LATER: 11,
   PLUGIN_NOT_AVAILABLE: 50,
-  /** Above 100: this plugin's own. */
+  /** Codes from 100 on are plugin-specific. */
   ADDRESS_UNAVAILABLE: 101,
   NETWORK_SETUP: 102,
   CHECK_FAILED: 103,
 } as const;
 export type CniCode = (typeof CniCode)[keyof typeof CniCode];
 
-/** A refusal in CNI's JSON. */
+/** An error result of CNI. */
 export class CniError extends CodedError {
   readonly cniCode: CniCode;
   readonly details: string;
@@ -43,14 +43,14 @@ export class CniError extends CodedError {
   }
 }
 
-/** What a runtime asks: CNI_* variables and the network configuration from standard input. */
+/** A runtime's request: CNI_* variables, and the network configuration from standard input. */
 export interface CniRequest {
   readonly environment: Readonly<Record<string, string>>;
   readonly stdin: string;
 }
 
 const pools = z.array(z.string().max(253)).max(100).optional();
-/** Calico's configuration has them as texts. */
+/** Calico's configuration writes booleans as strings. */
 const choice = z.union([z.boolean(), z.enum(['true', 'false'])]).optional();
 
 export const networkConfiguration = z.looseObject({
@@ -59,7 +59,7 @@ export const networkConfiguration = z.looseObject({
     .string()
     .regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/, 'must be 1 to 128 letters, digits, "_", "." and "-"'),
   type: z.string().optional(),
-  /** 0: what the uplink and the tunnels leave. */
+  /** 0: the uplink's MTU minus the tunnels' overhead. */
   mtu: z.union([z.literal(0), z.number().int().min(68).max(65535)], 'must be 0 or 68 to 65535').optional(),
   ipam: z
     .looseObject({

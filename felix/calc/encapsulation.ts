@@ -1,7 +1,7 @@
 /**
- * Decides which next hops are reached through a tunnel, by the pool's mode and the subnets (Calico F-055, F-056, F-068).
- * A route uses a tunnel only when both ends are up. Until then packets are sent unencapsulated, so that a change of mode
- * loses none.
+ * Decides by the pool's mode and the subnets which next hops a tunnel reaches (Calico F-055, F-056, F-068). A route
+ * uses a tunnel only when both ends are up. Until then packets are sent unencapsulated, so that a change of mode loses
+ * none.
  */
 import type { IPPool } from '../../datastore/schema/ip-pool.ts';
 import { chooseEncapsulation, encapsulationOf } from '../../ipip/choice.ts';

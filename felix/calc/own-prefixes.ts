@@ -12,7 +12,9 @@ export interface OwnPrefixes {
   readonly borrowed: readonly string[];
 }
 
-/** Returns a node's prefixes. A block counts if it names the node and the affinity is confirmed (Calico I-001, B-105). */
+/**
+ * Returns a node's prefixes. A block counts if it names the node and its affinity is confirmed (Calico I-001, B-105).
+ */
 export function ownPrefixes(
   node: string,
   blocks: readonly IPAMBlock[],
