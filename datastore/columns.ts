@@ -1,9 +1,9 @@
-/** Printer columns: the simple JSONPath subset that CRDs use, and how a value is shown. */
+/** Printer columns: the simple JSONPath subset that CRDs use, and the text of values. */
 import type { AnyResource, Column } from './schema/resource.ts';
 
 /**
- * Value at a path such as `.spec.cidr`, `.metadata.annotations.a\.b/C` or
- * `.status.conditions[?(@.type=="Ready")].status`; undefined when there is none.
+ * Returns the value at a path such as `.spec.cidr`, `.metadata.annotations.a\.b/C` or
+ * `.status.conditions[?(@.type=="Ready")].status`, or undefined.
  */
 export function valueAt(object: unknown, path: string): unknown {
   const steps = path.match(/(?:\\\.|[^.[\]])+|\[\?\(@\.\w+=="[^"]*"\)\]/g) ?? [];
@@ -19,7 +19,7 @@ export function valueAt(object: unknown, path: string): unknown {
   return at;
 }
 
-/** Cell of a column: text, number or boolean; dates become an age such as `3m12s`. */
+/** Returns the cell of a column: text, number or boolean; for a date, an age such as `3m12s`. */
 export function cellOf(object: AnyResource, column: Column, now: number): string | number | boolean {
   const value = valueAt(object, column.path);
   if (value === undefined || value === null) return '';
@@ -28,7 +28,7 @@ export function cellOf(object: AnyResource, column: Column, now: number): string
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-/** Duration as kubectl shows ages. */
+/** Formats a duration as kubectl formats ages. */
 export function ageOf(milliseconds: number): string {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000));
   if (seconds < 120) return `${seconds}s`;

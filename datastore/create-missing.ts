@@ -1,9 +1,9 @@
-/** Creation of an object that another program may create at the same moment. */
+/** Creates objects that another program may create at the same time. */
 import type { Datastore } from './datastore.ts';
 import { DatastoreError } from './errors.ts';
 import type { ResourceDefinition } from './schema/resource.ts';
 
-/** Whether it was made here; false when another program was first. Throws DatastoreError for every other failure. */
+/** Returns whether this call created the object; false when it exists. Throws DatastoreError for other failures. */
 export async function createMissing(
   store: Pick<Datastore, 'create'>,
   definition: ResourceDefinition,

@@ -1,4 +1,4 @@
-/** The datastore as the rest of the code sees it: typed objects with optimistic concurrency. */
+/** Interface of the datastore: typed objects with optimistic concurrency. */
 import type { z } from 'zod';
 import type { ObjectProblem } from './object-problem.ts';
 import type { AnyResource, ResourceDefinition } from './schema/resource.ts';
@@ -12,17 +12,17 @@ export interface ListOptions {
   readonly fieldSelector?: string;
 }
 
-/** What a list found. */
+/** Result of a list. */
 export interface Listing<D> {
-  /** Objects that can be used, some of them with fallbacks for fields that cannot be read. */
+  /** Usable objects, some with fallbacks for unreadable fields. */
   readonly items: ObjectOf<D>[];
-  /** What is wrong with objects; those of which nothing can be used are named here alone. */
+  /** Faults of objects. Unusable objects are only listed here. */
   readonly problems: readonly ObjectProblem[];
 }
 
 /**
- * Every method may throw DatastoreError; its code says what happened. `update` is a compare-and-swap on
- * metadata.resourceVersion, `remove` on the preconditions given.
+ * Every method may throw DatastoreError, whose code gives the reason. `update` is a compare-and-swap on
+ * metadata.resourceVersion, `remove` on the given preconditions.
  */
 export interface Datastore {
   get<D extends ResourceDefinition>(
@@ -30,20 +30,20 @@ export interface Datastore {
     name: string,
     namespace?: string,
   ): Promise<ObjectOf<D> | undefined>;
-  /** Objects that can be used. */
+  /** Returns the usable objects. */
   list<D extends ResourceDefinition>(definition: D, options?: ListOptions): Promise<ObjectOf<D>[]>;
-  /** The same, with what cannot be read: for decisions that follow from an object's absence. */
+  /** Returns the usable objects and all faults, for decisions based on an object's absence. */
   listing<D extends ResourceDefinition>(definition: D, options?: ListOptions): Promise<Listing<D>>;
   create<D extends ResourceDefinition>(definition: D, object: unknown): Promise<ObjectOf<D>>;
   update<D extends ResourceDefinition>(definition: D, object: ObjectOf<D>): Promise<ObjectOf<D>>;
-  /** JSON merge patch (RFC 7396), of the object or of its status subresource. */
+  /** Applies a JSON merge patch (RFC 7396) to the object or to its status subresource. */
   patch<D extends ResourceDefinition>(
     definition: D,
     name: string,
     patch: object,
     options?: { namespace?: string; isStatus?: boolean },
   ): Promise<ObjectOf<D>>;
-  /** False when there was nothing to remove. */
+  /** Returns false when there is no such object. */
   remove<D extends ResourceDefinition>(
     definition: D,
     name: string,
@@ -51,11 +51,11 @@ export interface Datastore {
   ): Promise<boolean>;
 }
 
-/** Objects as the server has them, unchecked: anything. Every method may throw DatastoreError. */
+/** Objects as the server returns them, not validated. Every method may throw DatastoreError. */
 export interface RawDatastore {
-  /** Undefined when there is no such object. */
+  /** Returns undefined when there is no such object. */
   raw(definition: ResourceDefinition, name: string, namespace?: string): Promise<unknown>;
   rawList(definition: ResourceDefinition, options?: ListOptions): Promise<unknown[]>;
-  /** A compare-and-swap on metadata.resourceVersion, of an object that this version may not know in full. */
+  /** Compare-and-swap on metadata.resourceVersion. The object may have fields that this version does not support. */
   rawUpdate(definition: ResourceDefinition, object: AnyResource): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** Resource documents from text: YAML or JSON, several in one file, lists unfolded. Every fault is a sentence. */
+/** Parses files of resources: YAML or JSON, with several documents and lists. Every fault is a sentence. */
 import { parseAllDocuments, type Document as YamlDocument } from 'yaml';
 import { CodedError, messageOf } from '../lib/errors.ts';
 import { printable } from '../lib/plain-text.ts';
@@ -9,28 +9,28 @@ import { describeInvalid, describeUnknownField, validateResource } from './valid
 export interface Document {
   readonly definition: ResourceDefinition;
   readonly object: AnyResource;
-  /** Where it is: `pools.yaml`, or `pools.yaml, document 2` where the file has several. */
+  /** Position: `pools.yaml`, or `pools.yaml, document 2` when the file has several. */
   readonly place: string;
 }
 
-/** How documents are judged. */
+/** How to validate documents. */
 export interface Judgement {
-  /** The kind of a document. A string is a sentence that says why it has none. */
+  /** Returns the kind of a document, or a sentence with the reason why it has none. */
   readonly resolve: (kind: string, apiVersion: string) => ResourceDefinition | string;
-  /** Only kind and name count, as for a deletion; the fields are not checked. */
+  /** Validates only kind and name, as for a deletion. */
   readonly isNameEnough?: boolean;
 }
 
 export interface ParsedText {
   readonly documents: readonly Document[];
-  /** One sentence per faulty document, each with its place. */
+  /** One sentence per faulty document, with its position. */
   readonly faults: readonly string[];
 }
 
 /** Longest text of a kind or version in a sentence. */
 const MAX_SHOWN = 100;
 
-/** The documents of a file and the faults of the others. `file` is its name in sentences. Never throws. */
+/** Returns a file's valid documents and the faults of the others. `file` is its name in sentences. Never throws. */
 export function parseText(text: string, file: string, judgement: Judgement): ParsedText {
   const parsed = parseAllDocuments(text);
   const values = (Array.isArray(parsed) ? parsed : []).flatMap((document, index, all) =>
@@ -43,7 +43,7 @@ export function parseText(text: string, file: string, judgement: Judgement): Par
   };
 }
 
-/** All documents of a text. Throws CodedError INPUT that names the file, the object and the field of each fault. */
+/** Returns all documents of a text. Throws CodedError INPUT with file, object and field of each fault. */
 export function parseDocuments(text: string, file: string): Document[] {
   const { documents, faults } = parseText(text, file, { resolve: registered });
   if (faults.length > 0) throw new CodedError('INPUT', faults.join('\n'));
@@ -51,7 +51,7 @@ export function parseDocuments(text: string, file: string): Document[] {
   return [...documents];
 }
 
-/** A kind that the API serves, in its own version. */
+/** Returns a kind that the API serves, or a sentence when the kind or its version is unknown. */
 export function registered(kind: string, apiVersion: string): ResourceDefinition | string {
   const definition = findKind(kind);
   if (!definition) return `kind ${printable(kind, MAX_SHOWN)} is not known here`;
@@ -62,10 +62,10 @@ export function registered(kind: string, apiVersion: string): ResourceDefinition
 
 type Value = { readonly value: unknown; readonly place: string } | { readonly fault: string };
 
-/** The objects of one document: itself, the items of a list, or the elements of an array. */
+/** Returns the objects of a document: the items of a list, the elements of an array, or the document. */
 function valuesOf(document: YamlDocument, place: string): Value[] {
   const [error] = document.errors;
-  // Only the first line is a sentence; the lines below it quote the file.
+  // Only the first line is a sentence; the others quote the file.
   if (error) return [{ fault: `${place}: ${error.message.split('\n')[0]?.replace(/:$/, '')}` }];
   let value: unknown;
   try {
@@ -80,7 +80,7 @@ function valuesOf(document: YamlDocument, place: string): Value[] {
   return items.map((item: unknown, index) => ({ value: item, place: `${place}, item ${index + 1}` }));
 }
 
-/** Undefined when the value is no list. */
+/** Returns the items of a list; undefined for other values. */
 function itemsOf(value: unknown): unknown {
   if (Array.isArray(value)) return value;
   if (typeof value !== 'object' || value === null || !('kind' in value)) return undefined;
@@ -90,7 +90,7 @@ function itemsOf(value: unknown): unknown {
   return 'items' in value ? (value.items ?? []) : 'missing';
 }
 
-/** The document, or the sentence that says why it is none. */
+/** Returns the document, or a sentence with its fault. */
 function judge(written: unknown, place: string, { resolve, isNameEnough }: Judgement): Document | string {
   const value = asWritten(written);
   if (typeof value !== 'object' || value === null)
@@ -117,13 +117,10 @@ function judge(written: unknown, place: string, { resolve, isNameEnough }: Judge
   return faults.length > 0 ? `${place}: ${faults.join('; ')}` : { definition, object, place };
 }
 
-/** Text fields whose values YAML takes for numbers or booleans unless they are quoted. */
+/** Maps of text, whose values YAML parses as numbers or booleans unless they are quoted. */
 const textMaps = ['labels', 'annotations'] as const;
 
-/**
- * A document as calicoctl reads it: labels and annotations are text, however they are written, and a null is an absent
- * field.
- */
+/** Converts a document as calicoctl does: labels and annotations become text, and a null field is absent. */
 function asWritten(value: unknown): unknown {
   const object = withoutNulls(value);
   if (!isRecord(object) || !isRecord(object['metadata'])) return object;
@@ -139,7 +136,7 @@ function asText([key, value]: [string, unknown]): [string, unknown] {
   return [key, typeof value === 'number' || typeof value === 'boolean' ? String(value) : value];
 }
 
-/** Elements of lists stay, so that the others keep their places. */
+/** Removes fields that are null. Null elements of lists stay, so that the others keep their index. */
 function withoutNulls(value: unknown): unknown {
   if (Array.isArray(value)) return value.map((item: unknown) => (item === null ? null : withoutNulls(item)));
   if (!isRecord(value)) return value;

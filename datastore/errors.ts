@@ -1,4 +1,4 @@
-/** How a request to the datastore fails. No transport in here: what only reads the code stays pure. */
+/** Failures of requests to the datastore. This file imports no transport, so that code that reads codes stays pure. */
 import { CodedError } from '../lib/errors.ts';
 
 export type DatastoreErrorCode =
@@ -10,5 +10,5 @@ export type DatastoreErrorCode =
   | 'FORBIDDEN'
   | 'UNAVAILABLE';
 
-/** A refused or failed request; the message is the server's own sentence where it gave one. */
+/** A refused or failed request. The message is the server's, if it sent one. */
 export class DatastoreError extends CodedError<DatastoreErrorCode> {}

@@ -1,4 +1,4 @@
-/** The tables of docs/calico.md: every field of every kind of Calico's and what Cali does with it, from the schemas. */
+/** Field tables of docs/calico.md, from the schemas: every field of Calico's kinds and its support in Cali. */
 import { jsonSchemaOf } from './json-schema.ts';
 import { registry } from './registry.ts';
 import { CALICO_GROUP, type ResourceDefinition } from './schema/resource.ts';
@@ -16,7 +16,7 @@ interface Field {
   readonly description: string;
 }
 
-/** Fields of a kind below `spec`, with what lies inside them. */
+/** Returns the fields of a kind below `spec`, nested ones included. */
 export function fieldsOf(definition: ResourceDefinition): Field[] {
   const { properties } = jsonSchemaOf(definition) as unknown as JsonSchema;
   const inert = Object.keys(definition.withoutEffect ?? {});
@@ -34,7 +34,7 @@ interface JsonSchema {
   readonly items?: JsonSchema;
 }
 
-/** A field, and whether Calico has neither it nor what it lies in. */
+/** A field. `isOwn`: Calico lacks it or a field that contains it. */
 interface Place {
   readonly path: string;
   readonly isOwn: boolean;
@@ -50,7 +50,7 @@ function below(schema: JsonSchema | undefined, at: Place): (Place & { descriptio
   });
 }
 
-/** One heading and table per kind. */
+/** Returns a heading and a table per kind. */
 export function fieldTables(): string {
   return registry
     .filter(({ group, kind }) => group === CALICO_GROUP && !internal.has(kind))
@@ -61,7 +61,7 @@ export function fieldTables(): string {
 function table(fields: readonly Field[]): string {
   const rows = fields.map(({ path, state, description }) => [`\`${path}\``, state, cell(description)]);
   const all = [['field', 'Cali', 'meaning'], ...rows];
-  // The form of Biome: columns as wide as their widest cell.
+  // Biome's format: columns as wide as their widest cell.
   const widths = [0, 1, 2].map((column) => Math.max(3, ...all.map((row) => [...row[column]!].length)));
   const line = (row: readonly string[], filler: string) =>
     `| ${row.map((text, column) => text + filler.repeat(widths[column]! - [...text].length)).join(' | ')} |`;
@@ -76,7 +76,7 @@ function cell(text: string): string {
     .replaceAll('\n', ' ');
 }
 
-/** The document with its tables as the schemas say; undefined when it has no place for them. */
+/** Returns the document with its tables generated from the schemas; undefined when it lacks the markers. */
 export function withTables(document: string): string | undefined {
   const start = document.indexOf(TABLES_START);
   const end = document.indexOf(TABLES_END);

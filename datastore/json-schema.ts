@@ -1,10 +1,10 @@
-/** JSON schemas of the kinds, from the zod schemas: for CRDs and for the embedded server's OpenAPI. */
+/** Converts the zod schemas of kinds to JSON schemas, for CRDs and for the embedded server's OpenAPI. */
 import { z } from 'zod';
 import type { ResourceDefinition } from './schema/resource.ts';
 
 type JsonSchema = { [key: string]: unknown };
 
-/** Structural schema of a kind in the OpenAPI 3.0 dialect of CustomResourceDefinitions. */
+/** Returns the structural schema of a kind, in the OpenAPI 3.0 dialect of CustomResourceDefinitions. */
 export function jsonSchemaOf(definition: ResourceDefinition): JsonSchema {
   const schema = z.toJSONSchema(definition.schema, {
     target: 'openapi-3.0',
@@ -17,13 +17,13 @@ export function jsonSchemaOf(definition: ResourceDefinition): JsonSchema {
     ...structural.properties,
     apiVersion: { type: 'string', description: 'Group and version of this object.' },
     kind: { type: 'string', description: 'Kind of this object.' },
-    // The API server refuses a CRD that says more: it describes metadata itself.
+    // The API server has its own schema for metadata and refuses a CRD with more.
     metadata: { type: 'object' },
   };
   return structural as JsonSchema;
 }
 
-/** A structural schema knows no additionalProperties: false beside properties and no anyOf with types. */
+/** Converts to a structural schema, which allows neither additionalProperties with properties nor types in anyOf. */
 function structure(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(structure);
   if (typeof value !== 'object' || value === null) return value;
@@ -38,11 +38,11 @@ function structure(value: unknown): unknown {
       if (inner !== false) result['x-kubernetes-preserve-unknown-fields'] = true;
       continue;
     }
-    // zod's safe-integer bounds say nothing about the field.
+    // zod's safe-integer bounds are not rules of the field.
     if ((key === 'minimum' || key === 'maximum') && Math.abs(Number(inner)) === Number.MAX_SAFE_INTEGER)
       continue;
     if (key === 'propertyNames') continue;
-    // The API server drops it, and would call the same manifest a change at every `kubectl apply`.
+    // The API server drops it, so that every `kubectl apply` would report a change.
     if (key === 'properties' && Object.keys(inner as object).length === 0) continue;
     result[key] = structure(inner);
   }

@@ -1,4 +1,4 @@
-/** What is wrong with an object of the API, as status, Events, conditions and the log show it. */
+/** A fault of an object of the API, for status, Events, conditions and the log. */
 
 import { printable } from '../lib/plain-text.ts';
 
@@ -6,13 +6,13 @@ export interface ObjectProblem {
   readonly kind: string;
   readonly name: string;
   readonly namespace?: string;
-  /** Path such as `spec.cidr`; absent when the whole object is meant. */
+  /** Path such as `spec.cidr`; absent for a fault of the whole object. */
   readonly field?: string;
-  /** A sentence: what is wrong, and what is done with the object until it is corrected. */
+  /** A sentence with the fault, and the effect until it is corrected. */
   readonly reason: string;
 }
 
-/** `IPPool p: spec.cidr: …`, for lines of text. */
+/** Returns a line such as `IPPool p: spec.cidr: …`. */
 export function describeProblem({ kind, name, namespace, field, reason }: ObjectProblem): string {
   const place = namespace ? `${namespace}/${name}` : name;
   return printable(`${kind} ${place}: ${field ? `${field}: ` : ''}${reason}`);

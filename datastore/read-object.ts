@@ -1,12 +1,12 @@
 /**
- * Reads an object that the API serves. A server without our rules stores values that Cali cannot use, so a fault in
- * one field costs as little as is safe: the field's former value, the fallback that its kind declares, or the object.
+ * Reads objects from the API. A server without our rules stores values that Cali cannot use. So the reader replaces as
+ * little as is safe: an invalid field gets its former value or the fallback of its kind, or the object is rejected.
  */
 import { printable } from '../lib/plain-text.ts';
 import type { ObjectOf } from './datastore.ts';
 import type { AnyResource, Fallback, ResourceDefinition } from './schema/resource.ts';
 
-/** What identifies an object; undefined for a value that is no object of the API. */
+/** Name, namespace, UID and version of an object. */
 export interface Identity {
   readonly name: string;
   readonly namespace?: string;
@@ -15,9 +15,9 @@ export interface Identity {
 }
 
 export interface Reading<D extends ResourceDefinition> {
-  /** What is in force; undefined when nothing of the object can be used. */
+  /** The object to apply; undefined when it is unusable. */
   readonly object: ObjectOf<D> | undefined;
-  /** Undefined when the object is as it should be. */
+  /** Undefined when the object is valid. */
   readonly problem?: { readonly field?: string; readonly reason: string };
 }
 
@@ -30,13 +30,14 @@ interface Fault {
 /** Rounds of correction: unknown fields, wrong fields, then rules across fields. */
 const MAX_ROUNDS = 4;
 
-/** Characters of a message and of a field's path: both may quote what a stranger wrote. */
+/** Maximum lengths of a message and of a field's path, in characters. Both may quote untrusted text. */
 const MAX_MESSAGE = 300;
 const MAX_FIELD = 100;
 
-/** Longest text of an object's name or version that counts. */
+/** Maximum length of an object's name, UID or version. */
 const MAX_IDENTIFIER = 1024;
 
+/** Returns the identity of an object; undefined when it has no usable name. */
 export function identityOf(value: unknown): Identity | undefined {
   const metadata = isRecord(value) ? value['metadata'] : undefined;
   if (!isRecord(metadata)) return undefined;
@@ -51,7 +52,7 @@ export function identityOf(value: unknown): Identity | undefined {
   };
 }
 
-/** Reads one version of an object; `former` is the version in force until now. Never throws. */
+/** Reads one version of an object; `former` is the version in force. Never throws. */
 export function readObject<D extends ResourceDefinition>(
   definition: D,
   raw: unknown,
@@ -85,7 +86,7 @@ function problemOf({ path, message }: Fault, consequence: string): Required<Read
   return path.length > 0 ? { field: printable(path.join('.'), MAX_FIELD), reason } : { reason };
 }
 
-/** Schema, then the rules of the kind. */
+/** Validates a value by the schema, then by the rules of the kind. */
 function check(definition: ResourceDefinition, value: unknown): { object?: unknown; faults: Fault[] } {
   try {
     const parsed = definition.schema.safeParse(value);
@@ -101,12 +102,12 @@ function check(definition: ResourceDefinition, value: unknown): { object?: unkno
     }));
     return { object: parsed.data, faults };
   } catch (error) {
-    // Nesting without end, for one.
+    // Excessive nesting, for example.
     return { faults: [{ path: [], message: `cannot be read (${String(error)})` }] };
   }
 }
 
-/** Unknown fields may be left out while their parent is less than `depth` below the root. */
+/** Returns the faults of an issue. Unknown fields are removable if their parent is less than `depth` below the root. */
 function faultsOf(
   issue: { code?: string | undefined; path: PropertyKey[]; message: string; keys?: string[] },
   depth: number,
@@ -119,7 +120,7 @@ function faultsOf(
 
 const UNKNOWN = 'this version of Cali does not know the field';
 
-/** The value without these faults; undefined when that is not safe. */
+/** Returns the value with these faults corrected; undefined when that is not safe. */
 function correct(
   { fallbacks = {} }: ResourceDefinition,
   value: unknown,
@@ -151,7 +152,7 @@ function correct(
   return { value: corrected, consequence };
 }
 
-/** Takes a member out of what is a copy down to its parent. */
+/** Removes a member. `root` must be a copy down to the member's parent. */
 function remove(root: Record<string, unknown>, path: readonly string[]): void {
   let parent: unknown = root;
   for (const name of path.slice(0, -1))
@@ -159,7 +160,7 @@ function remove(root: Record<string, unknown>, path: readonly string[]): void {
   if (isRecord(parent)) delete parent[path.at(-1)!];
 }
 
-/** Puts in the former value of a field or else its fallback, and says so. */
+/** Replaces a field by its former value, else by its fallback, and returns a clause that says so. */
 function replace(
   spec: Record<string, unknown>,
   field: string,

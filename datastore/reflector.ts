@@ -1,12 +1,13 @@
 /**
- * A local copy of one kind, kept true by list and watch. client-node's informer is not used: it reopens
- * watches in a tight loop, stops for ever on an error, and never says that it is in sync.
+ * A local copy of one kind, kept current by list and watch. It replaces client-node's informer, which reopens watches
+ * in a tight loop, stops permanently on an error, and does not report that it is in sync.
  *
- * Promises: every change is reported exactly once, whatever happens to connections (a relist reports only
- * differences, deletions too); `synced` is called once, after the first complete list; while the server is
- * away the copy stays as it was; a half-open connection is noticed by its silence. Whatever the server sends costs at
- * most the watch: an object that cannot be read keeps its last good version and is named in `problems`, what is no
- * object is skipped, and after a line that is no event everything is listed again.
+ * Guarantees:
+ * - Every change is reported exactly once, also across reconnects: a relist reports differences and deletions only.
+ * - `synced` is called once, after the first complete list.
+ * - While the server is unreachable the copy stays unchanged. An idle timeout detects a half-open connection.
+ * - Invalid data affects at most the watch. An unreadable object keeps its last valid version and appears in
+ *   `problems`; a value that is not an object is skipped; a line that is not an event causes a relist.
  */
 import { setMaxListeners } from 'node:events';
 import { Backoff } from '../lib/backoff.ts';
@@ -24,24 +25,24 @@ import { describeNotice, noticesOf } from './schema/without-effect.ts';
 
 export interface ReflectorOptions<D extends ResourceDefinition> extends ListOptions {
   readonly definition: D;
-  /** Silence after which a watch counts as dead, milliseconds. Servers send bookmarks about once a minute. */
+  /** Idle time after which a watch counts as dead, milliseconds. Servers send bookmarks about once a minute. */
   readonly idleMs?: number;
   readonly pageSize?: number;
 }
 
 export interface ReflectorEvents<D extends ResourceDefinition> {
-  /** An object is new or different (`object`), or gone (undefined). */
+  /** An object was added or changed (`object`), or deleted (undefined). */
   changed(key: string, object: ObjectOf<D> | undefined): void;
   synced(): void;
   /** `problems` changed. */
   troubled?(): void;
 }
 
-/** A problem, and what an Event about the object needs. */
+/** A problem, with the data for an Event about the object. */
 export interface UnreadableObject {
   readonly problem: ObjectProblem;
   readonly uid: string | undefined;
-  /** `status.conditions` as the server has them. */
+  /** `status.conditions` as the server returned them. */
   readonly conditions: unknown;
   /** Whether nothing of the object is in force. */
   readonly isAbsent: boolean;
@@ -56,11 +57,11 @@ export class Reflector<D extends ResourceDefinition> {
   readonly #events: ReflectorEvents<D>;
   readonly #log: Log;
   readonly #objects = new Map<string, ObjectOf<D>>();
-  /** resourceVersion per key, also of objects that could not be read. */
+  /** resourceVersion by key, also of unreadable objects. */
   readonly #versions = new Map<string, string>();
-  /** By key. Bounded by the objects that there are. */
+  /** By key. Bounded by the number of objects. */
   readonly #problems = new Map<string, UnreadableObject>();
-  /** What objects ask for in vain, by key. */
+  /** Sentences about fields without effect, by key. */
   readonly #notices = new Map<string, readonly string[]>();
   readonly #backoff = new Backoff({ firstMs: 200, maxMs: 10_000 });
   #isSynced = false;
@@ -82,17 +83,17 @@ export class Reflector<D extends ResourceDefinition> {
     return this.#objects;
   }
 
-  /** Objects that cannot be read as they are, by key. */
+  /** Unreadable objects, and objects with replaced fields, by key. */
   get problems(): ReadonlyMap<string, UnreadableObject> {
     return this.#problems;
   }
 
-  /** What is followed. */
+  /** Plural of the followed kind. */
   get resource(): string {
     return this.#options.definition.plural;
   }
 
-  /** Fields that have no effect, a sentence each that names the object. */
+  /** Fields that have no effect: one sentence each, with the name of the object. */
   get notices(): readonly string[] {
     return [...this.#notices.values()].flat();
   }
@@ -102,18 +103,18 @@ export class Reflector<D extends ResourceDefinition> {
     return this.#error && `${this.#options.definition.plural}: ${this.#error}`;
   }
 
-  /** Whether the API server refuses the list or the watch: a right is missing. */
+  /** Whether the API server forbids the list or the watch, because RBAC lacks a permission. */
   get isForbidden(): boolean {
     return this.#error !== undefined && this.#isForbidden;
   }
 
   /** Lists and watches until the signal aborts. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    // Many reflectors share a signal: each listens to it once, however often it tries again.
+    // Many reflectors share a signal. Each adds one listener, regardless of its retries.
     const own = new AbortController();
     const stop = () => own.abort(signal.reason);
     if (signal.aborted) stop();
-    // Node warns of more than ten listeners as of a leak; these are as many as there are reflectors.
+    // Node reports more than ten listeners as a leak; here there is one per reflector.
     setMaxListeners(0, signal);
     signal.addEventListener('abort', stop, { once: true });
     await this.#follow(own.signal);
@@ -135,7 +136,7 @@ export class Reflector<D extends ResourceDefinition> {
         this.#isForbidden = error instanceof DatastoreError && error.code === 'FORBIDDEN';
         this.#log.warn({ reason: this.#error }, 'watch interrupted');
       }
-      // A watch that lasted was healthy, whatever ended it.
+      // A watch that lasted was healthy, regardless of its end.
       if (Date.now() - startedAt > 5_000) this.#backoff.reset();
       await delay(this.#backoff.next(), signal);
     }
@@ -163,7 +164,7 @@ export class Reflector<D extends ResourceDefinition> {
     return version;
   }
 
-  /** Follows one watch to its end; returns the version to resume from. */
+  /** Follows one watch to its end. Returns the version to resume from. */
   async #watch(from: string, signal: AbortSignal): Promise<string> {
     const { definition, idleMs = 120_000 } = this.#options;
     const timeoutSeconds = 300 + Math.floor(Math.random() * 300);
@@ -189,7 +190,7 @@ export class Reflector<D extends ResourceDefinition> {
       }
       return version;
     } catch (error) {
-      // What was applied was applied: resume behind it, unless the server said that this is not possible.
+      // Resume after the last applied event, unless the server reported that it cannot.
       if (signal.aborted || (error instanceof DatastoreError && version === from)) throw error;
       this.#log.debug({ reason: messageOf(error) }, 'watch ended');
       this.#error = messageOf(error);
@@ -200,7 +201,7 @@ export class Reflector<D extends ResourceDefinition> {
     }
   }
 
-  /** The resourceVersion that the event leads to; undefined when it says none. */
+  /** Applies an event. Returns its resourceVersion; undefined when it has none. */
   #apply({ type, object }: WatchEvent): string | undefined {
     switch (type) {
       case 'ADDED':
@@ -213,7 +214,7 @@ export class Reflector<D extends ResourceDefinition> {
         break;
       }
       case 'ERROR': {
-        // 410 Gone, or 504 for a version that the server has lost: nothing to resume from, list again.
+        // 410 Gone, or 504 for a version that the server lost: resuming is not possible, so list again.
         const { message } = (object ?? {}) as { message?: unknown };
         throw new DatastoreError('EXPIRED', typeof message === 'string' ? message : 'watch refused');
       }
@@ -223,7 +224,7 @@ export class Reflector<D extends ResourceDefinition> {
     return versionOf(object);
   }
 
-  /** Takes one version of an object; its key, or undefined for what is no object. */
+  /** Stores a version of an object. Returns its key; undefined when the value is not an object of the kind. */
   #put(raw: unknown): string | undefined {
     const identity = identityOf(raw);
     if (!identity || isOfAnotherKind(raw, this.#options.definition)) {
@@ -236,7 +237,7 @@ export class Reflector<D extends ResourceDefinition> {
     const { definition } = this.#options;
     const former = this.#objects.get(key);
     const { object, problem } = readObject(definition, raw, former);
-    // Not before it is read: were this to throw, the version would count as taken.
+    // After the read: if that threw, the version would otherwise count as processed.
     this.#versions.set(key, resourceVersion);
     const wasTroubled = this.#problems.delete(key);
     if (problem) {
@@ -257,7 +258,7 @@ export class Reflector<D extends ResourceDefinition> {
     return key;
   }
 
-  /** Logs what is new; another version of the object asks for the same as a rule. */
+  /** Updates the notices of an object and logs the new ones. Versions of an object usually have the same notices. */
   #notice(key: string, object: ObjectOf<D> | undefined): void {
     const { definition } = this.#options;
     if (object === undefined || !definition.withoutEffect) return;
@@ -279,7 +280,7 @@ export class Reflector<D extends ResourceDefinition> {
     if (wasTroubled) this.#tell(() => this.#events.troubled?.());
   }
 
-  /** A handler that fails costs the copy nothing. */
+  /** Calls a handler. When it throws, the copy is not affected. */
   #tell(handler: () => void): void {
     try {
       handler();
@@ -302,19 +303,19 @@ function linesOf(splitter: LineSplitter, chunk: string): string[] {
   }
 }
 
-/** An event of a watch. Throws DatastoreError EXPIRED for what is none: what it was about has to be listed again. */
+/** Parses an event of a watch. Throws DatastoreError EXPIRED for other text, so that the caller lists again. */
 function parseEvent(line: string): WatchEvent {
   try {
     const event: unknown = JSON.parse(line);
     if (typeof event === 'object' && event !== null && 'type' in event && typeof event.type === 'string')
       return { type: event.type, object: 'object' in event ? event.object : undefined };
   } catch {
-    // Said below.
+    // Thrown below.
   }
   throw new DatastoreError('EXPIRED', 'the server sent a line that is no event');
 }
 
-/** `namespace/name`, or `name` for cluster-scoped objects. */
+/** Returns `namespace/name`, or `name` for cluster-scoped objects. */
 function keyOf({ namespace, name }: { namespace?: string; name: string }): string {
   return namespace ? `${namespace}/${name}` : name;
 }
@@ -324,7 +325,7 @@ function isOfAnotherKind(object: unknown, { kind }: ResourceDefinition): boolean
   return typeof its === 'string' && its !== kind;
 }
 
-/** Also of a bookmark, which has no name. */
+/** Returns the resourceVersion of an object or of a bookmark, which has no name. */
 function versionOf(object: unknown): string | undefined {
   const { metadata } = (object ?? {}) as { metadata?: { resourceVersion?: unknown } | null };
   const version = metadata?.resourceVersion;

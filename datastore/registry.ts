@@ -1,4 +1,4 @@
-/** Every kind that is served, stored or shown. */
+/** All kinds that Cali serves, stores or shows. */
 import { bgpConfigurationKind, bgpPeerKind } from './schema/bgp.ts';
 import { bgpFilterKind } from './schema/bgp-filter.ts';
 import { clusterInformationKind, felixConfigurationKind } from './schema/cluster.ts';
@@ -46,7 +46,7 @@ export const registry: readonly ResourceDefinition[] = [
   ipReservationKind,
 ] as unknown as readonly ResourceDefinition[];
 
-/** Finds a kind by any of its names (kind, plural, singular, short name), any case. */
+/** Finds a kind by any of its names (kind, plural, singular, short name), in any case. */
 export function findKind(name: string): ResourceDefinition | undefined {
   const wanted = name.toLowerCase();
   return registry.find(

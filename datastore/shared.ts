@@ -1,4 +1,4 @@
-/** One reflector for several readers: a kind is listed and watched once by a program. */
+/** Shares a reflector between readers, so that a program lists and watches a kind once. */
 
 import type { Log } from '../lib/log.ts';
 import type { KubernetesClient } from './kubernetes/client.ts';
@@ -12,7 +12,7 @@ export class Shared<D extends ResourceDefinition> {
   constructor(definition: D, modules: { client: KubernetesClient; log: Log }) {
     const tell = (task: (reader: ReflectorEvents<D>) => void) => {
       for (const reader of this.#readers) {
-        // One that fails costs the others nothing.
+        // A reader that throws does not affect the others.
         try {
           task(reader);
         } catch (error) {
@@ -28,7 +28,7 @@ export class Shared<D extends ResourceDefinition> {
     this.reflector = new Reflector({ definition }, { ...modules, events });
   }
 
-  /** Before `reflector.run`: what happened earlier is not repeated. */
+  /** Adds a reader. Call it before `reflector.run`, because earlier changes are not repeated. */
   add(reader: ReflectorEvents<D>): void {
     this.#readers.push(reader);
   }

@@ -1,15 +1,15 @@
-/** One object that may be unreadable: for callers that go on without it. */
+/** Reads an object that may be unreadable, for callers that can continue without it. */
 import type { Datastore, ObjectOf } from './datastore.ts';
 import { DatastoreError } from './errors.ts';
 import type { ResourceDefinition } from './schema/resource.ts';
 
 export interface Found<D> {
   readonly object: ObjectOf<D> | undefined;
-  /** Why an object that exists cannot be read. */
+  /** Why the existing object is unreadable. */
   readonly unreadable?: string;
 }
 
-/** Throws DatastoreError for every other failure. */
+/** Throws DatastoreError for all failures other than an unreadable object. */
 export async function getTolerant<D extends ResourceDefinition>(
   store: Datastore,
   definition: D,

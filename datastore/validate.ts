@@ -1,4 +1,4 @@
-/** One object against its kind: defaults filled in, unknown fields named, every fault a sentence. */
+/** Validates an object against its kind, sets defaults, and lists unknown fields. Every fault is a sentence. */
 
 import { isAnnotationKey, isLabelValue, isQualifiedName } from '../lib/kubernetes-names.ts';
 import { nearest } from '../lib/nearest.ts';
@@ -11,17 +11,17 @@ export type Validation =
 
 const nothingExists: Existing = { list: () => [] };
 
-/** RFC 1123 subdomain, as the API server demands of names. */
+/** RFC 1123 subdomain, which the API server requires of names. */
 const namePattern = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 
 const KEY =
   'must be a name of at most 63 letters, digits, "-", "_" and ".", with a DNS name and a slash in front where it has a prefix';
-/** Kubernetes' limit for all annotations of an object, in bytes. */
+/** Kubernetes' limit for all annotations of an object, bytes. */
 const MAX_ANNOTATIONS = 256 * 1024;
 
 /**
- * Validates and defaults. Unknown fields are pruned and named, as a structural CRD does; the caller
- * decides whether they are an error (`kubectl --validate=strict`).
+ * Validates an object and sets defaults. It prunes unknown fields, as a structural CRD does, and returns their paths.
+ * The caller decides whether they are an error (`kubectl --validate=strict`).
  */
 export function validateResource(
   definition: ResourceDefinition,
@@ -50,7 +50,7 @@ export function validateResource(
     : { ok: true, object: value, unknownFields };
 }
 
-/** Keys and values of labels and annotations, as every API server checks them. */
+/** Validates keys and values of labels and annotations, as every API server does. */
 function metadataFaults({ labels, annotations }: AnyResource['metadata']): FieldError[] {
   const faults: FieldError[] = [];
   const say = (field: string, value: string, message: string) =>
@@ -77,7 +77,7 @@ function metadataFaults({ labels, annotations }: AnyResource['metadata']): Field
   return faults;
 }
 
-/** An API server leaves out a `null` where an object is due: `spec:` with nothing behind it is no spec. */
+/** Removes a `spec` that is null (an empty `spec:`), as the API server does for fields that need an object. */
 function withoutNullSpec(input: unknown): unknown {
   if (typeof input !== 'object' || input === null || !('spec' in input) || input.spec !== null) return input;
   const { spec: _, ...others } = input;
@@ -116,7 +116,7 @@ function parsePruned(definition: ResourceDefinition, input: unknown) {
   return { value: undefined, unknownFields, errors };
 }
 
-/** `unknown field "spec.bgpEnabled": did you mean "bpfEnabled"?` */
+/** Returns a sentence such as `unknown field "spec.bgpEnabled": did you mean "bpfEnabled"?` */
 export function describeUnknownField(definition: ResourceDefinition, path: string): string {
   const parts = path.split('.');
   const name = parts.pop()!;
@@ -124,7 +124,7 @@ export function describeUnknownField(definition: ResourceDefinition, path: strin
   return `unknown field "${path}"${close === undefined ? '' : `: did you mean "${close}"?`}`;
 }
 
-/** Names of the fields that an object of the kind can have at a path; indices of lists are passed over. */
+/** Returns the names of the kind's fields at a path. Indices of lists in the path are skipped. */
 function fieldNames(definition: ResourceDefinition, path: readonly string[]): string[] {
   const at = path.reduce<unknown>((schema, part) => {
     const items = memberOf(schema, 'items');
@@ -139,7 +139,7 @@ function memberOf(value: unknown, name: string): object | undefined {
   return typeof member === 'object' && member !== null ? member : undefined;
 }
 
-/** The API server's sentence for an invalid object. */
+/** Returns the API server's sentence for an invalid object. */
 export function describeInvalid(
   definition: ResourceDefinition,
   name: string,

@@ -1,8 +1,8 @@
-/** Prometheus metric of the watches that keep a program's copy of the datastore. */
+/** Prometheus metric for the watches that keep a program's copy of the datastore current. */
 import type { Registry } from 'prom-client';
 import { exposeGauge, type Reading } from '../lib/series.ts';
 
-/** By resource, whether its watch is open. */
+/** Whether the watch of each resource is open. */
 export type WatchStates = ReadonlyMap<string, boolean>;
 
 export interface Watch {

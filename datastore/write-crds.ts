@@ -1,4 +1,7 @@
-/** `npm run crds`: writes the CRDs of deploy/ and the tables of docs/calico.md from the schemas; --check reports what differs. */
+/**
+ * `npm run crds`: writes the CRDs of deploy/ and the tables of docs/calico.md from the schemas. With --check it only
+ * reports differences.
+ */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { componentWithoutRules, crdManifests } from './crd.ts';

@@ -1,10 +1,10 @@
-/** Discovery documents: what kubectl reads before it does anything (`kubectl api-resources`). */
+/** Discovery documents, which kubectl reads before anything else (`kubectl api-resources`). */
 import { registry } from '../registry.ts';
 import type { ResourceDefinition } from '../schema/resource.ts';
 
 const verbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
 
-/** Discovery document for a path, undefined when it is none. */
+/** Returns the discovery document for a path; undefined for other paths. */
 export function discoveryDocument(path: string): object | undefined {
   switch (path) {
     case '/version':

@@ -1,13 +1,12 @@
 /**
- * Durable state of the embedded API server: a snapshot and a journal of what came after it.
+ * Durable state of the embedded API server: a snapshot, and a journal of the changes since.
  *
  *   snapshot.json   { revision, objects: [[key, object], …] }, replaced by rename
- *   journal.log     one record a line: crc32 of the JSON in 8 hex digits, a space, the JSON
+ *   journal.log     one record per line: crc32 of the JSON in 8 hex digits, a space, the JSON
  *
- * A record counts only once it is on the disk (O_DSYNC); records that arrive while a write is under way
- * share the next one. A torn last record, what a cut in the middle of a write leaves, is dropped on open:
- * nobody was told that it succeeded. A damaged record with whole ones behind it is no torn write, and open
- * refuses to guess.
+ * A record counts once it is on the disk (O_DSYNC). Records that arrive during a write share the next one. An
+ * interrupted write leaves a torn last record. `open` drops it, because no client received a success for it. A damaged
+ * record with valid ones after it is not a torn write, and `open` fails.
  */
 
 import { constants } from 'node:fs';
@@ -27,13 +26,13 @@ export interface JournalRecord {
 export interface Recovered {
   readonly revision: number;
   readonly objects: Map<string, AnyResource>;
-  /** Records behind the snapshot, oldest first. */
+  /** Records since the snapshot, oldest first. */
   readonly records: readonly JournalRecord[];
   /** Bytes of a torn last record that were dropped. */
   readonly droppedBytes: number;
 }
 
-/** With O_DSYNC a write returns when its data is on the disk: one call instead of a write and an fdatasync. */
+/** With O_DSYNC, write returns once the data is on the disk: one call instead of write and fdatasync. */
 const JOURNAL_FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_APPEND | constants.O_DSYNC;
 
 type Waiter = { readonly line: string; resolve(): void; reject(error: unknown): void };
@@ -52,7 +51,7 @@ export class Journal {
     this.#bytes = bytes;
   }
 
-  /** Opens (or creates) the journal in a directory and reads back what it holds. */
+  /** Opens or creates the journal in a directory and returns its content. */
   static async open(directory: string): Promise<{ journal: Journal; recovered: Recovered }> {
     await mkdir(directory, { recursive: true });
     const snapshot = await readSnapshot(path.join(directory, 'snapshot.json'));
@@ -81,7 +80,7 @@ export class Journal {
     return this.#bytes;
   }
 
-  /** Resolves when the record is on the disk. */
+  /** Appends a record. Resolves when it is on the disk. */
   append(record: JournalRecord): Promise<void> {
     const json = JSON.stringify(record);
     const line = `${crc32(json).toString(16).padStart(8, '0')} ${json}\n`;
@@ -92,11 +91,11 @@ export class Journal {
   }
 
   /**
-   * Replaces the snapshot by the given state and empties the journal. Call with no append under way; those
-   * that arrive meanwhile wait, since a record written before the journal is emptied would be lost with it.
+   * Replaces the snapshot with this state and empties the journal. Do not call it during an append. Appends that
+   * follow wait, because emptying the journal would lose their records.
    */
   compact(revision: number, objects: ReadonlyMap<string, AnyResource>): Promise<void> {
-    // Taken at once: the state must be that of the revision.
+    // Serialise now, while the state is that of the revision.
     const text = JSON.stringify({ revision, objects: [...objects] });
     this.#compacting = this.#replaceSnapshot(text).finally(() => {
       this.#compacting = undefined;
@@ -122,7 +121,7 @@ export class Journal {
   }
 
   async #flush(): Promise<void> {
-    // One turn of grace, so that requests of the same turn share a sync.
+    // Wait one turn, so that requests of the same turn share a sync.
     await Promise.resolve();
     while (this.#waiting.length > 0) {
       await this.#compacting?.catch(() => undefined);
@@ -131,7 +130,7 @@ export class Journal {
       const text = batch.map(({ line }) => line).join('');
       try {
         const bytes = Buffer.from(text);
-        // Until all is written: a write may take less than it is given.
+        // A write may be partial.
         for (let at = 0; at < bytes.length; ) at += (await this.#file.write(bytes, at)).bytesWritten;
         this.#bytes += bytes.length;
         for (const { resolve } of batch) resolve();

@@ -1,9 +1,9 @@
-/** OpenAPI documents. Version 3: so that `kubectl apply` validates on the server and `kubectl explain` explains. */
+/** OpenAPI documents. `kubectl apply` needs version 3 to validate on the server, and `kubectl explain` reads it. */
 import { jsonSchemaOf } from '../json-schema.ts';
 import { registry } from '../registry.ts';
 import type { ResourceDefinition } from '../schema/resource.ts';
 
-/** Document for a path below /openapi/v3; undefined when there is none. */
+/** Returns the document for a path below /openapi/v3, or undefined. */
 export function openApiDocument(path: string): object | undefined {
   if (path === '/openapi/v3') {
     const entries = groupVersions().map((gv) => [gv, { serverRelativeURL: `/openapi/v3/${gv}` }]);
@@ -54,11 +54,11 @@ function groupDocument(gv: string): object {
 }
 
 /**
- * What kubectl before 1.24 asks for at /openapi/v2, in protobuf: a document without definitions (field 1,
- * `swagger`, is "2.0"). kubectl then leaves validation to the server, which validates anyway.
+ * The document at /openapi/v2, which kubectl before 1.24 requests in protobuf. It has no definitions (field 1,
+ * `swagger`, is "2.0"), so kubectl leaves validation to the server.
  */
 export const openApiV2 = {
-  // The type's own name has an "@", which Go refuses to parse as a media type.
+  // The registered type has an "@" in its name, which Go does not parse as a media type.
   contentType: 'application/octet-stream',
   protobuf: Uint8Array.of(0x0a, 0x03, 0x32, 0x2e, 0x30),
   json: { swagger: '2.0', info: { title: 'Cali embedded API', version: 'v1' }, paths: {} },

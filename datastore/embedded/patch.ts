@@ -14,7 +14,7 @@ function isObject(value: Json | undefined): value is { [key: string]: Json } {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** RFC 7396 section 2. */
+/** Applies a merge patch (RFC 7396 section 2). */
 export function mergePatch(target: Json | undefined, patch: Json): Json {
   if (!isObject(patch)) return patch;
   const result: { [key: string]: Json } = isObject(target) ? { ...target } : {};
@@ -25,7 +25,7 @@ export function mergePatch(target: Json | undefined, patch: Json): Json {
   return result;
 }
 
-/** Merge keys of the core lists that kubectl patches strategically (Kubernetes API types). */
+/** Merge keys of core lists, from the Kubernetes API types. */
 const mergeKeys: Readonly<Record<string, string>> = {
   conditions: 'type',
   addresses: 'type',
@@ -37,7 +37,7 @@ const mergeKeys: Readonly<Record<string, string>> = {
   podIPs: 'ip',
 };
 
-/** Strategic merge: like a merge patch, but known lists merge by key, with `$patch: delete` and `replace`. */
+/** Applies a strategic merge patch: lists in `mergeKeys` merge by key, with `$patch: delete` and `replace`. */
 function strategicMerge(target: Json | undefined, patch: Json, field: string): Json {
   if (Array.isArray(patch))
     return mergeList(
@@ -50,7 +50,7 @@ function strategicMerge(target: Json | undefined, patch: Json, field: string): J
   if (directive === 'replace') return fields;
   const result: { [key: string]: Json } = isObject(target) ? { ...target } : {};
   for (const [key, value] of Object.entries(fields)) {
-    if (key.startsWith('$')) continue; // $setElementOrder, $retainKeys: order is kept as stored
+    if (key.startsWith('$')) continue; // $setElementOrder, $retainKeys: the stored order stays
     if (value === null) delete result[key];
     else define(result, key, strategicMerge(own(result, key), value, key));
   }
@@ -70,7 +70,7 @@ function mergeList(target: Json[], patch: Json[], mergeKey: string | undefined):
   return result;
 }
 
-/** RFC 6902. Throws SyntaxError for a malformed patch, RangeError for one that does not apply. */
+/** Applies a JSON patch (RFC 6902). Throws SyntaxError when it is malformed, RangeError when it does not apply. */
 export function jsonPatch(target: Json, patch: Json): Json {
   if (!Array.isArray(patch)) throw new SyntaxError('a JSON patch is a list of operations');
   let document = structuredClone(target);
@@ -111,7 +111,7 @@ function applyOperation(document: Json, operation: { [key: string]: Json } & { p
   }
 }
 
-/** An object's own field: `__proto__` and `constructor` are names like others. */
+/** Returns an object's own field, also one named `__proto__` or `constructor`. */
 function own(object: { [key: string]: Json }, key: string): Json | undefined {
   return Object.hasOwn(object, key) ? object[key] : undefined;
 }
@@ -120,7 +120,7 @@ function define(object: { [key: string]: Json }, key: string, value: Json): void
   Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
 }
 
-/** RFC 6901 section 4: digits without leading zeros, up to the end of the list. */
+/** Parses an index of the list, or the position after its end: digits without leading zeros (RFC 6901 section 4). */
 function indexOf(list: readonly Json[], key: string): number {
   const index = /^(?:0|[1-9]\d{0,8})$/.test(key) ? Number(key) : Number.NaN;
   if (!(index <= list.length))

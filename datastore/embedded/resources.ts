@@ -1,4 +1,4 @@
-/** The verbs on objects: validation, optimistic concurrency, subresources, finalizers. No HTTP here. */
+/** The API's verbs on objects, without HTTP: validation, optimistic concurrency, subresources, finalizers. */
 import { randomUUID } from 'node:crypto';
 import { messageOf } from '../../lib/errors.ts';
 import { registry } from '../registry.ts';
@@ -14,7 +14,7 @@ import { patchTypes } from './patch.ts';
 import { ApiError, alreadyExists, badRequest, conflict, notFound } from './status.ts';
 import type { Store } from './store.ts';
 
-/** Which object: its kind, its namespace ('' when cluster scoped) and its name. */
+/** The object of a request. `namespace` is '' for cluster-scoped kinds. */
 export interface Target {
   readonly definition: ResourceDefinition;
   readonly namespace: string;
@@ -23,10 +23,10 @@ export interface Target {
 }
 
 export interface WriteOptions {
-  /** kubectl's fieldValidation: Strict refuses unknown fields, Warn names them, Ignore prunes silently. */
+  /** Kubernetes' fieldValidation: Strict refuses unknown fields, Warn reports them, Ignore prunes them silently. */
   readonly fieldValidation: string | null;
   readonly dryRun: boolean;
-  /** Receives what the client should be told although the write succeeded. */
+  /** Receives warnings for the client of a successful write. */
   warn(message: string): void;
 }
 
@@ -35,7 +35,7 @@ export interface Preconditions {
   readonly resourceVersion?: string;
 }
 
-/** Store prefix of all objects of a kind, in one namespace or in all. */
+/** Returns the store prefix of all objects of a kind, in one namespace or, with '', in all. */
 export function prefixOf(definition: ResourceDefinition, namespace: string): string {
   const kind = `${definition.group}/${definition.plural}/`;
   return namespace === '' ? kind : `${kind}${namespace}/`;
@@ -175,7 +175,7 @@ export class Resources {
     return this.#store.commit(keyOf(target), null);
   }
 
-  /** A deleted namespace takes its objects along. */
+  /** Deletes all objects in a namespace. */
   async #empty(namespace: string): Promise<void> {
     for (const definition of registry.filter(({ namespaced }) => namespaced)) {
       for (const { metadata } of this.#store.list(prefixOf(definition, namespace))) {
@@ -230,7 +230,7 @@ export class Resources {
   }
 }
 
-/** The stored object after an update: identity fields stay, and a subresource touches only its own part. */
+/** Returns the object after an update: identity fields stay, and a subresource changes only its own part. */
 function merged({ definition, isStatus }: Target, old: AnyResource, body: AnyResource): AnyResource {
   const { uid, creationTimestamp, deletionTimestamp, generation, namespace } = old.metadata;
   const base: AnyResource = isStatus ? { ...old, status: body['status'] } : { ...body };
@@ -255,7 +255,7 @@ function isUnchanged(object: AnyResource, old: AnyResource): boolean {
     metadata,
   });
   const [a, b] = [strip(object), strip(old)];
-  // The order of keys makes no difference to the length: most changes are found here, without sorting.
+  // The order of keys does not affect the length, so this finds most changes without sorting.
   if (JSON.stringify(a).length !== JSON.stringify(b).length) return false;
   return JSON.stringify(sortKeys(a)) === JSON.stringify(sortKeys(b));
 }

@@ -1,4 +1,4 @@
-/** URL to resource: which kind, namespace, name and subresource a request is about. */
+/** Parses request paths to kind, namespace, name and subresource. */
 import { registry } from '../registry.ts';
 import type { ResourceDefinition } from '../schema/resource.ts';
 
@@ -11,7 +11,7 @@ export interface Route {
   readonly isStatus: boolean;
 }
 
-/** Parses `/api/v1/namespaces/default/pods/p1/status` and its like; undefined when nothing is served there. */
+/** Parses a path such as `/api/v1/namespaces/default/pods/p1/status`; undefined when the API does not serve it. */
 export function parseRoute(path: string): Route | undefined {
   const parts = path
     .split('/')

@@ -1,6 +1,6 @@
 /**
- * The embedded API server: the Kubernetes REST protocol for the registered kinds, so that the lab runs
- * exactly the client code that runs on a cluster, and kubectl works against it.
+ * The embedded API server: the Kubernetes REST protocol for the registered kinds. With it the lab runs the same client
+ * code as a cluster, and kubectl works against it.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { messageOf } from '../../lib/errors.ts';
@@ -27,7 +27,7 @@ export interface ApiServerOptions extends StoreOptions {
 const MAX_BODY_BYTES = 8 << 20;
 const MAX_CONTINUATIONS = 64;
 
-/** The rest of a list that was asked for in pages. */
+/** The remaining objects of a paged list. */
 interface Continuation {
   readonly objects: readonly AnyResource[];
   readonly revision: number;
@@ -39,7 +39,7 @@ export class ApiServer {
   readonly #store: Store;
   readonly #resources: Resources;
   readonly #server: Server;
-  /** Bounded by MAX_CONTINUATIONS, oldest first: a token that fell out gets 410. */
+  /** Oldest first; bounded by MAX_CONTINUATIONS. A token that was dropped gets 410. */
   readonly #continuations = new Map<string, Continuation>();
   #tokens = 0;
 
@@ -64,7 +64,7 @@ export class ApiServer {
     return server;
   }
 
-  /** Where it listens, such as `http://127.0.0.1:6443`. */
+  /** URL of the server, such as `http://127.0.0.1:6443`. */
   get url(): string {
     const address = this.#server.address();
     const port = typeof address === 'object' && address ? address.port : this.#options.port;
@@ -72,12 +72,12 @@ export class ApiServer {
     return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
   }
 
-  /** Forgets old revisions, so that watches that resume from them get 410. */
+  /** Drops the history, so that watches that resume from old revisions get 410. */
   compactHistory(): void {
     this.#store.compactHistory();
   }
 
-  /** Ends connections (watches too), then closes the store. */
+  /** Closes all connections, including watches, then the store. */
   async close(): Promise<void> {
     const closed = new Promise((resolve) => this.#server.close(resolve));
     this.#server.closeAllConnections();
@@ -319,7 +319,7 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
   }
 }
 
-/** Objects of the API are some ten levels deep; what merges and checks them goes down level by level. */
+/** API objects are some ten levels deep. The code that merges and validates them is recursive. */
 const MAX_DEPTH = 100;
 
 function assertShallow(body: unknown): void {
@@ -332,7 +332,7 @@ function assertShallow(body: unknown): void {
   }
 }
 
-/** Text of a quoted string in a header: visible ASCII. */
+/** Returns text for a quoted string in a header: visible ASCII. */
 function headerText(text: string): string {
   return printable(text, 500)
     .replace(/[^\x20-\x7e]/g, '?')

@@ -1,4 +1,4 @@
-/** Failures as the API server words them: a metav1.Status with code, reason and message. */
+/** Failures in the form of the Kubernetes API: a metav1.Status with code, reason and message. */
 import type { ResourceDefinition } from '../schema/resource.ts';
 
 export class ApiError extends Error {
@@ -15,7 +15,7 @@ export class ApiError extends Error {
   }
 }
 
-/** Body of an error answer. */
+/** Returns the body of an error response. */
 export function statusOf(error: ApiError): object {
   return {
     kind: 'Status',

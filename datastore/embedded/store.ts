@@ -1,14 +1,14 @@
 /**
- * Objects with revisions: one counter for all of them, a history of changes for watches, durable by the
- * journal. A change is checked against memory and takes effect there at once, so that the next request
- * sees it; its answer and its watch events leave only when it is on the disk.
+ * Objects with revisions from one counter, and a history of changes for watches. The journal makes them durable. A
+ * change takes effect in memory at once, so that the next request sees it. Its response and its watch events are sent
+ * only when it is on the disk.
  */
 import { CodedError, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import type { AnyResource } from '../schema/resource.ts';
 import { Journal, type JournalRecord } from './journal.ts';
 
-/** A committed change, as watches see it. */
+/** A committed change, as watches receive it. */
 export interface Change {
   readonly revision: number;
   readonly key: string;
@@ -29,7 +29,7 @@ export class Store {
   readonly #options: Required<StoreOptions>;
   readonly #log: Log;
   readonly #objects: Map<string, AnyResource>;
-  /** Bounded by historyLimit. Only durable changes. */
+  /** Durable changes only. Bounded by historyLimit. */
   #history: Change[];
   #oldest: number;
   #revision: number;
@@ -80,14 +80,14 @@ export class Store {
     return found.sort(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object);
   }
 
-  /** Resolves once everything that a reader may have seen so far is on the disk. */
+  /** Resolves when all changes so far, which readers may have seen, are on the disk. */
   settled(): Promise<void> {
     return this.#lastWrite;
   }
 
   /**
-   * Stores the object (or, with null, deletes the key) under the next revision, which becomes its
-   * resourceVersion. The caller has done its checks in the same turn. Rejects when the disk refuses.
+   * Stores the object under the next revision, which becomes its resourceVersion; null deletes the key. The caller
+   * makes its checks in the same turn. Rejects when the disk write fails.
    */
   async commit(key: string, object: AnyResource | null): Promise<AnyResource> {
     if (this.#broken) throw this.#broken;
@@ -113,7 +113,7 @@ export class Store {
     try {
       await written;
     } catch (error) {
-      // Memory is now ahead of the disk. Nothing more is accepted; a restart reads the truth back.
+      // Memory is now ahead of the disk. Refuse further changes until a restart reads the disk.
       this.#broken = new CodedError('DISK_FAILED', `the journal cannot be written: ${messageOf(error)}`, {
         cause: error,
       });
@@ -127,8 +127,8 @@ export class Store {
   }
 
   /**
-   * Calls `listener` for every change after `revision`, the past ones at once. Undefined when that point
-   * is no longer in the history (410 Gone) or lies in the future.
+   * Calls `listener` for every change after `revision`, at once for past ones. Returns a function that ends the watch;
+   * undefined when the revision is no longer in the history (410 Gone) or is in the future.
    */
   watch(revision: number, listener: (change: Change) => void): (() => void) | undefined {
     if (revision < this.#oldest || revision > this.#durable) return undefined;
@@ -137,7 +137,7 @@ export class Store {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Forgets the history up to now, as etcd's compaction does. */
+  /** Drops the history, as etcd's compaction does. */
   compactHistory(): void {
     this.#history = [];
     this.#oldest = this.#durable;
@@ -159,7 +159,7 @@ export class Store {
     for (const listener of this.#listeners) listener(change);
   }
 
-  /** Snapshots between writes; a later write tries again when one is always under way. */
+  /** Makes a snapshot when the journal is large. During other writes it returns; the last of them calls it again. */
   #compactWhenLarge(): void {
     if (this.#compacting || this.#writes > 0 || this.#journal.bytes < this.#options.compactBytes) return;
     this.#compacting = this.#journal

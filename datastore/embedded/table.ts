@@ -1,13 +1,13 @@
-/** Answers as meta.k8s.io Table, which is what kubectl prints. */
+/** Responses as meta.k8s.io Table, which kubectl prints. */
 import { cellOf } from '../columns.ts';
 import type { AnyResource, ResourceDefinition } from '../schema/resource.ts';
 
-/** Whether the client asked for a table, and in which version. */
+/** Returns the version of the table that the client requested; undefined when it requested none. */
 export function tableVersion(accept: string | undefined): string | undefined {
   return /as=Table;v=(v1|v1beta1);g=meta\.k8s\.io/.exec(accept ?? '')?.[1];
 }
 
-/** A table of the objects; `includeObject` is kubectl's `None | Metadata | Object`. */
+/** Returns a table of the objects. `includeObject` is `None`, `Metadata` or `Object`. */
 export function tableOf(
   definition: ResourceDefinition,
   objects: readonly AnyResource[],

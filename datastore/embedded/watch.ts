@@ -1,4 +1,4 @@
-/** A watch: changes of one kind as a stream of JSON lines, with selectors and bookmarks. */
+/** Watches: changes of one kind as a stream of JSON lines, with selectors and bookmarks. */
 import type { ServerResponse } from 'node:http';
 import { type AnyResource, apiVersionOf, type ResourceDefinition } from '../schema/resource.ts';
 import type { Predicate } from './selectors.ts';
@@ -9,19 +9,19 @@ export interface WatchRequest {
   readonly definition: ResourceDefinition;
   readonly prefix: string;
   readonly matches: Predicate;
-  /** Undefined: start with the present objects as ADDED events. */
+  /** Undefined: start with the current objects as ADDED events. */
   readonly resourceVersion: number | undefined;
   readonly allowBookmarks: boolean;
   readonly timeoutMs: number;
   readonly bookmarkMs: number;
-  /** How an object is sent (whole, or as a table row). */
+  /** Returns the form in which to send an object: whole, or as a table row. */
   readonly present: (object: AnyResource) => object;
 }
 
-/** Bytes that a client may leave unread before its watch is cut; it then resumes or lists again. */
+/** Unread bytes at which the server ends a client's watch. The client then resumes or lists again. */
 const MAX_UNREAD_BYTES = 16 << 20;
 
-/** Serves the watch until it times out, the client leaves, or it reads too slowly. */
+/** Serves the watch until it times out, or the client disconnects or reads too slowly. */
 export function serveWatch(store: Store, request: WatchRequest, response: ServerResponse): void {
   response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache' });
   response.flushHeaders();
@@ -65,14 +65,14 @@ function tooOld(wanted: number, current: number): ApiError {
     : expired(`too old resource version: ${wanted} (${current})`);
 }
 
-/** An object that starts or stops matching a selector is added or deleted, as far as the watcher is concerned. */
+/** Returns the event for a change. For a watch, an object that starts or stops matching is added or deleted. */
 function eventFor({ prefix, matches }: WatchRequest, { key, object, previous }: Change) {
   if (!key.startsWith(prefix)) return undefined;
   const isIn = object !== null && matches(object);
   const wasIn = previous !== undefined && matches(previous);
   if (isIn) return { type: wasIn ? 'MODIFIED' : 'ADDED', object: object! };
   if (!wasIn) return undefined;
-  // The last state, under the revision of the change that removed it.
+  // The last state, with the revision of the change that removed it.
   return {
     type: 'DELETED',
     object: object

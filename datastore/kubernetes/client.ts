@@ -1,4 +1,4 @@
-/** Datastore over the Kubernetes API: typed verbs, and the stream that a reflector watches. */
+/** Datastore over the Kubernetes API: typed verbs, and the stream for a reflector. */
 import type { Readable } from 'node:stream';
 import type { Datastore, Listing, ListOptions, ObjectOf, RawDatastore } from '../datastore.ts';
 import { DatastoreError } from '../errors.ts';
@@ -11,7 +11,7 @@ import { type ApiRequest, openStream, sendRequest } from './transport.ts';
 
 /** A page of a list. */
 export interface Page {
-  /** As the server has them: anything. */
+  /** As the server returned them, not validated. */
   readonly items: readonly unknown[];
   readonly resourceVersion: string;
   readonly next: string | undefined;
@@ -21,10 +21,10 @@ export class KubernetesClient implements Datastore, RawDatastore {
   readonly #endpoint: Endpoint;
   readonly #unreadable: (problem: ObjectProblem) => void;
   readonly #observe: RequestObserver | undefined;
-  /** By group. */
+  /** API version by group. */
   readonly #versions = new Map<string, string>();
 
-  /** `unreadable` hears of each object that a list could not read as it is; `observe` of each answer. */
+  /** `unreadable` is called for each object with a fault in a list; `observe` for each response. */
   constructor(
     endpoint: Endpoint,
     listeners: { unreadable?: (problem: ObjectProblem) => void; observe?: RequestObserver } = {},
@@ -34,7 +34,7 @@ export class KubernetesClient implements Datastore, RawDatastore {
     this.#observe = listeners.observe;
   }
 
-  /** Where the API is, for messages. */
+  /** Origin of the API server, for messages. */
   get server(): string {
     return this.#endpoint.url.origin;
   }
@@ -111,7 +111,7 @@ export class KubernetesClient implements Datastore, RawDatastore {
     return typed(definition, await this.#send({ method: 'PATCH', path, body: patch, contentType }));
   }
 
-  /** Merges into the status of an object that may be unreadable. Throws DatastoreError. */
+  /** Applies a merge patch to the status of an object that may be unreadable. Throws DatastoreError. */
   async patchStatus(definition: ResourceDefinition, name: string, status: object): Promise<void> {
     await this.#send({
       method: 'PATCH',
@@ -149,7 +149,7 @@ export class KubernetesClient implements Datastore, RawDatastore {
     return pathOf(definition, await this.#version(definition), namespace, name);
   }
 
-  /** The newest version that the server has of a kind with several; asked once. */
+  /** Returns the newest API version of the kind that the server supports. Queries the server once per group. */
   async #version({ group, version, olderVersions = [] }: ResourceDefinition): Promise<string> {
     if (olderVersions.length === 0) return version;
     const known = this.#versions.get(group);
@@ -163,7 +163,7 @@ export class KubernetesClient implements Datastore, RawDatastore {
     return found ?? version;
   }
 
-  /** One page of a list, unparsed. */
+  /** Returns a page of a list, without validation. */
   async listPage(
     definition: ResourceDefinition,
     options: ListOptions,
@@ -185,7 +185,7 @@ export class KubernetesClient implements Datastore, RawDatastore {
         'UNAVAILABLE',
         `${this.#endpoint.url.origin}: the answer is no list of ${definition.plural}`,
       );
-    // Items of a list come without their type; put it back.
+    // Items of a list come without their type: add it.
     const type = { apiVersion: apiVersionOf(definition), kind: definition.kind };
     return {
       items: ((items ?? []) as unknown[]).map((item) =>
@@ -196,7 +196,7 @@ export class KubernetesClient implements Datastore, RawDatastore {
     };
   }
 
-  /** Opens a watch from a resourceVersion on. */
+  /** Opens a watch that starts at a resourceVersion. */
   async watchStream(
     definition: ResourceDefinition,
     options: ListOptions,
@@ -220,7 +220,7 @@ export class KubernetesClient implements Datastore, RawDatastore {
   }
 }
 
-/** Answer of `/apis/GROUP`. */
+/** Response of `/apis/GROUP`. */
 interface ApiGroup {
   readonly versions: readonly { readonly version: string }[];
 }
@@ -236,8 +236,8 @@ function pathOf(definition: ResourceDefinition, version: string, namespace?: str
 }
 
 /**
- * Parses an answer with its schema: what is written back has to be read in full. An object that the schema refuses is
- * INVALID, with the field named.
+ * Parses a response by its schema. An object that may be written back must be readable in full, so one that the schema
+ * rejects is INVALID, with the name of the field.
  */
 function typed<D extends ResourceDefinition>(definition: D, object: unknown): ObjectOf<D> {
   const result = definition.schema.safeParse(object);

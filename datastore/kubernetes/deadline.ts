@@ -1,14 +1,14 @@
-/** An AbortSignal that follows another one and a time, and lets go of both: AbortSignal.any keeps what it made in Node 20. */
+/** An AbortSignal with a parent and a timeout that releases both. In Node 20, AbortSignal.any keeps its signals. */
 
 export interface Deadline {
   readonly signal: AbortSignal;
-  /** The time starts again. */
+  /** Restarts the timeout. */
   restart(): void;
-  /** Frees the timer and the listener; the signal does not abort any more. */
+  /** Releases the timer and the listener. The signal no longer aborts. */
   end(): void;
 }
 
-/** Aborts with its parent, or after so many milliseconds with an Error of this sentence. `end` must be called. */
+/** Aborts with its parent, or after `ms` milliseconds with an Error of this sentence. Callers must call `end`. */
 export function deadline(ms: number, sentence: string, parent?: AbortSignal): Deadline {
   const controller = new AbortController();
   const follow = () => controller.abort(parent?.reason);

@@ -1,4 +1,4 @@
-/** Where the API is and how to authenticate to it. */
+/** Address of the API server and authentication to it. */
 import http from 'node:http';
 import type { Multiplexer } from './multiplexer.ts';
 
@@ -8,21 +8,21 @@ export interface Connection {
   readonly agent: http.Agent;
   /** For HTTP/2; undefined over plain HTTP and through a proxy. */
   readonly multiplexer?: Multiplexer | undefined;
-  /** Those that authenticate. */
+  /** Headers for authentication. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** Base URL and, per request, the connection. */
+/** Base URL of the API, and the connection for each request. */
 export interface Endpoint {
   readonly url: URL;
-  /** Credentials are read again when older than ten seconds, or when `isRefused` says that they failed. */
+  /** Rereads credentials that are older than ten seconds, or that the server refused (`isRefused`). */
   connection(isRefused: boolean): Promise<Connection>;
 }
 
-/** Tokens rotate: what was read is good for this long. */
+/** How long to use credentials before rereading them, because tokens rotate. */
 export const CREDENTIALS_MS = 10_000;
 
-/** Endpoint of a server without authentication, such as the lab's. */
+/** Returns the endpoint of a server without authentication, such as the lab's. */
 export function plainEndpoint(server: string): Endpoint {
   const agent = new http.Agent({ keepAlive: true });
   return { url: new URL(server), connection: async () => ({ agent, headers: {} }) };

@@ -1,4 +1,4 @@
-/** Kubernetes Events: what an operator must know, where he looks first (`kubectl describe node`). */
+/** Kubernetes Events: reports for operators in the place where they look first (`kubectl describe node`). */
 import { createHash } from 'node:crypto';
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
@@ -23,18 +23,18 @@ export interface InvolvedObject {
   readonly uid?: string;
 }
 
-/** Events about objects without a namespace are in this one (kubelet does the same). */
+/** Namespace of Events about cluster-scoped objects, as kubelet does. */
 const NAMESPACE = 'default';
-/** The same sentence is not told again sooner. */
+/** Minimum interval between Events with the same sentence. */
 const QUIET_MS = 60_000;
 const MAX_REMEMBERED = 200;
-/** The API server takes 1,024 octets. */
+/** Characters; the API server accepts 1,024 octets. */
 const MAX_MESSAGE = 900;
 
 export class EventRecorder {
   readonly #component: string;
   readonly #modules: { store: Datastore; clock: Clock; log: Log };
-  /** When a sentence was told last. */
+  /** When a sentence was last written. */
   readonly #told = new Map<string, number>();
 
   constructor(component: string, modules: { store: Datastore; clock: Clock; log: Log }) {
@@ -42,22 +42,22 @@ export class EventRecorder {
     this.#modules = modules;
   }
 
-  /** Writes it about a Node, in the background; repetitions are counted in one Event. A failure is logged and forgotten. */
+  /** Writes an Event about a Node in the background. One Event counts repetitions. Failures are only logged. */
   ofNode(node: string, text: EventText): void {
     this.writeOfNode(node, text).catch((error: unknown) =>
       this.#modules.log.debug({ event: text.reason, reason: messageOf(error) }, 'Event not written'),
     );
   }
 
-  /** The same about a Node, and resolves when it is written. Throws DatastoreError. */
+  /** Writes an Event about a Node. Resolves when it is written. Throws DatastoreError. */
   async writeOfNode(node: string, text: EventText): Promise<void> {
     const involved = { apiVersion: 'v1', kind: 'Node', name: node, uid: node };
     await this.#record(involved, { component: this.#component, host: node }, text, true);
   }
 
   /**
-   * Writes it about an object without a namespace. Every agent may say it: it is written once and not counted.
-   * Resolves to whether the Event exists now: false after a failure, and while the same sentence is held back.
+   * Writes an Event about a cluster-scoped object. Every agent may report the same, so repetitions are not counted.
+   * Resolves to false after a failure, and while the same sentence is suppressed; otherwise the Event exists.
    */
   async ofObject(involved: InvolvedObject, text: EventText): Promise<boolean> {
     try {
@@ -68,7 +68,7 @@ export class EventRecorder {
     }
   }
 
-  /** Whether it was written: the same sentence is held back for a while. */
+  /** Writes an Event. Returns false while the same sentence is suppressed. */
   async #record(
     involvedObject: InvolvedObject,
     source: object,
@@ -101,7 +101,7 @@ export class EventRecorder {
     return true;
   }
 
-  /** `lastTimestamp` of a repetition that is counted. */
+  /** Creates the Event. When it exists and `lastTimestamp` is set, increments its count instead. */
   async #write(name: string, event: object, lastTimestamp: string | undefined): Promise<void> {
     const { store } = this.#modules;
     try {

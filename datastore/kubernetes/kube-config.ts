@@ -1,6 +1,6 @@
 /**
- * The only file that imports @kubernetes/client-node: kubeconfig files with all their ways to authenticate. It is loaded
- * where there is such a file; a pod does without its 25 MB of heap (service-account.ts).
+ * The only file that imports @kubernetes/client-node, which supports all authentication methods of kubeconfig files. It
+ * costs 25 MB of heap, so it is loaded only for such a file; pods use service-account.ts.
  */
 import { existsSync } from 'node:fs';
 import http from 'node:http';
@@ -12,8 +12,8 @@ import { type Connection, CREDENTIALS_MS, type Endpoint } from './endpoint.ts';
 import { Multiplexer } from './multiplexer.ts';
 
 /**
- * Endpoint of a context of kubeconfig files, the current one where `context` is undefined. `file` may be several, joined
- * as in a PATH: the first that names something wins. Throws CodedError KUBECONFIG with a sentence.
+ * Returns the endpoint of a context of kubeconfig files, by default the current one. `file` may list several files,
+ * separated as in PATH; the first that defines an entry wins. Throws CodedError KUBECONFIG with a sentence.
  */
 export function fileEndpoint(file: string, context?: string): Endpoint {
   const files = file.split(path.delimiter).filter((one) => one !== '');
@@ -41,7 +41,7 @@ function loadFile(file: string): KubeConfig {
     config.loadFromFile(file);
     return config;
   } catch (error) {
-    // The library reads fields without looking whether there are any.
+    // The library reads fields without checking that they exist.
     const reason = error instanceof TypeError ? 'it is no kubeconfig' : messageOf(error);
     throw new CodedError(
       'KUBECONFIG',
@@ -51,7 +51,7 @@ function loadFile(file: string): KubeConfig {
   }
 }
 
-/** What an earlier file names stays as it is. */
+/** Adds the entries of another file. Existing entries stay. */
 function merge(config: KubeConfig, other: KubeConfig): void {
   const added = <T extends { readonly name: string }>(present: readonly T[], more: readonly T[]) => [
     ...present,
@@ -99,7 +99,7 @@ function endpointOf(config: KubeConfig, url: URL): Endpoint {
   };
 }
 
-/** client-node makes an agent per call and without keep-alive; only its proxies are used, which speak HTTP/1.1. */
+/** Uses client-node's agents only for proxies, in HTTP/1.1: it creates one per call, without keep-alive. */
 function waysTo(
   config: KubeConfig,
   url: URL,

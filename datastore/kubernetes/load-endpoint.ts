@@ -1,4 +1,4 @@
-/** Which API it is: each way is loaded when it is taken. */
+/** Selects the source of the endpoint, and loads only the module for it. */
 import { existsSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -6,9 +6,9 @@ import { CodedError } from '../../lib/errors.ts';
 import type { Endpoint } from './endpoint.ts';
 
 /**
- * Endpoint from a kubeconfig file, from $KUBECONFIG, from the pod's service account, or from
- * ~/.kube/config, the first that applies. `context` is one of the file's; its current-context where undefined. Rejects
- * with CodedError KUBECONFIG and a sentence.
+ * Returns the endpoint from the first source that applies: the given kubeconfig file, $KUBECONFIG, the pod's service
+ * account, ~/.kube/config. `context` is a context of the file, by default its current-context. Rejects with CodedError
+ * KUBECONFIG and a sentence.
  */
 export async function loadEndpoint(file: string | undefined, context?: string): Promise<Endpoint> {
   const source = file ?? defaultFile();

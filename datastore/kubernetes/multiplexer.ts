@@ -1,9 +1,9 @@
 /**
- * One HTTP/2 connection (RFC 9113) to the API server for all requests and watches of this program. A server, or a proxy
- * in front of it, that does not choose h2 in the TLS handshake (RFC 7301) is spoken to in HTTP/1.1 by the caller.
+ * One HTTP/2 connection (RFC 9113) to the API server for all requests and watches of this program. When the server, or
+ * a proxy in front of it, does not select h2 in the TLS handshake (RFC 7301), the caller uses HTTP/1.1.
  *
- * One connection means that one silence stops everything: while streams are open a PING goes out every 15 s, and a
- * connection that does not answer it within 10 s is closed, so that every watch starts again on a new one.
+ * A dead connection would stop everything. So while streams are open, the multiplexer sends a PING every 15 s. Without
+ * an answer within 10 s it closes the connection, and all watches restart on a new one.
  */
 import http2, { type ClientHttp2Session, type ClientHttp2Stream, type OutgoingHttpHeaders } from 'node:http2';
 import net from 'node:net';
@@ -13,7 +13,7 @@ import { trackSocket } from './open-sockets.ts';
 const CONNECT_MS = 10_000;
 const PING_MS = 15_000;
 const PING_ANSWER_MS = 10_000;
-/** Octets in flight per stream and on the connection: a watch that is read slowly does not stop the others. */
+/** Octets in flight per stream and on the connection. A slow reader of one watch must not block the others. */
 const STREAM_WINDOW = 1024 * 1024;
 const CONNECTION_WINDOW = 32 * 1024 * 1024;
 
@@ -28,7 +28,7 @@ export class Multiplexer {
   readonly #options: tls.ConnectionOptions;
   readonly #patience: Patience;
   #session: Promise<ClientHttp2Session | undefined> | undefined;
-  /** The server has no HTTP/2. */
+  /** The server does not support HTTP/2. */
   #isRefused = false;
   #isRetired = false;
 
@@ -43,8 +43,8 @@ export class Multiplexer {
   }
 
   /**
-   * A stream for one request; undefined when the server has no HTTP/2. Rejects when it cannot be reached. The signal
-   * ends the stream, and not the connection.
+   * Opens a stream for one request; undefined when the server does not support HTTP/2. Rejects when the server is
+   * unreachable. The signal ends only the stream.
    */
   async open(
     headers: OutgoingHttpHeaders,
@@ -52,7 +52,7 @@ export class Multiplexer {
   ): Promise<ClientHttp2Stream | undefined> {
     if (this.#isRefused) return undefined;
     let session = await this.#connected();
-    // `close` comes some time after the end.
+    // The event `close` follows some time after the end.
     if (session && (session.destroyed || session.closed)) {
       this.#session = undefined;
       session = await this.#connected();
@@ -64,7 +64,7 @@ export class Multiplexer {
     return stream;
   }
 
-  /** For credentials that are not valid any more: closes the connection when its last stream has ended. */
+  /** Closes the connection after its last stream, because its credentials are no longer valid. */
   retire(): void {
     this.#isRetired = true;
     const session = this.#session;
@@ -83,7 +83,7 @@ export class Multiplexer {
       if (this.#session === session) this.#session = undefined;
     };
     session.then((open) => {
-      // After GOAWAY its streams go on, and new ones need another connection.
+      // After GOAWAY its streams continue, but new ones need another connection.
       open?.once('goaway', forget);
       open?.once('close', forget);
       if (!open) this.#isRefused = true;
@@ -102,19 +102,19 @@ export class Multiplexer {
       createConnection: () => socket,
       settings: { enablePush: false, initialWindowSize: STREAM_WINDOW },
     });
-    // What it means is said by each stream, and by `close`.
+    // Each stream and `close` report the error.
     session.on('error', () => undefined);
     await new Promise<void>((resolve, reject) => {
       session.once('connect', () => resolve());
       session.once('close', () => reject(new Error('the connection was closed at once')));
     });
     session.setLocalWindowSize(CONNECTION_WINDOW);
-    // Idle, it does not keep the program running.
+    // An idle connection does not keep the program running.
     session.unref();
     return session;
   }
 
-  /** While a stream is open the connection is probed, and keeps the program running. */
+  /** Probes the connection and keeps the program running while a stream is open. */
   #hold(session: ClientHttp2Session, stream: ClientHttp2Stream): void {
     const open = (streams.get(session) ?? 0) + 1;
     streams.set(session, open);
@@ -129,7 +129,7 @@ export class Multiplexer {
     });
   }
 
-  /** PINGs until the last stream has ended. */
+  /** Sends PINGs until the last stream has ended. */
   #probe(session: ClientHttp2Session): void {
     const { pingMs, answerMs } = this.#patience;
     if (probed.has(session)) return;
@@ -142,7 +142,7 @@ export class Multiplexer {
       }
       let isAnswered = false;
       const late = setTimeout(() => {
-        // When this process stood still, the answer is there and has not been read yet.
+        // If this process was suspended, the answer may have arrived but is not read yet.
         setImmediate(() => {
           if (!isAnswered) session.destroy(new Error(`no answer to a PING for ${answerMs / 1000} s`));
         });
@@ -161,14 +161,14 @@ const streams = new WeakMap<ClientHttp2Session, number>();
 /** Connections with a timer for PINGs. */
 const probed = new WeakSet<ClientHttp2Session>();
 
-/** A TLS connection whose handshake offered h2. Rejects with the reason. */
+/** Opens a TLS connection and offers h2 in the handshake. Rejects with the reason. */
 function secureSocket(url: URL, options: tls.ConnectionOptions): Promise<tls.TLSSocket> {
   const host = url.hostname.replace(/^\[|\]$/g, '');
   return new Promise((resolve, reject) => {
     const socket = tls.connect({
       host,
       port: Number(url.port || 443),
-      // A name for the server to choose its certificate by; an address is none (RFC 6066 section 3).
+      // SNI, by which the server selects its certificate, must not be an address (RFC 6066 section 3).
       ...(net.isIP(host) ? {} : { servername: host }),
       ...options,
       ALPNProtocols: ['h2', 'http/1.1'],

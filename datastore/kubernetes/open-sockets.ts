@@ -1,6 +1,6 @@
 /**
- * Connections of this process to API servers. The kernel keeps one whose local address has gone from this host, and says
- * nothing: its requests time out one after the other, and its watches are silent for a minute.
+ * Connections of this process to API servers. When a local address is removed from the host, the kernel keeps its
+ * connections without an error: requests time out one after the other, and watches are silent for a minute.
  */
 import type { Socket } from 'node:net';
 
@@ -15,8 +15,8 @@ export function trackSocket(socket: Socket): void {
 }
 
 /**
- * Closes the connections from addresses that this host does not have any more, canonical text; those within the host and
- * those from link-local addresses stay. Their requests fail, are tried again, and take new connections. Returns how many.
+ * Closes connections from addresses that this host no longer has, except local and link-local ones. `addresses` is the
+ * host's, as canonical text. Requests on them fail, and retries use new connections. Returns the number closed.
  */
 export function closeSocketsFromOthers(addresses: ReadonlySet<string>): number {
   const dead = [...open].filter(

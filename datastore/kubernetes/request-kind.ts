@@ -1,17 +1,17 @@
-/** What a request asks of the API server, in the words of RBAC (k8s.io/apiserver, RequestInfo). */
+/** Verb and resource of a request, in RBAC's terms (k8s.io/apiserver, RequestInfo). */
 
 export interface RequestKind {
   readonly verb: 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete';
-  /** `nodes`, `nodes/status`, `ippools.projectcalico.org`; a path without resource as it is. */
+  /** `nodes`, `nodes/status`, `ippools.projectcalico.org`; the path when it has no resource. */
   readonly resource: string;
 }
 
-/** Called once for each answer; `code` is the HTTP status, or `error` where none came. */
+/** Called once for each request. `code` is the HTTP status, or `error` without a response. */
 export type RequestObserver = (request: RequestKind, code: string) => void;
 
 const verbs = { POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'delete' } as const;
 
-/** Verb and resource of a request, by its method, its path below the server's base, and whether it is a watch. */
+/** Returns verb and resource of a request. `path` is relative to the server's base URL. */
 export function requestKind(method: 'GET' | keyof typeof verbs, path: string, isWatch: boolean): RequestKind {
   const parts = path.split('/').filter(Boolean);
   const [group, rest] = parts[0] === 'api' ? ['', parts.slice(2)] : [parts[1], parts.slice(3)];

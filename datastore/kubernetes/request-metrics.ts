@@ -1,4 +1,4 @@
-/** Counts what a program asks of the API server: rights that it never uses, and rights that it lacks, show here. */
+/** Counts a program's requests to the API server. The counts reveal unused and missing RBAC permissions. */
 import { Counter, type Registry } from 'prom-client';
 import type { RequestObserver } from './request-kind.ts';
 
@@ -14,7 +14,7 @@ export class RequestCounter {
   readonly observe: RequestObserver = ({ verb, resource }, code) =>
     this.#counter.inc({ verb, resource, code });
 
-  /** Shows the counter in a registry. */
+  /** Adds the counter to a registry. */
   register(registry: Registry): void {
     registry.registerMetric(this.#counter);
   }

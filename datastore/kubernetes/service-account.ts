@@ -1,4 +1,4 @@
-/** The API as a pod reaches it: the environment says where, the mounted service account who. */
+/** Endpoint for a pod: the address from the environment, the credentials from the mounted service account. */
 import { readFile } from 'node:fs/promises';
 import https from 'node:https';
 import path from 'node:path';
@@ -8,7 +8,7 @@ import { Multiplexer } from './multiplexer.ts';
 
 const FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
 
-/** Token and certificate authority are read again and again, because kubelet replaces them. */
+/** Rereads the token and the certificate authority periodically, because kubelet replaces them. */
 export function serviceAccountEndpoint(folder = FOLDER, environment = process.env): Endpoint {
   const host = environment['KUBERNETES_SERVICE_HOST'] ?? '';
   const port =

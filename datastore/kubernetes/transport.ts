@@ -1,4 +1,4 @@
-/** HTTP to the API server: one request, or one stream of lines. */
+/** HTTP to the API server: requests, and streams of lines. */
 import http from 'node:http';
 import type { ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
 import https from 'node:https';
@@ -23,13 +23,13 @@ export interface ApiRequest {
   readonly observe?: RequestObserver | undefined;
 }
 
-/** An answer whose body has not been read. */
+/** A response with an unread body. */
 interface ApiResponse {
   readonly status: number;
   readonly body: Readable;
 }
 
-/** A request as it goes out, whatever the version of HTTP. */
+/** A request for either version of HTTP. */
 interface Outgoing {
   readonly url: URL;
   readonly method: string;
@@ -39,12 +39,12 @@ interface Outgoing {
 }
 
 const REQUEST_TIMEOUT_MS = 15_000;
-/** Octets of an answer. A page of a list is some megabytes. */
+/** Maximum octets of a response. A page of a list has some megabytes. */
 const MAX_ANSWER = 256 * 1024 * 1024;
-/** As client-go names itself: the program, its version and the machine. Audit logs and API priority show it. */
+/** In client-go's form: program, version and platform. Audit logs and API priority show it. */
 const USER_AGENT = `${path.basename(process.argv[1] ?? 'cali', '.js')}/${VERSION} (${process.platform}/${process.arch})`;
 
-/** Sends a request and returns the parsed JSON answer. Throws DatastoreError. */
+/** Sends a request and returns the parsed JSON response. Throws DatastoreError. */
 export async function sendRequest(endpoint: Endpoint, request: ApiRequest): Promise<unknown> {
   const limit = deadline(
     REQUEST_TIMEOUT_MS,
@@ -80,7 +80,7 @@ export async function openStream(endpoint: Endpoint, request: ApiRequest): Promi
 async function open(endpoint: Endpoint, request: ApiRequest): Promise<ApiResponse> {
   const response = await attempt(endpoint, request, false);
   if (response.status !== 401) return response;
-  // The token may have been rotated: read it again, once.
+  // The token may have been rotated: reread it once.
   response.body.resume();
   return attempt(endpoint, request, true);
 }
@@ -102,7 +102,7 @@ async function attempt(endpoint: Endpoint, request: ApiRequest, isRefused: boole
     count(String(response.status));
     return response;
   } catch (error) {
-    // A request that was given up by this side is no fault of the server.
+    // A request that this side aborted is not an error.
     if (!signal?.aborted) count('error');
     throw new DatastoreError(
       'UNAVAILABLE',
@@ -137,7 +137,7 @@ function outgoing(endpoint: Endpoint, request: ApiRequest, { headers }: Connecti
   };
 }
 
-/** Sends it, and a second time where the server has certainly not acted on it, or acting twice changes nothing. */
+/** Sends a request, and repeats it once when the server certainly did not process it or when it is a GET. */
 async function exchange(connection: Connection, request: Outgoing): Promise<ApiResponse> {
   const send = async () => (await overHttp2(connection, request)) ?? (await overHttp1(connection, request));
   try {
@@ -148,7 +148,7 @@ async function exchange(connection: Connection, request: Outgoing): Promise<ApiR
   }
 }
 
-/** A connection that was kept open may end while a request is on its way. */
+/** A kept-alive connection that ended while a request was in flight. */
 class StaleConnection extends Error {}
 
 function isRepeatable(error: unknown, method: string): boolean {
@@ -169,7 +169,7 @@ async function overHttp2(
   return new Promise((resolve, reject) => {
     stream.once('response', (answer: IncomingHttpHeaders) => {
       stream.off('error', failed);
-      // The reader of the body hears of what comes later; without one it is of no interest.
+      // The reader of the body receives later errors. Without a reader they do not matter.
       stream.on('error', () => undefined);
       resolve({ status: Number(answer[':status']), body: stream });
     });
@@ -180,7 +180,7 @@ async function overHttp2(
   });
 }
 
-/** Why a stream closed without an answer and without an error: its connection went. */
+/** Returns the error for a stream that closed without a response and without an error: its connection ended. */
 function staleOr({ rstCode }: ClientHttp2Stream): Error {
   return new StaleConnection(`the connection was closed before the answer (code ${rstCode})`);
 }
@@ -223,7 +223,7 @@ async function readAll(response: Readable): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-/** The error for a status code and a body that should be a metav1.Status. */
+/** Returns the error for a status code and a body that should be a metav1.Status. */
 export function errorOf(statusCode: number, body: string): DatastoreError {
   let status: { message?: unknown; reason?: unknown } = {};
   try {

@@ -5,7 +5,7 @@ import { filterOperationRule, filterRuleRules, served } from './cel-rules.ts';
 import { asNumber, network } from './fields.ts';
 import { ageColumn, calicoKind, calicoObject, type FieldError, type ResourceDefinition } from './resource.ts';
 
-/** Bounds what the API server reckons the rules to cost (CEL). */
+/** Bounds the cost that the API server estimates for the CEL rules. */
 const MAX_RULES = 5000;
 
 const priority = z.number().int().min(1).max(2147483646);
@@ -177,7 +177,7 @@ const definition = calicoKind(
   validate,
 );
 
-/** A list that cannot be read refuses every route of its family: no list would accept them all. */
+/** An unreadable list rejects every route of its family, because without a list all would be accepted. */
 const REFUSE = { value: [{ action: 'Reject' }] } as const;
 
 export const bgpFilterKind: ResourceDefinition<typeof filter> = {

@@ -41,7 +41,7 @@ const cidrList = z
   .optional();
 const priority = z.number().int().min(1).max(2147483646).optional();
 
-/** Cali only. RFC 5880: intervals as durations, down to 10ms; a neighbour is down after `multiplier` of them. */
+/** Cali only. RFC 5880: intervals are durations of at least 10ms; a neighbour is down after `multiplier` of them. */
 const bfd = z
   .strictObject({
     receiveInterval: duration
@@ -177,7 +177,7 @@ const configurationSpec = z.strictObject({
   ipv6NormalRoutePriority: priority.describe(
     'Metric of IPv6 routes to pods and of learned routes in the kernel; 1024 unless set.',
   ),
-  // Cali only, for the mesh and as default for BGPPeers.
+  // Cali only: for the mesh, and the default for BGPPeers.
   holdTime: duration
     .optional()
     .describe(
@@ -327,8 +327,8 @@ const configurationDefinition = calicoKind(
 );
 
 /**
- * Not among them: AS number, mesh, passwords, ports and identifiers. A session with the default in their place would be
- * another session, so without a former version BGP waits (agent/agent.ts).
+ * The fallbacks leave out AS number, mesh, passwords, ports and identifiers: with the default, the session would be a
+ * different one. Without a former version BGP waits (agent/agent.ts).
  */
 export const bgpConfigurationKind: ResourceDefinition<typeof configuration> = {
   ...configurationDefinition,
@@ -542,14 +542,14 @@ const peer = calicoObject(
   );
 export type BGPPeer = z.output<typeof peer>;
 
-/** Canonical address and port of a BGPPeer's peerIP; the port is undefined when not given. */
+/** Parses a BGPPeer's peerIP to a canonical address and a port, which is undefined when not given. */
 export function parsePeerIP(text: string): { address: string; port: number | undefined } | undefined {
   const match = /^\[([^\]]+)\]:(\d{1,5})$/.exec(text) ?? /^([\d.]+):(\d{1,5})$/.exec(text);
   const address = match ? match[1]! : text;
   const port = match ? Number(match[2]) : undefined;
   const [plain, zone, ...more] = address.split('%');
   if (more.length > 0) return undefined;
-  // Calico takes no zone; an unnumbered peer needs one.
+  // Calico accepts no zone, but an unnumbered peer needs one.
   if (zone !== undefined && (!/^fe[89ab]/i.test(plain!) || !/^[\w.-]{1,15}$/.test(zone))) return undefined;
   const parsed = parseAddress(plain!);
   if (!parsed || (port !== undefined && (port < 1 || port > 65535))) return undefined;
@@ -628,7 +628,7 @@ const peerDefinition = calicoKind(
   validatePeer,
 );
 
-/** Timers alone: what chooses the peer, its AS number, filters, limits and passwords have no default that is safe. */
+/** Only timers have fallbacks. Selection, AS number, filters, limits and passwords have no safe default. */
 export const bgpPeerKind: ResourceDefinition<typeof peer> = {
   ...peerDefinition,
   withoutEffect: { 'password.secretKeyRef.optional': SECRET_IS_NEEDED },

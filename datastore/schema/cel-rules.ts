@@ -1,18 +1,21 @@
 /**
- * Rules that the API server applies itself (CEL with the IP and CIDR functions: Kubernetes 1.31 and later), for what a
- * structural schema cannot express. Each repeats a rule of the kind's schema or `validate`, which explains more and works
- * with every server. The schemas carry them as `x-kubernetes-validations`.
+ * CEL rules for the API server, for conditions that a structural schema cannot express. They need its IP and CIDR
+ * functions (Kubernetes 1.31 or later). Each repeats a rule of the kind's schema or `validate`, which gives more detail
+ * and works with every server. The schemas carry them as `x-kubernetes-validations`.
  */
 export interface CelRule {
-  /** True for a good value. `self` is the value with the rule; a rule with `oldSelf` is for updates. */
+  /** CEL, true for a valid value. `self` is the value that carries the rule; rules with `oldSelf` apply to updates. */
   readonly rule: string;
   readonly message: string;
 }
 
-/** For `.meta()` of a schema. A value in a list needs a bound of the list: the API server refuses what may cost too much. */
+/**
+ * Returns the argument for `.meta()` of a schema. When the value is in a list, the list needs a bound: the API server
+ * refuses rules that may cost too much.
+ */
 export const served = (...rules: readonly CelRule[]) => ({ 'x-kubernetes-validations': rules });
 
-/** Bound of lists of networks or addresses: what the API server reckons a rule to cost grows with it. */
+/** Maximum length of lists of networks or addresses. The API server's cost estimate for a rule grows with it. */
 export const MAX_NETWORKS = 10_000;
 
 const isSet = (field: string) => `has(self.${field}) && self.${field} != ''`;
@@ -174,7 +177,10 @@ const addressOf = (field: string, family: 4 | 6): CelRule => ({
   message: `${field} must be an IPv${family} address`,
 });
 
-/** Not natPortRange: the cost of rules about int-or-string cannot be bounded. Agents ignore a wrong one and name it. */
+/**
+ * There is no rule for natPortRange, because the cost of rules about int-or-string cannot be bounded. Agents ignore an
+ * invalid one and report it.
+ */
 export const felixRules: readonly CelRule[] = [
   addressOf('natOutgoingAddress', 4),
   addressOf('deviceRouteSourceAddress', 4),

@@ -38,7 +38,7 @@ export const clusterInformationKind = calicoKind(
 
 const mtu = z.number().int().min(0).max(65535).optional();
 
-/** Where a server listens; empty counts as absent. */
+/** Address that a server listens on; empty counts as absent. */
 const listenHost = z
   .string()
   .refine(
@@ -214,7 +214,7 @@ const felixDefinition = calicoKind(
       : [],
 );
 
-/** Parameters do not depend on each other: one that cannot be read costs no other. */
+/** Parameters are independent, so an unreadable one does not affect the others. */
 export const felixConfigurationKind: ResourceDefinition<typeof felixConfiguration> = {
   ...felixDefinition,
   withoutEffect: felixWithoutEffect,

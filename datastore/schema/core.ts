@@ -1,5 +1,6 @@
 /**
- * Kinds of Kubernetes itself, the parts of them that are read here, and Calico's annotations on core Nodes and Pods (Calico reference 1.6, C-015).
+ * Core kinds of Kubernetes, reduced to the fields that Cali reads, and Calico's annotations on Nodes and Pods (Calico
+ * reference 1.6, C-015).
  */
 import { z } from 'zod';
 import { ageColumn, objectMeta, type ResourceDefinition } from './resource.ts';
@@ -59,12 +60,12 @@ const secret = z.looseObject({
   type: z.string().optional(),
   /** Values in base64. */
   data: z.record(z.string(), z.string()).optional(),
-  /** Values as they are; written only. */
+  /** Values in plain text; write-only. */
   stringData: z.record(z.string(), z.string()).optional(),
 });
 export type Secret = z.output<typeof secret>;
 
-/** Value of a key; undefined when there is none. What every object inherits, such as `constructor`, is no key. */
+/** Returns the value of a key, or undefined. Inherited names such as `constructor` are not keys. */
 export function secretValue({ data, stringData }: Secret, key: string): string | undefined {
   if (stringData && Object.hasOwn(stringData, key)) return stringData[key];
   if (!data || !Object.hasOwn(data, key)) return undefined;
@@ -126,7 +127,7 @@ const endpointSlice = z.looseObject({
         .looseObject({
           addresses: z.array(z.string()).default([]),
           nodeName: z.string().nullish(),
-          /** Where v1beta1 says the node. */
+          /** Holds the node in v1beta1. */
           topology: z.record(z.string(), z.string()).nullish(),
           conditions: z.looseObject({ ready: z.boolean().nullish() }).nullish(),
         })
@@ -271,11 +272,11 @@ export const nodeAnnotations = {
   vxlanTunnelMACAddr: 'projectcalico.org/VXLANTunnelMACAddr',
   ipv6VXLANTunnelAddr: 'projectcalico.org/IPv6VXLANTunnelAddr',
   vxlanTunnelMACAddrV6: 'projectcalico.org/VXLANTunnelMACAddrV6',
-  /** Cali's own: the node's BGP speaker sends with TTL 255. */
+  /** Cali only: the node's BGP speaker sends with TTL 255. */
   bgpTTLSecurity: 'cali.projectcalico.org/BGPTTLSecurity',
 } as const;
 
-/** Calico's annotations on Pods, written by the CNI plugin and read from the user. */
+/** Calico's annotations on Pods: the CNI plugin writes some, users write the others. */
 export const podAnnotations = {
   podIP: 'cni.projectcalico.org/podIP',
   podIPs: 'cni.projectcalico.org/podIPs',
@@ -290,5 +291,5 @@ export const podAnnotations = {
   floatingIPs: 'cni.projectcalico.org/floatingIPs',
 } as const;
 
-/** Calico's QoS controls of a pod: `ingressBandwidth`, `egressPacketRate`, `dscp` and others behind this prefix. */
+/** Prefix of Calico's QoS controls of a pod, such as `ingressBandwidth`, `egressPacketRate` and `dscp`. */
 export const QOS_PREFIX = 'qos.projectcalico.org/';

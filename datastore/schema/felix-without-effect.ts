@@ -1,5 +1,5 @@
 /**
- * Parameters of FelixConfiguration that Cali checks by Calico's rules and does not act on (Calico 1.10,
+ * Parameters of FelixConfiguration that Cali validates by Calico's rules but does not implement (Calico 1.10,
  * felixconfig.go and validator.go): a table of types, with the reason for each.
  */
 import { z } from 'zod';
@@ -32,12 +32,12 @@ const port = integer(0, 65535);
 const mask = integer(0, 0xffff_ffff);
 const toggle = z.enum(['Enabled', 'Disabled']);
 
-/** A Go duration, or nothing. */
+/** A Go duration, or empty. */
 const period = z
   .string()
   .regex(/^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))*$/, 'must be a duration such as 90s');
 
-/** One of the words in any case, or nothing. */
+/** One of the words in any case, or empty. */
 const word = (...names: string[]) =>
   z.string().regex(new RegExp(`^(${names.map(anyCase).join('|')})?$`), `must be ${listOf(names)}`);
 
@@ -53,7 +53,7 @@ const ports = z
   }, 'must be a port or low:high, with ports up to 65535')
   .meta({ 'x-kubernetes-int-or-string': true });
 
-/** RE2 of Felix; what JavaScript reads too, without the flags that only Go has. */
+/** A regular expression in RE2 (Felix) that JavaScript also compiles, once the flags that only Go has are removed. */
 const pattern = z.string().refine((value) => {
   try {
     new RegExp(value.replace(/^\(\?[imsU]+\)/, ''));
@@ -106,7 +106,7 @@ const bpfTimeout = z
   .optional()
   .describe('Auto or a duration.');
 
-/** Below: namespaces are named openstack-region-NAME, and a label has 63 characters. */
+/** A namespace's name is openstack-region-NAME, and a DNS label has at most 63 characters. */
 const MAX_REGION = 63 - 'openstack-region-'.length;
 const MAX_TABLES = 65535;
 
@@ -377,7 +377,7 @@ const parameters: Readonly<Record<string, Parameter>> = {
   }),
 };
 
-/** The types, for the kind's schema. */
+/** Types of these parameters, for the kind's schema. */
 export const felixShapeWithoutEffect: Readonly<Record<string, z.ZodOptional<z.ZodType>>> = Object.fromEntries(
   Object.entries(parameters).map(([name, { type, reason }]) => [
     name,
@@ -385,5 +385,5 @@ export const felixShapeWithoutEffect: Readonly<Record<string, z.ZodOptional<z.Zo
   ]),
 );
 
-/** The reasons, for the kind's notices. */
+/** Reasons of these parameters, for the kind's notices. */
 export const felixWithoutEffect: FieldsWithoutEffect = parameters;

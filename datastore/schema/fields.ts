@@ -22,7 +22,7 @@ export const asNumber = z
     return parsed;
   });
 
-/** AS number from either notation; undefined when out of range. 0 is reserved (RFC 7607). */
+/** Parses an AS number in either notation; undefined when out of range. 0 is reserved (RFC 7607). */
 export function parseAsNumber(value: number | string): number | undefined {
   const dotted = /^(\d{1,5})\.(\d{1,5})$/.exec(String(value));
   if (dotted) {
@@ -38,7 +38,7 @@ const IPV6 = '[0-9a-fA-F:.]*:[0-9a-fA-F:.]*';
 const LENGTH_V4 = '/(3[0-2]|[12]?[0-9])';
 const LENGTH_V6 = '/(12[0-8]|1[01][0-9]|[1-9]?[0-9])';
 
-/** What an API server without our rules refuses by itself: most text that is no network. */
+/** With these patterns, API servers without our CEL rules also refuse most invalid text. */
 const networkPattern = new RegExp(`^(${IPV4}${LENGTH_V4}|${IPV6}${LENGTH_V6})$`);
 const addressOrNetworkPattern = new RegExp(`^(${IPV4}(${LENGTH_V4})?|${IPV6}(${LENGTH_V6})?)$`);
 
@@ -64,7 +64,7 @@ export const addressOrNetwork = cidrField(
   (parsed, text) => (text.includes('/') ? formatCidr(networkOf(parsed)) : formatAddress(parsed)),
 );
 
-/** The same; the output is always a network, with the length of a host for an address. */
+/** An address or a prefix in CIDR notation; the output is always a network, a host prefix for an address. */
 export const hostOrNetwork = cidrField(addressOrNetworkRule, addressOrNetworkPattern, neither, (parsed) =>
   formatCidr(networkOf(parsed)),
 );
@@ -107,7 +107,7 @@ export const duration = z
     'must be shorter than 292 years',
   );
 
-/** A pattern for a word in any case; spelled out, because patterns of CRDs have no flags. */
+/** Returns a pattern that matches the word in any case. It lists both cases, because CRD patterns have no flags. */
 export function anyCase(name: string): string {
   return [...name].map((letter) => `[${letter.toUpperCase()}${letter.toLowerCase()}]`).join('');
 }

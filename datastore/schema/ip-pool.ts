@@ -1,4 +1,4 @@
-/** IPPool: where pod addresses come from and how packets to them travel. Calico reference 1.2. */
+/** IPPool: a range of addresses for pods, and the encapsulation of packets to them. Calico reference 1.2. */
 import { z } from 'zod';
 import { canonicalCidr, hasHostBits, mustCidr, overlaps, parseCidr } from '../../lib/cidr.ts';
 import { ipPoolRules, served } from './cel-rules.ts';
@@ -61,7 +61,10 @@ const shape = z
   .meta(served(...ipPoolRules))
   .describe('Where pod addresses come from, and how packets to them travel.');
 
-/** Tunnel addresses belong to no namespace: a pool for some namespaces holds none unless it says so, which is refused. */
+/**
+ * Tunnel addresses belong to no namespace. So the default for a pool with a namespaceSelector excludes them, and
+ * validation refuses a pool that requests both.
+ */
 const spec = shape.transform(({ allowedUses = [], ...fields }) => ({
   ...fields,
   allowedUses: allowedUses.length > 0 ? allowedUses : defaultUses(fields.namespaceSelector),
@@ -83,12 +86,12 @@ export type IPPool = z.output<typeof schema>;
  */
 export const POOL_FINALIZER = 'projectcalico.org/ippool-finalizer';
 
-/** Whether the pool has been deleted and waits for its addresses: it gives no new ones, and routes stay. */
+/** Whether the pool was deleted but its addresses are still in use: it assigns no new ones, and routes stay. */
 export function isTerminating({ metadata }: IPPool): boolean {
   return Boolean(metadata.deletionTimestamp);
 }
 
-/** Prefix length of the pool's blocks: 26 for IPv4 and 122 for IPv6 unless set. */
+/** Returns the prefix length of the pool's blocks: 26 for IPv4 and 122 for IPv6 unless set. */
 export function blockSizeOf(pool: IPPool): number {
   return pool.spec.blockSize || (parseCidr(pool.spec.cidr)?.family === 6 ? 122 : 26);
 }
@@ -212,7 +215,7 @@ const definition = calicoKind(
   validate,
 );
 
-/** Selectors that cannot be read select nothing: the pool gives no new address, and routes to those in use stay. */
+/** Unreadable selectors select nothing: the pool assigns no new addresses, and routes to those in use stay. */
 export const ipPoolKind: ResourceDefinition<typeof schema> = {
   ...definition,
   hasStatus: true,

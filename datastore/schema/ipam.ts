@@ -23,7 +23,7 @@ const block = calicoObject(
       allocations: z
         .array(z.number().int().nullable().describe('Index into attributes, or null.'))
         .describe('For each address an index into attributes, or null while it is free.'),
-      // First in, first out: a freed address rests longest.
+      // First in, first out, to reuse a freed address as late as possible.
       unallocated: z
         .array(z.number().int().describe('Offset of a free address.'))
         .describe('Offsets of free addresses; the first one is given out next.'),
@@ -221,7 +221,7 @@ export const ipReservationKind: ResourceDefinition<typeof reservation> = {
   fallbacks: { reservedCIDRs: 'drop elements' },
 };
 
-/** Object name for a prefix: `10.244.0.0/26` is `10-244-0-0-26` (Calico reference 1.7). */
+/** Returns the object name for a prefix: `10-244-0-0-26` for `10.244.0.0/26` (Calico reference 1.7). */
 export function nameOfCidr(text: string): string {
   return text.replace(/[.:/]/g, '-');
 }

@@ -1,4 +1,4 @@
-/** KubeControllersConfiguration. Calico reference 1.12: the controllers that are here read `controllers.node`. */
+/** KubeControllersConfiguration. Calico reference 1.12. Cali's controllers read `controllers.node`. */
 import { z } from 'zod';
 import { isAnnotationKey, isLabelValue, isQualifiedName } from '../../lib/kubernetes-names.ts';
 import { addressOrNetwork, duration, selector } from './fields.ts';
@@ -95,7 +95,7 @@ const spec = z.strictObject({
   controllers: controllers.default({}).describe('Settings by controller.'),
 });
 
-/** What Calico writes into the object itself is neutral: it asks for nothing. */
+/** The values that Calico writes by default are neutral: no user requested them. */
 const withoutEffect: FieldsWithoutEffect = {
   logSeverityScreen: { reason: LOG, neutral: ['Info'] },
   healthChecks: { reason: HEALTH, neutral: ['Enabled'] },
@@ -124,7 +124,7 @@ const kubeControllersConfiguration = calicoObject(
   .describe('Settings of cali-controllers; the name is "default".');
 export type KubeControllersConfiguration = z.output<typeof kubeControllersConfiguration>;
 
-/** A field that a newer Calico wrote costs no other. */
+/** Unknown fields, which a newer Calico may write, do not affect the others. */
 export const kubeControllersConfigurationKind: ResourceDefinition<typeof kubeControllersConfiguration> = {
   ...calicoKind(
     {

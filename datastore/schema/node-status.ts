@@ -1,4 +1,4 @@
-/** CalicoNodeStatus: what a node's agent says about itself, kept up to date on request. Calico reference 1.8. */
+/** CalicoNodeStatus: a request for the status of a node's agent, which keeps it up to date. Calico reference 1.8. */
 import { z } from 'zod';
 import { ageColumn, calicoKind, calicoObject, type ResourceDefinition } from './resource.ts';
 

@@ -1,7 +1,7 @@
 /**
- * What makes a kind: its names, its schema, its table columns and the rules that a schema cannot say.
- * Everything else about a kind (TypeScript type, defaults, server-side validation, CRD, kubectl's and
- * calictl's tables) is derived from this one value.
+ * The definition of a kind: its names, schema, table columns, and the rules that a schema cannot express. Everything
+ * else about the kind derives from this one value: TypeScript type, defaults, server-side validation, CRD, and the
+ * tables of kubectl and calictl.
  */
 import { z } from 'zod';
 import type { FieldsWithoutEffect } from './without-effect.ts';
@@ -10,30 +10,30 @@ import type { FieldsWithoutEffect } from './without-effect.ts';
 export interface FieldError {
   /** Path such as `spec.cidr`. */
   readonly field: string;
-  /** The sentence: what is wrong and what to do. */
+  /** A sentence with the fault and the remedy. */
   readonly message: string;
   readonly value?: unknown;
-  /** A server without our rules may store it: the object works all the same. */
+  /** The object still works when a server without our rules stored it. */
   readonly isHarmless?: boolean;
 }
 
 /**
- * What stands in for a field of `spec` that cannot be read while there is no former version: its default, the list
- * without the wrong elements, or a value that harms less than the default.
+ * Replacement for an unreadable field of `spec` that has no former version: its default, the list without the invalid
+ * elements, or a value that does less harm than the default.
  */
 export type Fallback = 'default' | 'drop elements' | { readonly value: unknown };
 
-/** A column of `kubectl get`: a simple JSONPath below the object. */
+/** A column of `kubectl get`. `path` is a simple JSONPath below the object. */
 export interface Column {
   readonly name: string;
   readonly type: 'string' | 'integer' | 'boolean' | 'date';
   readonly path: string;
-  /** 0 is always shown, 1 only with `-o wide`. */
+  /** 0: always shown. 1: only with `-o wide`. */
   readonly priority?: number;
   readonly description?: string;
 }
 
-/** Objects of the same kind that already exist, for rules across objects. */
+/** The existing objects, for rules across objects. */
 export interface Existing {
   list(plural: string): readonly AnyResource[];
 }
@@ -41,7 +41,7 @@ export interface Existing {
 export interface ResourceDefinition<S extends z.ZodType = z.ZodType> {
   readonly group: string;
   readonly version: string;
-  /** What servers have that do not have that yet; the schema reads these too. */
+  /** Versions of servers that lack `version`. The schema reads these too. */
   readonly olderVersions?: readonly string[];
   readonly kind: string;
   readonly plural: string;
@@ -53,9 +53,9 @@ export interface ResourceDefinition<S extends z.ZodType = z.ZodType> {
   readonly columns: readonly Column[];
   /** Rules beyond the schema; `old` is the stored object on an update. */
   readonly validate?: (object: z.output<S>, old: z.output<S> | undefined, existing: Existing) => FieldError[];
-  /** Fields of `spec` that can be replaced one by one (datastore/read-object.ts). A fault elsewhere costs the object. */
+  /** Fields of `spec` that are replaceable one by one (datastore/read-object.ts). Other faults reject the object. */
   readonly fallbacks?: Readonly<Record<string, Fallback>>;
-  /** Unknown fields at any depth are left out when an object is read; elsewhere only those of `spec` itself are. */
+  /** Reading ignores unknown fields at any depth; otherwise only those directly in `spec`. */
   readonly ignoresUnknown?: boolean;
   /** Fields of `spec` that are accepted and do nothing (without-effect.ts). */
   readonly withoutEffect?: FieldsWithoutEffect;
@@ -65,7 +65,7 @@ export const CALICO_GROUP = 'projectcalico.org';
 
 const labels = z.record(z.string(), z.string());
 
-/** The parts of metadata that are read or written here; the rest is kept as it is. */
+/** The parts of metadata that Cali reads or writes; it keeps the others unchanged. */
 export const objectMeta = z.looseObject({
   name: z.string(),
   namespace: z.string().optional(),
@@ -92,13 +92,13 @@ export interface AnyResource {
 
 const anyResource = z.looseObject({ apiVersion: z.string(), kind: z.string(), metadata: objectMeta });
 
-/** A value that an API answered, when it is an object of the API. */
+/** Returns the value as an object of the API; undefined when it is not one. */
 export function resourceOf(value: unknown): AnyResource | undefined {
   const result = anyResource.safeParse(value);
   return result.success ? result.data : undefined;
 }
 
-/** Envelope of a `projectcalico.org/v3` object. */
+/** Returns the schema of a `projectcalico.org/v3` object with this `spec`. */
 export function calicoObject<K extends string, S extends z.ZodType>(kind: K, spec: S) {
   return z.strictObject({
     apiVersion: z.literal(`${CALICO_GROUP}/v3`),
@@ -111,7 +111,7 @@ export function calicoObject<K extends string, S extends z.ZodType>(kind: K, spe
 /** `status` of a kind whose conditions the controllers write. */
 export const conditionsStatus = z.looseObject({}).optional().describe('Conditions that Cali observed.');
 
-/** A definition in the Calico group, cluster scoped. */
+/** Returns the definition of a cluster-scoped kind in Calico's group. */
 export function calicoKind<S extends z.ZodType>(
   names: { kind: string; plural: string; singular: string; shortNames?: readonly string[] },
   schema: S,
@@ -131,7 +131,7 @@ export function calicoKind<S extends z.ZodType>(
   };
 }
 
-/** `group/version`, or `v1` for the core group. */
+/** Returns `group/version`, or `v1` for the core group. */
 export function apiVersionOf(definition: ResourceDefinition): string {
   return definition.group === '' ? definition.version : `${definition.group}/${definition.version}`;
 }

@@ -1,28 +1,28 @@
 /**
- * Fields that Calico has and Cali accepts without doing what they ask. Each has a reason: whoever writes such a field gets
- * it as a warning (calictl, the embedded API server), and agents log it and show it in their status.
+ * Calico's fields that Cali accepts but does not implement, each with a reason. calictl and the embedded API server
+ * warn with it when a user writes such a field; agents log it and show it in their status.
  */
 
 /** Why a field has no effect. */
 export interface WithoutEffect {
-  /** A clause: what Cali does instead, or does not do. */
+  /** A clause that says what Cali does instead, or does not do. */
   readonly reason: string;
-  /** Values that ask for what Cali does anyway: no warning is due. */
+  /** Values that match what Cali does anyway, so there is no warning. */
   readonly neutral?: readonly unknown[];
 }
 
 /** By path below `spec`, such as `controllers.node.syncLabels`. */
 export type FieldsWithoutEffect = Readonly<Record<string, WithoutEffect>>;
 
-/** One field of one object that asks for something Cali does not do. */
+/** A field of one object that has no effect. */
 export interface Notice {
   /** Path such as `spec.bpfEnabled`. */
   readonly field: string;
-  /** A sentence without its subject: `has no effect: …`. */
+  /** A sentence without its subject, such as `has no effect: …`. */
   readonly message: string;
 }
 
-/** What an object asks for in vain. Empty values and those that Cali does anyway are not mentioned. */
+/** Returns the object's fields that have no effect, except empty and neutral values. */
 export function noticesOf(
   { withoutEffect = {} }: { readonly withoutEffect?: FieldsWithoutEffect },
   object: unknown,
@@ -35,12 +35,12 @@ export function noticesOf(
   });
 }
 
-/** The description of such a field, for the CRD. */
+/** Returns the description of such a field, for the CRD. */
 export function describeReason(reason: string): string {
   return `Accepted, without effect: ${reason}.`;
 }
 
-/** `spec.bpfEnabled has no effect: …`. */
+/** Returns a sentence such as `spec.bpfEnabled has no effect: …`. */
 export function describeNotice({ field, message }: Notice): string {
   return `${field} ${message}`;
 }
@@ -55,7 +55,7 @@ function isEmpty(value: unknown): boolean {
   return typeof value === 'object' && Object.keys(value).length === 0;
 }
 
-/** Words of Calico's parameters count in any case. */
+/** Compares values; text in any case, as Calico does. */
 function isSame(a: unknown, b: unknown): boolean {
   return typeof a === 'string' && typeof b === 'string' ? a.toLowerCase() === b.toLowerCase() : a === b;
 }
