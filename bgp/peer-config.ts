@@ -25,7 +25,7 @@ export interface BfdConfig {
 }
 
 export interface PeerConfig {
-  /** The peer's address as canonical text, a link-local one with `%interface`. With the port, it identifies the peer. */
+  /** The peer's address as canonical text, a link-local one with `%interface`. Together with the port, the identity. */
   readonly address: string;
   readonly port: number;
   readonly asNumber: number;

@@ -1,7 +1,7 @@
 /**
  * The BGP speaker. setDesired gives it the desired state. It listens, manages its peers, runs the decision process at
  * the end of each turn of the event loop, sends the changes to the update groups, and reports the routes for the
- * kernel. Until `isSettled` after a start (deferral.ts), the caller must keep kernel routes that were not learned again.
+ * kernel. Until `isSettled` after a start (deferral.ts), the caller must keep kernel routes that are not yet relearned.
  */
 import type { Socket } from 'node:net';
 import { contains, type Family, mustCidr, parseAddress } from '../lib/cidr.ts';

@@ -1,15 +1,15 @@
-/** What a peer is told about one route, beyond the rules of the protocol, which the update group applies. */
+/** Export policy for one route. The update group applies the rules of the protocol. */
 
 import type { PathAttributes } from '../wire/attributes.ts';
 import type { Prefix } from '../wire/nlri.ts';
 
-/** A route as policy sees it. */
+/** A route as input of a policy. */
 export interface PolicyRoute {
   readonly prefix: Prefix;
   readonly attributes: PathAttributes;
-  /** Originated by this speaker. */
+  /** Whether this speaker originates the route. */
   readonly isLocal: boolean;
-  /** Learned from an internal peer. */
+  /** Whether the route was learned from an internal peer. */
   readonly isIbgp: boolean;
 }
 
@@ -17,13 +17,13 @@ export type PolicyResult =
   | {
       readonly isAccepted: true;
       readonly attributes: PathAttributes;
-      /** By a rule, and not because none matched. */
+      /** Whether a rule accepted the route. Otherwise, no rule matched. */
       readonly isExplicit?: boolean;
     }
   | { readonly isAccepted: false; readonly reason: string };
 
 export interface ExportPolicy {
-  /** Equal keys, equal behaviour. */
+  /** Policies with equal keys behave equally. */
   readonly key: string;
   apply(route: PolicyRoute): PolicyResult;
 }

@@ -1,6 +1,6 @@
 /**
- * BGPFilter rules (Calico reference 1.5, B-085 to B-090): ordered lists of matches with an action; the first rule
- * that matches decides. Pure.
+ * BGPFilter rules (Calico reference 1.5, B-085 to B-090): ordered lists of matches with an action. The first rule that
+ * matches applies. Pure.
  */
 import { bitsOf, type Cidr, contains, mustCidr, networkOf } from '../../lib/cidr.ts';
 import type { PathAttributes } from '../wire/attributes.ts';
@@ -29,12 +29,12 @@ export interface FilterRule {
   readonly operations?: readonly FilterOperation[] | undefined;
 }
 
-/** What a filter sees beside the route. */
+/** Input of a filter other than the route. */
 export interface FilterContext {
   readonly isIbgpSession: boolean;
   /** Metric of routes without LOCAL_PREF (ipv4NormalRoutePriority). */
   readonly normalPriority: number;
-  /** Interface that the route leads to, where it is known. */
+  /** Interface of the route, if known. */
   readonly interface?: string | undefined;
 }
 
@@ -45,14 +45,14 @@ export interface FilterVerdict {
   readonly attributes: PathAttributes;
 }
 
-/** LOCAL_PREF and kernel metric add up to this (Calico B-071): the higher one is the lower other. */
+/** The sum of LOCAL_PREF and kernel metric, so a higher LOCAL_PREF is a lower metric (Calico B-071). */
 export const PRIORITY_SUM = 2147483647;
 
 export function priorityOf({ localPref }: PathAttributes, normalPriority: number): number {
   return localPref === undefined || localPref > PRIORITY_SUM ? normalPriority : PRIORITY_SUM - localPref;
 }
 
-/** The verdict of the first rule that matches; undefined when none does. */
+/** Returns the verdict of the first rule that matches; undefined when none does. */
 export function applyRules(
   rules: readonly FilterRule[],
   route: PolicyRoute,
@@ -102,7 +102,7 @@ function isIn(range: Cidr, net: Cidr, lengths: FilterRule['prefixLength']): bool
   return net.length >= (lengths?.min ?? range.length) && net.length <= (lengths?.max ?? bitsOf(net.family));
 }
 
-/** `*` stands for any characters. */
+/** Whether a name matches a pattern in which `*` matches any characters. */
 export function matchesPattern(pattern: string, name: string): boolean {
   const [head = '', ...rest] = pattern.split('*');
   if (rest.length === 0) return pattern === name;
@@ -119,7 +119,7 @@ export function matchesPattern(pattern: string, name: string): boolean {
   return true;
 }
 
-/** `aa:nn` or `aa:nn:mm` as a value; undefined when it is neither. */
+/** Parses a community `aa:nn` or large community `aa:nn:mm`; undefined when it is neither. */
 export function parseCommunity(text: string): number | readonly [number, number, number] | undefined {
   const parts = text.split(':').map(Number);
   if (parts.length === 2 && parts.every((part) => part >= 0 && part <= 0xffff))
@@ -135,7 +135,7 @@ function hasCommunity({ communities = [], largeCommunities = [] }: PathAttribute
   return wanted !== undefined && largeCommunities.some((one) => one.join(':') === wanted.join(':'));
 }
 
-/** The route with a community more, once. */
+/** Adds a community, unless the route has it already. */
 export function addCommunity(attributes: PathAttributes, text: string): PathAttributes {
   const added = parseCommunity(text);
   if (added === undefined || hasCommunity(attributes, text)) return attributes;

@@ -1,4 +1,4 @@
-/** Which received paths may be used (RFC 4271 sections 5.1.3 and 9.1.2, RFC 4456 section 8). */
+/** Decides which received paths may be used (RFC 4271 sections 5.1.3 and 9.1.2, RFC 4456 section 8). */
 
 import type { Family } from '../../lib/cidr.ts';
 import type { PathAttributes } from '../wire/attributes.ts';
@@ -8,54 +8,53 @@ import type { PolicyResult, PolicyRoute } from './export.ts';
 import type { Rejection } from './rejection.ts';
 
 export interface ImportPolicy {
-  /** Equal keys, equal behaviour. */
+  /** Policies with equal keys behave equally. */
   readonly key: string;
   apply(route: PolicyRoute): PolicyResult;
 }
 
 /**
- * What may be used by its prefix alone, whatever its attributes: asked after ImportPolicy, for each prefix that comes
- * in, so it works on octets.
+ * Import policy by prefix, for any attributes. It runs for each received prefix, after ImportPolicy, on octets.
  */
 export interface PrefixPolicy {
-  /** Equal keys, equal behaviour. */
+  /** Policies with equal keys behave equally. */
   readonly key: string;
   /**
-   * Why routes to a prefix are not used; undefined when they are. The prefix stands in wire form (RFC 4271 section 4.3)
-   * at `at`; `isPermitted`: a rule of a filter has accepted it expressly.
+   * Why routes to a prefix are not used; undefined when they are. The prefix is in wire form (RFC 4271 section 4.3) at
+   * `at`. `isPermitted`: a filter rule accepted it explicitly.
    */
   rejection(family: Family, bytes: Uint8Array, at: number, isPermitted: boolean): Rejection | undefined;
-  /** Why routes with a next hop are not used, whatever their prefix. `bytes` are 4, 16 or 32 octets. */
+  /** Why routes with a next hop are not used, for any prefix. `bytes` are 4, 16 or 32 octets. */
   nextHopRejection?(bytes: Uint8Array): Rejection | undefined;
 }
 
-/** A set of addresses, by their octets in hex. */
+/** A set of addresses in hex. */
 export interface HexAddresses {
   has(hex: string): boolean;
 }
 
 export interface ImportContext {
   readonly localAs: number;
-  /** AS number of this speaker: another one than `localAs` where localASNumber is set for the session. */
+  /** AS number of this speaker. It differs from `localAs` when localASNumber is set for the session. */
   readonly globalAs: number;
   readonly peerAs: number;
   readonly isIbgp: boolean;
-  /** BGP identifier and cluster ID of this speaker, as numbers; cluster ID 0: it does not reflect. */
+  /** BGP identifier and cluster ID of this speaker, as numbers. Cluster ID 0 means that it does not reflect. */
   readonly identifier: number;
   readonly clusterId: number;
-  /** Addresses of this speaker as hex: a next hop among them leads nowhere. */
+  /** Addresses of this speaker. Routes with one of them as next hop are not used. */
   readonly ownAddresses: HexAddresses;
-  /** How often our AS may occur in a path (numAllowedLocalASNumbers). */
+  /** How often our AS may be in a path (numAllowedLocalASNumbers). */
   readonly allowedLocalAs: number;
-  /** What we are to the peer (RFC 9234); undefined without roles. */
+  /** Our role towards the peer (RFC 9234); undefined without roles. */
   readonly role: number | undefined;
-  /** RFC 8212: nothing is used unless there is a policy. */
+  /** RFC 8212: without a policy, no route is used. */
   readonly requiresPolicy: boolean;
   readonly policy: ImportPolicy | undefined;
   readonly prefixPolicy?: PrefixPolicy | undefined;
 }
 
-/** The reason why paths with these attributes may not be used, whatever their prefix; undefined when they may. */
+/** Why paths with these attributes may not be used, for any prefix; undefined when they may. */
 export function attributesRejection(scan: AttributeScan, context: ImportContext): string | undefined {
   const { flags } = scan;
   if (scan.ownAsCount > context.allowedLocalAs) {
@@ -76,14 +75,14 @@ export function attributesRejection(scan: AttributeScan, context: ImportContext)
   return undefined;
 }
 
-/** RFC 4271 section 6.3. A route server adds no AS number of its own (RFC 7947 section 2.2.2.2). */
+/** RFC 4271 section 6.3. A route server does not prepend its AS number (RFC 7947 section 2.2.2.2). */
 function neighbourRejection({ neighbourAs }: AttributeScan, { role, peerAs }: ImportContext) {
   if (role === BgpRole.ROUTE_SERVER_CLIENT)
     return neighbourAs === 0 ? 'the AS_PATH of an external peer is empty' : undefined;
   return neighbourAs === peerAs ? undefined : `the AS_PATH does not start with the peer's AS ${peerAs}`;
 }
 
-/** Whether routes with these attributes are changed on their way in, by `adjusted`. */
+/** Whether `adjusted` changes these attributes. */
 export function needsAdjustment({ flags }: AttributeScan, context: ImportContext): boolean {
   return (
     (!context.isIbgp && (flags & AttributeFact.GRACEFUL_SHUTDOWN) !== 0) ||
@@ -92,8 +91,8 @@ export function needsAdjustment({ flags }: AttributeScan, context: ImportContext
 }
 
 /**
- * What the protocol changes: the last resort of RFC 8326 section 4.1, on external sessions alone, because inside the AS
- * LOCAL_PREF itself travels; the mark of RFC 9234 section 5.
+ * Applies the changes that the protocol demands: LOCAL_PREF 0 for graceful shutdown (RFC 8326 section 4.1) and OTC
+ * (RFC 9234 section 5). LOCAL_PREF is set only on external sessions, because internal peers receive it.
  */
 export function adjusted(attributes: PathAttributes, context: ImportContext): PathAttributes {
   const isLeaving = !context.isIbgp && attributes.communities?.includes(Community.GRACEFUL_SHUTDOWN);
@@ -106,12 +105,12 @@ export function adjusted(attributes: PathAttributes, context: ImportContext): Pa
   };
 }
 
-/** From a provider, a peer or a route server. */
+/** Whether the session is with a provider, a peer or a route server. */
 function setsOtc({ role }: ImportContext): boolean {
   return role === BgpRole.CUSTOMER || role === BgpRole.PEER || role === BgpRole.ROUTE_SERVER_CLIENT;
 }
 
-/** The reason why a next hop may not be used; undefined when it may. `bytes` are 4, 16 or 32 octets. */
+/** Why a next hop may not be used; undefined when it may. `bytes` are 4, 16 or 32 octets. */
 export function nextHopRejection(bytes: Uint8Array, ownAddresses: HexAddresses): string | undefined {
   const isV4 = bytes.length === 4;
   const first = bytes[0]!;
@@ -130,7 +129,7 @@ function hasCluster({ bytes, clusterAt, clusterCount }: AttributeScan, clusterId
   return false;
 }
 
-/** RFC 9234 section 5: OTC from a customer, or from a peer when another AS has set it. */
+/** RFC 9234 section 5: OTC from a customer or route server client, or from a peer with another AS in it, is a leak. */
 function isLeak(scan: AttributeScan, { role, peerAs }: ImportContext): boolean {
   if (role === BgpRole.PROVIDER || role === BgpRole.ROUTE_SERVER) return true;
   return role === BgpRole.PEER && scan.onlyToCustomer !== peerAs;

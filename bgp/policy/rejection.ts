@@ -1,14 +1,14 @@
-/** Why a received path is not used. */
+/** Reasons for which a received path is not used. */
 
-/** A class for metrics and counts, and a sentence for people, which names no prefix: it is the same for all of them. */
+/** A kind for metrics and counts, and a reason as text. The reason names no prefix, so that many paths share it. */
 export interface Rejection {
   readonly kind: RejectionKind;
   readonly reason: string;
 }
 
 /**
- * protocol: a loop, a leak, RFC 8212; next-hop: it leads nowhere; filter: a BGPFilter, or what filters make of the
- * attributes. The others are of the import policy for the kernel (felix/calc/bgp/kernel-import.ts).
+ * protocol: a loop, a leak or RFC 8212; next-hop: an unusable next hop; filter: a BGPFilter, or attributes that filters
+ * make too long. The others belong to the import policy for the kernel (felix/calc/bgp/kernel-import.ts).
  */
 export type RejectionKind =
   | 'protocol'

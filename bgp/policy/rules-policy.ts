@@ -1,17 +1,17 @@
-/** BGPFilters one after the other as a policy: the first rule that matches decides, else the route is accepted. */
+/** A policy of BGPFilters in order. The first rule that matches applies; without a match the route is accepted. */
 import { type Family, familyOf } from '../../lib/cidr.ts';
 import type { ExportPolicy, PolicyResult, PolicyRoute } from './export.ts';
 import { applyRules, type FilterRule } from './filter.ts';
 
 export interface NamedRules {
   readonly filter: string;
-  /** Each with a cidr, which tells its family. */
+  /** Each rule has a cidr, which determines its family. */
   readonly rules: readonly FilterRule[];
 }
 
 export type Priorities = Readonly<Record<Family, number>>;
 
-/** Undefined when there are no rules: nothing then depends on the single route. */
+/** Returns the policy; undefined without filters, so that routes need not be judged one by one. */
 export function applyRulesPolicy(
   direction: 'import' | 'export',
   filters: readonly NamedRules[],
@@ -26,7 +26,7 @@ export function applyRulesPolicy(
   };
 }
 
-/** What the filters say; undefined when no rule matches. */
+/** Returns the result of the filters; undefined when no rule matches. */
 export function judge(
   filters: readonly NamedRules[],
   route: PolicyRoute,

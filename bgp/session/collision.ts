@@ -2,8 +2,8 @@
 import { parseAddress } from '../../lib/cidr.ts';
 
 /**
- * Which connection stays when an OPEN arrives on one while the other is in OpenConfirm: the one that the speaker with the
- * higher identifier opened. With equal identifiers (eBGP) the higher AS number decides (RFC 6286 section 2.3).
+ * Returns which connection to keep when an OPEN arrives on one while the other is in OpenConfirm: the one that the
+ * speaker with the higher identifier opened. With equal identifiers, the higher AS number wins (RFC 6286 section 2.3).
  */
 export function survivor(
   local: { readonly identifier: string; readonly asNumber: number },

@@ -1,10 +1,10 @@
 /**
- * The finite state machine of RFC 4271 section 8.2.2 as one pure function. Not here: DelayOpen (events 12
- * and 20), which nobody configures. Added: `idleHold`, the IdleHoldTimer of the RFC's DampPeerOscillations,
- * as a growing delay before a failed session is tried again; and RFC 4724's view of a lost connection.
+ * The finite state machine of RFC 4271 section 8.2.2 as one pure function. It omits DelayOpen (events 12 and 20). It
+ * adds `idleHold`, the IdleHoldTimer of the RFC's DampPeerOscillations, as a growing delay before a failed session is
+ * retried. It also adds graceful restart after a lost connection (RFC 4724).
  *
- * A connection that comes in while a session is Idle after a failure is accepted: a peer that restarts
- * quickly should not have to wait for our delay.
+ * A session that is Idle after a failure accepts incoming connections, so that a peer that restarts quickly does not
+ * wait for our delay.
  */
 import { messageOf } from '../../lib/errors.ts';
 import { CeaseSubcode, ErrorCode, FsmSubcode } from '../wire/iana.ts';
@@ -13,19 +13,19 @@ import { type NotificationBody, WireError } from '../wire/wire-error.ts';
 import { negotiate } from './negotiate.ts';
 import type { Action, Event, Session, SessionConfig, State, Step, Timer } from './session.ts';
 
-/** Hold timer while waiting for OPEN: "a large value" (RFC 4271 section 8.2.2). */
+/** Hold time while waiting for OPEN: "a large value" (RFC 4271 section 8.2.2). */
 const OPEN_HOLD_SECONDS = 240;
 const FIRST_RETRY_SECONDS = 0.25;
 const MAX_RETRY_SECONDS = 5;
 
-/** A session that lasts for so long does not flap. */
+/** A session that lasts this long does not flap. */
 const SETTLE_SECONDS = 30;
-/** From so many short sessions in a row on, the peer is said to flap and is tried less often. */
+/** After this many short sessions in a row, the peer is flapping, and retries are damped. */
 const FLAPPING = 3;
 const FIRST_DAMPED_SECONDS = 1;
 const MAX_DAMPED_SECONDS = 300;
 
-/** Seconds before another try after so many failures in a row; the caller adds jitter. */
+/** Returns the delay before a retry, seconds, by the failures and short sessions in a row. The caller adds jitter. */
 export function retrySeconds(failures: number, config: SessionConfig, shortLived = 0): number {
   const retry = Math.min(
     config.connectRetrySeconds ?? MAX_RETRY_SECONDS,
@@ -36,14 +36,14 @@ export function retrySeconds(failures: number, config: SessionConfig, shortLived
   return Math.max(retry, Math.min(damped, MAX_DAMPED_SECONDS));
 }
 
-/** What people should know of a session that comes up and falls again and again; undefined for others. */
+/** Describes a flapping session for the operator; undefined for others. */
 export function describeFlapping({ state, shortLived }: Session): string | undefined {
   const falls = shortLived - (state === 'Established' ? 1 : 0);
   if (falls < FLAPPING) return undefined;
   return `flapping: the session came up and fell within ${SETTLE_SECONDS} s, ${falls} times in a row`;
 }
 
-/** What the event does to the session. Never throws; time and sockets are the caller's. */
+/** Applies an event to a session. Never throws. The caller handles time and sockets. */
 export function step(session: Session, event: Event, config: SessionConfig): Step {
   switch (session.state) {
     case 'Idle':
@@ -82,7 +82,7 @@ function inConnect(session: Session, event: Event, config: SessionConfig): Step 
   switch (event.type) {
     case 'connected': // 16, 17
       return openSent(session);
-    case 'disconnected': // 18: DelayOpen is not running, but waiting in Active keeps the listener's chance
+    case 'disconnected': // 18: waits for a connection in Active; without DelayOpen, the RFC goes to Idle
       return retryLater(session, event.reason, config);
     case 'timer':
       return event.timer === 'connectRetry' ? dial(session, config, [{ type: 'disconnect' }]) : stay(session); // 9
@@ -133,7 +133,7 @@ function inOpenSent(session: Session, event: Event, config: SessionConfig): Step
         'no OPEN within the hold time',
         notification(ErrorCode.HOLD_TIMER_EXPIRED),
       ); // 10
-    case 'disconnected': // 18: close, wait for a connection again
+    case 'disconnected': // 18: close, and wait for a connection
       return retryLater(session, event.reason, config);
     case 'keepalive':
     case 'update':
@@ -183,7 +183,7 @@ function inEstablished(session: Session, event: Event, config: SessionConfig): S
       if (event.timer === 'settle') return { next: { ...session, shortLived: 0 }, actions: [] };
       if (event.timer !== 'hold') return stay(session);
       return fail(session, config, 'hold timer expired', notification(ErrorCode.HOLD_TIMER_EXPIRED)); // 10
-    case 'disconnected': // 18: RFC 4724 section 4.2, the peer may be restarting
+    case 'disconnected': // 18; RFC 4724 section 4.2: the peer may be restarting
     case 'replaced':
       return fail(
         session,
@@ -199,7 +199,7 @@ function inEstablished(session: Session, event: Event, config: SessionConfig): S
   }
 }
 
-/** Events that mean the same in every state with a connection. */
+/** Handles events that are the same in every state with a connection. */
 function common(session: Session, event: Event, config: SessionConfig): Step {
   switch (event.type) {
     case 'stop': // 2, 8
@@ -226,7 +226,7 @@ function common(session: Session, event: Event, config: SessionConfig): Step {
   }
 }
 
-/** Leaves Idle (or starts over): connects, or waits to be connected to. */
+/** Starts an attempt: connects, or waits for a connection when passive. */
 function dial(session: Session, config: SessionConfig, first: readonly Action[] = []): Step {
   const state: State = config.isPassive ? 'Active' : 'Connect';
   const actions: Action[] = [
@@ -245,7 +245,7 @@ function openSent(session: Session): Step {
   };
 }
 
-/** To Active, with the next attempt after a growing delay. */
+/** To Active; retries after a growing delay. */
 function retryLater(session: Session, reason: string, config: SessionConfig): Step {
   return {
     next: { ...session, state: 'Active', negotiated: undefined, failures: session.failures + 1 },
@@ -258,7 +258,7 @@ function retryLater(session: Session, reason: string, config: SessionConfig): St
   };
 }
 
-/** To Idle after a fault, to be tried again after a growing delay. */
+/** To Idle after a failure; retries after a growing delay. */
 function fail(
   session: Session,
   config: SessionConfig,
@@ -271,14 +271,14 @@ function fail(
   actions.push({ type: 'disconnect' });
   if (session.state === 'Established') actions.push({ type: 'down', isGraceful });
   const seconds = retrySeconds(session.failures, config, session.shortLived);
-  // A peer that restarts waits for us, and forgets our routes when that takes too long (RFC 4724).
+  // A restarting peer waits for us, and removes our routes when that takes too long (RFC 4724).
   const isPeerRestart = isGraceful && session.state === 'Established';
   actions.push(start('idleHold', isPeerRestart ? Math.min(seconds, MAX_RETRY_SECONDS) : seconds));
   const next: Session = { ...session, state: 'Idle', negotiated: undefined, failures: session.failures + 1 };
   return { next, actions, reason };
 }
 
-/** To Idle because somebody said so: nothing is tried again. */
+/** To Idle on a stop event. Does not retry. */
 function quiet(session: Session, sent?: NotificationBody): Step {
   const actions: Action[] = allTimers();
   if (sent && session.state !== 'Connect' && session.state !== 'Active') {
@@ -289,7 +289,7 @@ function quiet(session: Session, sent?: NotificationBody): Step {
   return { next: idle(session), actions, reason: 'stopped' };
 }
 
-/** RFC 8538 section 3: with the N bit on both sides every NOTIFICATION but a hard reset is a restart. */
+/** RFC 8538 section 3: with the N bit on both sides, every NOTIFICATION except a hard reset is graceful. */
 function isGracefulFailure(session: Session, sent: NotificationBody | undefined): boolean {
   if (session.state !== 'Established' || !session.negotiated?.hasNotificationRestart || !sent) return false;
   return sent.code !== ErrorCode.CEASE || sent.subcode !== CeaseSubcode.HARD_RESET;

@@ -1,4 +1,4 @@
-/** What follows from the peer's OPEN (RFC 4271 sections 4.2 and 6.2, RFC 5492). */
+/** Negotiates a session from the peer's OPEN (RFC 4271 sections 4.2 and 6.2, RFC 5492). */
 import type { Family } from '../../lib/cidr.ts';
 import type { Capabilities } from '../wire/capabilities.ts';
 import { BgpRole, ErrorCode, OpenSubcode } from '../wire/iana.ts';
@@ -7,7 +7,7 @@ import { WireError } from '../wire/wire-error.ts';
 import { Writer } from '../wire/writer.ts';
 import type { Negotiated, SessionConfig } from './session.ts';
 
-/** Throws WireError when the OPEN is not acceptable. */
+/** Returns the negotiated values. Throws WireError when the OPEN is not acceptable. */
 export function negotiate(open: OpenMessage, config: SessionConfig): Negotiated {
   if (open.asNumber !== config.peerAs) {
     throw new WireError(
@@ -68,13 +68,13 @@ export function negotiate(open: OpenMessage, config: SessionConfig): Negotiated 
     hasExtendedNextHop: (config.hasExtendedNextHop ?? false) && theirs.hasExtendedNextHop,
     peerRestart: theirs.gracefulRestart,
     hasNotificationRestart: theirs.gracefulRestart?.hasNotification ?? false,
-    // RFC 9494 section 3: without the capability of RFC 4724 this one is ignored.
+    // RFC 9494 section 3: ignored without the capability of RFC 4724.
     peerLongLived: theirs.gracefulRestart ? theirs.longLived : [],
     hasLongLived: (config.longLivedSeconds ?? 0) > 0,
   };
 }
 
-/** RFC 4760 section 8: a speaker without the multiprotocol capability means IPv4 unicast, one with it means what it says. */
+/** RFC 4760 section 8: the families that the peer announces, or IPv4 unicast without the multiprotocol capability. */
 function offeredFamilies({ families, otherFamilies }: Capabilities): readonly Family[] {
   return families.length + otherFamilies.length > 0 ? families : [4];
 }
@@ -86,7 +86,7 @@ function describeFamilies(theirs: Capabilities): string {
   ].join(' and ');
 }
 
-/** RFC 9234 section 4.2. Roles mean nothing inside an AS. */
+/** RFC 9234 section 4.2. Roles are ignored on internal sessions. */
 function checkRoles(theirs: readonly number[], config: SessionConfig): void {
   const { role } = config;
   if (config.localAs === config.peerAs) return;

@@ -3,7 +3,7 @@ import type { Capabilities } from '../wire/capabilities.ts';
 import type { OpenMessage } from '../wire/open.ts';
 import type { SessionConfig } from './session.ts';
 
-/** `isRestarting`: this speaker has restarted and still collects routes (RFC 4724, the R bit). */
+/** Returns our OPEN. `isRestarting`: this speaker has restarted and still waits for routes (RFC 4724, R bit). */
 export function offeredOpen(config: SessionConfig, isRestarting: boolean): OpenMessage {
   const { localAs, holdTimeSeconds, identifier } = config;
   const capabilities = offeredCapabilities(config, isRestarting);

@@ -7,10 +7,10 @@ import type { NotificationBody } from '../wire/wire-error.ts';
 
 export type State = 'Idle' | 'Connect' | 'Active' | 'OpenSent' | 'OpenConfirm' | 'Established';
 
-/** `settle` ends when a session has been Established for a while. */
+/** `settle` expires when a session has been Established for a while. */
 export type Timer = 'connectRetry' | 'hold' | 'keepalive' | 'idleHold' | 'settle';
 
-/** What a session needs to know about its peer. */
+/** Settings of a session. */
 export interface SessionConfig {
   readonly localAs: number;
   readonly peerAs: number;
@@ -20,27 +20,27 @@ export interface SessionConfig {
   readonly holdTimeSeconds: number;
   /** Interval of KEEPALIVEs, seconds; a third of the negotiated hold time when undefined. */
   readonly keepaliveSeconds?: number | undefined;
-  /** Never connects, only accepts. */
+  /** Whether to accept connections only, and never connect. */
   readonly isPassive: boolean;
   readonly families: readonly Family[];
-  /** Seconds that the peer shall keep our routes while we restart (RFC 4724). */
+  /** Time that the peer should retain our routes while we restart, seconds (RFC 4724). */
   readonly restartTimeSeconds: number;
-  /** Longest delay between two attempts, seconds; 5 when undefined. */
+  /** Maximum delay between two attempts, seconds; 5 when undefined. */
   readonly connectRetrySeconds?: number | undefined;
-  /** Several paths per prefix (RFC 7911). */
+  /** Multiple paths per prefix (RFC 7911). */
   readonly canSendAddPath?: boolean;
   readonly canReceiveAddPath?: boolean;
   /** IPv4 routes with an IPv6 next hop (RFC 8950). */
   readonly hasExtendedNextHop?: boolean;
-  /** Seconds that routes of a peer that does not come back are kept as a last resort (RFC 9494); 0: not at all. */
+  /** Time to retain routes of a peer as least preferred after its restart time, seconds (RFC 9494); 0: not offered. */
   readonly longLivedSeconds?: number;
-  /** What we are to the peer, a value of BgpRole (RFC 9234). */
+  /** Our role towards the peer, a value of BgpRole (RFC 9234). */
   readonly role?: number | undefined;
-  /** The peer must tell its role too. */
+  /** Whether the peer must send its role (strict mode). */
   readonly isRoleStrict?: boolean;
 }
 
-/** What both OPENs agreed on. */
+/** The result of both OPENs. */
 export interface Negotiated {
   readonly peerAs: number;
   readonly peerIdentifier: string;
@@ -52,26 +52,26 @@ export interface Negotiated {
   readonly hasRouteRefresh: boolean;
   readonly hasExtendedMessages: boolean;
   readonly hasEnhancedRefresh: boolean;
-  /** Families whose prefixes carry a path identifier, by direction (RFC 7911). */
+  /** Families whose prefixes have a path identifier, by direction (RFC 7911). */
   readonly addPathSend: readonly Family[];
   readonly addPathReceive: readonly Family[];
-  /** IPv4 routes may have an IPv6 next hop (RFC 8950). */
+  /** Whether IPv4 routes may have an IPv6 next hop (RFC 8950). */
   readonly hasExtendedNextHop: boolean;
   readonly peerRestart: GracefulRestart | undefined;
-  /** Both sides restart gracefully after NOTIFICATION and hold timer too (RFC 8538). */
+  /** Whether graceful restart also applies after NOTIFICATION and hold timer expiry (RFC 8538). */
   readonly hasNotificationRestart: boolean;
-  /** What the peer offers of RFC 9494, whether or not this side does. */
+  /** The peer's long-lived families (RFC 9494), even if this side does not offer any. */
   readonly peerLongLived: readonly LongLivedFamily[];
-  /** This side offers RFC 9494 too: routes of the peer are kept for the long-lived time. */
+  /** Whether this side offers RFC 9494 too, so that the peer's routes are retained for the long-lived time. */
   readonly hasLongLived: boolean;
 }
 
 export interface Session {
   readonly state: State;
   readonly negotiated: Negotiated | undefined;
-  /** Failures since the session was last established: the base of the retry delay. */
+  /** Failures since the session was last Established, for the retry delay. */
   readonly failures: number;
-  /** Times in a row that the session came up and has not been up for a while. */
+  /** Number of sessions in a row that have not lasted for a while, the current one included. */
   readonly shortLived: number;
 }
 
@@ -85,7 +85,7 @@ export type Event =
   | { readonly type: 'open'; readonly message: OpenMessage } // 19
   | { readonly type: 'error'; readonly notification: NotificationBody; readonly reason: string } // 21, 22, 28
   | { readonly type: 'collision' } // 23
-  | { readonly type: 'replaced' } // RFC 4724 section 4.2: the restarted peer connects anew
+  | { readonly type: 'replaced' } // RFC 4724 section 4.2: the restarted peer connects again
   | { readonly type: 'notification'; readonly message: NotificationMessage } // 24, 25
   | { readonly type: 'keepalive' } // 26
   | { readonly type: 'update' } // 27
@@ -100,10 +100,10 @@ export type Action =
   | { readonly type: 'startTimer'; readonly timer: Timer; readonly seconds: number }
   | { readonly type: 'stopTimer'; readonly timer: Timer }
   | { readonly type: 'established'; readonly negotiated: Negotiated }
-  /** The session left Established; `isGraceful` when the peer may be restarting (RFC 4724). */
+  /** The session left Established. `isGraceful`: the peer may be restarting (RFC 4724). */
   | { readonly type: 'down'; readonly isGraceful: boolean };
 
-/** What an event does. `reason` says why a session came down, for people. */
+/** The result of an event. `reason` is why a session went down, as text. */
 export interface Step {
   readonly next: Session;
   readonly actions: readonly Action[];

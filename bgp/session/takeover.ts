@@ -1,7 +1,7 @@
 /**
- * Chooses between two connections of the same two speakers when an OPEN arrives on the second one (RFC 4271 section 6.8,
- * RFC 4724 section 4.2). Both RFCs trust any connection from the peer's address. A pod behind the peer's masquerading can
- * forge that address, so an unproven connection never replaces a live one.
+ * Chooses between two connections of the same two speakers when an OPEN arrives on the second one (RFC 4271 section
+ * 6.8, RFC 4724 section 4.2). Both RFCs trust any connection from the peer's address. A pod behind the peer's
+ * masquerading can forge that address, so an unproven connection never replaces a live one.
  */
 
 /** The connection on which the OPEN arrived. */
@@ -36,11 +36,11 @@ export interface Running {
 }
 
 export type Verdict =
-  /** The newcomer continues, and the running connection stays until one of them is Established. */
+  /** The newcomer continues. The running connection stays until one of them is Established. */
   | 'admit'
   /** The running connection ends, and the newcomer continues. */
   | 'replace'
-  /** The newcomer's OPEN waits; ask again. */
+  /** The newcomer's OPEN waits. Call `takeover` again. */
   | 'wait'
   /** The newcomer is closed with Cease, Connection Collision Resolution. */
   | 'refuse';
@@ -53,7 +53,7 @@ export const PEER_DECIDES_MS = 2_000;
 /** After this wait without evidence the running connection stays, and its hold timer decides. */
 export const LONGEST_WAIT_MS = 10_000;
 
-/** Returns the verdict. The caller asks again for a waiting newcomer whenever anything changes. */
+/** Returns the verdict. For a newcomer that waits, the caller calls it again whenever anything changes. */
 export function takeover(newcomer: Newcomer, running: Running): Verdict {
   return running.state === 'OpenConfirm' ? collision(newcomer, running) : replacement(newcomer, running);
 }

@@ -18,7 +18,7 @@ export function decodeAsPath(reader: Reader, isFourOctet: boolean): AsPath {
     const count = reader.u8();
     if (type < SegmentType.AS_SET || type > SegmentType.CONFED_SET)
       throw new RangeError(`AS_PATH segment type ${type}`);
-    // RFC 7606 section 7.2: a segment of no AS numbers is malformed.
+    // RFC 7606 section 7.2: a segment without AS numbers is malformed.
     if (count === 0) throw new RangeError('AS_PATH segment without AS numbers');
     const asNumbers: number[] = [];
     for (let i = 0; i < count; i++) asNumbers.push(isFourOctet ? reader.u32() : reader.u16());
@@ -29,7 +29,7 @@ export function decodeAsPath(reader: Reader, isFourOctet: boolean): AsPath {
 
 export function encodeAsPath(path: AsPath, writer: Writer, isFourOctet: boolean): void {
   for (const { type, asNumbers } of path) {
-    // A segment counts its AS numbers in one octet.
+    // The AS number count of a segment has one octet.
     for (let at = 0; at < asNumbers.length; at += 255) {
       const part = asNumbers.slice(at, at + 255);
       writer.u8(type).u8(part.length);
@@ -41,7 +41,7 @@ export function encodeAsPath(path: AsPath, writer: Writer, isFourOctet: boolean)
   }
 }
 
-/** Length for the decision process: a set counts one, confederation segments nothing (RFC 4271 9.1.2.2, RFC 5065). */
+/** Length for the decision process: an AS_SET counts 1, confederation segments 0 (RFC 4271 9.1.2.2, RFC 5065). */
 export function pathLength(path: AsPath): number {
   let length = 0;
   for (const { type, asNumbers } of path) {
@@ -51,7 +51,7 @@ export function pathLength(path: AsPath): number {
   return length;
 }
 
-/** RFC 6793 section 4.2.3: the path of an old speaker, its AS_TRANS replaced by what AS4_PATH carries. */
+/** RFC 6793 section 4.2.3: replaces AS_TRANS in the path of an old speaker with the AS numbers of its AS4_PATH. */
 export function mergeAs4Path(path: AsPath, as4Path: AsPath): AsPath {
   const surplus = pathLength(path) - pathLength(as4Path);
   if (surplus < 0) return path;

@@ -1,11 +1,11 @@
 /**
- * Path attributes (RFC 4271 section 4.3) and what is wrong with them (RFC 7606).
+ * Decodes path attributes (RFC 4271 section 4.3) and reports their faults (RFC 7606).
  *
  *   +- flags (8) -+- type (8) -+- length (8 or 16) -+- value -+
  *
- * A fault has a verdict: `discard` costs the attribute, `withdraw` costs the routes of the UPDATE, and the session where
- * it announces none (section 5.2). What always costs the session is thrown as WireError: an MP attribute that occurs twice
- * or cannot be parsed, and an unknown well-known attribute.
+ * A fault has a verdict. `discard` removes the attribute. `withdraw` withdraws the routes of the UPDATE, or resets the
+ * session when it announces none (section 5.2). Errors that always reset the session are thrown as WireError: an MP
+ * attribute that occurs twice or cannot be parsed, and an unknown well-known attribute.
  */
 import { formatBytes } from '../../lib/cidr.ts';
 import { type AsPath, decodeAsPath, mergeAs4Path, pathLength } from './as-path.ts';
@@ -42,13 +42,13 @@ export interface PathAttributes {
   readonly clusterList?: readonly string[] | undefined;
   /** ONLY_TO_CUSTOMER: the AS that set it (RFC 9234). */
   readonly onlyToCustomer?: number | undefined;
-  /** Types of known optional transitive attributes that came with the partial bit. */
+  /** Types of known optional transitive attributes that were received with the partial bit. */
   readonly partial?: readonly number[] | undefined;
-  /** Optional transitive attributes that are passed on as they are. */
+  /** Unknown optional transitive attributes, which are passed on unchanged. */
   readonly unknown?: readonly UnknownAttribute[] | undefined;
 }
 
-/** What was negotiated, as far as attributes look different for it. */
+/** The negotiated values that change the encoding of attributes. */
 export interface AttributeContext {
   readonly isFourOctetAs: boolean;
   readonly isIbgp: boolean;
@@ -57,27 +57,27 @@ export interface AttributeContext {
 export interface Fault {
   readonly verdict: 'discard' | 'withdraw';
   readonly reason: string;
-  /** Subcode and data of the NOTIFICATION where the fault costs the session (RFC 4271 section 6.3). */
+  /** Subcode and data of the NOTIFICATION if the fault resets the session (RFC 4271 section 6.3). */
   readonly subcode?: number;
   readonly data?: Uint8Array;
 }
 
 export interface DecodedAttributes {
   readonly attributes: Partial<PathAttributes>;
-  /** Values of MP_REACH_NLRI and MP_UNREACH_NLRI, views into the message. */
+  /** Values of MP_REACH_NLRI and MP_UNREACH_NLRI, as views into the message. */
   readonly reach: Uint8Array | undefined;
   readonly unreach: Uint8Array | undefined;
-  /** Whether there were attributes other than MP_REACH_NLRI and MP_UNREACH_NLRI, well-formed or not. */
+  /** Whether there were attributes other than MP_REACH_NLRI and MP_UNREACH_NLRI, even malformed ones. */
   readonly hasOthers: boolean;
   readonly faults: readonly Fault[];
 }
 
 const { OPTIONAL, TRANSITIVE, PARTIAL, EXTENDED_LENGTH } = AttributeFlag;
 const WELL_KNOWN = TRANSITIVE;
-/** One segment of one AS number. */
+/** Octets of one segment with one AS number. */
 const AS4_PATH_MINIMUM = 6;
 
-/** Flags that a known attribute must carry, the partial bit aside. */
+/** Flags that a known attribute must have, apart from the partial bit. */
 export const expectedFlags: Readonly<Record<number, number>> = {
   [AttributeType.ORIGIN]: WELL_KNOWN,
   [AttributeType.AS_PATH]: WELL_KNOWN,
@@ -112,7 +112,7 @@ export function decodeAttributes(reader: Reader, context: AttributeContext): Dec
   while (reader.left > 0) {
     const header = readHeader(reader);
     if (!header) {
-      // RFC 7606 section 4: the routes go, the session stays, since the lengths around are consistent.
+      // RFC 7606 section 4: withdraw the routes and keep the session, because the enclosing lengths are consistent.
       isCut = true;
       faults.push({
         verdict: 'withdraw',
@@ -138,7 +138,7 @@ export function decodeAttributes(reader: Reader, context: AttributeContext): Dec
     const fault =
       flagsFault(header) ?? (isMultiprotocol ? undefined : decodeOne(attributes, as4, header, context));
     if (fault) faults.push({ ...fault, data: fault.data ?? attributeBytes(header) });
-    // Also with wrong flags: the prefixes are to be withdrawn.
+    // Even with wrong flags, because the prefixes must be withdrawn.
     if (type === AttributeType.MP_REACH_NLRI) reach = value;
     else if (type === AttributeType.MP_UNREACH_NLRI) unreach = value;
   }
@@ -153,13 +153,13 @@ interface AttributeHeader {
   readonly value: Uint8Array;
 }
 
-/** The attribute as it was received: data of a NOTIFICATION (RFC 4271 section 6.3). */
+/** Returns the received attribute as data for a NOTIFICATION (RFC 4271 section 6.3). */
 function attributeBytes({ flags, type, value }: AttributeHeader): Uint8Array {
   const writer = new Writer().u8(flags).u8(type);
   return (flags & EXTENDED_LENGTH ? writer.u16(value.length) : writer.u8(value.length)).bytes(value).finish();
 }
 
-/** RFC 7606 section 3(c): Optional and Transitive bits other than those of the type. The other bits are ignored. */
+/** RFC 7606 section 3(c): wrong Optional or Transitive bit for the type. The other bits are ignored. */
 function flagsFault({ flags, type }: AttributeHeader): Fault | undefined {
   const expected = expectedFlags[type];
   if (expected === undefined || (flags & (OPTIONAL | TRANSITIVE)) === expected) return undefined;
@@ -182,7 +182,7 @@ function readHeader(reader: Reader): AttributeHeader | undefined {
   }
 }
 
-/** Puts one attribute into `into`; the fault when it cannot. */
+/** Decodes one attribute into `into`, or returns its fault. */
 function decodeOne(
   into: Mutable,
   as4: { path?: AsPath; aggregator?: PathAttributes['aggregator'] },
@@ -303,7 +303,7 @@ function decodePath(into: Mutable, reader: Reader, context: AttributeContext): F
   }
 }
 
-/** RFC 6793 section 6: a malformed AS4_PATH is discarded, and so are confederation segments in one. */
+/** RFC 6793 section 6: discards a malformed AS4_PATH, and confederation segments in a well-formed one. */
 function decodeAs4Path(as4: { path?: AsPath }, value: Uint8Array): Fault | undefined {
   if (value.length < AS4_PATH_MINIMUM) return discarded(`AS4_PATH of ${value.length} octets`);
   try {
@@ -323,7 +323,7 @@ function discarded(reason: string): Fault {
   return { verdict: 'discard', reason };
 }
 
-/** RFC 6793 section 4.1: between speakers of 4-octet AS numbers AS4_PATH and AS4_AGGREGATOR are discarded. */
+/** RFC 6793 section 4.1: between speakers with 4-octet AS numbers, AS4_PATH and AS4_AGGREGATOR are discarded. */
 function notBetweenNew(type: number): Fault {
   return discarded(`attribute ${type} from a peer of 4-octet AS numbers`);
 }
@@ -331,7 +331,7 @@ function notBetweenNew(type: number): Fault {
 function keepUnknown(into: Mutable, header: AttributeHeader): Fault | undefined {
   const { flags, type, value } = header;
   if (!(flags & OPTIONAL)) {
-    // RFC 4271 section 6.3, which RFC 7606 leaves as it is.
+    // RFC 4271 section 6.3, which RFC 7606 does not change.
     throw new WireError(
       ErrorCode.UPDATE_MESSAGE,
       UpdateSubcode.UNRECOGNIZED_WELL_KNOWN,
@@ -339,7 +339,7 @@ function keepUnknown(into: Mutable, header: AttributeHeader): Fault | undefined 
       attributeBytes(header),
     );
   }
-  // RFC 4271 section 5: passed on with the partial bit when transitive, else quietly ignored.
+  // RFC 4271 section 5: pass it on with the partial bit if transitive, else ignore it.
   if (flags & TRANSITIVE) {
     const kept = { flags: OPTIONAL | TRANSITIVE | PARTIAL, type, value: value.slice() };
     into.unknown = [...(into.unknown ?? []), kept];
@@ -355,7 +355,7 @@ function mergeAs4(
 ) {
   if (context.isFourOctetAs) return;
   if (into.aggregator && as4.aggregator) {
-    // An AGGREGATOR that is not AS_TRANS was written by an old speaker that knew nothing of AS4_PATH.
+    // If AGGREGATOR is not AS_TRANS, an old speaker wrote it, and both AS4 attributes are ignored.
     if (into.aggregator.asNumber !== AS_TRANS) return;
     into.aggregator = as4.aggregator;
   }

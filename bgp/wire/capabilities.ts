@@ -7,9 +7,9 @@ import { Writer } from './writer.ts';
 
 /** RFC 4724 section 3. */
 export interface GracefulRestart {
-  /** The sender has restarted. */
+  /** Whether the sender has restarted (R bit). */
   readonly isRestarting: boolean;
-  /** RFC 8538: graceful restart after NOTIFICATION too. */
+  /** Whether graceful restart also applies after NOTIFICATION (N bit, RFC 8538). */
   readonly hasNotification: boolean;
   /** Seconds, 12 bits. */
   readonly restartTimeSeconds: number;
@@ -32,22 +32,22 @@ export interface AddPathFamily {
 }
 
 export interface Capabilities {
-  /** Families of RFC 4760 that are spoken here too. */
+  /** Supported families (RFC 4760). */
   readonly families: readonly Family[];
-  /** Those that are not. A sender that names no family at all speaks IPv4 unicast alone. */
+  /** Unsupported families. A sender that lists no family at all supports IPv4 unicast only. */
   readonly otherFamilies: readonly { readonly afi: number; readonly safi: number }[];
   readonly hasRouteRefresh: boolean;
   readonly hasExtendedMessages: boolean;
-  /** RFC 6793; undefined when the speaker is a 2-octet one. */
+  /** RFC 6793; undefined for a speaker without 4-octet AS numbers. */
   readonly fourOctetAs: number | undefined;
   readonly gracefulRestart: GracefulRestart | undefined;
   /** RFC 7313. */
   readonly hasEnhancedRefresh: boolean;
   readonly addPath: readonly AddPathFamily[];
-  /** IPv4 routes with an IPv6 next hop are understood (RFC 8950). */
+  /** Whether the sender supports IPv4 routes with an IPv6 next hop (RFC 8950). */
   readonly hasExtendedNextHop: boolean;
   readonly longLived: readonly LongLivedFamily[];
-  /** RFC 9234: the distinct values of BgpRole, in their order. More than one is an error of the sender (section 4.2). */
+  /** RFC 9234: the distinct values of BgpRole, in order. More than one is an error of the sender (section 4.2). */
   readonly roles: readonly number[];
   readonly unknown: readonly { readonly code: number; readonly value: Uint8Array }[];
 }
@@ -67,7 +67,7 @@ export const noCapabilities: Capabilities = {
   unknown: [],
 };
 
-/** Capability TLVs in the order that BIRD and FRR use too: code ascending. */
+/** Encodes capabilities as TLVs in ascending order of codes, like BIRD and FRR. */
 export function encodeCapabilities(capabilities: Capabilities): Uint8Array {
   const writer = new Writer();
   const put = (code: number, value: Uint8Array) => writer.u8(code).u8(value.length).bytes(value);
@@ -98,7 +98,10 @@ export function encodeCapabilities(capabilities: Capabilities): Uint8Array {
   return writer.finish();
 }
 
-/** Reads TLVs to the end, on top of those of earlier parameters. A known capability of a wrong length is kept as an unknown one (RFC 5492 section 3). */
+/**
+ * Reads TLVs to the end and adds them to those of earlier parameters. A known capability with a wrong length is kept as
+ * unknown (RFC 5492 section 3).
+ */
 export function decodeCapabilities(reader: Reader, known: Capabilities = noCapabilities): Capabilities {
   let result = known;
   while (reader.left > 0) {
@@ -205,7 +208,7 @@ function decodeAddPath(reader: Reader): AddPathFamily[] {
     const family = familyOfAfi(reader.u16());
     const safi = reader.u8();
     const mode = reader.u8();
-    // Any other value is ignored with its family (RFC 7911 section 4).
+    // Ignore families with any other value (RFC 7911 section 4).
     if (!family || safi !== SAFI_UNICAST || mode < 1 || mode > 3) continue;
     families.push({ family, canReceive: (mode & 1) !== 0, canSend: (mode & 2) !== 0 });
   }

@@ -1,4 +1,4 @@
-/** Path attributes to bytes (RFC 4271 section 4.3). What they mean and how they are read is in attributes.ts. */
+/** Encodes path attributes (RFC 4271 section 4.3). attributes.ts decodes them. */
 import { addressBytes, parseAddress } from '../../lib/cidr.ts';
 import { encodeAsPath } from './as-path.ts';
 import { type AttributeContext, expectedFlags, type PathAttributes } from './attributes.ts';
@@ -17,8 +17,8 @@ import { Writer } from './writer.ts';
 const { OPTIONAL, PARTIAL, EXTENDED_LENGTH } = AttributeFlag;
 
 /**
- * Writes attributes in type order. NEXT_HOP is left out where the next hop travels in MP_REACH_NLRI. Returns their
- * length in octets; above MAX_ATTRIBUTES_LENGTH no UPDATE can carry them, and nothing is written.
+ * Writes attributes in type order, with NEXT_HOP only if `hasNextHop`. Returns their length, octets. Above
+ * MAX_ATTRIBUTES_LENGTH they fit into no UPDATE, and nothing is written.
  */
 export function encodeAttributes(
   attributes: PathAttributes,
@@ -74,13 +74,13 @@ export function encodeAttributes(
   return octets;
 }
 
-/** RFC 6793 section 4.2.2: AS numbers that do not fit travel beside. */
+/** RFC 6793 section 4.2.2: adds AS4_PATH and AS4_AGGREGATOR when an AS number needs four octets. */
 function encodeAs4(
   attributes: PathAttributes,
   put: (type: number, write: (value: Writer) => void) => void,
 ): void {
   if (attributes.asPath.some(({ asNumbers }) => asNumbers.some((as) => as > 0xffff))) {
-    // Section 3: confederation segments have no place in AS4_PATH.
+    // Section 3: AS4_PATH must not contain confederation segments.
     const path = attributes.asPath.filter(({ type }) => type <= SegmentType.AS_SEQUENCE);
     put(AttributeType.AS4_PATH, (value) => encodeAsPath(path, value, true));
   }
@@ -92,7 +92,7 @@ function encodeAs4(
   }
 }
 
-/** MP_REACH_NLRI for prefixes of one family. */
+/** Writes MP_REACH_NLRI for prefixes of one family. */
 export function encodeReach({ family, nextHop, linkLocal, routes }: Reach, writer: Writer): void {
   const value = new Writer().u16(afiOf(family)).u8(SAFI_UNICAST);
   const hops = [nextHop, ...(linkLocal ? [linkLocal] : [])].map((hop) => addressBytes(parseAddress(hop)!));

@@ -1,6 +1,6 @@
 /**
- * Cuts a byte stream into messages (RFC 4271 section 4.1). The header is checked before anything is
- * buffered for it, so a peer can make us hold one message at most.
+ * Splits a byte stream into messages (RFC 4271 section 4.1). It checks the header before it buffers the message, so a
+ * peer can make it hold at most one message.
  *
  *   0                   15  16      17  18
  *   +---- marker (16 x ff) ----+- length -+ type +
@@ -17,14 +17,14 @@ import { WireError } from './wire-error.ts';
 
 export interface Frame {
   readonly type: MessageType;
-  /** Header and all. */
+  /** Header and body. */
   readonly message: Uint8Array;
   readonly body: Uint8Array;
 }
 
 /**
- * Shortest legal message per type, header included (RFC 4271 section 6.1). RFC 7313 section 5 wants a ROUTE-REFRESH of
- * any length answered by its subtype, which is the third octet; one without it has a bad length.
+ * Minimum length of each message type, header included (RFC 4271 section 6.1). For ROUTE-REFRESH of a wrong length, RFC
+ * 7313 section 5 makes the error depend on the subtype, the third octet. One without a subtype has a bad length.
  */
 const minimumLength: Readonly<Record<number, number>> = {
   [MessageType.OPEN]: 29,
@@ -38,17 +38,17 @@ export class Framer {
   #tail: Uint8Array = new Uint8Array();
   #maxLength: number = MAX_MESSAGE_LENGTH;
 
-  /** Accepts messages of up to 65,535 octets from now on (RFC 8654). OPEN and KEEPALIVE stay at 4,096. */
+  /** Accepts messages of up to 65,535 octets from now on (RFC 8654), except OPEN and KEEPALIVE. */
   allowExtended(): void {
     this.#maxLength = MAX_EXTENDED_MESSAGE_LENGTH;
   }
 
   /**
-   * Hands out the messages that the chunk completes, until the receiver returns false: the rest stays for the next
-   * chunk. Throws WireError for a bad header, and lets through what the receiver throws.
+   * Passes the messages that the chunk completes to `receive`, until it returns false. The rest waits for the next
+   * chunk. Throws WireError for a bad header, and rethrows errors of `receive`.
    */
   push(chunk: Uint8Array, receive: (frame: Frame) => boolean): void {
-    // A Buffer's slice is a view, that of a plain Uint8Array a copy: decoders count on the latter.
+    // Decoders need `slice` to copy. That of a Buffer returns a view, that of a plain Uint8Array a copy.
     const plain = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
     const bytes = this.#tail.length === 0 ? plain : concat(this.#tail, plain);
     this.#tail = new Uint8Array();
@@ -60,7 +60,7 @@ export class Framer {
       at += length;
       if (!receive({ type, message, body: message.subarray(HEADER_LENGTH) })) break;
     }
-    // A copy: the chunk it lies in is large, and the rest of it not needed any more.
+    // A copy, so that the large chunk can be freed.
     if (at < bytes.length) this.#tail = bytes.slice(at);
   }
 

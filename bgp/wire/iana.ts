@@ -1,4 +1,4 @@
-/** Numbers of the protocol, as assigned by IANA. */
+/** Protocol numbers that IANA assigned. */
 
 /** RFC 4271 section 4.1; RFC 2918. */
 export const MessageType = { OPEN: 1, UPDATE: 2, NOTIFICATION: 3, KEEPALIVE: 4, ROUTE_REFRESH: 5 } as const;
@@ -113,21 +113,21 @@ export const Origin = { IGP: 0, EGP: 1, INCOMPLETE: 2 } as const;
 /** AS_PATH segment types, RFC 4271 section 4.3 and RFC 5065. */
 export const SegmentType = { AS_SET: 1, AS_SEQUENCE: 2, CONFED_SEQUENCE: 3, CONFED_SET: 4 } as const;
 
-/** AFI numbers; the only SAFI here is unicast. */
+/** Supported AFI numbers. The only supported SAFI is unicast. */
 export const Afi = { IPV4: 1, IPV6: 2 } as const;
 export const SAFI_UNICAST = 1;
 
-/** RFC 6793: stands for an AS number that does not fit into two octets. */
+/** RFC 6793: replaces an AS number that does not fit into two octets. */
 export const AS_TRANS = 23456;
 
 export const HEADER_LENGTH = 19;
 export const MAX_MESSAGE_LENGTH = 4096;
 /** RFC 8654. */
 export const MAX_EXTENDED_MESSAGE_LENGTH = 65535;
-/** Octets of an attribute list in the longest UPDATE: behind the header and two length fields. */
+/** Octets of an attribute list in the longest UPDATE: its length without the header and two length fields. */
 export const MAX_ATTRIBUTES_LENGTH = MAX_EXTENDED_MESSAGE_LENGTH - HEADER_LENGTH - 4;
 
-/** RFC 9234 section 4.1: what the sender is to the receiver. */
+/** RFC 9234 section 4.1: the sender's role towards the receiver. */
 export const BgpRole = {
   PROVIDER: 0,
   ROUTE_SERVER: 1,

@@ -1,4 +1,4 @@
-/** Any message: header and body, both ways. */
+/** Encodes and decodes messages of any type. */
 import type { Family } from '../../lib/cidr.ts';
 import type { AttributeContext } from './attributes.ts';
 import type { Frame } from './framer.ts';
@@ -29,9 +29,9 @@ import { Writer } from './writer.ts';
 /** RFC 2918 section 3. */
 export interface RouteRefreshMessage {
   readonly type: 'route-refresh';
-  /** Undefined for a family that is not spoken here: to be ignored. */
+  /** Undefined for an unsupported family, to be ignored. */
   readonly family: Family | undefined;
-  /** A value of RefreshSubtype (RFC 7313 section 3.2); others are to be ignored. */
+  /** A value of RefreshSubtype (RFC 7313 section 3.2), or another one, to be ignored. */
   readonly subtype: number;
 }
 
@@ -53,13 +53,13 @@ export type OutgoingMessage =
   | NotificationMessage
   | ({ readonly type: 'update' } & OutgoingUpdate);
 
-/** What was negotiated, as far as messages look different for it. */
+/** The negotiated values that change the encoding of messages. */
 export interface MessageContext extends UpdateContext {
   /** RFC 7313. */
   readonly hasEnhancedRefresh?: boolean;
 }
 
-/** Decodes a frame. Throws WireError with the NOTIFICATION that the fault deserves. */
+/** Decodes a frame. Throws WireError with the NOTIFICATION to send. */
 export function decodeMessage({ type, body, message }: Frame, context: MessageContext): Message {
   switch (type) {
     case MessageType.OPEN:
@@ -77,7 +77,7 @@ export function decodeMessage({ type, body, message }: Frame, context: MessageCo
   }
 }
 
-/** The whole message, header included. Throws RangeError for one that is longer than any may be (RFC 8654). */
+/** Encodes a message, header included. Throws RangeError when it exceeds the maximum length (RFC 8654). */
 export function encodeMessage(message: OutgoingMessage, context: AttributeContext): Uint8Array {
   switch (message.type) {
     case 'open':
@@ -112,7 +112,7 @@ function frame(type: MessageType, body: Uint8Array): Uint8Array {
     .finish();
 }
 
-/** RFC 2918 section 3. Octets after the first four are ORFs (RFC 5291), which this speaker never asks for. */
+/** RFC 2918 section 3. Octets after the first four are ORFs (RFC 5291), which this speaker does not support. */
 function decodeRouteRefresh(
   body: Uint8Array,
   message: Uint8Array,

@@ -1,6 +1,6 @@
 /**
- * Prefixes on the wire (RFC 4271 section 4.3): a length in bits and as many octets as it needs, with add-path
- * behind an identifier of 32 bits (RFC 7911 section 3). As a value a prefix is its canonical text.
+ * Prefixes on the wire (RFC 4271 section 4.3): a length in bits and as many octets as it needs. With add-path, a path
+ * identifier of 32 bits comes first (RFC 7911 section 3). The value of a prefix is its canonical text.
  */
 import { addressBytes, bitsOf, type Family, formatBytes, mustCidr } from '../../lib/cidr.ts';
 import { Afi } from './iana.ts';
@@ -10,7 +10,7 @@ import type { Writer } from './writer.ts';
 /** Canonical text of a network, such as `10.244.1.0/26` or `fd00:1::/122`. */
 export type Prefix = string;
 
-/** A prefix as it stands in a message. */
+/** A prefix in a message. */
 export interface Nlri {
   readonly prefix: Prefix;
   /** Undefined without add-path. */
@@ -19,7 +19,7 @@ export interface Nlri {
 
 export const afiOf = (family: Family): number => (family === 4 ? Afi.IPV4 : Afi.IPV6);
 
-/** Family of an AFI; undefined for one that is not spoken here. */
+/** Returns the family of an AFI; undefined when it is unsupported. */
 export function familyOfAfi(afi: number): Family | undefined {
   return afi === Afi.IPV4 ? 4 : afi === Afi.IPV6 ? 6 : undefined;
 }
@@ -30,7 +30,7 @@ export function encodeNlri({ prefix, pathId }: Nlri, writer: Writer): void {
   writer.u8(cidr.length).bytes(addressBytes(cidr).subarray(0, Math.ceil(cidr.length / 8)));
 }
 
-/** What is wrong with a list of prefixes from `start` to `end`; undefined when nothing is. */
+/** Describes the fault in a list of prefixes from `start` to `end`; undefined when it is valid. */
 export function nlriFault(
   bytes: Uint8Array,
   start: number,
@@ -51,8 +51,8 @@ export function nlriFault(
 }
 
 /**
- * Reads prefixes to the end of the bytes. Bits behind the length are ignored, as RFC 4271 says. Throws
- * RangeError for what nlriFault names.
+ * Reads prefixes to the end of the bytes. Bits after the length are ignored (RFC 4271 section 4.3). Throws RangeError
+ * for the faults of nlriFault.
  */
 export function decodeNlri(bytes: Uint8Array, family: Family, hasPathId: boolean): Nlri[] {
   const fault = nlriFault(bytes, 0, bytes.length, family, hasPathId);

@@ -1,4 +1,4 @@
-/** NOTIFICATION (RFC 4271 section 4.5) and how to say it in words. */
+/** NOTIFICATION (RFC 4271 section 4.5), and its description as text. */
 import { CeaseSubcode, ErrorCode, FsmSubcode, HeaderSubcode, OpenSubcode, UpdateSubcode } from './iana.ts';
 import type { NotificationBody } from './wire-error.ts';
 import { Writer } from './writer.ts';
@@ -18,7 +18,7 @@ export function encodeNotification({ code, subcode, data }: NotificationBody): U
 /** Longest shutdown message, octets (RFC 9003). */
 const MAX_SHUTDOWN_MESSAGE = 255;
 
-/** A NOTIFICATION; `message` is for the operator of the other side (RFC 9003), cut at a character. */
+/** Returns a NOTIFICATION. `message` is a shutdown message (RFC 9003), truncated at a character boundary. */
 export function notification(code: number, subcode = 0, message = ''): NotificationBody {
   if (message === '') return { code, subcode, data: new Uint8Array() };
   let text = new TextEncoder().encode(message);
@@ -30,7 +30,7 @@ export function notification(code: number, subcode = 0, message = ''): Notificat
   return { code, subcode, data: Uint8Array.of(text.length, ...text) };
 }
 
-/** Cease/Hard Reset around a NOTIFICATION: the session ends, and does not restart gracefully (RFC 8538 section 3). */
+/** Wraps a NOTIFICATION in Cease/Hard Reset, which rules out graceful restart (RFC 8538 section 3). */
 export function hardReset({ code, subcode, data }: NotificationBody): NotificationBody {
   return {
     code: ErrorCode.CEASE,
@@ -47,7 +47,7 @@ const subcodes: Readonly<Record<number, Readonly<Record<string, number>>>> = {
   [ErrorCode.CEASE]: CeaseSubcode,
 };
 
-/** Such as `Cease/Administrative Shutdown: maintenance until noon`. */
+/** Describes a NOTIFICATION, such as `Cease/Administrative Shutdown: maintenance until noon`. */
 export function describeNotification({ code, subcode, data }: NotificationBody): string {
   if (code === ErrorCode.CEASE && subcode === CeaseSubcode.HARD_RESET && data.length >= 2) {
     const inner = { code: data[0]!, subcode: data[1]!, data: data.subarray(2) };
@@ -73,7 +73,7 @@ function words(name: string | undefined): string | undefined {
     .join(' ');
 }
 
-/** RFC 9003: what the operator of the other side wrote. */
+/** Returns the shutdown message of the other side's operator (RFC 9003). */
 function shutdownText(code: number, subcode: number, data: Uint8Array): string | undefined {
   const isShutdown =
     code === ErrorCode.CEASE &&

@@ -3,8 +3,8 @@
  *
  *   +- version (8) -+- my AS (16) -+- hold time (16) -+- identifier (32) -+- opt. length (8) -+- parameters -+
  *
- * With the extended length of RFC 9072 a parameter type of 255 and a length of 16 bits follow the opt. length, which then
- * means nothing; it is 255 in what is sent.
+ * With the extended length of RFC 9072, a parameter type of 255 and a length of 16 bits follow the opt. length. The
+ * opt. length is then ignored on receipt, and sent as 255.
  */
 import { addressBytes, formatBytes, parseAddress } from '../../lib/cidr.ts';
 import { type Capabilities, decodeCapabilities, encodeCapabilities, noCapabilities } from './capabilities.ts';
@@ -15,7 +15,7 @@ import { Writer } from './writer.ts';
 
 export interface OpenMessage {
   readonly type: 'open';
-  /** The 4-octet AS number where the capability carries one. */
+  /** The 4-octet AS number if the capability has one. */
   readonly asNumber: number;
   readonly holdTimeSeconds: number;
   /** Dotted quad. */
@@ -55,7 +55,7 @@ export function decodeOpen(body: Uint8Array): OpenMessage {
   try {
     return decode(new Reader(body));
   } catch (error) {
-    // RFC 4271 section 6.2 has no subcode for a truncated parameter: unspecific.
+    // RFC 4271 section 6.2 has no subcode for a truncated parameter, so the subcode is unspecific.
     if (error instanceof ShortRead)
       throw new WireError(ErrorCode.OPEN_MESSAGE, 0, `OPEN is cut short: ${error.message}`);
     throw error;
@@ -100,11 +100,11 @@ function decode(reader: Reader): OpenMessage {
   return { type: 'open', asNumber, holdTimeSeconds, identifier, capabilities };
 }
 
-/** Throws WireError when the parameters end before the message does: RFC 4271 section 6.2, unspecific. */
+/** Throws WireError for octets after the parameters (RFC 4271 section 6.2, unspecific). */
 function decodeParameters(reader: Reader): Capabilities {
   const length = reader.u8();
   const bytes = reader.rest();
-  // RFC 9072 section 2: the type decides. A length of 0 must not stand before it.
+  // RFC 9072 section 2: the type decides, except after a length of 0.
   const isExtended = length > 0 && bytes[0] === EXTENDED_LENGTH;
   const parameters = new Reader(isExtended ? bytes.subarray(1) : bytes);
   const list = parameters.sub(isExtended ? parameters.u16() : length);

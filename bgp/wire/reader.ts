@@ -1,6 +1,6 @@
-/** A cursor over bytes that cannot run past its end. */
+/** A bounds-checked cursor over bytes. */
 
-/** Thrown when a field wants more bytes than there are; the caller knows which error that is on the wire. */
+/** Thrown when a field exceeds the remaining bytes. The caller converts it to the error of the protocol. */
 export class ShortRead extends Error {
   constructor(wanted: number, left: number) {
     super(`${wanted} bytes wanted, ${left} left`);
@@ -34,7 +34,7 @@ export class Reader {
     return ((b[0]! << 24) | (b[1]! << 16) | (b[2]! << 8) | b[3]!) >>> 0;
   }
 
-  /** A view, not a copy. */
+  /** Returns a view, not a copy. */
   bytes(count: number): Uint8Array {
     if (count > this.left) throw new ShortRead(count, this.left);
     const view = this.#bytes.subarray(this.#at, this.#at + count);
@@ -42,7 +42,7 @@ export class Reader {
     return view;
   }
 
-  /** A cursor over the next `count` bytes alone: every length-prefixed part gets one. */
+  /** Returns a cursor over the next `count` bytes, for a length-prefixed part. */
   sub(count: number): Reader {
     return new Reader(this.bytes(count));
   }

@@ -1,23 +1,24 @@
 /**
- * The quick way through an UPDATE: one pass over the bytes, no objects. It takes attribute lists as they
- * nearly always are (known attributes in ascending order, each of the right shape) and says no to any other,
- * which then goes the slow way through attributes.ts, where RFC 7606 is.
+ * The fast path for UPDATEs: one pass over the bytes, without objects. It accepts common attribute lists: known
+ * attributes in ascending order, all well-formed. Any other list goes the slow path through attributes.ts, which
+ * implements RFC 7606.
  *
- * What it leaves behind is the normal form of an attribute list: without NEXT_HOP, MP_REACH_NLRI and
- * MP_UNREACH_NLRI, 4-octet AS numbers, the flags of each type, short headers where they fit; and what the decision process asks for.
+ * The result is the normal form of an attribute list, and the values that the decision process compares. The normal
+ * form omits NEXT_HOP, MP_REACH_NLRI and MP_UNREACH_NLRI, has 4-octet AS numbers, the flags of each type, and short
+ * headers if possible.
  */
 import { AttributeFlag, AttributeType, MAX_ATTRIBUTES_LENGTH, SegmentType } from './iana.ts';
 
-/** What a receiver must know to judge attributes. */
+/** The values of a session that a scan depends on. */
 export interface ScanContext {
   readonly isIbgp: boolean;
   readonly isFourOctetAs: boolean;
   readonly localAs: number;
-  /** Another AS number of ours; the same where there is none. */
+  /** Our other AS number; equal to `localAs` without one. */
   readonly globalAs: number;
 }
 
-/** Facts about an attribute list, bits of `flags`. */
+/** Facts about an attribute list, as bits of `flags`. */
 export const AttributeFact = {
   MED: 1,
   LOCAL_PREF: 2,
@@ -26,7 +27,7 @@ export const AttributeFact = {
   GRACEFUL_SHUTDOWN: 16,
   LLGR_STALE: 32,
   NO_LLGR: 64,
-  /** An AS_SET or a confederation segment is in the AS_PATH. */
+  /** The AS_PATH has an AS_SET or a confederation segment. */
   SETS: 128,
   /** ONLY_TO_CUSTOMER (RFC 9234). */
   OTC: 256,
@@ -50,12 +51,12 @@ const { OPTIONAL, TRANSITIVE, PARTIAL, EXTENDED_LENGTH } = AttributeFlag;
 const KIND = OPTIONAL | TRANSITIVE;
 /** Octets of a large community (RFC 8092). */
 const LARGE_COMMUNITY = 12;
-/** Large communities that are compared each with each. */
+/** Maximum number of large communities to compare pairwise. */
 const MOST_COMPARED = 32;
 
-/** One scan at a time: the object is reused for every message. */
+/** The result of a scan. The object is reused, so only one scan runs at a time. */
 export class AttributeScan {
-  /** Normal form, from 0 to `length`. */
+  /** The normal form, from 0 to `length`. */
   readonly bytes = new Uint8Array(MAX_ATTRIBUTES_LENGTH);
   length = 0;
   hash = 0;
@@ -66,7 +67,7 @@ export class AttributeScan {
   pathLength = 0;
   /** Leftmost AS of a leading AS_SEQUENCE, else 0. */
   neighbourAs = 0;
-  /** How often our own AS is in the path. */
+  /** How often our AS numbers are in the path. */
   ownAsCount = 0;
   originatorId = 0;
   /** Value of ONLY_TO_CUSTOMER; 0 when absent. */
@@ -74,7 +75,7 @@ export class AttributeScan {
   clusterCount = 0;
   /** Offset of the CLUSTER_LIST value in `bytes`. */
   clusterAt = 0;
-  /** Value of NEXT_HOP in the message scanned; 0 octets when absent. */
+  /** Value of NEXT_HOP in the scanned message; 0 octets when absent. */
   nextHopAt = 0;
   nextHopLength = 0;
   /** Value of MP_REACH_NLRI and MP_UNREACH_NLRI; -1 when absent. */
@@ -86,8 +87,8 @@ export class AttributeScan {
   count = 0;
 
   /**
-   * Scans an attribute list. False when something in it is unusual; what was gathered then means nothing.
-   * `isOwn` is for lists that this program has encoded: attributes it does not know are taken as they are.
+   * Scans an attribute list. False when it needs the slow path; the fields are then invalid. `isOwn`: this program
+   * encoded the list, so unknown attributes are accepted unchanged.
    */
   scan(source: Uint8Array, start: number, end: number, context: ScanContext, isOwn = false): boolean {
     this.#reset();
@@ -193,7 +194,7 @@ export class AttributeScan {
         break;
       case AttributeType.AGGREGATOR:
         if (kind !== KIND || length !== 8) return false;
-        // AS 0 is refused the slow way (RFC 7607).
+        // The slow path discards AS 0 (RFC 7607).
         if (u32(source, at) === 0 && !isOwn) return false;
         break;
       case AttributeType.COMMUNITIES:
@@ -225,8 +226,8 @@ export class AttributeScan {
         if (type === AttributeType.AS4_PATH || type === AttributeType.AS4_AGGREGATOR) return false;
         if (!isOwn && (kind !== KIND || !(flags & PARTIAL))) return false;
     }
-    // RFC 4271 section 4.3: the flags are those of the type, the partial bit is of optional transitive attributes alone,
-    // and the four low bits are zero when sent.
+    // RFC 4271 section 4.3: the flags of the type, the partial bit only for optional transitive attributes, and the
+    // four low bits zero.
     this.#copy(source, kind === KIND ? kind | (flags & PARTIAL) : kind, type, at, length);
     return true;
   }
@@ -305,7 +306,7 @@ export class AttributeScan {
   }
 }
 
-/** Whether large communities may occur twice: RFC 8092 section 3 wants one of each. Many are compared the slow way. */
+/** Whether large communities may repeat (RFC 8092 section 3). True for many, which the slow path compares. */
 function mayRepeat(source: Uint8Array, start: number, length: number): boolean {
   if (length > MOST_COMPARED * LARGE_COMMUNITY) return true;
   const end = start + length;

@@ -1,6 +1,6 @@
 /**
- * UPDATE (RFC 4271 section 4.3), revised by RFC 7606, as values: for people, tests and tools. The speaker itself
- * reads UPDATEs in update-receiver.ts and writes them in group/packer.ts, without values in between.
+ * UPDATE (RFC 4271 section 4.3, RFC 7606) as values, for tools and tests. The speaker reads UPDATEs in
+ * update-receiver.ts and writes them in group/packer.ts, without these values.
  *
  *   +- withdrawn length (16) -+- withdrawn -+- attributes length (16) -+- attributes -+- NLRI -+
  */
@@ -36,22 +36,22 @@ export interface UpdateMessage {
   readonly reach: Reach | undefined;
   readonly unreach: Unreach | undefined;
   /**
-   * Attributes of the announced routes; the next hop is that of NEXT_HOP for `nlri` and stands in `reach`
-   * for the others. Undefined when nothing is announced, or when RFC 7606 took the routes away.
+   * Attributes of the announced routes. NEXT_HOP applies to `nlri`; the other routes have the next hop of `reach`.
+   * Undefined when no route is announced, or when RFC 7606 treats the routes as withdrawn.
    */
   readonly attributes: PathAttributes | undefined;
-  /** What was wrong and forgiven. With a `withdraw` among them the announced prefixes count as withdrawn. */
+  /** Faults that did not reset the session. With a `withdraw` among them, the announced prefixes count as withdrawn. */
   readonly faults: readonly Fault[];
 }
 
-/** What was negotiated, as far as an UPDATE looks different for it. */
+/** The negotiated values that change the encoding of an UPDATE. */
 export interface UpdateContext extends AttributeContext {
-  /** Families whose prefixes carry a path identifier in this direction. */
+  /** Families whose prefixes have a path identifier in this direction. */
   readonly addPath?: readonly Family[];
   readonly hasExtendedNextHop?: boolean;
 }
 
-/** Where the parts of an UPDATE lie, as offsets into its body. */
+/** Offsets of the parts of an UPDATE in its body. */
 export interface UpdateLayout {
   readonly withdrawnEnd: number;
   readonly attributesAt: number;
@@ -61,7 +61,7 @@ export interface UpdateLayout {
 /** Offset of the withdrawn prefixes in the body. */
 export const WITHDRAWN_AT = 2;
 
-/** Throws WireError when the lengths do not fit into the message: nothing after them can be trusted. */
+/** Returns the layout of a body. Throws WireError when the lengths exceed the message, so no later part is reliable. */
 export function layoutOf(body: Uint8Array): UpdateLayout {
   const withdrawnEnd = WITHDRAWN_AT + ((body[0]! << 8) | body[1]!);
   const attributesAt = withdrawnEnd + 2;
@@ -79,7 +79,7 @@ export function layoutOf(body: Uint8Array): UpdateLayout {
   return { withdrawnEnd, attributesAt, attributesEnd };
 }
 
-/** Throws WireError where RFC 7606 still demands a session reset. */
+/** Decodes the body of an UPDATE. Throws WireError for faults that reset the session even in RFC 7606. */
 export function decodeUpdate(body: Uint8Array, context: UpdateContext): UpdateMessage {
   const { withdrawnEnd, attributesAt, attributesEnd } = layoutOf(body);
   const hasPathId = (family: Family) => context.addPath?.includes(family) ?? false;
@@ -106,8 +106,8 @@ export function decodeUpdate(body: Uint8Array, context: UpdateContext): UpdateMe
 }
 
 /**
- * What is wrong with the attributes of an UPDATE. Throws WireError for one that announces nothing and has a fault that
- * would cost its routes: what it was meant to announce cannot be withdrawn (RFC 7606 section 5.2).
+ * Returns the faults in the attributes of an UPDATE. Throws WireError for a `withdraw` fault in an UPDATE that
+ * announces no route, because the routes that it was meant to announce cannot be withdrawn (RFC 7606 section 5.2).
  */
 export function updateFaults(
   decoded: DecodedAttributes,
@@ -127,7 +127,7 @@ export function updateFaults(
   );
 }
 
-/** RFC 7606 section 3(d): a missing mandatory attribute costs the routes. */
+/** RFC 7606 section 3(d): a missing mandatory attribute withdraws the routes. */
 function missingAttributes(
   attributes: Partial<PathAttributes>,
   hasClassicNlri: boolean,
@@ -150,7 +150,7 @@ function classicRoutes(bytes: Uint8Array, hasPathId: boolean): Nlri[] {
   }
 }
 
-/** RFC 4271 section 6.3: what cannot be parsed as prefixes. */
+/** RFC 4271 section 6.3: the error for prefixes that cannot be parsed. */
 export function networkError(fault: string): WireError {
   return new WireError(ErrorCode.UPDATE_MESSAGE, UpdateSubcode.INVALID_NETWORK_FIELD, `prefixes: ${fault}`);
 }
@@ -192,10 +192,10 @@ function multiprotocolRoutes(bytes: Uint8Array, family: Family, hasPathId: boole
   }
 }
 
-/** What an UPDATE is made of; faults are not sent. */
+/** An UPDATE to send. */
 export type OutgoingUpdate = Omit<UpdateMessage, 'faults' | 'type'>;
 
-/** Throws RangeError for attributes that no UPDATE can carry: for tools and tests, not for what a peer sent. */
+/** Encodes the body of an UPDATE. Throws RangeError for attributes that do not fit, so it is only for own values. */
 export function encodeUpdate(update: OutgoingUpdate, context: AttributeContext): Uint8Array {
   const writer = new Writer();
   writer.u16(0);
@@ -218,17 +218,17 @@ export function encodeUpdate(update: OutgoingUpdate, context: AttributeContext):
   return writer.finish();
 }
 
-/** End-of-RIB marker of a family (RFC 4724 section 2). */
+/** Returns the End-of-RIB marker of a family (RFC 4724 section 2). */
 export function endOfRib(family: Family): OutgoingUpdate {
   const empty = { withdrawn: [], nlri: [], reach: undefined, attributes: undefined };
   return { ...empty, unreach: family === 4 ? undefined : { family, routes: [] } };
 }
 
-/** RFC 4724 section 2: the family whose initial update this body ends; undefined for any other UPDATE. */
+/** Returns the family of an End-of-RIB marker (RFC 4724 section 2); undefined for any other UPDATE. */
 export function endOfRibFamily(body: Uint8Array): Family | undefined {
   if (body.length === 4)
     return body[0] === 0 && body[1] === 0 && body[2] === 0 && body[3] === 0 ? 4 : undefined;
-  // One attribute, MP_UNREACH_NLRI, of nothing but AFI and SAFI, with a header of three octets or of four.
+  // A single attribute, MP_UNREACH_NLRI with only AFI and SAFI, with a header of three or four octets.
   if (body.length !== 10 && body.length !== 11) return undefined;
   const header = body.length - 4 - 3;
   const length = header === 3 ? body[6]! : (body[6]! << 8) | body[7]!;

@@ -1,4 +1,4 @@
-/** A message that cannot be accepted, with the NOTIFICATION that it deserves (RFC 4271 section 6). */
+/** An error in a message, with the NOTIFICATION to send (RFC 4271 section 6). */
 
 export interface NotificationBody {
   readonly code: number;

@@ -1,4 +1,4 @@
-/** A growing buffer; lengths are written afterwards with patchU16. */
+/** A growing buffer. Lengths are written afterwards with `patchU16`. */
 export class Writer {
   #bytes = new Uint8Array(256);
   #length = 0;
@@ -37,7 +37,7 @@ export class Writer {
     this.#bytes[at + 1] = value & 255;
   }
 
-  /** The bytes written so far, copied. */
+  /** Returns a copy of the bytes written so far. */
   finish(): Uint8Array {
     return this.#bytes.slice(0, this.#length);
   }
