@@ -1,6 +1,6 @@
 /**
- * Condition Accepted of IPPools and BGPPeers: False with the sentence while an object cannot be used as it is, True once
- * it has been corrected. An object that was always right has none.
+ * Condition Accepted of IPPools and BGPPeers: False with the reason while an object is invalid, True after it was
+ * corrected. An object that was always valid does not have it.
  */
 
 import type { UnreadableObject } from '../datastore/reflector.ts';
@@ -9,7 +9,10 @@ import { conditionsOf, withCondition } from './conditions.ts';
 
 const TYPE = 'Accepted';
 
-/** Conditions to write, with those of others; undefined when nothing is to be written. `now` in epoch milliseconds. */
+/**
+ * Returns the conditions to write, including those of other programs; undefined when there is nothing to write. `now`
+ * is in epoch milliseconds.
+ */
 export function acceptance(
   present: unknown,
   problem: UnreadableObject['problem'] | undefined,

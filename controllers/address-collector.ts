@@ -1,7 +1,7 @@
 /**
- * Collects what pods and nodes left behind in IPAM, and lets deleted IPPools go: looks at everything once a period, and
- * when a Node has gone, an IPPool or the configuration has changed. A second collector does no harm: every removal is a
- * compare-and-swap.
+ * Collects IPAM leftovers of pods and nodes, and removes the finalizer of deleted IPPools. It checks everything once
+ * per period, and when a Node is deleted or an IPPool or the configuration changes. A second collector does no harm,
+ * because every removal is a compare-and-swap.
  */
 import type { Datastore } from '../datastore/datastore.ts';
 import type { EventRecorder } from '../datastore/kubernetes/events.ts';
@@ -22,21 +22,21 @@ export interface CollectorModules {
   readonly clock: Clock;
   readonly log: Log;
   readonly events: EventRecorder;
-  /** KubeControllersConfiguration default, as it is now. */
+  /** Returns the current KubeControllersConfiguration `default`. */
   readonly configuration: () => Found<typeof kubeControllersConfigurationKind>;
 }
 
-/** What the last look saw, for metrics. */
+/** Results of the last pass, for metrics. */
 export interface CollectorStats {
   readonly snapshot: Pick<IpamSnapshot, 'pools' | 'blocks'> | undefined;
   readonly candidates: number;
   readonly reclaimed: number;
-  /** Why the last look failed; undefined when it did not. */
+  /** Why the last pass failed; undefined when it succeeded. */
   readonly error: string | undefined;
 }
 
 const RETRY_MS = 10_000;
-/** How often a deleted pool is looked at. */
+/** Interval of passes while a deleted pool exists. */
 const DELETION_MS = 2_000;
 
 export class AddressCollector {
@@ -46,7 +46,7 @@ export class AddressCollector {
   #stats: CollectorStats = { snapshot: undefined, candidates: 0, reclaimed: 0, error: 'not looked yet' };
   #cancel = () => {};
   #isLooking = false;
-  /** Something changed during a look. */
+  /** Something changed during a pass. */
   #isChanged = false;
   #isClosed = false;
 
@@ -59,7 +59,7 @@ export class AddressCollector {
     return this.#stats;
   }
 
-  /** Looks now instead of at the end of the period; once more after a look that is under way. */
+  /** Starts a pass now, instead of at the end of the period; during a pass, after it. */
   look(): void {
     this.#isChanged = true;
     if (this.#isLooking || this.#isClosed) return;
@@ -85,7 +85,7 @@ export class AddressCollector {
     this.#cancel();
   }
 
-  /** One look; milliseconds to the next one. */
+  /** Runs a pass. Resolves to the milliseconds until the next one. */
   async #pass(): Promise<number> {
     const { store, clock, log } = this.#modules;
     const configuration = this.#modules.configuration();
@@ -93,7 +93,7 @@ export class AddressCollector {
       log.warn({ reason: configuration.unreadable }, 'nothing is collected until this is corrected');
     const settings = settingsOf(configuration.object?.spec);
     const { periodMs } = settings;
-    // It may say that nothing is to be collected.
+    // An unreadable configuration may have disabled the collection.
     const grace = configuration.unreadable ? undefined : settings.grace;
     const snapshot = await readSnapshot(store);
     const found = audit(snapshot);
@@ -124,12 +124,12 @@ export class AddressCollector {
       reclaimed,
       error: undefined,
     };
-    // What is suspected is looked at again when its time is over.
+    // Check suspected leftovers again when their grace period ends.
     const suspicionMs = grace && this.#suspicions.count > 0 ? grace.nodeMs : periodMs;
     return Math.min(periodMs, suspicionMs, deletion.isWaiting ? DELETION_MS : periodMs);
   }
 
-  /** An Event per node that lost addresses. */
+  /** Writes an Event per node that lost addresses. */
   #tell({ leaks, orphans }: Audit, freed: ReadonlySet<string>): void {
     const perNode = new Map<string, string[]>();
     for (const { address, attributes, reason } of leaks) {

@@ -1,4 +1,4 @@
-/** Conditions in the status of an object, as Kubernetes defines them. */
+/** Status conditions of objects, as Kubernetes defines them. */
 
 export interface Condition {
   readonly type: string;
@@ -11,9 +11,9 @@ export interface Condition {
 }
 
 /**
- * The conditions of a status with this one in its place, those of others kept; undefined when it says so already. The
- * time of transition, from epoch milliseconds, is that of the last change between True and False. What is not a
- * condition counts as absent.
+ * Returns the conditions of a status with this one set and the others kept; undefined when it is set already. The
+ * transition time is that of the last change between True and False. `now` is in epoch milliseconds. Invalid conditions
+ * count as absent.
  */
 export function withCondition(
   status: { readonly conditions?: unknown } | undefined | null,
@@ -35,7 +35,7 @@ export function withCondition(
   return [...present.filter(({ type }) => type !== wanted.type), { ...wanted, lastTransitionTime }];
 }
 
-/** The conditions in a list from the API; empty for anything that is not a list. */
+/** Returns the conditions in a list from the API; empty for a value that is not a list. */
 export function conditionsOf(list: unknown): readonly Condition[] {
   return Array.isArray(list) ? list.filter(isCondition) : [];
 }

@@ -1,4 +1,4 @@
-/** KubeControllersConfiguration `default`: followed, and made where there is none (Calico, kube-controllers runconfig.go). */
+/** Follows KubeControllersConfiguration `default`; creates it when missing (Calico, kube-controllers runconfig.go). */
 
 import { createMissing } from '../datastore/create-missing.ts';
 import type { KubernetesClient } from '../datastore/kubernetes/client.ts';
@@ -29,7 +29,7 @@ export class ControllersConfiguration {
     );
   }
 
-  /** For metrics. */
+  /** The watch, for metrics. */
   get watch(): Watch {
     return this.#reflector;
   }
@@ -38,14 +38,14 @@ export class ControllersConfiguration {
     return this.#reflector.run(signal);
   }
 
-  /** As it is now. */
+  /** Returns the current object. */
   read = (): Found<typeof kubeControllersConfigurationKind> => {
     const problem = this.#reflector.problems.get(NAME)?.problem;
     const object = this.#reflector.objects.get(NAME);
     return problem ? { object, unreadable: problem.reason } : { object };
   };
 
-  /** Never rejects. */
+  /** Creates the object when it is missing. Never rejects. */
   async #make(): Promise<void> {
     const { client, clock, log } = this.#modules;
     const { object, unreadable } = this.read();

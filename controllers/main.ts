@@ -1,4 +1,4 @@
-/** cali-controllers: what one process does for the whole cluster. */
+/** cali-controllers: tasks of one process for the whole cluster. */
 import { parseArgs } from 'node:util';
 import { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import { EventRecorder } from '../datastore/kubernetes/events.ts';
@@ -72,7 +72,7 @@ async function main(): Promise<void> {
   requests.register(registry);
   const boundary = new Boundary(log);
   const { METRICS_HOST, METRICS_PORT, HEALTH_PORT } = process.env;
-  // The kubelet asks for health at the pod's address; metrics are for who is let in.
+  // The kubelet probes health at the pod's address. Metrics are served only where the operator allows it.
   const health = await serveRoutes(
     { host: '0.0.0.0', port: Number(HEALTH_PORT || 9095) },
     {

@@ -1,4 +1,4 @@
-/** Prometheus metrics of the controllers: Calico's names where Calico has one, else `cali_`. */
+/** Prometheus metrics of the controllers, with Calico's names when Calico has one, else with `cali_`. */
 import { Registry } from 'prom-client';
 import type { IPPool } from '../datastore/schema/ip-pool.ts';
 import { blockSizeOf } from '../datastore/schema/ip-pool.ts';
@@ -80,7 +80,7 @@ export function createMetrics(read: () => CollectorStats): Registry {
   return registry;
 }
 
-/** Blocks that fit into a pool. */
+/** Returns the number of blocks that fit into a pool. */
 function blockCount(pool: IPPool): number {
   const { length } = mustCidr(pool.spec.cidr);
   return 2 ** Math.max(0, blockSizeOf(pool) - length);

@@ -1,6 +1,6 @@
 /**
- * Keeps BGPPeer.status true while peers, nodes, filters and reflectors' Services change, and the condition Accepted of
- * BGPPeers and IPPools.
+ * Keeps BGPPeer.status current when peers, nodes, filters and reflectors' Services change. Also writes the condition
+ * Accepted of BGPPeers and IPPools.
  */
 import type { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import { Reflector } from '../datastore/reflector.ts';
@@ -20,7 +20,7 @@ import { acceptance } from './accepted.ts';
 import { withCondition } from './conditions.ts';
 import { type PeeringInput, resolved } from './peer-status.ts';
 
-/** Nodes report every few seconds, and changes come in groups. */
+/** Nodes report every few seconds, and changes come in bursts. */
 const COALESCE_MS = 500;
 const RETRY_MS = 10_000;
 
@@ -28,9 +28,9 @@ export interface PeerStatusModules {
   readonly client: KubernetesClient;
   readonly clock: Clock;
   readonly log: Log;
-  /** Whose Services may be route reflectors. */
+  /** Namespaces whose Services may be route reflectors. */
   readonly reflectorNamespaces: readonly string[];
-  /** Others follow these kinds as well: each is watched once. They are run by whoever made them. */
+  /** Kinds that other parts also follow, so that each is watched once. The owner of the reflectors runs them. */
   readonly nodes: Shared<typeof nodeKind>;
   readonly pools: Shared<typeof ipPoolKind>;
 }
@@ -56,7 +56,7 @@ export class PeerStatusWriter {
     this.#pools = this.#share(modules.pools);
   }
 
-  /** What it follows besides the shared kinds, for metrics. */
+  /** Watches other than those of the shared kinds, for metrics. */
   get watches(): readonly Watch[] {
     return [this.#peers, this.#filters, this.#services];
   }
@@ -91,7 +91,7 @@ export class PeerStatusWriter {
     };
   }
 
-  /** One write at a time; what changes meanwhile is looked at after it. */
+  /** Schedules a write. Changes during a write are handled after it. */
   #soon(delayMs: number): void {
     if (this.#cancel || this.#isClosed) return;
     this.#cancel = this.#modules.clock.after(delayMs, () => {
@@ -102,7 +102,7 @@ export class PeerStatusWriter {
     });
   }
 
-  /** Never rejects: what fails is logged and tried again. */
+  /** Writes all statuses. Never rejects: failures are logged and retried. */
   async #write(): Promise<void> {
     this.#isWriting = true;
     let failures = 0;
@@ -112,7 +112,7 @@ export class PeerStatusWriter {
     };
     try {
       for (const { what, write } of this.#writes()) {
-        // One object at a time: what is wrong with one stops no other.
+        // A failure for one object does not stop the others.
         await write().catch((error: unknown) => failed(what, error));
       }
     } catch (error) {
@@ -132,7 +132,7 @@ export class PeerStatusWriter {
 
   #writes(): { readonly what: string; readonly write: () => Promise<void> }[] {
     const { client, clock } = this.#modules;
-    // Where it cannot be calculated, IPPools still get their status.
+    // Calculated lazily: if that fails, IPPools still get their status.
     let known: PeeringInput | undefined;
     const peers = [...this.#peers.objects.values()].map((peer) => ({
       what: `BGPPeer ${peer.metadata.name}`,
@@ -149,7 +149,7 @@ export class PeerStatusWriter {
     ];
   }
 
-  /** The status of an object that cannot be read says so, and nothing else is written to it. */
+  /** Returns the writes of condition Accepted. For an unreadable object it is the only one. */
   #acceptances(
     definition: typeof bgpPeerKind | typeof ipPoolKind,
     { objects, problems }: Pick<Reflector<typeof bgpPeerKind | typeof ipPoolKind>, 'objects' | 'problems'>,

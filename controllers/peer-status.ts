@@ -1,6 +1,6 @@
 /**
- * BGPPeer.status: whether a peering has two sides. One that chooses nobody is no error anywhere, and the commonest
- * reason for a session that somebody waits for.
+ * BGPPeer.status: whether both sides of a peering exist. A BGPPeer that selects nothing is valid, and the most common
+ * reason for a missing session.
  */
 import { type BGPPeer, parsePeerIP } from '../datastore/schema/bgp.ts';
 import { selectsNode } from '../felix/calc/bgp/selection.ts';
@@ -10,13 +10,13 @@ import type { Condition } from './conditions.ts';
 
 export interface PeeringInput {
   readonly nodes: readonly NodeInfo[];
-  /** Services that stand for route reflectors (felix/calc/bgp/reflectors.ts). */
+  /** Services that represent route reflectors (felix/calc/bgp/reflectors.ts). */
   readonly reflectors: readonly Pick<NodeInfo, 'name' | 'labels'>[];
-  /** Names of the BGPFilters that exist. */
+  /** Names of existing BGPFilters. */
   readonly filters: ReadonlySet<string>;
 }
 
-/** What the status of a peer shall say. */
+/** Returns the condition Resolved of a peer. */
 export function resolved({ spec }: BGPPeer, { nodes, reflectors, filters }: PeeringInput): Condition {
   const no = (reason: string, message: string): Condition => ({
     type: 'Resolved',

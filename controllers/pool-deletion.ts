@@ -1,7 +1,7 @@
 /**
- * A deleted IPPool goes when its last block has gone (Calico, kube-controllers ippool/pool_controller.go). A finalizer
- * keeps it until then, so that its routes and its NAT stay as long as a pod has one of its addresses. Unlike in Calico a
- * disabled pool has the finalizer too: its pods would be cut off just the same.
+ * Keeps a deleted IPPool until its last block is removed (Calico, kube-controllers ippool/pool_controller.go). A
+ * finalizer keeps it, so that its routes and NAT stay while a pod has one of its addresses. Unlike in Calico a disabled
+ * pool also has the finalizer, because its pods would lose their network too.
  */
 import type { Datastore } from '../datastore/datastore.ts';
 import { type IPPool, ipPoolKind, isTerminating, POOL_FINALIZER } from '../datastore/schema/ip-pool.ts';
@@ -11,26 +11,29 @@ import { isEmpty } from '../ipam/block.ts';
 import { collect } from '../ipam/garbage.ts';
 import { blocksKeeping } from '../ipam/pool-use.ts';
 
-/** Agents hear of a deletion within this time, and take no address of the pool any more. */
+/** Agents learn of a deletion within this time and assign no more addresses from the pool. */
 const SETTLE_MS = 3_000;
 
 export interface DeletionResult {
-  /** Names of pools that have gone, or go with the finalizers of others. */
+  /** Names of pools without our finalizer. Finalizers of other programs may still keep them. */
   readonly released: readonly string[];
-  /** Whether a deleted pool still waits. */
+  /** Whether a deleted pool still has our finalizer. */
   readonly isWaiting: boolean;
 }
 
 export class PoolDeletion {
   readonly #store: Datastore;
-  /** When each deletion was seen first, by uid. Bounded by the pools that are being deleted. */
+  /** When each deletion was first seen, by uid. Bounded by the number of terminating pools. */
   #since = new Map<string, number>();
 
   constructor(store: Datastore) {
     this.#store = store;
   }
 
-  /** One look. `now` in milliseconds; `failed` hears of what could not be written, which stops no other pool. */
+  /**
+   * Runs a pass: adds the finalizer to pools, and removes it from deleted pools without blocks. `now` is in
+   * milliseconds. `failed` is called for each pool that could not be written; the others are not affected.
+   */
   async look(
     { pools, blocks, unreadable = [] }: Pick<IpamSnapshot, 'pools' | 'blocks' | 'unreadable'>,
     now: number,
@@ -38,7 +41,7 @@ export class PoolDeletion {
   ): Promise<DeletionResult> {
     const released: string[] = [];
     const since = new Map<string, number>();
-    // What is in a block that cannot be read is not known.
+    // An unreadable block may belong to any pool.
     const isComplete = !unreadable.some(({ kind }) => kind === 'IPAMBlock');
     for (const pool of pools) {
       const { name, uid = name } = pool.metadata;
@@ -62,12 +65,12 @@ export class PoolDeletion {
 
   async #keep({ metadata: { name, resourceVersion, finalizers } }: IPPool): Promise<void> {
     if (finalizers?.includes(POOL_FINALIZER)) return;
-    // With the version: a list is replaced as a whole.
+    // With the version, because a merge patch replaces the whole list.
     const wanted = { resourceVersion, finalizers: [...(finalizers ?? []), POOL_FINALIZER] };
     await this.#store.patch(ipPoolKind, name, { metadata: wanted });
   }
 
-  /** Gives empty blocks back, without the grace period that blocks of other pools have; how many are left. */
+  /** Removes empty blocks, without the grace period of other pools' blocks. Returns how many are left. */
   async #withoutEmpty(blocks: readonly IPAMBlock[]): Promise<number> {
     const empty = blocks.filter((block) => isEmpty(block.spec));
     const nothing = { leaks: [], spareHandles: [], spareAffinities: [], orphans: [] };
@@ -75,7 +78,7 @@ export class PoolDeletion {
     return blocks.length - gone.blocks.length;
   }
 
-  /** Whether the finalizer was there to be removed. */
+  /** Removes the finalizer. Returns whether the pool had it. */
   async #letGo({ metadata: { name, resourceVersion, finalizers } }: IPPool): Promise<boolean> {
     if (!finalizers?.includes(POOL_FINALIZER)) return false;
     const left = finalizers.filter((one) => one !== POOL_FINALIZER);
@@ -84,7 +87,7 @@ export class PoolDeletion {
   }
 }
 
-/** What decides about a pool's finalizer: a change of its status alone is no reason to look. */
+/** Whether two versions are the same for the finalizer. A change of only the status needs no pass. */
 export function isSameForDeletion(one: IPPool | undefined, other: IPPool | undefined): boolean {
   const key = (pool: IPPool | undefined) =>
     pool && JSON.stringify([pool.spec, pool.metadata.deletionTimestamp, pool.metadata.finalizers]);

@@ -1,4 +1,4 @@
-/** IPPool.status: whether addresses can be taken from a pool, and why not. */
+/** IPPool.status: whether the pool can assign addresses, and why not. */
 import type { Datastore } from '../datastore/datastore.ts';
 import { type IPPool, ipPoolKind, isTerminating } from '../datastore/schema/ip-pool.ts';
 import type { IpamSnapshot } from '../ipam/audit.ts';
@@ -9,7 +9,7 @@ import { type Condition, withCondition } from './conditions.ts';
 
 const TYPE = 'Allocatable';
 
-/** What the status of a pool shall say. */
+/** Returns the condition Allocatable of a pool. */
 export function allocatable(pool: IPPool, blocks: IpamSnapshot['blocks']): Condition {
   const { spec } = pool;
   const used = blocksIn(pool, blocks).reduce((sum, block) => sum + allocationsOf(block.spec).length, 0);
@@ -37,8 +37,8 @@ export function allocatable(pool: IPPool, blocks: IpamSnapshot['blocks']): Condi
 }
 
 /**
- * Writes what is new; `failed` hears of what could not be written, which stops no other pool. Pools that cannot be read
- * as they are are left to peer-status-writer.ts.
+ * Writes changed statuses. `failed` is called for each pool that could not be written; the others are not affected.
+ * peer-status-writer.ts handles pools with faults.
  */
 export async function writePoolStatus(
   store: Datastore,
