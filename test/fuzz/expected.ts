@@ -1,6 +1,7 @@
 /**
- * What a peer must read when it is told a route, worked out over values: RFC 4271 section 5.1, RFC 4360 section 6, RFC 4456
- * section 8, RFC 7947 section 2.2 and RFC 9234 section 5 once more, by other means than the speaker's encoder.
+ * The attributes that a peer must decode from an advertised route, calculated from values and independent of the
+ * speaker's encoder. A second implementation of RFC 4271 section 5.1, RFC 4360 section 6, RFC 4456 section 8, RFC 7947
+ * section 2.2 and RFC 9234 section 5.
  */
 import type { GroupSpec } from '../../bgp/group/spec.ts';
 import type { Source } from '../../bgp/rib/source.ts';
@@ -11,7 +12,7 @@ import { AttributeType } from '../../bgp/wire/iana.ts';
 import { Writer } from '../../bgp/wire/writer.ts';
 import { familyOf, formatBytes } from '../../lib/cidr.ts';
 
-/** The attributes of a learned route after policy, as a peer of the group sees them. */
+/** Returns the attributes of a learned route, after policy, as a peer of the group sees them. */
 export function expectedAttributes(
   attributes: PathAttributes,
   from: Source,
@@ -40,15 +41,15 @@ export function expectedAttributes(
   };
 }
 
-/** What goes to external peers as well. */
+/** Attributes that are advertised to external peers as well. */
 type Passed = Omit<PathAttributes, 'med' | 'localPref' | 'originatorId' | 'clusterList'>;
 
-/** RFC 7947: from one client of a route server to another. */
+/** Whether a route goes from one client of a route server to another (RFC 7947). */
 export function isBetweenClients(from: Source, spec: GroupSpec): boolean {
   return spec.isRouteServer && (from.isRouteServerClient ?? false);
 }
 
-/** RFC 4360 section 6, by the text of the communities. */
+/** Removes non-transitive extended communities (RFC 4360 section 6), by their hex text. */
 function withoutNonTransitive(attributes: Passed): Passed {
   const { extendedCommunities, partial, ...rest } = attributes;
   const kept = extendedCommunities?.filter((hex) => !'4567cdef'.includes(hex[0]!)) ?? [];
@@ -61,7 +62,7 @@ function withoutNonTransitive(attributes: Passed): Passed {
   };
 }
 
-/** Octets of an UPDATE that tells one route, whose prefix takes `entry` octets. */
+/** Returns the octets of an UPDATE that advertises one route, whose prefix takes `entry` octets. */
 export function measured(attributes: PathAttributes, spec: GroupSpec, entry: number): number {
   const hasNextHop = spec.family === 4 && familyOf(attributes.nextHop) === 4;
   const { isFourOctetAs, isIbgp } = spec;
@@ -70,7 +71,7 @@ export function measured(attributes: PathAttributes, spec: GroupSpec, entry: num
   return 19 + 4 + length + reach + entry;
 }
 
-/** Text of attributes in which only what means the same is the same. */
+/** Returns attributes as text that is equal exactly if they mean the same. */
 export function canonical({ asPath, ...rest }: PathAttributes): string {
   const known = Object.entries(rest).filter(([, value]) => value !== undefined);
   const order = known
@@ -86,7 +87,7 @@ function sorted(values: readonly unknown[]): string[] {
   return values.map((value) => JSON.stringify(value)).sort();
 }
 
-/** Neighbouring AS_SEQUENCEs as one: AS4_PATH may divide them otherwise (RFC 6793 section 4.2.3). */
+/** Joins adjacent AS_SEQUENCEs, because AS4_PATH may divide them differently (RFC 6793 section 4.2.3). */
 function joined(path: AsPath): [number, number[]][] {
   const segments: [number, number[]][] = [];
   for (const { type, asNumbers } of path) {

@@ -1,6 +1,6 @@
 /**
- * Fuzzed messages through live sessions: a speaker on loopback, a peer that misbehaves, one that must not notice, a BMP
- * station and the wire log.
+ * Sends fuzzed messages through live sessions: a speaker on loopback, a misbehaving peer, a quiet peer that must not be
+ * affected, a BMP station and the wire log.
  */
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,7 +11,7 @@ import { ScriptedPeer, startReflector } from '../helpers/scripted-peer.ts';
 import { Random } from './random.ts';
 import { FuzzSource } from './source.ts';
 
-/** Sends that many messages, a few hundred per session, and reports; throws when the quiet peer was disturbed. */
+/** Sends `count` messages, up to 400 per session, and prints a report. Throws if the quiet peer's session ends. */
 export async function fuzzLive(count: number, seed: number): Promise<void> {
   if (count === 0) return;
   const { speaker, port } = await startReflector(['127.0.0.2', '127.0.0.3']);

@@ -1,4 +1,4 @@
-/** The messages of npm run fuzz: one call of `next` a message, whatever its kind. Throws what is a fault of ours. */
+/** The messages of npm run fuzz: each call of `next` tries one, of any kind. Throws only on a fault in our code. */
 
 import { decodeBfd, encodeBfd } from '../../bgp/bfd/packet.ts';
 import {
@@ -25,9 +25,9 @@ export interface Outcomes extends Tally {
   refused: number;
 }
 
-/** Enough for every combination of an inbound form with an import policy. */
+/** Number of combinations of an inbound form and an import policy. */
 const WORLDS = inboundForms.length * 3;
-/** Messages between two comparisons, and between two new starts with other forms. */
+/** Messages between comparisons, and between restarts with other forms. */
 const CHECK_EVERY = 40;
 const RESET_EVERY = 4_000;
 
@@ -52,7 +52,7 @@ export class Messages {
   #index: number;
   #world: World;
   #bfd: BfdSession = newBfdSession(1);
-  /** The last message, for the report of a fault. */
+  /** The last message, to report it with a fault. */
   last: Uint8Array = new Uint8Array();
 
   constructor(seed: number) {
@@ -71,7 +71,7 @@ export class Messages {
     if (count % RESET_EVERY === 0) this.#restart();
   }
 
-  /** Every peer must hold nothing when all routes are gone. */
+  /** Checks that no peer holds a route once all routes are withdrawn. */
   close(): void {
     this.#world.check();
     this.#world.reset();
@@ -83,7 +83,7 @@ export class Messages {
     this.#world = new World(this.#index % (WORLDS * 1_000), this.outcomes);
   }
 
-  /** A message that the sender may send; every fifth with an octet or two changed. */
+  /** Returns a message that the sender may send; one in five has one or two octets changed. */
   #update(): Uint8Array {
     const body = this.#world.message(this.#random);
     if (this.#random.once(5))
@@ -98,7 +98,7 @@ export class Messages {
     else this.outcomes.refused++;
   }
 
-  /** A whole message, framed. */
+  /** Tries a whole message, with its header. */
   #any(bytes: Uint8Array): void {
     this.last = bytes;
     const framer = new Framer();
@@ -119,7 +119,7 @@ export class Messages {
     }
   }
 
-  /** A BFD packet: real ones with octets changed, and noise. */
+  /** Tries a BFD packet: a real one with octets changed, or noise. */
   #packet(): void {
     const timers = { desiredMinTxUs: 300_000, requiredMinRxUs: 300_000, multiplier: 3 };
     const bytes = this.#random.once(4)
@@ -135,7 +135,7 @@ export class Messages {
     }
     this.outcomes.accepted++;
     this.#bfd = receiveBfd(this.#bfd, packet);
-    // Timers of Node hold 31 bits of milliseconds.
+    // Node's timers hold 31 bits of milliseconds.
     for (const us of [transmitIntervalUs(this.#bfd, timers), detectionTimeUs(this.#bfd, timers)])
       if (!(us >= 0 && us / 1000 < 2 ** 31)) throw new Error(`a BFD timer of ${us} µs`);
   }

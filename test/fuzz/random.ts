@@ -1,13 +1,13 @@
-/** xorshift32: the same seed, the same numbers. */
+/** Reproducible random numbers by seed (xorshift32). */
 export class Random {
   #state: number;
 
   constructor(seed: number) {
-    // Seeds that follow each other begin far apart.
+    // Spreads consecutive seeds far apart.
     this.#state = Math.imul(seed + 1, 0x9e3779b1) >>> 0 || 1;
   }
 
-  /** A whole number from 0 below `limit`. */
+  /** Returns an integer from 0 to `limit` - 1. */
   below(limit: number): number {
     this.#state ^= this.#state << 13;
     this.#state ^= this.#state >>> 17;
@@ -15,7 +15,7 @@ export class Random {
     return (this.#state >>> 0) % limit;
   }
 
-  /** True once in `count` times. */
+  /** Returns true with a probability of 1 in `count`. */
   once(count: number): boolean {
     return this.below(count) === 0;
   }

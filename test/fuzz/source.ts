@@ -1,4 +1,4 @@
-/** Messages to try: real ones with a few octets changed, and UPDATEs put together from parts that are often wrong. */
+/** Messages to try: real ones with a few octets changed, and UPDATEs built from parts that are often wrong. */
 
 import { noCapabilities } from '../../bgp/wire/capabilities.ts';
 import { encodeMessage } from '../../bgp/wire/message.ts';
@@ -21,7 +21,7 @@ const attributes = {
   clusterList: ['1.1.1.1', '2.2.2.2'],
 };
 
-/** Captures of what speakers send, in the forms that BIRD, FRR and GoBGP use. */
+/** Messages that speakers send, in the forms that BIRD, FRR and GoBGP use. */
 const seeds: readonly Uint8Array[] = [
   encodeMessage({ type: 'keepalive' }, context),
   encodeMessage({ type: 'notification', code: 6, subcode: 2, data: Uint8Array.of(2, 104, 105) }, context),
@@ -65,7 +65,7 @@ const seeds: readonly Uint8Array[] = [
             { family: 6, isForwardingKept: false },
           ],
         },
-        // More than 255 octets of parameters: the form of RFC 9072.
+        // More than 255 octets of parameters need the form of RFC 9072.
         unknown: [
           { code: 128, value: new Uint8Array(200) },
           { code: 73, value: new Uint8Array(90) },
@@ -144,7 +144,7 @@ export class FuzzSource {
   #mutated(): Uint8Array {
     const seed = seeds[this.below(seeds.length)]!;
     const bytes = seed.slice();
-    // Behind the marker, so that most mutants reach the decoders.
+    // Only octets after the marker, so that most mutants reach the decoders.
     for (let flips = 1 + this.below(5); flips > 0; flips--) {
       const at = 16 + this.below(bytes.length - 16);
       bytes[at] = this.below(4) === 0 ? bytes[at]! ^ (1 << this.below(8)) : this.below(256);
@@ -153,7 +153,7 @@ export class FuzzSource {
     return bytes;
   }
 
-  /** A shorter or longer message whose header says so. */
+  /** Returns a shorter or longer message whose header has the new length. */
   #cut(bytes: Uint8Array): Uint8Array {
     const length = Math.max(19, bytes.length - 6 + this.below(12));
     const cut = new Uint8Array(length);

@@ -1,11 +1,11 @@
 /**
- * UPDATEs that a receiver of a given form takes, so that they come out on the other side: all kinds of attributes, short
- * and as long as a message can be, with flags that are allowed and unusual, in and out of order.
+ * UPDATEs that a receiver with these capabilities accepts and passes on: all kinds of attributes, from short to as long
+ * as a message can be, with usual and unusual valid flags, in and out of order.
  */
 import { Writer } from '../../bgp/wire/writer.ts';
 import type { Random } from './random.ts';
 
-/** What was negotiated with the sender. */
+/** The capabilities negotiated with the sender. */
 export interface InboundForm {
   readonly isIbgp: boolean;
   readonly isFourOctetAs: boolean;
@@ -22,7 +22,7 @@ const LONGEST_BODY = 65_535 - 19;
 
 type Part = readonly [flags: number, type: number, value: Uint8Array];
 
-/** Body of an UPDATE with up to `room` octets of attributes. */
+/** Returns the body of an UPDATE whose attributes fill at most the room that its prefixes leave. */
 export function validUpdate(random: Random, form: InboundForm): Uint8Array {
   const family = random.once(3) ? 6 : 4;
   const withdrawn = random.once(4) ? prefixes(random, form, 4, 1 + random.below(2)) : new Uint8Array();
@@ -31,7 +31,7 @@ export function validUpdate(random: Random, form: InboundForm): Uint8Array {
   const parts = attributes(random, form);
   if (family === 6) parts.unshift([OPTIONAL, 14, reach(random, nlri)]);
   else parts.splice(2, 0, [TRANSITIVE, 3, Uint8Array.of(10, 0, 0, 1 + random.below(3))]);
-  // Ascending order is usual and not demanded (RFC 4271 section 5).
+  // Ascending order is usual but not required (RFC 4271 section 5).
   if (random.once(8)) parts.sort(() => random.below(3) - 1);
   const classic = family === 4 ? nlri : new Uint8Array();
   const room = LONGEST_BODY - 4 - withdrawn.length - classic.length;
@@ -48,12 +48,12 @@ function body(withdrawn: Uint8Array, list: Uint8Array, nlri: Uint8Array): Uint8A
     .finish();
 }
 
-/** Attributes one after the other; those that do not fit any more are left out. */
+/** Encodes attributes one after another and omits those that do not fit. */
 function written(random: Random, parts: readonly Part[], room: number): Uint8Array {
   const writer = new Writer();
   for (const [flags, type, value] of parts) {
     if (writer.length + value.length + 4 > room) continue;
-    // The four low bits are to be ignored.
+    // Receivers must ignore the four low bits.
     const low = random.once(20) ? random.below(16) : 0;
     if (value.length > 255 || random.once(10))
       writer
@@ -70,7 +70,7 @@ function written(random: Random, parts: readonly Part[], room: number): Uint8Arr
   return writer.finish();
 }
 
-/** Short as a rule, and now and then as long as it can be. */
+/** Returns a size: usually small, occasionally up to `most`. */
 function size(random: Random, usual: number, most: number): number {
   if (random.once(1_000)) return random.below(most);
   return random.once(60) ? random.below(Math.min(most, usual * 100)) : random.below(usual + 1);
@@ -99,14 +99,14 @@ function attributes(random: Random, { isIbgp, isFourOctetAs }: InboundForm): Par
   if (random.once(9)) parts.push([partial(), 35, words(1)]);
   if (random.once(5))
     parts.push([partial(), 100 + random.below(100), random.fill(new Uint8Array(size(random, 20, 40_000)))]);
-  // Near the 4,096 octets of a message without RFC 8654.
+  // Close to the limit of 4,096 octets without RFC 8654.
   if (random.once(40)) parts.push([partial(), 90, new Uint8Array(3_600 + random.below(450))]);
   if (random.once(30))
     parts.push([OPTIONAL, 200 + random.below(50), random.fill(new Uint8Array(random.below(9)))]);
   return parts;
 }
 
-/** AS_PATH without loops and sets; of an external peer it begins with its AS. */
+/** An AS_PATH without loops and sets. That of an external peer starts with the peer's AS number. */
 function path(random: Random, isIbgp: boolean, isFourOctetAs: boolean): Uint8Array {
   const writer = new Writer();
   let left = size(random, 5, isFourOctetAs ? 16_000 : 32_000);
@@ -167,7 +167,7 @@ function unreach(random: Random, form: InboundForm, family: 4 | 6): Uint8Array {
   return new Writer().u8(OPTIONAL).u8(15).u8(value.length).bytes(value).finish();
 }
 
-/** Of few networks, so that they meet again. */
+/** Prefixes of few networks, so that they recur. */
 function prefixes(random: Random, { hasAddPath }: InboundForm, family: 4 | 6, count: number): Uint8Array {
   const writer = new Writer();
   for (let i = 0; i < count; i++) {

@@ -1,6 +1,7 @@
 /**
- * One sender and peers of several forms: what comes in is passed on, and every peer's table, decoded from the bytes that
- * the group sent, is compared with what it must be. A route is withdrawn for its length only where it is that long.
+ * One sender, and peers with different capabilities to which its routes are passed on. Each peer's table, decoded from
+ * the bytes that the group sent, is compared with the expected one. Only routes that exceed the limit may be withdrawn
+ * for their length.
  */
 import type { GroupSpec } from '../../bgp/group/spec.ts';
 import { dumpTable } from '../../bgp/monitor/mrt.ts';
@@ -21,7 +22,7 @@ import { type InboundForm, LOCAL_AS, PEER_AS, validUpdate } from './updates.ts';
 
 interface Outlet {
   readonly listener: Listener;
-  /** What the peer holds: attributes as canonical text, by prefix and path identifier. */
+  /** The peer's table: attributes as canonical text, by prefix and path identifier. */
   readonly held: Map<string, string>;
 }
 
@@ -31,7 +32,7 @@ export interface Tally {
   tooLong: number;
 }
 
-/** Every inbound form. */
+/** Every combination of capabilities of a sender. */
 export const inboundForms: readonly InboundForm[] = [true, false].flatMap((isIbgp) =>
   [true, false].flatMap((isFourOctetAs) =>
     [true, false].map((hasAddPath) => ({ isIbgp, isFourOctetAs, hasAddPath })),
@@ -56,7 +57,7 @@ const filter = (direction: 'import' | 'export', operations: object[]): ExportPol
     { 4: 1024, 6: 1024 },
   )!;
 
-/** Many communities at once, by values that are made only once. */
+/** An export policy that adds many communities; the list is made only once. */
 const adding = (count: number): ExportPolicy => {
   const added = Array.from({ length: count }, (_, n) => 64_999 * 65_536 + n);
   return {
@@ -86,7 +87,7 @@ const exportPolicies = [
   adding(60),
 ];
 
-/** Every outbound form, in an order that gives neighbours different ones. */
+/** Every combination of settings of a peer. The constructor selects different ones for the peers of a world. */
 const outboundForms: readonly Partial<GroupSpec>[] = [4, 6].flatMap((family) =>
   [true, false].flatMap((isIbgp) =>
     [true, false].flatMap((isFourOctetAs) =>
@@ -121,7 +122,7 @@ export class World {
   readonly #outlets: Outlet[];
   readonly #tally: Tally;
 
-  /** `index` chooses the forms: consecutive ones cover them all. */
+  /** `index` selects the forms: consecutive values cover all of them. */
   constructor(index: number, tally: Tally) {
     this.#form = inboundForms[index % inboundForms.length]!;
     const { isIbgp, isFourOctetAs, hasAddPath } = this.#form;
@@ -129,7 +130,7 @@ export class World {
       isIbgp,
       isFourOctetAs,
       peerAs: isIbgp ? LOCAL_AS : PEER_AS,
-      // Each form of an external peer in turn as a client of a route server.
+      // Each form of an external peer alternates between an ordinary peer and a client of a route server.
       role: !isIbgp && Math.floor(index / inboundForms.length) % 2 === 1 ? BgpRole.ROUTE_SERVER : undefined,
       addPath: hasAddPath ? [4, 6] : [],
       policy: importPolicies[Math.floor(index / inboundForms.length) % importPolicies.length],
@@ -145,12 +146,12 @@ export class World {
     return this.#form;
   }
 
-  /** A message of the sender's form. */
+  /** Returns a valid message of the sender. */
   message(random: Random): Uint8Array {
     return validUpdate(random, this.#form);
   }
 
-  /** False when the message cost the session. Anything thrown is a fault of ours. */
+  /** Returns false if the message ends the session. Throws only on a fault in our code. */
   receive(body: Uint8Array): boolean {
     try {
       this.#relay.receiver.receive(body);
@@ -161,7 +162,7 @@ export class World {
     }
   }
 
-  /** Distributes, and compares what the peers hold. Throws with the difference. */
+  /** Distributes changes and compares each peer's table with the expected one. Throws with the difference. */
   check(): void {
     const changed = this.#relay.turn();
     for (const outlet of this.#outlets) {
@@ -171,7 +172,7 @@ export class World {
     }
   }
 
-  /** Forgets all routes; every peer must hold none afterwards, and no attributes be left. */
+  /** Withdraws all routes. Afterwards no peer may hold a route, and no attribute set may be left. */
   reset(): void {
     const peer = { source: this.#relay.sender, address: '10.0.0.2', identifier: '10.0.0.2', asNumber: 1 };
     for (const record of dumpTable([this.#relay.ribs[4], this.#relay.ribs[6]], [peer], '10.0.0.1', 0)) {
@@ -183,7 +184,7 @@ export class World {
     this.check();
     for (const { held } of this.#outlets)
       if (held.size > 0) throw new Error(`a peer still holds ${[...held.keys()].join(', ')}`);
-    // An export policy keeps the set that it made last.
+    // Each export policy keeps the set that it made last.
     const left = this.#relay.attributes.size;
     if (left > OUTLETS) throw new Error(`${left} attribute sets are left although every route is gone`);
   }
@@ -228,7 +229,7 @@ export class World {
     }
   }
 
-  /** What the peer must be told of a path; undefined for nothing. */
+  /** Returns the attributes to expect for a path at a peer; undefined if it must not be advertised. */
   #expected(listener: Listener, path: number, prefix: string): string | undefined {
     const { spec } = listener.group;
     const rib = this.#relay.ribs[spec.family];
@@ -245,20 +246,20 @@ export class World {
     const told = expectedAttributes(after, from, spec);
     if (spec.family === 4 && told.nextHop.includes(':') && !spec.hasExtendedNextHop) return undefined;
     const entry = rib.prefixes.wireLength(rib.paths.prefix[path]!) + (spec.hasAddPath ? 4 : 0);
-    // Policy works on normal form, which has a limit of its own.
+    // Policy works on the normal form, which has a separate limit.
     const isTooLong = measured(told, spec, entry) > spec.maxMessageLength || !hasNormalForm(after);
     this.#tally[isTooLong ? 'tooLong' : 'told']++;
     return isTooLong ? undefined : canonical(told);
   }
 }
 
-/** What policy makes must fit into the attribute table, whose sets are as long as those of an UPDATE at most. */
+/** Whether attributes after policy fit into the attribute table, whose sets fit into an UPDATE. */
 function hasNormalForm(attributes: PathAttributes): boolean {
   const form = { isIbgp: true, isFourOctetAs: true, hasNextHop: false };
   return encodeAttributes(attributes, new Writer(), form) <= 65_535 - 19 - 4;
 }
 
-/** RFC 1997 and RFC 9494: by communities. A route server does not act on those of RFC 1997. */
+/** Whether communities keep a route from a peer (RFC 1997, RFC 9494). A route server ignores those of RFC 1997. */
 function isKeptBack(
   { communities = [] }: PathAttributes,
   { isIbgp }: GroupSpec,
