@@ -1,6 +1,6 @@
 /**
- * Our route reflector beside every speaker that Debian has. What each can do with us is written to docs/interop.md
- * (CALI_WRITE_DOCS=1), from the results of these tests.
+ * Tests our route reflector with every BGP speaker that Debian packages. With CALI_WRITE_DOCS=1, the results are
+ * written to docs/interop.md.
  */
 import type { ChildProcess } from 'node:child_process';
 import { spawnSync } from 'node:child_process';
@@ -18,7 +18,7 @@ const features: string[] = [];
 
 const PEER = v4(2);
 const CLIENT = v4(3);
-/** What BIRD, the second client, announces. */
+/** The prefix that BIRD, the second client, announces. */
 const fromClient = '172.30.0.0/24';
 
 const documents = (peer: object, more: readonly object[] = [], client: object = {}) =>
@@ -45,7 +45,7 @@ const documents = (peer: object, more: readonly object[] = [], client: object = 
     }),
     ...more,
   ])
-    // JSON documents one after the other are YAML documents.
+    // Turns the JSON list into YAML documents.
     .slice(1, -1)
     .replaceAll('},{"apiVersion"', '}\n---\n{"apiVersion"');
 
@@ -170,7 +170,7 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
     });
 
     feature('route reflection, we are its client', async () => {
-      // BIRD is the client of the foreign reflector alone: what it announces reaches us through that.
+      // BIRD is a client of the foreign reflector only: its routes reach us through that reflector.
       startClient(PEER);
       start({ ...ibgp, isReflector: true }, { routeReflectorClient: false });
       await established();
@@ -287,9 +287,9 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
         );
         await established();
         await until('BFD', 10_000, () => exchange.peer(PEER)?.bfd === 'Up');
-        // The fast intervals are agreed on after that.
+        // The fast intervals are negotiated after that.
         await sleep(2500);
-        // It hangs: its connections stay open, and only BFD can tell.
+        // A hung speaker: its connections stay open, and only BFD can detect it.
         other.kill('SIGSTOP');
         const isLost = () => exchange.peer(PEER)?.lastError?.startsWith('BFD:') === true;
         await until('the end of the session', 2000, isLost);
@@ -315,7 +315,7 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
     });
 
     feature('odd routes of another client, it stays Established', async () => {
-      // Once as changes of a session that is up, once as its initial update.
+      // The speaker gets these routes first as changes in an established session, then in its initial update.
       const { other } = start(ibgp);
       await established();
       const file = exchange.write('odd.cjs', oddClient(v4(1), CLIENT));
@@ -349,7 +349,7 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
   },
 );
 
-/** The table of docs/interop.md. */
+/** Renders the table of docs/interop.md. */
 function renderTable(): string {
   const names = speakers.map(({ name, version }) => `${name} ${version}`);
   const notes: string[] = [];

@@ -1,4 +1,4 @@
-/** UPDATEs that are unusual or malformed in a way that costs no session (RFC 7606), and a client that sends them. */
+/** UPDATEs that are unusual, or malformed without ending the session (RFC 7606), and a client that sends them. */
 
 const hex = (value: number, octets: number) => value.toString(16).padStart(octets * 2, '0');
 const octetsOf = (text: string) => text.length / 2;
@@ -42,7 +42,7 @@ const extra = (...attributes: string[]) => [...standard, ...attributes];
 const withPath = (value: string) => [origin, path(value), nextHop, localPref];
 const six = (...attributes: string[]) => [origin, emptyPath, localPref, ...attributes];
 
-/** By what is odd. */
+/** The UPDATEs, keyed by what is odd about them. */
 export const oddUpdates: Readonly<Record<string, string>> = {
   'link-local next hop': update(six(reach6(LINK_LOCAL, 1))),
   'unspecified and link-local next hop, as BIRD sends it': update(
@@ -181,11 +181,11 @@ export const oddUpdates: Readonly<Record<string, string>> = {
   'default routes': update(extra(attribute(0x80, 14, `00020110${GLOBAL6}0000`)), '00'),
 };
 
-/** Follows all of them. */
+/** A normal route that is sent after all of them. */
 export const lastOdd = '172.31.255.0';
 const last = update(standard, net(255));
 
-/** A program for node: an internal client of `reflector` at `address` that sends them all and stays. */
+/** Returns a Node program: an internal client of `reflector` at `address` that sends them all and stays connected. */
 export function oddClient(reflector: string, address: string): string {
   const capabilities = [
     '010400010001',

@@ -1,4 +1,4 @@
-/** The foreign speakers: how each is configured, started and asked. Addresses are those of helpers/exchange.ts. */
+/** The other BGP speakers: how to configure, start and query each. Addresses are those of helpers/exchange.ts. */
 import type { ChildProcess } from 'node:child_process';
 import { type Exchange, linkLocal, v4, v6 } from '../helpers/exchange.ts';
 
@@ -6,15 +6,15 @@ import { type Exchange, linkLocal, v4, v6 } from '../helpers/exchange.ts';
 export interface Setup {
   readonly localAs: number;
   readonly caliAs: number;
-  /** Waits for us to connect. */
+  /** The speaker waits for us to connect. */
   readonly isPassive?: boolean;
   readonly password?: string;
   readonly hasGtsm?: boolean;
   readonly bfd?: 'single hop' | 'multihop';
   readonly hasAddPath?: boolean;
-  /** Between link-local addresses, IPv4 routes with IPv6 next hops. */
+  /** The session uses link-local addresses, and IPv4 routes have IPv6 next hops. */
   readonly isUnnumbered?: boolean;
-  /** The speaker reflects: our side is its client, and so is BIRD. */
+  /** The speaker reflects: our side and BIRD are its clients. */
   readonly isReflector?: boolean;
   /** Our side is a route server: its paths start with the AS numbers of others (RFC 7947 section 2.2.2.2). */
   readonly isRouteServerClient?: boolean;
@@ -23,24 +23,24 @@ export interface Setup {
 export interface ForeignSpeaker {
   readonly name: string;
   readonly version: string;
-  /** Debian's package, and a program of it that tells whether it is installed. */
+  /** The Debian package, and a program whose presence shows that it is installed. */
   readonly package: string;
   readonly program: string;
-  /** What it cannot do at all, by feature, with the reason. */
+  /** Features that it lacks, with the reason. */
   readonly cannot: Readonly<Record<string, string>>;
   start(exchange: Exchange, setup: Setup): ChildProcess;
-  /** Everything that it knows about its routes, as text. */
+  /** Returns its routes with all details, as text. */
   routes(exchange: Exchange): string;
-  /** Asks us to send everything again. */
+  /** Makes it request a route refresh from us. */
   refresh(exchange: Exchange): void;
-  /** Ends the session with a message for our operator. */
+  /** Makes it end the session with a message for our operator. */
   shutdown?(exchange: Exchange, message: string): void;
 }
 
 /** A feature that not every speaker has. */
 export const unnumbered = 'unnumbered: link-local peers, IPv4 over an IPv6 next hop';
 
-/** What every speaker announces. */
+/** The prefixes that every speaker announces. */
 export const announced4 = '172.20.0.0/24';
 export const announced6 = 'fd20::/64';
 
@@ -134,7 +134,7 @@ line vty
 `;
     const file = exchange.write('bgpd.conf', config);
     const common = `--vty_socket ${exchange.directory} -A 127.0.0.1 -P 0 -u frr -g frr`;
-    // Which interface a link-local address is on is known to zebra alone.
+    // Only zebra can resolve the interface of a link-local address.
     const zserv = `${exchange.directory}/zserv`;
     const zebra = `/usr/lib/frr/zebra -d -i ${exchange.directory}/zebra.pid -z ${zserv} ${common}; `;
     const bgpd = `/usr/lib/frr/bgpd -n ${setup.isUnnumbered ? `-z ${zserv}` : '-Z'} -f ${file} -i bgpd.pid ${common}`;
