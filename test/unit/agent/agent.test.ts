@@ -157,7 +157,7 @@ describe('settings', () => {
       felix('node.n1', { healthPort: 2, ipForwarding: 'Disabled', ipipMTU: 1400, natPortRange: '1000:2000' }),
       felix('node.n2', { healthPort: 3 }),
     ];
-    // One log for what Calico has two of: the more verbose severity.
+    // Calico has two logs with a severity each; our single log uses the more verbose one.
     const bgp = (logSeverityScreen: string) =>
       bgpConfigurationKind.schema.parse({
         apiVersion: 'projectcalico.org/v3',

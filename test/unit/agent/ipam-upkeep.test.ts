@@ -13,7 +13,7 @@ import { silentLog } from '../../../lib/log.ts';
 import { ManualClock } from '../../helpers/manual-clock.ts';
 import { MemoryStore } from '../../helpers/memory-store.ts';
 
-/** An agent's upkeep of node n1, with a block that is confirmed. */
+/** Starts the IPAM upkeep of node n1, which has a confirmed block. */
 async function started() {
   const store = new MemoryStore();
   const clock = new ManualClock();

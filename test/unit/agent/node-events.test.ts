@@ -5,7 +5,7 @@ import { Boundary } from '../../../lib/boundary.ts';
 import { silentLog } from '../../../lib/log.ts';
 import { ManualClock } from '../../helpers/manual-clock.ts';
 
-/** NodeEvents on a clock that stands still, what it writes, and what is wrong now. */
+/** NodeEvents on a manual clock, the Events that it writes, and functions to set the current troubles. */
 function eventsOf() {
   const clock = new ManualClock();
   const events: string[] = [];
@@ -18,7 +18,7 @@ function eventsOf() {
   return {
     clock,
     events,
-    /** Without a call of update: nothing else has changed. */
+    /** Sets the current troubles without a call of `update`. */
     become: (troubles: readonly Trouble[]) => {
       now = troubles;
     },
@@ -57,7 +57,7 @@ it('at most twenty troubles of a reason get an Event, and those of other reasons
   clock.advance(15_000);
   expect(events).toHaveLength(21);
   expect(events).toContain('Warning no device');
-  // The place of one that is over is taken by the next.
+  // A problem that ends makes room for the next.
   events.length = 0;
   update([...troubles.slice(1), other]);
   clock.advance(15_000);

@@ -7,7 +7,7 @@ import { MemoryStore } from '../../helpers/memory-store.ts';
 
 const ip6 = nodeAnnotations.ipv6Address;
 
-/** What publishing says when this node has 2001:db8::1, and Node evil has written its own annotation. */
+/** Publishes a node that has 2001:db8::1, while Node evil has annotated itself with `claim`. */
 async function publish(internalIp: string, claim: string) {
   const store = new MemoryStore();
   const node = (name: string, addresses: object[], annotations = {}) =>

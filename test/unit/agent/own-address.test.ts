@@ -167,7 +167,7 @@ describe('a change of the interfaces', () => {
     expect(looks()).toBe(2);
     await update();
     expect([own.problems, adopted.length]).toEqual([[], 1]);
-    // What cannot be read back from the Node is published once, not for ever.
+    // Addresses that cannot be read back from the Node are published only once.
     await update();
     clock.advance(60_000);
     await update();

@@ -34,7 +34,7 @@ const empty: ClusterObjects = {
   Service: [],
   EndpointSlice: [],
 };
-/** A calculation with faults: it fails for pools in 10.66/16 and for peers called bad. */
+/** A faulty calculation: it throws for pools in 10.66/16 and for peers named bad. */
 const calculate = ({ IPPool, BGPPeer }: ClusterObjects) => {
   if (IPPool.some(({ spec }) => spec.cidr.startsWith('10.66.'))) throw new Error('sixty-six');
   if (BGPPeer.some(({ metadata }) => metadata.name === 'bad')) throw new Error('bad peer');
@@ -73,7 +73,7 @@ describe('an object that makes a calculation throw', () => {
     expect(quarantine.investigate(second, calculate)).toBe(true);
     expect(quarantine.filter(second).IPPool).toEqual(first.IPPool);
     expect(quarantine.problems()[0]).toMatchObject({ isAbsent: false });
-    // Nothing new: no reason to calculate again.
+    // Without new problems, nothing is recalculated.
     expect(quarantine.investigate(second, calculate)).toBe(false);
     quarantine.passed(second, quarantine.filter(second));
     quarantine.passed(empty, quarantine.filter(empty));

@@ -1,4 +1,4 @@
-/** A reflector outlives what it cannot calculate, and takes no defaults for a configuration that it cannot read. */
+/** A reflector survives failed calculations, and does not replace an unreadable configuration by defaults. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import os from 'node:os';

@@ -14,7 +14,7 @@ afterEach(() => {
   for (const close of closers.splice(0)) close();
 });
 
-/** An API server whose Role names these Secrets; everything else is forbidden, as RBAC answers it. */
+/** An API server whose Role names these Secrets; it answers all other requests with RBAC's Forbidden. */
 async function server(allowed: Set<string>): Promise<KubernetesClient> {
   const http = createServer((request, response) => {
     const query = new URL(request.url!, 'http://x').searchParams;

@@ -104,7 +104,7 @@ it('a speaker follows a family that comes and goes, and another takes its place 
   expect(host.speaker).toBe(speaker);
   const moved = { ...self, addresses: { 4: { address: '127.0.0.2', length: 8 } } };
   host.configure(moved, [4], [configuration]);
-  // Nothing may be asked of the one that ends, and its end is no error of BGP.
+  // The closing speaker is no longer available, and closing is not a BGP error.
   expect([host.speaker, host.error]).toEqual([undefined, undefined]);
   await vi.waitFor(() => expect(host.speaker?.identifier).toBe('127.0.0.2'), { timeout: 30_000 });
   expect(changes).toBe(2);

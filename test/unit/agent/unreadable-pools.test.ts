@@ -96,7 +96,7 @@ describe('a tunnel of an earlier run that no readable pool asks for', () => {
     expect(addresses.address('ipip')).toBe('10.0.0.1');
     expect(await annotation()).toBe('10.0.0.1');
     expect(released).toEqual([]);
-    // The pool was corrected and has no tunnel: what other nodes know goes first.
+    // The corrected pool has no tunnel: the annotation, which other nodes read, is removed first.
     addresses.update({ ...state, isUncertain: false });
     await settled();
     expect(addresses.kinds()).toEqual(['ipip']);

@@ -125,7 +125,7 @@ describe('a BFD session over sockets', () => {
         changed: (address, state) => void states.set(address, state),
       },
     });
-    // One process, two neighbours, each the other's: packets from one address belong to the other's session.
+    // Two neighbours in one process, each the peer of the other: packets from one belong to the other's session.
     bfd.setNeighbours(ends.map(({ own, other }) => ({ address: other, localAddress: own, config })));
     const socket = createSocket('udp4');
     onTestFinished(() => {
@@ -143,7 +143,7 @@ describe('a BFD session over sockets', () => {
           resolve,
         ),
       );
-    // They are in the queue of the listener now.
+    // The packets are in the listener's queue now.
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect([...states.values()]).toEqual(['Up', 'Up']);
     expect(events).toEqual([]);

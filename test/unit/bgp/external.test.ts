@@ -1,4 +1,4 @@
-/** What changes, and what does not, where a route crosses the border of an AS: by the bytes that come in and go out. */
+/** Which attributes change when a route crosses an AS border, checked in the bytes received and sent. */
 import { describe, expect, it } from 'vitest';
 import type { GroupSpec } from '../../../bgp/group/spec.ts';
 import { BgpRole } from '../../../bgp/wire/iana.ts';
@@ -10,7 +10,7 @@ const u16 = (value: number) => value.toString(16).padStart(4, '0');
 /** Body of an UPDATE. */
 const update = (attributes: string, nlri = '08 0a') =>
   bytesOf(`0000 ${u16(bytesOf(attributes).length)} ${attributes} ${nlri}`);
-/** Attributes and prefixes of what a listener was sent, without header and lengths. */
+/** The attributes and prefixes sent to a listener, in hex, without header and lengths. */
 const sent = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex').slice(46);
 
 const ORIGIN = '40 01 01 00';

@@ -81,7 +81,7 @@ const events: Record<string, Event> = {
   refresh: { type: 'refresh' },
 };
 
-/** Actions in short: `send 6/3`, `start hold 90`, `down graceful`. Timers that are only stopped do not count. */
+/** Abbreviates actions: `send 6/3`, `start hold 90`, `down graceful`. Omits timers that are only stopped. */
 function brief(actions: readonly Action[]): string {
   return actions
     .flatMap((action) => {

@@ -1,4 +1,4 @@
-/** What no message can carry costs the route and never more (RFC 7606, RFC 4271 section 9.2, RFC 8654 section 4). */
+/** A route that fits into no message is withdrawn, without other effects (RFC 4271 9.2, RFC 7606, RFC 8654 4). */
 import { describe, expect, it } from 'vitest';
 import { dumpTable } from '../../../bgp/monitor/mrt.ts';
 import type { ExportPolicy } from '../../../bgp/policy/export.ts';
@@ -56,7 +56,7 @@ const prepends = (prefix: readonly number[]) =>
     { 4: 1024, 6: 1024 },
   );
 
-/** UPDATEs in what a listener was sent, which are at most as long as it takes. */
+/** Decodes the UPDATEs sent to a listener. Their length may be at most `limit`, 4,096 or extended. */
 function updates(
   bytes: Uint8Array,
   limit: number,
@@ -121,7 +121,7 @@ describe('what does not fit into a message to a peer', () => {
   it('is measured to the octet: a message of exactly 4,096 octets goes out', () => {
     const relay = new Relay();
     const listener = relay.listen();
-    // 23 of header and lengths; ORIGIN 4, AS_PATH 3, NEXT_HOP 7, LOCAL_PREF 7, ORIGINATOR_ID 7, CLUSTER_LIST 7.
+    // Header and lengths 23; ORIGIN 4, AS_PATH 3, NEXT_HOP 7, LOCAL_PREF 7, ORIGINATOR_ID 7, CLUSTER_LIST 7.
     const room = 4096 - 23 - 35 - 4;
     const unknown = (octets: number) => `f0 63 ${u16(octets)} ${'00'.repeat(octets)}`;
     relay.receive(body(`${plain} ${unknown(room - 2)}`, '08 0a'));
@@ -176,7 +176,7 @@ describe('what does not fit into a message to a peer', () => {
 
   it('an MRT dump has the longest set there can be, with its next hop, in its length field (RFC 6396)', () => {
     const relay = new Relay({ isFourOctetAs: false });
-    // 64 segments of 255 and one of 18, in four octets 65,482; with the rest 65,497.
+    // 64 segments of 255 and one of 18 take 65,482 octets at four octets per AS number; with the rest 65,497.
     const path = `50 02 ${u16(64 * 512 + 38)} ${`02ff${'fde9'.repeat(255)}`.repeat(64)} 0212 ${'fde9'.repeat(18)}`;
     const v6 = '80 0e 1a 0002 01 10 20010db8000000000000000000000001 00 20 20010db8';
     expect(relay.receive(body(`${v6} ${ORIGIN} ${path} ${NEXT_HOP} ${LOCAL_PREF}`)).faults).toEqual([]);

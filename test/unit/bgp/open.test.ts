@@ -1,4 +1,4 @@
-/** OPEN and ROUTE-REFRESH by their bytes: what is accepted, and which NOTIFICATION answers the rest. */
+/** OPEN and ROUTE-REFRESH as bytes: which are accepted, and which NOTIFICATION the others cause. */
 import { describe, expect, it } from 'vitest';
 import { negotiate } from '../../../bgp/session/negotiate.ts';
 import { offeredOpen } from '../../../bgp/session/offer.ts';
@@ -13,10 +13,10 @@ const octets = (text: string) => bytesOf(text).length;
 const u8 = (value: number) => value.toString(16).padStart(2, '0');
 const u16 = (value: number) => value.toString(16).padStart(4, '0');
 
-/** A message with a header in front of the body, both as hex. */
+/** A message in hex: a header, then the body. */
 const message = (type: number, body: string) =>
   `${'ff'.repeat(16)} ${u16(19 + octets(body))} ${u8(type)} ${body}`;
-/** Version 4, hold time 90, identifier 10.0.0.2, and what follows them. */
+/** An OPEN with version 4, hold time 90, identifier 10.0.0.2, and the rest as given. */
 const open = (rest: string, as = 'fde9') => message(1, `04 ${as} 005a 0a000002 ${rest}`);
 /** One parameter with these capabilities. */
 const withCapabilities = (capabilities: string) =>
@@ -45,7 +45,7 @@ function decode(text: string, hasEnhancedRefresh = false): Message[] {
   return messages;
 }
 
-/** What a session with these settings says to an OPEN: families in common, or code/subcode and data. */
+/** Returns the outcome of an OPEN for a session with these settings: common families, or code/subcode and data. */
 function answer(text: string, change: Partial<SessionConfig> = {}): string {
   try {
     const [first] = decode(text);

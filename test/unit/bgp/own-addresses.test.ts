@@ -1,4 +1,4 @@
-/** A next hop that is the receiving speaker is not used (RFC 4271 section 5.1.3). */
+/** Routes whose next hop is the receiving speaker are not used (RFC 4271 section 5.1.3). */
 import { describe, expect, it } from 'vitest';
 import { OwnAddresses } from '../../../bgp/own-addresses.ts';
 import { Relay } from '../../helpers/relay.ts';

@@ -20,7 +20,7 @@ const best: Partial<PathAttributes> = {
   originatorId: '10.0.0.1',
 };
 
-// Each is worse than the best path by exactly one step, in the order of the steps.
+// Each path loses to the best path in exactly one step; they are in the order of the steps.
 const worse: [string, Partial<PathAttributes>, Partial<Source>, RegExp][] = [
   ['LOCAL_PREF', { localPref: 199 }, {}, /higher LOCAL_PREF/],
   ['AS_PATH length', { asPath: [{ type: 2, asNumbers: [65001, 65002, 65003] }] }, {}, /shorter AS_PATH/],
@@ -69,7 +69,7 @@ describe('the decision process', () => {
             rib.announce(source, net, { ...best, ...attributes });
           }
           rib.decide();
-          // Those that lose at a later step are better.
+          // Paths that lose at a later step are better.
           expect(rib.best(net)).toBe(rows.get(Math.max(...order)));
         },
       ),

@@ -1,4 +1,4 @@
-/** Stale routes by family and phase, on a clock that a test moves; on the wire see system/stale-routes. */
+/** Stale routes by family and phase, on a manual clock. system/stale-routes.test.ts checks them on the wire. */
 import { expect, it } from 'vitest';
 import { StaleRoutes } from '../../../bgp/restart.ts';
 import type { Negotiated } from '../../../bgp/session/session.ts';

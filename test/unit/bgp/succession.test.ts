@@ -26,7 +26,7 @@ describe('make before break', () => {
     clock.advance(5000);
     succession.settle('new');
     clock.advance(3000);
-    // The same desired state again begins nothing anew.
+    // Applying the same desired state again does not restart the wait.
     expect(succession.retire(leaf('old'))).toBe(true);
     expect(removed).toEqual([]);
     clock.advance(500);
@@ -43,7 +43,7 @@ describe('make before break', () => {
     clock.advance(60_000);
     covered.add('old');
     clock.advance(3000);
-    // A route came that is not covered: the three seconds begin anew.
+    // A route arrived that is not covered: the three seconds restart.
     covered.delete('old');
     clock.advance(500);
     covered.add('old');
@@ -70,7 +70,7 @@ describe('make before break', () => {
   it('go at once when nobody came in their place, and not when they are wanted again', () => {
     const { clock, removed, covered, succession } = begin();
     expect(succession.retire(leaf('old'))).toBe(false);
-    // A node that comes stands in for no other.
+    // A node that joins does not replace another node.
     succession.join(leaf('node'));
     expect(succession.retire(leaf('other node'))).toBe(false);
     expect(succession.retire(other('reflector'))).toBe(true);
@@ -79,12 +79,12 @@ describe('make before break', () => {
     clock.advance(20_000);
     expect(removed).toEqual([]);
     expect(succession.retire(leaf('node'))).toBe(false);
-    // But for itself, under another port.
+    // But it replaces a peer with the same address, such as itself at another port.
     succession.join({ ...leaf('old again'), address: 'old' });
     expect(succession.retire(leaf('old'))).toBe(true);
     expect(succession.keep('old')).toBe(true);
     clock.advance(10_000);
-    // Long after the node came, it has nothing to do with a change.
+    // A node that joined long ago does not count as a replacement.
     expect(succession.retire(other('reflector'))).toBe(false);
   });
 });
@@ -107,7 +107,7 @@ describe('peers that leave shortly after they came', () => {
 
   it('replace no peer that leaves with them', () => {
     const { succession } = begin();
-    // One BGPPeer that is made and deleted, with a session per family.
+    // One BGPPeer with a session per family, created and deleted.
     for (const key of ['v4', 'v6']) succession.join(reflector(key));
     expect(change(succession, 'v4', 'v6')).toEqual([false, false]);
   });
@@ -119,7 +119,7 @@ describe('peers that leave shortly after they came', () => {
     succession.join(reflector('second'));
     change(succession, 'old', 'first');
     expect(removed).toEqual([]);
-    // "first" waits for "second" by now, and goes with it.
+    // "first" waits for "second" by now and is removed with it.
     change(succession, 'old', 'first', 'second');
     expect(removed.sort()).toEqual(['first', 'old']);
   });

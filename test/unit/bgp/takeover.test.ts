@@ -111,7 +111,7 @@ describe('two connections that are being opened at once (RFC 4271 section 6.8)',
 
 describe('a probe of a session', () => {
   const quiet: TcpInfo = { unacknowledged: 1, unsent: 0, retransmits: 0, sinceAckMs: 5_000, received: 100n };
-  /** Evidence after some time, when TCP says this. */
+  /** Returns the probe's evidence after some time, with these changes in tcp_info. */
   const evidence = (ageMs: number, after: Partial<TcpInfo> | undefined, bytesRead = 7) => {
     let now = 1_000;
     const connection = {

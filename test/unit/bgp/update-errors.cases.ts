@@ -1,13 +1,13 @@
 /**
- * What is wrong with an UPDATE, and what it costs (RFC 7606): one row per case, in bytes.
+ * Faulty UPDATEs and their outcome (RFC 7606): one row per case, in bytes.
  *
- * The attributes of a row take the place of those of a good UPDATE, by type. `internal` and `external` are the outcomes
- * by the kind of the peer:
+ * The attributes of a row replace those of a good UPDATE, by type. `internal` and `external` are the outcomes for each
+ * kind of peer:
  *
  *   used       the route is used
- *   discard    it is used without the attribute
- *   withdraw   it is withdrawn, and the session stays
- *   refused    it is kept and not used, with a reason
+ *   discard    the route is used without the attribute
+ *   withdraw   the route is withdrawn, and the session continues
+ *   refused    the route is kept but not used, with a reason
  *   reset C/S  the session ends with this NOTIFICATION
  */
 
@@ -16,19 +16,19 @@ export interface UpdateCase {
   readonly clause: string;
   readonly internal: string;
   readonly external: string;
-  /** By type; undefined takes one away. Type 256 comes last, as it is. */
+  /** By type; undefined removes one. 256 is no type: its octets are appended last, unchanged. */
   readonly attributes?: Readonly<Record<number, string | undefined>>;
-  /** What a discarded attribute leaves, in the same form; nothing of it by default. */
+  /** The attributes that remain in place of a discarded one, in the same form; none by default. */
   readonly leaves?: Readonly<Record<number, string>>;
-  /** IPv4 in the classic fields (the default), IPv6 in MP_REACH_NLRI, or nothing announced. */
+  /** IPv4 in the classic fields (the default), IPv6 in MP_REACH_NLRI, or no route announced. */
   readonly form?: 'classic' | 'multiprotocol' | 'nothing';
-  /** The peer knows AS numbers of two octets. */
+  /** The peer supports only two-octet AS numbers. */
   readonly isOld?: boolean;
-  /** Prefixes come with path identifiers. */
+  /** Prefixes have path identifiers. */
   readonly hasAddPath?: boolean;
   /** IPv4 prefixes may have IPv6 next hops; true by default. */
   readonly hasExtendedNextHop?: boolean;
-  /** MP_REACH_NLRI is about IPv4. */
+  /** MP_REACH_NLRI carries IPv4. */
   readonly isAboutIpv4?: boolean;
   readonly nlri?: string;
   readonly withdrawn?: string;
@@ -36,7 +36,7 @@ export interface UpdateCase {
 
 type Both = Omit<UpdateCase, 'what' | 'clause' | 'internal' | 'external'>;
 
-/** A case with the same outcome from both kinds of peers. */
+/** A case with the same outcome for both kinds of peers. */
 const same = (what: string, clause: string, outcome: string, rest: Both): UpdateCase => ({
   what,
   clause,
@@ -58,7 +58,7 @@ interface Known {
   readonly name: string;
   readonly flags: string;
   readonly good: string;
-  /** Sizes that are wrong, in octets. */
+  /** Invalid sizes, in octets. */
   readonly wrong: readonly number[];
   readonly clause: string;
   readonly internal: string;
@@ -211,7 +211,7 @@ const known: readonly Known[] = [
   },
 ];
 
-/** Attributes that mean nothing between ASs are discarded, whatever is in them. */
+/** From external peers, attributes that are valid only within an AS are discarded, whatever they contain. */
 const goodOutcome = ({ type }: Known) => ([5, 9, 10].includes(type) ? 'discard' : 'used');
 
 const lengths: readonly UpdateCase[] = known.flatMap((one) =>
@@ -231,7 +231,7 @@ const withPath: readonly Known[] = [
   { type: 2, name: 'AS_PATH', flags: '40', good: path, wrong: [], clause: '', internal: '', external: '' },
 ];
 
-/** RFC 7606 section 3(c): Optional and Transitive are those of the type. The partial and the low bits cost nothing. */
+/** RFC 7606 section 3(c): Optional and Transitive must match the type. The Partial and the low bits do not matter. */
 const flags: readonly UpdateCase[] = withPath.flatMap((one) => [
   ...['00', '40', '80', 'c0']
     .filter((wrong) => wrong !== one.flags)
@@ -261,7 +261,7 @@ const flags: readonly UpdateCase[] = withPath.flatMap((one) => [
   },
 ]);
 
-/** RFC 7606 section 3(g): the first one counts. */
+/** RFC 7606 section 3(g): the first occurrence counts. */
 const duplicates: readonly UpdateCase[] = withPath.map((one) => {
   const first = attribute(one.flags, one.type, one.good);
   return same(`${one.name} twice`, '7606 3(g)', 'discard', {
@@ -615,7 +615,7 @@ const multiprotocol: readonly UpdateCase[] = [
     })),
 ];
 
-/** RFC 7606 section 5.2: what was to be announced is unknown, so nothing less than a reset can take it back. */
+/** RFC 7606 section 5.2: without NLRI the affected routes are unknown, so only a session reset can remove them. */
 const nothing = (attributes: UpdateCase['attributes'] & object): Both => ({
   attributes,
   form: 'nothing',
@@ -679,7 +679,7 @@ const withoutNlri: readonly UpdateCase[] = [
   same('ORIGIN alone in an UPDATE that withdraws', '4271 4.3', 'withdraw', nothing({ 1: '40 01 01 00' })),
 ];
 
-/** RFC 7606 section 3(h): of several faults the strongest counts. */
+/** RFC 7606 section 3(h): the strongest of several actions applies. */
 const several: readonly UpdateCase[] = [
   same('a discard and a withdrawal', '7606 3(h)', 'withdraw', {
     attributes: { 1: '40 01 01 09', 7: 'c0 07 01 00' },

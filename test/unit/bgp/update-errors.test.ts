@@ -1,4 +1,4 @@
-/** Faults in UPDATEs by their bytes: what they cost, from internal and from external peers (RFC 7606). */
+/** Faulty UPDATEs as bytes, and their outcome from internal and from external peers (RFC 7606). */
 import { describe, expect, it } from 'vitest';
 import { decodeUpdate } from '../../../bgp/wire/update.ts';
 import { WireError } from '../../../bgp/wire/wire-error.ts';
@@ -14,7 +14,7 @@ const V4 = '10.0.0.0/8';
 const V6 = '2001:db8::/32';
 const REACH = `80 0e 1a 0002 01 10 20010db8${'00'.repeat(11)}32 00 20 20010db8`;
 
-/** The body of a good UPDATE for both kinds of peers, with other attributes in the place of some. */
+/** The body of an UPDATE that is good for both kinds of peers, with some attributes replaced. */
 function body(
   attributes: Attributes,
   { form = 'classic', isOld = false, nlri, withdrawn = '' }: Partial<UpdateCase> = {},
@@ -28,7 +28,7 @@ function body(
     14: form === 'multiprotocol' ? REACH : undefined,
   };
   const all = form === 'nothing' ? attributes : { ...base, ...attributes };
-  // Keys that are numbers come in ascending order.
+  // Object.values returns integer keys in ascending order.
   const list = Object.values(all).join(' ');
   const prefixes = nlri ?? (form === 'classic' ? '08 0a' : '');
   const octets = (text: string) => u16(bytesOf(text).length);
@@ -53,7 +53,7 @@ function start(
 
 const sent = (listener: Listener) => Buffer.from(listener.take()).toString('hex');
 
-/** The prefix that the case is about. */
+/** Returns the prefix that the case affects. */
 function subject({ form, attributes = {}, isAboutIpv4 = false }: UpdateCase): [string, Family] {
   const isIpv6 =
     (form === 'multiprotocol' && !isAboutIpv4) || (form === 'nothing' && attributes[15] !== undefined);
@@ -73,7 +73,7 @@ function outcome(relay: Relay, one: UpdateCase, update: Uint8Array): string {
   }
 }
 
-/** What a tool sees that decodes the same bytes. */
+/** Returns the outcome for a tool that decodes the same bytes. */
 function decoded(
   update: Uint8Array,
   isIbgp: boolean,
@@ -108,7 +108,7 @@ describe('an UPDATE from a peer', () => {
     const { relay, listeners } = start(isIbgp, one);
     const update = body(attributes, one, isIbgp);
     expect(outcome(relay, one, update)).toBe(expected);
-    // Withdrawals are no fault, and policy is not asked by a tool.
+    // For a tool, withdrawals are not faults, and it evaluates no policy.
     if (form !== 'nothing') expect(decoded(update, isIbgp, one)).toBe(expected.replace('refused', 'used'));
     else if (expected.startsWith('reset')) expect(decoded(update, isIbgp, one)).toBe(expected);
     if (expected === 'discard' || (expected === 'used' && one.leaves)) {
@@ -117,7 +117,7 @@ describe('an UPDATE from a peer', () => {
       other.relay.receive(body({ ...without, ...one.leaves }, one, isIbgp));
       expect(listeners.map(sent)).toEqual(other.listeners.map(sent));
     }
-    // The session goes on.
+    // The session continues.
     if (expected.startsWith('reset')) return;
     const form4 = { isOld, ...(one.hasAddPath ? { nlri: '00000000 08 0a' } : {}) };
     relay.receive(body({}, subject(one)[1] === 4 ? form4 : { isOld, form: 'multiprotocol' }, isIbgp));

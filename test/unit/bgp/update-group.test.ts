@@ -1,6 +1,6 @@
 /**
- * No update is ever lost: whatever order sessions come up, stop reading, ask again and die in, and routes change in
- * between, each member's table, built from the bytes it was sent, is what it should hold.
+ * No update is ever lost. Sessions come up, stop reading, request a refresh and end in any order while routes change.
+ * Each member's table, built from the bytes sent to it, must be the expected one.
  */
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
@@ -13,7 +13,7 @@ import { decodeUpdate, type UpdateMessage } from '../../../bgp/wire/update.ts';
 import { listenerSpec as spec } from '../../helpers/relay.ts';
 import { failOnFault, someAttributes, TestRib } from '../../helpers/rib.ts';
 
-/** What a peer would know: a table built from the bytes it was sent. */
+/** A peer that builds its table from the bytes sent to it. */
 class Receiver implements Member {
   readonly source: number;
   readonly table = new Map<string, string>();
@@ -21,7 +21,7 @@ class Receiver implements Member {
   readonly #hasAddPath: boolean;
   queued = 0;
   ends: WalkPurpose[] = [];
-  /** No BoRR is without its EoRR. */
+  /** Every refresh that began (BoRR) has ended (EoRR). */
   isRefreshed = true;
 
   readonly #isIbgp: boolean;
@@ -110,7 +110,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
 
 const STUCK = 100 << 20;
 
-/** Runs operations as the speaker would, and says what each member holds and should hold. */
+/** Runs operations as the speaker does, and returns what each member holds and should hold. */
 class World {
   readonly rib = new TestRib();
   readonly sources = Array.from({ length: SOURCES }, (_, index) => this.rib.source(`10.0.0.${index + 1}`));
@@ -121,7 +121,7 @@ class World {
   constructor(hasAddPath: boolean) {
     this.#hasAddPath = hasAddPath;
     this.rib.rib.tracksPaths = hasAddPath;
-    // A second group that tells only part of it: routes with NO_ADVERTISE are the same, LOCAL_PREF is not.
+    // The second group advertises only part of the routes.
     this.groups = [
       new UpdateGroup({ ...spec, hasAddPath }, this.rib.rib, failOnFault),
       new UpdateGroup({ ...spec, hasAddPath, policy: onlyEven }, this.rib.rib, failOnFault),
@@ -180,7 +180,7 @@ class World {
     } else if (type === 'refresh') group.refresh(receiver);
     else {
       known.group = 1 - known.group;
-      // Groups are made when the first member comes, in the middle of a turn too.
+      // A group is created for its first member, possibly in the middle of a turn.
       if (this.groups[known.group]!.isEmpty) {
         const { spec: same } = this.groups[known.group]!;
         this.groups[known.group]!.dispose();
@@ -190,7 +190,7 @@ class World {
     }
   }
 
-  /** Everybody reads, until nothing is left to do. */
+  /** Lets every member read until no work is left. */
   settle(): void {
     for (const { receiver, group } of this.members.values()) {
       receiver.queued = 0;
@@ -230,7 +230,7 @@ const onlyEven = {
       : { isAccepted: false as const, reason: 'odd' },
 };
 
-/** To a group made in the middle of a turn, and back to one that has not seen the route yet. */
+/** Moves a member to a group created in the middle of a turn, and back to one that has not seen the route yet. */
 const movedTwiceInATurn: Operation[] = [
   { type: 'join', member: 2 },
   { type: 'announce', source: 0, prefix: 0, med: 0 },
@@ -251,7 +251,7 @@ describe.each([false, true])('an update group, add-path (RFC 7911) %s', (hasAddP
         for (const [index, { receiver, group }] of world.members) {
           expect(receiver.table).toEqual(world.expected(index));
           expect(world.groups[group]!.isLive(receiver)).toBe(true);
-          // One End-of-RIB, and EoRR behind the last BoRR, whichever groups the member was in.
+          // One End-of-RIB, and an EoRR after the last BoRR, whichever groups the member was in.
           expect(receiver.ends.filter((purpose) => purpose === 'initial')).toHaveLength(1);
           expect(receiver.isRefreshed).toBe(true);
         }
@@ -380,7 +380,7 @@ describe('a route that this speaker fails to announce', () => {
     const write = rib.rib.prefixes.write.bind(rib.rib.prefixes);
     let isBroken = true;
     vi.spyOn(rib.rib.prefixes, 'write').mockImplementation((row, out, at) => {
-      // The withdrawal of the same prefix can be written.
+      // Only the first write fails: the withdrawal of the same prefix succeeds.
       if (row === 1 && isBroken) {
         isBroken = false;
         throw new Error('no such row');

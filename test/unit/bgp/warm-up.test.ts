@@ -2,6 +2,6 @@ import { expect, it } from 'vitest';
 import { warmUp } from '../../../bgp/warm-up.ts';
 
 it('the way of an UPDATE is gone to its end: the other client is told every route, and that it is gone', () => {
-  // A thousand sets of attributes, which share no UPDATE; withdrawals of 250 UPDATEs at a time, in 4,096 octets each.
+  // 1,000 attribute sets need an UPDATE each. Prefixes of 250 UPDATEs at a time are withdrawn, in 4,096 octets each.
   expect(warmUp()).toBe(1000 + 4 * Math.ceil((250 * 10 * 5) / 4096));
 });

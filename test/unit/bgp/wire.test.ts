@@ -357,7 +357,7 @@ const message: fc.Arbitrary<OutgoingMessage> = fc.oneof(
     .map((family): OutgoingMessage => ({ type: 'route-refresh', family, subtype: 0 })),
 );
 
-/** What a message looks like after its way over the wire. */
+/** Returns the message as its receiver decodes it. */
 function received(sent: OutgoingMessage): unknown {
   return sent.type === 'update' ? { ...sent, faults: [] } : sent;
 }
@@ -374,7 +374,7 @@ describe('properties', () => {
 
   it('an UPDATE survives a speaker of 2-octet AS numbers', () => {
     const old = { isFourOctetAs: false, isIbgp: true };
-    // Confederation segments do not travel in AS4_PATH.
+    // AS4_PATH carries no confederation segments.
     const plain = update.filter(({ attributes: { asPath } }) => asPath.every(({ type }) => type === 2));
     fc.assert(
       fc.property(plain, (sent) => {
@@ -417,7 +417,7 @@ describe('properties', () => {
     let refused = 0;
     for (let i = 0; i < 200_000; i++) {
       const bytes = Uint8Array.from(seeds[Math.floor(random() * seeds.length)]!);
-      // Behind the marker and length, so that most mutants reach the decoders.
+      // Only octets after the marker and length, so that most mutants reach the decoders.
       for (let flips = 1 + Math.floor(random() * 4); flips > 0; flips--) {
         bytes[18 + Math.floor(random() * (bytes.length - 18))] = Math.floor(random() * 256);
       }

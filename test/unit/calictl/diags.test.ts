@@ -28,7 +28,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** A CNI folder as other plugins leave it, packed and unpacked again; all texts of the archive in one. */
+/** Packs a CNI folder with other plugins' files and returns all text in the archive. */
 async function packed(files: Readonly<Record<string, string>>, links: Readonly<Record<string, string>> = {}) {
   const cniDirectory = path.join(folder, 'net.d');
   mkdirSync(cniDirectory);

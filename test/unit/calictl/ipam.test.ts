@@ -16,7 +16,7 @@ beforeAll(async () => {
   await client.create(nodeKind, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' }, spec: {} });
   const pool = { apiVersion: 'projectcalico.org/v3', kind: 'IPPool', metadata: { name: 'p' } };
   await client.create(ipPoolKind, { ...pool, spec: { cidr: '10.0.0.0/24', blockSize: 28 } });
-  // Each sees the datastore as it is: pods a and b do not exist, c does.
+  // Each allocation has a current view of the datastore. Pods a and b do not exist, c does.
   for (const pod of ['a', 'b', 'c']) {
     const [pools, blocks] = await Promise.all([client.list(ipPoolKind), client.list(ipamBlockKind)]);
     const view = {

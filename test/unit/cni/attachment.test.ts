@@ -18,7 +18,7 @@ const request = (environment: Record<string, string>, text = stdin()): CniReques
   },
   stdin: text,
 });
-/** The refusal's code and sentence, or the value. */
+/** Returns the attachment, or the code and message of the refusal. */
 const parse = (one: CniRequest, isNetnsNeeded = true) => {
   try {
     return parseAttachment(one, isNetnsNeeded);
@@ -64,7 +64,7 @@ describe('CNI variables', () => {
     '/run/netns/.',
   ])('refuse the network namespace %j', (netns) => {
     expect(parse(request({ CNI_NETNS: netns }))).toMatch(/^4 CNI_NETNS /);
-    // DEL has to succeed whatever became of the namespace.
+    // DEL must succeed even if the namespace is gone.
     expect(parse(request({ CNI_NETNS: netns }), false)).toMatchObject({ netns: '' });
   });
 

@@ -21,7 +21,7 @@ import { ManualClock } from '../../helpers/manual-clock.ts';
 
 const PATIENCE_MS = 150_000;
 
-/** What calictl says of a verb on a pool. */
+/** Runs a calictl verb on a pool and returns the result with its notes. */
 async function performed(verb: Verb, object: IPPool) {
   const notes: string[] = [];
   const documents = [{ definition: ipPoolKind, object, place: '' }];
@@ -76,7 +76,7 @@ const pool = (name: string, cidr: string) =>
     spec: { cidr, blockSize: 30 },
   });
 
-/** IPAM of a node that sees the datastore as it is now. */
+/** Returns the IPAM of a node with a current view of the datastore. */
 async function ipamOf(node: string): Promise<Ipam> {
   const [pools, blocks] = await Promise.all([client.list(ipPoolKind), client.list(ipamBlockKind)]);
   const view = {
@@ -129,7 +129,7 @@ describe('an IPPool with addresses in use that is deleted', () => {
       },
     ]);
 
-    // Not from the node's own block, which has room, nor by name, nor by address.
+    // Neither from the node's own block, which has room, nor by pool name, nor by address.
     const ipam = await ipamOf('n1');
     expect(await ipam.assign(request('b'))).toEqual([expect.stringMatching(/^10\.1\.0\./)]);
     await expect(ipam.assign(request('c', { pools: { 4: ['p'] } }))).rejects.toThrow(
@@ -139,7 +139,7 @@ describe('an IPPool with addresses in use that is deleted', () => {
       'is in IPPool p, which is being deleted',
     );
 
-    // The node gives the block back at once, although it is its only one of the pool.
+    // The node releases the block at once, although it is the node's only one of the pool.
     await (await ipamOf('n1')).releaseHandle('a');
     expect((await client.list(ipamBlockKind)).filter(({ spec }) => spec.cidr.startsWith('10.0.'))).toEqual(
       [],
@@ -156,7 +156,7 @@ describe('an IPPool with addresses in use that is deleted', () => {
     await look();
     const ipam = await ipamOf('n1');
     await ipam.assign(request('a', { pools: { 4: ['p'] } }));
-    // The node's last block of the family would stay empty for the next pod.
+    // Normally, a node keeps its last block of a family for the next pod, even if empty.
     await ipam.releaseHandle('a');
     await client.remove(ipPoolKind, 'p');
     await look();
@@ -173,7 +173,7 @@ describe('an IPPool with addresses in use that is deleted', () => {
     await client.patch(ipPoolKind, 'p', { spec: { disabled: true } });
     await performed('delete', { ...made, metadata: { name: made.metadata.name } });
     expect((await client.get(ipPoolKind, 'p'))?.metadata.deletionTimestamp).toBeTruthy();
-    // As a file has it, without finalizers: the pool is not let go by that.
+    // A manifest has no finalizers: applying it must not remove the pool's finalizer.
     const { finalizers: _, ...metadata } = made.metadata;
     await performed('apply', { ...made, metadata: { name: metadata.name } });
     expect((await client.get(ipPoolKind, 'p'))?.metadata.finalizers).toEqual([POOL_FINALIZER]);
@@ -192,7 +192,7 @@ describe('KubeControllersConfiguration', () => {
     await client.patch(kubeControllersConfigurationKind, 'default', {
       spec: { controllers: { node: { leakGracePeriod: '0s' } } },
     });
-    // Without a step of the clock: the next round would be in five minutes.
+    // The clock does not advance: the next regular round would be in five minutes.
     await until('looked again', PATIENCE_MS, () => looks > before);
     expect(configuration.read().object?.spec.controllers.node?.leakGracePeriod).toBe('0s');
     abort.abort();

@@ -13,7 +13,7 @@ const pool = (spec: object): IPPool =>
     spec: { cidr: '10.0.0.0/30', blockSize: 30, ...spec },
   });
 
-/** A block of four addresses of which so many are taken. */
+/** A block of four addresses, `count` of which are allocated. */
 function blockWith(count: number): IPAMBlock {
   let spec = newBlock('10.0.0.0/30', 'n1', 1);
   for (let i = 0; i < count; i++)

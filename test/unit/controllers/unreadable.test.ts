@@ -38,7 +38,7 @@ const shared = () => ({
   nodes: new Shared(nodeKind, { client, log: silentLog }),
   pools: new Shared(ipPoolKind, { client, log: silentLog }),
 });
-/** Runs a writer with the kinds that it shares with others. */
+/** Runs a writer together with the reflectors that it shares with others. */
 const start = (modules: PeerStatusModules, signal: AbortSignal) => {
   const running = new PeerStatusWriter(modules).run(signal);
   const { nodes, pools } = modules;
@@ -88,10 +88,10 @@ it('what cannot be calculated for BGPPeers costs IPPools nothing, and is tried a
   put(ipPoolKind, 'bad', { cidr: '10.99.0.0/33' });
   const warnings: string[] = [];
   let calls = 0;
-  // The names of the namespaces are asked for in the calculation for BGPPeers alone.
+  // Only the calculation for BGPPeers reads the names of the namespaces.
   const modules = {
     client,
-    // Without the pause before the next attempt.
+    // Shortens the pause before the next attempt.
     clock: { ...systemClock, after: (_: number, run: () => void) => systemClock.after(200, run) },
     log: { ...silentLog, warn: (details: object) => void warnings.push(JSON.stringify(details)) },
     ...shared(),

@@ -48,7 +48,7 @@ const good: Case[] = [
   { kind: 'IPReservation', spec: { reservedCIDRs: ['10.0.0.7', 'fd00::/64'] } },
 ];
 
-/** Each has one fault. */
+/** Objects with one fault each. */
 const bad: Case[] = [
   pool({ cidr: '10.0.0.0/33' }),
   pool({ cidr: '10.0.0.0' }),
@@ -113,12 +113,12 @@ const object = ({ kind, name = 'default' }: Case, spec: object) => ({
 });
 const schemaOf = (kind: string) => jsonSchemaOf(findKind(kind)!) as JsonSchema;
 
-/** Messages of the CEL rules that an object breaks. */
+/** Returns the messages of the CEL rules that an object breaks. */
 function broken(one: Case): string[] {
   return brokenRules(schemaOf(one.kind), object(one, one.spec), one.old && object(one, one.old));
 }
 
-/** What our own validation says. */
+/** Whether our own validation refuses an object. */
 function refused(one: Case): boolean {
   const definition = findKind(one.kind)!;
   const parsed = definition.schema.safeParse(object(one, one.spec));
@@ -139,7 +139,7 @@ describe('CEL rules of the CRDs', () => {
   });
 
   it('are cheap enough for the API server: lists with rules are bounded', () => {
-    // It refuses a CRD with a rule that may cost more than some 20,000 looks at a network, or ten times that in all.
+    // The API server refuses a CRD if it estimates that a rule, or all rules together, may cost too much.
     for (const { kind } of registry.filter(({ group }) => group === CALICO_GROUP)) {
       const sizes = ruleSizes(schemaOf(kind), 1);
       expect([kind, sizes.filter((size) => size > 50_000)]).toEqual([kind, []]);

@@ -96,7 +96,7 @@ describe('a service account', () => {
     vi.setSystemTime(Date.now() + 10_001);
     const third = await connection(false);
     expect(third.headers).toEqual({ Authorization: 'Bearer third' });
-    // The same authority: connections stay.
+    // The CA is the same, so connections are kept.
     expect(third.agent).toBe(agent);
   });
 });

@@ -27,7 +27,7 @@ const pool = (name: string, spec: object) => ({
   spec,
 });
 
-/** A reflector of IPPools that has listed, and watches. */
+/** Starts a reflector of IPPools, and waits until it has listed and watches. */
 async function reflect() {
   const changes: string[] = [];
   const reflector = new Reflector(
@@ -47,7 +47,7 @@ async function reflect() {
   void reflector.run(abort.signal);
   await until('it watches', PATIENCE_MS, () => api.watches(ipPoolKind) === 1);
   const cidrs = () => Object.fromEntries([...reflector.objects].map(([key, { spec }]) => [key, spec.cidr]));
-  /** Everything before has been taken. */
+  /** Waits until the reflector has processed all earlier events. */
   const settled = async () => {
     const cidr = `10.255.${Math.floor(Math.random() * 256)}.0/24`;
     api.put(ipPoolKind, pool('last', { cidr }));

@@ -21,7 +21,7 @@ it('an agent whose API is away tries again and again without a warning of Node',
   await until('each watch has tried four times', 60_000, () => attempts > 64);
   abort.abort();
   await running;
-  // Warnings come a moment later.
+  // Node emits warnings asynchronously.
   await new Promise((resolve) => setTimeout(resolve, 50));
   process.off('warning', warned);
   expect(warnings).toEqual([]);

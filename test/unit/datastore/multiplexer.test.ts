@@ -63,7 +63,7 @@ class SecureApi {
       response.on('close', () => upstream.destroy());
       request.pipe(upstream);
     };
-    // The compatibility API of node:http2 has the shape of node:http's.
+    // The compatibility API of node:http2 has the same interface as node:http.
     this.server = hasHttp2
       ? http2.createSecureServer(
           certificate,
@@ -153,7 +153,7 @@ describe.runIf(hasOpenssl)('all requests and watches of an agent', () => {
     void view.run(abort.signal);
     await until('in sync', PATIENCE_MS, () => view.isSynced);
     secure.sessions[0]!.goaway();
-    // Of a server that ends one connection after the other, as with --goaway-chance.
+    // As from a server that gracefully ends connections one by one, as with --goaway-chance.
     await until('another connection', PATIENCE_MS, async () => {
       await client.list(nodeKind);
       return secure.connections === 2;
@@ -170,7 +170,7 @@ describe.runIf(hasOpenssl)('all requests and watches of an agent', () => {
     const client = new KubernetesClient(secure.endpoint());
     for (let i = 0; i < 3; i++) await client.create(ipPoolKind, pool(`p${i}`, i));
     expect(await client.list(ipPoolKind)).toHaveLength(3);
-    // One for the handshake that found this out, and one that is kept.
+    // One for the handshake that showed this, and one that is kept.
     expect(secure.connections).toBeLessThanOrEqual(2);
   });
 });
@@ -206,7 +206,7 @@ describe.runIf(hasOpenssl)('a connection that is silent', () => {
     const watch = await client.watchStream(ipPoolKind, {}, resourceVersion, 300, abort.signal);
     const ended = new Promise((resolve) => watch.once('close', resolve));
     watch.on('error', () => undefined).resume();
-    // It stays open as long as PINGs are answered.
+    // The watch stays open as long as the server answers PINGs.
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     expect(watch.destroyed).toBe(false);
     isSilent = true;

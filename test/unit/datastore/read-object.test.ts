@@ -70,7 +70,7 @@ describe('an object that the API serves', () => {
       exportV4: [{ action: 'Reject' }],
       importV4: [{ action: 'Accept' }],
     });
-    // A condition that is not known would widen the rule if it were ignored.
+    // Ignoring an unknown condition would widen the rule.
     const widened = { importV4: [{ action: 'Accept', newCondition: 'x' }] };
     expect(readObject(bgpFilterKind, object(bgpFilterKind, widened)).object?.spec.importV4).toEqual([
       { action: 'Reject' },

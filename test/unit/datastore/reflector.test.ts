@@ -11,7 +11,7 @@ import { type IPPool, ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { silentLog } from '../../../lib/log.ts';
 import { until } from '../../helpers/lab.ts';
 
-/** A TCP proxy that can cut its connections, or go silent on them. */
+/** A TCP proxy that can cut its connections or stop forwarding. */
 class FlakyProxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
@@ -110,7 +110,7 @@ const isTrue = async (objects: ReadonlyMap<string, IPPool>) =>
 const sorted = (versions: ReadonlyMap<string, unknown>) =>
   JSON.stringify([...versions].sort(([a], [b]) => a.localeCompare(b)));
 
-/** No change is reported twice: versions of a key only grow, and a deletion follows something. */
+/** Expects that no change is reported twice: a key's versions only increase, and a deletion follows an object. */
 function expectNoRepeats(changes: readonly { key: string; version: string | undefined }[]) {
   const last = new Map<string, string | undefined>();
   for (const { key, version } of changes) {

@@ -83,7 +83,7 @@ describe('the embedded store', () => {
     const before = store.list('');
     await store.close();
     expect(statSync(path.join(directory, 'snapshot.json')).size).toBeGreaterThan(0);
-    // Records that the snapshot already has come once more.
+    // The journal still contains records that the snapshot already has.
     const { revision, objects } = JSON.parse(readFileSync(path.join(directory, 'snapshot.json'), 'utf8'));
     expect(revision).toBeGreaterThan(10);
     expect(objects.length).toBe(7);

@@ -202,7 +202,7 @@ describe('one source for everything', () => {
     const pool = manifests.find(({ file }) => file.includes('ippools'))!.text;
     expect(pool).toMatch(/jsonPath: \.spec\.cidr/);
     expect(pool).toMatch(/ipipMode:\n +default: Never\n/);
-    // The last one: the API server drops it, so that every `kubectl apply` would find a difference.
+    // Empty `properties`: the API server drops them, so every `kubectl apply` would find a difference.
     for (const { text } of manifests)
       expect(text).not.toMatch(/additionalProperties: false|\$schema|9007199254740991|properties: \{\}/);
   });
@@ -217,7 +217,7 @@ describe('one source for everything', () => {
   });
 });
 
-/** Paths of fields without a sentence. Its place is `.describe()` at the field in datastore/schema. */
+/** Returns the paths of fields without a description, which `.describe()` in datastore/schema sets. */
 function withoutDescription(schema: JsonSchema, at: string): string[] {
   const { properties = {}, items, additionalProperties, description } = schema;
   const below: [string, JsonSchema | undefined | object][] = [

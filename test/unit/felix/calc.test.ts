@@ -117,13 +117,13 @@ describe('what the speaker shall be (Calico 2.4, 2.5)', () => {
     expect(meshed(peer('rr', { nodeSelector: 'all()', peerSelector: 'has(rr)' }))).toEqual(clientsAlone);
     expect(meshed(peer('rr', { peerIP: '10.0.0.8', asNumber: 64512 }))).toEqual(clientsAlone);
     expect(meshed(peer('back', { nodeSelector: 'has(rr)', peerSelector: '!has(rr)' }))).toEqual(clientsAlone);
-    // No session with an ordinary node follows from these.
+    // These create no session with an ordinary node.
     expect(meshed(peer('tor', { peerIP: '192.0.2.1', asNumber: 65100 }))).toEqual(everybody);
     expect(meshed(peer('rr', { nodeSelector: 'has(rr)', peerSelector: 'has(rr)' }))).toEqual(everybody);
     const manual = { reversePeering: 'Manual' } as const;
     const there = peer('to', { nodeSelector: '!has(rr)', peerSelector: 'has(rr)', ...manual });
     const back = peer('from', { nodeSelector: 'has(rr)', peerSelector: '!has(rr)', ...manual });
-    // The clients have the session by their BGPPeer, the reflector has it by the mesh.
+    // The clients have the session from their BGPPeer, the reflector from the mesh.
     expect(meshed(there)).toEqual([1, 1, 2]);
     expect(meshed(there, back)).toEqual(clientsAlone);
   });
@@ -154,7 +154,7 @@ describe('what the speaker shall be (Calico 2.4, 2.5)', () => {
   });
 
   it('the order of its inputs makes no difference', () => {
-    // Policies are functions: JSON leaves them out, and keeps their keys.
+    // JSON omits policies' functions and keeps their keys.
     const expected = JSON.stringify(desiredSpeaker(base));
     fc.assert(
       fc.property(fc.shuffledSubarray([...base.nodes], { minLength: 3 }), (nodes) => {
@@ -273,10 +273,10 @@ describe('sessions in detail (Calico 2.5)', () => {
     };
     expect(hops('10.0.0.1/24', '10.0.0.2/24')).toBe(1);
     expect(hops('10.0.0.1/24', '10.0.1.2/24')).toBeUndefined();
-    // Only one side thinks that they are in one subnet, or nobody knows.
+    // Only one side sees both in one subnet, or the other's subnet is unknown.
     expect(hops('10.0.0.1/16', '10.0.1.2/24')).toBeUndefined();
     expect(hops('10.0.0.1/24', '10.0.0.2')).toBeUndefined();
-    // An older version, Calico, an annotation that means nothing; no koffi here.
+    // An older version or Calico, annotations with other values, and no koffi on this node.
     for (const says of ['', '0', 'true'])
       expect(hops('10.0.0.1/24', '10.0.0.2/24', { says })).toBeUndefined();
     expect(hops('10.0.0.1/24', '10.0.0.2/24', { canDemandTtl: false })).toBeUndefined();
@@ -323,7 +323,7 @@ describe('sessions in detail (Calico 2.5)', () => {
     };
     expect(settingsOf({ peerIP: '10.0.0.2' })).toEqual([1, 'outside-pools', undefined]);
     expect(settingsOf({ peerIP: '10.0.0.2', ttlSecurity: 3 })).toEqual([3, 'outside-pools', undefined]);
-    // A reflector, another program on that node, and one that is no node.
+    // A reflector, another program on that node, and a peer that is not a node.
     const reflects = { 'projectcalico.org/RouteReflectorClusterID': '1.1.1.1' };
     expect(settingsOf({ peerIP: '10.0.0.2' }, reflects)).toEqual([1, undefined, undefined]);
     expect(settingsOf({ peerIP: '10.0.0.2:1790' })).toEqual([undefined, undefined, undefined]);
@@ -438,7 +438,7 @@ describe('what a node announces (Calico B-104 to B-107)', () => {
     affinity('10.1.0.0/26', 'n1', 'confirmed'),
     affinity('10.1.0.64/26', 'n1', 'pending'),
     affinity('10.1.0.128/26', 'n2', 'confirmed'),
-    // Says n1, but the block, which is the truth, says n2.
+    // The affinity names n1, but the block, which is authoritative, names n2.
     affinity('10.1.0.192/26', 'n1', 'confirmed'),
   ];
 
@@ -533,7 +533,7 @@ describe('encapsulation', () => {
     const hops = ['10.0.0.2', '10.0.9.9', '10.0.8.8', '10.0.7.7'];
     expect(encapsulation(tunnelled({ ipipMode: 'CrossSubnet' }, 'ipip'))('10.1.3.0/26', hops)).toEqual({
       gateways: ['10.0.0.2', '10.0.8.8'],
-      // The last one is no node of ours: a router may end IPIP (B-074).
+      // The last gateway is not a node of the cluster: a router may terminate IPIP (B-074).
       tunnels: ['10.0.9.9', '10.0.7.7'].map((gateway) => ({ gateway, device: 'tunl0', isOnlink: true })),
     });
     expect(encapsulation(tunnelled({ vxlanMode: 'Always' }, 'vxlan4'))('10.1.3.0/26', hops)).toEqual({

@@ -37,7 +37,7 @@ describe('a table that is full of one pod’s connections', () => {
   });
 
   it('is read line by line, and what is removed is not read', async () => {
-    // It stands for Debian's conntrack, because no test may fill the table of the machine.
+    // Replaces Debian's conntrack, because no test may fill the machine's table.
     const calls = path.join(folder, 'calls');
     writeFileSync(calls, '');
     const script = path.join(folder, 'conntrack');

@@ -1,4 +1,4 @@
-/** Which learned prefixes may go into a node's kernel, by the peer that announces them. */
+/** Which learned prefixes may be installed in a node's kernel, depending on the peer that announces them. */
 import { describe, expect, it } from 'vitest';
 import { wireOf } from '../../../bgp/rib/prefix-table.ts';
 import { bgpConfigurationKind, bgpPeerKind } from '../../../datastore/schema/bgp.ts';
@@ -205,7 +205,7 @@ describe('import policy for the kernel', () => {
     const mesh = (prefix: string) => judge(prefix, 'node-to-node mesh', { cluster });
     for (const prefix of ['172.18.0.12/32', '172.18.0.100/32', '172.18.0.0/26', '172.18.0.0/24'])
       expect([prefix, mesh(prefix)]).toEqual([prefix, 'infrastructure']);
-    // An address that a node claims does not shut out pods: their blocks lie on no network of this host.
+    // An address that a node claims does not exclude pod blocks that are on no network of this host.
     const claimed = { cluster, infrastructure: ['172.20.1.5'] };
     for (const prefix of ['172.18.0.240/32', '172.20.1.0/26', '172.16.0.0/12'])
       expect([prefix, judge(prefix, 'node-to-node mesh', claimed)]).toEqual([prefix, undefined]);

@@ -18,7 +18,7 @@ describe('a machine without nft', () => {
     await table.apply({ guard, whole: guard, nat: guard });
     expect(table.isTried).toBe(true);
     expect(table.isUndecided).toBe(false);
-    // A full check tries again, because somebody may have installed it.
+    // A full check tries again, because nft may have been installed meanwhile.
     await table.check({ isFull: true });
     await table.apply({ guard, whole: guard, nat: guard });
     expect(table.state).toBe('impossible');

@@ -12,7 +12,7 @@ it('a problem of the kernel is told once, when it is there at a second look', ()
   for (let look = 0; look < 3; look++)
     expect(problems.update(['no permission', 'cali1 is not there'])).toBe(false);
   expect(told).toEqual([{ problems: ['no permission'] }]);
-  // It went and came again.
+  // The problem ended and recurred.
   problems.update([]);
   problems.update(['no permission']);
   problems.update(['no permission']);

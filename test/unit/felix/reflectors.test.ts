@@ -130,7 +130,7 @@ describe('reflector Deployments', () => {
     const mesh = ['172.18.0.12:179 node-to-node mesh passive', '172.18.0.13:179 node-to-node mesh passive'];
     expect(speakerOf('n1', reflectorsFrom([service], [], ['kube-system']))).toEqual(mesh);
     expect(speakerOf('n1', reflectorsFrom([service], [slice(4, [])], ['kube-system']))).toEqual(mesh);
-    // Without a BGPPeer that chooses it, and without the Service, the configuration says what to do.
+    // Without a BGPPeer that selects it or without the Service, the configuration decides.
     expect(speakerOf('n1', reflectorsFrom([service], [], ['kube-system']), [])).toEqual([]);
     expect(speakerOf('n1', [])).toEqual([]);
   });
@@ -157,7 +157,7 @@ describe('reflector Deployments', () => {
     expect(live(endpoints.update(gone, 10_001))).toEqual([false, false]);
     expect(endpoints.nextChange(10_001)).toBe(110_000);
     expect(live(endpoints.update(gone, 120_001))).toEqual([]);
-    // A Service that is deleted takes them along at once.
+    // Deleting the Service removes them at once.
     endpoints.update(found, 130_000);
     expect(endpoints.update([], 130_001)).toEqual([]);
   });
@@ -169,7 +169,7 @@ describe('reflector Deployments', () => {
     const ownerReferences = [{ kind: 'Service', name: metadata.name, uid: 'one' }];
     const slices = [{ ...owned, metadata: { ...owned.metadata, ownerReferences } }];
     expect(endpoints.update(reflectorsFrom([old!], slices, ['kube-system']), 0)).toHaveLength(3);
-    // Its EndpointSlice goes later than the Service.
+    // The EndpointSlice is deleted later than the Service.
     expect(endpoints.update(reflectorsFrom([again!], slices, ['kube-system']), 1)).toHaveLength(1);
   });
 });

@@ -32,7 +32,7 @@ const input: RulesetInput = {
 };
 const trimmed = (lines: readonly string[]) => lines.map((line) => line.trim());
 const whole = (change: Partial<RulesetInput> = {}) => trimmed(ruleset({ ...input, ...change }).whole);
-/** Rules of a chain, without the line that says where the kernel calls it. */
+/** Returns the rules of a chain without its hook line. */
 const chain = (lines: readonly string[], name: string) => {
   const start = lines.indexOf(`chain ${name} {`);
   expect(start, name).toBeGreaterThan(0);
@@ -92,7 +92,7 @@ describe('the guard', () => {
       'meta l4proto 4 counter drop',
       'meta l4proto { 4, 41, 137 } jump to-node',
     ]);
-    // IPVS sends what it translated as if it were the node's own.
+    // Packets that IPVS translated look like the node's own.
     expect(chain(lines, 'guard-output')).toContain(
       'tcp dport @bgp-ports fib saddr type != local jump to-bgp',
     );

@@ -18,7 +18,7 @@ const node = (name: string, annotations: Record<string, string>) =>
     },
   });
 
-/** Fault A1: ran as root on every other node. */
+/** Fault A1: these commands ran as root on every other node. */
 const command =
   '66:00:00:00:00:01 dev vxlan.cali nud permanent\nnetns add x\nnetns exec x sh -c "id >/tmp/f"\nneigh show';
 

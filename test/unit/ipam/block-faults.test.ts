@@ -16,7 +16,7 @@ import { Ipam } from '../../../ipam/ipam.ts';
 import { MemoryStore } from '../../helpers/memory-store.ts';
 
 const apiVersion = 'projectcalico.org/v3';
-/** Ordinal 0 is taken. */
+/** A sound block: ordinal 0 is allocated. */
 const sound: BlockSpec = {
   ...newBlock('10.0.0.0/30', 'n1', 1),
   allocations: [0, null, null, null],
@@ -47,7 +47,7 @@ const damages: readonly [string, Partial<BlockSpec>, string][] = [
   ['fewer allocations than addresses', { allocations: [] }, 'it has 0 allocations, and 4 addresses'],
 ];
 
-/** Node n1 with this block and a pool of four, and what it gives to three pods. */
+/** Node n1 with these blocks and a pool, and a function to assign addresses. */
 async function give(blocks: readonly IPAMBlock[], cidr = '10.0.0.0/28') {
   const store = new MemoryStore();
   await store.create(nodeKind, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' } });
@@ -135,7 +135,7 @@ describe('a block', () => {
     const { store, all, assign } = await give([object(sound), impostor, named]);
     const given: string[] = [];
     for (let i = 0; i < 11; i++) given.push(await assign(`h${i}`));
-    // One is taken, and four have no object of their own.
+    // Of 16 addresses, one is allocated, and the network of four others has no block object.
     expect(new Set(given).size).toBe(11);
     for (const address of given) expect(address).not.toMatch(/^10\.0\.0\.[04-7]$/);
     await expect(assign('full')).rejects.toThrow('no IPs available');
@@ -172,7 +172,7 @@ describe('a block', () => {
       if (name === '10-0-0-0-30') throw new DatastoreError('INVALID', 'cannot be read');
       return get(definition, name);
     };
-    // The watch still has the version of before.
+    // The first update conflicts, because the watch still has the previous version.
     store.before = async (operation) => {
       if (operation === 'update' && (await isOldWritten())) throw new DatastoreError('CONFLICT', 'modified');
     };

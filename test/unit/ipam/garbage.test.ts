@@ -67,7 +67,7 @@ describe('garbage collection of addresses', () => {
     });
   const look = async () => audit(await readSnapshot(store));
   const reasons = async () => (await look()).leaks.map(({ address, reason }) => `${address}: ${reason}`);
-  /** What a controller does that looks now and once more when the grace period is over. */
+  /** Collects garbage as a controller that looks at 0 ms and again at `ms`. */
   const collectAfter = async (ms: number) => {
     suspicions.confirm(await look(), 0, grace);
     return collect(store, suspicions.confirm(await look(), ms, grace));
@@ -83,7 +83,7 @@ describe('garbage collection of addresses', () => {
     await addPod('finished', 'n1', [finished], 'Succeeded');
     const other = await assign('n1', 'other');
     await addPod('other', 'n1', ['10.9.9.9']);
-    // Without an address yet, not even on a node: nothing can be said.
+    // A pending pod without an address yet: no conclusion is possible.
     await assign('n1', 'starting');
     await addPod('starting', 'n1', [], 'Pending');
     await assign('n1', 'tunnel', { attributes: { node: 'n1', type: 'vxlanTunnelAddress' } });
@@ -144,7 +144,7 @@ describe('garbage collection of addresses', () => {
       ({ spec }) => spec.cidr === block.spec.cidr,
     );
     expect(left!.spec.affinity).toBeUndefined();
-    // The borrower goes: the block is nobody's and empty.
+    // The borrower ends: the block has no affinity and is empty.
     await store.remove(podKind, 'borrower');
     await ipamOf('n1').releaseHandle('k8s-pod-network.borrower');
     suspicions = new Suspicions();
@@ -157,7 +157,7 @@ describe('garbage collection of addresses', () => {
     await Promise.all(names.map((name) => addPod(name, 'n1', [])));
     expect(store.all(ipamBlockKind)).toHaveLength(2);
     const blocks = store.all(ipamBlockKind) as unknown as IPAMBlock[];
-    // Freed behind the allocator's back, as a controller of another version would.
+    // Addresses freed without the allocator, as another version's controller might.
     for (const block of blocks) {
       const leaks = (await look()).leaks;
       expect(leaks).toEqual([]);
@@ -207,7 +207,7 @@ describe('garbage collection of addresses', () => {
       await addPod(name, 'n1', [ip]);
       await store.patch(podKind, name, { metadata: { deletionTimestamp } });
     }
-    // Its container still runs: the address is in use.
+    // The pod's container still runs: the address is in use.
     const held = await assign('n1', 'running');
     await addPod('running', 'n1', [held]);
     await store.patch(podKind, 'running', { metadata: { deletionTimestamp } });

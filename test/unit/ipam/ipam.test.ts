@@ -54,7 +54,7 @@ const request = (handleId: string, more = {}) => ({
   ...more,
 });
 
-/** Every allocation: address to handle. */
+/** Returns the handle of every allocated address. */
 function allocations(store: MemoryStore): Map<string, string> {
   const found = new Map<string, string>();
   for (const { spec } of store.all(ipamBlockKind) as unknown as IPAMBlock[]) {
@@ -198,7 +198,7 @@ describe('IPAM', () => {
     store.before = async () => undefined;
     const affinities = () => store.all(blockAffinityKind) as unknown as BlockAffinity[];
     const next = ipamOf(store, 'n1', [pool('10.0.0.0/28', { blockSize: 30 })]);
-    // The release confirmed it on its way out; a harder death leaves it as it was.
+    // The failed release confirmed the affinity again. A crash would leave it pendingDeletion.
     for (const affinity of affinities())
       await store.update(blockAffinityKind, {
         ...affinity,
@@ -233,7 +233,7 @@ describe('IPAM', () => {
     const given = await Promise.all(handles.map((handle) => ipam.assign(request(handle))));
     expect(new Set(given.flat()).size).toBe(100);
     expect(store.all(ipamBlockKind)).toHaveLength(1);
-    // Affinities are confirmed by updates too.
+    // Confirming affinities takes updates too.
     expect(operations.filter((operation) => operation === 'update').length).toBeLessThan(12);
     operations.length = 0;
     await Promise.all(handles.map((handle) => ipam.releaseHandle(handle)));
@@ -249,7 +249,7 @@ describe('IPAM', () => {
       const pools = [pool('10.0.0.0/22', { blockSize: 28 }), pool('fd00::/116', { blockSize: 124 })];
       class Crash extends Error {}
       let isCrashing = true;
-      // Any operation may be delayed, and may die before it took effect or after.
+      // Any operation may be delayed, and may crash before or after it takes effect.
       store.before = async () => {
         for (let turns = Math.floor(random() * 3); turns > 0; turns--)
           await new Promise((resolve) => setImmediate(resolve));
@@ -283,7 +283,7 @@ describe('IPAM', () => {
           } catch (error) {
             if (error instanceof IpamError) continue;
             if (!(error instanceof Crash)) throw error;
-            // The process died: its memory is gone, what it was doing stays as it is.
+            // The process crashed: its memory is lost, and its unfinished work remains.
             crashes++;
             ipam = ipamOf(store, `n${id % 16}`, pools);
           }
@@ -306,7 +306,7 @@ describe('IPAM', () => {
         spareHandles: [],
         spareAffinities: [],
       });
-      // Every affinity that is left belongs to the block that it names.
+      // Every remaining affinity matches the block that it names.
       const blocks = new Map(
         (store.all(ipamBlockKind) as unknown as IPAMBlock[]).map(({ spec }) => [spec.cidr, spec.affinity]),
       );
@@ -333,7 +333,7 @@ const podWith = (name: string, addresses: readonly string[]) => ({
   status: { phase: 'Running', podIPs: addresses.map((ip) => ({ ip })) },
 });
 
-/** mulberry32: the same run every time. */
+/** Reproducible random numbers by seed (mulberry32). */
 function seeded(seed: number): () => number {
   let state = seed;
   return () => {

@@ -56,7 +56,7 @@ function ipamOf(store: MemoryStore, node = 'n1', more: Partial<IpamView> = {}): 
   return new Ipam({ node }, { store, view, clock: { now: () => 1_000_000, after: () => () => undefined } });
 }
 
-/** What is in the datastore. */
+/** Returns all IPAM objects in the datastore. */
 const left = (store: MemoryStore) => [
   ...store.all(ipamBlockKind),
   ...store.all(blockAffinityKind),
@@ -89,7 +89,7 @@ describe('a request for addresses', () => {
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(2);
     expect(store.all(ipamBlockKind)).toHaveLength(4);
     expect(store.all(ipamHandleKind)).toHaveLength(2);
-    // The same for addresses of any kind.
+    // Later requests fail for the same reason.
     await expect(ipam.assign(request('more', { addresses: ['10.0.0.100'] }))).rejects.toThrow(
       /per host block limit: node n1 has 2 IPv4 blocks of 2/,
     );

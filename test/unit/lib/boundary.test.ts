@@ -46,7 +46,7 @@ it('answers a CNI call with what happened, also when counting it fails', async (
     routes: fail,
     notReady: () => undefined,
   };
-  // VERSION touches nothing else.
+  // VERSION uses no other module.
   const plugin = new Plugin(options, { log, observe: fail } as unknown as PluginModules);
   const call = (command: string) => plugin.handle({ environment: { CNI_COMMAND: command }, stdin: '{}' });
   expect((await call('VERSION')).exitCode).toBe(0);

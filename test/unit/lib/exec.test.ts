@@ -8,7 +8,7 @@ import { batchErrors, runBatch } from '../../../felix/dataplane/ip-batch.ts';
 import { applySysctls } from '../../../felix/dataplane/sysctls.ts';
 import { feed, run, start } from '../../../lib/exec.ts';
 
-/** Ends with 0 when it is asked to end: its exit status does not show that it was cut off. */
+/** Exits with 0 on SIGTERM, so its exit status does not show that it was terminated. */
 const polite = 'trap "exit 0" TERM; while :; do sleep 0.05; done';
 
 describe('a command', () => {
@@ -64,7 +64,7 @@ describe('a command', () => {
 });
 
 describe('a command that the kernel does not start', () => {
-  /** More than one argument may have: spawn throws E2BIG, as it throws ENOMEM. */
+  /** An argument above the kernel's limit: spawn throws E2BIG, as it throws ENOMEM. */
   const huge = ['-c', 'true', 'x'.repeat(4_000_000)];
 
   it('has empty output and has exited with the reason', async () => {

@@ -12,7 +12,7 @@ import { listenUnix } from '../../../lib/unix-socket.ts';
 afterEach(() => vi.restoreAllMocks());
 
 const refused = Object.assign(new Error('accept ENFILE'), { code: 'ENFILE' });
-/** What Node emits when accept fails, twice; then the server still has to serve. */
+/** Emits Node's error for a failed accept twice. The server must continue to serve. */
 const failToAccept = (server: Server) => {
   server.emit('error', refused);
   server.emit('error', refused);

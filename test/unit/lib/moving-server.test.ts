@@ -13,7 +13,7 @@ const begin = () => {
 };
 afterEach(() => server.close());
 
-/** A port that is free at the moment. */
+/** Returns a port that is currently free. */
 async function freePort(): Promise<number> {
   const probe = createServer();
   await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));

@@ -4,7 +4,7 @@ import { findOffenders, type World } from '../../../lib/offenders.ts';
 
 const kinds = ['Node', 'IPPool', 'BGPPeer', 'Service'];
 
-/** A world of numbered values, and some of them planted as throwers. */
+/** A world of numbered values, some of which throw. */
 const planted = fc
   .record({
     sizes: fc.tuple(...kinds.map(() => fc.nat({ max: 200 }))),

@@ -4,7 +4,7 @@ import { Oscillation } from '../../../lib/oscillation.ts';
 
 const route = { object: 'route 10.0.0.0/26', change: 'route add 10.0.0.0/26 via 10.0.0.1' };
 
-/** Times at which a change that is undone at once is made, when it is tried every 100 ms. */
+/** Returns the times at which a change is applied that is always undone at once and tried every 100 ms. */
 function times(oscillation: Oscillation, change: typeof route, untilMs: number): number[] {
   const made: number[] = [];
   for (let now = 0; now <= untilMs; now += 100) {

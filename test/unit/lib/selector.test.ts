@@ -69,7 +69,7 @@ describe('a hostile selector', () => {
   it.each(['constructor', 'toString', 'hasOwnProperty', '__proto__', 'valueOf'])(
     'finds no label %s that nobody set',
     (name) => {
-      // A label name starts with a letter or digit, so __proto__ is none.
+      // __proto__ is not a label name: those start with a letter or digit.
       if (name === '__proto__') expect(verdict(`has(${name})`)).toContain('expected a label name');
       else {
         for (const text of [

@@ -45,7 +45,7 @@ describe('a unix socket', () => {
     const before = process.umask(0);
     const modes = new Set<number>();
     const watched = server('a');
-    // `listening` is emitted after bind: what others could have used is what is there now.
+    // `listening` is emitted right after bind, so this is the mode that other users could have exploited.
     watched.once('listening', () => modes.add(lstatSync(String(watched.address())).mode & 0o777));
     const one = await listenUnix(watched, socket);
     process.umask(before);
@@ -76,7 +76,7 @@ describe('a unix socket', () => {
 
   it('stays when its predecessor ends after it', async () => {
     const one = await listenUnix(server('one'), socket);
-    // As an agent of another version would: it takes the place without asking.
+    // As another version of the agent might: replaces the socket without a check.
     rmSync(socket);
     const two = await listenUnix(server('two'), socket);
     one.close();
@@ -113,7 +113,7 @@ describe('a unix socket', () => {
     for (let round = 0; round < 20; round++) {
       const dead = net.createServer();
       await new Promise<void>((resolve) => dead.listen(`${socket}.dead`, resolve));
-      // The server removes the name that it was bound to, and this one stays.
+      // The server removes only the name that it was bound to; the renamed socket stays.
       renameSync(`${socket}.dead`, socket);
       await new Promise((resolve) => dead.close(resolve));
       const results = await Promise.allSettled(
