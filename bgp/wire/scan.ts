@@ -4,8 +4,7 @@
  * implements RFC 7606.
  *
  * The result is the normal form of an attribute list, and the values that the decision process compares. The normal
- * form omits NEXT_HOP, MP_REACH_NLRI and MP_UNREACH_NLRI, has 4-octet AS numbers, the flags of each type, and short
- * headers if possible.
+ * form omits NEXT_HOP and the MP attributes. It has 4-octet AS numbers, the flags of each type and short headers.
  */
 import { AttributeFlag, AttributeType, MAX_ATTRIBUTES_LENGTH, SegmentType } from './iana.ts';
 
