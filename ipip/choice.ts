@@ -1,5 +1,5 @@
 /**
- * Which encapsulation a packet to a pod takes: the pool's mode, and whether the next hop is in the node's own
+ * Chooses the encapsulation of packets to a pod, by the pool's mode and whether the next hop is in the node's own
  * subnet (Calico reference F-045, B-074 to B-076). Pure.
  */
 import type { IPPool } from '../datastore/schema/ip-pool.ts';
@@ -16,7 +16,7 @@ export function chooseEncapsulation(pool: IPPool['spec'], subnet: Cidr, nextHop:
   return hop && contains(subnet, hop) ? 'none' : tunnel;
 }
 
-/** The pool's tunnel, and when it is used. */
+/** Returns the pool's tunnel and when to use it. */
 export function encapsulationOf({ ipipMode, vxlanMode }: IPPool['spec']): {
   tunnel: Exclude<Encapsulation, 'none'>;
   mode: 'Never' | 'Always' | 'CrossSubnet';

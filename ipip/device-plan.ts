@@ -1,14 +1,14 @@
 /**
- * What to do to the tunnel devices: a pure comparison of what is wanted with what the kernel has, for `ip -batch` and
- * `bridge -batch`. What routes need comes before them and what they needed goes after them: a neighbour or a forwarding
- * entry that goes first takes the packets of its routes along, and an address takes the routes that name it as source.
+ * Plans changes to the tunnel devices by comparing the desired with the kernel's state, as commands for `ip -batch` and
+ * `bridge -batch`. Pure. Additions come before route changes, removals after them. Removing a neighbour or a forwarding
+ * entry first would drop the packets of its routes; removing an address removes the routes with that source.
  */
 import { type TunnelKind, tunnelKinds, tunnels } from './tunnel.ts';
 
-/** A tunnel device as it shall be. */
+/** The desired state of a tunnel device. */
 export interface Tunnel {
   readonly kind: TunnelKind;
-  /** This node's address in the tunnel; undefined while IPAM has not given one. */
+  /** This node's address in the tunnel; undefined until IPAM has assigned one. */
   readonly address: string | undefined;
   readonly mtu: number;
   readonly vxlan?: VxlanDevice | undefined;
@@ -23,22 +23,22 @@ export interface VxlanDevice {
   readonly remotes: readonly Vtep[];
 }
 
-/** The other end: a node's address in the tunnel, its MAC address there, and where packets to it are sent. */
+/** A node's end of the tunnel: its address and MAC address there, and the node address that packets are sent to. */
 export interface Vtep {
   readonly address: string;
   readonly mac: string;
   readonly node: string;
 }
 
-/** A tunnel device as the kernel has it. */
+/** The state of a tunnel device in the kernel. */
 export interface TunnelDevice {
   readonly name: string;
   readonly isUp: boolean;
   readonly mtu: number;
   readonly mac: string;
-  /** Addresses with prefix length, of global scope. */
+  /** Our addresses with prefix length; on tunl0, those of link scope. */
   readonly addresses: readonly string[];
-  /** Addresses that others gave it: tunl0 is the kernel's, and not ours alone. */
+  /** Addresses that other programs added to tunl0, which belongs to the kernel. */
   readonly foreignAddresses?: readonly string[];
   readonly vxlan: { readonly vni: number; readonly port: number; readonly local: string } | undefined;
   /** Permanent neighbours: address to MAC. */
@@ -47,7 +47,7 @@ export interface TunnelDevice {
   readonly forwarding: ReadonlyMap<string, string>;
 }
 
-/** Commands for the two programs, without their names. */
+/** Commands per program, without its name. */
 export interface TunnelCommands {
   readonly ip: readonly string[];
   readonly bridge: readonly string[];
@@ -59,8 +59,9 @@ export interface TunnelPlan {
 }
 
 /**
- * Whether a device with a name of ours is ours: tunl0 is the kernel's and everybody's, a VXLAN device is ours by the MAC
- * that follows from the node's name (vtepMac), or when VNI, port and local address are those that are wanted.
+ * Whether we may change a device with one of our names. All programs may use tunl0, which belongs to the kernel. A
+ * VXLAN device is ours if it has the MAC that we derive from the node's name (vtepMac), or the desired VNI, port and
+ * local address.
  */
 export function isOwnTunnel(
   kind: TunnelKind,
@@ -115,24 +116,24 @@ interface Change {
   readonly removed: readonly string[];
 }
 
-/** Whether a device can become what is wanted: VNI, port and local address are for its life (Calico F-065). */
+/** Whether a device can be changed to the desired state: its VNI, port and local address are fixed (Calico F-065). */
 function isSameVxlan(wanted: VxlanDevice | undefined, { vxlan }: TunnelDevice): boolean {
   if (!wanted) return true;
   return vxlan?.vni === wanted.vni && vxlan.port === wanted.port && vxlan.local === wanted.local;
 }
 
 function addCommand(name: string, { vxlan, mtu }: Tunnel): string {
-  // With its module the kernel makes tunl0 by itself; this loads the module.
+  // This loads the kernel module, which creates tunl0.
   if (!vxlan) return `link add name ${name} type ipip`;
   const { vni, port, local, mac } = vxlan;
   return `link add name ${name} address ${mac} mtu ${mtu} type vxlan id ${vni} dstport ${port} local ${local} nolearning`;
 }
 
 /**
- * Exactly one address; none while there is none to have. It is for packets of this node that go through the tunnel,
- * which their routes say; no other packet may leave with it, such as an answer to a local pod that asked another
- * address of this node, and the kernel would choose it where tunl0 comes before the uplink. Hence link scope in IPv4,
- * and in IPv6 deprecated, with use_oif_addrs_only on the device (felix/dataplane/sysctls.ts).
+ * Keeps exactly one address of ours on the device, or none until IPAM assigns one. It is the source only of this node's
+ * packets through the tunnel, as their routes specify. Other packets must not use it, such as a reply to a local pod
+ * that contacted another address of this node. But the kernel would choose it when tunl0 precedes the uplink. So it has
+ * link scope in IPv4. In IPv6 it is deprecated, and the device has use_oif_addrs_only (felix/dataplane/sysctls.ts).
  */
 function addressChange(name: string, { address, kind }: Tunnel, device: TunnelDevice | undefined): Change {
   const wanted = address && `${address}/${tunnels[kind].family === 4 ? 32 : 128}`;
@@ -170,7 +171,7 @@ function forwardingChange(name: string, { remotes }: VxlanDevice, device: Tunnel
   };
 }
 
-/** A VXLAN device that nobody wants goes; tunl0 belongs to the kernel and loses its address (Calico F-054, F-069). */
+/** Removes unwanted VXLAN devices, and our address from tunl0, which belongs to the kernel (Calico F-054, F-069). */
 function removals(wanted: readonly Tunnel[], present: ReadonlyMap<string, TunnelDevice>): string[] {
   return tunnelKinds.flatMap((kind) => {
     const { device: name } = tunnels[kind];

@@ -1,4 +1,4 @@
-/** The tunnels that a node can have, and what is known about each: names, overhead, annotations, settings. */
+/** Defines the tunnels that a node can have: names, overheads, annotations, settings. */
 import { createHash } from 'node:crypto';
 import { nodeAnnotations } from '../datastore/schema/core.ts';
 import type { IPPool } from '../datastore/schema/ip-pool.ts';
@@ -8,12 +8,12 @@ import { encapsulationOf } from './choice.ts';
 export type TunnelKind = 'ipip' | 'vxlan4' | 'vxlan6';
 
 export interface TunnelFacts {
-  /** Name of the interface: tunl0 is the kernel's own (Calico F-050). */
+  /** Name of the interface; tunl0 is created by the kernel (Calico F-050). */
   readonly device: string;
   readonly family: Family;
-  /** Octets around each packet (Calico F-052, F-067). */
+  /** Octets of encapsulation per packet (Calico F-052, F-067). */
   readonly overhead: number;
-  /** Annotation of the Node with its address in the tunnel: that it is there says that the tunnel is up. */
+  /** Node annotation with the node's address in the tunnel. Its presence means that the tunnel is up. */
   readonly annotation: string;
   readonly macAnnotation?: string;
   /** Kernel module. */
@@ -48,22 +48,22 @@ export const tunnels: Readonly<Record<TunnelKind, TunnelFacts>> = {
 
 export const tunnelKinds = Object.keys(tunnels) as readonly TunnelKind[];
 
-/** Of FelixConfiguration (Calico 1.10). */
+/** Tunnel settings of FelixConfiguration (Calico 1.10). */
 export interface TunnelSettings {
-  /** False: never; undefined: as the pools say. */
+  /** False: never; undefined: as the pools require. */
   readonly ipipEnabled?: boolean | undefined;
   readonly vxlanEnabled?: boolean | undefined;
-  /** 0: what the uplink leaves. */
+  /** 0: the uplink's MTU minus the overhead. */
   readonly mtu: Readonly<Record<TunnelKind, number>>;
   readonly vxlanPort: number;
   readonly vxlanVni: number;
 }
 
-/** Calico's, and IANA's port. */
+/** Calico's defaults; the port is IANA's. */
 export const DEFAULT_VXLAN_PORT = 4789;
 export const DEFAULT_VXLAN_VNI = 4096;
 
-/** The tunnel that a pool's packets take when they take one. */
+/** Returns the tunnel of a pool; undefined when its mode is Never. */
 export function tunnelOf({ spec }: IPPool): TunnelKind | undefined {
   const { tunnel, mode } = encapsulationOf(spec);
   if (mode === 'Never') return undefined;
@@ -71,7 +71,7 @@ export function tunnelOf({ spec }: IPPool): TunnelKind | undefined {
   return mustCidr(spec.cidr).family === 4 ? 'vxlan4' : 'vxlan6';
 }
 
-/** Tunnels that the pools ask for, in the families that the node has. Disabled pools still have pods. */
+/** Returns the tunnels that the pools need, in the node's families. Disabled pools count: they can still have pods. */
 export function wantedTunnels(
   pools: readonly IPPool[],
   families: readonly Family[],
@@ -90,12 +90,14 @@ export function tunnelMtu(kind: TunnelKind, uplinkMtu: number, settings: TunnelS
   return settings.mtu[kind] || uplinkMtu - tunnels[kind].overhead;
 }
 
-/** MTU of new pods: what fits through every tunnel there is (Calico 3.4). */
+/** Returns the MTU of new pods: the largest that fits through every tunnel (Calico 3.4). */
 export function podMtu(kinds: readonly TunnelKind[], uplinkMtu: number, settings: TunnelSettings): number {
   return Math.min(uplinkMtu, ...kinds.map((kind) => tunnelMtu(kind, uplinkMtu, settings)));
 }
 
-/** MAC address of a node's VXLAN device: locally administered, the same after a reinstallation (Calico F-066). */
+/**
+ * Derives the MAC address of a node's VXLAN device: locally administered, stable across reinstallation (Calico F-066).
+ */
 export function vtepMac(node: string, family: Family): string {
   const digest = createHash('sha1').update(`vxlan${family}.${node}`).digest();
   const bytes = [(digest[0]! & 0xfc) | 0x02, ...digest.subarray(1, 6)];

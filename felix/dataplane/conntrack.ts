@@ -1,4 +1,6 @@
-/** Connections of an address that moved away: the kernel must not send their packets the old way. */
+/**
+ * Flushes tracked connections of moved addresses, so that the kernel does not send their packets along the old path.
+ */
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { type Family, familyOf } from '../../lib/cidr.ts';
@@ -6,27 +8,27 @@ import { messageOf } from '../../lib/errors.ts';
 import { start } from '../../lib/exec.ts';
 import type { Log } from '../../lib/log.ts';
 
-/** Pods are deleted in bursts: one look at the table for all of them. */
+/** Pods are deleted in bursts; one pass over the table serves a whole burst. */
 const COALESCE_MS = 100;
 const TIMEOUT_MS = 30_000;
 const COUNT_FILE = '/proc/sys/net/netfilter/nf_conntrack_count';
 
-/** Removes tracked connections from and to addresses. Needs Debian's conntrack; without it, says so once. */
+/** Removes tracked connections from and to addresses. Needs Debian's conntrack; logs once if it is missing. */
 export class Conntrack {
   readonly #log: Log;
   readonly #tracked: () => number | undefined;
-  /** Bounded by the pods of the node. */
+  /** Addresses to flush. Bounded by the node's pods. */
   #waiting = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   #isMissing = false;
 
-  /** `tracked` says how many connections the kernel tracks; undefined when that is not known. */
+  /** `tracked` returns the number of connections that the kernel tracks; undefined when unknown. */
   constructor(log: Log, tracked = trackedCount) {
     this.#log = log;
     this.#tracked = tracked;
   }
 
-  /** Flushes the addresses' connections, a moment later. */
+  /** Flushes the addresses' connections after a short delay. */
   flush(addresses: readonly string[]): void {
     if (this.#isMissing) return;
     for (const address of addresses) this.#waiting.add(address);
@@ -41,8 +43,8 @@ export class Conntrack {
   }
 
   /**
-   * Flushes what was masqueraded with a link-local address: that is what the kernel takes while the host has no other
-   * IPv6 address. Such a connection gets no answer, and keeps its source for as long as the pod goes on sending.
+   * Flushes connections that were masqueraded with a link-local address, which the kernel chooses while the host has no
+   * other IPv6 address. Such a connection gets no replies, and keeps this source while the pod continues to send.
    */
   async flushLinkLocal(): Promise<void> {
     if (this.#isMissing || this.#tracked() === 0) return;
@@ -70,13 +72,13 @@ export class Conntrack {
         this.#log.warn({}, 'conntrack is not installed: connections of moved addresses end by timeout only');
         return;
       }
-      // Most pods leave none behind; only for those that do is the table gone through again.
+      // Most pods leave no connections; scan the table again only for those that do.
       for (const address of present) await remove(family, address);
     }
   }
 }
 
-/** Of some addresses, those that have connections. The table may be full of a pod's: it is read line by line. */
+/** Returns the addresses that have connections. A pod can fill the table, so it is read line by line. */
 async function presentIn(
   family: Family,
   wanted: ReadonlySet<string>,
@@ -90,7 +92,7 @@ async function presentIn(
   return { present, isMissing };
 }
 
-/** Of some addresses, those that lines of `conntrack -L` name, on either side of either direction. */
+/** Returns the wanted addresses that appear in `conntrack -L`, as source or destination in either direction. */
 export async function addressesIn(
   lines: AsyncIterable<string> | Iterable<string>,
   wanted: ReadonlySet<string>,
@@ -102,7 +104,7 @@ export async function addressesIn(
   return present;
 }
 
-/** Link-local addresses that lines of `conntrack -L` name as the translated source of a connection from elsewhere. */
+/** Returns link-local addresses that appear in `conntrack -L` as the translated source of a connection. */
 export async function linkLocalSources(
   lines: AsyncIterable<string> | Iterable<string>,
 ): Promise<Set<string>> {
@@ -120,7 +122,7 @@ async function remove(family: Family, address: string): Promise<void> {
     await removeWhere(family, direction, address);
 }
 
-/** What conntrack writes, a line per connection that is removed, is not read. */
+/** Removes matching connections. Discards the output, one line per removed connection. */
 async function removeWhere(family: Family, direction: string, address: string): Promise<void> {
   const child = start('conntrack', ['-D', '-f', `ipv${family}`, direction, address], { stdout: 'ignore' });
   const timer = setTimeout(() => child.kill('SIGKILL'), TIMEOUT_MS);
@@ -129,7 +131,9 @@ async function removeWhere(family: Family, direction: string, address: string): 
   clearTimeout(timer);
 }
 
-/** Connections tracked in this network namespace; undefined when the kernel does not say. */
+/**
+ * Returns the number of tracked connections in this network namespace; undefined when the kernel does not report it.
+ */
 function trackedCount(): number | undefined {
   try {
     return Number(readFileSync(COUNT_FILE, 'utf8'));

@@ -1,8 +1,8 @@
 /**
- * The dataplane: observe, compare, apply, and look again. Told the whole desired state by `setDesired`;
- * nothing is changed before the first one. It is the one writer of routes with our protocol numbers, of
- * neighbours on our interfaces and of their sysctls, of the tunnel devices and of our nftables table; the CNI
- * server makes and removes the pods' links.
+ * The dataplane observes the kernel, compares, applies changes, and repeats. `setDesired` provides the whole desired
+ * state; nothing changes before its first call. The dataplane is the only writer of routes with our protocol numbers,
+ * of neighbours on our interfaces and their sysctls, of the tunnel devices and of our nftables table. The CNI server
+ * creates and removes the pods' links.
  */
 import os from 'node:os';
 import { planTunnels, type Tunnel } from '../../ipip/device-plan.ts';
@@ -33,16 +33,16 @@ import { isOffloadBroken, observeTunnels, ownTunnels, switchOffloadOff } from '.
 export interface DesiredDataplane {
   readonly routes: readonly Route[];
   readonly endpoints: readonly Endpoint[];
-  /** Addresses of this node on the pods' veths; any other host address there goes. */
+  /** Addresses of this node on the pods' veths. Any other host address there is removed. */
   readonly addresses: readonly InterfaceAddress[];
   readonly tunnels: readonly Tunnel[];
-  /** Our nftables table: the same object as long as it is the same table. */
+  /** Our nftables table. The same object means an unchanged table. */
   readonly ruleset: Ruleset;
-  /** Whether learned routes are complete; while they are not, those in the kernel stay. */
+  /** Whether learned routes are complete. Until they are, those in the kernel are kept. */
   readonly isLearnedComplete: boolean;
-  /** Which routes of the kernel are ours. */
+  /** Identifies our routes in the kernel. */
   readonly ownership: Ownership;
-  /** Whether a learned default route may stand before the host's own. */
+  /** Whether a learned default route may take precedence over the host's own. */
   readonly mayReplaceDefault?: boolean;
 }
 
@@ -52,15 +52,15 @@ export interface DataplaneStats {
   readonly routes: number;
   /** Of those, IPv6 routes. */
   readonly ipv6Routes: number;
-  /** Why the kernel is not what it should be; empty when it is. */
+  /** Why the kernel differs from the desired state; empty when it does not. */
   readonly problems: readonly string[];
-  /** Tunnels that are wanted and cannot be had, with the kernel's reason. */
+  /** Tunnels that are wanted but cannot be created, with the reason. */
   readonly missingTunnels: Readonly<Partial<Record<TunnelKind, string>>>;
-  /** Objects that are changed back again and again, by kind. */
+  /** Number of objects that another program keeps changing back, by kind. */
   readonly oscillating: Readonly<Record<string, number>>;
 }
 
-/** Before there is a dataplane. */
+/** Values before there is a dataplane. */
 export const noStats: DataplaneStats = {
   applies: 0,
   failures: 0,
@@ -76,49 +76,52 @@ export interface DataplaneModules {
   readonly log: Log;
   readonly nftables: Nftables;
   /**
-   * Called after each look at the kernel and before it is compared: calls `setDesired` with what is known now. Else the
-   * route of a pod that was added during the look would be taken for one that nobody wants.
+   * Called after each observation of the kernel, before the comparison: calls `setDesired` with the current state.
+   * Otherwise the route of a pod that was added during the observation would look stale and be removed.
    */
   readonly refresh: () => void;
-  /** Called with what the kernel has, each time it has been looked at. */
+  /** Called with the kernel's state after each observation. */
   readonly observed: (kernel: KernelState) => void;
-  /** Called when learned routes are complete and no route of ours has a former number; with those that may be others'. */
+  /**
+   * Called when learned routes are complete and none of our routes has a former number. `left` are the routes with a
+   * former number that may be another program's.
+   */
   readonly migrated: (left: readonly KernelRoute[]) => void;
-  /** Called once, when our nftables table is in force, or it is known that it cannot be. */
+  /** Called once, when our nftables table is in force or known to be impossible. */
   readonly guarded: () => void;
-  /** Called after each apply, also a failed one, with its duration. */
+  /** Called with the duration after each apply, including failed ones. */
   readonly applied?: (seconds: number) => void;
 }
 
 export interface DataplaneOptions {
-  /** Name of this node, from which the MACs of its tunnel devices follow. */
+  /** Name of this node; the MACs of its tunnel devices are derived from it. */
   readonly node: string;
 }
 
-/** What may change while it runs. */
+/** Settings that may change at run time. */
 export interface DataplaneSettings {
-  /** Full check without a hint, milliseconds. */
+  /** Interval of full checks, in milliseconds. */
   readonly resyncMs: number;
-  /** Families of the node and its pods: the switches of others are left alone. */
+  /** Families of the node and its pods. Sysctls of other families are not changed. */
   readonly families: readonly Family[];
-  /** Whether the node's own forwarding switches are set. */
+  /** Whether to set the node's forwarding sysctls. */
   readonly hasForwarding: boolean;
-  /** Whether tunnels must compute checksums themselves; undefined: as the kernel's version says. */
+  /** Whether checksum offload is broken on tunnels; undefined: decided by the kernel's version. */
   readonly isOffloadBroken?: boolean | undefined;
-  /** What is configured and cannot be done, a sentence each. */
+  /** Configuration that cannot be applied, one sentence each. */
   readonly problems: readonly string[];
 }
 
-/** Changes that come together are applied together. */
+/** Delay that lets changes arriving together be applied together. */
 const COALESCE_MS = 10;
-/** Hints come in bursts, most of them of our own changes: one look when the burst is over. */
+/** Hints arrive in bursts, mostly from our own changes; one observation follows the burst. */
 const HINT_MS = 250;
 const RETRY_MS = 1000;
-/** A peer may bring so many routes that the kernel refuses; what is refused may be possible a minute later. */
+/** A peer may announce many routes that the kernel refuses. A refused change may succeed a minute later. */
 const REFUSALS = { maxEntries: 100_000, maxDelayMs: 60_000 };
-/** Objects that oscillate are looked at again after so long; most of them go on waiting. */
+/** Interval of checks for oscillating objects. Most of them continue to wait. */
 const HELD_MS = 5_000;
-/** Between two looks at our nftables table: with an event of the kernel, and without. */
+/** Minimum interval between checks of our nftables table on kernel events; interval without events. */
 const TABLE_LOOK_MS = 1000;
 const TABLE_CHECK_MS = 5000;
 
@@ -135,9 +138,9 @@ export class Dataplane {
   readonly #applied: (seconds: number) => void;
   readonly #nftables: Nftables;
   readonly #oscillation = new Oscillation();
-  /** Changes that the kernel refuses: they wait longer and longer too. */
+  /** Changes that the kernel refuses. Their delays grow too. */
   readonly #refusals = new Oscillation(REFUSALS);
-  /** Its words about the commands of those that it refused last. */
+  /** Latest error of each refused command. */
   #refused: ReadonlyMap<string, BatchError> = new Map();
   readonly #mutex = new Mutex();
   #desired: DesiredDataplane | undefined;
@@ -147,23 +150,23 @@ export class Dataplane {
   #cancelApply: (() => void) | undefined;
   #applyAt = 0;
   #cancelResync: (() => void) | undefined;
-  /** Interfaces that have their sysctls, with their index then. Bounded by the node's pods. */
+  /** Interfaces with sysctls set, and the interface's index at that time. Bounded by the node's pods. */
   readonly #configured = new Map<string, number>();
   #stats: DataplaneStats = { ...noStats, problems: ['not applied yet'] };
   readonly #problems: Problems;
-  /** Of those, interfaces of pods that may send from further networks. */
+  /** Interfaces configured for pods that may send from additional networks. */
   readonly #loose = new Set<string>();
   #isNodeConfigured = false;
-  /** Whether a kernel switch waits, because another program sets it back. */
+  /** Whether a sysctl is delayed because another program changes it back. */
   #isSwitchHeld = false;
   #isTableCheckFull = false;
   #tableCheckedAt = 0;
   #cancelTableCheck: (() => void) | undefined;
   #isGuarded = false;
   #isClosed = false;
-  /** At the last look, with their lengths. */
+  /** Usable IPv6 addresses at the last observation, with prefix lengths. */
   #ipv6Addresses: ReadonlySet<string> | undefined;
-  /** What the kernel has, not the node: routes of a family stay ours when the node loses its address. */
+  /** The kernel's families, not the node's: when the node loses its address, that family's routes remain ours. */
   readonly #families = kernelFamilies();
 
   constructor(options: DataplaneOptions, modules: DataplaneModules) {
@@ -179,11 +182,11 @@ export class Dataplane {
     this.#problems = new Problems(modules.log);
     this.#conntrack = new Conntrack(modules.log);
     this.#monitor = new KernelMonitor((line) => {
-      // A link that flapped may have lost its sysctls: they are checked again.
+      // A link that flapped may have lost its sysctls: check them again.
       const link = linkOf(line);
       if (link) {
         this.#configured.delete(link);
-        // Its routes and neighbours went with it, which is nobody's oscillation.
+        // The kernel removed the link's routes and neighbours: that is not an oscillation.
         const isOf = ({ object, change }: ObjectChange) =>
           !object.startsWith('link ') && change.includes(link) && change.split(/[ ;]+/).includes(link);
         this.#oscillation.forget(isOf);
@@ -194,7 +197,7 @@ export class Dataplane {
     this.#scheduleTableCheck();
   }
 
-  /** Takes over settings; the first call starts the periodic check. */
+  /** Applies settings. The first call starts the periodic check. */
   configure(settings: DataplaneSettings): void {
     if (
       settings.resyncMs === this.#settings.resyncMs &&
@@ -216,7 +219,7 @@ export class Dataplane {
     return this.#stats;
   }
 
-  /** Replaces the desired state; it is applied a moment later. The same state again costs nothing. */
+  /** Replaces the desired state and applies it after a short delay. An unchanged state has no effect. */
   setDesired(desired: DesiredDataplane): void {
     if (this.#isClosed) return;
     const text = JSON.stringify([
@@ -228,25 +231,25 @@ export class Dataplane {
       desired.mayReplaceDefault,
     ]);
     const endpoints = JSON.stringify(desired.endpoints);
-    // What concerns pods alone is in the kernel already, by the CNI server: this look only confirms it.
+    // The CNI server has already programmed changes that concern only pods; this pass confirms them.
     const isTableNew = desired.ruleset !== this.#desired?.ruleset;
     const delayMs = text !== this.#routesText || isTableNew ? COALESCE_MS : HINT_MS;
     if (text === this.#routesText && endpoints === this.#endpointsText && !isTableNew) return;
     this.#routesText = text;
     this.#endpointsText = endpoints;
-    // The link of a deleted pod took its route along: its connections end here.
+    // Flush the connections of deleted pods: their routes were removed with the links.
     const moved = movedAddresses(this.#desired?.endpoints ?? [], desired.endpoints);
     if (moved.length > 0) this.#conntrack.flush(moved);
     this.#desired = desired;
     this.#schedule(delayMs);
   }
 
-  /** Applies now; resolves when the kernel has been changed. */
+  /** Applies now. Resolves after the kernel has been changed. */
   apply(): Promise<void> {
     return this.#mutex.run(() => this.#apply());
   }
 
-  /** Ends it for good; nothing in the kernel changes any more. */
+  /** Stops permanently; kernel state remains. */
   close(): void {
     this.#isClosed = true;
     this.#desired = undefined;
@@ -257,7 +260,7 @@ export class Dataplane {
     this.#conntrack.close();
   }
 
-  /** Applies after the delay, or earlier when that was asked for already. */
+  /** Schedules an apply after the delay, unless an earlier one is scheduled. */
   #schedule(delayMs: number): void {
     if (!this.#desired) return;
     const at = this.#clock.now() + delayMs;
@@ -288,12 +291,12 @@ export class Dataplane {
       const kernel = await observeKernel(this.#families);
       const devicesThere = await observeTunnels(kernel);
       this.#followAddresses(kernel);
-      // First what was seen: MTU and state of the tunnels follow from it.
+      // Report the observation first: the MTU and the state of the tunnels depend on it.
       this.#observed(kernel);
       this.#refresh();
       const desired: DesiredDataplane | undefined = this.#desired;
       if (!desired) return;
-      // Before anything that lets packets pass.
+      // The table comes before anything that lets packets pass.
       await this.#applyTable(desired);
       const own = ownTunnels(this.#options.node, desired.tunnels, devicesThere);
       const problems = [
@@ -340,7 +343,7 @@ export class Dataplane {
       const faulty = new Set(faults.map(({ command }) => command));
       for (const { change, commands } of changes)
         if (commands.some((command) => faulty.has(command))) this.#refusals.applied(change, startedAt);
-      // What waits is refused still, as far as anybody knows.
+      // Commands that wait still count as refused.
       const waiting = [...held].flatMap((command) => this.#refused.get(command) ?? []);
       this.#refused = new Map([...faults, ...waiting].map((error) => [error.command, error]));
       const refused = [...this.#refused.values()];
@@ -359,7 +362,7 @@ export class Dataplane {
       const wasMissing = JSON.stringify(this.#stats.missingTunnels);
       this.#finish(startedAt, problems, faults.length > 0 || this.#nftables.isUndecided, missingTunnels);
       if (JSON.stringify(missingTunnels) !== wasMissing) this.#observed(kernel);
-      // Routes may take a new device from the next look on.
+      // Routes can use a new device from the next pass on.
       const isNew = desired.tunnels.some(
         ({ kind }) => !(kind in missingTunnels) && !kernel.links.get(tunnels[kind].device)?.isUp,
       );
@@ -371,7 +374,7 @@ export class Dataplane {
     }
   }
 
-  /** Connections of pods that began while there was no IPv6 address begin again with the one that came. */
+  /** After a new IPv6 address, flushes connections that began without one, so that they use the new address. */
   #followAddresses({ addresses }: KernelState): void {
     const before = this.#ipv6Addresses;
     const usable = addresses.filter(({ cidr, isTentative }) => cidr.includes(':') && !isTentative);
@@ -385,7 +388,7 @@ export class Dataplane {
       );
   }
 
-  /** What somebody did to the table is seen here too, but not more often than is cheap. */
+  /** Applies the table. Also checks, at limited frequency, whether another program changed it. */
   async #applyTable({ ruleset }: DesiredDataplane): Promise<void> {
     const now = this.#clock.now();
     if (this.#isTableCheckFull || now - this.#tableCheckedAt >= TABLE_LOOK_MS) {
@@ -401,8 +404,8 @@ export class Dataplane {
   }
 
   /**
-   * Somebody changed the table. One who does so again and again is reported; the table is put back at every look all the
-   * same, which is every few seconds: without it pods may send what they like.
+   * Records that another program changed the table. Repeated changes are reported. The table is still restored at every
+   * check, every few seconds: without it, pods may send anything.
    */
   #tableChanged(now: number): void {
     this.#oscillation.applied({ object: `table ${TABLE}`, change: 'the rules of Cali' }, now);
@@ -410,7 +413,7 @@ export class Dataplane {
     if (!isReported && 'table' in this.#oscillation.counts(now)) this.#schedule(0);
   }
 
-  /** The kernel has no events for us about tables: nft monitor would hold a copy of everybody's. */
+  /** Polls our table. We use no kernel events, because nft monitor keeps a copy of all tables. */
   #scheduleTableCheck(): void {
     this.#cancelTableCheck = this.#clock.after(TABLE_CHECK_MS, () => {
       this.#mutex
@@ -442,7 +445,7 @@ export class Dataplane {
     if (isFailed || isNew) this.#schedule(RETRY_MS);
   }
 
-  /** A switch that another program sets back each time is set less often. */
+  /** Whether to set a sysctl now. One that another program keeps changing back is set less often. */
   readonly #maySet = (path: string, value: string, present: string): boolean => {
     const now = this.#clock.now();
     const change = { object: `sysctl ${path}`, change: `${present} to ${value}` };
@@ -454,7 +457,7 @@ export class Dataplane {
     return true;
   };
 
-  /** Sysctls of the node and of interfaces that are new since the last full check. */
+  /** Sets sysctls of the node and of interfaces that are new since the last full check. */
   #configure(desired: DesiredDataplane, kernel: KernelState): string[] {
     const { families } = this.#settings;
     const problems: string[] = [];
@@ -479,7 +482,7 @@ export class Dataplane {
     return problems;
   }
 
-  /** Sysctls and offload of a tunnel device that is new since the last full check. */
+  /** Sets sysctls and offload of a tunnel device that is new since the last full check. */
   #configureTunnel(kind: TunnelKind, kernel: KernelState): string[] {
     const { device, family } = tunnels[kind];
     const link = kernel.links.get(device);
@@ -495,7 +498,7 @@ export class Dataplane {
   }
 }
 
-/** Tunnels whose device the kernel refuses to make, with its words. */
+/** Returns tunnels whose device the kernel refuses to create, with its message. */
 function missingOf(
   wanted: readonly Tunnel[],
   errors: readonly BatchError[],
@@ -511,7 +514,7 @@ function missingOf(
   );
 }
 
-/** Of the reasons why tunnels cannot be had, those that matter. */
+/** Returns the reasons that concern wanted tunnels. */
 function wantedOf(
   wanted: readonly Tunnel[],
   reasons: DataplaneStats['missingTunnels'],
@@ -521,15 +524,15 @@ function wantedOf(
   );
 }
 
-/** What is not a fault: an interface that went away meanwhile, and whatever needs a tunnel that cannot be had. */
+/** Whether an error is a fault: not when the interface is gone, nor when the command needs an impossible tunnel. */
 function isFault({ command, message }: BatchError, missing: DataplaneStats['missingTunnels']): boolean {
   if (/No such (device|process)|Cannot find device/.test(message)) return false;
-  // tunl0 appears by itself when the module is loaded.
+  // The kernel creates tunl0 when it loads the module.
   if (command.startsWith('link add name ') && /File exists/.test(message)) return false;
   return !(Object.keys(missing) as TunnelKind[]).some((kind) => command.includes(tunnels[kind].device));
 }
 
-/** Addresses of our own interfaces: what is missing comes, what nobody wants goes. */
+/** Returns commands that add missing addresses to our interfaces and remove unwanted ones. */
 export function addressCommands(wanted: readonly InterfaceAddress[], kernel: KernelState): string[] {
   const key = ({ device, cidr }: InterfaceAddress) => `${cidr} dev ${device}`;
   const present = kernel.addresses.filter(({ device }) => isOurs(kernel, device)).map(key);
@@ -545,7 +548,7 @@ function isOurs(kernel: KernelState, device: string): boolean {
   return link !== undefined && isOwnVeth(link);
 }
 
-/** A permanent neighbour per pod address, so that the node never has to ask (Calico F-013). */
+/** Returns commands for a permanent neighbour per pod address, so that the node needs no ARP or ND (Calico F-013). */
 export function neighbourCommands(endpoints: readonly Endpoint[], kernel: KernelState): string[] {
   const commands: string[] = [];
   const wanted = new Map<string, { address: string; device: string; mac: string }>();
@@ -568,7 +571,7 @@ export function neighbourCommands(endpoints: readonly Endpoint[], kernel: Kernel
   return commands;
 }
 
-/** Addresses that have left an interface: gone, or on another one now (Calico reference 3.3, conntrack). */
+/** Returns addresses that were removed or moved to another interface (Calico reference 3.3, conntrack). */
 export function movedAddresses(before: readonly Endpoint[], after: readonly Endpoint[]): string[] {
   const now = new Map(
     after.flatMap(({ interfaceName, addresses }) => addresses.map((address) => [address, interfaceName])),

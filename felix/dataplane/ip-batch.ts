@@ -1,4 +1,4 @@
-/** `ip -batch`: many changes in one short-lived process (platform measurements: 10,000 routes in 95 ms). */
+/** Runs `ip -batch`: many changes in one short-lived process (platform measurements: 10,000 routes in 95 ms). */
 import { type CommandResult, feed, siftLines } from '../../lib/exec.ts';
 import { printable } from '../../lib/plain-text.ts';
 
@@ -8,15 +8,15 @@ export interface BatchError {
 }
 
 /**
- * Runs commands (`route add …`, without the leading `ip`); returns those that failed. One failure does not
- * stop the others, nor does a command that is refused because its text is not plain; a command that `ip` cannot
- * parse does, which is why prefixes and names are parsed before they get here.
+ * Runs commands (`route add …`, without the leading `ip`) and returns those that failed. A failure does not stop the
+ * others, nor does a command that is refused because its text is not plain. A command that `ip` cannot parse does, so
+ * callers parse prefixes and names first.
  */
 export function runBatch(commands: readonly string[]): Promise<BatchError[]> {
   return runLines('ip', commands, 60_000);
 }
 
-/** As `runBatch`, for `bridge`. */
+/** Like `runBatch`, for `bridge`. */
 export function runBridgeBatch(commands: readonly string[]): Promise<BatchError[]> {
   return runLines('bridge', commands, 30_000);
 }
@@ -33,12 +33,12 @@ async function runLines(
   return [...errors, ...batchErrors(result, plain)];
 }
 
-/** The error of a command that was not run because its text is not plain. */
+/** Returns the error of a command that was not run because its text is not plain. */
 export function refusedCommand({ line, reason }: { line: string; reason: string }): BatchError {
   return { command: printable(line, 100), message: `refused: ${reason}` };
 }
 
-/** What a batch that ended says: nothing when it succeeded, and never nothing when it did not. */
+/** Returns the errors of a finished batch: none if it succeeded, at least one if it failed. */
 export function batchErrors(result: CommandResult, commands: readonly string[]): BatchError[] {
   if (result.ok) return [];
   if (result.outcome !== 'exited') return [{ command: '(batch)', message: result.stderr }];
@@ -47,8 +47,8 @@ export function batchErrors(result: CommandResult, commands: readonly string[]):
 }
 
 /**
- * Runs `ip -j` queries of one family in one process; one parsed answer per query. Throws when ip fails. Protocols and
- * types come as numbers (-N), because the names in /etc/iproute2 are the host's choice.
+ * Runs `ip -j` queries of one family in one process and returns a parsed answer per query. Throws when ip fails.
+ * Protocols and types are numeric (-N), because the host can change the names in /etc/iproute2.
  */
 export async function runQueries(family: 4 | 6, queries: readonly string[]): Promise<unknown[][]> {
   const result = await feed('ip', ['-N', '-j', `-${family}`, '-batch', '-'], queries, 30_000);
@@ -57,7 +57,7 @@ export async function runQueries(family: 4 | 6, queries: readonly string[]): Pro
   return queries.map((_, i) => JSON.parse(lines[i] ?? '[]') as unknown[]);
 }
 
-/** stderr interleaves messages and `Command failed -:LINE`, each line closing the messages before it. */
+/** Parses stderr, in which each `Command failed -:LINE` ends the messages of one command. */
 export function parseErrors(stderr: string, commands: readonly string[]): BatchError[] {
   const errors: BatchError[] = [];
   let messages: string[] = [];

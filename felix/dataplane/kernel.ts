@@ -1,4 +1,4 @@
-/** What the kernel has, read back by `ip -j`. */
+/** Reads the kernel's state with `ip -j`. */
 import { existsSync } from 'node:fs';
 import { canonicalCidr, type Family, formatAddress, parseAddress } from '../../lib/cidr.ts';
 import { runQueries } from './ip-batch.ts';
@@ -18,24 +18,26 @@ export interface Neighbour {
   readonly mac: string;
 }
 
-/** An address of an interface, with the length that it has there. */
+/** An address of an interface, with its prefix length there. */
 export interface InterfaceAddress {
   readonly device: string;
   readonly cidr: string;
-  /** Of link scope, as we give them to tunl0 (linux/rtnetlink.h RT_SCOPE_LINK). */
+  /** Whether it has link scope, as our address on tunl0 does (linux/rtnetlink.h RT_SCOPE_LINK). */
   readonly isLinkScope?: boolean;
-  /** Duplicate address detection runs, or found a duplicate: nothing is sent from it (RFC 4862 section 5.4). */
+  /**
+   * Duplicate address detection is in progress or found a duplicate: it must not be a source (RFC 4862 section 5.4).
+   */
   readonly isTentative?: boolean;
-  /** Made to be replaced soon: a temporary address, or one past its preferred lifetime (RFC 8981, RFC 4862). */
+  /** Short-lived: a temporary address, or one past its preferred lifetime (RFC 8981, RFC 4862). */
   readonly isFleeting?: boolean;
 }
 
 export interface KernelState {
   readonly routes: readonly KernelRoute[];
   readonly links: ReadonlyMap<string, Link>;
-  /** All but the link-local ones that the kernel makes. */
+  /** All addresses except IPv6 link-local ones. */
   readonly addresses: readonly InterfaceAddress[];
-  /** Permanent entries alone. */
+  /** Permanent entries only. */
   readonly neighbours: readonly Neighbour[];
 }
 
@@ -59,7 +61,7 @@ interface AddressJson {
   addr_info?: ({ local?: string; prefixlen?: number; scope?: string } & AddressFlags)[];
 }
 
-/** Flags of an address (linux/if_addr.h), as `ip -j` shows them: absent where they are not set. */
+/** Flags of an address (linux/if_addr.h), as `ip -j` shows them: absent when not set. */
 export interface AddressFlags {
   readonly tentative?: boolean;
   readonly dadfailed?: boolean;
@@ -67,7 +69,7 @@ export interface AddressFlags {
   readonly deprecated?: boolean;
 }
 
-/** What the flags mean to whoever chooses an address. */
+/** Converts the flags to properties that matter when choosing an address. */
 export function addressState(flags: AddressFlags): Pick<InterfaceAddress, 'isTentative' | 'isFleeting'> {
   const { tentative, dadfailed, temporary, deprecated } = flags;
   return {
@@ -76,12 +78,12 @@ export function addressState(flags: AddressFlags): Pick<InterfaceAddress, 'isTen
   };
 }
 
-/** Families that this kernel has: without IPv6 (ipv6.disable=1) `ip -6` fails. */
+/** Returns the families that this kernel supports. Without IPv6 (ipv6.disable=1), `ip -6` fails. */
 export function kernelFamilies(): Family[] {
   return existsSync('/proc/net/if_inet6') ? [4, 6] : [4];
 }
 
-/** Reads links, and addresses, main-table routes and permanent neighbours of the given families. */
+/** Reads links, and the addresses, main-table routes and permanent neighbours of the given families. */
 export async function observeKernel(families: readonly Family[]): Promise<KernelState> {
   const routes: KernelRoute[] = [];
   const neighbours: Neighbour[] = [];
@@ -141,10 +143,10 @@ const routeTypes = [
   'nat',
 ];
 const RT_SCOPE_LINK = '253';
-/** What iproute2 leaves out. */
+/** The protocol that iproute2 omits. */
 const RTPROT_BOOT = 3;
 
-/** One row of `ip -N -j route show`: protocol and type are numbers. */
+/** Parses a row of `ip -N -j route show`, in which protocol and type are numbers. */
 export function parseRoute(row: RouteJson, family: Family): KernelRoute {
   const type = routeTypes[Number(row.type)] ?? row.type ?? 'unicast';
   const hop = ({ gateway, via, dev, flags }: HopJson) => ({
@@ -163,11 +165,11 @@ export function parseRoute(row: RouteJson, family: Family): KernelRoute {
   };
 }
 
-/** One spelling: the kernel's tools write some IPv6 addresses, such as `::1.2.3.4`, otherwise than RFC 5952 has it. */
+/** Normalizes an address: iproute2 writes some IPv6 addresses, such as `::1.2.3.4`, differently from RFC 5952. */
 function canonicalAddress(text: string): string;
 function canonicalAddress(text: string | undefined): string | undefined;
 function canonicalAddress(text: string | undefined): string | undefined {
-  // Only an IPv6 address with a dotted end has more than one spelling there.
+  // Only IPv6 addresses with a dotted end differ.
   if (text === undefined || !text.includes('.') || !text.includes(':')) return text;
   const address = parseAddress(text);
   return address ? formatAddress(address) : text;

@@ -1,6 +1,6 @@
 /**
- * Kernel events by `ip monitor`, as hints to look again: what an event says is not believed, what a dump
- * says is. An overrun (ENOBUFS) or the end of the child is a hint too.
+ * Receives kernel events from `ip monitor` as hints to observe the kernel again. Only a dump is trusted, not the
+ * content of an event. An overrun (ENOBUFS) and the exit of the child are hints too.
  */
 import { createInterface } from 'node:readline';
 import { type Child, start } from '../../lib/exec.ts';
@@ -43,22 +43,23 @@ export class KernelMonitor {
   }
 }
 
-/** Whether an event line may concern what is ours. Foreign neighbours and the learned ones of pods do not. */
+/** Whether an event may concern our objects. Foreign neighbours and learned neighbours of pods do not. */
 export function isRelevant(line: string): boolean {
   const state = /\b(REACHABLE|STALE|DELAY|PROBE|FAILED|INCOMPLETE|NOARP)\b/.exec(line)?.[1];
   if (!state) return true;
-  // A permanent entry that is deleted goes by way of FAILED.
+  // A deleted permanent entry passes through FAILED.
   return state === 'FAILED' && / dev (cali[0-9a-f]{11}|vxlan)/.test(line);
 }
 
-/** Name of the interface that a link event is about. */
+/** Returns the interface name of a link event. */
 export function linkOf(line: string): string | undefined {
   return /^(?:Deleted )?\d+: ([^\s:@]+)[@:]/.exec(line)?.[1];
 }
 
 /**
- * Whether an event line says that an address came or went, which takes the kernel's routes along: with the last IPv4
- * address of an interface go all routes through it, without an event of their own. Link-local ones come with each pod.
+ * Whether an event reports that an address was added or removed, which affects routes. With the last IPv4 address of an
+ * interface, the kernel removes all routes through it, without events for them. Link-local addresses are ignored,
+ * because every new pod causes some.
  */
 export function isAddress(line: string): boolean {
   return / inet6? (?!fe80:)/.test(line);

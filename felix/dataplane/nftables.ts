@@ -1,32 +1,32 @@
 /**
- * Our nftables table in the kernel: replaced as a whole in one transaction, so that no packet passes between two tables,
- * and looked at again by `check`. It stays when the agent ends.
+ * Manages our nftables table in the kernel. It is replaced as a whole in one transaction, so that no packet passes
+ * between two tables. `check` compares it again. The table remains when the agent exits.
  */
 import { type CommandResult, feed, run } from '../../lib/exec.ts';
 import { guardChains } from '../calc/guard/guard.ts';
 import { type Ruleset, TABLE } from '../calc/ruleset.ts';
 
 const TIMEOUT_MS = 10_000;
-/** Naming the table first makes its deletion possible where there is none. */
+/** Creating the table first makes its deletion succeed if it does not exist. */
 const REMOVAL = [`table ${TABLE} {}`, `delete table ${TABLE}`];
 
 const WITHOUT = 'pods are not held back: they can take foreign addresses and reach BGP and tunnels of nodes';
 
 /**
- * Whether pods are held back: `pending` until that is known, `on` when the kernel has the guard, `impossible` when it
- * cannot have it, which is no reason to stop: `problems` say it.
+ * Whether pods are restricted: `pending` until known, `on` when the kernel has the guard, `impossible` when it cannot.
+ * Then the agent continues, and `problems` reports it.
  */
 export type GuardState = 'pending' | 'on' | 'impossible';
 
 export class Nftables {
-  /** Text of what the table was last made from; undefined when that is not known, such as after a start. */
+  /** Rules that the table was last made from; undefined when unknown, such as after a start. */
   #applied: string | undefined;
-  /** How nft lists it, and the text that this is the listing of. */
+  /** nft's listing of the table, and the rules that it belongs to. */
   #listed: string | undefined;
   #listedFor: string | undefined;
   #state: GuardState = 'pending';
   #isTried = false;
-  /** nft is not there, or the kernel takes no such table: nothing is tried before the next full check. */
+  /** nft is missing, or the kernel does not support such a table: do not try again before the next full check. */
   #isUnsupported = false;
   #problems: readonly string[] = [];
 
@@ -34,15 +34,15 @@ export class Nftables {
     return this.#state;
   }
 
-  /** Sentences about what is not in force. */
+  /** Sentences about rules that are not in force. */
   get problems(): readonly string[] {
     return this.#problems;
   }
 
   /**
-   * Sees to it that there is a guard, before anything of the cluster is known. A table that an agent of this version left
-   * knows more and stays. One that an older version left stays beside the guard, with its natOutgoing, until the whole
-   * table is known.
+   * Ensures that a guard is in force before anything is known of the cluster. A table of a former agent of this version
+   * holds more and is kept. The rules of an older version, with its natOutgoing, are kept alongside the guard until the
+   * whole table is known.
    */
   async ensure(firstGuard: readonly string[]): Promise<void> {
     const listed = await list();
@@ -50,31 +50,31 @@ export class Nftables {
     else if (!listed || !(await this.#add(firstGuard))) await this.#replace(firstGuard);
   }
 
-  /** Adds the lines to what is there; false when the kernel does not take both. */
+  /** Adds the lines to the present rules; false when the kernel refuses the combination. */
   async #add(lines: readonly string[]): Promise<boolean> {
     const { ok } = await feed('nft', ['-f', '-'], lines, TIMEOUT_MS);
     if (ok) this.#settle('on', []);
     return ok;
   }
 
-  /** Whether the whole table was tried since the start: from then on pods and BGP may come. */
+  /** Whether the whole table was tried since the start. Then pods and BGP may start. */
   get isTried(): boolean {
     return this.#isTried;
   }
 
-  /** Whether nft did not answer, so that the same has to be tried again. */
+  /** Whether nft did not answer, so that the same rules must be tried again. */
   get isUndecided(): boolean {
     return this.#applied === undefined && !this.#isUnsupported;
   }
 
-  /** Makes the table what the rules say. What is refused is tried again after the next full `check`. */
+  /** Applies the rules. Refused ones are tried again after the next full `check`. */
   async apply(rules: Ruleset): Promise<void> {
     const text = rules.whole.join('\n');
     if (this.#isUnsupported) this.#isTried = true;
     if (text === this.#applied || this.#isUnsupported) return;
     const refused = await this.#replace(rules.whole);
     if (refused && refused.outcome === 'exited' && !this.#isUnsupported) {
-      // The guard is made of addresses and ports alone: it does not fail with a setting.
+      // The guard consists of addresses and ports only, so no setting makes it fail.
       const again = await this.#replace(rules.guard);
       if (!again)
         this.#settle('on', [
@@ -88,7 +88,7 @@ export class Nftables {
     await this.#remember(text, refused === undefined);
   }
 
-  /** What is left where the kernel takes no guard. */
+  /** Applies the rules without the guard, when the kernel refuses the guard. */
   async #applyNat(nat: readonly string[], refused: CommandResult): Promise<void> {
     const last = await feed('nft', ['-f', '-'], [...REMOVAL, ...nat], TIMEOUT_MS);
     const fate = last.ok
@@ -98,8 +98,8 @@ export class Nftables {
   }
 
   /**
-   * How nft lists what was applied. The same table is not listed again when it had to be put back, before the next full
-   * check: somebody may have changed it between the two, and would have made the change the norm.
+   * Records nft's listing of the applied table. After restoring an unchanged table, it is not listed again before the
+   * next full check: another program may have changed it in between, and its change would become the reference.
    */
   async #remember(text: string, isWhole: boolean): Promise<void> {
     if (isWhole && this.#listed !== undefined && this.#listedFor === text) return;
@@ -108,8 +108,8 @@ export class Nftables {
   }
 
   /**
-   * Looks at the kernel: what somebody changed is applied by the next `apply`. With `isFull` also what was refused, which
-   * may be possible by now. Resolves with whether somebody changed the table.
+   * Compares the kernel's table with the applied one. If they differ, the next `apply` restores it. With `isFull`, that
+   * also retries refused rules, which may succeed now. Resolves with whether another program changed the table.
    */
   async check({ isFull }: { isFull: boolean }): Promise<boolean> {
     if (isFull) this.#listedFor = undefined;
@@ -124,13 +124,13 @@ export class Nftables {
     return true;
   }
 
-  /** Takes the table away. */
+  /** Removes the table. */
   async remove(): Promise<void> {
     this.#applied = undefined;
     await feed('nft', ['-f', '-'], REMOVAL, TIMEOUT_MS);
   }
 
-  /** Undefined when the kernel has these lines now; otherwise how nft ended. */
+  /** Replaces the table. Returns undefined on success, otherwise nft's result. */
   async #replace(lines: readonly string[]): Promise<CommandResult | undefined> {
     const result = await feed('nft', ['-f', '-'], [...REMOVAL, ...lines], TIMEOUT_MS);
     if (result.ok) {
@@ -162,7 +162,7 @@ export class Nftables {
   }
 }
 
-/** Without counters, which change. Undefined when nft did not answer: that says nothing about the table. */
+/** Lists the table without counters, which change. Undefined when nft did not answer: the table is then unknown. */
 async function list(): Promise<string | undefined> {
   const { outcome, stdout } = await run('nft', ['-s', 'list', 'table', ...TABLE.split(' ')], {
     timeoutMs: TIMEOUT_MS,
@@ -170,18 +170,18 @@ async function list(): Promise<string | undefined> {
   return outcome === 'exited' ? stdout : undefined;
 }
 
-/** Whether a listing has every chain that the kernel calls. */
+/** Whether a listing has all base chains of the guard. */
 function isGuard(listing: string | undefined): boolean {
   return listing !== undefined && guardChains.every((name) => listing.includes(`chain ${name} {`));
 }
 
-/** Whether the kernel takes a table of this family at all; nothing is made. */
+/** Whether the kernel supports tables of this family. Creates nothing. */
 async function isSupported(): Promise<boolean> {
   const { ok } = await feed('nft', ['--check', '-f', '-'], [`table ${TABLE} {}`], TIMEOUT_MS);
   return ok;
 }
 
-/** nft's own words, with the line that they are about in place of its number. */
+/** Returns nft's message, with the refused line instead of its number. */
 function sentence({ outcome, stderr }: CommandResult): string {
   if (outcome !== 'exited') return stderr;
   const [first = '', line = ''] = stderr.split('\n');

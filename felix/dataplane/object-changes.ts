@@ -1,8 +1,8 @@
-/** Which object of the kernel a command of `ip` or `bridge` changes, for lib/oscillation.ts. */
+/** Maps `ip` and `bridge` commands to the kernel objects that they change, for lib/oscillation.ts. */
 import type { ObjectChange } from '../../lib/oscillation.ts';
 import type { KernelState } from './kernel.ts';
 
-/** Commands by the object that they change: what is done to one object in one go is one change. */
+/** Groups commands by object. All commands for one object form one change. */
 export function byObject(
   commands: readonly string[],
 ): { change: ObjectChange; commands: readonly string[] }[] {
@@ -17,7 +17,7 @@ export function byObject(
   }));
 }
 
-/** `route 10.0.0.0/26`, `neigh fd00::1 cali123`, `link vxlan.cali`: lower case, as the kernel compares addresses. */
+/** Returns `route 10.0.0.0/26`, `neigh fd00::1 cali123` or `link vxlan.cali`, in lower case to compare addresses. */
 export function objectOf(command: string): string {
   const words = command.toLowerCase().split(' ');
   const kind = words[0]!;
@@ -32,7 +32,7 @@ export function objectOf(command: string): string {
     : `${kind} ${target} ${words.includes('dev') ? device : ''}`.trim();
 }
 
-/** What the kernel has of an object; undefined for kinds that are not looked up. */
+/** Describes an object in the kernel; undefined for kinds other than routes and neighbours. */
 export function shownBy(kernel: KernelState, object: string): string | undefined {
   const [kind, target, device] = object.split(' ');
   if (kind === 'route') {

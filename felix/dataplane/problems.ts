@@ -1,20 +1,22 @@
-/** Which problems of the kernel somebody should hear of: interfaces come and go while a look at it is under way. */
+/** Logs problems that persist. Short-lived ones are common, because interfaces come and go during an observation. */
 import type { Log } from '../../lib/log.ts';
 
 const MESSAGE = 'the kernel is not what it should be';
 
 export class Problems {
   readonly #log: Log;
-  /** Those of the last look, and whether somebody was told. */
+  /** Problems of the last observation, and whether each was logged as a warning. */
   #known: ReadonlyMap<string, 'new' | 'told'> = new Map();
 
   constructor(log: Log) {
     this.#log = log;
   }
 
-  /** Takes those of a look, and warns of what is there a second time. True when there is a new one: look again soon. */
+  /**
+   * Records an observation's problems and warns of those seen a second time. True if one is new: observe again soon.
+   */
   update(problems: readonly string[]): boolean {
-    // While a pod is being added, its endpoint is known a moment before its interface.
+    // While a pod is being added, its endpoint is known shortly before its interface exists.
     const serious = problems.filter((problem) => !problem.endsWith(' is not there'));
     const lasting = serious.filter((problem) => this.#known.get(problem) === 'new');
     const fresh = serious.filter((problem) => !this.#known.has(problem));

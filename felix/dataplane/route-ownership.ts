@@ -1,6 +1,7 @@
 /**
- * Which routes of the kernel are ours. Pure. A route with a number of ours is. While numbers change, one with a former
- * number is, too; but where other programs write that number as well (80: Calico, 186: FRR and GoBGP) only with proof.
+ * Decides which kernel routes are ours. Pure. A route with one of our protocol numbers is ours. While numbers change,
+ * so is one with a former number. If other programs use that number too (80: Calico, 186: FRR and GoBGP), proof is
+ * needed.
  */
 
 import { tunnelKinds, tunnels } from '../../ipip/tunnel.ts';
@@ -12,17 +13,17 @@ import { type FormerProtocols, isShared, type OwnProtocol, type RouteProtocols }
 export interface Ownership {
   readonly protocols: RouteProtocols;
   readonly former: FormerProtocols;
-  /** IP pools and service ranges: what lies inside is the cluster's. Canonical prefix texts. */
+  /** IP pools and service ranges, as canonical text. Destinations inside them belong to the cluster. */
   readonly ranges: readonly string[];
 }
 
 export interface Owner {
   readonly protocol: OwnProtocol;
-  /** Written with a former number: to be replaced in place, or removed. */
+  /** Whether it has a former number and must be replaced in place or removed. */
   readonly isFormer: boolean;
 }
 
-/** Answers for one look at the kernel: the owner of a route, undefined when it is not ours. */
+/** Returns a function that returns the owner of a route; undefined when it is not ours. */
 export function ownership({
   protocols,
   former,
@@ -43,13 +44,13 @@ export function ownership({
   };
 }
 
-/** Which kind of route a former number marked; undefined for a number that we never wrote. */
+/** Returns the kind of route that a former number marked; undefined for a number that we never used. */
 export function formerProtocol(number: number, { local, bgp }: FormerProtocols): OwnProtocol | undefined {
   if (local.includes(number)) return 'local';
   return bgp.includes(number) ? 'bgp' : undefined;
 }
 
-/** On our own devices alone, or inside the cluster's ranges. */
+/** Whether a local route uses only our own devices, or any route is inside the cluster's ranges. */
 function isProven(route: KernelRoute, protocol: OwnProtocol, ranges: readonly Cidr[]): boolean {
   const devices = tunnelKinds.map((kind) => tunnels[kind].device);
   const isOwnDevice = (device: string | undefined) =>

@@ -1,6 +1,6 @@
 /**
- * What to do to the routing table: a pure comparison of what is wanted with what the kernel has. Only our own routes
- * (route-ownership.ts) are changed or removed; a foreign route in the way is reported and left.
+ * Plans changes to the routing table by comparing the desired with the kernel's routes. Pure. Only our own routes
+ * (route-ownership.ts) are changed or removed. A conflicting foreign route is reported and kept.
  */
 import { type Address, type Cidr, contains, mustCidr, networkOf, parseAddress } from '../../lib/cidr.ts';
 import { martianName } from '../../lib/martians.ts';
@@ -11,22 +11,22 @@ import { formerProtocol, type Owner, type Ownership, ownership } from './route-o
 export interface RoutePlan {
   /** Commands for `ip -batch`, in order. */
   readonly commands: readonly string[];
-  /** Host addresses whose way changed or ended: their connections are to be flushed. */
+  /** Host addresses whose route changed or was removed: their connections must be flushed. */
   readonly moved: readonly string[];
-  /** Wanted and not possible now, with the reason. */
+  /** Wanted routes that are not possible now, with the reason. */
   readonly blocked: readonly { readonly destination: string; readonly reason: string }[];
   /** Whether the kernel has routes of ours with a former number. */
   readonly isMigrating: boolean;
-  /** Routes with a former number of ours that another program may have written; they stay. */
+  /** Routes with a former number of ours that another program may have written. They are kept. */
   readonly left: readonly KernelRoute[];
 }
 
 export interface PlanOptions {
   /** Addresses of this host. */
   readonly ownAddresses?: ReadonlySet<string>;
-  /** Whether a learned default route may stand beside, and before, the host's own. */
+  /** Whether a learned default route may be added alongside the host's own and take precedence over it. */
   readonly mayReplaceDefault?: boolean;
-  /** While BGP is not settled, learned routes in the kernel stay as they are (RFC 4724). */
+  /** Whether learned routes in the kernel are kept unchanged, until BGP has converged (RFC 4724). */
   readonly keepLearned: boolean;
   readonly hasLink: (name: string) => boolean;
   readonly ownership: Ownership;
@@ -55,7 +55,7 @@ export function planRoutes(
     const hops = refusal === undefined ? hopsFor(route, resolve, options) : { reason: refusal };
     if ('reason' in hops) {
       blocked.push({ destination: route.destination, reason: hops.reason });
-      // A learned route that cannot be resolved now leads nowhere; a local one waits for its interface.
+      // A learned route without a resolvable next hop is useless. A local one waits for its interface.
       continue;
     }
     const same = present.find((candidate) => isSame(route, hops, candidate, protocols[route.protocol]));
@@ -63,7 +63,7 @@ export function planRoutes(
       kept.add(same.route);
       continue;
     }
-    // What is wanted, and is there with a former number, is ours as well.
+    // A wanted route that exists with a former number is ours too.
     const adopted = unproven.find(
       (candidate) => candidate.destination === route.destination && isAdoptable(route, hops, candidate),
     );
@@ -79,7 +79,7 @@ export function planRoutes(
     }
     if (replaced) {
       kept.add(replaced);
-      // With another number alone, packets go the same way as before.
+      // If only the number differs, packets take the same path as before.
       if (isHost(route.destination) && !isAlike(route, hops, replaced))
         moved.push(route.destination.split('/')[0]!);
     }
@@ -95,8 +95,8 @@ export function planRoutes(
     );
     if (isHost(route.destination)) moved.push(route.destination.split('/')[0]!);
   }
-  // Removals first, so that an address that moved never has two ways at once; but not before its successor where
-  // the two can stand side by side, with different metrics.
+  // Remove first, so that a moved address never has two routes at once. But if old and new route can coexist, with
+  // different metrics, add the new one first.
   const added = new Set(
     commands.flatMap((command) => /^route add (\S+) .* metric /.exec(command)?.[1] ?? []),
   );
@@ -113,7 +113,7 @@ interface OwnRoute {
   readonly owner: Owner;
 }
 
-/** Our routes by destination, and those of others. */
+/** Returns our routes by destination, and the others. */
 function divide(
   kernel: readonly KernelRoute[],
   owned: Ownership,
@@ -132,7 +132,7 @@ function divide(
 }
 
 /**
- * Why a learned route is not for the kernel, whatever import policy let through: the second line of defence behind
+ * Returns why a learned route must not be programmed, whatever import policy accepted: the second line of defence after
  * felix/calc/bgp/kernel-import.ts.
  */
 function learnedRefusal(
@@ -147,7 +147,7 @@ function learnedRefusal(
   if (isHost(destination) && ownAddresses?.has(destination.split('/')[0]!))
     return 'learned, and an address of this node';
   if (!isDefault(destination) || mayReplaceDefault) return undefined;
-  // One with a former number of learned routes may be what an older version learned, and can be adopted.
+  // An older version may have learned a route with a former number, so that route can be adopted.
   const isOwnOfHost = ({ type, protocol: number }: KernelRoute) =>
     type === 'unicast' && formerProtocol(number, options.ownership.former) !== 'bgp';
   return foreign.some((route) => route.destination === destination && isOwnOfHost(route))
@@ -160,17 +160,17 @@ export function isDefault(destination: string): boolean {
   return destination === '0.0.0.0/0' || destination === '::/0';
 }
 
-/** IPv4 shows no metric for 0, IPv6 shows 1024 for it (Calico F-012). */
+/** Whether a metric is the default: IPv4 shows none for 0, IPv6 shows 1024 (Calico F-012). */
 function isDefaultMetric(metric: number | undefined): boolean {
   return metric === undefined || metric === 0 || metric === 1024;
 }
 
-/** Whether a kernel route has the metric that is wanted; undefined wants the kernel's own. */
+/** Whether a kernel route has the wanted metric; undefined means the kernel's default. */
 function isMetric(wanted: number | undefined, kernel: number | undefined): boolean {
   return isDefaultMetric(wanted) ? isDefaultMetric(kernel) : wanted === kernel;
 }
 
-/** Our own static routes through a gateway (reachableBy), as ways to next hops behind it. */
+/** Returns our static routes through a gateway (reachableBy), for resolving next hops. */
 function staticWays(wanted: readonly Route[], foreign: readonly KernelRoute[]): KernelRoute[] {
   return wanted
     .filter(({ protocol, gateways }) => protocol === 'local' && gateways.length > 0)
@@ -187,7 +187,7 @@ function isHost(destination: string): boolean {
   return destination.endsWith(destination.includes(':') ? '/128' : '/32');
 }
 
-/** The way to a next hop; found once for each, because thousands of routes share a few. */
+/** Resolves a next hop. Results are cached, because thousands of routes share a few next hops. */
 type Resolve = (nextHop: string, mayBePod: boolean) => Hop | undefined;
 
 function resolver(
@@ -196,14 +196,14 @@ function resolver(
   ownAddresses: PlanOptions['ownAddresses'],
 ): Resolve {
   const ways = [...foreign, ...staticWays(wanted, foreign)];
-  /** A next hop may be a pod of this node. */
+  /** Host prefixes of this node's pods, which can be next hops. */
   const pods = new Map(wanted.flatMap(({ destination, device }) => (device ? [[destination, device]] : [])));
   const known = new Map<string, Hop | undefined>();
   return (nextHop, mayBePod) => {
     const device = pods.get(`${nextHop}${nextHop.includes(':') ? '/128' : '/32'}`);
-    // Only the pod itself may draw traffic to it: else a peer could send anybody's packets there.
+    // Only the pod itself may attract traffic to it: else a peer could redirect any packets to the pod.
     if (device !== undefined) return mayBePod ? { gateway: nextHop, device } : undefined;
-    // The kernel takes no gateway that is the host itself.
+    // The kernel refuses the host's own address as gateway.
     if (ownAddresses?.has(nextHop)) return undefined;
     if (known.has(nextHop)) return known.get(nextHop);
     const hop = resolveNextHop(nextHop, ways);
@@ -236,12 +236,12 @@ function hopsFor(route: Route, resolve: Resolve, options: PlanOptions): Hop[] | 
 }
 
 /**
- * Recursive resolution (RFC 4271 section 5.1.3) over the kernel's other routes: straight to the next hop
- * when it is on a link, else by the gateway that leads to it. Undefined when nothing leads there.
+ * Resolves a next hop recursively (RFC 4271 section 5.1.3) over the kernel's other routes: directly when it is on a
+ * link, else through the gateway of its route. Undefined when no route leads there.
  */
 export function resolveNextHop(nextHop: string, foreign: readonly KernelRoute[]): Hop | undefined {
   const [text, zone] = nextHop.split('%');
-  // A link-local next hop says its link itself (RFC 8950, unnumbered peers).
+  // A link-local next hop can name its link (RFC 8950, unnumbered peers).
   if (zone !== undefined) return { gateway: text, device: zone };
   const address = parseAddress(nextHop);
   if (!address) return undefined;
@@ -263,7 +263,7 @@ export function resolveNextHop(nextHop: string, foreign: readonly KernelRoute[])
   return hop && { gateway: hop.gateway ?? nextHop, device: hop.device };
 }
 
-/** Whether an address is that of an IPv4 network itself, or its broadcast address: the kernel takes no such gateway. */
+/** Whether an address is the network or broadcast address of an IPv4 network. The kernel refuses such a gateway. */
 function isEdge(network: Cidr, { value }: Address): boolean {
   if (network.family === 6 || network.length >= 31) return false;
   const first = networkOf(network).value;
@@ -272,7 +272,7 @@ function isEdge(network: Cidr, { value }: Address): boolean {
 
 const linkLocal = mustCidr('fe80::/10');
 
-/** A link-local next hop without its link can be reached where there is but one link beside those of pods. */
+/** Resolves a link-local next hop without a link, which requires exactly one link other than those of pods. */
 function linkLocalHop(nextHop: string, foreign: readonly KernelRoute[]): Hop | undefined {
   const links = foreign
     .filter(({ destination }) => destination === 'fe80::/64')
@@ -282,7 +282,7 @@ function linkLocalHop(nextHop: string, foreign: readonly KernelRoute[]): Hop | u
   return device !== undefined && others.length === 0 ? { gateway: nextHop, device } : undefined;
 }
 
-/** Whether a route of ours is what is wanted, with its number. */
+/** Whether a route of ours equals the wanted one, including its protocol number. */
 function isSame(
   route: Route,
   hops: readonly Hop[],
@@ -293,7 +293,7 @@ function isSame(
   return isAlike(route, hops, kernel);
 }
 
-/** Whether a route with a former number is what is wanted: the same, or at least one of its next hops. */
+/** Whether a route with a former number matches the wanted one in type, metric and at least one next hop. */
 function isAdoptable(route: Route, hops: readonly Hop[], kernel: KernelRoute): boolean {
   if (!isMetric(route.metric, kernel.metric) || kernel.type !== route.type) return false;
   if (route.type === 'blackhole') return true;
@@ -302,7 +302,7 @@ function isAdoptable(route: Route, hops: readonly Hop[], kernel: KernelRoute): b
   );
 }
 
-/** Whether a kernel route leads where the wanted one leads, whatever its number. */
+/** Whether a kernel route equals the wanted one, regardless of its protocol number. */
 function isAlike(route: Route, hops: readonly Hop[], kernel: KernelRoute): boolean {
   if (
     kernel.type !== route.type ||

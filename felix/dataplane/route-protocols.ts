@@ -1,26 +1,28 @@
 /**
- * The protocol numbers of our routes (`ip route … proto N`). A number says who wrote a route, so ours must be numbers
- * that no other program uses: felix removes every route that has one and is not wanted.
+ * Protocol numbers of our routes (`ip route … proto N`). A number identifies a route's writer, and felix removes every
+ * unwanted route with one of ours. So no other program may use our numbers.
  */
 
-/** Pods and blackholes of own blocks are local; what a BGP peer announced is bgp. */
+/**
+ * `bgp` marks routes that BGP peers announced, `local` all others, such as those to pods and blackholes of own blocks.
+ */
 export type OwnProtocol = 'local' | 'bgp';
 
-/** A number for each, 1 to 255. */
+/** Protocol number per kind of route, 1 to 255. */
 export type RouteProtocols = Readonly<Record<OwnProtocol, number>>;
 
-/** Numbers that this node's agent wrote before, whose routes may still be there. */
+/** Numbers that this node's agent used before. Routes with them may still exist. */
 export type FormerProtocols = Readonly<Record<OwnProtocol, readonly number[]>>;
 
-/** In no header, daemon or network plugin that we know (DESIGN.md). */
+/** Not used by any header, daemon or network plugin that we know of (DESIGN.md). */
 export const DEFAULT_PROTOCOLS: RouteProtocols = { local: 161, bgp: 162 };
 
-/** What version 0.1 wrote. Calico writes 80 as well, FRR and GoBGP 186. */
+/** Numbers of version 0.1. Calico uses 80 too, FRR and GoBGP use 186. */
 export const LEGACY_PROTOCOLS: RouteProtocols = { local: 80, bgp: 186 };
 
 export const NO_FORMER: FormerProtocols = { local: [], bgp: [] };
 
-/** linux/rtnetlink.h, FRR's zebra/rt_netlink.h, and the network plugins that write a number of their own. */
+/** Sources: linux/rtnetlink.h, FRR's zebra/rt_netlink.h, and network plugins that use their own number. */
 const names: ReadonlyMap<number, string> = new Map([
   [0, 'unspec'],
   [1, 'redirect'],
@@ -58,27 +60,27 @@ const names: ReadonlyMap<number, string> = new Map([
   [248, '248 (kube-vip)'],
 ]);
 
-/** The kernel, the operator and the host's own network configuration use these. */
+/** Numbers that the kernel, the operator and the host's network configuration use. */
 const hosts: ReadonlySet<number> = new Set([0, 1, 2, 3, 4, 9, 16]);
 
-/** Name of a number, for people. */
+/** Returns the display name of a number. */
 export function protocolName(protocol: number): string {
   return names.get(protocol) ?? String(protocol);
 }
 
-/** Whether a known program writes this number too: then the number alone proves nothing. */
+/** Whether a known program uses this number too, so that the number alone proves nothing. */
 export function isShared(protocol: number): boolean {
   return names.has(protocol);
 }
 
-/** Why a number cannot be ours; undefined when it can. */
+/** Returns why we cannot use a number; undefined when we can. */
 export function refusal(protocol: number, other: number): string | undefined {
   if (!Number.isInteger(protocol) || protocol < 1 || protocol > 255) return 'must be a number from 1 to 255';
   if (hosts.has(protocol)) return `is ${protocolName(protocol)}, which marks routes of the host itself`;
   return protocol === other ? 'marks the other kind of our routes already' : undefined;
 }
 
-/** The numbers of now, and those before them; a number in use again is former no more. */
+/** Returns the former numbers after a change: the current ones are added, those in use again are removed. */
 export function changeProtocols(
   current: RouteProtocols,
   former: FormerProtocols,

@@ -1,49 +1,49 @@
-/** A route as a value, and as iproute2 writes it. */
+/** Defines routes and formats them for iproute2. */
 import { familyOf } from '../../lib/cidr.ts';
 
 import type { OwnProtocol } from './route-protocols.ts';
 
-/** What is wanted. A unicast route has either a device or gateways. */
+/** A desired route. A unicast route has a device, or gateways and tunnels. */
 export interface Route {
   /** Canonical prefix text. */
   readonly destination: string;
   readonly type: 'unicast' | 'blackhole';
   readonly protocol: OwnProtocol;
   readonly device: string | undefined;
-  /** Kernel metric; undefined: what the kernel takes by itself. */
+  /** Kernel metric; undefined: the kernel's default. */
   readonly metric?: number | undefined;
-  /** Next hops, sorted; which way to them leads is found in the kernel's other routes. */
+  /** Next hops, sorted. They are resolved through the kernel's other routes. */
   readonly gateways: readonly string[];
-  /** Gateways among them that are pods of this node, and may be: they announced the route. */
+  /** The gateways that may be pods of this node, because these pods announced the route. */
   readonly pods?: readonly string[] | undefined;
-  /** Used where BGP brings no route: one that BGP brought before a restart stays until BGP is settled. */
+  /** Used for a prefix without a BGP route. A BGP route from before a restart is kept until BGP has converged. */
   readonly isFallback?: boolean;
-  /** Further ways, each through a tunnel device. */
+  /** Additional next hops, each through a tunnel device. */
   readonly tunnels?: readonly Hop[] | undefined;
-  /** Address that this node's own packets leave with; undefined: the kernel's choice. */
+  /** Source address of this node's own packets; undefined: the kernel chooses. */
   readonly source?: string | undefined;
 }
 
-/** What is in the kernel, ours or not. */
+/** A route in the kernel, ours or not. */
 export interface KernelRoute {
   readonly destination: string;
   readonly type: string;
-  /** Its number (linux/rtnetlink.h RTPROT_*). */
+  /** Protocol number (linux/rtnetlink.h RTPROT_*). */
   readonly protocol: number;
   readonly metric: number | undefined;
   readonly source?: string | undefined;
   readonly hops: readonly Hop[];
 }
 
-/** One way out: through a gateway, or straight onto a link. */
+/** A resolved next hop: a gateway, or a directly connected link. */
 export interface Hop {
   readonly gateway: string | undefined;
   readonly device: string | undefined;
-  /** The gateway is taken to be on the link, whatever its address: the other end of a tunnel. */
+  /** Treats the gateway as on the link whatever its address: the other end of a tunnel. */
   readonly isOnlink?: boolean | undefined;
 }
 
-/** Arguments of `ip route add|replace|del`, hops resolved. */
+/** Returns the arguments of `ip route add|replace|del` for resolved hops. */
 export function routeCommand(
   verb: 'add' | 'replace' | 'del',
   route: Omit<Route, 'gateways' | 'device' | 'pods' | 'tunnels' | 'protocol' | 'isFallback'>,
@@ -67,7 +67,7 @@ export function routeCommand(
 }
 
 function hopArguments({ gateway, device, isOnlink }: Hop, destination: string): string {
-  // RFC 8950: an IPv4 route through an IPv6 next hop.
+  // An IPv4 route through an IPv6 next hop (RFC 8950).
   const family = gateway && familyOf(gateway) !== familyOf(destination) ? 'inet6 ' : '';
   return [gateway && `via ${family}${gateway}`, device && `dev ${device}`, isOnlink && 'onlink']
     .filter(Boolean)

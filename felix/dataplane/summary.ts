@@ -1,18 +1,19 @@
-/** Few sentences for many objects with the same problem: a peer can announce thousands of routes that lead nowhere. */
+/** Summarises problems that many objects share: a peer can announce thousands of routes with unreachable next hops. */
 
 export interface ObjectProblem {
-  /** Such as `route 10.0.0.0/26`. */
+  /** For example `route 10.0.0.0/26`. */
   readonly object: string;
   readonly reason: string;
 }
 
-/** Objects with the same reason that get a sentence each. */
+/** Up to this many objects with the same reason get a sentence each. */
 const MAX_EACH = 3;
 const MAX_SENTENCES = 20;
 
 /**
- * A sentence per object, or one for all that share a reason; at most 20 and one that says that there are more. Numbers
- * are rounded down to a power of ten, so that the same trouble keeps its sentence. `kind` is the plural of what they are.
+ * Returns a sentence per object, or one for all objects that share a reason: at most 20, and one that states that there
+ * are more. Counts are rounded down to a power of ten, so that a lasting problem keeps its sentence. `kind` is the
+ * plural name of the objects.
  */
 export function summarise(problems: readonly ObjectProblem[], kind: string): string[] {
   const byReason = new Map<string, ObjectProblem[]>();

@@ -1,15 +1,15 @@
-/** Kernel switches per workload interface and for the node (Calico reference 3.1). */
+/** Sets sysctls of the node, workload interfaces and tunnel devices (Calico reference 3.1). */
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Family } from '../../lib/cidr.ts';
 import { printable } from '../../lib/plain-text.ts';
 
 /**
- * Where kernel switches are written. /proc/sys is read-only in a container that is not privileged; the DaemonSet mounts
- * the host's /proc/sys/net elsewhere. Wherever it is mounted, it shows the network namespace of whoever opens it.
+ * Root of the sysctls. /proc/sys is read-only in an unprivileged container, so the DaemonSet mounts the host's
+ * /proc/sys/net elsewhere. Wherever it is mounted, it shows the network namespace of the process that opens it.
  */
 export const SYSCTL_ROOT = process.env['CALI_PROC_SYS'] || '/proc/sys';
 
-/** A file below /proc/sys and what it shall hold; optional ones may be missing in this kernel. */
+/** A file below /proc/sys and its desired value. Optional ones may be missing in this kernel. */
 export interface Sysctl {
   readonly path: string;
   readonly value: string;
@@ -23,7 +23,7 @@ export function nodeSysctls(families: readonly Family[]): Sysctl[] {
   return sysctls;
 }
 
-/** `isLoose`: the pod may send from further networks, which the nftables table knows. */
+/** `isLoose`: the pod may send from additional networks, which the nftables table restricts. */
 export function interfaceSysctls(name: string, families: readonly Family[], isLoose = false): Sysctl[] {
   const v4 = `net/ipv4/conf/${name}`;
   const v6 = `net/ipv6/conf/${name}`;
@@ -34,7 +34,7 @@ export function interfaceSysctls(name: string, families: readonly Family[], isLo
       { path: `net/ipv4/neigh/${name}/proxy_delay`, value: '0', isOptional: true },
       { path: `${v4}/proxy_arp`, value: '1' },
       { path: `${v4}/forwarding`, value: '1' },
-      // Strict: a pod can send from its own addresses only.
+      // Strict mode: a pod can send only from its own addresses.
       { path: `${v4}/rp_filter`, value: isLoose ? '0' : '1' },
     );
   }
@@ -45,8 +45,9 @@ export function interfaceSysctls(name: string, families: readonly Family[], isLo
 }
 
 /**
- * A tunnel's packets may come back another way while nodes change over one after the other: any interface that leads
- * to the source will do (loose mode), whatever conf/all says.
+ * Returns the sysctls of a tunnel device. While nodes change modes one after the other, a tunnel's packets can return
+ * by another path. So rp_filter is in loose mode, which accepts any interface with a route to the source, whatever
+ * conf/all holds.
  */
 export function tunnelSysctls(name: string, family: Family): Sysctl[] {
   if (family === 6)
@@ -62,15 +63,15 @@ export function tunnelSysctls(name: string, family: Family): Sysctl[] {
 
 const READ_ONLY = ': mount the host’s /proc/sys/net and name it in CALI_PROC_SYS (deploy/README.md)';
 
-/** Whether a path stays below /proc/sys: names of files alone, none of them a way up. */
+/** Whether a path stays below /proc/sys: plain file names only, without "..". */
 function isSysctl(path: string): boolean {
   return path.split('/').every((name) => /^[a-zA-Z0-9_][a-zA-Z0-9_.:@+-]{0,63}$/.test(name));
 }
 
 /**
- * Writes what differs; a sentence per switch that could not be set. Synchronous, because these files answer
- * in microseconds and a trip through the thread pool takes a hundred times as long; and nothing is written
- * that is right already, because some writes wait for the kernel's one lock on network configuration.
+ * Writes the values that differ, and returns a sentence per sysctl that could not be set. Synchronous, because these
+ * files answer in microseconds and a trip through the thread pool takes a hundred times as long. Correct values are not
+ * rewritten, because some writes wait for the kernel's single lock on network configuration.
  */
 export function applySysctls(
   sysctls: readonly Sysctl[],

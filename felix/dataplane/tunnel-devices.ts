@@ -1,4 +1,4 @@
-/** Tunnel devices in the kernel, as `ip` and `bridge` show them. */
+/** Reads tunnel devices from the kernel with `ip` and `bridge`. */
 import { isOwnTunnel, type Tunnel, type TunnelDevice } from '../../ipip/device-plan.ts';
 import { type TunnelKind, tunnelKinds, tunnels, vtepMac } from '../../ipip/tunnel.ts';
 import { run } from '../../lib/exec.ts';
@@ -15,7 +15,7 @@ interface ForwardingJson {
   state?: string;
 }
 
-/** Our devices that are there; costs nothing where there is none. */
+/** Returns the present devices with our names. Runs no command when there are none. */
 export async function observeTunnels(kernel: KernelState): Promise<Map<string, TunnelDevice>> {
   const present = tunnelKinds.filter((kind) => kernel.links.has(tunnels[kind].device));
   const vxlans = present.some((kind) => kind !== 'ipip') ? await readVxlans() : new Map();
@@ -43,15 +43,15 @@ export async function observeTunnels(kernel: KernelState): Promise<Map<string, T
   return new Map(devices.map((device) => [device.name, device]));
 }
 
-/** What is left to plan with when devices of others that have our names are set aside. */
+/** Wanted and present tunnels, without devices of other programs that have our names. */
 export interface OwnTunnels {
   readonly wanted: readonly Tunnel[];
   readonly present: ReadonlyMap<string, TunnelDevice>;
-  /** Why a kind cannot be had. */
+  /** Why a kind is impossible. */
   readonly foreign: Readonly<Partial<Record<TunnelKind, string>>>;
 }
 
-/** Sets devices aside that are not this node's, whatever their names. */
+/** Excludes devices that have our names and belong to other programs. */
 export function ownTunnels(
   node: string,
   wanted: readonly Tunnel[],
@@ -92,17 +92,14 @@ async function readForwarding(name: string): Promise<Map<string, string>> {
   return new Map(rows.flatMap(({ mac, dst, state }) => (dst && state === 'permanent' ? [[mac, dst]] : [])));
 }
 
-/** A dump that failed is not an empty one: what it did not show would be made again. */
+/** Throws when a dump fails: treating it as empty would create its objects again. */
 async function read(command: string, args: readonly string[]): Promise<string> {
   const { ok, code, stdout, stderr } = await run(command, args);
   if (!ok) throw new Error(`${command} ${args.join(' ')}: ${stderr || `exit ${code}`}`);
   return stdout;
 }
 
-/**
- * Kernels before 5.8 compute wrong checksums when they leave that to the network card (Calico F-053); `override` says
- * it for kernels that are not judged right by their number.
- */
+/** Switches the checksum offload of a device off. Returns a sentence when that fails. */
 export async function switchOffloadOff(device: string): Promise<string | undefined> {
   const result = await run('ethtool', ['-K', device, 'tx-checksum-ip-generic', 'off']);
   return result.ok
@@ -110,6 +107,7 @@ export async function switchOffloadOff(device: string): Promise<string | undefin
     : `checksum offload of ${device} cannot be switched off, which this kernel needs: ${result.stderr || `ethtool exits with ${result.code}`}`;
 }
 
+/** Whether checksum offload yields wrong checksums, as in kernels before 5.8 (Calico F-053). */
 export function isOffloadBroken(release: string): boolean {
   const [major = 0, minor = 0] = release.split('.').map(Number);
   return major < 5 || (major === 5 && minor < 8);
