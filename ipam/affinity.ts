@@ -1,6 +1,6 @@
 /**
- * Claiming and giving back blocks. A block belongs to at most one node, and the block object is the truth;
- * the affinity object announces intent, so that a crash in between is recognised (Calico reference I-002, I-003):
+ * Claims and releases blocks. A block belongs to at most one node, and the block object is authoritative. The affinity
+ * object announces the intent, so that an interrupted claim or release is recognised (Calico reference I-002, I-003):
  *
  *   claim    affinity pending -> create (or adopt) the block -> affinity confirmed
  *   release  affinity pendingDeletion -> delete the block if empty -> delete the affinity
@@ -20,15 +20,14 @@ import { affinityOf, isEmpty, newBlock } from './block.ts';
 const apiVersion = `${CALICO_GROUP}/v3`;
 const MAX_ATTEMPTS = 20;
 
-/** Object name of a node's affinity to a block. */
+/** Returns the object name of a node's affinity to a block. */
 export function affinityName(node: string, cidr: string): string {
   return `${node}-${nameOfCidr(cidr)}`;
 }
 
 /**
- * Claims a block for a node; undefined when another node has it. Safe to repeat after a crash at any point,
- * and safe beside another process of the same node (two agents for a moment): whoever loses a
- * compare-and-swap looks again.
+ * Claims a block for a node; undefined when another node owns it. Safe to repeat after a crash at any point. Safe with
+ * a second process of the same node too (two agents for a moment): the loser of a compare-and-swap reads again.
  */
 export async function claimBlock(
   store: Datastore,
@@ -39,7 +38,7 @@ export async function claimBlock(
   return retryOnConflict(async () => {
     const affinity = await announce(store, node, cidr);
     const block = await createOrGet(store, node, cidr, now);
-    // One that has the name and another network is not what was asked for.
+    // A block with this name and another network is not the requested one.
     if (block?.spec.affinity !== affinityOf(node) || block.spec.cidr !== cidr) {
       await store.remove(blockAffinityKind, affinity.metadata.name, versionOf(affinity));
       return undefined;
@@ -50,8 +49,8 @@ export async function claimBlock(
 }
 
 /**
- * Gives an empty block back. False when it was not empty after all, or when somebody changed it meanwhile:
- * the affinity is then confirmed again.
+ * Releases an empty block. Returns false when it is not empty, or when another writer changed it meanwhile; then the
+ * affinity is confirmed again.
  */
 export async function releaseBlock(store: Datastore, node: string, block: IPAMBlock): Promise<boolean> {
   if (!isEmpty(block.spec)) return false;
@@ -79,7 +78,7 @@ async function announce(store: Datastore, node: string, cidr: string): Promise<B
   const existing = await store.get(blockAffinityKind, name);
   if (!existing)
     return store.create(blockAffinityKind, { apiVersion, kind: 'BlockAffinity', metadata: { name }, spec });
-  // A claim or release that did not finish is taken over; a confirmed one may be in use and stays.
+  // Resume an unfinished claim or release. Keep a confirmed affinity, which may be in use.
   return existing.spec.state === 'confirmed' ? existing : setState(store, existing, 'pending');
 }
 
@@ -101,7 +100,7 @@ async function retryOnConflict<T>(task: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Somebody else wrote, made or removed the object first. */
+/** Whether another writer changed, created or removed the object first. */
 function isLostRace(error: unknown): boolean {
   return error instanceof DatastoreError && ['CONFLICT', 'NOT_FOUND', 'ALREADY_EXISTS'].includes(error.code);
 }

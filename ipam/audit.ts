@@ -1,7 +1,7 @@
 /**
- * What is wrong in IPAM at one moment: a pure comparison of blocks, handles and affinities with the cluster's nodes
- * and pods. That something looks wrong once proves nothing, because the parts are read one after the other:
- * suspicions.ts waits until it has looked so for a while. Calico reference 5.3.
+ * Finds inconsistencies in IPAM by comparing blocks, handles and affinities with the cluster's nodes and pods. Pure.
+ * One finding proves nothing, because the objects are read one after the other: suspicions.ts waits until a finding
+ * persists. Calico reference 5.3.
  */
 import type { ObjectProblem } from '../datastore/object-problem.ts';
 import type { Node, Pod } from '../datastore/schema/core.ts';
@@ -10,7 +10,7 @@ import type { BlockAffinity, IPAMBlock, IPAMHandle } from '../datastore/schema/i
 import { contains, formatAddress, mustCidr, parseAddress } from '../lib/cidr.ts';
 import { type Allocation, affinityOf, allocationsOf, isEmpty } from './block.ts';
 
-/** The datastore's content. Blocks have to be read before pods: a pod exists before it has an address. */
+/** The datastore's content. Blocks must be read before pods, because a pod exists before it has an address. */
 export interface IpamSnapshot {
   readonly pools: readonly IPPool[];
   readonly blocks: readonly IPAMBlock[];
@@ -18,27 +18,27 @@ export interface IpamSnapshot {
   readonly handles: readonly IPAMHandle[];
   readonly nodes: readonly Node[];
   readonly pods: readonly Pod[];
-  /** Objects that exist and cannot be read: nothing is taken away because one of them was not seen. */
+  /** Objects that exist but cannot be read. Nothing is removed because one of them is missing from the lists. */
   readonly unreadable?: readonly ObjectProblem[];
 }
 
-/** An address that is taken and that nobody uses. */
+/** An allocated address without a user. */
 export interface Leak extends Allocation {
   readonly cidr: string;
   readonly reason: string;
-  /** Its node does not exist: what it held is of no use to anybody. */
+  /** Whether the node that it was allocated on no longer exists. */
   readonly isNodeGone: boolean;
 }
 
 export interface Audit {
   readonly leaks: readonly Leak[];
-  /** Handles that no block knows: an allocator died between the two. */
+  /** Handles that no block refers to: an allocator died between writing the two. */
   readonly spareHandles: readonly IPAMHandle[];
-  /** Affinities whose block is not there or is another node's. */
+  /** Affinities whose block is missing or belongs to another node. */
   readonly spareAffinities: readonly BlockAffinity[];
-  /** Blocks of nodes that are gone. */
+  /** Blocks of nodes that no longer exist. */
   readonly orphans: readonly IPAMBlock[];
-  /** Empty blocks: nobody's, and those of nodes that have another one of the family. */
+  /** Empty blocks that are outside the pools, belong to no node, or whose node has another block of the family. */
   readonly spareBlocks: readonly IPAMBlock[];
 }
 
@@ -66,7 +66,7 @@ export function audit(snapshot: IpamSnapshot): Audit {
   };
 }
 
-/** The node that a block belongs to; undefined when it is nobody's. */
+/** Returns the node that owns a block; undefined when none does. */
 export function nodeOf({ spec }: IPAMBlock): string | undefined {
   return spec.affinity?.startsWith('host:') ? spec.affinity.slice('host:'.length) : undefined;
 }
@@ -85,7 +85,7 @@ function leaksOf({ blocks, pods, unreadable = [] }: IpamSnapshot, nodes: Readonl
         : reasonOf(allocation, nodes, byName),
     })),
   );
-  // A handle is freed as a whole: one address in use protects the rest (I-032).
+  // A handle is released as a whole: one address in use protects the others (I-032).
   const used = new Set(suspects.filter(({ reason }) => !reason).map(({ handleId }) => handleId));
   return suspects.flatMap((suspect) => {
     const { reason, attributes } = suspect;
@@ -94,7 +94,7 @@ function leaksOf({ blocks, pods, unreadable = [] }: IpamSnapshot, nodes: Readonl
   });
 }
 
-/** Why nobody uses an address; undefined when somebody does or when that cannot be said (I-030, I-031). */
+/** Returns why an address is unused; undefined when it is in use or that is unknown (I-030, I-031). */
 function reasonOf(
   { address, attributes }: Allocation,
   nodes: ReadonlySet<string>,
@@ -110,7 +110,7 @@ function reasonOf(
     const addresses = addressesOfPod(pod);
     if (addresses.length > 0 && !addresses.includes(address))
       return `pod ${namespace}/${podName} has another address`;
-    // Also while its node does not exist: kubelet may be alive, and Kubernetes deletes such pods itself.
+    // This applies even if its node does not exist: the kubelet may be alive, and Kubernetes deletes such pods itself.
     return undefined;
   }
   return isGone(node, nodes) ? `node ${node} does not exist` : undefined;
@@ -124,7 +124,7 @@ export function isFinished({ status }: Pod): boolean {
   return status.phase === 'Succeeded' || status.phase === 'Failed';
 }
 
-/** Addresses of a pod in the spelling of blocks. */
+/** Returns a pod's addresses, formatted as in blocks. */
 export function addressesOfPod({ status }: Pod): string[] {
   const texts = [...(status.podIPs ?? []).map(({ ip }) => ip), ...(status.podIP ? [status.podIP] : [])];
   return texts.flatMap((text) => {
@@ -133,9 +133,7 @@ export function addressesOfPod({ status }: Pod): string[] {
   });
 }
 
-/**
- * The last block of a node and family stays: its next pod wants it (I-034), unless its pool has gone or is being deleted.
- */
+/** Keeps a node's last block of a family for its next pod (I-034), unless its pool is gone or being deleted. */
 function spareBlocksOf({ blocks, pools: all }: IpamSnapshot, nodes: ReadonlySet<string>): IPAMBlock[] {
   const pools = all.filter((pool) => !isTerminating(pool));
   const spare: IPAMBlock[] = [];

@@ -1,6 +1,6 @@
 /**
- * What is wrong with blocks that other programs or people wrote. A block with a fault that could give one address twice
- * gives none; what it has given stays. Pure.
+ * Finds faults in blocks that other programs or people wrote. A block whose fault could assign an address twice assigns
+ * none; existing allocations stay. Pure.
  */
 import type { ObjectProblem } from '../datastore/object-problem.ts';
 import { type IPAMBlock, ipamBlockKind, nameOfCidr } from '../datastore/schema/ipam.ts';
@@ -8,15 +8,15 @@ import { formatCidr, mustCidr, networkOf, sizeOf } from '../lib/cidr.ts';
 
 type BlockSpec = IPAMBlock['spec'];
 
-/** Sentences of one block. */
+/** Faults that are listed per block. */
 const MAX_FAULTS = 5;
 
-/** Whether a block has the name of its network: whoever looks for the network finds no other block. */
+/** Whether a block is named after its network. Look-ups by network use this name. */
 export function hasOwnName({ metadata, spec }: IPAMBlock): boolean {
   return metadata.name === nameOfCidr(spec.cidr);
 }
 
-/** Faults that could give an address twice, at most six sentences; none in a block that may give addresses. */
+/** Returns the faults that could assign an address twice, in at most six sentences; none if the block is usable. */
 export function damageOf(block: BlockSpec): readonly string[] {
   let damage = known.get(block);
   if (!damage) {
@@ -28,7 +28,7 @@ export function damageOf(block: BlockSpec): readonly string[] {
   return damage;
 }
 
-/** A spec is a value: it has the same faults for ever. */
+/** Cache by spec. A spec is immutable, so its faults do not change. */
 const known = new WeakMap<BlockSpec, readonly string[]>();
 
 function* findDamage({ cidr, allocations, unallocated, attributes }: BlockSpec): Generator<string> {
@@ -43,7 +43,7 @@ function* findDamage({ cidr, allocations, unallocated, attributes }: BlockSpec):
     else if (allocations[ordinal] !== null) yield `ordinal ${ordinal} is free and taken`;
 }
 
-/** Everything that no allocator would write (Calico reference 6.3). */
+/** Returns all faults of a block, including harmless ones that no allocator would write (Calico reference 6.3). */
 export function faultsOf(block: BlockSpec): string[] {
   const { allocations, unallocated, attributes } = block;
   const faults = [...damageOf(block)];
@@ -62,11 +62,11 @@ export function faultsOf(block: BlockSpec): string[] {
   return faults;
 }
 
-/** Blocks that overlap another one, with that one: both would give the same addresses. */
+/** Returns blocks that overlap another one, with that one. Both could assign the same addresses. */
 export function overlapsOf(blocks: readonly IPAMBlock[]): ReadonlyMap<IPAMBlock, IPAMBlock> {
   const found = new Map<IPAMBlock, IPAMBlock>();
   const lengths = new Set(blocks.map(({ spec }) => lengthOf(spec)));
-  // The usual case, and the cheap one. 26 is of one family, 122 of the other.
+  // The usual case, at no cost. With two families, there are two lengths: 26 and 122.
   if (lengths.size < 2) return found;
   const byNetwork = new Map(blocks.map((block) => [block.spec.cidr, block]));
   for (const block of blocks) {
@@ -86,7 +86,7 @@ function lengthOf({ cidr }: BlockSpec): number {
   return Number(cidr.slice(cidr.indexOf('/') + 1));
 }
 
-/** Blocks that give no addresses, with the sentence why. */
+/** Returns blocks that assign no addresses, with the reason. */
 export function unusableBlocks(blocks: readonly IPAMBlock[]): ReadonlyMap<IPAMBlock, string> {
   const found = new Map<IPAMBlock, string>();
   const sound: IPAMBlock[] = [];
@@ -99,7 +99,7 @@ export function unusableBlocks(blocks: readonly IPAMBlock[]): ReadonlyMap<IPAMBl
   return found;
 }
 
-/** The same, and blocks that have another block's name, as problems of objects. */
+/** Returns problems of unusable blocks, and of blocks that are named after another network. */
 export function blockProblems(blocks: readonly IPAMBlock[]): { block: IPAMBlock; problem: ObjectProblem }[] {
   const problemOf = (block: IPAMBlock, reason: string, field?: string) => ({
     block,

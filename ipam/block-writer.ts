@@ -1,5 +1,5 @@
 /**
- * Changes blocks by compare-and-swap. Changes of a block that come while it is being written go together in the next
+ * Changes blocks by compare-and-swap. Changes that arrive while a block is being written are combined in the next
  * write: a hundred pods that start at once cost a few round trips, not a hundred.
  */
 import type { Datastore } from '../datastore/datastore.ts';
@@ -9,7 +9,7 @@ import type { BlockSpec } from './block.ts';
 import type { KnownBlocks } from './known-blocks.ts';
 
 interface Change {
-  /** Called with the newest spec, and again when that was not the newest; what it throws is the caller's. */
+  /** Called with the newest known spec, and again if that was outdated. Its exceptions are passed to the caller. */
   readonly apply: (spec: BlockSpec) => BlockSpec;
   readonly resolve: (isApplied: boolean) => void;
   readonly reject: (error: unknown) => void;
@@ -20,7 +20,7 @@ const MAX_ATTEMPTS = 100;
 export class BlockWriter {
   readonly #store: Datastore;
   readonly #known: KnownBlocks;
-  /** Changes that wait, per block that is being written. */
+  /** Pending changes per block that is being written. */
   readonly #waiting = new Map<string, Change[]>();
 
   constructor(store: Datastore, known: KnownBlocks) {
@@ -29,9 +29,9 @@ export class BlockWriter {
   }
 
   /**
-   * Resolves with true when what `apply` makes of the newest spec has been written; returning the spec as it is writes
-   * nothing. A block that is not there is no error: then it resolves with false, and what `apply` said of a block that
-   * has gone meanwhile does not count.
+   * Resolves with true after the result of `apply` has been written. If `apply` returns the spec unchanged, nothing is
+   * written. A missing block is not an error: then it resolves with false, and earlier results of `apply` for that
+   * block are discarded.
    */
   change(cidr: string, apply: Change['apply']): Promise<boolean> {
     return new Promise((resolve, reject) => {
@@ -59,12 +59,12 @@ export class BlockWriter {
     this.#waiting.delete(cidr);
   }
 
-  /** Writes all of a batch; each of its changes has its own outcome. */
+  /** Writes a batch. Each change settles separately. */
   async #write(cidr: string, batch: readonly Change[]): Promise<void> {
     let block = this.#known.get(cidr);
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       block ??= await this.#store.get(ipamBlockKind, nameOfCidr(cidr));
-      // One that has the name and another network is not this block.
+      // A block with this name and another network is not this block.
       if (block?.spec.cidr !== cidr) {
         for (const { resolve } of batch) resolve(false);
         return;
@@ -80,7 +80,7 @@ export class BlockWriter {
     throw new DatastoreError('CONFLICT', `block ${cidr} changed ${MAX_ATTEMPTS} times under the allocator`);
   }
 
-  /** True when the block is as it should be; else the block as it is now, undefined when it is gone. */
+  /** Returns true when the block has the given spec; else the current block, undefined if it is gone. */
   async #swap(block: IPAMBlock, spec: BlockSpec): Promise<true | IPAMBlock | undefined> {
     if (spec !== block.spec) {
       try {
@@ -91,7 +91,7 @@ export class BlockWriter {
         if (error.code !== 'CONFLICT' && error.code !== 'NOT_FOUND') throw error;
       }
     }
-    // Somebody else was faster; or there is nothing to change, unless what is known here is old.
+    // Another writer was faster; or there is nothing to change, provided that our copy is current.
     const fresh = await this.#store.get(ipamBlockKind, block.metadata.name);
     if (spec === block.spec && fresh?.metadata.resourceVersion === block.metadata.resourceVersion)
       return true;
@@ -101,7 +101,7 @@ export class BlockWriter {
   }
 }
 
-/** The spec after all changes; one that throws changes nothing, and is told so when the others have been written. */
+/** Applies all changes. One that throws changes nothing, and is rejected after the others have been written. */
 function applyAll(before: BlockSpec, batch: readonly Change[]): { spec: BlockSpec; settle: () => void } {
   let spec = before;
   const outcomes = batch.map(({ apply, resolve, reject }) => {

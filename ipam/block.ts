@@ -1,6 +1,6 @@
 /**
- * One block of addresses as a value. Every function returns a new spec and leaves the old one as it was,
- * so that a lost compare-and-swap costs nothing. Calico reference 5.1.
+ * Operations on one block of addresses as an immutable value. Each function returns a new spec and keeps the old one
+ * unchanged, so that a lost compare-and-swap needs no rollback. Calico reference 5.1.
  */
 
 import type { IPAMBlock } from '../datastore/schema/ipam.ts';
@@ -17,13 +17,13 @@ import { damageOf } from './block-faults.ts';
 
 export type BlockSpec = IPAMBlock['spec'];
 
-/** Who an address belongs to: the handle frees it, the attributes explain it. */
+/** The owner of an address. The handle serves to release it, the attributes describe it. */
 export interface Owner {
   readonly handleId: string;
   readonly attributes: Readonly<Record<string, string>>;
 }
 
-/** An empty block owned by a node. `sequence` starts from the wall clock, so that it never repeats. */
+/** Returns an empty block owned by a node. `sequence` is taken from the wall clock, so that it never repeats. */
 export function newBlock(cidr: string, node: string, sequence: number): BlockSpec {
   const size = Number(sizeOf(mustCidr(cidr)));
   return {
@@ -38,35 +38,35 @@ export function newBlock(cidr: string, node: string, sequence: number): BlockSpe
   };
 }
 
-/** Value of `affinity` for a node. */
+/** Returns the value of `affinity` for a node. */
 export function affinityOf(node: string): string {
   return `host:${node}`;
 }
 
-/** Whether no address is taken. Of a damaged block that cannot be said: it is not empty. */
+/** Whether no address is allocated. A damaged block counts as not empty, because its state is unknown. */
 export function isEmpty(block: BlockSpec): boolean {
   return block.allocations.every((index) => index === null) && damageOf(block).length === 0;
 }
 
-/** Number of ordinals that lie in the block and have an entry: what other programs wrote may be longer or shorter. */
+/** Returns the number of ordinals inside the block with an entry. Other programs may have written more or fewer. */
 function sizeOfBlock({ cidr, allocations }: BlockSpec): number {
   const size = sizeOf(mustCidr(cidr));
   return size < BigInt(allocations.length) ? Number(size) : allocations.length;
 }
 
-/** Free ordinals that are one: inside the block, and not taken at the same time. */
+/** Yields valid free ordinals: inside the block and not also allocated. */
 function* freeOrdinals(block: BlockSpec): Generator<number> {
   const size = sizeOfBlock(block);
   for (const ordinal of block.unallocated)
     if (ordinal >= 0 && ordinal < size && block.allocations[ordinal] === null) yield ordinal;
 }
 
-/** Text of the address at an ordinal. */
+/** Returns the address at an ordinal as text. */
 export function addressOf(block: BlockSpec, ordinal: number): string {
   return formatAddress(addressAt(mustCidr(block.cidr), ordinal));
 }
 
-/** Ordinal of an address in the block, undefined when it is not in it. */
+/** Returns the ordinal of an address; undefined when it is outside the block. */
 export function ordinalOf(block: BlockSpec, address: string): number | undefined {
   const network = mustCidr(block.cidr);
   const parsed = parseAddress(address);
@@ -74,7 +74,7 @@ export function ordinalOf(block: BlockSpec, address: string): number | undefined
   return Number(parsed.value - networkOf(network).value);
 }
 
-/** The owner's addresses in the block. */
+/** Returns the handle's addresses in the block. */
 export function addressesOf(block: BlockSpec, handleId: string): string[] {
   const found: string[] = [];
   block.allocations.slice(0, sizeOfBlock(block)).forEach((index, ordinal) => {
@@ -84,13 +84,13 @@ export function addressesOf(block: BlockSpec, handleId: string): string[] {
   return found;
 }
 
-/** Whether an address is free and not reserved somewhere in the block. */
+/** Whether the block has a free address that is not reserved. */
 export function hasFree(block: BlockSpec, isReserved: (address: string) => boolean): boolean {
   for (const ordinal of freeOrdinals(block)) if (!isReserved(addressOf(block, ordinal))) return true;
   return false;
 }
 
-/** Takes the address that has been free for the longest; undefined when the block is full. */
+/** Allocates the unreserved address that has been free for the longest; undefined when there is none. */
 export function assignNext(
   block: BlockSpec,
   owner: Owner,
@@ -103,7 +103,7 @@ export function assignNext(
   return undefined;
 }
 
-/** Takes one given address. The current holder's handle when it is taken. */
+/** Allocates a given address, or returns the handle of its current holder. */
 export function assignAddress(
   block: BlockSpec,
   address: string,
@@ -119,16 +119,16 @@ export function assignAddress(
   return { ok: true, block: take(block, ordinal, owner) };
 }
 
-/** One address of a block that is taken. */
+/** An allocated address of a block. */
 export interface Allocation {
   readonly address: string;
   readonly handleId: string;
   readonly attributes: Readonly<Record<string, string>>;
-  /** Differs between this allocation and the next one of the same address (I-005); 0 where it was not recorded. */
+  /** Distinguishes successive allocations of the same address (I-005); 0 when not recorded. */
   readonly sequence: number;
 }
 
-/** Every address that is taken, in order. */
+/** Returns all allocations, in order of address. */
 export function allocationsOf(block: BlockSpec): Allocation[] {
   return block.allocations
     .slice(0, sizeOfBlock(block))
@@ -145,7 +145,7 @@ function allocationAt(block: BlockSpec, index: number, ordinal: number): Allocat
   };
 }
 
-/** Frees every allocation that the test picks; freed addresses go to the end of the queue. */
+/** Releases the allocations that `isReleased` selects. Their addresses are appended to the queue of free ones. */
 export function release(
   block: BlockSpec,
   isReleased: (allocation: Allocation) => boolean,
@@ -192,7 +192,7 @@ function take(block: BlockSpec, ordinal: number, owner: Owner): BlockSpec {
   };
 }
 
-/** Drops attributes that nothing refers to any more and renumbers the others. */
+/** Drops unused attributes and renumbers the others. */
 function compactAttributes(allocations: readonly (number | null)[], attributes: BlockSpec['attributes']) {
   const renumbered = new Map<number, number>();
   for (const index of allocations) {

@@ -1,4 +1,4 @@
-/** Which pools and which blocks an address may come from, in order of preference. Calico reference 5.2. */
+/** Chooses pools and blocks for an address, in order of preference. Calico reference 5.2. */
 import type { IPPool } from '../datastore/schema/ip-pool.ts';
 import { blockSizeOf, isTerminating } from '../datastore/schema/ip-pool.ts';
 import {
@@ -23,11 +23,11 @@ export interface PoolRequest {
   readonly use: 'Workload' | 'Tunnel';
   readonly nodeLabels: Readonly<Record<string, string>>;
   readonly namespaceLabels: Readonly<Record<string, string>>;
-  /** Pools asked for by name or CIDR; selectors do not apply to them. */
+  /** Pools requested by name or CIDR. Their selectors are ignored. */
   readonly named?: readonly string[] | undefined;
 }
 
-/** Pools that may serve a request, or the sentence why none may. */
+/** Returns the pools that may serve a request, or the reason why none may. */
 export function choosePools(
   pools: readonly IPPool[],
   request: PoolRequest,
@@ -54,7 +54,7 @@ export function choosePools(
   };
 }
 
-/** Pools in an annotation or in the network configuration. */
+/** Maximum number of pools in an annotation or the network configuration. */
 const MAX_NAMED = 100;
 
 function namedPools(pools: readonly IPPool[], named: readonly string[], request: PoolRequest) {
@@ -99,9 +99,9 @@ function byName(pools: readonly IPPool[]): readonly IPPool[] {
 }
 
 /**
- * Block CIDRs of a pool that are not taken: from a start that differs from node to node, so that nodes
- * that claim at the same time seldom want the same one, then onwards with wrap-around. Reserved ranges are stepped over
- * as a whole: one may hold more blocks than could ever be counted.
+ * Yields the free block CIDRs of a pool, with wrap-around, from a start that depends on the node. So nodes that claim
+ * at the same time rarely compete for one block. Reserved ranges are skipped as a whole, because one may hold more
+ * blocks than could ever be counted.
  */
 export function* freeBlocks(
   pool: IPPool,
@@ -120,7 +120,7 @@ export function* freeBlocks(
     const block = { ...addressAt(network, index * step), length };
     const range = ranges.find((one) => contains(one, block));
     if (range) {
-      // To the first block behind the range, or to the pool's first one.
+      // Continue at the first block after the range, or at the pool's first one.
       const behind = networkOf(range).value + sizeOf(range) - networkOf(network).value;
       const next = behind / step < count ? behind / step : count;
       i += next - index;

@@ -1,4 +1,4 @@
-/** Garbage collection: takes away what an audit found and time has confirmed. */
+/** Garbage collection: removes the findings of an audit that have persisted for the grace period. */
 import type { Datastore } from '../datastore/datastore.ts';
 import { DatastoreError } from '../datastore/errors.ts';
 import { nodeKind, podKind } from '../datastore/schema/core.ts';
@@ -16,7 +16,7 @@ import { type BlockSpec, isEmpty, release } from './block.ts';
 import { blockProblems, hasOwnName } from './block-faults.ts';
 import { getHandle, removeFromHandle } from './handle.ts';
 
-/** What was taken away, by name. */
+/** Names of removed objects and addresses. */
 export interface Collected {
   readonly addresses: readonly string[];
   readonly handles: readonly string[];
@@ -26,7 +26,7 @@ export interface Collected {
 
 const MAX_ATTEMPTS = 20;
 
-/** Reads what an audit needs, blocks before pods and pods before nodes. Throws DatastoreError. */
+/** Reads the input of an audit, blocks before pods and pods before nodes. Throws DatastoreError. */
 export async function readSnapshot(store: Datastore): Promise<IpamSnapshot> {
   const handles = await store.listing(ipamHandleKind);
   const [blocks, affinities] = await Promise.all([
@@ -50,8 +50,8 @@ export async function readSnapshot(store: Datastore): Promise<IpamSnapshot> {
 }
 
 /**
- * Takes it away. Each removal is a compare-and-swap on what was seen, so one that was used again meanwhile stays; what
- * fails for another reason does not stop the rest and is told to `failed`.
+ * Removes the findings. Each removal is a compare-and-swap, so an object that came into use again meanwhile is kept.
+ * Other failures do not stop the rest; they are reported to `failed`.
  */
 export async function collect(
   store: Datastore,
@@ -76,7 +76,7 @@ export async function collect(
       collected.addresses.push(...(await releaseLeaks(store, cidr, leaks)));
     });
   }
-  // A handle's addresses are leaked together or not at all.
+  // The audit reports all of a handle's addresses as leaks, or none.
   const freed = new Set(collected.addresses);
   const handles = found.leaks.filter(({ address }) => freed.has(address)).map(({ handleId }) => handleId);
   for (const handleId of new Set(handles)) {
@@ -115,7 +115,7 @@ export async function collect(
   return collected;
 }
 
-/** Frees these allocations of a block, and not later ones of the same addresses; returns the addresses. */
+/** Releases these allocations of a block, but not later ones of the same addresses. Returns the addresses. */
 export async function releaseLeaks(
   store: Datastore,
   cidr: string,
@@ -134,7 +134,9 @@ export async function releaseLeaks(
   return [...freed];
 }
 
-/** A block of a node that is gone: away when it is empty, nobody's while other nodes borrow from it (I-003, I-035). */
+/**
+ * Removes a block of a former node if it is empty; else clears its affinity, as others borrow from it (I-003, I-035).
+ */
 async function disown(store: Datastore, cidr: string, node: string): Promise<boolean> {
   const block = await store.get(ipamBlockKind, nameOfCidr(cidr));
   if (!block || nodeOf(block) !== node) return false;
@@ -148,7 +150,7 @@ async function disown(store: Datastore, cidr: string, node: string): Promise<boo
   return false;
 }
 
-/** Compare-and-swap of one block; returning it as it is writes nothing. A block that is not there is no error. */
+/** Changes a block by compare-and-swap; an unchanged spec is not written. A missing block is not an error. */
 async function changeBlock(
   store: Datastore,
   cidr: string,

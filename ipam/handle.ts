@@ -1,6 +1,6 @@
 /**
- * Handles: which blocks hold addresses of one owner. Written beside the block and removed after it; the block
- * is the truth (its attributes name the handle), the handle is the way to find it.
+ * Handles record which blocks hold addresses of an owner. A handle is written at the same time as the block and removed
+ * after it. The block is authoritative (its attributes name the handle); the handle serves to find it.
  */
 import { createHash } from 'node:crypto';
 import type { Datastore } from '../datastore/datastore.ts';
@@ -8,7 +8,7 @@ import { DatastoreError } from '../datastore/errors.ts';
 import { type IPAMHandle, ipamHandleKind } from '../datastore/schema/ipam.ts';
 import { CALICO_GROUP } from '../datastore/schema/resource.ts';
 
-/** Object name of a handle: the id itself where it is a legal name, else a readable part and a hash. */
+/** Returns the object name of a handle: the ID if it is a legal name, else a readable part and a hash. */
 export function handleName(handleId: string): string {
   const legal = handleId.toLowerCase().replace(/[^a-z0-9.-]/g, '-');
   if (legal === handleId && legal.length <= 253) return legal;
@@ -16,7 +16,7 @@ export function handleName(handleId: string): string {
   return `${legal.slice(0, 200).replace(/[^a-z0-9]+$/, '')}-${hash}`;
 }
 
-/** Adds addresses per block to a handle; false when the handle was there before. */
+/** Adds addresses per block to a handle; false when the handle existed before. */
 export async function addToHandle(
   store: Datastore,
   handleId: string,
@@ -40,7 +40,7 @@ export async function addToHandle(
   return false;
 }
 
-/** Takes a block out of a handle; the last one takes the handle along. */
+/** Removes blocks from a handle, and the handle with its last block. */
 export async function removeFromHandle(
   store: Datastore,
   handleId: string,

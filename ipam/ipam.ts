@@ -1,6 +1,6 @@
 /**
- * The allocator of one node: the pure decisions of block.ts and candidates.ts in compare-and-swap loops over
- * the datastore. An address is the caller's only when the write of its block has been answered.
+ * The allocator of one node. It runs the pure decisions of block.ts and candidates.ts in compare-and-swap loops over
+ * the datastore. An address is assigned only after the datastore has acknowledged the write of its block.
  */
 import type { Datastore } from '../datastore/datastore.ts';
 import { DatastoreError } from '../datastore/errors.ts';
@@ -50,26 +50,26 @@ import { choosePools, freeBlocks } from './candidates.ts';
 import { addToHandle, getHandle, removeFromHandle } from './handle.ts';
 import { KnownBlocks } from './known-blocks.ts';
 
-/** The datastore's content as far as it is known here; may lag, because every write is checked. */
+/** This node's view of the datastore. It may lag, because every write is checked. */
 export interface IpamView {
   pools(): readonly IPPool[];
-  /** Those that have the name of their network (block-faults.ts). */
+  /** Blocks that are named after their network (block-faults.ts). */
   blocks(): readonly IPAMBlock[];
   configuration(): IPAMConfiguration['spec'] | undefined;
   reservations(): readonly IPReservation[];
   nodeLabels(): Readonly<Record<string, string>>;
 }
 
-/** Where an address is to come from, and which one if it matters. */
+/** The block to assign an address from, and the address if a certain one is requested. */
 interface Planned {
   readonly family: Family;
   readonly cidr: string;
   readonly address?: string;
-  /** The block was claimed for this request. */
+  /** Whether the block was claimed for this request. */
   readonly isClaimed?: boolean;
 }
 
-/** An address that was asked for, and the block that it is in. */
+/** A requested address, and its block. */
 interface Asked {
   readonly family: Family;
   readonly address: string;
@@ -88,9 +88,12 @@ export class Ipam implements AddressSource {
   readonly #clock: Clock;
   readonly #known: KnownBlocks;
   readonly #writer: BlockWriter;
-  /** Blocks that cannot be read any more, with the version that is in force. Bounded by the blocks of this node. */
+  /** Blocks that became unreadable, with the last readable version. Bounded by this node's blocks. */
   readonly #unreadable = new Map<string, string | undefined>();
-  /** One at a time: of requests that find no block with room one claims a block, of those that leave one empty one gives it back. */
+  /**
+   * Serialises planning: if several requests find no block with room, or leave one empty, only one claims or releases
+   * it.
+   */
   readonly #planning = new Mutex();
 
   constructor(
@@ -110,16 +113,16 @@ export class Ipam implements AddressSource {
     try {
       return await this.#assign(request, plan);
     } catch (error) {
-      // A request that is refused leaves no block behind.
+      // Release the blocks that were claimed for a refused request.
       for (const { cidr, isClaimed } of plan)
         if (isClaimed) await this.#planning.run(() => this.#giveBack(cidr));
       throw error;
     }
   }
 
-  /** Adds to the plan as it goes. */
+  /** Assigns addresses. Extends `plan` with each planned address. */
   async #assign(request: AssignRequest, plan: Planned[]): Promise<string[]> {
-    // Everything is checked before anything is claimed.
+    // Check everything before claiming anything.
     const asked = (request.addresses ?? []).map((text) => this.#checkAddress(text, request));
     for (const one of asked) plan.push(await this.#planning.run(() => this.#planAddress(one)));
     if (!request.addresses)
@@ -129,8 +132,8 @@ export class Ipam implements AddressSource {
       if (isAnswerTo(plan, held)) return held;
       await this.releaseHandle(request.handleId);
     }
-    // At once, for the latency of an ADD. A crash in between leaves a handle without addresses, or addresses
-    // without a handle; release and garbage collection look at both.
+    // In parallel, for the latency of an ADD. A crash in between leaves a handle without addresses, or addresses
+    // without a handle. Release and garbage collection handle both.
     const results = await Promise.allSettled([
       addToHandle(this.#store, request.handleId, Object.fromEntries(plan.map(({ cidr }) => [cidr, 1]))),
       ...plan.map((item) => this.#take(request, item, plan)),
@@ -159,8 +162,8 @@ export class Ipam implements AddressSource {
   }
 
   /**
-   * Blocks of this node without a confirmed affinity, because a claim or a release stopped half-way: they are neither
-   * announced nor blackholed.
+   * Returns blocks of this node without a confirmed affinity, because a claim or a release was interrupted. They are
+   * neither advertised nor blackholed.
    */
   unconfirmed(affinities: readonly BlockAffinity[]): string[] {
     const confirmed = new Set(
@@ -175,8 +178,8 @@ export class Ipam implements AddressSource {
   }
 
   /**
-   * Confirms the affinity of a block of this node; false when the block is not this node's any more. Waits for claims
-   * and releases of this process, which confirm or remove the affinity themselves.
+   * Confirms the affinity of a block of this node; false when the block no longer belongs to it. Waits for claims and
+   * releases of this process, which confirm or remove the affinity themselves.
    */
   confirm(cidr: string): Promise<boolean> {
     return this.#planning.run(async () => {
@@ -186,7 +189,7 @@ export class Ipam implements AddressSource {
     });
   }
 
-  /** Frees allocations of one block; returns the addresses. */
+  /** Releases allocations of one block and returns the addresses. */
   async releaseFrom(cidr: string, isReleased: Parameters<typeof release>[1]): Promise<string[]> {
     let freed: readonly string[] = [];
     const isApplied = await this.#writer.change(cidr, (spec) => {
@@ -201,7 +204,7 @@ export class Ipam implements AddressSource {
     return this.#known.all().flatMap(({ spec }) => addressesOf(spec, handleId));
   }
 
-  /** Where the next address of a family is to come from; claims a block when the node has none with room. */
+  /** Plans the next address of a family. Claims a block when the node has none with room. */
   #plan(request: AssignRequest, family: Family): Promise<Planned> {
     return this.#planning.run(() => this.#planNow(request, family));
   }
@@ -238,7 +241,7 @@ export class Ipam implements AddressSource {
     );
   }
 
-  /** An address that was asked for, as far as the pools and reservations allow it. */
+  /** Checks a requested address against the pools and reservations. Throws IpamError. */
   #checkAddress(text: string, { use = 'Workload' }: AssignRequest): Asked {
     const parsed = parseAddress(text);
     const pool = parsed && this.#view.pools().find(({ spec }) => contains(mustCidr(spec.cidr), parsed));
@@ -264,7 +267,7 @@ export class Ipam implements AddressSource {
     return { family: parsed.family, address, cidr };
   }
 
-  /** Sees that the block of an address is one that this node may take it from; claims it when it is nobody's. */
+  /** Checks that this node may use the block of a requested address. Claims the block if it does not exist. */
   async #planAddress({ family, address, cidr }: Asked): Promise<Planned> {
     const planned = { family, address, cidr };
     const all = this.#known.all();
@@ -301,7 +304,7 @@ export class Ipam implements AddressSource {
     );
   }
 
-  /** Takes an address out of the planned block, or, when that is full by now, out of another one: added to the plan. */
+  /** Assigns an address from the planned block. If that is full by now, it plans another block and extends `plan`. */
   async #take(request: AssignRequest, planned: Planned, plan: Planned[]): Promise<string> {
     let { cidr } = planned;
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
@@ -323,7 +326,7 @@ export class Ipam implements AddressSource {
           taken = planned.address;
           return result.block;
         }
-        // The block may have changed hands since it was planned.
+        // The block may have a new owner since it was planned.
         if (this.#view.configuration()?.strictAffinity && spec.affinity !== affinityOf(this.#node))
           return spec;
         const result = assignNext(spec, request, this.#unavailable());
@@ -332,7 +335,7 @@ export class Ipam implements AddressSource {
       };
       const isApplied = await this.#writer.change(cidr, apply).catch(async (error: unknown) => {
         if (planned.address !== undefined || !(await this.#isUnreadable(cidr, error))) throw error;
-        // The version of before is in force, and nothing can be written on top of it.
+        // The last readable version stays in use, but nothing can be written on top of it.
         this.#unreadable.set(cidr, this.#known.get(cidr)?.metadata.resourceVersion);
         return false;
       });
@@ -357,7 +360,7 @@ export class Ipam implements AddressSource {
     const refused = new Set<string>();
     const reserved = this.#reservations();
     for (const pool of pools) {
-      // Blocks of another size than the pool has now: others would give the same addresses.
+      // Exclude candidates that overlap blocks of another size than the pool's: both could assign the same addresses.
       const others = this.#known
         .all()
         .filter(({ spec }) => damageOf(spec).length === 0)
@@ -383,7 +386,7 @@ export class Ipam implements AddressSource {
     return this.#reclaim(pools);
   }
 
-  /** Undefined also when its block or affinity cannot be read: the next one may do. */
+  /** Claims a block. Undefined when another node owns it, or its block or affinity is unreadable: try the next one. */
   async #tryClaim(cidr: string): Promise<IPAMBlock | undefined> {
     try {
       return await claimBlock(this.#store, this.#node, cidr, this.#clock.now());
@@ -393,7 +396,7 @@ export class Ipam implements AddressSource {
     }
   }
 
-  /** Whether an error comes from an object that the API has and that cannot be read. */
+  /** Whether an error comes from an object that exists but cannot be read. */
   async #isUnreadable(cidr: string, error: unknown): Promise<boolean> {
     if (!(error instanceof DatastoreError) || error.code !== 'INVALID') return false;
     const found = await Promise.all([
@@ -403,7 +406,7 @@ export class Ipam implements AddressSource {
     return found.some(({ unreadable }) => unreadable !== undefined);
   }
 
-  /** Whether this node may have another block; throws IpamError BLOCK_LIMIT in Calico's words when it may not. */
+  /** Throws IpamError BLOCK_LIMIT, with Calico's message, when this node may not claim another block. */
   #assertBlockLimit(family: Family): void {
     const configuration = this.#view.configuration();
     const limit = configuration?.maxBlocksPerHost || DEFAULT_BLOCK_LIMIT;
@@ -420,7 +423,7 @@ export class Ipam implements AddressSource {
     );
   }
 
-  /** Every block is taken: takes one that another node holds empty for a while. */
+  /** When all blocks are claimed: claims another node's empty block that is older than RECLAIM_AGE_MS. */
   async #reclaim(pools: readonly IPPool[]): Promise<string | undefined> {
     for (const block of this.#known.all()) {
       const { spec, metadata } = block;
@@ -444,7 +447,7 @@ export class Ipam implements AddressSource {
     return undefined;
   }
 
-  /** An empty block goes back unless it is the node's last one of its family. */
+  /** Releases an empty block unless it is the node's last one of its family. */
   async #giveBackWhenSpare(cidr: string): Promise<void> {
     const block = this.#known.get(cidr);
     if (!block || !isEmpty(block.spec)) return;
@@ -455,7 +458,7 @@ export class Ipam implements AddressSource {
         .filter(
           ({ spec }) => spec.affinity === affinityOf(this.#node) && mustCidr(spec.cidr).family === family,
         );
-      // Of a pool that has gone, or that goes when its blocks have.
+      // Its pool is gone, or waits for its blocks to be released.
       const isUnwanted = !isInPools(
         this.#view.pools().filter((pool) => !isTerminating(pool)),
         cidr,
@@ -465,7 +468,7 @@ export class Ipam implements AddressSource {
     }
   }
 
-  /** Gives a block back that was claimed for a request which came to nothing. */
+  /** Releases a block that was claimed for a failed request. */
   async #giveBack(cidr: string): Promise<void> {
     const block = this.#known.get(cidr);
     if (
@@ -475,7 +478,7 @@ export class Ipam implements AddressSource {
       this.#known.forget(block);
   }
 
-  /** False for the version that failed; the next one is tried. */
+  /** False for the version that failed. A later version is tried again. */
   #isReadable({ spec: { cidr }, metadata: { resourceVersion } }: IPAMBlock): boolean {
     if (!this.#unreadable.has(cidr)) return true;
     if (this.#unreadable.get(cidr) === resourceVersion) return false;
@@ -483,13 +486,13 @@ export class Ipam implements AddressSource {
     return true;
   }
 
-  /** Says of an address whether it is not to be given although it is free in its block. */
+  /** Returns a test for addresses that must not be assigned although they are free in their block. */
   #unavailable(): (address: string) => boolean {
     const damaged = this.#damagedAddresses();
     return (address) => damaged.has(address) || this.#isReserved(address);
   }
 
-  /** What damaged blocks have given: they do not stop a block that overlaps them, and their pods keep their addresses. */
+  /** Returns allocations of damaged blocks. Blocks that overlap those remain usable, except for these addresses. */
   #damagedAddresses(): ReadonlySet<string> {
     const damaged = this.#known.all().filter(({ spec }) => damageOf(spec).length > 0);
     return new Set(damaged.flatMap(({ spec }) => allocationsOf(spec).map(({ address }) => address)));
@@ -510,7 +513,7 @@ export class Ipam implements AddressSource {
   }
 }
 
-/** The refusal of an address whose block gives none. */
+/** Returns the error for a requested address whose block assigns none. */
 function takenFrom(address: string, cidr: string, reason: string): IpamError {
   return new IpamError(
     'ADDRESS_TAKEN',
@@ -518,7 +521,7 @@ function takenFrom(address: string, cidr: string, reason: string): IpamError {
   );
 }
 
-/** Whether addresses held from before are what is asked for now. */
+/** Whether the addresses that the handle already holds satisfy the request. */
 function isAnswerTo(plan: readonly Planned[], held: readonly string[]): boolean {
   return (
     plan.length === held.length &&

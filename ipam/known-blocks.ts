@@ -1,12 +1,12 @@
 /**
- * Blocks as this node knows them: those of the watch, and on top those that it wrote or read itself and the
- * watch has not caught up with. resourceVersions of one server are compared as numbers.
+ * This node's view of the blocks: those of the watch, and newer versions that the node wrote or read itself. It
+ * compares resourceVersions of one server as numbers.
  */
 import type { IPAMBlock } from '../datastore/schema/ipam.ts';
 
 export class KnownBlocks {
   readonly #watched: () => readonly IPAMBlock[];
-  /** Newer than the watch. Bounded by the node's own blocks and those it borrows from. */
+  /** Versions newer than the watch's. Bounded by the node's own blocks and those that it borrows from. */
   readonly #recent = new Map<string, IPAMBlock | { readonly goneAt: string | undefined }>();
 
   constructor(watched: () => readonly IPAMBlock[]) {
@@ -28,17 +28,17 @@ export class KnownBlocks {
     return this.#newer(cidr, seen);
   }
 
-  /** The block as it was just written or read. */
+  /** Records a block that was just written or read. */
   remember(block: IPAMBlock): void {
     this.#recent.set(block.spec.cidr, block);
   }
 
-  /** The block is gone, as far as the version known here goes. */
+  /** Records that a block is gone, up to its known version. */
   forget(block: IPAMBlock): void {
     this.#recent.set(block.spec.cidr, { goneAt: block.metadata.resourceVersion });
   }
 
-  /** The newer of the watch's block and the own one; drops what the watch has caught up with. */
+  /** Returns the newer of the watch's block and our own. Drops our own once the watch has caught up. */
   #newer(cidr: string, seen: IPAMBlock | undefined): IPAMBlock | undefined {
     const recent = this.#recent.get(cidr);
     if (!recent) return seen;

@@ -1,7 +1,7 @@
 /**
- * Addresses from Node.spec.podCIDRs, as the host-local plugin gives them with `usePodCidr` in Calico: nothing is written
- * to the datastore, because nobody else may give addresses of this range. What is taken follows from the pods that are
- * there, so it survives a restart with them.
+ * Assigns addresses from Node.spec.podCIDRs, as the host-local plugin does with `usePodCidr` in Calico. Nothing is
+ * written to the datastore, because only this node may assign addresses of its range. The allocations follow from the
+ * pods that exist, so they survive a restart together.
  */
 import {
   addressAt,
@@ -20,7 +20,7 @@ import {
 import { printable } from '../lib/plain-text.ts';
 import { type AddressSource, type AssignRequest, IpamError } from './address-source.ts';
 
-/** Behind the network's own address comes the tunnels' (Calico). */
+/** The address after the network address is the tunnels' (Calico). */
 const TUNNEL_ORDINAL = 1n;
 const FIRST_ORDINAL = 2n;
 
@@ -29,10 +29,10 @@ export class PodCidrIpam implements AddressSource {
   readonly #podCidrs: () => readonly string[];
   /** Addresses by handle. Bounded by the node's pods. */
   readonly #held = new Map<string, readonly string[]>();
-  /** The ordinal that was given last: the next one is behind it, so that a freed address rests. */
+  /** The last assigned ordinal. The search continues after it, so that released addresses are reused late. */
   readonly #last = new Map<Family, bigint>();
 
-  /** `present` is what pods of an earlier run hold. */
+  /** `present` lists the addresses of pods from an earlier run. */
   constructor(
     node: string,
     podCidrs: () => readonly string[],
@@ -74,7 +74,7 @@ export class PodCidrIpam implements AddressSource {
     const end = sizeOf(range) - (family === 4 ? 1n : 0n);
     const count = end - FIRST_ORDINAL;
     const start = (this.#last.get(family) ?? FIRST_ORDINAL - 1n) + 1n;
-    // Among one more than are taken there is a free one.
+    // Among one more addresses than are allocated, one is free.
     const attempts = count < BigInt(taken.size + 1) ? count : BigInt(taken.size + 1);
     for (let offset = 0n; offset < attempts; offset++) {
       const ordinal = FIRST_ORDINAL + ((start - FIRST_ORDINAL + offset) % count);

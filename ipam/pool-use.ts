@@ -1,16 +1,16 @@
-/** What of an IPPool is in use. Pure. */
+/** Finds the blocks in IPPools, and the pools that are in use. Pure. */
 import { type IPPool, isTerminating } from '../datastore/schema/ip-pool.ts';
 import type { IPAMBlock } from '../datastore/schema/ipam.ts';
 import { contains, mustCidr } from '../lib/cidr.ts';
 import { type Allocation, allocationsOf } from './block.ts';
 
-/** Blocks inside a pool. */
+/** Returns the blocks inside a pool. */
 export function blocksIn(pool: IPPool, blocks: readonly IPAMBlock[]): IPAMBlock[] {
   const network = mustCidr(pool.spec.cidr);
   return blocks.filter(({ spec }) => contains(network, mustCidr(spec.cidr)));
 }
 
-/** Blocks that a deleted pool waits for. What another pool contains as well, one that stays, is that one's. */
+/** Returns the blocks that delay a pool's deletion: those that no other remaining pool contains. */
 export function blocksKeeping(
   pool: IPPool,
   pools: readonly IPPool[],
@@ -24,7 +24,7 @@ export function blocksKeeping(
   );
 }
 
-/** Pools without those that are being deleted and have no address but nodes' own ones in tunnels: they need no tunnel. */
+/** Omits pools that are being deleted and hold only the nodes' own tunnel addresses: they need no tunnel. */
 export function poolsWithPods(pools: readonly IPPool[], blocks: readonly IPAMBlock[]): IPPool[] {
   return pools.filter(
     (pool) =>

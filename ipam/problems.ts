@@ -1,11 +1,11 @@
-/** What is wrong in IPAM and no garbage collection mends: for people who ask (`calictl ipam check`). Pure. */
+/** Finds problems that garbage collection does not repair, for `calictl ipam check`. Pure. */
 import type { IPAMBlock } from '../datastore/schema/ipam.ts';
 import { contains, mustCidr, parseAddress, parseCidr } from '../lib/cidr.ts';
 import { addressesOfPod, type IpamSnapshot, isFinished } from './audit.ts';
 import { allocationsOf } from './block.ts';
 import { faultsOf, overlapsOf } from './block-faults.ts';
 
-/** A sentence each. */
+/** Returns a sentence per problem. */
 export function problemsOf({ pools, blocks, handles, pods, nodes }: IpamSnapshot): string[] {
   const held = new Set(blocks.flatMap(({ spec }) => allocationsOf(spec).map(({ handleId }) => handleId)));
   const problems: string[] = [];
@@ -41,7 +41,7 @@ export function problemsOf({ pools, blocks, handles, pods, nodes }: IpamSnapshot
     return taken.has(address) || !isInPool || (isLocal && !isInBlock);
   };
   for (const pod of pods) {
-    // One that is being deleted shows addresses that it has given back, and that others may have by now.
+    // A pod that is being deleted can list addresses that it has released and that others may use by now.
     if (pod.spec.hostNetwork || isFinished(pod) || pod.metadata.deletionTimestamp) continue;
     const name = `${pod.metadata.namespace}/${pod.metadata.name}`;
     for (const address of new Set(addressesOfPod(pod))) {

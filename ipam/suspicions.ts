@@ -1,25 +1,25 @@
 /**
- * Suspicion becomes certainty when it lasts: what an audit finds is confirmed once each look for a whole grace period
- * found the same thing in the same version. Calico reference I-030, I-034.
+ * Confirms findings that persist: every audit during a whole grace period must report the same object in the same
+ * version. Calico reference I-030, I-034.
  */
 import type { Audit, Leak } from './audit.ts';
 
 export interface Grace {
-  /** For addresses of pods, handles, affinities and empty blocks, milliseconds. */
+  /** For pods' addresses, handles, affinities and empty blocks, in milliseconds. */
   readonly leakMs: number;
-  /** For everything of a node that does not exist, milliseconds. */
+  /** For addresses and blocks of nodes that do not exist, in milliseconds. */
   readonly nodeMs: number;
 }
 
 export class Suspicions {
-  /** When each suspicion came up. Bounded by what the last audit found. */
+  /** Time when each finding first appeared. Bounded by the last audit's findings. */
   #since = new Map<string, number>();
 
   get count(): number {
     return this.#since.size;
   }
 
-  /** Takes an audit at a moment (milliseconds) and gives back what of it is certain by now. */
+  /** Records an audit at a time in milliseconds and returns the confirmed findings. */
   confirm(found: Audit, now: number, grace: Grace): Audit {
     const before = this.#since;
     const since = new Map<string, number>();
@@ -42,7 +42,7 @@ export class Suspicions {
   }
 }
 
-/** One allocation, not the next one of the same address. */
+/** Returns a key that differs between successive allocations of an address. */
 function keyOf({ address, handleId, sequence }: Leak): string {
   return `address ${address} ${handleId} ${sequence}`;
 }
