@@ -1,4 +1,4 @@
-// Bundles each program into one file under dist/: a bundle starts in a fifth of the time of its modules.
+// Bundles each program into dist/. A bundle starts in a fifth of the time that its modules need.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { bundleInputs } from './sources.mjs';
@@ -23,7 +23,7 @@ const programs = {
   chaos: 'test/chaos/main.ts',
 };
 
-/** Builds all programs unless every bundle is there and none of their inputs changed. */
+/** Builds all programs unless every bundle exists and no input changed. */
 export async function buildIfStale() {
   const isBuilt = Object.keys(programs).every((name) => existsSync(path.join(dist, `${name}.js`)));
   const isCurrent = existsSync(stamp) && readFileSync(stamp, 'utf8') === bundleInputs();
@@ -32,7 +32,7 @@ export async function buildIfStale() {
 
 /** Builds the named programs, or all of them. */
 export async function buildPrograms(names = Object.keys(programs)) {
-  // Taken first: a file that changes during the build leaves the bundles stale.
+  // Read before the build, so that a file that changes during the build makes the bundles stale.
   const inputs = bundleInputs();
   const { build } = await import('esbuild');
   removeOldFiles();
@@ -44,20 +44,20 @@ export async function buildPrograms(names = Object.keys(programs)) {
     platform: 'node',
     target: 'node20',
     format: 'esm',
-    // What a program imports as it goes is a file of its own: a route reflector loads no Kubernetes client.
+    // A dynamic import becomes a separate file, so a route reflector loads no Kubernetes client.
     splitting: true,
     chunkNames: 'chunk-[name]-[hash]',
-    // Positions alone, for the stack of a crash (lib/source-stack.ts).
+    // Only positions, for the stack of a crash (lib/source-stack.ts).
     sourcemap: 'linked',
     sourcesContent: false,
-    // Sources stay in memory, comments and all; names stay for stack traces.
+    // Node keeps the source in memory, including comments. Names are kept for stack traces.
     minifyWhitespace: true,
     minifySyntax: true,
     legalComments: 'none',
     external: ['koffi'],
-    // client-node's node-fetch asks for Node's own, which warns that it will go.
+    // node-fetch of client-node imports Node's own punycode, which prints a deprecation warning.
     alias: { punycode: 'punycode/punycode.js' },
-    // CommonJS dependencies call require for Node's own modules.
+    // CommonJS dependencies call require for Node's built-in modules.
     banner: {
       js: "import { createRequire as __cr } from 'node:module';const require = __cr(import.meta.url);",
     },
@@ -66,10 +66,10 @@ export async function buildPrograms(names = Object.keys(programs)) {
   if (Object.keys(programs).every((name) => names.includes(name))) writeFileSync(stamp, inputs);
 }
 
-/** How long a lab that was started before a build may still load chunks of the build before. */
+/** Time for which a running lab may still load chunks of the previous build. */
 const KEEP_MS = 3_600_000;
 
-/** Removes the stamp, and chunks of earlier builds, which carry a hash in their names. */
+/** Removes the stamp, and old chunks, which have a hash in their names. */
 function removeOldFiles() {
   mkdirSync(dist, { recursive: true });
   rmSync(stamp, { force: true });

@@ -1,4 +1,4 @@
-// npm run check: types, lint, format, import rules, unused code, generated files. All of them, then the verdict.
+// npm run check: types, lint, format, import rules, unused code, generated files. A failure does not skip the rest.
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { prepare } from './setup.mjs';

@@ -1,13 +1,13 @@
-// Programs of the host that Cali calls: names those that are missing, and installs Debian's packages only when told to.
+// Programs of the host that Cali calls: names the missing ones, and installs their Debian packages only on request.
 import { spawn } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import path from 'node:path';
 import { say, sayWhile } from './say.mjs';
 
-/** How long another apt may hold its locks. */
+/** Time for which another apt may hold its locks. */
 const LOCK_SECONDS = 600;
 
-/** Whether a program is on PATH, or where administrators' programs are. */
+/** Whether a program is on PATH, or in /usr/sbin or /sbin. */
 export function hasCommand(command) {
   if (command.startsWith('/')) return isProgram(command);
   const folders = [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin'];
@@ -24,8 +24,8 @@ function isProgram(file) {
 }
 
 /**
- * Names the commands that are missing, with Debian's package and what does not work without them. `wanted` is
- * `{ command: [package, loss] }`. True when none is missing.
+ * Names each missing command, with its Debian package and what does not work without it. `wanted` is
+ * `{ command: [package, loss] }`. Returns true if no command is missing.
  */
 export function nameMissing(wanted, { isRequired }) {
   const missing = missingOf(wanted);
@@ -35,7 +35,7 @@ export function nameMissing(wanted, { isRequired }) {
   return missing.length === 0;
 }
 
-/** Installs the packages of missing commands; waits while another apt runs. For root with apt alone. */
+/** Installs the packages of missing commands; waits while another apt runs. Does nothing without root or apt. */
 export async function installMissing(wanted) {
   const missing = missingOf(wanted);
   if (missing.length === 0 || process.getuid?.() !== 0 || !hasCommand('apt-get')) return;
@@ -53,7 +53,7 @@ function packagesOf(missing) {
   return [...new Set(missing.map(([, [name]]) => name))];
 }
 
-/** apt-get, tried again as long as another one holds a lock: `update` has no option that waits. */
+/** Runs apt-get, and retries while another one holds a lock, because `update` has no option to wait. */
 async function apt(...args) {
   const done = sayWhile(`apt-get ${args[0]}`);
   const deadline = performance.now() + LOCK_SECONDS * 1000;

@@ -1,8 +1,8 @@
-// Every npm script starts here: node scripts/enter.cjs SCRIPT ARGUMENTS…
-// Checks the Node version before anything that an old Node cannot parse is read, so this file keeps to the syntax of Node 12.
+// Entry point of all npm scripts: node scripts/enter.cjs SCRIPT ARGUMENTS…
+// Checks the Node version before Node reads a file that an old Node cannot parse. So this file uses syntax of Node 12.
 'use strict';
 
-// biome-ignore lint/style/useNodejsImportProtocol: Node 12 does not know the protocol.
+// biome-ignore lint/style/useNodejsImportProtocol: Node 12 does not support the protocol.
 const path = require('path');
 const wanted = require('../package.json').engines.node;
 

@@ -1,4 +1,4 @@
-// Checks the import rules: directions on the sources, purity on the sources without their types.
+// Checks the import rules: directions on the sources, purity on the sources without types.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
@@ -10,7 +10,7 @@ const files = sourceFiles().filter((file) => file.endsWith('.ts'));
 mkdirSync(path.join(root, 'dist'), { recursive: true });
 const erased = mkdtempSync(path.join(root, 'dist', '.erased-'));
 try {
-  // esbuild removes exactly what does not run; dependency-cruiser's own parser counts type-only imports as imports.
+  // esbuild removes type-only imports, which dependency-cruiser's own parser counts as imports.
   await build({
     absWorkingDir: root,
     entryPoints: files,
@@ -35,7 +35,7 @@ function cruise(config, cwd) {
     [depcruise, '--config', path.join(root, config), ...files],
     { cwd, encoding: 'utf8' },
   );
-  // It finds nothing to complain about in files that it cannot read.
+  // dependency-cruiser reports no violation in files that it cannot read, so check the count.
   const cruised = Number(/([\d,]+) modules/.exec(stdout)?.[1]?.replace(',', '') ?? 0);
   if (status === 0 && cruised >= files.length) return;
   process.stdout.write(`${config}:\n${stdout}${stderr}`);

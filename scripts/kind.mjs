@@ -1,4 +1,4 @@
-// npm run kind:up: a kind cluster with Cali as its network; needs docker, kind and kubectl.
+// npm run kind:up: creates a kind cluster with Cali as its network; needs docker, kind and kubectl.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -19,12 +19,12 @@ if (missing.length > 0) {
   process.exit(1);
 }
 
-/** Runs it, visibly; ends with its status when it fails. */
+/** Prints and runs a command; if it fails, exits with its status. */
 function run(command, ...args) {
   runWith(undefined, command, ...args);
 }
 
-/** As `run`, with text on standard input. */
+/** Like `run`, with text on standard input. */
 function runWith(input, command, ...args) {
   process.stdout.write(`> ${command} ${args.join(' ')}\n`);
   const stdio = [input === undefined ? 'inherit' : 'pipe', 'inherit', 'inherit'];

@@ -1,4 +1,4 @@
-// npm run manifests: what in deploy/ follows from its other files; with --check, says whether it is as it should be.
+// npm run manifests: generates files in deploy/ from its other files; with --check, reports those that are out of date.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { PLACEHOLDER, PLACEHOLDER_REPOSITORY } from './image.mjs';
@@ -10,12 +10,12 @@ const crds = readdirSync(path.join(deploy, 'crds'))
   .sort();
 const manifests = ['config.yaml', 'rbac.yaml', 'daemonset.yaml', 'controllers.yaml'];
 
-/** By digest where there is one: then nobody can put another image in its place. */
+/** By digest if one is set: a digest, unlike a tag, always names the same image. */
 const image =
   '{{ .Values.image.repository }}{{ if .Values.image.digest }}@{{ .Values.image.digest }}' +
   '{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}';
 
-/** A manifest as a template of the Helm chart: what its values say instead of what is written there. */
+/** Turns a manifest into a template of the Helm chart: values replace its constants. */
 function template(file) {
   return read(file)
     .replaceAll('namespace: kube-system', 'namespace: {{ .Release.Namespace }}')
@@ -26,7 +26,7 @@ function template(file) {
     .replaceAll('replicas: 2', 'replicas: {{ .Values.reflector.replicas }}');
 }
 
-/** The lines of ConfigMap `cali-config` behind `data:`, comments included. */
+/** The lines of ConfigMap `cali-config` after `data:`, including comments. */
 const settings = read('manifests/config.yaml').split('data:\n')[1];
 const chartHead = '# Made by `npm run manifests` from deploy/manifests.\n';
 const chart = {

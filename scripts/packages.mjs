@@ -1,4 +1,4 @@
-// npm's packages: installs them when node_modules is not that of package-lock.json, and says within seconds why it cannot.
+// Installs npm packages if node_modules does not match package-lock.json. Reports within seconds why it cannot.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,9 +8,9 @@ import { fail, fileProblem, say, sayWhile } from './say.mjs';
 
 const root = path.resolve(import.meta.dirname, '..');
 const stampFile = path.join(root, 'node_modules', '.cali-lock');
-/** How long the registry may take for its first answer. */
+/** Timeout for the first response of the registry. */
 const PATIENCE_MS = 8_000;
-/** npm 7 is the first that reads this package-lock.json. */
+/** The first major version of npm that reads this package-lock.json. */
 const OLDEST_NPM = 7;
 
 export async function installPackages() {
@@ -22,7 +22,7 @@ export async function installPackages() {
   const env = { ...process.env, ...cacheSetting() };
   say('installing npm packages …');
   const unreachable = await registryProblem(env);
-  // Without the registry, what npm's cache holds may be enough.
+  // Without the registry, npm's cache may be enough.
   if (unreachable) say(`${unreachable}; trying npm's cache …`);
   const source = unreachable ? ['--offline'] : [];
   const done = sayWhile('installing npm packages');
@@ -36,7 +36,7 @@ export async function installPackages() {
   fail(`${installed.text.trim()}\nnpm ci failed: ${explanation(installed.text)}`);
 }
 
-/** Ends this process unless there is an npm that can read the lock file. */
+/** Exits unless npm is installed and can read the lock file. */
 function requireNpm() {
   const { error, stdout } = spawnSync('npm', ['--version'], { encoding: 'utf8', cwd: root });
   if (error)
@@ -45,7 +45,7 @@ function requireNpm() {
     fail(`npm ${stdout.trim()} cannot read package-lock.json: Cali needs npm ${OLDEST_NPM} or later.`);
 }
 
-/** npm's cache, or one in the clone where npm's own cannot be written. */
+/** Environment of npm: uses a cache in the clone if npm's own cache is not writable. */
 function cacheSetting() {
   const cache = process.env.npm_config_cache ?? path.join(os.homedir(), '.npm');
   const problem = whyNotWritable(path.join(cache, '_cacache', 'tmp'));
@@ -55,7 +55,7 @@ function cacheSetting() {
   return { npm_config_cache: own };
 }
 
-/** Error code of writing a file in a folder, which is made if need be. */
+/** Returns the error code of writing a file in a folder, which it creates if missing; undefined on success. */
 function whyNotWritable(folder) {
   const file = path.join(folder, `.cali-${process.pid}`);
   try {
@@ -68,7 +68,7 @@ function whyNotWritable(folder) {
   }
 }
 
-/** Why npm does not reach its registry, as a sentence; undefined when it does, whatever the registry answers. */
+/** Returns why npm cannot reach its registry, as a sentence; undefined if the registry responds at all. */
 async function registryProblem(env) {
   const ping = await npm(
     ['ping', '--fetch-retries=0', `--fetch-timeout=${PATIENCE_MS}`, '--loglevel=error'],
@@ -76,7 +76,7 @@ async function registryProblem(env) {
     PATIENCE_MS,
   );
   const code = ping.isTimedOut ? 'no answer' : /npm (?:error|ERR!) code (\w+)/.exec(ping.text)?.[1];
-  // A registry that refuses or does not know a ping is there.
+  // A registry that rejects a ping is reachable.
   if (ping.status === 0 || code === undefined || /^E\d+$/.test(code)) return undefined;
   const { stdout } = spawnSync('npm', ['config', 'get', 'registry', 'https-proxy', 'proxy'], {
     encoding: 'utf8',
@@ -92,7 +92,7 @@ async function registryProblem(env) {
   return `npm cannot reach the registry ${registry}${through} (${code})`;
 }
 
-/** Runs npm; its status and what it wrote. */
+/** Runs npm; resolves to its exit status, its output, and whether it timed out. */
 function npm(args, env, timeoutMs) {
   return new Promise((resolve) => {
     const child = spawn('npm', args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });

@@ -1,4 +1,4 @@
-// A reporter for vitest: counts into the file CALI_TEST_COUNTS, and says after ten silent seconds which tests are running.
+// A vitest reporter: writes counts to the file CALI_TEST_COUNTS, and prints every ten seconds which test is running.
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 
@@ -8,13 +8,13 @@ const root = path.resolve(import.meta.dirname, '..');
 export default class ProgressReporter {
   #startedAt = performance.now();
   #counts = { passed: 0, failed: 0, skipped: 0 };
-  /** Running tests, with the time of their start. */
+  /** Running tests, with their start times. */
   #running = new Map();
   #modules = new Set();
   #timer;
 
   onInit() {
-    // On a terminal vitest's own summary moves every second.
+    // On a terminal, vitest updates its own summary every second.
     if (process.stdout.isTTY) return;
     this.#timer = setInterval(() => this.#beat(), HEARTBEAT_MS);
     this.#timer.unref();

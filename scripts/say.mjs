@@ -1,16 +1,16 @@
-// What the scripts say to a person: on standard error, a sentence a line.
+// Messages of the scripts, on standard error, one sentence per line.
 
 export function say(text) {
   process.stderr.write(`${text}\n`);
 }
 
-/** Says why this process ends, and ends it. */
+/** Prints the reason and exits with status 1. */
 export function fail(text) {
   say(text);
   process.exit(1);
 }
 
-/** Says every ten seconds that something still goes on, until the returned function is called. */
+/** Prints every ten seconds that something is still running, until the returned function is called. */
 export function sayWhile(what) {
   const startedAt = performance.now();
   const timer = setInterval(
@@ -20,7 +20,7 @@ export function sayWhile(what) {
   return () => clearInterval(timer);
 }
 
-/** What an error of the file system means to whoever started the script; undefined for any other error. */
+/** Explains an error of the file system to the user; undefined for any other error. */
 export function fileProblem(error, root) {
   const at = error?.path ?? root;
   switch (error?.code) {

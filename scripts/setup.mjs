@@ -1,4 +1,4 @@
-// Makes a fresh clone able to run: npm packages and bundles. Uses only what Node brings; changes nothing on the host.
+// Prepares a fresh clone: npm packages and bundles. Uses only Node's own modules, and changes nothing on the host.
 import path from 'node:path';
 import { nameMissing } from './commands.mjs';
 import { installPackages } from './packages.mjs';
@@ -6,7 +6,7 @@ import { fail, fileProblem } from './say.mjs';
 
 const root = path.resolve(import.meta.dirname, '..');
 
-/** What the lab and the agent cannot do without, by command: Debian's package, and what is lost. */
+/** Commands that the lab and the agent need: Debian package, and what fails without it. */
 export const required = {
   ip: ['iproute2', 'links and routes cannot be made'],
   unshare: ['util-linux', 'network namespaces cannot be made'],
@@ -16,7 +16,7 @@ export const optional = {
   nft: ['nftables', 'natOutgoing does nothing, and nodes are not guarded from what pods send'],
 };
 
-/** Installs packages and builds the programs unless both are current; a sentence when files cannot be written. */
+/** Installs packages and builds the programs unless both are current. Exits if files cannot be written. */
 export async function prepare() {
   try {
     await installPackages();
@@ -29,7 +29,7 @@ export async function prepare() {
   }
 }
 
-/** Prepares all that the lab and the tests need; ends this process where something is missing. */
+/** Prepares everything that the lab and the tests need; exits if something is missing. */
 export async function setUp() {
   process.env.PATH = `${process.env.PATH}:/usr/sbin:/sbin`;
   if (process.platform !== 'linux')

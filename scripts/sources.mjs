@@ -1,4 +1,4 @@
-// The repository's files: as git knows them, or by a walk where there is no git (an image build, a tarball).
+// The repository's files: from git, or by walking the tree without git (an image build, a tarball).
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, statSync } from 'node:fs';
@@ -7,7 +7,7 @@ import path from 'node:path';
 const root = path.resolve(import.meta.dirname, '..');
 const ignored = new Set(['.git', 'node_modules', 'dist', 'coverage']);
 
-/** Paths of all files that are tracked, or new and not ignored; relative to the root, sorted. */
+/** Returns the paths of all files that are tracked, or new and not ignored; relative to the root, sorted. */
 export function sourceFiles(at = root) {
   const { status, stdout } = spawnSync(
     'git',
@@ -18,13 +18,13 @@ export function sourceFiles(at = root) {
       maxBuffer: 64 << 20,
     },
   );
-  // An empty list: a copy inside of somebody else's repository that ignores it.
+  // The list is empty for a copy inside another repository that ignores it.
   const listed = status === 0 ? stdout.split('\0').filter(Boolean) : [];
   const files = listed.length > 0 ? listed.filter((file) => existsSync(path.join(at, file))) : walk(at, '');
   return files.sort();
 }
 
-/** A digest that changes with every change of what a bundle is made from: also when a file goes, or gets older. */
+/** Returns a digest of all inputs of the bundles. It also changes if a file is removed or becomes older. */
 export function bundleInputs(at = root) {
   const hash = createHash('sha256');
   const decisive = /\.ts$|^package(-lock)?\.json$|^tsconfig\.json$|^scripts\/build\.mjs$/;

@@ -1,5 +1,5 @@
-// npm test: sets up, runs vitest, and closes with the plain line `N passed, N failed, N skipped`.
-// With CI=true or --install it also installs, as root, the Debian packages that tests need.
+// npm test: sets up, runs vitest, and ends with the line `N passed, N failed, N skipped`.
+// As root with CI=true or --install, it also installs the Debian packages that tests need.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
@@ -8,7 +8,7 @@ import { installMissing, nameMissing } from './commands.mjs';
 import { optional, required, setUp } from './setup.mjs';
 
 const skipped = (what) => `tests ${what} are skipped`;
-/** What tests need, by command: Debian's package, and what is not tested without it. */
+/** Commands that tests need: Debian package, and what is not tested without it. */
 const programs = {
   bird: ['bird2', skipped('with BIRD')],
   gcc: ['gcc', skipped('of the CNI shim')],
@@ -38,7 +38,7 @@ if (!isUnit && !nameMissing(programs, { isRequired: false }))
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'cali-test-'));
 const countsFile = path.join(folder, 'counts.json');
-// The cluster's tests take long and are asked for by name.
+// The cluster's tests take long, so they run only when named.
 const project = ['unit', 'system', 'hostile', 'interop', 'cluster'].includes(which)
   ? ['--project', which, ...rest]
   : [...(which === 'all' ? [] : ['--project', '!cluster', which]), ...rest].filter(Boolean);
@@ -50,7 +50,7 @@ const child = spawn(
   [vitest, 'run', ...project, '--reporter=default', `--reporter=${reporter}`],
   { stdio: 'inherit', env: { ...process.env, CALI_TEST_COUNTS: countsFile } },
 );
-// Ctrl-C reaches vitest and the labs by itself; this process waits for their end.
+// The terminal sends Ctrl-C to vitest and the labs too; this process waits for their exit.
 let interruption;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
   process.on(signal, () => {
@@ -68,7 +68,7 @@ const counts = existsSync(countsFile)
   : { passed: 0, failed: 0, skipped: 0 };
 rmSync(folder, { recursive: true, force: true });
 if (interruption) process.stdout.write(`\nended by ${interruption}: not all tests ran\n`);
-// A file that cannot be loaded, or a hook that fails, is no failed test.
+// The counts do not include a file that cannot be loaded or a hook that fails.
 const failed = status === 0 || interruption ? counts.failed : Math.max(1, counts.failed);
 process.stdout.write(`${counts.passed} passed, ${failed} failed, ${counts.skipped} skipped\n`);
 process.exit(interruption ? 130 : status);
