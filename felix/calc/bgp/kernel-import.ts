@@ -1,17 +1,18 @@
 /**
- * Which learned prefixes may go into this node's kernel, by peer. Asked after the BGPFilters, as Calico asks its kernel
- * filter after those of the peer; a route that is refused here is neither selected nor propagated.
+ * Which learned prefixes may go into this node's kernel, by type of peer. It runs after the BGPFilters, like Calico's
+ * kernel filter. A refused route is neither selected nor propagated.
  *
- * - No peer may introduce martians, or an address of this node. Class E is martian but for what the cluster uses of it.
- * - A default route is used while the host has none of its own (BGPConfiguration acceptDefaultRoute). A prefix that is
- *   nearly as wide, such as 0.0.0.0/1, is judged as one: two of them replace a default route.
- * - A node of the mesh announces pods and services, and nothing else: what lies in IPPools, in IPAM blocks whose pool has
- *   gone, and in the service ranges. It announces no address of a node or of the API server, and no part of a network of
- *   this host that holds one.
- * - A next hop from the mesh is a node, a peer that a BGPPeer names, a pod, or a neighbour of this host.
- * - A pod that is a peer announces nothing that belongs to the cluster or to this host's networks, unless a BGPFilter rule accepts it.
- *   So does a node that a BGPPeer names, unless it reflects; there a BGPFilter rule may accept more.
- * - Peers of BGPPeers, reflectors among them, may bring routes to anywhere else: the operator has chosen them.
+ * - No peer may announce martians or an address of this node. Class E is martian, except for ranges of the cluster.
+ * - By default, a learned default route is used only while the host does not have another one (BGPConfiguration
+ *   acceptDefaultRoute). Nearly as wide prefixes, such as 0.0.0.0/1, count as default routes, because two of them
+ *   replace one.
+ * - Mesh nodes may announce only pods and services: prefixes in IPPools, in IPAM blocks whose pool was deleted, and in
+ *   service ranges. They may not announce an address of a node or of the API server, or a part of this host's networks
+ *   with such an address. The same applies to a node in a BGPPeer unless it reflects, but there a BGPFilter rule may
+ *   accept more.
+ * - A next hop from a mesh node must be a node, the address of a BGPPeer, a pod, or a neighbour of this host.
+ * - A pod as peer may not announce ranges of the cluster or of this host's networks unless a BGPFilter rule accepts them.
+ * - Other peers of BGPPeers, such as reflectors, may announce any other route, because the operator chose them.
  */
 import { createHash } from 'node:crypto';
 import type { PeerType } from '../../../bgp/peer-config.ts';
@@ -32,52 +33,52 @@ import {
 } from '../../../lib/cidr.ts';
 import { martians, reserved } from '../../../lib/martians.ts';
 
-/** What the observed kernel says about this host. */
+/** Facts about this host from the observed kernel. */
 export interface HostFacts {
   /** Addresses of its interfaces, canonical text without length. */
   readonly addresses: readonly string[];
-  /** Networks that its interfaces lie on, without martians; canonical text. */
+  /** Networks of its interfaces, without martians; canonical text. */
   readonly networks: readonly string[];
-  /** Families in which it has a default route of its own. */
+  /** Families with a default route that Cali did not install. */
   readonly defaults: readonly Family[];
-  /** Gateways of these, canonical text. */
+  /** Gateways of the default routes, canonical text. */
   readonly gateways?: readonly string[];
 }
 
 export type AcceptDefaultRoute = 'IfNone' | 'Always' | 'Never';
 
-/** The rules of one node, as data. */
+/** The import rules of one node, as data. */
 export interface KernelImportRules {
   readonly host: HostFacts;
   readonly acceptDefaultRoute: AcceptDefaultRoute;
-  /** Pods and services: what nodes announce. CIDRs in any order. */
+  /** Ranges of pods and services, which nodes announce. CIDRs in any order. */
   readonly cluster: readonly string[];
-  /** Addresses that pods and nodes may not draw to themselves: of nodes and of the API server. */
+  /** Addresses of nodes and of the API server, which pods and nodes may not announce. */
   readonly infrastructure: readonly string[];
-  /** Addresses of BGPPeers: next hops that nodes of the mesh pass on unchanged. */
+  /** Addresses of BGPPeers, which mesh nodes may pass on as next hops. */
   readonly peerAddresses: readonly string[];
 }
 
-/** What may count as a block whose pool has gone. */
+/** Rules for blocks whose pool was deleted. */
 export interface OrphanRules {
-  /** Networks of this host, and host routes of nodes and of the API server: a block that overlaps one is not used. */
+  /** Networks of this host, and host routes of nodes and of the API server. Blocks that overlap one are ignored. */
   readonly taken: readonly string[];
-  /** The blocks are podCIDRs, which nodes cannot write: each of them counts. */
+  /** Whether the blocks are podCIDRs. Nodes cannot write those, so all of them count. */
   readonly arePodCidrs: boolean;
 }
 
-/** Shortest block that an IPPool can have (blockSize). */
+/** Minimum prefix length of a block (IPPool blockSize). */
 const SHORTEST_BLOCK: Readonly<Record<Family, number>> = { 4: 20, 6: 116 };
 
-/** No network is as large as a prefix shorter than this: fc00::/7, for private use, is the largest of IPv6. */
+/** Shorter prefixes count as default routes. fc00::/7, for private use, is the largest IPv6 network. */
 const SHORTEST: Readonly<Record<Family, number>> = { 4: 8, 6: 7 };
-/** The Internet of IPv6, and the same for networks in it. */
+/** The IPv6 Internet, where shorter prefixes than this count as default routes. */
 const INTERNET6 = toRange(mustCidr('2000::/3'));
 const SHORTEST_INTERNET6 = 16;
 
 /**
- * What nodes announce: pools that are exported, service ranges, and blocks (or podCIDRs) that lie in no pool, because
- * pods keep their addresses when their pool is deleted.
+ * Returns the ranges that nodes announce: exported pools, service ranges, and blocks (or podCIDRs) outside all pools.
+ * The latter are included because pods keep their addresses when their pool is deleted.
  */
 export function clusterRanges(
   pools: readonly IPPool[],
@@ -95,12 +96,12 @@ export function clusterRanges(
   return [...new Set([...exported, ...orphans, ...services.map(({ cidr }) => cidr)])].sort();
 }
 
-/** The last question and its answer: it is asked after every change, and blocks and pools change seldom. */
+/** Cache of the last result. `orphansOf` is called after every change, but blocks and pools seldom change. */
 let known = { question: '', answer: [] as readonly string[] };
 
 /**
- * Blocks that lie in none of these pools. Each node can write an IPAMBlock, so a block counts only when it has the size of
- * one and overlaps nothing that the cluster or this host needs.
+ * Returns the blocks outside these pools. Every node can write an IPAMBlock, so a block counts only if its size is
+ * valid and it overlaps no address or network in `taken`.
  */
 function orphansOf(
   blocks: readonly string[],
@@ -124,7 +125,7 @@ function orphansOf(
   return known.answer;
 }
 
-/** The policy for peers of a type. */
+/** Returns the policy for peers of a type. */
 export function kernelImport(rules: KernelImportRules, peerType: PeerType): PrefixPolicy {
   const refused = { 4: refusedRanges(rules, 4), 6: refusedRanges(rules, 6) };
   const isMesh = peerType === 'node-to-node mesh';
@@ -155,12 +156,12 @@ export function kernelImport(rules: KernelImportRules, peerType: PeerType): Pref
   };
 }
 
-/** What a pod may not draw to itself: the cluster, its machines, and the host's own networks and way out. */
+/** Returns the ranges that a pod may not announce: of the cluster, its hosts, this host's networks and gateways. */
 function guardedFromPods({ host, cluster, infrastructure }: KernelImportRules): string[] {
   return [...cluster, ...host.networks, ...[...infrastructure, ...(host.gateways ?? [])].map(hostCidr)];
 }
 
-/** Equal for equal rules. It is compared for each peer, so it is short. */
+/** Returns a key that is equal for equal rules. It is short, because it is compared for each peer. */
 function keyOf(rules: KernelImportRules, peerType: PeerType, guarded: readonly string[]): string {
   const { host, acceptDefaultRoute, cluster, infrastructure, peerAddresses } = rules;
   const { networks, ...facts } = host;
@@ -172,7 +173,7 @@ function keyOf(rules: KernelImportRules, peerType: PeerType, guarded: readonly s
   return JSON.stringify([peerType, digest.digest('base64')]);
 }
 
-/** Judges next hops of the mesh: 4 octets, or an IPv6 address of 16, with a link-local one after it in 32. */
+/** Returns a check of next hops from mesh nodes: 4 octets, 16, or 32 with a link-local address after the global one. */
 function nextHops({ host, cluster, infrastructure, peerAddresses }: KernelImportRules) {
   const known = new Set(
     [...infrastructure, ...peerAddresses].map((address) => hexOf(addressBytes(mustCidr(hostCidr(address))))),
@@ -230,20 +231,20 @@ function defaultRejection(
   };
 }
 
-/** Whether the prefix at `at` is a default route, or a large part of one. */
+/** Whether the prefix at `at` is a default route or nearly as wide. */
 function isDefault(family: Family, bytes: Uint8Array, at: number): boolean {
   const length = bytes[at]!;
   if (length < SHORTEST[family]) return true;
   return family === 6 && length < SHORTEST_INTERNET6 && touches(INTERNET6, bytes, at);
 }
 
-/** A network as octets, to be compared with a prefix in wire form. */
+/** A network as octets, for comparison with a prefix in wire form. */
 interface Range {
   readonly length: number;
   readonly bytes: Uint8Array;
 }
 
-/** Ranges of the cluster in class E: there they are no martians. */
+/** Returns the ranges of the cluster in class E, which are not martian. */
 function reservedInUse(cluster: readonly string[]): string[] {
   return cluster.filter((cidr) => contains(reserved.range, mustCidr(cidr)));
 }
@@ -281,12 +282,12 @@ function isInside(ranges: readonly Range[], bytes: Uint8Array, at: number): bool
   return ranges.some((range) => covers(range, bytes, at));
 }
 
-/** Whether a range holds all of the prefix at `at`. */
+/** Whether a range contains the prefix at `at`. */
 function covers(range: Range, bytes: Uint8Array, at: number): boolean {
   return range.length <= bytes[at]! && isEqual(range.bytes, bytes, at + 1, range.length);
 }
 
-/** Whether a range and the prefix at `at` have an address in common. */
+/** Whether a range and the prefix at `at` overlap. */
 function touches(range: Range, bytes: Uint8Array, at: number): boolean {
   return isEqual(range.bytes, bytes, at + 1, Math.min(range.length, bytes[at]!));
 }

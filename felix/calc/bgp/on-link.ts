@@ -1,11 +1,11 @@
-/** Which nodes share a link with this one, as far as the two Nodes say so (GTSM, RFC 5082). Pure. */
+/** Which nodes share a link with this one according to both Nodes (GTSM, RFC 5082). Pure. */
 import { bitsOf, contains, type Family, mustCidr, parseAddress } from '../../../lib/cidr.ts';
 import type { NodeAddress } from '../annotations.ts';
 import type { NodeInfo } from '../topology.ts';
 
 /**
- * Whether packets of a node must arrive with TTL 255: both nodes say that their addresses are in one subnet, and the
- * other says that it sends so. A pod's packets have lost one hop when they come from its node's address.
+ * Whether packets from a node must arrive with TTL 255: the subnets of both nodes contain the other's address, and that
+ * node declares that it sends TTL 255. Packets of a pod that leave with its node's address have lost one hop.
  */
 export function isOnLink(
   self: Pick<NodeInfo, 'addresses'>,

@@ -1,34 +1,34 @@
-/** Passwords of BGP sessions: from what is known of a Secret to a key of TCP MD5 (RFC 2385), or the reason why not. */
+/** Passwords of BGP sessions: derives the TCP MD5 key (RFC 2385) from a Secret, or the reason why there is none. */
 import type { PeerConfig } from '../../../bgp/peer-config.ts';
 
-/** What is known of a key of a Secret in the agent's namespace. The reasons are sentences that name the Secret. */
+/** State of a key of a Secret in the agent's namespace. The reasons are sentences with the name of the Secret. */
 export type SecretState =
-  /** Not read yet, or the agent may not read it: nobody knows whether there is a password. */
+  /** The Secret was not read yet, or the agent may not read it, so the password is unknown. */
   | { readonly state: 'unknown'; readonly reason: string }
-  /** There is no such Secret, or it has no such key. */
+  /** The Secret or the key does not exist. */
   | { readonly state: 'missing'; readonly reason: string }
-  /** `warning`: why the value is one from before. */
+  /** `warning`: why an earlier value is still in use. */
   | { readonly state: 'known'; readonly value: string; readonly warning?: string | undefined };
 
 export type Secrets = (name: string, key: string) => SecretState;
 
-/** Longest key of the kernel, octets (TCP_MD5SIG_MAXKEYLEN). */
+/** Maximum length of a key in the kernel, octets (TCP_MD5SIG_MAXKEYLEN). */
 const MAX_OCTETS = 80;
 
-/** Why a text cannot be the password of a session; undefined when it can. */
+/** Returns why a text cannot be the password of a session; undefined when it can. */
 export function passwordProblem(text: string): string | undefined {
   const octets = Buffer.byteLength(text);
   if (octets === 0) return 'the password is empty';
   if (octets > MAX_OCTETS) return `the password has ${octets} octets, TCP MD5 takes at most ${MAX_OCTETS}`;
   if (text.includes('\0')) return 'the password contains a NUL octet';
-  // What Buffer puts in the place of octets that are no UTF-8.
+  // Buffer replaces invalid UTF-8 with U+FFFD.
   if (text.includes('\u{fffd}')) return 'the password is not UTF-8 text';
   return undefined;
 }
 
 /**
- * The password of a session. While the Secret is unknown no connection may be made. One that is known to be missing means
- * a session without password, as in Calico (B-055), with a warning.
+ * Returns the password of a session. While the Secret is unknown, no connection may be made. A missing Secret means a
+ * session without password and a warning, as in Calico (B-055).
  */
 export function passwordOf(
   reference: { readonly secretKeyRef: { readonly name: string; readonly key: string } } | undefined,

@@ -10,16 +10,16 @@ import type { IPPool } from '../../../datastore/schema/ip-pool.ts';
 import { type Cidr, contains, type Family, mustCidr } from '../../../lib/cidr.ts';
 import { defaultsOf, normalPriority, ownOf } from './cluster.ts';
 
-/** What the whole node has in common: the same for each of its sessions. */
+/** Export rules of the node, the same for all of its sessions. */
 export interface ExportRules {
-  /** Learned routes are passed on only inside these (Calico B-108 to B-111); own ones always. */
+  /** Learned routes are passed on only within these ranges (Calico B-108 to B-111). Own ones always are. */
   readonly transit: readonly string[];
   /** Pools with disableBGPExport (B-100). */
   readonly hidden: readonly string[];
-  /** Communities by prefix, resolved (B-103). */
+  /** Resolved communities by prefix (B-103). */
   readonly communities: readonly { readonly cidr: string; readonly values: readonly string[] }[];
   readonly normalPriorities: Readonly<Record<Family, number>>;
-  /** The node is about to go: whoever has another path shall take it (RFC 8326). */
+  /** Whether the node is about to shut down, so that peers prefer other paths (RFC 8326). */
   readonly isLeaving: boolean;
 }
 
@@ -29,8 +29,9 @@ export function exportRules(
   configurations: readonly BGPConfiguration[],
 ): ExportRules {
   const spec = defaultsOf(configurations);
-  // Calico passes on what lies in the node's static routes, the range of cluster IPs among them (B-108), and on a
-  // reflector what lies in the other ranges (B-109). From an ordinary node a /32 of a Local Service would lead astray.
+  // Calico passes on routes within the node's static routes, which include the range of cluster IPs (B-108), and on a
+  // reflector those within the other ranges (B-109). An ordinary node would misdirect traffic with a /32 of a Service
+  // with externalTrafficPolicy Local.
   const services = node.isReflector
     ? [spec.serviceClusterIPs, spec.serviceLoadBalancerIPs, spec.serviceExternalIPs].flatMap(
         (list) => list ?? [],
@@ -49,7 +50,7 @@ export function exportRules(
   };
 }
 
-/** Calico B-103: the node's own list replaces the cluster's; names stand for values of their own object. */
+/** Calico B-103: the node's own list replaces the cluster's. Names resolve to the communities of their object. */
 function communitiesFor(
   node: string,
   configurations: readonly BGPConfiguration[],
@@ -68,7 +69,7 @@ function communitiesFor(
   }));
 }
 
-/** Steps 2 to 4 of Calico 2.8: filters, then what the cluster exports, then nothing. */
+/** Steps 2 to 4 of Calico 2.8: accepts by filters, then by the rules of the cluster, and rejects all other routes. */
 export function exportPolicy(
   rules: ExportRules,
   filters: readonly NamedRules[],
@@ -98,13 +99,13 @@ export function exportPolicy(
   };
 }
 
-/** RFC 8326 section 4: the community says it, and inside the AS the lowest LOCAL_PREF does it. */
+/** RFC 8326 section 4: adds the community, and inside the AS sets the lowest LOCAL_PREF. */
 function leaving(attributes: PathAttributes, isIbgpSession: boolean): PathAttributes {
   const communities = [...(attributes.communities ?? []), Community.GRACEFUL_SHUTDOWN];
   return { ...attributes, communities, ...(isIbgpSession ? { localPref: 0 } : {}) };
 }
 
-/** Nothing gets past a filter whose rules are not known. */
+/** Rules of an unusable filter: reject all routes. */
 const rejectAll: readonly FilterRule[] = ['0.0.0.0/0', '::/0'].map((cidr) => ({
   cidr,
   matchOperator: 'In',
@@ -112,8 +113,8 @@ const rejectAll: readonly FilterRule[] = ['0.0.0.0/0', '::/0'].map((cidr) => ({
 }));
 
 /**
- * Rules of the named filters in one direction, both families. A filter that does not exist is ignored (B-088); one of
- * `unusable`, which exists and cannot be used, rejects everything.
+ * Returns the rules of the named filters in one direction, for both families. A filter that does not exist is ignored
+ * (B-088). One of `unusable`, which exists but cannot be used, rejects all routes.
  */
 export function rulesOf(
   names: readonly string[],
@@ -132,7 +133,7 @@ export function rulesOf(
   });
 }
 
-/** What is wrong with the filters that a peer names; undefined when each can be used. */
+/** Describes missing and unusable filters of a peer; undefined when all can be used. */
 export function filterWarning(
   names: readonly string[],
   filters: readonly BGPFilter[],
@@ -148,7 +149,7 @@ export function filterWarning(
   return sentences.length > 0 ? sentences.join('; ') : undefined;
 }
 
-/** A rule without cidr is about its list's family alone. */
+/** Limits a rule without cidr to the family of its list. */
 function inFamily(family: Family): (rule: FilterRule) => FilterRule {
   return (rule) =>
     rule.cidr === undefined

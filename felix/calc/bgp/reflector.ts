@@ -1,6 +1,7 @@
 /**
- * From documents to a route reflector that stands alone: the same BGPConfiguration, BGPPeer and BGPFilter as in a
- * cluster, with the defaults of a reflector: internal peers are clients, external ones need filters (RFC 8212).
+ * Derives the desired state of a standalone route reflector from documents: the same BGPConfiguration, BGPPeer and
+ * BGPFilter as in a cluster, with the defaults of a reflector. Internal peers are clients, and external ones need
+ * filters (RFC 8212).
  */
 import type { DesiredSpeaker, DynamicPeers, PeerConfig } from '../../../bgp/peer-config.ts';
 import { applyRulesPolicy } from '../../../bgp/policy/rules-policy.ts';
@@ -58,7 +59,7 @@ function configOf(peer: BGPPeer, address: string, port: number, input: Reflector
     nextHopMode: nextHopModeOf(spec, isIbgp),
     clusterId: cluster.routeReflectorClusterID ?? input.routerId,
     isClient: isIbgp && (spec.routeReflectorClient ?? true),
-    // A reflector changes no LOCAL_PREF: every internal route has one.
+    // Unused for internal routes, which all have a LOCAL_PREF.
     localPref: 100,
     requiresPolicy: !isIbgp,
     importPolicy: applyRulesPolicy('import', importRules!, isIbgp, priorities),

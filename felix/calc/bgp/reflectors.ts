@@ -1,8 +1,8 @@
 /**
- * Route reflectors that run as a Deployment, as candidates for `peerSelector`: a Service that carries Calico's
- * annotation for reflecting Nodes (RouteReflectorClusterID) is one, its endpoints are where to connect to. Its labels
- * are what the selector sees. They have the addresses of the nodes that they run on, and a port of their own. Whoever
- * may create Services somewhere must not become a reflector of the cluster: only Services of named namespaces count.
+ * Route reflectors of a Deployment, as candidates for `peerSelector`. A Service with Calico's annotation for reflecting
+ * Nodes (RouteReflectorClusterID) is a reflector, and its endpoints are the addresses to connect to. The selector
+ * matches the Service's labels. The reflectors have their nodes' addresses and a separate port. Only Services of listed
+ * namespaces count, so that a user who can create Services in another one cannot become a reflector of the cluster.
  */
 import type { EndpointSlice, Service } from '../../../datastore/schema/core.ts';
 import { bitsOf, formatAddress, parseAddress } from '../../../lib/cidr.ts';
@@ -11,24 +11,24 @@ import { Annotations } from '../annotations.ts';
 import type { NodeInfo } from '../topology.ts';
 
 export interface ReflectorInfo extends NodeInfo {
-  /** Its Service, NAMESPACE/NAME. */
+  /** The Service, NAMESPACE/NAME. */
   readonly service: string;
-  /** Of the Service: one that was deleted and made again is another one. */
+  /** UID of the Service. A Service that was deleted and created again is a different one. */
   readonly serviceUid: string | undefined;
-  /** TCP port of its speaker. */
+  /** TCP port of the speaker. */
   readonly port: number;
-  /** False for the Service itself and for an endpoint that has gone: neither can stand in for the mesh. */
+  /** False for the Service itself and for a removed endpoint. Neither can replace the mesh. */
   readonly isLive: boolean;
 }
 
 const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
 
-/** Name of a reflector: its Service, and the node that it runs on. */
+/** Returns the name of a reflector, from its Service and node. */
 export function reflectorName(service: string, node: string): string {
   return `${service} on ${node}`;
 }
 
-/** Namespaces whose Services may be reflectors: CALI_REFLECTOR_NAMESPACES with commas, or the program's own. */
+/** Returns the namespaces of reflector Services: the comma-separated CALI_REFLECTOR_NAMESPACES, else our own one. */
 export function reflectorNamespaces(list: string | undefined, own: string): readonly string[] {
   const named = (list ?? '').split(',').map((name) => name.trim());
   const given = named.filter((name) => name !== '');
@@ -36,8 +36,8 @@ export function reflectorNamespaces(list: string | undefined, own: string): read
 }
 
 /**
- * Per Service of these namespaces one entry without addresses, which says that there shall be one, and one per node with
- * an endpoint.
+ * Returns, for each Service in these namespaces, one entry without addresses, and one per node with an endpoint. The
+ * former shows that reflectors are configured.
  */
 export function reflectorsFrom(
   services: readonly Service[],

@@ -1,9 +1,9 @@
-/** Whom a BGPPeer is for (Calico B-040, B-042). */
+/** Which nodes a BGPPeer selects (Calico B-040, B-042). */
 import type { BGPPeer } from '../../../datastore/schema/bgp.ts';
 import { parseSelector } from '../../../lib/selector.ts';
 import type { NodeInfo } from '../topology.ts';
 
-/** Neither a node nor a selector of nodes: every node has this peer. */
+/** Whether a BGPPeer is global, without node or nodeSelector. */
 export function isGlobal({ spec }: BGPPeer): boolean {
   return !spec.node && !spec.nodeSelector;
 }

@@ -27,7 +27,7 @@ export interface ServicesInput {
 export interface ServiceRoutes {
   /** Prefixes to announce, sorted. */
   readonly announced: readonly string[];
-  /** Ranges whose routes are never taken from peers into the kernel (B-070, B-120). */
+  /** Ranges whose learned routes never go into the kernel (B-070, B-120). */
   readonly refused: readonly string[];
 }
 
@@ -53,7 +53,7 @@ export function serviceRoutes(input: ServicesInput): ServiceRoutes {
     .flatMap((list) => list ?? [])
     .map(({ cidr }) => canonicalCidr(cidr)!);
   const refused = [...new Set(all)].sort();
-  // B-128: announces nothing, and still takes none from others.
+  // B-128: announces no route, but still refuses learned ones.
   if (input.nodeLabels[EXCLUDE_LABEL] === 'true') return { announced: [], refused };
   const aggregates = all.filter((cidr) => !isHost(mustCidr(cidr)));
   const isAggregated = spec.serviceLoadBalancerAggregation !== 'Disabled';
@@ -61,7 +61,7 @@ export function serviceRoutes(input: ServicesInput): ServiceRoutes {
   return { announced: [...new Set([...aggregates, ...hosts])].sort(), refused };
 }
 
-/** Host routes of one service; none when its ranges are announced as a whole (B-121a to B-126). */
+/** Returns the host routes of one service; none when its ranges are announced as aggregates (B-121a to B-126). */
 function hostRoutes(service: Service, input: ServicesInput, ranges: Ranges, isAggregated: boolean): string[] {
   const { spec } = service;
   if (spec.clusterIP === 'None' || spec.type === 'ExternalName') return [];
@@ -72,7 +72,7 @@ function hostRoutes(service: Service, input: ServicesInput, ranges: Ranges, isAg
   const addresses = [...(ranges.cluster.length > 0 ? clusterIPs : []), ...externalIPs, ...balanced];
   const endpoints = readyEndpoints(service, input.slices);
   if (spec.externalTrafficPolicy === 'Local') {
-    // B-122, B-126: while an endpoint of the same family is ready here.
+    // B-122, B-126: only while an endpoint of the same family is ready on this node.
     const local = endpoints.filter(({ nodeName }) => nodeName === input.node);
     return addresses
       .filter((address) => local.some((endpoint) => endpoint.family === familyOf(address)))
@@ -91,7 +91,7 @@ function hostRoutes(service: Service, input: ServicesInput, ranges: Ranges, isAg
     .map(hostCidr);
 }
 
-/** B-124: slices of a service are one; a condition that is not set counts as ready. */
+/** B-124: returns the ready endpoints of all slices of a service. An unset condition counts as ready. */
 function readyEndpoints({ metadata }: Service, slices: readonly EndpointSlice[]) {
   return slices
     .filter(
@@ -106,7 +106,7 @@ function readyEndpoints({ metadata }: Service, slices: readonly EndpointSlice[])
     );
 }
 
-/** Addresses that hosts can have, in one spelling; other text is left out. */
+/** Returns the valid host addresses as canonical text, and omits others. */
 function canonical(texts: readonly string[] = []): string[] {
   return texts.flatMap((text) => {
     const address = parseAddress(text);

@@ -1,11 +1,11 @@
-/** Whether a reflecting node has clients yet: until then it stays in the mesh. */
+/** Whether a reflecting node has clients. Until then, it stays in the mesh. */
 import { type BGPPeer, parsePeerIP } from '../../../datastore/schema/bgp.ts';
 import { parseSelector } from '../../../lib/selector.ts';
 import type { NodeInfo } from '../topology.ts';
 
 type Test = (node: NodeInfo) => boolean;
 
-/** A BGPPeer, with its selectors parsed once. */
+/** A BGPPeer with parsed selectors. */
 interface Peering {
   readonly isLocal: Test;
   readonly isRemote: Test;
@@ -13,8 +13,8 @@ interface Peering {
 }
 
 /**
- * Whether BGPPeers give a reflecting node a session with an ordinary node, on both sides. Calico takes a node out of the
- * mesh for the annotation alone (B-030): a node that gets the annotation before the BGPPeer loses its routes there.
+ * Whether BGPPeers give a reflecting node a session with an ordinary node, on both sides. Calico removes a node from
+ * the mesh for the annotation alone (B-030), so a node that gets the annotation before the BGPPeer loses its routes.
  */
 export function servesNodes(
   reflector: NodeInfo,
@@ -29,7 +29,7 @@ export function servesNodes(
     const asClient = towards.filter(({ isLocal }) => isLocal(node));
     const asReflector = from.filter(({ isRemote }) => isRemote(node));
     return (
-      // One BGPPeer makes both sides (B-046), unless it is Manual.
+      // One BGPPeer creates both sides (B-046), unless reversePeering is Manual.
       [...asClient, ...asReflector].some(({ isReversed }) => isReversed) ||
       (asClient.length > 0 && asReflector.length > 0)
     );

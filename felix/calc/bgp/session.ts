@@ -1,4 +1,4 @@
-/** Settings of one session, from BGPPeer where it says something, from BGPConfiguration and the agent elsewhere. */
+/** Settings of one session, from BGPPeer, else from BGPConfiguration, else from the agent. */
 import type { BfdConfig, PeerConfig, PrefixLimit } from '../../../bgp/peer-config.ts';
 import { PRIORITY_SUM } from '../../../bgp/policy/filter.ts';
 import { BgpRole } from '../../../bgp/wire/iana.ts';
@@ -11,7 +11,7 @@ import { passwordOf, type Secrets } from './password.ts';
 type PeerSpec = BGPPeer['spec'];
 type ConfigurationSpec = BGPConfiguration['spec'];
 
-/** Defaults of the agent itself, from its environment. */
+/** Defaults of the agent, from its environment. */
 export interface SessionDefaults {
   readonly holdTimeSeconds: number;
   readonly restartTimeSeconds: number;
@@ -27,10 +27,10 @@ const roles = {
 
 const DEFAULT_BFD_MS = 300;
 const DEFAULT_BFD_MULTIPLIER = 3;
-/** Enough for two full Internet tables; a peer that announces more is broken or malicious. */
+/** Room for two full Internet tables. A peer that announces more is broken or malicious. */
 const DEFAULT_PREFIX_LIMIT: PrefixLimit = { limit: 2_000_000, action: 'Drop', warningPercent: 75 };
 
-/** Settings of a mesh session: there is no BGPPeer. */
+/** Returns the settings of a mesh session, which has no BGPPeer. */
 export function meshSettings(
   family: Family,
   configurations: readonly BGPConfiguration[],
@@ -49,7 +49,7 @@ export function meshSettings(
   };
 }
 
-/** Settings of a session that a BGPPeer asks for. */
+/** Returns the settings of a session that a BGPPeer defines. */
 export function peerSettings(
   spec: PeerSpec,
   family: Family,
@@ -88,7 +88,7 @@ export function peerSettings(
   };
 }
 
-/** Calico B-052, B-053: keepOriginalNextHop is the old name of Keep, and means external peers alone. */
+/** Calico B-052, B-053: keepOriginalNextHop is the old name of Keep, and applies only to external peers. */
 export function nextHopModeOf(spec: PeerSpec, isIbgp: boolean): 'Auto' | 'Self' | 'Keep' {
   if (spec.nextHopMode) return spec.nextHopMode;
   return spec.keepOriginalNextHop && !isIbgp ? 'Keep' : 'Auto';
@@ -101,7 +101,7 @@ function commonSettings(
 ) {
   return {
     families: [family],
-    // Both directions for every session, as Calico (B-005): anycast routes reach the nodes with all their next hops.
+    // Both directions for each session, as in Calico (B-005), so that nodes get all next hops of anycast routes.
     canSendAddPath: true,
     canReceiveAddPath: true,
     connectRetrySeconds: seconds(cluster.connectRetryTime),
@@ -120,7 +120,7 @@ function bfdOf(spec: PeerSpec['bfd'], isMultihop: boolean): BfdConfig | undefine
   };
 }
 
-/** Whole seconds of a duration (Calico B-008). */
+/** Parses a duration to whole seconds (Calico B-008). */
 function seconds(text: string | undefined): number | undefined {
   const value = milliseconds(text);
   return value === undefined ? undefined : Math.round(value / 1000);

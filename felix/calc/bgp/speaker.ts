@@ -1,4 +1,4 @@
-/** From the datastore to what the BGP speaker shall be. Calico reference 2.4 and 2.5. */
+/** Derives the desired state of the BGP speaker from the datastore. Calico reference 2.4 and 2.5. */
 import type { DesiredSpeaker, Originated, PeerConfig, PeerType } from '../../../bgp/peer-config.ts';
 import type { PrefixPolicy } from '../../../bgp/policy/import.ts';
 import { applyRulesPolicy } from '../../../bgp/policy/rules-policy.ts';
@@ -22,24 +22,24 @@ import { selectedWorkloads, type Workload } from './workloads.ts';
 export interface SpeakerInput extends SessionDefaults {
   readonly node: string;
   readonly nodes: readonly NodeInfo[];
-  /** The mesh stays although it is switched off. */
+  /** Whether the mesh is kept although it is disabled. */
   readonly isMeshHeld?: boolean;
-  /** Reflectors that are no nodes. */
+  /** Reflectors of a Deployment. */
   readonly reflectors?: readonly ReflectorInfo[];
   readonly configurations: readonly BGPConfiguration[];
   readonly peers: readonly BGPPeer[];
   readonly filters?: readonly BGPFilter[];
-  /** Names of BGPFilters that exist and cannot be used: they reject everything. */
+  /** Names of BGPFilters that exist but cannot be used. They reject all routes. */
   readonly unusableFilters?: readonly string[];
   readonly pools: readonly IPPool[];
   readonly secrets?: Secrets;
-  /** Whether this process can demand a TTL of the packets that it receives (RFC 5082). */
+  /** Whether this process can require a minimum TTL of received packets (RFC 5082). */
   readonly canDemandTtl?: boolean;
-  /** What the kernel of this host has; undefined for a speaker whose routes go into none. */
+  /** Facts about this host's kernel; undefined for a speaker that programs no kernel. */
   readonly host?: HostFacts;
   /** CIDRs of all IPAM blocks of the cluster, or the nodes' podCIDRs. */
   readonly blocks?: readonly string[];
-  /** `blocks` are podCIDRs. */
+  /** Whether `blocks` are podCIDRs. */
   readonly arePodCidrs?: boolean;
   /** Addresses of the API server. */
   readonly apiServers?: readonly string[];
@@ -53,14 +53,14 @@ interface Remote {
   readonly address: string;
   readonly port: number;
   readonly asNumber: number;
-  /** Undefined when it is nothing of this cluster. */
+  /** Undefined when it is outside this cluster. */
   readonly node: NodeInfo | ReflectorInfo | undefined;
 }
 
 interface Context extends SpeakerInput {
   readonly self: NodeInfo;
   readonly rules: ExportRules;
-  /** What may be learned by prefix, by type of peer. */
+  /** Returns the import policy by prefix for a type of peer. */
   readonly prefixPolicy: (peerType: PeerType) => PrefixPolicy | undefined;
 }
 
@@ -83,7 +83,7 @@ export function desiredSpeaker(input: SpeakerInput): DesiredSpeaker {
   return { peers: sorted, originated: input.originated };
 }
 
-/** One policy for all peers of a type. */
+/** Creates one import policy by prefix for each type of peer. */
 function prefixPolicies(input: SpeakerInput): Context['prefixPolicy'] {
   const {
     host,
@@ -114,7 +114,7 @@ function prefixPolicies(input: SpeakerInput): Context['prefixPolicy'] {
   };
 }
 
-/** Addresses that BGPPeers name, without those on a link of one node. */
+/** Returns the addresses in BGPPeers, without link-local ones. */
 function peerAddresses(peers: readonly BGPPeer[]): string[] {
   const found = peers.flatMap(({ spec }) => (spec.peerIP ? [parsePeerIP(spec.peerIP)!.address] : []));
   return [...new Set(found.filter((address) => !address.includes('%')))].sort();
@@ -141,7 +141,7 @@ function* meshPeers(context: Context): Generator<PeerConfig> {
         port: listenPort(node.name, configurations),
         asNumber,
         ttlSecurityHops: nodeHops(context, node, family),
-        // Exactly one side connects, by plain comparison of the texts (Calico B-035).
+        // Exactly one side connects, by comparison of the texts (Calico B-035).
         isPassive: address > own,
         peerType: 'node-to-node mesh',
         name: node.name,
@@ -153,17 +153,17 @@ function* meshPeers(context: Context): Generator<PeerConfig> {
   }
 }
 
-/** A reflector leaves the mesh when it has clients. */
+/** Whether a node is in the mesh. A reflecting node leaves it when it has clients. */
 function isInMesh(node: NodeInfo, { nodes, peers }: Context): boolean {
   return node.clusterId === undefined || !servesNodes(node, nodes, peers);
 }
 
-/** One hop where a node has to be on this node's link, and undefined elsewhere. */
+/** Returns 1 (GTSM hops) when a node must be on this node's link, else undefined. */
 function nodeHops({ self, canDemandTtl }: Context, node: NodeInfo, family: Family): number | undefined {
   return canDemandTtl && isOnLink(self, node, family) ? 1 : undefined;
 }
 
-/** A BGPPeer of this node chooses reflectors, and none is there (yet): until then the nodes mesh. */
+/** Whether a BGPPeer of this node selects reflectors, but none of them is live. The nodes then keep the mesh. */
 function isWithoutReflector({ peers, self, reflectors = [] }: Context): boolean {
   return peers.some(({ spec }) => {
     if (spec.peerSelector === undefined || !selectsNode(spec, self)) return false;
@@ -173,9 +173,9 @@ function isWithoutReflector({ peers, self, reflectors = [] }: Context): boolean 
   });
 }
 
-/** Peers of BGPPeers that select this node: global ones before those of the node (Calico B-045). */
+/** Peers from BGPPeers that select this node, global ones before node-specific ones (Calico B-045). */
 function* explicitPeers(context: Context): Generator<PeerConfig> {
-  // A reflector Deployment is only ever the other side: its sessions are those of reversePeers.
+  // A reflector Deployment is always the remote side: its sessions come from reversePeers.
   if (isReflector(context.self)) return;
   const ours = context.peers.filter(({ spec }) => selectsNode(spec, context.self));
   for (const peer of [...ours.filter(isGlobal), ...ours.filter((candidate) => !isGlobal(candidate))])
@@ -183,7 +183,7 @@ function* explicitPeers(context: Context): Generator<PeerConfig> {
   for (const peer of ours) yield* workloadPeers(peer, context);
 }
 
-/** Calico B-066: the first address of each family of a pod that is selected; the pod connects. */
+/** Calico B-066: peers at the first address per family of each selected pod. The pod connects. */
 function* workloadPeers(peer: BGPPeer, context: Context): Generator<PeerConfig> {
   const { asNumber = DEFAULT_AS } = peer.spec;
   for (const { addresses } of selectedWorkloads(peer, context.workloads ?? [])) {
@@ -203,8 +203,8 @@ function* workloadPeers(peer: BGPPeer, context: Context): Generator<PeerConfig> 
 }
 
 /**
- * Calico B-046: a node that a BGPPeer chooses as the remote side gets the session back, unless it is Manual. An
- * explicit peer with the same address comes first.
+ * Calico B-046: a node that a BGPPeer selects as the remote side gets the reverse session, unless reversePeering is
+ * Manual. An explicit peer with the same address has precedence.
  */
 function* reversePeers(context: Context): Generator<PeerConfig> {
   const { self, nodes, configurations } = context;
@@ -230,7 +230,7 @@ function* sessionTo(peer: BGPPeer, remote: Remote, context: Context): Generator<
   const family = familyOf(remote.address);
   const own = self.addresses[family]?.address;
   const isToReflector = isReflector(remote.node);
-  // A reflector Deployment may run on this very node.
+  // A reflector Deployment may run on this node.
   if (remote.address === own && !isToReflector && !isReflector(self)) return;
   const localAs = spec.localASNumber ?? asNumberOf(self, configurations);
   const isIbgp = remote.asNumber === localAs;
@@ -250,8 +250,8 @@ function* sessionTo(peer: BGPPeer, remote: Remote, context: Context): Generator<
     localAs,
     globalAs: asNumberOf(self, configurations),
     localAddress: spec.sourceAddress === 'None' || isLinkLocal || isReflector(self) ? undefined : own,
-    // B-047: of two nodes with a global peering one connects; those of single nodes try from both sides. With a
-    // reflector Deployment it is the node: a connection from there would look like one of the node that it runs on.
+    // B-047: with a global peering, one of the two nodes connects; with a node-specific one, both do. With a reflector
+    // Deployment, the node connects, because a connection from there would look like one of the reflector's node.
     isPassive:
       isReflector(self) ||
       (!isToReflector &&
@@ -270,19 +270,19 @@ function* sessionTo(peer: BGPPeer, remote: Remote, context: Context): Generator<
       rules.normalPriorities,
     ),
     exportPolicy: exportPolicy(rules, rulesOf(names, filters, 'export', unusableFilters), isIbgp),
-    // A node that reflects passes on what others announce; any other is what it is in the mesh.
+    // A reflecting node passes on routes of others. Any other node may announce the same as in the mesh.
     prefixPolicy: context.prefixPolicy(machine && !machine.clusterId ? 'node-to-node mesh' : peerType),
     peerType,
     name: peer.metadata.name,
   };
 }
 
-/** Calico B-050, B-051: two reflectors of one cluster are no clients of each other. */
+/** Calico B-050, B-051: two reflectors with the same cluster ID are not clients of each other. */
 function isClient(self: NodeInfo, { node }: Remote, isIbgp: boolean): boolean {
   return isIbgp && self.clusterId !== undefined && node?.clusterId !== self.clusterId;
 }
 
-/** The node whose agent is the other side; undefined for reflectors, other programs on a node, and strangers. */
+/** Returns the node whose agent is the other side; undefined for reflectors, other programs on a node, and others. */
 function nodeSpeaker({ node, port }: Remote, { configurations }: Context): NodeInfo | undefined {
   if (!node || isReflector(node)) return undefined;
   return port === listenPort(node.name, configurations) ? node : undefined;
@@ -325,7 +325,7 @@ function remotesOf(
     );
 }
 
-/** Peers of a node that are reached through a gateway (Calico B-056). */
+/** Returns the peers of a node that are reachable by a gateway (Calico B-056). */
 export function reachablePeers(
   peers: readonly BGPPeer[],
   name: string,

@@ -1,4 +1,4 @@
-/** Pods of this node that are BGP peers themselves (Calico reference 2.5, localWorkloadSelector). */
+/** Pods of this node that are BGP peers (Calico reference 2.5, localWorkloadSelector). */
 import type { BGPConfiguration, BGPPeer } from '../../../datastore/schema/bgp.ts';
 import type { Pod } from '../../../datastore/schema/core.ts';
 import { familyOf, hostCidr } from '../../../lib/cidr.ts';
@@ -8,20 +8,20 @@ import { defaultsOf } from './cluster.ts';
 import { selectsNode } from './selection.ts';
 
 export interface Workload {
-  /** Host side of its veth. */
+  /** Host side of the pod's veth pair. */
   readonly interfaceName: string;
-  /** As workloadLabels gives them. */
+  /** The result of workloadLabels. */
   readonly labels: Readonly<Record<string, string>>;
   readonly addresses: readonly string[];
 }
 
-/** Labels with these prefixes say where a pod comes from: the pod's own text counts for nothing there. */
+/** Prefixes of system labels, which show a pod's origin. The pod's own labels with them are ignored. */
 const SYSTEM_PREFIXES = ['projectcalico.org/', 'pcns.', 'pcsa.'];
 const NAMESPACE_PREFIX = 'pcns.';
 
 /**
- * A pod's labels as selectors see them: its own, and those that Calico's workload endpoints have of the system. Whoever
- * may create a pod chooses its own labels, but not its namespace, the labels of that, or its service account.
+ * Returns a pod's labels for selectors: its own ones, and the system labels of Calico's workload endpoints. A user who
+ * can create a pod chooses its own labels, but not those of its namespace and service account.
  */
 export function workloadLabels(
   { metadata, spec }: Pod,
@@ -39,15 +39,15 @@ export function workloadLabels(
   return Object.fromEntries(labels);
 }
 
-/** Pods that a BGPPeer chooses; none where it chooses none. */
+/** Returns the pods that a BGPPeer selects; none without localWorkloadSelector. */
 export function selectedWorkloads({ spec }: BGPPeer, workloads: readonly Workload[]): Workload[] {
   const selector = spec.localWorkloadSelector ? parseSelector(spec.localWorkloadSelector) : undefined;
   return selector?.ok ? workloads.filter(({ labels }) => selector.matches(labels)) : [];
 }
 
 /**
- * The node's address towards such pods, the same on every node (Calico B-067: localWorkloadPeeringIPV4 and V6), on
- * the host side of each one's veth and in each family that the pod has.
+ * Returns the node's addresses towards selected pods, the same on every node (Calico B-067: localWorkloadPeeringIPV4
+ * and V6). They are on the host side of each pod's veth pair, in each family of the pod.
  */
 export function workloadPeeringAddresses(
   node: Pick<NodeInfo, 'name' | 'labels'>,
