@@ -26,7 +26,7 @@ const PEER_DOWN = 2;
 const PEER_UP = 3;
 const INITIATION = 4;
 const TERMINATION = 5;
-/** Reasons of Peer Down: the local system closed without NOTIFICATION, the peer did. */
+/** Peer Down reason for every cause: the remote system closed without NOTIFICATION (RFC 7854 section 4.9). */
 const REMOTE_NO_NOTIFICATION = 4;
 const RETRY_MS = 5_000;
 const QUEUE_LIMIT = 16 << 20;

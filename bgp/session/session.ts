@@ -75,7 +75,7 @@ export interface Session {
   readonly shortLived: number;
 }
 
-/** Events, with their number in RFC 4271 section 8.1 where they have one. */
+/** Events, with their numbers in RFC 4271 section 8.1. */
 export type Event =
   | { readonly type: 'start' } // 1, 3
   | { readonly type: 'stop'; readonly notification: NotificationBody } // 2, 8

@@ -11,7 +11,7 @@
  *   with such an address. The same applies to a node in a BGPPeer unless it reflects, but there a BGPFilter rule may
  *   accept more.
  * - A next hop from a mesh node must be a node, the address of a BGPPeer, a pod, or a neighbour of this host.
- * - A pod as peer may not announce ranges of the cluster or of this host's networks unless a BGPFilter rule accepts them.
+ * - A pod as peer may announce ranges of the cluster or of this host's networks only if a BGPFilter rule accepts them.
  * - Other peers of BGPPeers, such as reflectors, may announce any other route, because the operator chose them.
  */
 import { createHash } from 'node:crypto';
