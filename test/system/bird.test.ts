@@ -42,10 +42,10 @@ describe.skipIf(!hasProgram('bird'))(
         'bird',
         'bird -c /run/cali-lab/bird/bird.conf -s /run/cali-lab/bird/ctl -P /run/cali-lab/bird/pid',
       );
-      // A node of the mesh may announce what lies in IPPools, and nothing else.
+      // A node of the mesh may announce only prefixes within IPPools.
       lab.apply('IPPool', 'bird4', { cidr: '10.245.0.0/16', disabled: true });
       lab.apply('IPPool', 'bird6', { cidr: 'fd00:10:245::/112', disabled: true });
-      // A Node object with its addresses: our agents mesh with it as with any other node.
+      // A Node object with BIRD's addresses: our agents peer with it as with any node of the mesh.
       const node = {
         apiVersion: 'v1',
         kind: 'Node',
@@ -66,7 +66,7 @@ describe.skipIf(!hasProgram('bird'))(
     const withBird = (node: string) =>
       lab.status(node).bgp.peers.filter(({ config }) => config.name === 'bird');
 
-    // By Calico's rule BIRD connects over IPv4 (its address sorts last) and waits for us over IPv6 (first).
+    // By Calico's rule, BIRD connects over IPv4 (its address sorts last) and waits for us over IPv6 (sorts first).
     it('every session comes up, whichever side connects', async () => {
       await until('4 sessions with BIRD', 20_000, () =>
         ['node1', 'node2'].every(
@@ -92,7 +92,7 @@ describe.skipIf(!hasProgram('bird'))(
       expect(shown).toMatch(/BGP.local_pref: 2147482623/);
       const block6 = lab.sh('node1', 'ip -6 route show type blackhole').trim().split(/\s+/)[1]!;
       expect(birdc(`show route ${block6} all`)).toMatch(/BGP.next_hop: fd00:172:18::11/);
-      // No pod leaks as a host route while it is inside a block.
+      // No host route of a pod inside a block is announced.
       expect(birdc('show route')).not.toMatch(/10\.244\.\d+\.\d+\/32/);
     });
 
@@ -225,7 +225,7 @@ describe.skipIf(!hasProgram('bird'))(
         'bird -c /run/cali-lab/bird/pod.conf -s /run/cali-lab/bird/pod.ctl -P /run/cali-lab/bird/pod.pid',
       );
       const address = lab.sh('node1-a', 'ip -4 -o addr show eth0').match(/inet ([\d.]+)/)![1]!;
-      // Pods that are peers are not in `node status` (Calico B-068).
+      // `node status` does not show pods that are peers (Calico B-068).
       await until('the session with the pod', 15_000, () => {
         const { stdout } = lab.exec('node1', 'calictl', 'bgp', 'peers', '-o', 'json');
         const peers = JSON.parse(stdout || '[]') as PeerStatus[];

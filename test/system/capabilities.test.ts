@@ -1,6 +1,6 @@
 /**
- * The capabilities of deploy/manifests/daemonset.yaml: with exactly these, and a read-only /proc/sys as in a container,
- * everything works; without any one of them its operation fails with a sentence that names it.
+ * The capabilities of deploy/manifests/daemonset.yaml. With exactly these, and a read-only /proc/sys as in a container,
+ * everything works. Without any one of them, the operation that needs it fails with an error that names it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -37,7 +37,7 @@ describe.skipIf(!hasProgram('setpriv'))('the capabilities of the agent', () => {
   afterEach(() => stop());
   afterAll(() => lab?.stop());
 
-  /** The agent of node1 with these capabilities in a mount namespace like a container's. */
+  /** Starts node1's agent with these capabilities in a mount namespace like a container's. */
   function start(capabilities: readonly string[]): void {
     const bounding = ['-all', ...capabilities.map((name) => `+${name.toLowerCase()}`)].join(',');
     const script = [
@@ -80,7 +80,7 @@ describe.skipIf(!hasProgram('setpriv'))('the capabilities of the agent', () => {
     agent = undefined;
   }
 
-  /** Waits until `calictl node status` of node1 says this. */
+  /** Waits until the output of `calictl node status` on node1 matches. */
   const says = (what: RegExp) =>
     until(`${what} of node1, whose agent says: ${output.slice(-2000)}`, 60_000, () => {
       const { stdout, stderr } = lab.exec('node1', 'calictl', 'node', 'status');

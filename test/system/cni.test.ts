@@ -6,7 +6,7 @@ import { hasProgram, root, TestLab, until } from '../helpers/lab.ts';
 const config = (version = '1.0.0', more = {}) =>
   JSON.stringify({ cniVersion: version, name: 'test-net', type: 'cali', ...more });
 
-/** Calls through the real shim, in a node, as a container runtime would. */
+/** Calls the real shim in a node as a container runtime does. */
 describe.skipIf(!hasProgram('gcc'))('CNI by the shim (skipped where gcc is not installed)', () => {
   let lab: TestLab;
   beforeAll(async () => {

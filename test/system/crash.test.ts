@@ -33,7 +33,7 @@ const configuration = (listenPort: number) =>
     spec: { listenPort, routerID: '192.0.2.1', listenAddresses: ['127.0.0.1'] },
   });
 
-/** The built reflector with a module of the test before it; `poke` is called when it runs. */
+/** Runs the built reflector to its end, with a module of the test preloaded. Calls `poke` once it runs. */
 async function run(module: string, poke: (file: string, child: ChildProcess) => void): Promise<Ended> {
   const file = path.join(directory, 'config.yaml');
   const port = 20_000 + (process.pid % 20_000);
@@ -66,7 +66,7 @@ describe('a program that dies of an error that nothing caught', () => {
        process.on('SIGUSR2', () => { globalThis.isArmed = true; });`,
       (file, { pid }) => {
         process.kill(pid!, 'SIGUSR2');
-        // The watch of the file clears a timer.
+        // A change of the file makes its watch clear a timer.
         nudge = setInterval(() => writeFileSync(file, configuration(20_001)), 200);
       },
     );
@@ -103,7 +103,7 @@ describe('a program that is asked to end', () => {
 
   it('ends at the second signal when the first one hangs', async () => {
     const { code } = await run(
-      // A server that never says that it is closed.
+      // A server that never reports that it is closed.
       `import net from 'node:net';
        process.on('SIGUSR2', () => { net.Server.prototype.close = function () { return this; }; });`,
       (_, { pid }) => {

@@ -69,7 +69,7 @@ describe.skipIf(!hasProgram('go'))('the Helm chart (skipped without Go, whose te
       metadata: { namespace: 'networking' },
       rules: [{ resources: ['secrets'], resourceNames: ['one', 'two'], verbs: ['list', 'watch'] }],
     });
-    // kubeadm's and kube-proxy's configuration are there, wherever Cali is.
+    // kubeadm's and kube-proxy's configuration are in kube-system, whatever Cali's namespace is.
     for (const kind of ['Role', 'RoleBinding']) {
       expect(list.get(`${kind} cali-node`)).toMatchObject({ metadata: { namespace: 'kube-system' } });
       list.delete(`${kind} cali-node`);
@@ -196,10 +196,10 @@ describe('the containers', () => {
       expect(privileged ?? false).toBe(false);
       expect(readOnlyRootFilesystem).toBe(true);
       expect(capabilities?.drop).toEqual(['ALL']);
-      // The agent alone has capabilities; test/system/capabilities.test.ts says which.
+      // Only the agent has capabilities; test/system/capabilities.test.ts checks them.
       const isAgent = container.name === 'cali-node';
       expect(capabilities?.add === undefined).toBe(!isAgent);
-      // Kubernetes does not take it beside SYS_ADMIN.
+      // Kubernetes does not accept this together with SYS_ADMIN.
       if (!isAgent) expect(allowPrivilegeEscalation).toBe(false);
     },
   );

@@ -40,7 +40,7 @@ describe('felix keeps what is ours and leaves what is not', () => {
     const [address, , device] = before.split(' ');
     lab.sh('node1', `ip neigh del ${address} dev ${device}`);
     await until('the neighbour is back', 1000, () => neighbours() === before);
-    // The interface flaps: its sysctls are set again when it is up.
+    // After the interface flaps, its sysctls are set again.
     lab.sh(
       'node1',
       `ip link set ${device} down && echo 0 > /proc/sys/net/ipv4/conf/${device}/proxy_arp && ip link set ${device} up`,
@@ -98,7 +98,7 @@ describe('felix keeps what is ours and leaves what is not', () => {
         get('http://127.0.0.1:9555/metrics').code === 0 && get('http://localhost:9556/healthz').code === 0,
     );
     expect(get('http://127.0.0.1:9091/metrics').code).toBe(1);
-    // What felix removes is logged at debug.
+    // Felix logs the routes that it removes at debug level.
     lab.sh('node1', 'ip route add blackhole 10.98.7.0/24 proto 161');
     await until(
       'debug lines',

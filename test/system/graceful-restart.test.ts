@@ -1,4 +1,4 @@
-/** Graceful restart against peers that do what a test tells them, over loopback. */
+/** Graceful restart with scripted peers over loopback. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { hardReset, notification } from '../../bgp/wire/notification.ts';
@@ -36,7 +36,7 @@ describe('graceful restart, as the receiving speaker', () => {
     await until(() => b.table.size === 2 && c.table.size === 2);
     a.socket.destroy();
     await until(() => b.table.get('10.1.0.0/16')?.communities?.includes(0xffff0006) === true);
-    // One that does not know what that is has no route, and NO_LLGR was for nobody.
+    // C does not support LLGR and has no route. A route with NO_LLGR is kept for no peer.
     expect([c.table.size, b.table.has('10.2.0.0/16')]).toEqual([0, false]);
     await until(() => b.table.size === 0);
   });
@@ -77,7 +77,7 @@ describe('graceful restart, as the restarting speaker', () => {
     const b = await connect(B, restart(5));
     b.send(announcement(['10.1.0.0/16']));
     b.send(endOfRib4);
-    // One that restarted too: without it, A would forget its routes.
+    // C restarted too: without it, A would forget its routes.
     const c = await connect(C, again(5));
     c.send(announcement(['10.2.0.0/16']));
     await until(() => a.table.size === 2 && b.table.size === 1);

@@ -1,6 +1,6 @@
 /**
- * What pods, the wire and IPVS may send: each packet is sent twice, with the guard and without it, and counted where it
- * would arrive. The second time proves that the packet is one that arrives where nothing holds it back.
+ * Which packets of pods, the wire and IPVS pass the guard. Each packet is sent twice, with and without the guard, and
+ * counted at its destination. The second time proves that the packet arrives if nothing drops it.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LabPod } from '../../lab/lab.ts';
@@ -11,7 +11,7 @@ import { Probe, type ProbePoint } from '../helpers/probe.ts';
 /** Addresses that the test translates, as kube-proxy translates those of Services. */
 const SERVICE4 = '10.96.0.10';
 const SERVICE6 = 'fd00:10:96::10';
-/** A further address of the second node: two translations of IP in IP to one address cannot be told apart. */
+/** Another address of the second node, because conntrack cannot distinguish two translations of IPIP to one address. */
 const OTHER4 = '172.18.0.99';
 const UNKNOWN = 'cali00000000bad';
 
@@ -19,7 +19,9 @@ type Sender = 'pod' | 'wire' | 'host' | 'unknown';
 
 interface Attack {
   readonly name: string;
-  /** Sent by a pod, its own or not; `wire`: by the router; `host`: by a raw socket of the node. */
+  /**
+   * A pod by default; `unknown`: an interface unknown to the agent; `wire`: the router; `host`: the node's raw socket.
+   */
   readonly by?: Sender;
   readonly send: () => string[];
   readonly at: 'node1' | 'node2';
@@ -46,7 +48,7 @@ describe.skipIf(!hasProgram('gcc') || !hasProgram('nft'))('packets (skipped with
     const of = (name: string) => pods.find((pod) => pod.name === name)!.addresses as [string, string];
     Object.assign(addresses, { own: of('node1-a'), neighbour: of('node1-b'), remote: of('node2-a') });
     mac = /link\/ether (\S+)/.exec(lab.sh('node1', 'ip -o link show dev eth0'))![1]!;
-    // What kube-proxy would do, and an interface that no agent knows, into the second pod.
+    // DNAT rules like kube-proxy's, and an interface to the second pod that the agent does not know.
     const dnat = (family: 4 | 6) => {
       const ip = family === 4 ? 'ip' : 'ip6';
       const [service, i] = family === 4 ? [SERVICE4, 0] : [SERVICE6, 1];
@@ -95,7 +97,7 @@ describe.skipIf(!hasProgram('gcc') || !hasProgram('nft'))('packets (skipped with
     const { code, stderr } = lab.exec(place, ...command, ...hex);
     if (code !== 0) throw new Error(stderr);
   };
-  /** Sends all of it, and then an honest packet to each node; how many of each arrived, by name. */
+  /** Sends all packets, then a valid one to each node. Returns how many of each arrived, by name. */
   const arrivals = async (wanted: readonly Attack[]): Promise<ReadonlyMap<string, number>> => {
     const marker = wanted.length + 1;
     const all = wanted.map((attack, i) => ({ ...attack, tag: i + 1 }));
@@ -116,7 +118,7 @@ describe.skipIf(!hasProgram('gcc') || !hasProgram('nft'))('packets (skipped with
   };
 
   const payload = Buffer.alloc(64, 1);
-  /** A VXLAN packet of our network, or what else has this size. */
+  /** A VXLAN packet of our VNI; also serves as other data of this size. */
   const vxlan = Buffer.concat([Buffer.from([8, 0, 0, 0, 0, 0x10, 0, 0]), payload]);
   const udpData = (port: number) => {
     const header = Buffer.alloc(8);
@@ -134,7 +136,7 @@ describe.skipIf(!hasProgram('gcc') || !hasProgram('nft'))('packets (skipped with
     { name: `${name} of its own node`, send: local, at: 'node1', point: 'local' },
     { name: `${name} of another node`, send: remote, at: 'node2', point: 'early' },
   ];
-  /** In both families, to the nodes and, where ports are given, to Services that lead to them. */
+  /** Returns this attack in both families, to the nodes and, if ports are given, to Services that lead to them. */
   const each = (
     name: string,
     make: (to: string) => string[],
@@ -335,7 +337,7 @@ describe.skipIf(!hasProgram('gcc') || !hasProgram('nft'))('packets (skipped with
 
   const honest: Attack[] = [
     {
-      // A neighbouring network may use class E, whatever this cluster uses.
+      // A neighbouring network may use class E addresses, whatever this cluster uses.
       name: 'the wire brings a packet from 240.0.0.9',
       by: 'wire',
       send: () => [packets.udp({ from: '240.0.0.9', to: node1[0] }, 5000)],
@@ -465,7 +467,7 @@ describe.skipIf(!hasProgram('gcc') || !hasProgram('nft'))('packets (skipped with
     beforeAll(async () => {
       await lab.ask({ do: 'node kill', name: 'node1' });
       lab.sh('node1', 'nft delete table inet cali');
-      // The kernel's own checks of IPv4 sources.
+      // Disables the kernel's own checks of IPv4 sources.
       lab.sh(
         'node1',
         'for f in /proc/sys/net/ipv4/conf/*; do echo 0 > $f/rp_filter; echo 1 > $f/accept_local; done',

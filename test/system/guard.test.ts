@@ -1,4 +1,4 @@
-/** The guard of `inet cali`: it is there before the first pod, stays when the agent ends, and comes back when it is changed. */
+/** The guard in table `inet cali`: loaded before the first pod, kept when the agent ends, restored after changes. */
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LabPod } from '../../lab/lab.ts';

@@ -1,4 +1,4 @@
-/** The tests of tunnel.test.ts with IPIP, inside user-mode Linux, whose kernel has it. */
+/** The tests of tunnel.test.ts with IPIP, inside user-mode Linux, whose kernel supports it. */
 import path from 'node:path';
 import { expect, it } from 'vitest';
 import { canBootUml, runCommandInUml } from '../../lab/uml.ts';

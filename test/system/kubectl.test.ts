@@ -5,7 +5,7 @@ import { hasProgram, TestLab, until } from '../helpers/lab.ts';
 const pool = (name: string, cidr: string, more = '') =>
   `apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: { name: ${name} }\nspec: { cidr: ${cidr}${more} }\n`;
 
-/** Minor version of this machine's kubectl; 0 where there is none. */
+/** Minor version of this machine's kubectl; 0 without kubectl. */
 function kubectlMinor(): number {
   if (!hasProgram('kubectl')) return 0;
   const { stdout } = spawnSync('kubectl', ['version', '--client', '-o', 'json'], { encoding: 'utf8' });
@@ -128,7 +128,7 @@ describe.skipIf(!hasProgram('kubectl'))(
         expect(stderr).toMatch(sentence);
       }
       expect(kubectl('get', 'ippools,bgppeers', '-o', 'name').stdout).toBe(before);
-      // Newer kubectl asks the server to refuse unknown fields; an older one prints the server's warning.
+      // A newer kubectl makes the server refuse unknown fields; an older one prints the server's warning.
       expect(apply(pool('pruned', '10.99.0.0/24', ', frob: 1')).stderr).toMatch(/unknown field "spec\.frob"/);
       kubectl('delete', 'ippool', 'pruned', '--ignore-not-found');
       const felix = (spec: string) =>
@@ -194,7 +194,7 @@ describe('calictl', () => {
     );
     expect(calictl('get', 'pool', 'ctl', '-o', 'yaml').stdout).toMatch(/disabled: true/);
     expect(calictl('delete', 'ippool', 'ctl').stdout).toBe("Successfully deleted 1 'IPPool' resource(s)\n");
-    // cali-controllers take their finalizer from a pool that is not used.
+    // cali-controllers remove their finalizer from an unused pool.
     await until('the pool is gone', 60_000, () => calictl('get', 'ippool', 'ctl').code === 1);
     expect(calictl('delete', 'ippool', 'ctl').stderr).toContain('resource does not exist: IPPool(ctl)');
     expect(verb('replace', yaml).stderr).toContain('resource does not exist');

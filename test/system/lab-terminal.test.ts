@@ -1,4 +1,4 @@
-/** The lab as a person meets it: on a terminal of 80 columns, with wrong words, stopped for a while, without nft. */
+/** The lab as users see it: on a terminal of 80 columns, with wrong commands, suspended for a while, without nft. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -11,7 +11,7 @@ import { labProgram, root, until } from '../helpers/lab.ts';
 
 const TIMEOUT_MS = 300_000;
 
-/** Columns of a line as it stays: what was written over counts once. */
+/** Returns the columns of a line on screen; text that a carriage return overwrites does not add up. */
 function widthOf(line: string): number {
   return Math.max(...line.split('\r').map((part) => stripVTControlCharacters(part).length));
 }
@@ -28,7 +28,7 @@ describe('a lab on a terminal of 80 columns', () => {
   let text = '';
   beforeAll(async () => {
     const command = `stty cols 80 rows 50; exec '${process.execPath}' '${labProgram}' start --nodes 3 --pods 2`;
-    // script(1) runs it on a terminal of its own.
+    // script(1) runs it on a new terminal.
     child = spawn('script', ['-qfec', command, '/dev/null'], {
       stdio: ['pipe', 'pipe', 'inherit'],
       env: { ...process.env, TERM: 'xterm', LC_ALL: 'C.UTF-8', NO_COLOR: '' },
@@ -93,7 +93,7 @@ describe('a lab on a terminal of 80 columns', () => {
     const [file, ...args] = execCommand('lab', ['sh', '-c', '(sleep 0.2; exit 3) & (sleep 0.2) & exit 0']);
     const pid = Number(args[1]);
     expect(spawnSync(file!, args).status).toBe(0);
-    // `children` needs no look at other processes of this machine.
+    // `children` avoids reading the other processes of this machine.
     const children = () =>
       readdirSync(`/proc/${pid}/task`).flatMap((task) =>
         readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean),
@@ -137,7 +137,7 @@ describe('npm start on a machine without nft', () => {
   it('installs nothing, says what is lost, and shows the network all the same', () => {
     const bin = path.join(folder, 'bin');
     const log = path.join(folder, 'apt.log');
-    // A folder of links to all administrators' programs but nft, in a mount namespace, over /usr/sbin.
+    // In a mount namespace, /usr/sbin becomes a folder of links to all its programs except nft.
     const script = `
       mkdir -p '${bin}' '${folder}/sbin' && mount --bind /usr/sbin '${folder}/sbin' && mount -t tmpfs sbin /usr/sbin
       for file in '${folder}'/sbin/*; do [ "\${file##*/}" = nft ] || ln -s "$file" /usr/sbin/; done

@@ -7,7 +7,7 @@ import { labProgram, root } from '../helpers/lab.ts';
 
 const isRoot = process.getuid?.() === 0;
 
-/** Processes of this machine that belong to the lab with that directory, or to any of its programs by our bundles. */
+/** Returns this machine's processes that belong to the lab in that directory, or that run one of our bundles. */
 function labProcesses(): string[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -58,7 +58,7 @@ describe('npm start -- --once', () => {
     };
     expect(report.nodes).toHaveLength(4);
     expect(report.pods).toHaveLength(12);
-    // 12 pods to 11 others and 4 nodes, over IPv4 and IPv6.
+    // Each of 12 pods probes 11 others and 4 nodes, over IPv4 and IPv6.
     expect(report.pairs).toBe(12 * 15);
     expect(report.probes).toBe(12 * 15 * 2);
     expect(report.unreachable).toEqual([]);

@@ -1,4 +1,4 @@
-/** The loopback plugin for nodes that have none: compiled, installed, and called as a container runtime calls it. */
+/** The loopback plugin for nodes without one: compiled, installed, and called as a container runtime does. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -18,7 +18,7 @@ describe.skipIf(!hasProgram('gcc'))('the loopback plugin (skipped where gcc is n
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  /** Calls the plugin in one network namespace for another, $NETNS; then shows the `lo` of that. */
+  /** Calls the plugin from one network namespace for another, $NETNS, then shows the latter's `lo`. */
   function call(command: string, cniVersion: string, before = '') {
     const configuration = JSON.stringify({ cniVersion, name: 'cni-loopback', type: 'loopback' });
     const script = `

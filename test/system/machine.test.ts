@@ -1,11 +1,13 @@
-/** A node follows its machine: addresses, prefix lengths, uplinks and routes that go, return and change, with flows running. */
+/**
+ * A node follows its machine, with flows running: addresses, prefix lengths, uplinks and routes come, go and change.
+ */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { FlowReport } from '../../lab/prober.ts';
 import { TestLab, until } from '../helpers/lab.ts';
 
-/** Generous: the agent waits two seconds before it believes a change, and this machine may be slow. */
+/** Generous: the agent waits two seconds before it acts on a change, and this machine may be slow. */
 const SOON_MS = 60_000;
-/** Longer than the agent waits: what it would do by then is done. */
+/** Longer than the agent waits, so it has acted by then if it acts at all. */
 const SETTLED_MS = 4_000;
 const IPV4 = '172.18.0.11/24';
 const IPV6 = 'fd00:172:18::11/64';
@@ -22,12 +24,12 @@ describe('a node whose machine changes', () => {
   let lab: TestLab;
   beforeAll(async () => {
     lab = await TestLab.start(['--nodes', '3', '--pods', '1']);
-    // A port that goes down makes the lab's switch forget who listens to which multicast, and IPv6 neighbours with it.
+    // When a port goes down, the lab's switch forgets multicast listeners, which breaks IPv6 neighbour discovery.
     lab.sh('lab', 'ip link set lab0 type bridge mcast_snooping 0');
   });
   afterAll(() => lab?.stop());
 
-  /** The address that node1 publishes, with the length of its subnet. */
+  /** Returns the address that node1 publishes, with its prefix length. */
   const published = (family: 4 | 6) => {
     const text = lab.sh('node2', 'calictl get node node1 -o json');
     const { spec } = JSON.parse(text) as { spec: { bgp?: Record<string, string> } };
@@ -49,7 +51,7 @@ describe('a node whose machine changes', () => {
       return u.length === 0;
     });
 
-  /** Paths on which packets were lost while something happened. */
+  /** Returns the paths on which packets were lost during a change. */
   const lossesDuring = async (change: () => Promise<unknown>): Promise<string[]> => {
     await lab.ask({ do: 'flows start', intervalMs: 10 });
     try {
@@ -64,7 +66,7 @@ describe('a node whose machine changes', () => {
   const isIpv6 = ({ address }: Path) => address.includes(':');
   const isOfNode1 = ({ from, to }: Path) => `${from} ${to}`.includes('node1');
 
-  /** Since when each session of node1 in a family is up. */
+  /** Returns when each of node1's sessions in a family came up. */
   const sessions = (family: 4 | 6) =>
     lab
       .status('node1')
@@ -112,7 +114,7 @@ describe('a node whose machine changes', () => {
       await until('no node has an IPv6 session with it', SOON_MS, () =>
         lab.status('node2').bgp.peers.every(({ config }) => config.address !== 'fd00:172:18::11'),
       );
-      // A pod keeps the addresses that it starts with.
+      // A pod that starts meanwhile gets both addresses and keeps them.
       const pod = await lab.ask({ do: 'pod add', node: 'node1', name: 'meanwhile' });
       expect(pod).toMatchObject({ addresses: [expect.any(String), expect.any(String)] });
       // With duplicate address detection, as on a real machine.
@@ -138,7 +140,7 @@ describe('a node whose machine changes', () => {
 
   it('is as before after its uplink went down and up', async () => {
     const lossy = await lossesDuring(async () => {
-      // The kernel removes the IPv6 address and all routes; the program that made them brings them back.
+      // The kernel removes the IPv6 address and all routes; the program that made them restores them.
       lab.sh('node1', 'ip link set eth0 down; sleep 4; ip link set eth0 up');
       lab.sh('node1', `ip -6 addr replace ${IPV6} dev eth0; ${DEFAULT_ROUTES}`);
       await podsReach();
@@ -176,7 +178,7 @@ describe('a node whose machine changes', () => {
     });
     expect(lossy).toEqual([]);
     expect(state()).toEqual(before);
-    // A client that removes and adds the address takes all routes along for a moment, and nothing else.
+    // A DHCP client that removes and re-adds the address removes all routes for a moment, and nothing else.
     lab.sh('node1', `ip addr del ${IPV4} dev eth0; ip addr add ${IPV4} dev eth0; ${DEFAULT_ROUTES}`);
     await podsReach();
     expect(state()).toEqual(before);
@@ -217,7 +219,7 @@ describe('a node whose machine changes', () => {
       lab.sh('node1', `ip link set eth0 down; ${DEFAULT_ROUTES}`);
       await isPublished(4, '172.18.0.21/24');
       await isPublished(6, 'fd00:172:18::21/64');
-      // The lab's own station on node1 answers at its first address alone.
+      // The lab's own prober on node1 answers only at node1's first address.
       await podsReach(({ to }) => to !== 'node1');
       lab.sh('node1', 'ip link set eth0 up');
       await isSettled();

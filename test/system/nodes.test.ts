@@ -116,7 +116,7 @@ describe('nodes and pods come and go', () => {
   });
 
   it('a borrowed address is announced as a host route and works', async () => {
-    // node2 asks for an address inside node1's block.
+    // A pod on node2 requests an address inside node1's block.
     const block = lab.sh('node1', 'ip route show type blackhole').trim().split(/\s+/)[1]!;
     const address = `${block.split('/')[0]!.replace(/\d+$/, '')}${Number(/(\d+)\/26$/.exec(block)![1]) + 60}`;
     await lab.ask({

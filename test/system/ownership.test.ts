@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { podInterfaceName } from '../../felix/endpoint.ts';
 import { root, TestLab, until } from '../helpers/lab.ts';
 
-/** Everything of a node in the kernel that is other programs', planted by `plant`. */
+/** Commands that plant other programs' objects in a node's kernel. */
 const plant = [
   // FRR or GoBGP, Calico's bird, OVN, an operator.
   'ip route add 10.50.0.0/16 via 172.18.0.1 proto bgp',
@@ -61,7 +61,7 @@ describe('felix and --cleanup change what is Cali’s and nothing else', () => {
     const routes = ours().sort();
     await lab.ask({ do: 'flows start', intervalMs: 10 });
     await lab.ask({ do: 'node kill', name: 'node1' });
-    // As version 0.1 leaves a node: its numbers, no file with them, and some routes that nobody wants any more.
+    // A node as version 0.1 leaves it: that version's route protocols, no file with them, and some stale routes.
     for (const route of routes) {
       const old = route
         .trim()
@@ -89,7 +89,7 @@ describe('felix and --cleanup change what is Cali’s and nothing else', () => {
     await until('it is over', 20_000, () =>
       JSON.stringify(numbers()).includes('"former":{"local":[],"bgp":[]}'),
     );
-    // From now on the old numbers are others', inside the pools as well.
+    // From now on the old protocol numbers belong to other programs, even inside the pools.
     lab.sh('node1', 'ip route add 10.244.250.0/26 via 172.18.0.1 proto bgp');
     await lab.ask({ do: 'pod add', node: 'node1', name: 'more' });
     await lab.ask({ do: 'pod delete', name: 'more' });

@@ -1,4 +1,4 @@
-/** maxPrefixes with action Drop: what was dropped comes back when there is room for it (RFC 2918). */
+/** maxPrefixes with action Drop: dropped prefixes return, by route refresh (RFC 2918), once there is room. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { ManualClock } from '../helpers/manual-clock.ts';
@@ -9,7 +9,7 @@ const nets = [1, 2, 3, 4, 5].map((number) => `10.${number}.0.0/16`);
 const limitOf = (limit: number) => ({ limit, action: 'Drop' as const, warningPercent: 75 });
 const requests = (peer: ScriptedPeer) => peer.count('route-refresh');
 
-/** A may announce three prefixes and announces five; B watches. */
+/** A may announce three prefixes but announces five; B observes. */
 async function begin() {
   const clock = new ManualClock();
   const change = (address: string) => ({
@@ -55,7 +55,7 @@ it('routes that are withdrawn make room, and many withdrawals ask for few refres
   await until(() => requests(a) === 1);
   a.send(announcement(nets.slice(2)));
   await until(() => b.table.size === 3);
-  // Nothing is missing any more.
+  // From now on no prefix is missing.
   a.send(withdrawal([nets[2]!]));
   await until(() => b.table.size === 2);
   clock.advance(600_000);
@@ -68,7 +68,7 @@ it('stale routes of a restarted peer that are deleted make room as well', async 
   first.socket.destroy();
   await until(() => speaker.peer(A)!.negotiated === undefined);
   const a = await connect(A, restart(30));
-  // The three stale routes take the room of those that are new.
+  // The three stale routes leave no room for new ones.
   a.send(announcement([nets[0]!, nets[3]!, nets[4]!]));
   a.send(endOfRib4);
   await until(() => b.table.size === 1);

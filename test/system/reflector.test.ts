@@ -1,4 +1,4 @@
-/** The cluster from mesh to route reflectors and back, seen by pods, people and the kernel. */
+/** Moves a cluster from the mesh to route reflectors and back, and checks pods, calictl and the kernel. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TestLab, until } from '../helpers/lab.ts';
 
@@ -26,7 +26,7 @@ describe('route reflectors', () => {
     expect([code, stderr]).toEqual([0, '']);
   };
 
-  /** The host routes of a Local Service on node4 reach node3 through the reflectors, in both families (Calico B-108). */
+  /** Expects host routes of node4's Local Service on node3, via the reflectors, in both families (Calico B-108). */
   const passesOnClusterIPs = async () => {
     const [ip4, ip6] = ['10.96.0.20', 'fd00:10:96::14'];
     const service = `apiVersion: v1\nkind: Service\nmetadata: { name: local, namespace: default }\nspec: { type: NodePort, clusterIP: ${ip4}, clusterIPs: [${ip4}, '${ip6}'], externalTrafficPolicy: Local }\n`;
@@ -50,7 +50,7 @@ describe('route reflectors', () => {
 
   it('mesh to two reflectors and back without a packet lost, whichever object comes first', async () => {
     await lab.ask({ do: 'flows start', intervalMs: 20 });
-    // The annotations long before the BGPPeer: a reflector without clients stays in the mesh.
+    // The annotations come long before the BGPPeer: a reflector without clients stays in the mesh.
     for (const name of ['node1', 'node2']) lab.sh('node1', reflector(name, '1.0.0.1'));
     await new Promise((resolve) => setTimeout(resolve, 3000));
     expect(nodes.map((node) => peersOf(node).length)).toEqual([6, 6, 6, 6]);

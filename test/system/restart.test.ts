@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { FlowReport } from '../../lab/prober.ts';
 import { TestLab, until } from '../helpers/lab.ts';
 
-/** Routes of ours that `ip monitor` saw change, of either protocol. */
+/** Returns the changes that `ip monitor` reported for our routes, of either protocol. */
 function ourRouteEvents(lines: readonly string[]): string[] {
   return lines.filter((line) => /proto (161|162)\b/.test(line));
 }
@@ -15,7 +15,7 @@ describe('an agent or the API server fails, and traffic goes on', () => {
   let lab: TestLab;
   const nodes = ['node1', 'node2', 'node3', 'node4'];
   beforeAll(async () => {
-    // On a busy machine agents that start at once take longer than the ten seconds that they wait for each other.
+    // On a busy machine, agents that start together need more than the 10 s that they wait for each other.
     process.env['CALI_UNREACHABLE_TIME'] = '60';
     lab = await TestLab.start();
     delete process.env['CALI_UNREACHABLE_TIME'];
@@ -112,7 +112,7 @@ describe('an agent or the API server fails, and traffic goes on', () => {
     const watching = monitors();
     await lab.ask({ do: 'flows start', intervalMs: 10 });
     await lab.ask({ do: 'api kill' });
-    // Half a record, as a power cut leaves it.
+    // Appends half a record, as a power cut leaves it.
     lab.sh(
       'lab',
       `printf '0badf00d {"revision":99999,"key":"projectcalico.org/ippools/default-ipv4-ippool","obj' >> /run/cali-lab/api/journal.log`,

@@ -1,11 +1,11 @@
-/** BGP sessions of a lab's mesh against those who use a node's address, and through the life of a Secret. */
+/** BGP sessions of a lab's mesh: attackers with a node's address, and the life cycle of a Secret. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TestLab, until } from '../helpers/lab.ts';
 
 const nodes = ['node1', 'node2', 'node3'];
 const addresses = { 4: '172.18.0.12', 6: 'fd00:172:18::12' } as const;
 
-/** Connects, sends an OPEN that the mesh would accept with KEEPALIVE, and says what came back. */
+/** A program that connects, sends KEEPALIVE after an OPEN that the mesh would accept, and reports the response. */
 const attack = (target: string) => `
 const net = require('node:net');
 const open = 'ffffffffffffffffffffffffffffffff002b0104fc00005a01010101' + '0e' + '020c' + '010400010001' + '41040000fc00';
@@ -65,7 +65,7 @@ describe('BGP sessions between the nodes of a lab', () => {
 
   it('are not reached by what has passed a router, and lose nothing to it', async () => {
     const before = peers().map(({ flaps, since }) => ({ flaps, since }));
-    // As a pod's packet that its node has forwarded and masqueraded, at best.
+    // The best TTL of a pod's packet that its node has forwarded and masqueraded.
     lab.sh('node1', 'echo 254 > /proc/sys/net/ipv4/ip_default_ttl');
     lab.sh('node1', 'for f in /proc/sys/net/ipv6/conf/*/hop_limit; do echo 254 > $f; done');
     for (const target of Object.values(addresses)) {
@@ -75,7 +75,7 @@ describe('BGP sessions between the nodes of a lab', () => {
       expect(pod.received).toBe(0);
     }
     expect(peers().map(({ flaps, since }) => ({ flaps, since }))).toEqual(before);
-    // It was the TTL: with 255 it is the node itself, as far as anybody can tell.
+    // The TTL was the reason: with 255, the packets are indistinguishable from the node's own.
     lab.sh('node1', 'echo 255 > /proc/sys/net/ipv4/ip_default_ttl');
     const near = JSON.parse(lab.exec('node1', process.execPath, '-e', attack(addresses[4])).stdout);
     expect(near.received).toBeGreaterThan(19);
@@ -111,7 +111,7 @@ describe('BGP sessions between the nodes of a lab', () => {
     secret('DELETE');
     await until('the Secret is gone', 60_000, warned('there is no Secret kube-system/bgp'));
     expect(pids()).toEqual(agents);
-    // Kept down rather than brought up with the wrong key: a node that never knew the password.
+    // A node that never had a valid password keeps its sessions down rather than use a wrong key.
     secret('POST', 'x'.repeat(81));
     await lab.ask({ do: 'node kill', name: 'node2' });
     await lab.ask({ do: 'node start', name: 'node2' });

@@ -1,4 +1,4 @@
-/** Keys, TTL and settings that change, between real speakers on loopback, and faults that stay where they arise. */
+/** Changes of keys, TTL and settings between real speakers on loopback, and faults that do not spread. */
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -38,7 +38,7 @@ const configOf = (address: string, change: Partial<PeerConfig> = {}): PeerConfig
   ...change,
 });
 
-/** A speaker at an address of loopback, with one peer. */
+/** Starts a speaker at a loopback address with these peers. */
 async function start(address: string, peers: readonly PeerConfig[]): Promise<Speaker> {
   const speaker = new Speaker(
     {
@@ -156,7 +156,7 @@ describe('passwords (TCP MD5, RFC 2385)', () => {
     await until(() => incoming.destroyed);
     await sleep(1_500);
     expect([total, x.peer(Y)!.status().lastError]).toEqual([0, unusable]);
-    // Changes in quick succession, each of which begins a new attempt.
+    // Changes in quick succession; each starts a new attempt.
     for (let i = 0; i < 40; i++) set(x, configOf(Y, i % 2 ? { unusable } : { keepaliveSeconds: i + 1 }));
     set(x, configOf(Y));
     await until(() => open === 1);
@@ -196,7 +196,7 @@ it('an attempt that was given up while it was connecting delivers nothing, altho
     { incoming: (_, socket) => void socket.on('error', () => undefined).write(keepalive) },
   );
   await listener.listen();
-  // A SYN without the key is not answered; the client's kernel sends it again a second later.
+  // The kernel ignores a SYN without the key; the client's kernel repeats it a second later.
   listener.setKey('127.0.0.1', 'secret');
   const seen: string[] = [];
   const note = (name: string) => () => void seen.push(name);
@@ -276,7 +276,7 @@ it('a peer that demands GTSM (RFC 5082) notices by RST that the other kernel has
   await until(() => a.isUp);
   a.send(announcement(['10.1.0.0/16']));
   await until(() => b.table.size === 1);
-  // Its kernel answers with TTL 64. The peer does not connect again, and no timer of TCP or BGP runs out before 30 s.
+  // A's kernel answers with TTL 64. The peer does not reconnect, and no TCP or BGP timer expires before 30 s.
   a.vanish();
   await until(() => reflecting.peer(A)!.negotiated === undefined, 25_000);
   expect([reflecting.peer(A)!.status().lastError, b.table.size]).toEqual(['Connection reset by peer', 1]);

@@ -1,7 +1,7 @@
 /**
- * Sessions use current settings: each field of BGPPeer and BGPConfiguration that a session is made of is changed while the
- * session is up, then the other side restarts. The session is back with the new value, in the status and on the wire. A
- * field that is in the schema and not in the tables below fails the test.
+ * Sessions use current settings. Each field of BGPPeer and BGPConfiguration that affects a session is changed while the
+ * session is up, then the other side restarts. The new session must have the new value, in the status and on the wire.
+ * A field of the schema that is missing in the tables below fails the test.
  */
 import { createSocket } from 'node:dgram';
 import net from 'node:net';
@@ -23,22 +23,22 @@ import {
 } from '../helpers/settings-world.ts';
 
 interface Case {
-  /** The field before and after; undefined leaves it out. */
+  /** The field's value before and after; undefined omits it. */
   readonly values: readonly [unknown, unknown];
   /** Other fields of the same object. */
   readonly fixed?: object;
   readonly isReflector?: boolean;
-  /** The other side before and after. */
+  /** Settings of the other side before and after. */
   readonly other?: readonly [Partial<PeerConfig>, Partial<PeerConfig>];
-  /** The other side is given the field while the session is up, too: keys are changed on both sides. */
+  /** The other side gets the new value too while the session is up, because both sides need the same key. */
   readonly isShared?: boolean;
-  /** The other side listens on another port afterwards. */
+  /** The other side restarts on another port. */
   readonly isMoved?: boolean;
-  /** The field keeps the session down: what is looked for is a session that does not return. */
+  /** The new value keeps the session down: the test expects that it does not return. */
   readonly isDown?: boolean;
-  /** What the status shows before and after. */
+  /** Reads the status, and the values to expect before and after. */
   readonly status?: readonly [(status: PeerStatus) => unknown, unknown, unknown];
-  /** What the other side sees before and after. */
+  /** Reads what the other side sees, and the values to expect before and after. */
   readonly wire?: readonly [(seen: Seen) => unknown, unknown, unknown];
 }
 
@@ -56,7 +56,7 @@ const nextHop = ({ routes }: Seen) => routes.get(Z_ROUTE)?.attributes.nextHop;
 const communities = ({ routes }: Seen) => routes.get(OWN_ROUTE)?.attributes.communities;
 const priority = (metric: number) => 2 ** 31 - 1 - metric;
 
-/** A field that is no part of a session, with the reason. */
+/** A case, or the reason why the field does not affect a session. */
 type Row = Case | string;
 
 const peerFields: Record<string, Row> = {
@@ -186,7 +186,7 @@ const peerFields: Record<string, Row> = {
   roleStrict: {
     values: [false, true],
     fixed: { asNumber: external, role: 'Peer' },
-    // Without a role of its own the other side is refused afterwards (RFC 9234 section 4.2).
+    // The other side has no role, so the new session is refused (RFC 9234 section 4.2).
     other: [{ localAs: external }, { localAs: external }],
     isDown: true,
     status: [({ lastError }) => /no BGP role/.test(lastError ?? ''), false, true],
@@ -336,14 +336,14 @@ describe('settings that change while a session is up', () => {
   );
 });
 
-/** Keys of an object schema, behind defaults. */
+/** Returns the keys of an object schema, unwrapping defaults. */
 function shapeOf(schema: object): string[] {
   if ('shape' in schema && typeof schema.shape === 'object' && schema.shape) return Object.keys(schema.shape);
   if ('unwrap' in schema && typeof schema.unwrap === 'function') return shapeOf(schema.unwrap());
   throw new Error('no object schema');
 }
 
-/** Y announces routes with X's AS in their path. */
+/** Policy that makes Y announce routes with X's AS in their path. */
 function addsOurAs(): PeerConfig['exportPolicy'] {
   return {
     key: 'adds our AS',
@@ -358,7 +358,7 @@ function isLoop({ families }: PeerStatus): boolean {
   return families.some(({ refused }) => refused.some(({ reason }) => reason.startsWith('AS loop')));
 }
 
-/** The next BFD packet that X sends to Y (RFC 5883). */
+/** Returns the next BFD packet that X sends to Y (RFC 5883). */
 async function packet() {
   const socket = createSocket({ type: 'udp4', reuseAddr: true });
   try {

@@ -1,4 +1,4 @@
-/** The speaker against peers that do what a test tells them, over loopback. */
+/** The speaker with scripted peers over loopback. */
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
@@ -16,7 +16,7 @@ import { announcement, endOfRib4, ScriptedPeer, until, withdrawal } from '../hel
 const nets = (count: number, second = 1) =>
   Array.from({ length: count }, (_, i) => `10.${second + (i >> 8)}.${i & 255}.0/24`);
 
-/** Ten prefixes per UPDATE, with attributes of 900 octets that no other UPDATE has: they cannot be packed together. */
+/** Sends ten prefixes per UPDATE, each with its own attributes of 900 octets, so that UPDATEs cannot be merged. */
 function sendBulk(peer: ScriptedPeer, prefixes: readonly string[], round: number): void {
   const communities = Array.from({ length: 200 }, (_, i) => 65536 + i);
   for (let at = 0; at < prefixes.length; at += 10)
@@ -29,10 +29,10 @@ describe('a peer whose configuration changes', () => {
     const before = [A, B].map(configOf);
     const a = await connect(A);
     const after = before.map((config) => ({ ...config, port: config.port + 1 }));
-    // One peer has a session that stays until its successor has told everything, the other one has none.
+    // One peer has a session, kept until its successor has advertised its routes; the other has none.
     speaker.setDesired({ peers: after, originated: [] });
     speaker.setDesired({ peers: before, originated: [] });
-    // Longer than a successor is waited for and a predecessor stays.
+    // Longer than the wait for a successor plus the time that a predecessor is kept.
     await sleep(5_000);
     expect(a.socket.destroyed).toBe(false);
     a.socket.destroy();
@@ -60,7 +60,7 @@ it('a peer that is taken away stays until others tell everything that it tells',
   const b = await connect(B);
   b.send(announcement(['10.1.0.0/16']));
   b.send(endOfRib4);
-  // Twice the time of one that is covered, and more than the reflector waits for one that does not answer.
+  // Twice the grace period after coverage, and longer than the reflector waits for a silent peer.
   await sleep(7_000);
   expect(speaker.status().find(({ config }) => config.address === A)).toMatchObject({
     state: 'Established',
@@ -249,7 +249,7 @@ describe('peers that misbehave', () => {
       await until(() => b.table.get(all.at(-1)!)?.med === round);
       b.messages.length = 0;
     }
-    // 60 rounds are 27 MB on the wire: the queue of the stopped peer ends at its limit of 8 MB.
+    // 60 rounds are 27 MB on the wire: the stopped peer's queue stays near its limit of 8 MB.
     expect(speaker.peer(C)!.conversation.connection!.queued).toBeGreaterThan(1e6);
     expect(speaker.peer(C)!.conversation.connection!.queued).toBeLessThan(12e6);
     expect((process.memoryUsage().rss - before) / 1e6).toBeLessThan(200);
@@ -380,7 +380,7 @@ describe('tools that look inside', () => {
       return found;
     };
     await until(() => types().length >= 4);
-    // Initiation, Peer Up, the route from before, End-of-RIB.
+    // Initiation, Peer Up, the earlier route, End-of-RIB.
     expect(types()).toEqual([4, 3, 0, 0]);
     a.send(announcement(['10.2.0.0/16']));
     await until(() => types().length === 5);

@@ -1,4 +1,4 @@
-/** Which routes of a peer stay while the peer has not confirmed them, clause by clause, over loopback. */
+/** Which of a peer's routes stay until the peer confirms them, RFC clause by clause, over loopback. */
 import { expect, it } from 'vitest';
 import type { PeerConfig } from '../../bgp/peer-config.ts';
 import type { Capabilities } from '../../bgp/wire/capabilities.ts';
@@ -22,7 +22,7 @@ const longLived = (isForwardingKept = true) => ({
 const refresh = (subtype: number) => ({ type: 'route-refresh', family: 4, subtype }) as const;
 const [REQUEST, BORR, EORR] = [0, 1, 2];
 
-/** A reflector with clients A, which announces NET1 and NET2, and B, which watches. */
+/** A reflector with clients A, which announces NET1 and NET2, and B, which observes. */
 async function begin(
   capabilities: Partial<Capabilities>,
   { change = {}, addresses = [A, B] }: { change?: Partial<PeerConfig>; addresses?: readonly string[] } = {},
@@ -40,7 +40,7 @@ async function begin(
     peer.socket.destroy();
     await until(() => speaker.peer(A)?.negotiated === undefined);
   };
-  /** Waits until the speaker has handled what A has sent, which a further route shows. */
+  /** Waits until the speaker has handled everything that the peer sent: it sends another route and waits for it. */
   const handled = async (peer: ScriptedPeer) => {
     const med = ++rounds;
     peer.send(announcement([NET3], { med }));
@@ -73,7 +73,7 @@ it('RFC 7313 section 4: EoRR drops what was not sent since BoRR; alone, and End-
   expect(stays(b)).toEqual([NET1, NET2]);
   a.send(refresh(EORR));
   await until(() => !b.table.has(NET2));
-  // The upper bound on stale routes counts from the last BoRR, not from an earlier one.
+  // The upper bound on stale time runs from the last BoRR, not from an earlier one.
   a.send(refresh(BORR));
   a.send(announcement([NET1, NET2]));
   a.send(refresh(EORR));
@@ -141,7 +141,7 @@ it('RFC 4724 section 4.2: a peer that breaks off its refresh and restarts loses 
 const keepsLongLived = { change: { longLivedSeconds: 60 } };
 const isMarked = (b: ScriptedPeer) => b.table.get(NET1)?.communities?.includes(LLGR_STALE) ?? false;
 
-/** A, gone for longer than its restart time. */
+/** A world in which A has been gone for longer than its restart time. */
 async function beginLongLived() {
   const world = await begin(longLived(), keepsLongLived);
   await world.lose(world.a);
@@ -177,7 +177,7 @@ it('RFC 9494 section 4.2: the long-lived time runs on until End-of-RIB, through 
   clock.advance((LONG_LIVED_SECONDS - RESTART_SECONDS) * 1000);
   await until(() => !b.table.has(NET2));
   expect(stays(b)).toEqual([NET1]);
-  // Not synchronized when the time was over: the next restart is kept for no time.
+  // The peer was not synchronized when the stale time expired: at its next restart no route is kept.
   await lose(third);
   await until(() => stays(b).length === 0);
 });
@@ -195,7 +195,7 @@ it('RFC 9494 section 4.2: End-of-RIB ends the long-lived time', async () => {
 
 it('RFC 9494 section 4.2 keeps no route that RFC 4724 and RFC 8538 do not keep', async () => {
   const { a, b } = await begin(longLived(), keepsLongLived);
-  // Neither side has the N bit together with the other: NOTIFICATION is no restart.
+  // The N bit was not negotiated (RFC 8538): a NOTIFICATION does not start a graceful restart.
   a.send({ type: 'notification', ...notification(6, 4) });
   await until(() => stays(b).length === 0);
 });

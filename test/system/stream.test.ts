@@ -20,7 +20,7 @@ interface Answer {
   readonly store?: string;
 }
 
-/** A world (test/helpers/stream-world.ts) in namespaces of its own. */
+/** A world (test/helpers/stream-world.ts) in its own namespaces. */
 class World {
   readonly #child: ChildProcess;
   readonly #directory: string;
@@ -52,7 +52,7 @@ class World {
     return this.answers.slice(before).find((answer) => line in answer)!;
   }
 
-  /** What the agent logged last. */
+  /** Returns the agent's last log lines. */
   log(): string {
     return readFileSync(path.join(this.#directory, 'log'), 'utf8')
       .split('\n')
@@ -119,7 +119,7 @@ it(
       peers: string[];
       status: { objects: { name: string }[] };
     };
-    // It would prove nothing if there were nothing.
+    // Empty results would prove nothing.
     expect(routes.length).toBeGreaterThan(5);
     expect(peers.length).toBeGreaterThan(0);
     expect(status.objects.map(({ name }) => name)).toEqual(['never-readable']);

@@ -1,4 +1,4 @@
-/** A second connection from a peer's address, over loopback: real sockets, real TCP. */
+/** A second connection from a peer's address, with real TCP sockets over loopback. */
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
@@ -10,7 +10,7 @@ import { announcement, ScriptedPeer, until } from '../helpers/scripted-peer.ts';
 const again = { gracefulRestart: { ...restart(60).gracefulRestart, isRestarting: true } };
 
 describe('a second connection from the address of a peer whose session is up', () => {
-  /** A session with graceful restart, its route at B, and where to connect to. */
+  /** A session with A with graceful restart, B that has A's route, and the port to connect to. */
   const running = async (clock: Clock = systemClock) => {
     const { connect, port } = await reflector([A, B], undefined, { clock });
     const [a, b] = [await connect(A, restart(60)), await connect(B)];
@@ -59,7 +59,7 @@ describe('a second connection from the address of a peer whose session is up', (
   });
 
   it('takes over as soon as the kernel of the old one answers with RST, and no route is lost', async () => {
-    // Time stands still: no timer decides.
+    // The clock does not advance, so no timer decides.
     const { a, b, port } = await running(new ManualClock());
     const gone: string[] = [];
     const watch = setInterval(() => b.table.has('10.1.0.0/16') || gone.push('lost'), 1);
@@ -106,7 +106,7 @@ describe('connections that say nothing', () => {
     const silent = net.connect({ host: '127.0.0.1', port, localAddress: A });
     silent.on('error', () => undefined).resume();
     await new Promise((resolve) => silent.once('connect', resolve));
-    // The peer listens only now: the attempts up to here were refused.
+    // The peer listens only from now on: earlier attempts were refused.
     await sleep(300);
     let count = 0;
     const peer = net.createServer((socket) => {

@@ -1,22 +1,22 @@
 /**
- * Two subnets with a router that knows nothing of pods: VXLAN on this kernel, and, where this file is run inside
- * user-mode Linux (ipip.test.ts does), IPIP.
+ * Two subnets with a router that has no routes to pods: VXLAN on this kernel, or IPIP when ipip.test.ts runs this file
+ * inside user-mode Linux.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { FlowReport } from '../../lab/prober.ts';
 import { hasProgram, TestLab, until } from '../helpers/lab.ts';
 
-/** Packets of a flow that may be lost over two or three changes of mode: what is under way during one replacement. */
+/** Packets that a flow may lose over two or three changes of mode: those in flight during one replacement. */
 const MOST_LOST = 1;
 
 const isIpip = process.env['CALI_TEST_ENCAP'] === 'ipip';
 const device = isIpip ? 'tunl0' : 'vxlan.cali';
 const overhead = isIpip ? 20 : 50;
-/** Of pods: what every tunnel leaves, and that of IPv6 takes the most. */
+/** MTU overhead of pods: that of the largest tunnel, which is the one over IPv6. */
 const podOverhead = isIpip ? 20 : 70;
 const encapsulated = isIpip ? 'ip proto 4' : 'udp port 4789';
-/** Inside user-mode Linux everything takes ten times as long, on a slow machine twenty. */
+/** Inside user-mode Linux everything takes ten times as long, and twenty times on a slow machine. */
 const patience = isIpip ? 20 : 1;
 const subnetOf = { node1: 0, node2: 0, node3: 1, node4: 1 } as const;
 type NodeName = keyof typeof subnetOf;
@@ -26,7 +26,7 @@ describe(`pods on two subnets, by ${isIpip ? 'IPIP' : 'VXLAN'}`, { timeout: 120_
   let lab: TestLab;
   beforeAll(async () => {
     const encap = isIpip ? 'ipip' : 'vxlan';
-    // IPv6 goes by VXLAN in both.
+    // IPv6 uses VXLAN in both.
     const args = ['--subnets', '2', '--encap', encap, '--pods', '1', ...(isIpip ? ['--no-ipv6'] : [])];
     lab = await TestLab.start(args);
   });
@@ -48,7 +48,7 @@ describe(`pods on two subnets, by ${isIpip ? 'IPIP' : 'VXLAN'}`, { timeout: 120_
       expect(stderr).toBe('');
     }
   };
-  /** Routes to other nodes through the tunnel: none, those to the other subnet, or all. */
+  /** Waits until each node has this many routes through the tunnel: none, those to the other subnet, or all. */
   const hasMode = async (count: 0 | 2 | 3) => {
     await until(`${count} routes by ${device} on every node`, 10_000 * patience, () =>
       nodes.every((node) => throughTunnel(node).length === count && remoteRoutes(node).length === 3),
@@ -70,7 +70,7 @@ describe(`pods on two subnets, by ${isIpip ? 'IPIP' : 'VXLAN'}`, { timeout: 120_
     expect(link).toContain(`mtu ${1500 - overhead} `);
     expect(link.match(/ inet 10\.244\.\S+\/32 /g)).toHaveLength(1);
     expect(lab.sh('node1-a', 'ip link show eth0')).toContain(`mtu ${1500 - podOverhead} `);
-    // Each node's address in the tunnel is on its Node, and allocated.
+    // Each Node has its tunnel address.
     const shown = lab.sh('node1', 'calictl get nodes -o yaml');
     expect(shown.match(isIpip ? /ipv4IPIPTunnelAddr/g : /ipv4VXLANTunnelAddr/g)).toHaveLength(4);
   });
@@ -78,8 +78,7 @@ describe(`pods on two subnets, by ${isIpip ? 'IPIP' : 'VXLAN'}`, { timeout: 120_
   it.skipIf(!hasProgram('tcpdump'))(
     'the router sees no packet between pods that is not encapsulated',
     async () => {
-      // What the router forwards, and what one node of a subnet sends to the other.
-      // What it forwards into the second subnet; and what one node of the first sends to the other.
+      // Captures what the router forwards into the second subnet, and what one node of the first sends to the other.
       const fromRouter = 'ether src 02:00:ac:12:00:02';
       const routed = lab.capture('lab1', `${fromRouter} and ${encapsulated}`);
       const bare = lab.capture('lab1', `${fromRouter} and src net 10.244.0.0/16 and dst net 10.244.0.0/16`);
@@ -131,7 +130,7 @@ describe(`pods on two subnets, by ${isIpip ? 'IPIP' : 'VXLAN'}`, { timeout: 120_
     await until('everybody reaches it', 5000 * patience, async () =>
       (await lab.unreachable(2000 * patience)).every(({ to, from }) => to !== 'guest' && from !== 'guest'),
     );
-    // Until then its packets may take the route of the block, by way of node3.
+    // Before that, its packets may follow the block's route through node3.
     await until('its own route', 5000 * patience, () =>
       lab.sh('node4', `ip route show ${free}`).includes(`dev ${device}`),
     );
@@ -166,7 +165,7 @@ describe(`pods on two subnets, by ${isIpip ? 'IPIP' : 'VXLAN'}`, { timeout: 120_
     await hasMode(2);
     const first = await lab.flows();
     expect(Math.max(...lost(first, () => true))).toBeLessThanOrEqual(MOST_LOST);
-    // Without a tunnel the other subnet is out of reach; the own one is not.
+    // Without a tunnel, the other subnet is unreachable; a node's own subnet is not.
     await lab.ask({ do: 'flows start', intervalMs });
     setMode('Never');
     await hasMode(0);

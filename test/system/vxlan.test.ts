@@ -1,4 +1,4 @@
-/** Tunnels on this kernel: what is refused, what is masqueraded, without BGP, and when things change. */
+/** Tunnels on this kernel: dropped and masqueraded packets, a cluster without BGP, and changes at run time. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { hasProgram, TestLab, until } from '../helpers/lab.ts';
 
@@ -28,7 +28,7 @@ describe('VXLAN between two subnets', () => {
       .find((text) => pattern.test(text));
     return Number(/counter packets (\d+)/.exec(line ?? '')?.[1] ?? -1);
   };
-  // VNI 4096 around an empty Ethernet frame.
+  // An empty Ethernet frame in VNI 4096.
   const forged = `0800000000100000${'00'.repeat(60)}`;
 
   it.skipIf(!hasProgram('nft'))('takes encapsulated packets from nodes alone', async () => {
@@ -37,7 +37,7 @@ describe('VXLAN between two subnets', () => {
     expect(before).toBeGreaterThanOrEqual(0);
     node('lab', sendUdp('172.18.0.11', 4789, forged));
     await until('the drop', 2000, () => drops() === before + 1);
-    // Another network on the same port is none of our business.
+    // The guard leaves other VNIs on the same port alone.
     node('lab', sendUdp('172.18.0.11', 4789, forged.replace('001000', '000007')));
     await sleep(200);
     expect(drops()).toBe(before + 1);
@@ -50,7 +50,7 @@ describe('VXLAN between two subnets', () => {
     await until('the drops', 2000, () => drops() === before + 2);
     const ipip = () => dropped('node1', /^\s*meta l4proto (ipencap|4) counter/);
     expect(ipip()).toBe(0);
-    // A raw socket by Python is what every machine has; without it the rule alone is looked at.
+    // Most machines have Python for a raw socket. Without it, only the rule is checked.
     if (!hasProgram('python3')) return;
     const raw = `import socket;s=socket.socket(socket.AF_INET,socket.SOCK_RAW,4);s.sendto(bytes(40),('172.19.0.13',0))`;
     expect(lab.exec('node1-a', 'python3', '-c', raw).stderr).toBe('');
@@ -63,7 +63,7 @@ describe('VXLAN between two subnets', () => {
     await until('the servers', 5000, () => node('lab', asks('172.18.0.1', 7071)).code === 0);
     expect(node('node1-a', asks('172.18.0.1', 7071)).stdout).toBe('172.18.0.11');
     expect(node('node1-a', asks(podAddress('node4'), 7071)).stdout).toBe(podAddress('node1'));
-    // A node's own packets leave by the tunnel with its address there, also when a program took another one.
+    // A node's own packets leave through the tunnel with its tunnel address, even if a program bound another one.
     const tunnel = lab.status('node1').tunnels.find(({ device }) => device === 'vxlan.cali')!.address;
     expect(node('node1', asks(podAddress('node4'), 7071)).stdout).toBe(tunnel);
     const bound = `require('net').connect({port:7071,host:'${podAddress('node4')}',localAddress:'172.18.0.11'}).on('data',(d)=>process.stdout.write(d))`;
@@ -104,7 +104,7 @@ describe('VXLAN between two subnets', () => {
     expect(before).toBeGreaterThan(0);
     await lab.ask({ do: 'flows start', intervalMs: 20 });
     mesh(false);
-    // Through the tunnel to the other subnet, and directly within this one.
+    // Through the tunnel to the other subnet, and directly within the same one.
     await until(
       'routes of felix',
       60_000,
@@ -125,7 +125,7 @@ describe('VXLAN between two subnets', () => {
       lab.sh('node2', 'ip link show dev vxlan.cali').includes('mtu 1350 '),
     );
     await lab.ask({ do: 'pod add', node: 'node2', name: 'small' });
-    // The IPv6 tunnel leaves the least.
+    // The IPv6 tunnel has the smallest MTU.
     expect(lab.sh('small', 'ip link show dev eth0')).toContain('mtu 1330 ');
     expect(lab.status('node2').podMtu).toBe(1330);
     lab.sh('node2', 'ip link set eth0 mtu 1500');
@@ -140,7 +140,7 @@ describe('VXLAN between two subnets', () => {
     const annotations = { 'cni.projectcalico.org/ipv4pools': '["plain"]' };
     await lab.ask({ do: 'pod add', node: 'node1', name: 'unwrapped', annotations });
     const route = (range: string) => lab.sh('node3', `ip route show root ${range} proto 162`);
-    // By the router, who does not know the pods: that is what mode Never asks for.
+    // Through the router, which has no routes to pods: that is the meaning of mode Never.
     await until('its route', 5000, () =>
       /^10\.250\.0\.\d+\/28 via 172\.19\.0\.1 dev eth0/.test(route('10.250.0.0/24')),
     );
@@ -166,7 +166,7 @@ describe('VXLAN between two subnets', () => {
     await until('all pods reach all pods', 15_000, async () =>
       (await lab.unreachable(3000)).every(({ to }) => to === 'node2'),
     );
-    // One subnet for three now: directly among them, by the tunnel to node1 alone.
+    // Three nodes now share a subnet: direct routes among them, the tunnel only to node1.
     await until('direct ways', 5000, () =>
       /via 172\.19\.0\.1[34] dev eth0/.test(lab.sh('node2', 'ip route show proto 162')),
     );
@@ -242,7 +242,7 @@ describe('a kernel without ipip', () => {
     if (hasProgram('kubectl')) await until('the condition', 5000, () => sentence.test(condition()));
     const ready = `require('http').get('http://localhost:9099/readiness',(r)=>r.on('data',(d)=>console.log(r.statusCode,String(d))))`;
     expect(lab.exec('node1', process.execPath, '-e', ready).stdout).toMatch(/^503 this kernel has no IPIP/);
-    // Within a subnet packets find their way as they are; IPv6, by VXLAN, is not concerned.
+    // Within a subnet, packets need no tunnel; IPv6, which uses VXLAN, is unaffected.
     expect(await lab.unreachable()).toEqual([]);
     expect(lab.sh('node1', 'ip -6 route show proto 162')).toContain('dev vxlan-v6.cali');
   });

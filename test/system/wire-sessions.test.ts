@@ -1,4 +1,4 @@
-/** What a peer's bytes do to a running speaker: to the session, to the peer's routes, and to what other peers receive. */
+/** Effects of a peer's bytes on a running speaker: the session, the peer's routes, and the routes sent to others. */
 import { expect, it } from 'vitest';
 import { viewReceived } from '../../bgp/routes-view.ts';
 import { BgpRole } from '../../bgp/wire/iana.ts';
@@ -57,7 +57,7 @@ it('a fault costs the routes of its UPDATE, and the session where the UPDATE ann
   await until(() => b.table.size === 2);
   announce(a, `${ORIGIN} 40 02 00 ${NEXT_HOP} 80 04 02 0000 ${LOCAL_PREF}`, '08 0a');
   await until(() => b.table.size === 1);
-  // Without the mandatory attributes a withdrawal is a withdrawal.
+  // An UPDATE that only withdraws routes does not need the mandatory attributes.
   announce(a, ORIGIN, '', '08 0b');
   await until(() => b.table.size === 0);
   announce(a, good, '08 0a');
