@@ -1,7 +1,8 @@
 /**
- * npm run bench:bgp: our reflector, BIRD, FRR, OpenBGPD and GoBGP in turns, with one load generator (bgp/load.c). Prints
- * tables of medians, and of ratios to ours. With --previous, the reflector of another built checkout takes part, each run
- * beside one of ours, after one of each that does not count; the table of ratios says what a change has cost.
+ * npm run bench:bgp: measures our reflector, BIRD, FRR, OpenBGPD and GoBGP in turns with one load generator
+ * (bgp/load.c). Prints tables of medians, and of ratios to ours. With --previous, the reflector of another built
+ * checkout takes part. Each of its runs follows or precedes one of ours, after an uncounted run of each. A table of
+ * ratios shows the cost of a change.
  *
  *   npm run bench:bgp -- [--runs 5] [--clients 50,200,500,1000] [--tables 100000x1,...] [--churn 60] [--stream FILE]
  *                        [--only Cali,BIRD] [--small] [--previous DIR] [--markdown FILE] [--soak SECONDS, with --stream]
@@ -19,14 +20,14 @@ import { machine } from './machine.ts';
 const { values: given } = parseArgs({
   options: {
     runs: { type: 'string', default: '5' },
-    /** A run of seconds, with ours alone, that shows that the bench works; its figures say nothing. */
+    /** A run of seconds, of our reflector only, to show that the bench works; its figures mean nothing. */
     small: { type: 'boolean', default: false },
     clients: { type: 'string', default: '50,200,500,1000' },
     tables: { type: 'string', default: '100000x1,100000x10,1000000x1,1000000x10,1000000x100' },
     streams: { type: 'string', default: '1,10,100' },
     churn: { type: 'string', default: '60' },
     stream: { type: 'string' },
-    /** Seconds of a soak of 1,000 sessions; 0: none. */
+    /** Seconds of a soak test with 1,000 sessions; 0: none. */
     soak: { type: 'string', default: '0' },
     only: { type: 'string' },
     /** A checkout whose dist/ is built. */
@@ -99,7 +100,7 @@ async function run(speaker: BenchSpeaker, scenario: Scenario): Promise<Result[] 
   }
 }
 
-/** The speaker's listening socket is there; nothing is sent to it. */
+/** Waits until the speaker listens, without sending it anything. */
 async function untilListening(child: ChildProcess): Promise<void> {
   for (let tries = 0; tries < 200; tries++) {
     const { stdout } = spawnSync('ip', ['netns', 'exec', namespace, 'ss', '-Hltn', `sport = :${PORT}`], {
@@ -112,7 +113,7 @@ async function untilListening(child: ChildProcess): Promise<void> {
   throw new Error('the speaker does not listen');
 }
 
-/** All processes of the namespace are the speaker's. */
+/** Returns the speaker's processes: all processes of the namespace. */
 function processesOf(pid: number): string[] {
   const { stdout } = spawnSync('ip', ['netns', 'pids', namespace], { encoding: 'utf8' });
   return [...new Set([String(pid), ...stdout.split('\n').filter(Boolean)])];
@@ -120,7 +121,7 @@ function processesOf(pid: number): string[] {
 
 async function end(child: ChildProcess): Promise<void> {
   const ended = new Promise((resolve) => child.once('exit', resolve));
-  // One may have gone meanwhile: kill(1) takes that lightly.
+  // A process may have ended meanwhile: kill(1) ignores that.
   spawnSync('kill', ['-9', ...processesOf(child.pid!)]);
   if (child.exitCode === null && child.signalCode === null) await ended;
 }
@@ -130,7 +131,7 @@ function median(values_: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)]!;
 }
 
-/** Medians by phase. */
+/** Returns medians by phase. */
 function summarize(runs: readonly (readonly Result[])[]): Map<string, Result> {
   const phases = new Map<string, Result>();
   for (const phase of new Set(runs.flatMap((one) => one.map((result) => result.phase)))) {
@@ -178,7 +179,7 @@ function table(scenario: Scenario, results: ReadonlyMap<string, Map<string, Resu
   }
 }
 
-/** What each phase costs in comparison to the previous build: medians of ours divided by medians of theirs. */
+/** Prints the cost of each phase relative to the previous build: our medians divided by theirs. */
 function compare(ours: readonly (readonly Result[])[], theirs: readonly (readonly Result[])[]): void {
   if (ours.length === 0 || theirs.length === 0) return;
   const [now, before] = [summarize(ours), summarize(theirs)];
@@ -194,7 +195,7 @@ function compare(ours: readonly (readonly Result[])[], theirs: readonly (readonl
   }
 }
 
-/** Wall / CPU seconds and peak memory, or latencies; with the ratio to ours. */
+/** Formats wall / CPU seconds and peak memory, or latencies, with the ratio to ours. */
 function cell(result: Result | undefined, own: Result | undefined): string {
   if (!result) return '';
   const ratio = (theirs: number, ours: number) => (ours > 0 ? ` (×${(theirs / ours).toFixed(1)})` : '');
@@ -264,7 +265,7 @@ try {
       for (const speaker of taking.filter(({ name }) => name === CALI || name === PREVIOUS))
         await run(speaker, scenario);
     for (let i = 0; i < runs; i++) {
-      // In turns, and the other way round every second time: what else the machine does meets all of them.
+      // In turns, in reverse order every second time, so that other load on the machine affects all alike.
       for (const speaker of i % 2 === 0 ? taking : taking.toReversed()) {
         const result = await run(speaker, scenario);
         if (typeof result === 'string') failures.set(speaker.name, result);

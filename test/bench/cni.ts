@@ -1,8 +1,8 @@
 /**
- * npm run bench:cni [-- --count 100 | --small] [--ipv6]: pod ADD and DEL through the C shim and cali-node, and through
- * Debian's ptp + host-local, in turns in one run on one node of a lab. Ours does more: it reads the Pod and
- * its Namespace, assigns by compare-and-swap in the API server (on disk before the answer) and annotates the
- * Pod; ptp writes a file.
+ * npm run bench:cni [-- --count 100 | --small] [--ipv6]: measures pod ADD and DEL through the C shim and cali-node, and
+ * through Debian's ptp + host-local, in turns in one run on one node of a lab. Ours does more: it reads the Pod and its
+ * Namespace, assigns by compare-and-swap in the API server (on disk before the response) and annotates the Pod; ptp
+ * writes a file.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
@@ -20,7 +20,7 @@ import { machine } from './machine.ts';
 const { values } = parseArgs({
   options: {
     count: { type: 'string', default: '100' },
-    /** A run of seconds that shows that the bench works; its figures say nothing. */
+    /** A run of seconds to show that the bench works; its figures mean nothing. */
     small: { type: 'boolean', default: false },
     ipv6: { type: 'boolean', default: false },
     inside: { type: 'boolean', default: false },
@@ -112,7 +112,7 @@ async function inside(): Promise<void> {
     del: [],
   };
   const plugins = hasPtp ? [cali, ptp] : [cali];
-  // In turns of ten, so that both see the same machine and neither works while the other is measured.
+  // In turns of ten, so that both meet the same conditions and neither runs while the other is measured.
   for (let turn = 0; turn < Math.ceil(count / TURN) * plugins.length; turn++) {
     const plugin = plugins[turn % plugins.length]!;
     const first = Math.floor(turn / plugins.length) * TURN;
@@ -123,7 +123,7 @@ async function inside(): Promise<void> {
       if (plugin === cali)
         await store.create(podKind, { apiVersion: 'v1', kind: 'Pod', metadata, spec: { nodeName: 'node1' } });
       plugin.add.push(call(plugin, 'ADD', id));
-      // Every second pod stays, so that the node fills up as a real one does.
+      // Every second pod stays, so that the node fills up like a real one.
       if (i % 2 === 0) plugin.del.push(call(plugin, 'DEL', id));
     }
   }
@@ -145,7 +145,7 @@ async function inside(): Promise<void> {
   process.stdout.write(`${count} pods each, in turns of ${TURN}, one at a time.\n`);
 }
 
-/** Milliseconds of one call, start of the process included. */
+/** Returns the milliseconds of one call, including the start of the process. */
 function call(plugin: Plugin, command: string, id: string): number {
   const env = {
     ...process.env,

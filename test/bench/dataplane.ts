@@ -1,6 +1,7 @@
 /**
- * npm run bench:dataplane [-- --routes 10000 --runs 5 | --small]: felix programs routes to that many remote blocks, beside a bare
- * `ip -batch` of the same routes, in turns, in a network namespace. Directly and through a VXLAN device.
+ * npm run bench:dataplane [-- --routes 10000 --runs 5 | --small]: compares felix, which programs routes to that many
+ * remote blocks, with a bare `ip -batch` of the same routes. In turns, in a network namespace, directly and through a
+ * VXLAN device.
  */
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
@@ -18,7 +19,7 @@ const { values } = parseArgs({
   options: {
     routes: { type: 'string', default: '10000' },
     runs: { type: 'string', default: '5' },
-    /** A run of seconds that shows that the bench works; its figures say nothing. */
+    /** A run of seconds to show that the bench works; its figures mean nothing. */
     small: { type: 'boolean', default: false },
     inside: { type: 'boolean', default: false },
   },

@@ -1,8 +1,8 @@
-/** What the figures of a bench depend on. */
+/** The facts that a bench's figures depend on. */
 import { spawnSync } from 'node:child_process';
 import os from 'node:os';
 
-/** Processor, cores, version of Node and commit: the head of each bench's output. */
+/** Returns the CPU, cores, version of Node and commit, for the header of each bench's output. */
 export function machine(): string {
   const { model = 'CPU' } = os.cpus()[0] ?? {};
   return `${model}, ${os.cpus().length} cores, Node ${process.version}, ${commit()}`;

@@ -1,7 +1,7 @@
 /**
- * npm run bench:tunnels [-- --runs 5 --seconds 5 | --small]: iperf3 between pods on two nodes, side by side in one lab: our
- * VXLAN, what flannel and what Calico set up made by hand on the same nodes, and no tunnel in a lab of one subnet.
- * `--encap ipip` compares our IPIP with an ipip device made by hand, where the kernel has it.
+ * npm run bench:tunnels [-- --runs 5 --seconds 5 | --small]: runs iperf3 between pods on two nodes. In one lab, it
+ * measures our VXLAN and, set up by hand on the same nodes, the VXLAN devices of flannel and of Calico; in a lab of one
+ * subnet, no tunnel. `--encap ipip` compares our IPIP with an ipip device set up by hand, if the kernel supports it.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -19,29 +19,29 @@ const { values } = parseArgs({
     runs: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '5' },
     encap: { type: 'string', default: 'vxlan' },
-    /** A run of seconds that shows that the bench works; its figures say nothing. */
+    /** A run of seconds to show that the bench works; its figures mean nothing. */
     small: { type: 'boolean', default: false },
   },
 });
 const runs = values.small ? 1 : Number(values.runs);
 const seconds = values.small ? '1' : values.seconds;
 
-/** A way from node1's pod to node2's. */
+/** A path from node1's pod to node2's. */
 interface Way {
   readonly name: string;
-  /** Commands for both nodes; `self` and `other` are what each knows. */
+  /** Returns the commands for one node, given its own data and the other node's. */
   readonly setUp?: (self: End, other: End) => string;
 }
 
 interface End {
   readonly node: string;
   readonly block: string;
-  /** First address of its block: in no pod. */
+  /** First address of its block, which no pod uses. */
   readonly vtep: string;
   readonly mac: string;
 }
 
-/** A VXLAN device as flannel and Calico make it: permanent entries, nothing learned. */
+/** A VXLAN device as flannel and Calico make it: permanent entries, no learning. */
 const vxlan = (device: string, id: number, port: number) => (self: End, other: End) =>
   `
   ip link del ${device} 2>/dev/null
@@ -105,7 +105,7 @@ function endOf(node: string): End {
   return { node: address, block, vtep: block.split('/')[0]!, mac: `02:00:00:00:be:0${last}` };
 }
 
-/** Bits per second of one stream, and the sender's and the receiver's share of the machine. */
+/** Returns the received bits per second of one stream. */
 function measure(to: string): number {
   const args = ['iperf3', '-c', to, '-t', seconds, '-J'];
   const { end } = JSON.parse(exec('node1-a', ...args)) as {
@@ -135,7 +135,7 @@ await withLab(['--subnets', '2', '--encap', values.encap, '--mode', 'always'], a
   const ours = ['node1', 'node2'].map((node) =>
     exec(node, 'ip', 'route', 'show', 'proto', String(DEFAULT_PROTOCOLS.bgp)).trim(),
   );
-  // They would put their own routes back.
+  // The agents would restore their own routes.
   for (const name of ['node1', 'node2']) await askLab({ do: 'node kill', name });
   const server = await serve();
   for (let run = 0; run < runs; run++) {

@@ -1,15 +1,15 @@
 /*
- * Load generator for BGP speakers: many sessions from 127.1.0.0/16 to one speaker, one thread, epoll. It costs
- * little, so that the speaker is what is measured. Results are lines of JSON on standard output.
+ * Load generator for BGP speakers: many sessions from 127.1.0.0/16 to one speaker, one thread, epoll. It is cheap,
+ * so that the results reflect the speaker. Results are lines of JSON on standard output.
  *
  *   load reflector PORT CLIENTS PREFIXES CHURN_SECONDS PID...   clients announce to each other
  *   load table PORT RECEIVERS PREFIXES PID...                   one sender, generated prefixes, 10 per attribute set
  *   load stream PORT RECEIVERS FILE PID...                      one sender, recorded messages
- *   load soak PORT RECEIVERS FILE SECONDS PID...                the same announced and withdrawn again and again, with a
- *                                                               hold time of 9 s: no session may be lost
+ *   load soak PORT RECEIVERS FILE SECONDS PID...                announces and withdraws the same messages repeatedly,
+ *                                                               with a hold time of 9 s: no session may be lost
  *
- * PIDs are the processes of the speaker: their CPU time and memory go into the results. Prefix number n is the /24
- * at 32.0.0.0 + n * 256 (at /32 from 2^20 on); the version of a route is its MED.
+ * PIDs are the speaker's processes: the results include their CPU time and memory. Prefix number n is the /24 at
+ * 32.0.0.0 + n * 256, or a /32 from n = 2^20 on; the version of a route is its MED.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -35,12 +35,12 @@ typedef struct {
   int fd, up, has_announced, has_eor;
   uint8_t *in;
   int in_length;
-  uint8_t *out; /* what the speaker does not take yet */
+  uint8_t *out; /* octets that the speaker has not read yet */
   size_t out_length, out_at;
-  uint8_t *have;  /* version of each prefix, 0 for none */
+  uint8_t *have;  /* version of each prefix; 0: none */
   uint64_t *seen; /* table and stream mode: one bit per prefix */
   long reached;   /* prefixes at the wanted version, or seen */
-  long announced; /* prefixes announced to it, again ones too */
+  long announced; /* prefixes announced to it, repeated ones included */
   double last;
 } client_t;
 
@@ -48,13 +48,13 @@ static client_t *clients;
 static int n_clients, n_prefixes, port, epoll_fd, n_pids, pids[16];
 static int mode_table, mode_stream, is_soaking;
 static int hold = 240;          /* seconds */
-static double longest_silence;  /* between two messages to one client */
-static uint64_t *keys;          /* stream mode: prefixes in a hash set, */
-static uint32_t *ordinals;      /* and the number of each */
+static double longest_silence;  /* seconds between two messages to one client */
+static uint64_t *keys;          /* stream mode: hash set of prefixes */
+static uint32_t *ordinals;      /* and the number of each prefix */
 static uint32_t n_keys;
 static uint8_t wanted;           /* version that every client waits for; 0: withdrawn */
-static int ignored = -1;         /* client whose prefixes nobody waits for */
-static double *sent_at;          /* latency: when the change of a prefix left */
+static int ignored = -1;         /* client whose prefixes do not count */
+static double *sent_at;          /* latency: when the change of a prefix was sent */
 static long histogram[1 << 16];  /* latency in 10 us */
 static long samples;
 static int is_measuring;
@@ -70,7 +70,7 @@ static void die(const char *what) {
   exit(1);
 }
 
-/* --- what the speaker costs --- */
+/* --- cost of the speaker --- */
 
 static double speaker_cpu(void) {
   double sum = 0;
@@ -256,7 +256,7 @@ static uint32_t ordinal_of(const uint8_t *prefix) {
 }
 
 static void note(client_t *c, const uint8_t *prefix, int version, double t) {
-  /* Withdrawals reach who announced as well. */
+  /* Withdrawals are sent to the announcing client as well. */
   if (is_soaking && c == clients) return;
   if (mode_stream) {
     uint32_t n = ordinal_of(prefix);
@@ -304,7 +304,7 @@ static void receive_update(client_t *c, const uint8_t *m, int length, double t) 
     if (p[1] == 4) version = value[3];
     p = value + size;
   }
-  /* In a recorded table the MED is no version. */
+  /* In a recorded table, the MED does not hold a version. */
   for (; p < end; p += 1 + (p[0] + 7) / 8) note(c, p, mode_stream ? 1 : version, t);
 }
 
@@ -329,7 +329,7 @@ static void receive(client_t *c, double t) {
     }
     memmove(c->in, c->in + at, c->in_length - at);
     c->in_length -= at;
-    /* With a short hold time nobody may be kept waiting while one is read to the end. */
+    /* With a short hold time, one client must not block the others until all its data is read. */
     if (n < 1024 || hold < 30) return;
   }
 }
@@ -357,7 +357,7 @@ static void poll_once(int timeout_ms) {
   keep_alive();
 }
 
-/* Waits until `done` says so for every client; after `limit` seconds it gives up: -1. */
+/* Waits until `done` is true for every client. Returns -1 after `limit` seconds. */
 static double wait_within(int (*done)(client_t *), const char *what, double limit) {
   double start = now();
   int next = 0;
@@ -432,7 +432,7 @@ static void refresh_phase(void) {
   mark_t start = mark();
   for (int i = 0; i < n_clients; i++) send_now(&clients[i], m, 23);
   double end = wait_within(has_all, "refresh", REFRESH_S);
-  /* Who does not answer a refresh goes on without. */
+  /* Speakers that do not answer a refresh have no result for it. */
   if (end >= 0) report("refresh", start, end);
 }
 
@@ -478,7 +478,7 @@ static void churn_phase(int seconds) {
   mark_t start = mark();
   for (double t; (t = now() - start.wall) < seconds;) {
     for (; changes < (long)(t * 1000); changes++) {
-      /* A prime: the next time round each prefix gets another version, or nothing would change. */
+      /* 251 is prime, so each prefix gets another version in the next round; otherwise nothing would change. */
       change_one(at, 1 + changes % 251);
       at = (at + n_prefixes + 1) % total;
     }
@@ -489,7 +489,7 @@ static void churn_phase(int seconds) {
   is_measuring = 0;
 }
 
-/* Whoever has a session and has not announced yet does so. */
+/* Lets each client announce that has a session and has not announced yet. */
 static int announce_new(void) {
   int count = 0;
   for (int i = 0; i < n_clients; i++) {
@@ -513,7 +513,7 @@ static void reflector(int churn_seconds) {
     connect_client(&clients[i]);
     for (double end = now() + CONNECT_GAP_US / 1e6; now() < end;) poll_once(1);
     announced += announce_new();
-    /* Some listen with a backlog of 8: beyond it TCP's retransmission would be measured, not BGP. */
+    /* Some speakers listen with a backlog of 8. Beyond it, this would measure TCP's retransmission, not BGP. */
     for (double end = now() + TIMEOUT_S; i + 1 - announced > MOST_PENDING && now() < end;) {
       poll_once(20);
       announced += announce_new();
@@ -547,7 +547,7 @@ static void reflector(int churn_seconds) {
   if (churn_seconds > 0) churn_phase(churn_seconds);
   everyone(251, "settle");
   settle(0.3);
-  /* One client is lost: the others lose its prefixes. */
+  /* One client disconnects: the others lose its prefixes. */
   want(251);
   for (int i = 0; i < n_clients; i++) clients[i].reached = all_foreign;
   ignored = -1;
@@ -600,7 +600,7 @@ static void table(void) {
   transfer(bytes, p - bytes, "table");
 }
 
-/* Recorded messages; sets how many prefixes there are, by the same reader. */
+/* Reads recorded messages and counts their prefixes with the same decoder. */
 static uint8_t *read_stream(const char *file, size_t *length) {
   struct stat s;
   int fd = open(file, O_RDONLY);
@@ -626,7 +626,7 @@ static void stream(const char *file) {
 
 /* --- soak --- */
 
-/* The withdrawal of whatever the messages announce. */
+/* Returns messages that withdraw all prefixes that these messages announce. */
 static uint8_t *withdrawals(const uint8_t *bytes, size_t length, size_t *size) {
   uint8_t *out = malloc(length), *p = out;
   for (size_t at = 0; at < length; at += bytes[at + 16] << 8 | bytes[at + 17]) {

@@ -1,8 +1,8 @@
-/** The speakers measured: each as a reflector on loopback, with one neighbour per client, at its best setting. */
+/** The measured speakers: each is a reflector on loopback with one neighbour per client and its fastest settings. */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 
-/** Address of client n, as load.c takes it. */
+/** Address of client n, as in load.c. */
 export const clientAddress = (n: number) => `127.1.${Math.floor(n / 250)}.${1 + (n % 250)}`;
 
 export const PORT = 1790;
@@ -10,17 +10,17 @@ export const PORT = 1790;
 export interface BenchSpeaker {
   readonly name: string;
   readonly program: string;
-  /** Files to write into the run's folder, by name. */
+  /** Returns the files to write into the run's folder, by name. */
   files(clients: number, folder: string): Readonly<Record<string, string>>;
   command(folder: string): readonly string[];
-  /** Most clients that it is measured with, where more would take hours. */
+  /** Maximum number of clients to measure with, if more would take hours. */
   readonly mostClients?: number;
 }
 
 const each = (clients: number, line: (address: string, n: number) => string) =>
   Array.from({ length: clients }, (_, n) => line(clientAddress(n), n)).join('\n');
 
-/** Our reflector, built in a checkout. */
+/** Our reflector, as built in a checkout. */
 const reflector = (name: string, checkout: string): BenchSpeaker => ({
   name,
   program: `${checkout}/dist/cali-node.js`,
@@ -188,7 +188,7 @@ ${each(
   ],
 };
 
-/** Those that are installed; with another built checkout of Cali its reflector behind ours. */
+/** Returns the installed speakers; with another built checkout of Cali, its reflector follows ours. */
 export function installed(previous: string | undefined): BenchSpeaker[] {
   const ours = reflector(CALI, process.cwd());
   const theirs = previous === undefined ? [] : [reflector(PREVIOUS, path.resolve(previous))];
