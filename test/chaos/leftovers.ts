@@ -1,11 +1,11 @@
-/** What a lab has that nothing explains: links, routes, rules, namespaces, endpoints and processes. */
+/** Finds links, routes, rules, namespaces, endpoints and processes of a lab that nothing explains. */
 
 import { DEFAULT_PROTOCOLS } from '../../felix/dataplane/route-protocols.ts';
 import { isOwnInterface, podInterfaceName } from '../../felix/endpoint.ts';
 import { formatCidr, hostCidr, mustCidr } from '../../lib/cidr.ts';
 import type { TestLab } from '../helpers/lab.ts';
 
-/** What explains objects in the kernel. */
+/** The facts that explain objects in the kernel. */
 export interface Explained {
   readonly nodes: readonly string[];
   /** Pods with their node. */
@@ -14,7 +14,7 @@ export interface Explained {
   readonly prefixes: ReadonlySet<string>;
 }
 
-/** Blocks and addresses that the datastore has. Throws where calictl fails. */
+/** Returns the blocks and addresses in the datastore. Throws if calictl fails. */
 export function prefixesOf(lab: TestLab): Set<string> {
   const { items } = JSON.parse(lab.sh('lab', 'calictl get ipamblocks -o json')) as {
     items: { spec: { cidr: string; allocations: (number | null)[] } }[];
@@ -33,7 +33,7 @@ export function prefixesOf(lab: TestLab): Set<string> {
   );
 }
 
-/** A sentence for each thing that nothing explains; empty when all is well. */
+/** Returns a sentence for each object that nothing explains; empty if there is none. */
 export function leftovers(lab: TestLab, explained: Explained): string[] {
   return [
     ...explained.nodes.flatMap((node) => ofNode(lab, node, explained)),
@@ -86,11 +86,11 @@ function namespaces(lab: TestLab, { nodes, pods }: Explained): string[] {
   ];
 }
 
-/** Processes of one agent that run as long as it does, by the beginning of their command line, and how many. */
+/** Permanent processes of one agent, by the start of their command line, and their number. */
 const perAgent: readonly (readonly [RegExp, number])[] = [
   [/^ip -o monitor /, 1],
   [/^ip -force -batch -/, 1],
-  // What enters the next pod's namespace waits for it.
+  // Waits for the next pod, to enter its namespace.
   [/^sh -c read -r netns/, 1],
 ];
 
@@ -103,7 +103,7 @@ function processes(lab: TestLab, { nodes }: Explained): string[] {
     .map(([, pid, ppid, state, args]) => ({ pid: pid!, ppid: ppid!, state: state!, args: args! }));
   const agents = rows.filter(({ args, ppid }) => args.includes('cali-node.js') && ppid === '1');
   const programs = rows.filter(({ args, ppid }) => /cali-(api|controllers)\.js/.test(args) && ppid === '1');
-  // What came in from outside, as this very look, has no parent here.
+  // Processes that entered from outside, such as this very `ps`, have no parent here.
   const others = rows.filter(
     ({ pid, ppid, args }) => pid !== '1' && ppid !== '0' && !args.startsWith('ps -eo pid='),
   );

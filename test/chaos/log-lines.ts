@@ -1,4 +1,4 @@
-/** Lines of logs above info that chaos explains. A line that matches none of these is a fault. */
+/** Log lines above info that chaos explains. A line that matches none of these is a fault. */
 
 interface Expected {
   /** Matched against the program and the line's text: `cali-node: CNI call refused {"command":"STATUS",…}`. */
@@ -12,7 +12,7 @@ export const expected: readonly Expected[] = [
     because: 'the lab asks whether an agent is ready while it starts',
   },
   {
-    // A refusal of the API server comes without its address.
+    // Only connection errors contain the API server's address; its refusals do not.
     pattern: /^cali-(node|controllers): watch interrupted .*"reason":"http:\/\/172\.18\.0\.1:6443: /,
     because: 'the API server is killed, or the uplink of the node is down',
   },
@@ -39,7 +39,7 @@ export const expected: readonly Expected[] = [
   },
 ];
 
-/** Lines above info without an explanation, shortened. `text` is the content of a log file. */
+/** Returns the lines above info without an explanation, shortened. `text` is the content of a log file. */
 export function unexplained(text: string): string[] {
   return text
     .split('\n')
@@ -51,7 +51,7 @@ export function unexplained(text: string): string[] {
     });
 }
 
-/** What a line says; undefined for info and below. A line that is no JSON is said as it is. */
+/** Formats a line; undefined for info and below. Returns a line that is not JSON unchanged. */
 function parse(line: string): string | undefined {
   let value: Record<string, unknown>;
   try {

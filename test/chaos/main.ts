@@ -1,6 +1,6 @@
 /**
- * npm run chaos -- [--seed N] [--minutes M] [--steps N]: random changes of pods, agents, the API server, nodes, pools and
- * addresses in a lab (chaos/run.ts). The same seed makes the same actions; ends with 1 when something is wrong.
+ * npm run chaos -- [--seed N] [--minutes M] [--steps N]: randomly changes pods, agents, the API server, nodes, pools
+ * and addresses in a lab (chaos/run.ts). The same seed makes the same actions. Exits with 1 on a fault.
  */
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../lib/errors.ts';

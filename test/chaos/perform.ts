@@ -1,11 +1,11 @@
-/** Does what the plan says, in a lab: everything happens inside its namespaces. */
+/** Performs the plan's actions in a lab, all inside its namespaces. */
 import { type TestLab, until } from '../helpers/lab.ts';
 import type { Action, Disturbance } from './plan.ts';
 
-/** The uplink of a node as the lab made it: `ip` commands that restore it. */
+/** Each node's uplink as the lab made it, with the `ip` commands that restore it. */
 export type Uplinks = Map<string, { readonly v4: string; readonly v6: string; readonly restore: string }>;
 
-/** Throws where the lab or calictl refuses what has to work. */
+/** Performs an action. Throws if the lab or calictl refuses what must work. */
 export async function performAction(lab: TestLab, uplinks: Uplinks, action: Action): Promise<void> {
   switch (action.do) {
     case 'pod add':
@@ -21,7 +21,7 @@ export async function performAction(lab: TestLab, uplinks: Uplinks, action: Acti
       await lab.ask({ do: 'node kill', name: action.node });
       const isAdded = await outcome;
       await lab.ask({ do: 'node start', name: action.node });
-      // As the kubelet does.
+      // Adds the pod again, as the kubelet does.
       if (!isAdded) await addPod(lab, action.node, action.pod, undefined);
       return;
     }
@@ -62,7 +62,7 @@ export async function performAction(lab: TestLab, uplinks: Uplinks, action: Acti
   }
 }
 
-/** What follows from a pool that is not known on the node yet is tried again, as the kubelet does. */
+/** Adds a pod and retries as the kubelet does, for example if the node has not seen the pool yet. */
 async function addPod(lab: TestLab, node: string, name: string, pool: string | undefined): Promise<void> {
   const annotations = pool ? { 'cni.projectcalico.org/ipv4pools': JSON.stringify([pool]) } : {};
   let reason = '';
@@ -80,7 +80,7 @@ async function addPod(lab: TestLab, node: string, name: string, pool: string | u
   });
 }
 
-/** From where the API server is: a node may be cut off just now. */
+/** Creates a pool from the API server's namespace, because any node may be cut off. */
 function createPool(lab: TestLab, name: string, cidr: string): void {
   const spec = { cidr, blockSize: 29, vxlanMode: 'CrossSubnet', natOutgoing: true };
   const object = { apiVersion: 'projectcalico.org/v3', kind: 'IPPool', metadata: { name }, spec };
@@ -88,7 +88,7 @@ function createPool(lab: TestLab, name: string, cidr: string): void {
   if (code !== 0) throw new Error(`IPPool ${name}: ${stderr}`);
 }
 
-/** 198.51.100.0/24 is for documentation (RFC 5737): nobody has it. */
+/** 198.51.100.0/24 is reserved for documentation (RFC 5737), so no host uses it. */
 const SECOND = '198.51.100.77/24';
 
 const disturbances: Readonly<Record<Disturbance, (uplink: { v4: string; v6: string }) => string>> = {
@@ -98,7 +98,7 @@ const disturbances: Readonly<Record<Disturbance, (uplink: { v4: string; v6: stri
   'second address': () => `ip addr add ${SECOND} dev eth0`,
 };
 
-/** Reads how a node's uplink is, so that it can be restored. */
+/** Records a node's uplink, so that it can be restored. */
 export function remember(lab: TestLab, uplinks: Uplinks, node: string): void {
   const words = (line: string) => lab.sh(node, line).trim();
   const address = (family: 4 | 6) =>

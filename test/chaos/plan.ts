@@ -1,12 +1,12 @@
 /**
- * What chaos does next: a pure function of the seed and of what it did before, so that a run can be repeated. What may
- * go wrong is decided here too: nothing is asked of an agent that is down, or of the API while it is away.
+ * Plans the next action of chaos as a pure function of the seed and the earlier actions, so that runs can be repeated.
+ * It plans only actions that must succeed: none that need an agent that is down, or the API while it is down.
  */
 import type { Random } from '../fuzz/random.ts';
 
 export type Action =
   | { readonly do: 'pod add'; readonly node: string; readonly pod: string; readonly pool?: string }
-  /** Its agent is killed while the pod gets its network; the pod is added again when the agent is back. */
+  /** The node's agent is killed while the pod gets its network; the pod is added again once the agent is back. */
   | {
       readonly do: 'pod add interrupted';
       readonly node: string;
@@ -29,11 +29,11 @@ export type Disturbance = 'no IPv4' | 'no IPv6' | 'uplink down' | 'second addres
 interface ModelNode {
   readonly isUp: boolean;
   readonly disturbed?: Disturbance;
-  /** Nodes of the start stay. */
+  /** Chaos added the node and may delete it; initial nodes stay. */
   readonly isGuest: boolean;
 }
 
-/** What there is, as far as chaos made it. */
+/** The state of the lab as far as chaos changes it. */
 export interface Model {
   readonly isApiUp: boolean;
   readonly nodes: ReadonlyMap<string, ModelNode>;
@@ -41,7 +41,7 @@ export interface Model {
   readonly pods: ReadonlyMap<string, string>;
   /** Pools that have not been deleted; true while disabled. */
   readonly pools: ReadonlyMap<string, boolean>;
-  /** For names that are used once. */
+  /** Counter for unique names. */
   readonly count: number;
 }
 
@@ -57,7 +57,7 @@ export function modelOf(nodes: readonly string[]): Model {
   };
 }
 
-/** The next action. At any time there is one. */
+/** Returns the next action. In any state at least one is possible. */
 export function nextAction(model: Model, random: Random): Action {
   for (;;) {
     const action = random.pick(makers)(model, random);
@@ -138,14 +138,14 @@ const mend: Maker = ({ nodes }, random) => {
   return node ? { do: 'mend', node, how: nodes.get(node)!.disturbed! } : undefined;
 };
 
-/** As often as each stands here. */
+/** The number of times that a maker is listed is its weight. */
 const makers: readonly Maker[] = [
   ...[podAdd, podAdd, podAdd, podAdd, podAdd, podDelete, podDelete, podDelete],
   ...[interrupted, agentDown, agentUp, agentUp, agentUp, api, api, nodeAdd, nodeDelete],
   ...[poolAdd, poolSwitch, poolDelete, disturb, mend, mend, mend],
 ];
 
-/** Nodes with a running agent and nothing wrong. */
+/** Returns the nodes with a running agent and without a disturbance. */
 function healthy({ nodes }: Model): string[] {
   return [...nodes].filter(([, { isUp, disturbed }]) => isUp && !disturbed).map(([name]) => name);
 }
@@ -154,7 +154,7 @@ function pick<T>(random: Random, list: readonly T[]): T | undefined {
   return list.length === 0 ? undefined : random.pick(list);
 }
 
-/** The model after an action that was done. */
+/** Returns the model after an action. */
 export function after(model: Model, action: Action): Model {
   const nodes = new Map(model.nodes);
   const pods = new Map(model.pods);
@@ -207,7 +207,7 @@ export function after(model: Model, action: Action): Model {
   return { isApiUp, nodes, pods, pools, count };
 }
 
-/** What brings everything back that is away, in an order that works. */
+/** Returns the actions that restore everything that is down or disturbed, in an order that works. */
 export function repairs(model: Model): Action[] {
   const nodes = [...model.nodes];
   return [
@@ -219,7 +219,7 @@ export function repairs(model: Model): Action[] {
   ];
 }
 
-/** What takes everything away again that chaos made; everything works by then. */
+/** Returns the actions that delete everything that chaos made. Everything must work before. */
 export function removals(model: Model): Action[] {
   return [
     ...[...model.pods.keys()].map((pod) => ({ do: 'pod delete', pod }) as const),
@@ -230,7 +230,7 @@ export function removals(model: Model): Action[] {
   ];
 }
 
-/** As it is printed, and as a person repeats it. */
+/** Formats an action for the output, so that a person can repeat it. */
 export function describeAction(action: Action): string {
   const { do: what, ...details } = action;
   return `${what} ${Object.values(details).join(' ')}`;

@@ -1,6 +1,6 @@
 /**
- * A run of chaos: rounds of random actions in a lab, each with an end at which everything works again and nothing is
- * left over. After the last one everything that chaos made is deleted, and the lab is as it was.
+ * A run of chaos: rounds of random actions in a lab. At the end of each round, everything must work again and nothing
+ * may be left over. After the last round, chaos deletes everything that it made, and the lab must be as before.
  */
 
 import { Random } from '../fuzz/random.ts';
@@ -21,10 +21,11 @@ import {
 
 export interface ChaosOptions {
   readonly seed: number;
-  /** Ends after so many actions, and after the round in which this time is over, milliseconds. */
+  /** Maximum number of actions. */
   readonly steps: number;
+  /** The run ends after the round in which this time, in milliseconds, has passed. */
   readonly untilMs: number;
-  /** Actions of a round. */
+  /** Number of actions per round. */
   readonly roundSteps: number;
   readonly say: (text: string) => void;
 }
@@ -32,17 +33,17 @@ export interface ChaosOptions {
 export interface ChaosResult {
   readonly steps: number;
   readonly rounds: number;
-  /** Log lines above info that nothing explains, each once with its count. */
+  /** Unexplained log lines above info, each once with its count. */
   readonly logLines: readonly string[];
-  /** Each action and each wait with the second at which it began. */
+  /** Each action and each wait, with its start time in seconds. */
   readonly trail: readonly string[];
 }
 
-/** Generous: what is waited for has to come, not to come soon. */
+/** Generous: the expected state must be reached, not reached soon. */
 const PATIENCE_MS = 120_000;
 const NODES = ['node1', 'node2', 'node3'];
 
-/** Throws with what is wrong, and with the actions that led to it. */
+/** Runs chaos. Throws with the fault and the actions that led to it. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const lab = await TestLab.start(['--nodes', String(NODES.length), '--pods', '0', '--subnets', '2']);
   const chaos = new Chaos(lab, options);
@@ -79,7 +80,7 @@ class Chaos {
     while (done < steps && performance.now() - startedAt < untilMs) {
       for (let i = 0; i < roundSteps && done < steps; i++, done++) {
         await this.#do(nextAction(this.#model, this.#random));
-        // Some things follow at once, others while the last one is under way.
+        // Some actions follow at once, others while the effects of the last one are still in progress.
         await pause(this.#random.below(4) * 100);
       }
       for (const action of repairs(this.#model)) await this.#do(action);
@@ -105,7 +106,9 @@ class Chaos {
     this.trail.push(`${(performance.now() / 1000).toFixed(1)} s: ${what}`);
   }
 
-  /** Everything that can be reached is reached, IPAM is clean, deleted pools have gone, and nothing is left over. */
+  /**
+   * Waits until every pod reaches every pod and node, IPAM is clean, deleted pools are gone, and nothing is left over.
+   */
   async #settle(): Promise<void> {
     const lab = this.#lab;
     let last = '';
@@ -132,7 +135,7 @@ class Chaos {
     await wait('nothing is left over', () => leftovers(lab, this.#explained()).join('\n'));
   }
 
-  /** Pools that are neither the lab's nor chaos's, and have no pod. */
+  /** Returns deleted pools that still exist; empty while there are pods, which may use them. */
   #pools(): string {
     if (this.#model.pods.size > 0) return '';
     const names = this.#lab.sh('lab', 'calictl get ippools').trim().split('\n').slice(1);
@@ -148,14 +151,14 @@ class Chaos {
   #logLines(): string[] {
     const counts = new Map<string, number>();
     for (const line of unexplained(this.#lab.sh('lab', 'cat /run/cali-lab/log/*.log'))) {
-      // The same sentence about another object is the same line.
+      // The same message about another object counts as the same line.
       const key = line.replaceAll(/\d+/g, '0');
       counts.set(key, (counts.get(key) ?? 0) + 1);
     }
     return [...counts].map(([line, count]) => `${count} x ${line}`);
   }
 
-  /** For a person who wants to know why: lines that nothing explains. */
+  /** Returns the unexplained log lines, to help find the cause. */
   logs(): string {
     try {
       return this.#logLines().slice(0, 30).join('\n');
