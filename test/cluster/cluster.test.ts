@@ -1,6 +1,6 @@
 /**
- * The manifest on a real Kubernetes: ../shared/cluster makes one of several nodes on this machine. `npm run
- * test:cluster` runs this; where that tool is not, it says so and skips.
+ * The manifest on a real Kubernetes: ../shared/cluster makes a cluster of several nodes on this machine. `npm run
+ * test:cluster` runs this file, and skips it if that tool is missing.
  */
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
@@ -26,7 +26,7 @@ import { rights, stopWatchingRights, watchRights } from './rights.ts';
 import { buildCluster, canRun, cluster, loadWebImage, tool } from './set-up.ts';
 import { topOfRack } from './top-of-rack.ts';
 
-/** Whether the cluster stays when the tests have ended, and is used again by the next run. */
+/** Whether to keep the cluster after the tests, for the next run to use. */
 const KEEPS = process.env['CALI_TEST_KEEP_CLUSTER'] === '1';
 
 describe.skipIf(!canRun)(
@@ -35,7 +35,7 @@ describe.skipIf(!canRun)(
   () => {
     beforeAll(() => {
       watchRights();
-      // One that an earlier run has left, for the sake of a single scenario: -t NAME.
+      // Uses the cluster that an earlier run kept, to run a single scenario: -t NAME.
       if (KEEPS && spawnSync(tool, ['kubectl', 'get', 'daemonset', 'each']).status === 0) return;
       buildCluster();
       cluster('up', String(NODES.length));

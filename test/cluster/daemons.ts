@@ -1,4 +1,4 @@
-/** Kubernetes' own processes: stopped and started again as the tool started them. */
+/** Stops Kubernetes' own processes and restarts them as the tool started them. */
 import { spawn } from 'node:child_process';
 import { openSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -7,8 +7,8 @@ import { until } from '../helpers/lab.ts';
 const state = process.env['CLUSTER_STATE'] ?? '/var/lib/kube-cluster';
 
 /**
- * Ends a process of the control plane or of a node (`apiserver`, `etcd`, `node3-kubelet`); the function that is returned
- * starts it again, in the namespaces in which it was.
+ * Ends a process of the control plane or of a node (`apiserver`, `etcd`, `node3-kubelet`). Returns a function that
+ * starts it again in the same namespaces.
  */
 export async function stopDaemon(name: string, signal: NodeJS.Signals = 'SIGKILL'): Promise<() => void> {
   const file = path.join(state, 'pids', name);
@@ -48,7 +48,7 @@ export async function stopDaemon(name: string, signal: NodeJS.Signals = 'SIGKILL
 
 function isThere(pid: number): boolean {
   try {
-    // A zombie has ended.
+    // A zombie counts as ended.
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
   } catch {
     return false;

@@ -1,4 +1,4 @@
-/** Objects that users bring, and what the cluster says of itself in objects. */
+/** Objects that users apply, and objects in which the cluster reports its state. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -19,7 +19,7 @@ interface Object3 {
 const stored = (kind: string, name: string) =>
   JSON.parse(kubectl('get', `${kind.toLowerCase()}s.projectcalico.org`, name, '-o', 'json')) as Object3;
 
-/** calictl on this machine, as the cluster's administrator, with a document on its standard input. */
+/** Runs calictl on this machine as the cluster's administrator, with a document on standard input. */
 function administer(args: readonly string[], input = ''): string {
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
@@ -82,7 +82,7 @@ export function documents(): void {
     });
     const routes = (JSON.parse(read()) as { routes: { routesV4: { interface: string }[] } }).routes.routesV4;
     expect(routes.map((route) => route.interface)).toEqual(expect.arrayContaining(['blackhole', 'eth0']));
-    // A peer that nobody answers for.
+    // A peer at an address that no host has.
     apply({
       apiVersion: 'projectcalico.org/v3',
       kind: 'BGPPeer',
@@ -96,7 +96,7 @@ export function documents(): void {
     );
     expect(kubectl('describe', 'node', 'node1')).toContain('BGPSessionDown');
     await until('the status says so', 30_000, () => read().includes('"numberNotEstablishedV4":1'));
-    // One that chooses nobody: its own status says so.
+    // A BGPPeer that selects no peer: its own status reports that.
     const name = 'lonely';
     const spec = { peerSelector: "role == 'reflector'" };
     apply({ apiVersion: 'projectcalico.org/v3', kind: 'BGPPeer', metadata: { name }, spec });
@@ -106,13 +106,13 @@ export function documents(): void {
     );
     kubectl('delete', 'bgppeers.projectcalico.org', 'nobody', name);
     await until('that it is over', 30_000, () => events().includes('Over: The BGP session with 172.30.1.99'));
-    // One that is written every second would not be quiet.
+    // Deleted, because writing this status every second would disturb the next test.
     kubectl('delete', 'caliconodestatuses.projectcalico.org', 'of-node1');
   });
 
   it('needs little memory and time while nothing happens', async () => {
     const seen = NODES.map((node) => ({ node, ...agentProcess(node) }));
-    // A hundred pods came and went: an agent gives back what it took for them when it has been quiet for a minute.
+    // After the many pods of earlier tests, an agent returns memory once it has been quiet for a minute.
     await until('at most 80 MB resident', 180_000, () => seen.every(({ pid }) => residentMb(pid) <= 80));
     const before = seen.map(({ pid }) => ticks(pid));
     const seconds = 60;
@@ -123,7 +123,7 @@ export function documents(): void {
         `${node}: cali-node has ${residentMb(pid).toFixed(1)} MB resident and takes ${share.toFixed(2)} % of a core\n`,
       );
       expect(residentMb(pid)).toBeLessThanOrEqual(80);
-      // Half of it is asked for; one collection of garbage may fall into this minute.
+      // The goal is half of this; one garbage collection may fall into this minute.
       expect(share).toBeLessThan(1);
     });
   });
@@ -136,7 +136,7 @@ function agentProcess(node: string): { pid: number } {
   return { pid: pid! };
 }
 
-/** Hundredths of a second of processor time. */
+/** Returns the CPU time of a process in hundredths of a second. */
 function ticks(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
   return Number(fields[11]) + Number(fields[12]);

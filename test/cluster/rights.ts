@@ -1,6 +1,6 @@
 /**
- * The rights of deploy/: every program counts its requests (cali_api_requests_total); over the whole run nothing may be
- * answered by 403, and no right may be granted that no program ever uses.
+ * The rights in deploy/. Every program counts its requests (cali_api_requests_total). In the whole run, no request may
+ * be answered with 403, and every granted right must be used by a program.
  */
 
 import { spawnSync } from 'node:child_process';
@@ -10,7 +10,7 @@ import { expect, it } from 'vitest';
 import { AGENT_SOCKET } from '../../agent/status.ts';
 import { grantedRights } from '../helpers/rbac.ts';
 
-/** Granted and rarely used, with the situation that needs it: it need not arise in a run. */
+/** Rights for rare situations, which need not arise in a run, with the situation. */
 const rare: Readonly<Record<string, string>> = {
   'cali-node get pods': 'a CNI call for a pod that the watch has not brought yet',
   'cali-node get namespaces': 'a CNI call for a pod of a namespace that the watch has not brought yet',
@@ -36,12 +36,12 @@ const rare: Readonly<Record<string, string>> = {
   'cali-controllers update ipamhandles.projectcalico.org': 'addresses that leaked from one of two blocks',
 };
 
-/** What the programs asked, as `program verb resource`, and what was forbidden. */
+/** Requests of the programs, as `program verb resource`, and the forbidden ones. */
 const used = new Set<string>();
 const forbidden = new Set<string>();
 let timer: NodeJS.Timeout | undefined;
 
-/** Reads the counters of all programs now and then: those of a process go with it. */
+/** Reads the counters of all programs every second, because a process loses its counters when it ends. */
 export function watchRights(): void {
   timer = setInterval(() => void readAll(), 1_000);
 }
@@ -66,7 +66,7 @@ async function readAll(): Promise<void> {
   );
 }
 
-/** Cali's processes on this machine that came from the image. */
+/** Returns Cali's processes on this machine that run from the image. */
 function programs(): { pid: string; program: string }[] {
   return readdirSync('/proc')
     .filter((pid) => /^\d+$/.test(pid))
@@ -81,7 +81,7 @@ function programs(): { pid: string; program: string }[] {
 
 const overSocket = (pid: string) =>
   new Promise<string>((resolve) => {
-    // /var/run is an absolute link there, which would lead back to this machine.
+    // /var/run in the container is an absolute link, which would lead back to this machine.
     const socketPath = `/proc/${pid}/root/run/cali/${AGENT_SOCKET}`;
     const request = http.get({ socketPath, path: '/metrics', timeout: 2_000 }, (response) => {
       let text = '';
@@ -93,7 +93,7 @@ const overSocket = (pid: string) =>
     request.on('error', () => resolve('')).on('timeout', () => request.destroy());
   });
 
-/** The controllers listen in their pod's network alone. */
+/** Reads the metrics of the controllers, which listen only in their pod's network. */
 async function overHttp(pid: string): Promise<string> {
   const url = 'http://127.0.0.1:9094/metrics';
   const command = ['-t', pid, '-n', 'busybox', 'wget', '-q', '-O', '-', url];
@@ -108,12 +108,12 @@ function attempt<T>(run: () => T): T | undefined {
   }
 }
 
-/** Comes after every other test. */
+/** Must run after all other tests. */
 export function rights(): void {
   it('nothing was forbidden that Cali asked for in all of these tests', async () => {
     await readAll();
     expect(used.size).toBeGreaterThan(50);
-    // An API server that has just started knows no Roles yet: it refuses what it allows before and after.
+    // An API server that has just started has not loaded the Roles yet: it refuses requests that it allows later.
     expect([...forbidden].filter((request) => !used.has(request))).toEqual([]);
   });
 
@@ -121,7 +121,7 @@ export function rights(): void {
     const all = grantedRights().map(({ right }) => right);
     expect(all.length).toBeGreaterThan(50);
     expect(all.filter((right) => !used.has(right) && !rare[right])).toEqual([]);
-    // An exception for what is not granted any more would hide nothing, and mislead.
+    // An exception for a right that is no longer granted would be misleading.
     expect(Object.keys(rare).filter((right) => !all.includes(right))).toEqual([]);
   });
 }

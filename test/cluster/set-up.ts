@@ -1,4 +1,4 @@
-/** The cluster that ../shared/cluster makes, and what has to be mended in it first. */
+/** Sets up the cluster of ../shared/cluster, and fixes its Kubernetes source first. */
 import { spawnSync } from 'node:child_process';
 import {
   copyFileSync,
@@ -17,7 +17,7 @@ import { root } from '../helpers/lab.ts';
 export const tool = path.join(root, '..', 'shared', 'cluster', 'cluster');
 export const canRun = existsSync(tool) && process.getuid?.() === 0;
 
-/** Runs the tool; its standard output. Throws when it fails. */
+/** Runs the tool and returns its standard output. Throws when it fails. */
 export function cluster(...args: string[]): string {
   const { status, stdout, stderr } = spawnSync(tool, args, {
     encoding: 'utf8',
@@ -29,16 +29,16 @@ export function cluster(...args: string[]): string {
   return stdout;
 }
 
-/** Kubernetes, with an API server that takes custom resources. */
+/** Builds Kubernetes with an API server that handles custom resources. */
 export function buildCluster(): void {
   cluster('build');
   if (mendReflect2()) cluster('build');
 }
 
 /**
- * Kubernetes 1.20 carries reflect2 1.0.1, which faults when it walks a map in programs built by Go 1.18 and later
- * (modern-go/reflect2#24); the API server does so with the first custom resource. Debian has 1.0.2. Whether anything
- * was changed: then what is built with it is to be built again.
+ * Kubernetes 1.20 vendors reflect2 1.0.1, which crashes when it iterates over a map in programs built with Go 1.18 or
+ * later (modern-go/reflect2#24). The API server does so with the first custom resource. Debian has 1.0.2. Returns
+ * whether it replaced anything: the programs built with it must then be rebuilt.
  */
 function mendReflect2(): boolean {
   const cache = process.env['CLUSTER_CACHE'] ?? '/var/cache/kube-cluster';
@@ -60,7 +60,7 @@ function mendReflect2(): boolean {
   return true;
 }
 
-/** An image with a shell and a web server: the tool's own busybox has a link in place of the program. */
+/** Loads an image with a shell and a web server, because the tool's own busybox has a link instead of the program. */
 export function loadWebImage(name: string): void {
   const tree = mkdtempSync(path.join(os.tmpdir(), 'cali-web-'));
   try {

@@ -1,4 +1,4 @@
-/** BIRD as a router outside the cluster: it learns blocks and service addresses, and its packets reach pods. */
+/** BIRD as a router outside the cluster: it learns blocks and Service addresses, and its packets reach pods. */
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -40,7 +40,7 @@ function shell(command: string): void {
   if (status !== 0) throw new Error(stderr);
 }
 
-/** A namespace with a leg on each of the cluster's subnets. */
+/** Makes a namespace with an interface in each of the cluster's subnets. */
 function wire(): void {
   const leg = (subnet: 'a' | 'b', address: string) => `
     ip -n kc-router link add v-tor-${subnet} type veth peer name eth-${subnet} netns ${NAMESPACE}
@@ -86,8 +86,8 @@ export function topOfRack(): void {
         const here = serving('Deployment', 'here', {}, { replicas: 1 });
         Object.assign(here.spec.template.spec, { nodeSelector: { 'kubernetes.io/hostname': 'node1' } });
         apply(
-          // Blocks of other nodes are not passed on: packets would come through nodes that see one direction alone, and
-          // kube-proxy drops those as invalid.
+          // Nodes must not pass on other nodes' blocks: packets would pass through nodes that see only one direction,
+          // and kube-proxy drops those as invalid.
           {
             apiVersion: 'projectcalico.org/v3',
             kind: 'BGPFilter',
@@ -173,7 +173,7 @@ export function topOfRack(): void {
           '192.168.50.10:80',
         ];
         expect(inside(asking(targets).replace('wget', 'busybox wget'))).toBe('');
-        // The endpoint moves to another node, and the route with it.
+        // When the endpoint moves to another node, the route moves too.
         Object.assign(here.spec.template.spec, { nodeSelector: { 'kubernetes.io/hostname': 'node3' } });
         apply(here);
         await until(
@@ -185,7 +185,7 @@ export function topOfRack(): void {
         );
         await ready('app=here', 1);
         expect(inside(asking(['192.168.50.10:80']).replace('wget', 'busybox wget'))).toBe('');
-        // The last endpoint goes.
+        // Removes the last endpoint.
         kubectl('scale', 'deployment', 'here', '--replicas=0');
         await until('the route is gone', 30_000, () => !/^192\.168\.50\.10/m.test(routes()));
       } finally {
