@@ -1,11 +1,11 @@
-// What decides takes values and returns values: no sockets, processes, files or clocks, not through other files
-// either. Type-only imports do not count, because nothing of them runs: scripts/import-rules.mjs runs these rules on
-// the sources without their types.
+// Pure folders take values and return values: no sockets, processes, files or clocks, not even through other files.
+// Type-only imports do not count, because they disappear at run time: scripts/import-rules.mjs applies these rules to
+// the sources without types.
 const { builtinModules } = require('node:module');
 const base = require('./.dependency-cruiser.cjs');
 
 const pure = '^(ipam|ipip|felix/calc|bgp/(wire|session|rib|policy|group)|datastore/schema)/';
-/** Built-ins that compute and nothing else; crypto is here for hashes. */
+/** Built-ins that only compute; crypto is included for hashes. */
 const harmless = [
   'assert',
   'buffer',
@@ -29,7 +29,7 @@ module.exports = {
       name: 'pure-of-builtins',
       severity: 'error',
       from: { path: pure },
-      // Newer Node has more of them: what only exists with the prefix counts as impure, whatever it is.
+      // Newer Node versions have more built-ins. Those that exist only with the prefix count as impure.
       to: { path: `^(node:)?(${impure.join('|')})$|^node:(?!(${harmless.join('|')})(/|$))`, reachable: true },
     },
     {

@@ -1,5 +1,5 @@
-// Which folder may import which (DESIGN.md, "Folders"). Types count: a type is knowledge too. For the purity of what
-// decides, see .dependency-cruiser-purity.cjs.
+// Which folder may import which (DESIGN.md, "Folders"). Type-only imports count too. The purity rules are in
+// .dependency-cruiser-purity.cjs.
 const mayImport = {
   lib: [],
   datastore: ['lib'],
@@ -15,7 +15,7 @@ const mayImport = {
 };
 const folders = Object.keys(mayImport);
 
-/** `bgp-imports` and so on: everything of ours but the folder itself and those listed. */
+/** `bgp-imports` and so on: each forbids all folders of Cali except the folder itself and those listed. */
 const directions = folders.map((folder) => ({
   name: `${folder}-imports`,
   severity: 'error',

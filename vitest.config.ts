@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-// Limits only end what hangs: each is five times what a test needs on a machine with as many busy processes as cores.
+// Timeouts only end tests that hang: each is five times what a test needs while every core runs another busy process.
 
 export default defineConfig({
   test: {
@@ -26,7 +26,7 @@ export default defineConfig({
       {
         test: {
           name: 'cluster',
-          // By itself: npm run test:cluster.
+          // Runs only by npm run test:cluster.
           sequence: { groupOrder: 3 },
           include: ['test/cluster/**/*.test.ts'],
           fileParallelism: false,
@@ -46,7 +46,7 @@ export default defineConfig({
       {
         test: {
           name: 'interop',
-          // After the labs: all of them want the machine's two cores.
+          // After the labs, because each project needs the machine's two cores.
           sequence: { groupOrder: 2 },
           include: ['test/interop/**/*.test.ts'],
           testTimeout: 600_000,
