@@ -1,4 +1,4 @@
-/** The embedded API server as a process of its own: `cali-api --directory DIR --host ADDR --port N`. */
+/** The embedded API server as a separate process: `cali-api --directory DIR --host ADDR --port N`. */
 import { parseArgs } from 'node:util';
 import { ApiServer } from '../datastore/embedded/server.ts';
 import { messageOf } from '../lib/errors.ts';

@@ -1,11 +1,11 @@
 /**
- * Whether this machine still carries packets: a datagram to itself over loopback. It waits in the same queues of the kernel
- * as every packet between namespaces. While it is on its way, packets that are sent in addition are dropped there, on a
- * machine without a free processor, and say nothing about routes.
+ * Detects whether this machine still carries packets, with a datagram to itself over loopback. The datagram waits in
+ * the same kernel queues as packets between namespaces. Without a free CPU, packets sent before it arrives may be
+ * dropped there; such losses do not indicate a routing fault.
  */
 import dgram from 'node:dgram';
 
-/** After this long it has been dropped itself. */
+/** After this time, the datagram itself counts as dropped. */
 const LOST_MS = 1000;
 
 export class Canary {
@@ -24,7 +24,7 @@ export class Canary {
     this.#socket.unref();
   }
 
-  /** Whether the last one is back. */
+  /** Whether the last datagram has arrived or counts as dropped. */
   isBack(now: number): boolean {
     return this.#sentAt === undefined || now - this.#sentAt > LOST_MS;
   }

@@ -1,4 +1,4 @@
-/** The lab's control socket: what `npm run lab -- …` asks of a running lab. */
+/** The lab's control socket, to which `npm run lab -- …` sends its commands. */
 import { createServer } from 'node:http';
 import { z } from 'zod';
 import { messageOf } from '../lib/errors.ts';
@@ -30,7 +30,7 @@ const command = z.discriminatedUnion('do', [
 
 export type LabCommand = z.input<typeof command>;
 
-/** Serves POSTed commands, one JSON answer each: `{ ok: true, result }` or `{ ok: false, reason }`. */
+/** Serves POSTed commands; each response is JSON: `{ ok: true, result }` or `{ ok: false, reason }`. */
 export async function serveControl(socketPath: string, lab: Lab): Promise<UnixSocket> {
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];

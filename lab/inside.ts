@@ -1,6 +1,6 @@
 /**
- * The lab's first process, inside fresh user, network, mount and PID namespaces: when it ends, the kernel
- * ends everything else of the lab. Its standard input is the lifeline to the process outside.
+ * The lab's first process, inside fresh user, network, mount and PID namespaces: when it ends, the kernel kills all
+ * other processes of the lab. It ends when its standard input, held open by the process outside, is closed.
  */
 import path from 'node:path';
 import { messageOf } from '../lib/errors.ts';
@@ -13,7 +13,7 @@ import { connectivityMatrix, countPairs, describePairs, failures, nodeTable, sug
 import { Screen, terminalOf } from './screen.ts';
 import type { Topology } from './topology.ts';
 
-/** What the process outside passes as JSON. */
+/** Options that the process outside passes as JSON. */
 export interface InsideOptions {
   readonly topology: Topology;
   readonly programs: string;
@@ -23,7 +23,7 @@ export interface InsideOptions {
   readonly logSeverity: string;
 }
 
-// Generous: inside user-mode Linux, or on a busy machine, agents need seconds each.
+// Generous: inside user-mode Linux or on a busy machine, each agent needs seconds.
 const MATRIX_TIMEOUT_MS = 120_000;
 const STATUS_TIMEOUT_MS = 60_000;
 /** Exit status of a command that Ctrl-C ended. */
@@ -45,19 +45,19 @@ const lab = new Lab({
   wait: (waiting) => isEnding || screen.wait(waiting),
 });
 
-// The terminal's Ctrl-C, a polite end, and the end of the process outside.
+// Ends on Ctrl-C, on SIGTERM or SIGHUP, and when the process outside ends.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.once(signal, () => void end(isUp ? 0 : INTERRUPTED));
 process.stdin.on('end', () => void end(isUp ? 0 : INTERRUPTED));
 process.stdin.resume();
-// A terminal that is gone, or a pipe that nobody reads.
+// The terminal is gone, or the pipe's reader has ended.
 process.stdout.on('error', () => void end(1));
 reapOrphans();
 
 try {
   await main();
 } catch (error) {
-  // What fails while everything is ended says nothing.
+  // Errors during shutdown are expected.
   if (!isEnding) {
     screen.wait(undefined);
     process.stderr.write(`lab: ${messageOf(error)}\n`);

@@ -1,7 +1,7 @@
 /**
- * A cluster network on one machine: an API server, nodes with real agents, pods. Everything here runs inside
- * the namespaces that lab/outside.ts made; what Kubernetes would do (Node and Pod objects, CNI calls) is done
- * here, what Cali does is done by the same programs as on a cluster.
+ * A cluster network on one machine: an API server, nodes with real agents, pods. Everything runs inside the namespaces
+ * that lab/outside.ts created. This file does the work of Kubernetes (Node and Pod objects, CNI calls); the same
+ * programs as on a cluster do Cali's work.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import os from 'node:os';
@@ -60,11 +60,11 @@ export interface LabOptions {
   readonly topology: Topology;
   /** Folder with the bundled programs. */
   readonly programs: string;
-  /** Called with each step that is done. */
+  /** Called after each completed step. */
   readonly progress: (text: string) => void;
-  /** Called when something begins that may take long; it ends with the next step. */
+  /** Called when a wait begins that may take long; it ends with the next step. */
   readonly wait: (waiting: Waiting) => void;
-  /** Of the agents; empty leaves it to FelixConfiguration. */
+  /** Log severity of the agents; empty: FelixConfiguration decides. */
   readonly logSeverity: string;
 }
 
@@ -73,7 +73,7 @@ const API_PORT = 6443;
 /** Generous: inside user-mode Linux a program takes seconds to start. */
 export const AGENT_TIMEOUT_MS = 120_000;
 const API_ATTEMPTS = 3000;
-/** An ADD is done within this time, so that nothing of it counts as leaked. */
+/** Longer than an ADD takes, so that its unfinished allocations do not count as leaks. */
 const GRACE = os.cpus()[0]?.model === 'UML' ? '300s' : '10s';
 const NETWORK = JSON.stringify({ cniVersion: '1.0.0', name: 'k8s-pod-network', type: 'cali' });
 const NAMESPACE = 'default';
@@ -101,7 +101,7 @@ export class Lab {
     return [...this.#pods.values()];
   }
 
-  /** Brings everything up; resolves when every pod has its network. */
+  /** Starts the lab. Resolves when every pod has its network. */
   async up(): Promise<void> {
     const { topology, progress, wait } = this.#options;
     this.#prober = new Prober(loadSockets());
@@ -144,7 +144,7 @@ export class Lab {
     progress(`${this.#pods.size} pods, each with addresses by IPAM and a veth by CNI`);
   }
 
-  /** Ends agents and API server; the namespaces go with this process. */
+  /** Ends the agents and the API server; the namespaces vanish with this process. */
   async down(): Promise<void> {
     this.#prober?.close();
     await Promise.all([...this.#nodes.values()].map(({ agent }) => agent.end('SIGKILL')));
@@ -152,7 +152,7 @@ export class Lab {
     await this.#api?.end('SIGKILL');
   }
 
-  /** A node, in the first subnet unless it says another. */
+  /** Adds a node, by default in the first subnet. */
   async addNode({ name, subnet: index = 0, labels = {}, annotations = {} }: NewNode): Promise<void> {
     if (this.#nodes.has(name)) throw new Error(`node ${name} exists already`);
     const lan = this.#subnets[index];
@@ -195,7 +195,7 @@ export class Lab {
     agent.start();
   }
 
-  /** Takes the node's pods, its agent and its Node object away. */
+  /** Removes a node's agent, its pods and its Node object. */
   async deleteNode(name: string): Promise<void> {
     const node = this.#node(name);
     await node.agent.end('SIGTERM');
@@ -250,7 +250,7 @@ export class Lab {
     });
     const netns = await createPodNamespace(netnsName(name));
     const { exitCode, output } = await this.#cni(nodeName, podEnvironment('ADD', name, netns)).catch(
-      // The agent died meanwhile.
+      // The agent ended during the call.
       (error: unknown) => ({ exitCode: 1, output: JSON.stringify({ msg: messageOf(error) }) }),
     );
     if (exitCode !== 0) {
@@ -287,7 +287,7 @@ export class Lab {
     await this.#waitForApi();
   }
 
-  /** Every ordered pair of pods, and every pod to every node, in each family that the first pod has. */
+  /** Returns probes for every ordered pair of pods, and from every pod to every node, in the families of the sender. */
   allProbes(): Probe[] {
     const targets = [
       ...this.pods.map(({ name, addresses }) => ({ name, addresses })),
@@ -314,7 +314,7 @@ export class Lab {
     return this.#prober.probe(probes, timeoutMs, onStart);
   }
 
-  /** One flow per path: between one pod of each node and one of each other, and between two on one node. */
+  /** Starts one flow per path: from one pod of each node to one of each other node, and between two on one node. */
   startFlows(intervalMs: number): number {
     const probes: Probe[] = [];
     for (const a of this.#nodes.keys()) {
@@ -435,7 +435,7 @@ export class Lab {
     }
   }
 
-  /** How soon cali-controllers collect what pods and nodes leave behind, unless the topology says it. */
+  /** Sets how soon cali-controllers collect what pods and nodes leave behind, unless the topology sets it. */
   #collection(): Topology['objects'] {
     const kind = 'KubeControllersConfiguration';
     if (this.#options.topology.objects.some((object) => object.kind === kind)) return [];
@@ -444,7 +444,7 @@ export class Lab {
     return [{ apiVersion, kind, metadata: { name: 'default' }, spec: { controllers: { node } } }];
   }
 
-  /** A kubeconfig, and calictl on the PATH of `lab exec`. */
+  /** Writes a kubeconfig, and puts calictl on the PATH of `lab exec`. */
   async #writeTools(): Promise<void> {
     const server = `http://${LAB_IPV4}:${API_PORT}`;
     const kubeconfig = {
@@ -460,7 +460,7 @@ export class Lab {
     await writeFile(path.join(LAB_DIRECTORY, 'bin', 'calictl'), script, { mode: 0o755 });
   }
 
-  /** Where a node's agent answers calictl. */
+  /** Path of the socket on which a node's agent answers calictl. */
   agentSocket(name: string): string {
     return path.join(this.#node(name).runDirectory, AGENT_SOCKET);
   }

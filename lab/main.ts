@@ -188,7 +188,7 @@ flows
     print(flags.json ? reports : flowTable(reports, terminal.columns));
   });
 
-// Without this, a word that is no command is an argument too many of the default command.
+// Without this check, an unknown command would be reported as an excess argument of the default command.
 const [given] = process.argv.slice(2);
 const known = [...program.commands.map((command) => command.name()), 'help'];
 try {

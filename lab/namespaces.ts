@@ -1,6 +1,6 @@
 /**
- * Network namespaces of the lab: a bridge per subnet that the nodes are plugged into, the lab's own namespace as the
- * router between them, which knows nothing of pods, and one namespace per node and pod.
+ * Network namespaces of the lab: one per node and per pod, and the lab's own. That one has a bridge per subnet, to
+ * which the nodes connect, and routes between the subnets; it has no routes to pods.
  */
 
 import { writeFile } from 'node:fs/promises';
@@ -8,7 +8,7 @@ import { runBatch } from '../felix/dataplane/ip-batch.ts';
 import { run } from '../lib/exec.ts';
 
 export const LAB_IPV4 = '172.18.0.1';
-/** Of one command; a busy machine makes many namespaces at once. */
+/** Time limit of a command; a busy machine may create many namespaces at once. */
 const TIMEOUT_MS = 60_000;
 
 export interface NodeAddresses {
@@ -16,12 +16,12 @@ export interface NodeAddresses {
   readonly ipv6: string | undefined;
 }
 
-/** A LAN of nodes, with the router's addresses on it. */
+/** A LAN of nodes, with the router's addresses in it. */
 export interface Subnet extends NodeAddresses {
   readonly bridge: string;
 }
 
-/** The n-th subnet, counted from 0. */
+/** Returns the n-th subnet, counted from 0. */
 export function subnet(index: number, hasIpv6: boolean): Subnet {
   return {
     bridge: `lab${index}`,
@@ -30,7 +30,7 @@ export function subnet(index: number, hasIpv6: boolean): Subnet {
   };
 }
 
-/** Addresses of the n-th node, counted from 1, in a subnet. */
+/** Returns the addresses of the n-th node, counted from 1, in a subnet. */
 export function nodeAddresses(index: number, { ipv4, ipv6 }: Subnet): NodeAddresses {
   return {
     ipv4: ipv4.replace(/1$/, String(10 + index)),
@@ -42,13 +42,13 @@ export function netnsPath(name: string): string {
   return `/run/netns/${name}`;
 }
 
-/** A private /run, loopback, the bridges, and routing between them. Call once, inside fresh namespaces. */
+/** Creates a private /run, loopback, the bridges, and routing between them. Call once, inside fresh namespaces. */
 export async function createSubnets(subnets: readonly Subnet[]): Promise<void> {
   await must('mount', ['-t', 'tmpfs', 'tmpfs', '/run']);
   await mustBatch([
     'link set lo up',
     ...subnets.flatMap(({ bridge, ipv4, ipv6 }, index) => [
-      // A MAC of its own: otherwise it takes that of a port, and another one when the port's node is deleted.
+      // A fixed MAC address: otherwise the bridge uses a port's, and changes it when that port's node is deleted.
       `link add ${bridge} address 02:00:ac:12:00:0${index + 1} type bridge`,
       `addr add ${ipv4}/24 dev ${bridge}`,
       ...(ipv6 ? [`addr add ${ipv6}/64 dev ${bridge} nodad`] : []),
@@ -59,7 +59,7 @@ export async function createSubnets(subnets: readonly Subnet[]): Promise<void> {
   if (subnets[0]?.ipv6) await writeFile('/proc/sys/net/ipv6/conf/all/forwarding', '1');
 }
 
-/** A node: its namespace, eth0 on the subnet's bridge, addresses, default routes. */
+/** Creates a node's namespace, with eth0 on the subnet's bridge, addresses and default routes. */
 export async function createNodeNamespace(
   name: string,
   { ipv4, ipv6 }: NodeAddresses,
@@ -104,7 +104,7 @@ async function mustBatch(commands: readonly string[]): Promise<void> {
   if (error) throw new Error(`ip ${error.command}: ${error.message}`);
 }
 
-/** Whether this kernel can make IPIP tunnels; the device of the try goes with the namespace. */
+/** Whether this kernel supports IPIP tunnels. The test device vanishes with the namespace. */
 export async function hasIpip(): Promise<boolean> {
   const { ok, stderr } = await run('ip', ['link', 'add', 'name', 'tunl0', 'type', 'ipip']);
   return ok || stderr.includes('File exists');

@@ -1,6 +1,6 @@
 /**
- * Ends of processes whose parents are gone. The lab's first process is process 1 of its namespace, so orphans become its
- * children; Node reaps only those that it started itself.
+ * Reaps processes whose parents have ended. The lab's first process is process 1 of its namespace, so it adopts
+ * orphans; Node reaps only the children that it started itself.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { libc } from '../lib/libc.ts';
@@ -8,7 +8,9 @@ import { libc } from '../lib/libc.ts';
 const WNOHANG = 1;
 const LOOK_MS = 1000;
 
-/** Reaps orphans from now on. One that Node started is reaped by Node within a look, and left alone until the second. */
+/**
+ * Reaps orphans from now on: zombies that two consecutive checks find. Node reaps its own children before the second.
+ */
 export function reapOrphans(): void {
   const waitpid = libc()?.func('int waitpid(int, void *, int)');
   if (!waitpid) return;
@@ -27,7 +29,7 @@ function children(): number[] {
 }
 
 function isZombie(pid: number): boolean {
-  // The name, in parentheses, may hold anything.
+  // The process name, in parentheses, may contain any text.
   return /\) Z /.test(read(`/proc/${pid}/stat`) ?? '');
 }
 

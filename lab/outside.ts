@@ -1,4 +1,4 @@
-/** Starts the lab's first process in namespaces of its own, and talks to a running lab. */
+/** Starts the lab's first process in new namespaces, and communicates with a running lab. */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
@@ -11,12 +11,12 @@ import type { LabCommand } from './control.ts';
 import type { InsideOptions } from './inside.ts';
 import { LAB_DIRECTORY } from './lab.ts';
 
-/** Where a lab's control socket and pid are: one lab per user unless CALI_LAB_DIR says otherwise. */
+/** Directory of a lab's control socket and PID file. One per user, unless CALI_LAB_DIR is set. */
 export function controlDirectory(): string {
   return process.env['CALI_LAB_DIR'] ?? path.join(os.tmpdir(), `cali-lab-${process.getuid?.() ?? 0}`);
 }
 
-/** Runs a lab to its end; the exit status of its first process. */
+/** Runs a lab to its end and returns the exit status of its first process. */
 export async function runLab(options: Omit<InsideOptions, 'controlSocket' | 'programs'>): Promise<number> {
   const directory = controlDirectory();
   if (await isAlive(directory)) {
@@ -27,7 +27,7 @@ export async function runLab(options: Omit<InsideOptions, 'controlSocket' | 'pro
   }
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  // In /tmp another user may have been faster.
+  // In /tmp, another user may have created it first.
   assertPrivateFolder(directory);
   try {
     const programs = import.meta.dirname;
@@ -41,7 +41,7 @@ export async function runLab(options: Omit<InsideOptions, 'controlSocket' | 'pro
       ],
       { stdio: ['pipe', 'inherit', 'inherit'] },
     );
-    // Ctrl-C goes to every process of the terminal: the first process inside ends the lab, this one waits.
+    // Ctrl-C reaches every process of the terminal: the first process inside ends the lab, and this one waits.
     const pass = (signal: NodeJS.Signals) =>
       firstProcess(child.pid) && process.kill(firstProcess(child.pid)!, signal);
     process.on('SIGINT', () => undefined);
@@ -61,7 +61,7 @@ export async function runLab(options: Omit<InsideOptions, 'controlSocket' | 'pro
   }
 }
 
-/** Flags for unshare; without a user namespace only for root, where the kernel refuses one. */
+/** Returns flags for unshare. Root gets none for a user namespace if the kernel refuses one. */
 function namespaceFlags(): string[] {
   const own = ['--net', '--mount', '--pid'];
   const mapped = ['--user', '--map-root-user', ...own];
@@ -75,7 +75,7 @@ function namespaceFlags(): string[] {
   );
 }
 
-/** Sends a command to the running lab. Throws CodedError with its reason. */
+/** Sends a command to the running lab. Throws CodedError with the lab's reason if it fails. */
 export async function askLab(command: LabCommand): Promise<unknown> {
   const socket = path.join(controlDirectory(), 'lab.sock');
   const answer = await post(socket, command).catch((error: unknown) => {
@@ -86,14 +86,14 @@ export async function askLab(command: LabCommand): Promise<unknown> {
   throw new CodedError('LAB', answer.reason ?? 'the lab refused');
 }
 
-/** Command line that runs something in a node (or pod, or `lab` for the bridge's side) of the running lab. */
+/** Returns the command line that runs a command in a node or pod of the running lab, or in `lab`, the router. */
 export function execCommand(place: string, command: readonly string[]): string[] {
   const directory = controlDirectory();
   if (existsSync(directory)) assertPrivateFolder(directory);
   const file = path.join(directory, 'pid');
   const pid = existsSync(file) ? firstProcess(Number(readFileSync(file, 'utf8'))) : undefined;
   if (!pid) throw new CodedError('NO_LAB', 'no lab is running: start one with npm start');
-  // A process cannot enter the user namespace that it is in: root's lab may have none of its own.
+  // A process cannot enter the user namespace that it is already in, and root's lab may have no separate one.
   const hasOwnUsers = readlinkSync(`/proc/${pid}/ns/user`) !== readlinkSync('/proc/self/ns/user');
   const users = hasOwnUsers ? ['--user', '--preserve-credentials'] : [];
   const enter = ['nsenter', '--target', String(pid), ...users, '--mount', '--pid', '--net'];
@@ -128,7 +128,7 @@ async function post(
 ): Promise<{ ok: boolean; result?: unknown; reason?: string }> {
   assertTrustedSocket(socketPath);
   return new Promise((resolve, reject) => {
-    // A connection of its own: one that is kept may be closed by the other side just now.
+    // A new connection each time: the other side might just be closing a kept one.
     const request = http.request({ socketPath, method: 'POST', path: '/', agent: false }, (response) => {
       let text = '';
       response.setEncoding('utf8');
@@ -143,7 +143,7 @@ async function post(
   });
 }
 
-/** The child of unshare: the lab's first process, by its pid out here. */
+/** Returns the PID, out here, of unshare's child: the lab's first process. */
 function firstProcess(unshare: number | undefined): number | undefined {
   if (!unshare || !existsSync(`/proc/${unshare}/task`)) return undefined;
   for (const task of readdirSync(`/proc/${unshare}/task`)) {

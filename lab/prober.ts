@@ -1,7 +1,6 @@
 /**
- * Who reaches whom: a UDP socket in every pod and node that answers and asks. Packets are real ones, from one
- * network namespace through the kernel's routing to another; a reply counts only if it comes from the address
- * that was asked.
+ * Tests reachability with a UDP socket in every pod and node that sends and answers probes. Real packets pass from one
+ * network namespace to another through the kernel's routing. A reply counts only if it comes from the probed address.
  */
 import dgram, { type Socket } from 'node:dgram';
 import { Canary } from './canary.ts';
@@ -16,11 +15,11 @@ export interface Probe {
 export interface FlowReport extends Probe {
   readonly sent: number;
   readonly lost: number;
-  /** Longest run of lost probes in a row. */
+  /** Largest number of consecutive lost probes. */
   readonly longestGap: number;
-  /** Probes that were due while this process itself stood still: not sent, and not lost. */
+  /** Probes that were due while this process did not run: neither sent nor lost. */
   readonly unsent: number;
-  /** Longest time that this process itself stood still, as far as probes were not sent. */
+  /** Longest time that this process did not run and sent no probes. */
   readonly longestStallMs: number;
 }
 
@@ -36,10 +35,10 @@ interface Flow extends Probe {
 
 const PORT = 7007;
 const RETRY_MS = 100;
-/** A timer that is late by less catches up; more at once would overflow queues of this process or of the kernel. */
+/** A timer that is late by less catches up. More probes at once would overflow queues of this process or the kernel. */
 const CATCH_UP_MS = 30;
 
-/** A sleep of 5 ms that takes longer means that this process did not run. */
+/** If a sleep of 5 ms takes longer than this, the process did not run. */
 const STALL_MS = 1000;
 
 interface Flows {
@@ -62,9 +61,8 @@ export class Prober {
   }
 
   /**
-   * Puts a station into a namespace. With addresses it answers there alone: a node answers from the address that was
-   * asked, as programs do that have a socket per address; left to the kernel, an answer through a tunnel would come
-   * from the node's address in that.
+   * Adds a station in a namespace. Given addresses, it has a socket for each and answers only there, so a node replies
+   * from the probed address. With a wildcard socket, a reply through a tunnel would have the node's tunnel address.
    */
   async add(
     name: string,
@@ -93,8 +91,8 @@ export class Prober {
   }
 
   /**
-   * Asks each until it answers or the time is over; those that did not answer. `onStart` gets a function that returns
-   * those that have not answered yet.
+   * Repeats each probe until it is answered or the time is over. Returns the unanswered ones. `onStart` is called with
+   * a function that returns the probes without an answer so far.
    */
   async probe(
     probes: readonly Probe[],
@@ -116,7 +114,7 @@ export class Prober {
       let batch = 0;
       for (const [id, probe] of ids) {
         this.#ask(probe, id);
-        // Lets answers in between, so that no socket's buffer overflows.
+        // Reads answers in between, so that no socket's buffer overflows.
         if (++batch % 200 === 0) await new Promise((resolve) => setImmediate(resolve));
       }
       const until = Math.min(deadline, Date.now() + RETRY_MS);
@@ -124,7 +122,7 @@ export class Prober {
         const before = Date.now();
         await new Promise((resolve) => setTimeout(resolve, 5));
         const slept = Date.now() - before;
-        // While this process stood still nothing could answer.
+        // While this process did not run, no answer was possible.
         if (slept > STALL_MS) deadline += slept;
       }
     }
@@ -134,9 +132,9 @@ export class Prober {
   }
 
   /**
-   * Starts one probe per flow and interval; `stopFlows` counts. Probes that are due while this process does not run (it is
-   * stopped, or has no processor), or while the kernel carries no packets, are counted as unsent: sent in one burst, they
-   * would be lost in queues of this machine.
+   * Starts one probe per flow and interval; `stopFlows` counts them. Probes that are due while this process does not
+   * run (it is stopped or has no CPU), or while the kernel carries no packets, count as unsent: sent in a burst, they
+   * would be lost in this machine's queues.
    */
   startFlows(probes: readonly Probe[], intervalMs: number): void {
     const flows = probes.map((probe) => ({ ...probe, sent: 0, unsent: 0, answered: new Set<number>() }));
@@ -212,7 +210,7 @@ export class Prober {
 
   #ask({ from, address }: Probe, id: number): void {
     const socket = this.#stations.get(from)?.sockets.get(address.includes(':') ? 6 : 4);
-    // An unreachable destination is an error here and simply stays unanswered.
+    // An unreachable destination causes an error here; the probe stays unanswered.
     socket?.send(`Q ${id} ${address}`, PORT, address, () => undefined);
   }
 

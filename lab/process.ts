@@ -1,4 +1,4 @@
-/** A child process of the lab that can be stopped, killed and started again, with its log in a file. */
+/** A child process of the lab that can be stopped, killed and restarted, with its log in a file. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
@@ -42,7 +42,7 @@ export class LabProcess {
     });
   }
 
-  /** Resolves when the process is gone. */
+  /** Sends a signal and resolves when the process has ended. */
   async end(signal: NodeJS.Signals): Promise<void> {
     this.#child?.kill(signal);
     await this.#ended;

@@ -1,11 +1,11 @@
-/** What the lab prints. Pure: values in, text out that fits a width. */
+/** The lab's output, as pure functions from values to text that fits a width. */
 import { familyOf } from '../lib/cidr.ts';
 import { plainTable } from '../lib/table.ts';
 import type { LabNode, LabPod } from './lab.ts';
 import type { FlowReport, Probe } from './prober.ts';
 import { plain, type Style, wrap } from './text.ts';
 
-/** Nodes with their addresses, and as many of their pods' addresses as there is room for. */
+/** Returns a table of nodes with their addresses, and as many of their pods' addresses as fit. */
 export function nodeTable(nodes: readonly LabNode[], pods: readonly LabPod[], width: number): string {
   const tableOf = (most: number) =>
     plainTable(
@@ -20,7 +20,7 @@ export function nodeTable(nodes: readonly LabNode[], pods: readonly LabPod[], wi
   return fits ?? tableOf(1);
 }
 
-/** Pairs of names; each is asked once per address family that it has. */
+/** Returns the number of pairs of names; each pair has a probe per address family. */
 export function countPairs(probes: readonly Probe[]): number {
   return new Set(probes.map(pairOf)).size;
 }
@@ -34,8 +34,9 @@ export function describePairs(all: readonly Probe[], unreachable: readonly Probe
 }
 
 /**
- * Pairs that reach each other, from the pods of a node (rows) to the pods of another and to the nodes (columns). Columns
- * that do not fit are in further tables; of more than sixteen nodes only those with failures are shown.
+ * Returns a table of the pairs that reach each other, from the pods of each node (rows) to the pods of each node and to
+ * the nodes (columns). Columns that do not fit are in further tables. Above sixteen nodes, only nodes with failures
+ * appear.
  */
 export function connectivityMatrix(
   nodes: readonly LabNode[],
@@ -86,10 +87,10 @@ export function connectivityMatrix(
     .replaceAll(/✗ \S+/g, (text) => style.bad(text));
 }
 
-/** More are shown only where something is missing. */
+/** With more nodes, only those with failures are shown. */
 const MANY_NODES = 16;
 
-/** Pairs that failed, a line each, at most twenty. */
+/** Returns a line for each failed pair, at most twenty. */
 export function failures(unreachable: readonly Probe[]): string {
   const lines = unreachable
     .slice(0, 20)
@@ -98,10 +99,10 @@ export function failures(unreachable: readonly Probe[]): string {
   return lines.join('\n');
 }
 
-/** Shorter stalls of the prober are ordinary. */
+/** Shorter stalls of the prober are normal. */
 const STALL_MS = 200;
 
-/** Flows with what was lost; below, what the prober itself missed. */
+/** Returns a table of flows with their losses and, below it, the probes that the prober itself missed. */
 export function flowTable(reports: readonly FlowReport[], width: number): string {
   if (reports.length === 0) return 'No flows are running: npm run lab -- flows start';
   const table = plainTable(
@@ -124,7 +125,7 @@ export function flowTable(reports: readonly FlowReport[], width: number): string
   return [table, '', ...wrap(sentence, width)].join('\n');
 }
 
-/** What to try next. */
+/** Returns commands to try next. */
 export function suggestions(nodes: readonly LabNode[], style: Style = plain): string {
   const [first, second] = nodes.map(({ name }) => name);
   const other = second ?? first;

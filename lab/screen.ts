@@ -1,13 +1,13 @@
-/** Where the lab writes: steps that are done, and on a terminal a line that says what is waited for. */
+/** The lab's output: completed steps, and on a terminal a line that shows what the lab waits for. */
 import { asciiOnly, coloured, listed, plain, type Style, step } from './text.ts';
 
-/** What is being waited for: names of what is missing. */
+/** A wait in progress, and the names of what is still missing. */
 export interface Waiting {
   readonly what: string;
   readonly missing: () => readonly string[];
 }
 
-/** What a terminal, its environment and its size allow. */
+/** The capabilities of a terminal, from its type, environment and size. */
 export interface Terminal {
   readonly isTerminal: boolean;
   readonly columns: number;
@@ -16,7 +16,7 @@ export interface Terminal {
 }
 
 const COLUMNS = 80;
-/** How often the line on a terminal moves, and how often a line is written where there is none. */
+/** Interval at which a terminal's line is updated, and at which a line is written without a terminal. */
 const TERMINAL_MS = 500;
 const PIPE_MS = 10_000;
 
@@ -57,14 +57,14 @@ export class Screen {
     this.#print(`${text}\n`);
   }
 
-  /** A step that is done, or that failed. */
+  /** Writes a step that is completed or has failed. */
   step(text: string, isGood = true): void {
     this.wait(undefined);
     const { columns, style } = this.terminal;
     this.say(step(isGood ? '✓' : '✗', text, this.seconds, columns, style));
   }
 
-  /** Shows what is missing until the next step; undefined shows nothing. */
+  /** Shows what is missing until the next step; undefined ends the display. */
   wait(waiting: Waiting | undefined): void {
     if (this.#waiting) clearInterval(this.#waiting.timer);
     this.#erase();
@@ -85,7 +85,7 @@ export class Screen {
       this.#print(`${step('…', text, this.seconds, columns, style)}\n`);
       return;
     }
-    // One line, so that it can be taken back.
+    // One line, so that it can be erased.
     const room = columns - 16;
     const cut = text.length > room ? `${text.slice(0, room - 1)}…` : text;
     this.#erase();

@@ -1,6 +1,6 @@
 /**
- * Sockets in other network namespaces from one process: setns around socket(), by koffi. The event loop's
- * thread is back in its own namespace before anything else runs, because no step in between waits.
+ * Opens sockets in other network namespaces from one process, with setns (by koffi) before and after socket(). No step
+ * in between waits, so the event loop's thread is back in its namespace before any other code runs.
  */
 import { closeSync, openSync } from 'node:fs';
 import { addressBytes, parseAddress } from '../lib/cidr.ts';
@@ -15,11 +15,11 @@ const IPV6_V6ONLY = 26;
 const SOCK_DGRAM_NONBLOCK_CLOEXEC = 2 | 0o4000 | 0o2000000;
 
 export interface Sockets {
-  /** File descriptor of a UDP socket in the namespace, bound to the port on an address, or on every one of the family. */
+  /** Returns the file descriptor of a UDP socket in the namespace, bound to an address, or to the family's wildcard. */
   udp(netns: string, family: 4 | 6, port: number, address: string | undefined): number;
 }
 
-/** Throws CodedError KOFFI when the optional package is not there. */
+/** Throws CodedError KOFFI if the optional package is not installed. */
 export function loadSockets(): Sockets {
   const library = libc();
   if (!library)
@@ -41,7 +41,7 @@ export function loadSockets(): Sockets {
         const errno = library.errno();
         if (setns(home, CLONE_NEWNET) !== 0) throw new Error(`setns back: errno ${library.errno()}`);
         if (fd < 0) throw new Error(`socket in ${netns}: errno ${errno}`);
-        // The same port serves both families, by a socket each.
+        // Each family has its own socket on the same port.
         if (family === 6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, Uint8Array.of(1, 0, 0, 0), 4);
         const address = socketAddress(family, port, host);
         if (bind(fd, address, address.length) !== 0)
@@ -55,8 +55,8 @@ export function loadSockets(): Sockets {
 }
 
 /**
- * struct sockaddr_in or sockaddr_in6, of the wildcard address where no other is given; the family in host order
- * (little-endian machines).
+ * Returns a struct sockaddr_in or sockaddr_in6, of the wildcard address by default. The family is in host order, for
+ * little-endian machines.
  */
 function socketAddress(family: 4 | 6, port: number, host: string | undefined): Uint8Array {
   const bytes = new Uint8Array(family === 4 ? 16 : 28);

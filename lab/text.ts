@@ -1,6 +1,6 @@
-/** Text for a terminal of a given width. Pure. */
+/** Pure functions that format text for a terminal of a given width. */
 
-/** Ways to emphasise; each leaves the text as it is where there is no colour. */
+/** Ways to emphasise text. Without colour, they return the text unchanged. */
 export interface Style {
   readonly good: (text: string) => string;
   readonly bad: (text: string) => string;
@@ -14,7 +14,7 @@ const same = (text: string) => text;
 export const plain: Style = { good: same, bad: same, dim: same, bold: same };
 export const coloured: Style = { good: sgr(32, 39), bad: sgr(31, 39), dim: sgr(2, 22), bold: sgr(1, 22) };
 
-/** Breaks text between words into lines of at most `width` columns; a longer word has a line of its own. */
+/** Breaks text between words into lines of at most `width` columns; a longer word gets a line to itself. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = '';
@@ -27,7 +27,7 @@ export function wrap(text: string, width: number): string[] {
   return [...lines, line];
 }
 
-/** A mark and a text whose further lines are indented as the first: `  ✓ text  (1.2 s)`. */
+/** Formats a mark and a text whose further lines are indented like the first: `  ✓ text  (1.2 s)`. */
 export function step(mark: string, text: string, seconds: string, width: number, style: Style): string {
   const room = width - 4;
   const lines = wrap(text, room);
@@ -39,7 +39,7 @@ export function step(mark: string, text: string, seconds: string, width: number,
   return lines.map((line, i) => `  ${i === 0 ? colour(mark) : ' '} ${line}`).join('\n');
 }
 
-/** At most four names; of more, three and how many more there are. */
+/** Lists up to four names; of more, the first three and the number of the others. */
 export function listed(names: readonly string[]): string {
   if (names.length <= 4) return names.join(', ');
   return `${names.slice(0, 3).join(', ')} and ${names.length - 3} more`;
@@ -47,7 +47,7 @@ export function listed(names: readonly string[]): string {
 
 const ascii: Readonly<Record<string, string>> = { '✓': '+', '✗': 'x', '…': '...' };
 
-/** The same in ASCII, for a terminal whose locale names another character set. */
+/** Replaces the marks by ASCII, for a terminal whose locale names another character set. */
 export function asciiOnly(text: string): string {
   return text.replace(/[✓✗…]/g, (mark) => ascii[mark]!);
 }

@@ -1,4 +1,4 @@
-/** What the lab builds: from flags, or from a topology file for what flags cannot say (docs/lab.md). */
+/** The topology of the lab, from flags, or from a topology file for settings that have no flag (docs/lab.md). */
 import { readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
 import { z } from 'zod';
@@ -15,7 +15,7 @@ const topology = z.strictObject({
       z.strictObject({
         name,
         pods: z.array(name).default([]),
-        /** Which subnet, counted from 0. */
+        /** Index of the subnet, counted from 0. */
         subnet: z.number().int().min(0).max(7).default(0),
         labels: z.record(z.string(), z.string()).default({}),
         annotations: z.record(z.string(), z.string()).default({}),
@@ -23,13 +23,13 @@ const topology = z.strictObject({
     )
     .min(1)
     .max(64),
-  /** specs of IPPools; the default is one of each family. */
+  /** Specs of IPPools; default: one per family. */
   pools: z.array(z.looseObject({ cidr: z.string() })).optional(),
   ipv6: z.boolean().default(true),
-  /** Between nodes, for pools that do not say it themselves. */
+  /** Encapsulation between nodes, for pools that do not set it. */
   encap: z.enum(['auto', 'none', 'ipip', 'vxlan']).default('auto'),
   mode: z.enum(['Always', 'CrossSubnet']).default('CrossSubnet'),
-  /** Further objects to create before the agents start, as kubectl would. */
+  /** Further objects, created as kubectl would before the agents start. */
   objects: z.array(z.looseObject({ apiVersion: z.string(), kind: z.string() })).default([]),
 });
 
@@ -46,7 +46,7 @@ export interface TopologyOptions {
   readonly mode: Topology['mode'];
 }
 
-/** `node1` … with pods `node1-a` …, the first nodes in the first subnet. */
+/** Returns a topology of `node1` … with pods `node1-a` …; the first nodes are in the first subnet. */
 export function topologyOf({ nodes, pods, subnets, ...rest }: TopologyOptions): Topology {
   const each = Math.ceil(nodes / subnets);
   return {
@@ -62,14 +62,14 @@ export function topologyOf({ nodes, pods, subnets, ...rest }: TopologyOptions): 
   };
 }
 
-/** `auto` decided: IPIP between subnets where the kernel has it, else VXLAN; nothing within one subnet. */
+/** Resolves `auto`: none within one subnet; between subnets IPIP if the kernel supports it, else VXLAN. */
 export function chooseEncap({ encap, nodes }: Topology, hasIpip: boolean): Exclude<Encap, 'auto'> {
   if (encap !== 'auto') return encap;
   if (nodes.every(({ subnet }) => subnet === nodes[0]!.subnet)) return 'none';
   return hasIpip ? 'ipip' : 'vxlan';
 }
 
-/** Of an IPPool; IPIP carries IPv4 alone, so IPv6 goes by VXLAN beside it. */
+/** Returns the modes of an IPPool. IPIP carries only IPv4, so IPv6 uses VXLAN alongside it. */
 export function poolModes(
   encap: Exclude<Encap, 'auto'>,
   mode: Topology['mode'],
@@ -79,13 +79,13 @@ export function poolModes(
   return encap === 'ipip' && family === 4 ? { ipipMode: mode } : { vxlanMode: mode };
 }
 
-/** a … z, then a1 … */
+/** Returns a … z, then a1 … */
 function podSuffix(index: number): string {
   const letter = String.fromCharCode(97 + (index % 26));
   return index < 26 ? letter : `${letter}${Math.floor(index / 26)}`;
 }
 
-/** Reads a YAML file. Throws CodedError TOPOLOGY with the field that is wrong. */
+/** Reads a topology from a YAML file. Throws CodedError TOPOLOGY with the invalid field. */
 export async function readTopology(file: string): Promise<Topology> {
   try {
     const result = topology.safeParse(parse(await readFile(file, 'utf8')));

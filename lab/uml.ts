@@ -1,6 +1,6 @@
 /**
- * The lab inside user-mode Linux (Debian's package user-mode-linux): the same programs on a kernel of their own, which
- * has ipip. It needs no root; its files are those of this machine, and this user's rights are its rights.
+ * Runs the lab inside user-mode Linux (Debian package user-mode-linux): the same programs on a separate kernel, which
+ * supports ipip. It needs no root, and uses this machine's files with this user's rights.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { CodedError } from '../lib/errors.ts';
 
 const MEMORY = '2G';
 
-/** Runs cali-lab there with these arguments; its exit status. */
+/** Runs cali-lab there with these arguments and returns its exit status. */
 export async function runInUml(args: readonly string[]): Promise<number> {
   const program = path.join(import.meta.dirname, 'cali-lab.js');
   return runCommandInUml([
@@ -21,14 +21,14 @@ export async function runInUml(args: readonly string[]): Promise<number> {
 }
 
 /**
- * Whether that kernel starts programs on this machine. Debian's 6.1 panics on processors whose register state is larger
- * than it expects, such as those with AMX.
+ * Whether that kernel can run programs on this machine. Debian's 6.1 panics on CPUs whose register state is larger than
+ * it expects, such as those with AMX.
  */
 export async function canBootUml(): Promise<boolean> {
   return (await runCommandInUml(['true'], 'ignore')) === 0;
 }
 
-/** Boots the kernel, runs a command as its only program, with this terminal; the command's exit status. */
+/** Boots the kernel with a command as its only program, on this terminal. Returns the command's exit status. */
 export async function runCommandInUml(
   command: readonly string[],
   stdio: 'inherit' | 'ignore' = 'inherit',
@@ -54,7 +54,7 @@ export async function runCommandInUml(
       ],
       { stdio },
     );
-    // The terminal's Ctrl-C reaches the kernel as well, which passes it on to its console.
+    // Ctrl-C reaches the kernel as well, which passes it on to its console.
     process.on('SIGINT', () => undefined);
     await new Promise((resolve) => child.once('exit', resolve));
     const status = path.join(directory, 'status');
@@ -64,7 +64,9 @@ export async function runCommandInUml(
   }
 }
 
-/** What process 1 does: the file systems that programs expect, the command, and the end of the kernel. */
+/**
+ * Returns the script of process 1: mounts the file systems that programs expect, runs the command, halts the kernel.
+ */
 function initScript(directory: string, command: readonly string[]): string {
   const quoted = command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
   return `#!/bin/sh
@@ -101,7 +103,7 @@ sleep 5
 `;
 }
 
-/** `--kernel uml`, in either spelling. */
+/** Whether an argument belongs to `--kernel uml`, in either form. */
 function isKernelFlag(args: readonly string[], index: number): boolean {
   return /^--kernel(=|$)/.test(args[index]!) || args[index - 1] === '--kernel';
 }
