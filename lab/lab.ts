@@ -287,7 +287,7 @@ export class Lab {
     await this.#waitForApi();
   }
 
-  /** Returns probes for every ordered pair of pods, and from every pod to every node, in the families of the sender. */
+  /** Returns probes for every ordered pair of pods, and for every pod to every node, in each family of the sender. */
   allProbes(): Probe[] {
     const targets = [
       ...this.pods.map(({ name, addresses }) => ({ name, addresses })),

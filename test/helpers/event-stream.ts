@@ -1,6 +1,4 @@
-/**
- * A seeded random stream of API events: valid, invalid, partly updated, deleted, huge, and octets that are no events.
- */
+/** A seeded random stream of API events: valid, invalid, half-updated, deleted and huge ones, and unreadable lines. */
 
 import { readObject } from '../../datastore/read-object.ts';
 import { bgpConfigurationKind, bgpPeerKind } from '../../datastore/schema/bgp.ts';

@@ -119,7 +119,7 @@ export class SettingsWorld {
     this.#y = undefined;
   }
 
-  /** What `calictl bgp neighbor` shows of Y at X. */
+  /** Returns what `calictl bgp neighbor` shows at X for Y. */
   status(): PeerStatus | undefined {
     return this.#x.status().find(({ config, isRetiring }) => config.address === Y && !isRetiring);
   }

@@ -107,7 +107,7 @@ it('another routerID or listenPort takes effect at once, with another speaker th
   identity = { ...identity, identifier: '10.0.0.9' };
   changed();
   await vi.waitFor(() => expect(first.client.socket.destroyed).toBe(true), { timeout: 10_000 });
-  // Without NOTIFICATION the peer keeps its routes.
+  // Without a NOTIFICATION, the peer keeps its routes.
   expect(first.client.last('notification')).toBeUndefined();
   const second = await identifierAt(port);
   expect([second.identifier, second.client.last('open')?.capabilities.gracefulRestart?.isRestarting]).toEqual(
