@@ -1,4 +1,4 @@
-/** Which address a node is known by: given, kept, or found by one of Calico's methods (reference 7.4). */
+/** Selects the address of a node: configured, kept, or found by one of Calico's methods (reference 7.4). */
 import { lookup } from 'node:dns/promises';
 import { type AddressFlags, addressState } from '../felix/dataplane/kernel.ts';
 import { contains, type Family, formatAddress, formatCidr, parseCidr } from '../lib/cidr.ts';
@@ -9,22 +9,22 @@ export interface InterfaceAddress {
   readonly device: string;
   readonly isUp: boolean;
   readonly mtu: number;
-  /** With the prefix length of its subnet. */
+  /** Address with the prefix length of its subnet. */
   readonly cidr: string;
   readonly scope: string;
-  /** Duplicate address detection runs or has failed: nothing is sent from it. */
+  /** Duplicate address detection is running or failed, so the kernel does not send from it. */
   readonly isTentative?: boolean;
-  /** A temporary address, or one past its preferred lifetime: taken when there is no other. */
+  /** A temporary address, or one past its preferred lifetime. Used only when there is no other. */
   readonly isFleeting?: boolean;
 }
 
-/** Interfaces that never carry a node's address. */
+/** Interfaces whose addresses are never the node's. */
 const excluded =
   /^(docker|cbr|dummy|podman|virbr|lxcbr|veth|lo$|br-|cali|tunl|flannel|kube-ipvs|cni|vxlan|wireguard|wg-|nodelocaldns)/;
 
 /**
- * Addresses of this network namespace, in order of interface index. Throws CodedError: CONFIG when ip is not installed,
- * FAILED when it did not answer this time.
+ * Returns the addresses of this network namespace, in order of interface index. Throws CodedError CONFIG when ip is not
+ * installed, FAILED when it did not answer.
  */
 export async function readAddresses(): Promise<InterfaceAddress[]> {
   const result = await run('ip', ['-j', 'addr', 'show']);
@@ -49,14 +49,14 @@ export async function readAddresses(): Promise<InterfaceAddress[]> {
   );
 }
 
-/** What a method may look at beside the interfaces. */
+/** Inputs of the methods. */
 export interface Surroundings {
   readonly addresses: readonly InterfaceAddress[];
   /** InternalIPs of the Node object. */
   readonly internalIps: readonly string[];
-  /** Address that packets to a destination leave with; undefined when there is no way. */
+  /** Returns the source address of packets to a destination; undefined without a route. */
   readonly sourceTowards: (destination: string, family: Family) => Promise<string | undefined>;
-  /** Takes a sentence when the choice may not be what the operator expects. */
+  /** Called with a sentence when the operator may not expect the selected address. */
   readonly warn: (sentence: string) => void;
 }
 
@@ -68,7 +68,7 @@ export interface AddressSetting {
 }
 
 /**
- * The node's address as CIDR; undefined for none. `present` is what the Node already says. Throws CodedError CONFIG
+ * Returns the node's address as CIDR, or undefined. `present` is the Node's current address. Throws CodedError CONFIG
  * with a sentence.
  */
 export async function chooseAddress(
@@ -91,11 +91,11 @@ export async function chooseAddress(
     );
   }
   if (value.includes('/')) return formatCidr(given);
-  // Without a prefix length: that of the interface which has the address (Calico 7.5).
+  // Without a prefix length, use that of the interface with the address (Calico 7.5).
   return cidrOf(value, ofFamily) ?? formatCidr(given);
 }
 
-/** By one of Calico's methods; of interfaces that are up, and never a link-local address. */
+/** Selects an address by one of Calico's methods, from interfaces that are up. Never link-local. */
 async function autodetect(
   family: Family,
   method: string | undefined,
@@ -154,8 +154,8 @@ async function autodetect(
 }
 
 /**
- * The default: the address that Kubernetes knows the node by, if an interface has it, else the first that is found. On a
- * machine with several networks they often differ, and Calico's default, first-found, depends on the order of interfaces.
+ * The default method: the Node's InternalIP if an interface has it, else first-found. On a machine with several
+ * networks they often differ, and Calico's default, first-found, depends on the order of interfaces.
  */
 function byDefault(
   family: Family,
@@ -181,13 +181,13 @@ function byDefault(
   };
 }
 
-/** Canonical text of an address without its prefix length. */
+/** Returns the canonical text of an address, without its prefix length. */
 function addressOf(text: string): string | undefined {
   const parsed = parseCidr(text);
   return parsed && formatAddress(parsed);
 }
 
-/** Regular expressions with commas between them. */
+/** Parses regular expressions that are separated by commas. */
 function patterns(method: string, list: string): RegExp[] {
   return list.split(',').map((text) => {
     try {
@@ -198,7 +198,7 @@ function patterns(method: string, list: string): RegExp[] {
   });
 }
 
-/** An address with the prefix length that it has on its interface. */
+/** Returns an address with its prefix length on its interface. */
 function cidrOf(address: string, addresses: readonly InterfaceAddress[]): string | undefined {
   return addresses.find(({ cidr }) => addressOf(cidr) === addressOf(address))?.cidr;
 }
@@ -209,14 +209,14 @@ function splitOnce(text: string, separator: string): [string, string?] {
 }
 
 /**
- * Source address of packets to a destination, by the kernel's routing; a name is looked up first. Throws CodedError
- * FAILED when ip did not answer.
+ * Returns the source address of packets to a destination, by the kernel's routes; resolves a name first. Throws
+ * CodedError FAILED when ip did not answer.
  */
 export async function sourceTowards(destination: string, family: Family): Promise<string | undefined> {
   const resolved = await lookup(destination, { family }).catch(() => undefined);
   if (!resolved) return undefined;
   const { outcome, ok, stdout, stderr } = await run('ip', ['-j', 'route', 'get', resolved.address]);
-  // That ip did not answer does not mean that there is no route.
+  // Without an answer of ip it is unknown whether there is a route.
   if (outcome !== 'exited') throw new CodedError('FAILED', `ip route get ${resolved.address}: ${stderr}`);
   if (!ok) return undefined;
   return (JSON.parse(stdout) as { prefsrc?: string }[])[0]?.prefsrc;

@@ -1,5 +1,5 @@
 /**
- * cali-node: joins the datastore, felix, bgp and the CNI plugin in one process.
+ * cali-node: connects the datastore, felix, bgp and the CNI plugin in one process.
  *
  *   view (watches) --+--> desiredSpeaker ----> Speaker ----> learned routes --+
  *   endpoints -------+                                                        |
@@ -7,7 +7,7 @@
  *        |                      |
  *   CNI server             Dataplane --> kernel
  *
- * Any change leads to one recalculation of everything, a moment later.
+ * Any change causes one recalculation of everything, after a short delay.
  */
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
@@ -81,9 +81,9 @@ import { Tunnelling, type TunnellingInput } from './tunnelling.ts';
 import { absentPools, dependsOnAbsentPools } from './unreadable-pools.ts';
 import { View } from './view.ts';
 
-/** Events come in bursts, and a CNI call that made them should not wait for what follows from them. */
+/** Events come in bursts, and a CNI call that caused them should not wait for the calculation. */
 const COALESCE_MS = 10;
-/** Stages that pods need. One that has never succeeded leaves the node without what it sets. */
+/** Stages that pods need. While one has never succeeded, the node lacks the state that it sets. */
 const NETWORK_STAGES = [
   'settings',
   'kernel settings',
@@ -94,7 +94,7 @@ const NETWORK_STAGES = [
   'nftables rules',
   'routes',
 ];
-/** A set-up that takes longer makes the network unavailable, in the Node's condition. */
+/** After this time of set-up, the Node's condition reports the network as unavailable. */
 const SET_UP_GRACE_MS = 10_000;
 
 export class Agent {
@@ -113,7 +113,7 @@ export class Agent {
   readonly #recorder: EventRecorder;
   readonly #boundary: Boundary;
   readonly #quarantine: Quarantine;
-  /** Those that were applied last. */
+  /** The settings that were last applied. */
   #lastSettings: Settings | undefined;
   readonly #statusReporter: NodeStatusReporter;
   readonly #ownAddress: OwnAddress;
@@ -127,7 +127,7 @@ export class Agent {
   #reflectors: readonly ReflectorInfo[] = [];
   readonly #meshHold = new MeshHold();
   #isMeshHeld = false;
-  /** Why changes to BGP wait; undefined when they do not. */
+  /** Why changes to BGP are on hold; undefined when they are not. */
   #bgpHold: string | undefined;
   #cancelReflectors = () => {};
   #cancelStart = () => {};
@@ -137,18 +137,18 @@ export class Agent {
   #servers: Servers | undefined;
   #cniServer: { close(): unknown } | undefined;
   #plugin: Plugin | undefined;
-  /** Interface of each route, as the kernel had it at the last look. */
+  /** Interface of each route at the last check of the kernel. */
   #devices: ReadonlyMap<string, string> = new Map();
-  /** Addresses and default routes, as the kernel had them at the last look. */
+  /** Addresses and default routes at the last check of the kernel. */
   #hostFacts: HostFacts | undefined;
   /** Host of the API server's URL. */
   readonly #api: string;
   #self: NodeInfo | undefined;
   #nodeUid: string | undefined;
   #families: readonly Family[] = [];
-  /** Families that the node has, or had since this agent started. */
+  /** Families that the node has or had since this agent started. */
   #podFamilies: readonly Family[] = [];
-  /** The last look at the kernel. */
+  /** Interfaces at the last check of the kernel. */
   #interfaces: Interfaces | undefined;
   readonly #nftables = new Nftables();
   #ruleset: Ruleset | undefined;
@@ -167,7 +167,7 @@ export class Agent {
       api: ApiEndpoint;
       log: Log;
       setSeverity: (severity: string) => void;
-      /** Starts another agent in this process: this Node is another one. */
+      /** Starts a new agent in this process, because the Node was replaced. */
       restart: () => void;
     },
   ) {
@@ -225,7 +225,7 @@ export class Agent {
     });
   }
 
-  /** Runs until `stop`. Rejects with CodedError CONFIG where a person has to act. */
+  /** Starts the agent, which runs until `stop`. Rejects with CodedError CONFIG when the operator must act. */
   async start(): Promise<void> {
     const { runDirectory } = this.#config;
     await mkdir(runDirectory, { recursive: true, mode: 0o700 });
@@ -275,7 +275,7 @@ export class Agent {
       bgpHold: () => this.#bgpHold,
       addressProblems: () => this.#ownAddress.problems,
     });
-    // Before pods can be added and before BGP listens.
+    // Before pods are added and before BGP listens.
     await this.#nftables.ensure(firstGuard([BGP_PORT, this.#config.reflectorPort]));
     for (const reason of this.#nftables.problems) this.#log.error({ reason }, 'nftables');
     await this.#serve();
@@ -286,7 +286,7 @@ export class Agent {
       {
         clock: systemClock,
         log: this.#log,
-        // What a change leads to is calculated a moment later: during a look, at once.
+        // Changes are calculated after a delay. A check of the kernel needs them at once.
         refresh: () => this.#isCalculating && this.#program(),
         observed: (kernel) => this.#observed(kernel),
         migrated: (left) => this.#migrated(left),
@@ -299,7 +299,7 @@ export class Agent {
     this.#changed();
   }
 
-  /** Ends without touching the kernel: forwarding goes on, peers keep our routes until we are back. */
+  /** Stops without changing the kernel: forwarding continues, and peers keep our routes until the agent restarts. */
   async stop(): Promise<void> {
     const close = async (what: string, task: () => unknown) => {
       try {
@@ -309,7 +309,7 @@ export class Agent {
       }
     };
     this.#abort.abort();
-    // Some are not there yet while the agent starts.
+    // Some do not exist yet while the agent starts.
     await close('reflectors', () => this.#cancelReflectors());
     await close('start', () => this.#cancelStart());
     await close('addresses', () => this.#ownAddress.close());
@@ -328,7 +328,7 @@ export class Agent {
     await close('servers', () => this.#servers?.close());
   }
 
-  /** Writes an Event of this Node: why this process ends. */
+  /** Writes an Event about this Node with the reason why the process ends. */
   async tell(sentence: string): Promise<void> {
     await this.#recorder.writeOfNode(this.#config.node, {
       type: 'Warning',
@@ -351,7 +351,7 @@ export class Agent {
     );
   }
 
-  /** The node's podCIDRs need none: nothing of them is in the datastore. */
+  /** Returns the upkeep of IPAM; undefined for podCIDRs, which have no state in the datastore. */
   #upkeepOf(ipam: AddressSource): IpamUpkeep | undefined {
     if (!(ipam instanceof Ipam)) return undefined;
     return new IpamUpkeep(
@@ -371,7 +371,7 @@ export class Agent {
     );
   }
 
-  /** Addresses and cluster defaults, tried until the API answers. */
+  /** Publishes addresses and creates cluster defaults. Retries until it succeeds. */
   async #setUp(): Promise<NodeInfo> {
     const backoff = new Backoff({ firstMs: 200, maxMs: 5_000 });
     const store = listedStore(this.#client, this.#view);
@@ -389,18 +389,18 @@ export class Agent {
         if (error instanceof CodedError && error.code === 'CONFIG') throw error;
         this.#setUpError = messageOf(error);
         this.#log.warn({ reason: this.#setUpError }, 'this node is not set up yet: trying again');
-        // What an agent before this one said is not true any more. A start that takes a moment says nothing.
+        // The condition from an earlier agent is outdated. A short start does not change it.
         if (systemClock.now() - startedAt > SET_UP_GRACE_MS) this.#condition.update([this.#setUpError]);
         await new Promise((resolve) => setTimeout(resolve, backoff.next()));
       }
     }
   }
 
-  /** The node has these addresses from now on. */
+  /** Uses these addresses of the node from now on. */
   #adopt(self: NodeInfo): void {
     this.#self = self;
     this.#families = ([4, 6] as const).filter((family) => self.addresses[family]);
-    // A pod keeps what it gets: one that is made while the node is without a family still gets it.
+    // A pod keeps its addresses, so one that is added while the node lacks a family still gets that family.
     const before = this.#podFamilies;
     this.#podFamilies = ([4, 6] as const).filter(
       (family) => before.includes(family) || this.#families.includes(family),
@@ -418,7 +418,7 @@ export class Agent {
     }, COALESCE_MS);
   }
 
-  /** Stages that do not depend on each other: one that fails keeps what it had set, and stops no other. */
+  /** Runs the stages. They are independent: one that fails keeps its last state, and the others run. */
   #calculate(): void {
     const dataplane = this.#dataplane;
     if (!dataplane || !this.#view.isSynced || this.#abort.signal.aborted) return;
@@ -453,14 +453,14 @@ export class Agent {
       this.#host.wait(unknown);
       return;
     }
-    // Until then `guarded` is about to call.
+    // Otherwise wait: `guarded` will call.
     if (!this.#nftables.isTried) return;
     if (this.#config.backend === 'bird')
       this.#host.configure(this.#self!, this.#families, cluster.bgpConfigurations());
     this.#host.speaker?.setDesired(speakerFrom(this.#known(cluster), this.#secrets.value));
   }
 
-  /** The cluster without objects that make a calculation throw. */
+  /** Returns the cluster without objects that make a calculation throw. */
   #cluster(): Cluster {
     return clusterOf(this.#quarantine.filter(objectsOf(this.#view)), this.#config.node, this.#view);
   }
@@ -480,7 +480,7 @@ export class Agent {
     return absentPools([...this.#view.problems(), ...this.#quarantine.problems()]);
   }
 
-  /** Why this node is not ready: it depends on IPPools that cannot be used. */
+  /** Returns why the node is not ready because of unusable IPPools. */
   #lostPools(): string[] {
     const absent = this.#absentPools();
     if (!this.#self || absent.length === 0) return [];
@@ -491,7 +491,7 @@ export class Agent {
     });
   }
 
-  /** Looks for the object that makes a calculation throw; whether one was found. Changes nothing else. */
+  /** Searches for objects that make a calculation throw. Returns whether it found one. Changes nothing else. */
   #investigate(objects: ClusterObjects): boolean {
     return this.#quarantine.investigate(objects, (some) => {
       const cluster = clusterOf(some, this.#config.node, this.#view);
@@ -506,7 +506,7 @@ export class Agent {
     });
   }
 
-  /** Objects that cannot be used as they are. Status, health and metrics ask this: it never throws. */
+  /** Returns objects with faults, for status, health and metrics. Never throws. */
   #troubled(): UnreadableObject[] {
     const from = (what: string, task: () => UnreadableObject[]) =>
       this.#boundary.value(`problems of ${what}`, task) ?? [];
@@ -523,8 +523,8 @@ export class Agent {
   }
 
   /**
-   * Why BGP has to wait: the configuration that counts here exists, and nothing of it can be used. With the defaults in
-   * its place this node would open other sessions: AS number 64512, a mesh, no passwords.
+   * Returns why BGP must wait: a configuration for this node exists but is unusable. With the defaults the node would
+   * open different sessions: AS number 64512, a mesh, no passwords.
    */
   #unknownConfiguration(): string | undefined {
     const names = ['default', `node.${this.#config.node}`];
@@ -535,14 +535,14 @@ export class Agent {
     return found && `waiting until this is corrected: ${describeProblem(found.problem)}`;
   }
 
-  /** BGPFilters that exist, and of which nothing is in force. */
+  /** Returns the names of existing BGPFilters without a usable version. */
   #unusableFilters(): string[] {
     return [...this.#view.problems(), ...this.#quarantine.problems()].flatMap(({ problem, isAbsent }) =>
       isAbsent && problem.kind === bgpFilterKind.kind ? [problem.name] : [],
     );
   }
 
-  /** A Node that was deleted and is there again knows nothing of what was published, nor has it the addresses. */
+  /** Whether the Node was deleted and recreated. The new one lacks the published data and may have other addresses. */
   #isAnotherNode(): boolean {
     const uid = this.#view.nodes().find(({ metadata }) => metadata.name === this.#config.node)?.metadata.uid;
     this.#nodeUid ??= uid;
@@ -557,7 +557,7 @@ export class Agent {
     this.#restart();
   }
 
-  /** The kernel has been looked at: devices, MTU and addresses may have changed. */
+  /** Handles a check of the kernel: devices, MTU and addresses may have changed. */
   #observed(kernel: KernelState): void {
     this.#boundary.run('look at the kernel', () => this.#take(kernel));
   }
@@ -581,14 +581,14 @@ export class Agent {
     this.#boundary.run('Events', () => this.#events.update(this.#report.troubles()));
   }
 
-  /** Looks whether the interfaces, or the Node's annotations, say other addresses than those in use. */
+  /** Checks whether interfaces and the Node's annotations still have the addresses in use. */
   #followAddresses(): void {
     if (!this.#self || !this.#interfaces) return;
     const node = this.#view.nodes().find(({ metadata }) => metadata.name === this.#config.node);
     this.#ownAddress.update(this.#self, node, this.#interfaces);
   }
 
-  /** Every route of ours has its number of now; what is left with a former one is for a person to look at. */
+  /** Handles the end of a migration: our routes have current protocol numbers. The operator should check the others. */
   #migrated(left: readonly KernelRoute[]): void {
     if (!this.#routeNumbers.migrated()) return;
     this.#log.info({}, 'all routes of ours have their protocol numbers of now');
@@ -600,13 +600,13 @@ export class Agent {
     this.#changed();
   }
 
-  /** This node as its Node object says, which has what was published last. */
+  /** Returns this node from its Node object, with the published data and the addresses in use. */
   #published(): NodeInfo {
     const node = this.#view.nodes().find(({ metadata }) => metadata.name === this.#config.node);
     return node ? { ...nodeInfo(node), addresses: this.#self!.addresses } : this.#self!;
   }
 
-  /** Hands felix what follows from endpoints, blocks and learned routes; false when that cannot be calculated. */
+  /** Calculates the dataplane from endpoints, blocks and learned routes, and reports. Returns false on failure. */
   #program(): boolean {
     const stage = (name: string, task: () => void) => this.#boundary.run(name, task);
     const rules = this.#boundary.value('nftables rules', () => this.#currentRuleset());
@@ -633,7 +633,7 @@ export class Agent {
     return isGood && rules !== undefined;
   }
 
-  /** An agent that starts leaves what the one before it said, for as long as nothing but the start is in the way. */
+  /** Updates the Node's condition. While the start is the only reason, the earlier agent's condition stays. */
   #reportCondition(): void {
     const { broken, starting } = this.#report.unavailability();
     const leftMs = this.#startedAt + START_MS - systemClock.now();
@@ -649,7 +649,7 @@ export class Agent {
     ]);
   }
 
-  /** The same object as long as the table is the same; made anew only when an input changed. */
+  /** Returns the ruleset: the same object while the table is the same. Recalculates it only after an input changed. */
   #currentRuleset(): Ruleset {
     if (this.#ruleset && !this.#isRulesetStale) return this.#ruleset;
     const next = rulesetFrom(this.#known(this.#cluster()), this.#lastSettings!, this.#tunnelling);
@@ -674,7 +674,7 @@ export class Agent {
     };
   }
 
-  /** Mesh and reflector Deployments as they are now, and another look when the time of what has gone is over. */
+  /** Updates the mesh and the reflectors, and schedules a recalculation for when a removed one expires. */
   #followReflectors(cluster: Cluster): void {
     const now = systemClock.now();
     const heldMs = this.#meshHold.update(cluster.bgpConfigurations(), now);
@@ -749,7 +749,7 @@ export class Agent {
     return settingsFor(this.#config, felixConfigurations(), bgpConfigurations());
   }
 
-  /** Takes over what the configuration says now; before the datastore is in sync that is the defaults. */
+  /** Applies the current configuration; before the datastore is in sync, the defaults. */
   #applySettings(): Settings {
     const settings = this.#settings(this.#cluster());
     this.#lastSettings = settings;
@@ -759,7 +759,7 @@ export class Agent {
   }
 }
 
-/** Nodes with annotations that are malformed and count as absent. */
+/** Returns Nodes with malformed annotations, which count as absent. */
 function malformedNodes(nodes: readonly Node[]): UnreadableObject[] {
   return nodes.flatMap((node) =>
     nodeProblems(node).map((problem) => ({
@@ -771,7 +771,7 @@ function malformedNodes(nodes: readonly Node[]): UnreadableObject[] {
   );
 }
 
-/** Nodes that have the address of another one. */
+/** Returns Nodes that have the address of another Node. */
 function conflictingNodes(nodes: readonly Node[]): UnreadableObject[] {
   return addressConflicts(nodes.map(nodeInfo)).map((problem) => ({
     problem,

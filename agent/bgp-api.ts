@@ -1,4 +1,4 @@
-/** What calictl asks about BGP, over the local socket: the same of a node and of a reflector. */
+/** BGP API for calictl on the local socket, the same on nodes and reflectors. */
 import { dumpTable } from '../bgp/monitor/mrt.ts';
 import type { Peer } from '../bgp/peer.ts';
 import { viewAdvertised, viewReceived, viewRoute, viewRoutes, whyNotAdvertised } from '../bgp/routes-view.ts';
@@ -8,7 +8,7 @@ import { type HttpAnswer, json, type Routes, text } from '../lib/http.ts';
 
 const families: readonly Family[] = [4, 6];
 
-/** Handlers under /v1/bgp. `speaker` is undefined while there is none. */
+/** Returns the handlers under /v1/bgp. `speaker` returns undefined while none runs. */
 export function bgpRoutes(speaker: () => Speaker | undefined): Routes {
   const withSpeaker =
     (answer: (running: Speaker, query: URLSearchParams) => HttpAnswer) => (query: URLSearchParams) => {
@@ -42,7 +42,7 @@ export function bgpRoutes(speaker: () => Speaker | undefined): Routes {
   };
 }
 
-/** Routes to a prefix, or with an address those that cover it, longest first, or all. */
+/** Returns the routes to a prefix; for an address, those that cover it, longest first; without either, all. */
 function routesOf(speaker: Speaker, prefix: string | null) {
   if (prefix === null) return families.flatMap((family) => [...viewRoutes(speaker.ribs[family])]);
   if (!parseCidr(prefix)) return [];
@@ -57,7 +57,7 @@ function routesOf(speaker: Speaker, prefix: string | null) {
   return views;
 }
 
-/** An MRT table dump, in base64: the socket's answers are text. */
+/** Returns an MRT table dump in base64, because responses on the socket are text. */
 function mrtDump(speaker: Speaker): HttpAnswer {
   const peers = [...speaker.peers].map(({ source, config, negotiated }) => ({
     source,

@@ -1,7 +1,6 @@
 /**
- * Prometheus metrics of the BGP speaker: of a node and of a reflector. A mesh has a session per pair of nodes and address
- * family, so its sessions have few series each, and the sums of a node say the rest. All series of each session are a
- * setting (CALI_BGP_METRICS).
+ * Prometheus metrics of the BGP speaker, for nodes and reflectors. A mesh has a session per pair of nodes and address
+ * family. So its sessions have few series each, and sums per node cover the rest, unless CALI_BGP_METRICS requests all.
  */
 import { Histogram, type Registry } from 'prom-client';
 import { type FamilyStatus, keyOfPeer, type PeerStatus } from '../bgp/peer-config.ts';
@@ -9,16 +8,16 @@ import { rejectionKinds } from '../bgp/policy/rejection.ts';
 import { exposeCounter, exposeGauge, type Reading, RunningTotal } from '../lib/series.ts';
 
 export interface BgpMetrics {
-  /** Seconds from the first change of a turn until it was sent to all peers. */
+  /** Records the seconds from the first change of a turn until it was sent to all peers. */
   readonly observeConvergence: (seconds: number) => void;
 }
 
 export interface BgpMetricSources {
   readonly peers: () => readonly PeerStatus[];
   readonly routes: () => number;
-  /** Names of nodes by address. */
+  /** Returns the names of nodes by address. */
   readonly nodeNames?: () => ReadonlyMap<string, string>;
-  /** Whether sessions of the mesh have every series too. */
+  /** Whether mesh sessions also have all series. */
   readonly isDetailed?: boolean;
 }
 
@@ -192,7 +191,7 @@ export function registerBgpMetrics(registry: Registry, sources: BgpMetricSources
   return { observeConvergence: (seconds) => convergence.observe(seconds) };
 }
 
-/** One look at the peers serves all series of a scrape: they are collected in the same turn. */
+/** Shares a list of the peers between all series of a scrape, which are collected in the same turn. */
 function snapshot(sources: BgpMetricSources) {
   let seen: { peers: readonly PeerStatus[]; names: ReadonlyMap<string, string> } | undefined;
   const look = () => {
@@ -223,7 +222,7 @@ function perFamily(
   return families.map((status) => [{ ...labels, family: `ipv${status.family}` }, read(status)]);
 }
 
-/** Code and subcode alone: the peer's own words (RFC 9003) would be a new series each time. */
+/** Returns only code and subcode. The peer's text (RFC 9003) would create a new series each time. */
 function withoutPeersText(notification: string): string {
   return notification.split(': ')[0]!;
 }

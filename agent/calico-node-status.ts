@@ -1,4 +1,4 @@
-/** The status of a CalicoNodeStatus from what the agent knows. Pure; Calico reference 1.8. */
+/** Calculates the status of a CalicoNodeStatus from the agent's state. Pure; Calico reference 1.8. */
 import type { PeerStatus, PeerType } from '../bgp/peer-config.ts';
 import type { RouteView } from '../bgp/routes-view.ts';
 import type { CalicoNodeStatus } from '../datastore/schema/node-status.ts';
@@ -8,11 +8,11 @@ import type { AgentStatus } from './status.ts';
 
 export interface StatusSources {
   readonly agent: AgentStatus;
-  /** Routes of both families, with all of their paths. */
+  /** Routes of both families, with all their paths. */
   readonly routes: readonly RouteView[];
   /** Pods of this node. */
   readonly endpoints: readonly Endpoint[];
-  /** Interface of the kernel's route to a destination. */
+  /** Returns the interface of the kernel's route to a destination. */
   readonly deviceOf: (destination: string) => string | undefined;
 }
 
@@ -34,7 +34,7 @@ export function statusOf({ spec }: CalicoNodeStatus, sources: StatusSources): Re
   };
 }
 
-/** Calico's names: there, two BIRD processes; here one speaker for both families. */
+/** Calico's names are for two BIRD processes. Cali has one speaker for both families. */
 function agentOf({ bgp, startedAt, version }: AgentStatus) {
   const daemon = {
     state: bgp.error ? 'NotReady' : 'Ready',

@@ -1,4 +1,4 @@
-/** Capabilities (capabilities(7)) that the agent cannot do without; deploy/README.md has the whole table. */
+/** Capabilities (capabilities(7)) that the agent requires. deploy/README.md has the complete table. */
 import { readFileSync } from 'node:fs';
 
 const needed = [
@@ -6,7 +6,10 @@ const needed = [
   { bit: 21, name: 'SYS_ADMIN', use: 'enter the network namespaces of pods' },
 ] as const;
 
-/** A sentence for each that is missing from the text of /proc/PID/status. NET_BIND_SERVICE depends on the BGP port. */
+/**
+ * Returns a sentence for each capability that is missing in the text of /proc/PID/status. NET_BIND_SERVICE is not
+ * included, because it depends on the BGP port.
+ */
 export function missingCapabilities(status: string): string[] {
   const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1];
   if (effective === undefined) return [];
@@ -19,7 +22,7 @@ export function missingCapabilities(status: string): string[] {
     );
 }
 
-/** The same for this process. */
+/** Returns a sentence for each capability that this process lacks. */
 export function ownMissingCapabilities(): string[] {
   try {
     return missingCapabilities(readFileSync('/proc/self/status', 'utf8'));

@@ -1,4 +1,4 @@
-/** `cali-node --cleanup`: takes everything of ours off a node, and nothing else. */
+/** `cali-node --cleanup`: removes everything that Cali created from a node, and nothing else. */
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { runBatch } from '../felix/dataplane/ip-batch.ts';
@@ -15,8 +15,8 @@ import type { AgentConfig } from './config.ts';
 import { ROUTE_NUMBERS_FILE, readRouteNumbers } from './route-numbers.ts';
 
 /**
- * Removes our interfaces, our routes, our tunnel devices, our nftables table and the run directory's files; returns a
- * line for each command of ip, and for each route that may be of version 0.1 or of another program.
+ * Removes our interfaces, routes, tunnel devices, nftables table and the files in the run directory. Returns a line for
+ * each command of ip, and for each route that version 0.1 or another program may have written.
  */
 export async function cleanUp(
   { runDirectory, node }: Pick<AgentConfig, 'runDirectory' | 'node'>,
@@ -43,7 +43,7 @@ export async function cleanUp(
   ];
 }
 
-/** Host sides of pods' veths: by name, MAC and kind. What others call so stays. */
+/** Returns the host sides of pods' veths, by name, MAC and kind. Other programs' devices with such names stay. */
 async function ownVeths(kernel: KernelState): Promise<string[]> {
   const { ok, stdout, stderr } = await run('ip', ['-j', 'link', 'show', 'type', 'veth']);
   if (!ok) throw new Error(`ip link show type veth: ${stderr}`);
@@ -53,7 +53,7 @@ async function ownVeths(kernel: KernelState): Promise<string[]> {
     .map(({ name }) => name);
 }
 
-/** Nothing is wanted, so the plan removes what is ours. Routes on our interfaces go with them. */
+/** Plans with no desired routes, which removes ours. Routes on our interfaces disappear with the interfaces. */
 function unwantedRoutes(runDirectory: string, kernel: KernelState, links: readonly string[], log: Log) {
   const { current, former } = readRouteNumbers(runDirectory, log);
   const others = kernel.routes.filter(

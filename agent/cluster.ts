@@ -1,4 +1,4 @@
-/** The objects that calculations follow from: as the view has them, or without those that make a calculation throw. */
+/** The objects for calculations: those of the view, or without those that make a calculation throw. */
 import type { BGPConfiguration, BGPPeer } from '../datastore/schema/bgp.ts';
 import type { BGPFilter } from '../datastore/schema/bgp-filter.ts';
 import type { FelixConfiguration } from '../datastore/schema/cluster.ts';
@@ -7,7 +7,7 @@ import type { IPPool } from '../datastore/schema/ip-pool.ts';
 import type { BlockAffinity, IPAMBlock } from '../datastore/schema/ipam.ts';
 import type { View } from './view.ts';
 
-/** What calculations read of a view. */
+/** The parts of a view that calculations read. */
 export type Cluster = Pick<
   View,
   | 'nodes'
@@ -25,7 +25,10 @@ export type Cluster = Pick<
   | 'namespace'
 >;
 
-/** By kind. Kinds that others refer to come first: of two objects that do not fit, the referring one is left out. */
+/**
+ * Objects by kind. Kinds that others refer to come first, so that of two objects that conflict, the referring one is
+ * left out.
+ */
 export interface ClusterObjects {
   readonly Node: readonly Node[];
   readonly FelixConfiguration: readonly FelixConfiguration[];
@@ -54,7 +57,7 @@ export function objectsOf(view: Cluster): ClusterObjects {
   };
 }
 
-/** These objects in place of the view's; `node` is this node's name. */
+/** Returns a cluster with these objects instead of the view's. `node` is this node's name. */
 export function clusterOf(
   objects: ClusterObjects,
   node: string,

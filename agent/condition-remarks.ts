@@ -1,15 +1,15 @@
 /**
- * What the Node's condition adds about objects that cannot be used as they are. Kinds with a status have a condition of
- * their own (controllers/accepted.ts); for IPReservation, FelixConfiguration and others the Node is the only place. Pure.
+ * Remarks in the Node's condition about objects with faults. Kinds with a status have their own condition
+ * (controllers/accepted.ts). For IPReservation, FelixConfiguration and others the Node is the only place. Pure.
  */
 import { describeProblem, type ObjectProblem } from '../datastore/object-problem.ts';
 import { findKind } from '../datastore/registry.ts';
 import { CALICO_GROUP } from '../datastore/schema/resource.ts';
 
-/** Objects that a condition names at most. */
+/** Maximum of objects in a condition. */
 const MAX_REMARKS = 5;
 
-/** One sentence for each object of Calico's kinds without a status; the last one counts those that are left out. */
+/** Returns a sentence for each object of Calico's kinds without a status. The last one counts omitted objects. */
 export function remarksAbout(problems: readonly ObjectProblem[]): string[] {
   const concerned = problems.filter(({ kind }) => {
     const definition = findKind(kind);

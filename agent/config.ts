@@ -1,4 +1,4 @@
-/** The agent's settings from the environment, with Calico's names where Calico has one (reference 7.3). */
+/** The agent's settings from the environment, with Calico's names when Calico has one (reference 7.3). */
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import { safeParse } from 'zod/v4/core';
@@ -11,55 +11,55 @@ import { CodedError } from '../lib/errors.ts';
 export interface AgentConfig {
   readonly node: string;
   readonly kubeconfig: string | undefined;
-  /** Where the agent runs, and where Secrets with BGP passwords are. */
+  /** Namespace of the agent and of Secrets with BGP passwords. */
   readonly namespace: string;
-  /** Whose Services may be route reflectors. */
+  /** Namespaces whose Services may be route reflectors. */
   readonly reflectorNamespaces: readonly string[];
   readonly runDirectory: string;
-  /** `autodetect`, `none`, an address or a CIDR; undefined keeps what the Node says. */
+  /** `autodetect`, `none`, an address or a CIDR; undefined keeps the Node's address. */
   readonly ip: string | undefined;
   readonly ip6: string | undefined;
-  /** How addresses are found (Calico 7.4); undefined: the Node's InternalIP, then first-found. */
+  /** Method of autodetection (Calico 7.4); undefined: the Node's InternalIP, then first-found. */
   readonly ipMethod: string | undefined;
   readonly ip6Method: string | undefined;
-  /** Pools to make where there are none. */
+  /** Pools to create when there are none. */
   readonly defaultPools: DefaultPools;
-  /** AS number for this node's annotation; undefined leaves it alone. */
+  /** AS number for this node's annotation; undefined does not change it. */
   readonly asNumber: string | undefined;
-  /** undefined: the node's IPv4 address; `hash`; or a dotted quad. */
+  /** `hash` or a dotted quad; undefined: the node's IPv4 address. */
   readonly routerId: string | undefined;
-  // What FelixConfiguration and BGPConfiguration say when it is undefined here (agent/settings.ts).
+  // When undefined here, from FelixConfiguration and BGPConfiguration (agent/settings.ts).
   readonly logSeverity: string | undefined;
   readonly healthHost: string | undefined;
   readonly healthPort: number | undefined;
   readonly metricsHost: string | undefined;
   readonly metricsPort: number | undefined;
-  /** Seconds that peers keep our routes while we restart, and that we wait for them. */
+  /** Seconds for which peers keep our routes while we restart, and for which we wait for theirs. */
   readonly restartTimeSeconds: number;
   readonly unreachableSeconds: number;
-  /** Whether mesh sessions within a subnet use GTSM where both nodes can (RFC 5082). */
+  /** Whether mesh sessions within a subnet use GTSM if both nodes support it (RFC 5082). */
   readonly meshTtlSecurity: boolean;
   readonly holdTimeSeconds: number;
-  /** TCP port of a reflector whose configuration is the cluster's. */
+  /** TCP port of a reflector with configuration from the cluster. */
   readonly reflectorPort: number;
-  /** Protocol number of routes that BGP learned. */
+  /** Protocol number of routes learned by BGP. */
   readonly bgpRouteProtocol: number;
-  /** Whether sessions of the mesh have every series too. */
+  /** Whether mesh sessions also have all metric series. */
   readonly hasDetailedBgpMetrics: boolean;
   /** Peers whose messages are logged, decoded: `all`, or addresses separated by commas. */
   readonly wireLog: string | undefined;
   readonly resyncMs: number | undefined;
-  /** `bird` (Calico's name for routes by BGP), `vxlan` (no BGP at all) or `none` (no routes to other nodes). */
+  /** `bird` (Calico's name for routes from BGP), `vxlan` (no BGP) or `none` (no routes to other nodes). */
   readonly backend: 'bird' | 'vxlan' | 'none';
-  /** Addresses from blocks of the pools, or from the node's podCIDR. */
+  /** Source of addresses: blocks of the pools, or the node's podCIDR. */
   readonly ipam: 'cali-ipam' | 'host-local';
-  /** FelixConfiguration's parameters by FELIX_<NAME>, which come before those of the datastore. */
+  /** FelixConfiguration's parameters from FELIX_<NAME>, which override those of the datastore. */
   readonly felix: Readonly<Record<string, unknown>>;
 }
 
 export interface DefaultPools {
   readonly isWanted: boolean;
-  /** Per family; undefined: the cluster's pod network, as far as it can be found. */
+  /** By family; undefined: the cluster's pod network, if the agent finds it. */
   readonly cidrs: Readonly<Record<Family, string | undefined>>;
   readonly blockSizes: Readonly<Record<Family, number | undefined>>;
   readonly natOutgoing: Readonly<Record<Family, boolean>>;
@@ -143,7 +143,7 @@ function bgpRouteProtocol(value: number): number {
   return value;
 }
 
-/** A BGP identifier is four octets, and not zero (RFC 6286 section 2.1). */
+/** Parses a BGP identifier, which has four octets and is not zero (RFC 6286 section 2.1). */
 function routerIdSetting(text: string | undefined): string | undefined {
   if (text === undefined || text === 'hash') return text;
   const address = parseAddress(text);
@@ -174,7 +174,7 @@ function ipamOf(text: string): AgentConfig['ipam'] {
   throw new CodedError('CONFIG', `CALI_IPAM=${text}: must be cali-ipam or host-local`);
 }
 
-/** Each parameter as its type reads it: a number, a truth value, a text, or a list with commas (Calico 1.10). */
+/** Parses each parameter by its type: number, boolean, text, or a list separated by commas (Calico 1.10). */
 function felixOf(environment: Environment): Record<string, unknown> {
   const values: Record<string, unknown> = {};
   for (const [name, type] of Object.entries(felixParameters)) {

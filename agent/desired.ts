@@ -1,4 +1,4 @@
-/** From what the agent knows to what its speaker and its dataplane shall be: the calculations of felix/calc, joined. */
+/** Calculates the desired state of the speaker and the dataplane from the agent's state, with felix/calc. */
 import type { LearnedRoute } from '../bgp/learned.ts';
 import type { DesiredSpeaker } from '../bgp/peer-config.ts';
 import { hasSocketOptions } from '../bgp/transport/socket-options.ts';
@@ -34,11 +34,11 @@ export interface Known {
   readonly endpoints: readonly Endpoint[];
   readonly reflectors: readonly ReflectorInfo[];
   readonly isMeshHeld: boolean;
-  /** Where this agent reaches the API server: a host name or an address, with brackets where it is IPv6. */
+  /** Host name or address of the API server, as this agent uses it; IPv6 addresses in brackets. */
   readonly api: string;
-  /** Names of BGPFilters that exist and cannot be used. */
+  /** Names of existing BGPFilters that are unusable. */
   readonly unusableFilters: readonly string[];
-  /** This host's kernel; undefined before the node is known. */
+  /** Facts about this host's kernel; undefined before the node is known. */
   readonly host: HostFacts | undefined;
   readonly blocks: readonly IPAMBlock[];
   readonly affinities: readonly BlockAffinity[];
@@ -70,7 +70,7 @@ export function speakerFrom(known: Known, secrets: Secrets): DesiredSpeaker {
   });
 }
 
-/** What the dataplane needs beside that. */
+/** Additional input of the dataplane. */
 export interface Learned {
   readonly routes: readonly LearnedRoute[];
   readonly isComplete: boolean;
@@ -107,7 +107,7 @@ export function dataplaneFrom(
   return {
     tunnels,
     ruleset,
-    // Before routes through them.
+    // Before the routes through them.
     routes: [...endRoutes(tunnels), ...routes],
     endpoints: filter.allowsSpoofing
       ? endpoints
@@ -122,7 +122,7 @@ export function dataplaneFrom(
   };
 }
 
-/** Our nftables table, from what is known of the cluster. */
+/** Calculates our nftables table. */
 export function rulesetFrom(known: Known, settings: Settings, tunnelling: Tunnelling): Ruleset {
   const { config, view, reflectors, endpoints } = known;
   const nodes = view.nodes();
@@ -144,7 +144,7 @@ export function rulesetFrom(known: Known, settings: Settings, tunnelling: Tunnel
   });
 }
 
-/** Addresses of nodes on this node's link that send with TTL 255. */
+/** Returns the addresses of nodes on this node's link that send with TTL 255. */
 function neighboursOf(name: string, nodes: readonly NodeInfo[]): string[] {
   const self = nodes.find((node) => node.name === name);
   if (!self) return [];
@@ -155,7 +155,7 @@ function neighboursOf(name: string, nodes: readonly NodeInfo[]): string[] {
   );
 }
 
-/** Endpoints of the Service `kubernetes`, canonical text; a balancer in front of them is none. */
+/** Returns the endpoints of the Service `kubernetes` as canonical text. A load balancer in front of them is not one. */
 function apiServersFrom(view: Cluster): string[] {
   return view
     .slices()
@@ -168,7 +168,7 @@ function apiServersFrom(view: Cluster): string[] {
     .flatMap(addressOf);
 }
 
-/** In canonical text; none where it is a name. */
+/** Returns the host's address as canonical text; empty for a name. */
 function addressOf(host: string): string[] {
   const address = parseAddress(host.replace(/^\[|\]$/g, ''));
   return address ? [formatAddress(address)] : [];
@@ -178,7 +178,7 @@ function prefixesFrom({ config, blocks, affinities, endpoints }: Known): OwnPref
   return ownPrefixes(config.node, blocks, affinities, endpoints);
 }
 
-/** Pods of this node, as BGPPeers choose them. */
+/** Returns the pods of this node, for selection by BGPPeers. */
 function workloadsFrom({ view, endpoints }: Known): Workload[] {
   return endpoints.flatMap(({ namespace, pod, addresses, interfaceName }) => {
     if (!namespace || !pod) return [];

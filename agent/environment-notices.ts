@@ -1,8 +1,8 @@
-/** Variables FELIX_<NAME> for parameters that Cali does not act on (datastore/schema/felix-without-effect.ts). Pure. */
+/** Notices about FELIX_<NAME> for parameters without effect (datastore/schema/felix-without-effect.ts). Pure. */
 import { felixConfigurationKind } from '../datastore/schema/cluster.ts';
 import { noticesOf } from '../datastore/schema/without-effect.ts';
 
-/** A sentence for each variable that is set in vain; values that ask for what Cali does anyway are not mentioned. */
+/** Returns a sentence for each variable that has no effect, except for values that match what Cali does anyway. */
 export function environmentNotices(environment: Readonly<Record<string, string | undefined>>): string[] {
   return Object.keys(felixConfigurationKind.withoutEffect ?? {}).flatMap((name) => {
     const variable = `FELIX_${name.toUpperCase()}`;

@@ -1,4 +1,4 @@
-/** Why packets to an address go where they go: from the pool to the kernel. */
+/** Explains the path of packets to an address: from the pool to the kernel. */
 import { viewRoute } from '../bgp/routes-view.ts';
 import type { Speaker } from '../bgp/speaker.ts';
 import type { IPPool } from '../datastore/schema/ip-pool.ts';
@@ -11,11 +11,11 @@ export interface Explanation {
   readonly address: string;
   readonly pool: string | undefined;
   readonly block: { readonly cidr: string; readonly node: string | undefined } | undefined;
-  /** The pod on this node that has the address. */
+  /** The pod of this node that has the address. */
   readonly local: { readonly interfaceName: string } | undefined;
   /** The longest prefix in the RIB that covers the address, with its paths. */
   readonly route: ReturnType<typeof viewRoute> | undefined;
-  /** What `ip route get` says. */
+  /** Output of `ip route get`. */
   readonly kernel: string;
 }
 

@@ -1,4 +1,4 @@
-/** Which address a running node goes on with: the one that it has as long as an interface has it, else another one. */
+/** Follows the address of a running node: it stays while an interface has it, else another one replaces it. */
 import type { Node } from '../datastore/schema/core.ts';
 import type { NodeAddress } from '../felix/calc/annotations.ts';
 import { type NodeInfo, nodeInfo } from '../felix/calc/topology.ts';
@@ -7,13 +7,13 @@ import { type Family, familyOf } from '../lib/cidr.ts';
 import { type AddressSetting, chooseAddress, type InterfaceAddress, type Surroundings } from './addresses.ts';
 import type { AgentConfig } from './config.ts';
 
-/** The part of the kernel's state that is looked at. */
+/** The required part of the kernel's state. */
 export type Interfaces = Pick<KernelState, 'links' | 'addresses'>;
 
-/** The node's addresses with the length of their subnets, by family. */
+/** The node's addresses with the prefix length of their subnets, by family. */
 export type NodeCidrs = Readonly<Partial<Record<Family, string>>>;
 
-/** What the environment says about the address of a family. */
+/** Returns the environment's setting for the address of a family. */
 export function addressSetting(
   { ip, ip6, ipMethod, ip6Method }: AgentConfig,
   family: Family,
@@ -21,18 +21,20 @@ export function addressSetting(
   return family === 4 ? { value: ip, method: ipMethod } : { value: ip6, method: ip6Method };
 }
 
-/** InternalIPs of a Node: kubelet writes them. */
+/** Returns the InternalIPs of a Node, which the kubelet writes. */
 export function internalIpsOf({ status }: Node): string[] {
   return (status.addresses ?? []).filter(({ type }) => type === 'InternalIP').map(({ address }) => address);
 }
 
 /**
- * What a node in use should publish, given what it has published. Throws CodedError as chooseAddress does.
+ * Returns the address that a running node should publish, based on the published one. Throws CodedError as
+ * chooseAddress does.
  *
- * - An address that was found stays while an interface that is up has it, with the prefix length that it has there: a
- *   second address, another uplink or another order of interfaces changes nothing.
- * - Otherwise another one is looked for. Where there is none, an address on an interface that is down stays.
- * - One that was given stays: only a person knows another. Without a setting the Node's annotation counts.
+ * - A detected address stays while an interface that is up has it, with the prefix length on that interface. A second
+ *   address, another uplink or another order of interfaces does not matter.
+ * - Otherwise it selects another one. If there is none, an address on an interface that is down stays.
+ * - A configured address stays, because only the operator can change it. Without a setting the Node's annotation
+ *   applies.
  */
 export async function followAddress(
   family: Family,
@@ -51,14 +53,14 @@ export async function followAddress(
   if (place) return place.cidr;
   if (!isFound) return textOf(used);
   const other = await chooseAddress(family, setting, undefined, surroundings);
-  // By kubernetes-internal-ip it may be one that no interface has.
+  // With kubernetes-internal-ip no interface may have it.
   if (other?.split('/')[0] === used.address) return textOf(used);
   const isThere = surroundings.addresses.some(({ cidr, isUp }) => isUp && cidr === other);
   if (isThere) return other;
   return places.length > 0 ? textOf(used) : undefined;
 }
 
-/** `followAddress` for both families. With no address at all nothing changes: the node waits for one. */
+/** Runs `followAddress` for both families. If neither has an address, the published ones stay until there is one. */
 export async function followAddresses(
   config: AgentConfig,
   self: Pick<NodeInfo, 'addresses'>,
@@ -79,7 +81,7 @@ export function cidrsOf({ addresses }: Pick<NodeInfo, 'addresses'>): NodeCidrs {
   return Object.fromEntries(Object.entries(addresses).map(([family, address]) => [family, textOf(address)]));
 }
 
-/** The interfaces of a look, as autodetection takes them. */
+/** Converts interfaces of the kernel's state to the input of autodetection. */
 export function interfaceAddresses({ links, addresses }: Interfaces): InterfaceAddress[] {
   const index = (device: string) => links.get(device)?.index ?? Number.MAX_SAFE_INTEGER;
   return addresses

@@ -1,4 +1,4 @@
-/** What the import policy for the kernel wants to know about this host (felix/calc/bgp/kernel-import.ts). */
+/** Facts about this host for the kernel's import policy (felix/calc/bgp/kernel-import.ts). */
 import type { HostFacts } from '../felix/calc/bgp/kernel-import.ts';
 import type { NodeInfo } from '../felix/calc/topology.ts';
 import type { KernelState } from '../felix/dataplane/kernel.ts';
@@ -7,16 +7,16 @@ import { isDefault } from '../felix/dataplane/route-plan.ts';
 import { bitsOf, familyOf, formatCidr, mustCidr, networkOf } from '../lib/cidr.ts';
 import { martianName } from '../lib/martians.ts';
 
-/** Where kube-proxy keeps the addresses of all services in IPVS mode: they are no addresses of this host alone. */
+/** In IPVS mode kube-proxy adds the addresses of all services to this interface. They do not belong to this host. */
 const SERVICE_INTERFACE = 'kube-ipvs0';
 
-/** Facts from a look at the kernel, sorted; `owned` tells our routes from those of the host. */
+/** Returns facts from the kernel's state, sorted. `owned` distinguishes our routes from those of the host. */
 export function hostFacts({ addresses, routes }: KernelState, owned: Ownership): HostFacts {
   const own = addresses.filter(({ device }) => device !== SERVICE_INTERFACE).map(({ cidr }) => cidr);
   const ownerOf = ownership(owned);
   const ways = routes
     .filter((route) => route.type === 'unicast' && isDefault(route.destination) && !ownerOf(route))
-    // What an older version may have learned must not keep it from being learned again.
+    // Not a route that an older version may have learned: it must not prevent learning that route again.
     .filter(({ protocol }) => formerProtocol(protocol, owned.former) !== 'bgp');
   const defaults = ways.map(({ destination }) => familyOf(destination));
   const gateways = ways.flatMap(({ hops }) => hops.flatMap(({ gateway }) => gateway ?? []));
@@ -28,7 +28,7 @@ export function hostFacts({ addresses, routes }: KernelState, owned: Ownership):
   };
 }
 
-/** Where other hosts can be neighbours. Host routes and martians, link-local networks among them, are none of these. */
+/** Returns networks that can have neighbours: no host routes and no martians, such as link-local networks. */
 function networksOf(interfaces: readonly string[]): string[] {
   const networks = interfaces
     .map(mustCidr)
@@ -37,7 +37,7 @@ function networksOf(interfaces: readonly string[]): string[] {
   return [...new Set(networks)].sort();
 }
 
-/** Before the first look: the host may have default routes, and has the addresses of its Node. */
+/** Facts before the first check of the kernel: the Node's addresses, and default routes, which the host may have. */
 export function unseenHost(self: NodeInfo): HostFacts {
   const addresses = Object.values(self.addresses);
   return {

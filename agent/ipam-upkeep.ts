@@ -1,7 +1,7 @@
 /**
- * What an agent puts right in IPAM. Blocks of its node without a confirmed affinity: at once after the start, because
- * an agent before it may have died half-way, and later when they stay so for a while. Addresses and handles that nobody
- * knows: once, when an agent before it has surely ended.
+ * Repairs IPAM. Confirms affinities of the node's blocks: at once after the start, because an earlier agent may have
+ * died before it confirmed them, and later when they stay unconfirmed for a while. Releases unknown addresses and
+ * handles once, when an earlier agent has certainly ended.
  */
 import type { Datastore } from '../datastore/datastore.ts';
 import { ipamHandleKind } from '../datastore/schema/ipam.ts';
@@ -13,9 +13,9 @@ import type { Log } from '../lib/log.ts';
 import { ownLeaks } from './own-leaks.ts';
 import type { View } from './view.ts';
 
-/** Longer than an agent that is replaced may take to end. */
+/** Longer than a replaced agent takes to end. */
 const COLLECT_MS = 15_000;
-/** Longer than a claim or a release takes, and than the watch is behind. */
+/** Longer than a claim or a release takes, and than the watch lags. */
 const CONFIRM_MS = 10_000;
 
 export interface IpamUpkeepOptions {
@@ -28,7 +28,7 @@ export interface IpamUpkeepModules {
   readonly ipam: Pick<Ipam, 'unconfirmed' | 'confirm' | 'releaseHandle'>;
   readonly store: Pick<Datastore, 'list'>;
   readonly view: Pick<View, 'affinities' | 'blocks' | 'pod'>;
-  /** Handles of the pods that this agent has, and of those that it is adding. */
+  /** Returns the handles of this agent's pods, including those that it is adding. */
   readonly handles: () => Iterable<string>;
   readonly boundary: Boundary;
   readonly clock: Clock;
@@ -38,7 +38,7 @@ export interface IpamUpkeepModules {
 export class IpamUpkeep {
   readonly #options: IpamUpkeepOptions;
   readonly #modules: IpamUpkeepModules;
-  /** Own blocks without a confirmed affinity, and when the next attempt is due. Bounded by the node's blocks. */
+  /** Own blocks without a confirmed affinity, with the time of the next attempt. Bounded by the node's blocks. */
   #due: ReadonlyMap<string, number> | undefined;
   #isConfirming = false;
   #isCollected = false;
@@ -51,7 +51,7 @@ export class IpamUpkeep {
     this.#modules = modules;
   }
 
-  /** The view is in sync, or has changed: does what has not been done yet. */
+  /** Runs pending repairs. Call it when the view is in sync and after changes. */
   update(): void {
     const { clock, log } = this.#modules;
     this.#look();
@@ -73,7 +73,7 @@ export class IpamUpkeep {
     this.#cancelCollect();
   }
 
-  /** Confirms what is due, and comes back for the rest. */
+  /** Confirms affinities that are due, and schedules the others. */
   #look(): void {
     const { ipam, view, boundary, clock } = this.#modules;
     this.#cancelConfirm();
@@ -94,7 +94,7 @@ export class IpamUpkeep {
       });
   }
 
-  /** Never rejects. What was tried is due again later, should the view still show it. */
+  /** Confirms affinities. Never rejects. Each is due again later if the view still shows it. */
   async #confirm(cidrs: readonly string[]): Promise<void> {
     const { ipam, boundary, clock, log } = this.#modules;
     this.#isConfirming = true;
@@ -118,7 +118,7 @@ export class IpamUpkeep {
     const leaked = ownLeaks({
       ...this.#options,
       handles: await store.list(ipamHandleKind),
-      // Now, and not before the list came.
+      // Read after the list has arrived.
       blocks: view.blocks(),
       known: new Set(handles()),
       podOf: view.pod,

@@ -1,13 +1,13 @@
-/** The datastore during set-up: what the view lists anyway is taken from there, so that nothing is listed twice. */
+/** The datastore during set-up. It returns lists from the view, so that no kind is listed twice. */
 import type { Datastore, Listing, ListOptions } from '../datastore/datastore.ts';
 import type { ResourceDefinition } from '../datastore/schema/resource.ts';
 
-/** Copies of kinds; undefined for a kind without one. A copy that is not complete yet is waited for. */
+/** Copies of kinds; undefined for a kind without a copy. The promise resolves when the copy is complete. */
 export interface Copies {
   listed<D extends ResourceDefinition>(definition: D): Promise<Listing<D>> | undefined;
 }
 
-/** Then the request is made all the same: its failure says what is wrong. */
+/** After this time the request is sent anyway, because its error shows the cause. */
 const PATIENCE_MS = 5_000;
 
 export function listedStore(store: Datastore, copies: Copies): Datastore {

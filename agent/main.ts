@@ -49,7 +49,7 @@ async function main(): Promise<void> {
       return;
     }
     const config = readConfig(process.env);
-    // Each role loads what it needs: a reflector has nothing of Kubernetes in it.
+    // Each role loads only its modules: a reflector does not load those for Kubernetes.
     if (values.cleanup) await cleanUp(config);
     else if (values.role === 'reflector') await runReflector(config);
     else if (values.role === 'node') await runNode(config);
@@ -91,7 +91,7 @@ async function runNode(config: AgentConfig): Promise<void> {
   for (const reason of environmentNotices(process.env)) nodeLog.warn({ reason }, 'a variable has no effect');
   const begin = async () => {
     const agent = new NodeAgent(config, {
-      // Connections of its own: those of an agent before it may have an address that is gone.
+      // New connections: those of an earlier agent may have a local address that no longer exists.
       api: await loadEndpoint(config.kubeconfig),
       log: nodeLog,
       setSeverity: (severity) => log.setSeverity(severity),
@@ -148,7 +148,7 @@ async function reflectorSource(config: AgentConfig): Promise<ReflectorSource> {
       service,
       node,
       port: config.reflectorPort,
-      // Not the node's: its agent has that.
+      // Not the node's identifier, which its agent uses.
       identifier: routerId && routerId !== 'hash' ? routerId : hashed,
       defaults: config,
     },

@@ -1,6 +1,6 @@
 /**
- * The objects of one manifest arrive one after the other: that the mesh is off may be known before what comes in its place.
- * So it goes a moment after it was switched off, and by then the peers that follow it are there.
+ * Keeps the mesh for a short time after it is disabled. The objects of a manifest arrive one after the other, so "mesh
+ * disabled" can arrive before the peers that replace it.
  */
 import type { BGPConfiguration } from '../datastore/schema/bgp.ts';
 import { defaultsOf } from '../felix/calc/bgp/cluster.ts';
@@ -11,7 +11,7 @@ export class MeshHold {
   #wasOn = false;
   #offSince: number | undefined;
 
-  /** Takes what is configured at a time in milliseconds; for how long the mesh stays all the same, 0 when it does not. */
+  /** Applies the configuration. Returns for how long to keep a disabled mesh, milliseconds. `now` in milliseconds. */
   update(configurations: readonly BGPConfiguration[], now: number): number {
     const isOn = defaultsOf(configurations).nodeToNodeMeshEnabled ?? true;
     if (isOn) this.#offSince = undefined;

@@ -1,4 +1,7 @@
-/** Prometheus metrics of an agent: Felix's names, types and values where Felix has one (Calico reference 7.1), else `cali_`. */
+/**
+ * Prometheus metrics of an agent, with Felix's names, types and values when Felix has one (Calico reference 7.1), else
+ * with `cali_`.
+ */
 import { Counter, Histogram, Registry, Summary } from 'prom-client';
 import type { ObjectProblem } from '../datastore/object-problem.ts';
 import { registerWatchMetrics, type WatchStates } from '../datastore/watch-metrics.ts';
@@ -12,25 +15,25 @@ export interface MetricSources extends BgpMetricSources {
   readonly learnedRoutes: () => number;
   readonly dataplane: () => DataplaneStats;
   readonly endpoints: () => number;
-  /** How far the copy of the datastore is. */
+  /** Returns the progress of the copy of the datastore. */
   readonly sync: () => SyncState;
-  /** Watches of the datastore. */
+  /** Returns the states of the watches of the datastore. */
   readonly watches: () => WatchStates;
   readonly tunnels: () => AgentStatus['tunnels'];
   readonly isReady: () => boolean;
-  /** Objects that cannot be used as they are. */
+  /** Returns the faults of objects. */
   readonly objects: () => readonly ObjectProblem[];
 }
 
 export type SyncState = 'waiting' | 'resyncing' | 'in sync';
 
-/** Felix's numbers. */
+/** Felix's values. */
 const syncNumbers: Readonly<Record<SyncState, number>> = { waiting: 1, resyncing: 2, 'in sync': 3 };
 
 export interface Metrics extends BgpMetrics {
   readonly registry: Registry;
   readonly observeCni: (command: string, seconds: number, isOk: boolean) => void;
-  /** Seconds that one apply of the dataplane took. */
+  /** Records the seconds of an apply of the dataplane. */
   readonly observeApply: (seconds: number) => void;
 }
 
@@ -48,7 +51,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   return { registry, ...bgp, observeApply, observeCni: registerCniMetrics(registry) };
 }
 
-/** Of a reflector: the speaker's alone, and its process. */
+/** Creates the metrics of a reflector: those of the speaker and of the process. */
 export function createReflectorMetrics(sources: BgpMetricSources): BgpMetrics & { registry: Registry } {
   const registry = new Registry();
   registerProcessMetrics(registry);
@@ -133,7 +136,7 @@ function registerCniMetrics(registry: Registry): Metrics['observeCni'] {
     name: 'cali_cni_duration_seconds',
     help: 'Duration of CNI calls',
     labelNames: ['command'],
-    // From an idle node to a hundred pods at once.
+    // From an idle node to a hundred concurrent pods.
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80],
     registers,
   });
@@ -143,7 +146,7 @@ function registerCniMetrics(registry: Registry): Metrics['observeCni'] {
     labelNames: ['command'],
     registers,
   });
-  // From zero, so that increase() sees the first failure.
+  // Start at zero, so that increase() includes the first failure.
   for (const command of ['ADD', 'DEL', 'CHECK']) failures.inc({ command }, 0);
   return (command, seconds, isOk) => {
     duration.observe({ command }, seconds);

@@ -1,6 +1,6 @@
 /**
- * The Node's condition NetworkUnavailable: False when pods of this node can be networked and reached, True with the
- * reasons when they cannot. The scheduler keeps pods away from a node with True.
+ * The Node's condition NetworkUnavailable: False when pods of this node get a network and are reachable, else True with
+ * the reasons. The scheduler avoids a node with True.
  */
 import type { Datastore } from '../datastore/datastore.ts';
 import { type Node, nodeKind } from '../datastore/schema/core.ts';
@@ -27,8 +27,8 @@ export class NodeCondition {
   }
 
   /**
-   * Takes over why the network is unavailable (none: it is available) and what else the condition should say. Written
-   * when either changes.
+   * Sets why the network is unavailable (empty: it is available) and additional remarks. Writes the condition when
+   * either changes.
    */
   update(reasons: readonly string[], remarks: readonly string[] = []): void {
     const text = JSON.stringify([reasons, remarks]);
@@ -39,7 +39,7 @@ export class NodeCondition {
       () => {
         this.#isWriting = false;
         this.#reported = text;
-        // What came meanwhile.
+        // Write changes that arrived meanwhile.
         this.update(this.#latest.reasons, this.#latest.remarks);
       },
       (error: unknown) => {
@@ -51,7 +51,7 @@ export class NodeCondition {
     );
   }
 
-  /** Conditions are one list that kubelet writes too: the version sees to it that nothing of it is lost. */
+  /** Writes the condition. The kubelet writes the same list, so the version prevents lost updates. */
   async #write(text: string, remarks: readonly string[]): Promise<void> {
     const { store, clock } = this.#modules;
     const node = await store.get(nodeKind, this.#node);

@@ -1,21 +1,21 @@
-/** Events of this Node: what is wrong for a while, and that it is over (`kubectl describe node`). */
+/** Events about this Node: problems that last for a while, and their end (`kubectl describe node`). */
 import type { EventRecorder } from '../datastore/kubernetes/events.ts';
 import type { Boundary } from '../lib/boundary.ts';
 import type { Clock } from '../lib/clock.ts';
 
-/** What is over by itself within this time is nobody's business. */
+/** Conditions that clear within this time are not reported. */
 const SETTLE_MS = 15_000;
-/** Troubles of one reason that get Events: those that were there first. The status has them all. */
+/** Maximum of problems with the same reason that get Events: the oldest ones. The status has all of them. */
 const MAX_PER_REASON = 20;
 
 export interface Trouble {
-  /** For how long it may last before it counts, milliseconds; 15 s where nothing is said. */
+  /** How long it may last before an Event, milliseconds; default 15 s. */
   readonly patienceMs?: number;
   /** One word in CamelCase. */
   readonly reason: string;
-  /** A sentence; the same as long as it is the same trouble. */
+  /** A sentence. It identifies the problem, so it stays the same. */
   readonly message: string;
-  /** The cause as it is known now. It may change while the trouble stays. */
+  /** The currently known cause. It may change while the problem persists. */
   readonly cause?: string | undefined;
 }
 
@@ -29,14 +29,14 @@ export interface NodeEventsModules {
   readonly recorder: Pick<EventRecorder, 'ofNode'>;
   readonly boundary: Boundary;
   readonly clock: Clock;
-  /** What is wrong now: asked before an Event is written, because what ended may have changed nothing else. */
+  /** Returns the current problems. Called before an Event is written, because their end may not cause an update. */
   readonly current: () => readonly Trouble[];
 }
 
 export class NodeEvents {
   readonly #node: string;
   readonly #modules: NodeEventsModules;
-  /** By reason and message. At most 20 of a reason. */
+  /** By reason and message. At most MAX_PER_REASON of a reason. */
   readonly #present = new Map<string, Entry>();
 
   constructor(node: string, modules: NodeEventsModules) {
@@ -44,7 +44,7 @@ export class NodeEvents {
     this.#modules = modules;
   }
 
-  /** Takes over what is wrong now. */
+  /** Sets the current problems. */
   update(troubles: readonly Trouble[]): void {
     const { recorder, boundary, clock } = this.#modules;
     const now = new Map(troubles.map((trouble) => [`${trouble.reason} ${trouble.message}`, trouble]));

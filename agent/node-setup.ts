@@ -1,4 +1,4 @@
-/** What an agent writes before it works: its addresses on the Node, and the objects every cluster has. */
+/** Set-up of an agent: it publishes its addresses on the Node and creates the objects that every cluster has. */
 import { randomBytes } from 'node:crypto';
 import { hasSocketOptions } from '../bgp/transport/socket-options.ts';
 import { createMissing } from '../datastore/create-missing.ts';
@@ -22,9 +22,9 @@ import { type FoundNetwork, podNetwork } from './pod-network.ts';
 import { hashedRouterId } from './router-id.ts';
 
 /**
- * Publishes this node's addresses, from those that its interfaces have when the API has answered; `self` is what a node in use has published before, which it goes on with where it can.
- * Throws CodedError: CONFIG where the configuration cannot work, and what a later try may solve, NODE_MISSING,
- * NO_ADDRESS and ADDRESS_CONFLICT.
+ * Publishes this node's addresses, selected from those of its interfaces when the API has answered. `self` is the node
+ * as a running agent has published it, which stays if possible. Throws CodedError: CONFIG when the configuration cannot
+ * work; NODE_MISSING, NO_ADDRESS or ADDRESS_CONFLICT when a retry may succeed.
  */
 export async function publishNode(
   config: AgentConfig,
@@ -34,7 +34,7 @@ export async function publishNode(
   self?: NodeInfo,
 ): Promise<NodeInfo> {
   const node = await store.get(nodeKind, config.node);
-  // An answer may take long, and come with the address that was away.
+  // The request may take long, and a missing address may return meanwhile.
   const addresses = addressesNow();
   if (!node) {
     throw new CodedError(
@@ -59,7 +59,7 @@ export async function publishNode(
     ...(config.asNumber ? { [nodeAnnotations.asNumber]: config.asNumber } : {}),
   };
   if (!annotations[nodeAnnotations.ipv4Address] && !annotations[nodeAnnotations.ipv6Address]) {
-    // An interface that is being set up may bring one.
+    // An interface that is starting may get one.
     const mayCome = [config.ip, config.ip6].some((value) => value === undefined || value === 'autodetect');
     throw new CodedError(
       mayCome ? 'NO_ADDRESS' : 'CONFIG',
@@ -76,8 +76,9 @@ export async function publishNode(
 }
 
 /**
- * Another Node may claim our address: root on that node can write its annotation. It cannot write the InternalIP of this
- * Node, so an address that kubelet reports stays ours. Throws CodedError ADDRESS_CONFLICT for any other; try again later.
+ * Refuses an address that another Node claims. Root on that node can write its annotation, but not the InternalIP of
+ * this Node, so an address that the kubelet reports stays ours. Throws CodedError ADDRESS_CONFLICT for others; retry
+ * later.
  */
 async function refuseConflict(
   name: string,
@@ -107,14 +108,14 @@ async function refuseConflict(
   }
 }
 
-/** Canonical text of an address, with or without a prefix length; undefined when it is malformed. */
+/** Returns the canonical text of an address without its prefix length; undefined when malformed. */
 function addressOf(text: string | null | undefined): string | undefined {
   const parsed = text ? parseCidr(text) : undefined;
   return parsed && formatAddress(parsed);
 }
 
 /**
- * ClusterInformation, FelixConfiguration, BGPConfiguration and IPAMConfiguration default, where they are missing (Calico
+ * Creates ClusterInformation, FelixConfiguration, BGPConfiguration and IPAMConfiguration `default` when missing (Calico
  * reference 7.5, step 8).
  */
 export async function ensureDefaults(store: Datastore): Promise<void> {
@@ -149,17 +150,17 @@ export async function ensureDefaults(store: Datastore): Promise<void> {
   }
 }
 
-/** Of a cluster that says nothing about its pods (Calico). */
+/** Pod network of a cluster that does not define one (Calico). */
 const FALLBACK_CIDR = '192.168.0.0/16';
 
-/** Pools where the cluster has none at all (Calico reference 7.5, step 7). Returns those made, and why they are so. */
+/** Creates pools if the cluster has none (Calico reference 7.5, step 7). Returns the new ones and their sources. */
 export async function ensurePools(
   { defaultPools, ipam }: AgentConfig,
   families: readonly Family[],
   store: Datastore,
 ): Promise<FoundNetwork[]> {
   if (!defaultPools.isWanted) return [];
-  // A pool that cannot be read is one: what the cluster has is not for this agent to replace.
+  // Unreadable pools count: the agent must not replace pools of the cluster.
   const { items, problems } = await store.listing(ipPoolKind);
   if (items.length + problems.length > 0) return [];
   const network = await podNetwork(store, ipam);
@@ -187,7 +188,7 @@ export async function ensurePools(
       },
     };
     try {
-      // Checked here: a server without our rules would take anything.
+      // Validate here, because a server without our rules would accept anything.
       ipPoolKind.schema.parse(pool);
       await store.create(ipPoolKind, pool);
       made.push(chosen);
@@ -198,7 +199,7 @@ export async function ensurePools(
   return made;
 }
 
-/** BGP identifier: the IPv4 address, a hash of the name, or as given (Calico B-020 to B-022). */
+/** Returns the BGP identifier: the IPv4 address, a hash of the name, or the configured one (Calico B-020 to B-022). */
 export function routerIdOf(config: AgentConfig, node: NodeInfo): string {
   if (config.routerId && config.routerId !== 'hash') return config.routerId;
   const address = node.addresses[4]?.address;

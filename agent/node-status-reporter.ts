@@ -1,4 +1,4 @@
-/** Keeps the CalicoNodeStatus objects of this node up to date: each after its own period, written when it differs. */
+/** Keeps the CalicoNodeStatus objects of this node up to date. Checks each in its period, and writes changes. */
 import type { Datastore } from '../datastore/datastore.ts';
 import { type CalicoNodeStatus, calicoNodeStatusKind } from '../datastore/schema/node-status.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -9,13 +9,13 @@ export interface NodeStatusModules {
   readonly store: Datastore;
   readonly clock: Clock;
   readonly log: Log;
-  /** The status of an object now. */
+  /** Returns the current status for an object. */
   readonly read: (object: CalicoNodeStatus) => Record<string, unknown>;
 }
 
 interface Followed {
   readonly spec: string;
-  /** What was written last. */
+  /** The status that was last written. */
   written: string;
   cancel: () => void;
 }
@@ -30,7 +30,7 @@ export class NodeStatusReporter {
     this.#modules = modules;
   }
 
-  /** Takes over which objects there are. */
+  /** Sets the existing objects. */
   update(objects: readonly CalicoNodeStatus[]): void {
     const own = objects.filter(({ spec }) => spec.node === this.#node);
     const names = new Set(own.map(({ metadata }) => metadata.name));

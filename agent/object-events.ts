@@ -1,14 +1,14 @@
-/** Events on objects that cannot be used as they are (`kubectl describe ippool`). */
+/** Events about objects with faults (`kubectl describe ippool`). */
 import type { EventRecorder } from '../datastore/kubernetes/events.ts';
 import type { UnreadableObject } from '../datastore/reflector.ts';
 import { CALICO_GROUP } from '../datastore/schema/resource.ts';
 
-/** Events at once: a cluster in which everything is wrong is said once, not a thousand times. */
+/** Maximum of objects with Events, so that a cluster full of faults does not cause thousands. */
 const MAX_EVENTS = 50;
 
 export class ObjectEvents {
   readonly #recorder: Pick<EventRecorder, 'ofObject'>;
-  /** By object and sentence. Bounded by the objects that there are. */
+  /** By object and sentence. Bounded by the number of objects. */
   readonly #written = new Set<string>();
 
   constructor(recorder: Pick<EventRecorder, 'ofObject'>) {
@@ -16,8 +16,8 @@ export class ObjectEvents {
   }
 
   /**
-   * Takes what is wrong now, and writes what has not been written yet; what fails is written at a later call. Kinds
-   * with a namespace are Kubernetes' own and checked there.
+   * Sets the current faults and writes new Events. A later call retries failed writes. Excludes namespaced kinds, which
+   * Kubernetes itself validates.
    */
   update(objects: readonly UnreadableObject[]): void {
     const shown = objects

@@ -1,4 +1,4 @@
-/** Who looks on at the BGP speaker: the wire log of the environment, the BMP station of BGPConfiguration. */
+/** Observers of the BGP speaker: the wire log from the environment, and the BMP station from BGPConfiguration. */
 import { BmpExporter } from '../bgp/monitor/bmp.ts';
 import { createWireLog } from '../bgp/monitor/wire-log.ts';
 import type { Speaker } from '../bgp/speaker.ts';
@@ -18,7 +18,7 @@ export class Observers {
     if (wireLog !== undefined) speaker.observe(createWireLog(wireLog, log));
   }
 
-  /** Exports to the station that the configuration names now, if any. */
+  /** Exports to the station in the current configuration, if any. */
   configure(configurations: readonly BGPConfiguration[]): void {
     const { bmpStation } = defaultsOf(configurations);
     if (bmpStation === this.#station) return;

@@ -1,4 +1,4 @@
-/** Follows this node's addresses while it runs: publishes what the interfaces have now, once it has been so for a moment. */
+/** Follows this node's addresses while it runs. Publishes changes of the interfaces after a short delay. */
 import type { Node } from '../datastore/schema/core.ts';
 import { type NodeInfo, nodeInfo } from '../felix/calc/topology.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -15,18 +15,18 @@ import {
   type NodeCidrs,
 } from './follow-address.ts';
 
-/** How long an address may be away or new, while a lease is renewed or an interface restarts, before it counts. */
+/** Delay before a change counts: a lease that is renewed, or an interface that restarts, changes addresses briefly. */
 const PATIENCE_MS = 2_000;
 const RETRY_MS = 5_000;
 
 export interface OwnAddressModules {
   readonly clock: Clock;
   readonly log: Log;
-  /** Asks for another look at the interfaces. */
+  /** Requests another check of the interfaces. */
   readonly look: () => void;
-  /** Publishes what follows from the interfaces, as followAddresses says. */
+  /** Publishes the addresses that followAddresses returns for the interfaces. */
   readonly publish: (addresses: () => readonly InterfaceAddress[]) => Promise<NodeInfo>;
-  /** The node has these addresses from now on. */
+  /** Uses these addresses of the node from now on. */
   readonly adopt: (self: NodeInfo) => void;
 }
 
@@ -34,13 +34,13 @@ export class OwnAddress {
   readonly #config: AgentConfig;
   readonly #modules: OwnAddressModules;
   #pending: { readonly text: string; readonly since: number } | undefined;
-  /** What was published last, and how it reads on the Node. */
+  /** The last published addresses, and their form on the Node. */
   #done: { readonly wanted: string; readonly annotated: string } | undefined;
   #isBusy = false;
-  /** Whether a look came while one was being followed. */
+  /** Whether another check arrived while one was handled. */
   #isBehind = false;
   #isClosed = false;
-  /** Those of the last look. */
+  /** Addresses at the last check. */
   #latest: readonly InterfaceAddress[] = [];
   #retryAt = 0;
   #failure: string | undefined;
@@ -52,7 +52,7 @@ export class OwnAddress {
     this.#modules = modules;
   }
 
-  /** What is wrong with this node's addresses, a sentence each. */
+  /** Faults of this node's addresses, a sentence each. */
   get problems(): readonly string[] {
     const lost = this.#lost.map(
       (address) =>
@@ -61,7 +61,7 @@ export class OwnAddress {
     return this.#failure ? [...lost, this.#failure] : lost;
   }
 
-  /** Applies a look at the interfaces; `self` is what was published last, `node` the Node as the API has it. Never throws. */
+  /** Handles a check of the interfaces. `self` is the node as last published, `node` the API's object. Never throws. */
   update(self: NodeInfo, node: Node | undefined, interfaces: Interfaces): void {
     const addresses = interfaceAddresses(interfaces);
     this.#latest = addresses;
@@ -87,7 +87,7 @@ export class OwnAddress {
 
   async #follow(self: NodeInfo, node: Node, addresses: readonly InterfaceAddress[]): Promise<void> {
     const { clock, log, publish, adopt } = this.#modules;
-    // What may surprise the operator is said once, when it is published.
+    // No warnings here: the agent logs them once, when it publishes.
     const surroundings = { addresses, internalIps: internalIpsOf(node), sourceTowards, warn() {} };
     const wanted = await followAddresses(this.#config, self, node, surroundings);
     const before = cidrsOf(self);

@@ -1,6 +1,6 @@
 /**
- * What an earlier agent of this node left in IPAM: addresses and handles of ADDs that died half-way. The runtime may
- * never ask for their removal, and this agent knows every pod that it has, so it need not wait for the controllers.
+ * Finds addresses and handles of interrupted ADDs that an earlier agent of this node left in IPAM. The runtime may
+ * never request their removal. This agent has a list of all its pods, so it need not wait for the controllers.
  */
 import type { Pod } from '../datastore/schema/core.ts';
 import type { IPAMBlock, IPAMHandle } from '../datastore/schema/ipam.ts';
@@ -8,7 +8,7 @@ import { affinityOf, allocationsOf } from '../ipam/block.ts';
 
 export interface LeakInput {
   readonly node: string;
-  /** When this agent started, epoch milliseconds: what is younger is its own work. */
+  /** When this agent started, epoch milliseconds. Newer entries are its own. */
   readonly startedAt: number;
   readonly blocks: readonly IPAMBlock[];
   readonly handles: readonly IPAMHandle[];
@@ -17,7 +17,7 @@ export interface LeakInput {
   readonly podOf: (namespace: string, name: string) => Pod | undefined;
 }
 
-/** Handles that nobody will release. */
+/** Returns handles that no pod will release. */
 export function ownLeaks({ node, startedAt, blocks, handles, known, podOf }: LeakInput): string[] {
   const isOld = (time: string | null | undefined) => Date.parse(time ?? '') < startedAt;
   const held = new Set<string>();
@@ -26,11 +26,11 @@ export function ownLeaks({ node, startedAt, blocks, handles, known, podOf }: Lea
     for (const { handleId, address, attributes } of allocationsOf(spec)) {
       held.add(handleId);
       const { namespace, pod: podName, timestamp } = attributes;
-      // Not a pod's: the tunnels look after themselves.
+      // Skip addresses of tunnels, which have their own cleanup.
       if (attributes['node'] !== node || !namespace || !podName || !isOld(timestamp) || known.has(handleId))
         continue;
       const pod = podOf(namespace, podName);
-      // A pod that some other program has networked keeps its address.
+      // A pod that another program connected keeps its address.
       const isUsed = pod?.status.podIP === address || pod?.status.podIPs?.some(({ ip }) => ip === address);
       if (!isUsed) leaked.add(handleId);
     }

@@ -1,6 +1,6 @@
 /**
- * The cluster's pod network, for the first pools. Each family comes from the first place that says it: kubeadm's
- * configuration, which kind writes too, kube-proxy's, and the podCIDRs of the nodes that there are.
+ * Finds the cluster's pod network, for the first pools. Each family comes from the first source that has it: kubeadm's
+ * configuration (also written by kind), kube-proxy's, then the podCIDRs of existing nodes.
  */
 import type { Datastore } from '../datastore/datastore.ts';
 import { configMapKind, nodeKind } from '../datastore/schema/core.ts';
@@ -14,21 +14,21 @@ import {
   parseCidr,
 } from '../lib/cidr.ts';
 
-/** A network and the sentence part that says where it comes from. */
+/** A network, and a phrase with its source. */
 export interface FoundNetwork {
   readonly cidr: string;
   readonly source: string;
 }
 
 /**
- * A pool cannot grow. IPv4 nodes have /24 each, which are few blocks: the /16 around them, as most clusters have it.
- * An IPv6 /64 has room for any cluster, so it is just what the nodes have.
+ * Longest prefix of a pool around podCIDRs, because a pool cannot grow. IPv4 nodes have a /24 each, which holds few
+ * blocks, so the pool is the /16 around them, as in most clusters. For IPv6 the nodes' /64 networks suffice.
  */
 const WIDEST: Readonly<Record<Family, number>> = { 4: 16, 6: 128 };
-/** Where pods have addresses of the podCIDRs themselves, the pool has to hold those of nodes to come: the cluster's at most. */
+/** With host-local, pods have addresses from podCIDRs, so the pool must also hold those of future nodes. */
 const WIDEST_HOST_LOCAL: Readonly<Record<Family, number>> = { 4: 16, 6: 48 };
 
-/** Throws DatastoreError. */
+/** Returns the pod network by family. Throws DatastoreError. */
 export async function podNetwork(
   store: Datastore,
   ipam: 'cali-ipam' | 'host-local',
@@ -60,13 +60,13 @@ export async function podNetwork(
   return found;
 }
 
-/** Networks of a field of a YAML document, separated by commas. */
+/** Returns the networks in a field of a YAML document, which are separated by commas. */
 function networksIn(yaml: string, field: string): string[] {
   const value = new RegExp(`^[ \\t]*${field}:[ \\t]*["']?([^"'\\s#]+)`, 'm').exec(yaml)?.[1] ?? '';
   return value.split(',').flatMap((text) => canonicalCidr(text.trim()) ?? []);
 }
 
-/** The smallest network that holds all of these of one family; undefined of none. */
+/** Returns the smallest network that contains all of these, which have the same family; undefined for none. */
 export function smallestAround([first, ...rest]: readonly Cidr[]): Cidr | undefined {
   if (!first) return undefined;
   const at = (cidr: Cidr, length: number) => networkOf({ ...cidr, length }).value;

@@ -1,6 +1,6 @@
 /**
- * Objects that make a calculation throw. Their last version that did not takes their place; where there is none they are
- * left out. Both last until the object's next version.
+ * Replaces objects that make a calculation throw by their last good version, or leaves them out if there is none. Both
+ * last until the object's next version.
  */
 import type { ObjectProblem } from '../datastore/object-problem.ts';
 import type { UnreadableObject } from '../datastore/reflector.ts';
@@ -18,18 +18,18 @@ interface Held {
   readonly trouble: UnreadableObject;
 }
 
-/** How long a search may keep everything else waiting, once it has found something. */
+/** How long a search may block everything else, once it has found an object. */
 const TURN_MS = 500;
-/** Characters of a message in a problem. */
+/** Maximum length of a message in a problem, characters. */
 const MAX_MESSAGE = 300;
 
 export class Quarantine {
   readonly #node: string;
   readonly #log: Log;
-  /** By the object as the view has it: another version is another object. Bounded by the objects that there are. */
+  /** By the view's object; a new version is a new object. Bounded by the number of objects. */
   #held: ReadonlyMap<ClusterObject, Held> = new Map();
   #lastGood: ClusterObjects | undefined;
-  /** What was searched last, for nothing. */
+  /** Input of the last search without a result. */
   #fruitless: { readonly objects: ClusterObjects; readonly reason: string } | undefined;
   readonly #clock: Pick<Clock, 'now'>;
 
@@ -39,7 +39,7 @@ export class Quarantine {
     this.#clock = clock;
   }
 
-  /** The objects without those that are held here. */
+  /** Returns the objects, with quarantined ones replaced or left out. */
   filter(objects: ClusterObjects): ClusterObjects {
     if (this.#held.size === 0) return objects;
     return mapKinds(objects, (list) =>
@@ -51,7 +51,7 @@ export class Quarantine {
     );
   }
 
-  /** Every calculation went well with these, as `filter` returned them: what is not among the view's is forgotten. */
+  /** Records that all calculations succeeded with `filtered`. Releases objects that are no longer in the view. */
   passed(view: ClusterObjects, filtered: ClusterObjects): void {
     this.#lastGood = filtered;
     if (this.#held.size === 0) return;
@@ -60,8 +60,8 @@ export class Quarantine {
   }
 
   /**
-   * A calculation threw: finds objects for which it does, as many as a turn allows. True when there are new ones, so that
-   * it is worth trying again; false when it throws for another reason, which is not searched again for the same objects.
+   * Searches for objects that make a calculation throw, as many as a turn allows. Returns true when it quarantined new
+   * ones, so that the caller should retry. False when no object is the cause; the same objects are not searched again.
    */
   investigate(view: ClusterObjects, attempt: (objects: ClusterObjects) => void): boolean {
     const objects = this.filter(view);
@@ -73,7 +73,7 @@ export class Quarantine {
     let latest = reason;
     const offenders = findOffenders<ClusterObject>(
       { ...objects },
-      // What was built from all kinds has all kinds.
+      // Built from all kinds, so it has all kinds.
       (world) => {
         const message = thrown(() => attempt(world as unknown as ClusterObjects));
         latest = message ?? latest;
@@ -92,7 +92,7 @@ export class Quarantine {
     this.#fruitless = undefined;
     const held = new Map(this.#held);
     for (const { kind, value } of offenders) {
-      // What takes the place of another object threw itself: the object is left out.
+      // The replacement itself throws: leave the object out.
       const origin = [...held].find(([, { former }]) => former === value)?.[0];
       const former = origin ? undefined : this.#formerOf(kind, value);
       const trouble = troubleOf(kind, value, reasons.get(value) ?? reason, former !== undefined);
@@ -131,7 +131,7 @@ function troubleOf(
   return { problem, uid, conditions: undefined, isAbsent: !hasFormer };
 }
 
-/** Whether both have the same versions of the same objects. */
+/** Whether both contain the same versions of the same objects. */
 function isSame(a: ClusterObjects, b: ClusterObjects): boolean {
   const lists = Object.entries(b) as [keyof ClusterObjects, readonly ClusterObject[]][];
   return lists.every(([kind, list]) => {
@@ -153,7 +153,7 @@ function mapKinds(
   objects: ClusterObjects,
   change: (list: readonly ClusterObject[]) => readonly ClusterObject[],
 ): ClusterObjects {
-  // Each list keeps its kind: an object is replaced by a version of itself.
+  // Each list keeps its kind, because an object is replaced by a version of itself.
   return Object.fromEntries(
     Object.entries(objects).map(([kind, list]) => [kind, change(list)]),
   ) as unknown as ClusterObjects;

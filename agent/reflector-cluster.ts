@@ -1,7 +1,7 @@
 /**
- * A reflector's configuration from the cluster: the nodes that BGPPeers connect to its Service are its clients, by the
- * rules of reverse peering, so that both sides follow from the same objects. An object that makes the calculation throw is
- * left out, and a BGPConfiguration that cannot be read is waited for: its defaults would be another AS.
+ * A reflector's configuration from the cluster. Its clients are the nodes that BGPPeers connect to its Service, by the
+ * rules of reverse peering, so that both sides derive from the same objects. Leaves out objects that make the
+ * calculation throw. Waits while the BGPConfiguration is unreadable, because the defaults would mean a different AS.
  */
 import type { Registry } from 'prom-client';
 import type { DesiredSpeaker } from '../bgp/peer-config.ts';
@@ -32,19 +32,19 @@ import { SecretsView } from './secrets.ts';
 
 export interface ClusterSourceOptions {
   readonly api: ApiEndpoint;
-  /** Of the Service whose endpoint this process is. */
+  /** Namespace of the Service that has this process as an endpoint. */
   readonly namespace: string;
   readonly service: string;
-  /** The node that it runs on. */
+  /** The node of this process. */
   readonly node: string;
   readonly port: number;
   readonly identifier: string;
   readonly defaults: SessionDefaults;
 }
 
-/** Changes that come together lead to one calculation. */
+/** Delay that combines changes into one calculation. */
 const COALESCE_MS = 10;
-/** A pod is among the endpoints of its Service within this time. */
+/** A pod becomes an endpoint of its Service within this time. */
 const LISTED_MS = 10_000;
 
 export class ClusterSource implements ReflectorSource {
@@ -78,7 +78,7 @@ export class ClusterSource implements ReflectorSource {
     this.#name = reflectorName(`${namespace}/${service}`, node);
     this.#own = new OwnEndpoint(this.#name);
     this.#boundary = new Boundary(log);
-    // Here no Node is essential.
+    // No Node is essential to a reflector.
     this.#quarantine = new Quarantine('', log);
     this.#secrets = new SecretsView(namespace, { client: this.#client, log, changed: () => this.#soon() });
     this.#nodes = this.#watch(nodeKind);
@@ -94,8 +94,8 @@ export class ClusterSource implements ReflectorSource {
   }
 
   /**
-   * Resolves when everything has been read once and the Service knows this reflector: with the peers of its first
-   * configuration it waits for what they tell (bgp/deferral.ts), so they have to be all.
+   * Resolves when all kinds have been listed and the Service has this reflector as an endpoint. The first configuration
+   * must contain all peers, because the speaker waits for their initial updates (bgp/deferral.ts).
    */
   async start(changed: () => void): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
@@ -135,8 +135,8 @@ export class ClusterSource implements ReflectorSource {
   }
 
   /**
-   * Throws CodedError UNREADABLE while the BGPConfiguration that counts here cannot be used, and what a calculation throws
-   * that no object explains.
+   * Calculates the desired speaker. Throws CodedError UNREADABLE while the applicable BGPConfiguration is unusable.
+   * Also throws the error of a calculation when no object is the cause.
    */
   desired(): DesiredSpeaker {
     const objects = this.#objects();
@@ -150,7 +150,7 @@ export class ClusterSource implements ReflectorSource {
         this.#quarantine.passed(objects, filtered);
         return desired;
       } catch (error) {
-        // Each turn leaves out at least one object more.
+        // Each turn leaves out at least one more object.
         if (!this.#quarantine.investigate(objects, (some) => void this.#calculate(some))) throw error;
       }
     }
@@ -193,7 +193,7 @@ export class ClusterSource implements ReflectorSource {
     );
   }
 
-  /** Why the BGPConfiguration that counts here is not known; undefined when it is, or when there is none. */
+  /** Returns why the applicable BGPConfiguration is unusable; undefined when it is usable or does not exist. */
   #unknownConfiguration(): string | undefined {
     const troubled: UnreadableObject[] = [
       ...this.#configurations.problems.values(),

@@ -1,28 +1,28 @@
 /**
- * Endpoints of reflector Deployments over time. One that leaves its Service is most likely being replaced: sessions to
- * it stay configured as long as routes of a restarting peer do (RFC 4724), or they would be withdrawn at once. When no
- * endpoint is left for a while, the nodes mesh again until there is one.
+ * Tracks endpoints of reflector Deployments. An endpoint that leaves its Service is probably being replaced, so
+ * sessions to it stay configured as long as the routes of a restarting peer (RFC 4724). Otherwise its routes would be
+ * withdrawn at once. When all endpoints are absent for a while, the nodes fall back to the mesh.
  */
 import type { ReflectorInfo } from '../felix/calc/bgp/reflectors.ts';
 
-/** A Deployment that replaces its pods has new ones within this time. */
+/** A Deployment that replaces its pods has new endpoints within this time. */
 const ABSENT_MS = 10_000;
 
 export class ReflectorEndpoints {
   readonly #lingerMs: number;
-  /** By name, with the time at which it was there last. Bounded by what was there within the linger time. */
+  /** By name, with the time when it was last seen. Bounded by the endpoints seen within the linger time. */
   readonly #known = new Map<string, { info: ReflectorInfo; seenAt: number }>();
 
   constructor(lingerMs: number) {
     this.#lingerMs = lingerMs;
   }
 
-  /** Takes what the API has now, at a time in milliseconds; the reflectors to reckon with, those that have gone included. */
+  /** Sets the API's reflectors. Returns those to use, including recently removed ones. `now` in milliseconds. */
   update(found: readonly ReflectorInfo[], now: number): ReflectorInfo[] {
     const services = found.filter(({ port }) => port === 0);
     const uids = new Map(services.map(({ service, serviceUid }) => [service, serviceUid]));
     for (const info of found) if (info.port !== 0) this.#known.set(info.name, { info, seenAt: now });
-    // A Service that is deleted takes its reflectors along, also when there is another one of its name at once.
+    // Deleting a Service removes its reflectors, even if a new Service with the same name exists at once.
     for (const [name, { info, seenAt }] of this.#known) {
       const isOrphan = !uids.has(info.service) || uids.get(info.service) !== info.serviceUid;
       if (isOrphan || now - seenAt > this.#lingerMs) this.#known.delete(name);
@@ -34,7 +34,7 @@ export class ReflectorEndpoints {
     return [...services, ...endpoints];
   }
 
-  /** Milliseconds until `update` would say something else of itself; undefined when it would not. */
+  /** Returns the milliseconds until the result of `update` changes without new input; undefined when it does not. */
   nextChange(now: number): number | undefined {
     const times = [...this.#known.values()]
       .filter(({ seenAt }) => seenAt < now)
@@ -47,8 +47,8 @@ export class ReflectorEndpoints {
 }
 
 /**
- * A reflector's own entry. The Service learns of a process late and forgets it early, when its pod is deleted and it
- * still runs: the reflector would end every session, and nodes forget its routes at once.
+ * A reflector's own endpoint. The Service adds a process late, and removes it early: when its pod is deleted but still
+ * runs. Without this class the reflector would then end every session, and nodes would remove its routes at once.
  */
 export class OwnEndpoint {
   readonly #name: string;
@@ -63,7 +63,7 @@ export class OwnEndpoint {
     return this.#own !== undefined;
   }
 
-  /** Takes what the API has now; the same with this reflector, as long as its Service is there. */
+  /** Returns the API's reflectors, plus this one while its Service exists. */
   update(found: readonly ReflectorInfo[]): readonly ReflectorInfo[] {
     const own = found.find(({ name }) => name === this.#name);
     if (own) this.#own = own;

@@ -1,6 +1,6 @@
 /**
- * A reflector's configuration from a file that is followed when it changes; one that cannot be read or is wrong leaves
- * everything as it is, with a sentence in the log.
+ * A reflector's configuration from a file. Applies changes of the file. An unreadable or invalid file only causes a log
+ * message.
  */
 import { watch } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -33,7 +33,7 @@ interface Documents {
   readonly secrets: readonly Secret[];
 }
 
-/** A change may come as several events, and where no events come it is found by looking. */
+/** A change may cause several events. Polling detects changes without events. */
 const SETTLE_MS = 100;
 const POLL_MS = 10_000;
 
@@ -50,7 +50,7 @@ export class FileSource implements ReflectorSource {
     this.#log = log;
   }
 
-  /** Throws CodedError INPUT for a file that is wrong. */
+  /** Throws CodedError INPUT for an invalid file. */
   async start(changed: () => void): Promise<void> {
     this.#documents = parse(await readText(this.#file), this.#file);
     this.desired();
@@ -103,7 +103,7 @@ export class FileSource implements ReflectorSource {
       clearTimeout(timer);
       timer = setTimeout(() => void this.#reload(changed), SETTLE_MS);
     };
-    // The folder: editors, and kubelet with its ConfigMaps, put another file in the place of the old one.
+    // Watch the folder, because editors, and the kubelet for ConfigMaps, replace the file.
     const watcher = watch(path.dirname(this.#file), look);
     watcher.on('error', (error) =>
       this.#log.warn({ reason: messageOf(error) }, 'the configuration file is not watched'),

@@ -1,4 +1,4 @@
-/** cali-node --role reflector: the BGP speaker alone. Its configuration comes from a source. */
+/** cali-node --role reflector: only the BGP speaker, with configuration from a source. */
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Registry } from 'prom-client';
@@ -18,9 +18,9 @@ import { createReflectorMetrics } from './metrics.ts';
 import { Observers } from './observers.ts';
 import { AGENT_SOCKET } from './status.ts';
 
-/** Where a reflector's configuration comes from. */
+/** Source of a reflector's configuration. */
 export interface ReflectorSource {
-  /** Resolves when there is one; `changed` is called whenever it is another one. Rejects where a person has to act. */
+  /** Resolves when there is a configuration. Calls `changed` on changes. Rejects when the operator must act. */
   start(changed: () => void): Promise<void>;
   identity(): {
     /** Dotted quad. */
@@ -29,13 +29,13 @@ export interface ReflectorSource {
     /** Undefined: every address. */
     readonly listenAddresses: readonly string[] | undefined;
   };
-  /** May throw: then the last good state stays in force. */
+  /** May throw; then the last good state stays in force. */
   configurations(): readonly BGPConfiguration[];
-  /** Names of nodes by address, where the source knows nodes. */
+  /** Returns the names of nodes by address, if the source has nodes. */
   nodeNames?(): ReadonlyMap<string, string>;
-  /** Shows the source's own metrics. */
+  /** Registers the source's own metrics. */
   register?(registry: Registry): void;
-  /** May throw, also while there is no configuration that can be used: then the last good state stays in force. */
+  /** May throw, for example without a usable configuration; then the last good state stays in force. */
   desired(): DesiredSpeaker;
   close(): void;
 }
@@ -51,7 +51,7 @@ export interface ReflectorConfig {
   readonly metricsPort?: number | undefined;
 }
 
-/** Where health and metrics are served unless the environment says otherwise. */
+/** Default address of health and metrics. */
 const LOOPBACK = '127.0.0.1';
 const LISTEN_RETRY_MS = 5_000;
 
@@ -61,10 +61,10 @@ export class Reflector {
   readonly #log: Log;
   readonly #boundary: Boundary;
   readonly #servers: Serving[] = [];
-  /** A configuration has been in force. */
+  /** Whether a configuration has been applied. */
   #isConfigured = false;
   #speaker: Speaker | undefined;
-  /** Of the speaker that runs. */
+  /** Identity of the running speaker. */
   #identity: ReturnType<ReflectorSource['identity']> | undefined;
   #isRestarting = false;
   #isStopped = false;
@@ -78,7 +78,7 @@ export class Reflector {
     this.#boundary = new Boundary(log);
   }
 
-  /** Throws CodedError INPUT for a configuration that is wrong, BGP_LISTEN where it cannot listen. */
+  /** Starts the reflector. Throws CodedError INPUT for an invalid configuration, BGP_LISTEN when it cannot listen. */
   async start(): Promise<void> {
     warmUp();
     await this.#source.start(() => this.#apply());
@@ -120,8 +120,8 @@ export class Reflector {
   }
 
   /**
-   * Another identifier, port or address to listen on takes another speaker. It restarts as a process does, so peers keep
-   * their routes (RFC 4724). Never rejects: an attempt that fails is made again.
+   * Replaces the speaker, because its identifier, port or listen address changed. It restarts as a process does, so
+   * peers keep their routes (RFC 4724). Never rejects: failed attempts are repeated.
    */
   async #restartSpeaker(): Promise<void> {
     if (this.#isRestarting) return;
@@ -147,7 +147,7 @@ export class Reflector {
     return JSON.stringify(this.#source.identity()) !== JSON.stringify(this.#identity);
   }
 
-  /** A configuration that cannot be calculated leaves the sessions as they are. */
+  /** Applies the configuration. If the calculation fails, the sessions stay unchanged. */
   #apply(): void {
     const speaker = this.#speaker;
     if (!speaker || this.#isStopped) return;
@@ -164,12 +164,12 @@ export class Reflector {
       this.#isConfigured = true;
   }
 
-  /** Not ready before the first configuration is in force. */
+  /** Returns the readiness: not ready before the first configuration is applied. */
   #ready() {
     return this.#isConfigured ? text(200, 'ok') : text(503, this.#boundary.faults().join('\n'));
   }
 
-  /** The local socket for calictl, and over HTTP what a Deployment wants to ask. */
+  /** Serves calictl on the local socket, and health and metrics over HTTP. */
   async #serve(): Promise<void> {
     const {
       runDirectory,
@@ -182,7 +182,7 @@ export class Reflector {
     try {
       assertPrivateFolder(runDirectory);
     } catch (error) {
-      // An emptyDir may be written by everybody in its container, who is this program alone.
+      // Everyone in the container may write to an emptyDir, but this is the only program there.
       this.#log.info(
         { reason: messageOf(error) },
         'the socket for calictl is safe in a container of its own only',

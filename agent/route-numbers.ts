@@ -1,6 +1,6 @@
 /**
- * Which protocol numbers this node's agent writes, and which it wrote before: kept in the run directory, so that routes
- * with former numbers are found once and taken over. The directory is a tmpfs: a reboot clears it with the routes.
+ * Current and former protocol numbers of this node's routes. A file in the run directory stores them, so that the agent
+ * adopts routes with former numbers once. The directory is a tmpfs, so a reboot clears it with the routes.
  */
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -26,14 +26,14 @@ const schema = z.object({
 });
 
 export interface RouteNumbers {
-  /** Undefined until `configure` says them; nothing may be written before. */
+  /** Undefined until `configure` sets them. No routes may be written before. */
   readonly current: RouteProtocols | undefined;
   readonly former: FormerProtocols;
 }
 
 /**
- * What the run directory says. Call it before the agent makes its folder `endpoints`: where that is there without our
- * file, version 0.1 ran on this node since its last boot, and its routes are to be taken over.
+ * Reads the numbers from the run directory. Call it before the agent creates its folder `endpoints`: if that exists
+ * without our file, version 0.1 ran on this node since its last boot, and its routes must be adopted.
  */
 export function readRouteNumbers(runDirectory: string, log: Log): RouteNumbers {
   const file = path.join(runDirectory, ROUTE_NUMBERS_FILE);
@@ -51,7 +51,7 @@ export function readRouteNumbers(runDirectory: string, log: Log): RouteNumbers {
   return { current: undefined, former: isUpgrade ? { local: [local], bgp: [bgp] } : NO_FORMER };
 }
 
-/** The same in a running agent: written before the kernel has a route with a new number. */
+/** Maintains the file in a running agent. It is written before the kernel has a route with a new number. */
 export class RouteNumbersFile {
   readonly #runDirectory: string;
   #numbers: RouteNumbers;
@@ -61,20 +61,20 @@ export class RouteNumbersFile {
     this.#numbers = readRouteNumbers(runDirectory, log);
   }
 
-  /** Those of now and those before. */
+  /** Current and former numbers. */
   get numbers(): Pick<Ownership, 'protocols' | 'former'> {
     const { current, former } = this.#numbers;
     return { protocols: current ?? DEFAULT_PROTOCOLS, former };
   }
 
-  /** Takes over the numbers that are configured; those of before become former. Throws when it cannot be written. */
+  /** Sets the configured numbers; the previous ones become former. Throws when it cannot write the file. */
   configure(next: RouteProtocols): void {
     const { current, former } = this.#numbers;
     if (current?.local === next.local && current.bgp === next.bgp) return;
     this.#write({ current: next, former: changeProtocols(current ?? next, former, next) });
   }
 
-  /** No route has a former number any more. Whether there was one. */
+  /** Records that no route has a former number any more. Returns whether there were former numbers. */
   migrated(): boolean {
     const { current, former } = this.#numbers;
     if (!current || former.local.length + former.bgp.length === 0) return false;

@@ -1,7 +1,7 @@
-/** BGP identifiers where there is no address to take (Calico: `CALICO_ROUTER_ID=hash`). */
+/** BGP identifiers that are not addresses (Calico: `CALICO_ROUTER_ID=hash`). */
 import { createHash } from 'node:crypto';
 
-/** A dotted quad that follows from a name. */
+/** Returns a dotted quad from the hash of a name. */
 export function hashedRouterId(name: string): string {
   const hash = createHash('sha256').update(name).digest();
   // Below the multicast range.

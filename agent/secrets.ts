@@ -1,7 +1,7 @@
 /**
- * Secrets that BGPPeer and BGPConfiguration refer to, and no others: followed one by one, in the agent's own namespace
- * (Calico B-055). A password that was once known stays in force when its Secret goes or becomes unusable, so that a
- * protected session never comes up without its password because of that.
+ * Follows only the Secrets that BGPPeers and BGPConfigurations refer to, one by one, in the agent's own namespace
+ * (Calico B-055). A password stays in force when its Secret is deleted or becomes unusable, so that a protected session
+ * never starts without a password because of that.
  */
 import type { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import { Reflector, type UnreadableObject } from '../datastore/reflector.ts';
@@ -15,9 +15,9 @@ import { printable } from '../lib/plain-text.ts';
 interface Followed {
   readonly reflector: Reflector<typeof secretKind>;
   readonly abort: AbortController;
-  /** It has been read once, or is known to be missing. */
+  /** The Secret was read once, or does not exist. */
   isRead: boolean;
-  /** The last usable value by key. */
+  /** Last usable values by key. */
   readonly lastValues: Map<string, string>;
 }
 
@@ -35,7 +35,7 @@ export class SecretsView {
     this.#changed = modules.changed;
   }
 
-  /** Follows what these objects refer to from now on. */
+  /** Sets the objects whose Secrets to follow. */
   follow(configurations: readonly BGPConfiguration[], peers: readonly BGPPeer[]): void {
     const references = [
       ...configurations.map(({ spec }) => spec.nodeMeshPassword),
@@ -50,7 +50,7 @@ export class SecretsView {
     for (const name of wanted) if (!this.#followed.has(name)) this.#start(name);
   }
 
-  /** What is known of a key. */
+  /** Returns the state of a key. */
   value = (name: string, key: string): SecretState => {
     const followed = this.#followed.get(name);
     const place = `Secret ${this.#namespace}/${name}`;
@@ -76,7 +76,7 @@ export class SecretsView {
     return value === undefined ? { state: 'missing', reason: missing } : { state: 'known', value };
   };
 
-  /** Secrets that cannot be read as Secrets, and those that RBAC keeps from this program. */
+  /** Returns Secrets that are unreadable or that RBAC forbids. */
   problems(): UnreadableObject[] {
     return [...this.#followed].flatMap(([name, { reflector }]) => [
       ...reflector.problems.values(),
@@ -84,7 +84,7 @@ export class SecretsView {
     ]);
   }
 
-  /** Objects whose password is not in force as they say: it cannot be one, it is missing, or it is one from before. */
+  /** Returns objects whose password is not in force: it is unusable or missing, or an earlier one is in force. */
   passwordProblems(
     configurations: readonly BGPConfiguration[],
     peers: readonly BGPPeer[],
@@ -98,7 +98,7 @@ export class SecretsView {
       ...peers.map((object) => ({ object, field: 'password', reference: object.spec.password })),
     ];
     return uses.flatMap(({ object: { kind, metadata }, field, reference }) => {
-      // What has not been read yet is no problem of the object.
+      // A Secret that was not read yet is not a fault of the object.
       if (!reference || !this.#followed.get(reference.secretKeyRef.name)?.isRead) return [];
       const reason = this.#reasonAgainst(reference);
       if (reason === undefined) return [];
@@ -107,7 +107,7 @@ export class SecretsView {
     });
   }
 
-  /** Why a password is not in force as its object says. One that cannot be judged hides no other. */
+  /** Returns why a password is not in force. An error in one does not hide the others. */
   #reasonAgainst(reference: Parameters<typeof passwordOf>[0]): string | undefined {
     try {
       const { unusable, warning } = passwordOf(reference, this.value);

@@ -1,4 +1,4 @@
-/** What an agent says of itself: whether pods can be added, whether the node is ready, and what is wrong. */
+/** The agent's report about itself: whether pods can be added, whether the node is ready, and its faults. */
 import { keyOfPeer, type PeerStatus } from '../bgp/peer-config.ts';
 import { describeProblem, type ObjectProblem } from '../datastore/object-problem.ts';
 import { asNumberOf } from '../felix/calc/bgp/cluster.ts';
@@ -23,52 +23,52 @@ export interface ReportSources {
   readonly view: View;
   readonly tunnelling: Tunnelling;
   readonly host: SpeakerHost;
-  /** Why the node is not set up; undefined when it is. */
+  /** Returns why the node is not set up; undefined when it is. */
   readonly setUpError: () => string | undefined;
   readonly self: () => NodeInfo | undefined;
   readonly families: () => readonly Family[];
   readonly stats: () => DataplaneStats | undefined;
   readonly nftables: Nftables;
   readonly endpointCount: () => number;
-  /** Reflectors to reckon with, those that have gone included. */
+  /** Reflectors in use, including recently removed ones. */
   readonly reflectors: () => readonly ReflectorInfo[];
-  /** Objects that cannot be used as they are. */
+  /** Faults of objects. */
   readonly objects: () => readonly ObjectProblem[];
-  /** Stages of the calculation that fail. */
+  /** Failing stages of the calculation, a sentence each. */
   readonly faults: () => readonly string[];
-  /** Stages without which no pod is networked, and that have failed since the start. */
+  /** Stages that pods need and that never succeeded, a sentence each. */
   readonly withoutState: () => readonly string[];
-  /** IPPools that cannot be used and on which this node depends, a sentence each. */
+  /** Unusable IPPools that this node depends on, a sentence each. */
   readonly lostPools: () => readonly string[];
-  /** Why changes to BGP wait; undefined when they do not. */
+  /** Returns why changes to BGP are on hold; undefined when they are not. */
   readonly bgpHold: () => string | undefined;
-  /** What is wrong with this node's addresses, a sentence each. */
+  /** Faults of this node's addresses, a sentence each. */
   readonly addressProblems: () => readonly string[];
 }
 
-/** Why pods cannot be networked or reached. */
+/** Why pods get no network or are unreachable. */
 export interface Unavailability {
-  /** Somebody has to act. */
+  /** Faults that need action. */
   readonly broken: readonly string[];
-  /** What an agent that starts does first, and then never says again. */
+  /** Steps of the start, which do not recur. */
   readonly starting: readonly string[];
 }
 
-/** A start that takes longer is a fault. */
+/** Maximum duration of a start. A longer one is a fault. */
 export const START_MS = 60_000;
-/** A session that has never been up may wait for an agent that is being installed. */
+/** Delay for a session that was never up, because the other agent may still be in installation. */
 const FIRST_SESSION_MS = 120_000;
 
 export class SelfReport {
   readonly #sources: ReportSources;
-  /** Fixed for the life of a process that gives none back. */
+  /** Constant, because this process drops no capabilities. */
   readonly #missing = ownMissingCapabilities();
 
   constructor(sources: ReportSources) {
     this.#sources = sources;
   }
 
-  /** Why no pod can be added; undefined when one can. */
+  /** Returns why pods cannot be added; undefined when they can. */
   cniNotReady(): string | undefined {
     return this.#cniBroken() ?? this.#cniStarting();
   }
@@ -87,7 +87,7 @@ export class SelfReport {
     return nftables.isTried ? undefined : 'the nftables table is not in force yet';
   }
 
-  /** Why pods of this node cannot be networked or reached. */
+  /** Returns why pods of this node get no network or are unreachable. */
   unavailability(): Unavailability {
     const { config, tunnelling, host, view } = this.#sources;
     const isStarting = host.error === NOT_STARTED;
@@ -113,7 +113,7 @@ export class SelfReport {
     return [...broken, ...starting];
   }
 
-  /** What an operator must know, for Events of the Node. */
+  /** Returns problems for the operator, for Events of the Node. */
   troubles(): Trouble[] {
     const { tunnelling, stats } = this.#sources;
     const hold = this.#sources.bgpHold();
@@ -176,14 +176,14 @@ export class SelfReport {
     };
   }
 
-  /** Those of this node: each node says its own. */
+  /** Returns the address problems of this node. Other nodes report their own. */
   #addressProblems(): string[] {
     const { config, objects, addressProblems } = this.#sources;
     const claims = objects().filter(({ kind, name }) => kind === 'Node' && name === config.node);
     return [...addressProblems(), ...claims.map(describeProblem)];
   }
 
-  /** Why the network is unavailable, and that nobody answers: which may be the others' fault. */
+  /** Returns why the node is not ready: the network is unavailable, or all sessions are down, maybe due to peers. */
   #notReady(): string[] {
     const reasons = this.#unavailable();
     const peers = this.#nodePeers();
@@ -194,8 +194,8 @@ export class SelfReport {
   }
 
   /**
-   * Peers that say something about the node: pods that are BGP peers come and go (Calico B-068), and a reflector that has
-   * left its Service is no trouble.
+   * Returns the peers that matter for the node's state. Excludes pods, which are added and removed often (Calico
+   * B-068), and reflectors that left their Service.
    */
   #nodePeers(): PeerStatus[] {
     const { host, reflectors } = this.#sources;

@@ -1,4 +1,4 @@
-/** What an agent answers: calictl over a socket of this machine, probes and Prometheus over HTTP. */
+/** Servers of an agent: a local socket for calictl, HTTP for probes and Prometheus. */
 import path from 'node:path';
 import type { Registry } from 'prom-client';
 import type { Speaker } from '../bgp/speaker.ts';
@@ -70,9 +70,9 @@ export class Servers {
     );
   }
 
-  /** Serves where the settings say from now on. */
+  /** Applies the addresses in the settings. */
   configure({ health, metrics }: Settings): void {
-    // The probes ask 127.0.0.1, whatever else is configured.
+    // The probes always use 127.0.0.1.
     const loopback = { host: LOOPBACK, port: health?.port ?? 0 };
     this.#health.moveTo(health ? healthAddresses(health) : [], health && loopback);
     this.#metrics.moveTo(metrics ? [metrics] : []);
@@ -84,7 +84,7 @@ export class Servers {
   }
 }
 
-/** Where health is served: a wildcard contains the loopback address. */
+/** Returns the addresses for health. A wildcard includes the loopback address. */
 function healthAddresses({ host, port }: HttpAddress): HttpAddress[] {
   const isContained = ['', 'localhost', LOOPBACK].includes(host);
   if (isContained) return [{ host: LOOPBACK, port }];

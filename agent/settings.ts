@@ -1,6 +1,6 @@
 /**
- * What may change while the agent runs: from FelixConfiguration and BGPConfiguration, the node's own object
- * before the default one, and the environment before both (Calico reference 1.10).
+ * Settings that may change while the agent runs, from FelixConfiguration and BGPConfiguration. The node's own object
+ * overrides the default one, and the environment overrides both (Calico reference 1.10).
  */
 import type { BGPConfiguration } from '../datastore/schema/bgp.ts';
 import type { FelixConfiguration } from '../datastore/schema/cluster.ts';
@@ -18,22 +18,22 @@ type FelixSpec = FelixConfiguration['spec'];
 export interface Settings {
   readonly logSeverity: string;
   readonly resyncMs: number;
-  /** Whether the node forwards between its interfaces; Disabled leaves the kernel's switch alone. */
+  /** Whether to enable forwarding between interfaces. Disabled does not change the kernel's setting. */
   readonly hasForwarding: boolean;
-  /** Undefined: not served. */
+  /** Undefined when disabled. */
   readonly health: HttpAddress | undefined;
   readonly metrics: HttpAddress | undefined;
   readonly tunnels: TunnelSettings;
   readonly filter: FilterSettings;
-  /** Interfaces whose MTU counts. */
+  /** Interfaces that determine the MTU. */
   readonly mtuPattern: RegExp;
-  /** Whether routes to other nodes' pods come from the datastore and not by BGP. */
+  /** Whether routes to other nodes' pods come from the datastore and not from BGP. */
   readonly isWithoutBgp: boolean;
-  /** Numbers of our routes in the kernel. */
+  /** Protocol numbers of our routes in the kernel. */
   readonly routeProtocols: RouteProtocols;
-  /** What is configured and not done, a sentence each. */
+  /** Settings that are not applied, a sentence each. */
   readonly problems: readonly string[];
-  /** FelixConfiguration's ChecksumOffloadBroken; undefined: as the kernel's version says. */
+  /** FelixConfiguration's ChecksumOffloadBroken; undefined: determined by the kernel's version. */
   readonly isOffloadBroken: boolean | undefined;
 }
 
@@ -42,10 +42,10 @@ const DEFAULTS = {
   resyncMs: 90_000,
   healthHost: 'localhost',
   healthPort: 9099,
-  // Who may reach it is the operator's choice: prometheusMetricsHost, FELIX_PROMETHEUSMETRICSHOST.
+  // The operator decides who reaches it: prometheusMetricsHost, FELIX_PROMETHEUSMETRICSHOST.
   metricsHost: '127.0.0.1',
   metricsPort: 9091,
-  // Calico 1.10; interfaces as systemd names them, and the old names.
+  // Calico 1.10: systemd's names of interfaces, and the traditional ones.
   mtuPattern: '^((en|wl|ww|sl|ib)[Pcopsvx].*|(eth|wlan|wwan).*)',
 };
 
@@ -109,7 +109,7 @@ export function settingsFor(
   };
 }
 
-/** A number that cannot be ours is passed over with a sentence: the routes of pods need one. */
+/** Returns the protocol numbers. Replaces unusable ones and reports them, because routes of pods need a number. */
 function routeProtocols(
   device: number | undefined,
   bgp: number,
@@ -122,7 +122,7 @@ function routeProtocols(
   return { routeProtocols: { local: standard, bgp }, problems: [problem] };
 }
 
-/** In Calico each is of a process; here both are in one log, which leaves out nothing that either asks for. */
+/** Returns the more verbose severity. In Calico each is for one process; Cali has one log, which satisfies both. */
 function moreVerbose(one: string | undefined, other: string | undefined): string | undefined {
   if (one === undefined || other === undefined) return one ?? other;
   return severityOf(one) <= severityOf(other) ? one : other;
@@ -143,7 +143,7 @@ function patternOf(text: string | undefined): RegExp {
   return pattern instanceof RegExp ? pattern : new RegExp(DEFAULTS.mtuPattern);
 }
 
-/** One of Calico's `featureDetectOverride`: `Name=true,Other=false`. */
+/** Returns a feature of Calico's `featureDetectOverride`, which has the form `Name=true,Other=false`. */
 function override(text: string | undefined, name: string): boolean | undefined {
   const value = new RegExp(`\\b${name}=(true|false)\\b`).exec(text ?? '')?.[1];
   return value === undefined ? undefined : value === 'true';

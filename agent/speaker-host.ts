@@ -1,4 +1,4 @@
-/** The agent's BGP speaker: started when the node is known, tried again while its port is taken. */
+/** Runs the agent's BGP speaker. Starts it when the node is known, and retries while its port is in use. */
 import { Speaker } from '../bgp/speaker.ts';
 import type { BGPConfiguration } from '../datastore/schema/bgp.ts';
 import { listenPort } from '../felix/calc/bgp/cluster.ts';
@@ -12,11 +12,11 @@ import { routerIdOf } from './node-setup.ts';
 import { Observers } from './observers.ts';
 
 const LISTEN_RETRY_MS = 5_000;
-/** The error before the first attempt. */
+/** Error before the first attempt. */
 export const NOT_STARTED = 'not started yet';
 
 export interface SpeakerHostEvents {
-  /** There is a speaker now, or it may be tried again. */
+  /** The speaker started, or a retry is due. */
   readonly changed: () => void;
   /** Learned routes changed. */
   readonly learned: () => void;
@@ -25,7 +25,7 @@ export interface SpeakerHostEvents {
   readonly sessionChanged: () => void;
 }
 
-/** What a speaker keeps for its life, and the addresses that it can follow. */
+/** Values that are fixed for the life of a speaker, and its addresses, which can partly change. */
 interface Identity {
   readonly identifier: string;
   readonly addresses: Readonly<Partial<Record<Family, string>>>;
@@ -38,7 +38,7 @@ export class SpeakerHost {
   readonly #log: Log;
   readonly #events: SpeakerHostEvents;
   #speaker: Speaker | undefined;
-  /** Of the speaker that runs. */
+  /** Identity of the running speaker. */
   #identity: Identity | undefined;
   #observers: Observers | undefined;
   #isBusy = false;
@@ -51,17 +51,17 @@ export class SpeakerHost {
     this.#log = log;
   }
 
-  /** Undefined until it listens. */
+  /** The speaker; undefined until it listens. */
   get speaker(): Speaker | undefined {
     return this.#speaker;
   }
 
-  /** Why there is no speaker; undefined when there is one. */
+  /** Why no speaker runs; undefined when one runs. */
   get error(): string | undefined {
     return this.#error;
   }
 
-  /** There is no speaker yet, and none is started for this reason. One that runs goes on as it is. */
+  /** Reports why no speaker is started yet. A running speaker continues unchanged. */
   wait(reason: string): void {
     if (this.#speaker || this.#isBusy || this.#error === reason) return;
     this.#error = reason;
@@ -69,9 +69,9 @@ export class SpeakerHost {
   }
 
   /**
-   * Applies the configuration; starts a speaker where there is none. One that runs follows a family that comes or goes.
-   * Another identifier, or another address of a family, takes another speaker, which restarts as an agent does: peers
-   * and kernel keep their routes.
+   * Applies the configuration; starts a speaker if none runs. A running speaker can add or remove a family. A changed
+   * identifier, port or address needs a new speaker, which restarts as an agent does: peers and kernel keep their
+   * routes.
    */
   configure(self: NodeInfo, families: readonly Family[], configurations: readonly BGPConfiguration[]): void {
     this.#observers?.configure(configurations);
@@ -86,12 +86,12 @@ export class SpeakerHost {
     void this.#restart().then(() => this.#start(self, families, configurations));
   }
 
-  /** Ends the speaker that runs, if one does. */
+  /** Stops the running speaker, if any. */
   async #restart(): Promise<void> {
     const speaker = this.#speaker;
     if (!speaker) return;
     this.#log.info({}, 'the BGP speaker restarts: its address, identifier or port is another one now');
-    // Nothing may be wanted of it while it ends.
+    // It must not be used while it stops.
     this.#speaker = undefined;
     this.#observers?.close();
     this.#observers = undefined;
@@ -100,7 +100,7 @@ export class SpeakerHost {
       .catch((error: unknown) => this.#log.error({ err: error }, 'the BGP speaker did not end well'));
   }
 
-  /** Never rejects: whatever fails is the error, and is tried again. */
+  /** Starts a speaker. Never rejects: a failure sets the error and is retried. */
   async #start(
     self: NodeInfo,
     families: readonly Family[],
@@ -121,9 +121,9 @@ export class SpeakerHost {
       this.#error = undefined;
       this.#isBusy = false;
     } catch (error) {
-      // Its port has to be free for the next attempt.
+      // The next attempt needs its port.
       await speaker?.close(true).catch(() => undefined);
-      // Pods on this node go on; the other nodes are cut off until somebody acts, or the port is free.
+      // Pods on this node still work. Other nodes are unreachable until the operator acts or the port is free.
       if (this.#error !== messageOf(error))
         this.#log.error({ reason: messageOf(error) }, 'BGP is not running');
       this.#error = messageOf(error);
@@ -136,7 +136,7 @@ export class SpeakerHost {
     this.#events.changed();
   }
 
-  /** Throws where the settings make no speaker. */
+  /** Creates a speaker. Throws when the settings do not allow one. */
   #speakerFor(
     self: NodeInfo,
     families: readonly Family[],
@@ -162,7 +162,7 @@ export class SpeakerHost {
     );
   }
 
-  /** Ends it as for a restart: peers keep our routes. */
+  /** Stops the speaker as for a restart: peers keep our routes. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#observers?.close();
@@ -170,7 +170,7 @@ export class SpeakerHost {
   }
 }
 
-/** Throws CodedError CONFIG where a family has no address. */
+/** Returns the identity of a speaker. Throws CodedError CONFIG when a family has no address. */
 function identityOf(
   config: AgentConfig,
   self: NodeInfo,
@@ -192,7 +192,7 @@ function identityOf(
   };
 }
 
-/** Sessions from an address that is gone end; without a restart their routes would go with them. */
+/** Whether the speaker must restart. Sessions from a removed address end, and only a restart keeps their routes. */
 function mustRestart(before: Identity, now: Identity): boolean {
   return (
     before.identifier !== now.identifier ||

@@ -1,4 +1,4 @@
-/** What an agent says about itself to calictl, over its local socket. */
+/** Status of an agent, for calictl on the local socket. */
 import type { PeerStatus } from '../bgp/peer-config.ts';
 import type { ObjectProblem } from '../datastore/object-problem.ts';
 
@@ -11,9 +11,9 @@ export interface AgentStatus {
   /** Why the node is not ready; empty when it is. */
   readonly notReady: readonly string[];
   readonly bgp: {
-    /** Why there is no BGP; undefined when the speaker runs. */
+    /** Why BGP does not run; undefined when the speaker runs. */
     readonly error: string | undefined;
-    /** Why the speaker keeps its sessions as they are and takes no changes; undefined when it takes them. */
+    /** Why the speaker keeps its sessions unchanged; undefined when it accepts changes. */
     readonly onHold?: string | undefined;
     readonly asNumber: number | undefined;
     readonly routerId: string | undefined;
@@ -23,7 +23,7 @@ export interface AgentStatus {
   };
   readonly tunnels: readonly {
     readonly device: string;
-    /** This node's address in it. */
+    /** This node's address in the tunnel. */
     readonly address: string | undefined;
     readonly mtu: number | undefined;
     readonly isUp: boolean;
@@ -32,17 +32,17 @@ export interface AgentStatus {
   readonly podMtu: number;
   readonly dataplane: { readonly routes: number; readonly problems: readonly string[] };
   readonly endpoints: number;
-  /** Objects of the API that cannot be used as they are: at most MAX_OBJECT_PROBLEMS of them. */
+  /** Faults of API objects: at most MAX_OBJECT_PROBLEMS. */
   readonly objects: readonly ObjectProblem[];
-  /** How many there are. */
+  /** Total number of faults. */
   readonly objectProblems: number;
-  /** Fields of objects that are set and have no effect: at most MAX_OBJECT_PROBLEMS sentences. */
+  /** Fields of objects without effect: at most MAX_OBJECT_PROBLEMS sentences. */
   readonly notices: readonly string[];
 }
 
-/** Objects that a status names. */
+/** Maximum of faults in a status. */
 export const MAX_OBJECT_PROBLEMS = 100;
 
-/** Name of the agent's socket in its run directory. */
+/** Names of the agent's sockets in its run directory. */
 export const AGENT_SOCKET = 'cali.sock';
 export const CNI_SOCKET = 'cni.sock';

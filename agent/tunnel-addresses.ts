@@ -1,6 +1,7 @@
 /**
- * This node's addresses in its tunnels (Calico 5.5): assigned by IPAM from pools that use the tunnel, published on the
- * Node once the device is up, which is what makes other nodes use it, and given back some time after the tunnel ends.
+ * This node's addresses in its tunnels (Calico 5.5). IPAM assigns them from pools that use the tunnel. When the device
+ * is up the agent publishes them on the Node, and other nodes start to use the tunnel. It releases an address some time
+ * after its tunnel ends.
  */
 import type { Datastore } from '../datastore/datastore.ts';
 import { nodeKind } from '../datastore/schema/core.ts';
@@ -15,7 +16,7 @@ import type { Log } from '../lib/log.ts';
 import { Mutex } from '../lib/mutex.ts';
 import { parseSelector } from '../lib/selector.ts';
 
-/** Other nodes see that a tunnel ends, and change their routes, within this time: until then it stays. */
+/** How long a tunnel stays after its end. Other nodes learn of the end and change their routes within this time. */
 const LINGER_MS = 15_000;
 const RETRY_MS = 5_000;
 
@@ -35,14 +36,14 @@ export interface TunnelAddressModules {
 }
 
 export interface TunnelState {
-  /** This node, as its Node object says. */
+  /** This node, from its Node object. */
   readonly self: NodeInfo;
   readonly pools: readonly IPPool[];
-  /** Tunnels that the pools ask for. */
+  /** Tunnels that the pools need. */
   readonly wanted: readonly TunnelKind[];
   /** Tunnels whose device is up with its address. */
   readonly up: readonly TunnelKind[];
-  /** Whether a pool cannot be read, which may ask for any tunnel: until it is corrected, no tunnel is given up. */
+  /** Whether a pool is unreadable. It may need any tunnel, so no tunnel is removed until it is corrected. */
   readonly isUncertain?: boolean;
 }
 
@@ -50,9 +51,9 @@ export class TunnelAddresses {
   readonly #modules: TunnelAddressModules;
   readonly #mutex = new Mutex();
   readonly #addresses = new Map<TunnelKind, string>();
-  /** When the device of a tunnel that nobody wants any more may go, by the clock. */
+  /** When the device of an unneeded tunnel may be removed, milliseconds. */
   readonly #lingering = new Map<TunnelKind, number>();
-  /** Tunnels whose leftovers of an earlier run have been looked for. */
+  /** Tunnels that were checked for leftovers of an earlier run. */
   readonly #cleaned = new Set<TunnelKind>();
   #state: TunnelState | undefined;
   #isUpdating = false;
@@ -64,7 +65,7 @@ export class TunnelAddresses {
     this.#modules = modules;
   }
 
-  /** Tunnels whose devices there shall be: those that are wanted, and those that may still be in use. */
+  /** Returns tunnels that should have a device: needed ones, and those that may still be in use. */
   kinds(): TunnelKind[] {
     return tunnelKinds.filter((kind) => this.#state?.wanted.includes(kind) || this.#lingering.has(kind));
   }
@@ -73,17 +74,17 @@ export class TunnelAddresses {
     return this.#addresses.get(kind);
   }
 
-  /** Why an address is missing; empty when none is. */
+  /** Why an address is missing; empty when all are assigned. */
   get problem(): string {
     return this.#problem;
   }
 
-  /** Takes over what is wanted and what is up; the rest follows by itself. */
+  /** Sets the desired tunnels and those that are up. Publishes, assigns and releases addresses in the background. */
   update(state: TunnelState): void {
     const now = this.#modules.clock.now();
     for (const kind of this.#state?.wanted ?? [])
       if (!state.wanted.includes(kind)) this.#lingering.set(kind, now + LINGER_MS);
-    // A device of an earlier run may still be in use as well.
+    // A device of an earlier run may also still be in use.
     if (!this.#state)
       for (const kind of tunnelKinds)
         if (state.self.tunnels[kind] && !state.wanted.includes(kind))
@@ -99,7 +100,7 @@ export class TunnelAddresses {
     this.#state = undefined;
   }
 
-  /** What may still be in use keeps its address, also one of an earlier run; its time begins again. */
+  /** Restarts the timers of tunnels that may still be in use. They keep their addresses, also from an earlier run. */
   #retain(self: NodeInfo, now: number): void {
     for (const kind of this.#lingering.keys()) {
       this.#lingering.set(kind, now + LINGER_MS);
@@ -120,7 +121,7 @@ export class TunnelAddresses {
       ];
       try {
         for (const step of steps) {
-          // It may have been closed meanwhile.
+          // `close` may have been called meanwhile.
           const state = this.#state;
           if (!state) return;
           await step(state);
@@ -150,11 +151,11 @@ export class TunnelAddresses {
       const handleId = handleOf(kind, self.name);
       const held = this.#modules.ipam.held(handleId);
       if (usable.length === 0) {
-        // Pools that give no new address may still have pods behind the tunnel: it keeps the address it has.
+        // Pools without new addresses may still have pods that use the tunnel, so it keeps its address.
         if (held[0] !== undefined) this.#use(kind, held[0]);
         continue;
       }
-      // One that the pools do not give any more (Calico I-053).
+      // The pools no longer contain the address (Calico I-053).
       if (held.some((address) => !usable.some(({ spec }) => isInside(spec.cidr, address))))
         await this.#modules.ipam.releaseHandle(handleId);
       const [address] = await this.#modules.ipam.assign({
@@ -176,7 +177,7 @@ export class TunnelAddresses {
     this.#modules.changed();
   }
 
-  /** On the Node: addresses of tunnels that are up, and none of others. */
+  /** Publishes addresses on the Node, only those of tunnels that are up. */
   async #publish({ self, wanted, up, isUncertain }: TunnelState): Promise<void> {
     const annotations: Record<string, string | null> = {};
     for (const kind of tunnelKinds) {
@@ -184,15 +185,15 @@ export class TunnelAddresses {
       const { annotation, macAnnotation, family } = tunnels[kind];
       const address = wanted.includes(kind) && up.includes(kind) ? this.#addresses.get(kind) : undefined;
       const end = self.tunnels[kind];
-      // Also a MAC address that is not the device's is not what this node says.
+      // An address with a MAC address other than the device's does not count as published.
       const present = !macAnnotation || end?.mac === vtepMac(self.name, family) ? end?.address : undefined;
-      // While the device is on its way, what an earlier run said stays.
+      // Until the device is up, the address from an earlier run stays.
       if (address === present || (!address && wanted.includes(kind))) continue;
       annotations[annotation] = address ?? null;
       if (macAnnotation) annotations[macAnnotation] = address ? vtepMac(self.name, family) : null;
     }
     if (Object.keys(annotations).length === 0) return;
-    // What was written a moment ago comes back by the watch.
+    // The watch may not show the last write yet.
     const said = JSON.stringify([annotations, self.tunnels]);
     if (said === this.#said) return;
     this.#modules.log.info({ annotations }, 'publishing the tunnels of this node');
@@ -219,7 +220,7 @@ export class TunnelAddresses {
   }
 }
 
-/** Calico I-052. */
+/** Whether the tunnel may have an address from the pool (Calico I-052). */
 function isUsable(pool: IPPool, kind: TunnelKind, { labels }: NodeInfo): boolean {
   const selector = parseSelector(pool.spec.nodeSelector);
   return (

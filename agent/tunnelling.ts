@@ -1,6 +1,6 @@
 /**
- * The agent's part in tunnels: which ones this node has, their addresses and devices, which next hops go through them,
- * and what a person should know about them. Joins the pure parts of ipip and felix with IPAM and the Node object.
+ * The agent's tunnels: the tunnels of this node, their addresses and devices, the next hops that use them, and warnings
+ * about them. Connects the pure parts of ipip and felix with IPAM and the Node object.
  */
 import type { IPPool } from '../datastore/schema/ip-pool.ts';
 import { type Encapsulate, encapsulation, encapsulationWarnings } from '../felix/calc/encapsulation.ts';
@@ -16,14 +16,14 @@ import type { AgentStatus } from './status.ts';
 import { TunnelAddresses, type TunnelAddressModules } from './tunnel-addresses.ts';
 import { uplinkMtu } from './uplink.ts';
 
-/** What everything here follows from. */
+/** Input of all calculations here. */
 export interface TunnellingInput {
   readonly self: NodeInfo;
   readonly nodes: readonly NodeInfo[];
   readonly families: readonly Family[];
   readonly pools: readonly IPPool[];
   readonly settings: Settings;
-  /** Whether a pool cannot be read, which may ask for any tunnel. */
+  /** Whether a pool is unreadable. It may need any tunnel. */
   readonly isUncertain?: boolean;
 }
 
@@ -31,7 +31,7 @@ export class Tunnelling {
   readonly #addresses: TunnelAddresses;
   #input: TunnellingInput | undefined;
   #interfaces: Interfaces = { links: new Map(), addresses: [] };
-  /** Whether the kernel has been looked at: before that nothing is known of its MTU. */
+  /** Whether the kernel was checked. Before that its MTU is unknown. */
   isObserved = false;
   #missing: DataplaneStats['missingTunnels'] = {};
 
@@ -39,7 +39,7 @@ export class Tunnelling {
     this.#addresses = new TunnelAddresses(modules);
   }
 
-  /** Takes over what is wanted. */
+  /** Sets the input. */
   update(input: TunnellingInput): void {
     this.#input = input;
     const { self, pools, families, settings, isUncertain } = input;
@@ -47,7 +47,7 @@ export class Tunnelling {
     this.#addresses.update({ self, pools, wanted, up: this.#up(), ...(isUncertain ? { isUncertain } : {}) });
   }
 
-  /** Calculates what would follow from an input, and changes nothing. */
+  /** Runs the calculations for an input without applying them. */
   rehearse(input: TunnellingInput): void {
     const { pools, families, settings } = input;
     wantedTunnels(pools, families, settings.tunnels);
@@ -55,7 +55,7 @@ export class Tunnelling {
     encapsulationWarnings({ ...input, up: this.#up() });
   }
 
-  /** Takes over what the kernel has; whether anything follows from what is new. */
+  /** Sets the kernel's state. Returns whether a recalculation is needed. */
   observe(interfaces: Interfaces, missing: DataplaneStats['missingTunnels']): boolean {
     const before = this.#summary();
     this.isObserved = true;
@@ -64,7 +64,7 @@ export class Tunnelling {
     return this.#summary() !== before;
   }
 
-  /** The devices that this node should have. */
+  /** Returns the devices that this node should have. */
   desired(): Tunnel[] {
     return this.#input ? this.#desiredFor(this.#input) : [];
   }
@@ -80,20 +80,20 @@ export class Tunnelling {
     });
   }
 
-  /** Which next hops go through a tunnel. */
+  /** Returns the function that selects next hops for tunnels. */
   encapsulate(): Encapsulate {
     if (!this.#input) return (_, nextHops) => ({ gateways: nextHops });
     const addressOf = (kind: TunnelKind) => this.#addresses.address(kind);
     return encapsulation({ ...this.#input, up: this.#up(), addressOf });
   }
 
-  /** MTU of new pods. */
+  /** Returns the MTU of new pods. */
   podMtu(): number {
     if (!this.#input) return this.#uplinkMtu();
     return podMtu(this.#addresses.kinds(), this.#uplinkMtu(), this.#input.settings.tunnels);
   }
 
-  /** Why the node is not ready: tunnels that a pool asks for and this kernel cannot have. */
+  /** Returns why the node is not ready: tunnels that a pool needs and this kernel does not support. */
   notReady(): string[] {
     return (Object.entries(this.#missing) as [TunnelKind, string][]).map(([kind, reason]) => {
       const asking = this.#input?.pools.filter((pool) => tunnelOf(pool) === kind) ?? [];
@@ -107,7 +107,7 @@ export class Tunnelling {
     });
   }
 
-  /** What a person should know, beyond that. */
+  /** Returns other warnings for the operator. */
   warnings(): string[] {
     const { problem } = this.#addresses;
     const warnings = this.#input ? encapsulationWarnings({ ...this.#input, up: this.#up() }) : [];
@@ -128,7 +128,7 @@ export class Tunnelling {
     this.#addresses.close();
   }
 
-  /** Tunnels whose device is up, with its address where there is one. */
+  /** Returns tunnels whose device is up, and has its address if one is assigned. */
   #up(): TunnelKind[] {
     return this.#addresses.kinds().filter((kind) => {
       const { device } = tunnels[kind];
@@ -145,7 +145,7 @@ export class Tunnelling {
     return self && settings ? uplinkMtu(this.#interfaces, self, settings.mtuPattern) : 1500;
   }
 
-  /** What of the kernel's state matters here. */
+  /** Returns the relevant part of the kernel's state. */
   #summary(): string {
     return JSON.stringify([this.#up(), this.#uplinkMtu(), this.#missing]);
   }

@@ -1,6 +1,6 @@
 /**
- * IPPools of which nothing is in force, and what of this node depends on them. An agent that starts has no former
- * version of such a pool: its tunnel and its rules are missing, while other nodes may still have them. Pure.
+ * IPPools without a usable version, and this node's dependencies on them. An agent that starts has no former version of
+ * such a pool, so its tunnel and rules are missing, while other nodes may still have them. Pure.
  */
 import { describeProblem } from '../datastore/object-problem.ts';
 import type { UnreadableObject } from '../datastore/reflector.ts';
@@ -11,27 +11,27 @@ import { affinityOf } from '../ipam/block.ts';
 import { type TunnelKind, tunnelKinds, tunnelOf, tunnels } from '../ipip/tunnel.ts';
 import { contains, mustCidr } from '../lib/cidr.ts';
 
-/** Items that one sentence names at most. */
+/** Maximum of items in a sentence. */
 const MAX_NAMES = 5;
 
-/** One sentence for each IPPool of which nothing is in force. */
+/** Returns a sentence for each IPPool without a usable version. */
 export function absentPools(objects: readonly UnreadableObject[]): string[] {
   return objects
     .filter(({ problem, isAbsent }) => isAbsent && problem.kind === ipPoolKind.kind)
     .map(({ problem }) => describeProblem(problem));
 }
 
-/** Tunnels that this node published and that no readable pool asks for. */
+/** Returns tunnels that this node published and that no readable pool needs. */
 export function unclaimedTunnels({ tunnels: ends }: NodeInfo, pools: readonly IPPool[]): TunnelKind[] {
   const asked = new Set(pools.map(tunnelOf));
   return tunnelKinds.filter((kind) => ends[kind] && !asked.has(kind));
 }
 
 /**
- * Why the node is not ready: a pool cannot be used, and blocks or tunnels of this node belong to no other pool. Empty
- * where nothing of this node depends on it.
+ * Returns why the node is not ready: a pool is unusable, and blocks or tunnels of this node belong to no other pool.
+ * Empty when this node does not depend on it.
  *
- * @param absent one sentence for each IPPool of which nothing is in force
+ * @param absent a sentence for each IPPool without a usable version
  */
 export function dependsOnAbsentPools(
   absent: readonly string[],

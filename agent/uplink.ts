@@ -1,14 +1,14 @@
-/** What the kernel's interfaces say about the way to other nodes: its MTU. */
+/** MTU of the path to other nodes, from the kernel's interfaces. */
 
 import type { NodeInfo } from '../felix/calc/topology.ts';
 import type { Interfaces } from './follow-address.ts';
 
-/** Where no interface says anything (Calico 3.4). */
+/** Default without a suitable interface (Calico 3.4). */
 const FALLBACK_MTU = 1460;
 
 /**
- * The smallest MTU of the interfaces that are up and match the pattern; where none matches, that of the interface with
- * the node's address.
+ * Returns the smallest MTU of the interfaces that are up and match the pattern; when none matches, that of the
+ * interface with the node's address.
  */
 export function uplinkMtu({ links, addresses }: Interfaces, self: NodeInfo, pattern: RegExp): number {
   const up = [...links.values()].filter(({ isUp }) => isUp);

@@ -1,4 +1,4 @@
-/** The datastore as this agent sees it: a reflector per kind, one signal when all are in sync. */
+/** The agent's copy of the datastore: a reflector per kind, and one signal when all are in sync. */
 import type { Listing, ListOptions, ObjectOf } from '../datastore/datastore.ts';
 import type { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import { Reflector, type UnreadableObject } from '../datastore/reflector.ts';
@@ -47,7 +47,7 @@ export class View implements IpamView {
   readonly #pods;
   readonly #namespaces;
   #unsynced = 0;
-  /** By kind: resolved when it has been listed. */
+  /** By kind; each resolves when the kind has been listed. */
   readonly #first = new Map<ResourceDefinition, Promise<Reflector<ResourceDefinition>>>();
 
   constructor(node: string, modules: { client: KubernetesClient; log: Log; changed: () => void }) {
@@ -98,12 +98,12 @@ export class View implements IpamView {
     this.#clusterInformation = reflect(clusterInformationKind);
     this.#felixConfigurations = reflect(felixConfigurationKind);
     this.#nodeStatuses = reflect(calicoNodeStatusKind);
-    // Read by CNI calls; calculated from only where a BGPPeer selects pods.
+    // CNI calls read pods. Calculations use them only when a BGPPeer selects pods.
     const podsChanged = () => {
       if (this.bgpPeers().some(({ spec }) => spec.localWorkloadSelector)) modules.changed();
     };
     this.#pods = reflect(podKind, { fieldSelector: `spec.nodeName=${node}` }, podsChanged);
-    // Selectors see their labels as labels of their pods.
+    // Selectors match labels of namespaces as labels of their pods.
     this.#namespaces = reflect(namespaceKind, {}, podsChanged);
   }
 
@@ -112,7 +112,7 @@ export class View implements IpamView {
     await Promise.all(this.#reflectors.map((reflector) => reflector.run(signal)));
   }
 
-  /** What a kind has, once it has been listed; undefined for a kind that is not followed as a whole. */
+  /** Resolves to the objects of a kind when it has been listed; undefined for a kind that is not followed in full. */
   listed<D extends ResourceDefinition>(definition: D): Promise<Listing<D>> | undefined {
     return this.#first.get(definition)?.then(({ objects, problems }) => ({
       items: [...objects.values()] as ObjectOf<D>[],
@@ -124,7 +124,7 @@ export class View implements IpamView {
     return this.#unsynced === 0;
   }
 
-  /** How far the first lists are. */
+  /** Progress of the first lists. */
   get sync(): SyncState {
     if (this.isSynced) return 'in sync';
     return this.#unsynced < this.#reflectors.length ? 'resyncing' : 'waiting';
@@ -135,17 +135,17 @@ export class View implements IpamView {
     return watchStates(this.#reflectors);
   }
 
-  /** Why the copy may be old; empty while every watch is open. */
+  /** Why the copy may be outdated; empty while all watches are open. */
   get staleReasons(): string[] {
     return this.#reflectors.flatMap(({ staleReason }) => staleReason ?? []);
   }
 
-  /** Fields that are set and have no effect. */
+  /** Returns sentences about fields without effect. */
   notices(): readonly string[] {
     return this.#reflectors.flatMap(({ notices }) => notices);
   }
 
-  /** Objects that cannot be used as they are. */
+  /** Returns objects with faults. */
   problems(): UnreadableObject[] {
     return [
       ...this.#reflectors.flatMap(({ problems }) => [...problems.values()]),
@@ -162,7 +162,7 @@ export class View implements IpamView {
   namespace = (name: string) => this.#namespaces.objects.get(name);
   nodes = () => values(this.#nodes);
   pools = () => values(this.#pools);
-  /** Those that have the name of their network. */
+  /** Blocks whose name matches their network. */
   blocks = () => values(this.#blocks).filter(hasOwnName);
   affinities = () => values(this.#affinities);
   reservations = () => values(this.#reservations);
