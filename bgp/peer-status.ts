@@ -72,7 +72,7 @@ function withFlapping(session: Session, error: string | undefined): string | und
 
 /** Returns the status of a peer that could not be created. */
 export function describeUnstartable(
-  { password, importPolicy, exportPolicy, ...config }: PeerConfig,
+  { password, importPolicy, exportPolicy, prefixPolicy, ...config }: PeerConfig,
   reason: string,
 ): PeerStatus {
   return {

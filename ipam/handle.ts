@@ -28,16 +28,19 @@ export async function addToHandle(
     metadata: { name: handleName(handleId) },
     spec: { handleID: handleId, block: perBlock, deleted: false },
   };
-  try {
-    await store.create(ipamHandleKind, object);
-    return true;
-  } catch (error) {
-    if (!(error instanceof DatastoreError) || error.code !== 'ALREADY_EXISTS') throw error;
+  for (;;) {
+    try {
+      await store.create(ipamHandleKind, object);
+      return true;
+    } catch (error) {
+      if (!(error instanceof DatastoreError) || error.code !== 'ALREADY_EXISTS') throw error;
+    }
+    const isFound = await changeHandle(store, handleId, (block) => {
+      for (const [cidr, count] of Object.entries(perBlock)) block[cidr] = (block[cidr] ?? 0) + count;
+    });
+    // A release may remove the handle between the two requests.
+    if (isFound) return false;
   }
-  await changeHandle(store, handleId, (block) => {
-    for (const [cidr, count] of Object.entries(perBlock)) block[cidr] = (block[cidr] ?? 0) + count;
-  });
-  return false;
 }
 
 /** Removes blocks from a handle, and the handle with its last block. */
@@ -55,14 +58,15 @@ export function getHandle(store: Datastore, handleId: string): Promise<IPAMHandl
   return store.get(ipamHandleKind, handleName(handleId));
 }
 
+/** Applies a change to the blocks of a handle; false when there is no such handle. */
 async function changeHandle(
   store: Datastore,
   handleId: string,
   change: (block: Record<string, number>) => void,
-): Promise<void> {
+): Promise<boolean> {
   for (;;) {
     const handle = await getHandle(store, handleId);
-    if (!handle) return;
+    if (!handle) return false;
     const block = { ...handle.spec.block };
     change(block);
     try {
@@ -70,7 +74,7 @@ async function changeHandle(
       if (Object.keys(block).length === 0) {
         await store.remove(ipamHandleKind, handle.metadata.name, resourceVersion ? { resourceVersion } : {});
       } else await store.update(ipamHandleKind, { ...handle, spec: { ...handle.spec, block } });
-      return;
+      return true;
     } catch (error) {
       if (!(error instanceof DatastoreError) || (error.code !== 'CONFLICT' && error.code !== 'NOT_FOUND'))
         throw error;

@@ -1,5 +1,5 @@
 /** Import and export policy of a session (Calico reference 2.7 and 2.8), as functions over routes. */
-import type { ExportPolicy } from '../../../bgp/policy/export.ts';
+import type { ExportPolicy, PolicyResult, PolicyRoute } from '../../../bgp/policy/export.ts';
 import { addCommunity, type FilterRule } from '../../../bgp/policy/filter.ts';
 import { judge, type NamedRules } from '../../../bgp/policy/rules-policy.ts';
 import type { PathAttributes } from '../../../bgp/wire/attributes.ts';
@@ -78,30 +78,33 @@ export function exportPolicy(
   const transit = rules.transit.map(mustCidr);
   const hidden = rules.hidden.map(mustCidr);
   const communities = rules.communities.map(({ cidr, values }) => ({ range: mustCidr(cidr), values }));
+  const judgeByRules = (route: PolicyRoute): PolicyResult => {
+    const net = mustCidr(route.prefix);
+    if (isInside(hidden, net)) return { isAccepted: false, reason: 'its IPPool has disableBGPExport' };
+    if (!route.isLocal && !isInside(transit, net))
+      return { isAccepted: false, reason: 'learned, and in no IPPool: only pod routes are passed on' };
+    const attributes = communities
+      .filter(({ range }) => contains(range, net))
+      .flatMap(({ values }) => values)
+      .reduce(addCommunity, route.attributes);
+    return { isAccepted: true, attributes };
+  };
   return {
     key: JSON.stringify(['export', rules, filters, isIbgpSession]),
     apply(route) {
-      const filtered = judge(filters, route, isIbgpSession, rules.normalPriorities);
-      if (filtered) return filtered;
-      const net = mustCidr(route.prefix);
-      if (isInside(hidden, net)) return { isAccepted: false, reason: 'its IPPool has disableBGPExport' };
-      if (!route.isLocal && !isInside(transit, net))
-        return { isAccepted: false, reason: 'learned, and in no IPPool: only pod routes are passed on' };
-      const attributes = communities
-        .filter(({ range }) => contains(range, net))
-        .flatMap(({ values }) => values)
-        .reduce(addCommunity, route.attributes);
-      return {
-        isAccepted: true,
-        attributes: rules.isLeaving ? leaving(attributes, isIbgpSession) : attributes,
-      };
+      const result = judge(filters, route, isIbgpSession, rules.normalPriorities) ?? judgeByRules(route);
+      if (!result.isAccepted || !rules.isLeaving) return result;
+      return { ...result, attributes: leaving(result.attributes, isIbgpSession) };
     },
   };
 }
 
 /** RFC 8326 section 4: adds the community, and inside the AS sets the lowest LOCAL_PREF. */
 function leaving(attributes: PathAttributes, isIbgpSession: boolean): PathAttributes {
-  const communities = [...(attributes.communities ?? []), Community.GRACEFUL_SHUTDOWN];
+  const before = attributes.communities ?? [];
+  const communities = before.includes(Community.GRACEFUL_SHUTDOWN)
+    ? before
+    : [...before, Community.GRACEFUL_SHUTDOWN];
   return { ...attributes, communities, ...(isIbgpSession ? { localPref: 0 } : {}) };
 }
 
