@@ -22,6 +22,8 @@ __attribute__((used)) static const char mark[] = "cali-loopback-plugin";
 
 enum { MAX_CONFIGURATION = 1 << 16 };
 static char version[16] = "1.0.0";
+static const char *const supported[] = {"0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"};
+enum { SUPPORTED = sizeof supported / sizeof *supported };
 
 /* Reads the configuration's cniVersion (digits and dots only), which each answer repeats. */
 static void read_version(void) {
@@ -42,6 +44,18 @@ static void read_version(void) {
 static int fail(int code, const char *what) {
   printf("{\"cniVersion\":\"%s\",\"code\":%d,\"msg\":\"loopback: %s: %s\"}\n", version, code, what, strerror(errno));
   return 1;
+}
+
+static int is_supported(void) {
+  for (int i = 0; i < SUPPORTED; i++)
+    if (strcmp(version, supported[i]) == 0) return 1;
+  return 0;
+}
+
+static void print_versions(void) {
+  printf("{\"cniVersion\":\"%s\",\"supportedVersions\":[", version);
+  for (int i = 0; i < SUPPORTED; i++) printf("%s\"%s\"", i ? "," : "", supported[i]);
+  printf("]}\n");
 }
 
 /* Whether this process's network namespace has an IPv6 address. */
@@ -70,11 +84,15 @@ int main(void) {
   if (!command) command = "";
   read_version();
   if (strcmp(command, "VERSION") == 0) {
-    printf("{\"cniVersion\":\"%s\",\"supportedVersions\":[\"0.3.0\",\"0.3.1\",\"0.4.0\",\"1.0.0\",\"1.1.0\"]}\n", version);
+    print_versions();
     return 0;
   }
   int is_add = strcmp(command, "ADD") == 0;
   if (!is_add && strcmp(command, "CHECK") != 0) return 0;
+  if (!is_supported()) {
+    printf("{\"cniVersion\":\"1.0.0\",\"code\":1,\"msg\":\"loopback: cniVersion %s is not supported\"}\n", version);
+    return 1;
+  }
   int namespace = netns ? open(netns, O_RDONLY | O_CLOEXEC) : (errno = EINVAL, -1);
   if (namespace < 0) return fail(4, "CNI_NETNS");
   if (setns(namespace, CLONE_NEWNET) != 0) return fail(4, "setns");

@@ -62,6 +62,7 @@ describe.skipIf(!hasProgram('gcc'))('the loopback plugin (skipped where gcc is n
     expect(call('ADD', '1.0.0', 'NETNS=/nowhere').stdout).toMatch(
       /"code":4,"msg":"loopback: CNI_NETNS: No such file/,
     );
+    expect(call('ADD', '9.9').stdout).toMatch(/"code":1,"msg":"loopback: cniVersion 9\.9 is not supported/);
     expect(call('VERSION', '1.1.0').stdout).toContain(
       '"supportedVersions":["0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]',
     );
