@@ -1,4 +1,4 @@
-/** How calictl reaches the objects of a kind: as the API has them, or derived from core objects. */
+/** calictl's access to the objects of a kind: as stored in the API, or derived from core objects. */
 import type { z } from 'zod';
 import type { Datastore, RawDatastore } from '../datastore/datastore.ts';
 import { DatastoreError } from '../datastore/errors.ts';
@@ -15,19 +15,19 @@ export type Store = Datastore & RawDatastore;
 
 /** Every method may throw DatastoreError. */
 export interface Access {
-  /** As stored, unchecked; undefined when there is no such object. */
+  /** Returns the stored object, not validated; undefined when there is no such object. */
   get(name: string, namespace: string | undefined): Promise<unknown>;
   list(namespace: string | undefined): Promise<unknown[]>;
   create(object: AnyResource): Promise<void>;
-  /** What a file's object becomes when it replaces a stored one: the server's own metadata stays. */
+  /** Merges a file's object into the stored one for a replacement: the server's own metadata stays. */
   merged(object: AnyResource, stored: AnyResource): AnyResource;
   /** Compare-and-swap on resourceVersion. */
   replace(object: AnyResource): Promise<void>;
-  /** False when there was none. */
+  /** Returns false when there is no such object. */
   remove(name: string, namespace: string | undefined): Promise<boolean>;
 }
 
-/** `note` hears what is worth knowing although the command succeeds, a sentence each. */
+/** Returns the access to a kind. `note` receives remarks of successful commands, a sentence each. */
 export function accessTo(
   store: Store,
   definition: ResourceDefinition,
@@ -56,13 +56,13 @@ function plain(store: Store, definition: ResourceDefinition): Access {
   };
 }
 
-/** Calico's kinds: labels and annotations are those of the file. Finalizers and owners stay. */
+/** Merges Calico's kinds: labels and annotations come from the file. Finalizers and owners stay. */
 function replacing(object: AnyResource, stored: AnyResource): AnyResource {
   const { labels, annotations } = object.metadata;
   return { ...object, metadata: { ...stored.metadata, labels, annotations } };
 }
 
-/** Core kinds: others write labels and annotations too, so those that the file does not name stay. */
+/** Merges core kinds: other programs also write labels and annotations, so those that the file lacks stay. */
 function adding(object: AnyResource, stored: AnyResource): AnyResource {
   const labels = { ...stored.metadata.labels, ...object.metadata.labels };
   const annotations = { ...stored.metadata.annotations, ...object.metadata.annotations };
@@ -103,7 +103,7 @@ function nodes(store: Store, note: (sentence: string) => void): Access {
       const [refused] = notWritten(calicoNodeOf(node).object, wanted);
       if (refused) throw new DatastoreError('FORBIDDEN', refused.sentence);
       const patch = nodePatch(node, wanted);
-      // As calicoctl: who may write annotations of Nodes often may do so through the status alone.
+      // As calicoctl: RBAC often permits changes of a Node's annotations only through its status.
       const isStatus = Object.keys(patch.metadata.labels).length === 0;
       await store.patch(nodeKind, object.metadata.name, patch, { isStatus });
     },
@@ -112,7 +112,7 @@ function nodes(store: Store, note: (sentence: string) => void): Access {
   };
 }
 
-/** A pool in use stays until its addresses are free. */
+/** Deletes a pool. One in use stays until its addresses are free. */
 async function removePool(store: Store, name: string, note: (sentence: string) => void): Promise<boolean> {
   const deletion = await deletePool(store, name);
   if (deletion.note !== undefined) note(deletion.note);
@@ -137,7 +137,7 @@ function workloadEndpoints(store: Store): Access {
   };
 }
 
-/** Undefined for what the schema refuses. */
+/** Parses a value; undefined when the schema rejects it. */
 function parsed<S extends z.ZodType>(
   { schema }: ResourceDefinition<S>,
   raw: unknown,

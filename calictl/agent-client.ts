@@ -1,16 +1,19 @@
-/** Asks the agent of this node over its local socket. */
+/** Queries the agent of this node over its local socket. */
 import http from 'node:http';
 import path from 'node:path';
 import { AGENT_SOCKET } from '../agent/status.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
 import { assertTrustedSocket } from '../lib/unix-socket.ts';
 
-/** Where the agent's socket is: CALI_RUN_DIR, as for the agent itself. */
+/** Returns the path of the agent's socket, in CALI_RUN_DIR as for the agent. */
 export function agentSocket(): string {
   return path.join(process.env['CALI_RUN_DIR'] ?? '/var/run/cali', AGENT_SOCKET);
 }
 
-/** GETs a path. Throws CodedError NOT_OURS where the socket is not the agent's, NO_AGENT when nobody answers, AGENT with the agent's own sentence. */
+/**
+ * GETs a path. Throws CodedError NOT_OURS when the socket is not the agent's, NO_AGENT without an answer, AGENT with
+ * the agent's own sentence.
+ */
 export function askAgent<T>(route: string): Promise<T> {
   const socketPath = agentSocket();
   assertTrustedSocket(socketPath);

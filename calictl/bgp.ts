@@ -1,4 +1,4 @@
-/** `calictl bgp peers|routes|neighbor` and `calictl explain route`: what the speaker knows, and why. */
+/** Output of `calictl bgp peers|routes|neighbor` and `calictl explain route`. */
 import type { Explanation } from '../agent/explain.ts';
 import type { Examples, FamilyStatus, PeerStatus } from '../bgp/peer-config.ts';
 import type { AdvertisedView, PathView, RouteView } from '../bgp/routes-view.ts';
@@ -7,14 +7,14 @@ import { plainTable } from '../lib/table.ts';
 
 const origins = ['IGP', 'EGP', 'incomplete'];
 
-/** By segment type (RFC 4271 section 4.3, RFC 5065 section 3); a plain sequence has none. */
+/** By segment type (RFC 4271 section 4.3, RFC 5065 section 3); a plain sequence has no brackets. */
 const brackets: Readonly<Record<number, readonly [string, string]>> = {
   1: ['{', '}'],
   3: ['(', ')'],
   4: ['({', '})'],
 };
 
-/** Sessions, one row each. */
+/** Renders sessions, one row each. */
 export function renderPeers(peers: readonly PeerStatus[], now: number): string {
   const sum = (families: readonly FamilyStatus[], pick: (status: FamilyStatus) => number) =>
     String(families.reduce((total, status) => total + pick(status), 0));
@@ -36,7 +36,7 @@ export function renderPeers(peers: readonly PeerStatus[], now: number): string {
   );
 }
 
-/** Routes with every path; `*` marks the best one, `s` a stale one, `x` one that may not be used. */
+/** Renders routes with all paths; `*` marks the best one, `s` a stale one, `x` an unusable one. */
 export function renderRoutes(routes: readonly RouteView[]): string {
   const rows = routes.flatMap(({ prefix, paths }) =>
     paths.map((path, index) => routeRow(index === 0 ? prefix : '', path)),
@@ -65,7 +65,7 @@ export interface NeighborReport {
   readonly advertised: readonly AdvertisedView[];
 }
 
-/** Everything about one session. */
+/** Renders all details of a session. */
 export function renderNeighbor({ peer, received, advertised }: NeighborReport, now: number): string {
   const isUp = peer.state === 'Established';
   const lines: [string, string | undefined][] = [
@@ -117,12 +117,12 @@ export function renderNeighbor({ peer, received, advertised }: NeighborReport, n
   return [...head, ...families, '', receivedTable, '', advertisedTable].join('\n');
 }
 
-/** Prefixes of a count, all or the first few. */
+/** Returns the example prefixes of a count, with `…` if there are more. */
 function someOf({ count, examples }: Examples): string {
   return examples.join(', ') + (count > examples.length ? ', …' : '');
 }
 
-/** From the pool to the kernel, one line per step. */
+/** Renders the path of packets from the pool to the kernel, one line per step. */
 export function renderExplanation(explanation: Explanation): string {
   const { address, pool, block, local, route, kernel } = explanation;
   const line = (name: string, value: string) => `${`${name}:`.padEnd(10)}${value}`;
@@ -147,7 +147,7 @@ export function renderExplanation(explanation: Explanation): string {
   return lines.join('\n');
 }
 
-/** Empty for a route that was originated in this AS. Sets are in braces, confederation segments in parentheses. */
+/** Formats an AS path; empty for a route from this AS. Sets are in braces, confederation segments in parentheses. */
 function asPath({ asPath: path }: PathAttributes): string {
   return path
     .map(({ type, asNumbers }) => {

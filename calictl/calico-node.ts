@@ -1,6 +1,6 @@
 /**
- * Calico's own Node (projectcalico.org/v3): fields for what the core Node has in annotations. calictl shows and takes
- * it as calicoctl does on Kubernetes; no server stores it. Calico reference 1.6.
+ * Calico's own Node (projectcalico.org/v3), with fields for annotations of the core Node. calictl shows and accepts it
+ * as calicoctl does on Kubernetes. No server stores it. Calico reference 1.6.
  */
 import { z } from 'zod';
 import { nodeAnnotations } from '../datastore/schema/core.ts';
@@ -13,7 +13,7 @@ import {
 } from '../datastore/schema/resource.ts';
 import { Annotations } from '../felix/calc/annotations.ts';
 
-/** Longest text that a field needs; the agent reads no longer annotation. */
+/** Text of a field. The agent does not read longer annotations. */
 const text = z.string().max(100).optional();
 
 const spec = z.strictObject({
@@ -31,7 +31,7 @@ const spec = z.strictObject({
   ipv6VXLANTunnelAddr: text,
   vxlanTunnelMACAddrV6: text,
   wireguard: z.looseObject({}).optional(),
-  /** What follows is derived from the core Node: shown, and not written. */
+  /** The following fields are derived from the core Node: shown, but not written. */
   orchRefs: z.array(z.looseObject({})).optional(),
   addresses: z.array(z.looseObject({})).optional(),
   interfaces: z.array(z.looseObject({})).optional(),
@@ -49,18 +49,18 @@ const calicoNode = calicoObject('Node', spec.default({})).extend({
 });
 export type CalicoNode = z.output<typeof calicoNode>;
 
-/** One field, and the annotation that holds it. */
+/** A field and its annotation. */
 export interface NodeField {
   /** Path below the object, such as `spec.bgp.ipv4Address`. */
   readonly path: string;
   readonly annotation: string;
-  /** The value in a Node's spec. */
+  /** Returns the value in a Node's spec. */
   readonly of: (spec: CalicoNodeSpec) => string | number | undefined;
-  /** The value in annotations, as the agent reads them. */
+  /** Returns the value in annotations, as the agent reads them. */
   readonly read: (annotations: Annotations) => string | number | undefined;
 }
 
-/** In the order in which calicoctl shows them: `bgp` first. */
+/** In calicoctl's order: `bgp` first. */
 export const nodeFields: readonly NodeField[] = [
   {
     path: 'spec.bgp.asNumber',
@@ -123,7 +123,7 @@ function addressText(annotations: Annotations, key: string, family: 4 | 6): stri
   return found && `${found.address}/${found.length}`;
 }
 
-/** The annotations that hold a spec, in canonical text. Fields that are absent or empty have none. */
+/** Returns the annotations for a spec, as canonical text. Absent and empty fields have none. */
 export function annotationsOf(name: string, spec: CalicoNodeSpec): Record<string, string> {
   const annotations = new Annotations({ kind: 'Node', name }, textsOf(spec));
   return Object.fromEntries(
@@ -134,7 +134,7 @@ export function annotationsOf(name: string, spec: CalicoNodeSpec): Record<string
   );
 }
 
-/** The same as they are written, not checked. */
+/** Returns the annotations for a spec as written, without validation. */
 function textsOf(spec: CalicoNodeSpec): Record<string, string> {
   return Object.fromEntries(
     nodeFields.flatMap(({ annotation, of }) => {
@@ -144,7 +144,7 @@ function textsOf(spec: CalicoNodeSpec): Record<string, string> {
   );
 }
 
-/** Rules beyond the schema: a value is accepted when the agent can read its annotation. */
+/** Applies rules beyond the schema: a value is valid if the agent can read its annotation. */
 function validate({ metadata, spec }: CalicoNode): FieldError[] {
   const annotations = new Annotations({ kind: 'Node', name: metadata.name }, textsOf(spec));
   for (const { read } of nodeFields) read(annotations);
@@ -163,7 +163,7 @@ function validate({ metadata, spec }: CalicoNode): FieldError[] {
   return faults;
 }
 
-/** The agent's sentence about an annotation, for a field that is refused. */
+/** Converts the agent's sentence about an annotation to one about an invalid field. */
 function plain(reason: string): string {
   return reason
     .replace(/^".*" counts as absent: it has to be /s, 'must be ')

@@ -1,4 +1,4 @@
-/** Reads an object, edits it and writes it back; repeats that when another write came in between. */
+/** Reads an object, edits it and writes it back. Retries when another write came in between. */
 import { DatastoreError } from '../datastore/errors.ts';
 import { type AnyResource, resourceOf } from '../datastore/schema/resource.ts';
 import { type Access, missing } from './access.ts';
@@ -6,7 +6,7 @@ import { type Access, missing } from './access.ts';
 /** As calicoctl. */
 const MAX_ATTEMPTS = 5;
 
-/** `edit` may run several times and may throw. False when it changed nothing. Throws DatastoreError. */
+/** Changes an object. `edit` may run several times and may throw. Returns false if unchanged. Throws DatastoreError. */
 export async function change(
   access: Access,
   kind: string,

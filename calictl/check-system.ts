@@ -1,6 +1,6 @@
 /**
- * `calictl node checksystem`: whether this machine can be a node. What the kernel can do is tried, in a network
- * namespace that is thrown away, not looked up in lists of modules: built in or loaded on demand is the same.
+ * `calictl node checksystem`: checks whether this machine can be a node. It tries each kernel feature in a temporary
+ * network namespace instead of reading lists of modules, because features may be built in or loaded on demand.
  */
 import os from 'node:os';
 import { CodedError } from '../lib/errors.ts';
@@ -9,17 +9,17 @@ import { run } from '../lib/exec.ts';
 export interface Check {
   readonly name: string;
   readonly isNeeded: boolean;
-  /** Why it is not there; undefined when it is. */
+  /** Why it is missing; undefined when it is available. */
   readonly problem: string | undefined;
 }
 
-/** Oldest kernel with everything that is used: nf_tables sets with intervals and inet NAT (5.2). */
+/** Oldest kernel with all required features: nf_tables sets with intervals and inet NAT (5.2). */
 const OLDEST: readonly [number, number] = [5, 2];
 
 interface Trial {
   readonly name: string;
   readonly isNeeded: boolean;
-  /** Shell commands, run in a namespace of their own. */
+  /** Shell commands, run in a new namespace. */
   readonly script: string;
   readonly remedy: string;
 }
@@ -77,7 +77,7 @@ const trials: readonly Trial[] = [
   },
 ];
 
-/** Tries everything. Throws CodedError ROOT where it may not. */
+/** Runs all checks. Throws CodedError ROOT when not root. */
 export async function checkSystem(): Promise<Check[]> {
   if (process.getuid?.() !== 0)
     throw new CodedError('ROOT', 'node checksystem makes network namespaces: run it as root (sudo)');
@@ -111,7 +111,7 @@ async function tryOut({ name, isNeeded, script, remedy }: Trial): Promise<Check>
   return { name, isNeeded, problem: ok ? undefined : `${reason.replace(/\.$/, '')}: ${remedy}` };
 }
 
-/** A line each, as calicoctl prints them. */
+/** Renders a line per check, as calicoctl does. */
 export function renderChecks(checks: readonly Check[]): string {
   const lines = checks.map(({ name, isNeeded, problem }) => {
     const verdict = problem === undefined ? 'OK' : isNeeded ? 'FAIL' : 'missing';

@@ -1,4 +1,4 @@
-/** The command line of version and `datastore migrate`, and of calicoctl's commands that Cali does not have. */
+/** The command line of version and `datastore migrate`, and of calicoctl's commands that Cali does not support. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, InvalidArgumentError } from 'commander';
 import { clusterInformationKind } from '../datastore/schema/cluster.ts';
@@ -51,7 +51,7 @@ export function addClusterCommands(program: Command, { open, print, complain }: 
   addUnsupported(migrate, datastore, program);
 }
 
-/** calicoctl's two lines about the cluster. */
+/** Returns calicoctl's two lines about the cluster. */
 async function clusterVersion(store: Store): Promise<string> {
   const information = await store.get(clusterInformationKind, 'default');
   if (!information)
@@ -72,7 +72,7 @@ async function setReady(store: Store, isReady: boolean, note: (sentence: string)
   });
 }
 
-/** Each answers with a sentence, whatever its arguments are. */
+/** Adds unsupported commands. Each prints a sentence, regardless of its arguments. */
 function addUnsupported(migrate: Command, datastore: Command, program: Command): void {
   const parents = { migrate, datastore, program };
   const oneDatastore = 'Cali keeps everything in the Kubernetes API: there is no other datastore to migrate';

@@ -1,4 +1,4 @@
-/** Columns of `calictl get`, as calicoctl has them (Calico reference 6.4). */
+/** Columns of `calictl get`, as in calicoctl (Calico reference 6.4). */
 import { valueAt } from '../datastore/columns.ts';
 import type { AnyResource } from '../datastore/schema/resource.ts';
 import { CodedError } from '../lib/errors.ts';
@@ -9,16 +9,16 @@ type Read = string | ((object: AnyResource, context: ColumnContext) => string);
 export type CtlColumn = readonly [name: string, read: Read];
 
 export interface ColumnContext {
-  /** AS number of BGPConfiguration default, shown in parentheses where a node has none of its own. */
+  /** AS number of BGPConfiguration `default`, shown in parentheses for nodes without their own. */
   readonly defaultAsNumber: number | 'unknown';
 }
 
-/** The table of a kind: every heading it has, and which of them are shown. */
+/** The table of a kind: all its headings, and those that are shown. */
 interface Table {
   readonly headings: Readonly<Record<string, Read>>;
-  /** All headings where absent. */
+  /** Default: all headings. */
   readonly ps?: readonly string[];
-  /** As ps where absent. */
+  /** Default: as ps. */
   readonly wide?: readonly string[];
 }
 
@@ -126,7 +126,7 @@ const tables: Readonly<Record<string, Table>> = {
     ps: ['NAME', 'STRICTAFFINITY', 'AUTOALLOCATEBLOCKS'],
     wide: ['NAME', 'STRICTAFFINITY', 'AUTOALLOCATEBLOCKS', 'MAXBLOCKSPERHOST'],
   },
-  // calicoctl does not show what follows.
+  // calicoctl does not show the following kinds.
   IPAMBlock: {
     headings: {
       NAME,
@@ -150,16 +150,16 @@ const tables: Readonly<Record<string, Table>> = {
   },
 };
 
-/** For kinds with a name and no other column. */
+/** Table for kinds whose only column is the name. */
 const plainTable: Table = { headings: { NAME, NAMESPACE: '.metadata.namespace' }, ps: ['NAME'] };
 
-/** Columns of a kind; just the name for kinds that have no other. */
+/** Returns the columns of a kind. */
 export function columnsOf(kind: string, isWide: boolean): readonly CtlColumn[] {
   const { headings, ps = Object.keys(headings), wide = ps } = tableOf(kind);
   return columnsNamed(kind, isWide ? wide : ps);
 }
 
-/** Columns by their headings. Throws CodedError INPUT for a heading that the kind does not have. */
+/** Returns columns by their headings. Throws CodedError INPUT for a heading that the kind lacks. */
 export function columnsNamed(kind: string, names: readonly string[]): readonly CtlColumn[] {
   const { headings } = tableOf(kind);
   return names.map((name) => {
@@ -173,7 +173,7 @@ function tableOf(kind: string): Table {
   return Object.hasOwn(tables, kind) ? tables[kind]! : plainTable;
 }
 
-/** Text of a cell; calicoctl shows lists joined by commas. */
+/** Returns the text of a cell. As in calicoctl, lists are joined by commas. */
 export function cell(object: AnyResource, [, read]: CtlColumn, context: ColumnContext): string {
   return typeof read === 'function' ? read(object, context) : joined(valueAt(object, read));
 }
@@ -194,7 +194,7 @@ function lengthOf(path: string): Read {
   };
 }
 
-/** Longest cell of a list. */
+/** Maximum length of a cell with a list. */
 const MAX_CELL = 80;
 function cut(text: string): string {
   return text.length > MAX_CELL ? `${text.slice(0, MAX_CELL - 3)}...` : text;

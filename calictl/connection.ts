@@ -1,4 +1,4 @@
-/** Where the API is: --kubeconfig, --context, and calicoctl's --config file. */
+/** Connection to the API from --kubeconfig, --context and calicoctl's --config file. */
 import { readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
 import { z } from 'zod';
@@ -12,7 +12,7 @@ export interface ConnectionFlags {
   readonly config?: string | undefined;
 }
 
-/** Throws CodedError INPUT or KUBECONFIG with a sentence. */
+/** Returns the endpoint. Throws CodedError INPUT or KUBECONFIG with a sentence. */
 export async function connect({ kubeconfig, context, config }: ConnectionFlags): Promise<Endpoint> {
   const configured = config === undefined ? undefined : await kubeconfigOf(config);
   return loadEndpoint(kubeconfig ?? configured, context);
@@ -25,7 +25,7 @@ const calicoApiConfig = z.looseObject({
     .default({}),
 });
 
-/** The kubeconfig that a CalicoAPIConfig names; undefined when it leaves that to the environment. */
+/** Returns the kubeconfig in a CalicoAPIConfig; undefined to use the environment. */
 async function kubeconfigOf(file: string): Promise<string | undefined> {
   let value: unknown;
   try {

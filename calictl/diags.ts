@@ -1,4 +1,4 @@
-/** `calictl node diags`: what somebody needs who looks at a node from afar, in one archive. */
+/** `calictl node diags`: collects an archive for someone without access to the node. */
 import { constants, createWriteStream } from 'node:fs';
 import { mkdir, mkdtemp, open, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -7,7 +7,7 @@ import { CodedError, messageOf } from '../lib/errors.ts';
 import { run, start } from '../lib/exec.ts';
 import { redactConfiguration } from './redact.ts';
 
-/** File and command: everything that is read, nothing that changes anything. */
+/** Commands by file name. They only read. */
 const commands: Readonly<Record<string, readonly string[]>> = {
   date: ['date', '-u'],
   hostname: ['hostname'],
@@ -31,29 +31,29 @@ const MAX_CONFIGURATION = 1 << 20;
 const MAX_ENDPOINTS = 200_000;
 
 export interface Sources {
-  /** Where container runtimes look for CNI configurations. */
+  /** Folder where container runtimes read CNI configurations. */
   readonly cniDirectory: string;
   /** The agent's run directory. */
   readonly runDirectory: string;
-  /** Asked of the agent, by file name; one that is not answered is a file with the reason. */
+  /** Queries to the agent, by file name. Without an answer the file has the reason. */
   readonly questions: Readonly<Record<string, () => Promise<unknown>>>;
 }
 
 export interface Diagnostics {
   readonly archive: string;
-  /** Commands that are not on this machine. */
+  /** Commands that this machine lacks. */
   readonly missing: readonly string[];
 }
 
 /**
- * Writes `diags-YYYYMMDD_HHMMSS.tar.gz` into a folder, readable by its owner alone from the first octet on. Throws
+ * Writes `diags-YYYYMMDD_HHMMSS.tar.gz` into a folder. From the first octet only its owner can read it. Throws
  * CodedError FAILED.
  */
 export async function collectDiagnostics(folder: string, sources: Sources, now: Date): Promise<Diagnostics> {
   const stamp = now.toISOString().replace(/[-:]/g, '').replace('T', '_').slice(0, 15);
   const name = `diags-${stamp}`;
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  // Of mode 0700, beside the archive: a container has no other place to write to.
+  // Mode 0700, next to the archive, because a container may have no other writable folder.
   const parent = await mkdtemp(path.join(folder, '.diags-'));
   const missing: string[] = [];
   try {
@@ -85,12 +85,12 @@ export async function collectDiagnostics(folder: string, sources: Sources, now: 
   }
 }
 
-/** Configurations by the names that runtimes read; kubeconfigs and keys of other programs lie beside them. */
+/** Returns the files that runtimes read. The folder may also have kubeconfigs and keys of other programs. */
 function cniConfiguration(directory: string): Promise<string> {
   return sections(directory, /\.(conf|conflist)$/, MAX_CONFIGURATION, redactConfiguration);
 }
 
-/** The regular files of a folder that match, one after the other below their names. Links are not followed. */
+/** Returns the matching regular files of a folder, each below its name. Does not follow links. */
 async function sections(
   directory: string,
   pattern: RegExp,
@@ -109,7 +109,7 @@ async function sections(
 
 async function readRegular(file: string, maxBytes: number): Promise<{ text: string } | { reason: string }> {
   try {
-    // Not blocking: a pipe of that name would wait for its writer.
+    // Non-blocking, because opening a pipe would wait for its writer.
     const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
       const stat = await handle.stat();
@@ -125,7 +125,7 @@ async function readRegular(file: string, maxBytes: number): Promise<{ text: stri
   }
 }
 
-/** Packs a folder into a new file. What is there already, a link for instance, is neither followed nor replaced. */
+/** Packs a folder into a new file. Fails if the path exists, for example as a link. */
 async function pack(parent: string, name: string, archive: string): Promise<void> {
   const tar = start('tar', ['-cz', '-f', '-', '-C', parent, name]);
   try {

@@ -1,7 +1,7 @@
-/** What a command did, for standard output, and what failed, for standard error. */
+/** Result of a command: text for standard output and failures for standard error. */
 export interface Done {
   /** Empty when there is nothing to show. */
   readonly text: string;
-  /** Sentences; with any of them the command ends with exit code 1. */
+  /** Sentences. With any of them the exit code is 1. */
   readonly failures: readonly string[];
 }

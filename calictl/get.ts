@@ -1,4 +1,4 @@
-/** `calictl get`: objects of a kind, named ones, or those that files name. */
+/** `calictl get`: all objects of a kind, named ones, or those in files. */
 import type { Document } from '../datastore/documents.ts';
 import { describeProblem } from '../datastore/object-problem.ts';
 import { identityOf, readObject } from '../datastore/read-object.ts';
@@ -16,17 +16,17 @@ import { checkFlags, type NamespaceFlags, namespaceOf } from './place.ts';
 
 export interface GetFlags extends NamespaceFlags {
   readonly output: Awaited<ReturnType<typeof withTemplate>>;
-  /** Leave out what only this cluster knows, of objects that were named. */
+  /** Omit fields that are specific to this cluster, if objects were named. */
   readonly isExport?: boolean | undefined;
 }
 
-/** Objects as the server has them, with the kind of each. */
+/** An object as the server returned it, with its kind. */
 interface Found {
   readonly definition: ResourceDefinition;
   readonly raw: unknown;
 }
 
-/** Throws CodedError NOT_FOUND, INPUT or KIND, or DatastoreError, when nothing of what was named can be shown. */
+/** Gets objects. Throws CodedError NOT_FOUND, INPUT or KIND, or DatastoreError, when it cannot show any of them. */
 export async function get(
   store: Store,
   kind: string,
@@ -60,7 +60,7 @@ export async function get(
   return { text: renderObjects({ definition, items: shown }, flags.output), failures: [] };
 }
 
-/** The objects that documents name. */
+/** Gets the objects that documents refer to. */
 export function getDocuments(
   store: Store,
   documents: readonly Document[],
@@ -110,7 +110,7 @@ async function getNamed(
   return { text, failures };
 }
 
-/** A table per kind, or names. An object that cannot be read is a failure, and the others are shown. */
+/** Renders a table per kind, or names. An unreadable object is a failure; the others are shown. */
 async function lines(
   store: Store,
   found: readonly Found[],
@@ -141,7 +141,7 @@ async function lines(
   return { text: tables.join('\n\n'), failures };
 }
 
-/** Without fallbacks: a table shows what the server has. */
+/** Reads an object without fallbacks, because a table shows the server's values. */
 function readable(definition: ResourceDefinition, raw: unknown, failures: string[]): AnyResource | undefined {
   const { object, problem } = readObject({ ...definition, fallbacks: {} }, raw);
   if (problem) {
@@ -161,7 +161,7 @@ function columnsFor({ kind, namespaced }: ResourceDefinition, flags: GetFlags): 
   return [...(hasNamespace ? columnsNamed(kind, ['NAMESPACE']) : []), ...columnsOf(kind, output.isWide)];
 }
 
-/** AS number of nodes that have none of their own; 64512 where nothing says otherwise (Calico B-026). */
+/** Returns the AS number of nodes without their own; default 64512 (Calico B-026). */
 async function defaultAsNumber(store: Store): Promise<number | 'unknown'> {
   const { object, unreadable } = await getTolerant(store, bgpConfigurationKind, 'default');
   return unreadable ? 'unknown' : (object?.spec.asNumber ?? 64512);

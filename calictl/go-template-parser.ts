@@ -26,10 +26,10 @@ export type TemplateNode =
 
 type Piece = { readonly text: string } | { readonly action: string };
 
-/** Deepest nesting of blocks and of parentheses. */
+/** Maximum nesting of blocks and of parentheses. */
 const MAX_DEPTH = 50;
 
-/** Throws CodedError INPUT with what cannot be read. */
+/** Parses a template. Throws CodedError INPUT with the unreadable part. */
 export function parseTemplate(template: string): readonly TemplateNode[] {
   const parser = new TemplateParser(piecesOf(template));
   const { nodes, end } = parser.nodes(0);
@@ -37,7 +37,7 @@ export function parseTemplate(template: string): readonly TemplateNode[] {
   return nodes;
 }
 
-/** Text and actions by turns. `{{-` and `-}}` take the white space beside them away. */
+/** Splits a template into text and actions, alternately. `{{-` and `-}}` remove adjacent white space. */
 function piecesOf(template: string): Piece[] {
   const pieces: Piece[] = [];
   let rest = template;
@@ -62,7 +62,7 @@ class TemplateParser {
     this.#pieces = pieces;
   }
 
-  /** Up to `end` or `else` of the block around them, which is given back; undefined at the end of the template. */
+  /** Parses nodes up to `end` or `else` of the enclosing block. Returns that; undefined at the end of the template. */
   nodes(depth: number): { nodes: TemplateNode[]; end: string | undefined } {
     if (depth > MAX_DEPTH) throw fault(`blocks are nested more than ${MAX_DEPTH} deep`);
     const nodes: TemplateNode[] = [];
@@ -113,7 +113,7 @@ function parsePipeline(text: string): Pipeline {
   return pipeline;
 }
 
-/** Reads on from token.lastIndex, up to the end or a closing parenthesis. */
+/** Parses from token.lastIndex up to the end or a closing parenthesis. */
 function readPipeline(reader: { readonly text: string; depth: number }): Pipeline {
   if (++reader.depth > MAX_DEPTH) throw fault(`parentheses are nested more than ${MAX_DEPTH} deep`);
   const commands: Word[][] = [[]];
@@ -158,7 +158,7 @@ function pathOf(text: string): string[] {
   return text.split('.').filter((part) => part !== '');
 }
 
-/** Go's escapes that JSON has too. */
+/** Returns the value of a quoted string. Supports Go's escapes that JSON also has. */
 function unquoted(quoted: string, text: string): string {
   try {
     return String(JSON.parse(quoted));

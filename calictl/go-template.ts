@@ -1,14 +1,14 @@
 /**
- * `-o go-template`: the part of Go's text/template that tables of resources need, over the resources as calicoctl hands
- * them to a template. Pure.
+ * `-o go-template`: the part of Go's text/template that tables of resources need. The data has the form that calicoctl
+ * passes to templates. Pure.
  */
 import { CodedError } from '../lib/errors.ts';
 import { parseTemplate, type TemplateNode, type Word } from './go-template-parser.ts';
 
-/** Steps of a rendering, so that no template runs without end. */
+/** Maximum of steps of a rendering, so that every template terminates. */
 const MAX_STEPS = 1_000_000;
 
-/** Throws CodedError INPUT for a template that cannot be used. */
+/** Renders a template. Throws CodedError INPUT for an invalid template. */
 export function renderTemplate(template: string, data: unknown): string {
   const renderer = new Renderer(data);
   return renderer.render(parseTemplate(template), data);
@@ -49,7 +49,7 @@ class Renderer {
     }
   }
 
-  /** Each command's result is the last argument of the next. */
+  /** Evaluates a pipeline: each command's result is the last argument of the next. */
   #pipeline(pipeline: readonly (readonly Word[])[], dot: unknown): unknown {
     let result: unknown;
     for (const [index, command] of pipeline.entries()) {
@@ -80,13 +80,13 @@ class Renderer {
   }
 }
 
-/** Go's names of the embedded parts of an object. */
+/** Go's names for the embedded parts of an object. */
 const goNames = new Map([
   ['objectmeta', 'metadata'],
   ['listmeta', 'metadata'],
 ]);
 
-/** Fields by Go's names or by those of JSON, in any case: `Spec.CIDR` is spec.cidr. */
+/** Returns a field by Go's or JSON's names, in any case: `Spec.CIDR` is spec.cidr. */
 function fieldsOf(value: unknown, path: readonly string[]): unknown {
   return path.reduce<unknown>((at, name) => {
     if (typeof at !== 'object' || at === null || Array.isArray(at)) return undefined;
@@ -103,13 +103,13 @@ function itemsOf(value: unknown): readonly unknown[] {
   return typeof value === 'object' && value !== null ? Object.values(value) : [];
 }
 
-/** Go's idea of truth: what is empty is false. */
+/** Whether a value is true in Go's templates: empty values are false. */
 function isTrue(value: unknown): boolean {
   if (typeof value === 'object' && value !== null) return itemsOf(value).length > 0;
   return Boolean(value);
 }
 
-/** As Go's %v, near enough: lists in brackets, maps as `map[key:value]`, nothing for what is absent. */
+/** Formats approximately as Go's %v: lists in brackets, maps as `map[key:value]`, absent values as empty text. */
 function textOf(value: unknown): string {
   if (value === undefined || value === null) return '';
   if (Array.isArray(value)) return `[${value.map(textOf).join(' ')}]`;
@@ -147,7 +147,7 @@ function indexed(value: unknown, key: unknown): unknown {
   return Object.entries(value).find(([name]) => name === textOf(key))?.[1];
 }
 
-/** calicoctl's own functions: lists, and maps as sorted `key=value`. */
+/** Joins lists, and maps as sorted `key=value`, as calicoctl's functions do. */
 function joined(items: unknown, separator: unknown, max: number): string {
   const isMap = typeof items === 'object' && items !== null && !Array.isArray(items);
   const texts = isMap
@@ -161,7 +161,7 @@ function joined(items: unknown, separator: unknown, max: number): string {
   return max > 3 && text.length > max ? `${text.slice(0, max - 3)}...` : text;
 }
 
-/** Verbs v, s, d, t and q, with a width. */
+/** Implements printf with the verbs v, s, d, t and q, and a width. */
 function printf(format: string, args: readonly unknown[]): string {
   let next = 0;
   return format.replace(/%(-?)(\d{0,3})([vsdtq%])/g, (_, dash: string, width: string, verb: string) => {

@@ -1,4 +1,4 @@
-/** The files behind -f: several, folders, standard input. All faults of all files are named before anything is done. */
+/** Reads the files of -f: files, folders, standard input. Reports all faults of all files before any change. */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { type Document, parseText } from '../datastore/documents.ts';
@@ -8,18 +8,18 @@ import { resolveKind } from './kinds.ts';
 export interface InputOptions {
   /** Files, folders, or `-` for standard input. */
   readonly filename: readonly string[];
-  /** Folders below a folder, too. */
+  /** Include subfolders. */
   readonly recursive?: boolean | undefined;
-  /** Files without a resource are no fault. */
+  /** Accept files without a resource. */
   readonly skipEmpty?: boolean | undefined;
-  /** Only kind and name count. */
+  /** Validate only kind and name. */
   readonly isNameEnough?: boolean;
 }
 
-/** Extensions of files that are read from a folder, as calicoctl reads them. */
+/** Extensions of files to read from a folder, as in calicoctl. */
 const manifest = /\.(ya?ml|json)$/i;
 
-/** Throws CodedError INPUT with one line per fault, each with the file, the document and the field. */
+/** Reads all documents. Throws CodedError INPUT with a line per fault that has the file, the document and the field. */
 export async function readInput(options: InputOptions): Promise<Document[]> {
   const documents: Document[] = [];
   const faults: string[] = [];
@@ -45,7 +45,7 @@ export async function readInput(options: InputOptions): Promise<Document[]> {
   return documents;
 }
 
-/** The files that a name stands for. Throws CodedError INPUT. */
+/** Returns the files that a name refers to. Throws CodedError INPUT. */
 async function filesOf(name: string, isRecursive: boolean): Promise<string[]> {
   if (name === '-') return [name];
   try {

@@ -101,7 +101,7 @@ export function addIpamCommands(
   refuse(ipam, 'split', 'pools may not overlap: create smaller IPPools beside the old one, and disable that');
 }
 
-/** The spellings that Go takes. */
+/** Parses a boolean in the spellings that Go accepts. */
 function bool(text: string): boolean {
   if (['1', 't', 'true'].includes(text.toLowerCase())) return true;
   if (['0', 'f', 'false'].includes(text.toLowerCase())) return false;
@@ -112,7 +112,7 @@ function noKubeVirt(): never {
   throw new InvalidArgumentError('Cali does not know virtual machines: leave the flag out');
 }
 
-/** -1 is calicoctl's default and changes nothing. */
+/** Refuses a cool-down. -1 is calicoctl's default and has no effect. */
 function noCooldown(text: string): void {
   if (text !== '-1')
     throw new InvalidArgumentError(

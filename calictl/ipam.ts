@@ -28,7 +28,7 @@ import { CodedError } from '../lib/errors.ts';
 import { boxTable } from '../lib/table.ts';
 import { VERSION } from '../lib/version.ts';
 
-/** Pools, with their blocks when asked for: how many addresses there are, in use, reserved and free. */
+/** Shows pools, optionally with blocks: number of addresses in total, in use, reserved and free. */
 export async function showPools(store: Datastore, hasBlocks: boolean): Promise<string> {
   const [pools, blocks, reservations] = await Promise.all([
     store.list(ipPoolKind),
@@ -74,12 +74,12 @@ function usage(
   return [grouping, cidr, digits(total), share(used), share(held), share(free)];
 }
 
-/** Five significant digits where there are more. */
+/** Formats a count with at most five significant digits. */
 function digits(count: number): string {
   return count < 100_000 ? String(count) : String(Number(count.toPrecision(5)));
 }
 
-/** Addresses that another node uses than the one whose block they are in. */
+/** Shows borrowed addresses: those in the block of a different node than the one that uses them. */
 export async function showBorrowed(store: Datastore): Promise<string> {
   const rows = (await store.list(ipamBlockKind)).flatMap((block) =>
     allocationsOf(block.spec)
@@ -112,7 +112,7 @@ export async function showConfiguration(store: Datastore): Promise<string> {
   return boxTable(['PROPERTY', 'VALUE'], rows);
 }
 
-/** Who has an address. Throws CodedError INPUT for what is none. */
+/** Shows the owner of an address. Throws CodedError INPUT for other text. */
 export async function showAddress(store: Datastore, text: string): Promise<string> {
   const found = findAddress(await store.list(ipamBlockKind), text);
   if (!found) return `${text} is not assigned`;
@@ -126,7 +126,7 @@ export async function showAddress(store: Datastore, text: string): Promise<strin
   ].join('\n');
 }
 
-/** An allocation and its block; undefined when nobody has the address. Throws CodedError INPUT. */
+/** Returns an allocation and its block; undefined when the address is free. Throws CodedError INPUT. */
 export function findAddress(
   blocks: readonly IPAMBlock[],
   text: string,
@@ -142,7 +142,7 @@ export function findAddress(
   return undefined;
 }
 
-/** What `ipam check` found, for `-o FILE` and `ipam release --from-report`. */
+/** Findings of `ipam check`, for `-o FILE` and `ipam release --from-report`. */
 export interface Report {
   readonly version: string;
   readonly clusterGUID: string;
@@ -165,7 +165,7 @@ export function problemCount({ found, problems }: Report): number {
   return leaks.length + spareHandles.length + spareAffinities.length + orphans.length + problems.length;
 }
 
-/** The report for people. */
+/** Renders the report as text. */
 export function renderCheck(
   { blocks, handles, nodes, pods }: IpamSnapshot,
   report: Report,
@@ -212,7 +212,7 @@ export function renderCheck(
   ].join('\n');
 }
 
-/** Sets what is given and says what was set. */
+/** Changes the given settings. Returns a text with the new values. */
 export async function configure(
   store: Datastore,
   change: Partial<Pick<IPAMConfiguration['spec'], 'strictAffinity' | 'maxBlocksPerHost'>>,

@@ -1,4 +1,4 @@
-/** Kinds by the names that calicoctl knows, and why the others are not here. */
+/** Kinds by calicoctl's names, and why other kinds are not supported. */
 import { registered } from '../datastore/documents.ts';
 import { findKind } from '../datastore/registry.ts';
 import { nodeKind } from '../datastore/schema/core.ts';
@@ -11,7 +11,7 @@ import { workloadEndpointKind } from './workload-endpoint.ts';
 /** Kinds that calictl derives from core objects. */
 const derivedKinds: readonly ResourceDefinition[] = [calicoNodeKind, workloadEndpointKind];
 
-/** Names of calicoctl that are not names of the API. */
+/** calicoctl's names that are not names of the API. */
 const aliases: Readonly<Record<string, string>> = {
   ipps: 'ippool',
   pools: 'ippool',
@@ -42,7 +42,7 @@ const aliases: Readonly<Record<string, string>> = {
 const noPolicy = 'Cali has no network policy';
 const noHostEndpoint = 'Cali does not protect host interfaces';
 
-/** Kinds of Calico that Cali does not have, by their names in lower case. */
+/** Calico's kinds that Cali does not support, by their names in lower case. */
 const absent: readonly { readonly names: readonly string[]; readonly why: string }[] = [
   {
     names: [
@@ -59,7 +59,7 @@ const absent: readonly { readonly names: readonly string[]; readonly why: string
   { names: ['hostendpoint', 'hostendpoints', 'hep', 'heps'], why: noHostEndpoint },
 ];
 
-/** Kind by any of its names. Throws CodedError KIND. */
+/** Returns a kind by any of its names. Throws CodedError KIND. */
 export function kindNamed(name: string): ResourceDefinition {
   const wanted = name.toLowerCase();
   const derived = derivedKinds.find(({ plural, singular, shortNames }) =>
@@ -73,7 +73,7 @@ export function kindNamed(name: string): ResourceDefinition {
   throw new CodedError('KIND', `resource type '${printable(name, 100)}' is not supported: ${advice}`);
 }
 
-/** The kind of a document, or why it has none. Calico's Node and the core Node differ in their apiVersion. */
+/** Returns the kind of a document, or why it has none. Calico's Node and the core Node differ in their apiVersion. */
 export function resolveKind(kind: string, apiVersion: string): ResourceDefinition | string {
   const derived = derivedKinds.find((one) => one.kind === kind);
   if (derived && apiVersion === apiVersionOf(derived)) return derived;

@@ -1,4 +1,4 @@
-/** `calictl label`: sets or removes labels of one object. */
+/** `calictl label`: sets or removes labels of an object. */
 import { CodedError } from '../lib/errors.ts';
 import { accessTo, type Store } from './access.ts';
 import { change } from './change.ts';
@@ -16,7 +16,7 @@ interface Wanted {
   readonly value: string | undefined;
 }
 
-/** Labels are `key=value`, or `key` with `remove`. Throws CodedError INPUT, or DatastoreError. */
+/** Changes labels, given as `key=value`, or as `key` with `remove`. Throws CodedError INPUT, or DatastoreError. */
 export async function label(
   store: Store,
   kind: string,
@@ -41,7 +41,7 @@ export async function label(
   return lines.join('\n');
 }
 
-/** Changes one label and says how. Throws CodedError INPUT. */
+/** Changes a label. Returns a text about the change. Throws CodedError INPUT. */
 function setLabel(
   labels: Map<string, string>,
   { key, value }: Wanted,

@@ -1,7 +1,7 @@
 /** calictl: calicoctl's commands for Cali. */
 import { run } from './program.ts';
 
-// Who reads through a pipe may have seen enough, as `head` has: that is no error.
+// The reader of a pipe may stop early, as `head` does. That is not an error.
 for (const stream of [process.stdout, process.stderr])
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit();

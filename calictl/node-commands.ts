@@ -60,7 +60,7 @@ export function addNodeCommands(program: Command, { print, setExitCode }: Surrou
     });
 }
 
-/** Width of the terminal, or what COLUMNS says; undefined for a file or a pipe. */
+/** Returns the width of the terminal, or COLUMNS; undefined for a file or a pipe. */
 function columns(): number | undefined {
   return process.stdout.columns || Number(process.env['COLUMNS']) || undefined;
 }

@@ -1,4 +1,4 @@
-/** Between the core Node and Calico's Node: reading annotations into fields, and the patch that writes fields back. */
+/** Converts between the core Node and Calico's Node: reads annotations into fields, and creates patches from fields. */
 import { isDeepStrictEqual } from 'node:util';
 import type { ObjectProblem } from '../datastore/object-problem.ts';
 import type { Node } from '../datastore/schema/core.ts';
@@ -7,10 +7,10 @@ import { Annotations } from '../felix/calc/annotations.ts';
 import { annotationsOf, type CalicoNode, nodeFields } from './calico-node.ts';
 
 const owned = new Set(nodeFields.map(({ annotation }) => annotation));
-/** Fields of the spec that the core Node decides. */
+/** Fields of the spec that are derived from the core Node. */
 const derived = ['orchRefs', 'addresses', 'interfaces'] as const;
 
-/** A core Node as Calico's Node, and what its annotations have that counts as absent. */
+/** Converts a core Node to Calico's Node. Also returns the faults of annotations that count as absent. */
 export function calicoNodeOf(node: Node): { object: CalicoNode; problems: readonly ObjectProblem[] } {
   const { metadata } = node;
   const texts = metadata.annotations ?? {};
@@ -49,7 +49,7 @@ export function calicoNodeOf(node: Node): { object: CalicoNode; problems: readon
   return { object, problems };
 }
 
-/** Where calicoctl keeps labels of Nodes. Who may write annotations shall not choose what selectors see. */
+/** Annotation for calicoctl's labels of Nodes. Cali ignores it: annotations must not affect selectors. */
 const LABELS_OF_CALICOCTL = 'projectcalico.org/labels';
 
 function labelsOfCalicoctl(name: string, texts: Readonly<Record<string, string>>): ObjectProblem[] {
@@ -75,7 +75,7 @@ function addressesOf(node: Node, bgp: Readonly<Record<string, unknown>>) {
   ];
 }
 
-/** null removes a label or annotation. */
+/** New values of labels or annotations; null removes one. */
 type Changes = Readonly<Record<string, string | null>>;
 
 export interface NodePatch {
@@ -87,8 +87,8 @@ export interface NodePatch {
 }
 
 /**
- * The merge patch (RFC 7396) that makes the core Node hold `wanted`. Labels and annotations that `wanted` lacks are
- * removed, except annotations that only the fields of the spec decide.
+ * Returns the merge patch (RFC 7396) that changes the core Node to `wanted`. It removes labels and annotations that
+ * `wanted` lacks. Annotations of spec fields depend only on the spec.
  */
 export function nodePatch(node: Node, wanted: CalicoNode): NodePatch {
   const texts = node.metadata.annotations ?? {};
@@ -124,12 +124,12 @@ function changes(
   ]);
 }
 
-/** A part of `wanted` that the core Node decides, with the sentence that says so. */
+/** A part of `wanted` that is derived from the core Node, with a sentence for the user. */
 interface NotWritten {
   readonly sentence: string;
 }
 
-/** What `wanted` sets otherwise than `present` has it, and no write can change. */
+/** Returns the differences between `wanted` and `present` that a write cannot change. */
 export function notWritten(present: CalicoNode, wanted: CalicoNode): NotWritten[] {
   const name = `Node ${present.metadata.name}`;
   const differs = (a: unknown, b: unknown) => a !== undefined && !isDeepStrictEqual(a, b);
@@ -149,7 +149,7 @@ export function notWritten(present: CalicoNode, wanted: CalicoNode): NotWritten[
   ];
 }
 
-/** `wanted` without what cannot be written. */
+/** Returns `wanted` without parts that cannot be written. */
 export function writable(present: CalicoNode, wanted: CalicoNode): CalicoNode {
   const { orchRefs, addresses, interfaces } = present.spec;
   return {

@@ -1,4 +1,4 @@
-/** `calictl node status`: calicoctl's table, and beside it what Calico's lacks (reference 6.2). */
+/** `calictl node status`: calicoctl's table with additional information (reference 6.2). */
 import { stringify } from 'yaml';
 import type { AgentStatus } from '../agent/status.ts';
 import type { PeerStatus } from '../bgp/peer-config.ts';
@@ -11,7 +11,7 @@ export type Format = 'table' | 'json' | 'yaml';
 const header = ['Peer address', 'Peer type', 'State', 'Since', 'Info', 'Received', 'Sent'];
 const INFO = 4;
 
-/** The report as text. A table of peers that is wider than `columns` has calicoctl's columns alone. */
+/** Renders the report. A table of peers that would be wider than `columns` has only calicoctl's columns. */
 export function renderStatus(
   status: AgentStatus,
   format: Format,
@@ -56,7 +56,7 @@ export function renderStatus(
     lines.push('', 'Not ready:', ...status.notReady.map((reason) => `  ${reason}`));
   if (status.dataplane.problems.length > 0)
     lines.push('', 'Dataplane:', ...status.dataplane.problems.map((problem) => `  ${problem}`));
-  // An agent of an earlier version says nothing of them.
+  // An agent of an earlier version does not report them.
   const { objects = [], objectProblems = objects.length, notices = [] } = status as Partial<AgentStatus>;
   if (objects.length > 0)
     lines.push(
@@ -69,7 +69,7 @@ export function renderStatus(
   return lines.join('\n');
 }
 
-/** The table of peers. Where it is too wide, the counts of routes go, and long reasons follow below. */
+/** Renders the table of peers. If it is too wide, it omits the counts of routes and lists long reasons below. */
 function peerTable(rows: readonly string[][], columns: number): string {
   const fits = (table: string) => table.indexOf('\n') <= columns;
   const whole = boxTable(header, rows);
@@ -88,7 +88,7 @@ function peerTable(rows: readonly string[][], columns: number): string {
   return [narrow(states), ...reasons].join('\n');
 }
 
-/** 0 when everything is as it should be, 1 when a session or the dataplane is not. */
+/** Returns 0 when the node is ready, BGP is not on hold and all sessions are up; else 1. */
 export function exitCode(status: AgentStatus): 0 | 1 {
   const isUp = status.bgp.peers.every(({ state, isRetiring }) => isRetiring || state === 'Established');
   return isUp && !status.bgp.error && !status.bgp.onHold && status.notReady.length === 0 ? 0 : 1;
@@ -114,7 +114,7 @@ function row(peer: PeerStatus, now: Date): string[] {
   ];
 }
 
-/** BIRD's form: the time today, the date before. */
+/** Formats a time as BIRD does: the time of today, else the date. */
 function sinceText(since: Date, now: Date): string {
   const pad = (value: number) => String(value).padStart(2, '0');
   const date = `${since.getFullYear()}-${pad(since.getMonth() + 1)}-${pad(since.getDate())}`;

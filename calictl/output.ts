@@ -1,4 +1,4 @@
-/** `-o` of `calictl get`: which form, and objects in it. */
+/** `-o` of `calictl get`: parses the format and renders objects. */
 import { readFile } from 'node:fs/promises';
 import { stringify } from 'yaml';
 import { type AnyResource, apiVersionOf, type ResourceDefinition } from '../datastore/schema/resource.ts';
@@ -14,12 +14,12 @@ export type Output =
 
 const FORMS = 'ps, wide, yaml, json, name, custom-columns=NAME,…, go-template=… or go-template-file=FILE';
 
-/** Whole objects, as they are. */
+/** Formats with complete objects. */
 type StructuredOutput =
   | { readonly form: 'yaml' | 'json' }
   | { readonly form: 'template'; readonly template: string };
 
-/** The output with the template of a file in it. Throws CodedError INPUT. */
+/** Replaces a template file by its content. Throws CodedError INPUT. */
 export async function withTemplate(output: Output): Promise<Exclude<Output, { form: 'template-file' }>> {
   if (output.form !== 'template-file') return output;
   try {
@@ -29,7 +29,7 @@ export async function withTemplate(output: Output): Promise<Exclude<Output, { fo
   }
 }
 
-/** Throws CodedError INPUT. */
+/** Parses the value of `-o`. Throws CodedError INPUT. */
 export function parseOutput(text: string): Output {
   switch (text) {
     case 'yaml':
@@ -62,13 +62,13 @@ export function parseOutput(text: string): Output {
   }
 }
 
-/** One object, or a list of a kind, or an array of objects that were named one by one, as calicoctl has it. */
+/** An object, a list of a kind, or an array of individually named objects, as in calicoctl. */
 export type Shown =
   | { readonly object: unknown }
   | { readonly definition: ResourceDefinition; readonly items: readonly unknown[] }
   | { readonly objects: readonly unknown[] };
 
-/** A template gets a list of what was asked for, as from calicoctl: a list of the kind, or the named objects. */
+/** Renders objects. As in calicoctl, a template receives a list: the list of the kind, or the named objects. */
 export function renderObjects(shown: Shown, output: StructuredOutput): string {
   const { form } = output;
   const value = asValue(shown);
@@ -86,18 +86,18 @@ function asValue(shown: Shown): unknown {
   return { apiVersion: apiVersionOf(definition), kind: `${definition.kind}List`, metadata: {}, items };
 }
 
-/** `ippool.projectcalico.org/pool1`, as kubectl names objects. */
+/** Returns a name in kubectl's form, such as `ippool.projectcalico.org/pool1`. */
 export function renderName({ group, singular }: ResourceDefinition, { metadata }: AnyResource): string {
   return `${singular}${group === '' ? '' : `.${group}`}/${metadata.name}`;
 }
 
-/** Fields that only the object's own cluster can know. */
+/** Metadata that is specific to the object's cluster. */
 const ofCluster = new Set([
   ...['namespace', 'uid', 'resourceVersion', 'creationTimestamp', 'generation', 'selfLink'],
   ...['deletionTimestamp', 'deletionGracePeriodSeconds'],
 ]);
 
-/** Who wrote which field is the server's own record; `isExport` also leaves out what only this cluster knows. */
+/** Removes managedFields, the server's own record. `isExport` also removes metadata that is specific to the cluster. */
 export function withoutServerFields(object: unknown, isExport: boolean): unknown {
   if (typeof object !== 'object' || object === null || !('metadata' in object)) return object;
   const { metadata } = object;

@@ -1,4 +1,4 @@
-/** `calictl patch`: the stored object with a patch applied, checked, and written back. */
+/** `calictl patch`: applies a patch to the stored object, validates the result and writes it back. */
 import { parse } from 'yaml';
 import { patchTypes } from '../datastore/embedded/patch.ts';
 import { DatastoreError } from '../datastore/errors.ts';
@@ -15,15 +15,15 @@ import { warningsAbout } from './warnings.ts';
 export const patchForms = ['strategic', 'json', 'merge'] as const;
 export interface PatchFlags extends NamespaceFlags {
   readonly patch: string;
-  /** Calico's kinds have no lists that merge by key: strategic is a merge patch with directives. */
+  /** Calico's kinds have no lists that merge by key, so strategic is a merge patch with directives. */
   readonly type: (typeof patchForms)[number];
 }
 
-/** Parts of an object that a patch cannot change: the server ignores them, and success would be a lie. */
+/** Parts of an object that a patch cannot change. The server ignores them, so reporting success would be wrong. */
 const fixed = ['apiVersion', 'kind', 'status'] as const;
 const fixedMetadata = ['name', 'namespace', 'uid', 'creationTimestamp', 'generation'] as const;
 
-/** Throws CodedError PATCH for what is no patch, FAILED for one that cannot be applied; KIND; INPUT. */
+/** Patches an object. Throws CodedError PATCH for an invalid patch, FAILED if it does not apply, KIND or INPUT. */
 export async function patch(
   store: Store,
   kind: string,
@@ -50,7 +50,7 @@ export async function patch(
   }
 }
 
-/** Throws RangeError, SyntaxError or DatastoreError when the result would not be what the patch says. */
+/** Returns the patched object. Throws RangeError, SyntaxError or DatastoreError when it would not match the patch. */
 function patched(
   definition: ResourceDefinition,
   stored: AnyResource,
@@ -88,7 +88,7 @@ function patched(
   return result;
 }
 
-/** An object of the spec that the patch took the last field from goes too: an empty one has another meaning. */
+/** Removes objects of the spec that lost their last field, because an empty object has a different meaning. */
 function dropEmptied(result: AnyResource, stored: AnyResource): void {
   const [spec, before] = [result['spec'], stored['spec']];
   if (!isRecord(spec) || !isRecord(before)) return;

@@ -1,4 +1,4 @@
-/** Which namespace a command means, by calicoctl's rules. */
+/** Determines the namespace of a command, by calicoctl's rules. */
 import type { ResourceDefinition } from '../datastore/schema/resource.ts';
 import { CodedError } from '../lib/errors.ts';
 
@@ -8,8 +8,8 @@ export interface NamespaceFlags {
 }
 
 /**
- * The namespace of one object; undefined for kinds without any. `own` is what the object's metadata says. Throws
- * CodedError INPUT when the flags and the kind, or the flags and the object, contradict each other.
+ * Returns the namespace of an object; undefined for cluster-scoped kinds. `own` is the namespace in the object's
+ * metadata. Throws CodedError INPUT when the flags contradict the kind or the object.
  */
 export function namespaceOf(
   definition: ResourceDefinition,
@@ -30,7 +30,7 @@ export function namespaceOf(
   return own || flags.namespace || 'default';
 }
 
-/** Throws CodedError INPUT. */
+/** Checks the flags against the kind. Throws CodedError INPUT. */
 export function checkFlags(
   { kind, namespaced }: ResourceDefinition,
   { namespace, allNamespaces = false }: NamespaceFlags,

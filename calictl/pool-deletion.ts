@@ -1,4 +1,4 @@
-/** Deletion of an IPPool: its addresses may be in use, and then it stays until they are not. */
+/** Deletes IPPools. A pool whose addresses are in use stays until they are free. */
 import type { Datastore } from '../datastore/datastore.ts';
 import { type IPPool, ipPoolKind, isTerminating, POOL_FINALIZER } from '../datastore/schema/ip-pool.ts';
 import { ipamBlockKind } from '../datastore/schema/ipam.ts';
@@ -9,13 +9,11 @@ import { blocksIn } from '../ipam/pool-use.ts';
 export interface PoolDeletionResult {
   /** Whether there was a pool to delete. */
   readonly isRemoved: boolean;
-  /** What a person should know, if there is something. */
+  /** A remark for the user. */
   readonly note?: string;
 }
 
-/**
- * Deletes a pool. One in use gets the finalizer first, in case that no cali-controllers have seen it. Throws DatastoreError.
- */
+/** Deletes a pool. One in use gets the finalizer first if cali-controllers has not set it. Throws DatastoreError. */
 export async function deletePool(store: Datastore, name: string): Promise<PoolDeletionResult> {
   const { object: pool } = await getTolerant(store, ipPoolKind, name);
   const used = pool ? await addressesIn(store, pool) : 0;

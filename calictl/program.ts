@@ -1,4 +1,4 @@
-/** The program of calictl: its commands, and what becomes of errors. */
+/** calictl's program: its commands and the handling of errors. */
 import { Command, CommanderError, Option } from 'commander';
 import { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import { describeProblem } from '../datastore/object-problem.ts';
@@ -13,17 +13,17 @@ import { addNodeCommands } from './node-commands.ts';
 import { addResourceCommands } from './resource-commands.ts';
 import type { Surroundings } from './surroundings.ts';
 
-/** Where text goes, as it is. */
+/** Outputs of text. */
 export interface Streams {
   readonly out: (text: string) => void;
   readonly err: (text: string) => void;
 }
 
-/** Runs one command line, without the names of node and the script. Resolves with the exit code; never rejects. */
+/** Runs a command line (without the names of node and the script). Resolves to the exit code; never rejects. */
 export async function run(args: readonly string[], streams: Streams): Promise<number> {
   const out = (text: string) => streams.out(forTerminal(text));
   const err = (text: string) => streams.err(forTerminal(text));
-  // Before the commands are added: they inherit it.
+  // Before the commands are added, because they inherit it.
   const program = new Command('calictl').exitOverride().configureOutput({ writeOut: out, writeErr: err });
   addGlobalFlags(program);
 
@@ -53,7 +53,7 @@ export async function run(args: readonly string[], streams: Streams): Promise<nu
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
-    // Commander has written its own sentence already.
+    // Commander has already printed its message.
     if (error instanceof CommanderError) return error.exitCode;
     err(`${messageOf(error)}\n`);
     return 1;

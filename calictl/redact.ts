@@ -1,9 +1,9 @@
 /**
- * CNI configurations as a stranger may read them. Other programs' files are in the same folder, and nobody knows where
- * they put their secrets: only keys that are listed here keep their values, and only values of the form that is known.
+ * Removes secrets from CNI configurations. The folder also has files of other programs, which may store secrets
+ * anywhere. So only keys that are listed here keep their values, and only values in the known form.
  */
 
-/** What stands in place of what was cut out. */
+/** Replacement for removed values. */
 export const CUT = '(cut out)';
 
 type Form = (value: unknown) => boolean;
@@ -16,7 +16,7 @@ const number: Form = (value) => typeof value === 'number' && value >= 0 && value
 const address = matching(/^(\d{1,3}(\.\d{1,3}){3}|[0-9a-f]{0,4}(:[0-9a-f]{0,4}){2,7})(\/\d{1,3})?$/i);
 const interfaceName = matching(/^[a-z][\w.-]{0,14}$/i);
 
-/** Keys with a single value, of the CNI project's plugins, of Calico's and of ours; texts in the form that they have. */
+/** Keys with a single value, from the CNI project's plugins, Calico's and ours, with the known form of the value. */
 const SCALARS: ReadonlyMap<string, Form> = new Map<string, Form>([
   ['cniVersion', matching(/^\d{1,2}\.\d{1,2}\.\d{1,2}$/)],
   ['name', matching(/^[a-z0-9][a-z0-9._-]{0,62}$/)],
@@ -34,7 +34,7 @@ const SCALARS: ReadonlyMap<string, Form> = new Map<string, Form>([
   ['mode', matching(/^(bridge|private|vepa|passthru|l2|l3|l3s)$/)],
 ]);
 
-/** Keys whose objects are looked into; their lists too, and lists in those (`ranges`). */
+/** Keys whose objects are searched, and also their lists and nested lists (`ranges`). */
 const OBJECTS: ReadonlySet<string> = new Set([
   'plugins',
   'ipam',
@@ -43,14 +43,14 @@ const OBJECTS: ReadonlySet<string> = new Set([
   'capabilities',
   'policy',
 ]);
-/** Deeper than any configuration. */
+/** More than any configuration has. */
 const MAX_DEPTH = 8;
 
 function entry(form: Form): (key: string) => [string, Form] {
   return (key) => [key, form];
 }
 
-/** A configuration with the values that are known to be harmless. The names of all keys stay. */
+/** Returns a configuration with only harmless values. The names of all keys stay. */
 export function redact(value: unknown, depth = 0): unknown {
   if (depth > MAX_DEPTH || typeof value !== 'object' || value === null) return CUT;
   if (Array.isArray(value)) return value.map((inner) => redact(inner, depth + 1));
@@ -63,7 +63,7 @@ export function redact(value: unknown, depth = 0): unknown {
   );
 }
 
-/** The text of a CNI configuration without its secrets; a sentence where it is not JSON. */
+/** Returns the text of a CNI configuration without its secrets; a sentence when it is not JSON. */
 export function redactConfiguration(text: string): string {
   let value: unknown;
   try {

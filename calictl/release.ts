@@ -1,4 +1,4 @@
-/** `calictl ipam release`: frees one address, or what reports of `ipam check` found and is still so. */
+/** `calictl ipam release`: frees an address, or findings in reports of `ipam check` that still apply. */
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import type { Datastore } from '../datastore/datastore.ts';
@@ -11,7 +11,7 @@ import { CodedError, messageOf } from '../lib/errors.ts';
 import type { Done } from './done.ts';
 import { findAddress, reportOf } from './ipam.ts';
 
-/** Throws CodedError INPUT, NOT_FOUND, or IN_USE unless it is forced. */
+/** Frees an address. Throws CodedError INPUT, NOT_FOUND, or IN_USE unless forced. */
 export async function releaseAddress(store: Datastore, text: string, isForced: boolean): Promise<string> {
   const snapshot = await readSnapshot(store);
   const found = findAddress(snapshot.blocks, text);
@@ -30,7 +30,7 @@ export async function releaseAddress(store: Datastore, text: string, isForced: b
   const leak = { ...allocation, cidr: block.spec.cidr, reason: '', isNodeGone: false };
   const [address] = await releaseLeaks(store, block.spec.cidr, [leak]);
   if (address === undefined) return `IP address ${text} has another owner meanwhile: nothing was released`;
-  // The handle stays while it has another address.
+  // The handle stays while it has other addresses.
   const others = (await store.list(ipamBlockKind)).flatMap(({ spec }) =>
     addressesOf(spec, allocation.handleId),
   );
@@ -39,7 +39,7 @@ export async function releaseAddress(store: Datastore, text: string, isForced: b
   return `Successfully released IP address ${address}`;
 }
 
-/** What a report has to have, for `--from-report`. */
+/** Required content of a report for `--from-report`. */
 const named = z.object({
   metadata: z.object({ name: z.string(), resourceVersion: z.string().optional() }),
 });
@@ -60,7 +60,7 @@ const leakKey = ({ address, handleId, sequence }: Found['leaks'][number]) =>
 const versionKey = ({ metadata }: z.output<typeof named>) => `${metadata.name}@${metadata.resourceVersion}`;
 const nameKey = ({ metadata }: z.output<typeof named>) => metadata.name;
 
-/** Releases what every report names and an audit finds now as well. Throws CodedError INPUT. */
+/** Releases findings that are in every report and in a new audit. Throws CodedError INPUT. */
 export async function releaseReports(store: Datastore, files: readonly string[]): Promise<Done> {
   const reports = await Promise.all(files.map(readReport));
   const now = await reportOf(store, await readSnapshot(store));

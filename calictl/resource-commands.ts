@@ -45,7 +45,7 @@ export function addResourceCommands(
     if (failures.length > 0) setExitCode(1);
   };
 
-  /** Names fields that are accepted and do nothing. */
+  /** Warns about fields without effect. */
   const warn = (documents: readonly Document[]) => {
     for (const { definition, object } of documents)
       for (const warning of warningsAbout(definition, object)) complain(warning);

@@ -1,13 +1,13 @@
-/** What the commands need of the process around them. */
+/** Interface of the commands to their process. */
 import type { Store } from './access.ts';
 
 export interface Surroundings {
   /** Connects to the API. Throws CodedError with a sentence. */
   readonly open: () => Promise<Store>;
-  /** To standard output, with a line break. */
+  /** Prints to standard output, with a line break. */
   readonly print: (text: string) => void;
-  /** To standard error, each sentence once. */
+  /** Prints to standard error, each sentence once. */
   readonly complain: (sentence: string) => void;
-  /** What the process ends with; 0 until it is set. */
+  /** Sets the exit code of the process; initially 0. */
   readonly setExitCode: (code: 0 | 1) => void;
 }

@@ -1,8 +1,8 @@
-/** calicoctl's commands that Cali does not have: each answers with a sentence. */
+/** calicoctl's commands that Cali does not support. Each fails with a sentence. */
 import type { Command } from 'commander';
 import { CodedError } from '../lib/errors.ts';
 
-/** A command of calicoctl that Cali does not have: any arguments, and one sentence. */
+/** Adds an unsupported command of calicoctl. It accepts any arguments and fails with the reason. */
 export function refuse(parent: Command, name: string, why: string): void {
   parent
     .command(`${name} [arguments...]`)
@@ -14,7 +14,7 @@ export function refuse(parent: Command, name: string, why: string): void {
     });
 }
 
-/** From below the program down to a command. */
+/** Returns the names of commands from below the program down to this one. */
 function namesOf(command: Command): string[] {
   return command.parent ? [...namesOf(command.parent), command.name()] : [];
 }

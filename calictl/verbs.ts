@@ -1,4 +1,4 @@
-/** `calictl apply|create|replace|delete`: one object after the other, with calicoctl's words. */
+/** `calictl apply|create|replace|delete`: handles objects in order, with calicoctl's messages. */
 import type { Document } from '../datastore/documents.ts';
 import { DatastoreError } from '../datastore/errors.ts';
 import { clusterInformationKind } from '../datastore/schema/cluster.ts';
@@ -22,10 +22,10 @@ export interface VerbFlags extends NamespaceFlags {
   readonly skipNotExists?: boolean | undefined;
 }
 
-/** Attempts of a write that others' writes overtake, as calicoctl does. */
+/** Attempts of a write that conflicts with other writes, as in calicoctl. */
 const MAX_ATTEMPTS = 5;
 
-/** Performs the verb on each document in order. A failure stops no other, unless the API is away. */
+/** Performs the verb on each document in order. After a failure it continues, unless the API is unreachable. */
 export async function perform(
   store: Store,
   verb: Verb,
@@ -64,7 +64,7 @@ function summary(verb: Verb, documents: readonly Document[], count: number, skip
   return `Partial success: ${past[verb]} ${count} out of ${documents.length} ${what}s${hint}`;
 }
 
-/** False when there was nothing to do and a flag says that this is no failure. */
+/** Performs the verb on a document. Returns false if there was nothing to do and a flag allows that. */
 async function performOne(
   store: Store,
   verb: Verb,
@@ -95,7 +95,7 @@ async function performOne(
   }
 }
 
-/** A file that names a version means that version. Throws DatastoreError CONFLICT. */
+/** Checks that a version in a file is the stored one. Throws DatastoreError CONFLICT. */
 function assertLatest(resourceVersion: string, stored: AnyResource | undefined): void {
   const latest = stored?.metadata.resourceVersion;
   if (latest === undefined || latest === resourceVersion) return;
@@ -126,7 +126,7 @@ async function overwrite(
     const stored = resourceOf(await access.get(name, namespace));
     if (!stored) {
       if (!mayCreate) throw missing(object.kind, name);
-      // Where another write has just created it, it is replaced.
+      // If another write creates it meanwhile, replace it.
       if (await create(access, object, attempt < MAX_ATTEMPTS)) return true;
       continue;
     }

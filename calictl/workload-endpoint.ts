@@ -41,7 +41,7 @@ export const workloadEndpointKind: ResourceDefinition<typeof workloadEndpoint> =
   namespaced: true,
 };
 
-/** The endpoint of a pod. Undefined for pods of the host's network and pods without a node. */
+/** Returns the endpoint of a pod; undefined for pods in the host's network and pods without a node. */
 export function workloadEndpointOf(pod: Pod): WorkloadEndpoint | undefined {
   const { metadata, spec } = pod;
   const { nodeName: node, serviceAccountName } = spec;
@@ -77,13 +77,13 @@ export function workloadEndpointOf(pod: Pod): WorkloadEndpoint | undefined {
   };
 }
 
-/** `node-k8s-pod-eth0`, with the hyphens of the names doubled. */
+/** Returns the name of an endpoint: `node-k8s-pod-eth0`, with the hyphens of the names doubled. */
 export function endpointName(node: string, pod: string): string {
   const escaped = (name: string) => name.replaceAll('-', '--');
   return `${escaped(node)}-k8s-${escaped(pod)}-eth0`;
 }
 
-/** The CNI plugin's annotation comes before the kubelet's status. A finished pod has no address. */
+/** Returns the networks of a pod, none if it finished. The CNI plugin's annotation overrides the kubelet's status. */
 function networksOf({ metadata, status }: Pod): string[] {
   if (status.phase === 'Succeeded' || status.phase === 'Failed') return [];
   const annotated =
