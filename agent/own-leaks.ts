@@ -12,7 +12,7 @@ export interface LeakInput {
   readonly startedAt: number;
   readonly blocks: readonly IPAMBlock[];
   readonly handles: readonly IPAMHandle[];
-  /** Handles of the pods that this agent knows. */
+  /** Handles of this agent's pods. */
   readonly known: ReadonlySet<string>;
   readonly podOf: (namespace: string, name: string) => Pod | undefined;
 }

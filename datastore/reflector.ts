@@ -44,7 +44,7 @@ export interface UnreadableObject {
   readonly uid: string | undefined;
   /** `status.conditions` as the server returned them. */
   readonly conditions: unknown;
-  /** Whether nothing of the object is in force. */
+  /** Whether no version of the object is in force. */
   readonly isAbsent: boolean;
 }
 
