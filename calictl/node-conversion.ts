@@ -124,12 +124,12 @@ function changes(
   ]);
 }
 
-/** A part of `wanted` that is derived from the core Node, with a sentence for the user. */
+/** A part of `wanted` that no write can change, with a sentence for the user. */
 interface NotWritten {
   readonly sentence: string;
 }
 
-/** Returns the differences between `wanted` and `present` that a write cannot change. */
+/** Returns the parts of `wanted` that differ from `present` or are misplaced, and that no write can change. */
 export function notWritten(present: CalicoNode, wanted: CalicoNode): NotWritten[] {
   const name = `Node ${present.metadata.name}`;
   const differs = (a: unknown, b: unknown) => a !== undefined && !isDeepStrictEqual(a, b);
