@@ -203,11 +203,12 @@ export class TunnelAddresses {
 
   async #release({ self, wanted, isUncertain }: TunnelState): Promise<void> {
     if (isUncertain) return;
+    let nextMs = Number.POSITIVE_INFINITY;
     for (const kind of tunnelKinds) {
       if (wanted.includes(kind)) continue;
       const left = (this.#lingering.get(kind) ?? 0) - this.#modules.clock.now();
       if (left > 0) {
-        this.#later(left);
+        nextMs = Math.min(nextMs, left);
         continue;
       }
       const handleId = handleOf(kind, self.name);
@@ -217,6 +218,7 @@ export class TunnelAddresses {
       this.#addresses.delete(kind);
       if (this.#lingering.delete(kind)) this.#modules.changed();
     }
+    if (nextMs < Number.POSITIVE_INFINITY) this.#later(nextMs);
   }
 }
 

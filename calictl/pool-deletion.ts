@@ -17,7 +17,8 @@ export interface PoolDeletionResult {
 export async function deletePool(store: Datastore, name: string): Promise<PoolDeletionResult> {
   const { object: pool } = await getTolerant(store, ipPoolKind, name);
   const used = pool ? await addressesIn(store, pool) : 0;
-  if (pool && used > 0 && !pool.metadata.finalizers?.includes(POOL_FINALIZER)) {
+  // A terminating object takes no further finalizer.
+  if (pool && used > 0 && !isTerminating(pool) && !pool.metadata.finalizers?.includes(POOL_FINALIZER)) {
     const { resourceVersion, finalizers } = pool.metadata;
     const wanted = { resourceVersion, finalizers: [...(finalizers ?? []), POOL_FINALIZER] };
     await store.patch(ipPoolKind, name, { metadata: wanted });
