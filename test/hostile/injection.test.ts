@@ -313,7 +313,8 @@ describe('a string of any other object', () => {
   it('no string of any object runs a command or ends an agent, past every validation', async () => {
     const texts = hostileTexts('10.99.0.1', file);
     const keys = new Set<string>();
-    for (const text of [0, 4, 6, 10, 12, 15].map((i) => texts[i]!)) {
+    for (const index of [0, 4, 6, 10, 12, 15]) {
+      const text = texts[index]!;
       const planted: Record<string, AnyResource> = {};
       for (const { plural, object } of objects) {
         const { apiVersion, kind, metadata, ...rest } = object;
@@ -330,10 +331,10 @@ describe('a string of any other object', () => {
         }
       }
       // As a name too, because names become file names and keys.
-      planted[`/nodes/${CANARY}`] = {
+      planted[`/nodes/${CANARY}-${index}`] = {
         apiVersion: 'v1',
         kind: 'Node',
-        metadata: { name: text, uid: 'uid-name', annotations: { ...good } },
+        metadata: { name: text, uid: `uid-name-${index}`, annotations: { ...good } },
       };
       for (const key of Object.keys(planted)) keys.add(key);
       await arena.plant(planted);
