@@ -1,7 +1,7 @@
 // npm test: sets up, runs vitest, and ends with the line `N passed, N failed, N skipped`.
 // As root with CI=true or --install, it also installs the Debian packages that tests need.
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { installMissing, nameMissing } from './commands.mjs';
@@ -50,12 +50,13 @@ const child = spawn(
   [vitest, 'run', ...project, '--reporter=default', `--reporter=${reporter}`],
   { stdio: 'inherit', env: { ...process.env, CALI_TEST_COUNTS: countsFile } },
 );
-// The terminal sends Ctrl-C to vitest and the labs too; this process waits for their exit.
+// The terminal sends Ctrl-C to vitest and the labs too; this process waits for their exit. Other signals reach only this
+// process, so it interrupts them itself: vitest would leave workers and labs behind.
 let interruption;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
   process.on(signal, () => {
     interruption = signal;
-    if (signal !== 'SIGINT') child.kill(signal);
+    if (signal !== 'SIGINT') for (const pid of [child.pid, ...descendantsOf(child.pid)]) interrupt(pid);
   });
 const status = await new Promise((resolve) =>
   child.once('exit', (code, signal) => {
@@ -72,3 +73,22 @@ if (interruption) process.stdout.write(`\nended by ${interruption}: not all test
 const failed = status === 0 || interruption ? counts.failed : Math.max(1, counts.failed);
 process.stdout.write(`${counts.passed} passed, ${failed} failed, ${counts.skipped} skipped\n`);
 process.exit(interruption ? 130 : status);
+
+function descendantsOf(pid) {
+  try {
+    const children = readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+      readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
+    );
+    return children.flatMap((one) => [one, ...descendantsOf(one)]);
+  } catch {
+    return [];
+  }
+}
+
+function interrupt(pid) {
+  try {
+    process.kill(pid, 'SIGINT');
+  } catch {
+    // It has ended.
+  }
+}

@@ -1,8 +1,8 @@
 /** `npm test` as a person meets it: it shows what runs, ends with its counts, and takes Ctrl-C. */
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 
 const root = path.resolve(import.meta.dirname, '..', '..');
 let folder = '';
@@ -14,11 +14,16 @@ beforeAll(() => {
   mkdirSync(path.join(folder, 'test', 'unit'), { recursive: true });
   writeFileSync(
     path.join(folder, 'test', 'unit', 'slow.test.ts'),
-    `import { expect, test } from 'vitest';
+    `import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
 test('is quick', () => undefined);
 test.skip('is left out', () => undefined);
 test('fails', () => expect(1).toBe(2));
 test('takes as long as it is let', async () => {
+  const lab = spawn('sleep', ['600'], { stdio: 'ignore' });
+  lab.unref();
+  writeFileSync(${JSON.stringify(path.join(folder, 'lab.pid'))}, String(lab.pid));
   await new Promise((resolve) => setTimeout(resolve, Number(process.env['TAKES_MS'])));
 }, 600_000);
 `,
@@ -26,8 +31,13 @@ test('takes as long as it is let', async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Runs npm test on the folder. Ctrl-C is given when the output matches `interruptAt`. */
-function npmTest(takesMs: number, interruptAt?: RegExp): Promise<{ code: number | null; text: string }> {
+const RUNNING = /running: .*takes as long as it is let/;
+
+/** Runs npm test on the folder. Calls `interrupt` with its PID when the output shows that the long test runs. */
+function npmTest(
+  takesMs: number,
+  interrupt?: (pid: number) => void,
+): Promise<{ code: number | null; text: string }> {
   const own = Object.entries(process.env).filter(
     ([name]) => !/^(VITEST|TEST$|NODE_ENV|CI$|npm_|CALI_)/.test(name),
   );
@@ -49,9 +59,9 @@ function npmTest(takesMs: number, interruptAt?: RegExp): Promise<{ code: number 
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (chunk: string) => {
       text += chunk;
-      if (isInterrupted || !interruptAt?.test(text)) return;
+      if (isInterrupted || !RUNNING.test(text)) return;
       isInterrupted = true;
-      process.kill(-child.pid!, 'SIGINT');
+      interrupt?.(child.pid!);
     });
   return new Promise((resolve) => child.on('close', (code) => resolve({ code, text })));
 }
@@ -66,8 +76,24 @@ test('names the test that is running, and closes with the counts', async () => {
 });
 
 test('ends with Ctrl-C: the counts so far, status 130 and no stack', async () => {
-  const { code, text } = await npmTest(600_000, /running: .*takes as long as it is let/);
+  const { code, text } = await npmTest(600_000, (pid) => process.kill(-pid, 'SIGINT'));
   expect(text).toMatch(/\nended by SIGINT: not all tests ran\n1 passed, 1 failed, 1 skipped\n$/);
   expect(text).not.toMatch(/^ +at .*(test|setup)\.mjs/m);
   expect(code).toBe(130);
 });
+
+test('leaves no process behind when SIGTERM reaches it alone', async () => {
+  const { code, text } = await npmTest(600_000, (pid) => process.kill(pid, 'SIGTERM'));
+  expect(text).toMatch(/\nended by SIGTERM: not all tests ran\n/);
+  expect(code).toBe(130);
+  const lab = readFileSync(path.join(folder, 'lab.pid'), 'utf8');
+  await vi.waitUntil(() => !isAlive(lab), { timeout: 60_000 });
+});
+
+function isAlive(pid: string): boolean {
+  try {
+    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
