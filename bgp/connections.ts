@@ -239,6 +239,8 @@ export class PeerConnections {
 
   /** Decides on an OPEN by all connections that it competes with, and ends those that it replaces. */
   #judge(conversation: Conversation, open: OpenMessage): 'admit' | 'refuse' | 'wait' {
+    // Nearly always it is the only connection.
+    if (this.#isAlone(conversation)) return 'admit';
     const competitors = this.#competitors(conversation, open);
     const verdicts = competitors.map(({ running }) => takeover(this.#newcomer(conversation, open), running));
     if (verdicts.includes('refuse')) return 'refuse';
@@ -246,6 +248,15 @@ export class PeerConnections {
     for (const [i, { other, running }] of competitors.entries())
       if (verdicts[i] === 'replace') this.#replace(conversation, other, running);
     return 'admit';
+  }
+
+  /** Whether no other connection is in OpenConfirm or Established. */
+  #isAlone(conversation: Conversation): boolean {
+    const isBusy = (other: Conversation) =>
+      other !== conversation && rank[other.session.state] >= rank.OpenConfirm;
+    if (isBusy(this.#main)) return false;
+    for (const pending of this.#pending) if (isBusy(pending.conversation)) return false;
+    return true;
   }
 
   #newcomer(conversation: Conversation, open: OpenMessage): Newcomer {
@@ -315,6 +326,10 @@ export class PeerConnections {
   /** Decides again on each OPEN that waits. */
   #reconsider(): void {
     if (this.#isReconsidering) return;
+    if (this.#waitingSince.size === 0) {
+      this.#probe = undefined;
+      return;
+    }
     this.#isReconsidering = true;
     try {
       for (const conversation of [...this.#waitingSince.keys()]) {

@@ -12,6 +12,7 @@ export class OwnAddresses {
   readonly #isPeer: (address: string) => boolean;
   /** Local address of each session, as text and in hex, by the key of its peer. */
   readonly #bySession = new Map<string, { address: string; hex: string }>();
+  #latest: { readonly address: string; readonly hex: string } | undefined;
   /** Local addresses by hex, with the number of sessions. */
   readonly #ends = new Map<string, { address: string; sessions: number }>();
 
@@ -44,8 +45,10 @@ export class OwnAddresses {
   sessionUp(key: string, address: string | undefined): void {
     this.sessionDown(key);
     if (!address) return;
-    const hex = hexOf(address);
-    this.#bySession.set(key, { address, hex });
+    // Most sessions have the same local address.
+    if (this.#latest?.address !== address) this.#latest = { address, hex: hexOf(address) };
+    const { hex } = this.#latest;
+    this.#bySession.set(key, this.#latest);
     this.#ends.set(hex, { address, sessions: (this.#ends.get(hex)?.sessions ?? 0) + 1 });
   }
 

@@ -4,7 +4,7 @@
  * kernel. Until `isSettled` after a start (deferral.ts), the caller must keep kernel routes that are not yet relearned.
  */
 import type { Socket } from 'node:net';
-import { contains, type Family, mustCidr, parseAddress } from '../lib/cidr.ts';
+import { type Cidr, contains, type Family, mustCidr, parseAddress } from '../lib/cidr.ts';
 import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
@@ -91,7 +91,7 @@ export class Speaker {
   readonly #pending = new PendingLimit();
   /** Peers that could not be created, with the reason. */
   readonly #unstartable = new Map<string, { config: PeerConfig; reason: string }>();
-  #dynamic: readonly DynamicPeers[] = [];
+  #dynamic: readonly (DynamicPeers & { readonly range: Cidr })[] = [];
   #hasWork = false;
   #isScheduled = false;
   /** No distribution before this, by performance.now(). */
@@ -197,7 +197,7 @@ export class Speaker {
    */
   setDesired(desired: DesiredSpeaker): void {
     this.#local.set(desired.originated);
-    this.#dynamic = desired.dynamic ?? [];
+    this.#dynamic = (desired.dynamic ?? []).map((one) => ({ ...one, range: mustCidr(one.prefix) }));
     const wanted = new Map(desired.peers.map((config) => [keyOfPeer(config), config]));
     const isFirst = !this.#isStarted;
     const unwanted: Peer[] = [];
@@ -463,7 +463,7 @@ export class Speaker {
 
   #dynamicFor(address: string): DynamicPeers | undefined {
     const parsed = parseAddress(address);
-    return parsed && this.#dynamic.find(({ prefix }) => contains(mustCidr(prefix), parsed));
+    return parsed && this.#dynamic.find(({ range }) => contains(range, parsed));
   }
 
   #dynamicConfig(peer: Peer): PeerConfig | undefined {
