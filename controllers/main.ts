@@ -21,12 +21,13 @@ import { stopOnSignal } from '../lib/stop.ts';
 import { VERSION } from '../lib/version.ts';
 import { AddressCollector } from './address-collector.ts';
 import { ControllersConfiguration } from './configuration.ts';
+import { CrdRules } from './crd-rules.ts';
 import { createMetrics } from './metrics.ts';
 import { PeerStatusWriter } from './peer-status-writer.ts';
 import { isSameForDeletion } from './pool-deletion.ts';
 
-const usage = `cali-controllers ${VERSION}: frees addresses, blocks and handles that pods and nodes left behind, and
-writes the status of IPPools and BGPPeers.
+const usage = `cali-controllers ${VERSION}: frees addresses, blocks and handles that pods and nodes left behind,
+writes the status of IPPools and BGPPeers, and adds validation rules to Cali's CRDs.
 
 Settings: KubeControllersConfiguration default (docs/configuration.md); HEALTH_PORT (9095) serves /healthz and /readyz,
 METRICS_HOST (127.0.0.1) and METRICS_PORT (9094) /metrics.
@@ -89,14 +90,17 @@ async function main(): Promise<void> {
       '/metrics': () => exposition(registry, boundary),
     },
   );
+  const rules = new CrdRules({ client, clock: systemClock, log });
   stopOnSignal(async () => {
     abort.abort();
     collector.close();
+    rules.close();
     health.close();
     metrics.close();
   }, log);
   keepSmall(systemClock);
   log.info({ version: VERSION }, 'running');
+  rules.start();
   const peers = new PeerStatusWriter({
     client,
     clock: systemClock,

@@ -4,14 +4,13 @@
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { componentWithoutRules, crdManifests } from './crd.ts';
+import { crdManifests } from './crd.ts';
 import { withTables } from './field-tables.ts';
 
 const page = path.join(process.cwd(), 'docs', 'calico.md');
 const isCheck = process.argv.includes('--check');
 const files = [
   ...crdManifests().map(({ file, text }) => ({ file: path.join('deploy', 'crds', file), text })),
-  { file: 'deploy/components/before-1.31/kustomization.yaml', text: componentWithoutRules() },
   { file: 'docs/calico.md', text: withTables(await readFile(page, 'utf8')) ?? '' },
 ];
 for (const { file, text } of files) {

@@ -141,6 +141,15 @@ export class KubernetesClient implements Datastore, RawDatastore {
     }
   }
 
+  /** Returns the server's Kubernetes version, such as [1, 31]; undefined when it is not of that form. */
+  async serverVersion(): Promise<readonly [number, number] | undefined> {
+    const answer = await this.#send({ method: 'GET', path: '/version' });
+    const { major, minor } = (answer ?? {}) as { major?: unknown; minor?: unknown };
+    // Some distributions write `31+`.
+    const numbers = [major, minor].map((text) => Number.parseInt(String(text), 10));
+    return numbers.every(Number.isInteger) ? [numbers[0]!, numbers[1]!] : undefined;
+  }
+
   #send(request: ApiRequest): Promise<unknown> {
     return sendRequest(this.#endpoint, { ...request, observe: this.#observe });
   }

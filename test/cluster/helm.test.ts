@@ -8,7 +8,7 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, wri
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseAllDocuments, stringify } from 'yaml';
+import { stringify } from 'yaml';
 import { hasProgram, root, until } from '../helpers/lab.ts';
 
 const HELM = process.env['HELM'] ?? 'helm';
@@ -85,18 +85,7 @@ describe.skipIf(!canRun)(
         '--disable-admission-plugins=ServiceAccount',
         '--advertise-address=127.0.0.1',
       );
-      // This server is older than 1.31, so the chart gets the CRDs without rules.
       cpSync(path.join(root, 'deploy', 'chart'), chart, { recursive: true });
-      const built = spawnSync(
-        'kubectl',
-        ['kustomize', path.join(root, 'deploy', 'overlays', 'before-1.31', 'crds')],
-        { encoding: 'utf8' },
-      );
-      for (const document of parseAllDocuments(built.stdout)) {
-        const { metadata } = document.toJS() as { metadata: { name: string } };
-        const [plural, ...group] = metadata.name.split('.');
-        writeFileSync(path.join(crds, `${group.join('.')}_${plural}.yaml`), String(document));
-      }
       await until(
         'the API server answers',
         300_000,

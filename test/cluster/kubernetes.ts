@@ -1,6 +1,6 @@
 /** The tests' access to the cluster: kubectl, pods that serve and probe, flows between them. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { root, until } from '../helpers/lab.ts';
@@ -102,19 +102,12 @@ export function apply(...objects: object[]): void {
 }
 
 /**
- * Applies a folder of deploy/ as for any server before 1.31 and returns kubectl's output. This machine's kubectl builds
- * it, because the cluster's does not support folders as resources.
+ * Applies a folder of deploy/ and returns kubectl's output. This machine's kubectl builds it, because the cluster's does not
+ * support folders as resources.
  */
 export function applyFolder(name: string): string {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'cali-apply-'));
-  const deploy = path.relative(folder, path.join(root, 'deploy'));
-  const kustomization = {
-    resources: [path.join(deploy, name)],
-    components: [path.join(deploy, 'components', 'before-1.31')],
-  };
-  writeFileSync(path.join(folder, 'kustomization.yaml'), JSON.stringify(kustomization));
+  const folder = path.join(root, 'deploy', name);
   const { status, stdout, stderr } = spawnSync('kubectl', ['kustomize', folder], { encoding: 'utf8' });
-  rmSync(folder, { recursive: true });
   if (status !== 0) throw new Error(stderr);
   const applied = spawnSync(tool, ['kubectl', 'apply', '-f', '-'], { input: stdout, encoding: 'utf8' });
   if (applied.status !== 0) throw new Error(applied.stderr);

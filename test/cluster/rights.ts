@@ -27,6 +27,8 @@ const rare: Readonly<Record<string, string>> = {
     'a pod whose addresses are of two blocks, and a lost race',
   'cali-reflector list secrets': 'a BGPPeer of reflectors with a password',
   'cali-reflector watch secrets': 'a BGPPeer of reflectors with a password',
+  'cali-controllers get customresourcedefinitions.apiextensions.k8s.io': 'Kubernetes 1.31 or later',
+  'cali-controllers patch customresourcedefinitions.apiextensions.k8s.io': 'Kubernetes 1.31 or later',
   'cali-controllers get events': 'addresses that leaked again within the hour',
   'cali-controllers patch events': 'addresses that leaked again within the hour',
   'cali-controllers update blockaffinities.projectcalico.org':

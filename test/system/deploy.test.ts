@@ -113,7 +113,7 @@ describe.skipIf(!hasProgram('kubectl'))('the overlays (skipped without kubectl)'
     return byName(manifests(stdout));
   };
 
-  it.each(['mesh', 'route-reflector', 'crosssubnet-ipip', 'vxlan', 'before-1.31'])(
+  it.each(['mesh', 'route-reflector', 'crosssubnet-ipip', 'vxlan'])(
     '%s has everything of cali.yaml',
     (overlay) => {
       const names = manifests(readFileSync(path.join(deploy, 'cali.yaml'), 'utf8')).map(
@@ -123,21 +123,13 @@ describe.skipIf(!hasProgram('kubectl'))('the overlays (skipped without kubectl)'
     },
   );
 
-  it('keep the rules of the CRDs, and before-1.31 removes every rule and nothing else', () => {
-    const crds = (overlay: string) =>
-      [...build(overlay).values()].filter(({ kind }) => kind === 'CustomResourceDefinition');
+  it('have the CRDs of cali.yaml, without rules that servers before 1.31 reject', () => {
     const wanted = manifests(readFileSync(path.join(deploy, 'cali.yaml'), 'utf8')).filter(
       ({ kind }) => kind === 'CustomResourceDefinition',
     );
-    expect(JSON.stringify(wanted)).toContain('x-kubernetes-validations');
-    expect(byName(crds('mesh'))).toEqual(byName(wanted));
-    const withoutRules = JSON.parse(
-      JSON.stringify(wanted, (key, value: unknown) =>
-        key === 'x-kubernetes-validations' ? undefined : value,
-      ),
-    ) as Manifest[];
-    expect(byName(crds('before-1.31'))).toEqual(byName(withoutRules));
-    expect(byName(crds('before-1.31/crds'))).toEqual(byName(withoutRules));
+    const crds = [...build('mesh').values()].filter(({ kind }) => kind === 'CustomResourceDefinition');
+    expect(byName(crds)).toEqual(byName(wanted));
+    expect(JSON.stringify(wanted)).not.toContain('x-kubernetes-validations');
   });
 
   it('change what they are called after', () => {
