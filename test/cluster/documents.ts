@@ -6,6 +6,7 @@ import { expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { root, until } from '../helpers/lab.ts';
 import { apply, calictl, kubectl, NODES } from './kubernetes.ts';
+import { stopWatchingRights, watchRights } from './rights.ts';
 import { cluster } from './set-up.ts';
 
 const file = path.join(import.meta.dirname, 'documents', 'calico-examples.yaml');
@@ -114,9 +115,12 @@ export function documents(): void {
     const seen = NODES.map((node) => ({ node, ...agentProcess(node) }));
     // After the many pods of earlier tests, an agent returns memory once it has been quiet for a minute.
     await until('at most 80 MB resident', 180_000, () => seen.every(({ pid }) => residentMb(pid) <= 80));
+    // An agent at rest is not scraped every second, as for rights().
+    stopWatchingRights();
     const before = seen.map(({ pid }) => ticks(pid));
     const seconds = 60;
     await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+    watchRights();
     seen.forEach(({ node, pid }, index) => {
       const share = (ticks(pid) - before[index]!) / seconds;
       process.stdout.write(
