@@ -45,7 +45,7 @@ describe('nodes and pods come and go', () => {
     lab.apply('IPPool', 'going', { cidr: '10.245.0.0/24', blockSize: 28 });
     const annotations = { 'cni.projectcalico.org/ipv4pools': '["going"]' };
     await lab.ask({ do: 'pod add', node: 'node2', name: 'guest', annotations });
-    const said = lab.sh('node1', 'calictl delete ippool going');
+    const said = lab.sh('node1', 'calictl delete ippool going 2>&1');
     expect(said).toContain('IPPool going is being deleted: 1 address is in use');
     expect(await lab.unreachable()).toEqual([]);
     await until('it is Terminating', 30_000, () =>
