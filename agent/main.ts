@@ -1,5 +1,5 @@
 /** cali-node. */
-import { parseArgs } from 'node:util';
+import { parseArguments } from '../lib/arguments.ts';
 import { systemClock } from '../lib/clock.ts';
 import { reportCrashes } from '../lib/crash.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
@@ -24,7 +24,7 @@ const usage = `cali-node ${VERSION}: the Cali agent of one node.
   cali-node --version
 `;
 
-const { values } = parseArgs({
+const { values } = parseArguments({
   options: {
     role: { type: 'string', default: 'node' },
     config: { type: 'string' },

@@ -5,7 +5,7 @@ import { run } from './program.ts';
 for (const stream of [process.stdout, process.stderr])
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit();
-    throw error;
+    process.stderr.write(`calictl cannot write its output: ${error.message}\n`, () => process.exit(1));
   });
 
 process.exitCode = await run(process.argv.slice(2), {

@@ -1,5 +1,5 @@
 /** cali-controllers: tasks of one process for the whole cluster. */
-import { parseArgs } from 'node:util';
+
 import { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import { EventRecorder } from '../datastore/kubernetes/events.ts';
 import { loadEndpoint } from '../datastore/kubernetes/load-endpoint.ts';
@@ -9,6 +9,7 @@ import { type IPPool, ipPoolKind } from '../datastore/schema/ip-pool.ts';
 import { Shared } from '../datastore/shared.ts';
 import { registerWatchMetrics, watchStates } from '../datastore/watch-metrics.ts';
 import { reflectorNamespaces } from '../felix/calc/bgp/reflectors.ts';
+import { parseArguments } from '../lib/arguments.ts';
 import { Boundary } from '../lib/boundary.ts';
 import { systemClock } from '../lib/clock.ts';
 import { reportCrashes } from '../lib/crash.ts';
@@ -33,7 +34,7 @@ Settings: KubeControllersConfiguration default (docs/configuration.md); HEALTH_P
 METRICS_HOST (127.0.0.1) and METRICS_PORT (9094) /metrics.
 `;
 
-const { values } = parseArgs({
+const { values } = parseArguments({
   options: { version: { type: 'boolean', short: 'v' }, help: { type: 'boolean', short: 'h' } },
 });
 reportCrashes({ fields: { name: 'cali-controllers' } });

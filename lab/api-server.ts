@@ -1,10 +1,11 @@
 /** The embedded API server as a separate process: `cali-api --directory DIR --host ADDR --port N`. */
-import { parseArgs } from 'node:util';
+
 import { ApiServer } from '../datastore/embedded/server.ts';
+import { parseArguments } from '../lib/arguments.ts';
 import { messageOf } from '../lib/errors.ts';
 import { createLog } from '../lib/log.ts';
 
-const { values } = parseArgs({
+const { values } = parseArguments({
   options: {
     directory: { type: 'string', default: './cali-data' },
     host: { type: 'string', default: '127.0.0.1' },

@@ -6,8 +6,8 @@
  *   npm run fuzz -- [--messages 20000000] [--live 1000000] [--seed N] [--jobs N]
  */
 import os from 'node:os';
-import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { parseArguments } from '../lib/arguments.ts';
 import { messageOf } from '../lib/errors.ts';
 import { fuzzLive } from './fuzz/live.ts';
 import { Messages, type Outcomes } from './fuzz/messages.ts';
@@ -26,7 +26,7 @@ if (isMainThread) await main();
 else work(workerData as Job, (report) => parentPort!.postMessage(report));
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
+  const { values } = parseArguments({
     options: {
       messages: { type: 'string', default: '20000000' },
       live: { type: 'string', default: '1000000' },

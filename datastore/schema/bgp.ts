@@ -13,7 +13,9 @@ import {
 } from './cel-rules.ts';
 import {
   asNumber,
+  bgpIdentifier,
   duration,
+  durationBetween,
   hostOrNetwork,
   ipAddress,
   logSeverity,
@@ -31,6 +33,8 @@ import {
 } from './resource.ts';
 import type { WithoutEffect } from './without-effect.ts';
 
+const HOUR_MS = 3_600_000;
+
 const cidrList = z
   .array(
     z
@@ -41,13 +45,19 @@ const cidrList = z
   .optional();
 const priority = z.number().int().min(1).max(2147483646).optional();
 
+const bfdInterval = durationBetween(10, HOUR_MS, 'between 10ms and 1h');
+/** RFC 4271 section 4.4: at most one KEEPALIVE per second. */
+const keepaliveTime = durationBetween(1000, Number.POSITIVE_INFINITY, 'at least 1s');
+/** Limits the attempts to a peer that refuses each of them. */
+const connectRetryTime = durationBetween(1000, Number.POSITIVE_INFINITY, 'at least 1s');
+
 /** Cali only. RFC 5880: intervals are durations of at least 10ms; a neighbour is down after `multiplier` of them. */
 const bfd = z
   .strictObject({
-    receiveInterval: duration
+    receiveInterval: bfdInterval
       .optional()
       .describe('Shortest interval at which this node accepts control packets; 300ms unless set.'),
-    transmitInterval: duration
+    transmitInterval: bfdInterval
       .optional()
       .describe('Interval at which this node sends control packets; 300ms unless set.'),
     multiplier: z
@@ -183,7 +193,7 @@ const configurationSpec = z.strictObject({
     .describe(
       'BGP hold time: 0s, or 3s to 65535s; 90s unless set. For the mesh, and for BGPPeers without one. Not in Calico.',
     ),
-  connectRetryTime: duration
+  connectRetryTime: connectRetryTime
     .optional()
     .describe('Longest delay between two attempts to connect; 5s unless set. Not in Calico.'),
   bfd,
@@ -210,10 +220,10 @@ const configurationSpec = z.strictObject({
       "Whether a learned default route is used: IfNone while the host has none, Always also in place of the host's own, or Never. Not in Calico.",
     ),
   // Cali only, for `cali-node --role reflector`.
-  routerID: ipAddress
+  routerID: bgpIdentifier
     .optional()
     .describe('BGP identifier of a reflector that runs outside the cluster. Not in Calico.'),
-  routeReflectorClusterID: ipAddress
+  routeReflectorClusterID: bgpIdentifier
     .optional()
     .describe('Cluster ID of a reflector that runs outside the cluster (RFC 4456). Not in Calico.'),
   listenAddresses: z
@@ -411,7 +421,7 @@ const peerSpec = z.strictObject({
   maxRestartTime: duration
     .optional()
     .describe('How long the peer keeps our routes while an agent restarts (RFC 4724); 120s unless set.'),
-  keepaliveTime: duration
+  keepaliveTime: keepaliveTime
     .optional()
     .describe('Interval between KEEPALIVE messages; a third of the hold time unless set.'),
   numAllowedLocalASNumbers: z
@@ -458,7 +468,7 @@ const peerSpec = z.strictObject({
   holdTime: duration
     .optional()
     .describe('BGP hold time: 0s, or 3s to 65535s; that of BGPConfiguration unless set. Not in Calico.'),
-  connectRetryTime: duration
+  connectRetryTime: connectRetryTime
     .optional()
     .describe(
       'Longest delay between two attempts to connect; that of BGPConfiguration unless set. Not in Calico.',

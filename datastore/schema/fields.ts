@@ -107,6 +107,14 @@ export const duration = z
     'must be shorter than 292 years',
   );
 
+/** A duration with limits, milliseconds. `range` describes them. */
+export function durationBetween(leastMs: number, mostMs: number, range: string) {
+  return duration.refine((text) => {
+    const ms = parseDuration(text);
+    return ms === undefined || (ms >= leastMs && ms <= mostMs);
+  }, `must be ${range}`);
+}
+
 /** Returns a pattern that matches the word in any case. It lists both cases, because CRD patterns have no flags. */
 export function anyCase(name: string): string {
   return [...name].map((letter) => `[${letter.toUpperCase()}${letter.toLowerCase()}]`).join('');
@@ -149,3 +157,9 @@ export const secretKeyRef = z.strictObject({
     })
     .describe('The key of a Secret. An agent may read the Secret bgp-secrets and those that its Role names.'),
 });
+
+/** A BGP identifier or cluster ID: an IPv4 address other than 0.0.0.0 (RFC 6286 section 2.1, RFC 4456 section 7). */
+export const bgpIdentifier = ipAddress.refine(
+  (text) => !text.includes(':') && text !== '0.0.0.0',
+  'must be an IPv4 address other than 0.0.0.0',
+);

@@ -7,17 +7,18 @@
  *   npm run bench:bgp -- [--runs 5] [--clients 50,200,500,1000] [--tables 100000x1,...] [--churn 60] [--stream FILE]
  *                        [--only Cali,BIRD] [--small] [--previous DIR] [--markdown FILE] [--soak SECONDS, with --stream]
  */
+
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { parseArguments } from '../../lib/arguments.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { type BenchSpeaker, CALI, installed, PORT, PREVIOUS } from './bgp/speakers.ts';
 import { machine } from './machine.ts';
 
-const { values: given } = parseArgs({
+const { values: given } = parseArguments({
   options: {
     runs: { type: 'string', default: '5' },
     /** A run of seconds, of our reflector only, to show that the bench works; its figures mean nothing. */

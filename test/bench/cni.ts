@@ -4,20 +4,21 @@
  * Namespace, assigns by compare-and-swap in the API server (on disk before the response) and annotates the Pod; ptp
  * writes a file.
  */
+
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { parseArgs } from 'node:util';
 import { KubernetesClient } from '../../datastore/kubernetes/client.ts';
 import { loadEndpoint } from '../../datastore/kubernetes/load-endpoint.ts';
 import { podKind } from '../../datastore/schema/core.ts';
 import { askLab, execCommand } from '../../lab/outside.ts';
+import { parseArguments } from '../../lib/arguments.ts';
 import { plainTable } from '../../lib/table.ts';
 import { machine } from './machine.ts';
 
-const { values } = parseArgs({
+const { values } = parseArguments({
   options: {
     count: { type: 'string', default: '100' },
     /** A run of seconds to show that the bench works; its figures mean nothing. */

@@ -3,19 +3,20 @@
  * remote blocks, with a bare `ip -batch` of the same routes. In turns, in a network namespace, directly and through a
  * VXLAN device.
  */
+
 import { spawnSync } from 'node:child_process';
-import { parseArgs } from 'node:util';
 import { Dataplane, type DesiredDataplane } from '../../felix/dataplane/dataplane.ts';
 import { Nftables } from '../../felix/dataplane/nftables.ts';
 import type { Route } from '../../felix/dataplane/route.ts';
 import { DEFAULT_PROTOCOLS, NO_FORMER } from '../../felix/dataplane/route-protocols.ts';
+import { parseArguments } from '../../lib/arguments.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { feed, run } from '../../lib/exec.ts';
 import { silentLog } from '../../lib/log.ts';
 import { plainTable } from '../../lib/table.ts';
 import { machine } from './machine.ts';
 
-const { values } = parseArgs({
+const { values } = parseArguments({
   options: {
     routes: { type: 'string', default: '10000' },
     runs: { type: 'string', default: '5' },

@@ -3,18 +3,19 @@
  * measures our VXLAN and, set up by hand on the same nodes, the VXLAN devices of flannel and of Calico; in a lab of one
  * subnet, no tunnel. `--encap ipip` compares our IPIP with an ipip device set up by hand, if the kernel supports it.
  */
+
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { parseArgs } from 'node:util';
 import { DEFAULT_PROTOCOLS } from '../../felix/dataplane/route-protocols.ts';
 import { askLab, execCommand } from '../../lab/outside.ts';
+import { parseArguments } from '../../lib/arguments.ts';
 import { plainTable } from '../../lib/table.ts';
 import { machine } from './machine.ts';
 
-const { values } = parseArgs({
+const { values } = parseArguments({
   options: {
     runs: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '5' },

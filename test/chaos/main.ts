@@ -2,11 +2,11 @@
  * npm run chaos -- [--seed N] [--minutes M] [--steps N]: randomly changes pods, agents, the API server, nodes, pools
  * and addresses in a lab (chaos/run.ts). The same seed makes the same actions. Exits with 1 on a fault.
  */
-import { parseArgs } from 'node:util';
+import { parseArguments } from '../../lib/arguments.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { runChaos } from './run.ts';
 
-const { values } = parseArgs({
+const { values } = parseArguments({
   options: {
     seed: { type: 'string', default: '1' },
     minutes: { type: 'string', default: '15' },

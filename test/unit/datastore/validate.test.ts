@@ -177,6 +177,26 @@ describe('one source for everything', () => {
     expect(errors({ connectRetryTime: '9999999h' })).toEqual([
       'spec.connectRetryTime: must be shorter than 292 years',
     ]);
+    expect(errors({ connectRetryTime: '1ms', keepaliveTime: '0s' }).sort()).toEqual([
+      'spec.connectRetryTime: must be at least 1s',
+      'spec.keepaliveTime: must be at least 1s',
+    ]);
+    expect(errors({ bfd: { transmitInterval: '1ms', receiveInterval: '10000h' } }).sort()).toEqual([
+      'spec.bfd.receiveInterval: must be between 10ms and 1h',
+      'spec.bfd.transmitInterval: must be between 10ms and 1h',
+    ]);
+  });
+
+  it('a BGP identifier and a cluster ID are IPv4 addresses other than 0.0.0.0', () => {
+    const errors = (text: string) =>
+      errorsOf(bgpConfigurationKind, { routerID: text, routeReflectorClusterID: text }, 'default');
+    expect(errors('10.0.0.1')).toEqual([]);
+    for (const text of ['fd00::1', '0.0.0.0'])
+      expect(errors(text)).toEqual(
+        ['routerID', 'routeReflectorClusterID'].map(
+          (field) => `spec.${field}: must be an IPv4 address other than 0.0.0.0`,
+        ),
+      );
   });
 
   it('defaults are Calico’s', () => {
