@@ -2,6 +2,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { type Document, parseText } from '../datastore/documents.ts';
+import { nodeKind } from '../datastore/schema/core.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
 import { resolveKind } from './kinds.ts';
 
@@ -15,6 +16,16 @@ export interface InputOptions {
   /** Validate only kind and name. */
   readonly isNameEnough?: boolean;
 }
+
+/** Fields of spec that a core Node does not have. */
+const calicoNodeFields = [
+  'bgp',
+  'ipv4VXLANTunnelAddr',
+  'ipv6VXLANTunnelAddr',
+  'vxlanTunnelMACAddr',
+  'orchRefs',
+  'wireguard',
+];
 
 /** Extensions of files to read from a folder, as in calicoctl. */
 const manifest = /\.(ya?ml|json)$/i;
@@ -34,7 +45,7 @@ export async function readInput(options: InputOptions): Promise<Document[]> {
         if (parsed.documents.length + parsed.faults.length === 0 && !options.skipEmpty)
           faults.push(`${shown}: no resources in it: fill it, or add --skip-empty`);
         documents.push(...parsed.documents);
-        faults.push(...parsed.faults);
+        faults.push(...parsed.faults, ...parsed.documents.flatMap((one) => misplacedFields(one)));
       }
     } catch (error) {
       if (!(error instanceof CodedError)) throw error;
@@ -43,6 +54,17 @@ export async function readInput(options: InputOptions): Promise<Document[]> {
   }
   if (faults.length > 0) throw new CodedError('INPUT', faults.join('\n'));
   return documents;
+}
+
+/** Fields of Calico's Node in a core Node: the API server would drop them without a word. */
+function misplacedFields({ definition, object, place }: Document): string[] {
+  if (definition !== nodeKind) return [];
+  return calicoNodeFields
+    .filter((field) => Object.hasOwn(object['spec'] ?? {}, field))
+    .map(
+      (field) =>
+        `${place}: Node ${object.metadata.name}: spec.${field} belongs to Calico's Node: write apiVersion: projectcalico.org/v3`,
+    );
 }
 
 /** Returns the files that a name refers to. Throws CodedError INPUT. */

@@ -66,6 +66,16 @@ describe('the Node of projectcalico.org/v3', () => {
     expect((await world.calictl('get', 'no')).out).toBe('NAME\nn1\nn2\n');
   });
 
+  it('refuses its fields in a core Node, where the API server would drop them', async () => {
+    const { code, err } = await applied(
+      JSON.stringify({ ...core('n2'), spec: { bgp: { asNumber: 65099 } } }),
+    );
+    expect(err).toContain(
+      "node.json: Node n2: spec.bgp belongs to Calico's Node: write apiVersion: projectcalico.org/v3",
+    );
+    expect(code).toBe(1);
+  });
+
   it('patch writes fields to annotations, and null removes them', async () => {
     const bgp = { routeReflectorClusterID: '224.0.0.1', ipv6Address: 'fd00:0::1/64' };
     const patched = await world.calictl('patch', 'node', 'n1', '-p', JSON.stringify({ spec: { bgp } }));
