@@ -1,6 +1,7 @@
 /** IPPool: a range of addresses for pods, and the encapsulation of packets to them. Calico reference 1.2. */
 import { z } from 'zod';
 import { canonicalCidr, hasHostBits, mustCidr, overlaps, parseCidr } from '../../lib/cidr.ts';
+import { martianName } from '../../lib/martians.ts';
 import { ipPoolRules, served } from './cel-rules.ts';
 import { cidr, selector } from './fields.ts';
 import {
@@ -120,6 +121,9 @@ function validate(
       say('cidr', spec.cidr, `overlaps the link-local range ${reserved}: choose another range`);
     }
   }
+  const unusable = martianName(network);
+  if (unusable !== undefined && unusable !== 'link-local')
+    say('cidr', spec.cidr, `is in a range that no pod can use (${unusable}): choose another range`);
   if (size < low || size > high) {
     say('blockSize', size, `must be a prefix length of ${low} to ${high} for IPv${network.family}`);
   } else if (network.length > size && !spec.disabled) {

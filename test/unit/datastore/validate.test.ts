@@ -187,6 +187,15 @@ describe('one source for everything', () => {
     ]);
   });
 
+  it.each(['127.5.0.0/16', '224.0.0.0/16', '::ffff:10.0.0.0/112', 'ff05::/64'])(
+    'an IPPool %s is refused, because no pod can use its addresses',
+    (cidr) => {
+      expect(errorsOf(ipPoolKind, { cidr })).toContainEqual(
+        expect.stringMatching(/^spec\.cidr: is in a range that no pod can use/),
+      );
+    },
+  );
+
   it('a BGP identifier and a cluster ID are IPv4 addresses other than 0.0.0.0', () => {
     const errors = (text: string) =>
       errorsOf(bgpConfigurationKind, { routerID: text, routeReflectorClusterID: text }, 'default');
