@@ -80,8 +80,8 @@ export function readConfig(environment: Environment): AgentConfig {
     const text = environment[name];
     if (text === undefined || text === '') return fallback;
     const value = Number(text);
-    if (Number.isFinite(value) && value >= minimum && value <= maximum) return value;
-    throw new CodedError('CONFIG', `${name}=${text}: must be a number from ${minimum} to ${maximum}`);
+    if (/^\d+$/.test(text) && value >= minimum && value <= maximum) return value;
+    throw new CodedError('CONFIG', `${name}=${text}: must be a whole number from ${minimum} to ${maximum}`);
   };
   const namespace = environment['POD_NAMESPACE'] || 'kube-system';
   const seconds = number('CALI_RESYNC_INTERVAL', undefined, 1, 86400);

@@ -125,8 +125,12 @@ describe('settings', () => {
     });
     expect(readConfig({ HOSTNAME: 'Upper' }).node).toBe('upper');
     expect(() => readConfig({ NODENAME: 'n', FELIX_HEALTHPORT: 'x' })).toThrow(
-      'FELIX_HEALTHPORT=x: must be a number from 0 to 65535',
+      'FELIX_HEALTHPORT=x: must be a whole number from 0 to 65535',
     );
+    for (const text of ['3.7', '0x5A', '1e2'])
+      expect(() => readConfig({ NODENAME: 'n', CALI_HOLD_TIME: text })).toThrow(
+        /must be a whole number from/,
+      );
   });
 
   it('come from the environment, the node’s own object, the default object, and built-in values, in this order', () => {
