@@ -31,6 +31,7 @@ const rare: Readonly<Record<string, string>> = {
   'cali-controllers patch customresourcedefinitions.apiextensions.k8s.io': 'Kubernetes 1.31 or later',
   'cali-controllers get events': 'addresses that leaked again within the hour',
   'cali-controllers patch events': 'addresses that leaked again within the hour',
+  'cali-controllers get blockaffinities.projectcalico.org': 'a node that was deleted, after the grace period',
   'cali-controllers update blockaffinities.projectcalico.org':
     'a node that was deleted, after the grace period',
   'cali-controllers delete blockaffinities.projectcalico.org':

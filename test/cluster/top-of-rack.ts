@@ -172,7 +172,12 @@ export function topOfRack(): void {
           `${cluster}:80`,
           '192.168.50.10:80',
         ];
-        expect(inside(asking(targets).replace('wget', 'busybox wget'))).toBe('');
+        // kube-proxy of a node may still be writing the rules of a Service.
+        await until(
+          'every target answers',
+          30_000,
+          () => inside(asking(targets).replace('wget', 'busybox wget')) === '',
+        );
         // When the endpoint moves to another node, the route moves too.
         Object.assign(here.spec.template.spec, { nodeSelector: { 'kubernetes.io/hostname': 'node3' } });
         apply(here);
