@@ -42,13 +42,14 @@ const crdKind: ResourceDefinition<typeof crdSchema> = {
   schema: crdSchema,
   columns: [],
 };
+
 type CrdVersion = z.output<typeof schemaVersion>;
 
 /**
  * Returns the versions of a stored CRD with the rules of this program; undefined when nothing has to change. A CRD whose
  * schema differs in anything but rules belongs to another version of Cali, or to Calico, and stays as it is.
  */
-export function versionsWithRules(
+function versionsWithRules(
   definition: ResourceDefinition,
   versions: readonly CrdVersion[],
 ): CrdVersion[] | undefined {

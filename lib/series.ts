@@ -1,4 +1,4 @@
-/** Gauges and counters whose values are read at each scrape. prom-client has setters alone. */
+/** Gauges and counters that read their values at each scrape. prom-client has only setters. */
 import { Counter, Gauge, type Registry } from 'prom-client';
 
 export type Labels = Readonly<Record<string, string>>;
@@ -12,32 +12,32 @@ export interface Series {
   readonly read: () => number | Iterable<Reading>;
 }
 
-/** A value that goes up and down. */
-export function exposeGauge(registry: Registry, { name, help, labels = [], read }: Series): void {
-  new Gauge({
-    name,
-    help,
-    labelNames: [...labels],
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const [of, value] of readings(read())) this.inc(of, value);
-    },
-  });
+/** Registers a value that goes up and down. */
+export function exposeGauge(registry: Registry, series: Series): void {
+  new Gauge(optionsOf(registry, series));
 }
 
-/** A value that grows, and starts at zero with its process or its labels. */
-export function exposeCounter(registry: Registry, { name, help, labels = [], read }: Series): void {
-  new Counter({
+/** Registers a value that grows, and starts at zero with its process or its labels. */
+export function exposeCounter(registry: Registry, series: Series): void {
+  new Counter(optionsOf(registry, series));
+}
+
+interface Settable {
+  reset(): void;
+  inc(labels: Labels, value: number): void;
+}
+
+function optionsOf(registry: Registry, { name, help, labels = [], read }: Series) {
+  return {
     name,
     help,
     labelNames: [...labels],
     registers: [registry],
-    collect() {
+    collect(this: Settable) {
       this.reset();
       for (const [of, value] of readings(read())) this.inc(of, value);
     },
-  });
+  };
 }
 
 function readings(value: number | Iterable<Reading>): Iterable<Reading> {
