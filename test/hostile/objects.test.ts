@@ -177,6 +177,10 @@ describe('a tenant with a Service and a Pod of their own', () => {
     expect(changes.filter((line) => line.startsWith('Deleted') && line.includes('77:abcd'))).toEqual([]);
     expect(changes.filter((line) => line.includes('77:abcd') && line.includes(' proto '))).toEqual([]);
     await arena.lab.ask({ do: 'pod delete', name: 'loud' });
+    // The pod had a block to itself, which node1 releases and withdraws. The next test compares routes.
+    await until('no route to the block of the deleted pod', PATIENCE_MS, () =>
+      arena.nodes.every((node) => !arena.kernel(node).some((line) => line.includes('::77:abc'))),
+    );
   });
 });
 
