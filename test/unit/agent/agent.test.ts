@@ -29,14 +29,14 @@ const surroundings = {
 
 describe('the node’s address', () => {
   it.each<[string, 4 | 6, string | undefined, string | undefined, string | undefined]>([
-    ['the first on an ordinary interface that is up', 4, 'autodetect', undefined, '10.0.0.5/20'],
-    ['of IPv6, not link-local', 6, 'autodetect', undefined, 'fd00::5/64'],
-    ['what the Node says when nothing is set', 4, undefined, '192.0.2.1/24', '192.0.2.1/24'],
+    ['the first one on an ordinary interface that is up', 4, 'autodetect', undefined, '10.0.0.5/20'],
+    ['an IPv6 address that is not link-local', 6, 'autodetect', undefined, 'fd00::5/64'],
+    ["the Node's annotation when nothing is set", 4, undefined, '192.0.2.1/24', '192.0.2.1/24'],
     ['none', 4, 'none', '192.0.2.1/24', undefined],
-    ['given with its length', 4, '10.0.0.5/24', undefined, '10.0.0.5/24'],
-    ['given without: that of its interface', 4, '10.0.0.5', undefined, '10.0.0.5/20'],
-    ['given and on no interface: a host', 4, '10.0.0.6', undefined, '10.0.0.6/32'],
-  ])('%s', async (_, family, value, present, expected) => {
+    ['the given address with the given prefix length', 4, '10.0.0.5/24', undefined, '10.0.0.5/24'],
+    ['the given address with the prefix length of its interface', 4, '10.0.0.5', undefined, '10.0.0.5/20'],
+    ['the given address as a host address when no interface has it', 4, '10.0.0.6', undefined, '10.0.0.6/32'],
+  ])('is %s', async (_, family, value, present, expected) => {
     expect(await chooseAddress(family, { value, method: 'first-found' }, present, surroundings)).toBe(
       expected,
     );
@@ -53,7 +53,7 @@ describe('the node’s address', () => {
     ['can-reach=nowhere', 4, undefined],
     ['cidr=192.0.2.0/24,10.9.0.0/16', 4, '10.9.0.7/24'],
     ['cidr=fd00::/16', 6, 'fd00::5/64'],
-  ])('%s finds the address of IPv%i with its prefix length', async (method, family, expected) => {
+  ])('%s finds the IPv%i address with its prefix length', async (method, family, expected) => {
     const more: InterfaceAddress[] = [
       { device: 'docker0', isUp: true, mtu: 1500, cidr: '172.17.0.1/16', scope: 'global' },
       { device: 'ens5', isUp: true, mtu: 9001, cidr: '10.9.0.7/24', scope: 'global' },
@@ -71,27 +71,27 @@ describe('the node’s address', () => {
     scope: 'global',
   };
   it.each<[string, string[], string, RegExp | undefined]>([
-    ['the InternalIP that is the first as well', ['10.0.0.5'], '10.0.0.5/20', undefined],
+    ['the InternalIP when it is also the first address found', ['10.0.0.5'], '10.0.0.5/20', undefined],
     [
-      'the InternalIP before the first interface, with a warning that names both',
+      "the InternalIP rather than the first interface's address, with a warning that names both",
       ['fd00::5', '192.168.7.5'],
       '192.168.7.5/24',
       /^the Node's InternalIP 192\.168\.7\.5\/24 on bond1 is used, and first-found would choose 10\.0\.0\.5\/20 on eth0\. Set IP_AUTODETECTION_METHOD/,
     ],
     [
-      'the first interface where none has the InternalIP, with a warning',
+      "the first interface's address when no interface has the InternalIP, with a warning",
       ['203.0.113.9'],
       '10.0.0.5/20',
       /^the Node's InternalIP 203\.0\.113\.9 is on no interface that is up: 10\.0\.0\.5\/20 on eth0 is used/,
     ],
-    ['the first interface where the Node has no InternalIP', [], '10.0.0.5/20', undefined],
+    ["the first interface's address when the Node has no InternalIP", [], '10.0.0.5/20', undefined],
     [
-      'an InternalIP on an interface that first-found passes over',
+      'an InternalIP on an interface that first-found skips',
       ['172.17.0.1'],
       '172.17.0.1/16',
       /172\.17\.0\.1/,
     ],
-  ])('is by default %s', async (_, internalIps, expected, warning) => {
+  ])('defaults to %s', async (_, internalIps, expected, warning) => {
     const warnings: string[] = [];
     const around = {
       ...surroundings,
@@ -104,7 +104,7 @@ describe('the node’s address', () => {
     expect(warnings).toEqual(warning ? [expect.stringMatching(warning)] : []);
   });
 
-  it('is refused with the variable’s name, or the method', async () => {
+  it('is refused when malformed, with the name of the variable or the method', async () => {
     const refused = (value: string, method = 'first-found') =>
       chooseAddress(4, { value, method }, undefined, surroundings);
     await expect(refused('fd00::1')).rejects.toThrow(/^IP=fd00::1: must be "autodetect", "none", or an IPv4/);
@@ -116,7 +116,7 @@ describe('the node’s address', () => {
   });
 });
 
-describe('settings', () => {
+describe('agent settings', () => {
   it('have Calico’s names and defaults', () => {
     expect(readConfig({ NODENAME: 'n1' })).toMatchObject({
       node: 'n1',
@@ -133,7 +133,7 @@ describe('settings', () => {
       );
   });
 
-  it('come from the environment, the node’s own object, the default object, and built-in values, in this order', () => {
+  it('are read from the environment, the node’s own object, the default object and built-in values, in order', () => {
     const felix = (name: string, spec: object) =>
       felixConfigurationKind.schema.parse({
         apiVersion: 'projectcalico.org/v3',
@@ -203,7 +203,7 @@ describe('settings', () => {
     expect(() => config({ CALICO_NETWORKING_BACKEND: 'x' })).toThrow(/must be bird, vxlan or none/);
   });
 
-  it('the router ID is the address, a hash below the multicast range, or as given', () => {
+  it('derive the router ID from the address, from a hash below the multicast range, or take it as given', () => {
     const node = {
       name: 'n1',
       labels: {},
@@ -220,7 +220,7 @@ describe('settings', () => {
     expect(of('hash')).toBe(of('hash'));
   });
 
-  it('the version is that of package.json', () => {
+  it('report the version of package.json', () => {
     const file = path.resolve(import.meta.dirname, '..', '..', '..', 'package.json');
     expect((JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version).toBe(VERSION);
   });
@@ -289,7 +289,7 @@ describe('calictl node status', () => {
     objectProblems: 0,
   };
 
-  it('is calicoctl’s table', () => {
+  it('prints calicoctl’s table', () => {
     expect(renderStatus(status, 'table', new Date(2026, 10, 20, 12))).toBe(
       [
         'Cali process is running.',
@@ -305,7 +305,7 @@ describe('calictl node status', () => {
     expect(exitCode(status)).toBe(0);
   });
 
-  it('says that BGP is on hold, and why', () => {
+  it('reports that BGP is on hold and why', () => {
     const onHold = 'waiting until this is corrected: BGPConfiguration node.n1: is no object';
     const held = { ...status, bgp: { ...status.bgp, onHold } };
     expect(renderStatus(held, 'table', since)).toContain(
@@ -315,7 +315,7 @@ describe('calictl node status', () => {
     expect(exitCode(held)).toBe(1);
   });
 
-  it('names the objects that cannot be used as they are', () => {
+  it('names the objects that cannot be used as stored', () => {
     const pool = { kind: 'IPPool', name: 'p', field: 'spec.cidr', reason: 'is no network\u202e' };
     expect(
       renderStatus({ ...status, objects: [pool], objectProblems: 3 }, 'table', since)
@@ -328,7 +328,7 @@ describe('calictl node status', () => {
     ]);
   });
 
-  it('says why a session is down, the date when it is not of today, and fails', () => {
+  it('prints why a session is down, prints the date if it went down on another day, and exits with code 1', () => {
     const down = {
       ...status,
       bgp: { ...status.bgp, peers: [{ ...peer, state: 'Active', lastError: 'Connection refused' }] },

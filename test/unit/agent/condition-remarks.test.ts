@@ -10,7 +10,7 @@ const stored = {
   spec: { reservedCIDRs: ['10.0.1.0/33', '10.0.2.1-10.0.2.9', '10.0.3.7'] },
 };
 
-it('names a stored reservation that does not hold what it says; the rest of it is reserved', () => {
+it('a reservation that is stored with an invalid entry is named, and its other entries stay reserved', () => {
   const { object, problem } = readObject(ipReservationKind, stored);
   expect(object?.spec.reservedCIDRs).toEqual(['10.0.3.7']);
   expect(remarksAbout([{ kind: 'IPReservation', name: 'routers', ...problem! }])).toEqual([
@@ -18,7 +18,7 @@ it('names a stored reservation that does not hold what it says; the rest of it i
   ]);
 });
 
-it('leaves kinds with a condition of their own to it, and counts what is too much', () => {
+it('kinds with their own condition are left out, and remarks beyond the limit are counted', () => {
   const problem = (kind: string, name: string) => ({ kind, name, reason: 'r' });
   expect(remarksAbout([problem('IPPool', 'p'), problem('Pod', 'q')])).toEqual([]);
   const many = Array.from({ length: 7 }, (_, i) => problem('BGPFilter', `f${i}`));

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { environmentNotices } from '../../../agent/environment-notices.ts';
 
-it('names variables of parameters that Cali does not act on, unless they ask for what it does anyway', () => {
+it('variables that Cali does not act on are named, unless they ask for what Cali does anyway', () => {
   const calicosManifest = {
     FELIX_DEFAULTENDPOINTTOHOSTACTION: 'ACCEPT',
     FELIX_IPV6SUPPORT: 'true',

@@ -12,7 +12,7 @@ const state = (rows: Parameters<typeof parseRoute>[0][], addresses: [string, str
 
 const owned = { protocols: DEFAULT_PROTOCOLS, former: NO_FORMER, ranges: [] };
 
-it('a host has the addresses of its interfaces, but not the services that kube-proxy keeps on one', () => {
+it('a host has the addresses of its interfaces, except the Service addresses that kube-proxy binds to one', () => {
   const addresses: [string, string][] = [
     ['eth0', '172.18.0.11/24'],
     ['lo', '127.0.0.1/8'],
@@ -25,7 +25,7 @@ it('a host has the addresses of its interfaces, but not the services that kube-p
   expect(facts.networks).toEqual(['172.18.0.0/24', '2001:db8::/64']);
 });
 
-it('a default route of the host or of another program counts, whatever its metric; a learned one does not', () => {
+it('default routes of the host or another program count, whatever their metric; learned ones do not', () => {
   const own = { dst: 'default', gateway: '172.18.0.1', dev: 'eth0', protocol: '16', metric: 100 };
   const ra = { dst: 'default', gateway: 'fe80::1', dev: 'eth0', protocol: '9', metric: 1024 };
   expect(hostFacts(state([own, ra], []), owned)).toMatchObject({
@@ -38,7 +38,7 @@ it('a default route of the host or of another program counts, whatever its metri
   expect(hostFacts(state([unreachable], []), owned).defaults).toEqual([]);
 });
 
-it('before the first look a host is taken to have default routes', () => {
+it('before the first read of the kernel, a host is assumed to have default routes', () => {
   const node = {
     name: 'n1',
     labels: {},

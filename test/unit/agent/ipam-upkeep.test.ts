@@ -49,14 +49,14 @@ async function started() {
 }
 const settled = () => new Promise((resolve) => setTimeout(resolve, 1));
 
-it('confirms at once what an agent before it left half-way', async () => {
+it('an agent that starts confirms at once the affinities that its predecessor left unfinished', async () => {
   const { states, leaveHalfWay } = await started();
   await leaveHalfWay('pending');
   await settled();
   expect(states()).toEqual(['confirmed']);
 });
 
-it('confirms an affinity that stays half-way while the agent runs, and not while a claim may be under way', async () => {
+it('a running agent confirms an unfinished affinity only after any claim of it must have ended', async () => {
   const { clock, upkeep, states, leaveHalfWay } = await started();
   upkeep.update();
   for (const state of ['pending', 'pendingDeletion'] as const) {
@@ -70,7 +70,7 @@ it('confirms an affinity that stays half-way while the agent runs, and not while
   }
 });
 
-it('tries again when the API refuses, and leaves a block alone that another node has by then', async () => {
+it('an agent retries when the API refuses, and leaves a block that another node has claimed meanwhile', async () => {
   const { store, clock, upkeep, states, leaveHalfWay } = await started();
   upkeep.update();
   await leaveHalfWay('pending');

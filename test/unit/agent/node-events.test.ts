@@ -29,7 +29,7 @@ function eventsOf() {
   };
 }
 
-it('a trouble that ended unnoticed gets no Event', () => {
+it('a problem that clears within the delay gets no Event', () => {
   const { clock, events, become, update } = eventsOf();
   update([{ reason: 'BGPSessionDown', message: 'down' }]);
   become([]);
@@ -37,7 +37,7 @@ it('a trouble that ended unnoticed gets no Event', () => {
   expect(events).toEqual([]);
 });
 
-it('what is only a start gets an Event when it lasts longer than a start', () => {
+it('a problem that is normal at startup gets an Event only when it outlasts the startup period', () => {
   const { clock, events, update } = eventsOf();
   update([{ reason: 'NetworkNotReady', message: 'not in sync yet', patienceMs: 60_000 }]);
   clock.advance(59_000);
@@ -46,7 +46,7 @@ it('what is only a start gets an Event when it lasts longer than a start', () =>
   expect(events).toEqual(['Warning not in sync yet']);
 });
 
-it('at most twenty troubles of a reason get an Event, and those of other reasons get theirs', () => {
+it('at most twenty problems per reason get an Event, and other reasons keep their own quota', () => {
   const { clock, events, update } = eventsOf();
   const troubles = Array.from({ length: 20_000 }, (_, i) => ({
     reason: 'DataplaneProblem',
@@ -64,7 +64,7 @@ it('at most twenty troubles of a reason get an Event, and those of other reasons
   expect(events).toEqual(['Normal Over: 0', 'Warning 20']);
 });
 
-it('an Event has the latest cause, and a cause that changes makes no second Event', () => {
+it('an Event carries the latest cause, and a changed cause creates no second Event', () => {
   const { clock, events, update } = eventsOf();
   const down = (cause?: string) =>
     update([{ reason: 'BGPSessionDown', message: 'The BGP session with 10.0.0.2 is down', cause }]);

@@ -32,7 +32,7 @@ async function publish(internalIp: string, claim: string) {
 
 describe('an address that another Node claims in its annotation', () => {
   it.each(['2001:db8::1/64', '2001:DB8:0::1/128', '2001:db8::1'])(
-    'stays this node’s when kubelet reports it, also as %s',
+    'stays with this node when kubelet reports it here, even if claimed as %s',
     async (claim) => {
       const { address, warnings } = await publish('2001:DB8::1', claim);
       expect(address).toBe('2001:db8::1');
@@ -40,14 +40,14 @@ describe('an address that another Node claims in its annotation', () => {
     },
   );
 
-  it('is a conflict that a later try may solve when kubelet does not report it', async () => {
+  it('is a conflict that a later attempt may resolve when kubelet does not report it', async () => {
     await expect(publish('2001:db8::2', '2001:DB8::1/64')).rejects.toMatchObject({
       code: 'ADDRESS_CONFLICT',
       message: expect.stringContaining('Node evil has the address 2001:db8::1'),
     });
   });
 
-  it('is nothing when it is malformed or another address', async () => {
+  it('causes no conflict when the claim is malformed or for another address', async () => {
     for (const claim of ['x', '2001:db8::9/64', ''])
       expect((await publish('2001:db8::2', claim)).address).toBe('2001:db8::1');
   });

@@ -5,7 +5,7 @@ import { silentLog } from '../../../lib/log.ts';
 import { ManualClock } from '../../helpers/manual-clock.ts';
 import { MemoryStore } from '../../helpers/memory-store.ts';
 
-it('a status that cannot be read costs this write alone, and is tried again after the period', async () => {
+it('a status that cannot be read fails only this write, which is retried after the period', async () => {
   const clock = new ManualClock();
   const store = new MemoryStore();
   const object = calicoNodeStatusKind.schema.parse({

@@ -20,7 +20,7 @@ function recorded() {
 }
 const settled = () => new Promise((resolve) => setTimeout(resolve, 1));
 
-it('objects for which there is no Event take no place of those for which there is', () => {
+it('objects that get no Event use up no quota of those that do', () => {
   const { state, events } = recorded();
   events.update([
     ...Array.from({ length: 60 }, (_, i) => trouble('Node', `n${i}`)),
@@ -30,7 +30,7 @@ it('objects for which there is no Event take no place of those for which there i
   expect(state.written).toEqual(['IPPool bad']);
 });
 
-it('an Event that could not be written is written later, and one that was written is not written again', async () => {
+it('an Event that could not be written is written later, and a written one is not repeated', async () => {
   const { state, events } = recorded();
   state.isBroken = true;
   events.update([trouble('IPPool', 'bad')]);

@@ -24,50 +24,55 @@ const nothing = {
 const used = { address: '10.0.0.5', length: 24 };
 const IPV6 = on('eth0', 'fd00::5/64');
 
-describe('the address that a node in use goes on with', () => {
+describe('the address of a node that already has one', () => {
   it.each<[string, string | undefined, object[], string | undefined]>([
-    ['the same while an interface has it', 'autodetect', [on('eth0', '10.0.0.5/24')], '10.0.0.5/24'],
-    ['the length that it has there now', 'autodetect', [on('eth0', '10.0.0.5/20')], '10.0.0.5/20'],
+    ['unchanged while an interface has it', 'autodetect', [on('eth0', '10.0.0.5/24')], '10.0.0.5/24'],
     [
-      'the same beside one that would be found first',
+      'given the current prefix length of its interface',
+      'autodetect',
+      [on('eth0', '10.0.0.5/20')],
+      '10.0.0.5/20',
+    ],
+    [
+      'unchanged when another address would be found first',
       'autodetect',
       [on('a0', '10.0.0.4/24'), on('eth0', '10.0.0.5/24')],
       '10.0.0.5/24',
     ],
-    ['the same on another interface', 'autodetect', [on('br0', '10.0.0.5/24')], '10.0.0.5/24'],
+    ['unchanged when it moves to another interface', 'autodetect', [on('br0', '10.0.0.5/24')], '10.0.0.5/24'],
     [
-      'another one when its interface is down',
+      'replaced by another one when its interface is down',
       'autodetect',
       [on('eth0', '10.0.0.5/24', { isUp: false }), on('eth1', '10.0.1.5/24')],
       '10.0.1.5/24',
     ],
     [
-      'the same when its interface is down and there is no other',
+      'unchanged when its interface is down and no other address exists',
       'autodetect',
       [on('eth0', '10.0.0.5/24', { isUp: false })],
       '10.0.0.5/24',
     ],
-    ['none when no interface has one', 'autodetect', [IPV6], undefined],
+    ['undefined when no interface has an address of the family', 'autodetect', [IPV6], undefined],
     [
-      'none that is checked for duplicates still',
+      'not one that is still tentative (duplicate address detection)',
       'autodetect',
       [on('eth0', '10.0.0.7/24', { isTentative: true })],
       undefined,
     ],
     [
-      'a lasting one rather than one that will go',
+      'a permanent address rather than a deprecated or temporary one',
       'autodetect',
       [on('eth0', '10.0.0.7/24', { isFleeting: true }), on('eth1', '10.0.0.8/24')],
       '10.0.0.8/24',
     ],
-    ['one that was given, wherever it is', '10.0.0.5/24', [IPV6], '10.0.0.5/24'],
+    ['the configured one, on whichever interface', '10.0.0.5/24', [IPV6], '10.0.0.5/24'],
     [
-      'one that was given, with the length of its interface',
+      'the configured one, with the prefix length of its interface',
       '10.0.0.5',
       [on('eth0', '10.0.0.5/16')],
       '10.0.0.5/16',
     ],
-    ['none where none is wanted', 'none', [on('eth0', '10.0.0.5/24')], undefined],
+    ['undefined when the setting is none', 'none', [on('eth0', '10.0.0.5/24')], undefined],
   ])('is %s', async (_, value, addresses, expected) => {
     const surroundings = {
       addresses: addresses as ReturnType<typeof on>[],
@@ -79,13 +84,13 @@ describe('the address that a node in use goes on with', () => {
     expect(await followAddress(4, setting, { used, annotated: used }, surroundings)).toBe(expected);
   });
 
-  it('is the InternalIP that no interface has where the method says so', async () => {
+  it('is the InternalIP even if no interface has it when the method is kubernetes-internal-ip', async () => {
     const surroundings = { ...nothing, addresses: [on('eth1', '10.0.1.5/24')], internalIps: ['10.0.0.5'] };
     const setting = { value: 'autodetect', method: 'kubernetes-internal-ip' };
     expect(await followAddress(4, setting, { used, annotated: used }, surroundings)).toBe('10.0.0.5/24');
   });
 
-  it('is the Node’s annotation where nothing is set', async () => {
+  it('is the Node’s annotation when nothing is set', async () => {
     const surroundings = {
       addresses: [on('eth0', '10.0.0.5/24')],
       internalIps: [],
@@ -98,7 +103,7 @@ describe('the address that a node in use goes on with', () => {
   });
 });
 
-describe('a change of the interfaces', () => {
+describe('a change of interface addresses', () => {
   const nodeWith = (annotations: Record<string, string>) =>
     nodeKind.schema.parse({
       apiVersion: 'v1',
@@ -128,7 +133,7 @@ describe('a change of the interfaces', () => {
     return { clock, own, adopted, looks: () => looks };
   }
 
-  it('counts when it has lasted two seconds, and one that is over by then is none', async () => {
+  it('takes effect after two seconds, and has no effect if it is reverted earlier', async () => {
     const both = nodeWith({ ...present.metadata.annotations, 'projectcalico.org/IPv6Address': 'fd00::5/64' });
     const { clock, own, adopted, looks } = follow(async () => nodeInfo(both));
     const update = async (...cidrs: string[]) => {
@@ -148,7 +153,7 @@ describe('a change of the interfaces', () => {
     expect(adopted).toEqual([{ 4: used, 6: { address: 'fd00::5', length: 64 } }]);
   });
 
-  it('that cannot be published is said, and tried again', async () => {
+  it('is reported and retried when it cannot be published', async () => {
     let isDown = true;
     const { clock, own, adopted, looks } = follow(async () => {
       if (isDown) throw new Error('the API is away');
@@ -174,7 +179,7 @@ describe('a change of the interfaces', () => {
     expect(adopted).toHaveLength(1);
   });
 
-  it('that leaves no address at all changes nothing, and is said', async () => {
+  it('is ignored and reported when it leaves the node without any address', async () => {
     const { clock, own, adopted } = follow(async () => nodeInfo(present));
     for (const delay of [0, 3000, 3000]) {
       clock.advance(delay);

@@ -38,7 +38,7 @@ const running = (ip: string): Pod => ({
   status: { podIP: ip },
 });
 
-describe('what an earlier agent left in IPAM', () => {
+describe('what an earlier agent leaked in IPAM', () => {
   const leaks = (more: Partial<Parameters<typeof ownLeaks>[0]>) =>
     ownLeaks({
       node: 'n1',
@@ -50,7 +50,7 @@ describe('what an earlier agent left in IPAM', () => {
       ...more,
     });
 
-  it('are addresses of pods that this agent does not have, older than it is', () => {
+  it('includes addresses of pods that this agent does not know, if older than this agent', () => {
     const blocks = [
       block([
         { handle: 'dead', attributes: pod('a', before) },
@@ -65,7 +65,7 @@ describe('what an earlier agent left in IPAM', () => {
     expect(leaks({ blocks, known: new Set(['known']), podOf })).toEqual(['dead']);
   });
 
-  it('are handles without addresses in blocks of this node', () => {
+  it('includes handles without addresses in blocks of this node', () => {
     const blocks = [block([{ handle: 'held', attributes: pod('a', after) }])];
     const handles = [
       handle('empty', '10.0.0.0/28', before),

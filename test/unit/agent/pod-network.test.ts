@@ -48,7 +48,7 @@ describe('the pod network of a new cluster', () => {
     return [found[4]?.cidr, found[6]?.cidr];
   };
 
-  it('is what kubeadm says, else what kube-proxy says, each family by itself', async () => {
+  it('is read from kubeadm, else from kube-proxy, separately for each family', async () => {
     const both = '10.244.0.0/16,fd00:10:244::/56';
     expect(await network(nodes, { kubeadm: both })).toEqual(['10.244.0.0/16', 'fd00:10:244::/56']);
     expect(await network(nodes, { kubeadm: `"${both}"` })).toEqual(['10.244.0.0/16', 'fd00:10:244::/56']);
@@ -63,19 +63,19 @@ describe('the pod network of a new cluster', () => {
     ]);
   });
 
-  it('is, of IPv6, the smallest range that holds the podCIDRs that there are', async () => {
+  it('is, for IPv6, the smallest range that contains the existing podCIDRs', async () => {
     expect(await network(nodes.slice(0, 1))).toEqual(['10.244.0.0/16', 'fd00:10:244::/64']);
     expect(await network(nodes)).toEqual(['10.244.0.0/16', 'fd00:10:244::/62']);
     expect(await network([['fd00:10:244::/120']])).toEqual([undefined, 'fd00:10:244::/120']);
     expect(await network([])).toEqual([undefined, undefined]);
   });
 
-  it('has room for nodes to come where pods have addresses of the podCIDRs', async () => {
+  it('leaves room for future nodes when pods have addresses of the podCIDRs', async () => {
     const found = await podNetwork(await clusterOf(nodes), 'host-local');
     expect(found[6]?.cidr).toBe('fd00:10:244::/48');
   });
 
-  it('holds every network that it is calculated from, and is the smallest one that does', () => {
+  it('is the smallest network that contains all networks that it is calculated from', () => {
     const networks = fc.array(
       fc.record({ value: fc.bigInt(0n, 2n ** 32n - 1n), length: fc.integer({ min: 8, max: 32 }) }),
       { minLength: 1, maxLength: 6 },
@@ -97,7 +97,7 @@ describe('the pod network of a new cluster', () => {
 });
 
 describe('the first agent of a cluster', () => {
-  it('creates the pools and says where each network comes from', async () => {
+  it('creates the pools and reports the source of each network', async () => {
     const store = await clusterOf(nodes, { proxy: '10.2.0.0/16' });
     const config = readConfig({ NODENAME: 'n0', CALICO_IPV6POOL_VXLAN: 'CrossSubnet' });
     expect(await ensurePools(config, [4, 6], store)).toEqual([
@@ -109,7 +109,7 @@ describe('the first agent of a cluster', () => {
     expect(await ensurePools(config, [4, 6], store)).toEqual([]);
   });
 
-  it('creates the objects that every cluster of Calico has, and leaves those that exist', async () => {
+  it('creates the objects that every Calico cluster has, and keeps existing ones', async () => {
     const store = new MemoryStore();
     await store.create(felixConfigurationKind, {
       apiVersion: 'projectcalico.org/v3',

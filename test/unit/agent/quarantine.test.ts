@@ -43,7 +43,7 @@ const names = ({ IPPool, BGPPeer }: ClusterObjects) =>
   [...IPPool, ...BGPPeer].map(({ metadata }) => metadata.name);
 
 describe('an object that makes a calculation throw', () => {
-  it('is left out until its next version, is named, and the others stay', () => {
+  it('is excluded until its next version and named, and other objects stay in use', () => {
     const quarantine = new Quarantine('n1', silentLog);
     const before = {
       ...empty,
@@ -65,7 +65,7 @@ describe('an object that makes a calculation throw', () => {
     expect(quarantine.problems().map(({ problem }) => problem.name)).toEqual(['bad']);
   });
 
-  it('gives way to its last version that did not', () => {
+  it('is replaced by its last version that did not throw', () => {
     const quarantine = new Quarantine('n1', silentLog);
     const first = { ...empty, IPPool: [pool('a', '10.1.0.0/16')] };
     quarantine.passed(first, quarantine.filter(first));
@@ -80,7 +80,7 @@ describe('an object that makes a calculation throw', () => {
     expect(quarantine.problems()).toEqual([]);
   });
 
-  it('is left out as well when its former version throws meanwhile', () => {
+  it('is excluded completely when its former version has started to throw as well', () => {
     const quarantine = new Quarantine('n1', silentLog);
     const first = { ...empty, IPPool: [pool('a', '10.1.0.0/16')] };
     quarantine.passed(first, first);
@@ -93,7 +93,7 @@ describe('an object that makes a calculation throw', () => {
     expect(quarantine.filter(second).IPPool).toEqual([]);
   });
 
-  it('is never this node itself: then the last good state stays', () => {
+  it("is never this node's own Node: the last good state is kept instead", () => {
     const quarantine = new Quarantine('n1', silentLog);
     const objects = { ...empty, Node: [node('n1'), node('n2')] };
     const fails = ({ Node }: ClusterObjects) => {
@@ -103,7 +103,7 @@ describe('an object that makes a calculation throw', () => {
     expect(quarantine.filter(objects)).toBe(objects);
   });
 
-  it('is left out also among a hundred others, in turns of bounded work', () => {
+  it('is found among hundreds of others, with bounded work per turn', () => {
     const quarantine = new Quarantine('n1', silentLog);
     const IPPool = Array.from({ length: 300 }, (_, i) =>
       pool(`p${i}`, i % 3 ? `10.1.${i % 256}.0/24` : '10.66.0.0/16'),
@@ -122,7 +122,7 @@ describe('an object that makes a calculation throw', () => {
     expect(quarantine.filter(objects).IPPool).toHaveLength(200);
   });
 
-  it('is searched for a bounded time a turn, and each turn finds one', () => {
+  it('is searched for within a bounded time per turn, and each turn finds one', () => {
     let now = 0;
     const quarantine = new Quarantine('n1', silentLog, { now: () => now });
     const objects = { ...empty, BGPPeer: [peer('bad'), peer('good')], IPPool: [pool('b', '10.66.0.0/16')] };
@@ -136,7 +136,7 @@ describe('an object that makes a calculation throw', () => {
     expect(names(quarantine.filter(objects))).toEqual(['good']);
   });
 
-  it('is searched again only when an object changes or the reason does', () => {
+  it('is searched for again only when an object or the reason changes', () => {
     const quarantine = new Quarantine('n1', silentLog);
     const objects = { ...empty, IPPool: Array.from({ length: 50 }, (_, i) => pool(`p${i}`, '10.1.0.0/16')) };
     let tries = 0;
@@ -160,7 +160,7 @@ describe('an object that makes a calculation throw', () => {
 });
 
 describe('an error boundary', () => {
-  it('logs a fault once with its stack, names it while it lasts, and lets the other stages run', () => {
+  it('logs a fault once with its stack, reports it while it lasts, and lets the other stages run', () => {
     const logged: object[] = [];
     const log: Log = { ...silentLog, error: (fields) => void logged.push(fields) };
     const boundary = new Boundary(log);
@@ -181,7 +181,7 @@ describe('an error boundary', () => {
     expect(boundary.faults()).toEqual(['tunnels failed, its last good state stays: broken']);
   });
 
-  it('knows which of the stages that count have never worked', () => {
+  it('lists the required stages that have never succeeded', () => {
     const boundary = new Boundary(silentLog);
     const fail = () => {
       throw new Error('broken');

@@ -17,7 +17,7 @@ const source = (text: string) => {
   return new FileSource(file, { holdTimeSeconds: 90, restartTimeSeconds: 120 }, silentLog);
 };
 
-it('a reflector’s file is read as typed values: AS numbers with a dot, addresses in one spelling', async () => {
+it('a reflector’s file is read as typed values: dotted AS numbers, canonical addresses', async () => {
   const reflector = source(
     [
       'apiVersion: projectcalico.org/v3\nkind: BGPConfiguration\nmetadata: { name: default }',
@@ -37,7 +37,7 @@ it('a reflector’s file is read as typed values: AS numbers with a dot, address
   }
 });
 
-it('a reflector’s file that is wrong is refused with every fault in it', async () => {
+it('a reflector’s file with errors is refused, and every error is named', async () => {
   const wrong = (name: string) =>
     `apiVersion: projectcalico.org/v3\nkind: BGPPeer\nmetadata: { name: ${name} }\nspec: { peerIP: nowhere }\n---\n`;
   await expect(source(wrong('a') + wrong('b')).start(() => undefined)).rejects.toThrow(

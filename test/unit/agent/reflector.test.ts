@@ -27,7 +27,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-it('a calculation that throws ends no reflector, which is ready once a configuration is in force', async () => {
+it('a reflector survives a calculation that throws, and becomes ready once a configuration is in force', async () => {
   let desired: ReflectorSource['desired'] = () => {
     throw new Error('no configuration');
   };
@@ -64,7 +64,7 @@ it('a calculation that throws ends no reflector, which is ready once a configura
   expect((await ready())[0]).toBe(200);
 });
 
-it('another routerID or listenPort takes effect at once, with another speaker that restarts gracefully', async () => {
+it('a new routerID or listenPort takes effect at once, through a new speaker that restarts gracefully', async () => {
   const runDirectory = mkdtempSync(path.join(os.tmpdir(), 'cali-reflector-'));
   closers.push(() => rmSync(runDirectory, { recursive: true, force: true }));
   const port = await freePort();
@@ -118,7 +118,7 @@ it('another routerID or listenPort takes effect at once, with another speaker th
   expect((await identifierAt(identity.port)).identifier).toBe('10.0.0.9');
 });
 
-it('a BGPConfiguration that cannot be read is waited for, not replaced by its defaults', async () => {
+it('a reflector waits for an unreadable BGPConfiguration instead of using defaults', async () => {
   const api = await HostileApi.start();
   closers.push(() => api.close());
   const metadata = { name: 'rr', namespace: 'kube-system', uid: 'u1' };

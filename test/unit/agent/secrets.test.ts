@@ -51,7 +51,7 @@ const peer = (name: string) =>
     spec: { peerIP: '192.0.2.1', asNumber: 64512, password: { secretKeyRef: { name, key: 'key' } } },
   });
 
-it('a Secret that may not be read is named with the Role to extend, until it may be read', async () => {
+it('a Secret that RBAC forbids is reported with the Role to extend, until it can be read', async () => {
   const allowed = new Set(['bgp-secrets']);
   const log = createLog('fatal', { name: 'test' });
   const view = new SecretsView('kube-system', {
@@ -76,7 +76,7 @@ it('a Secret that may not be read is named with the Role to extend, until it may
   await vi.waitFor(() => expect(view.problems()).toEqual([]), 100_000);
 });
 
-it('a password that was known stays in force when its Secret becomes unusable or goes, with a warning', async () => {
+it('a known password stays in force, with a warning, when its Secret becomes unusable or is deleted', async () => {
   const text = (value: string) => Buffer.from(value).toString('base64');
   let data: Record<string, string> | undefined;
   const watches: ServerResponse[] = [];
@@ -141,7 +141,7 @@ it('a password that was known stays in force when its Secret becomes unusable or
 });
 
 it.each(['constructor', '__proto__', 'toString', 'hasOwnProperty', 'valueOf'])(
-  'what every object inherits is no key of a Secret: %s',
+  'a property that every object inherits is not a key of a Secret: %s',
   (key) => {
     const metadata = { name: 'bgp', namespace: 'kube-system' };
     const parsed = secretKind.schema.parse({

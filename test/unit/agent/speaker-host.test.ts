@@ -27,7 +27,7 @@ const self = {
 
 const PATIENCE = { timeout: 100_000 };
 
-it('a speaker that cannot be made is an error with a reason, and is tried again', async () => {
+it('a speaker that cannot be created is reported with the reason, and creation is retried', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   const configuration = bgpConfiguration(17_913);
   let changes = 0;
@@ -50,7 +50,7 @@ it('a speaker that cannot be made is an error with a reason, and is tried again'
   await host.close();
 });
 
-it('a port that is taken is an error until it is free', async () => {
+it('a port in use is reported as an error until it is free', async () => {
   const other = net.createServer();
   await new Promise<void>((resolve) => {
     other.listen(17_914, '127.0.0.1', resolve);
@@ -80,7 +80,7 @@ it('a port that is taken is an error until it is free', async () => {
   await host.close();
 });
 
-it('a speaker follows a family that comes and goes, and another takes its place for another address', async () => {
+it('a speaker adds and drops families in place, and is replaced when an address changes', async () => {
   const configuration = bgpConfigurationKind.schema.parse({
     apiVersion: 'projectcalico.org/v3',
     kind: 'BGPConfiguration',
@@ -120,6 +120,6 @@ it.each(['0.0.0.0', '1.2.3', '1.2.3.400', 'fd00::1', 'Hash', '1.2.3.4/32'])(
   },
 );
 
-it.each(['hash', '10.0.0.1', '255.0.0.1'])('CALICO_ROUTER_ID=%s is taken', (text) => {
+it.each(['hash', '10.0.0.1', '255.0.0.1'])('CALICO_ROUTER_ID=%s is accepted', (text) => {
   expect(readConfig({ NODENAME: 'n1', CALICO_ROUTER_ID: text }).routerId).toBe(text);
 });

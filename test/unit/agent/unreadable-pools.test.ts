@@ -42,20 +42,20 @@ const absent = absentPools([
   { problem: { ...problem, kind: 'BGPPeer' }, uid: undefined, conditions: undefined, isAbsent: true },
 ]);
 
-describe('an IPPool of which nothing is in force', () => {
-  it('is one that the agent has no former version of', () => {
+describe('an IPPool without a version in force', () => {
+  it('is an unreadable one of which the agent has no former version', () => {
     expect(absent).toHaveLength(1);
     expect(absent[0]).toContain('IPPool main');
   });
 
-  it('makes the node not ready when a tunnel or a block of the node belongs to no other pool', () => {
+  it('makes the node not ready when one of its tunnels or blocks belongs to no readable pool', () => {
     const blocks = [block('10.0.0.0/26', 'n1'), block('10.1.0.0/26', 'n2')];
     const [reason, ...others] = dependsOnAbsentPools(absent, { self: nodeInfo(node), pools: [], blocks });
     expect(others).toEqual([]);
     expect(reason).toMatch(/IPPool main.*both modes.*tunl0, block 10\.0\.0\.0\/26$/);
   });
 
-  it('does not concern a node of which everything belongs to another pool', () => {
+  it('does not affect a node whose tunnels and blocks all belong to readable pools', () => {
     const blocks = [block('10.0.0.0/26', 'n1'), block('10.1.0.0/26', 'n2')];
     const pools = [pool('10.0.0.0/16', 'Always')];
     expect(dependsOnAbsentPools(absent, { self: nodeInfo(node), pools, blocks })).toEqual([]);
@@ -90,7 +90,7 @@ describe('a tunnel of an earlier run that no readable pool asks for', () => {
     return { addresses, state, clock, released, annotation };
   }
 
-  it('stays with its address while a pool cannot be read', async () => {
+  it('keeps its address while a pool cannot be read', async () => {
     const { addresses, state, clock, released, annotation } = await restarted(true);
     expect(addresses.kinds()).toEqual(['ipip']);
     expect(addresses.address('ipip')).toBe('10.0.0.1');
@@ -107,7 +107,7 @@ describe('a tunnel of an earlier run that no readable pool asks for', () => {
     addresses.close();
   });
 
-  it('goes when all pools can be read', async () => {
+  it('is removed when all pools can be read', async () => {
     const { addresses, released, annotation } = await restarted(false);
     expect(addresses.kinds()).toEqual([]);
     expect(released).toEqual(['ipip-tunnel-addr-n1']);
