@@ -158,7 +158,7 @@ export async function until(
   for (;;) {
     if (await check()) return performance.now() - startedAt;
     if (performance.now() - startedAt > timeoutMs * PATIENCE)
-      throw new Error(`not within ${timeoutMs * PATIENCE} ms: ${what}`);
+      throw new Error(`timed out after ${timeoutMs * PATIENCE} ms, expected: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

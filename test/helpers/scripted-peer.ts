@@ -189,7 +189,8 @@ function secured({ password, ttlSecurityHops }: Partial<SecurityOptions>): Socke
 /** Waits until the check is true. Rejects after the limit. */
 export async function until(check: () => boolean, limitMs = 60_000): Promise<void> {
   for (const end = performance.now() + limitMs; !check(); await sleep(5))
-    if (performance.now() > end) throw new Error(`not within ${limitMs} ms: ${check.toString()}`);
+    if (performance.now() > end)
+      throw new Error(`timed out after ${limitMs} ms, expected: ${check.toString()}`);
 }
 
 export interface ReflectorOptions {

@@ -118,7 +118,7 @@ export class Arena {
   /** Records an interface's packets from now on, in hex, each after `in` or `out`. */
   async listen(place: string, link: string): Promise<Followed> {
     const followed = this.lab.follow(place, path.join(this.#directory, 'wire'), 'listen', link);
-    await until(`the listener in ${place}`, PATIENCE_MS, () => followed.lines.length > 0);
+    await until(`the listener in ${place} has started`, PATIENCE_MS, () => followed.lines.length > 0);
     return followed;
   }
 
@@ -126,7 +126,7 @@ export class Arena {
   async serve(place: string): Promise<Followed> {
     const program = `const s=require('dgram').createSocket('udp6');s.on('message',(m)=>console.log('in '+m.toString('hex')));s.bind(${PORT},'::',()=>console.log('listening'))`;
     const followed = this.lab.follow(place, process.execPath, '-e', program);
-    await until(`the server in ${place}`, PATIENCE_MS, () => followed.lines.length > 0);
+    await until(`the server in ${place} has started`, PATIENCE_MS, () => followed.lines.length > 0);
     return followed;
   }
 
@@ -146,13 +146,13 @@ export class Arena {
       );
     const send = (all: readonly Buffer[]) => this.send(from.place, from.link, from.mac, all);
     // Warm-up: kernels on the path resolve their neighbours before the packets that count.
-    await until('a packet that is allowed', PATIENCE_MS, () => {
+    await until('an allowed packet arrives', PATIENCE_MS, () => {
       send([udp(fence, { to: PORT }, 'warm-up')]);
       return has('warm-up');
     });
     const mark = `fence ${this.#fences++}`;
     send([...Object.values(packets), udp(fence, { to: PORT }, mark)]);
-    await until('the last packet', PATIENCE_MS, () => has(mark));
+    await until('the last packet arrives', PATIENCE_MS, () => has(mark));
     await observer.stop();
     return Object.keys(packets).filter(has);
   }
@@ -242,7 +242,7 @@ export class Arena {
       spec: { peerIP, asNumber: 64999 },
     };
     const isWatched = (expected: boolean) =>
-      until(`a peer that ${expected ? 'comes' : 'goes'}`, PATIENCE_MS, async () => {
+      until(`every agent has ${expected ? 'added' : 'removed'} the peer`, PATIENCE_MS, async () => {
         const all = await Promise.all(this.nodes.map((node) => this.sessions(node)));
         return all.every((lines) => lines.some((line) => line.startsWith(peerIP)) === expected);
       });
@@ -324,7 +324,7 @@ export class Arena {
    */
   async sessionsAreOld(): Promise<void> {
     const NEW_MS = 6000;
-    await until('sessions that are not new', PATIENCE_MS, async () => {
+    await until('every session has been up for 6 s', PATIENCE_MS, async () => {
       const all = await Promise.all(this.nodes.map((node) => this.status(node)));
       return all
         .flatMap(({ bgp }) => bgp.peers)

@@ -117,7 +117,7 @@ describe('a Node annotation', () => {
       };
       expect(arena.request(...patches, last).at(-1)!.status).toBe(200);
       // When the round's last change is in every kernel, the agents have processed the others.
-      await until(`round ${round}`, PATIENCE_MS, () =>
+      await until(`every kernel has the last change of round ${round}`, PATIENCE_MS, () =>
         arena.nodes.every((name) =>
           arena.lab.sh(name, 'ip neigh show dev vxlan.cali').includes(`10.244.70.${11 + round} `),
         ),
@@ -126,10 +126,10 @@ describe('a Node annotation', () => {
     await nothingRan();
   });
 
-  it('annotations of its own Node run no command on a node', async () => {
+  it('annotations on a node’s own Node run no command there', async () => {
     for (const text of hostileTexts('172.18.0.12/24', file).slice(0, 4)) {
       arena.annotate('node2', Object.fromEntries(fields.map((field) => [field, text])));
-      await until('the other nodes to see it', PATIENCE_MS, async () =>
+      await until('node1 has no session with node2', PATIENCE_MS, async () =>
         (await arena.sessions('node1')).every((line) => !line.startsWith('172.18.0.12 Established')),
       );
       await nothingRan();
@@ -143,8 +143,8 @@ describe('a Node annotation', () => {
   });
 });
 
-describe('the annotations of a Pod and of its Namespace', () => {
-  it('annotations of a Pod run no command: it gets an address, or is refused with a sentence', async () => {
+describe('annotations on a Pod and on its Namespace', () => {
+  it('annotations on a Pod run no command: ADD assigns an address or explains its refusal', async () => {
     let n = 0;
     for (const key of [podAnnotations.ipv4pools, podAnnotations.ipv6pools, podAnnotations.ipAddrs])
       for (const text of hostileTexts('["10.244.0.0/16"]', file).slice(0, 14)) {
@@ -159,7 +159,7 @@ describe('the annotations of a Pod and of its Namespace', () => {
     await nothingRan();
   });
 
-  it('annotations of a Namespace run no command', async () => {
+  it('annotations on a Namespace run no command', async () => {
     const [pools4, pools6] = [podAnnotations.ipv4pools, podAnnotations.ipv6pools];
     for (const text of hostileTexts('["10.244.0.0/16"]', file).slice(0, 6)) {
       arena.patch('/api/v1/namespaces/default', {
@@ -177,7 +177,7 @@ describe('the annotations of a Pod and of its Namespace', () => {
   });
 });
 
-describe('a string of any other object', () => {
+describe('a string in any other object', () => {
   const api = 'projectcalico.org/v3';
   const calico = (kind: string, plural: string, name: string, spec: object) => ({
     plural: `${'projectcalico.org'}/${plural}`,
@@ -310,7 +310,7 @@ describe('a string of any other object', () => {
     },
   ];
 
-  it('no string of any object runs a command or ends an agent, past every validation', async () => {
+  it('no string in any object runs a command or ends an agent, even if it bypasses validation', async () => {
     const texts = hostileTexts('10.99.0.1', file);
     const keys = new Set<string>();
     for (const index of [0, 4, 6, 10, 12, 15]) {

@@ -22,20 +22,20 @@ const learned = (before: readonly string[], node = 'node1') =>
   routes(node).filter((line) => !before.includes(line));
 /** Waits for the route that was announced last: by then, the node has judged all earlier ones. */
 const programmed = (prefix: string, node = 'node1') =>
-  until(`${prefix} in the kernel`, PATIENCE_MS, () =>
+  until(`${prefix} is in the kernel of ${node}`, PATIENCE_MS, () =>
     routes(node).some((line) => line.startsWith(`${prefix} `)),
   );
 
 /** Returns what calictl on node1 shows of a peer, without the flood of 11.0.0.0/8 routes. */
 const says = (peer: string) => arena.lab.sh('node1', `calictl bgp neighbor ${peer} | grep -v ' 11[.]'`);
 
-describe('a node of the mesh that is in the hands of an attacker', () => {
+describe('a compromised node in the mesh', () => {
   /** The attacker replaces node3's agent and uses its address and AS number. */
   let before: string[];
   let attackers: Attacker[] = [];
   beforeAll(async () => {
     await arena.lab.ask({ do: 'node stop', name: 'node3' });
-    await until('node3 to be gone', PATIENCE_MS, async () =>
+    await until('node1 has no session with node3', PATIENCE_MS, async () =>
       (await arena.sessions('node1')).every((line) => !/13 Established/.test(line)),
     );
     before = routes('node1');
@@ -56,7 +56,7 @@ describe('a node of the mesh that is in the hands of an attacker', () => {
     };
     // The attacker may need several attempts, because the node dials as well and is refused.
     let attacker = arena.speak('node3', conversation);
-    await until('a session', PATIENCE_MS, async () => {
+    await until('the attacker has a session', PATIENCE_MS, async () => {
       if (attacker.has('Established')) return true;
       if (attacker.has('closed', 'failed', 'timeout')) {
         await attacker.stop();
@@ -72,7 +72,7 @@ describe('a node of the mesh that is in the hands of an attacker', () => {
     { family: 4, last: '10.244.222.0/26', nextHop: node3[4] },
     { family: 6, last: 'fd00:10:244:77:77::/122', nextHop: node3[6] },
   ] as const)(
-    'a node in hostile hands brings nothing into a kernel but what lies in the pools (IPv$family)',
+    'a compromised node gets only prefixes in the pools into other kernels (IPv$family)',
     async ({ family, last, nextHop }) => {
       const refused = [
         ...Object.values(martians[family]),
@@ -95,7 +95,7 @@ describe('a node of the mesh that is in the hands of an attacker', () => {
     },
   );
 
-  it('a node in hostile hands brings no route whose next hop is no host', async () => {
+  it('a compromised node gets no route accepted whose next hop is not a host of the cluster', async () => {
     const hops = [
       ...['127.0.0.1', '224.0.0.1', '0.0.0.0', '255.255.255.255', node1[4]],
       // The default route would lead to these: an arbitrary host could answer.
@@ -110,7 +110,7 @@ describe('a node of the mesh that is in the hands of an attacker', () => {
     expect(learned(before)).toEqual([expect.stringMatching(/^10\.244\.222\.0\/26 via 172\.18\.0\.13 /)]);
   });
 
-  it('a node in hostile hands opens no range for itself with an IPAMBlock', async () => {
+  it('a compromised node cannot extend the accepted ranges with an IPAMBlock', async () => {
     const planted = ['172.18.0.10/32', '172.18.0.12/32', '172.18.0.64/26', '8.0.0.0/8'];
     const nextHop = node3[4];
     const name = (cidr: string) => cidr.replace(/[./]/g, '-');
@@ -131,7 +131,7 @@ describe('a node of the mesh that is in the hands of an attacker', () => {
     for (const cidr of planted) arena.lab.exec('node1', 'calictl', 'delete', 'ipamblock', name(cidr));
   });
 
-  it('a node in hostile hands takes no pod away from the node that it is on', async () => {
+  it('a compromised node cannot attract a pod’s traffic from the pod’s own node', async () => {
     const pod = await arena.address('node1-a', 4);
     await conquer(4, [
       announce([`${pod}/32`], { nextHop: node3[4] }),
@@ -142,13 +142,13 @@ describe('a node of the mesh that is in the hands of an attacker', () => {
   });
 });
 
-describe('a BGPPeer that turns against its cluster', () => {
+describe('a BGPPeer that attacks the cluster', () => {
   let before: string[];
   let attacker: Attacker | undefined;
   beforeAll(async () => {
     before = routes('node1');
     arena.lab.apply('BGPPeer', 'outside', { peerIP: STRANGER[4], asNumber: 65066, node: 'node1' });
-    await until('the peer', PATIENCE_MS, async () =>
+    await until('node1 has the peer', PATIENCE_MS, async () =>
       (await arena.sessions('node1')).some((line) => line.startsWith(STRANGER[4])),
     );
   });
@@ -170,7 +170,7 @@ describe('a BGPPeer that turns against its cluster', () => {
         updates,
       });
     let current = start();
-    await until('a session', PATIENCE_MS, async () => {
+    await until('the attacker has a session', PATIENCE_MS, async () => {
       if (current.has('Established')) return true;
       if (current.has('closed', 'failed', 'timeout')) {
         await current.stop();
@@ -181,7 +181,7 @@ describe('a BGPPeer that turns against its cluster', () => {
     attacker = current;
   }
 
-  it('a BGPPeer brings the outside, but no martians, no address of the node and no second default route', async () => {
+  it('a BGPPeer may announce outside prefixes, but no martian, no address of the node and no second default route', async () => {
     const refused = [...Object.values(martians[4]), '0.0.0.0/0', `${node1[4]}/32`];
     await conquer([
       ...refused.map((prefix) => announce([prefix], { nextHop, asPath })),
@@ -198,7 +198,7 @@ describe('a BGPPeer that turns against its cluster', () => {
     for (const prefix of refused) expect(shown).toContain(prefix);
   });
 
-  it('an UPDATE that does not fit when it is passed on ends no process and no other session', async () => {
+  it('an UPDATE that is too long to re-advertise ends no process and no other session', async () => {
     const pids = async () => Promise.all(arena.nodes.map(async (node) => (await arena.status(node)).pid));
     const others = async () =>
       (await Promise.all(arena.nodes.map((node) => arena.sessions(node))))

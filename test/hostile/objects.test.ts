@@ -26,11 +26,11 @@ const calico = (kind: string, name: string, spec: object): AnyResource & { spec:
 });
 const shown = (node = 'node1') => arena.lab.exec(node, 'calictl', 'node', 'status').stdout;
 
-describe('a tenant with a Service and a Pod of their own', () => {
+describe('a tenant who creates Services and Pods', () => {
   // A pod that should not exist must not affect the next test.
   afterEach(() => arena.lab.ask({ do: 'pod delete', name: 'greedy' }).catch(() => undefined));
 
-  it('a Service of a tenant is no route reflector', async () => {
+  it('a tenant’s Service does not become a route reflector', async () => {
     const labels = { 'route-reflector': 'true' };
     // As an operator selects the cluster's own reflectors.
     arena.lab.apply('BGPPeer', 'reflectors', {
@@ -102,20 +102,20 @@ describe('a tenant with a Service and a Pod of their own', () => {
       );
   const state = () => [allocations(), arena.kernel('node1')];
 
-  it('a pod whose ipAddrs are too many, outside the pools or no addresses is refused, and no block is claimed', async () => {
+  it('ADD refuses ipAddrs that are too many, outside the pools or not addresses, and claims no block', async () => {
     const before = state();
     const refused = {
       'forty addresses': JSON.stringify(Array.from({ length: 40 }, (_, i) => `10.244.${100 + i}.5`)),
-      'two addresses of one family': '["10.244.100.5", "10.244.101.5"]',
-      'one address in two spellings': '["fd00:10:244::77:5", "FD00:10:244:0::77:5"]',
-      'an address of no pool': '["192.0.2.1"]',
+      'two addresses in one family': '["10.244.100.5", "10.244.101.5"]',
+      'one address in two notations': '["fd00:10:244::77:5", "FD00:10:244:0::77:5"]',
+      'an address outside the pools': '["192.0.2.1"]',
       'the address of a node': '["172.18.0.12"]',
-      'no address': '["0.0.0.0"]',
+      'the unspecified address': '["0.0.0.0"]',
       loopback: '["127.0.0.1"]',
       'the gateway of all pods': '["169.254.1.1"]',
       'a network': '["10.244.100.0/24"]',
       'an IPv4-mapped address': '["::ffff:10.244.100.5"]',
-      'something that is no list': '{"0": "10.244.100.5", "length": 1}',
+      'JSON that is not a list': '{"0": "10.244.100.5", "length": 1}',
     };
     for (const [what, text] of Object.entries(refused)) {
       const annotations = { 'cni.projectcalico.org/ipAddrs': text };
@@ -127,7 +127,7 @@ describe('a tenant with a Service and a Pod of their own', () => {
     expect(state()).toEqual(before);
   });
 
-  it('ipAddrs take no more blocks than maxBlocksPerHost allows', async () => {
+  it('ipAddrs claim no more blocks than maxBlocksPerHost allows', async () => {
     arena.lab.apply('IPAMConfiguration', 'default', { maxBlocksPerHost: 1 });
     const before = state();
     await expect(
@@ -142,7 +142,7 @@ describe('a tenant with a Service and a Pod of their own', () => {
     drop(`${API}/ipamconfigurations/default`);
   });
 
-  it('ipAddrs get no address that is reserved', async () => {
+  it('ADD refuses ipAddrs that an IPReservation reserves', async () => {
     arena.lab.apply('IPReservation', 'held', { reservedCIDRs: ['10.244.130.0/24'] });
     await arena.lab.ask({ do: 'pod add', node: 'node1', name: 'witness' });
     await arena.lab.ask({ do: 'pod delete', name: 'witness' });
@@ -157,7 +157,7 @@ describe('a tenant with a Service and a Pod of their own', () => {
     drop(`${API}/ipreservations/held`);
   });
 
-  it('an address in upper case sets no route in motion', async () => {
+  it('an address in upper case does not make an agent replace routes', async () => {
     const annotations = { 'cni.projectcalico.org/ipAddrs': '["FD00:10:244:0000::77:ABCD"]' };
     const pod = (await arena.lab.ask({ do: 'pod add', node: 'node1', name: 'loud', annotations })) as {
       addresses: string[];
@@ -178,7 +178,7 @@ describe('a tenant with a Service and a Pod of their own', () => {
     expect(changes.filter((line) => line.includes('77:abcd') && line.includes(' proto '))).toEqual([]);
     await arena.lab.ask({ do: 'pod delete', name: 'loud' });
     // The pod had a block to itself, which node1 releases and withdraws. The next test compares routes.
-    await until('no route to the block of the deleted pod', PATIENCE_MS, () =>
+    await until('every node has removed its route to the deleted pod’s block', PATIENCE_MS, () =>
       arena.nodes.every((node) => !arena.kernel(node).some((line) => line.includes('::77:abc'))),
     );
   });
@@ -207,16 +207,20 @@ describe('an operator who makes a mistake', () => {
         arena.unharmed(async () => {
           make('/api/v1/namespaces/kube-system/secrets', secret('long', 'x'.repeat(length)));
           arena.lab.apply('BGPConfiguration', 'default', { nodeMeshPassword: password('long') });
-          await until('a sentence about the password', PATIENCE_MS, () => /password/i.test(shown()));
+          await until('the status reports the password', PATIENCE_MS, () => /password/i.test(shown()));
           await sleep(1000);
           drop(`${API}/bgpconfigurations/default`, '/api/v1/namespaces/kube-system/secrets/long');
-          await until('no more of it', PATIENCE_MS, () => !/password/i.test(shown()));
+          await until(
+            'the status no longer reports the password',
+            PATIENCE_MS,
+            () => !/password/i.test(shown()),
+          );
         }),
       );
     },
   );
 
-  it('a password that appears while an IPv6 peer is dialled ends no agent', () =>
+  it('a password that is set while an agent connects to an IPv6 peer ends no agent', () =>
     survives(() =>
       arena.unharmed(async () => {
         // No host has this address: the connection stays in SYN-SENT.
@@ -233,7 +237,7 @@ describe('an operator who makes a mistake', () => {
           await sleep(200);
         }
         drop(`${API}/bgppeers/late`);
-        await until('the peer to go', PATIENCE_MS, async () =>
+        await until('every agent has removed the peer', PATIENCE_MS, async () =>
           (await Promise.all(arena.nodes.map((node) => arena.sessions(node))))
             .flat()
             .every((line) => !line.includes('dead')),
@@ -241,7 +245,7 @@ describe('an operator who makes a mistake', () => {
       }),
     ));
 
-  it('a selector of 20,000 parentheses, or of names that every object has, ends nothing and selects nothing', () =>
+  it('a selector of 20,000 parentheses, or of inherited property names, ends no agent and selects nothing', () =>
     survives(() =>
       arena.unharmed(async () => {
         const spec = (selector: string) => ({
@@ -263,7 +267,9 @@ describe('an operator who makes a mistake', () => {
           ),
         });
         for (const name of ['deep', 'not'])
-          await until(`a sentence about ${name}`, PATIENCE_MS, () => shown().includes(`BGPPeer ${name}`));
+          await until(`the status reports BGPPeer ${name}`, PATIENCE_MS, () =>
+            shown().includes(`BGPPeer ${name}`),
+          );
         for (const node of arena.nodes)
           expect((await arena.sessions(node)).filter((line) => line.includes('172.18.0.77'))).toEqual([]);
         await arena.plant(
@@ -274,7 +280,7 @@ describe('an operator who makes a mistake', () => {
       }),
     ));
 
-  it('an IPPool that cannot be read is named, ends nothing, and does not stop an agent that restarts', async () => {
+  it('an IPPool that cannot be read is reported by name, ends no agent, and does not keep one from restarting', async () => {
     await arena.plant({
       'projectcalico.org/ippools/wrong': calico('IPPool', 'wrong', { cidr: '10.99.0.0/33' }),
       'projectcalico.org/ippools/shapeless': calico('IPPool', 'shapeless', { cidr: { not: 'a text' } }),
@@ -286,7 +292,7 @@ describe('an operator who makes a mistake', () => {
     });
     await survives(async () => {
       for (const name of ['wrong', 'shapeless', 'empty'])
-        await until(`a sentence about ${name}`, PATIENCE_MS, () => shown().includes(name));
+        await until(`the status reports IPPool ${name}`, PATIENCE_MS, () => shown().includes(name));
       await arena.worksAsBefore();
     });
     await arena.lab.ask({ do: 'node stop', name: 'node1' });
@@ -298,14 +304,18 @@ describe('an operator who makes a mistake', () => {
       'projectcalico.org/ippools/shapeless': null,
       'projectcalico.org/ippools/empty': null,
     });
-    await until('no more of it', PATIENCE_MS, () => !shown().includes('shapeless'));
+    await until(
+      'the status no longer reports the IPPools',
+      PATIENCE_MS,
+      () => !shown().includes('shapeless'),
+    );
   });
 
-  it('a bad field of BGPConfiguration default leaves routes, sessions and AS number in force', async () => {
+  it('a bad field in BGPConfiguration default leaves routes, sessions and the AS number in force', async () => {
     const good = { asNumber: 64512, serviceExternalIPs: [{ cidr: '203.0.113.0/24' }] };
     arena.lab.apply('BGPConfiguration', 'default', good);
     const has = () => arena.lab.sh('node1', 'calictl bgp routes').includes('203.0.113.0/24');
-    await until('the route of the services', PATIENCE_MS, has);
+    await until('node1 advertises the range of Service addresses', PATIENCE_MS, has);
     await arena.worksAsBefore();
     await survives(() =>
       arena.unharmed(async () => {
@@ -316,7 +326,9 @@ describe('an operator who makes a mistake', () => {
             listenPort: -1,
           }),
         });
-        await until('a sentence about it', PATIENCE_MS, () => /BGPConfiguration/.test(shown()));
+        await until('the status reports BGPConfiguration', PATIENCE_MS, () =>
+          /BGPConfiguration/.test(shown()),
+        );
         expect(has()).toBe(true);
       }),
     );
@@ -329,17 +341,21 @@ describe('an operator who makes a mistake', () => {
     });
     await arena.lab.ask({ do: 'node stop', name: 'node1' });
     await arena.lab.ask({ do: 'node start', name: 'node1' });
-    await until('the route of the services after a restart', PATIENCE_MS, has);
+    await until('node1 advertises the range of Service addresses after a restart', PATIENCE_MS, has);
     expect(shown()).toMatch(/BGPConfiguration default.*holdTime/);
     await arena.worksAsBefore();
     await arena.plant({
       'projectcalico.org/bgpconfigurations/default': calico('BGPConfiguration', 'default', good),
     });
-    await until('no more of it', PATIENCE_MS, () => !/BGPConfiguration/.test(shown()));
+    await until(
+      'the status no longer reports BGPConfiguration',
+      PATIENCE_MS,
+      () => !/BGPConfiguration/.test(shown()),
+    );
     drop(`${API}/bgpconfigurations/default`);
   });
 
-  it('an object of the wrong shape, whatever its kind, ends no agent and no session', () =>
+  it('a malformed object of any kind ends no agent and no session', () =>
     survives(() =>
       arena.unharmed(async () => {
         const shapes: unknown[] = [null, 'text', 7, [], { spec: null }, { spec: [] }, { spec: 'text' }];
@@ -376,7 +392,7 @@ describe('an operator who makes a mistake', () => {
             } as AnyResource;
         await arena.plant(planted);
         for (const kind of Object.values(kinds).filter((kind) => !/Felix|Node|Service|Slice/.test(kind)))
-          await until(`a sentence about ${kind}`, PATIENCE_MS, () => shown().includes(`${kind} shape-`));
+          await until(`the status reports ${kind}`, PATIENCE_MS, () => shown().includes(`${kind} shape-`));
         await arena.worksAsBefore();
         await arena.plant(Object.fromEntries(Object.keys(planted).map((key) => [key, null])));
         await arena.worksAsBefore();

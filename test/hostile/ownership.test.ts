@@ -42,7 +42,7 @@ const left = (node: string) =>
   );
 
 describe('routes, interfaces, neighbours and tables of other programs', () => {
-  it('routes, interfaces and tables of other programs survive a crash and a start of the agent', async () => {
+  it('other programs’ routes, interfaces and tables survive a crash and a restart of the agent', async () => {
     arena.lab.sh('node1', foreign.join(' && '));
     const before = left('node1');
     arena.lab.apply('FelixConfiguration', 'default', { routeRefreshInterval: '1s' });
@@ -50,7 +50,7 @@ describe('routes, interfaces, neighbours and tables of other programs', () => {
     await arena.lab.ask({ do: 'node start', name: 'node1' });
     await arena.worksAsBefore();
     await until(
-      'the agent to be settled',
+      'the agent’s sessions have settled',
       PATIENCE_MS,
       async () => (await arena.status('node1')).bgp.isSettled,
     );
@@ -61,10 +61,10 @@ describe('routes, interfaces, neighbours and tables of other programs', () => {
   });
 });
 
-describe('files and sockets of an agent', () => {
+describe('an agent’s files and sockets', () => {
   const run = (node: string) => `/proc/${arena.pid}/root/run/cali-lab/${node}`;
 
-  it('sockets of an agent are for root alone', () => {
+  it('only root can access an agent’s sockets', () => {
     for (const node of arena.nodes)
       for (const name of ['cni.sock', 'cali.sock']) {
         const { mode } = statSync(path.join(run(node), name));
@@ -72,10 +72,10 @@ describe('files and sockets of an agent', () => {
       }
   });
 
-  it('an agent that ends leaves the sockets of its successor', async () => {
+  it('an agent that ends leaves its successor’s sockets in place', async () => {
     const program = `const n=require('net');for(const s of ['cni.sock','cali.sock']){require('fs').rmSync('/run/cali-lab/node1/'+s,{force:true});n.createServer().listen('/run/cali-lab/node1/'+s)}setTimeout(()=>console.log('listening'),300)`;
     const successor = arena.lab.follow('node1', process.execPath, '-e', program);
-    await until('the successor', PATIENCE_MS, () => successor.lines.length > 0);
+    await until('the successor listens', PATIENCE_MS, () => successor.lines.length > 0);
     await arena.lab.ask({ do: 'node stop', name: 'node1' });
     for (const name of ['cni.sock', 'cali.sock'])
       expect(existsSync(path.join(run('node1'), name)), name).toBe(true);
@@ -86,7 +86,7 @@ describe('files and sockets of an agent', () => {
 });
 
 describe('calictl node diags', () => {
-  it('calictl node diags packs no token of any program, into a file for its owner alone', () => {
+  it('calictl node diags packs no token of any program, and only its owner can read the bundle', () => {
     // Other programs' configuration, in a mount namespace for this command only.
     const script = `set -e
       cp -r /etc ${directory}/etc 2>/dev/null || true
@@ -109,7 +109,7 @@ describe('calictl node diags', () => {
 });
 
 describe('cali-node --cleanup', () => {
-  it('cali-node --cleanup takes what is Cali’s off a node, and nothing else', async () => {
+  it('cali-node --cleanup removes everything of Cali’s from a node, and nothing else', async () => {
     await arena.lab.ask({ do: 'node stop', name: 'node1' });
     const before = left('node1');
     expect(before).toContain('california0');

@@ -71,13 +71,13 @@ const setNat = (isOn: boolean) => {
 };
 
 describe.each([
-  { when: 'where pools masquerade', isNat: true },
-  { when: 'where no pool asks for a tunnel or for NAT', isNat: false },
-])('a pod with the address of somebody else, $when', ({ isNat }) => {
+  { when: 'with pools that masquerade', isNat: true },
+  { when: 'with pools that use neither a tunnel nor NAT', isNat: false },
+])('a pod that forges its source address, $when', ({ isNat }) => {
   beforeAll(() => setNat(isNat));
 
   it.each([4, 6] as const)(
-    'a pod with a forged source reaches no pod of its node (IPv%i)',
+    'a pod with a forged source reaches no pod on its node (IPv%i)',
     async (family) => {
       const destination = await arena.address('node1-b', family);
       expect(await whatArrives(family, 'node1-b', 'listen', destination)).toEqual([]);
@@ -85,7 +85,7 @@ describe.each([
   );
 
   it.each([4, 6] as const)(
-    'a pod with a forged source reaches no pod of another node (IPv%i)',
+    'a pod with a forged source reaches no pod on another node (IPv%i)',
     async (family) => {
       const destination = await arena.address('node2-a', family);
       expect(await whatArrives(family, 'node2-a', 'listen', destination)).toEqual([]);
@@ -93,34 +93,37 @@ describe.each([
   );
 
   it.each([4, 6] as const)(
-    'a pod with a forged source reaches no service of its own node (IPv%i)',
+    'a pod with a forged source reaches no service on its own node (IPv%i)',
     async (family) => {
       const destination = family === 4 ? '172.18.0.11' : 'fd00:172:18::11';
       expect(await whatArrives(family, 'node1', 'serve', destination)).toEqual([]);
     },
   );
 
-  it.each([4, 6] as const)('a pod with a forged source reaches no host outside (IPv%i)', async (family) => {
-    // Without masquerading, packets would reach the stranger even though it has no route back.
-    expect(await whatArrives(family, 'stranger', 'listen', STRANGER[family])).toEqual([]);
-  });
+  it.each([4, 6] as const)(
+    'a pod with a forged source reaches no host outside the cluster (IPv%i)',
+    async (family) => {
+      // Without masquerading, packets would reach the stranger even though it has no route back.
+      expect(await whatArrives(family, 'stranger', 'listen', STRANGER[family])).toEqual([]);
+    },
+  );
 });
 
-describe('a pod that talks to the loopback of its node', () => {
+describe('a pod that sends packets to its node’s loopback', () => {
   const toLoopback = (source: string): Record<string, Buffer> => ({
     'UDP to 127.0.0.1': udp({ source, destination: '127.0.0.1' }, { to: PORT }, 'UDP to 127.0.0.1'),
     'UDP to 127.0.0.53': udp({ source, destination: '127.0.0.53' }, { to: PORT }, 'UDP to 127.0.0.53'),
     'from loopback': udp({ source: '127.0.0.1', destination: '127.0.0.1' }, { to: PORT }, 'from loopback'),
   });
 
-  it('a pod reaches no service of its node on 127.0.0.0/8', async () => {
+  it('a pod reaches no service that its node runs on 127.0.0.0/8', async () => {
     const source = await arena.address('node1-a', 4);
     const fence: Header = { source, destination: '172.18.0.11' };
     const server = await arena.serve('node1');
     expect(await arena.arrived(podLink('node1-a'), server, toLoopback(source), fence)).toEqual([]);
   });
 
-  it('a pod reaches no service of its node on ::1', async () => {
+  it('a pod reaches no service that its node runs on ::1', async () => {
     const source = await arena.address('node1-a', 6);
     const server = await arena.serve('node1');
     const packets = { 'UDP to ::1': udp({ source, destination: '::1' }, { to: PORT }, 'UDP to ::1') };
@@ -128,7 +131,7 @@ describe('a pod that talks to the loopback of its node', () => {
     expect(await arena.arrived(podLink('node1-a'), server, packets, fence)).toEqual([]);
   });
 
-  it('a SYN of a pod to 127.0.0.1 of its node gets no answer', async () => {
+  it('a pod that sends a SYN to 127.0.0.1 on its node gets no answer', async () => {
     const source = await arena.address('node1-a', 4);
     const listener = await arena.listen('node1-a', 'eth0');
     // The agent's health port, and a closed port.
@@ -144,7 +147,7 @@ describe('a pod that talks to the loopback of its node', () => {
 });
 
 describe('a pod that poses as a router', () => {
-  it('a router advertisement of a pod changes no route of its node', async () => {
+  it('a router advertisement from a pod changes no route on its node', async () => {
     await arena.unharmed(async () => {
       const { lines } = arena.lab.follow('node1', 'ip', '-6', 'monitor', 'route');
       // Lifetime 1800 s, and a prefix 2001:db8:bad::/64 on link, autonomous (RFC 4861 section 4.2, RFC 4862).

@@ -44,14 +44,14 @@ const direct = (place: string) => {
     arena.lab.sh('node2', `ip neigh replace ${node1[family]} lladdr ${mac} dev eth0 nud reachable`);
 };
 
-describe('a host with an address of its own', () => {
-  it('a host on the wire gets no BGP session with the AS number and identifier of a node', () =>
+describe('a host on the wire that uses its own address', () => {
+  it('a host on the wire establishes no BGP session with a node’s AS number and identifier', () =>
     arena.unharmed(async () => {
       expect(await attack('stranger')).toEqual(['refused', 'refused']);
       expect(await attack('stranger', true)).toEqual(['refused', 'refused']);
     }));
 
-  it('a host on the wire ends no session by SYNs and resets in the name of a node', () =>
+  it('a host on the wire that forges SYNs and resets from a node ends no session', () =>
     arena.unharmed(() => {
       const packets = Array.from({ length: 2000 }, (_, i) =>
         [SYN, RST].map((flags) =>
@@ -65,7 +65,7 @@ describe('a host with an address of its own', () => {
       arena.send('stranger', 'eth0', macOfNode2, packets);
     }));
 
-  it('a host on the wire ends no session by BFD packets in the name of a node', async () => {
+  it('a host on the wire that forges BFD packets from a node ends no session', async () => {
     arena.lab.apply('BGPConfiguration', 'default', { bfd: {} });
     const isUp = async () => {
       const peers = await Promise.all(arena.nodes.map((node) => arena.status(node)));
@@ -96,10 +96,10 @@ describe('a host with an address of its own', () => {
     await arena.worksAsBefore();
   });
 
-  it('hundreds of open connections of a host on the wire keep no node from its sessions', async () => {
+  it('hundreds of open connections from a host on the wire keep no node from its sessions', async () => {
     const program = `const n=require('net');for(let i=0;i<400;i++){const s=n.connect(179,i%2?'${node2[4]}':'${node2[6]}');s.on('error',()=>0)}setTimeout(()=>console.log('open'),500);setInterval(()=>0,1000)`;
     const crowd = arena.lab.follow('stranger', process.execPath, '-e', program);
-    await until('the connections', PATIENCE_MS, () => crowd.lines.length > 0);
+    await until('the host has opened its connections', PATIENCE_MS, () => crowd.lines.length > 0);
     await arena.lab.ask({ do: 'node kill', name: 'node1' });
     await arena.lab.ask({ do: 'node start', name: 'node1' });
     await arena.worksAsBefore();
@@ -107,7 +107,7 @@ describe('a host with an address of its own', () => {
     await arena.sessionsAreOld();
   });
 
-  it('neither a host on the wire nor a pod reaches metrics or health of a node', () => {
+  it('neither a host on the wire nor a pod reaches a node’s metrics or health endpoints', () => {
     const program = (host: string) =>
       `const n=require('net');for(const p of [9091,9099,9098,6060,9094])n.connect(p,'${host}').on('connect',()=>{console.log('open',p);process.exit()}).on('error',()=>0);setTimeout(()=>process.exit(),1500)`;
     for (const place of ['stranger', 'node1-a'])
@@ -116,8 +116,8 @@ describe('a host with an address of its own', () => {
   });
 });
 
-describe('a host that holds the address of a node and has poisoned its neighbour', () => {
-  it('a host with the address of a node gets no session from behind a router (GTSM)', async () => {
+describe('a host that holds a node’s address and has poisoned a neighbour entry', () => {
+  it('a host with a node’s address establishes no session from beyond a router (GTSM)', async () => {
     // As from another subnet, where packets arrive with a TTL of at most 254.
     arena.setTtl('thief', 254);
     await arena.unharmed(async () => {
@@ -127,7 +127,7 @@ describe('a host that holds the address of a node and has poisoned its neighbour
     });
   });
 
-  it('a host with the address of a node gets no session where nodeMeshPassword is set', async () => {
+  it('a host with a node’s address establishes no session if nodeMeshPassword is set', async () => {
     const secret = {
       apiVersion: 'v1',
       kind: 'Secret',

@@ -51,24 +51,24 @@ function translate(node: string, port: number, to: { 4: string; 6: string }) {
   expect(stderr).toBe('');
 }
 
-describe('a pod that connects to the BGP port with the OPEN of its node', () => {
-  it('a pod gets no BGP session with its own node', () =>
+describe('a pod that sends its node’s OPEN to the BGP port', () => {
+  it('a pod establishes no BGP session with its own node', () =>
     arena.unharmed(async () => {
       const targets = [own[4], own[6], 'fe80::ecee:eeff:feee:eeee%eth0', '169.254.1.1'];
       expect(await attack(targets.map((host) => ({ host })))).toEqual(refused(4));
     }));
 
-  it('a pod that is masqueraded as its node gets no BGP session with another node', () =>
+  it('a pod that its node masquerades establishes no BGP session with another node', () =>
     arena.unharmed(async () => {
       expect(await attack([{ host: other[4] }, { host: other[6] }])).toEqual(refused(2));
     }));
 
-  it('a pod that sends OPEN and UPDATEs at once changes no route and no session', () =>
+  it('a pod that sends UPDATEs right after its OPEN changes no route and no session', () =>
     arena.unharmed(async () => {
       expect(await attack([{ host: other[4] }, { host: other[6] }], true)).toEqual(refused(2));
     }));
 
-  it('a pod gets no BGP session through a Service that leads to a node', () =>
+  it('a pod establishes no BGP session through a Service that leads to a node', () =>
     arena.unharmed(async () => {
       translate('node1', 1001, other);
       translate('node1', 1002, own);
@@ -79,7 +79,7 @@ describe('a pod that connects to the BGP port with the OPEN of its node', () => 
       arena.lab.sh('node1', 'nft delete table inet hostile');
     }));
 
-  it('hundreds of connections of a pod leave every session as it is', () =>
+  it('hundreds of connections from a pod leave every session unchanged', () =>
     arena.unharmed(async () => {
       const hosts = [own[4], own[6], other[4], other[6]].map((host) => `'${host}'`);
       const program = `const n=require('net');let left=400;for(let i=0;i<left;i++){const s=n.connect(179,[${hosts}][i%4]);s.on('error',()=>0);setTimeout(()=>s.destroy(),1500)}`;
@@ -87,17 +87,17 @@ describe('a pod that connects to the BGP port with the OPEN of its node', () => 
     }));
 });
 
-describe('while the session that a pod wants to take over is down', () => {
+describe('while the session that a pod tries to take over is down', () => {
   const routesOf = (node: string) => arena.kernel(node).filter((line) => line.includes(' via '));
 
-  it('a pod is no peer while the agent of its node is dead, and the routes of that node stay', async () => {
+  it('a pod cannot become a peer while its node’s agent is dead, and the routes to that node stay', async () => {
     const before = routesOf('node2');
     await arena.lab.ask({ do: 'node kill', name: 'node1' });
     expect(await attack([{ host: other[4] }, { host: other[6] }, { host: own[4] }])).toEqual(refused(3));
     expect(routesOf('node2')).toEqual(before);
   });
 
-  it('a pod is no peer while the agent of its node starts, and the agent gets its sessions back', async () => {
+  it('a pod cannot become a peer while its node’s agent starts, and the agent’s sessions come back', async () => {
     const before = routesOf('node2');
     const started = arena.lab.ask({ do: 'node start', name: 'node1' });
     for (let round = 0; round < 3; round++)
@@ -107,7 +107,7 @@ describe('while the session that a pod wants to take over is down', () => {
     expect(routesOf('node2')).toEqual(before);
   });
 
-  it('a pod is no peer before the agent of its node has started', async () => {
+  it('a pod cannot become a peer before its node’s agent has started', async () => {
     await arena.lab.ask({ do: 'node stop', name: 'node1' });
     const attempts = attack([{ host: own[4] }, { host: own[6] }, { host: other[4] }]);
     await arena.lab.ask({ do: 'node start', name: 'node1' });
@@ -126,7 +126,7 @@ describe('with settings that move or add ports', () => {
   const configuration = (spec: object) =>
     arena.lab.apply('BGPConfiguration', 'default', { asNumber: 64512, ...spec });
 
-  it('a pod gets no BGP session on listenPort', async () => {
+  it('a pod establishes no BGP session on listenPort', async () => {
     configuration({ listenPort: 1790 });
     await restartAgents();
     await arena.unharmed(async () => {
@@ -137,7 +137,7 @@ describe('with settings that move or add ports', () => {
     await restartAgents();
   });
 
-  it('a pod ends no session by BFD packets that say Down', async () => {
+  it('a pod that sends BFD packets with state Down ends no session', async () => {
     configuration({ bfd: {} });
     const isUp = async () => {
       const peers = await Promise.all(arena.nodes.map((node) => arena.status(node)));

@@ -56,10 +56,10 @@ function translate(target: Node): void {
 const undo = () => arena.lab.sh('node1', 'nft delete table inet hostile');
 
 describe.each(['node1', 'node2', 'node3'] as const)(
-  'a pod of node1 that forges packets of a tunnel to %s',
+  'a pod on node1 that forges tunnel packets to %s',
   (node) => {
     it.each(families)(
-      'a forged VXLAN packet of a pod reaches no pod: whole, in fragments or through a Service (IPv%i)',
+      'a VXLAN packet that a pod forges reaches no pod: whole, in fragments or through a Service (IPv%i)',
       async (family) => {
         const source = await arena.address('node1-a', family);
         const outer: Header = { source, destination: nodes[node][family] };
@@ -102,7 +102,7 @@ describe.each(['node1', 'node2', 'node3'] as const)(
 
 describe('a pod that sends IPIP', () => {
   it.each(['node2', 'node3'] as const)(
-    'no IPIP packet of a pod leaves its node: whole, in fragments or through a Service (to %s)',
+    'no IPIP packet from a pod leaves its node: whole, in fragments or through a Service (to %s)',
     async (node) => {
       const source = await arena.address('node1-a', 4);
       const outer = { source, destination: nodes[node][4] };
@@ -137,21 +137,24 @@ describe('a pod that sends IPIP', () => {
   );
 });
 
-describe('a host on the wire that is no node', () => {
-  it.each(families)('a VXLAN packet of a host that is no node reaches no pod (IPv%i)', async (family) => {
-    const header = { source: STRANGER[family], destination: nodes.node2[family] };
-    const packets = { forged: udp(header, { to: VXLAN_PORT }, await forged('node2', family, 'forged')) };
-    const mac = arena.mac('node2', 'eth0');
-    const pod = await arena.address('node2-b', family);
-    const observer = await arena.listen('node2-b', 'eth0');
-    const fence = { source: STRANGER[family], destination: pod };
-    expect(await arena.arrived({ place: 'stranger', link: 'eth0', mac }, observer, packets, fence)).toEqual(
-      [],
-    );
-  });
+describe('a host on the wire that is not a node', () => {
+  it.each(families)(
+    'a VXLAN packet from a host that is not a node reaches no pod (IPv%i)',
+    async (family) => {
+      const header = { source: STRANGER[family], destination: nodes.node2[family] };
+      const packets = { forged: udp(header, { to: VXLAN_PORT }, await forged('node2', family, 'forged')) };
+      const mac = arena.mac('node2', 'eth0');
+      const pod = await arena.address('node2-b', family);
+      const observer = await arena.listen('node2-b', 'eth0');
+      const fence = { source: STRANGER[family], destination: pod };
+      expect(await arena.arrived({ place: 'stranger', link: 'eth0', mac }, observer, packets, fence)).toEqual(
+        [],
+      );
+    },
+  );
 });
 
-describe('a pod with the address of somebody else', () => {
+describe('a pod that forges its source address', () => {
   it.each(families)('a pod with a forged source reaches no pod through a tunnel (IPv%i)', async (family) => {
     const source = await arena.address('node1-a', family);
     const destination = await arena.address('node3-a', family);
