@@ -83,7 +83,7 @@ function nodes(store: Store, note: (sentence: string) => void): Access {
       return raw === undefined ? undefined : shown(raw);
     },
     list: async () => (await store.rawList(nodeKind)).flatMap((raw) => shown(raw) ?? []),
-    create: () => refuse('Nodes come from their kubelets: start one there, or apply to a Node that exists'),
+    create: () => refuse('kubelets create Nodes: start a kubelet, or apply to an existing Node'),
     merged(object, stored) {
       const [wanted, present] = [parsed(calicoNodeKind, object), parsed(calicoNodeKind, stored)];
       if (!wanted || !present) return object;
@@ -108,7 +108,7 @@ function nodes(store: Store, note: (sentence: string) => void): Access {
       await store.patch(nodeKind, object.metadata.name, patch, { isStatus });
     },
     remove: (name) =>
-      refuse(`Nodes belong to Kubernetes: kubectl delete node ${name}, and Cali frees what it had`),
+      refuse(`Kubernetes deletes Nodes: run kubectl delete node ${name}, then Cali frees its addresses`),
   };
 }
 
@@ -124,7 +124,7 @@ function workloadEndpoints(store: Store): Access {
     (await store.list(podKind, namespace === undefined ? {} : { namespace })).flatMap(
       (pod) => workloadEndpointOf(pod) ?? [],
     );
-  const readOnly = () => refuse('a WorkloadEndpoint follows from its Pod: change the Pod with kubectl');
+  const readOnly = () => refuse('a WorkloadEndpoint is derived from its Pod: change the Pod with kubectl');
   return {
     async get(name, namespace) {
       return (await list(namespace)).find(({ metadata }) => metadata.name === name);

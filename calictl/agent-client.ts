@@ -22,7 +22,7 @@ export function askAgent<T>(route: string): Promise<T> {
       reject(
         new CodedError(
           'NO_AGENT',
-          `Cali process is not running: nobody answers on ${socketPath} (${messageOf(error)}). Is this a node, and is CALI_RUN_DIR right?`,
+          `Cali process is not running: no answer on ${socketPath} (${messageOf(error)}). Run calictl on a node, and check CALI_RUN_DIR`,
         ),
       );
     const request = http.get({ socketPath, path: route, timeout: 2000 }, (response) => {

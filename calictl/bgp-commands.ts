@@ -17,10 +17,10 @@ export function addBgpCommands(program: Command, { print }: Surroundings): void 
   const show = (output: Form, value: unknown, render: () => string) =>
     print(output === 'json' ? JSON.stringify(value, undefined, 2) : render());
 
-  const bgp = program.command('bgp').description('the BGP speaker of this node or reflector');
+  const bgp = program.command('bgp').description('show the BGP speaker of this node or route reflector');
   bgp
     .command('peers')
-    .description('sessions and what came of their routes')
+    .description('list sessions with their state and route counts')
     .addOption(outputJson())
     .action(async ({ output }: { output: Form }) => {
       const peers = await askAgent<PeerStatus[]>('/v1/bgp/peers');
@@ -29,7 +29,7 @@ export function addBgpCommands(program: Command, { print }: Surroundings): void 
   bgp
     .command('routes [prefix]')
     .description(
-      'every path, the best one marked, and why the others lost; with a prefix or address what covers it',
+      'list all paths, and why each is best or not; with a prefix or an address, only the routes that cover it',
     )
     .addOption(outputJson())
     .action(async (prefix: string | undefined, { output }: { output: Form }) => {
@@ -39,7 +39,9 @@ export function addBgpCommands(program: Command, { print }: Surroundings): void 
     });
   bgp
     .command('neighbor <address>')
-    .description('one session: what was agreed on, received, accepted, advertised; which filter refused what')
+    .description(
+      'show one session: capabilities, routes received and advertised, and why routes were refused',
+    )
     .addOption(outputJson())
     .action(async (address: string, { output }: { output: Form }) => {
       const query = `?peer=${encodeURIComponent(address)}`;
@@ -49,13 +51,13 @@ export function addBgpCommands(program: Command, { print }: Surroundings): void 
         askAgent<NeighborReport['advertised']>(`/v1/bgp/advertised${query}`),
       ]);
       const peer = peers.find(({ config }) => config.address === address);
-      if (!peer) throw new CodedError('NOT_FOUND', `the peer ${address} has just been removed`);
+      if (!peer) throw new CodedError('NOT_FOUND', `BGP peer ${address} has just been removed`);
       const report = { peer, received, advertised };
       show(output, report, () => renderNeighbor(report, Date.now()));
     });
   bgp
     .command('dump <file>')
-    .description('write the table as MRT (RFC 6396), for bgpdump and its like')
+    .description('write the routing table as MRT (RFC 6396), for tools such as bgpdump')
     .action(async (file: string) => {
       const bytes = Buffer.from(await askAgent<string>('/v1/bgp/mrt'), 'base64');
       await writeFile(file, bytes);
@@ -64,9 +66,9 @@ export function addBgpCommands(program: Command, { print }: Surroundings): void 
 
   program
     .command('explain')
-    .description('why things are as they are')
+    .description('explain decisions of Cali')
     .command('route <address>')
-    .description('where packets to an address go, from the pool to the kernel')
+    .description('trace how this node reaches an address, from the IPPool to the kernel')
     .addOption(outputJson())
     .action(async (address: string, { output }: { output: Form }) => {
       const explanation = await askAgent<Explanation>(`/v1/explain?address=${encodeURIComponent(address)}`);

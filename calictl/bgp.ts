@@ -72,7 +72,7 @@ export function renderNeighbor({ peer, received, advertised }: NeighborReport, n
     ['Peer', `${peer.config.address} port ${peer.config.port}, AS ${peer.config.asNumber}`],
     ['Configured by', `${peer.config.name} (${peer.config.peerType})`],
     ['State', `${peer.state} for ${duration(now - peer.since)}`],
-    ['Why not up', isUp ? undefined : (peer.lastError ?? 'no attempt yet')],
+    ['Reason', isUp ? undefined : (peer.lastError ?? 'no attempt yet')],
     ['Warning', peer.warning],
     ['Last notification', peer.lastNotification],
     ['Router ID', peer.identifier],
@@ -92,7 +92,7 @@ export function renderNeighbor({ peer, received, advertised }: NeighborReport, n
       peer.malformed && `${peer.malformed.count}, the last: ${peer.malformed.lastReason}`,
     ],
     ['Flaps', String(peer.flaps)],
-    ['Restarting', peer.isRestarting ? 'yes, its routes are kept' : undefined],
+    ['Restarting', peer.isRestarting ? 'yes, its routes are retained' : undefined],
   ];
   const head = lines
     .filter(([, value]) => value !== undefined)
@@ -102,12 +102,12 @@ export function renderNeighbor({ peer, received, advertised }: NeighborReport, n
     ...status.refused.map((refused) => `  ${refused.count} refused (${someOf(refused)}): ${refused.reason}`),
     ...(status.tooLong.count > 0
       ? [
-          `  ${status.tooLong.count} not advertised (${someOf(status.tooLong)}): their attributes fit into no message to this peer`,
+          `  ${status.tooLong.count} not advertised (${someOf(status.tooLong)}): their attributes do not fit into a message to this peer`,
         ]
       : []),
   ]);
   const receivedTable = plainTable(
-    ['', 'RECEIVED', 'NEXT HOP', 'FROM', 'LOCAL_PREF', 'AS PATH', 'ORIGIN', 'WHAT BECAME OF IT'],
+    ['', 'RECEIVED', 'NEXT HOP', 'FROM', 'LOCAL_PREF', 'AS PATH', 'ORIGIN', 'RESULT'],
     received.map((path) => routeRow(path.prefix, path)),
   );
   const advertisedTable = plainTable(
@@ -128,10 +128,10 @@ export function renderExplanation(explanation: Explanation): string {
   const line = (name: string, value: string) => `${`${name}:`.padEnd(10)}${value}`;
   const lines = [
     line('Address', address),
-    line('Pool', pool ?? 'in no IPPool'),
-    line('Block', block ? `${block.cidr} of node ${block.node ?? '(none)'}` : 'in no IPAM block'),
+    line('Pool', pool ?? 'not in an IPPool'),
+    line('Block', block ? `${block.cidr} of node ${block.node ?? '(none)'}` : 'not in an IPAM block'),
   ];
-  if (local) lines.push(line('Pod', `on this node, behind ${local.interfaceName}`));
+  if (local) lines.push(line('Pod', `on this node, interface ${local.interfaceName}`));
   if (!route) lines.push(line('BGP', 'no route covers it'));
   else {
     lines.push(line('BGP', route.prefix));

@@ -153,12 +153,16 @@ function validate({ metadata, spec }: CalicoNode): FieldError[] {
     return found ? [{ field: found.path, value: found.of(spec), message: plain(reason) }] : [];
   });
   if (spec.bgp && Object.keys(spec.bgp).length === 0)
-    faults.push({ field: 'spec.bgp', value: {}, message: 'must have a field, or be left out' });
+    faults.push({
+      field: 'spec.bgp',
+      value: {},
+      message: 'must have at least one field: set one, or omit it',
+    });
   if (spec.wireguard)
     faults.push({
       field: 'spec.wireguard',
       value: spec.wireguard,
-      message: 'Cali has no WireGuard: leave the field out',
+      message: 'Cali does not support WireGuard: omit the field',
     });
   return faults;
 }

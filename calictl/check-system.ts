@@ -47,40 +47,40 @@ const trials: readonly Trial[] = [
     name: 'VXLAN',
     isNeeded: false,
     script: 'ip link add t0 type vxlan id 4096 dstport 4789 nolearning',
-    remedy: 'load the module vxlan; until then vxlanMode has to be Never',
+    remedy: 'load the module vxlan; until then, vxlanMode must be Never',
   },
   {
     name: 'IPIP',
     isNeeded: false,
     script: 'ip link add t0 type ipip remote 192.0.2.1 local 192.0.2.2',
-    remedy: 'load the module ipip; until then ipipMode has to be Never',
+    remedy: 'load the module ipip; until then, ipipMode must be Never',
   },
   {
     name: 'nf_tables',
     isNeeded: false,
     script:
       "nft 'add table inet t; add chain inet t c { type nat hook postrouting priority 100; }; add rule inet t c masquerade'",
-    remedy: 'install nftables and load nf_tables, nft_masq: without them natOutgoing is not in force',
+    remedy: 'install nftables and load nf_tables, nft_masq: without them, natOutgoing has no effect',
   },
   {
     name: 'conntrack',
     isNeeded: false,
     script: 'conntrack -C',
     remedy:
-      'install conntrack and load nf_conntrack_netlink: without them connections of deleted pods linger',
+      'install conntrack and load nf_conntrack_netlink: without them, connections of deleted pods remain',
   },
   {
     name: 'IPv6',
     isNeeded: false,
     script: 'test -e /proc/sys/net/ipv6/conf/all/forwarding',
-    remedy: 'boot without ipv6.disable=1: until then IPv4 alone',
+    remedy: 'boot without ipv6.disable=1: until then, only IPv4 works',
   },
 ];
 
 /** Runs all checks. Throws CodedError ROOT when not root. */
 export async function checkSystem(): Promise<Check[]> {
   if (process.getuid?.() !== 0)
-    throw new CodedError('ROOT', 'node checksystem makes network namespaces: run it as root (sudo)');
+    throw new CodedError('ROOT', 'node checksystem creates network namespaces: run it as root (sudo)');
   const checks = [kernelCheck(os.release()), await toolCheck('ip', ['-V'], 'install iproute2')];
   for (const trial of trials) checks.push(await tryOut(trial));
   return checks;
@@ -92,7 +92,7 @@ export function kernelCheck(release: string): Check {
   return {
     name: `kernel ${release}`,
     isNeeded: true,
-    problem: isOld ? `older than ${OLDEST.join('.')}: use a newer one` : undefined,
+    problem: isOld ? `older than ${OLDEST.join('.')}: use a newer kernel` : undefined,
   };
 }
 
@@ -119,7 +119,9 @@ export function renderChecks(checks: readonly Check[]): string {
   });
   return [
     ...lines,
-    isGood(checks) ? 'System meets the requirements of a node.' : 'System cannot be a node.',
+    isGood(checks)
+      ? 'System meets the requirements of a node.'
+      : 'System does not meet the requirements of a node.',
   ].join('\n');
 }
 

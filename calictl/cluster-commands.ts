@@ -13,9 +13,9 @@ import { refuse } from './unsupported.ts';
 export function addClusterCommands(program: Command, { open, print, complain }: Surroundings): void {
   program
     .command('version')
-    .description('the version of calictl and of the cluster')
-    .option('--client', 'of calictl alone', false)
-    .option('--poll <duration>', 'show changes until Ctrl-C, looking this often, such as 5s', poll)
+    .description('show the versions of calictl and of the cluster')
+    .option('--client', 'only the version of calictl', false)
+    .option('--poll <duration>', 'poll at this interval, such as 5s, and show changes until Ctrl-C', poll)
     .action(async (flags: { client: boolean; poll?: number }) => {
       print(`Client Version:    ${VERSION}`);
       if (flags.client) return;
@@ -35,15 +35,15 @@ export function addClusterCommands(program: Command, { open, print, complain }: 
       } while (flags.poll !== undefined);
     });
 
-  const datastore = program.command('datastore').description('the datastore as a whole');
-  const migrate = datastore.command('migrate').description('lock and unlock');
+  const datastore = program.command('datastore').description('manage the datastore');
+  const migrate = datastore.command('migrate').description('lock or unlock the datastore');
   for (const [verb, isReady] of [
     ['lock', false],
     ['unlock', true],
   ] as const)
     migrate
       .command(verb)
-      .description(isReady ? 'pods can be added again' : 'no pod can be added until unlock')
+      .description(isReady ? 'allow new pods again' : 'reject new pods until unlock')
       .action(async () => {
         await setReady(await open(), isReady, complain);
         print(`Datastore ${verb}ed.`);
@@ -57,7 +57,7 @@ async function clusterVersion(store: Store): Promise<string> {
   if (!information)
     throw new CodedError(
       'NOT_FOUND',
-      'resource does not exist: ClusterInformation(default): no agent has run',
+      'resource does not exist: ClusterInformation(default): no agent has run yet',
     );
   const { calicoVersion = 'unknown', clusterType = 'unknown' } = information.spec;
   return `Cluster Version:   ${calicoVersion}\nCluster Type:      ${clusterType}`;
@@ -75,7 +75,7 @@ async function setReady(store: Store, isReady: boolean, note: (sentence: string)
 /** Adds unsupported commands. Each prints a sentence, regardless of its arguments. */
 function addUnsupported(migrate: Command, datastore: Command, program: Command): void {
   const parents = { migrate, datastore, program };
-  const oneDatastore = 'Cali keeps everything in the Kubernetes API: there is no other datastore to migrate';
+  const oneDatastore = 'Cali stores everything in the Kubernetes API, so there is nothing to migrate';
   const commands: readonly [keyof typeof parents | Command, string, string][] = [
     ['migrate', 'export', oneDatastore],
     ['migrate', 'import', oneDatastore],
@@ -83,12 +83,12 @@ function addUnsupported(migrate: Command, datastore: Command, program: Command):
     [
       'program',
       'convert',
-      'Cali reads projectcalico.org/v3 alone: convert older manifests with calicoctl 3.20',
+      'Cali reads only projectcalico.org/v3: convert older manifests with calicoctl 3.20',
     ],
     [
-      program.command('cluster').description('the cluster as a whole'),
+      program.command('cluster').description('inspect the whole cluster'),
       'diags',
-      'collect each node’s own with `calictl node diags`, in its cali-node container',
+      'run `calictl node diags` in the cali-node container of each node',
     ],
   ];
   for (const [parent, name, why] of commands)

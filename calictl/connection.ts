@@ -35,12 +35,12 @@ async function kubeconfigOf(file: string): Promise<string | undefined> {
   }
   const parsed = calicoApiConfig.safeParse(value);
   if (!parsed.success)
-    throw new CodedError('INPUT', `--config ${file}: is no CalicoAPIConfig: use --kubeconfig FILE`);
+    throw new CodedError('INPUT', `--config ${file}: is not a CalicoAPIConfig: use --kubeconfig FILE`);
   const { datastoreType = 'kubernetes', kubeconfig, ...others } = parsed.data.spec;
   if (datastoreType !== 'kubernetes')
     throw new CodedError(
       'INPUT',
-      `--config ${file}: spec.datastoreType is ${datastoreType}: Cali keeps everything in the Kubernetes API`,
+      `--config ${file}: spec.datastoreType is ${datastoreType}: use kubernetes, because Cali stores everything in the Kubernetes API`,
     );
   const [unused] = Object.keys(others).filter((key) => key.startsWith('k8s'));
   if (unused !== undefined)

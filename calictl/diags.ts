@@ -104,7 +104,9 @@ async function sections(
     const text = await readRegular(path.join(directory, name), maxBytes);
     parts.push(`# ${name}\n${'text' in text ? show(text.text) : text.reason}\n`);
   }
-  return parts.length > 0 ? parts.join('\n') : `${directory} holds no file that matches ${pattern.source}\n`;
+  return parts.length > 0
+    ? parts.join('\n')
+    : `${directory} contains no file that matches ${pattern.source}\n`;
 }
 
 async function readRegular(file: string, maxBytes: number): Promise<{ text: string } | { reason: string }> {
@@ -113,8 +115,9 @@ async function readRegular(file: string, maxBytes: number): Promise<{ text: stri
     const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
       const stat = await handle.stat();
-      if (!stat.isFile()) return { reason: 'This is not a regular file: left out.' };
-      if (stat.size > maxBytes) return { reason: `This has ${stat.size} bytes: left out.` };
+      if (!stat.isFile()) return { reason: 'This is not a regular file: omitted.' };
+      if (stat.size > maxBytes)
+        return { reason: `This has ${stat.size} bytes, which is too large: omitted.` };
       return { text: await handle.readFile('utf8') };
     } finally {
       await handle.close();
@@ -137,5 +140,5 @@ async function pack(parent: string, name: string, archive: string): Promise<void
   const { code, reason } = await tar.exited;
   if (code === 0) return;
   await rm(archive, { force: true });
-  throw new CodedError('FAILED', `${archive} cannot be written: tar ended with ${code ?? reason}`);
+  throw new CodedError('FAILED', `${archive} cannot be written: tar exited with ${code ?? reason}`);
 }

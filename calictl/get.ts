@@ -39,7 +39,10 @@ export async function get(
   if (names.includes('')) throw new CodedError('INPUT', 'resource name may not be empty');
   if (names.length > 0) {
     if (flags.allNamespaces)
-      throw new CodedError('INPUT', `${names.join(' ')}: -A is for lists: say the namespace with -n`);
+      throw new CodedError(
+        'INPUT',
+        `${names.join(' ')}: -A applies only to lists: name the namespace with -n`,
+      );
     return getNamed(
       store,
       names.map((name) => ({ definition, name, namespace: namespaceOf(definition, flags) })),

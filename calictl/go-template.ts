@@ -122,7 +122,7 @@ function textOf(value: unknown): string {
 
 function call(name: string, args: readonly unknown[]): unknown {
   const run = functions.get(name);
-  if (!run) throw fault(`function "${name}" is not here: use ${[...functions.keys()].join(', ')}`);
+  if (!run) throw fault(`function "${name}" is not supported: use ${[...functions.keys()].join(', ')}`);
   return run(args);
 }
 

@@ -43,7 +43,7 @@ export async function readInput(options: InputOptions): Promise<Document[]> {
         const { isNameEnough = false } = options;
         const parsed = parseText(text, shown, { resolve: resolveKind, isNameEnough });
         if (parsed.documents.length + parsed.faults.length === 0 && !options.skipEmpty)
-          faults.push(`${shown}: no resources in it: fill it, or add --skip-empty`);
+          faults.push(`${shown}: contains no resources: add some, or use --skip-empty`);
         documents.push(...parsed.documents);
         faults.push(...parsed.faults, ...parsed.documents.flatMap((one) => misplacedFields(one)));
       }
@@ -63,7 +63,7 @@ function misplacedFields({ definition, object, place }: Document): string[] {
     .filter((field) => Object.hasOwn(object['spec'] ?? {}, field))
     .map(
       (field) =>
-        `${place}: Node ${object.metadata.name}: spec.${field} belongs to Calico's Node: write apiVersion: projectcalico.org/v3`,
+        `${place}: Node ${object.metadata.name}: spec.${field} is a field of Calico's Node: set apiVersion: projectcalico.org/v3`,
     );
 }
 
@@ -77,7 +77,7 @@ async function filesOf(name: string, isRecursive: boolean): Promise<string[]> {
   } catch (error) {
     throw new CodedError('INPUT', `${name}: cannot be read: ${messageOf(error)}`, { cause: error });
   }
-  const advice = isRecursive ? '' : '; folders below it are read with -R';
+  const advice = isRecursive ? '' : '; use -R to include subfolders';
   throw new CodedError('INPUT', `${name}: no file in it ends in .yaml, .yml or .json${advice}`);
 }
 
@@ -101,7 +101,7 @@ async function textOf(file: string, read: { isStandardInputRead: boolean }): Pro
       throw new CodedError('INPUT', `${file}: cannot be read: ${messageOf(error)}`, { cause: error });
     }
   if (read.isStandardInputRead)
-    throw new CodedError('INPUT', 'standard input can be read only once: give -f - once');
+    throw new CodedError('INPUT', 'standard input can be read only once: use -f - only once');
   read.isStandardInputRead = true;
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin as AsyncIterable<Buffer>) chunks.push(chunk);

@@ -22,14 +22,14 @@ export function addIpamCommands(
   program: Command,
   { open, print, complain, setExitCode }: Surroundings,
 ): void {
-  const ipam = program.command('ipam').description('addresses: who has them, and whether all is well');
+  const ipam = program.command('ipam').description('show, check, release and configure addresses');
   ipam
     .command('show')
-    .description('pools and how full they are')
-    .option('--show-blocks', 'with their blocks', false)
-    .option('--show-borrowed, --borrowed', 'addresses in blocks of other nodes', false)
-    .option('--show-configuration', 'IPAMConfiguration', false)
-    .option('--ip <address>', 'who has this address')
+    .description('show pools and their usage')
+    .option('--show-blocks', 'also show their blocks', false)
+    .option('--show-borrowed, --borrowed', 'show addresses from blocks of other nodes', false)
+    .option('--show-configuration', 'show IPAMConfiguration', false)
+    .option('--ip <address>', 'show the owner of this address')
     .action(
       async (flags: { showBlocks: boolean; borrowed: boolean; showConfiguration: boolean; ip?: string }) => {
         if (flags.ip !== undefined) print(await showAddress(await open(), flags.ip));
@@ -40,10 +40,10 @@ export function addIpamCommands(
     );
   ipam
     .command('check')
-    .description('compare addresses with pods and nodes; exit 1 when something is wrong')
+    .description('compare addresses with pods and nodes; exit 1 if there are problems')
     .option('--show-all-ips', 'list every address in use', false)
-    .option('--show-problem-ips', 'as calicoctl has it: addresses with a problem are always listed', false)
-    .option('-o, --output <file>', 'write the report, for `ipam release --from-report`')
+    .option('--show-problem-ips', 'no effect: addresses with problems are always listed', false)
+    .option('-o, --output <file>', 'file for the report, for `ipam release --from-report`')
     .action(async (flags: { showAllIps: boolean; output?: string }) => {
       const store = await open();
       const snapshot = await readSnapshot(store);
@@ -54,21 +54,21 @@ export function addIpamCommands(
     });
   ipam
     .command('release')
-    .description('free an address, or what a report of `ipam check` found')
-    .option('--ip <address>', 'an address that no pod uses any more')
+    .description('free an address, or the findings of `ipam check`')
+    .option('--ip <address>', 'address that no pod uses')
     .option(
       '--from-report <file>',
-      'leaks, handles, affinities and blocks of this report that are still so; repeatable: of all of them',
+      'report whose findings to free if they still apply; repeatable: findings in all reports',
       repeatable,
     )
-    .option('--force', 'also when a pod uses the address', false)
+    .option('--force', 'free the address even if a pod uses it', false)
     .action(async (flags: { ip?: string; fromReport?: readonly string[]; force: boolean }) => {
       if (flags.ip !== undefined) {
         print(await releaseAddress(await open(), flags.ip, flags.force));
         return;
       }
       if (flags.fromReport === undefined)
-        throw new CodedError('INPUT', 'ipam release: say what, by --ip ADDRESS or --from-report FILE');
+        throw new CodedError('INPUT', 'ipam release: use --ip ADDRESS or --from-report FILE');
       const { text, failures } = await releaseReports(await open(), flags.fromReport);
       print(text);
       for (const failure of failures) complain(failure);
@@ -77,16 +77,16 @@ export function addIpamCommands(
   ipam
     .command('configure')
     .description('change IPAMConfiguration')
-    .option('--strictaffinity <bool>', 'whether a node uses its own blocks alone', bool)
-    .option('--max-blocks-per-host <n>', 'blocks of a family per node; 0: 20', count)
+    .option('--strictaffinity <bool>', 'whether a node uses only its own blocks', bool)
+    .option('--max-blocks-per-host <n>', 'maximum blocks per node and IP family; 0 means 20', count)
     .option(
       '--kubevirt-ip-persistence <mode>',
-      'not supported: Cali does not know virtual machines',
+      'not supported: Cali does not integrate with KubeVirt',
       noKubeVirt,
     )
     .option(
       '--ip-cooldown-seconds <n>',
-      'not supported: blocks give out the longest free address',
+      'not supported: a block assigns the address that has been free longest',
       noCooldown,
     )
     .action(async (flags: { strictaffinity?: boolean; maxBlocksPerHost?: number }) => {
@@ -95,10 +95,14 @@ export function addIpamCommands(
         ...(flags.maxBlocksPerHost === undefined ? {} : { maxBlocksPerHost: flags.maxBlocksPerHost }),
       };
       if (Object.keys(change).length === 0)
-        throw new CodedError('INPUT', 'ipam configure: give --strictaffinity or --max-blocks-per-host');
+        throw new CodedError('INPUT', 'ipam configure: use --strictaffinity or --max-blocks-per-host');
       print(await configure(await open(), change));
     });
-  refuse(ipam, 'split', 'pools may not overlap: create smaller IPPools beside the old one, and disable that');
+  refuse(
+    ipam,
+    'split',
+    'IPPools must not overlap: create smaller ones in another range, and disable the old one',
+  );
 }
 
 /** Parses a boolean in the spellings that Go accepts. */
@@ -109,14 +113,14 @@ function bool(text: string): boolean {
 }
 
 function noKubeVirt(): never {
-  throw new InvalidArgumentError('Cali does not know virtual machines: leave the flag out');
+  throw new InvalidArgumentError('Cali does not integrate with KubeVirt: omit the flag');
 }
 
 /** Refuses a cool-down. -1 is calicoctl's default and has no effect. */
 function noCooldown(text: string): void {
   if (text !== '-1')
     throw new InvalidArgumentError(
-      'Cali has no cool-down: a block gives out the address that has been free longest. Leave the flag out',
+      'Cali has no cool-down: a block assigns the address that has been free longest. Omit the flag',
     );
 }
 

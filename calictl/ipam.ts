@@ -189,7 +189,7 @@ export function renderCheck(
         : [],
     ),
     ...section(
-      'Addresses that nobody uses:',
+      'Leaked addresses:',
       found.leaks.map(
         ({ address, handleId, reason }) => `${address} ${reason} (handle ${handleId || '<none>'})`,
       ),
@@ -199,14 +199,14 @@ export function renderCheck(
       found.spareHandles.map(({ spec }) => spec.handleID),
     ),
     ...section(
-      'Affinities without their block:',
+      'Affinities without a block:',
       found.spareAffinities.map(({ spec }) => `${spec.cidr} of node ${spec.node}, ${spec.state}`),
     ),
     ...section(
       'Blocks of nodes that do not exist:',
       found.orphans.map((block) => `${block.spec.cidr} of node ${nodeOf(block)}`),
     ),
-    ...section('Wrong:', problems),
+    ...section('Other problems:', problems),
     '',
     `Check complete; found ${problemCount(report)} problems.`,
   ].join('\n');

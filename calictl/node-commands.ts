@@ -10,12 +10,12 @@ import type { Surroundings } from './surroundings.ts';
 import { refuse } from './unsupported.ts';
 
 export function addNodeCommands(program: Command, { print, setExitCode }: Surroundings): void {
-  const node = program.command('node').description('this node');
+  const node = program.command('node').description('inspect this node');
   node
     .command('status')
-    .description('BGP sessions of this node; exit 1 when one is down')
+    .description('show sessions, tunnels and problems; exit 1 if a session is down or the node is not ready')
     .addOption(new Option('-o, --output <format>').choices(['table', 'json', 'yaml']).default('table'))
-    .option('-w, --watch', 'again every second until Ctrl-C', false)
+    .option('-w, --watch', 'repeat every second until Ctrl-C', false)
     .action(async ({ output, watch }: { output: Format; watch: boolean }) => {
       for (;;) {
         const status = await askAgent<AgentStatus>('/v1/status');
@@ -28,18 +28,18 @@ export function addNodeCommands(program: Command, { print, setExitCode }: Surrou
     });
   node
     .command('checksystem')
-    .description('try what the kernel and the tools of this machine can do; exit 1 when it cannot be a node')
-    .option('-f, --kernel-config <file>', 'as calicoctl has it: not used, because the kernel itself is asked')
+    .description('test the kernel and the tools of this machine; exit 1 if it cannot be a node')
+    .option('-f, --kernel-config <file>', 'no effect: calictl tests the running kernel')
     .action(async () => {
       const checks = await checkSystem();
       print(renderChecks(checks));
       setExitCode(isGood(checks) ? 0 : 1);
     });
-  refuse(node, 'run', 'the agent is the DaemonSet of deploy/, or the program cali-node');
+  refuse(node, 'run', 'install the DaemonSet in deploy/, or run the program cali-node');
   node
     .command('diags')
-    .description('collect routes, interfaces, rules, sessions and the agent’s own view into one archive')
-    .option('--log-dir <folder>', 'where the archive goes', '/var/log/cali')
+    .description('collect routes, interfaces, rules, sessions and the agent’s status into one archive')
+    .option('--log-dir <folder>', 'folder for the archive', '/var/log/cali')
     .action(async ({ logDir }: { logDir: string }) => {
       const ask = (route: string) => () => askAgent(route);
       const { archive, missing } = await collectDiagnostics(
@@ -55,7 +55,7 @@ export function addNodeCommands(program: Command, { print, setExitCode }: Surrou
         },
         new Date(),
       );
-      if (missing.length > 0) print(`Not here, therefore not asked: ${missing.join(', ')}`);
+      if (missing.length > 0) print(`Not installed, therefore skipped: ${missing.join(', ')}`);
       print(`Diags saved to ${archive}`);
     });
 }

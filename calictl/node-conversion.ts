@@ -59,7 +59,7 @@ function labelsOfCalicoctl(name: string, texts: Readonly<Record<string, string>>
       kind: 'Node',
       name,
       field: `metadata.annotations[${LABELS_OF_CALICOCTL}]`,
-      reason: 'calicoctl set labels here, and Cali does not read them: set them with calictl label',
+      reason: 'calicoctl stores labels here, but Cali does not read them: set them with calictl label',
     },
   ];
 }
@@ -140,7 +140,7 @@ export function notWritten(present: CalicoNode, wanted: CalicoNode): NotWritten[
   const misplaced = Object.keys(wanted.metadata.annotations ?? {}).filter((key) => owned.has(key));
   return [
     ...fields.map((field) => ({
-      sentence: `${name}: ${field} is not written: it follows from the core Node`,
+      sentence: `${name}: ${field} is not written: it is derived from the core Node`,
     })),
     ...misplaced.map((key) => {
       const field = nodeFields.find(({ annotation }) => annotation === key);

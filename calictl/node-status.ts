@@ -23,7 +23,8 @@ export function renderStatus(
   const lines = ['Cali process is running.'];
   if (status.bgp.error) lines.push('', `The BGP speaker is not running: ${status.bgp.error}`);
   else {
-    if (status.bgp.onHold) lines.push('', `BGP is on hold, sessions stay as they are: ${status.bgp.onHold}`);
+    if (status.bgp.onHold)
+      lines.push('', `BGP is on hold, its sessions stay unchanged: ${status.bgp.onHold}`);
     for (const family of [4, 6] as const) {
       const peers = status.bgp.peers.filter(({ config }) => familyOf(config.address) === family);
       if (family === 6 && !status.bgp.families.includes(6) && peers.length === 0) continue;
@@ -59,13 +60,9 @@ export function renderStatus(
   // An agent of an earlier version does not report them.
   const { objects = [], objectProblems = objects.length, notices = [] } = status as Partial<AgentStatus>;
   if (objects.length > 0)
-    lines.push(
-      '',
-      'Objects that cannot be used as they are:',
-      ...objects.map((one) => `  ${describeProblem(one)}`),
-    );
+    lines.push('', 'Objects with faults:', ...objects.map((one) => `  ${describeProblem(one)}`));
   if (objectProblems > objects.length) lines.push(`  and ${objectProblems - objects.length} more`);
-  if (notices.length > 0) lines.push('', 'Without effect:', ...notices.map((one) => `  ${one}`));
+  if (notices.length > 0) lines.push('', 'Fields without effect:', ...notices.map((one) => `  ${one}`));
   return lines.join('\n');
 }
 
@@ -105,7 +102,7 @@ function row(peer: PeerStatus, now: Date): string[] {
       peer.state,
       isUp ? undefined : peer.lastError,
       peer.warning,
-      peer.isRestarting ? 'restarting, routes kept' : undefined,
+      peer.isRestarting ? 'restarting, routes retained' : undefined,
     ]
       .filter(Boolean)
       .join(' '),

@@ -67,8 +67,7 @@ function patched(
     if (!(error instanceof SyntaxError)) throw error;
     throw new RangeError(error.message, { cause: error });
   }
-  if (!result)
-    throw new RangeError('the patch would leave no object with apiVersion, kind and metadata.name');
+  if (!result) throw new RangeError('the patch would remove apiVersion, kind or metadata.name');
   dropEmptied(result, stored);
   const differs = (a: unknown, b: unknown) => JSON.stringify(a) !== JSON.stringify(b);
   const { metadata } = result;
@@ -78,7 +77,10 @@ function patched(
       .filter((field) => differs(metadata[field], stored.metadata[field]))
       .map((field) => `metadata.${field}`),
   ];
-  if (changed.length > 0) throw new RangeError(`${changed.join(', ')}: a patch cannot change this`);
+  if (changed.length > 0)
+    throw new RangeError(
+      `${changed.join(', ')}: a patch cannot change ${changed.length === 1 ? 'this field' : 'these fields'}`,
+    );
   const unknown = unknownFields(definition, stored);
   const { unknownFields: fields, ...validation } = validateResource(definition, result);
   const added = fields.filter((field) => !unknown.includes(field));
@@ -123,7 +125,7 @@ function parsePatch({ patch: text, type }: PatchFlags): Patch {
   if (type === 'json' && !isList)
     throw new CodedError(
       'PATCH',
-      `${shown}: --type json takes a list such as '[{"op":"replace","path":"/spec/disabled","value":true}]'`,
+      `${shown}: --type json requires a list such as '[{"op":"replace","path":"/spec/disabled","value":true}]'`,
     );
   if (type !== 'json' && !isObject)
     throw new CodedError(

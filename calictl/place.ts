@@ -20,12 +20,12 @@ export function namespaceOf(
   const { kind, namespaced } = definition;
   if (!namespaced) {
     if (own === undefined || own === '') return undefined;
-    throw new CodedError('INPUT', `${kind} is not namespaced: leave metadata.namespace (${own}) out`);
+    throw new CodedError('INPUT', `${kind} is not namespaced: omit metadata.namespace (${own})`);
   }
   if (own && flags.namespace && own !== flags.namespace)
     throw new CodedError(
       'INPUT',
-      `metadata.namespace is ${own}, -n says ${flags.namespace}: leave one of them out`,
+      `metadata.namespace is ${own}, but -n is ${flags.namespace}: omit one of them`,
     );
   return own || flags.namespace || 'default';
 }
@@ -36,7 +36,7 @@ export function checkFlags(
   { namespace, allNamespaces = false }: NamespaceFlags,
 ): void {
   if (namespace && allNamespaces)
-    throw new CodedError('INPUT', '-n and -A contradict each other: leave one of them out');
+    throw new CodedError('INPUT', '-n and -A contradict each other: omit one of them');
   if (!namespaced && (namespace || allNamespaces))
-    throw new CodedError('INPUT', `${kind} is not namespaced: leave ${namespace ? '-n' : '-A'} out`);
+    throw new CodedError('INPUT', `${kind} is not namespaced: omit ${namespace ? '-n' : '-A'}`);
 }

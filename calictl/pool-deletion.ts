@@ -29,8 +29,8 @@ export async function deletePool(store: Datastore, name: string): Promise<PoolDe
   const count = `${used === 0 ? 'no' : used} ${used <= 1 ? 'address is' : 'addresses are'} in use`;
   const wait =
     used === 0
-      ? 'cali-controllers remove it in a moment'
-      : 'it gives no new ones, its pods keep theirs, and cali-controllers remove it when the last one has gone ' +
+      ? 'cali-controllers will remove the pool shortly'
+      : 'it assigns no new ones, pods keep theirs, and cali-controllers remove the pool when all are free ' +
         '(calictl ipam show --show-blocks)';
   return { isRemoved, note: `IPPool ${name} is being deleted: ${count}; ${wait}` };
 }

@@ -63,17 +63,17 @@ export async function run(args: readonly string[], streams: Streams): Promise<nu
 
 function addGlobalFlags(program: Command): void {
   program
-    .description('View and manage Cali: the commands and tables of calicoctl.')
+    .description('View and manage Cali, with the commands and tables of calicoctl.')
     .version(VERSION)
     .option(
       '--kubeconfig <file>',
-      'where the API is; default: $KUBECONFIG, the service account, ~/.kube/config',
+      'kubeconfig file; default: $KUBECONFIG, the service account, ~/.kube/config',
     )
-    .addOption(new Option('--context <name>', 'which context of the kubeconfig').env('K8S_CURRENT_CONTEXT'))
-    .option('-c, --config <file>', 'a CalicoAPIConfig of calicoctl that names the kubeconfig')
-    .option('--allow-version-mismatch', 'as calicoctl has it: calictl works with any version', false)
+    .addOption(new Option('--context <name>', 'context of the kubeconfig').env('K8S_CURRENT_CONTEXT'))
+    .option('-c, --config <file>', 'calicoctl configuration (CalicoAPIConfig) that names the kubeconfig')
+    .option('--allow-version-mismatch', 'no effect, as in calicoctl: calictl works with any version', false)
     .addOption(
-      new Option('-l, --log-level <level>', 'as calicoctl has it: calictl writes no log')
+      new Option('-l, --log-level <level>', 'no effect: calictl writes no log')
         .choices(['panic', 'fatal', 'error', 'warn', 'info', 'debug'])
         .default('panic'),
     );

@@ -4,7 +4,7 @@
  */
 
 /** Replacement for removed values. */
-export const CUT = '(cut out)';
+export const CUT = '(redacted)';
 
 type Form = (value: unknown) => boolean;
 const matching =
@@ -69,7 +69,7 @@ export function redactConfiguration(text: string): string {
   try {
     value = JSON.parse(text);
   } catch {
-    return 'This is not JSON, so secrets in it cannot be found: left out.';
+    return 'This is not JSON, so secrets in it cannot be found: omitted.';
   }
   return JSON.stringify(redact(value), undefined, 2);
 }

@@ -24,12 +24,12 @@ export async function releaseAddress(store: Datastore, text: string, isForced: b
     const owner = pod ? `pod ${namespace}/${pod}` : `${type ?? 'its owner'} on ${node}`;
     throw new CodedError(
       'IN_USE',
-      `${text} is used by ${owner}: delete that first, or add --force and two may get it`,
+      `${text} is used by ${owner}: delete it first, or use --force and risk a duplicate address`,
     );
   }
   const leak = { ...allocation, cidr: block.spec.cidr, reason: '', isNodeGone: false };
   const [address] = await releaseLeaks(store, block.spec.cidr, [leak]);
-  if (address === undefined) return `IP address ${text} has another owner meanwhile: nothing was released`;
+  if (address === undefined) return `IP address ${text} has a new owner: nothing was released`;
   // The handle stays while it has other addresses.
   const others = (await store.list(ipamBlockKind)).flatMap(({ spec }) =>
     addressesOf(spec, allocation.handleId),
@@ -68,7 +68,7 @@ export async function releaseReports(store: Datastore, files: readonly string[])
   if (foreign.length > 0)
     throw new CodedError(
       'INPUT',
-      `${foreign.join(', ')}: from another cluster: run \`calictl ipam check -o FILE\` on this one`,
+      `${foreign.join(', ')}: from another cluster: run \`calictl ipam check -o FILE\` on this cluster`,
     );
   const inAll = <R, T extends R>(
     current: readonly T[],
@@ -105,5 +105,5 @@ async function readReport(file: string): Promise<ReadReport> {
   const parsed = reportSchema.safeParse(value);
   if (parsed.success) return parsed.data;
   const field = parsed.error.issues[0]?.path.join('.');
-  throw new CodedError('INPUT', `${file}: is no report of \`calictl ipam check -o FILE\` (${field})`);
+  throw new CodedError('INPUT', `${file}: is not a report of \`calictl ipam check -o FILE\` (${field})`);
 }

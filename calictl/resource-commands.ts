@@ -28,12 +28,12 @@ function withFiles(command: Command): Command {
       'YAML or JSON file, folder, or - for standard input; repeatable',
       repeatable,
     )
-    .option('-R, --recursive', 'also the folders below a folder', false)
-    .option('--skip-empty', 'a file without resources is no error', false);
+    .option('-R, --recursive', 'include subfolders', false)
+    .option('--skip-empty', 'ignore files without resources', false);
 }
 
 const withNamespace = (command: Command) =>
-  command.option('-n, --namespace <namespace>', 'of namespaced kinds');
+  command.option('-n, --namespace <namespace>', 'namespace, for namespaced kinds');
 
 export function addResourceCommands(
   program: Command,
@@ -56,13 +56,17 @@ export function addResourceCommands(
     .description('show resources')
     .option(
       '-o, --output <form>',
-      'ps, wide, yaml, json, name, custom-columns=NAME,…, go-template=… or go-template-file=FILE',
+      'format: ps, wide, yaml, json, name, custom-columns=NAME,…, go-template=… or go-template-file=FILE',
       parseOutput,
       parseOutput('ps'),
     )
-    .option('-A, --all-namespaces', 'of namespaced kinds: all (the default without a name)', false)
+    .option(
+      '-A, --all-namespaces',
+      'all namespaces, for namespaced kinds (the default without a name)',
+      false,
+    )
     .addOption(new Option('-a', 'as -A').hideHelp())
-    .option('--export', 'without what only this cluster knows, for named resources', false);
+    .option('--export', 'omit fields that are specific to this cluster, for named resources', false);
   withFiles(withNamespace(getting)).action(
     async (
       kind: string | undefined,
@@ -96,7 +100,7 @@ export function addResourceCommands(
     const command = withFiles(
       withNamespace(program.command(verb).description(`${verb} resources from files`)),
     );
-    if (verb === 'create') command.option('--skip-exists', 'an existing resource is no error', false);
+    if (verb === 'create') command.option('--skip-exists', 'ignore resources that already exist', false);
     command.action(async (flags: FileFlags & VerbFlags) => {
       const documents = await readFiles(verb, flags);
       warn(documents);
@@ -109,7 +113,7 @@ export function addResourceCommands(
       program.command('delete [kind] [names...]').description('delete resources by name or from files'),
     ),
   )
-    .option('-s, --skip-not-exists', 'a missing resource is no error', false)
+    .option('-s, --skip-not-exists', 'ignore resources that do not exist', false)
     .action(async (kind: string | undefined, names: string[], flags: FileFlags & VerbFlags) => {
       const documents = flags.filename
         ? await filesToDelete(flags.filename, kind, flags)
@@ -118,10 +122,8 @@ export function addResourceCommands(
     });
 
   withNamespace(program.command('patch <kind> <name>').description('change fields of one resource'))
-    .requiredOption('-p, --patch <patch>', 'what changes, as JSON or YAML; null takes a field away')
-    .addOption(
-      new Option('-t, --type <type>', 'how the patch is read').choices(patchForms).default('strategic'),
-    )
+    .requiredOption('-p, --patch <patch>', 'changes, as JSON or YAML; null removes a field')
+    .addOption(new Option('-t, --type <type>', 'type of the patch').choices(patchForms).default('strategic'))
     .action(async (kind: string, name: string, flags: PatchFlags) => {
       print(await patch(await open(), kind, name, flags, complain));
     });
@@ -129,10 +131,10 @@ export function addResourceCommands(
   withNamespace(
     program
       .command('label <kind> <name> <labels...>')
-      .description('set labels (key=value), or take them away (key --remove)'),
+      .description('set labels (key=value), or remove them (key --remove)'),
   )
-    .option('--overwrite', 'also when a label has another value', false)
-    .option('--remove', 'take them away', false)
+    .option('--overwrite', 'replace labels that have another value', false)
+    .option('--remove', 'remove the labels', false)
     .action(
       async (
         kind: string,
@@ -145,7 +147,7 @@ export function addResourceCommands(
     );
 
   withFiles(
-    withNamespace(program.command('validate').description('check files without touching the datastore')),
+    withNamespace(program.command('validate').description('validate files without accessing the datastore')),
   ).action(async (flags: FileFlags & VerbFlags) => {
     const documents = await readFiles('validate', flags);
     warn(documents);

@@ -58,7 +58,8 @@ function describeFailure(verb: Verb, { object, place }: Document, isPlaced: bool
 function summary(verb: Verb, documents: readonly Document[], count: number, skipped: number): string {
   const [kind, ...others] = new Set(documents.map(({ object }) => object.kind));
   const what = others.length === 0 ? `'${kind}' resource` : 'resource';
-  const hint = skipped > 0 ? `, skipped ${skipped} that ${verb === 'create' ? 'exist' : 'do not exist'}` : '';
+  const hint =
+    skipped > 0 ? `, skipped ${skipped} that ${verb === 'create' ? 'already exist' : 'do not exist'}` : '';
   if (count + skipped === documents.length) return `Successfully ${past[verb]} ${count} ${what}(s)${hint}`;
   if (count + skipped === 0) return '';
   return `Partial success: ${past[verb]} ${count} out of ${documents.length} ${what}s${hint}`;
@@ -77,7 +78,7 @@ async function performOne(
   const placed = namespace ? { ...object, metadata: { ...object.metadata, namespace } } : object;
   const access = accessTo(store, definition, note);
   if (verb !== 'replace' && definition.kind === clusterInformationKind.kind)
-    throw new DatastoreError('FORBIDDEN', `${verb} is not supported: the agents make ClusterInformation`);
+    throw new DatastoreError('FORBIDDEN', `${verb} is not supported: the agents maintain ClusterInformation`);
   switch (verb) {
     case 'create':
       return create(access, placed, flags.skipExists ?? false);

@@ -143,7 +143,7 @@ describe.skipIf(!hasProgram('kubectl'))(
       );
       const status = lab.exec('node1', 'calictl', 'node', 'status').stdout;
       expect(status).toContain(
-        'Without effect:\n  FelixConfiguration node.nowhere: spec.wireguardEnabled has no effect: Cali does not encrypt',
+        'Fields without effect:\n  FelixConfiguration node.nowhere: spec.wireguardEnabled has no effect: Cali does not encrypt',
       );
       kubectl('delete', 'felixconfiguration', 'node.nowhere');
     });
@@ -166,11 +166,11 @@ describe('calictl', () => {
     const down = calictl('node', 'status');
     expect(down.code).toBe(1);
     expect(down.stdout).toMatch(
-      /\| 172\.18\.0\.12 +\| node-to-node mesh \| start \| .*(Connection reset|closed the connection|Connection refused).*restarting, routes kept/,
+      /\| 172\.18\.0\.12 +\| node-to-node mesh \| start \| .*(Connection reset|closed the connection|Connection refused).*restarting, routes retained/,
     );
     const gone = lab.exec('node2', 'calictl', 'node', 'status');
     expect(gone.stderr).toMatch(
-      /Cali process is not running: nobody answers on \/run\/cali-lab\/node2\/cali\.sock/,
+      /Cali process is not running: no answer on \/run\/cali-lab\/node2\/cali\.sock/,
     );
     await lab.ask({ do: 'node start', name: 'node2' });
   });
@@ -257,7 +257,10 @@ describe('calictl', () => {
       "Successfully validated 1 'IPPool' resource(s)\n",
     );
     const twice = lab.pipe('node1', yaml, 'calictl', 'validate', '-f', '-', '-f', '-');
-    expect([twice.code, twice.stderr]).toEqual([1, 'standard input can be read only once: give -f - once\n']);
+    expect([twice.code, twice.stderr]).toEqual([
+      1,
+      'standard input can be read only once: use -f - only once\n',
+    ]);
     expect(calictl('get', 'ippools', '--frob').code).toBe(1);
     expect(calictl('get', '--help').code).toBe(0);
     const cut = lab.exec('node1', 'sh', '-c', '(calictl --help; calictl --help) | head -1');

@@ -309,7 +309,7 @@ describe('calictl node status', () => {
     const onHold = 'waiting until this is corrected: BGPConfiguration node.n1: is no object';
     const held = { ...status, bgp: { ...status.bgp, onHold } };
     expect(renderStatus(held, 'table', since)).toContain(
-      `BGP is on hold, sessions stay as they are: ${onHold}`,
+      `BGP is on hold, its sessions stay unchanged: ${onHold}`,
     );
     expect(renderStatus(held, 'table', since)).toContain('| 10.0.0.2 ');
     expect(exitCode(held)).toBe(1);
@@ -321,11 +321,7 @@ describe('calictl node status', () => {
       renderStatus({ ...status, objects: [pool], objectProblems: 3 }, 'table', since)
         .split('\n')
         .slice(-3),
-    ).toEqual([
-      'Objects that cannot be used as they are:',
-      '  IPPool p: spec.cidr: is no network\\u202e',
-      '  and 2 more',
-    ]);
+    ).toEqual(['Objects with faults:', '  IPPool p: spec.cidr: is no network\\u202e', '  and 2 more']);
   });
 
   it('prints why a session is down, prints the date if it went down on another day, and exits with code 1', () => {

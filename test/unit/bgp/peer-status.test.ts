@@ -75,7 +75,7 @@ describe('calictl bgp neighbor', () => {
     expect(status.families[0]!.tooLong).toEqual({ count: 1, examples: ['10.0.0.0/8'] });
     const text = renderNeighbor({ peer: status, received: [], advertised: [] }, 0);
     expect(text).toContain(
-      '1 not advertised (10.0.0.0/8): their attributes fit into no message to this peer',
+      '1 not advertised (10.0.0.0/8): their attributes do not fit into a message to this peer',
     );
   });
 });

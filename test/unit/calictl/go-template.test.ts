@@ -41,7 +41,7 @@ describe('-o go-template', () => {
     ['{{end}}', /\{\{end\}\} without a block/],
     ['{{.a', /unclosed action/],
     ['{{}}', /an action is empty/],
-    ['{{frob 1}}', /function "frob" is not here: use join/],
+    ['{{frob 1}}', /function "frob" is not supported: use join/],
     ['{{$x := 1}}', /variables and definitions are not supported/],
     ['{{.a .b}}', /only a function takes arguments/],
     [`${'{{if true}}'.repeat(60)}${'{{end}}'.repeat(60)}`, /nested more than 50 deep/],

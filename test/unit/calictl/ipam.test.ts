@@ -94,7 +94,7 @@ describe('calictl ipam', () => {
     );
     world.file('second.json', JSON.stringify({ ...report, found: { leaks: [] } }));
     expect((await world.calictl('ipam', 'release', '--from-report', second!)).err).toContain(
-      'is no report of `calictl ipam check -o FILE` (found.spareHandles)',
+      'is not a report of `calictl ipam check -o FILE` (found.spareHandles)',
     );
   });
 

@@ -71,7 +71,7 @@ describe('the Node of projectcalico.org/v3', () => {
       JSON.stringify({ ...core('n2'), spec: { bgp: { asNumber: 65099 } } }),
     );
     expect(err).toContain(
-      "node.json: Node n2: spec.bgp belongs to Calico's Node: write apiVersion: projectcalico.org/v3",
+      "node.json: Node n2: spec.bgp is a field of Calico's Node: set apiVersion: projectcalico.org/v3",
     );
     expect(code).toBe(1);
   });
@@ -121,10 +121,13 @@ describe('the Node of projectcalico.org/v3', () => {
     ],
     [{ spec: { bgp: { asNumber: 0 } } }, /spec\.bgp\.asNumber: .*must be an AS number/],
     [{ spec: { vxlanTunnelMACAddr: 'aa' } }, /spec\.vxlanTunnelMACAddr: .*must be a unicast MAC address/],
-    [{ spec: { wireguard: { interfaceIPv4Address: '1.2.3.4' } } }, /spec\.wireguard: .*has no WireGuard/],
-    [{ spec: { orchRefs: [] } }, /spec\.orchRefs is not written: it follows from the core Node/],
-    [{ status: { podCIDRs: ['10.0.0.0/24'] } }, /status: a patch cannot change this/],
-    [{ metadata: { name: 'n9' } }, /metadata\.name: a patch cannot change this/],
+    [
+      { spec: { wireguard: { interfaceIPv4Address: '1.2.3.4' } } },
+      /spec\.wireguard: .*does not support WireGuard/,
+    ],
+    [{ spec: { orchRefs: [] } }, /spec\.orchRefs is not written: it is derived from the core Node/],
+    [{ status: { podCIDRs: ['10.0.0.0/24'] } }, /status: a patch cannot change this field/],
+    [{ metadata: { name: 'n9' } }, /metadata\.name: a patch cannot change this field/],
     [
       { metadata: { annotations: { 'projectcalico.org/ASNumber': '5' } } },
       /the annotation projectcalico\.org\/ASNumber is not written: set spec\.bgp\.asNumber/,
@@ -165,7 +168,7 @@ describe('the Node of projectcalico.org/v3', () => {
     );
     expect(other).toMatchObject({
       code: 0,
-      err: 'Node n1: spec.orchRefs is not written: it follows from the core Node\n',
+      err: 'Node n1: spec.orchRefs is not written: it is derived from the core Node\n',
     });
   });
 
@@ -187,7 +190,7 @@ describe('the Node of projectcalico.org/v3', () => {
   it('is not created or deleted, as Nodes belong to Kubernetes', async () => {
     const { code, err } = await applied(v3('n9', { bgp: { asNumber: 65001 } }));
     expect(code).toBe(1);
-    expect(err).toMatch(/Failed to apply 'Node' resource n9: Nodes come from their kubelets/);
+    expect(err).toMatch(/Failed to apply 'Node' resource n9: kubelets create Nodes: start a kubelet/);
     const deleted = await world.calictl('delete', 'node', 'n1');
     expect(deleted.code).toBe(1);
     expect(deleted.err).toMatch(/Failed to delete 'Node' resource n1: .*kubectl delete node n1/);

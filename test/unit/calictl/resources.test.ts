@@ -85,7 +85,7 @@ describe('-f', () => {
     expect(out).toBe("Partial success: created 2 out of 3 'IPPool' resources\n");
     expect(err).toMatch(/partial\.yaml, document 2: Failed to create 'IPPool' resource p2: .*overlaps/);
     const again = await world.calictl('create', '--skip-exists', '-f', file);
-    expect(again.out).toContain("created 0 out of 3 'IPPool' resources, skipped 2 that exist");
+    expect(again.out).toContain("created 0 out of 3 'IPPool' resources, skipped 2 that already exist");
     const missing = await world.calictl('delete', 'ippool', 'p1', 'p2', 'p3');
     expect(missing).toMatchObject({
       code: 1,
@@ -115,7 +115,7 @@ describe('-f', () => {
     const empty = world.file('empty.yaml', '---\n# nothing\n');
     expect(await world.calictl('apply', '-f', empty)).toMatchObject({
       code: 1,
-      err: expect.stringContaining('empty.yaml: no resources in it'),
+      err: expect.stringContaining('empty.yaml: contains no resources: add some, or use --skip-empty'),
     });
     expect(await world.calictl('apply', '--skip-empty', '-f', empty)).toMatchObject({
       code: 0,
@@ -217,10 +217,10 @@ describe('get', () => {
     [['get', 'all'], /resource type 'all' is not supported: try node, ippool/],
     [['get', 'networkpolicy'], /Cali has no network policy/],
     [['get', 'hep'], /Cali does not protect host interfaces/],
-    [['get', 'ippool', '-n', 'x'], /IPPool is not namespaced: leave -n out/],
-    [['get', 'ippool', '-A'], /IPPool is not namespaced: leave -A out/],
-    [['get', 'wep', '-A', '-n', 'x'], /-n and -A contradict each other/],
-    [['get', 'wep', 'name', '-A'], /-A is for lists/],
+    [['get', 'ippool', '-n', 'x'], /IPPool is not namespaced: omit -n/],
+    [['get', 'ippool', '-A'], /IPPool is not namespaced: omit -A/],
+    [['get', 'wep', '-A', '-n', 'x'], /-n and -A contradict each other: omit one of them/],
+    [['get', 'wep', 'name', '-A'], /-A applies only to lists: name the namespace with -n/],
     [['get', 'ippool', 'none'], /resource does not exist: IPPool\(none\)/],
     [['get', 'ippool', '-f', 'x'], /name either a kind and its resources, or files/],
     [['apply'], /apply: name a file or a folder with -f/],
@@ -228,7 +228,7 @@ describe('get', () => {
     [['delete', 'ippool', ''], /resource name may not be empty/],
     [['patch', 'ippool', 'g', '-p', '5'], /must be an object as JSON or YAML/],
     [['patch', 'ippool', 'g', '-p', '{"spec":{"frob":1}}'], /unknown field "spec\.frob"/],
-    [['patch', 'ippool', 'g', '-t', 'json', '-p', '{}'], /--type json takes a list/],
+    [['patch', 'ippool', 'g', '-t', 'json', '-p', '{}'], /--type json requires a list/],
     [
       ['patch', 'ippool', 'g', '-t', 'json', '-p', '[{"op":"remove","path":"/x"}]'],
       /there is nothing at \/x/,
@@ -241,13 +241,16 @@ describe('get', () => {
     [['cluster', 'diags', '--since', '1h'], /cluster diags is not supported/],
     [['datastore', 'migrate', 'import', '-f', 'x'], /datastore migrate import is not supported/],
     [['datastore', 'migrate-policy-names'], /has no network policy/],
-    [['ipam', 'configure'], /ipam configure: give/],
+    [['ipam', 'configure'], /ipam configure: use --strictaffinity or/],
     [['ipam', 'configure', '--strictaffinity', 'perhaps'], /must be true or false/],
     [['ipam', 'configure', '--ip-cooldown-seconds', '5'], /Cali has no cool-down/],
-    [['ipam', 'configure', '--kubevirt-ip-persistence', 'Enabled'], /does not know virtual machines/],
+    [
+      ['ipam', 'configure', '--kubevirt-ip-persistence', 'Enabled'],
+      /Cali does not integrate with KubeVirt: omit the flag/,
+    ],
     [['ipam', 'release', '--ip', '10.0.0.1'], /IP address 10\.0\.0\.1 is not assigned/],
     [['ipam', 'release', '--from-report', '/nowhere'], /\/nowhere: cannot be read/],
-    [['ipam', 'release', '--from-report', 'package.json'], /package\.json: is no report of/],
+    [['ipam', 'release', '--from-report', 'package.json'], /package\.json: is not a report of/],
     [['--log-level', 'loud', 'version'], /log-level/],
     [['frob'], /unknown command/],
   ])('%j ends with exit code 1 and a sentence', async (args, sentence) => {
@@ -296,7 +299,7 @@ describe('where the API is', () => {
     expect((await calictl('get', 'ippools', '-c', good)).code).toBe(0);
     const etcd = file({ datastoreType: 'etcdv3' });
     expect((await calictl('get', 'ippools', '-c', etcd)).err).toMatch(
-      /Cali keeps everything in the Kubernetes API/,
+      /spec\.datastoreType is etcdv3: use kubernetes, because Cali stores everything in the Kubernetes API/,
     );
     expect((await calictl('get', 'ippools', '-c', '/nowhere')).err).toMatch(
       /--config \/nowhere: cannot be read/,
@@ -323,6 +326,6 @@ it('version shows the client, and the cluster unless --client', async () => {
   expect((await world.calictl('datastore', 'migrate', 'unlock')).out).toBe('Datastore unlocked.\n');
   for (const verb of ['apply', 'create', 'delete'])
     expect((await world.calictl(verb, '-f', file)).err).toContain(
-      `${verb} is not supported: the agents make ClusterInformation`,
+      `${verb} is not supported: the agents maintain ClusterInformation`,
     );
 });

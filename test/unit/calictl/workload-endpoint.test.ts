@@ -95,7 +95,7 @@ describe('get workloadendpoint', () => {
     ]) {
       const { code, err } = await world.calictl(...args);
       expect(code).toBe(1);
-      expect(err).toMatch(/follows from its Pod/);
+      expect(err).toMatch(/is derived from its Pod/);
     }
   });
 });
