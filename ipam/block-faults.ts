@@ -34,13 +34,13 @@ const known = new WeakMap<BlockSpec, readonly string[]>();
 function* findDamage({ cidr, allocations, unallocated, attributes }: BlockSpec): Generator<string> {
   const size = allocations.length;
   const wanted = sizeOf(mustCidr(cidr));
-  if (BigInt(size) !== wanted) yield `it has ${size} allocations, and ${wanted} addresses`;
+  if (BigInt(size) !== wanted) yield `it has ${size} allocations for ${wanted} addresses`;
   for (const index of new Set(allocations))
     if (index !== null && !attributes[index])
-      yield `an address refers to attribute ${index}, which is not there`;
+      yield `an address refers to attribute ${index}, which does not exist`;
   for (const ordinal of new Set(unallocated))
-    if (ordinal < 0 || ordinal >= size) yield `ordinal ${ordinal} is free and outside the block`;
-    else if (allocations[ordinal] !== null) yield `ordinal ${ordinal} is free and taken`;
+    if (ordinal < 0 || ordinal >= size) yield `free ordinal ${ordinal} is outside the block`;
+    else if (allocations[ordinal] !== null) yield `ordinal ${ordinal} is both free and allocated`;
 }
 
 /** Returns all faults of a block, including harmless ones that no allocator would write (Calico reference 6.3). */
@@ -53,11 +53,11 @@ export function faultsOf(block: BlockSpec): string[] {
   });
   const free = new Set<number>();
   for (const ordinal of unallocated) {
-    if (free.has(ordinal)) faults.push(`ordinal ${ordinal} is free twice`);
+    if (free.has(ordinal)) faults.push(`ordinal ${ordinal} is listed as free twice`);
     free.add(ordinal);
   }
   allocations.forEach((index, ordinal) => {
-    if (index === null && !free.has(ordinal)) faults.push(`ordinal ${ordinal} is neither free nor taken`);
+    if (index === null && !free.has(ordinal)) faults.push(`ordinal ${ordinal} is neither free nor allocated`);
   });
   return faults;
 }
@@ -112,12 +112,12 @@ export function blockProblems(blocks: readonly IPAMBlock[]): { block: IPAMBlock;
       .map((block) =>
         problemOf(
           block,
-          `${block.spec.cidr} is the network of ${nameOfCidr(block.spec.cidr)}; the object is not used: delete it`,
+          `${block.spec.cidr} is the network of ${nameOfCidr(block.spec.cidr)}; the object is ignored: delete it`,
           'spec.cidr',
         ),
       ),
     ...[...unusable].map(([block, reason]) =>
-      problemOf(block, `${reason}; it gives no more addresses: delete it when no pod uses it`),
+      problemOf(block, `${reason}; it assigns no more addresses: delete it when no pod uses it`),
     ),
   ];
 }

@@ -77,7 +77,7 @@ export class BlockWriter {
       }
       block = written;
     }
-    throw new DatastoreError('CONFLICT', `block ${cidr} changed ${MAX_ATTEMPTS} times under the allocator`);
+    throw new DatastoreError('CONFLICT', `block ${cidr} changed during each of ${MAX_ATTEMPTS} writes`);
   }
 
   /** Returns true when the block has the given spec; else the current block, undefined if it is gone. */

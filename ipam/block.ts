@@ -111,7 +111,7 @@ export function assignAddress(
 ): { readonly ok: true; readonly block: BlockSpec } | { readonly ok: false; readonly holder: string } {
   const ordinal = ordinalOf(block, address);
   if (ordinal === undefined) throw new RangeError(`${address} is not in block ${block.cidr}`);
-  if (ordinal >= sizeOfBlock(block)) return { ok: false, holder: `block ${block.cidr}, which is damaged` };
+  if (ordinal >= sizeOfBlock(block)) return { ok: false, holder: `damaged block ${block.cidr}` };
   const index = block.allocations[ordinal];
   if (index !== null && index !== undefined) {
     return { ok: false, holder: block.attributes[index]?.handle_id ?? '(no handle)' };

@@ -49,8 +49,8 @@ export function choosePools(
   return {
     ok: false,
     reason:
-      `no IPv${request.family} pool qualifies: ${pools.length} IPPools exist, none of them is enabled, of that ` +
-      `family, allows ${request.use} and selects this node and namespace. Create or enable one (calictl get ippools -o wide)`,
+      `no IPv${request.family} pool qualifies: none of the ${pools.length} IPPools is an enabled ` +
+      `IPv${request.family} pool that allows ${request.use} and selects this node and namespace. Create or enable one (calictl get ippools -o wide)`,
   };
 }
 
@@ -60,7 +60,7 @@ const MAX_NAMED = 100;
 function namedPools(pools: readonly IPPool[], named: readonly string[], request: PoolRequest) {
   const chosen: IPPool[] = [];
   if (named.length > MAX_NAMED)
-    return { ok: false as const, reason: `${named.length} IPPools are asked for, more than ${MAX_NAMED}` };
+    return { ok: false as const, reason: `${named.length} IPPools are requested, more than ${MAX_NAMED}` };
   for (const asked of new Set(named)) {
     const name = printable(asked, 253);
     const cidr = canonicalCidr(asked);
@@ -68,20 +68,20 @@ function namedPools(pools: readonly IPPool[], named: readonly string[], request:
       ({ metadata, spec }) =>
         metadata.name === asked || (cidr !== undefined && canonicalCidr(spec.cidr) === cidr),
     );
-    if (!pool) return { ok: false as const, reason: `IPPool ${name} is asked for and does not exist` };
-    if (pool.spec.disabled) return { ok: false as const, reason: `IPPool ${name} is asked for and disabled` };
+    if (!pool) return { ok: false as const, reason: `requested IPPool ${name} does not exist` };
+    if (pool.spec.disabled) return { ok: false as const, reason: `requested IPPool ${name} is disabled` };
     if (isTerminating(pool))
-      return { ok: false as const, reason: `IPPool ${name} is asked for and being deleted` };
+      return { ok: false as const, reason: `requested IPPool ${name} is being deleted` };
     if (parseCidr(pool.spec.cidr)?.family !== request.family) {
       return {
         ok: false as const,
-        reason: `IPPool ${name} (${pool.spec.cidr}) holds no IPv${request.family} addresses`,
+        reason: `requested IPPool ${name} (${pool.spec.cidr}) has no IPv${request.family} addresses`,
       };
     }
     if (!pool.spec.allowedUses.includes(request.use)) {
       return {
         ok: false as const,
-        reason: `IPPool ${name} is asked for, and its allowedUses have no ${request.use}`,
+        reason: `requested IPPool ${name} does not list ${request.use} in allowedUses`,
       };
     }
     chosen.push(pool);

@@ -237,7 +237,7 @@ export class Ipam implements AddressSource {
     throw new IpamError(
       'EXHAUSTED',
       `no IPs available in pools: [${choice.pools.map(({ spec }) => spec.cidr).join(' ')}]. ` +
-        'Add an IPPool or delete pods; `calictl get ipamblocks` shows who holds them',
+        'Add an IPPool or delete pods; `calictl get ipamblocks` shows the holders',
     );
   }
 
@@ -249,19 +249,19 @@ export class Ipam implements AddressSource {
       throw new IpamError(
         'ADDRESS_OUTSIDE',
         pool && isTerminating(pool)
-          ? `${printable(text, 100)} is in IPPool ${pool.metadata.name}, which is being deleted: ask for an address inside another`
-          : `${printable(text, 100)} is in no enabled IPPool: ask for an address inside one`,
+          ? `${printable(text, 100)} is in IPPool ${pool.metadata.name}, which is being deleted: request an address from another pool`
+          : `${printable(text, 100)} is in no enabled IPPool: request an address from an enabled one`,
       );
     }
     const address = formatAddress(parsed);
     if (!pool.spec.allowedUses.includes(use)) {
       throw new IpamError(
         'ADDRESS_OUTSIDE',
-        `${address} is in IPPool ${pool.metadata.name}, whose allowedUses have no ${use}: ask for an address of another pool`,
+        `${address} is in IPPool ${pool.metadata.name}, which does not list ${use} in allowedUses: request an address from another pool`,
       );
     }
     if (this.#isReserved(address)) {
-      throw new IpamError('ADDRESS_OUTSIDE', `${address} is reserved by an IPReservation: ask for another`);
+      throw new IpamError('ADDRESS_OUTSIDE', `${address} is reserved by an IPReservation: request another`);
     }
     const cidr = formatCidr(networkOf({ ...parsed, length: blockSizeOf(pool) }));
     return { family: parsed.family, address, cidr };
@@ -276,7 +276,7 @@ export class Ipam implements AddressSource {
     const unusable = known && unusableBlocks(all).get(known);
     if (unusable) throw takenFrom(address, cidr, unusable);
     if (this.#damagedAddresses().has(address))
-      throw takenFrom(address, cidr, 'a block that overlaps it, and is damaged, has given the address');
+      throw takenFrom(address, cidr, 'a damaged overlapping block has assigned the address');
     if (known) return planned;
     const other = all.find(
       ({ spec }) => damageOf(spec).length === 0 && overlaps(mustCidr(spec.cidr), mustCidr(cidr)),
@@ -300,7 +300,7 @@ export class Ipam implements AddressSource {
     throw new IpamError(
       'ADDRESS_TAKEN',
       `${address} is in block ${cidr} of ${affinity?.replace(/^host:/, 'node ') ?? 'no node'}, and strictAffinity is on: ` +
-        'ask for another, or run the pod there',
+        'request another, or run the pod there',
     );
   }
 
@@ -320,7 +320,7 @@ export class Ipam implements AddressSource {
           if (!result.ok) {
             throw new IpamError(
               'ADDRESS_TAKEN',
-              `${planned.address} is taken by ${result.holder}: ask for another, or release it`,
+              `${planned.address} is taken by ${result.holder}: request another, or release it`,
             );
           }
           taken = planned.address;
@@ -350,7 +350,7 @@ export class Ipam implements AddressSource {
     }
     throw new IpamError(
       'EXHAUSTED',
-      `no address after ${MAX_ATTEMPTS} attempts: other nodes took each of them first`,
+      `no address after ${MAX_ATTEMPTS} attempts: other nodes allocated every candidate first`,
     );
   }
 
@@ -418,7 +418,7 @@ export class Ipam implements AddressSource {
     if (mine.length < limit && configuration?.autoAllocateBlocks !== false) return;
     throw new IpamError(
       'BLOCK_LIMIT',
-      `cannot allocate new block due to per host block limit: node ${this.#node} has ${mine.length} IPv${family} blocks of ${limit}. ` +
+      `cannot allocate new block due to per host block limit: node ${this.#node} has ${mine.length} of ${limit} IPv${family} blocks. ` +
         'Raise maxBlocksPerHost in IPAMConfiguration default',
     );
   }
@@ -517,7 +517,7 @@ export class Ipam implements AddressSource {
 function takenFrom(address: string, cidr: string, reason: string): IpamError {
   return new IpamError(
     'ADDRESS_TAKEN',
-    `${address} is in block ${cidr}, which gives no addresses (${reason}): ask for another, or correct the block`,
+    `${address} is in block ${cidr}, which assigns no addresses (${reason}): request another, or correct the block`,
   );
 }
 

@@ -95,7 +95,7 @@ export class PodCidrIpam implements AddressSource {
     if (!parsed || !range)
       throw new IpamError(
         'ADDRESS_OUTSIDE',
-        `${printable(text, 100)} is not in the podCIDR of node ${this.#node} (${this.#podCidrs().join(', ') || 'none'}): ask for one inside it`,
+        `${printable(text, 100)} is not in the podCIDR of node ${this.#node} (${this.#podCidrs().join(', ') || 'none'}): request one inside it`,
       );
     const address = formatAddress(parsed);
     const ordinal = parsed.value - networkOf(range).value;
@@ -103,11 +103,11 @@ export class PodCidrIpam implements AddressSource {
     if (ordinal < FIRST_ORDINAL || isBroadcast)
       throw new IpamError(
         'ADDRESS_TAKEN',
-        `${address} is the network's, the tunnels' or the broadcast address of ${formatCidr(range)}: ask for another`,
+        `${address} is the network, tunnel or broadcast address of ${formatCidr(range)}: request another`,
       );
     for (const [handleId, addresses] of this.#held)
       if (addresses.includes(address))
-        throw new IpamError('ADDRESS_TAKEN', `${address} is taken by ${handleId}: ask for another`);
+        throw new IpamError('ADDRESS_TAKEN', `${address} is taken by ${handleId}: request another`);
     return address;
   }
 

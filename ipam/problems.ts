@@ -13,7 +13,7 @@ export function problemsOf({ pools, blocks, handles, pods, nodes }: IpamSnapshot
     problems.push(...faultsOf(spec).map((fault) => `block ${spec.cidr}: ${fault}`));
     const network = mustCidr(spec.cidr);
     if (!pools.some((pool) => contains(mustCidr(pool.spec.cidr), network)))
-      problems.push(`block ${spec.cidr} is in no IPPool: delete the pods in it, or create the pool again`);
+      problems.push(`block ${spec.cidr} is in no IPPool: delete the pods in it, or recreate the pool`);
   }
   const told = new Set<IPAMBlock>();
   for (const [one, other] of overlapsOf(blocks)) {
@@ -23,7 +23,7 @@ export function problemsOf({ pools, blocks, handles, pods, nodes }: IpamSnapshot
   const known = new Set(handles.map(({ spec }) => spec.handleID));
   for (const handle of held)
     if (handle !== '' && !known.has(handle))
-      problems.push(`handle ${handle} has addresses and does not exist`);
+      problems.push(`handle ${handle} has addresses but does not exist`);
   const taken = new Set(blocks.flatMap(({ spec }) => allocationsOf(spec).map(({ address }) => address)));
   const users = new Map<string, string>();
   // Addresses of podCIDRs are in no block (pod-cidr.ts).
@@ -49,7 +49,7 @@ export function problemsOf({ pools, blocks, handles, pods, nodes }: IpamSnapshot
       if (other) problems.push(`${address} is used by two pods, ${other} and ${name}: delete one of them`);
       users.set(address, name);
       if (!isAllocated(address, pod.spec.nodeName))
-        problems.push(`${address} is used by pod ${name} and not allocated: delete the pod`);
+        problems.push(`${address} is used by pod ${name} but not allocated: delete the pod`);
     }
   }
   return problems;

@@ -52,7 +52,7 @@ describe('nodes and pods come and go', () => {
       lab.sh('node1', 'calictl get ippool going -o yaml').includes('reason: Terminating'),
     );
     await expect(lab.ask({ do: 'pod add', node: 'node3', name: 'late', annotations })).rejects.toThrow(
-      /IPPool going is asked for and being deleted/,
+      /requested IPPool going is being deleted/,
     );
     expect(await lab.unreachable()).toEqual([]);
     await lab.ask({ do: 'pod delete', name: 'guest' });

@@ -133,7 +133,7 @@ describe('an IPPool with addresses in use that is deleted', () => {
     const ipam = await ipamOf('n1');
     expect(await ipam.assign(request('b'))).toEqual([expect.stringMatching(/^10\.1\.0\./)]);
     await expect(ipam.assign(request('c', { pools: { 4: ['p'] } }))).rejects.toThrow(
-      'IPPool p is asked for and being deleted',
+      'requested IPPool p is being deleted',
     );
     await expect(ipam.assign(request('d', { addresses: ['10.0.0.99'] }))).rejects.toThrow(
       'is in IPPool p, which is being deleted',

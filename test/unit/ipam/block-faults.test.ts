@@ -31,20 +31,24 @@ const object = (spec: BlockSpec, name = nameOfCidr(spec.cidr)): IPAMBlock => ({
 });
 
 const damages: readonly [string, Partial<BlockSpec>, string][] = [
-  ['an address that is free and taken', { unallocated: [0, 1, 2, 3] }, 'ordinal 0 is free and taken'],
-  ['an ordinal behind its end', { unallocated: [1, 2, 3, 4] }, 'ordinal 4 is free and outside the block'],
-  ['a negative ordinal', { unallocated: [-1] }, 'ordinal -1 is free and outside the block'],
+  [
+    'an address that is free and taken',
+    { unallocated: [0, 1, 2, 3] },
+    'ordinal 0 is both free and allocated',
+  ],
+  ['an ordinal behind its end', { unallocated: [1, 2, 3, 4] }, 'free ordinal 4 is outside the block'],
+  ['a negative ordinal', { unallocated: [-1] }, 'free ordinal -1 is outside the block'],
   [
     'an attribute that is not there',
     { allocations: [7, null, null, null] },
-    'an address refers to attribute 7, which is not there',
+    'an address refers to attribute 7, which does not exist',
   ],
   [
     'more allocations than addresses',
     { allocations: Array(5).fill(null) },
-    'it has 5 allocations, and 4 addresses',
+    'it has 5 allocations for 4 addresses',
   ],
-  ['fewer allocations than addresses', { allocations: [] }, 'it has 0 allocations, and 4 addresses'],
+  ['fewer allocations than addresses', { allocations: [] }, 'it has 0 allocations for 4 addresses'],
 ];
 
 /** Node n1 with these blocks and a pool, and a function to assign addresses. */
@@ -106,7 +110,9 @@ describe('a block', () => {
     for (const address of given) expect(address).not.toMatch(/^10\.0\.0\.[0-3]$/);
     expect(new Set(given).size).toBe(3);
     expect(all().find(({ metadata }) => metadata.name === '10-0-0-0-30')?.spec).toMatchObject(more);
-    await expect(assign('d', ['10.0.0.2'])).rejects.toThrow(/10\.0\.0\.2 is in block .* gives no addresses/);
+    await expect(assign('d', ['10.0.0.2'])).rejects.toThrow(
+      /10\.0\.0\.2 is in block .* assigns no addresses/,
+    );
   });
 
   it('that becomes damaged between the plan and the write gives no address', async () => {
@@ -162,7 +168,9 @@ describe('a block', () => {
     const { assign } = await give([damaged], '10.0.0.0/30');
     const given = [await assign('a'), await assign('b'), await assign('c')];
     expect(given.toSorted()).toEqual(['10.0.0.0', '10.0.0.1', '10.0.0.3']);
-    await expect(assign('d', ['10.0.0.2'])).rejects.toThrow(/damaged, has given the address/);
+    await expect(assign('d', ['10.0.0.2'])).rejects.toThrow(
+      /damaged overlapping block has assigned the address/,
+    );
   });
 
   it('that cannot be read any more is left for another one', async () => {

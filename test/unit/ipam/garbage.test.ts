@@ -189,9 +189,9 @@ describe('garbage collection of addresses', () => {
       spec: { handleID: 'dead', block: {}, deleted: false },
     });
     expect(problemsOf(await readSnapshot(store))).toEqual([
-      'handle k8s-pod-network.a has addresses and does not exist',
+      'handle k8s-pod-network.a has addresses but does not exist',
       `${address} is used by two pods, default/a and default/b: delete one of them`,
-      '10.244.200.200 is used by pod default/stray and not allocated: delete the pod',
+      '10.244.200.200 is used by pod default/stray but not allocated: delete the pod',
     ]);
     expect((await collectAfter(900_000)).handles).toContain('dead');
   });

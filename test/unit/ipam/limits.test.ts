@@ -67,8 +67,8 @@ describe('a request for addresses', () => {
   it.each<[string, string[], RegExp]>([
     ['outside every pool', ['192.0.2.1'], /192\.0\.2\.1 is in no enabled IPPool/],
     ['in a disabled pool', ['10.0.1.5'], /10\.0\.1\.5 is in no enabled IPPool/],
-    ['in a pool for load balancers', ['10.0.2.5'], /allowedUses have no Workload/],
-    ['in a pool for tunnels', ['10.0.3.5'], /allowedUses have no Workload/],
+    ['in a pool for load balancers', ['10.0.2.5'], /does not list Workload in allowedUses/],
+    ['in a pool for tunnels', ['10.0.3.5'], /does not list Workload in allowedUses/],
     ['that is reserved', ['10.0.0.200'], /reserved by an IPReservation/],
     ['that is none', ['10.0.0.1\nx'], /10\.0\.0\.1\\nx is in no enabled IPPool/],
     ['of which the second is refused', ['10.0.0.1', '10.0.1.5'], /10\.0\.1\.5 is in no enabled IPPool/],
@@ -91,7 +91,7 @@ describe('a request for addresses', () => {
     expect(store.all(ipamHandleKind)).toHaveLength(2);
     // Later requests fail for the same reason.
     await expect(ipam.assign(request('more', { addresses: ['10.0.0.100'] }))).rejects.toThrow(
-      /per host block limit: node n1 has 2 IPv4 blocks of 2/,
+      /per host block limit: node n1 has 2 of 2 IPv4 blocks/,
     );
   });
 
@@ -146,14 +146,14 @@ describe('named pools', () => {
     choosePools(pools, { family: 4, use: 'Workload', nodeLabels: {}, namespaceLabels: {}, named });
 
   it.each<[string[], RegExp]>([
-    [['nowhere'], /IPPool nowhere is asked for and does not exist/],
+    [['nowhere'], /requested IPPool nowhere does not exist/],
     [['__proto__'], /does not exist/],
-    [['six'], /holds no IPv4 addresses/],
-    [['off'], /asked for and disabled/],
-    [['balancers'], /allowedUses have no Workload/],
+    [['six'], /has no IPv4 addresses/],
+    [['off'], /requested IPPool off is disabled/],
+    [['balancers'], /does not list Workload in allowedUses/],
     [['pods', 'nowhere'], /IPPool nowhere/],
-    [['x\u001b[2J'], /IPPool x\\u001b\[2J is asked for/],
-    [Array(10_000).fill('pods') as string[], /10000 IPPools are asked for, more than 100/],
+    [['x\u001b[2J'], /requested IPPool x\\u001b\[2J does not exist/],
+    [Array(10_000).fill('pods') as string[], /10000 IPPools are requested, more than 100/],
   ])('%.60j are refused with a reason', (named, sentence) => {
     expect(choose(named)).toMatchObject({ ok: false, reason: expect.stringMatching(sentence) });
   });
@@ -212,7 +212,7 @@ describe('a damaged block', () => {
     const short = { ...sound, allocations: [] };
     expect(hasFree(short, () => false)).toBe(false);
     expect(assignAddress(short, '10.0.0.1', owner)).toMatchObject({ ok: false });
-    expect(faultsOf(long)).toContain('it has 100 allocations, and 4 addresses');
+    expect(faultsOf(long)).toContain('it has 100 allocations for 4 addresses');
     const wide = { ...sound, cidr: '::/0' };
     expect(allocationsOf(wide)).toEqual([]);
     expect(faultsOf(wide)[0]).toContain('4 allocations');
@@ -228,10 +228,10 @@ describe('a podCIDR', () => {
   const ipam = () => new PodCidrIpam('n1', () => ['10.1.0.0/24', 'fd00::/64'], []);
   it.each<[string[], RegExp]>([
     [['10.1.0.5', '10.1.0.6'], /one address of each family/],
-    [['10.1.0.0'], /network's/],
-    [['10.1.0.1'], /network's/],
-    [['10.1.0.255'], /network's/],
-    [['fd00::1'], /network's/],
+    [['10.1.0.0'], /network, tunnel or broadcast/],
+    [['10.1.0.1'], /network, tunnel or broadcast/],
+    [['10.1.0.255'], /network, tunnel or broadcast/],
+    [['fd00::1'], /network, tunnel or broadcast/],
     [['10.2.0.5'], /not in the podCIDR/],
   ])('does not give %j', async (addresses, sentence) => {
     await expect(ipam().assign(request('h', { addresses }))).rejects.toThrow(sentence);
