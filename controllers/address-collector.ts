@@ -43,7 +43,12 @@ export class AddressCollector {
   readonly #modules: CollectorModules;
   readonly #suspicions = new Suspicions();
   readonly #deletion: PoolDeletion;
-  #stats: CollectorStats = { snapshot: undefined, candidates: 0, reclaimed: 0, error: 'not looked yet' };
+  #stats: CollectorStats = {
+    snapshot: undefined,
+    candidates: 0,
+    reclaimed: 0,
+    error: 'the first pass has not finished yet',
+  };
   #cancel = () => {};
   #isLooking = false;
   /** Something changed during a pass. */
@@ -68,7 +73,7 @@ export class AddressCollector {
     this.#cancel();
     void this.#pass()
       .catch((error: unknown) => {
-        this.#modules.log.warn({ reason: messageOf(error) }, 'cannot look at the addresses: trying again');
+        this.#modules.log.warn({ reason: messageOf(error) }, 'collection pass failed: retrying');
         this.#stats = { ...this.#stats, error: messageOf(error) };
         return RETRY_MS;
       })
@@ -90,7 +95,10 @@ export class AddressCollector {
     const { store, clock, log } = this.#modules;
     const configuration = this.#modules.configuration();
     if (configuration.unreadable)
-      log.warn({ reason: configuration.unreadable }, 'nothing is collected until this is corrected');
+      log.warn(
+        { reason: configuration.unreadable },
+        'KubeControllersConfiguration unreadable: collection is off until it is corrected',
+      );
     const settings = settingsOf(configuration.object?.spec);
     const { periodMs } = settings;
     // An unreadable configuration may have disabled the collection.
@@ -98,23 +106,24 @@ export class AddressCollector {
     const snapshot = await readSnapshot(store);
     const found = audit(snapshot);
     const deletion = await this.#deletion.look(snapshot, clock.now(), (pool, error) =>
-      log.warn({ pool, reason: messageOf(error) }, 'finalizer of the IPPool not written: trying again'),
+      log.warn({ pool, reason: messageOf(error) }, 'IPPool finalizer not written: retrying'),
     );
     for (const pool of deletion.released)
-      log.info({ pool }, 'a deleted IPPool has no block any more: it goes');
+      log.info({ pool }, 'finalizer removed: the deleted IPPool has no blocks left');
     const gone = new Set(deletion.released);
     const left = snapshot.pools.filter(({ metadata }) => !gone.has(metadata.name));
     await writePoolStatus(store, { ...snapshot, pools: left }, clock.now(), (pool, error) =>
-      log.warn({ pool, reason: messageOf(error) }, 'IPPool.status not written: trying again'),
+      log.warn({ pool, reason: messageOf(error) }, 'IPPool status not written: retrying'),
     );
     let { reclaimed } = this.#stats;
     if (grace) {
       const certain = this.#suspicions.confirm(found, clock.now(), grace);
       const collected = await collect(store, certain, (what, error) =>
-        log.warn({ what, reason: messageOf(error) }, 'not collected: trying again'),
+        log.warn({ what, reason: messageOf(error) }, 'not collected: retrying'),
       );
       reclaimed += collected.addresses.length;
-      if (Object.values(collected).some((list) => list.length > 0)) log.info({ ...collected }, 'collected');
+      if (Object.values(collected).some((list) => list.length > 0))
+        log.info({ ...collected }, 'IPAM garbage collected');
       this.#tell(certain, new Set(collected.addresses));
     }
     const { pools, blocks } = snapshot;
@@ -146,6 +155,6 @@ export class AddressCollector {
       });
     }
     for (const node of new Set(orphans.flatMap((block) => nodeOf(block) ?? [])))
-      this.#modules.log.info({ node }, 'the blocks of a node that does not exist were given back');
+      this.#modules.log.info({ node }, 'blocks of a deleted node released');
   }
 }

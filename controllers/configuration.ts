@@ -59,7 +59,7 @@ export class ControllersConfiguration {
     try {
       await createMissing(client, kubeControllersConfigurationKind, made);
     } catch (error) {
-      log.warn({ reason: messageOf(error) }, 'KubeControllersConfiguration default not made: trying again');
+      log.warn({ reason: messageOf(error) }, 'KubeControllersConfiguration default not created: retrying');
       clock.after(RETRY_MS, () => void this.#make());
     }
   }

@@ -85,7 +85,7 @@ export class CrdRules {
     void this.#look().then(
       () => this.#again(LOOK_MS),
       (error: unknown) => {
-        this.#log.warn({ reason: messageOf(error) }, 'cannot add the rules of the CRDs');
+        this.#log.warn({ reason: messageOf(error) }, 'CRD validation rules not added: retrying');
         this.#again(RETRY_MS);
       },
     );
@@ -110,7 +110,7 @@ export class CrdRules {
       if (!versions) continue;
       const { resourceVersion } = crd.metadata;
       await this.#client.patch(crdKind, name, { metadata: { resourceVersion }, spec: { versions } });
-      this.#log.info({ crd: name }, 'added the rules of a CRD');
+      this.#log.info({ crd: name }, 'CRD validation rules added');
     }
   }
 }

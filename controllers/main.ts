@@ -100,7 +100,7 @@ async function main(): Promise<void> {
     metrics.close();
   }, log);
   keepSmall(systemClock);
-  log.info({ version: VERSION }, 'running');
+  log.info({ version: VERSION }, 'controllers started');
   rules.start();
   const peers = new PeerStatusWriter({
     client,

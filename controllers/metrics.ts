@@ -35,7 +35,7 @@ export function createMetrics(read: () => CollectorStats): Registry {
   );
   perBlock(
     'ipam_allocations_borrowed',
-    'Addresses that another node than the block’s uses',
+    'Addresses used by a node other than the block’s',
     (block) =>
       allocationsOf(block.spec).filter(
         ({ attributes }) => (attributes['node'] ?? nodeOf(block)) !== nodeOf(block),
@@ -48,7 +48,7 @@ export function createMetrics(read: () => CollectorStats): Registry {
   });
   exposeCounter(registry, {
     name: 'ipam_allocations_gc_reclamations',
-    help: 'Addresses freed since the start',
+    help: 'Leaked addresses freed since the process started',
     read: () => read().reclaimed,
   });
   exposeGauge(registry, {
@@ -62,7 +62,7 @@ export function createMetrics(read: () => CollectorStats): Registry {
   });
   exposeGauge(registry, {
     name: 'cali_ipam_free_blocks',
-    help: 'Blocks of a pool that no node has; at 0 a new node gets none',
+    help: 'Unclaimed blocks of a pool; at 0, a new node gets none',
     labels: ['ippool'],
     read: () => [
       ...pools().map((pool): Reading => [{ ippool: pool.metadata.name }, blockCount(pool)]),
@@ -74,7 +74,7 @@ export function createMetrics(read: () => CollectorStats): Registry {
   });
   exposeGauge(registry, {
     name: 'cali_controllers_ready',
-    help: '1 while the controllers see all addresses; their log has the reason',
+    help: '1 if the last pass over all addresses succeeded; the log gives the reason for a failure',
     read: () => Number(read().error === undefined),
   });
   return registry;

@@ -108,7 +108,7 @@ export class PeerStatusWriter {
     let failures = 0;
     const failed = (object: string, error: unknown) => {
       failures++;
-      this.#modules.log.warn({ object, reason: messageOf(error) }, 'status not written: trying again');
+      this.#modules.log.warn({ object, reason: messageOf(error) }, 'status not written: retrying');
     };
     try {
       for (const { what, write } of this.#writes()) {

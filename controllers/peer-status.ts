@@ -28,17 +28,17 @@ export function resolved({ spec }: BGPPeer, { nodes, reflectors, filters }: Peer
   if (missing.length > 0)
     return no(
       'FilterNotFound',
-      `there is no BGPFilter ${missing.join(', ')}: create it, or take it out of spec.filters`,
+      `missing BGPFilter ${missing.join(', ')}: create it, or remove it from spec.filters`,
     );
   const local = nodes.filter((node) => selectsNode(spec, node));
   if (local.length === 0)
     return no(
       'NoNode',
       spec.node
-        ? `there is no node ${spec.node}: spec.node is the name of a Node`
+        ? `Node ${spec.node} does not exist: set spec.node to the name of a Node`
         : spec.nodeSelector
           ? `no node has labels that match ${spec.nodeSelector}: label one, or change spec.nodeSelector`
-          : 'there is no node',
+          : 'the cluster has no nodes',
     );
   const yes = (others: string): Condition => ({
     type: 'Resolved',
@@ -57,7 +57,7 @@ export function resolved({ spec }: BGPPeer, { nodes, reflectors, filters }: Peer
   if (others.length === 0 || isAlone)
     return no(
       'NoPeer',
-      `nothing ${isAlone ? 'but the node itself ' : ''}has labels that match ${spec.peerSelector}: label a Node, or the ` +
+      `no ${isAlone ? 'other ' : ''}node or reflector Service has labels that match ${spec.peerSelector}: label a Node, or the ` +
         'Service of a route reflector (in a namespace of CALI_REFLECTOR_NAMESPACES), or change spec.peerSelector',
     );
   const asNode = others.filter((other) => nodes.some(({ name }) => name === other.name)).length;

@@ -21,9 +21,9 @@ export function allocatable(pool: IPPool, blocks: IpamSnapshot['blocks']): Condi
   });
   if (isTerminating(pool)) {
     const left = `${used} ${used === 1 ? 'address is' : 'addresses are'} in use`;
-    return no('Terminating', `the pool is being deleted: ${left}, and it goes when none is`);
+    return no('Terminating', `the pool is being deleted: ${left}; it is removed when all are free`);
   }
-  if (spec.disabled) return no('PoolDisabled', 'disabled is true: no new addresses are given');
+  if (spec.disabled) return no('PoolDisabled', 'disabled is true: the pool assigns no new addresses');
   if (BigInt(used) >= sizeOf(mustCidr(spec.cidr)))
     return no('PoolFull', 'every address is in use: add an IPPool or delete pods');
   if (spec.assignmentMode === 'Manual')
@@ -31,9 +31,9 @@ export function allocatable(pool: IPPool, blocks: IpamSnapshot['blocks']): Condi
       type: TYPE,
       status: 'True',
       reason: 'OnRequest',
-      message: 'assignmentMode is Manual: for pods and Services that name the pool',
+      message: 'assignmentMode is Manual: only pods and Services that name the pool get addresses',
     };
-  return { type: TYPE, status: 'True', reason: 'PoolReady', message: 'addresses can be given' };
+  return { type: TYPE, status: 'True', reason: 'PoolReady', message: 'addresses are available' };
 }
 
 /**

@@ -47,19 +47,19 @@ describe('BGPPeer.status', () => {
 
   it('names what is missing on which side, and the remedy', () => {
     expect(said({ node: 'n3', peerIP: '192.0.2.1', asNumber: 64999 })).toBe(
-      'False NoNode: there is no node n3: spec.node is the name of a Node',
+      'False NoNode: Node n3 does not exist: set spec.node to the name of a Node',
     );
     expect(said({ nodeSelector: "rack == 'c'", peerIP: '192.0.2.1', asNumber: 64999 })).toMatch(
       /^False NoNode: no node has labels that match rack == 'c': /,
     );
     expect(said({ peerSelector: "role == 'reflector'" })).toMatch(
-      /^False NoPeer: nothing has labels that match role == 'reflector': label a Node, or the Service/,
+      /^False NoPeer: no node or reflector Service has labels that match role == 'reflector': label a Node, or the Service/,
     );
     expect(said({ node: 'n1', peerSelector: "rack == 'a'" })).toMatch(
-      /^False NoPeer: nothing but the node itself /,
+      /^False NoPeer: no other node or reflector Service /,
     );
     expect(said({ peerIP: '192.0.2.1', asNumber: 64999, filters: ['no-default', 'own'] })).toBe(
-      'False FilterNotFound: there is no BGPFilter own: create it, or take it out of spec.filters',
+      'False FilterNotFound: missing BGPFilter own: create it, or remove it from spec.filters',
     );
   });
 });
