@@ -32,7 +32,7 @@ const MAX_ARGS = 4096;
 export function parseAttachment({ environment, stdin }: CniRequest, isNetnsNeeded: boolean): Attachment {
   const need = (name: string, pattern: RegExp, wanted: string) => {
     const value = environment[name];
-    if (!value) throw invalid(`${name} is not set: the container runtime has to pass it`);
+    if (!value) throw invalid(`${name} is not set: the container runtime must pass it`);
     if (!pattern.test(value)) throw invalid(`${name} "${printable(value, 200)}" is not ${wanted}`);
     return value;
   };
@@ -69,7 +69,7 @@ function podOf(text: string): Attachment['pod'] {
     const [name] = pair.split('=', 1);
     if (name !== 'K8S_POD_NAME' && name !== 'K8S_POD_NAMESPACE') continue;
     if (args.has(name))
-      throw invalid(`CNI_ARGS has ${name} twice: the container runtime has to pass it once`);
+      throw invalid(`CNI_ARGS contains ${name} twice: the container runtime must pass it once`);
     args.set(name, pair.slice(name.length + 1));
   }
   const name = args.get('K8S_POD_NAME') ?? '';

@@ -16,7 +16,7 @@ export function callCni(socketPath: string, request: CniRequest): Promise<CniAns
     });
     socket.on('end', () => {
       const newline = answer.indexOf('\n');
-      if (newline < 0) reject(new Error('the agent closed the connection without an answer'));
+      if (newline < 0) reject(new Error('the agent closed the connection without a response'));
       else resolve({ exitCode: Number(answer.slice(0, newline)), output: answer.slice(newline + 1) });
     });
     socket.end(formatCall(request));

@@ -43,7 +43,7 @@ const schema = z.object({
     )
     .max(100)
     .optional(),
-  netns: z.string().max(4096).refine(isPlain, 'has a control character'),
+  netns: z.string().max(4096).refine(isPlain, 'contains a control character'),
   namespace: z.string().max(63).refine(isPlain).optional(),
   pod: z.string().max(253).refine(isPlain).optional(),
 });
@@ -65,7 +65,10 @@ export function parseEndpoint(file: string, text: string): Endpoint {
   }
   const { allowedSourcePrefixes, namespace, pod, ...others } = parsed.data;
   if (endpointFile(others) !== file)
-    throw new CodedError('INVALID', `it is of container ${others.containerId}, which its name does not say`);
+    throw new CodedError(
+      'INVALID',
+      `it belongs to container ${others.containerId}, but its name does not match`,
+    );
   return {
     ...others,
     ...(allowedSourcePrefixes ? { allowedSourcePrefixes } : {}),

@@ -36,7 +36,7 @@ export class EndpointStore {
         const endpoint = parseEndpoint(file, await readFile(full, 'utf8'));
         store.#endpoints.set(keyOf(endpoint.containerId, endpoint.containerInterface), endpoint);
       } catch (error) {
-        log.error({ file: full, reason: messageOf(error) }, 'endpoint file ignored: it cannot be read');
+        log.error({ file: full, reason: messageOf(error) }, 'unreadable endpoint file ignored');
       }
     }
     return store;

@@ -64,12 +64,12 @@ async function installLoopback(ours: string, target: string): Promise<string[]> 
     return present
       ? []
       : [
-          `loopback is not in ${path.dirname(target)}: containerd and CRI-O start no pod without it. Install the CNI project's plugins (Debian package containernetworking-plugins).`,
+          `loopback is not in ${path.dirname(target)}: containerd and CRI-O cannot start pods without it. Install the CNI project's plugins (Debian package containernetworking-plugins).`,
         ];
   return [
     ...(present
       ? []
-      : ['this node has no loopback plugin, which runtimes run for each pod: Cali installs its own']),
+      : ['this node lacks the loopback plugin that runtimes run for each pod: Cali installs its own']),
     await replaceFile(target, program, 0o755),
   ];
 }

@@ -48,7 +48,7 @@ export class IpSession {
       this.#waiting = { until, lines: [], done };
       child.write([...commands, SENTINEL]);
     });
-    if (stderr === undefined) throw new Error(`ip -batch ended while it ran: ${commands.join('; ')}`);
+    if (stderr === undefined) throw new Error(`ip -batch exited during: ${commands.join('; ')}`);
     // The child counts lines from its start.
     const relative = stderr.replace(
       /^(Command failed -:)(\d+)$/gm,

@@ -73,12 +73,12 @@ export function assertNamespace(netns: string): void {
   if (found.dev !== ours.dev)
     throw new CniError(
       CniCode.INVALID_ENVIRONMENT,
-      `CNI_NETNS ${netns} is no namespace: the container runtime has to pass the file of a network namespace`,
+      `CNI_NETNS ${netns} is not a namespace: the container runtime must pass the file of a network namespace`,
     );
   if (found.ino === ours.ino)
     throw new CniError(
       CniCode.INVALID_ENVIRONMENT,
-      `CNI_NETNS ${netns} is the node's own network namespace: a container with the host's network is none of ours`,
+      `CNI_NETNS ${netns} is the node's own network namespace: Cali does not connect containers that use the host's network`,
     );
 }
 
@@ -171,7 +171,7 @@ async function connectHost(
     if (foreign) {
       throw new CniError(
         CniCode.NETWORK_SETUP,
-        `a route of another program (proto ${protocolName(foreign.protocol)}) has ${foreign.destination}: remove it, or reserve the address`,
+        `another program (proto ${protocolName(foreign.protocol)}) has a route to ${foreign.destination}: remove it, or reserve the address`,
       );
     }
     const [failed] = await session.run([`route replace ${route(address)}`]);

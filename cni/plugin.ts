@@ -107,7 +107,7 @@ export class Plugin {
       this.#modules.observe(name, (performance.now() - startedAt) / 1000, answer.exitCode === 0);
     } catch (error) {
       // The command has run: answer the runtime regardless.
-      this.#modules.log.error({ err: error }, 'CNI metrics');
+      this.#modules.log.error({ err: error }, 'CNI metrics not updated');
     }
     return answer;
   }
@@ -121,7 +121,7 @@ export class Plugin {
     } catch (error) {
       const failure = asCniError(error);
       const pod = /K8S_POD_NAME=([^;]*)/.exec(request.environment['CNI_ARGS'] ?? '')?.[1];
-      this.#modules.log.warn({ command, pod, reason: failure.message }, 'CNI call refused');
+      this.#modules.log.warn({ command, pod, reason: failure.message }, 'CNI call failed');
       return { exitCode: 1, output: JSON.stringify(failure.toJson(version)) };
     }
   }
@@ -152,7 +152,7 @@ export class Plugin {
       default:
         throw new CniError(
           CniCode.INVALID_ENVIRONMENT,
-          `CNI_COMMAND is "${command}": it has to be ADD, DEL, CHECK, STATUS, GC or VERSION`,
+          `CNI_COMMAND is "${command}": it must be ADD, DEL, CHECK, STATUS, GC or VERSION`,
         );
     }
   }
@@ -170,7 +170,7 @@ export class Plugin {
     if (claimed !== undefined)
       throw new CniError(
         CniCode.TRY_AGAIN_LATER,
-        `interface ${hostInterface} is being made for container ${claimed}: try again`,
+        `interface ${hostInterface} is being created for container ${claimed}: try again`,
       );
     this.#claims.set(hostInterface, containerId);
     try {
@@ -244,7 +244,8 @@ export class Plugin {
       isAssigned ? ipam.releaseHandle(handleId) : undefined,
     ]);
     for (const result of undone)
-      if (result.status === 'rejected') log.warn({ reason: messageOf(result.reason) }, 'undoing ADD');
+      if (result.status === 'rejected')
+        log.warn({ reason: messageOf(result.reason) }, 'rolling back ADD failed');
   }
 
   /** Reads the annotations of the pod and its namespace. Throws CniError before anything is created. */
@@ -339,10 +340,10 @@ export class Plugin {
     for (const address of endpoint.addresses) {
       const route = kernel.routes.find(({ destination }) => destination === hostCidr(address));
       if (route?.hops[0]?.device !== endpoint.interfaceName)
-        problems.push(`no route to ${address} by ${endpoint.interfaceName}`);
+        problems.push(`no route to ${address} through ${endpoint.interfaceName}`);
     }
     if (netns !== endpoint.netns)
-      problems.push(`CNI_NETNS is ${netns}, the container was added in ${endpoint.netns}`);
+      problems.push(`CNI_NETNS is ${netns}, but the container was added in ${endpoint.netns}`);
     if (problems.length > 0) throw new CniError(CniCode.CHECK_FAILED, problems.join('; '));
     return undefined;
   }
@@ -354,7 +355,7 @@ export class Plugin {
     if (!attachments)
       throw new CniError(
         CniCode.INVALID_NETWORK_CONFIG,
-        'network configuration: GC needs the list cni.dev/valid-attachments: the container runtime has to pass it',
+        'network configuration: GC needs the list cni.dev/valid-attachments, which the container runtime must pass',
       );
     const valid = new Set(attachments.map(({ containerID, ifname }) => `${containerID}/${ifname}`));
     for (const endpoint of this.#modules.endpoints.list()) {
@@ -421,10 +422,10 @@ export function assertReplaceable(
   if (isSamePod && (former.containerId !== containerId || former.containerInterface === interfaceName))
     return;
   const holder = former.pod ? `pod ${former.namespace}/${former.pod}` : `container ${former.containerId}`;
-  const remedy = isSamePod ? 'a pod has one interface' : 'delete it, or give this pod another name';
+  const remedy = isSamePod ? 'a pod can have only one interface' : 'delete it, or give this pod another name';
   throw new CniError(
     CniCode.NETWORK_SETUP,
-    `interface ${former.interfaceName} is that of ${holder} (${former.containerInterface}): ${remedy}`,
+    `interface ${former.interfaceName} belongs to ${holder} (${former.containerInterface}): ${remedy}`,
   );
 }
 

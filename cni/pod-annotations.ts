@@ -25,15 +25,15 @@ export interface AnnotationRequest {
 const unsupported: ReadonlyMap<string, string> = new Map([
   [
     podAnnotations.floatingIPs,
-    'Cali has no floating IPs: remove the annotation, and use a Service with an external IP',
+    'Cali does not support floating IPs: remove the annotation, and use a Service with an external IP',
   ],
   [
     podAnnotations.ipAddrsNoIpam,
-    'Cali assigns addresses by its IPAM only: use cni.projectcalico.org/ipAddrs with an address of an IPPool',
+    'Cali assigns addresses only through its IPAM: use cni.projectcalico.org/ipAddrs with an address of an IPPool',
   ],
 ]);
 const QOS_REFUSAL =
-  'Cali has no QoS controls: remove the annotation, or use kubernetes.io/ingress-bandwidth with the bandwidth plugin';
+  'Cali does not support QoS controls: remove the annotation, or use kubernetes.io/ingress-bandwidth with the bandwidth plugin';
 
 const MAX_LENGTH = 32_768;
 const MAX_ITEMS = 100;
@@ -77,7 +77,7 @@ function familiesOf(pod: Pod | undefined, namespace: Namespace | undefined): rea
   if (!texts || texts.length === 0) return undefined;
   const families = texts.map((text) => familyNames.get(text));
   for (const [index, family] of families.entries())
-    if (!family) throw malformed(object, kind, key, texts[index]!, 'a JSON list of IPv4 and IPv6');
+    if (!family) throw malformed(object, kind, key, texts[index]!, 'a JSON list with IPv4, IPv6 or both');
   return ([4, 6] as const).filter((family) => families.includes(family));
 }
 
@@ -151,7 +151,7 @@ function malformed(
 ): CniError {
   return new CniError(
     CniCode.INVALID_NETWORK_CONFIG,
-    `${kind} ${nameOf(object)}: annotation ${key} is ${printable(text, 200)}: it has to be ${wanted}`,
+    `${kind} ${nameOf(object)}: annotation ${key} is ${printable(text, 200)}: it must be ${wanted}`,
   );
 }
 

@@ -34,9 +34,9 @@ static void print_escaped(const char *text) {
 
 /* CNI code 11: the runtime tries again later, so no DEL is lost and no ADD is left half done. */
 static int unavailable(const char *what, const char *path) {
-  printf("{\"cniVersion\":\"1.0.0\",\"code\":11,\"msg\":\"cali-node does not answer on ");
+  printf("{\"cniVersion\":\"1.0.0\",\"code\":11,\"msg\":\"cali-node does not respond on ");
   print_escaped(path);
-  printf(" (%s): is the cali-node pod of this node running?\"}\n", what);
+  printf(" (%s): is the cali-node pod on this node running?\"}\n", what);
   return 1;
 }
 
@@ -103,10 +103,10 @@ int main(void) {
 
   /* Read all of it before printing: half an answer would look like a result. */
   count = read_all(fd, buffer, sizeof buffer);
-  if (count <= 0) return unavailable(count < 0 ? "answer cut off or too long" : "no answer", path);
+  if (count <= 0) return unavailable(count < 0 ? "response truncated or too long" : "no response", path);
   size_t start;
   int status = status_of(buffer, (size_t)count, &start);
-  if (status < 0) return unavailable("answer without a status", path);
+  if (status < 0) return unavailable("response without a status", path);
   size_t length = (size_t)count - start;
   if (fwrite(buffer + start, 1, length, stdout) != length) return 1;
   return fflush(stdout) == 0 ? status : 1;

@@ -1,14 +1,14 @@
 /** Log lines above info that chaos explains. A line that matches none of these is a fault. */
 
 interface Expected {
-  /** Matched against the program and the line's text: `cali-node: CNI call refused {"command":"STATUS",…}`. */
+  /** Matched against the program and the line's text: `cali-node: CNI call failed {"command":"STATUS",…}`. */
   readonly pattern: RegExp;
   readonly because: string;
 }
 
 export const expected: readonly Expected[] = [
   {
-    pattern: /^cali-node: CNI call refused .*(is not ready|"command":"STATUS")/,
+    pattern: /^cali-node: CNI call failed .*(is not ready|"command":"STATUS")/,
     because: 'the lab asks whether an agent is ready while it starts',
   },
   {
@@ -17,7 +17,7 @@ export const expected: readonly Expected[] = [
     because: 'the API server is killed, or the uplink of the node is down',
   },
   {
-    pattern: /^cali-\w+: .*(trying again|for the controllers) .*http:\/\/172\.18\.0\.1:6443: /,
+    pattern: /^cali-\w+: .*(trying again|retrying|left to the controllers) .*http:\/\/172\.18\.0\.1:6443: /,
     because: 'the same, for a request',
   },
   {

@@ -136,7 +136,7 @@ describe.skipIf(!hasProgram('gcc'))('CNI by the shim (skipped where gcc is not i
     expect(neighbour).toContain(`dev ${podVeth('default', 'chosen')} lladdr 0a:1b:2c:3d:4e:5f`);
     lab.sh('node1', `ping -6 -c 1 -W 5 ${addresses[0]}`);
     await expect(add('floats', { floatingIPs: '["203.0.113.7"]' })).rejects.toThrow(
-      'annotation cni.projectcalico.org/floatingIPs: Cali has no floating IPs: remove the annotation',
+      'annotation cni.projectcalico.org/floatingIPs: Cali does not support floating IPs: remove the annotation',
     );
     expect(lab.exec('node1', 'ip', 'link', 'show', podVeth('default', 'floats')).code).toBe(1);
   });
@@ -163,9 +163,9 @@ describe.skipIf(!hasProgram('gcc'))('CNI by the shim (skipped where gcc is not i
       [
         call('ADD', container('c3'), config('1.0.0', { ipam: { ipv4_pools: ['nowhere'] } })),
         101,
-        /IPPool nowhere is asked for and does not exist/,
+        /requested IPPool nowhere does not exist/,
       ],
-      [call('ADD', container('c1'), config(), '/run/cali-lab/none.sock'), 11, /cali-node does not answer/],
+      [call('ADD', container('c1'), config(), '/run/cali-lab/none.sock'), 11, /cali-node does not respond/],
     ];
     for (const [{ code, json }, cniCode, sentence] of refusals) {
       expect(code).toBe(1);

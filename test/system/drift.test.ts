@@ -139,7 +139,7 @@ describe('felix keeps what is ours and leaves what is not', () => {
     lab.sh('node1', 'ip route add 10.244.66.6/32 via 172.18.0.1 proto static');
     const annotations = { 'cni.projectcalico.org/ipAddrs': '["10.244.66.6"]' };
     const add = () => lab.ask({ do: 'pod add', node: 'node1', name: 'blocked', annotations });
-    await expect(add()).rejects.toThrow(/a route of another program \(proto static\) has 10\.244\.66\.6\/32/);
+    await expect(add()).rejects.toThrow(/another program \(proto static\) has a route to 10\.244\.66\.6\/32/);
     expect(lab.sh('node1', 'ip route show 10.244.66.6')).toContain('proto static');
     expect(lab.sh('node1', 'calictl get ipamhandles')).not.toContain('lab-blocked');
     lab.sh('node1', 'ip route del 10.244.66.6/32 proto static');

@@ -81,7 +81,7 @@ describe.skipIf(!hasProgram('gcc'))('the loopback plugin (skipped where gcc is n
     };
     const target = path.join(binDirectory, 'loopback');
     expect(await installCni(options)).toContain(
-      'this node has no loopback plugin, which runtimes run for each pod: Cali installs its own',
+      'this node lacks the loopback plugin that runtimes run for each pod: Cali installs its own',
     );
     expect(readFileSync(target)).toEqual(readFileSync(program));
     expect(statSync(target).mode & 0o777).toBe(0o755);
@@ -92,7 +92,7 @@ describe.skipIf(!hasProgram('gcc'))('the loopback plugin (skipped where gcc is n
     expect(readFileSync(target, 'utf8')).toBe('the plugin of the CNI project');
     rmSync(target);
     expect(await installCni({ ...options, loopback: '/nowhere' })).toContain(
-      `loopback is not in ${binDirectory}: containerd and CRI-O start no pod without it. Install the CNI project's plugins (Debian package containernetworking-plugins).`,
+      `loopback is not in ${binDirectory}: containerd and CRI-O cannot start pods without it. Install the CNI project's plugins (Debian package containernetworking-plugins).`,
     );
   });
 });

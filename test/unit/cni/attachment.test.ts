@@ -127,8 +127,8 @@ describe('CNI variables', () => {
 
 describe('what CNI_NETNS leads to', () => {
   it.each([
-    ['/etc/passwd', /is no namespace/],
-    ['/run', /is no namespace/],
+    ['/etc/passwd', /is not a namespace/],
+    ['/run', /is not a namespace/],
     ['/run/netns/cali-test-gone', /does not exist/],
     ['/proc/self/ns/net', /own network namespace/],
   ])('is refused when it is %s', (netns, sentence) => {

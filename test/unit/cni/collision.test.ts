@@ -30,19 +30,19 @@ describe('an ADD for an interface name that is in use', () => {
     ['a container without a pod', undefined],
   ])('is refused for %s, whose name collides', (_, pod) => {
     expect(() => assertReplaceable(former, { containerId: 'new', interfaceName: 'eth0', pod })).toThrow(
-      'interface cali0123456789a is that of pod shop/web (eth0): delete it, or give this pod another name',
+      'interface cali0123456789a belongs to pod shop/web (eth0): delete it, or give this pod another name',
     );
   });
 
   it('is refused for a second interface of the same container, which would lose the first', () => {
     const pod = { namespace: 'shop', name: 'web' };
     expect(() => assertReplaceable(former, { containerId: 'old', interfaceName: 'net1', pod })).toThrow(
-      /that of pod shop\/web \(eth0\): a pod has one interface/,
+      /belongs to pod shop\/web \(eth0\): a pod can have only one interface/,
     );
   });
 
   it('is refused for a container whose id collides with another one’s', () => {
     const asked = { containerId: 'other', interfaceName: 'eth0', pod: undefined };
-    expect(() => assertReplaceable(container, asked)).toThrow(/that of container alone/);
+    expect(() => assertReplaceable(container, asked)).toThrow(/belongs to container alone/);
   });
 });

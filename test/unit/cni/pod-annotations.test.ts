@@ -48,7 +48,7 @@ describe('annotations of pods and namespaces', () => {
     expect(asked.allowedSourcePrefixes).toEqual(['10.7.0.0/16', 'fd07::/64']);
     expect(readAnnotations(pod({}), undefined).allowedSourcePrefixes).toBeUndefined();
     expect(refusal({ allowedSourcePrefixes: '["10.7.0.0/33"]' })).toMatch(
-      /^pod shop\/web: annotation cni.projectcalico.org\/allowedSourcePrefixes is 10\.7\.0\.0\/33: it has to be a JSON list of networks/,
+      /^pod shop\/web: annotation cni.projectcalico.org\/allowedSourcePrefixes is 10\.7\.0\.0\/33: it must be a JSON list of networks/,
     );
     expect(refusal({ allowedSourcePrefixes: '["10.7.0.0/16 . flush ruleset"]' })).toMatch(
       /JSON list of networks/,
@@ -79,7 +79,7 @@ describe('annotations of pods and namespaces', () => {
     `["${'1'.repeat(1 << 20)}"]`,
   ])('ipAddrs %.60j is refused with the pod and the annotation', (text) => {
     expect(refusal({ ipAddrs: text })).toMatch(
-      /^pod shop\/web: annotation cni\.projectcalico\.org\/ipAddrs is .*: it has to be a JSON list/,
+      /^pod shop\/web: annotation cni\.projectcalico\.org\/ipAddrs is .*: it must be a JSON list/,
     );
   });
 
@@ -97,12 +97,12 @@ describe('annotations of pods and namespaces', () => {
     expect(readAnnotations(pod({}), namespace({ ipFamilies: '["IPv6","IPv4"]' })).families).toEqual([4, 6]);
     expect(readAnnotations(pod({ ipFamilies: '[]' }), undefined).families).toBeUndefined();
     expect(refusal({}, { ipFamilies: '["constructor"]' })).toMatch(
-      /it has to be a JSON list of IPv4 and IPv6/,
+      /it must be a JSON list with IPv4, IPv6 or both/,
     );
     const named = { metadata: { ...pod({}).metadata, annotations: { constructor: 'x', toString: 'y' } } };
     expect(readAnnotations({ ...pod({}), ...named }, undefined).families).toBeUndefined();
     expect(refusal({}, { ipFamilies: '["ipv4"]' })).toBe(
-      'namespace shop: annotation cni.projectcalico.org/ipFamilies is ipv4: it has to be a JSON list of IPv4 and IPv6',
+      'namespace shop: annotation cni.projectcalico.org/ipFamilies is ipv4: it must be a JSON list with IPv4, IPv6 or both',
     );
   });
 
@@ -111,7 +111,7 @@ describe('annotations of pods and namespaces', () => {
     expect(readAnnotations(pod({}), undefined).mac).toBeUndefined();
     for (const wrong of ['', '01:00:5e:00:00:01', '0a:1b:2c:3d:4e', '0a:1b:2c:3d:4e:5f; reboot'])
       expect(refusal({ hwAddr: wrong })).toMatch(
-        /^pod shop\/web: annotation cni\.projectcalico\.org\/hwAddr is .*: it has to be a unicast MAC address/,
+        /^pod shop\/web: annotation cni\.projectcalico\.org\/hwAddr is .*: it must be a unicast MAC address/,
       );
   });
 

@@ -140,7 +140,10 @@ describe.skipIf(!hasGcc)('the shim (skipped where gcc is not installed)', () => 
     async (text) => {
       const { code, stdout } = await call(text);
       expect(code).toBe(1);
-      expect(JSON.parse(stdout)).toMatchObject({ code: 11, msg: expect.stringContaining('does not answer') });
+      expect(JSON.parse(stdout)).toMatchObject({
+        code: 11,
+        msg: expect.stringContaining('does not respond'),
+      });
     },
   );
 
