@@ -20,7 +20,7 @@ const timers = { desiredMinTxUs: 100_000, requiredMinRxUs: 100_000, multiplier: 
 const { ADMIN_DOWN, DOWN, INIT, UP } = BfdState;
 
 describe('BFD packets (RFC 5880 section 4.1)', () => {
-  it('by their bytes', () => {
+  it('are encoded to the expected bytes and decode back to the same packet', () => {
     const packet = bfdPacket(
       { ...newBfdSession(0x01020304), state: UP, remoteDiscriminator: 5, isPolling: true },
       timers,
@@ -34,13 +34,13 @@ describe('BFD packets (RFC 5880 section 4.1)', () => {
 
   it.each<[string, (bytes: Uint8Array) => void]>([
     ['another version', (bytes) => bytes.fill(0x40, 0, 1)],
-    ['multiplier 0', (bytes) => bytes.fill(0, 2, 3)],
-    ['a length beyond the packet', (bytes) => bytes.fill(30, 3, 4)],
-    ['my discriminator 0', (bytes) => bytes.fill(0, 4, 8)],
-    ['your discriminator 0 in state Up', (bytes) => bytes.fill(0, 8, 12)],
-    ['the multipoint bit', (bytes) => bytes.fill(0xc1, 1, 2)],
+    ['a multiplier of 0', (bytes) => bytes.fill(0, 2, 3)],
+    ['a length beyond the end of the packet', (bytes) => bytes.fill(30, 3, 4)],
+    ['My Discriminator 0', (bytes) => bytes.fill(0, 4, 8)],
+    ['Your Discriminator 0 in state Up', (bytes) => bytes.fill(0, 8, 12)],
+    ['the Multipoint bit set', (bytes) => bytes.fill(0xc1, 1, 2)],
     ['authentication', (bytes) => bytes.fill(0xc4, 1, 2)],
-  ])('%s is discarded (section 6.8.6)', (_, spoil) => {
+  ])('with %s are discarded (section 6.8.6)', (_, spoil) => {
     const bytes = encodeBfd(
       bfdPacket({ ...newBfdSession(1), state: UP, remoteDiscriminator: 2 }, timers, false),
     );
@@ -48,7 +48,7 @@ describe('BFD packets (RFC 5880 section 4.1)', () => {
     expect(decodeBfd(bytes)).toBeUndefined();
   });
 
-  it('any bytes give a packet or nothing', () => {
+  it('decode any bytes without throwing', () => {
     fc.assert(fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => void decodeBfd(bytes)));
   });
 });
@@ -73,7 +73,7 @@ describe('the BFD state machine (RFC 5880 section 6.2)', () => {
     [UP, INIT, UP],
     [UP, UP, UP],
     [UP, ADMIN_DOWN, DOWN],
-  ])('state %i hears %i: %i', (state, remote, expected) => {
+  ])('in state %i, a packet with state %i leads to state %i', (state, remote, expected) => {
     expect(hear(state, remote)).toBe(expected);
   });
 
@@ -85,15 +85,12 @@ describe('the BFD state machine (RFC 5880 section 6.2)', () => {
     [UP, 1, true],
     [DOWN, 7, false],
     [UP, 7, false],
-  ])(
-    'state %i, Your Discriminator %i: the packet is for session 1: %s',
-    (state, yourDiscriminator, expected) => {
-      const packet = { ...bfdPacket(newBfdSession(2), timers, false), yourDiscriminator };
-      expect(isForSession({ ...newBfdSession(1), state }, packet)).toBe(expected);
-    },
-  );
+  ])('in state %i, Your Discriminator %i belongs to session 1: %s', (state, yourDiscriminator, expected) => {
+    const packet = { ...bfdPacket(newBfdSession(2), timers, false), yourDiscriminator };
+    expect(isForSession({ ...newBfdSession(1), state }, packet)).toBe(expected);
+  });
 
-  it('two sessions come up, negotiate their timers by a poll, and silence ends them', () => {
+  it('two sessions come up, negotiate their timers with a Poll Sequence, and go down when packets stop', () => {
     let [a, b]: [BfdSession, BfdSession] = [newBfdSession(1), newBfdSession(2)];
     expect(transmitIntervalUs(a, timers)).toBe(1_000_000);
     const slow = { ...timers, requiredMinRxUs: 300_000 };
@@ -109,7 +106,7 @@ describe('the BFD state machine (RFC 5880 section 6.2)', () => {
 });
 
 describe('a BFD session over sockets', () => {
-  it('stays up when a forged packet without our discriminator says Down', async () => {
+  it('stays up when a forged packet without our discriminator has state Down', async () => {
     const events: string[] = [];
     const states = new Map<string, string>();
     const ends = [

@@ -24,7 +24,7 @@ describe('a route server (RFC 7947)', () => {
   const client = { ...external, role: BgpRole.ROUTE_SERVER };
   const toClient = { ...toExternal, isRouteServer: true };
 
-  it('passes path, next hop, MED and communities of a client on as they are (sections 2.2.1 to 2.2.4)', () => {
+  it('passes on a client’s AS_PATH, next hop, MED and communities unchanged (sections 2.2.1 to 2.2.4)', () => {
     const attributes = `${ORIGIN} ${FROM_65001} ${NEXT_HOP} 80 04 04 00000007 c0 08 04 00010002 c0 10 10 4004fde900000001 0002fde900000002`;
     for (const isFourOctetAs of [true, false]) {
       const relay = new Relay(client);
@@ -35,7 +35,7 @@ describe('a route server (RFC 7947)', () => {
     }
   });
 
-  it('adds nothing to a path with numbers of four octets for a client that knows two', () => {
+  it('adds nothing to a path with 4-octet AS numbers for a client limited to 2-octet ones', () => {
     const relay = new Relay({ ...client, peerAs: 200_000 });
     const listener = relay.listen({ ...toClient, isFourOctetAs: false, localAs: 300_000 });
     relay.receive(update(`${ORIGIN} 40 02 06 02 01 00030d40 ${NEXT_HOP}`));
@@ -44,14 +44,14 @@ describe('a route server (RFC 7947)', () => {
     );
   });
 
-  it('does not act on NO_EXPORT and NO_ADVERTISE, and passes them on (section 2.2.4)', () => {
+  it('ignores NO_EXPORT and NO_ADVERTISE and passes them on (section 2.2.4)', () => {
     const relay = new Relay(client);
     const listener = relay.listen(toClient);
     relay.receive(update(`${ORIGIN} ${FROM_65001} ${NEXT_HOP} c0 08 08 ffffff01 ffffff02`));
     expect(sent(listener.take())).toContain('c00808ffffff01ffffff02');
   });
 
-  it('keeps the global next hop of IPv6, and does not announce a link-local one', () => {
+  it('keeps a global IPv6 next hop, and does not advertise a route with a link-local one', () => {
     const relay = new Relay(client);
     const self = `fd99${'00'.repeat(13)}01`;
     const listener = relay.listen({ ...toClient, family: 6, selfNextHop: self });
@@ -68,7 +68,7 @@ describe('a route server (RFC 7947)', () => {
     expect(relay.refusal(listener, '2001:db8:2::/48')).toMatch(/link-local.*RFC 7947/);
   });
 
-  it('is an ordinary external peer for routes of others, and with nextHopMode Self', () => {
+  it('acts as an ordinary external peer for routes of other peers and with nextHopMode Self', () => {
     const internal = new Relay();
     const listener = internal.listen(toClient);
     internal.receive(update(`${ORIGIN} 40 02 00 ${NEXT_HOP} ${LOCAL_PREF}`));
@@ -83,7 +83,7 @@ describe('a route server (RFC 7947)', () => {
     );
   });
 
-  it('still demands the AS of a client in front of its paths (RFC 4271 section 6.3)', () => {
+  it('still requires a client’s AS at the start of its paths (RFC 4271 section 6.3)', () => {
     const relay = new Relay(client);
     relay.receive(update(`${ORIGIN} 40 02 06 02 01 0000fdea ${NEXT_HOP}`));
     expect(relay.reason('10.0.0.0/8')).toMatch(/does not start with the peer's AS 65001/);
@@ -104,7 +104,7 @@ describe('a client of a route server (RFC 7947 section 2.2.2.2)', () => {
     expect(relay.reason('10.0.0.0/8')).toBe(reason);
   });
 
-  it('sends its own routes as to any external peer', () => {
+  it('advertises its own routes as to any external peer', () => {
     const relay = new Relay();
     const listener = relay.listen(toExternal);
     relay.receive(update(`${ORIGIN} 40 02 00 ${NEXT_HOP} ${LOCAL_PREF}`));
@@ -117,7 +117,7 @@ describe('extended communities (RFC 4360 section 6)', () => {
   const kept = '0002fc0000000001';
   const internal = ['4004fc0000000001', '430000000000000a', '4006aabbccddeeff'];
 
-  it('that are not transitive stay in the AS, and the others leave it in their order', () => {
+  it('that are non-transitive stay in the AS, and the others leave it in order', () => {
     const relay = new Relay();
     const inside = relay.listen();
     const outside = relay.listen(toExternal);
@@ -128,7 +128,7 @@ describe('extended communities (RFC 4360 section 6)', () => {
     expect(sent(outside.take())).toContain(plain(`c0 10 10 ${kept} 8006fc0000000002`));
   });
 
-  it('go with their attribute when none is transitive, and the partial bit stays with the rest', () => {
+  it('are removed as an attribute when none is transitive; otherwise the partial bit is kept', () => {
     const relay = new Relay();
     const outside = relay.listen(toExternal);
     relay.receive(update(`${base} c0 10 08 ${internal[2]}`));
@@ -137,7 +137,7 @@ describe('extended communities (RFC 4360 section 6)', () => {
     expect(sent(outside.take())).toContain(plain(`e0 10 08 ${kept}`));
   });
 
-  it('are so many that the header gets shorter', () => {
+  it('shrink the attribute header when enough of them are removed', () => {
     const relay = new Relay();
     const outside = relay.listen(toExternal);
     relay.receive(update(`${base} d0 10 0140 ${kept.repeat(2)} ${internal[0]!.repeat(38)}`));
@@ -148,7 +148,7 @@ describe('extended communities (RFC 4360 section 6)', () => {
 describe('well-known communities (RFC 1997)', () => {
   it.each([
     ['NO_EXPORT', 'ffffff01', true],
-    ['NO_EXPORT_SUBCONFED, for this speaker has no confederation', 'ffffff03', true],
+    ['NO_EXPORT_SUBCONFED (this speaker has no confederation)', 'ffffff03', true],
     ['NO_ADVERTISE', 'ffffff02', false],
   ])('%s keeps a route from external peers', (_, community, goesInside) => {
     const relay = new Relay();
@@ -163,14 +163,14 @@ describe('well-known communities (RFC 1997)', () => {
 describe('GRACEFUL_SHUTDOWN (RFC 8326 section 4.1)', () => {
   const community = 'c0 08 04 ffff0000';
 
-  it('of an internal peer leaves LOCAL_PREF to who set it: a reflector changes nothing', () => {
+  it('from an internal peer keeps LOCAL_PREF as set, so a reflector changes nothing', () => {
     const relay = new Relay();
     const listener = relay.listen();
     relay.receive(update(`${ORIGIN} 40 02 00 ${NEXT_HOP} ${LOCAL_PREF} ${community}`));
     expect(sent(listener.take())).toContain(plain(`${LOCAL_PREF} ${community}`));
   });
 
-  it('of an external peer sets LOCAL_PREF 0', () => {
+  it('from an external peer sets LOCAL_PREF to 0', () => {
     const relay = new Relay(external);
     const listener = relay.listen();
     relay.receive(update(`${ORIGIN} ${FROM_65001} ${NEXT_HOP} ${community}`));
@@ -186,14 +186,14 @@ describe('an AS loop (RFC 4271 section 9.1.2)', () => {
     return relay.reason('10.0.0.0/8');
   };
 
-  it('is a path with the AS of the session, and one with the AS of the speaker behind localASNumber', () => {
+  it('is a path that contains the AS of the session or, with localASNumber, the AS of the speaker', () => {
     expect(receive('0000fde7')).toBe('AS loop: our AS 64999 or 64512 is in the AS_PATH');
     expect(receive('0000fc00')).toBe('AS loop: our AS 64999 or 64512 is in the AS_PATH');
     expect(receive('0000fc01')).toBe('best');
     expect(receive('0000fc00', { allowedLocalAs: 1 })).toBe('best');
   });
 
-  it('is the same for a peer of 2-octet AS numbers, and when a policy is new', () => {
+  it('is also found for a peer with 2-octet AS numbers, and when paths are judged again', () => {
     const relay = new Relay({ ...behindLocalAs, isFourOctetAs: false });
     relay.receive(update(`${ORIGIN} 40 02 06 02 02 fde9 fc00 ${NEXT_HOP}`));
     expect(relay.reason('10.0.0.0/8')).toMatch(/AS loop/);

@@ -224,16 +224,19 @@ const table: Record<State, Record<string, readonly [State, string]>> = {
 
 describe('the finite state machine (RFC 4271 section 8, subcodes of RFC 6608)', () => {
   for (const [state, row] of Object.entries(table)) {
-    it.each(Object.entries(row))(`${state}: %s`, (name, [next, actions]) => {
-      const result = step(sessionIn(state as State), events[name]!, config);
-      expect([result.next.state, brief(result.actions)]).toEqual([next, actions]);
-    });
-    it(`${state}: the table has every event`, () => {
+    it.each(Object.entries(row))(
+      `in ${state}, the event %s leads to the expected state and actions`,
+      (name, [next, actions]) => {
+        const result = step(sessionIn(state as State), events[name]!, config);
+        expect([result.next.state, brief(result.actions)]).toEqual([next, actions]);
+      },
+    );
+    it(`in ${state}, every event has an expectation`, () => {
       expect(Object.keys(row).sort()).toEqual(Object.keys(events).sort());
     });
   }
 
-  it('a passive peer waits to be connected to', () => {
+  it('a passive peer waits for an incoming connection', () => {
     const result = step(sessionIn('Idle'), events['start']!, { ...config, isPassive: true });
     expect([result.next.state, brief(result.actions)]).toEqual(['Active', 'start connectRetry 5']);
   });
@@ -247,7 +250,7 @@ describe('the finite state machine (RFC 4271 section 8, subcodes of RFC 6608)', 
       'send 2/7',
       /no address family in common/,
     ],
-  ])('an OPEN with %s is refused and says why', (_, change, sent, reason) => {
+  ])('an OPEN with %s is refused with the reason', (_, change, sent, reason) => {
     const result = step(sessionIn('OpenSent'), { type: 'open', message: { ...open, ...change } }, config);
     expect(brief(result.actions)).toContain(sent);
     expect(result.reason).toMatch(reason);
@@ -262,13 +265,13 @@ describe('the finite state machine (RFC 4271 section 8, subcodes of RFC 6608)', 
     expect(brief(result.actions)).toBe('sendKeepalive');
   });
 
-  it('retries after a quarter of a second, at most five', () => {
+  it('the retry delay starts at 0.25 s, doubles, and ends at 5 s', () => {
     expect([0, 1, 2, 3, 4, 5, 99].map((failures) => retrySeconds(failures, config))).toEqual([
       0.25, 0.5, 1, 2, 4, 5, 5,
     ]);
   });
 
-  it('waits longer for a session that comes up and falls at once again and again, until one has lasted', () => {
+  it('the delay grows while a session keeps falling soon after it comes up, and resets once one lasts', () => {
     const fall = (session: Session) => step(session, events['notification']!, config);
     const rise = (session: Session) =>
       step({ ...session, state: 'OpenConfirm', negotiated }, events['keepalive']!, config).next;
@@ -286,7 +289,7 @@ describe('the finite state machine (RFC 4271 section 8, subcodes of RFC 6608)', 
     expect(brief(fall(settled).actions)).toContain('idleHold 0.25');
   });
 
-  it('keeps no peer waiting for more than five seconds that may be restarting gracefully, however often it does', () => {
+  it('the delay stays within five seconds for a peer that may be restarting gracefully, however often it does', () => {
     let session: Session = { ...sessionIn('Established'), shortLived: 1 };
     for (let round = 0; round < 9; round++) {
       const fallen = step(session, events['disconnected']!, config);
@@ -303,10 +306,10 @@ describe('connection collision (RFC 4271 section 6.8, RFC 6286)', () => {
     ['10.0.0.9', '10.0.0.10', 'incoming'],
     ['10.0.0.10', '10.0.0.9', 'outgoing'],
     ['9.255.255.255', '10.0.0.0', 'incoming'],
-  ])('between %s and %s the %s connection stays', (local, remote, expected) => {
+  ])('between identifiers %s and %s, the %s connection survives', (local, remote, expected) => {
     expect(survivor(speaker(local), speaker(remote))).toBe(expected);
   });
-  it('equal identifiers are decided by the AS', () => {
+  it('between equal identifiers, the AS number decides', () => {
     expect(survivor(speaker('10.0.0.1', 2), speaker('10.0.0.1', 1))).toBe('outgoing');
   });
 });

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { LearnedRoutes } from '../../../bgp/learned.ts';
 import { TestRib } from '../../helpers/rib.ts';
 
-it('a next hop is a pod of this node only for what that pod announced itself', () => {
+it('a next hop counts as a pod of this node only in routes that this pod announced itself', () => {
   const rib = new TestRib();
   const pod = rib.source('10.1.0.5', { isWorkload: true });
   const node = rib.source('10.0.0.2');
@@ -18,7 +18,7 @@ it('a next hop is a pod of this node only for what that pod announced itself', (
   ]);
 });
 
-it('a link-local next hop of any spelling lies on the link of its session (RFC 4291 section 2.5.6)', () => {
+it('a link-local next hop in any spelling is on the link of its session (RFC 4291 section 2.5.6)', () => {
   const rib = new TestRib();
   const peer = rib.source('fe80::1', { address: 'fe80::1%eth1' });
   rib.announce(peer, '2001:db8:1::/48', { nextHop: 'fe80::1' });

@@ -69,8 +69,8 @@ function updates(
   return found;
 }
 
-describe('what a peer sends and no UPDATE can carry', () => {
-  it('100 segments of 255 AS numbers from a peer of two octets are withdrawn, and all else stays (RFC 6793)', () => {
+describe('attributes that grow after they were received', () => {
+  it('withdraw the route when 100 full segments arrive from a 2-octet peer, and other routes stay (RFC 6793)', () => {
     const relay = new Relay({ isFourOctetAs: false });
     relay.receive(body(plain, '08 0a 08 0b'));
     const { faults } = relay.receive(body(`${ORIGIN} ${oldPath(100)} ${NEXT_HOP} ${LOCAL_PREF}`));
@@ -81,7 +81,7 @@ describe('what a peer sends and no UPDATE can carry', () => {
     expect(relay.reason('11.0.0.0/8')).toBe('best');
   });
 
-  it('the longest path that still fits is taken, with AS4_PATH merged', () => {
+  it('are accepted when the longest possible path still fits, with AS4_PATH merged', () => {
     const relay = new Relay({ isFourOctetAs: false });
     const as4 = '50 11 00 0c 02 02 00010000 00010001'.replace('50 11 00 0c', 'c0 11 0a');
     const { faults } = relay.receive(body(`${ORIGIN} ${oldPath(62)} ${NEXT_HOP} ${LOCAL_PREF} ${as4}`));
@@ -89,7 +89,7 @@ describe('what a peer sends and no UPDATE can carry', () => {
     expect(relay.reason('10.0.0.0/8')).toBe('best');
   });
 
-  it('an import filter that makes attributes too long refuses the route with the reason', () => {
+  it('reject the route with a reason when an import filter makes them too long', () => {
     const relay = new Relay({ policy: addsCommunities(300) });
     relay.receive(body(`${plain} ${communities(16_200)}`));
     expect(relay.reason('10.0.0.0/8')).toMatch(/policy makes its attributes longer than an UPDATE can be/);
@@ -98,8 +98,8 @@ describe('what a peer sends and no UPDATE can carry', () => {
   });
 });
 
-describe('what does not fit into a message to a peer', () => {
-  it('is withdrawn from a peer of 4,096 octets with the reason, and told to one of 65,535 (RFC 4271 9.2)', () => {
+describe('a route that does not fit into a message to a peer', () => {
+  it('is withdrawn from a 4,096-octet peer with a reason, and advertised to a 65,535-octet one (RFC 4271 9.2)', () => {
     const relay = new Relay();
     const short = relay.listen();
     const long = relay.listen({ maxMessageLength: 65_535 });
@@ -118,7 +118,7 @@ describe('what does not fit into a message to a peer', () => {
     expect(updates(short.take(), 4096)).toMatchObject([{ nlri: [{ prefix: '10.0.0.0/8' }] }]);
   });
 
-  it('is measured to the octet: a message of exactly 4,096 octets goes out', () => {
+  it('is measured to the octet: a message of exactly 4,096 octets is sent', () => {
     const relay = new Relay();
     const listener = relay.listen();
     // Header and lengths 23; ORIGIN 4, AS_PATH 3, NEXT_HOP 7, LOCAL_PREF 7, ORIGINATOR_ID 7, CLUSTER_LIST 7.
@@ -143,7 +143,7 @@ describe('what does not fit into a message to a peer', () => {
       `${ORIGIN} 50 02 0bfa ${`02ff${'00010000'.repeat(255)}`.repeat(3)} ${NEXT_HOP} ${LOCAL_PREF}`,
     ],
     ['an export filter', { policy: addsCommunities(100) }, `${plain} ${communities(950)}`],
-  ])('%s can make it so', (_, spec, attributes) => {
+  ])('is withdrawn when %s makes it too long', (_, spec, attributes) => {
     const relay = new Relay();
     const listener = relay.listen(spec);
     relay.receive(body(plain));
@@ -156,7 +156,7 @@ describe('what does not fit into a message to a peer', () => {
     expect(relay.refusal(listener, '10.0.0.0/8')).toMatch(/too long/);
   });
 
-  it('an export filter that makes attributes longer than any UPDATE withdraws with its own reason', () => {
+  it('is withdrawn with its own reason when an export filter makes its attributes longer than any UPDATE', () => {
     const relay = new Relay();
     const listener = relay.listen({ maxMessageLength: 65_535, policy: addsCommunities(300) });
     relay.receive(body(`${plain} ${communities(16_200)}`));
@@ -165,7 +165,7 @@ describe('what does not fit into a message to a peer', () => {
     expect(listener.group.tooLong).toHaveLength(1);
   });
 
-  it('16,369 communities and our own additions do not fit even into 65,535 octets', () => {
+  it('does not fit even into 65,535 octets with 16,369 communities and our own additions', () => {
     const relay = new Relay();
     const listener = relay.listen({ maxMessageLength: 65_535 });
     relay.receive(body(`${plain} ${communities(16_369)}`));
@@ -174,7 +174,7 @@ describe('what does not fit into a message to a peer', () => {
     expect(relay.refusal(listener, '10.0.0.0/8')).toMatch(/the peer accepts 65535/);
   });
 
-  it('an MRT dump has the longest set there can be, with its next hop, in its length field (RFC 6396)', () => {
+  it('an MRT dump encodes the longest possible attribute set, next hop included, in its length field (RFC 6396)', () => {
     const relay = new Relay({ isFourOctetAs: false });
     // 64 segments of 255 and one of 18 take 65,482 octets at four octets per AS number; with the rest 65,497.
     const path = `50 02 ${u16(64 * 512 + 38)} ${`02ff${'fde9'.repeat(255)}`.repeat(64)} 0212 ${'fde9'.repeat(18)}`;
@@ -193,10 +193,10 @@ describe('what does not fit into a message to a peer', () => {
   });
 });
 
-describe('to a peer that knows AS numbers of two octets (RFC 6793)', () => {
+describe('to a peer with 2-octet AS numbers (RFC 6793)', () => {
   const wide = `${ORIGIN} 40 02 0a 02 02 00010000 0000fde8 ${NEXT_HOP} ${LOCAL_PREF} c0 07 08 00010001 0a000009`;
 
-  it('goes AS_TRANS with AS4_PATH and AS4_AGGREGATOR behind, in ascending order', () => {
+  it('AS_TRANS is sent, with AS4_PATH and AS4_AGGREGATOR last, in ascending order of type', () => {
     const relay = new Relay();
     const listener = relay.listen({ isFourOctetAs: false });
     relay.receive(body(wide));
@@ -206,7 +206,7 @@ describe('to a peer that knows AS numbers of two octets (RFC 6793)', () => {
     expect(sent.slice(46)).toBe(expected.replace(/\s+/g, ''));
   });
 
-  it('our AS of four octets in front is in AS4_PATH too, also of a path that is empty', () => {
+  it('our 4-octet AS is prepended in AS4_PATH too, even for an empty path', () => {
     const relay = new Relay();
     const listener = relay.listen({ isFourOctetAs: false, isIbgp: false, localAs: 200_000 });
     relay.receive(body(plain));
@@ -216,7 +216,7 @@ describe('to a peer that knows AS numbers of two octets (RFC 6793)', () => {
     );
   });
 
-  it('a full segment of 255 gets a second one in front, by us and by a filter', () => {
+  it('prepending to a full segment of 255, by us or by a filter, adds a second segment in front', () => {
     const relay = new Relay();
     const full = `50 02 03fe 02ff ${'0000fde8'.repeat(255)}`;
     const listener = relay.listen({
@@ -234,8 +234,8 @@ describe('to a peer that knows AS numbers of two octets (RFC 6793)', () => {
 describe('flags of an attribute (RFC 4271 section 4.3)', () => {
   it.each([
     ['the partial bit of a well-known attribute', '60 01 01 00', '40010100'],
-    ['low bits of a well-known attribute', '4f 01 01 00', '40010100'],
-  ])('%s is not passed on', (_, received, sent) => {
+    ['the low bits of a well-known attribute', '4f 01 01 00', '40010100'],
+  ])('are passed on without %s', (_, received, sent) => {
     for (const isFourOctetAs of [true, false]) {
       const relay = new Relay({ isFourOctetAs });
       const listener = relay.listen();
@@ -244,7 +244,7 @@ describe('flags of an attribute (RFC 4271 section 4.3)', () => {
     }
   });
 
-  it('the partial bit of an optional transitive attribute stays set, and its low bits do not', () => {
+  it('keep the partial bit of an optional transitive attribute, but not its low bits', () => {
     for (const isFourOctetAs of [true, false]) {
       const relay = new Relay({ isFourOctetAs });
       const listener = relay.listen();
@@ -267,20 +267,23 @@ describe('a link-local next hop (RFC 2545 section 3)', () => {
 
   it.each([
     ['alone', LL],
-    ['behind an empty global one, as BIRD sends it', '00'.repeat(16) + LL],
+    ['after an empty global one, as BIRD sends it,', '00'.repeat(16) + LL],
     ['in both halves', LL + LL],
-  ])('%s is replaced by our address, or the route is not told and the reason is known', (_, nextHop) => {
-    const relay = new Relay();
-    const self = `fd99${'00'.repeat(13)}01`;
-    const listener = relay.listen({ family: 6, selfNextHop: self });
-    const without = relay.listen({ family: 6, selfNextHop: '' });
-    relay.receive(update(nextHop));
-    expect(Buffer.from(listener.take()).toString('hex')).toContain(`00020110${self}003020010db80001`);
-    expect(without.take().length).toBe(0);
-    expect(relay.refusal(without, '2001:db8:1::/48')).toMatch(/link-local.*no IPv6 address.*RFC 2545/);
-  });
+  ])(
+    '%s is replaced by our address; without one the route is not advertised, with a reason',
+    (_, nextHop) => {
+      const relay = new Relay();
+      const self = `fd99${'00'.repeat(13)}01`;
+      const listener = relay.listen({ family: 6, selfNextHop: self });
+      const without = relay.listen({ family: 6, selfNextHop: '' });
+      relay.receive(update(nextHop));
+      expect(Buffer.from(listener.take()).toString('hex')).toContain(`00020110${self}003020010db80001`);
+      expect(without.take().length).toBe(0);
+      expect(relay.refusal(without, '2001:db8:1::/48')).toMatch(/link-local.*no IPv6 address.*RFC 2545/);
+    },
+  );
 
-  it('of 32 octets whose second half is no link-local address, the first counts', () => {
+  it('is not taken from a second half that is not link-local: the first half is used', () => {
     const relay = new Relay();
     const global = `20010db8${'00'.repeat(11)}01`;
     const listener = relay.listen({ family: 6, selfNextHop: '' });

@@ -65,18 +65,28 @@ describe('an OPEN', () => {
   it.each<[string, string, string, string, Partial<SessionConfig>?]>([
     // Families: RFC 4760 section 8, RFC 5492 section 5.
     ['without the multiprotocol capability means IPv4', '4760 8', open('00'), 'IPv4'],
-    ['that offers EVPN alone has no family in common', '5492 5', withCapabilities(EVPN), '2/7 010400010001'],
-    ['that offers IPv4 multicast alone has none', '5492 5', withCapabilities(MULTICAST), '2/7 010400010001'],
+    ['that offers only EVPN has no family in common', '5492 5', withCapabilities(EVPN), '2/7 010400010001'],
     [
-      'that offers an unknown family of AFI 65535 has none',
+      'that offers only IPv4 multicast has no family in common',
+      '5492 5',
+      withCapabilities(MULTICAST),
+      '2/7 010400010001',
+    ],
+    [
+      'that offers an unknown family of AFI 65535 has no family in common',
       '5492 5',
       withCapabilities('01 04 ffff 00 ff'),
       '2/7 010400010001',
     ],
-    ['that offers EVPN and IPv4 speaks IPv4', '4760 8', withCapabilities(EVPN + IPV4), 'IPv4'],
-    ['that offers IPv6 to an IPv4 session has none', '5492 5', withCapabilities(IPV6), '2/7 010400010001'],
+    ['that offers EVPN and IPv4 uses IPv4', '4760 8', withCapabilities(EVPN + IPV4), 'IPv4'],
     [
-      'that offers EVPN to an IPv6 session has none',
+      'that offers IPv6 to an IPv4 session has no family in common',
+      '5492 5',
+      withCapabilities(IPV6),
+      '2/7 010400010001',
+    ],
+    [
+      'that offers EVPN to an IPv6 session has no family in common',
       '5492 5',
       withCapabilities(EVPN),
       '2/7 010400020001',
@@ -105,7 +115,7 @@ describe('an OPEN', () => {
       customer,
     ],
     [
-      'with two differing roles is refused by a speaker without one',
+      'with two differing roles is refused even by a speaker without a role',
       '9234 4.2',
       withCapabilities('09 01 00 09 01 04'),
       '2/11',
@@ -117,7 +127,13 @@ describe('an OPEN', () => {
       'IPv4',
       { peerAs: 65001, localAs: 65001, role: 3 },
     ],
-    ['with a role that does not fit is refused', '9234 4.2', withCapabilities('09 01 03'), '2/11', customer],
+    [
+      'with a role that does not match ours is refused',
+      '9234 4.2',
+      withCapabilities('09 01 03'),
+      '2/11',
+      customer,
+    ],
     ['with an unknown role is refused', '9234 4.2', withCapabilities('09 01 05'), '2/11', customer],
     ['without a role is accepted', '9234 4.2', open('00'), 'IPv4', customer],
     [
@@ -128,66 +144,88 @@ describe('an OPEN', () => {
       { ...customer, isRoleStrict: true },
     ],
     // Lengths: RFC 4271 sections 4.2 and 6.2.
-    ['with octets after a parameter length of 0', '4271 6.2', open(`00 02 06 ${IPV4}`), '2/0'],
-    ['with octets after its parameters', '4271 6.2', open(`08 02 06 ${IPV4} 00`), '2/0'],
-    ['with parameters that run over its end', '4271 6.2', open('06 02 04 01 04'), '2/0'],
-    ['with a capability that runs over its parameter', '4271 6.2', open('04 02 02 01 04'), '2/0'],
-    ['with a parameter type and no length', '4271 6.2', open('01 02'), '2/0'],
-    ['with an authentication parameter', '4271 6.2', open('04 01 02 0000'), '2/4'],
+    ['with octets after a parameter length of 0 is refused', '4271 6.2', open(`00 02 06 ${IPV4}`), '2/0'],
+    ['with octets after its parameters is refused', '4271 6.2', open(`08 02 06 ${IPV4} 00`), '2/0'],
+    ['with parameters that overrun its end is refused', '4271 6.2', open('06 02 04 01 04'), '2/0'],
+    ['with a capability that overruns its parameter is refused', '4271 6.2', open('04 02 02 01 04'), '2/0'],
+    ['with a parameter type but no length is refused', '4271 6.2', open('01 02'), '2/0'],
+    ['with an authentication parameter is refused', '4271 6.2', open('04 01 02 0000'), '2/4'],
     // Extended parameters: RFC 9072 section 2.
-    ['in the extended form', '9072 2', open(`ff ff 0009 02 0006 ${IPV4}`), 'IPv4'],
+    ['in the extended form is accepted', '9072 2', open(`ff ff 0009 02 0006 ${IPV4}`), 'IPv4'],
     [
-      'in the extended form, whatever the length before it',
+      'in the extended form is accepted whatever the non-extended length',
       '9072 2',
       open(`0c ff 0009 02 0006 ${IPV4}`),
       'IPv4',
     ],
     [
-      'in the extended form, with a length of 1 before it',
+      'in the extended form is accepted with a non-extended length of 1',
       '9072 2',
       open(`01 ff 0009 02 0006 ${IPV4}`),
       'IPv4',
     ],
-    ['in the extended form after a length of 0', '9072 2', open(`00 ff 0009 02 0006 ${IPV4}`), '2/0'],
-    ['in the extended form without parameters', '9072 2', open('ff ff 0000'), 'IPv4'],
-    ['in the extended form with octets after it', '9072 2', open(`ff ff 0009 02 0006 ${IPV4} 00`), '2/0'],
-    ['in the extended form, cut short', '9072 2', open(`ff ff 0010 02 0006 ${IPV4}`), '2/0'],
-    ['in the extended form without its length', '9072 2', open('ff ff 00'), '2/0'],
     [
-      'of 255 octets of ordinary parameters',
+      'in the extended form after a length of 0 is refused',
+      '9072 2',
+      open(`00 ff 0009 02 0006 ${IPV4}`),
+      '2/0',
+    ],
+    ['in the extended form without parameters is accepted', '9072 2', open('ff ff 0000'), 'IPv4'],
+    [
+      'in the extended form with octets after it is refused',
+      '9072 2',
+      open(`ff ff 0009 02 0006 ${IPV4} 00`),
+      '2/0',
+    ],
+    ['in the extended form, cut short, is refused', '9072 2', open(`ff ff 0010 02 0006 ${IPV4}`), '2/0'],
+    ['in the extended form without its length is refused', '9072 2', open('ff ff 00'), '2/0'],
+    [
+      'with 255 octets of ordinary parameters is accepted',
       '9072 2',
       open(`ff ${'02 06'.concat(IPV4).repeat(31)} 02 05 80 03 000000`),
       'IPv4',
     ],
     // AS numbers: RFC 6793 section 9, RFC 7607.
-    ['of AS_TRANS without a capability', '6793 9', open('00', '5ba0'), '2/2', { peerAs: 23456 }],
     [
-      'of AS_TRANS in the capability',
+      'with AS_TRANS and no 4-octet AS capability is refused',
+      '6793 9',
+      open('00', '5ba0'),
+      '2/2',
+      { peerAs: 23456 },
+    ],
+    [
+      'with AS_TRANS in the capability is refused',
       '6793 9',
       open('08 02 06 41 04 00005ba0', '5ba0'),
       '2/2',
       { peerAs: 23456 },
     ],
     [
-      'of AS_TRANS and a 4-octet AS in the capability',
+      'with AS_TRANS and a 4-octet AS in the capability is accepted',
       '6793 4.1',
       open('08 02 06 41 04 00030d40', '5ba0'),
       'IPv4',
       { peerAs: 200_000 },
     ],
-    ['of AS 0 in the capability', '7607 2', open('08 02 06 41 04 00000000'), '2/2', { peerAs: 0 }],
+    [
+      'with AS 0 in the capability is refused',
+      '7607 2',
+      open('08 02 06 41 04 00000000'),
+      '2/2',
+      { peerAs: 0 },
+    ],
   ])('%s (RFC %s)', (_, _clause, text, expected, change) => {
     expect(answer(text, change)).toBe(expected);
   });
 
-  it('names what the peer offers where no family is in common', () => {
+  it('without a family in common is refused with the families that the peer offers', () => {
     const [first] = decode(withCapabilities(EVPN));
     expect(() => negotiate(first as Message & { type: 'open' }, config)).toThrow(
       'no address family in common: the peer speaks AFI 25 SAFI 70, configured is IPv4',
     );
   });
 
-  it('of ours carries the role towards another AS alone (RFC 9234 section 4.1)', () => {
+  it('of ours carries a role only towards another AS (RFC 9234 section 4.1)', () => {
     const sent = (change: Partial<SessionConfig>) =>
       hexOf(
         encodeMessage(offeredOpen({ ...config, ...customer, ...change }, false), {
@@ -212,26 +250,26 @@ describe('a ROUTE-REFRESH', () => {
   };
 
   it.each(['0001 01 01 ff', '0001 02 01 ff', '0001 01', '0001 02'])(
-    'of a wrong length that begins or ends a refresh, %s, is answered with the whole message (RFC 7313 section 5)',
+    'with a wrong length that begins or ends a refresh, %s, is answered with the whole message (RFC 7313 section 5)',
     (body) => {
       const text = message(5, body);
       expect(refused(text, true)).toBe(`7/1 ${text.replace(/\s+/g, '')}`);
     },
   );
 
-  it('without its last octet has a bad length, whatever was negotiated (RFC 4271 section 6.1)', () => {
+  it('without its last octet is a bad length, whatever was negotiated (RFC 4271 section 6.1)', () => {
     expect(refused(message(5, '0001 00'), true)).toBe('1/2 0016');
     expect(refused(message(5, '0001 01'), false)).toBe('1/2 0016');
     expect(refused(message(5, '0001'), true)).toBe('1/2 0015');
   });
 
-  it('that asks is a request with an ORF in it too (RFC 5291 section 4)', () => {
+  it('with an ORF is still a request (RFC 5291 section 4)', () => {
     const request = { type: 'route-refresh', family: 4, subtype: 0 };
     expect(refused(message(5, '0001 00 01'), true)).toEqual([request]);
     expect(refused(message(5, '0001 00 01 01 40 0000'), true)).toEqual([request]);
   });
 
-  it('of an unknown subtype or family is no error (RFC 7313 section 5)', () => {
+  it('with an unknown subtype or family is no error (RFC 7313 section 5)', () => {
     expect(refused(message(5, '0001 07 01'), true)).toMatchObject([{ family: 4, subtype: 7 }]);
     expect(refused(message(5, '0019 01 46'), true)).toMatchObject([{ family: undefined }]);
   });

@@ -7,7 +7,7 @@ const v4 = '0a630001';
 const v6 = `fd99${'00'.repeat(13)}01`;
 
 describe('the addresses of a speaker', () => {
-  it('are those of its node and the local ends of its sessions, while these are up', () => {
+  it('are those of its node and, while they are up, the local ends of its sessions', () => {
     const own = new OwnAddresses({ node: { 4: '172.18.0.11' } }, () => false);
     expect(own.has('ac12000b')).toBe(true);
     expect(own.has(v4)).toBe(false);
@@ -23,7 +23,7 @@ describe('the addresses of a speaker', () => {
     expect(own.has(v4)).toBe(false);
   });
 
-  it('are those that it listens on, whatever sessions there are', () => {
+  it('include those it listens on, with or without sessions', () => {
     const own = new OwnAddresses({ node: {}, listen: ['10.99.0.1', 'fd99::1'] }, () => false);
     expect([v4, v6].map((hex) => own.has(hex))).toEqual([true, true]);
     own.sessionUp('a', '10.99.0.1');
@@ -31,7 +31,7 @@ describe('the addresses of a speaker', () => {
     expect(own.has(v4)).toBe(true);
   });
 
-  it('follow a session that comes back over another address', () => {
+  it('follow a session that returns with another local address', () => {
     const own = new OwnAddresses({ node: {} }, () => false);
     own.sessionUp('a', '10.99.0.1');
     own.sessionUp('a', '10.99.0.2');
@@ -40,7 +40,7 @@ describe('the addresses of a speaker', () => {
     expect(own.has('0a630002')).toBe(false);
   });
 
-  it('are not those that a reflector shares with the agent of its node, whose routes name them', () => {
+  it('exclude those that a reflector shares with the agent on its node, whose routes use them as next hop', () => {
     const peers = new Set(['10.99.0.1']);
     const own = new OwnAddresses({ node: {} }, (address) => peers.has(address));
     own.sessionUp('a', '10.99.0.1');
@@ -69,20 +69,17 @@ it.each([
     '10.0.0.0/8',
   ],
   ['the global next hop of MP_REACH_NLRI', 6 as const, reach(v6), '2001:db8:1::/48'],
-  ['the global one of two', 6 as const, reach(`${v6}fe80${'00'.repeat(13)}07`), '2001:db8:1::/48'],
-])(
-  'a route whose next hop in %s is this speaker is not used and not announced',
-  (_, family, body, prefix) => {
-    const own = new OwnAddresses({ node: {} }, () => false);
-    const relay = new Relay({ ownAddresses: own });
-    const listener = relay.listen({ family, selfNextHop: family === 4 ? '0a090909' : v6 });
-    relay.receive(body);
-    expect(relay.reason(prefix, family)).toBe('best');
-    listener.take();
-    own.sessionUp('a', family === 4 ? '10.99.0.1' : 'fd99::1');
-    relay.receive(body);
-    expect(relay.reason(prefix, family)).toBe('the next hop is this speaker (RFC 4271 section 5.1.3)');
-    expect(listener.take().length).toBeGreaterThan(0);
-    expect(relay.refusal(listener, prefix)).toBe('there is no usable path');
-  },
-);
+  ['the global one of two next hops', 6 as const, reach(`${v6}fe80${'00'.repeat(13)}07`), '2001:db8:1::/48'],
+])('a route is neither used nor advertised when %s is this speaker', (_, family, body, prefix) => {
+  const own = new OwnAddresses({ node: {} }, () => false);
+  const relay = new Relay({ ownAddresses: own });
+  const listener = relay.listen({ family, selfNextHop: family === 4 ? '0a090909' : v6 });
+  relay.receive(body);
+  expect(relay.reason(prefix, family)).toBe('best');
+  listener.take();
+  own.sessionUp('a', family === 4 ? '10.99.0.1' : 'fd99::1');
+  relay.receive(body);
+  expect(relay.reason(prefix, family)).toBe('the next hop is this speaker (RFC 4271 section 5.1.3)');
+  expect(listener.take().length).toBeGreaterThan(0);
+  expect(relay.refusal(listener, prefix)).toBe('there is no usable path');
+});

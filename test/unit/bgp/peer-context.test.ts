@@ -8,15 +8,15 @@ const plain = peer({});
 const client = peer({ isClient: true, clusterId: '1.1.1.1' });
 const nonClient = peer({ clusterId: '1.1.1.1' });
 
-describe('routes of one peer are told to another', () => {
+describe('a speaker', () => {
   it.each([
-    ['external to internal', external, plain, true],
-    ['internal to external', plain, external, true],
-    ['internal to internal', plain, plain, false],
-    ['client to client', client, client, true],
-    ['client to another reflector', client, nonClient, true],
-    ['another reflector to client', nonClient, client, true],
-    ['between other reflectors', nonClient, nonClient, false],
+    ['passes routes of an external peer on to an internal one', external, plain, true],
+    ['passes routes of an internal peer on to an external one', plain, external, true],
+    ['does not pass routes of an internal peer on to an internal one', plain, plain, false],
+    ['passes routes of a client on to a client', client, client, true],
+    ['passes routes of a client on to another reflector', client, nonClient, true],
+    ['passes routes of another reflector on to a client', nonClient, client, true],
+    ['does not pass routes of another reflector on to another reflector', nonClient, nonClient, false],
   ])('%s', (_, from, to, isTold) => {
     expect(passesOn(from, to)).toBe(isTold);
   });

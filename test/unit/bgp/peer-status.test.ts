@@ -46,7 +46,7 @@ function statusOf(relay: Relay, source: number, members: ReadonlyMap<4 | 6, Peer
 }
 
 describe('calictl bgp neighbor', () => {
-  it('says how many paths are refused and why, with some of their prefixes, and what was malformed', () => {
+  it('shows how many paths are rejected and why, some of their prefixes, and malformed attributes', () => {
     const relay = new Relay({ peerAs: 64512 });
     relay.receive(hex(`0000 ${u16(21)} ${plain} 08 0a`));
     const loop = plain.replace('40 02 00', '40 02 06 02 01 0000fc00');
@@ -64,7 +64,7 @@ describe('calictl bgp neighbor', () => {
     expect(text).toMatch(/Malformed UPDATEs: +2, the last: ORIGIN 3/);
   });
 
-  it('says which routes do not fit into a message to the peer', () => {
+  it('shows which routes do not fit into a message to the peer', () => {
     const relay = new Relay();
     const listener = relay.listen();
     const long = `d0 08 ${u16(4040)} ${'00010002'.repeat(1010)}`;

@@ -33,24 +33,21 @@ const worse: [string, Partial<PathAttributes>, Partial<Source>, RegExp][] = [
 ];
 
 describe('the decision process', () => {
-  it.each(worse)(
-    'a path that is worse in %s alone loses for that reason',
-    (_, attributes, change, reason) => {
-      for (const isBestFirst of [true, false]) {
-        const rib = new TestRib();
-        const winner = rib.source('10.0.0.1', { isIbgp: false });
-        const loser = rib.source('10.0.0.1', { isIbgp: false, ...change });
-        const announce = [
-          () => rib.announce(winner, net, best),
-          () => rib.announce(loser, net, { ...best, ...attributes }),
-        ];
-        for (const run of isBestFirst ? announce : announce.reverse()) run();
-        rib.decide();
-        expect(rib.best(net)).toBe(winner);
-        expect(rib.reason(loser, net)).toMatch(reason);
-      }
-    },
-  );
+  it.each(worse)('a path that is worse only in %s loses for that reason', (_, attributes, change, reason) => {
+    for (const isBestFirst of [true, false]) {
+      const rib = new TestRib();
+      const winner = rib.source('10.0.0.1', { isIbgp: false });
+      const loser = rib.source('10.0.0.1', { isIbgp: false, ...change });
+      const announce = [
+        () => rib.announce(winner, net, best),
+        () => rib.announce(loser, net, { ...best, ...attributes }),
+      ];
+      for (const run of isBestFirst ? announce : announce.reverse()) run();
+      rib.decide();
+      expect(rib.best(net)).toBe(winner);
+      expect(rib.reason(loser, net)).toMatch(reason);
+    }
+  });
 
   it('each step outweighs all later ones', () => {
     fc.assert(
@@ -76,7 +73,7 @@ describe('the decision process', () => {
     );
   });
 
-  it('MED between different neighbouring ASs counts for nothing, whatever the order of arrival', () => {
+  it('MED is not compared between different neighbouring ASs, whatever the order of arrival', () => {
     const paths: [string, number, number][] = [
       ['3.3.3.3', 5, 1],
       ['1.1.1.1', 9, 1],
@@ -93,7 +90,7 @@ describe('the decision process', () => {
     );
   });
 
-  it('equal paths but for tie-breakers are multipath; a rejected path is no candidate; a local one wins', () => {
+  it('paths that differ only in tie-breakers are multipath, rejected paths are no candidates, and local ones win', () => {
     const rib = new TestRib();
     const [a, b, c] = ['10.0.0.1', '10.0.0.2', '10.0.0.3'].map((address) => rib.source(address)) as [
       number,
@@ -118,7 +115,7 @@ describe('the decision process', () => {
 });
 
 describe('stale paths', () => {
-  it('stay in use until they are dropped, and confirmed ones for good', () => {
+  it('stay in use until they are dropped, and confirmed ones stay for good', () => {
     const rib = new TestRib();
     const peer = rib.source('10.0.0.1');
     rib.announce(peer, '10.1.0.0/16');
@@ -140,7 +137,7 @@ describe('tables', () => {
       .tuple(fc.bigInt(0n, family === 4 ? 0xffffffffn : (1n << 128n) - 1n), fc.nat(family === 4 ? 32 : 128))
       .map(([value, length]) => formatCidr(networkOf({ family, value, length })));
 
-  it.each([4, 6] as const)('a prefix table of IPv%i is a map from text to row', (family) => {
+  it.each([4, 6] as const)('a prefix table of IPv%i maps text to row', (family) => {
     const operations = fc.array(
       fc.tuple(fc.boolean(), fc.oneof(prefix(family), fc.constant(family === 4 ? '0.0.0.0/0' : '::/0'))),
       { maxLength: 300 },
@@ -174,7 +171,7 @@ describe('tables', () => {
     );
   });
 
-  it('equal attribute sets are one row, which lives as long as it is referred to', () => {
+  it('equal attribute sets share one row, which lives as long as it is referenced', () => {
     const table = new AttributeTable();
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.nat(40), fc.boolean()), { maxLength: 200 }), (list) => {
@@ -238,7 +235,7 @@ describe('import policy of the protocol', () => {
   const path = (...asNumbers: number[]) => ({ asPath: [{ type: 2, asNumbers }] });
 
   it.each<[string, Partial<PathAttributes>, Partial<ImportContext>, RegExp]>([
-    ['our AS in the path', path(65001, 64512), {}, /AS loop/],
+    ['our AS in the AS_PATH', path(65001, 64512), {}, /AS loop/],
     ['AS 0', path(65001, 0), {}, /AS 0/],
     [
       'an AS_SET',
@@ -251,17 +248,17 @@ describe('import policy of the protocol', () => {
       {},
       /AS_SET/,
     ],
-    ['a path that starts elsewhere', path(65009), {}, /does not start with the peer's AS 65001/],
+    ['another AS than the peer’s at its start', path(65009), {}, /does not start with the peer's AS 65001/],
     ['our own originator ID', { originatorId: '9.9.9.9' }, ibgp, /originated here/],
     ['our own cluster ID', { clusterList: ['5.5.5.5', '1.1.1.1'] }, ibgp, /our cluster ID/],
-    ['no policy where one is due', {}, { requiresPolicy: true }, /RFC 8212/],
-    ['a leak from a customer', { onlyToCustomer: 65001 }, { role: 0 }, /route leak/],
-    ['a leak from a peer', { onlyToCustomer: 65009 }, { role: 4 }, /route leak/],
-  ])('%s is not used', (_, change, more, reason) => {
+    ['no policy although RFC 8212 requires one', {}, { requiresPolicy: true }, /RFC 8212/],
+    ['an OTC leak from a customer', { onlyToCustomer: 65001 }, { role: 0 }, /route leak/],
+    ['an OTC leak from a peer', { onlyToCustomer: 65009 }, { role: 4 }, /route leak/],
+  ])('a path with %s is rejected', (_, change, more, reason) => {
     expect(reject(change, more)).toMatch(reason);
   });
 
-  it('an ordinary path is used, and our AS as often as is allowed', () => {
+  it('a normal path is used, and our AS is accepted up to the allowed number of times', () => {
     expect(reject({})).toBeUndefined();
     expect(reject(path(65001, 64512), { allowedLocalAs: 1 })).toBeUndefined();
     expect(reject({ onlyToCustomer: 65001 }, { role: 4 })).toBeUndefined();
@@ -273,7 +270,7 @@ describe('import policy of the protocol', () => {
     [[224, 0, 0, 1], /no host/],
     [Array<number>(16).fill(0), /no host/],
     [[10, 0, 0, 1], undefined],
-  ])('next hop %j', (bytes, reason) => {
+  ])('next hop %j is rejected with %s (undefined: accepted)', (bytes, reason) => {
     const got = nextHopRejection(Uint8Array.from(bytes), context.ownAddresses);
     if (reason) expect(got).toMatch(reason);
     else expect(got).toBeUndefined();

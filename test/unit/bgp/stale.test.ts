@@ -46,7 +46,7 @@ function begin() {
   return { clock, stale, left };
 }
 
-it('RFC 9494 section 4.2: a family without graceful restart has a restart time of zero and its long-lived time', () => {
+it('RFC 9494 section 4.2: a family without graceful restart has a restart time of zero, then its long-lived stale time', () => {
   const { clock, stale, left } = begin();
   stale.sessionUp(negotiated([4], [6]));
   stale.sessionDown(true);
@@ -56,7 +56,7 @@ it('RFC 9494 section 4.2: a family without graceful restart has a restart time o
   expect([left(), stale.isKeeping]).toEqual([[], false]);
 });
 
-it('RFC 4724 section 4.2: a family that the new session does not list is deleted, the other one waits for End-of-RIB', () => {
+it('RFC 4724 section 4.2: a family missing from the new OPEN is deleted, and the other one waits for End-of-RIB', () => {
   const { clock, stale, left } = begin();
   stale.sessionUp(negotiated([4, 6]));
   stale.sessionDown(true);
@@ -68,7 +68,7 @@ it('RFC 4724 section 4.2: a family that the new session does not list is deleted
   expect(left()).toEqual([]);
 });
 
-it('routes of a peer that was about to be removed wait for its restart time once it is configured again', () => {
+it('routes of a peer about to be removed get its restart time once it is configured again', () => {
   const { clock, stale, left } = begin();
   stale.sessionUp(negotiated([4, 6]));
   stale.setRetiring(true);
@@ -80,7 +80,7 @@ it('routes of a peer that was about to be removed wait for its restart time once
   expect(left()).toEqual([]);
 });
 
-it('the time for a refresh of one family does not count for the other one', () => {
+it('the refresh time of one family does not apply to the other', () => {
   const { clock, stale, left } = begin();
   stale.sessionUp(negotiated([4, 6]));
   for (const family of families) stale.endOfRib(family);

@@ -4,7 +4,7 @@ import { Succession } from '../../../bgp/succession.ts';
 import { silentLog } from '../../../lib/log.ts';
 import { ManualClock } from '../../helpers/manual-clock.ts';
 
-describe('make before break', () => {
+describe('replaced peers (make before break)', () => {
   const leaf = (key: string) => ({ key, address: key, isLeaf: true });
   const other = (key: string) => ({ key, address: key, isLeaf: false });
   const begin = () => {
@@ -18,7 +18,7 @@ describe('make before break', () => {
     return { clock, removed, covered, succession };
   };
 
-  it('those that go stay until the new ones have told everything, and three seconds more', () => {
+  it('stay until the new peers have finished their initial update, and three seconds more', () => {
     const { clock, removed, covered, succession } = begin();
     covered.add('old');
     succession.join(other('new'));
@@ -34,7 +34,7 @@ describe('make before break', () => {
     expect(succession.isRetiring('old')).toBe(false);
   });
 
-  it('stay while one of their routes is told by nobody else, also when the new ones were quick', () => {
+  it('stay while the new peers do not cover all of their routes, even if these were quick', () => {
     const { clock, removed, covered, succession } = begin();
     succession.join(other('new'));
     succession.settle('new');
@@ -53,7 +53,7 @@ describe('make before break', () => {
     expect(removed).toEqual(['old']);
   });
 
-  it('stay for the longest time at most, and no longer for a new one that does not answer', () => {
+  it('stay for at most the longest time, and do not wait for a new peer that does not answer', () => {
     const { clock, removed, covered, succession } = begin();
     succession.join(other('silent'));
     succession.retire(other('covered'));
@@ -67,7 +67,7 @@ describe('make before break', () => {
     expect(removed).toEqual(['covered', 'alone']);
   });
 
-  it('go at once when nobody came in their place, and not when they are wanted again', () => {
+  it('are removed at once when nothing replaces them, and stay when they are wanted again', () => {
     const { clock, removed, covered, succession } = begin();
     expect(succession.retire(leaf('old'))).toBe(false);
     // A node that joins does not replace another node.
@@ -89,7 +89,7 @@ describe('make before break', () => {
   });
 });
 
-describe('peers that leave shortly after they came', () => {
+describe('peers that leave shortly after they joined', () => {
   const reflector = (key: string) => ({ key, address: key, isLeaf: false });
   const begin = () => {
     const clock = new ManualClock();
@@ -112,7 +112,7 @@ describe('peers that leave shortly after they came', () => {
     expect(change(succession, 'v4', 'v6')).toEqual([false, false]);
   });
 
-  it('free the peers that waited for them, unless another one has come', () => {
+  it('release the peers that waited for them, unless another peer has joined', () => {
     const { succession, removed } = begin();
     succession.join(reflector('first'));
     expect(change(succession, 'old')).toEqual([true]);
@@ -125,7 +125,7 @@ describe('peers that leave shortly after they came', () => {
   });
 });
 
-describe('the wait after a start', () => {
+describe('the deferral after a start', () => {
   const begin = (up: readonly string[] = [], opening: ReadonlySet<string> = new Set()) => {
     const clock = new ManualClock();
     let overs = 0;
@@ -138,7 +138,7 @@ describe('the wait after a start', () => {
     return { clock, deferral, overs: () => overs };
   };
 
-  it('ends with the last peer that has told everything, once', () => {
+  it('ends once, when the last peer has finished its initial update', () => {
     const { deferral, overs } = begin();
     deferral.start(['a', 'b']);
     deferral.settle('a');
@@ -148,7 +148,7 @@ describe('the wait after a start', () => {
     expect([deferral.isOver, overs()]).toEqual([true, 1]);
   });
 
-  it('waits for peers that come by themselves, and for what they tell', () => {
+  it('waits for dynamic peers to connect and to finish their initial update', () => {
     const { deferral, clock } = begin(['b']);
     deferral.start(['a'], true);
     deferral.settle('a');
@@ -160,7 +160,7 @@ describe('the wait after a start', () => {
     expect(deferral.isOver).toBe(true);
   });
 
-  it('does not wait for peers that do not answer, for others until the restart time is over, and for nobody not at all', () => {
+  it('skips silent peers, waits for slow ones until the restart time is over, and ends at once without peers', () => {
     const silent = begin();
     silent.deferral.start(['a']);
     silent.clock.advance(10_000);
@@ -176,7 +176,7 @@ describe('the wait after a start', () => {
     expect(alone.overs()).toBe(1);
   });
 
-  it('goes on for a peer that has accepted a connection and is slow to send its OPEN', () => {
+  it('continues for a peer that has accepted the connection but is slow to send its OPEN', () => {
     const opening = new Set(['slow']);
     const { deferral, clock } = begin([], opening);
     deferral.start(['slow', 'dead']);

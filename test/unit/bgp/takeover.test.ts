@@ -17,30 +17,30 @@ const opening: Running = { ...established, state: 'OpenConfirm', hasRestart: fal
 describe('an OPEN on a second connection', () => {
   const cases: [string, Partial<Newcomer>, Partial<Running>, Verdict][] = [
     ['waits while the session is being probed', {}, {}, 'wait'],
-    ['is refused when the session answers', {}, { evidence: 'answered' }, 'refuse'],
-    ['replaces a session that does not answer', {}, { evidence: 'silent' }, 'replace'],
+    ['is refused when the session answers the probe', {}, { evidence: 'answered' }, 'refuse'],
+    ['replaces a session that does not answer the probe', {}, { evidence: 'silent' }, 'replace'],
     [
-      'replaces a silent session without graceful restart too',
+      'replaces a silent session even without graceful restart',
       {},
       { evidence: 'silent', hasRestart: false },
       'replace',
     ],
-    ['is refused when nothing is known for long', { waitedMs: 10_000 }, {}, 'refuse'],
-    ['replaces the session at once when it is proven', { isProven: true }, {}, 'replace'],
+    ['is refused when the probe stays inconclusive for long', { waitedMs: 10_000 }, {}, 'refuse'],
+    ['replaces the session at once when the newcomer is proven', { isProven: true }, {}, 'replace'],
     [
-      'waits although it is proven, where the session has no graceful restart',
+      'waits although the newcomer is proven, when the session has no graceful restart',
       { isProven: true },
       { hasRestart: false },
       'wait',
     ],
     [
-      'follows the identifiers when both sides connected at once and it is proven',
+      'is decided by the identifiers when both sides connected at once and the newcomer is proven',
       { isProven: true },
       { isSimultaneous: true },
       'refuse',
     ],
     [
-      'replaces a simultaneous session that the identifiers let go, when it is proven',
+      'replaces a simultaneous session that loses by the identifiers, when the newcomer is proven',
       { isProven: true, isSurvivor: true },
       { isSimultaneous: true },
       'replace',
@@ -52,7 +52,7 @@ describe('an OPEN on a second connection', () => {
       'wait',
     ],
     [
-      'is refused when the peer keeps the session all the same',
+      'is refused when the peer keeps the losing session anyway',
       { isSurvivor: true, waitedMs: 2_000 },
       { isSimultaneous: true, evidence: 'answered' },
       'refuse',
@@ -63,7 +63,7 @@ describe('an OPEN on a second connection', () => {
   });
 });
 
-describe('two connections that are being opened at once (RFC 4271 section 6.8)', () => {
+describe('of two connections that open at once (RFC 4271 section 6.8)', () => {
   const cases: [string, Partial<Newcomer>, Partial<Running>, Verdict][] = [
     ['the incoming one is refused when the outgoing one is preferred', {}, {}, 'refuse'],
     [
@@ -80,7 +80,7 @@ describe('two connections that are being opened at once (RFC 4271 section 6.8)',
     ],
     ['an unproven incoming one waits for the peer to close the other', { isSurvivor: true }, {}, 'wait'],
     [
-      'an unproven incoming one goes on beside the other after a while',
+      'an unproven incoming one proceeds next to the other after a while',
       { isSurvivor: true, waitedMs: 2_000 },
       {},
       'admit',
@@ -98,7 +98,7 @@ describe('two connections that are being opened at once (RFC 4271 section 6.8)',
       'wait',
     ],
     [
-      'the outgoing one goes on when the preferred one is not established soon',
+      'the outgoing one proceeds when the preferred one is not established soon',
       { isOutgoing: true, waitedMs: 2_000 },
       {},
       'admit',
@@ -126,28 +126,28 @@ describe('a probe of a session', () => {
   };
   it.each([
     ['an acknowledged KEEPALIVE shows life', 40, { unacknowledged: 0, sinceAckMs: 5 }, 'answered'],
-    ['octets that were received show life', 40, { received: 119n }, 'answered'],
+    ['received octets show life', 40, { received: 119n }, 'answered'],
     [
       'acknowledgements of a peer that does not read show life',
       900,
       { unacknowledged: 0, unsent: 19, sinceAckMs: 300 },
       'answered',
     ],
-    ['an acknowledgement from before shows nothing', 40, { sinceAckMs: 45 }, 'none'],
+    ['an acknowledgement from before the probe shows nothing', 40, { sinceAckMs: 45 }, 'none'],
     [
-      'a KEEPALIVE that was not sent yet shows nothing',
+      'a KEEPALIVE that was not yet sent shows nothing',
       40,
       { unacknowledged: 0, unsent: 19, sinceAckMs: 5_000 },
       'none',
     ],
     ['silence of less than three seconds shows nothing', 2_900, { retransmits: 3 }, 'none'],
     ['silence without retransmissions shows nothing', 3_500, { retransmits: 1 }, 'none'],
-    ['silence over retransmissions shows death', 3_000, { retransmits: 2 }, 'silent'],
+    ['silence despite retransmissions shows death', 3_000, { retransmits: 2 }, 'silent'],
   ] as const)('%s', (_, age, info, expected) => {
     expect(evidence(age, info)).toBe(expected);
   });
 
-  it('without TCP_INFO only what arrives shows life', () => {
+  it('without TCP_INFO, only received octets show life', () => {
     expect([evidence(60_000, undefined), evidence(5, undefined, 26)]).toEqual(['none', 'answered']);
   });
 
@@ -170,7 +170,7 @@ describe('a probe of a session', () => {
   });
 });
 
-describe('the number of connections that are no sessions yet', () => {
+describe('the number of pending connections', () => {
   const queue = (limits: { perPeer: number; total: number }) => {
     const limit = new PendingLimit(limits);
     const evicted: string[] = [];
@@ -188,7 +188,7 @@ describe('the number of connections that are no sessions yet', () => {
     return { limit, add, evicted };
   };
 
-  it('is bounded per peer: the oldest without an OPEN goes first', () => {
+  it('is limited per peer: the oldest one without an OPEN is closed first', () => {
     const { limit, add, evicted } = queue({ perPeer: 3, total: 100 });
     add('spoke', 'a', true);
     add('first', 'a');
@@ -200,13 +200,13 @@ describe('the number of connections that are no sessions yet', () => {
     expect(limit.size).toBe(4);
   });
 
-  it('refuses a connection of a peer whose others have all sent an OPEN', () => {
+  it('is limited per peer: a new one is refused when all others have sent an OPEN', () => {
     const { limit, add, evicted } = queue({ perPeer: 2, total: 100 });
     expect([add('one', 'a', true), add('two', 'a', true), add('three', 'a')]).toEqual([true, true, false]);
     expect([evicted, limit.size]).toEqual([[], 2]);
   });
 
-  it('is bounded in total, also where every connection has sent an OPEN', () => {
+  it('is limited in total: a new one is refused when all others have sent an OPEN', () => {
     const { limit, add, evicted } = queue({ perPeer: 3, total: 2 });
     add('one', 'a', true);
     add('two', 'b', true);

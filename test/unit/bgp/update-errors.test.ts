@@ -97,12 +97,12 @@ function decoded(
 const cases = updateCases.flatMap((one) =>
   [true, false].map((isIbgp) => {
     const expected = isIbgp ? one.internal : one.external;
-    const title = `${one.what}, from an ${isIbgp ? 'internal' : 'external'} peer: ${expected} (RFC ${one.clause})`;
+    const title = `${one.what} from an ${isIbgp ? 'internal' : 'external'} peer leads to ${expected} (RFC ${one.clause})`;
     return [title, one, isIbgp, expected] as const;
   }),
 );
 
-describe('an UPDATE from a peer', () => {
+describe('an UPDATE', () => {
   it.each(cases)('with %s', (_, one, isIbgp, expected) => {
     const { isOld = false, attributes = {}, form } = one;
     const { relay, listeners } = start(isIbgp, one);

@@ -241,7 +241,7 @@ const movedTwiceInATurn: Operation[] = [
   { type: 'withdraw', source: 0, prefix: 0, med: 0 },
 ];
 
-describe.each([false, true])('an update group, add-path (RFC 7911) %s', (hasAddPath) => {
+describe.each([false, true])('an update group (add-path, RFC 7911: %s)', (hasAddPath) => {
   it('loses no update in any interleaving', () => {
     fc.assert(
       fc.property(fc.array(operation, { minLength: 10, maxLength: 120 }), (operations) => {
@@ -260,7 +260,7 @@ describe.each([false, true])('an update group, add-path (RFC 7911) %s', (hasAddP
     );
   });
 
-  it('gives back every attribute set when all routes are gone', () => {
+  it('releases every attribute set when all routes are withdrawn', () => {
     const world = new World(hasAddPath);
     for (let index = 0; index < SOURCES; index++) world.run({ type: 'join', member: index });
     for (let i = 0; i < 50; i++)
@@ -275,7 +275,7 @@ describe.each([false, true])('an update group, add-path (RFC 7911) %s', (hasAddP
   });
 });
 
-it('a group that is made while a best path has just gone does not touch it', () => {
+it('a group that is created right after a best path disappears does not use that path', () => {
   const rib = new TestRib();
   const from = rib.source('10.0.0.1');
   rib.announce(from, '10.1.0.0/16');
@@ -287,7 +287,7 @@ it('a group that is made while a best path has just gone does not touch it', () 
   expect([group.count, rib.attributes.size]).toEqual([0, 0]);
 });
 
-describe('what a group sends', () => {
+describe('what an update group sends', () => {
   const send = (change: Partial<GroupSpec>, attributes = {}, isIbgpSource = true) => {
     const rib = new TestRib();
     const from = rib.source('10.0.0.1', { isIbgp: isIbgpSource });
@@ -301,7 +301,7 @@ describe('what a group sends', () => {
     return { update: receiver.updates[0], refusal: group.refusal(receiver, 0) };
   };
 
-  it('a reflected route keeps everything and gets ORIGINATOR_ID and CLUSTER_LIST (RFC 4456 section 8)', () => {
+  it('a reflected route is unchanged but for ORIGINATOR_ID and CLUSTER_LIST (RFC 4456 section 8)', () => {
     const { update } = send({}, { med: 7, communities: [1, 2], clusterList: ['3.3.3.3'] });
     expect(update!.attributes).toEqual({
       ...someAttributes,
@@ -313,7 +313,7 @@ describe('what a group sends', () => {
     expect(send({}, { originatorId: '4.4.4.4' }).update!.attributes!.originatorId).toBe('4.4.4.4');
   });
 
-  it('an external peer gets our AS in front, our next hop, and nothing that is internal', () => {
+  it('an external peer gets our AS prepended, our next hop, and no internal attributes', () => {
     const external = { isIbgp: false, isClient: false };
     const { update } = send(external, { med: 7, originatorId: '4.4.4.4', clusterList: ['3.3.3.3'] });
     expect(update!.attributes).toEqual({
@@ -326,13 +326,18 @@ describe('what a group sends', () => {
   });
 
   it.each<[string, Partial<GroupSpec>, object, RegExp]>([
-    ['iBGP to iBGP without reflection', { clusterId: 0 }, {}, /not advertised to internal peers/],
-    ['NO_ADVERTISE (RFC 1997)', {}, { communities: [0xffffff02] }, /NO_ADVERTISE/],
+    [
+      'a route from iBGP to iBGP without reflection',
+      { clusterId: 0 },
+      {},
+      /not advertised to internal peers/,
+    ],
+    ['a route with NO_ADVERTISE (RFC 1997)', {}, { communities: [0xffffff02] }, /NO_ADVERTISE/],
     ['NO_EXPORT', { isIbgp: false }, { communities: [0xffffff01] }, /NO_EXPORT/],
-    ['OTC to a provider', { isIbgp: false, refusesOtc: true }, { onlyToCustomer: 1 }, /OTC/],
-    ['long-lived stale', {}, { communities: [0xffff0006] }, /RFC 9494/],
-    ['an IPv6 next hop', {}, { nextHop: 'fd00::1' }, /RFC 8950/],
-  ])('%s is not sent, and the reason is known', (_, change, attributes, reason) => {
+    ['a route with OTC to a provider', { isIbgp: false, refusesOtc: true }, { onlyToCustomer: 1 }, /OTC/],
+    ['a long-lived stale route', {}, { communities: [0xffff0006] }, /RFC 9494/],
+    ['a route with an IPv6 next hop', {}, { nextHop: 'fd00::1' }, /RFC 8950/],
+  ])('%s is not sent, with a reason', (_, change, attributes, reason) => {
     const { update, refusal } = send(change, attributes);
     expect(update).toBeUndefined();
     expect(refusal).toMatch(reason);
@@ -373,7 +378,7 @@ describe('a route that this speaker fails to announce', () => {
     return { rib, from, group, receiver, faults, flush };
   };
 
-  it('is withdrawn, and its neighbours in the table are announced, when it cannot be encoded', () => {
+  it('is withdrawn when it cannot be encoded, and its neighbours in the table are advertised', () => {
     const { rib, from, group, receiver, faults, flush } = world();
     flush();
     expect([...receiver.table.keys()]).toEqual(prefixes);
@@ -405,7 +410,7 @@ describe('a route that this speaker fails to announce', () => {
     expect([receiver.table.size, group.count, rib.attributes.size]).toEqual([0, 0, 0]);
   });
 
-  it('is kept back alone when its export policy throws', () => {
+  it('is held back alone when its export policy throws', () => {
     const { receiver, faults, flush } = world({
       key: 'throws for one prefix',
       apply({ prefix, attributes }) {

@@ -31,14 +31,14 @@ function decodeAll(bytes: Uint8Array, c = context): Message[] {
 }
 
 // Written by hand from the RFCs' diagrams, not by our encoder.
-describe('messages by their bytes', () => {
-  it('KEEPALIVE is a bare header (RFC 4271 section 4.4)', () => {
+describe('the codec of BGP messages', () => {
+  it('encodes KEEPALIVE as a bare header (RFC 4271 section 4.4)', () => {
     const bytes = hex(`${MARKER} 0013 04`);
     expect(encodeMessage({ type: 'keepalive' }, context)).toEqual(bytes);
     expect(decodeAll(bytes)).toEqual([{ type: 'keepalive' }]);
   });
 
-  it('OPEN with the capabilities of a Calico node', () => {
+  it('encodes and decodes OPEN with the capabilities of a Calico node', () => {
     const capabilities = [
       '01 04 0001 00 01', // IPv4 unicast
       '02 00', // route refresh
@@ -74,7 +74,7 @@ describe('messages by their bytes', () => {
     expect(decodeAll(bytes)).toEqual([message]);
   });
 
-  it('UPDATE with a withdrawal and an announcement', () => {
+  it('decodes and encodes UPDATE with a withdrawal and an announcement', () => {
     const attributes =
       '40 01 01 00  40 02 06 02 01 0000fde8  40 03 04 0a000001  40 05 04 00000064  c0 08 04 fc000001';
     const body = `0003 10 0a64  0022 ${attributes} 1a 0af40040`;
@@ -99,7 +99,7 @@ describe('messages by their bytes', () => {
     );
   });
 
-  it('IPv6 in MP_REACH_NLRI, with the global next hop of two (RFC 2545)', () => {
+  it('decodes IPv6 in MP_REACH_NLRI, with the global next hop of two (RFC 2545)', () => {
     const reach =
       '0002 01 20 fd000000000000000000000000000001 fe800000000000000000000000000001 00 7a fd010000000000000000000000000040';
     const attributes = `90 0e 0036 ${reach} 40 01 01 00 40 02 00 40 05 04 00000064`;
@@ -111,14 +111,14 @@ describe('messages by their bytes', () => {
     });
   });
 
-  it('takes the link-local next hop where the place of the global one is empty, as BIRD sends it', () => {
+  it('uses the link-local next hop when the global one is empty, as BIRD sends it', () => {
     const reach = `0002 01 20 ${'00'.repeat(16)} fe800000000000000000000000000001 00 7a fd010000000000000000000000000040`;
     const attributes = `90 0e 0036 ${reach} 40 01 01 00 40 02 00 40 05 04 00000064`;
     const [message] = decodeAll(hex(`${MARKER} 005f 02 0000 0048 ${attributes}`));
     expect(message).toMatchObject({ attributes: { nextHop: 'fe80::1' } });
   });
 
-  it('End-of-RIB of both families (RFC 4724)', () => {
+  it('recognises End-of-RIB of both families (RFC 4724)', () => {
     const body = (text: string) => frames(hex(text))[0]!.body;
     expect(endOfRibFamily(body(`${MARKER} 0017 02 0000 0000`))).toBe(4);
     expect(endOfRibFamily(body(`${MARKER} 001d 02 0000 0006 80 0f 03 0002 01`))).toBe(6);
@@ -126,7 +126,7 @@ describe('messages by their bytes', () => {
     expect(endOfRibFamily(body(`${MARKER} 0019 02 0002 080a 0000`))).toBeUndefined();
   });
 
-  it('an old speaker’s AS_TRANS is replaced by AS4_PATH (RFC 6793 section 4.2.3)', () => {
+  it('replaces AS_TRANS of a 2-octet speaker from AS4_PATH (RFC 6793 section 4.2.3)', () => {
     const attributes =
       '40 01 01 00  40 02 08 02 03 fde8 5ba0 5ba0  40 03 04 0a000001  c0 11 0a 02 02 00010000 00020000';
     const update = decodeUpdate(hex(`0000 0023 ${attributes} 08 0a`), {
@@ -136,7 +136,7 @@ describe('messages by their bytes', () => {
     expect(update.attributes?.asPath).toEqual([{ type: 2, asNumbers: [65000, 65536, 131072] }]);
   });
 
-  it('a NOTIFICATION says itself in words, with the operator’s message (RFC 9003)', () => {
+  it('describes NOTIFICATION in words, with the operator’s message (RFC 9003)', () => {
     const [message] = decodeAll(hex(`${MARKER} 001a 03 06 02 04 6e6f6f6e`));
     expect(message?.type === 'notification' && describeNotification(message)).toBe(
       'Cease/Administrative Shutdown: noon',
@@ -154,11 +154,11 @@ it.each([
   [8, 'Cease/Out Of Resources'],
   [9, 'Cease/Hard Reset'],
   [10, 'Cease/BFD Down'],
-])('Cease %i is %s (RFC 4486, RFC 8538, RFC 9384)', (subcode, words) => {
+])('Cease %i is described as %s (RFC 4486, RFC 8538, RFC 9384)', (subcode, words) => {
   expect(describeNotification({ code: 6, subcode, data: new Uint8Array() })).toBe(words);
 });
 
-describe('faults', () => {
+describe('wire faults', () => {
   const base = '40 01 01 00  40 02 00  40 03 04 0a000001  40 05 04 00000064';
   const withAttributes = (attributes: string) => {
     const bytes = hex(attributes);
@@ -172,7 +172,7 @@ describe('faults', () => {
     ['ORIGIN with optional flag', base.replace('40 01 01 00', 'c0 01 01 00'), /flags 0xc0/],
     ['an empty AS_PATH segment', base.replace('40 02 00', '40 02 02 02 00'), /segment without AS numbers/],
     [
-      'an AS_PATH segment that overruns',
+      'an AS_PATH segment that overruns its attribute',
       base.replace('40 02 00', '40 02 06 02 02 0000fde8'),
       /AS_PATH: 4 bytes wanted, 0 left/,
     ],
@@ -184,8 +184,8 @@ describe('faults', () => {
     ['no NEXT_HOP', base.replace('40 03 04 0a000001', ''), /NEXT_HOP is missing/],
     ['no LOCAL_PREF on iBGP', base.replace('40 05 04 00000064', ''), /LOCAL_PREF is missing/],
     ['communities of five octets', `${base} c0 08 05 0000000000`, /attribute 8 of 5 octets/],
-    ['an attribute that runs over the end', `${base} c0 08 50 00`, /ends inside an attribute/],
-  ])('%s costs the routes, not the session (RFC 7606)', (_, attributes, reason) => {
+    ['an attribute that overruns the attributes', `${base} c0 08 50 00`, /ends inside an attribute/],
+  ])('%s withdraws the routes and keeps the session (RFC 7606)', (_, attributes, reason) => {
     const update = withAttributes(attributes);
     expect(update.attributes).toBeUndefined();
     expect(update.nlri).toEqual([{ prefix: '10.0.0.0/8' }]);
@@ -198,14 +198,14 @@ describe('faults', () => {
     ['a second ORIGIN', `${base} 40 01 01 02`],
     ['AGGREGATOR of five octets', `${base} c0 07 05 0000000000`],
     ['ATOMIC_AGGREGATE with a value', `${base} 40 06 01 00`],
-  ])('%s costs the attribute alone', (_, attributes) => {
+  ])('%s discards only the attribute', (_, attributes) => {
     const update = withAttributes(attributes);
     expect(update.attributes).toMatchObject({ origin: 0, localPref: 100 });
     expect(update.faults.map(({ verdict }) => verdict)).toEqual(['discard']);
   });
 
   it.each<[string, string, number, number]>([
-    ['a marker with a hole', `00${'ff'.repeat(15)} 0013 04`, 1, 1],
+    ['a marker with a zero octet', `00${'ff'.repeat(15)} 0013 04`, 1, 1],
     ['a length of 18', `${MARKER} 0012 04`, 1, 2],
     ['a KEEPALIVE with a body', `${MARKER} 0014 04 00`, 1, 2],
     ['an UPDATE of 4,097 octets', `${MARKER} 1001 02 ${'00'.repeat(4078)}`, 1, 2],
@@ -363,7 +363,7 @@ function received(sent: OutgoingMessage): unknown {
 }
 
 describe('properties', () => {
-  it('decode(encode(x)) = x', () => {
+  it('decoding an encoded message returns the same message', () => {
     fc.assert(
       fc.property(message, (sent) => {
         expect(decodeAll(encodeMessage(sent, context))).toEqual([received(sent)]);
@@ -372,7 +372,7 @@ describe('properties', () => {
     );
   });
 
-  it('an UPDATE survives a speaker of 2-octet AS numbers', () => {
+  it('an UPDATE passes unchanged through a speaker with 2-octet AS numbers', () => {
     const old = { isFourOctetAs: false, isIbgp: true };
     // AS4_PATH carries no confederation segments.
     const plain = update.filter(({ attributes: { asPath } }) => asPath.every(({ type }) => type === 2));
@@ -406,7 +406,7 @@ describe('properties', () => {
     );
   });
 
-  it('two hundred thousand mutated messages give only messages or WireErrors', () => {
+  it('two hundred thousand mutated messages produce only messages or WireErrors', () => {
     let state = 1;
     const random = () => {
       state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
