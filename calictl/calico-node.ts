@@ -170,7 +170,7 @@ function validate({ metadata, spec }: CalicoNode): FieldError[] {
 /** Converts the agent's sentence about an annotation to one about an invalid field. */
 function plain(reason: string): string {
   return reason
-    .replace(/^".*" counts as absent: it has to be /s, 'must be ')
+    .replace(/^".*" counts as absent: it must be /s, 'must be ')
     .replace(': it counts as absent', '');
 }
 

@@ -111,7 +111,7 @@ const felixSpec = z.strictObject({
     .describe('Source ports of masqueraded packets, as low:high; any port unless set.'),
   iptablesNATOutgoingInterfaceFilter: z
     .string()
-    .regex(/^[\w.-]{0,15}\+?$/, 'must be the name of an interface, with a + at the end for any that begin so')
+    .regex(/^[\w.-]{0,15}\+?$/, 'must be an interface name, where a trailing + stands for any characters')
     .optional()
     .describe('Masquerades only on interfaces of this name; a + at the end stands for any characters.'),
   externalNodesList: z

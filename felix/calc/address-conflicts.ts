@@ -23,7 +23,7 @@ export function addressConflicts(nodes: readonly NodeInfo[]): ObjectProblem[] {
           kind: 'Node',
           name,
           field: `metadata.annotations[${key}]`,
-          reason: `${address} is the address of Node ${other} too, and only one of them is reached: give each its own address`,
+          reason: `${address} is the address of Node ${other} as well, and only one of them is reachable: give each Node its own address`,
         },
       ];
     }),

@@ -130,7 +130,7 @@ export class Annotations {
       field: `metadata.annotations[${key}]`,
       reason: parsed
         ? `"${printable(text, MAX_LENGTH)}" ${parsed.reason}: it counts as absent; write ${wanted}`
-        : `"${printable(text, MAX_LENGTH)}" counts as absent: it has to be ${wanted}`,
+        : `"${printable(text, MAX_LENGTH)}" counts as absent: it must be ${wanted}`,
     });
     return undefined;
   }

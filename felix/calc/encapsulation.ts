@@ -84,7 +84,7 @@ export function encapsulationWarnings({
     if (mode === 'CrossSubnet' && own.length === bitsOf(family))
       sentences.add(
         `the address of this node, ${own.address}/${own.length}, has no subnet, so IPPool ${pool.metadata.name} (CrossSubnet) ` +
-          'takes its tunnel to every node: give the node its prefix length, by IP=autodetect or in the annotation projectcalico.org/IPv4Address',
+          'tunnels packets to every node: set its prefix length, with IP=autodetect or in the annotation projectcalico.org/IPv4Address',
       );
     if (!up.includes(kind)) continue;
     const subnet = mustCidr(`${own.address}/${own.length}`);
@@ -93,8 +93,8 @@ export function encapsulationWarnings({
       if (node.name === self.name || !address || node.tunnels[kind]) continue;
       if (chooseEncapsulation(pool.spec, subnet, address) === 'none') continue;
       sentences.add(
-        `node ${node.name} has no ${device} yet (annotation ${annotation}): packets to its pods go unencapsulated, ` +
-          `which IPPool ${pool.metadata.name} does not ask for; calictl node status there says why`,
+        `node ${node.name} has no ${device} yet (annotation ${annotation}): packets to its pods are sent unencapsulated, ` +
+          `contrary to IPPool ${pool.metadata.name}; calictl node status on that node has the reason`,
       );
     }
   }

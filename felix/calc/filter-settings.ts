@@ -82,7 +82,7 @@ export function filterSettings(spec: FelixConfiguration['spec']): ParsedFilterSe
         'iptablesNATOutgoingInterfaceFilter',
         spec.iptablesNATOutgoingInterfaceFilter,
         parseInterfacePattern,
-        'the name of an interface, with a + at the end for any that begin so',
+        'an interface name, where a trailing + stands for any characters',
       ),
     },
   };

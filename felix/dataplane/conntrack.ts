@@ -37,7 +37,10 @@ export class Conntrack {
       this.#waiting = new Set();
       this.#timer = undefined;
       this.#flushNow(due).catch((error: unknown) =>
-        this.#log.warn({ reason: messageOf(error) }, 'connections of moved addresses end by timeout only'),
+        this.#log.warn(
+          { reason: messageOf(error) },
+          'connections of moved addresses remain until they time out',
+        ),
       );
     }, COALESCE_MS);
   }
@@ -69,7 +72,10 @@ export class Conntrack {
       const { present, isMissing } = await presentIn(family, new Set(own));
       if (isMissing) {
         this.#isMissing = true;
-        this.#log.warn({}, 'conntrack is not installed: connections of moved addresses end by timeout only');
+        this.#log.warn(
+          {},
+          'conntrack is not installed: connections of moved addresses remain until they time out',
+        );
         return;
       }
       // Most pods leave no connections; scan the table again only for those that do.

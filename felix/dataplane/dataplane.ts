@@ -384,7 +384,7 @@ export class Dataplane {
     void this.#conntrack
       .flushLinkLocal()
       .catch((error: unknown) =>
-        this.#log.warn({ reason: messageOf(error) }, 'connections not looked through'),
+        this.#log.warn({ reason: messageOf(error) }, 'connections from before the new address not flushed'),
       );
   }
 
@@ -408,7 +408,7 @@ export class Dataplane {
    * check, every few seconds: without it, pods may send anything.
    */
   #tableChanged(now: number): void {
-    this.#oscillation.applied({ object: `table ${TABLE}`, change: 'the rules of Cali' }, now);
+    this.#oscillation.applied({ object: `table ${TABLE}`, change: 'rules of Cali' }, now);
     const isReported = 'table' in this.#stats.oscillating;
     if (!isReported && 'table' in this.#oscillation.counts(now)) this.#schedule(0);
   }
@@ -420,7 +420,7 @@ export class Dataplane {
         .run(async () => {
           if (this.#desired) await this.#applyTable(this.#desired);
         })
-        .catch((error: unknown) => this.#log.error({ err: error }, 'nftables not looked at: trying again'));
+        .catch((error: unknown) => this.#log.error({ err: error }, 'nftables table not checked: retrying'));
       this.#scheduleTableCheck();
     });
   }

@@ -36,7 +36,7 @@ export class KernelMonitor {
     });
     void child.exited.then(() => {
       if (this.#isClosed) return;
-      this.#log.warn({}, 'ip monitor ended: starting it again');
+      this.#log.warn({}, 'ip monitor exited: restarting it');
       this.#hint('restarted');
       setTimeout(() => this.#start(), RESTART_MS);
     });

@@ -10,7 +10,7 @@ const TIMEOUT_MS = 10_000;
 /** Creating the table first makes its deletion succeed if it does not exist. */
 const REMOVAL = [`table ${TABLE} {}`, `delete table ${TABLE}`];
 
-const WITHOUT = 'pods are not held back: they can take foreign addresses and reach BGP and tunnels of nodes';
+const WITHOUT = 'pods are not restricted: they can spoof addresses and reach BGP and tunnels of nodes';
 
 /**
  * Whether pods are restricted: `pending` until known, `on` when the kernel has the guard, `impossible` when it cannot.
@@ -77,9 +77,7 @@ export class Nftables {
       // The guard consists of addresses and ports only, so no setting makes it fail.
       const again = await this.#replace(rules.guard);
       if (!again)
-        this.#settle('on', [
-          `${sentence(refused)}: natOutgoing is not in force; what pods may not send is refused`,
-        ]);
+        this.#settle('on', [`${sentence(refused)}: natOutgoing is not in force; the guard against pods is`]);
       else if (this.#state === 'impossible' && !this.#isUnsupported) await this.#applyNat(rules.nat, again);
     }
     const isAnswered = !refused || refused.outcome === 'exited' || refused.outcome === 'missing';
@@ -141,9 +139,9 @@ export class Nftables {
       this.#isUnsupported = true;
       this.#settle('impossible', [`nft is not installed (Debian package nftables): ${WITHOUT}`]);
     } else if (result.outcome !== 'exited') {
-      this.#settle(this.#state, [`${sentence(result)}: trying again`]);
+      this.#settle(this.#state, [`${sentence(result)}: retrying`]);
     } else if (isGuard(await list())) {
-      this.#settle('on', [`${sentence(result)}: the table of before stays`]);
+      this.#settle('on', [`${sentence(result)}: the previous table stays in force`]);
     } else if (await isSupported()) {
       this.#settle('impossible', [`${sentence(result)}: ${WITHOUT}`]);
     } else {

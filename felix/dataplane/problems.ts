@@ -1,7 +1,7 @@
 /** Logs problems that persist. Short-lived ones are common, because interfaces come and go during an observation. */
 import type { Log } from '../../lib/log.ts';
 
-const MESSAGE = 'the kernel is not what it should be';
+const MESSAGE = 'the kernel differs from the desired state';
 
 export class Problems {
   readonly #log: Log;
@@ -17,7 +17,7 @@ export class Problems {
    */
   update(problems: readonly string[]): boolean {
     // While a pod is being added, its endpoint is known shortly before its interface exists.
-    const serious = problems.filter((problem) => !problem.endsWith(' is not there'));
+    const serious = problems.filter((problem) => !problem.endsWith(' is missing'));
     const lasting = serious.filter((problem) => this.#known.get(problem) === 'new');
     const fresh = serious.filter((problem) => !this.#known.has(problem));
     if (lasting.length > 0) this.#log.warn({ problems: lasting }, MESSAGE);

@@ -143,15 +143,15 @@ function learnedRefusal(
   const { ownAddresses, mayReplaceDefault } = options;
   if (protocol !== 'bgp') return undefined;
   const martian = martianName(mustCidr(destination));
-  if (martian !== undefined) return `learned, and martian: ${martian}`;
+  if (martian !== undefined) return `learned and martian: ${martian}`;
   if (isHost(destination) && ownAddresses?.has(destination.split('/')[0]!))
-    return 'learned, and an address of this node';
+    return 'learned, but an address of this node';
   if (!isDefault(destination) || mayReplaceDefault) return undefined;
   // An older version may have learned a route with a former number, so that route can be adopted.
   const isOwnOfHost = ({ type, protocol: number }: KernelRoute) =>
     type === 'unicast' && formerProtocol(number, options.ownership.former) !== 'bgp';
   return foreign.some((route) => route.destination === destination && isOwnOfHost(route))
-    ? 'learned, and the host has a default route of its own'
+    ? 'learned, but the host has its own default route'
     : undefined;
 }
 
@@ -217,7 +217,7 @@ function hopsFor(route: Route, resolve: Resolve, options: PlanOptions): Hop[] | 
   if (route.device !== undefined) {
     return options.hasLink(route.device)
       ? [{ gateway: undefined, device: route.device }]
-      : { reason: `interface ${route.device} is not there` };
+      : { reason: `interface ${route.device} is missing` };
   }
   const hops: Hop[] = [];
   for (const gateway of route.gateways) {
@@ -230,7 +230,7 @@ function hopsFor(route: Route, resolve: Resolve, options: PlanOptions): Hop[] | 
   const [tunnel] = route.tunnels ?? [];
   return {
     reason: tunnel
-      ? `interface ${tunnel.device} is not there`
+      ? `interface ${tunnel.device} is missing`
       : `no route to the next hop ${route.gateways.join(', ')}`,
   };
 }

@@ -77,7 +77,7 @@ export function isShared(protocol: number): boolean {
 export function refusal(protocol: number, other: number): string | undefined {
   if (!Number.isInteger(protocol) || protocol < 1 || protocol > 255) return 'must be a number from 1 to 255';
   if (hosts.has(protocol)) return `is ${protocolName(protocol)}, which marks routes of the host itself`;
-  return protocol === other ? 'marks the other kind of our routes already' : undefined;
+  return protocol === other ? 'already marks the other kind of Cali’s routes' : undefined;
 }
 
 /** Returns the former numbers after a change: the current ones are added, those in use again are removed. */

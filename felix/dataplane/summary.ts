@@ -28,7 +28,7 @@ export function summarise(problems: readonly ObjectProblem[], kind: string): str
       : [`${atLeast(list.length)} ${kind}, such as ${list[0]!.object}: ${reason}`],
   );
   return sentences.length > MAX_SENTENCES
-    ? [...sentences.slice(0, MAX_SENTENCES), `more ${kind} have problems than these`]
+    ? [...sentences.slice(0, MAX_SENTENCES), `further ${kind} have problems`]
     : sentences;
 }
 

@@ -61,7 +61,7 @@ export function tunnelSysctls(name: string, family: Family): Sysctl[] {
   ];
 }
 
-const READ_ONLY = ': mount the host’s /proc/sys/net and name it in CALI_PROC_SYS (deploy/README.md)';
+const READ_ONLY = ': mount the host’s /proc/sys/net and set CALI_PROC_SYS to the mount (deploy/README.md)';
 
 /** Whether a path stays below /proc/sys: plain file names only, without "..". */
 function isSysctl(path: string): boolean {
@@ -81,7 +81,7 @@ export function applySysctls(
   for (const { path, value, isOptional } of sysctls) {
     if (!isSysctl(path) || !/^[\w -]{0,64}$/.test(value)) {
       problems.push(
-        `${printable(path, 200)} is not the path of a kernel switch, or its value is not plain: refused`,
+        `${printable(path, 200)} is not a valid sysctl path, or its value is not plain text: refused`,
       );
       continue;
     }
@@ -92,7 +92,7 @@ export function applySysctls(
       if (maySet(path, value, present)) writeFileSync(file, value);
       else
         problems.push(
-          `${file} is ${present}, not ${value}: another program sets it back, so it is set less often`,
+          `${file} is ${present}, not ${value}: another program resets it, so Cali sets it less often`,
         );
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;

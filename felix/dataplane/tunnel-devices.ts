@@ -63,7 +63,7 @@ export function ownTunnels(
     const device = present.get(name);
     const facts = { mac: vtepMac(node, family), wanted: wanted.find((tunnel) => tunnel.kind === kind) };
     if (device && !isOwnTunnel(kind, device, facts))
-      foreign[kind] = `interface ${name} is another program's: rename or remove it`;
+      foreign[kind] = `interface ${name} belongs to another program: rename or remove it`;
   }
   return {
     wanted: wanted.filter(({ kind }) => !(kind in foreign)),
@@ -104,7 +104,7 @@ export async function switchOffloadOff(device: string): Promise<string | undefin
   const result = await run('ethtool', ['-K', device, 'tx-checksum-ip-generic', 'off']);
   return result.ok
     ? undefined
-    : `checksum offload of ${device} cannot be switched off, which this kernel needs: ${result.stderr || `ethtool exits with ${result.code}`}`;
+    : `this kernel needs checksum offload off, and it cannot be disabled on ${device}: ${result.stderr || `ethtool exits with ${result.code}`}`;
 }
 
 /** Whether checksum offload yields wrong checksums, as in kernels before 5.8 (Calico F-053). */

@@ -22,7 +22,7 @@ export const expected: readonly Expected[] = [
   },
   {
     pattern:
-      /^cali-node: the kernel is not what it should be .*"problems":\["(route [^"]*: no route to the next hop|ip route [^"]*: (No route to host|Network is unreachable|Network is down|Nexthop has invalid gateway))/,
+      /^cali-node: the kernel differs from the desired state .*"problems":\["(route [^"]*: no route to the next hop|ip route [^"]*: (No route to host|Network is unreachable|Network is down|Nexthop has invalid gateway))/,
     because: 'the uplink of the node is down, or has lost its address: nothing is on its link',
   },
   {

@@ -132,7 +132,7 @@ describe('felix and --cleanup change what is Cali’s and nothing else', () => {
       .filter((line) => !line.includes('linkdown'));
     await lab.ask({ do: 'node stop', name: 'node1' });
     const said = lab.sh('node1', `${process.execPath} ${root}/dist/cali-node.js --cleanup`);
-    expect(said).toContain("left: interface vxlan.cali is another program's");
+    expect(said).toContain('left: interface vxlan.cali belongs to another program');
     expect(ours()).toEqual([]);
     expect(
       foreign()

@@ -200,19 +200,19 @@ function hexOf(bytes: Uint8Array): string {
 
 const strangeNextHop: Rejection = {
   kind: 'next-hop',
-  reason: 'the next hop is no node, no BGPPeer, no pod and on no network of this host',
+  reason: 'the next hop is not a node, a BGPPeer or a pod, and is on no network of this host',
 };
 const ofInfrastructure: Rejection = {
   kind: 'infrastructure',
-  reason: 'it holds an address of a node or of the API server: nodes of the mesh do not announce those',
+  reason: 'it contains an address of a node or of the API server: nodes of the mesh may not announce that',
 };
 const outside: Rejection = {
   kind: 'outside-pools',
-  reason: 'in no IPPool and no service range: nodes of the mesh announce nothing else',
+  reason: 'in no IPPool and no service range: nodes of the mesh may announce nothing else',
 };
 const ofCluster: Rejection = {
   kind: 'workload',
-  reason: 'it belongs to the cluster or its hosts, and no rule of a BGPFilter lets this pod announce it',
+  reason: 'it belongs to the cluster or its hosts, and no BGPFilter rule allows this pod to announce it',
 };
 
 function defaultRejection(

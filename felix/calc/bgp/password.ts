@@ -19,7 +19,7 @@ const MAX_OCTETS = 80;
 export function passwordProblem(text: string): string | undefined {
   const octets = Buffer.byteLength(text);
   if (octets === 0) return 'the password is empty';
-  if (octets > MAX_OCTETS) return `the password has ${octets} octets, TCP MD5 takes at most ${MAX_OCTETS}`;
+  if (octets > MAX_OCTETS) return `the password has ${octets} octets, TCP MD5 allows at most ${MAX_OCTETS}`;
   if (text.includes('\0')) return 'the password contains a NUL octet';
   // Buffer replaces invalid UTF-8 with U+FFFD.
   if (text.includes('\u{fffd}')) return 'the password is not UTF-8 text';

@@ -82,7 +82,7 @@ export function exportPolicy(
     const net = mustCidr(route.prefix);
     if (isInside(hidden, net)) return { isAccepted: false, reason: 'its IPPool has disableBGPExport' };
     if (!route.isLocal && !isInside(transit, net))
-      return { isAccepted: false, reason: 'learned, and in no IPPool: only pod routes are passed on' };
+      return { isAccepted: false, reason: 'learned, and in no IPPool: only pod routes are readvertised' };
     const attributes = communities
       .filter(({ range }) => contains(range, net))
       .flatMap(({ values }) => values)

@@ -19,8 +19,8 @@ it('two nodes with one address are both named, each with the other', () => {
     node('c', '10.0.0.3', 'fd00::3'),
   ];
   expect(addressConflicts(nodes).map(describeProblem)).toEqual([
-    'Node a: metadata.annotations[projectcalico.org/IPv6Address]: fd00::1 is the address of Node b too, and only one of them is reached: give each its own address',
-    'Node b: metadata.annotations[projectcalico.org/IPv6Address]: fd00::1 is the address of Node a too, and only one of them is reached: give each its own address',
+    'Node a: metadata.annotations[projectcalico.org/IPv6Address]: fd00::1 is the address of Node b as well, and only one of them is reachable: give each Node its own address',
+    'Node b: metadata.annotations[projectcalico.org/IPv6Address]: fd00::1 is the address of Node a as well, and only one of them is reachable: give each Node its own address',
   ]);
   expect(addressConflicts(nodes.slice(1))).toEqual([]);
 });

@@ -250,8 +250,8 @@ describe('sessions in detail (Calico 2.5)', () => {
     });
     for (const [value, reason] of [
       ['', 'is empty'],
-      ['x'.repeat(81), 'has 81 octets, TCP MD5 takes at most 80'],
-      ['é'.repeat(41), 'has 82 octets, TCP MD5 takes at most 80'],
+      ['x'.repeat(81), 'has 81 octets, TCP MD5 allows at most 80'],
+      ['é'.repeat(41), 'has 82 octets, TCP MD5 allows at most 80'],
       ['a\0b', 'contains a NUL octet'],
       ['a\ufffd', 'is not UTF-8 text'],
     ] as const)

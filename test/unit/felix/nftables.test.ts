@@ -5,14 +5,14 @@ import { Nftables } from '../../../felix/dataplane/nftables.ts';
 describe('a machine without nft', () => {
   afterEach(() => vi.unstubAllEnvs());
 
-  it('says that pods are not held back, and lets the node go on', async () => {
+  it('says that pods are not restricted, and lets the node go on', async () => {
     vi.stubEnv('PATH', '/nonexistent');
     const table = new Nftables();
     const guard = firstGuard([179]);
     await table.ensure(guard);
     expect(table.state).toBe('impossible');
     expect(table.problems).toEqual([
-      expect.stringMatching(/^nft is not installed \(Debian package nftables\): pods are not held back/),
+      expect.stringMatching(/^nft is not installed \(Debian package nftables\): pods are not restricted/),
     ]);
     expect(table.isTried).toBe(false);
     await table.apply({ guard, whole: guard, nat: guard });

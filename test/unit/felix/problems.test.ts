@@ -7,10 +7,10 @@ it('a problem of the kernel is told once, when it is there at a second look', ()
   const problems = new Problems({ ...silentLog, warn: (fields) => told.push(fields) });
   expect(problems.update(['ip route add: File exists'])).toBe(true);
   expect(problems.update([])).toBe(false);
-  expect(problems.update(['no permission', 'cali1 is not there'])).toBe(true);
+  expect(problems.update(['no permission', 'cali1 is missing'])).toBe(true);
   expect(told).toEqual([]);
   for (let look = 0; look < 3; look++)
-    expect(problems.update(['no permission', 'cali1 is not there'])).toBe(false);
+    expect(problems.update(['no permission', 'cali1 is missing'])).toBe(false);
   expect(told).toEqual([{ problems: ['no permission'] }]);
   // The problem ended and recurred.
   problems.update([]);

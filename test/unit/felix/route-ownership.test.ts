@@ -155,7 +155,7 @@ describe('the change of protocol numbers', () => {
     [4, 'is static, which marks routes of the host itself'],
     [9, 'is ra, which marks routes of the host itself'],
     [16, 'is dhcp, which marks routes of the host itself'],
-    [162, 'marks the other kind of our routes already'],
+    [162, 'already marks the other kind of Cali’s routes'],
     [80, undefined],
   ])('%i is refused or not: %s', (number, reason) => {
     expect(refusal(number, 162)).toBe(reason);

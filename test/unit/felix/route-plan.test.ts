@@ -166,7 +166,7 @@ describe('the plan for the routing table, in the words of ip', () => {
 
   it('waits for an interface that is not there', () => {
     const plan = planRoutes([workload('10.1.0.1/32', 'cali1')], [link], { ...options, hasLink: () => false });
-    expect(plan).toMatchObject({ commands: [], blocked: [{ reason: 'interface cali1 is not there' }] });
+    expect(plan).toMatchObject({ commands: [], blocked: [{ reason: 'interface cali1 is missing' }] });
   });
 
   it('touches nothing but our protocols, whatever is in the kernel', () => {
@@ -307,7 +307,7 @@ describe('reading the kernel', () => {
     ['169.254.1.1/32', /martian: link-local/],
     ['ff02::/16', /martian: multicast/],
     ['10.0.0.11/32', /an address of this node/],
-    ['0.0.0.0/0', /a default route of its own/],
+    ['0.0.0.0/0', /its own default route/],
   ])('a learned %s never gets into the kernel, and what is there goes', (destination, reason) => {
     const route = learned(destination, '10.0.0.2');
     const present = kernel(destination, { protocol: 162, via: '10.0.0.2' });
@@ -352,7 +352,7 @@ describe('reading the kernel', () => {
     const native = parseRoute({ ...row, dev: 'eth0', flags: [] }, 4);
     expect(commands([route], [link, native])).toEqual([`route replace 10.3.0.0/26 ${onlink}`]);
     const { blocked } = planRoutes([route], [link], { ...options, hasLink: () => false });
-    expect(blocked[0]!.reason).toBe('interface tunl0 is not there');
+    expect(blocked[0]!.reason).toBe('interface tunl0 is missing');
   });
 
   it('neighbours: wanted ones set, those of no pod removed, foreign ones left', () => {

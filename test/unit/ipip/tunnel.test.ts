@@ -155,7 +155,9 @@ describe('the plan for tunnel devices, in the words of ip and bridge', () => {
       ]) {
         const { wanted, present, foreign } = ownTunnels('n1', [vxlan], new Map([one]));
         expect([wanted, present.size]).toEqual([[], 0]);
-        expect(foreign).toEqual({ vxlan4: "interface vxlan.cali is another program's: rename or remove it" });
+        expect(foreign).toEqual({
+          vxlan4: 'interface vxlan.cali belongs to another program: rename or remove it',
+        });
       }
     });
 

@@ -162,7 +162,7 @@ describe('a kernel switch', () => {
     const forwarding = { path: 'net/ipv4/ip_forward', value: '2' };
     expect(applySysctls([forwarding], () => false)).toEqual([
       expect.stringMatching(
-        /ip_forward is [01], not 2: another program sets it back, so it is set less often$/,
+        /ip_forward is [01], not 2: another program resets it, so Cali sets it less often$/,
       ),
     ]);
   });
