@@ -9,7 +9,6 @@
  *
  * Any change causes one recalculation of everything, after a short delay.
  */
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { viewRoutes } from '../bgp/routes-view.ts';
 import { EndpointStore } from '../cni/endpoint-store.ts';
@@ -47,6 +46,7 @@ import { Boundary } from '../lib/boundary.ts';
 import type { Family } from '../lib/cidr.ts';
 import { systemClock } from '../lib/clock.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
+import { createFolder } from '../lib/folder.ts';
 import type { Log } from '../lib/log.ts';
 import { assertPrivateFolder } from '../lib/unix-socket.ts';
 import { readAddresses } from './addresses.ts';
@@ -228,7 +228,7 @@ export class Agent {
   /** Starts the agent, which runs until `stop`. Rejects with CodedError CONFIG when the operator must act. */
   async start(): Promise<void> {
     const { runDirectory } = this.#config;
-    await mkdir(runDirectory, { recursive: true, mode: 0o700 });
+    await createFolder(runDirectory, 0o700);
     assertPrivateFolder(runDirectory);
     this.#routeNumbers = new RouteNumbersFile(runDirectory, this.#log);
     this.#endpoints = await EndpointStore.open(

@@ -1,5 +1,4 @@
 /** cali-node --role reflector: only the BGP speaker, with configuration from a source. */
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Registry } from 'prom-client';
 import type { DesiredSpeaker } from '../bgp/peer-config.ts';
@@ -10,6 +9,7 @@ import { Boundary } from '../lib/boundary.ts';
 import { systemClock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import { exposition } from '../lib/exposition.ts';
+import { createFolder } from '../lib/folder.ts';
 import { type Serving, serveRoutes, text } from '../lib/http.ts';
 import type { Log } from '../lib/log.ts';
 import { assertPrivateFolder } from '../lib/unix-socket.ts';
@@ -178,7 +178,7 @@ export class Reflector {
       metricsHost = LOOPBACK,
       metricsPort,
     } = this.#config;
-    await mkdir(runDirectory, { recursive: true, mode: 0o700 });
+    await createFolder(runDirectory, 0o700);
     try {
       assertPrivateFolder(runDirectory);
     } catch (error) {

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { CodedError, messageOf } from '../lib/errors.ts';
 import { run, start } from '../lib/exec.ts';
+import { createFolder } from '../lib/folder.ts';
 import { redactConfiguration } from './redact.ts';
 
 /** Commands by file name. They only read. */
@@ -47,12 +48,12 @@ export interface Diagnostics {
 
 /**
  * Writes `diags-YYYYMMDD_HHMMSS.tar.gz` into a folder. From the first octet only its owner can read it. Throws
- * CodedError FAILED.
+ * CodedError FAILED, or FOLDER when the folder cannot be created.
  */
 export async function collectDiagnostics(folder: string, sources: Sources, now: Date): Promise<Diagnostics> {
   const stamp = now.toISOString().replace(/[-:]/g, '').replace('T', '_').slice(0, 15);
   const name = `diags-${stamp}`;
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await createFolder(folder, 0o700);
   // Mode 0700, next to the archive, because a container may have no other writable folder.
   const parent = await mkdtemp(path.join(folder, '.diags-'));
   const missing: string[] = [];

@@ -4,10 +4,11 @@
  * interfaces.
  */
 import { renameSync, writeFileSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Endpoint } from '../felix/endpoint.ts';
 import { messageOf } from '../lib/errors.ts';
+import { createFolder } from '../lib/folder.ts';
 import type { Log } from '../lib/log.ts';
 import { endpointFile, parseEndpoint } from './endpoint-file.ts';
 
@@ -25,7 +26,7 @@ export class EndpointStore {
   /** Reads the directory. A file that cannot be read is logged and kept. */
   static async open(directory: string, changed: () => void, log: Log): Promise<EndpointStore> {
     const store = new EndpointStore(directory, changed);
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await createFolder(directory, 0o700);
     for (const file of await readdir(directory)) {
       const full = path.join(directory, file);
       if (!file.endsWith('.json')) {

@@ -5,8 +5,9 @@
  */
 
 import { existsSync } from 'node:fs';
-import { chmod, lstat, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, lstat, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { createFolder } from '../lib/folder.ts';
 
 export interface InstallOptions {
   /** The shim to copy. */
@@ -32,8 +33,8 @@ const chained = [
 /** Returns a line for each step: what was done, or why not. */
 export async function installCni(options: InstallOptions): Promise<string[]> {
   const { shim, loopback, binDirectory, netDirectory, configurationName, mtu } = options;
-  await mkdir(binDirectory, { recursive: true });
-  await mkdir(netDirectory, { recursive: true });
+  await createFolder(binDirectory);
+  await createFolder(netDirectory);
   const lines = [await replaceFile(path.join(binDirectory, 'cali'), await readFile(shim), 0o755)];
   lines.push(...(await installLoopback(loopback, path.join(binDirectory, 'loopback'))));
   const present = chained.filter(({ type }) => existsSync(path.join(binDirectory, type)));

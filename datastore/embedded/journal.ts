@@ -10,10 +10,11 @@
  */
 
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
 import { CodedError } from '../../lib/errors.ts';
+import { createFolder } from '../../lib/folder.ts';
 import type { AnyResource } from '../schema/resource.ts';
 
 /** One committed change. `object` is null for a deletion. */
@@ -53,7 +54,7 @@ export class Journal {
 
   /** Opens or creates the journal in a directory and returns its content. */
   static async open(directory: string): Promise<{ journal: Journal; recovered: Recovered }> {
-    await mkdir(directory, { recursive: true });
+    await createFolder(directory);
     const snapshot = await readSnapshot(path.join(directory, 'snapshot.json'));
     const file = await open(path.join(directory, 'journal.log'), JOURNAL_FLAGS);
     const { records, goodBytes, size } = await readJournal(file, directory);
