@@ -47,7 +47,7 @@ const lab = new Lab({
 
 // Ends on Ctrl-C, on SIGTERM or SIGHUP, and when the process outside ends.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-  process.once(signal, () => void end(isUp ? 0 : INTERRUPTED));
+  process.on(signal, () => void end(isUp ? 0 : INTERRUPTED));
 process.stdin.on('end', () => void end(isUp ? 0 : INTERRUPTED));
 process.stdin.resume();
 // The terminal is gone, or the pipe's reader has ended.

@@ -16,6 +16,7 @@ import { nodeKind, podKind } from '../datastore/schema/core.ts';
 import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
 import { familyOf } from '../lib/cidr.ts';
 import { messageOf } from '../lib/errors.ts';
+import { assertFreeName } from './names.ts';
 import {
   createNodeNamespace,
   createPodNamespace,
@@ -26,9 +27,11 @@ import {
   type NodeAddresses,
   netnsPath,
   nodeAddresses,
+  portName,
   type Subnet,
   subnet,
 } from './namespaces.ts';
+import { probesBetween } from './pairs.ts';
 import { type FlowReport, type Probe, Prober } from './prober.ts';
 import { LabProcess } from './process.ts';
 import type { Waiting } from './screen.ts';
@@ -77,11 +80,14 @@ const API_ATTEMPTS = 3000;
 const GRACE = os.cpus()[0]?.model === 'UML' ? '300s' : '10s';
 const NETWORK = JSON.stringify({ cniVersion: '1.0.0', name: 'k8s-pod-network', type: 'cali' });
 const NAMESPACE = 'default';
+/** A node's IPv4 address is its number plus 10, in a /24 (namespaces.ts). */
+const MAX_NODES = 244;
 
 export class Lab {
   readonly #options: LabOptions;
   readonly #nodes = new Map<string, LabNode>();
   readonly #pods = new Map<string, LabPod>();
+  readonly #addingPods = new Set<string>();
   readonly #client = new KubernetesClient(plainEndpoint(`http://${LAB_IPV4}:${API_PORT}`));
   #api!: LabProcess;
   #controllers: LabProcess | undefined;
@@ -154,10 +160,13 @@ export class Lab {
 
   /** Adds a node, by default in the first subnet. */
   async addNode({ name, subnet: index = 0, labels = {}, annotations = {} }: NewNode): Promise<void> {
-    if (this.#nodes.has(name)) throw new Error(`node ${name} exists already`);
+    this.#assertFree('node', name);
     const lan = this.#subnets[index];
     if (!lan) throw new Error(`there is no subnet ${index}: the lab has ${this.#subnets.length}`);
-    const addresses = nodeAddresses(++this.#nodeCount, lan);
+    if (this.#nodeCount === MAX_NODES)
+      throw new Error(`node ${name}: the lab has had ${MAX_NODES} nodes and has no more addresses`);
+    const number = ++this.#nodeCount;
+    const addresses = nodeAddresses(number, lan);
     const runDirectory = path.join(LAB_DIRECTORY, name);
     const agent = new LabProcess(
       [
@@ -178,21 +187,28 @@ export class Lab {
     );
     const node: LabNode = { name, addresses, runDirectory, agent };
     this.#nodes.set(name, node);
-    await createNodeNamespace(name, addresses, lan);
     const { ipv4, ipv6 } = addresses;
-    await this.#prober.add(name, netnsPath(name), this.#families(), { 4: ipv4, 6: ipv6 });
-    await this.#client.create(nodeKind, {
-      apiVersion: 'v1',
-      kind: 'Node',
-      metadata: { name, labels: { 'kubernetes.io/hostname': name, ...labels }, annotations },
-      status: {
-        addresses: [ipv4, ipv6]
-          .filter((address) => address !== undefined)
-          .map((address) => ({ type: 'InternalIP', address })),
-        conditions: [{ type: 'Ready', status: 'True' }],
-      },
-    });
-    agent.start();
+    try {
+      await createNodeNamespace(name, addresses, lan, portName(name, number));
+      await this.#prober.add(name, netnsPath(name), this.#families(), { 4: ipv4, 6: ipv6 });
+      await this.#client.create(nodeKind, {
+        apiVersion: 'v1',
+        kind: 'Node',
+        metadata: { name, labels: { 'kubernetes.io/hostname': name, ...labels }, annotations },
+        status: {
+          addresses: [ipv4, ipv6]
+            .filter((address) => address !== undefined)
+            .map((address) => ({ type: 'InternalIP', address })),
+          conditions: [{ type: 'Ready', status: 'True' }],
+        },
+      });
+      agent.start();
+    } catch (error) {
+      this.#prober.remove(name);
+      await deleteNamespace(name);
+      this.#nodes.delete(name);
+      throw error;
+    }
   }
 
   /** Removes a node's agent, its pods and its Node object. */
@@ -231,6 +247,8 @@ export class Lab {
       } catch (error) {
         reason = messageOf(error);
       }
+      if (!this.#node(name).agent.isRunning)
+        throw new Error(`the agent of ${name} ended: see ${LAB_DIRECTORY}/log/${name}.log`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     throw new Error(
@@ -240,7 +258,16 @@ export class Lab {
 
   async addPod(nodeName: string, name: string, annotations: Record<string, string> = {}): Promise<LabPod> {
     this.#node(nodeName);
-    if (this.#pods.has(name)) throw new Error(`pod ${name} exists already`);
+    this.#assertFree('pod', name);
+    this.#addingPods.add(name);
+    try {
+      return await this.#createPod(nodeName, name, annotations);
+    } finally {
+      this.#addingPods.delete(name);
+    }
+  }
+
+  async #createPod(nodeName: string, name: string, annotations: Record<string, string>): Promise<LabPod> {
     await this.#client.create(podKind, {
       apiVersion: 'v1',
       kind: 'Pod',
@@ -248,10 +275,9 @@ export class Lab {
       spec: { nodeName, containers: [] },
       status: { phase: 'Pending' },
     });
-    const netns = await createPodNamespace(netnsName(name));
-    const { exitCode, output } = await this.#cni(nodeName, podEnvironment('ADD', name, netns)).catch(
+    const { exitCode, output, netns } = await this.#connectPod(nodeName, name).catch(
       // The agent ended during the call.
-      (error: unknown) => ({ exitCode: 1, output: JSON.stringify({ msg: messageOf(error) }) }),
+      (error: unknown) => ({ exitCode: 1, output: JSON.stringify({ msg: messageOf(error) }), netns: '' }),
     );
     if (exitCode !== 0) {
       await this.#client.remove(podKind, name, { namespace: NAMESPACE });
@@ -266,6 +292,19 @@ export class Lab {
     const status = { phase: 'Running', podIP: addresses[0], podIPs: addresses.map((ip) => ({ ip })) };
     await this.#client.patch(podKind, name, { status }, { namespace: NAMESPACE, isStatus: true });
     return pod;
+  }
+
+  async #connectPod(nodeName: string, name: string) {
+    const netns = await createPodNamespace(netnsName(name));
+    return { netns, ...(await this.#cni(nodeName, podEnvironment('ADD', name, netns))) };
+  }
+
+  /** Throws CodedError NAME before anything changes. */
+  #assertFree(kind: 'node' | 'pod', name: string): void {
+    assertFreeName(kind, name, {
+      nodes: [...this.#nodes.keys()],
+      pods: [...this.#pods.keys(), ...this.#addingPods],
+    });
   }
 
   async deletePod(name: string): Promise<void> {
@@ -287,7 +326,7 @@ export class Lab {
     await this.#waitForApi();
   }
 
-  /** Returns probes for every ordered pair of pods, and for every pod to every node, in each family of the sender. */
+  /** Returns probes for every ordered pair of pods, and for every pod to every node, in each family of both. */
   allProbes(): Probe[] {
     const targets = [
       ...this.pods.map(({ name, addresses }) => ({ name, addresses })),
@@ -296,14 +335,7 @@ export class Lab {
         addresses: ipv6 ? [ipv4, ipv6] : [ipv4],
       })),
     ];
-    return this.pods.flatMap((from) => {
-      const families = new Set(from.addresses.map(familyOf));
-      return targets.flatMap((to) =>
-        to.addresses
-          .filter((address) => to.name !== from.name && families.has(familyOf(address)))
-          .map((address) => ({ from: from.name, to: to.name, address })),
-      );
-    });
+    return this.pods.flatMap((from) => targets.flatMap((to) => probesBetween(from, to)));
   }
 
   probe(
@@ -322,8 +354,7 @@ export class Lab {
       if (!from) continue;
       for (const b of this.#nodes.keys()) {
         const to = this.pods.filter(({ node }) => node === b).at(-1);
-        if (!to || to === from) continue;
-        for (const address of to.addresses) probes.push({ from: from.name, to: to.name, address });
+        if (to) probes.push(...probesBetween(from, to));
       }
     }
     this.#prober.startFlows(probes, intervalMs);
@@ -470,8 +501,9 @@ async function each<T>(items: readonly T[], action: (item: T) => Promise<void>):
   await Promise.all(items.map(action));
 }
 
+/** No node's namespace has such a name: names have no underscore. */
 function netnsName(pod: string): string {
-  return `pod-${pod}`;
+  return `pod_${pod}`;
 }
 
 function podEnvironment(command: string, name: string, netns: string): Record<string, string> {

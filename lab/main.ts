@@ -103,7 +103,12 @@ pod
   .option('--annotation <key=value...>', 'annotations, such as cni.projectcalico.org/ipAddrs=["10.244.0.9"]')
   .action(async (node: string, name: string, flags: { annotation?: string[] }) => {
     const annotations = Object.fromEntries(
-      (flags.annotation ?? []).map((pair) => [pair.split('=')[0]!, pair.slice(pair.indexOf('=') + 1)]),
+      (flags.annotation ?? []).map((pair) => {
+        const [key = '', ...value] = pair.split('=');
+        if (key === '' || value.length === 0)
+          throw new CodedError('USAGE', `--annotation ${printable(pair)}: write it as KEY=VALUE`);
+        return [key, value.join('=')];
+      }),
     );
     const { addresses } = (await askLab({ do: 'pod add', node, name, annotations })) as {
       addresses: string[];

@@ -59,14 +59,20 @@ export async function createSubnets(subnets: readonly Subnet[]): Promise<void> {
   if (subnets[0]?.ipv6) await writeFile('/proc/sys/net/ipv6/conf/all/forwarding', '1');
 }
 
+/** Returns the name of the router's interface to a node: at most 15 octets, and unique by the node's number. */
+export function portName(node: string, index: number): string {
+  const port = `p-${node}`;
+  return port.length <= 15 ? port : `p.${index}`;
+}
+
 /** Creates a node's namespace, with eth0 on the subnet's bridge, addresses and default routes. */
 export async function createNodeNamespace(
   name: string,
   { ipv4, ipv6 }: NodeAddresses,
   { bridge, ...router }: Subnet,
+  port: string,
 ): Promise<void> {
   await must('ip', ['netns', 'add', name]);
-  const port = `p-${name}`.slice(0, 15);
   await mustBatch([
     `link add ${port} type veth peer name eth0 netns ${netnsPath(name)}`,
     `link set ${port} master ${bridge} up`,

@@ -1,11 +1,12 @@
 /** Starts the lab's first process in new namespaces, and communicates with a running lab. */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { readdir, rm, rmdir, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
 import { CodedError, messageOf } from '../lib/errors.ts';
+import { createFolder } from '../lib/folder.ts';
 import { assertPrivateFolder, assertTrustedSocket } from '../lib/unix-socket.ts';
 import type { LabCommand } from './control.ts';
 import type { InsideOptions } from './inside.ts';
@@ -13,7 +14,7 @@ import { LAB_DIRECTORY } from './lab.ts';
 
 /** Directory of a lab's control socket and PID file. One per user, unless CALI_LAB_DIR is set. */
 export function controlDirectory(): string {
-  return process.env['CALI_LAB_DIR'] ?? path.join(os.tmpdir(), `cali-lab-${process.getuid?.() ?? 0}`);
+  return process.env['CALI_LAB_DIR'] || path.join(os.tmpdir(), `cali-lab-${process.getuid?.() ?? 0}`);
 }
 
 /** Runs a lab to its end and returns the exit status of its first process. */
@@ -25,13 +26,10 @@ export async function runLab(options: Omit<InsideOptions, 'controlSocket' | 'pro
       `a lab is running already (${directory}): end it with Ctrl-C in its terminal, or set CALI_LAB_DIR to another directory`,
     );
   }
-  await rm(directory, { recursive: true, force: true });
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  // In /tmp, another user may have created it first.
-  assertPrivateFolder(directory);
+  await prepare(directory);
   try {
     const programs = import.meta.dirname;
-    const inside: InsideOptions = { ...options, programs, controlSocket: path.join(directory, 'lab.sock') };
+    const inside: InsideOptions = { ...options, programs, controlSocket: socketIn(directory) };
     const child = spawn(
       'unshare',
       [
@@ -41,12 +39,10 @@ export async function runLab(options: Omit<InsideOptions, 'controlSocket' | 'pro
       ],
       { stdio: ['pipe', 'inherit', 'inherit'] },
     );
-    // Ctrl-C reaches every process of the terminal: the first process inside ends the lab, and this one waits.
-    const pass = (signal: NodeJS.Signals) =>
-      firstProcess(child.pid) && process.kill(firstProcess(child.pid)!, signal);
-    process.on('SIGINT', () => undefined);
-    process.on('SIGTERM', () => pass('SIGTERM'));
-    process.on('SIGHUP', () => pass('SIGTERM'));
+    // The first process inside ends the lab when its input ends, however early that is. This process waits for it.
+    child.stdin.on('error', () => undefined);
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+      process.on(signal, () => child.stdin.end());
     await writeFile(path.join(directory, 'pid'), String(child.pid));
     return await new Promise<number>((resolve, reject) => {
       child.once('error', (error) =>
@@ -57,8 +53,42 @@ export async function runLab(options: Omit<InsideOptions, 'controlSocket' | 'pro
       child.once('exit', (code) => resolve(code ?? 1));
     });
   } finally {
-    await rm(directory, { recursive: true, force: true });
+    await removeOwn(directory);
   }
+}
+
+/** The lab's files in its directory. A socket has a private name before its place is free (lib/unix-socket.ts). */
+const OWN_FILE = /^(pid|lab\.sock(\..*)?)$/;
+/** Octets of a unix socket's path (unix(7)), less those of a private name. */
+const MAX_SOCKET_PATH = 107 - '.4194304.1.old'.length;
+
+/** Creates the directory, or removes what a killed lab left there. Throws CodedError when the lab cannot use it. */
+async function prepare(directory: string): Promise<void> {
+  const remedy = 'set CALI_LAB_DIR to another directory';
+  if (Buffer.byteLength(socketIn(directory)) > MAX_SOCKET_PATH)
+    throw new CodedError('LAB_DIR', `the path ${directory} is too long for a unix socket: ${remedy}`);
+  await createFolder(directory, 0o700).catch((error: unknown) => {
+    throw new CodedError('LAB_DIR', `${messageOf(error)}: ${remedy}`, { cause: error });
+  });
+  // In /tmp, another user may have created it first.
+  assertPrivateFolder(directory);
+  const foreign = (await readdir(directory)).find((file) => !OWN_FILE.test(file));
+  if (foreign !== undefined)
+    throw new CodedError('LAB_DIR', `${directory} has files of other programs (${foreign}): ${remedy}`);
+  await Promise.all(
+    (await readdir(directory)).map((file) => rm(path.join(directory, file), { force: true })),
+  );
+}
+
+/** Removes the lab's files, and the directory when it is empty then. */
+async function removeOwn(directory: string): Promise<void> {
+  const own = (await readdir(directory)).filter((file) => OWN_FILE.test(file));
+  await Promise.all(own.map((file) => rm(path.join(directory, file), { force: true })));
+  await rmdir(directory).catch(() => undefined);
+}
+
+function socketIn(directory: string): string {
+  return path.join(directory, 'lab.sock');
 }
 
 /** Returns flags for unshare. Root gets none for a user namespace if the kernel refuses one. */
@@ -77,7 +107,7 @@ function namespaceFlags(): string[] {
 
 /** Sends a command to the running lab. Throws CodedError with the lab's reason if it fails. */
 export async function askLab(command: LabCommand): Promise<unknown> {
-  const socket = path.join(controlDirectory(), 'lab.sock');
+  const socket = socketIn(controlDirectory());
   const answer = await post(socket, command).catch((error: unknown) => {
     const reason = existsSync(socket) ? ` (${messageOf(error)})` : '';
     throw new CodedError('NO_LAB', `no lab is running${reason}: start one with npm start`);
@@ -108,7 +138,7 @@ export function execCommand(place: string, command: readonly string[]): string[]
   const netns = [
     'sh',
     '-c',
-    'n=/run/netns/$0; [ -e $n ] || n=/run/netns/pod-$0; [ -e $n ] || { echo "there is no node or pod $0" >&2; exit 1; }; exec nsenter --net=$n "$@"',
+    'n=/run/netns/$0; [ -e "$n" ] || n=/run/netns/pod_$0; [ -e "$n" ] || { echo "there is no node or pod $0" >&2; exit 1; }; exec nsenter --net="$n" "$@"',
     place,
   ];
   return [...enter, ...environment, ...netns, ...command];
@@ -116,7 +146,7 @@ export function execCommand(place: string, command: readonly string[]): string[]
 
 async function isAlive(directory: string): Promise<boolean> {
   try {
-    return (await post(path.join(directory, 'lab.sock'), { do: 'show' })).ok;
+    return (await post(socketIn(directory), { do: 'show' })).ok;
   } catch {
     return false;
   }

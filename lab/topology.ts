@@ -4,10 +4,13 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import type { Family } from '../lib/cidr.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
+import { assertFreeName, invalidName } from './names.ts';
 
-const name = z
-  .string()
-  .regex(/^[a-z0-9]([-a-z0-9]{0,50}[a-z0-9])?$/, 'must be lower case letters, digits and "-"');
+const name = z.string().superRefine((text, context) => {
+  const reason = invalidName(text);
+  if (reason !== undefined)
+    context.addIssue({ code: 'custom', message: `${JSON.stringify(text)}: invalid name: ${reason}` });
+});
 
 const topology = z.strictObject({
   nodes: z
@@ -89,10 +92,26 @@ function podSuffix(index: number): string {
 export async function readTopology(file: string): Promise<Topology> {
   try {
     const result = topology.safeParse(parse(await readFile(file, 'utf8')));
-    if (result.success) return result.data;
+    if (result.success) {
+      assertUniqueNames(result.data);
+      return result.data;
+    }
     const issue = result.error.issues[0]!;
     throw new Error(`${issue.path.join('.')}: ${issue.message}`);
   } catch (error) {
     throw new CodedError('TOPOLOGY', `topology ${file}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** Throws CodedError NAME when two nodes or pods have the same name. */
+function assertUniqueNames({ nodes }: Topology): void {
+  const used = { nodes: [] as string[], pods: [] as string[] };
+  for (const node of nodes) {
+    assertFreeName('node', node.name, used);
+    used.nodes.push(node.name);
+  }
+  for (const pod of nodes.flatMap(({ pods }) => pods)) {
+    assertFreeName('pod', pod, used);
+    used.pods.push(pod);
   }
 }

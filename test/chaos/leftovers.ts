@@ -78,7 +78,7 @@ function ofNode(lab: TestLab, node: string, { pods, prefixes }: Explained): stri
 }
 
 function namespaces(lab: TestLab, { nodes, pods }: Explained): string[] {
-  const wanted = new Set([...nodes, ...[...pods.keys()].map((pod) => `pod-${pod}`)]);
+  const wanted = new Set([...nodes, ...[...pods.keys()].map((pod) => `pod_${pod}`)]);
   const found = lab.sh('lab', 'ls /run/netns').trim().split('\n').filter(Boolean);
   return [
     ...found.filter((name) => !wanted.has(name)).map((name) => `lab: namespace ${name}`),

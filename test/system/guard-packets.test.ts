@@ -78,7 +78,7 @@ describe.skipIf(!hasProgram('gcc') || !hasProgram('nft'))('packets (skipped with
     expect(lab.pipe('node1', `${rules.join('\n')}\n`, 'nft', '-f', '-').stderr).toBe('');
     lab.sh(
       'lab',
-      `ip -n node1 link add ${UNKNOWN} address ee:ee:ee:ee:ee:ee type veth peer name unknown0 netns /run/netns/pod-node1-b`,
+      `ip -n node1 link add ${UNKNOWN} address ee:ee:ee:ee:ee:ee type veth peer name unknown0 netns /run/netns/pod_node1-b`,
     );
     lab.sh('node1', `ip link set ${UNKNOWN} up; echo 0 > /proc/sys/net/ipv4/conf/${UNKNOWN}/rp_filter`);
     lab.sh('node1-b', 'ip link set unknown0 up');

@@ -1,6 +1,6 @@
 /** The lab as users see it: on a terminal of 80 columns, with wrong commands, suspended for a while, without nft. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
@@ -51,6 +51,32 @@ describe('a lab on a terminal of 80 columns', () => {
     expect(text).toContain('\u001B[32m✓\u001B[39m all pods reach all pods and nodes');
     expect(text).toContain('48 of 48 pairs, IPv4 and IPv6');
     expect(text).toContain('IPv6 BGP status\r\n+-');
+  });
+
+  it('refuses invalid and ambiguous names, and changes nothing', async () => {
+    const before = await askLab({ do: 'show' });
+    for (const [command, reason] of [
+      [{ do: 'node add', name: 'Node_X' }, 'node "Node_X": invalid name'],
+      [{ do: 'node add', name: 'lab' }, 'node "lab": invalid name'],
+      [{ do: 'node add', name: 'node1-a' }, 'node node1-a: a pod has this name'],
+      [{ do: 'pod add', node: 'node1', name: 'Pod_X' }, 'pod "Pod_X": invalid name'],
+      [{ do: 'pod add', node: 'node1', name: 'node2' }, 'pod node2: a node has this name'],
+      [{ do: 'node start', name: 'Node_X' }, 'there is no node Node_X'],
+    ] as const)
+      await expect(askLab(command)).rejects.toThrow(reason);
+    expect(await askLab({ do: 'show' })).toEqual(before);
+  });
+
+  it('probes an IPv4-only pod over IPv4 only', async () => {
+    const annotations = { 'cni.projectcalico.org/ipAddrs': '["10.244.7.9"]' };
+    await askLab({ do: 'pod add', node: 'node3', name: 'z-ipv4', annotations });
+    expect(await askLab({ do: 'matrix', timeoutMs: 30_000 })).toMatchObject({ unreachable: [] });
+    await askLab({ do: 'flows start', intervalMs: 10 });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const flows = ((await askLab({ do: 'flows stop' })) as FlowReport[]).filter(({ to }) => to === 'z-ipv4');
+    expect(flows.map(({ address }) => address)).toEqual(['10.244.7.9', '10.244.7.9', '10.244.7.9']);
+    expect(flows.every(({ sent, lost }) => sent > lost)).toBe(true);
+    await askLab({ do: 'pod delete', name: 'z-ipv4' });
   });
 
   it('loses nothing while its prober is stopped, and says that it was', async () => {
@@ -117,6 +143,45 @@ describe('a lab on a terminal of 80 columns', () => {
     expect(await ended).toBe(0);
     expect(text.slice(before).replace('^C', '').trim()).toBe('');
   });
+});
+
+it('a signal to the process outside alone ends the lab', async () => {
+  const child = spawn(process.execPath, [labProgram, 'start', '--json', '--nodes', '1', '--pods', '0'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    detached: true,
+  });
+  const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  let text = '';
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk;
+  });
+  await until('the lab is up', TIMEOUT_MS, () => text.includes('"ready":true'));
+  child.kill('SIGINT');
+  expect(await ended).toBe(0);
+  expect(readdirSync(folder)).not.toContain('lab');
+});
+
+it('a folder for CALI_LAB_DIR that the lab cannot use is refused with a sentence', () => {
+  const kept = path.join(folder, 'kept');
+  writeFileSync(path.join(folder, 'file'), '');
+  mkdirSync(kept);
+  writeFileSync(path.join(kept, 'mine'), '');
+  for (const [directory, reason] of [
+    ['/proc/x', 'folder /proc/x cannot be created: ENOENT'],
+    [path.join(folder, 'file'), 'cannot be created: EEXIST'],
+    [kept, 'has files of other programs (mine)'],
+    [path.join(folder, 'a'.repeat(90)), 'is too long for a unix socket'],
+  ] as const) {
+    const { status, stderr } = spawnSync(process.execPath, [labProgram, 'start', '--once'], {
+      encoding: 'utf8',
+      timeout: TIMEOUT_MS,
+      env: { ...process.env, CALI_LAB_DIR: directory },
+    });
+    expect(stderr).toContain(reason);
+    expect(stderr).toContain('set CALI_LAB_DIR to another directory');
+    expect(status).toBe(1);
+  }
+  expect(readdirSync(kept)).toEqual(['mine']);
 });
 
 it('names the commands that there are when one is not', () => {
