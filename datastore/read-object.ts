@@ -5,6 +5,7 @@
 import { printable } from '../lib/plain-text.ts';
 import type { ObjectOf } from './datastore.ts';
 import type { AnyResource, Fallback, ResourceDefinition } from './schema/resource.ts';
+import { schemaSentence } from './schema-sentences.ts';
 
 /** Name, namespace, UID and version of an object. */
 export interface Identity {
@@ -89,7 +90,7 @@ function problemOf({ path, message }: Fault, consequence: string): Required<Read
 /** Validates a value by the schema, then by the rules of the kind. */
 function check(definition: ResourceDefinition, value: unknown): { object?: unknown; faults: Fault[] } {
   try {
-    const parsed = definition.schema.safeParse(value);
+    const parsed = definition.schema.safeParse(value, { error: schemaSentence });
     if (!parsed.success) {
       const depth = definition.ignoresUnknown ? Number.POSITIVE_INFINITY : 2;
       return { faults: parsed.error.issues.flatMap((issue) => faultsOf(issue, depth)) };

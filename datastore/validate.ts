@@ -4,6 +4,7 @@ import { isAnnotationKey, isLabelValue, isQualifiedName } from '../lib/kubernete
 import { nearest } from '../lib/nearest.ts';
 import { jsonSchemaOf } from './json-schema.ts';
 import type { AnyResource, Existing, FieldError, ResourceDefinition } from './schema/resource.ts';
+import { schemaSentence } from './schema-sentences.ts';
 
 export type Validation =
   | { readonly ok: true; readonly object: AnyResource; readonly unknownFields: readonly string[] }
@@ -86,7 +87,7 @@ function withoutNullSpec(input: unknown): unknown {
 
 function parsePruned(definition: ResourceDefinition, input: unknown) {
   const given = withoutNullSpec(input);
-  const first = definition.schema.safeParse(given);
+  const first = definition.schema.safeParse(given, { error: schemaSentence });
   if (first.success) return { value: first.data as AnyResource, unknownFields: [], errors: [] };
   const unknownFields: string[] = [];
   const pruned = structuredClone(given);
@@ -101,7 +102,8 @@ function parsePruned(definition: ResourceDefinition, input: unknown) {
       delete (parent as Record<string, unknown>)[key];
     }
   }
-  const second = unknownFields.length > 0 ? definition.schema.safeParse(pruned) : first;
+  const second =
+    unknownFields.length > 0 ? definition.schema.safeParse(pruned, { error: schemaSentence }) : first;
   if (second.success) return { value: second.data as AnyResource, unknownFields, errors: [] };
   const errors = second.error.issues
     .filter((issue) => issue.code !== 'unrecognized_keys')

@@ -5,6 +5,7 @@ import { DatastoreError } from '../errors.ts';
 import type { ObjectProblem } from '../object-problem.ts';
 import { identityOf, readObject } from '../read-object.ts';
 import { type AnyResource, apiVersionOf, type ResourceDefinition } from '../schema/resource.ts';
+import { schemaSentence } from '../schema-sentences.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { RequestObserver } from './request-kind.ts';
 import { type ApiRequest, openStream, sendRequest } from './transport.ts';
@@ -249,7 +250,7 @@ function pathOf(definition: ResourceDefinition, version: string, namespace?: str
  * rejects is INVALID, with the name of the field.
  */
 function typed<D extends ResourceDefinition>(definition: D, object: unknown): ObjectOf<D> {
-  const result = definition.schema.safeParse(object);
+  const result = definition.schema.safeParse(object, { error: schemaSentence });
   if (result.success) return result.data as ObjectOf<D>;
   const issue = result.error.issues[0]!;
   const { name = '(no name)' } = identityOf(object) ?? {};

@@ -34,6 +34,16 @@ describe('an object that the API serves', () => {
     expect(read.problem?.reason).toMatch(/^must be an AS number: .*; the version before it stays in force$/);
   });
 
+  it('is not used without a required field, and the problem says which', () => {
+    expect(readObject(ipPoolKind, object(ipPoolKind, {})).problem).toEqual({
+      field: 'spec.cidr',
+      reason: 'is required; the object is not used',
+    });
+    expect(
+      readObject(ipPoolKind, object(ipPoolKind, { cidr: '10.9.0.0/16', disabled: 'no' })).problem?.reason,
+    ).toMatch(/^must be true or false, not a string; /);
+  });
+
   it('never falls back to AS number 64512: without a former version nothing of it is used', () => {
     const read = readObject(bgpConfigurationKind, configuration({ asNumber: 'x' }));
     expect(read.object).toBeUndefined();

@@ -7,11 +7,12 @@ import { jsonSchemaOf } from '../../../datastore/json-schema.ts';
 import { fileEndpoint } from '../../../datastore/kubernetes/kube-config.ts';
 import { registry } from '../../../datastore/registry.ts';
 import { bgpConfigurationKind, bgpPeerKind } from '../../../datastore/schema/bgp.ts';
+import { bgpFilterKind } from '../../../datastore/schema/bgp-filter.ts';
 import { felixConfigurationKind } from '../../../datastore/schema/cluster.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { ipReservationKind } from '../../../datastore/schema/ipam.ts';
 import type { AnyResource, ResourceDefinition } from '../../../datastore/schema/resource.ts';
-import { validateResource } from '../../../datastore/validate.ts';
+import { describeInvalid, validateResource } from '../../../datastore/validate.ts';
 import type { JsonSchema } from '../../helpers/kubernetes-cel.ts';
 
 const make = (definition: ResourceDefinition, spec: object, name = 'x') => ({
@@ -34,6 +35,12 @@ const errorsOf = (definition: unknown, spec: object, name = 'x', old?: AnyResour
   return result.ok ? [] : result.errors.map(({ field, message }) => `${field}: ${message}`);
 };
 
+const refusal = (kind: unknown, spec: unknown) => {
+  const definition = kind as ResourceDefinition;
+  const result = validateResource(definition, make(definition, spec as object));
+  return result.ok ? undefined : describeInvalid(definition, 'x', result.errors);
+};
+
 describe('bad input gets a sentence with the field and the remedy', () => {
   it.each<[string, unknown, object, RegExp]>([
     [
@@ -48,7 +55,7 @@ describe('bad input gets a sentence with the field and the remedy', () => {
         `a port range of ${natPortRange}`,
         felixConfigurationKind,
         { natPortRange },
-        /^spec\.natPortRange: (must be low:high|Invalid input)/,
+        /^spec\.natPortRange: must be (low:high|at least 1$|at most 65535$)/,
       ],
     ),
     [
@@ -118,6 +125,61 @@ describe('bad input gets a sentence with the field and the remedy', () => {
     ],
   ])('%s', (_, definition, spec, sentence) => {
     expect(errorsOf(definition, spec)).toContainEqual(expect.stringMatching(sentence));
+  });
+
+  it('a missing field is required, and not a wrong type', () => {
+    expect(errorsOf(ipPoolKind, {})).toEqual(['spec.cidr: is required']);
+    const rule = { exportV4: [{ matchOperator: 'In', cidr: '10.0.0.0/8' }] };
+    expect(errorsOf(bgpFilterKind, rule)).toEqual(['spec.exportV4.0.action: is required: Accept or Reject']);
+    expect(refusal(ipPoolKind, undefined)).toBe('IPPool.projectcalico.org "x" is invalid: spec: is required');
+  });
+
+  it('a wrong value gets the type or the values that the field accepts', () => {
+    const cidr = '10.9.0.0/16';
+    expect(errorsOf(bgpPeerKind, { peerIP: '192.0.2.1', asNumber: true })).toEqual([
+      'spec.asNumber: must be a number or a string',
+    ]);
+    expect(errorsOf(bgpPeerKind, { peerIP: '192.0.2.1', asNumber: 1, reachableBy: 'x' })).toEqual([
+      'spec.reachableBy: must be an IP address',
+    ]);
+    expect(errorsOf(ipPoolKind, { cidr, ipipMode: 'On' })).toEqual([
+      'spec.ipipMode: must be Never, Always or CrossSubnet',
+    ]);
+    expect(errorsOf(ipPoolKind, { cidr, disabled: 'true', blockSize: 26.5 }).sort()).toEqual([
+      'spec.blockSize: must be a whole number',
+      'spec.disabled: must be true or false, not a string',
+    ]);
+    expect(refusal(ipPoolKind, { cidr: 10 })).toBe(
+      'IPPool.projectcalico.org "x" is invalid: spec.cidr: Invalid value: 10: must be a string, not a number',
+    );
+  });
+
+  it('no field of any kind gets a sentence in the terms of the validator', () => {
+    const values = [
+      null,
+      true,
+      5,
+      -1,
+      1.5,
+      1e20,
+      '',
+      'x y',
+      'x'.repeat(2000),
+      [],
+      [[]],
+      [{}],
+      {},
+      { 'x y': {} },
+    ];
+    const sentences = registry.flatMap((definition) => {
+      const schema = jsonSchemaOf(definition) as JsonSchema;
+      const fields = Object.keys(schema.properties?.['spec']?.properties ?? {});
+      return fields.flatMap((field) => values.flatMap((value) => errorsOf(definition, { [field]: value })));
+    });
+    expect(sentences.length).toBeGreaterThan(1000);
+    expect(sentences.filter((sentence) => /: (Invalid|Too|Unrecognized|must match)/.test(sentence))).toEqual(
+      [],
+    );
   });
 
   it('names and changes', () => {
