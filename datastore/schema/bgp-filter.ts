@@ -28,23 +28,23 @@ const operation = z
           .array(asNumber.describe('An AS number.'))
           .min(1)
           .max(10)
-          .describe('AS numbers, the first one leftmost.'),
+          .describe('AS numbers, leftmost first.'),
       })
       .optional()
       .describe('Prepends AS numbers to the AS_PATH.'),
     setPriority: z
-      .strictObject({ value: priority.describe('The metric; LOCAL_PREF is 2147483647 less the metric.') })
+      .strictObject({ value: priority.describe('The metric; LOCAL_PREF is 2147483647 minus the metric.') })
       .optional()
       .describe('Sets the priority of the route: a smaller metric is preferred.'),
   })
   .meta(served(filterOperationRule))
-  .describe('Exactly one change.');
+  .describe('One change: set exactly one field.');
 
 const rule = z
   .strictObject({
     cidr: network
       .optional()
-      .describe('The range that matchOperator compares the prefix with. Needs matchOperator.'),
+      .describe('Range to compare the prefix with, by matchOperator. Requires matchOperator.'),
     matchOperator: z
       .enum(['Equal', 'NotEqual', 'In', 'NotIn'])
       .optional()
@@ -55,17 +55,20 @@ const rule = z
         max: z.number().int().min(0).max(128).optional().describe('Longest prefix length that matches.'),
       })
       .optional()
-      .describe('Prefix lengths that match, beside cidr.'),
+      .describe('Prefix lengths that match. Requires cidr.'),
     source: z.literal('RemotePeers').optional().describe('RemotePeers: only routes learned from BGP peers.'),
     interface: z
       .string()
-      .regex(/^[\w.*-]{1,15}$/, 'must be an interface name of at most 15 characters; * stands for any')
+      .regex(
+        /^[\w.*-]{1,15}$/,
+        'must be an interface name of at most 15 characters; * matches any characters',
+      )
       .optional()
-      .describe('Only routes through an interface of this name; * stands for any characters.'),
+      .describe('Only routes through an interface of this name; * matches any characters.'),
     peerType: z
       .enum(['eBGP', 'iBGP'])
       .optional()
-      .describe('Only routes to or from peers of another AS (eBGP) or of the own AS (iBGP).'),
+      .describe('Only routes to or from peers of another AS (eBGP) or of the same AS (iBGP).'),
     communities: z
       .strictObject({
         values: z
@@ -87,7 +90,7 @@ const rule = z
       .min(1)
       .max(10)
       .optional()
-      .describe('Changes to a route that is accepted, in order.'),
+      .describe('Changes to an accepted route, in order.'),
   })
   .meta(served(...filterRuleRules))
   .describe('A rule: every field that is set must match.');
@@ -123,7 +126,7 @@ const filter = calicoObject(
     })
     .default({})
     .describe('Lists of rules by direction and family.'),
-).describe('Which routes a peer may announce and is sent. A BGPPeer names its filters.');
+).describe('Filters for routes announced to a peer and accepted from it. A BGPPeer lists its filters.');
 export type BGPFilter = z.output<typeof filter>;
 type Rule = z.output<typeof rule>;
 
@@ -148,7 +151,7 @@ function ruleErrors(one: Rule, family: Family): FieldError[] {
   const errors: FieldError[] = [];
   const bits = bitsOf(family);
   if ((one.cidr === undefined) !== (one.matchOperator === undefined))
-    errors.push({ field: '.matchOperator', message: 'and cidr belong together: set both or none' });
+    errors.push({ field: '.matchOperator', message: 'must be set together with cidr: set both or neither' });
   if (one.cidr !== undefined && parseCidr(one.cidr)?.family !== family)
     errors.push({ field: '.cidr', message: `must be an IPv${family} network in this list` });
   if (one.prefixLength && one.cidr === undefined)
@@ -158,7 +161,7 @@ function ruleErrors(one: Rule, family: Family): FieldError[] {
   if (one.operations && one.action === 'Reject')
     errors.push({
       field: '.operations',
-      message: 'have no meaning for a route that is rejected: remove them',
+      message: 'have no effect on a rejected route: remove them',
     });
   for (const [index, operations] of (one.operations ?? []).entries()) {
     if (Object.values(operations).filter((value) => value !== undefined).length !== 1)

@@ -73,7 +73,7 @@ const bfd = z
 
 const community = z.string().refine(isCommunity, {
   error: (issue) =>
-    `"${String(issue.input)}" is no community: write aa:nn with numbers up to 65535, or aa:nn:mm with numbers up to 4294967295`,
+    `"${String(issue.input)}" is not a community: write aa:nn with numbers up to 65535, or aa:nn:mm with numbers up to 4294967295`,
 });
 
 function isCommunity(text: string): boolean {
@@ -121,23 +121,23 @@ const configurationSpec = z.strictObject({
     )
     .max(500)
     .optional()
-    .describe('Names for communities, to be used in prefixAdvertisements.'),
+    .describe('Names for communities, for use in prefixAdvertisements.'),
   prefixAdvertisements: z
     .array(
       z
         .strictObject({
           cidr: network.describe('Routes inside this range carry the communities.'),
           communities: z
-            .array(z.string().describe('A community, or a name of spec.communities.'))
+            .array(z.string().describe('A community, or a name in spec.communities.'))
             .max(50)
             .optional()
-            .describe('Communities, or names of spec.communities.'),
+            .describe('Communities, or names in spec.communities.'),
         })
         .describe('One range and its communities.'),
     )
     .max(500)
     .optional()
-    .describe('Communities that are attached to own routes inside these ranges.'),
+    .describe('Communities to attach to local routes inside these ranges.'),
   listenPort: z
     .number()
     .int()
@@ -155,7 +155,7 @@ const configurationSpec = z.strictObject({
     .enum(['None', 'NodeIP'])
     .optional()
     .describe(
-      'NodeIP listens on the address of the node alone; None listens on every address. None unless set.',
+      'NodeIP listens only on the address of the node; None listens on every address. None unless set.',
     ),
   ignoredInterfaces: z
     .array(
@@ -163,7 +163,7 @@ const configurationSpec = z.strictObject({
         .string()
         .regex(
           /^([a-zA-Z0-9_.*-]{2,15}|[a-zA-Z0-9_.-])$/,
-          'must be an interface name of at most 15 characters; * stands for any, and not alone',
+          'must be an interface name of at most 15 characters; * matches any characters, but not alone',
         )
         .describe('Name of an interface.'),
     )
@@ -180,7 +180,9 @@ const configurationSpec = z.strictObject({
   programClusterRoutes: z
     .enum(['Disabled', 'Enabled', 'EnabledIPIPOnly', 'EnabledNoEncapOnly'])
     .optional()
-    .describe('Which of two daemons writes routes in Calico. Accepted, without effect: Cali has one writer.'),
+    .describe(
+      'Which daemon programs routes in Calico. Accepted, without effect: in Cali only the agent does.',
+    ),
   ipv4NormalRoutePriority: priority.describe(
     'Metric of IPv4 routes to pods and of learned routes in the kernel; 1024 unless set.',
   ),
@@ -205,13 +207,13 @@ const configurationSpec = z.strictObject({
     )
     .optional()
     .describe(
-      'Address and port of a BMP station that follows the sessions (RFC 7854): a.b.c.d:port or [v6]:port. Not in Calico.',
+      'Address and port of a BMP station that monitors the sessions (RFC 7854): a.b.c.d:port or [v6]:port. Not in Calico.',
     ),
   gracefulShutdown: z
     .boolean()
     .optional()
     .describe(
-      'Announces routes with GRACEFUL_SHUTDOWN before maintenance (RFC 8326); in node.NAME those of that node. Not in Calico.',
+      'Announces routes with GRACEFUL_SHUTDOWN before maintenance (RFC 8326); in node.NAME, only those of that node. Not in Calico.',
     ),
   acceptDefaultRoute: z
     .enum(['IfNone', 'Always', 'Never'])
@@ -280,7 +282,7 @@ function validateConfiguration({ metadata, spec }: BGPConfiguration): FieldError
       if (spec[field] !== undefined) {
         errors.push({
           field: `spec.${field}`,
-          message: 'has no meaning while nodeToNodeMeshEnabled is false: remove it',
+          message: 'has no effect while nodeToNodeMeshEnabled is false: remove it',
           isHarmless: true,
         });
       }
@@ -344,7 +346,7 @@ export const bgpConfigurationKind: ResourceDefinition<typeof configuration> = {
   ...configurationDefinition,
   withoutEffect: {
     ignoredInterfaces: { reason: 'no routes are imported from interfaces' },
-    programClusterRoutes: { reason: 'Cali has one writer of routes' },
+    programClusterRoutes: { reason: 'in Cali only the agent programs routes' },
     'nodeMeshPassword.secretKeyRef.optional': SECRET_IS_NEEDED,
   },
   fallbacks: {
@@ -409,7 +411,7 @@ const peerSpec = z.strictObject({
     .enum(['Auto', 'Self', 'Keep'])
     .optional()
     .describe(
-      "Next hop of announced routes: Self is this node, Keep is the route's own, Auto follows RFC 4271. Auto unless set.",
+      'Next hop of announced routes: Self is this node, Keep is that of the route, Auto follows RFC 4271. Auto unless set.',
     ),
   password: secretKeyRef.optional().describe('Password of the session (TCP MD5, RFC 2385).'),
   sourceAddress: z
@@ -451,10 +453,10 @@ const peerSpec = z.strictObject({
   filters: z
     .array(z.string().describe('Name of a BGPFilter.'))
     .optional()
-    .describe('Names of the BGPFilters that judge routes of this peer, in order.'),
+    .describe('Names of the BGPFilters for routes of this peer, in order.'),
   localWorkloadSelector: selector
     .optional()
-    .describe('Selects pods of the own node as peers. Excludes peerIP and peerSelector.'),
+    .describe('Selects pods of the same node as peers. Excludes peerIP and peerSelector.'),
   reversePeering: z
     .enum(['Auto', 'Manual'])
     .optional()
@@ -464,7 +466,7 @@ const peerSpec = z.strictObject({
   // Cali only.
   peerCIDR: network
     .optional()
-    .describe('Accepts peers from anywhere in this network; they connect. For reflectors. Not in Calico.'),
+    .describe('Accepts connections of peers from this network. For reflectors. Not in Calico.'),
   holdTime: duration
     .optional()
     .describe('BGP hold time: 0s, or 3s to 65535s; that of BGPConfiguration unless set. Not in Calico.'),
@@ -502,7 +504,7 @@ const peerSpec = z.strictObject({
     ),
   maxPrefixes: z
     .strictObject({
-      limit: z.number().int().min(1).describe('Most prefixes of a family that are accepted.'),
+      limit: z.number().int().min(1).describe('Maximum number of prefixes of each family.'),
       action: z
         .enum(['Warn', 'Drop', 'Restart'])
         .optional()
@@ -523,7 +525,7 @@ const peerSpec = z.strictObject({
     .enum(['Provider', 'RouteServer', 'RouteServerClient', 'Customer', 'Peer'])
     .optional()
     .describe(
-      'What this node is to the peer (RFC 9234): Provider, RouteServer, RouteServerClient, Customer or Peer. Not in Calico.',
+      'Role of this node towards the peer (RFC 9234): Provider, RouteServer, RouteServerClient, Customer or Peer. Not in Calico.',
     ),
   roleStrict: z
     .boolean()

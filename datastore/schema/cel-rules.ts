@@ -75,7 +75,7 @@ export const ipPoolRules: readonly CelRule[] = [
   },
   {
     rule: '!isCIDR(self.cidr) || cidr(self.cidr).masked() == cidr(self.cidr)',
-    message: 'cidr has bits set behind the prefix length: write the network, such as 10.244.0.0/16',
+    message: 'cidr has bits set after the prefix length: write the network, such as 10.244.0.0/16',
   },
   {
     rule: `!isCIDR(self.cidr) || !(${overlaps('169.254.0.0/16')} || ${overlaps('fe80::/10')})`,
@@ -91,7 +91,7 @@ export const ipPoolRules: readonly CelRule[] = [
   },
   {
     rule: `!(${usesLoadBalancer} && self.allowedUses.size() > 1)`,
-    message: 'allowedUses: LoadBalancer excludes every other use: give it a pool of its own',
+    message: 'allowedUses: LoadBalancer excludes all other uses: use a separate pool',
   },
   {
     rule: `!(${usesLoadBalancer} && has(self.disableBGPExport) && self.disableBGPExport)`,
@@ -158,12 +158,12 @@ export const bgpPeerRules: readonly CelRule[] = [
 export const filterRuleRules: readonly CelRule[] = [
   {
     rule: 'has(self.cidr) == has(self.matchOperator)',
-    message: 'matchOperator and cidr belong together: set both or none',
+    message: 'matchOperator and cidr must be set together: set both or neither',
   },
   { rule: '!has(self.prefixLength) || has(self.cidr)', message: 'prefixLength needs cidr' },
   {
     rule: "!has(self.operations) || self.action != 'Reject'",
-    message: 'operations have no meaning for a route that is rejected: remove them',
+    message: 'operations have no effect on a rejected route: remove them',
   },
 ];
 

@@ -13,13 +13,13 @@ const clusterInformation = calicoObject(
   z
     .looseObject({
       clusterGUID: z.string().optional().describe('Identifies the cluster.'),
-      clusterType: z.string().optional().describe('What the cluster runs on, such as k8s,bgp.'),
+      clusterType: z.string().optional().describe('Type of the cluster, such as k8s,bgp.'),
       calicoVersion: z.string().optional().describe('Version that wrote the object.'),
       datastoreReady: z.boolean().optional().describe('Whether agents may use the datastore.'),
-      variant: z.string().optional().describe('Variant of the product in Calico.'),
+      variant: z.string().optional().describe('Product variant in Calico.'),
     })
-    .describe('Facts of the cluster.'),
-).describe('Facts of the cluster. Written at the first start; the name is "default".');
+    .describe('Facts about the cluster.'),
+).describe('Facts about the cluster. Written at the first start; the name is "default".');
 
 export const clusterInformationKind = calicoKind(
   {
@@ -51,12 +51,12 @@ const felixSpec = z.strictObject({
   ipipEnabled: z
     .boolean()
     .optional()
-    .describe('Whether the IPIP device is created; as the IPPools need it unless set.'),
+    .describe('Whether to create the IPIP device; follows the IPPools unless set.'),
   ipipMTU: mtu.describe('MTU of the IPIP device; 0 derives it from the uplink.'),
   vxlanEnabled: z
     .boolean()
     .optional()
-    .describe('Whether the VXLAN devices are created; as the IPPools need them unless set.'),
+    .describe('Whether to create the VXLAN devices; follows the IPPools unless set.'),
   vxlanMTU: mtu.describe('MTU of the IPv4 VXLAN device; 0 derives it from the uplink.'),
   vxlanMTUV6: mtu.describe('MTU of the IPv6 VXLAN device; 0 derives it from the uplink.'),
   vxlanPort: z
@@ -80,12 +80,12 @@ const felixSpec = z.strictObject({
       if (typeof pattern === 'string') context.addIssue({ code: 'custom', message: pattern });
     })
     .optional()
-    .describe('Regular expression of the interfaces whose MTU counts.'),
+    .describe('Regular expression of the interfaces whose MTU limits that of pods.'),
   routeSource: z
     .enum(['CalicoIPAM', 'WorkloadIPs', 'BGP', 'Datastore'])
     .optional()
     .describe(
-      'Datastore: routes between nodes come from the datastore and BGP is off (not in Calico). Every other value leaves them to BGP.',
+      'Datastore: routes between nodes come from the datastore, and BGP is off (not in Calico). With any other value they come from BGP.',
     ),
   natOutgoingAddress: z
     .string()
@@ -111,9 +111,9 @@ const felixSpec = z.strictObject({
     .describe('Source ports of masqueraded packets, as low:high; any port unless set.'),
   iptablesNATOutgoingInterfaceFilter: z
     .string()
-    .regex(/^[\w.-]{0,15}\+?$/, 'must be an interface name, where a trailing + stands for any characters')
+    .regex(/^[\w.-]{0,15}\+?$/, 'must be an interface name; a + at the end matches any characters')
     .optional()
-    .describe('Masquerades only on interfaces of this name; a + at the end stands for any characters.'),
+    .describe('Masquerades only on interfaces of this name; a + at the end matches any characters.'),
   externalNodesList: z
     .array(hostOrNetwork.describe('An address or a network.'))
     .max(MAX_NETWORKS)
@@ -137,7 +137,7 @@ const felixSpec = z.strictObject({
     .string()
     .optional()
     .describe(
-      'Overrides detected features of the kernel: Name=true,Other=false. ChecksumOffloadBroken has an effect.',
+      'Overrides detected features of the kernel: Name=true,Other=false. Only ChecksumOffloadBroken has an effect.',
     ),
   logSeverityScreen: logSeverity
     .optional()
@@ -145,7 +145,7 @@ const felixSpec = z.strictObject({
   ipForwarding: z
     .enum(['Enabled', 'Disabled'])
     .optional()
-    .describe("Whether the agent switches the node's forwarding on; Enabled unless set."),
+    .describe('Whether the agent enables forwarding on the node; Enabled unless set.'),
   routeRefreshInterval: duration
     .optional()
     .describe('Interval of full checks of the kernel; 90s unless set.'),
@@ -155,18 +155,18 @@ const felixSpec = z.strictObject({
     .min(1)
     .max(255)
     .optional()
-    .describe('Protocol number of routes to own pods; 161 unless set.'),
+    .describe('Protocol number of routes to local pods; 161 unless set.'),
   healthEnabled: z.boolean().optional().describe('Whether /healthz and /readyz are served; true unless set.'),
   healthHost: listenHost
     .optional()
-    .describe('Address of /healthz and /readyz, besides 127.0.0.1; localhost unless set.'),
+    .describe('Address of /healthz and /readyz, in addition to 127.0.0.1; localhost unless set.'),
   healthPort: z
     .number()
     .int()
     .min(0)
     .max(65535)
     .optional()
-    .describe('Port of /healthz and /readyz; 9099 unless set, 0 switches it off.'),
+    .describe('Port of /healthz and /readyz; 9099 unless set, 0 disables it.'),
   prometheusMetricsEnabled: z.boolean().optional().describe('Whether /metrics is served; true unless set.'),
   prometheusMetricsHost: listenHost.optional().describe('Address of /metrics; 127.0.0.1 unless set.'),
   prometheusMetricsPort: z
@@ -175,7 +175,7 @@ const felixSpec = z.strictObject({
     .min(0)
     .max(65535)
     .optional()
-    .describe('Port of /metrics; 9091 unless set, 0 switches it off.'),
+    .describe('Port of /metrics; 9091 unless set, 0 disables it.'),
 });
 
 /** All of Calico's parameters. The type names those that have an effect. */
@@ -186,7 +186,7 @@ const wholeFelixSpec = z
 const felixConfiguration = calicoObject(
   'FelixConfiguration',
   wholeFelixSpec.default({}).describe('Settings of the agents.'),
-).describe('Settings of every agent ("default") or of one node ("node.NAME"), which win.');
+).describe('Settings of every agent ("default") or of one node ("node.NAME"), which takes precedence.');
 
 /** Types of the parameters that have an effect. */
 export const felixParameters: z.ZodRawShape = felixSpec.shape;

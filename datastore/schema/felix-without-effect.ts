@@ -9,18 +9,17 @@ import { addressOrNetwork, anyCase, interfaceName, selector } from './fields.ts'
 import { describeReason, type FieldsWithoutEffect, type WithoutEffect } from './without-effect.ts';
 
 const BPF = 'Cali has no eBPF dataplane';
-const DEBUG = 'it is for debugging Felix';
+const DEBUG = 'it serves only to debug Felix';
 const FLOWS = 'Cali collects no flow logs';
-const GO = 'Cali is no Go program';
-const IPTABLES = 'Cali writes no iptables rules: it has one nftables table, inet cali';
-const LOGS = 'Cali logs JSON to standard output alone, at the level of logSeverityScreen';
-const METRICS = 'Cali serves its metrics over plain HTTP with the series of docs/metrics.md';
+const GO = 'Cali is not a Go program';
+const IPTABLES = 'Cali writes no iptables rules, only the nftables table inet cali';
+const LOGS = 'Cali logs JSON only to standard output, at the level of logSeverityScreen';
+const METRICS = 'Cali serves the metrics of docs/metrics.md over plain HTTP';
 const POLICY = 'Cali enforces no network policy';
-const PRIORITY = 'BGPConfiguration sets the metric of normal routes; Cali knows no live migration';
-const REPORTING =
-  'Cali does not report endpoints; cali-node says what it knows in /readyz and calictl node status';
-const TIMERS = 'the kernel is looked at when it changes, and every routeRefreshInterval';
-const USAGE = 'Cali reports its usage to no one';
+const PRIORITY = 'BGPConfiguration sets the metric of normal routes; Cali does not support live migration';
+const REPORTING = 'Cali does not report endpoints: use /readyz and calictl node status';
+const TIMERS = 'Cali checks the kernel on every change, and every routeRefreshInterval';
+const USAGE = 'Cali does not report usage';
 const WIREGUARD = 'Cali does not encrypt: packets between nodes travel in clear text';
 const XDP = 'Cali loads no XDP programs';
 
@@ -74,7 +73,7 @@ const sourceAddress = (family: 4 | 6) =>
 
 const interfaceFilter = z
   .string()
-  .regex(/^[a-zA-Z0-9:._+-]{1,15}$/, 'must be the name of an interface, with a + for any that begin so');
+  .regex(/^[a-zA-Z0-9:._+-]{1,15}$/, 'must be an interface name; a + at the end matches any characters');
 
 const networks = z.array(addressOrNetwork.describe('An address or a network.')).max(MAX_NETWORKS);
 
@@ -299,11 +298,11 @@ const parameters: Readonly<Record<string, Parameter>> = {
         .strictObject({
           name: z
             .string()
-            .regex(/^[a-zA-Z0-9_ -]+$/, 'must be the name of a part of Felix')
-            .describe('Name of a part of Felix.'),
-          timeout: period.describe('How long it may be silent.'),
+            .regex(/^[a-zA-Z0-9_ -]+$/, 'must be the name of a Felix component')
+            .describe('Name of a Felix component.'),
+          timeout: period.describe('Longest time without a report.'),
         })
-        .describe('One part and its limit.'),
+        .describe('One component and its limit.'),
     ),
     interfaceRefreshInterval: period,
     netlinkTimeout: period,
@@ -318,10 +317,10 @@ const parameters: Readonly<Record<string, Parameter>> = {
     xdpEnabled: [flag, false],
     xdpRefreshInterval: period,
   }),
-  ...group('Cali changes no setting of a cloud: switch the check off in AWS', {
+  ...group('Cali does not change cloud settings: disable the check in AWS', {
     awsSrcDstCheck: [z.enum(['DoNothing', 'Enable', 'Disable']), 'DoNothing'],
   }),
-  ...group('Cali runs without OpenStack', {
+  ...group('Cali does not support OpenStack', {
     metadataAddr: [text, 'none'],
     metadataPort: port,
     openstackRegion: z
@@ -329,27 +328,30 @@ const parameters: Readonly<Record<string, Parameter>> = {
       .max(MAX_REGION)
       .regex(/^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$/, 'must be a DNS label'),
   }),
-  ...group('Cali runs on Linux alone', { windowsManageFirewallRules: [toggle, 'Disabled'] }),
-  ...group('Cali has no floating IPs: a pod that asks for them is refused', {
+  ...group('Cali runs only on Linux', { windowsManageFirewallRules: [toggle, 'Disabled'] }),
+  ...group('Cali does not support floating IPs: it refuses pods that request them', {
     floatingIPs: [toggle, 'Disabled'],
   }),
-  ...group('Cali answers no ARP or ND on behalf of pods in the subnet of a node', {
+  ...group('Cali does not answer ARP or ND for pods in the subnet of a node', {
     localSubnetL2Reachability: [z.enum(['Disabled', 'PodsAndLoadBalancers']), 'Disabled'],
     localSubnetL2ReachabilityRefreshInterval: period,
   }),
-  ...group('Cali drops nothing to service ranges: kube-proxy answers for them', {
+  ...group('Cali does not drop packets to Service ranges: kube-proxy handles them', {
     serviceLoopPrevention: [z.enum(['Drop', 'Reject', 'Disabled']), 'Disabled'],
   }),
-  ...group('pods have interfaces cali*, and every other one belongs to the host', {
+  ...group('interfaces cali* belong to pods, and all others to the host', {
     interfaceExclude: text,
     interfacePrefix: [text, 'cali'],
   }),
-  ...group('Cali has one dataplane', { dataplaneDriver: text, useInternalDataplaneDriver: [flag, true] }),
+  ...group('Cali has only one dataplane', {
+    dataplaneDriver: text,
+    useInternalDataplaneDriver: [flag, true],
+  }),
   ...group('the kernel chooses the source address of a route', {
     deviceRouteSourceAddress: sourceAddress(4),
     deviceRouteSourceAddressIPv6: sourceAddress(6),
   }),
-  ...group('Cali programs every route that pods need, those of tunnels too, in the main table', {
+  ...group('Cali programs all routes that pods need, including tunnel routes, in the main table', {
     programClusterRoutes: z.enum(['Enabled', 'Disabled', 'EnabledIPIPOnly', 'EnabledNoEncapOnly']),
     routeSyncDisabled: [flag, false],
     routeTableRange: tableRange(250, 'must be a range within 1 to 250, min first'),
@@ -364,15 +366,15 @@ const parameters: Readonly<Record<string, Parameter>> = {
         `must name at most ${MAX_TABLES} tables`,
       ),
   }),
-  ...group('Cali removes and changes its own routes alone', { removeExternalRoutes: [flag, false] }),
-  ...group('the agent tells the CNI server the MTU itself', { requireMTUFile: [flag, false] }),
+  ...group('Cali changes and removes only its own routes', { removeExternalRoutes: [flag, false] }),
+  ...group('the agent passes the MTU to the CNI server directly', { requireMTUFile: [flag, false] }),
   ...group('a node with an IPv6 address uses IPv6', { ipv6Support: [flag, true] }),
-  ...group('Cali has no gates for features', {
+  ...group('Cali has no feature gates', {
     featureGates: z
       .string()
       .regex(/^\s*([\w-]+=[^=,]+(,|$))*\s*$/, 'must be a list such as Name=value,Other=value'),
   }),
-  ...group('Cali reads the objects "default" and "node.NAME" alone: nodes are not selected by labels', {
+  ...group('Cali reads only the objects "default" and "node.NAME": it does not select nodes by labels', {
     nodeSelector: selector,
   }),
 };

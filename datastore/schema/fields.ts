@@ -153,9 +153,9 @@ export const secretKeyRef = z.strictObject({
     .strictObject({
       name: z.string().describe("Name of the Secret, in Cali's namespace."),
       key: z.string().describe('Key of the Secret whose value is the password.'),
-      optional: z.boolean().optional().describe('Accepted as Calico accepts it; without effect.'),
+      optional: z.boolean().optional().describe('Accepted as in Calico, without effect.'),
     })
-    .describe('The key of a Secret. An agent may read the Secret bgp-secrets and those that its Role names.'),
+    .describe('A key of a Secret. Agents may read the Secret bgp-secrets and those that their Role lists.'),
 });
 
 /** A BGP identifier or cluster ID: an IPv4 address other than 0.0.0.0 (RFC 6286 section 2.1, RFC 4456 section 7). */

@@ -25,7 +25,7 @@ const shape = z
       .int()
       .optional()
       .describe(
-        'Prefix length of the blocks that nodes take: 20 to 32 (IPv4, 26 unless set), 116 to 128 (IPv6, 122 unless set). It cannot be changed.',
+        'Prefix length of the blocks that nodes claim: 20 to 32 (IPv4, 26 unless set), 116 to 128 (IPv6, 122 unless set). It cannot be changed.',
       ),
     ipipMode: encapsulation
       .default('Never')
@@ -41,18 +41,23 @@ const shape = z
       .boolean()
       .default(false)
       .describe('Masquerades packets of pods to destinations outside all pools.'),
-    disabled: z.boolean().default(false).describe('Gives no new addresses; pods keep theirs.'),
-    disableBGPExport: z.boolean().default(false).describe('Keeps routes of this pool from BGP peers.'),
+    disabled: z.boolean().default(false).describe('Assigns no new addresses; pods keep theirs.'),
+    disableBGPExport: z
+      .boolean()
+      .default(false)
+      .describe('Does not announce routes of this pool to BGP peers.'),
     nodeSelector: selector
       .default('all()')
-      .describe('Selects the nodes whose pods get addresses of this pool.'),
+      .describe('Selects the nodes whose pods get addresses from this pool.'),
     namespaceSelector: selector
       .optional()
-      .describe('Selects the namespaces whose pods get addresses of this pool; every namespace unless set.'),
+      .describe(
+        'Selects the namespaces whose pods get addresses from this pool; every namespace unless set.',
+      ),
     allowedUses: uses
       .optional()
       .describe(
-        'What addresses are given to: Workload (pods), Tunnel (tunnel devices of nodes), LoadBalancer (Services, alone). Workload and Tunnel unless set; Workload with a namespaceSelector.',
+        'Uses of the addresses: Workload (pods), Tunnel (tunnel devices of nodes), LoadBalancer (Services, no other use). Workload and Tunnel unless set; Workload with a namespaceSelector.',
       ),
     assignmentMode: z
       .enum(['Automatic', 'Manual'])
@@ -114,7 +119,7 @@ function validate(
   const isBalancer = spec.allowedUses.includes('LoadBalancer');
 
   if (hasHostBits(network)) {
-    say('cidr', spec.cidr, `has bits set behind the prefix length: write ${canonicalCidr(spec.cidr)}`);
+    say('cidr', spec.cidr, `has bits set after the prefix length: write ${canonicalCidr(spec.cidr)}`);
   }
   for (const reserved of ['169.254.0.0/16', 'fe80::/10']) {
     if (overlaps(network, mustCidr(reserved))) {
@@ -140,7 +145,7 @@ function validate(
     say('ipipMode', spec.ipipMode, 'IPIP carries IPv4 only: use vxlanMode, or Never');
   }
   if (isBalancer && spec.allowedUses.length > 1) {
-    say('allowedUses', spec.allowedUses, 'LoadBalancer excludes every other use: give it a pool of its own');
+    say('allowedUses', spec.allowedUses, 'LoadBalancer excludes all other uses: use a separate pool');
   }
   if (isBalancer && spec.disableBGPExport) {
     say('disableBGPExport', true, 'a LoadBalancer pool must be exported: set it to false');

@@ -12,7 +12,7 @@ const attribute = z
       .nullish()
       .describe('Pod, namespace, node and type of the holder.'),
   })
-  .describe('Who holds addresses.');
+  .describe('A holder of addresses.');
 
 const block = calicoObject(
   'IPAMBlock',
@@ -26,9 +26,9 @@ const block = calicoObject(
       // First in, first out, to reuse a freed address as late as possible.
       unallocated: z
         .array(z.number().int().describe('Offset of a free address.'))
-        .describe('Offsets of free addresses; the first one is given out next.'),
+        .describe('Offsets of free addresses; the first is assigned next.'),
       attributes: z.array(attribute).describe('Holders of the addresses.'),
-      sequenceNumber: z.number().int().default(0).describe('Grows with every change.'),
+      sequenceNumber: z.number().int().default(0).describe('Increases with every change.'),
       sequenceNumberForAllocation: z
         .record(z.string(), z.number().int().describe('A sequence number.'))
         .default({})
@@ -55,7 +55,7 @@ const affinity = calicoObject(
     .looseObject({
       state: z
         .enum(['', 'pending', 'confirmed', 'pendingDeletion'])
-        .describe('pending while the node takes the block, confirmed, or pendingDeletion.'),
+        .describe('pending while the node claims the block, confirmed, or pendingDeletion.'),
       node: z.string().describe('Name of the owner.'),
       type: z.string().default('host').describe('Type of the owner: host.'),
       cidr: network.describe('The range of the block.'),
@@ -83,7 +83,7 @@ export const blockAffinityKind = calicoKind(
           {
             field: 'spec.deleted',
             value: spec.deleted,
-            message: 'is for the allocator: calictl delete removes an affinity',
+            message: 'is reserved for the allocator: remove an affinity with calictl delete',
             isHarmless: true,
           },
         ]
@@ -101,7 +101,7 @@ const handle = calicoObject(
       deleted: z.boolean().default(false).describe('The handle is about to be deleted.'),
     })
     .describe('Addresses of a holder.'),
-).describe('What holds which addresses. Written by agents and controllers; do not edit.');
+).describe('The addresses of one holder. Written by agents and controllers; do not edit.');
 export type IPAMHandle = z.output<typeof handle>;
 
 export const ipamHandleKind = calicoKind(
@@ -117,18 +117,18 @@ const configuration = calicoObject(
       strictAffinity: z
         .boolean()
         .default(false)
-        .describe('Whether a node may take addresses from its own blocks alone.'),
+        .describe('Whether a node takes addresses only from its own blocks.'),
       maxBlocksPerHost: z
         .number()
         .int()
         .min(0)
         .max(1_000_000)
         .default(0)
-        .describe('Most blocks of a node; 0 sets no limit.'),
+        .describe('Maximum number of blocks of a node; 0 sets no limit.'),
       autoAllocateBlocks: z
         .boolean()
         .default(true)
-        .describe('Whether nodes take blocks by themselves. May be false only with strictAffinity.'),
+        .describe('Whether nodes claim blocks automatically. May be false only with strictAffinity.'),
       kubeVirtVMAddressPersistence: z
         .enum(['Enabled', 'Disabled'])
         .optional()
@@ -139,7 +139,7 @@ const configuration = calicoObject(
         .min(0)
         .max(1200)
         .optional()
-        .describe('How long a freed address rests. Accepted, without effect.'),
+        .describe('Delay before a freed address is reused. Accepted, without effect.'),
     })
     .meta(served(ipamConfigurationRule))
     .describe('IPAM settings.'),
@@ -181,11 +181,11 @@ export const ipamConfigurationKind: ResourceDefinition<typeof configuration> = {
   ...configurationDefinition,
   withoutEffect: {
     kubeVirtVMAddressPersistence: {
-      reason: 'Cali knows no virtual machines: their pods get addresses like others',
+      reason: 'Cali does not support virtual machines: their pods get addresses like all others',
       neutral: ['Disabled'],
     },
     ipCooldownSeconds: {
-      reason: 'a freed address is given again after all other free addresses of its block',
+      reason: 'Cali reuses a freed address after all other free addresses of its block',
       neutral: [0],
     },
   },
@@ -199,10 +199,10 @@ const reservation = calicoObject(
         .array(addressOrNetwork.describe('An address or a range.'))
         .max(MAX_NETWORKS)
         .default([])
-        .describe('Addresses and ranges that IPAM gives to no pod.'),
+        .describe('Addresses and ranges that IPAM does not assign.'),
     })
     .describe('The reserved addresses.'),
-).describe('Addresses that IPAM does not give out.');
+).describe('Addresses that IPAM does not assign.');
 export type IPReservation = z.output<typeof reservation>;
 
 const reservationDefinition = calicoKind(

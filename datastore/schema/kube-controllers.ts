@@ -10,9 +10,9 @@ const LOG = 'the variable LOG_LEVEL sets the level of cali-controllers';
 const HEALTH = 'cali-controllers always serve /healthz and /readyz';
 const STORE = 'Cali keeps its objects in the Kubernetes API';
 const METRICS = 'the manifest sets the port of cali-controllers';
-const GO = 'Cali is no Go program';
+const GO = 'Cali is not a Go program';
 const LABELS = 'Cali reads the labels of core Nodes';
-const BALANCER = 'Cali gives Services no addresses of LoadBalancer pools';
+const BALANCER = 'Cali does not assign LoadBalancer addresses to Services';
 
 const toggle = z.enum(['Enabled', 'Disabled']);
 const port = z.number().int().min(0).max(65535);
@@ -23,7 +23,7 @@ const labels = z
   .record(z.string(), z.string().describe('Value of a label.'))
   .refine(
     (all) => Object.entries(all).every(([key, value]) => isQualifiedName(key) && isLabelValue(value)),
-    'must be labels of Kubernetes',
+    'must be Kubernetes labels',
   );
 
 const annotations = z
@@ -58,7 +58,7 @@ const controllers = z.strictObject({
       leakGracePeriod: duration
         .optional()
         .describe(
-          'How long an address has to look leaked before it is freed; 15m unless set, 0s frees nothing.',
+          'How long an address must look leaked before it is released; 15m unless set, 0s releases none.',
         ),
       syncLabels: inert(toggle, LABELS),
       hostEndpoint: z
@@ -71,7 +71,7 @@ const controllers = z.strictObject({
         .describe('HostEndpoints for nodes.'),
     })
     .nullish()
-    .describe('The controller that frees addresses of pods and nodes that are gone.'),
+    .describe('The controller that releases addresses of deleted pods and nodes.'),
   policy: ofPolicy,
   workloadEndpoint: ofPolicy,
   serviceAccount: ofPolicy,
@@ -120,7 +120,7 @@ const kubeControllersConfiguration = calicoObject(
   'KubeControllersConfiguration',
   spec.describe('Settings of cali-controllers.'),
 )
-  .extend({ status: z.looseObject({}).optional().describe('As Calico writes it.') })
+  .extend({ status: z.looseObject({}).optional().describe('Status as Calico writes it.') })
   .describe('Settings of cali-controllers; the name is "default".');
 export type KubeControllersConfiguration = z.output<typeof kubeControllersConfiguration>;
 

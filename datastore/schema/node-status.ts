@@ -6,11 +6,11 @@ const nodeStatus = calicoObject(
   'CalicoNodeStatus',
   z
     .strictObject({
-      node: z.string().describe('Name of the node whose agent answers.'),
+      node: z.string().describe('Name of the node whose agent reports.'),
       classes: z
         .array(z.enum(['Agent', 'BGP', 'Routes']).describe('One part.'))
         .min(1)
-        .describe('Parts of the status that are written: Agent, BGP, Routes.'),
+        .describe('Parts of the status to report: Agent, BGP, Routes.'),
       updatePeriodSeconds: z
         .number()
         .int()
@@ -19,15 +19,15 @@ const nodeStatus = calicoObject(
         .default(10)
         .describe('Interval of updates; 0 writes the status once.'),
     })
-    .describe('What is asked of which node.'),
+    .describe('Which node reports, and what.'),
 )
   .extend({
     status: z
       .looseObject({ lastUpdated: z.string().nullish().describe('Time of the last update.') })
       .optional()
-      .describe('What the agent of the node says.'),
+      .describe('Report of the agent.'),
   })
-  .describe('What the agent of a node says about itself, on request.');
+  .describe('Status that the agent of a node reports on request.');
 export type CalicoNodeStatus = z.output<typeof nodeStatus>;
 
 export const calicoNodeStatusKind: ResourceDefinition<typeof nodeStatus> = {

@@ -112,7 +112,7 @@ describe('an object that the API serves', () => {
     const { object: read, problem } = readObject(bgpConfigurationKind, configuration(spec));
     expect(read?.spec).toEqual(spec);
     expect(problem?.reason).toBe(
-      'has no meaning while nodeToNodeMeshEnabled is false: remove it; it is used as it is',
+      'has no effect while nodeToNodeMeshEnabled is false: remove it; it is used as it is',
     );
   });
 

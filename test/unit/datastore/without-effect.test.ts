@@ -19,7 +19,7 @@ describe('a field that Cali accepts without doing what it asks', () => {
       'spec.wireguardEnabled has no effect: Cali does not encrypt: packets between nodes travel in clear text',
     ]);
     expect(notices(ipamConfigurationKind, { ipCooldownSeconds: 60 })).toEqual([
-      'spec.ipCooldownSeconds has no effect: a freed address is given again after all other free addresses of its block',
+      'spec.ipCooldownSeconds has no effect: Cali reuses a freed address after all other free addresses of its block',
     ]);
     const controllers = {
       node: { hostEndpoint: { autoCreate: 'Enabled' } },
