@@ -82,7 +82,7 @@ export function filterSettings(spec: FelixConfiguration['spec']): ParsedFilterSe
         'iptablesNATOutgoingInterfaceFilter',
         spec.iptablesNATOutgoingInterfaceFilter,
         parseInterfacePattern,
-        'an interface name, where a trailing + stands for any characters',
+        'an interface name; a + at the end matches any characters',
       ),
     },
   };
