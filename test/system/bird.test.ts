@@ -22,7 +22,7 @@ protocol bgp n2v6 from node6 { neighbor fd00:172:18::12 as 64512; }
 `;
 
 describe.skipIf(!hasProgram('bird'))(
-  'BIRD 2 in the mesh (skipped where Debian’s bird2 is not installed)',
+  'a node-to-node mesh with BIRD 2 (skipped without Debian’s package bird2)',
   () => {
     let lab: TestLab;
     beforeAll(async () => {
@@ -67,8 +67,8 @@ describe.skipIf(!hasProgram('bird'))(
       lab.status(node).bgp.peers.filter(({ config }) => config.name === 'bird');
 
     // By Calico's rule, BIRD connects over IPv4 (its address sorts last) and waits for us over IPv6 (sorts first).
-    it('every session comes up, whichever side connects', async () => {
-      await until('4 sessions with BIRD', 20_000, () =>
+    it('all sessions come up, whichever side connects', async () => {
+      await until('4 sessions with BIRD are up', 20_000, () =>
         ['node1', 'node2'].every(
           (node) =>
             withBird(node).length === 2 && withBird(node).every(({ state }) => state === 'Established'),
@@ -79,7 +79,7 @@ describe.skipIf(!hasProgram('bird'))(
 
     it('BIRD has our blocks with the attributes that we sent', async () => {
       await until(
-        'the routes are there',
+        'BIRD has the routes',
         5000,
         () => (birdc('show route count').match(/(\d+) of/)?.[1] ?? '0') !== '0',
       );
@@ -96,13 +96,13 @@ describe.skipIf(!hasProgram('bird'))(
       expect(birdc('show route')).not.toMatch(/10\.244\.\d+\.\d+\/32/);
     });
 
-    it('our kernels follow BIRD’s routes, and its changes', async () => {
+    it('our kernels follow BIRD’s routes and their changes', async () => {
       const has = (node: string, prefix: string) => lab.sh(node, `ip route show ${prefix}`);
       for (const node of ['node1', 'node2']) {
-        await until('BIRD’s IPv4 block', 3000, () =>
+        await until(`${node} has BIRD’s IPv4 block`, 3000, () =>
           has(node, '10.245.0.0/26').includes('via 172.18.0.99 dev eth0 proto 162'),
         );
-        await until('BIRD’s IPv6 block', 3000, () =>
+        await until(`${node} has BIRD’s IPv6 block`, 3000, () =>
           lab
             .sh(node, 'ip -6 route show fd00:10:245::/122')
             .includes('via fd00:172:18::10 dev eth0 proto 162'),
@@ -113,7 +113,7 @@ describe.skipIf(!hasProgram('bird'))(
         `sed -i 's|route 10.245.0.0/26 blackhole;|route 10.245.0.64/26 blackhole; route 10.245.0.128/26 blackhole;|' /run/cali-lab/bird/bird.conf`,
       );
       birdc('configure');
-      await until('the change', 3000, () => {
+      await until('node2 has the changed routes', 3000, () => {
         const routes = lab.sh('node2', 'ip route show proto 162');
         return (
           !routes.includes('10.245.0.0/26') &&
@@ -123,7 +123,7 @@ describe.skipIf(!hasProgram('bird'))(
       });
     });
 
-    it('what BIRD announces outside the pools stays out of our kernels, and calictl says why', () => {
+    it('BIRD’s routes outside the pools stay out of our kernels, and calictl shows why', () => {
       for (const node of ['node1', 'node2']) {
         expect(lab.sh(node, 'ip route show 10.247.0.0/26')).toBe('');
         expect(lab.sh(node, 'calictl bgp routes 10.247.0.0/26')).toMatch(
@@ -135,26 +135,26 @@ describe.skipIf(!hasProgram('bird'))(
       }
     });
 
-    it('BIRD’s host reaches our pods by the routes it learned', () => {
+    it('BIRD’s host reaches our pods over the routes that it learned', () => {
       const address = lab.sh('node1', 'ip route show proto 161 scope link').split(' ')[0]!;
       const route = lab.sh('bird', `ip route get ${address}`);
       expect(route).toContain('via 172.18.0.11');
     });
 
-    it('a killed agent keeps its routes in BIRD by graceful restart, and BIRD’s stay here', async () => {
+    it('graceful restart keeps a dead agent’s routes in BIRD and BIRD’s routes in its kernel', async () => {
       const block = lab.sh('node1', 'ip route show type blackhole').trim().split(/\s+/)[1]!;
       await lab.ask({ do: 'node kill', name: 'node1' });
       await new Promise((resolve) => setTimeout(resolve, 1500));
       expect(birdc(`show route ${block}`)).toContain('via 172.18.0.11');
       expect(lab.sh('node1', 'ip route show proto 162')).toContain('10.245.0.64/26');
       await lab.ask({ do: 'node start', name: 'node1' });
-      await until('sessions with BIRD are back', 20_000, () =>
+      await until('the sessions with BIRD are back', 20_000, () =>
         withBird('node1').every(({ state }) => state === 'Established'),
       );
       expect(birdc(`show route ${block}`)).toContain('via 172.18.0.11');
     });
 
-    it('a prefix that two speakers announce becomes one multipath route, and a single one when one ends', async () => {
+    it('a prefix from two speakers becomes one multipath route, and single-path when one ends', async () => {
       const second = `
       log "/run/cali-lab/bird/bird2.log" all;
       router id 172.18.0.98;
@@ -184,29 +184,35 @@ describe.skipIf(!hasProgram('bird'))(
       const route = () => lab.sh('node1', 'ip route show 10.245.0.128/26').replace(/\s+/g, ' ').trim();
       const both =
         '10.245.0.128/26 proto 162 nexthop via 172.18.0.98 dev eth0 weight 1 nexthop via 172.18.0.99 dev eth0 weight 1';
-      await until('two ways', 15_000, () => route() === both);
+      await until('the route has two next hops', 15_000, () => route() === both);
       const watch = lab.follow('node1', 'ip', '-o', 'monitor', 'route');
       await new Promise((resolve) => setTimeout(resolve, 1000));
       expect(await watch.stop()).toEqual([]);
       const gone = lab.pipe('node1', JSON.stringify(node), 'calictl', 'delete', '-f', '-');
       expect(gone.stderr).toBe('');
-      await until('one way', 3000, () => route() === '10.245.0.128/26 via 172.18.0.99 dev eth0 proto 162');
+      await until(
+        'the route has one next hop',
+        3000,
+        () => route() === '10.245.0.128/26 via 172.18.0.99 dev eth0 proto 162',
+      );
     });
 
-    it('a node that leaves says so with every route (RFC 8326), and no longer when it stays', async () => {
+    it('a node in gracefulShutdown adds its community to every route (RFC 8326)', async () => {
       const block = lab.sh('node1', 'ip route show type blackhole').trim().split(/\s+/)[1]!;
       const set = (gracefulShutdown: boolean) =>
         lab.apply('BGPConfiguration', 'node.node1', { gracefulShutdown });
       const shown = () => birdc(`show route ${block} all`);
       set(true);
-      await until('the community', 3000, () => shown().includes('BGP.community: (65535,0)'));
+      await until('the route has the community GRACEFUL_SHUTDOWN', 3000, () =>
+        shown().includes('BGP.community: (65535,0)'),
+      );
       expect(shown()).toMatch(/BGP.local_pref: 0\n/);
       set(false);
-      await until('no community', 3000, () => !shown().includes('(65535,0)'));
+      await until('the route has no community', 3000, () => !shown().includes('(65535,0)'));
       expect(shown()).toMatch(/BGP.local_pref: 2147482623/);
     });
 
-    it('a pod is a BGP peer at the address that is the same on every node', async () => {
+    it('a pod peers with its node at an address that is the same on every node', async () => {
       lab.apply('BGPConfiguration', 'default', { localWorkloadPeeringIPV4: '169.254.9.1' });
       lab.apply('BGPFilter', 'pods', { importV4: [{ action: 'Accept' }] });
       const chosen = { localWorkloadSelector: "router == 'yes'", asNumber: 65200, filters: ['pods'] };
@@ -226,28 +232,28 @@ describe.skipIf(!hasProgram('bird'))(
       );
       const address = lab.sh('node1-a', 'ip -4 -o addr show eth0').match(/inet ([\d.]+)/)![1]!;
       // `node status` does not show pods that are peers (Calico B-068).
-      await until('the session with the pod', 15_000, () => {
+      await until('the session with the pod is up', 15_000, () => {
         const { stdout } = lab.exec('node1', 'calictl', 'bgp', 'peers', '-o', 'json');
         const peers = JSON.parse(stdout || '[]') as PeerStatus[];
         return peers.some(({ config, state }) => config.address === address && state === 'Established');
       });
-      await until('the pod’s route', 5000, () =>
+      await until('node2 has the pod’s route', 5000, () =>
         lab.sh('node2', 'ip route show proto 162').includes('10.244.255.0/28'),
       );
       expect(lab.sh('node1', 'ip route show 10.244.255.0/28')).toContain(`via ${address}`);
     });
 
-    it('routes of BIRD that ends for good are withdrawn', async () => {
+    it('routes from BIRD are withdrawn when its session is shut down', async () => {
       birdc('disable n2');
       await until(
-        'node2 has no IPv4 route of BIRD',
+        'node2 has no IPv4 route from BIRD',
         3000,
         () => !lab.sh('node2', 'ip route show proto 162').includes('10.245'),
       );
       const down = withBird('node2').find(({ config }) => config.address === '172.18.0.99')!;
       expect(down.lastError).toMatch(/received Cease\/Administrative Shutdown/);
       birdc('enable n2');
-      await until('and they return', 15_000, () =>
+      await until('BIRD’s routes are back', 15_000, () =>
         lab.sh('node2', 'ip route show proto 162').includes('10.245.0.64/26'),
       );
     });

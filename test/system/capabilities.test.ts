@@ -25,7 +25,7 @@ const manifest = readFileSync(path.join(root, 'deploy', 'manifests', 'daemonset.
 const daemonSet = parseAllDocuments(manifest)[0]!.toJS() as DaemonSet;
 const granted = daemonSet.spec.template.spec.containers[0]!.securityContext.capabilities.add;
 
-describe.skipIf(!hasProgram('setpriv'))('the capabilities of the agent', () => {
+describe.skipIf(!hasProgram('setpriv'))('the agent’s capabilities', () => {
   let lab: TestLab;
   let agent: ChildProcess | undefined;
   let output = '';
@@ -82,18 +82,22 @@ describe.skipIf(!hasProgram('setpriv'))('the capabilities of the agent', () => {
 
   /** Waits until the output of `calictl node status` on node1 matches. */
   const says = (what: RegExp) =>
-    until(`${what} of node1, whose agent says: ${output.slice(-2000)}`, 60_000, () => {
-      const { stdout, stderr } = lab.exec('node1', 'calictl', 'node', 'status');
-      return what.test(`${stdout}${stderr}`);
-    });
+    until(
+      `calictl node status on node1 shows ${what}; the agent’s output ends in: ${output.slice(-2000)}`,
+      60_000,
+      () => {
+        const { stdout, stderr } = lab.exec('node1', 'calictl', 'node', 'status');
+        return what.test(`${stdout}${stderr}`);
+      },
+    );
 
-  it('the manifest has these three', () => {
+  it('the manifest grants exactly these three', () => {
     expect(granted).toEqual(['NET_ADMIN', 'NET_BIND_SERVICE', 'SYS_ADMIN']);
   });
 
-  it('with all of them the node is ready, peers, and gets pods that reach the other node', async () => {
+  it('with all of them the node becomes ready, peers, and gets pods that reach the other node', async () => {
     start(granted);
-    await until('node1 is ready with a session', 60_000, () => {
+    await until('node1 is ready and has a session', 60_000, () => {
       const { code, stdout } = lab.exec('node1', 'calictl', 'node', 'status', '-o', 'json');
       return code === 0 && /"state":\s*"Established"/.test(stdout);
     });
@@ -110,18 +114,18 @@ describe.skipIf(!hasProgram('setpriv'))('the capabilities of the agent', () => {
 
   const without = (name: string) => granted.filter((one) => one !== name);
 
-  it('without NET_ADMIN no pod is added, and the node says that it cannot change interfaces', async () => {
+  it('without NET_ADMIN no pod is added, and the status shows that the agent cannot change interfaces', async () => {
     start(without('NET_ADMIN'));
     await says(/cannot change interfaces, routes and nftables: add the capability NET_ADMIN/);
     await expect(lab.ask({ do: 'pod add', node: 'node1', name: 'no-admin' })).rejects.toThrow(/NET_ADMIN/);
   });
 
-  it('without NET_BIND_SERVICE there is no BGP, and the node says which port needs it', async () => {
+  it('without NET_BIND_SERVICE there is no BGP, and the status shows which port needs it', async () => {
     start(without('NET_BIND_SERVICE'));
     await says(/TCP port 179 needs CAP_NET_BIND_SERVICE/);
   });
 
-  it('without SYS_ADMIN no pod is added, and the node says that it cannot enter namespaces', async () => {
+  it('without SYS_ADMIN no pod is added, and the status shows that the agent cannot enter namespaces', async () => {
     start(without('SYS_ADMIN'));
     await says(/cannot enter the network namespaces of pods: add the capability SYS_ADMIN/);
     await expect(lab.ask({ do: 'pod add', node: 'node1', name: 'no-sys' })).rejects.toThrow(/SYS_ADMIN/);

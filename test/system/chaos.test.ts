@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { runChaos } from '../chaos/run.ts';
 
-it('random changes of pods, agents, the API, nodes, pools and addresses leave nothing behind', async () => {
+it('random changes to pods, agents, the API server, nodes, pools and addresses leave nothing behind', async () => {
   const said: string[] = [];
   const options = { seed: 46, steps: 14, roundSteps: 14, untilMs: Number.POSITIVE_INFINITY };
   const { trail, ...result } = await runChaos({ ...options, say: (text) => void said.push(text) });

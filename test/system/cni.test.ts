@@ -7,7 +7,7 @@ const config = (version = '1.0.0', more = {}) =>
   JSON.stringify({ cniVersion: version, name: 'test-net', type: 'cali', ...more });
 
 /** Calls the real shim in a node as a container runtime does. */
-describe.skipIf(!hasProgram('gcc'))('CNI by the shim (skipped where gcc is not installed)', () => {
+describe.skipIf(!hasProgram('gcc'))('the CNI shim (skipped without gcc)', () => {
   let lab: TestLab;
   beforeAll(async () => {
     lab = await TestLab.start(['--nodes', '1', '--pods', '1']);
@@ -53,7 +53,7 @@ describe.skipIf(!hasProgram('gcc'))('CNI by the shim (skipped where gcc is not i
     expect(call('STATUS', {}, config('1.1.0'))).toEqual({ code: 0, json: undefined });
   });
 
-  it('ADD makes Calico’s veth, addresses, routes and sysctls', () => {
+  it('ADD creates Calico’s veth, addresses, routes and sysctls', () => {
     const { code, json } = call('ADD', container('c1'));
     expect(code).toBe(0);
     const { ips, interfaces } = json as unknown as {
@@ -79,7 +79,7 @@ describe.skipIf(!hasProgram('gcc'))('CNI by the shim (skipped where gcc is not i
     expect(inside('-br addr show eth0')).toContain(`${v4}/32 ${v6}/128`);
   });
 
-  it('ADD again gives the same answer, CHECK agrees, and 0.3.1 gets its own shape', () => {
+  it('ADD repeated gives the same result, CHECK agrees, and version 0.3.1 gets its own format', () => {
     const first = call('ADD', container('c1'));
     expect(call('ADD', container('c1'))).toEqual(first);
     expect(call('CHECK', container('c1'))).toEqual({ code: 0, json: undefined });
@@ -89,7 +89,7 @@ describe.skipIf(!hasProgram('gcc'))('CNI by the shim (skipped where gcc is not i
     expect(old.ips.map(({ version }) => version)).toEqual(['4', '6']);
   });
 
-  it('CHECK says what is wrong', () => {
+  it('CHECK reports what is wrong', () => {
     lab.sh('node1', `ip link set ${veth('c2')} down`);
     expect(call('CHECK', container('c2')).json).toMatchObject({
       code: 103,
@@ -98,7 +98,7 @@ describe.skipIf(!hasProgram('gcc'))('CNI by the shim (skipped where gcc is not i
     lab.sh('node1', `ip link set ${veth('c2')} up`);
   });
 
-  it('DEL frees everything, and may come twice, late, or for nothing', async () => {
+  it('DEL releases everything, and may be repeated, late or without an ADD', async () => {
     const handles = () =>
       lab
         .sh('node1', 'calictl get ipamhandles')
@@ -113,7 +113,7 @@ describe.skipIf(!hasProgram('gcc'))('CNI by the shim (skipped where gcc is not i
     expect(lab.exec('node1', 'ip', 'link', 'show', veth('c2')).code).toBe(1);
   });
 
-  it('GC removes what the runtime no longer has', () => {
+  it('GC removes the attachments that the runtime no longer has', () => {
     expect(call('ADD', container('c3')).code).toBe(0);
     const valid = [{ containerID: 'c1', ifname: 'eth0' }];
     expect(call('GC', {}, config('1.1.0', { 'cni.dev/valid-attachments': valid })).code).toBe(0);
@@ -121,7 +121,7 @@ describe.skipIf(!hasProgram('gcc'))('CNI by the shim (skipped where gcc is not i
     expect(lab.exec('node1', 'ip', 'link', 'show', veth('c1')).code).toBe(0);
   });
 
-  it('gives a pod the MAC address and the families that its annotations ask for, or says what Cali does not do', async () => {
+  it('ADD applies annotations for the MAC address and IP families, and refuses unsupported ones', async () => {
     const prefix = 'cni.projectcalico.org/';
     const add = (name: string, asked: Record<string, string>) =>
       lab.ask({
@@ -141,7 +141,7 @@ describe.skipIf(!hasProgram('gcc'))('CNI by the shim (skipped where gcc is not i
     expect(lab.exec('node1', 'ip', 'link', 'show', podVeth('default', 'floats')).code).toBe(1);
   });
 
-  it('refuses bad calls with a sentence, and a failed ADD leaves nothing behind', () => {
+  it('bad calls get an error that explains them, and a failed ADD leaves nothing behind', () => {
     const before = lab.sh('node1', 'calictl get ipamhandles; ip -br link | cut -d" " -f1');
     const refusals: [ReturnType<typeof call>, number, RegExp][] = [
       [
@@ -174,7 +174,7 @@ describe.skipIf(!hasProgram('gcc'))('CNI by the shim (skipped where gcc is not i
     expect(lab.sh('node1', 'calictl get ipamhandles; ip -br link | cut -d" " -f1')).toBe(before);
   });
 
-  it('a taken port 179 is said in a sentence; pods are served all the same, and BGP starts when it is free', async () => {
+  it('if port 179 is in use, the status says so, pods still work, and BGP starts when the port is free', async () => {
     await lab.ask({ do: 'node kill', name: 'node1' });
     const squatter = lab.follow(
       'node1',
@@ -182,7 +182,7 @@ describe.skipIf(!hasProgram('gcc'))('CNI by the shim (skipped where gcc is not i
       '-e',
       "require('net').createServer().listen(179, '::')",
     );
-    await until('the port is taken', 5000, () => lab.sh('node1', 'ss -ltn').includes(':179'));
+    await until('port 179 is in use', 5000, () => lab.sh('node1', 'ss -ltn').includes(':179'));
     await lab.ask({ do: 'node start', name: 'node1' });
     const status = lab.exec('node1', 'calictl', 'node', 'status');
     expect(status.code).toBe(1);
@@ -191,10 +191,10 @@ describe.skipIf(!hasProgram('gcc'))('CNI by the shim (skipped where gcc is not i
     );
     expect(call('ADD', container('c3')).code).toBe(0);
     await squatter.stop();
-    await until('BGP is up', 10_000, () => lab.status('node1').bgp.error === undefined);
+    await until('BGP has no error', 10_000, () => lab.status('node1').bgp.error === undefined);
   });
 
-  it('--cleanup removes all of ours and nothing else', async () => {
+  it('--cleanup removes everything of Cali’s and nothing else', async () => {
     lab.sh('node1', 'ip route add 10.60.0.0/16 via 172.18.0.1 proto static');
     await lab.ask({ do: 'node stop', name: 'node1' });
     const { code, stdout } = lab.exec('node1', process.execPath, `${root}/dist/cali-node.js`, '--cleanup');

@@ -49,7 +49,11 @@ async function run(module: string, poke: (file: string, child: ChildProcess) => 
   child.stdout!.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr!.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   const ended = new Promise<number | null>((resolve) => child!.once('close', resolve));
-  await until('it runs', PATIENCE_MS, () => stdout.includes('"running"') || child!.exitCode !== null);
+  await until(
+    'the program is running',
+    PATIENCE_MS,
+    () => stdout.includes('"running"') || child!.exitCode !== null,
+  );
   poke(file, child);
   const code = await ended;
   const lines = stdout
@@ -59,8 +63,8 @@ async function run(module: string, poke: (file: string, child: ChildProcess) => 
   return { code, lines, stderr };
 }
 
-describe('a program that dies of an error that nothing caught', () => {
-  it('says what and where in one line of JSON, in terms of its sources, and ends with code 1', async () => {
+describe('a program that dies of an uncaught error', () => {
+  it('logs the reason and the source lines as one line of JSON, and exits with code 1', async () => {
     const { code, lines, stderr } = await run(
       `globalThis.clearTimeout = () => { if (globalThis.isArmed) throw new Error('planted fault'); };
        process.on('SIGUSR2', () => { globalThis.isArmed = true; });`,
@@ -85,7 +89,7 @@ describe('a program that dies of an error that nothing caught', () => {
     expect(stderr).toBe('');
   });
 
-  it('says it of a rejected promise as well, and of what is no Error', async () => {
+  it('logs a rejected promise too, and a reason that is not an Error', async () => {
     const { code, lines } = await run(
       `process.on('SIGUSR2', () => { void Promise.reject({ toString: () => 'no \\u202e error' }); });`,
       (_, { pid }) => process.kill(pid!, 'SIGUSR2'),
@@ -95,13 +99,13 @@ describe('a program that dies of an error that nothing caught', () => {
   });
 });
 
-describe('a program that is asked to end', () => {
-  it('ends with code 0', async () => {
+describe('a program that receives SIGTERM', () => {
+  it('exits with code 0', async () => {
     const { code } = await run('', (_, { pid }) => process.kill(pid!, 'SIGTERM'));
     expect(code).toBe(0);
   });
 
-  it('ends at the second signal when the first one hangs', async () => {
+  it('exits at the second signal if the first one hangs', async () => {
     const { code } = await run(
       // A server that never reports that it is closed.
       `import net from 'node:net';

@@ -46,13 +46,13 @@ describe.skipIf(!hasProgram('go'))('the Helm chart (skipped without Go, whose te
     return manifests(stdout);
   };
 
-  it('is cali.yaml with the default values', () => {
+  it('renders cali.yaml from the default values', () => {
     const plain = manifests(readFileSync(path.join(deploy, 'cali.yaml'), 'utf8'));
     const wanted = byName(plain.filter(({ kind }) => kind !== 'CustomResourceDefinition'));
     expect(byName(render(values()))).toEqual(wanted);
   });
 
-  it('puts its values in: image, configuration, reflectors, namespace', () => {
+  it('renders its values: image, configuration, reflectors, namespace', () => {
     const changed = values();
     changed.image = { repository: 'registry.example/cali', tag: '9.9', digest: '', pullPolicy: 'Always' };
     changed.bgpSecrets = ['one', 'two'];
@@ -80,7 +80,7 @@ describe.skipIf(!hasProgram('go'))('the Helm chart (skipped without Go, whose te
     );
   });
 
-  it('names the image by its digest where there is one', () => {
+  it('renders the image’s digest if there is one', () => {
     const changed = values();
     changed.image.digest = `sha256:${'ab'.repeat(32)}`;
     changed.reflector.enabled = true;
@@ -90,7 +90,7 @@ describe.skipIf(!hasProgram('go'))('the Helm chart (skipped without Go, whose te
     expect(new Set(images)).toEqual(new Set([`set-your-registry.invalid/cali/node@${changed.image.digest}`]));
   });
 
-  it('brings the admission policy where the server has the kind, for the agent of its namespace', () => {
+  it('includes the admission policy if the server has the kind, for the agent of its namespace', () => {
     const kind = 'admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy';
     const list = byName(render(values(), 'networking', [kind]));
     expect(list.has('ValidatingAdmissionPolicyBinding cali-node')).toBe(true);
@@ -114,7 +114,7 @@ describe.skipIf(!hasProgram('kubectl'))('the overlays (skipped without kubectl)'
   };
 
   it.each(['mesh', 'route-reflector', 'crosssubnet-ipip', 'vxlan'])(
-    '%s has everything of cali.yaml',
+    '%s contains everything in cali.yaml',
     (overlay) => {
       const names = manifests(readFileSync(path.join(deploy, 'cali.yaml'), 'utf8')).map(
         ({ kind, metadata }) => `${kind} ${metadata.name}`,
@@ -123,7 +123,7 @@ describe.skipIf(!hasProgram('kubectl'))('the overlays (skipped without kubectl)'
     },
   );
 
-  it('have the CRDs of cali.yaml, without rules that servers before 1.31 reject', () => {
+  it('contain the CRDs of cali.yaml, without rules that servers before 1.31 reject', () => {
     const wanted = manifests(readFileSync(path.join(deploy, 'cali.yaml'), 'utf8')).filter(
       ({ kind }) => kind === 'CustomResourceDefinition',
     );
@@ -132,7 +132,7 @@ describe.skipIf(!hasProgram('kubectl'))('the overlays (skipped without kubectl)'
     expect(JSON.stringify(wanted)).not.toContain('x-kubernetes-validations');
   });
 
-  it('change what they are called after', () => {
+  it('change what they are named after', () => {
     expect(build('crosssubnet-ipip').get('ConfigMap cali-config')).toMatchObject({
       data: { ipv4pool_ipip: 'CrossSubnet', ipv4pool_vxlan: 'Never', backend: 'bird' },
     });
@@ -175,13 +175,13 @@ describe('the containers', () => {
     }));
   const containers = workloads.flatMap(({ pod }) => [...(pod.initContainers ?? []), ...pod.containers]);
 
-  it('are of three workloads', () => {
+  it('belong to three workloads', () => {
     expect(workloads.map(({ name }) => name)).toEqual(['cali-node', 'cali-controllers', 'cali-reflector']);
     expect(containers).toHaveLength(4);
   });
 
   it.each(containers)(
-    '$name is not privileged, drops every capability, and cannot write to its root',
+    '$name is not privileged, drops every capability, and cannot write to its root file system',
     (container) => {
       const { privileged, readOnlyRootFilesystem, capabilities, allowPrivilegeEscalation } =
         container.securityContext;
@@ -196,12 +196,12 @@ describe('the containers', () => {
     },
   );
 
-  it.each(workloads)('$name has the default seccomp profile, and its own processes alone', ({ pod }) => {
+  it.each(workloads)('$name has the default seccomp profile, and sees only its own processes', ({ pod }) => {
     expect(pod.securityContext).toMatchObject({ seccompProfile: { type: 'RuntimeDefault' } });
     expect([pod.hostPID, pod.hostIPC]).toEqual([undefined, undefined]);
   });
 
-  it('see the folders of the host that deploy/README.md lists, and no others', () => {
+  it('mount the host folders that deploy/README.md lists, and no others', () => {
     const paths = workloads
       .flatMap(({ pod }) => pod.volumes ?? [])
       .flatMap(({ hostPath }) => hostPath?.path ?? []);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hasProgram, TestLab, until } from '../helpers/lab.ts';
 
-describe('felix keeps what is ours and leaves what is not', () => {
+describe('felix repairs what is Cali’s and leaves everything else', () => {
   let lab: TestLab;
   beforeAll(async () => {
     lab = await TestLab.start(['--nodes', '2', '--pods', '2']);
@@ -10,7 +10,7 @@ describe('felix keeps what is ours and leaves what is not', () => {
 
   const routes = () => lab.sh('node1', 'ip route show; ip -6 route show | grep -v fe80');
 
-  it('puts a deleted, a changed and an added route right without waiting for the look every 90 s', async () => {
+  it('repairs a deleted, a changed and an added route without waiting for the 90 s resync', async () => {
     const before = routes();
     const learned = /^(10\.244\.\S+) via \S+ dev eth0 proto 162/m.exec(before)![1]!;
     const workload = /^(10\.244\.\S+) dev (cali\S+) proto 161/m.exec(before)!;
@@ -30,16 +30,16 @@ describe('felix keeps what is ours and leaves what is not', () => {
     ];
     for (const command of damage) {
       lab.sh('node1', command);
-      await until(`${command} is put right`, 5000, () => routes() === before);
+      await until(`"${command}" is repaired`, 5000, () => routes() === before);
     }
   });
 
-  it('puts a deleted neighbour and a changed sysctl of an interface right', async () => {
+  it('repairs a deleted neighbour entry and a changed sysctl of an interface', async () => {
     const neighbours = () => lab.sh('node1', 'ip neigh show nud permanent');
     const before = neighbours();
     const [address, , device] = before.split(' ');
     lab.sh('node1', `ip neigh del ${address} dev ${device}`);
-    await until('the neighbour is back', 1000, () => neighbours() === before);
+    await until('the neighbour entry is back', 1000, () => neighbours() === before);
     // After the interface flaps, its sysctls are set again.
     lab.sh(
       'node1',
@@ -49,7 +49,7 @@ describe('felix keeps what is ours and leaves what is not', () => {
   });
 
   it.skipIf(!hasProgram('conntrack'))(
-    'forgets the connections of a deleted pod (skipped without conntrack)',
+    'deletes the conntrack entries of a deleted pod (skipped without conntrack)',
     async () => {
       const pod = (await lab.ask({ do: 'pod add', node: 'node1', name: 'talker' })) as {
         addresses: string[];
@@ -63,12 +63,12 @@ describe('felix keeps what is ours and leaves what is not', () => {
       const tracked = () => lab.sh('node1', 'conntrack -L 2>/dev/null');
       expect(tracked()).toContain(address!);
       await lab.ask({ do: 'pod delete', name: 'talker' });
-      await until('its connections are gone', 2000, () => !tracked().includes(address!));
+      await until('the pod’s connections are gone', 2000, () => !tracked().includes(address!));
       expect(tracked()).toContain('dst=172.18.0.11');
     },
   );
 
-  it('follows FelixConfiguration while it runs: ports move, severity changes', async () => {
+  it('applies changes of FelixConfiguration at run time: ports move, the log severity changes', async () => {
     const get = (url: string) =>
       lab.exec(
         'node1',
@@ -101,15 +101,19 @@ describe('felix keeps what is ours and leaves what is not', () => {
     // Felix logs the routes that it removes at debug level.
     lab.sh('node1', 'ip route add blackhole 10.98.7.0/24 proto 161');
     await until(
-      'debug lines',
+      'the log has debug lines',
       2000,
       () => lab.sh('lab', 'grep -c \'"level":20\' /run/cali-lab/log/node1.log || true').trim() !== '0',
     );
     expect(lab.exec('node1', 'calictl', 'delete', 'felixconfiguration', 'node.node1').code).toBe(0);
-    await until('and back', 3000, () => get('http://localhost:9099/readyz').stdout === '200 ready\n');
+    await until(
+      'the health port is the default again',
+      3000,
+      () => get('http://localhost:9099/readyz').stdout === '200 ready\n',
+    );
   });
 
-  it('does not touch a foreign route, veth or address, also across a restart of the agent', async () => {
+  it('does not touch a foreign route, veth or address, even across a restart of the agent', async () => {
     lab.sh(
       'node1',
       [
@@ -127,15 +131,15 @@ describe('felix keeps what is ours and leaves what is not', () => {
     const watch = lab.follow('node1', 'ip', '-o', 'monitor', 'route', 'link', 'address');
     await lab.ask({ do: 'node kill', name: 'node1' });
     await lab.ask({ do: 'node start', name: 'node1' });
-    await until('settled', 20_000, () => lab.status('node1').bgp.isSettled);
-    await lab.ask({ do: 'pod add', node: 'node1', name: 'beside' });
-    await lab.ask({ do: 'pod delete', name: 'beside' });
+    await until('node1’s sessions have settled', 20_000, () => lab.status('node1').bgp.isSettled);
+    await lab.ask({ do: 'pod add', node: 'node1', name: 'unrelated' });
+    await lab.ask({ do: 'pod delete', name: 'unrelated' });
     expect(foreign()).toBe(before);
     const events = await watch.stop();
     expect(events.filter((line) => /foreign|proto static|proto 99/.test(line))).toEqual([]);
   });
 
-  it('refuses a pod whose address a foreign route has, and leaves that route and nothing else', async () => {
+  it('refuses a pod whose address has a foreign route, and leaves that route and nothing else', async () => {
     lab.sh('node1', 'ip route add 10.244.66.6/32 via 172.18.0.1 proto static');
     const annotations = { 'cni.projectcalico.org/ipAddrs': '["10.244.66.6"]' };
     const add = () => lab.ask({ do: 'pod add', node: 'node1', name: 'blocked', annotations });
@@ -148,7 +152,7 @@ describe('felix keeps what is ours and leaves what is not', () => {
     await lab.ask({ do: 'pod delete', name: 'blocked' });
   });
 
-  it('never removes the route of a pod that is added during a look at the kernel', async () => {
+  it('never removes the route of a pod that is added during a resync', async () => {
     const watch = lab.follow('node1', 'ip', '-o', 'monitor', 'route');
     const disturber = lab.follow(
       'node1',
@@ -169,7 +173,7 @@ describe('felix keeps what is ours and leaves what is not', () => {
     for (const name of names) await lab.ask({ do: 'pod delete', name });
   });
 
-  it('reports a foreign route in its way and does not replace it', async () => {
+  it('reports a foreign route that is in the way and does not replace it', async () => {
     const learned = /^(10\.244\.\S+) via \S+ dev eth0 proto 162/m.exec(routes())![1]!;
     lab.sh('node1', `ip route replace ${learned} via 172.18.0.1 proto static`);
     await until('the conflict is reported', 2000, () =>
@@ -181,7 +185,7 @@ describe('felix keeps what is ours and leaves what is not', () => {
     );
     expect(lab.sh('node1', `ip route show ${learned}`)).toContain('proto static');
     lab.sh('node1', `ip route del ${learned} proto static`);
-    await until('ours is back', 1000, () =>
+    await until('felix’s route is back', 1000, () =>
       routes().includes(`${learned} via 172.18.0.12 dev eth0 proto 162`),
     );
   });

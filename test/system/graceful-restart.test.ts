@@ -9,7 +9,7 @@ import { announcement, endOfRib4, type ScriptedPeer, until } from '../helpers/sc
 const longLived = [{ family: 4 as const, isForwardingKept: true, staleSeconds: 2 }];
 
 describe('graceful restart, as the receiving speaker', () => {
-  it('keeps routes of a peer whose connection broke, and drops what it does not confirm', async () => {
+  it('keeps the routes of a peer whose connection broke, until End-of-RIB without them', async () => {
     const { connect } = await reflector([A, B]);
     const b = await connect(B);
     let a = await connect(A, restart(4));
@@ -27,7 +27,7 @@ describe('graceful restart, as the receiving speaker', () => {
     expect([...b.table.keys()]).toEqual(['10.1.0.0/16']);
   });
 
-  it('drops them when the restart time is over (RFC 4724), and keeps them as a last resort first (RFC 9494)', async () => {
+  it('after the restart time keeps routes as a last resort (RFC 9494) or deletes them (RFC 4724)', async () => {
     const { connect } = await reflector([A, B, C], () => ({ longLivedSeconds: 2 }));
     const [b, c] = [await connect(B, { ...restart(1), longLived }), await connect(C)];
     const a = await connect(A, { ...restart(1), longLived });
@@ -41,7 +41,7 @@ describe('graceful restart, as the receiving speaker', () => {
     await until(() => b.table.size === 0);
   });
 
-  it('after NOTIFICATION too when both sides said so, but not after a hard reset (RFC 8538)', async () => {
+  it('keeps routes after NOTIFICATION if both sides set the N bit, but not after a hard reset (RFC 8538)', async () => {
     const { connect } = await reflector([A, B]);
     const b = await connect(B);
     for (const [body, isKept] of [
@@ -69,7 +69,7 @@ describe('graceful restart, as the restarting speaker', () => {
     gracefulRestart: { ...restart(seconds).gracefulRestart, isRestarting: true },
   });
 
-  it('a reflector tells what it learns at once, and the end when every client has told everything', async () => {
+  it('advertises routes as it learns them, and End-of-RIB after every client has sent its own', async () => {
     const clock = new ManualClock();
     const { connect } = await reflector([A, B, C], undefined, { clock });
     const a = await connect(A, restart(5));
@@ -90,7 +90,7 @@ describe('graceful restart, as the restarting speaker', () => {
     expect([a, b, c].map(({ table }) => table.size)).toEqual([3, 2, 1]);
   });
 
-  it('not for one that does not answer, nor for another reflector that restarts and may wait itself', async () => {
+  it('does not wait for a peer that does not answer, nor for another restarting reflector', async () => {
     const clock = new ManualClock();
     const { connect } = await reflector([A, B, C], (address) => ({ isClient: address !== B }), { clock });
     const [a] = [await connect(A, restart(5)), await connect(B, again(5))];
@@ -101,7 +101,7 @@ describe('graceful restart, as the restarting speaker', () => {
     await until(() => ends(a) === 1);
   });
 
-  it('for clients that nobody can name as long as for others', async () => {
+  it('waits for dynamic clients as long as for configured ones', async () => {
     const clock = new ManualClock();
     const { connect } = await reflector([], undefined, { clock, range: '127.0.0.0/8' });
     const [a, b] = [await connect(A, restart(5)), await connect(B, restart(5))];

@@ -133,8 +133,8 @@ describe.skipIf(!hasProgram('gcc') || !hasProgram('nft'))('packets (skipped with
     point: 'early',
   });
   const closed = (name: string, local: () => string[], remote: () => string[]): Attack[] => [
-    { name: `${name} of its own node`, send: local, at: 'node1', point: 'local' },
-    { name: `${name} of another node`, send: remote, at: 'node2', point: 'early' },
+    { name: `${name} to its own node`, send: local, at: 'node1', point: 'local' },
+    { name: `${name} to another node`, send: remote, at: 'node2', point: 'early' },
   ];
   /** Returns this attack in both families, to the nodes and, if ports are given, to Services that lead to them. */
   const each = (
@@ -144,13 +144,13 @@ describe.skipIf(!hasProgram('gcc') || !hasProgram('nft'))('packets (skipped with
   ): Attack[] =>
     ([0, 1] as const).flatMap((i) => [
       ...closed(
-        `${name} by IPv${i ? 6 : 4}`,
+        `${name} over IPv${i ? 6 : 4}`,
         () => make(node1[i]),
         () => make(node2[i]),
       ),
       ...(viaService
         ? closed(
-            `${name} behind a Service by IPv${i ? 6 : 4}`,
+            `${name} through a Service over IPv${i ? 6 : 4}`,
             () => viaService([SERVICE4, SERVICE6][i]!, true),
             () => viaService([SERVICE4, SERVICE6][i]!, false),
           )
@@ -161,55 +161,55 @@ describe.skipIf(!hasProgram('gcc') || !hasProgram('nft'))('packets (skipped with
 
   const attacks: Attack[] = [
     {
-      name: 'another pod’s IPv4 source',
+      name: 'a packet with another pod’s IPv4 source',
       ...from(
         () => addresses.neighbour[0],
         () => addresses.remote[0],
       ),
     },
     {
-      name: 'another pod’s IPv6 source',
+      name: 'a packet with another pod’s IPv6 source',
       ...from(
         () => addresses.neighbour[1],
         () => addresses.remote[1],
       ),
     },
     {
-      name: 'its node’s IPv4 source',
+      name: 'a packet with its node’s IPv4 source',
       ...from(
         () => node1[0],
         () => addresses.remote[0],
       ),
     },
     {
-      name: 'its node’s IPv6 source',
+      name: 'a packet with its node’s IPv6 source',
       ...from(
         () => node1[1],
         () => addresses.remote[1],
       ),
     },
     {
-      name: 'a foreign IPv4 source',
+      name: 'a packet with a foreign IPv4 source',
       ...from(
         () => '8.8.8.8',
         () => addresses.remote[0],
       ),
     },
     {
-      name: 'a foreign IPv6 source',
+      name: 'a packet with a foreign IPv6 source',
       ...from(
         () => '2001:db8::1',
         () => addresses.remote[1],
       ),
     },
     {
-      name: 'no IPv4 source at all, to a broadcast address',
+      name: 'a packet without an IPv4 source to a broadcast address',
       send: () => [packets.udp({ from: '0.0.0.0', to: '255.255.255.255' }, 5000)],
       at: 'node1',
       point: 'local',
     },
     {
-      name: 'its link-local address, to an address that is not',
+      name: 'a packet from a link-local address to a global one',
       send: () => [packets.udp({ from: 'fe80::1234', to: node1[1] }, 5000)],
       at: 'node1',
       point: 'local',
@@ -227,7 +227,7 @@ describe.skipIf(!hasProgram('gcc') || !hasProgram('nft'))('packets (skipped with
       point: 'local',
     },
     {
-      name: 'a packet to a Service that leads to the node’s loopback by IPv4',
+      name: 'a packet to a Service that leads to the node’s loopback',
       send: () => [packets.udp(own(SERVICE4), 84)],
       at: 'node1',
       point: 'local',
@@ -242,7 +242,7 @@ describe.skipIf(!hasProgram('gcc') || !hasProgram('nft'))('packets (skipped with
       (to) => udpTo(to, 3784),
       (to, isOwn) => udpTo(to, isOwn ? 81 : 80),
     ),
-    ...each('BFD over several hops', (to) => udpTo(to, 4784)),
+    ...each('multihop BFD', (to) => udpTo(to, 4784)),
     ...each(
       'VXLAN',
       (to) => udpTo(to, 4789),
@@ -251,13 +251,13 @@ describe.skipIf(!hasProgram('gcc') || !hasProgram('nft'))('packets (skipped with
     ...each('IP in IP', (to) => [packets.ip(own(to), 4, payload)]),
     ...each('IPv6 in IP', (to) => [packets.ip(own(to), 41, payload)]),
     {
-      name: 'IP in IP behind a Service',
+      name: 'IP in IP through a Service',
       send: () => [packets.ip(own(SERVICE4), 4, payload)],
       at: 'node2',
       point: 'early',
     },
     ...closed(
-      'BGP behind destination options',
+      'BGP with destination options',
       () => [
         packets.ip(own(node1[1]), 60, packets.destinationOptions(6, packets.tcpSegment(own(node1[1]), 179))),
       ],
@@ -266,12 +266,12 @@ describe.skipIf(!hasProgram('gcc') || !hasProgram('nft'))('packets (skipped with
       ],
     ),
     ...closed(
-      'VXLAN in fragments by IPv4',
+      'VXLAN in fragments over IPv4',
       () => packets.fragments4(own(node1[0]), 17, udpData(4789), 16),
       () => packets.fragments4(own(node2[0]), 17, udpData(4789), 16),
     ),
     ...closed(
-      'VXLAN in fragments by IPv6',
+      'VXLAN in fragments over IPv6',
       () => packets.fragments6(own(node1[1]), 17, udpData(4789), 16),
       () => packets.fragments6(own(node2[1]), 17, udpData(4789), 16),
     ),
@@ -282,13 +282,13 @@ describe.skipIf(!hasProgram('gcc') || !hasProgram('nft'))('packets (skipped with
       point: 'local',
     },
     {
-      name: 'BFD to all nodes of its link',
+      name: 'BFD to all nodes on its link',
       send: () => udpTo('ff02::1', 3784),
       at: 'node1',
       point: 'local',
     },
     {
-      name: 'an interface that no agent knows, with a pod’s IPv4 source',
+      name: 'a packet from an interface that no agent knows, with a pod’s IPv4 source',
       by: 'unknown',
       ...from(
         () => addresses.neighbour[0],
@@ -296,7 +296,7 @@ describe.skipIf(!hasProgram('gcc') || !hasProgram('nft'))('packets (skipped with
       ),
     },
     {
-      name: 'an interface that no agent knows, with a pod’s IPv6 source',
+      name: 'a packet from an interface that no agent knows, with a pod’s IPv6 source',
       by: 'unknown',
       ...from(
         () => addresses.neighbour[1],
@@ -304,14 +304,14 @@ describe.skipIf(!hasProgram('gcc') || !hasProgram('nft'))('packets (skipped with
       ),
     },
     {
-      name: 'IPVS sends a pod’s packet to BGP of another node',
+      name: 'a pod’s packet that IPVS sends to another node’s BGP port',
       by: 'host',
       send: () => tcpTo(node2[0], 179),
       at: 'node2',
       point: 'early',
     },
     {
-      name: 'IPVS sends a pod’s packet to a tunnel of another node',
+      name: 'a pod’s packet that IPVS sends to another node’s tunnel port',
       by: 'host',
       send: () => udpTo(node2[1], 4789),
       at: 'node2',
@@ -319,7 +319,7 @@ describe.skipIf(!hasProgram('gcc') || !hasProgram('nft'))('packets (skipped with
     },
     ...['127.0.0.9', '224.0.0.9', '0.0.0.9', '::', '::ffff:10.0.0.9'].map(
       (source): Attack => ({
-        name: `the wire brings a packet from ${source}`,
+        name: `a packet from ${source} on the wire`,
         by: 'wire',
         send: () => [packets.udp({ from: source, to: node1[source.includes(':') ? 1 : 0] }, 5000)],
         at: 'node1',
@@ -327,7 +327,7 @@ describe.skipIf(!hasProgram('gcc') || !hasProgram('nft'))('packets (skipped with
       }),
     ),
     {
-      name: 'the wire brings a packet to 127.0.0.1',
+      name: 'a packet to 127.0.0.1 on the wire',
       by: 'wire',
       send: () => [packets.udp({ from: '172.18.0.1', to: '127.0.0.1' }, 5000)],
       at: 'node1',
@@ -338,7 +338,7 @@ describe.skipIf(!hasProgram('gcc') || !hasProgram('nft'))('packets (skipped with
   const honest: Attack[] = [
     {
       // A neighbouring network may use class E addresses, whatever this cluster uses.
-      name: 'the wire brings a packet from 240.0.0.9',
+      name: 'a packet from 240.0.0.9 on the wire',
       by: 'wire',
       send: () => [packets.udp({ from: '240.0.0.9', to: node1[0] }, 5000)],
       at: 'node1',
@@ -346,38 +346,38 @@ describe.skipIf(!hasProgram('gcc') || !hasProgram('nft'))('packets (skipped with
     },
     ...([0, 1] as const).flatMap((i): Attack[] => [
       {
-        name: `its own IPv${i ? 6 : 4} source`,
+        name: `a packet with the pod’s own IPv${i ? 6 : 4} source`,
         ...from(
           () => addresses.own[i],
           () => addresses.remote[i],
         ),
       },
       {
-        name: `TCP 179 of another pod by IPv${i ? 6 : 4}`,
+        name: `TCP to port 179 of another pod over IPv${i ? 6 : 4}`,
         send: () => tcpTo(addresses.remote[i], 179),
         at: 'node2',
         point: 'early',
       },
       {
-        name: `TCP 179 of a Service whose pod is elsewhere by IPv${i ? 6 : 4}`,
+        name: `TCP to port 179 of a Service whose pod is on another node, over IPv${i ? 6 : 4}`,
         send: () => tcpTo([SERVICE4, SERVICE6][i]!, 179),
         at: 'node2',
         point: 'early',
       },
       {
-        name: `a name server behind a Service by IPv${i ? 6 : 4}`,
+        name: `DNS to a Service over IPv${i ? 6 : 4}`,
         send: () => udpTo([SERVICE4, SERVICE6][i]!, 53),
         at: 'node2',
         point: 'early',
       },
       {
-        name: `another port of its node by IPv${i ? 6 : 4}`,
+        name: `TCP to another port of its node over IPv${i ? 6 : 4}`,
         send: () => tcpTo(node1[i], 10_250),
         at: 'node1',
         point: 'local',
       },
       {
-        name: `fragments of its own by IPv${i ? 6 : 4}`,
+        name: `fragmented UDP to its node over IPv${i ? 6 : 4}`,
         send: () =>
           i
             ? packets.fragments6(own(node1[1]), 17, udpData(5000), 16)
@@ -411,7 +411,7 @@ describe.skipIf(!hasProgram('gcc') || !hasProgram('nft'))('packets (skipped with
       point: 'checked',
     },
     {
-      name: 'a report of its multicast groups',
+      name: 'a multicast listener report',
       send: () => [packets.icmpv6({ from: 'fe80::1234', to: 'ff02::16' }, 143, Buffer.alloc(4))],
       at: 'node1',
       point: 'checked',
@@ -423,14 +423,14 @@ describe.skipIf(!hasProgram('gcc') || !hasProgram('nft'))('packets (skipped with
       point: 'checked',
     },
     {
-      name: 'the wire brings a DHCP request',
+      name: 'a DHCP request on the wire',
       by: 'wire',
       send: () => [packets.udp({ from: '0.0.0.0', to: '255.255.255.255' }, 67, { from: 68 })],
       at: 'node1',
       point: 'checked',
     },
     {
-      name: 'the wire brings a query of a switch without an address',
+      name: 'an IGMP query without a source address on the wire',
       by: 'wire',
       send: () => [
         packets.ip({ from: '0.0.0.0', to: '224.0.0.1' }, 2, Buffer.from('1164ee9b00000000', 'hex')),
@@ -439,7 +439,7 @@ describe.skipIf(!hasProgram('gcc') || !hasProgram('nft'))('packets (skipped with
       point: 'checked',
     },
     {
-      name: 'a program of the node reaches BGP of another node',
+      name: 'BGP from a program on the node to another node',
       by: 'host',
       send: () => [packets.tcp({ from: node1[0], to: node2[0] }, 179, { from: 41_000 })],
       at: 'node2',
@@ -453,16 +453,16 @@ describe.skipIf(!hasProgram('gcc') || !hasProgram('nft'))('packets (skipped with
       arrived = await arrivals([...attacks, ...honest]);
     });
 
-    it.each(attacks)('$name: dropped', ({ name }) => {
+    it.each(attacks)('the node drops $name', ({ name }) => {
       expect(arrived.get(name)).toBe(0);
     });
 
-    it.each(honest)('$name: passes', ({ name }) => {
+    it.each(honest)('the node passes $name', ({ name }) => {
       expect(arrived.get(name)).toBeGreaterThan(0);
     });
   });
 
-  describe('without it', () => {
+  describe('without the guard', () => {
     let arrived: ReadonlyMap<string, number>;
     beforeAll(async () => {
       await lab.ask({ do: 'node kill', name: 'node1' });
@@ -475,7 +475,7 @@ describe.skipIf(!hasProgram('gcc') || !hasProgram('nft'))('packets (skipped with
       arrived = await arrivals(attacks);
     });
 
-    it.each(attacks)('$name: arrives', ({ name }) => {
+    it.each(attacks)('$name arrives', ({ name }) => {
       expect(arrived.get(name)).toBeGreaterThan(0);
     });
   });

@@ -8,7 +8,7 @@ import { Probe } from '../helpers/probe.ts';
 
 const PATIENCE_MS = 60_000;
 
-describe('the guard in the kernel', () => {
+describe('the guard’s nftables table', () => {
   let lab: TestLab;
   beforeAll(async () => {
     lab = await TestLab.start(['--nodes', '2', '--pods', '1']);
@@ -17,7 +17,7 @@ describe('the guard in the kernel', () => {
 
   const table = () => lab.exec('node1', 'nft', '-s', 'list', 'table', 'inet', 'cali').stdout;
 
-  it('comes back when somebody deletes it, or opens it', async () => {
+  it('comes back when another program deletes or weakens it', async () => {
     const before = table();
     for (const damage of [
       'delete table inet cali',
@@ -26,23 +26,23 @@ describe('the guard in the kernel', () => {
     ]) {
       lab.sh('node1', `nft ${damage}`);
       expect(table()).not.toBe(before);
-      await until(`${damage} is put right`, PATIENCE_MS, () => table() === before);
+      await until(`"${damage}" is repaired`, PATIENCE_MS, () => table() === before);
     }
   });
 
-  it('is named when it is changed again and again, and put back every time', async () => {
+  it('is reported when another program changes it repeatedly, and is restored each time', async () => {
     const before = table();
     const reports = () =>
       lab.status('node1').dataplane.problems.filter((one) => one.includes('table inet cali'));
     for (let round = 0; round < 4; round++) {
       lab.sh('node1', 'nft insert rule inet cali guard-pods accept');
-      await until('it is put right', PATIENCE_MS, () => table() === before);
+      await until('the table is restored', PATIENCE_MS, () => table() === before);
     }
-    await until('it is reported', PATIENCE_MS, () => reports().length === 1);
+    await until('the status reports the table', PATIENCE_MS, () => reports().length === 1);
     expect(reports()[0]).toMatch(/changed back again and again.*Look for another program/);
   });
 
-  it('stays the same while the agent ends, by SIGTERM and by SIGKILL, and starts again', async () => {
+  it('does not change while the agent ends, by SIGTERM or SIGKILL, and starts again', async () => {
     const before = table();
     for (const end of ['node stop', 'node kill'] as const) {
       await lab.ask({ do: end, name: 'node1' });
@@ -75,14 +75,18 @@ describe('the guard in the kernel', () => {
       };
       expect(await arrived()).toEqual([0, 0, 0, 0]);
       lab.apply('FelixConfiguration', 'default', { workloadSourceSpoofing: 'Any' });
-      await until('both prefixes count', PATIENCE_MS, async () => String(await arrived()) === '1,1,0,0');
+      await until(
+        'packets from both prefixes arrive',
+        PATIENCE_MS,
+        async () => String(await arrived()) === '1,1,0,0',
+      );
       lab.apply('FelixConfiguration', 'default', { workloadSourceSpoofing: 'Disabled' });
-      await until('none counts', PATIENCE_MS, async () => String(await arrived()) === '0,0,0,0');
+      await until('no packet arrives', PATIENCE_MS, async () => String(await arrived()) === '0,0,0,0');
       await lab.ask({ do: 'pod delete', name: 'spoofer' });
     },
   );
 
-  it('goes with --cleanup', async () => {
+  it('is removed by --cleanup', async () => {
     await lab.ask({ do: 'node stop', name: 'node1' });
     lab.sh('node1', 'nft add table inet foreign');
     const program = path.join(root, 'dist', 'cali-node.js');

@@ -7,7 +7,7 @@ import { hasProgram, root } from '../helpers/lab.ts';
 const canRun = hasProgram('linux.uml') && hasProgram('modprobe') && (await canBootUml());
 
 it.skipIf(!canRun)(
-  'IPIP: every test of tunnel.test.ts (skipped without Debian’s user-mode-linux and kmod, and where its kernel panics)',
+  'IPIP: every test of tunnel.test.ts passes (skipped without user-mode-linux and kmod, or if its kernel panics)',
   async () => {
     const vitest = path.join(root, 'node_modules', 'vitest', 'vitest.mjs');
     const command = [

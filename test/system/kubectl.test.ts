@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => lab?.stop());
 
 describe.skipIf(!hasProgram('kubectl'))(
-  'kubectl against the embedded API server (skipped where kubectl is not installed)',
+  'kubectl against the embedded API server (skipped without kubectl)',
   () => {
     const kubectl = (...args: string[]) => lab.exec('lab', 'kubectl', ...args);
     const apply = (yaml: string) => lab.pipe('lab', yaml, 'kubectl', 'apply', '-f', '-');
@@ -30,7 +30,7 @@ describe.skipIf(!hasProgram('kubectl'))(
         /ippools +ipp,pool +projectcalico\.org\/v3 +false +IPPool/,
       );
       const show = () => kubectl('get', 'ippools', '-o', 'wide').stdout.split('\n');
-      await until('the controllers fill ALLOCATABLE', 60_000, () => show()[1]!.includes('PoolReady'));
+      await until('ALLOCATABLE shows PoolReady', 60_000, () => show()[1]!.includes('PoolReady'));
       const wide = show();
       expect(wide[0]).toMatch(/^NAME +CIDR +VXLAN +IPIP +NAT +ALLOCATABLE +DISABLED +SELECTOR +AGE$/);
       expect(wide[1]).toMatch(
@@ -39,7 +39,7 @@ describe.skipIf(!hasProgram('kubectl'))(
       expect(kubectl('get', 'nodes').stdout).toMatch(/node1 +True +172\.18\.0\.11/);
     });
 
-    it('applies, changes, edits and deletes', () => {
+    it('applies, changes, edits and deletes objects', () => {
       expect(apply(pool('extra', '10.100.0.0/16')).stdout).toBe('ippool.projectcalico.org/extra created\n');
       expect(apply(pool('extra', '10.100.0.0/16', ', natOutgoing: true')).stdout).toBe(
         'ippool.projectcalico.org/extra configured\n',
@@ -87,7 +87,7 @@ describe.skipIf(!hasProgram('kubectl'))(
       );
     });
 
-    it('watches', async () => {
+    it('watches objects', async () => {
       const watch = lab.follow('lab', 'kubectl', 'get', 'ippools', '-w', '-o', 'name');
       await new Promise((resolve) => setTimeout(resolve, 1000));
       apply(pool('watched', '10.101.0.0/16'));
@@ -97,7 +97,7 @@ describe.skipIf(!hasProgram('kubectl'))(
       expect(lines.filter((line) => line.endsWith('/watched')).length).toBeGreaterThanOrEqual(2);
     });
 
-    it('is refused bad objects with the object, the field and the remedy, and nothing changes', () => {
+    it('gets an error with the object, the field and the remedy for a bad object, and nothing changes', () => {
       const before = kubectl('get', 'ippools,bgppeers', '-o', 'name').stdout;
       const peer = (spec: string) =>
         `apiVersion: projectcalico.org/v3\nkind: BGPPeer\nmetadata: { name: bad }\nspec: ${spec}\n`;
@@ -153,7 +153,7 @@ describe.skipIf(!hasProgram('kubectl'))(
 describe('calictl', () => {
   const calictl = (...args: string[]) => lab.exec('node1', 'calictl', ...args);
 
-  it('shows node status as calicoctl does, with an exit code by health', async () => {
+  it('shows node status as calicoctl does, with an exit code that reflects the health', async () => {
     const up = calictl('node', 'status');
     expect(up.code).toBe(0);
     expect(up.stdout).toMatch(/^Cali process is running\.\n\nIPv4 BGP status\n\+-+\+/);
@@ -175,7 +175,7 @@ describe('calictl', () => {
     await lab.ask({ do: 'node start', name: 'node2' });
   });
 
-  it('gets, creates, applies, replaces and deletes with calicoctl’s words', async () => {
+  it('gets, creates, applies, replaces and deletes with calicoctl’s messages', async () => {
     const verb = (name: string, yaml: string, ...more: string[]) =>
       lab.pipe('node1', yaml, 'calictl', name, '-f', '-', ...more);
     const nodes = calictl('get', 'nodes', '-o', 'wide').stdout;
@@ -200,7 +200,7 @@ describe('calictl', () => {
     expect(verb('replace', yaml).stderr).toContain('resource does not exist');
   });
 
-  it('refuses bad input with a sentence', () => {
+  it('explains why it refuses bad input', () => {
     const bad = lab.pipe('node1', pool('bad', '10.0.0.0/33'), 'calictl', 'apply', '-f', '-');
     expect(bad.stderr).toMatch(/IPPool.*"bad" is invalid: spec\.cidr: .*10\.0\.0\.0\/33/);
     expect(lab.exec('node1', 'calictl', '--kubeconfig', '/nowhere', 'get', 'nodes').stderr).toMatch(
@@ -209,14 +209,14 @@ describe('calictl', () => {
     expect(calictl('get', 'frobs').stderr).toContain("resource type 'frobs' is not supported");
   });
 
-  it('a patched v3 Node changes the speaker of its node', async () => {
+  it('changes a node’s AS number when it patches the v3 Node', async () => {
     const patched = calictl('patch', 'node', 'node1', '-p', '{"spec":{"bgp":{"asNumber":65099}}}');
     expect([patched.code, patched.stdout, patched.stderr]).toEqual([
       0,
       "Successfully patched 1 'Node' resource\n",
       '',
     ]);
-    await until('node1 speaks as AS 65099', 60_000, () => lab.status('node1').bgp.asNumber === 65099);
+    await until('node1 uses AS 65099', 60_000, () => lab.status('node1').bgp.asNumber === 65099);
     expect(calictl('get', 'node', 'node1', '-o', 'wide').stdout).toMatch(
       /\nnode1 +65099 +172\.18\.0\.11\/24/,
     );
@@ -231,7 +231,7 @@ describe('calictl', () => {
     expect([applied.code, applied.stderr]).toEqual([0, '']);
   });
 
-  it('shows the endpoints of the lab’s pods with the interfaces that they have', () => {
+  it('shows the lab’s pods as WorkloadEndpoints with their interfaces', () => {
     const rows = calictl('get', 'workloadendpoints', '-o', 'custom-columns=WORKLOAD,NODE,NETWORKS,INTERFACE');
     const [, pod, network, link] = /^(node1-\S+) +node1 +(10\.244\.\S+?\/32)\S* +(cali[0-9a-f]{11})$/m.exec(
       rows.stdout,
@@ -242,7 +242,7 @@ describe('calictl', () => {
     );
   });
 
-  it('shows the version of the cluster, and locks it', () => {
+  it('shows the cluster’s version, and locks the datastore', () => {
     expect(calictl('version').stdout).toMatch(
       /^Client Version: +\S+\nCluster Version: +\S+\nCluster Type: +\S+\n$/,
     );
@@ -251,7 +251,7 @@ describe('calictl', () => {
     expect(calictl('datastore', 'migrate', 'unlock').stdout).toBe('Datastore unlocked.\n');
   });
 
-  it('reads standard input once, and ends with exit code 1 on a wrong flag', () => {
+  it('reads standard input once, and exits with code 1 for a wrong flag', () => {
     const yaml = pool('stdin', '10.103.0.0/16');
     expect(lab.pipe('node1', yaml, 'calictl', 'validate', '-f', '-').stdout).toBe(
       "Successfully validated 1 'IPPool' resource(s)\n",

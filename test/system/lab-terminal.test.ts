@@ -45,7 +45,7 @@ describe('a lab on a terminal of 80 columns', () => {
     await ended;
   });
 
-  it('fits it, in colour, and says what pairs are', () => {
+  it('fits into it, in colour, and explains pairs', () => {
     const lines = text.replaceAll('\r\n', '\n').split('\n');
     expect(lines.filter((line) => widthOf(line) > 80)).toEqual([]);
     expect(text).toContain('\u001B[32m✓\u001B[39m all pods reach all pods and nodes');
@@ -79,13 +79,13 @@ describe('a lab on a terminal of 80 columns', () => {
     await askLab({ do: 'pod delete', name: 'z-ipv4' });
   });
 
-  it('loses nothing while its prober is stopped, and says that it was', async () => {
+  it('loses no packet while its prober is stopped, and reports the pause', async () => {
     const pid = Number(execCommand('lab', [])[2]);
     const stateOf = () => /\) (\w) /.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1];
     await askLab({ do: 'flows start', intervalMs: 10 });
     await new Promise((resolve) => setTimeout(resolve, 1000));
     process.kill(pid, 'SIGSTOP');
-    await until('it is stopped', TIMEOUT_MS, () => stateOf() === 'T');
+    await until('the prober is stopped', TIMEOUT_MS, () => stateOf() === 'T');
     await new Promise((resolve) => setTimeout(resolve, 4000));
     process.kill(pid, 'SIGCONT');
     await new Promise((resolve) => setTimeout(resolve, 1000));
@@ -98,7 +98,7 @@ describe('a lab on a terminal of 80 columns', () => {
     }
   });
 
-  it('counts what is lost while the prober runs', async () => {
+  it('counts packets that are lost while the prober runs', async () => {
     const exec = (line: string) => {
       const [file, ...args] = execCommand('node2', ['sh', '-c', line]);
       expect(spawnSync(file!, args, { encoding: 'utf8' })).toMatchObject({ status: 0 });
@@ -115,7 +115,7 @@ describe('a lab on a terminal of 80 columns', () => {
     expect(between('node2', 'node2').every(({ lost }) => lost === 0)).toBe(true);
   });
 
-  it('leaves no zombie of a process whose parent is gone', async () => {
+  it('leaves no zombie of a process whose parent has exited', async () => {
     const [file, ...args] = execCommand('lab', ['sh', '-c', '(sleep 0.2; exit 3) & (sleep 0.2) & exit 0']);
     const pid = Number(args[1]);
     expect(spawnSync(file!, args).status).toBe(0);
@@ -136,7 +136,7 @@ describe('a lab on a terminal of 80 columns', () => {
     await until('no zombie is left', TIMEOUT_MS, () => zombies().length === 0);
   });
 
-  it('ends with Ctrl-C without another word', async () => {
+  it('ends at Ctrl-C without further output', async () => {
     const before = text.length;
     const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
     child.stdin!.write('\u0003');
@@ -145,7 +145,7 @@ describe('a lab on a terminal of 80 columns', () => {
   });
 });
 
-it('a signal to the process outside alone ends the lab', async () => {
+it('a signal to the outer process alone ends the lab', async () => {
   const child = spawn(process.execPath, [labProgram, 'start', '--json', '--nodes', '1', '--pods', '0'], {
     stdio: ['ignore', 'pipe', 'inherit'],
     detached: true,
@@ -161,7 +161,7 @@ it('a signal to the process outside alone ends the lab', async () => {
   expect(readdirSync(folder)).not.toContain('lab');
 });
 
-it('a folder for CALI_LAB_DIR that the lab cannot use is refused with a sentence', () => {
+it('an unusable CALI_LAB_DIR is refused with the reason', () => {
   const kept = path.join(folder, 'kept');
   writeFileSync(path.join(folder, 'file'), '');
   mkdirSync(kept);
@@ -184,7 +184,7 @@ it('a folder for CALI_LAB_DIR that the lab cannot use is refused with a sentence
   expect(readdirSync(kept)).toEqual(['mine']);
 });
 
-it('names the commands that there are when one is not', () => {
+it('an unknown lab command is reported with the list of commands', () => {
   const lab = (...args: string[]) =>
     spawnSync(process.execPath, [labProgram, ...args], { encoding: 'utf8', timeout: TIMEOUT_MS });
   expect(lab('bogus')).toMatchObject({
@@ -199,7 +199,7 @@ it('names the commands that there are when one is not', () => {
 });
 
 describe('npm start on a machine without nft', () => {
-  it('installs nothing, says what is lost, and shows the network all the same', () => {
+  it('installs nothing, reports what is missing, and still shows the network', () => {
     const bin = path.join(folder, 'bin');
     const log = path.join(folder, 'apt.log');
     // In a mount namespace, /usr/sbin becomes a folder of links to all its programs except nft.

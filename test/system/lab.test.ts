@@ -45,7 +45,7 @@ function runOnce(prefix: readonly string[], args: readonly string[]) {
 }
 
 describe('npm start -- --once', () => {
-  it('brings four nodes and twelve pods up, finds every pair reachable, and leaves nothing', () => {
+  it('starts four nodes and twelve pods, finds every pair reachable, and leaves nothing behind', () => {
     const { status, stdout, stderr } = runOnce([], ['--json']);
     expect(stderr).toBe('');
     expect(status).toBe(0);
@@ -64,7 +64,7 @@ describe('npm start -- --once', () => {
     expect(report.unreachable).toEqual([]);
   });
 
-  it('says what it did in words', () => {
+  it('reports in words what it did', () => {
     const { status, stdout } = runOnce([], ['--nodes', '2', '--pods', '1']);
     expect(status).toBe(0);
     expect(stdout).toMatch(/✓ (VXLAN|IPIP) between the subnets/);
@@ -88,7 +88,7 @@ describe('npm start -- --once', () => {
     },
   );
 
-  it('eight nodes with ten pods each: all 6,320 ordered pairs of pods, and every node', () => {
+  it('starts eight nodes with ten pods each and checks all 6,320 ordered pairs of pods, and every node', () => {
     const { status, stdout } = runOnce([], ['--json', '--nodes', '8', '--pods', '10', '--no-ipv6']);
     expect(status).toBe(0);
     const report = JSON.parse(stdout) as { pairs: number; unreachable: unknown[] };
@@ -96,7 +96,7 @@ describe('npm start -- --once', () => {
     expect(report.unreachable).toEqual([]);
   });
 
-  it('builds what a topology file says, and names the field that is wrong in a bad one', () => {
+  it('builds what a topology file describes, and names the wrong field in a bad one', () => {
     const file = path.join(mkdtempSync(path.join(os.tmpdir(), 'cali-topology-')), 'lab.yaml');
     const write = (text: string) => spawnSync('tee', [file], { input: text });
     write(`

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { installCni } from '../../cni/install.ts';
 import { hasProgram, root } from '../helpers/lab.ts';
 
-describe.skipIf(!hasProgram('gcc'))('the loopback plugin (skipped where gcc is not)', () => {
+describe.skipIf(!hasProgram('gcc'))('the loopback plugin (skipped without gcc)', () => {
   let folder = '';
   let program = '';
   beforeAll(() => {
@@ -35,7 +35,7 @@ describe.skipIf(!hasProgram('gcc'))('the loopback plugin (skipped where gcc is n
     });
   }
 
-  it('sets lo up in the namespace of the pod, and answers in the version that was asked', () => {
+  it('sets lo up in the pod’s namespace, and answers in the requested version', () => {
     const { stdout, stderr } = call('ADD', '1.0.0');
     const [answer, status, link] = stdout.split('\n');
     expect({ status, stderr }).toEqual({ status: 'status 0', stderr: '' });
@@ -55,7 +55,7 @@ describe.skipIf(!hasProgram('gcc'))('the loopback plugin (skipped where gcc is n
     expect(old.ips.map(({ version }) => version)).toEqual(['4', '6']);
   });
 
-  it('checks, deletes and says its versions', () => {
+  it('handles CHECK, DEL and VERSION', () => {
     expect(call('CHECK', '1.0.0').stdout).toMatch(/"code":5,"msg":"loopback: lo: Network is down"/);
     expect(call('CHECK', '1.0.0', 'nsenter --net=$NETNS ip link set lo up').stdout).toMatch(/^status 0/);
     expect(call('DEL', '1.0.0', 'NETNS=/nowhere').stdout).toMatch(/^status 0/);
@@ -68,7 +68,7 @@ describe.skipIf(!hasProgram('gcc'))('the loopback plugin (skipped where gcc is n
     );
   });
 
-  it('is installed where the node has none, replaced by a newer one of ours, and never replaces another', async () => {
+  it('is installed if missing, replaces an older one of Cali’s, and never another plugin', async () => {
     const binDirectory = path.join(folder, 'bin');
     mkdirSync(binDirectory);
     const options = {

@@ -74,19 +74,19 @@ describe('a node whose machine changes', () => {
       .map(({ config, state, since }) => `${config.address} ${state} ${since}`);
   const logged = (text: string) => lab.sh('lab', `grep -c '${text}' /run/cali-lab/log/node1.log || true`);
 
-  it('says nothing of what is only a start, neither of the first agent nor of the next', async () => {
+  it('reports no condition at an agent’s first or later start', async () => {
     const conditions = () => lab.sh('lab', 'grep -h NetworkUnavailable /run/cali-lab/log/node*.log || true');
     expect(conditions()).not.toContain('"status":"True"');
     await lab.ask({ do: 'node kill', name: 'node1' });
     await lab.ask({ do: 'node start', name: 'node1' });
-    await until('the sessions are back', SOON_MS, () =>
+    await until('node1’s sessions are back', SOON_MS, () =>
       lab.status('node1').bgp.peers.every(({ state }) => state === 'Established'),
     );
     expect(conditions()).not.toContain('"status":"True"');
     expect(lab.status('node1').notReady).toEqual([]);
   });
 
-  it('names the other Node that claims its address, and so does that one', async () => {
+  it('reports another Node that claims its address, and so do other nodes', async () => {
     const api = (method: string, name: string, body?: object) => {
       const type = `application/${method === 'PATCH' ? 'merge-patch+json' : 'json'}`;
       const options = { method, headers: { 'content-type': type }, body: JSON.stringify(body) };
@@ -97,21 +97,21 @@ describe('a node whose machine changes', () => {
     api('POST', '', { apiVersion: 'v1', kind: 'Node', metadata: { name: 'ghost' } });
     api('PATCH', '/ghost', { metadata: { annotations: { 'projectcalico.org/IPv6Address': IPV6 } } });
     for (const node of ['node1', 'node2'])
-      await until(`${node} names both`, SOON_MS, () =>
+      await until(`${node} reports both Nodes`, SOON_MS, () =>
         ['Node node1', 'Node ghost'].every((name) =>
           new RegExp(`${name}: .*fd00:172:18::11 is the address of`).test(said(node)),
         ),
       );
     api('DELETE', '/ghost');
-    await until('it is over', SOON_MS, () => !said('node1').includes('ghost'));
+    await until('node1 no longer reports the Node ghost', SOON_MS, () => !said('node1').includes('ghost'));
   });
 
-  it('withdraws IPv6 when its address goes and takes it up when it returns; IPv4 notices nothing', async () => {
+  it('withdraws IPv6 when its address is removed and restores it when it returns, without affecting IPv4', async () => {
     const before = sessions(4);
     const lossy = await lossesDuring(async () => {
       lab.sh('node1', `ip -6 addr del ${IPV6} dev eth0`);
       await isPublished(6, undefined);
-      await until('no node has an IPv6 session with it', SOON_MS, () =>
+      await until('node2 has no IPv6 session with node1', SOON_MS, () =>
         lab.status('node2').bgp.peers.every(({ config }) => config.address !== 'fd00:172:18::11'),
       );
       // A pod that starts meanwhile gets both addresses and keeps them.
@@ -128,7 +128,7 @@ describe('a node whose machine changes', () => {
     await lab.ask({ do: 'pod delete', name: 'meanwhile' });
   });
 
-  it('goes on when IPv4, with the way to the API, is away for a while; IPv6 loses nothing', async () => {
+  it('recovers after a time without IPv4, and so without the API server; IPv6 loses nothing', async () => {
     const lossy = await lossesDuring(async () => {
       lab.sh('node1', `ip addr del ${IPV4} dev eth0`);
       await isSettled();
@@ -138,7 +138,7 @@ describe('a node whose machine changes', () => {
     expect(lossy.filter((_, i) => isIpv6(losses[i]!) || !isOfNode1(losses[i]!))).toEqual([]);
   });
 
-  it('is as before after its uplink went down and up', async () => {
+  it('recovers when its uplink goes down and up', async () => {
     const lossy = await lossesDuring(async () => {
       // The kernel removes the IPv6 address and all routes; the program that made them restores them.
       lab.sh('node1', 'ip link set eth0 down; sleep 4; ip link set eth0 up');
@@ -151,7 +151,7 @@ describe('a node whose machine changes', () => {
     expect(logged('File exists')).toBe('0\n');
   });
 
-  it('publishes a new prefix length, and no packet is lost', async () => {
+  it('publishes a new prefix length without losing a packet', async () => {
     const lossy = await lossesDuring(async () => {
       lab.sh('node1', `ip addr add 172.18.0.11/16 dev eth0; ip addr del ${IPV4} dev eth0; ${DEFAULT_ROUTES}`);
       await isPublished(4, '172.18.0.11/16');
@@ -184,12 +184,12 @@ describe('a node whose machine changes', () => {
     expect(state()).toEqual(before);
   });
 
-  it('keeps its address on another interface: a bridge, or the uplink by another name', async () => {
+  it('keeps its address when it moves to a bridge, or when its uplink is renamed', async () => {
     const move = (before: string, device: string) =>
       `ip addr flush dev ${before} scope global; ip addr add ${IPV4} dev ${device}
        ip -6 addr add ${IPV6} dev ${device} nodad; ${DEFAULT_ROUTES}`;
     const routesBy = (device: string) =>
-      until(`routes by ${device}`, SOON_MS, () =>
+      until(`node1 has routes through ${device}`, SOON_MS, () =>
         lab.sh('node1', 'ip route; ip -6 route').includes(`dev ${device} proto 162`),
       );
     const lossy = await lossesDuring(async () => {

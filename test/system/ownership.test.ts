@@ -31,7 +31,7 @@ const show =
   'ip -br address show california0; ip -br address show cali0123456789a; ip neigh show nud permanent | grep "\\.9 dev"; ' +
   'nft list tables | grep -v "inet cali$"';
 
-describe('felix and --cleanup change what is Cali’s and nothing else', () => {
+describe('felix and --cleanup change only what is Cali’s', () => {
   let lab: TestLab;
   beforeAll(async () => {
     lab = await TestLab.start(['--nodes', '2', '--pods', '2']);
@@ -39,9 +39,10 @@ describe('felix and --cleanup change what is Cali’s and nothing else', () => {
   afterAll(() => lab?.stop());
   const foreign = () => lab.sh('node1', show);
   const ours = () => lab.sh('node1', 'ip route; ip -6 route').match(/.* proto 16[12]\b.*/g) ?? [];
-  const settled = () => until('settled', 60_000, () => lab.status('node1').bgp.isSettled);
+  const settled = () =>
+    until('node1’s sessions have settled', 60_000, () => lab.status('node1').bgp.isSettled);
 
-  it('leaves what others wrote, while it runs and across a restart', async () => {
+  it('felix leaves what other programs wrote, at run time and across a restart', async () => {
     lab.sh('node1', plant.join(' && '));
     const before = foreign();
     const routes = ours();
@@ -52,11 +53,15 @@ describe('felix and --cleanup change what is Cali’s and nothing else', () => {
     await settled();
     await lab.ask({ do: 'pod add', node: 'node1', name: 'more' });
     await lab.ask({ do: 'pod delete', name: 'more' });
-    await until('as before', 10_000, () => ours().sort().join() === routes.toSorted().join());
+    await until(
+      'felix’s routes are as before',
+      10_000,
+      () => ours().sort().join() === routes.toSorted().join(),
+    );
     expect(foreign()).toBe(before);
   });
 
-  it('takes over the routes of version 0.1 without losing a packet, once, and none of others', async () => {
+  it('felix adopts the routes of version 0.1 once, losing no packet, and no foreign routes', async () => {
     const before = foreign();
     const routes = ours().sort();
     await lab.ask({ do: 'flows start', intervalMs: 10 });
@@ -81,12 +86,16 @@ describe('felix and --cleanup change what is Cali’s and nothing else', () => {
     expect(ours()).toEqual([]);
     await lab.ask({ do: 'node start', name: 'node1' });
     await settled();
-    await until('its routes have our numbers', 20_000, () => ours().sort().join() === routes.join());
+    await until(
+      'felix’s routes have its own protocol numbers',
+      20_000,
+      () => ours().sort().join() === routes.join(),
+    );
     expect((await lab.flows()).filter(({ lost }) => lost > 0)).toEqual([]);
-    await until('the stale ones are gone', 20_000, () => foreign() === before);
+    await until('the stale routes are gone', 20_000, () => foreign() === before);
     const numbers = () =>
       JSON.parse(lab.sh('node1', 'cat /run/cali-lab/node1/route-protocols.json')) as object;
-    await until('it is over', 20_000, () =>
+    await until('the file of protocol numbers has no former ones', 20_000, () =>
       JSON.stringify(numbers()).includes('"former":{"local":[],"bgp":[]}'),
     );
     // From now on the old protocol numbers belong to other programs, even inside the pools.
@@ -97,16 +106,20 @@ describe('felix and --cleanup change what is Cali’s and nothing else', () => {
     lab.sh('node1', 'ip route del 10.244.250.0/26');
   });
 
-  it('changes the number of its routes while it runs, in place; a number of the host is refused', async () => {
+  it('felix changes its routes’ protocol number at run time, in place, and refuses a number of the host', async () => {
     const before = ours().length;
     const count = (number: number) =>
       (lab.sh('node1', 'ip route; ip -6 route').match(new RegExp(`proto ${number}\\b`, 'g')) ?? []).length;
     const local = count(161);
     await lab.ask({ do: 'flows start', intervalMs: 10 });
     lab.apply('FelixConfiguration', 'node.node1', { deviceRouteProtocol: 170 });
-    await until('the new number', 10_000, () => count(170) === local && count(161) === 0);
+    await until('the routes have the new number', 10_000, () => count(170) === local && count(161) === 0);
     lab.apply('FelixConfiguration', 'node.node1', { deviceRouteProtocol: 4 });
-    await until('the old number again', 10_000, () => count(161) === local && count(170) === 0);
+    await until(
+      'the routes have the old number again',
+      10_000,
+      () => count(161) === local && count(170) === 0,
+    );
     expect(lab.status('node1').dataplane.problems.join()).toMatch(
       /FelixConfiguration deviceRouteProtocol 4 is static, which marks routes of the host itself: 161 is used/,
     );
@@ -115,7 +128,7 @@ describe('felix and --cleanup change what is Cali’s and nothing else', () => {
     expect(ours()).toHaveLength(before);
   });
 
-  it('a pod whose interface has another program’s name is refused with the remedy, and that interface stays', async () => {
+  it('ADD refuses an interface name that another program’s interface has, and leaves that interface', async () => {
     const name = podInterfaceName('default', 'taken');
     lab.sh('node1', `ip link add ${name} type bridge`);
     await expect(lab.ask({ do: 'pod add', node: 'node1', name: 'taken' })).rejects.toThrow(
@@ -125,7 +138,7 @@ describe('felix and --cleanup change what is Cali’s and nothing else', () => {
     lab.sh('node1', `ip link del ${name}`);
   });
 
-  it('--cleanup takes what is ours and leaves everything else', async () => {
+  it('--cleanup removes what is Cali’s and leaves everything else', async () => {
     lab.sh('node1', 'ip link add vxlan.cali type vxlan id 78 dstport 4791 local 172.18.0.11 nolearning');
     const before = foreign()
       .split('\n')

@@ -31,7 +31,7 @@ async function begin() {
   return { ...started, clock, a, b, setLimit };
 }
 
-it('a higher limit fetches at once what was dropped, and the status says that routes are missing until then', async () => {
+it('a higher limit fetches the dropped routes at once; until then a warning is shown', async () => {
   const { a, b, setLimit } = await begin();
   const warning = () => speaker.peer(A)!.status().warning;
   await until(() => warning() !== undefined);
@@ -44,7 +44,7 @@ it('a higher limit fetches at once what was dropped, and the status says that ro
   expect([warning(), speaker.peer(A)!.counters.flaps]).toEqual([undefined, 0]);
 });
 
-it('routes that are withdrawn make room, and many withdrawals ask for few refreshes', async () => {
+it('withdrawn routes make room, and many withdrawals cause few refresh requests', async () => {
   const { a, b, clock } = await begin();
   a.send(withdrawal([nets[0]!]));
   await until(() => b.table.size === 2);
@@ -63,7 +63,7 @@ it('routes that are withdrawn make room, and many withdrawals ask for few refres
   expect(requests(a)).toBe(1);
 });
 
-it('stale routes of a restarted peer that are deleted make room as well', async () => {
+it('deleted stale routes of a restarted peer make room too', async () => {
   const { connect, a: first, b, clock } = await begin();
   first.socket.destroy();
   await until(() => speaker.peer(A)!.negotiated === undefined);

@@ -39,7 +39,7 @@ describe('route reflectors', () => {
       [`${ip4}/32`, '172.18.0.14'],
       [`${ip6}/128`, 'fd00:172:18::14'],
     ] as const)
-      await until(`${prefix} at node3`, 20_000, () => {
+      await until(`node3 has ${prefix} from both reflectors`, 20_000, () => {
         const routes: { prefix: string; paths: { attributes: { nextHop: string } }[] }[] = JSON.parse(
           lab.sh('node3', 'calictl bgp routes -o json'),
         );
@@ -48,7 +48,7 @@ describe('route reflectors', () => {
       });
   };
 
-  it('mesh to two reflectors and back without a packet lost, whichever object comes first', async () => {
+  it('a change from mesh to two reflectors and back loses no packet, whichever object comes first', async () => {
     await lab.ask({ do: 'flows start', intervalMs: 20 });
     // The annotations come long before the BGPPeer: a reflector without clients stays in the mesh.
     for (const name of ['node1', 'node2']) lab.sh('node1', reflector(name, '1.0.0.1'));
@@ -56,7 +56,7 @@ describe('route reflectors', () => {
     expect(nodes.map((node) => peersOf(node).length)).toEqual([6, 6, 6, 6]);
     apply(peering);
     apply(mesh(false));
-    await until('two sessions of each client', 20_000, () =>
+    await until('each client has its sessions with both reflectors', 20_000, () =>
       ['node3', 'node4'].every(
         (node) => peersOf(node).length === 4 && peersOf(node).every(({ state }) => state === 'Established'),
       ),
@@ -70,7 +70,7 @@ describe('route reflectors', () => {
     expect(route.paths[0].attributes).toMatchObject({ nextHop: '172.18.0.14', clusterList: ['1.0.0.1'] });
     await passesOnClusterIPs();
     apply(mesh(true));
-    await until('the mesh of the clients', 20_000, () => {
+    await until('the clients have their mesh sessions', 20_000, () => {
       const peers = peersOf('node3').filter(({ config }) => config.name === 'node4');
       return peers.length === 2 && peers.every(({ state }) => state === 'Established');
     });
@@ -92,14 +92,14 @@ describe('route reflectors', () => {
     expect(flows.filter(({ lost }) => lost > 0)).toEqual([]);
   });
 
-  it('a password from a Secret, changed while the sessions are up', async () => {
+  it('a password from a Secret can change while the sessions are up', async () => {
     const secret = (value: string) =>
       `apiVersion: v1\nkind: Secret\nmetadata: { name: bgp, namespace: kube-system }\nstringData: { mesh: ${value} }\n`;
     const use = ', nodeMeshPassword: { secretKeyRef: { name: bgp, key: mesh } }';
     lab.pipe('node1', secret('first'), 'kubectl', 'apply', '-f', '-');
     apply(mesh(true, use));
     await new Promise((resolve) => setTimeout(resolve, 2000));
-    await until('sessions with the password', 20_000, () =>
+    await until('all sessions are up with the password', 20_000, () =>
       nodes.every((node) => peersOf(node).every(({ state }) => state === 'Established')),
     );
     lab.pipe('node1', secret('second'), 'kubectl', 'apply', '-f', '-');
@@ -109,7 +109,7 @@ describe('route reflectors', () => {
     apply(mesh(true));
   });
 
-  it('explains a route from the pool to the kernel', () => {
+  it('calictl explain route follows a route from the pool to the kernel', () => {
     const block = lab.sh('node2', 'ip -4 route show type blackhole').trim().split(/\s+/)[1]!;
     const address = block.replace(/\d+\/26$/, (end) => String(Number(end.split('/')[0]) + 1));
     const text = lab.sh('node1', `calictl explain route ${address}`);
@@ -125,16 +125,16 @@ describe('route reflectors', () => {
     );
   });
 
-  it('a BGPFilter refuses a route, and says so; services are announced while they have an endpoint', async () => {
+  it('a Service’s route is advertised while it has an endpoint, and stays out of the kernel', async () => {
     const service = `apiVersion: v1\nkind: Service\nmetadata: { name: web, namespace: default }\nspec: { type: LoadBalancer, clusterIP: 10.96.0.10, externalTrafficPolicy: Local, externalIPs: [203.0.113.7] }\n`;
     const slice = (ready: boolean) =>
       `apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: { name: web-1, namespace: default, labels: { kubernetes.io/service-name: web } }\naddressType: IPv4\nendpoints: [{ addresses: [10.244.0.9], nodeName: node2, conditions: { ready: ${ready} } }]\n`;
     apply(mesh(true, ', serviceExternalIPs: [{ cidr: 203.0.113.0/24 }]'));
     lab.pipe('node1', `${service}---\n${slice(true)}`, 'kubectl', 'apply', '-f', '-');
     const has = () => lab.sh('node1', 'calictl bgp routes 203.0.113.7').includes('203.0.113.7/32');
-    await until('the service at node1', 5000, has);
+    await until('node1 has the Service’s route', 5000, has);
     expect(lab.sh('node1', 'ip route show 203.0.113.7')).toBe('');
     lab.pipe('node1', slice(false), 'kubectl', 'apply', '-f', '-');
-    await until('its withdrawal', 5000, () => !has());
+    await until('node1 no longer has the Service’s route', 5000, () => !has());
   });
 });

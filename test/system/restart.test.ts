@@ -11,7 +11,7 @@ function lossOf(flows: readonly FlowReport[]) {
   return flows.filter(({ lost }) => lost > 0);
 }
 
-describe('an agent or the API server fails, and traffic goes on', () => {
+describe('traffic continues while an agent or the API server fails', () => {
   let lab: TestLab;
   const nodes = ['node1', 'node2', 'node3', 'node4'];
   beforeAll(async () => {
@@ -26,7 +26,7 @@ describe('an agent or the API server fails, and traffic goes on', () => {
     nodes.every((node) => lab.status(node).bgp.peers.every(({ state }) => state === 'Established'));
   const monitors = () => nodes.map((node) => lab.follow(node, 'ip', '-o', 'monitor', 'route'));
 
-  it('an agent that is killed and started again loses no packet and touches no route', async () => {
+  it('an agent that is killed and restarted loses no packet and touches no route', async () => {
     const before = lab.sh('node2', 'ip route show; ip -6 route show');
     const watching = monitors();
     await lab.ask({ do: 'flows start', intervalMs: 10 });
@@ -49,14 +49,14 @@ describe('an agent or the API server fails, and traffic goes on', () => {
     expect(lab.sh('node2', 'ip route show; ip -6 route show')).toBe(before);
   });
 
-  it('all agents killed at once and started again lose no packet and touch no route', async () => {
+  it('agents that are all killed at once and restarted lose no packet and touch no route', async () => {
     const watching = monitors();
     await lab.ask({ do: 'flows start', intervalMs: 10 });
     await Promise.all(nodes.map((name) => lab.ask({ do: 'node kill', name })));
     await new Promise((resolve) => setTimeout(resolve, 500));
     await Promise.all(nodes.map((name) => lab.ask({ do: 'node start', name })));
     await until(
-      'all are up and settled',
+      'all sessions are up and settled',
       30_000,
       () => allUp() && nodes.every((node) => lab.status(node).bgp.isSettled),
     );
@@ -76,7 +76,7 @@ describe('an agent or the API server fails, and traffic goes on', () => {
     for (const watch of watching) expect(ourRouteEvents(await watch.stop())).toEqual([]);
   });
 
-  it('an API server that is stopped and started again is not noticed by traffic or sessions', async () => {
+  it('a restart of the API server does not affect traffic or sessions', async () => {
     const watching = monitors();
     const since = nodes.map((node) => lab.status(node).bgp.peers.map((peer) => peer.since));
     await lab.ask({ do: 'flows start', intervalMs: 10 });
@@ -102,7 +102,7 @@ describe('an agent or the API server fails, and traffic goes on', () => {
     await lab.ask({ do: 'pod delete', name: 'after-api' });
   });
 
-  it('an API server whose disk was cut in the middle of a write recovers everything that it had answered', async () => {
+  it('an API server with a torn write in its journal recovers everything that it had acknowledged', async () => {
     const objects = () =>
       lab.sh(
         'node1',
@@ -128,7 +128,7 @@ describe('an agent or the API server fails, and traffic goes on', () => {
     expect(events.filter((line) => !line.includes('cali') && !line.includes('local '))).toEqual([]);
   });
 
-  it('an agent that is killed while the API server is away comes back when it does, without a packet lost', async () => {
+  it('an agent killed while the API server is down recovers when it returns, losing no packet', async () => {
     await lab.ask({ do: 'flows start', intervalMs: 10 });
     await lab.ask({ do: 'api kill' });
     await lab.ask({ do: 'node kill', name: 'node1' });

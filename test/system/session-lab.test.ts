@@ -55,15 +55,15 @@ describe('BGP sessions between the nodes of a lab', () => {
       key === undefined ? {} : { nodeMeshPassword: { secretKeyRef: { name: 'bgp', key } } },
     );
 
-  it('demand a TTL of 255 of nodes in the same subnet', async () => {
-    await until('sessions are up with ttlSecurity', 60_000, () =>
+  it('require TTL 255 from nodes in the same subnet', async () => {
+    await until('all sessions are up with ttlSecurity', 60_000, () =>
       peers().every(({ state, config }) => state === 'Established' && config.ttlSecurityHops === 1),
     );
     expect(peers()).toHaveLength(12);
     expect(lab.sh('node1', 'calictl get nodes -o yaml').match(/BGPTTLSecurity: "1"/g)).toHaveLength(3);
   });
 
-  it('are not reached by what has passed a router, and lose nothing to it', async () => {
+  it('ignore packets that have passed a router, and lose nothing by them', async () => {
     const before = peers().map(({ flaps, since }) => ({ flaps, since }));
     // The best TTL of a pod's packet that its node has forwarded and masqueraded.
     lab.sh('node1', 'echo 254 > /proc/sys/net/ipv4/ip_default_ttl');
@@ -80,22 +80,22 @@ describe('BGP sessions between the nodes of a lab', () => {
     const near = JSON.parse(lab.exec('node1', process.execPath, '-e', attack(addresses[4])).stdout);
     expect(near.received).toBeGreaterThan(19);
     lab.sh('node1', 'echo 64 > /proc/sys/net/ipv4/ip_default_ttl');
-    await until('sessions are up', 60_000, isUp);
+    await until('all sessions are up', 60_000, isUp);
   });
 
   it('wait for their Secret, and use each new password when a node comes back', async () => {
     const agents = pids();
     secret('POST', 'one');
     mesh('mesh');
-    await until('sessions are up', 60_000, isUp);
+    await until('all sessions are up', 60_000, isUp);
     secret('PUT', 'two');
     await lab.ask({ do: 'node kill', name: 'node2' });
     await lab.ask({ do: 'node start', name: 'node2' });
-    await until('node2 is back after a rotation', 60_000, isUp);
+    await until('all sessions are up after the change of the password', 60_000, isUp);
     expect([lab.status('node1').pid, lab.status('node3').pid]).toEqual([agents[0], agents[2]]);
   });
 
-  it('keep the password from before when the Secret becomes unusable or goes, and say so', async () => {
+  it('keep the previous password when the Secret becomes unusable or is deleted, and report why', async () => {
     const agents = pids();
     const warned = (text: string) => () =>
       peers().every(({ state, warning }) => state === 'Established' && warning?.includes(text));
@@ -105,23 +105,27 @@ describe('BGP sessions between the nodes of a lab', () => {
       ['a\0b', 'contains a NUL octet'],
     ] as const) {
       secret('PUT', password);
-      await until(text, 60_000, warned(text));
+      await until(`every session warns: ${text}`, 60_000, warned(text));
     }
     expect(lab.sh('node1', 'calictl node status')).toContain('contains a NUL octet');
     secret('DELETE');
-    await until('the Secret is gone', 60_000, warned('there is no Secret kube-system/bgp'));
+    await until(
+      'every session warns that the Secret does not exist',
+      60_000,
+      warned('there is no Secret kube-system/bgp'),
+    );
     expect(pids()).toEqual(agents);
     // A node that never had a valid password keeps its sessions down rather than use a wrong key.
     secret('POST', 'x'.repeat(81));
     await lab.ask({ do: 'node kill', name: 'node2' });
     await lab.ask({ do: 'node start', name: 'node2' });
-    await until('node2 says why', 60_000, () =>
+    await until('node2’s sessions are Idle and report the password’s length', 60_000, () =>
       lab
         .status('node2')
         .bgp.peers.every(({ state, lastError }) => state === 'Idle' && lastError?.includes('81 octets')),
     );
     secret('PUT', 'two');
-    await until('sessions are up again', 60_000, isUp);
+    await until('all sessions are up again', 60_000, isUp);
     expect(await lab.unreachable()).toEqual([]);
   });
 });

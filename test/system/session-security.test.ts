@@ -71,7 +71,7 @@ const set = (speaker: Speaker, config: PeerConfig) => speaker.setDesired({ peers
 
 describe('settings of a peer that change while its session is up', () => {
   for (const passive of [X, Y])
-    it(`an exchanged password is used when the peer restarts, with ${passive === X ? 'the peer' : 'this side'} connecting`, async () => {
+    it(`a changed password is used when the peer restarts and ${passive === X ? 'it' : 'this side'} connects`, async () => {
       port = await freePort();
       const toX = (password: string) => configOf(X, { password, isPassive: passive === Y });
       const toY = (password: string) => configOf(Y, { password, isPassive: passive === X });
@@ -86,7 +86,7 @@ describe('settings of a peer that change while its session is up', () => {
       await until(() => isUp(x, Y) && isUp(again, X));
     });
 
-  it('keepaliveTime and ttlSecurity apply at once, what OPEN says resets the session', async () => {
+  it('keepaliveTime and ttlSecurity apply at once, and what OPEN carries resets the session', async () => {
     port = await freePort();
     const [x, y] = [await start(X, [configOf(Y)]), await start(Y, [configOf(X, { isPassive: true })])];
     await until(() => isUp(x, Y) && isUp(y, X));
@@ -98,7 +98,7 @@ describe('settings of a peer that change while its session is up', () => {
     expect(x.peer(Y)!.status().holdTimeSeconds).toBe(60);
   });
 
-  it('isPassive is the one of now when the session has dropped', async () => {
+  it('the current isPassive applies when the session has dropped', async () => {
     port = await freePort();
     const [x, y] = [await start(X, [configOf(Y, { isPassive: true })]), await start(Y, [configOf(X)])];
     await until(() => isUp(x, Y) && isUp(y, X));
@@ -112,7 +112,7 @@ describe('settings of a peer that change while its session is up', () => {
 });
 
 describe('passwords (TCP MD5, RFC 2385)', () => {
-  it('one that the kernel cannot carry is a reason, and other peers stay', async () => {
+  it('one that the kernel cannot use is reported, and other peers stay up', async () => {
     const { connect, configOf: config } = await reflector([A, B]);
     const a = await connect(A);
     for (const password of ['x'.repeat(81), 'é'.repeat(41)]) {
@@ -125,7 +125,7 @@ describe('passwords (TCP MD5, RFC 2385)', () => {
     expect([a.socket.destroyed, reflecting.peer(A)!.counters.flaps]).toEqual([false, 0]);
   });
 
-  it('one that appears for an IPv6 peer while it is being dialled ends nothing', async () => {
+  it('one that is set while an IPv6 peer is being dialled ends nothing', async () => {
     port = await freePort();
     const v6 = (change: Partial<PeerConfig>) =>
       configOf('::1', { localAddress: undefined, families: [6], ...change });
@@ -138,7 +138,7 @@ describe('passwords (TCP MD5, RFC 2385)', () => {
     expect(x.status()).toHaveLength(1);
   });
 
-  it('while one is not known no connection is made or accepted, and then exactly one', async () => {
+  it('while one is unknown, no connection is made or accepted; afterwards there is exactly one', async () => {
     port = await freePort();
     const unusable = 'waiting for Secret kube-system/bgp: not read yet';
     const x = await start(X, [configOf(Y, { unusable })]);
@@ -188,7 +188,7 @@ describe('passwords (TCP MD5, RFC 2385)', () => {
   });
 });
 
-it('an attempt that was given up while it was connecting delivers nothing, although its SYN is answered later', async () => {
+it('an abandoned connection attempt delivers nothing, even if its SYN is answered later', async () => {
   const at = await freePort();
   const keepalive = encodeMessage({ type: 'keepalive' }, { isFourOctetAs: true, isIbgp: true });
   const listener = new Listener(
@@ -225,7 +225,7 @@ it('an attempt that was given up while it was connecting delivers nothing, altho
   expect(seen).toEqual([]);
 });
 
-it('more keys than the kernel has room for are a reason that names the sysctl', async () => {
+it('more keys than the kernel has room for are reported with the sysctl to raise', async () => {
   const listener = new Listener(
     { port: await freePort(), addresses: ['127.0.0.1'] },
     { incoming: (_, socket) => socket.destroy() },
@@ -241,12 +241,12 @@ it('more keys than the kernel has room for are a reason that names the sysctl', 
   await listener.close();
 });
 
-describe('a connection that has proved itself', () => {
+describe('a new connection from a peer with TCP MD5 or GTSM', () => {
   const again = { gracefulRestart: { ...restart(60).gracefulRestart, isRestarting: true } };
   it.each([
     ['TCP MD5', { password: 'secret' }],
     ['a TTL of 255', { ttlSecurityHops: 1 }],
-  ])('by %s replaces a session at once, although it answers', async (_, security) => {
+  ])('replaces a session at once with %s, even if the session still answers', async (_, security) => {
     const { port: at, connect } = await reflector([A, B], (address) => (address === A ? security : {}));
     const b = await connect(B);
     const first = ScriptedPeer.open(at, A, restart(60), {}, security);
@@ -259,7 +259,7 @@ describe('a connection that has proved itself', () => {
     second.socket.destroy();
   });
 
-  it('one from further away does not get as far as an OPEN, and its TTL is the reason', async () => {
+  it('exchanges no OPEN if its TTL is too low, and the TTL is reported', async () => {
     const { port: at } = await reflector([A], () => ({ ttlSecurityHops: 1 }));
     const far = ScriptedPeer.open(at, A);
     await until(() => far.socket.destroyed);
@@ -268,7 +268,7 @@ describe('a connection that has proved itself', () => {
   });
 });
 
-it('a peer that demands GTSM (RFC 5082) notices by RST that the other kernel has forgotten the connection', async () => {
+it('with GTSM (RFC 5082), a session still ends at the RST of a kernel that has forgotten the connection', async () => {
   const gtsm = { ttlSecurityHops: 1, keepaliveSeconds: 1 };
   const { port: at, connect } = await reflector([A, B], (address) => (address === A ? gtsm : {}));
   const b = await connect(B);
@@ -282,7 +282,7 @@ it('a peer that demands GTSM (RFC 5082) notices by RST that the other kernel has
   expect([reflecting.peer(A)!.status().lastError, b.table.size]).toEqual(['Connection reset by peer', 1]);
 });
 
-describe('a fault of our own', () => {
+describe('an internal fault', () => {
   const faulty = {
     key: 'faulty',
     apply: () => {
@@ -290,7 +290,7 @@ describe('a fault of our own', () => {
     },
   };
 
-  it('while a peer’s routes are judged costs that peer’s session', async () => {
+  it('while a peer’s routes are imported ends only that peer’s session', async () => {
     const { connect } = await reflector([A, B, C], (address) =>
       address === A ? { importPolicy: faulty } : {},
     );
@@ -304,7 +304,7 @@ describe('a fault of our own', () => {
     expect([b.socket.destroyed, c.socket.destroyed]).toEqual([false, false]);
   });
 
-  it('while a route is announced costs that route alone', async () => {
+  it('while a route is exported loses only that route', async () => {
     const faultyForOne = {
       key: 'faulty for one prefix',
       apply: ({ prefix, attributes }: PolicyRoute) => {
@@ -334,7 +334,7 @@ describe('a fault of our own', () => {
     await until(() => reflecting.routeCount === 1);
   });
 
-  it('of an observer switches that observer off', async () => {
+  it('in an observer switches that observer off', async () => {
     const { connect } = await reflector([A, B]);
     let calls = 0;
     const fail = () => {

@@ -274,7 +274,7 @@ const configurationFields: Record<string, Row> = {
 };
 
 describe('settings that change while a session is up', () => {
-  it('are in the tables below for each field of the schemas', () => {
+  it('have a row in the tables below for each field of the schemas', () => {
     const fieldsOf = ({ schema }: { schema: { shape: { spec: object } } }) =>
       shapeOf(schema.shape.spec).sort();
     expect(Object.keys(peerFields).sort()).toEqual(fieldsOf(bgpPeerKind));
@@ -287,7 +287,7 @@ describe('settings that change while a session is up', () => {
   ].flatMap(([kind, field, row]) => (typeof row === 'string' ? [] : [[kind, field, row] as const]));
 
   it.concurrent.each(rows)(
-    '%s %s is the one of now when the other side has restarted',
+    '%s %s has its new value after the other side restarts',
     async (kind, field, row) => {
       const [port, moved] = [await freePort(), await freePort()];
       const settings = (index: 0 | 1) => {

@@ -24,7 +24,7 @@ function sendBulk(peer: ScriptedPeer, prefixes: readonly string[], round: number
 }
 
 describe('a peer whose configuration changes', () => {
-  it('is taken for itself again when its port changes and at once changes back', async () => {
+  it('is the same peer when its port changes and immediately changes back', async () => {
     const { connect, configOf } = await reflector([A, B]);
     const before = [A, B].map(configOf);
     const a = await connect(A);
@@ -46,7 +46,7 @@ describe('a peer whose configuration changes', () => {
   });
 });
 
-it('a peer that is taken away stays until others tell everything that it tells', async () => {
+it('a removed peer stays until other peers advertise all of its routes', async () => {
   const { connect, configOf } = await reflector([A], undefined, { deferralSeconds: 60 });
   const isClient = false;
   speaker.setDesired({
@@ -73,7 +73,7 @@ it('a peer that is taken away stays until others tell everything that it tells',
   expect(speaker.routeCount).toBe(2);
 });
 
-it('peers that are configured and deleted together within seconds are gone at once', async () => {
+it('peers that are added and removed within seconds are gone at once', async () => {
   const { connect, configOf } = await reflector([C], undefined, { deferralSeconds: 60 });
   const isClient = false;
   const peers = [A, B].map((address) => ({ ...configOf(address), isClient }));
@@ -89,7 +89,7 @@ it('peers that are configured and deleted together within seconds are gone at on
 });
 
 describe('route refresh', () => {
-  it('everything again, between the markers of RFC 7313', async () => {
+  it('resends all routes, between the markers of RFC 7313', async () => {
     const { connect } = await reflector([A, B]);
     const a = await connect(A);
     const b = await connect(B, { hasEnhancedRefresh: true });
@@ -102,7 +102,7 @@ describe('route refresh', () => {
     expect(subtypes).toEqual([1, 2]);
   });
 
-  it('a peer’s own refresh drops what it does not confirm', async () => {
+  it('from a peer drops the routes that it does not confirm', async () => {
     const { connect } = await reflector([A, B]);
     const [a, b] = [await connect(A, { hasEnhancedRefresh: true }), await connect(B)];
     a.send(announcement(['10.1.0.0/16', '10.2.0.0/16']));
@@ -114,7 +114,7 @@ describe('route refresh', () => {
   });
 });
 
-it('a route that is about to go is the last resort by its own LOCAL_PREF inside the AS (RFC 8326)', async () => {
+it('inside the AS, LOCAL_PREF alone decides the preference of a route with GRACEFUL_SHUTDOWN (RFC 8326)', async () => {
   const { connect } = await reflector([A, B, C]);
   const [a, b, c] = [await connect(A), await connect(B), await connect(C)];
   const leaving = { med: 1, communities: [0xffff0000] };
@@ -128,7 +128,7 @@ it('a route that is about to go is the last resort by its own LOCAL_PREF inside 
   await until(() => c.table.get('10.1.0.0/16')?.localPref === 0);
 });
 
-it('a next hop that is this end of the session is not used (RFC 4271 section 5.1.3)', async () => {
+it('a route whose next hop is this end of the session is not used (RFC 4271 section 5.1.3)', async () => {
   const { connect } = await reflector([A, B]);
   const [a, b] = [await connect(A), await connect(B)];
   a.send(announcement(['10.1.0.0/16', '10.2.0.0/16']));
@@ -143,7 +143,7 @@ it('a next hop that is this end of the session is not used (RFC 4271 section 5.1
 });
 
 describe('settings that change', () => {
-  it('a filter takes effect in place: the session stays, routes come and go, the reason is known', async () => {
+  it('a filter takes effect in place: the session stays, routes change, the reason is shown', async () => {
     const { connect, configOf } = await reflector([A, B]);
     const [a, b] = [await connect(A), await connect(B)];
     a.send(announcement(['10.1.0.0/16', '10.2.0.0/16']));
@@ -173,7 +173,7 @@ describe('settings that change', () => {
     ]);
   });
 
-  it('a peer that is removed hears why, with a hard reset where that is known', async () => {
+  it('a removed peer gets a NOTIFICATION with the reason, as a hard reset if it supports that', async () => {
     const { connect, configOf } = await reflector([A, B]);
     const a = await connect(A, restart(5, true));
     speaker.setDesired({ peers: [configOf(B)], originated: [] });
@@ -182,8 +182,8 @@ describe('settings that change', () => {
   });
 });
 
-describe('a session that is kept down', () => {
-  it('ends with the operator’s words, refuses with them, and comes back when they are taken away', async () => {
+describe('a session with a shutdownMessage', () => {
+  it('ends with the operator’s message, refuses connections with it, and comes back when it is removed', async () => {
     const { connect, configOf } = await reflector([A, B]);
     const [a, b] = [await connect(A), await connect(B)];
     a.send(announcement(['10.1.0.0/16']));
@@ -206,7 +206,7 @@ describe('a session that is kept down', () => {
 });
 
 describe('peers that misbehave', () => {
-  it('too many prefixes: what is above the limit is dropped, or the session restarts', async () => {
+  it('with too many prefixes lose those above the limit, or their session', async () => {
     const prefixLimit = { limit: 100, warningPercent: 75 };
     const { connect } = await reflector([A, B, C], (address) =>
       address === C
@@ -226,7 +226,7 @@ describe('peers that misbehave', () => {
     expect(a.socket.destroyed).toBe(false);
   });
 
-  it('too many prefixes is no reason to keep any of them, also where a NOTIFICATION means a restart', async () => {
+  it('with too many prefixes lose all routes, even if NOTIFICATION would preserve them (RFC 8538)', async () => {
     const prefixLimit = { limit: 100, warningPercent: 75, action: 'Restart' as const };
     const { connect } = await reflector([A, B], (address) => (address === A ? { prefixLimit } : {}));
     const [a, b] = [await connect(A, restart(60, true)), await connect(B)];
@@ -238,7 +238,7 @@ describe('peers that misbehave', () => {
     await until(() => b.table.size === 0);
   });
 
-  it('one that stops reading holds up nobody, costs bounded memory, and has everything when it reads again', async () => {
+  it('by not reading delay no other peer, cost bounded memory, and get everything when they read again', async () => {
     const { connect } = await reflector([A, B, C]);
     const [a, b, c] = [await connect(A), await connect(B), await connect(C)];
     c.socket.pause();
@@ -264,7 +264,7 @@ describe('peers that misbehave', () => {
     );
   });
 
-  it('one that takes nothing for long loses its session (RFC 9687)', async () => {
+  it('by reading nothing for long lose their session (RFC 9687)', async () => {
     let skew = 0;
     const clock: Clock = { now: () => Date.now() + skew, after: systemClock.after };
     const slow = { holdTimeSeconds: 90, keepaliveSeconds: 0.2 };
@@ -285,7 +285,7 @@ describe('peers that misbehave', () => {
     expect(speaker.peer(A)!.session.state).toBe('Established');
   });
 
-  it('flaps at 10 Hz, half messages and a thousand connections: the others converge and stay', async () => {
+  it('with flaps at 10 Hz, half messages and a thousand connections do not affect other peers', async () => {
     const { connect, port } = await reflector([A, B, C]);
     const [a, b] = [await connect(A), await connect(B)];
     const sockets: net.Socket[] = [];
@@ -309,7 +309,7 @@ describe('peers that misbehave', () => {
     for (const socket of sockets) socket.destroy();
   });
 
-  it('roles that do not fit are refused (RFC 9234), and a loop of clusters is not used', async () => {
+  it('with roles that do not match are refused (RFC 9234), and routes with our cluster ID are not used', async () => {
     const { connect, port } = await reflector([A, B], (address) =>
       address === B ? { asNumber: 65001, role: 3 } : {},
     );
@@ -357,8 +357,8 @@ const emptyCapabilities = {
   unknown: [],
 };
 
-describe('tools that look inside', () => {
-  it('BMP: initiation, peers, and what they sent, also from before the station came (RFC 7854)', async () => {
+describe('observers', () => {
+  it('export BMP: initiation, peers and routes, even from before the station connected (RFC 7854)', async () => {
     const { connect } = await reflector([A, B]);
     const a = await connect(A);
     a.send(announcement(['10.1.0.0/16']));
@@ -392,7 +392,7 @@ describe('tools that look inside', () => {
     station.close();
   });
 
-  it('MRT: a table dump that says who announced what (RFC 6396)', async () => {
+  it('dump MRT tables that show which peer announced which route (RFC 6396)', async () => {
     const { connect } = await reflector([A]);
     const a = await connect(A);
     a.send(announcement(['10.1.0.0/16']));

@@ -51,7 +51,7 @@ async function begin(
 let rounds = 0;
 const stays = (b: ScriptedPeer) => [NET1, NET2].filter((net) => b.table.has(net));
 
-it('RFC 7313 section 4: a BoRR before End-of-RIB is ignored, and so its EoRR drops no restarted route', async () => {
+it('RFC 7313 section 4: BoRR before End-of-RIB is ignored, so its EoRR drops no stale route of a restart', async () => {
   const { connect, a: first, b, lose, handled } = await begin(refreshing);
   await lose(first);
   const a = await connect(A, refreshing);
@@ -63,7 +63,7 @@ it('RFC 7313 section 4: a BoRR before End-of-RIB is ignored, and so its EoRR dro
   expect(stays(b)).toEqual([NET1]);
 });
 
-it('RFC 7313 section 4: EoRR drops what was not sent since BoRR; alone, and End-of-RIB between them, drop nothing', async () => {
+it('RFC 7313 section 4: only an EoRR after a BoRR deletes routes, those not sent in between', async () => {
   const { a, b, clock, handled } = await begin(refreshing);
   a.send(refresh(EORR));
   await handled(a);
@@ -87,7 +87,7 @@ it('RFC 7313 section 4: EoRR drops what was not sent since BoRR; alone, and End-
   await until(() => stays(b).length === 0);
 });
 
-it('RFC 7313 section 4: no BoRR is sent before End-of-RIB, and a refresh that was asked for comes after it', async () => {
+it('RFC 7313 section 4: no BoRR is sent before End-of-RIB, and a requested refresh comes after it', async () => {
   // C does not answer, so End-of-RIB waits.
   const { a, b, clock, handled } = await begin(refreshing, { addresses: [A, B, C] });
   a.send(refresh(REQUEST));
@@ -105,7 +105,7 @@ it('RFC 7313 section 4: no BoRR is sent before End-of-RIB, and a refresh that wa
   expect(kinds()).toEqual(['end', BORR, EORR]);
 });
 
-it('RFC 2918: a peer without the capability of RFC 7313 asks for a refresh, whatever the reserved octet says', async () => {
+it('RFC 2918: a peer without the capability of RFC 7313 requests a refresh, whatever its reserved octet', async () => {
   const { a, b, handled } = await begin(graceful);
   b.send(announcement(['10.9.0.0/16']));
   await until(() => a.table.has('10.9.0.0/16'));
@@ -118,7 +118,7 @@ it('RFC 2918: a peer without the capability of RFC 7313 asks for a refresh, what
   expect(a.count('route-refresh')).toBe(0);
 });
 
-it('RFC 4724 section 4.2: what was stale already is deleted when the peer restarts again, the rest is kept', async () => {
+it('RFC 4724 section 4.2: only routes that are already stale are deleted when the peer restarts again', async () => {
   const { connect, a: first, b, lose, handled } = await begin(graceful);
   await lose(first);
   const second = await connect(A, graceful);
@@ -130,7 +130,7 @@ it('RFC 4724 section 4.2: what was stale already is deleted when the peer restar
   expect(stays(b)).toEqual([NET1]);
 });
 
-it('RFC 4724 section 4.2: a peer that breaks off its refresh and restarts loses no route', async () => {
+it('RFC 4724 section 4.2: a peer that restarts in the middle of its refresh loses no route', async () => {
   const { a, b, lose, handled } = await begin(refreshing);
   a.send(refresh(BORR));
   await handled(a);
@@ -154,13 +154,16 @@ it.each([
   ['without long-lived graceful restart', graceful],
   ['with the F bit of its long-lived capability clear', longLived(false)],
   ['without graceful restart', {}],
-])('RFC 9494 section 4.2: long-lived routes go at once when the peer is back %s', async (_, capabilities) => {
-  const { connect, b } = await beginLongLived();
-  await connect(A, capabilities);
-  await until(() => stays(b).length === 0);
-});
+])(
+  'RFC 9494 section 4.2: long-lived stale routes are deleted at once when the peer comes back %s',
+  async (_, capabilities) => {
+    const { connect, b } = await beginLongLived();
+    await connect(A, capabilities);
+    await until(() => stays(b).length === 0);
+  },
+);
 
-it('RFC 9494 section 4.2: the long-lived time runs on until End-of-RIB, through further restarts too', async () => {
+it('RFC 9494 section 4.2: the long-lived stale time runs until End-of-RIB, even through further restarts', async () => {
   const { connect, b, clock, lose, handled } = await beginLongLived();
   const second = await connect(A, longLived());
   second.send(announcement([NET1]));
@@ -182,7 +185,7 @@ it('RFC 9494 section 4.2: the long-lived time runs on until End-of-RIB, through 
   await until(() => stays(b).length === 0);
 });
 
-it('RFC 9494 section 4.2: End-of-RIB ends the long-lived time', async () => {
+it('RFC 9494 section 4.2: End-of-RIB ends the long-lived stale time', async () => {
   const { connect, b, clock, handled } = await beginLongLived();
   const a = await connect(A, longLived());
   a.send(announcement([NET1, NET2]));
@@ -193,14 +196,14 @@ it('RFC 9494 section 4.2: End-of-RIB ends the long-lived time', async () => {
   expect([isMarked(b), ...stays(b)]).toEqual([false, NET1, NET2]);
 });
 
-it('RFC 9494 section 4.2 keeps no route that RFC 4724 and RFC 8538 do not keep', async () => {
+it('RFC 9494 section 4.2: routes that RFC 4724 and RFC 8538 do not keep are not kept either', async () => {
   const { a, b } = await begin(longLived(), keepsLongLived);
   // The N bit was not negotiated (RFC 8538): a NOTIFICATION does not start a graceful restart.
   a.send({ type: 'notification', ...notification(6, 4) });
   await until(() => stays(b).length === 0);
 });
 
-it('RFC 9494 section 4.2: the mark of a long-lived route survives another import policy', async () => {
+it('RFC 9494 section 4.2: LLGR_STALE survives a change of the import policy', async () => {
   const { connect, b, speaker: ours, configOf, handled } = await beginLongLived();
   const a = await connect(A, longLived());
   await handled(a);
@@ -217,7 +220,7 @@ it('RFC 9494 section 4.2: the mark of a long-lived route survives another import
   expect(isMarked(b)).toBe(true);
 });
 
-it('RFC 9494 section 4.3: LLGR_STALE routes go to each peer that offers LLGR, also where this side does not', async () => {
+it('RFC 9494 section 4.3: LLGR_STALE routes go to every peer with LLGR, even if this side lacks it', async () => {
   const { connect, a, b } = await begin(graceful, { addresses: [A, B, C] });
   const c = await connect(C, graceful);
   a.send(announcement([NET1], { communities: [LLGR_STALE] }));

@@ -96,7 +96,7 @@ function world(name: string, ...args: string[]): World {
 }
 
 it(
-  `survives ${EVENTS} API events of every kind, and ends as an agent that saw only the final objects`,
+  `an agent survives ${EVENTS} API events of every kind, and ends like one that saw only the final objects`,
   async () => {
     const streamed = world('streamed', 'stream', String(EVENTS), String(SEED));
     await until('all events are sent', PATIENCE_MS, () =>
@@ -110,8 +110,10 @@ it(
       [left, right] = (await Promise.all([streamed.ask('dump'), fresh.ask('dump')])).map(({ dump }) => dump);
       return JSON.stringify(left) === JSON.stringify(right);
     };
-    await until('the second agent runs', PATIENCE_MS, () => fresh.answers.some(({ sent }) => sent));
-    await until('both are the same', 120_000, isSame).catch(() => undefined);
+    await until('the second agent has been sent all objects', PATIENCE_MS, () =>
+      fresh.answers.some(({ sent }) => sent),
+    );
+    await until('both agents have the same state', 120_000, isSame).catch(() => undefined);
     expect(streamed.exited, streamed.log()).toBeUndefined();
     expect(left).toEqual(right);
     const { routes, status, peers } = (right ?? {}) as {

@@ -26,7 +26,7 @@ describe('a second connection from the address of a peer whose session is up', (
   ];
   const untouched = [undefined, false, 1, 0];
 
-  it('is refused with Connection Collision Resolution while the session answers, again and again', async () => {
+  it('is refused with Connection Collision Resolution while the session answers, each time', async () => {
     const { a, b, port } = await running();
     for (let i = 0; i < 20; i++) {
       const intruder = ScriptedPeer.open(port, A, again);
@@ -41,7 +41,7 @@ describe('a second connection from the address of a peer whose session is up', (
     await until(() => b.table.has('10.2.0.0/16'));
   });
 
-  it('costs the session nothing with another AS, our own identifier, a NOTIFICATION or garbage', async () => {
+  it('does not affect the session with another AS, our own identifier, a NOTIFICATION or garbage', async () => {
     const { a, b, port } = await running();
     for (const change of [{ asNumber: 65666 }, { identifier: '10.255.0.1' }]) {
       const intruder = ScriptedPeer.open(port, A, again, change);
@@ -58,7 +58,7 @@ describe('a second connection from the address of a peer whose session is up', (
     expect(isUntouched({ a, b })).toEqual(untouched);
   });
 
-  it('takes over as soon as the kernel of the old one answers with RST, and no route is lost', async () => {
+  it('replaces the session as soon as the old peer’s kernel answers with RST, and no route is lost', async () => {
     // The clock does not advance, so no timer decides.
     const { a, b, port } = await running(new ManualClock());
     const gone: string[] = [];
@@ -73,7 +73,7 @@ describe('a second connection from the address of a peer whose session is up', (
     back.socket.destroy();
   });
 
-  it('takes over when the old one leaves everything unacknowledged, and no route is lost', async () => {
+  it('replaces the session when the old peer acknowledges nothing, and no route is lost', async () => {
     const { a, b, port } = await running();
     a.mute();
     const back = ScriptedPeer.open(port, A, again);
@@ -83,8 +83,8 @@ describe('a second connection from the address of a peer whose session is up', (
   });
 });
 
-describe('connections that say nothing', () => {
-  it('are bounded, and a peer that speaks comes up behind them', async () => {
+describe('connections that send nothing', () => {
+  it('are bounded, and do not keep out a peer that sends OPEN', async () => {
     const { connect, port } = await reflector([A]);
     const silent = await Promise.all(
       Array.from({ length: 300 }, async () => {
@@ -119,7 +119,7 @@ describe('connections that say nothing', () => {
     peer.close();
   });
 
-  it('leave nothing of a peer that nobody named', async () => {
+  it('leave no dynamic peer behind', async () => {
     const { port } = await reflector([], undefined, { range: '127.0.0.0/8' });
     const socket = net.connect({ host: '127.0.0.1', port, localAddress: A });
     await until(() => speaker.status().length === 1);

@@ -22,7 +22,7 @@ const subnetOf = { node1: 0, node2: 0, node3: 1, node4: 1 } as const;
 type NodeName = keyof typeof subnetOf;
 const nodes = Object.keys(subnetOf) as NodeName[];
 
-describe(`pods on two subnets, by ${isIpip ? 'IPIP' : 'VXLAN'}`, { timeout: 120_000 * patience }, () => {
+describe(`pods on two subnets, over ${isIpip ? 'IPIP' : 'VXLAN'}`, { timeout: 120_000 * patience }, () => {
   let lab: TestLab;
   beforeAll(async () => {
     const encap = isIpip ? 'ipip' : 'vxlan';
@@ -50,13 +50,13 @@ describe(`pods on two subnets, by ${isIpip ? 'IPIP' : 'VXLAN'}`, { timeout: 120_
   };
   /** Waits until each node has this many routes through the tunnel: none, those to the other subnet, or all. */
   const hasMode = async (count: 0 | 2 | 3) => {
-    await until(`${count} routes by ${device} on every node`, 10_000 * patience, () =>
+    await until(`every node has ${count} routes through ${device}`, 10_000 * patience, () =>
       nodes.every((node) => throughTunnel(node).length === count && remoteRoutes(node).length === 3),
     );
   };
   const podAddress = (node: NodeName) => lab.sh(node, 'ip route show proto 161 scope link').split(' ')[0]!;
 
-  it('everything reaches everything, directly inside a subnet and by the tunnel across', async () => {
+  it('all pods reach all pods, directly within a subnet and through the tunnel across subnets', async () => {
     expect(lab.report.unreachable).toEqual([]);
     await hasMode(2);
     for (const line of throughTunnel('node1'))
@@ -75,29 +75,26 @@ describe(`pods on two subnets, by ${isIpip ? 'IPIP' : 'VXLAN'}`, { timeout: 120_
     expect(shown.match(isIpip ? /ipv4IPIPTunnelAddr/g : /ipv4VXLANTunnelAddr/g)).toHaveLength(4);
   });
 
-  it.skipIf(!hasProgram('tcpdump'))(
-    'the router sees no packet between pods that is not encapsulated',
-    async () => {
-      // Captures what the router forwards into the second subnet, and what one node of the first sends to the other.
-      const fromRouter = 'ether src 02:00:ac:12:00:02';
-      const routed = lab.capture('lab1', `${fromRouter} and ${encapsulated}`);
-      const bare = lab.capture('lab1', `${fromRouter} and src net 10.244.0.0/16 and dst net 10.244.0.0/16`);
-      const inside = lab.capture('p-node2', `${encapsulated} and host 172.18.0.11 and host 172.18.0.12`);
-      await new Promise((resolve) => setTimeout(resolve, 1000 * Math.min(patience, 5)));
-      expect(await lab.unreachable(5000 * patience)).toEqual([]);
-      await new Promise((resolve) => setTimeout(resolve, 500));
-      const seen = await routed.stop();
-      expect(seen.length).toBeGreaterThan(7);
-      expect(seen.join('\n')).toMatch(
-        isIpip ? /IP 172\.\S+ > 172\.\S+: IP 10\.244\./ : /VXLAN, flags \[I\] \(0x08\), vni 4096/,
-      );
-      expect(await bare.stop()).toEqual([]);
-      expect(await inside.stop()).toEqual([]);
-    },
-  );
+  it.skipIf(!hasProgram('tcpdump'))('the router sees only encapsulated packets between pods', async () => {
+    // Captures what the router forwards into the second subnet, and what one node of the first sends to the other.
+    const fromRouter = 'ether src 02:00:ac:12:00:02';
+    const routed = lab.capture('lab1', `${fromRouter} and ${encapsulated}`);
+    const bare = lab.capture('lab1', `${fromRouter} and src net 10.244.0.0/16 and dst net 10.244.0.0/16`);
+    const inside = lab.capture('p-node2', `${encapsulated} and host 172.18.0.11 and host 172.18.0.12`);
+    await new Promise((resolve) => setTimeout(resolve, 1000 * Math.min(patience, 5)));
+    expect(await lab.unreachable(5000 * patience)).toEqual([]);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const seen = await routed.stop();
+    expect(seen.length).toBeGreaterThan(7);
+    expect(seen.join('\n')).toMatch(
+      isIpip ? /IP 172\.\S+ > 172\.\S+: IP 10\.244\./ : /VXLAN, flags \[I\] \(0x08\), vni 4096/,
+    );
+    expect(await bare.stop()).toEqual([]);
+    expect(await inside.stop()).toEqual([]);
+  });
 
   it.skipIf(!hasProgram('ping'))(
-    'the largest packet fits, a larger one is refused at once with DF and fragmented without',
+    'the largest packet fits; a larger one is refused at once with DF and fragmented without',
     () => {
       const to = podAddress('node4');
       const ping = (size: number, df: 'do' | 'dont') =>
@@ -113,44 +110,44 @@ describe(`pods on two subnets, by ${isIpip ? 'IPIP' : 'VXLAN'}`, { timeout: 120_
     },
   );
 
-  it('a stream passes, whatever its segments', async () => {
+  it('a TCP stream passes, whatever its segment sizes', async () => {
     const server = `require('net').createServer((s)=>s.on('data',(d)=>s.write(d))).listen(7070)`;
     const echo = lab.follow('node4-a', process.execPath, '-e', server);
     const client = `const s=require('net').connect(7070,'${podAddress('node4')}');let n=0;s.on('connect',()=>s.write(Buffer.alloc(1<<20)));s.on('data',(d)=>{n+=d.length;if(n>=1<<20){console.log(n);process.exit()}});s.on('error',()=>process.exit(1))`;
-    await until('the echo of a megabyte', 15_000 * patience, () =>
+    await until('a megabyte is echoed', 15_000 * patience, () =>
       lab.exec('node1-a', process.execPath, '-e', client).stdout.startsWith('1048576'),
     );
     await echo.stop();
   });
 
-  it('an address borrowed from another node’s block is reached from everywhere', async () => {
+  it('all pods reach an address borrowed from another node’s block', async () => {
     const free = podAddress('node3').replace(/\d+$/, (last) => String(Number(last) + 20));
     const annotations = { 'cni.projectcalico.org/ipAddrs': JSON.stringify([free]) };
     await lab.ask({ do: 'pod add', node: 'node1', name: 'guest', annotations });
-    await until('everybody reaches it', 5000 * patience, async () =>
+    await until('all pods reach guest', 5000 * patience, async () =>
       (await lab.unreachable(2000 * patience)).every(({ to, from }) => to !== 'guest' && from !== 'guest'),
     );
     // Before that, its packets may follow the block's route through node3.
-    await until('its own route', 5000 * patience, () =>
+    await until('node4 has a host route to guest', 5000 * patience, () =>
       lab.sh('node4', `ip route show ${free}`).includes(`dev ${device}`),
     );
     await lab.ask({ do: 'pod delete', name: 'guest' });
   });
 
-  it('a device that is gone comes back', async () => {
+  it('a device that is deleted or down is restored', async () => {
     const loss = isIpip
       ? 'ip link set tunl0 down; ip addr flush dev tunl0'
       : 'ip link del vxlan.cali; ip link del vxlan-v6.cali';
     lab.sh('node3', loss);
     await hasMode(2);
     await until(
-      'all reach all',
+      'all pods reach all pods',
       5000 * patience,
       async () => (await lab.unreachable(2000 * patience)).length === 0,
     );
   });
 
-  it('modes change under traffic, and no packet is lost but what one replacement costs', async () => {
+  it('a mode change under traffic loses at most the packets of one replacement', async () => {
     const lost = (reports: readonly FlowReport[], isBetween: (a: number, b: number) => boolean) =>
       reports
         .filter(({ from, to }) =>
@@ -178,16 +175,16 @@ describe(`pods on two subnets, by ${isIpip ? 'IPIP' : 'VXLAN'}`, { timeout: 120_
     setMode('CrossSubnet');
     await hasMode(2);
     await until(
-      'all reach all',
+      'all pods reach all pods',
       10_000 * patience,
       async () => (await lab.unreachable(3000 * patience)).length === 0,
     );
   });
 
-  it('with the mode ends the tunnel: its device or address goes, and IPAM has the address back', async () => {
+  it('the tunnel ends with its mode: its device or address is removed, and IPAM gets the address back', async () => {
     setMode('Never');
     await hasMode(0);
-    await until('nothing is left of the tunnel', 40_000 * Math.min(patience, 3), () => {
+    await until('the device has no address', 40_000 * Math.min(patience, 3), () => {
       const left = lab.sh('node1', `ip addr show dev ${device} 2>/dev/null || true`);
       return !left.includes(' inet ');
     });

@@ -31,36 +31,36 @@ describe('VXLAN between two subnets', () => {
   // An empty Ethernet frame in VNI 4096.
   const forged = `0800000000100000${'00'.repeat(60)}`;
 
-  it.skipIf(!hasProgram('nft'))('takes encapsulated packets from nodes alone', async () => {
+  it.skipIf(!hasProgram('nft'))('accepts encapsulated packets only from nodes', async () => {
     const drops = () => dropped('node1', /udp dport 4789 @th,96,24 .* ip saddr != @encapsulators4/);
     const before = drops();
     expect(before).toBeGreaterThanOrEqual(0);
     node('lab', sendUdp('172.18.0.11', 4789, forged));
-    await until('the drop', 2000, () => drops() === before + 1);
+    await until('the guard has counted the drop', 2000, () => drops() === before + 1);
     // The guard leaves other VNIs on the same port alone.
     node('lab', sendUdp('172.18.0.11', 4789, forged.replace('001000', '000007')));
     await sleep(200);
     expect(drops()).toBe(before + 1);
   });
 
-  it.skipIf(!hasProgram('nft'))('takes none that a pod has made, neither VXLAN nor IPIP', async () => {
+  it.skipIf(!hasProgram('nft'))('drops encapsulated packets from a pod, both VXLAN and IPIP', async () => {
     const drops = () => dropped('node1', /^\s*udp dport 4789 counter/);
     const before = drops();
     for (const address of ['172.18.0.11', '172.19.0.13']) node('node1-a', sendUdp(address, 4789, forged));
-    await until('the drops', 2000, () => drops() === before + 2);
+    await until('the guard has counted both drops', 2000, () => drops() === before + 2);
     const ipip = () => dropped('node1', /^\s*meta l4proto (ipencap|4) counter/);
     expect(ipip()).toBe(0);
     // Most machines have Python for a raw socket. Without it, only the rule is checked.
     if (!hasProgram('python3')) return;
     const raw = `import socket;s=socket.socket(socket.AF_INET,socket.SOCK_RAW,4);s.sendto(bytes(40),('172.19.0.13',0))`;
     expect(lab.exec('node1-a', 'python3', '-c', raw).stderr).toBe('');
-    await until('the drop', 2000, () => ipip() === 1);
+    await until('the guard has counted the drop', 2000, () => ipip() === 1);
   });
 
-  it.skipIf(!hasProgram('nft'))('masquerades towards the world, and never between pods', async () => {
+  it.skipIf(!hasProgram('nft'))('masquerades traffic that leaves the pools, never between pods', async () => {
     const outside = lab.follow('lab', process.execPath, '-e', saysWho(7071));
     const inside = lab.follow('node4-a', process.execPath, '-e', saysWho(7071));
-    await until('the servers', 5000, () => node('lab', asks('172.18.0.1', 7071)).code === 0);
+    await until('the server answers', 5000, () => node('lab', asks('172.18.0.1', 7071)).code === 0);
     expect(node('node1-a', asks('172.18.0.1', 7071)).stdout).toBe('172.18.0.11');
     expect(node('node1-a', asks(podAddress('node4'), 7071)).stdout).toBe(podAddress('node1'));
     // A node's own packets leave through the tunnel with its tunnel address, even if a program bound another one.
@@ -71,14 +71,18 @@ describe('VXLAN between two subnets', () => {
     await Promise.all([outside.stop(), inside.stop()]);
   });
 
-  it.skipIf(!hasProgram('nft'))('puts its table back when somebody has changed it', async () => {
+  it.skipIf(!hasProgram('nft'))('restores its table after another program has changed it', async () => {
     const listed = lab.sh('node1', 'nft -s list table inet cali');
     lab.sh('node1', 'nft flush chain inet cali nat-outgoing');
     lab.apply('FelixConfiguration', 'default', { routeRefreshInterval: '1s' });
-    await until('the table', 8000, () => lab.sh('node1', 'nft -s list table inet cali') === listed);
+    await until(
+      'the table is restored',
+      8000,
+      () => lab.sh('node1', 'nft -s list table inet cali') === listed,
+    );
   });
 
-  it('a forwarding entry, a neighbour and an address of the device that somebody changed are put right', async () => {
+  it('restores entries and addresses of its device after another program has changed them', async () => {
     const state = () =>
       lab.sh(
         'node1',
@@ -89,10 +93,10 @@ describe('VXLAN between two subnets', () => {
     const [mac] = lab.sh('node1', 'bridge fdb show dev vxlan.cali').split(' ');
     lab.sh('node1', `ip neigh del ${neighbour} dev vxlan.cali; bridge fdb del ${mac} dev vxlan.cali`);
     lab.sh('node1', 'ip addr add 10.9.9.9/32 dev vxlan.cali');
-    await until('what was there', 8000, () => state() === before);
+    await until('the device’s entries and addresses are restored', 8000, () => state() === before);
   });
 
-  it('routes to its pods do not depend on BGP: none is lost when the mesh is switched off, and on again', async () => {
+  it('keeps its routes without BGP: none is lost when the mesh is switched off and on again', async () => {
     const mesh = (nodeToNodeMeshEnabled: boolean) =>
       lab.apply('BGPConfiguration', 'default', { nodeToNodeMeshEnabled });
     const routes = (protocol: string) =>
@@ -106,7 +110,7 @@ describe('VXLAN between two subnets', () => {
     mesh(false);
     // Through the tunnel to the other subnet, and directly within the same one.
     await until(
-      'routes of felix',
+      'node1’s routes are felix’s',
       60_000,
       () => routes('162').length === 0 && routes('161').length === before,
     );
@@ -115,13 +119,17 @@ describe('VXLAN between two subnets', () => {
     await lab.ask({ do: 'node start', name: 'node1' });
     expect(routes('161')).toHaveLength(before);
     mesh(true);
-    await until('routes of BGP', 60_000, () => routes('162').length === before && routes('161').length === 0);
+    await until(
+      'node1’s routes are BGP’s',
+      60_000,
+      () => routes('162').length === before && routes('161').length === 0,
+    );
     expect((await lab.flows()).filter(({ lost }) => lost > 0)).toEqual([]);
   });
 
-  it('follows the MTU of the uplink, and gives it to new pods', async () => {
+  it('follows the uplink’s MTU, and passes it on to new pods', async () => {
     lab.sh('node2', 'ip link set eth0 mtu 1400');
-    await until('the device', 3000, () =>
+    await until('the device has MTU 1350', 3000, () =>
       lab.sh('node2', 'ip link show dev vxlan.cali').includes('mtu 1350 '),
     );
     await lab.ask({ do: 'pod add', node: 'node2', name: 'small' });
@@ -129,26 +137,26 @@ describe('VXLAN between two subnets', () => {
     expect(lab.sh('small', 'ip link show dev eth0')).toContain('mtu 1330 ');
     expect(lab.status('node2').podMtu).toBe(1330);
     lab.sh('node2', 'ip link set eth0 mtu 1500');
-    await until('the device', 3000, () =>
+    await until('the device has MTU 1450', 3000, () =>
       lab.sh('node2', 'ip link show dev vxlan.cali').includes('mtu 1450 '),
     );
     await lab.ask({ do: 'pod delete', name: 'small' });
   });
 
-  it('pools with different modes stand side by side', async () => {
+  it('works next to a pool with another mode', async () => {
     lab.apply('IPPool', 'plain', { cidr: '10.250.0.0/24', blockSize: 28 });
     const annotations = { 'cni.projectcalico.org/ipv4pools': '["plain"]' };
     await lab.ask({ do: 'pod add', node: 'node1', name: 'unwrapped', annotations });
     const route = (range: string) => lab.sh('node3', `ip route show root ${range} proto 162`);
     // Through the router, which has no routes to pods: that is the meaning of mode Never.
-    await until('its route', 5000, () =>
+    await until('node3 has the route through the router', 5000, () =>
       /^10\.250\.0\.\d+\/28 via 172\.19\.0\.1 dev eth0/.test(route('10.250.0.0/24')),
     );
     expect(route('10.244.0.0/16').match(/dev vxlan\.cali/g)).toHaveLength(2);
     await lab.ask({ do: 'pod delete', name: 'unwrapped' });
   });
 
-  it('a node that moves to the other subnet is found again', async () => {
+  it('follows a node that moves to the other subnet', async () => {
     lab.sh('lab', 'ip link set p-node2 master lab1');
     lab.sh(
       'node2',
@@ -157,17 +165,17 @@ describe('VXLAN between two subnets', () => {
        ip route replace default via 172.19.0.1; ip -6 route replace default via fd00:172:19::1`,
     );
     await until(
-      'its new address',
+      'node1 has the tunnel to node2’s new address',
       20_000,
       () =>
         lab.sh('node1', 'ip route show proto 162').includes('dev vxlan.cali') &&
         /172\.19\.0\.12/.test(lab.sh('node1', 'bridge fdb show dev vxlan.cali')),
     );
-    await until('all pods reach all pods', 15_000, async () =>
+    await until('every pod reaches every pod', 15_000, async () =>
       (await lab.unreachable(3000)).every(({ to }) => to === 'node2'),
     );
     // Three nodes now share a subnet: direct routes among them, the tunnel only to node1.
-    await until('direct ways', 5000, () =>
+    await until('node2 has direct routes', 5000, () =>
       /via 172\.19\.0\.1[34] dev eth0/.test(lab.sh('node2', 'ip route show proto 162')),
     );
     expect(lab.sh('node2', 'ip route show proto 162').match(/dev vxlan\.cali/g)).toHaveLength(1);
@@ -181,7 +189,7 @@ describe('routes without BGP', () => {
     await lab?.stop();
   });
 
-  it('VXLAN with BGP switched off altogether (CALICO_NETWORKING_BACKEND=vxlan)', async () => {
+  it('work over VXLAN with BGP switched off (CALICO_NETWORKING_BACKEND=vxlan)', async () => {
     process.env['CALICO_NETWORKING_BACKEND'] = 'vxlan';
     lab = await TestLab.start(['--subnets', '2', '--encap', 'vxlan', '--mode', 'always', '--pods', '1']);
     expect(lab.report.unreachable).toEqual([]);
@@ -192,7 +200,7 @@ describe('routes without BGP', () => {
     expect([notReady, bgp.peers]).toEqual([[], []]);
   });
 
-  it('directly, from the datastore, beside BGP (routeSource: Datastore), and back', async () => {
+  it('can come from the datastore next to BGP (routeSource: Datastore), and go back', async () => {
     lab = await TestLab.start(['--subnets', '1', '--encap', 'none', '--pods', '1', '--nodes', '3']);
     const set = (routeSource: string) => lab.apply('FelixConfiguration', 'default', { routeSource });
     const routes = (protocol: string) =>
@@ -202,9 +210,17 @@ describe('routes without BGP', () => {
         .filter((line) => / via /.test(line));
     await lab.ask({ do: 'flows start', intervalMs: 10 });
     set('Datastore');
-    await until('routes of felix', 5000, () => routes('161').length === 2 && routes('162').length === 0);
+    await until(
+      'node1’s routes are felix’s',
+      5000,
+      () => routes('161').length === 2 && routes('162').length === 0,
+    );
     set('BGP');
-    await until('routes of BGP', 5000, () => routes('161').length === 0 && routes('162').length === 2);
+    await until(
+      'node1’s routes are BGP’s',
+      5000,
+      () => routes('161').length === 0 && routes('162').length === 2,
+    );
     expect((await lab.flows()).filter(({ lost }) => lost > 0)).toEqual([]);
   });
 });
@@ -213,7 +229,7 @@ describe('a kernel without ipip', () => {
   let lab: TestLab;
   afterAll(() => lab?.stop());
 
-  it('says so on the Node, in readiness and in calictl, and the other pools go on', async () => {
+  it('is reported on the Node, in readiness and by calictl, and the other pools still work', async () => {
     lab = await TestLab.start([
       '--subnets',
       '1',
@@ -228,7 +244,7 @@ describe('a kernel without ipip', () => {
     ]);
     const sentence =
       /this kernel has no IPIP \(.*\), which IPPool default-ipv4-ippool asks for: load the module \(modprobe ipip\), or set vxlanMode/;
-    await until('the reason', 5000, () =>
+    await until('readiness reports the reason', 5000, () =>
       lab.status('node1').notReady.some((reason) => sentence.test(reason)),
     );
     const shown = lab.exec('node1', 'calictl', 'node', 'status');
@@ -239,7 +255,8 @@ describe('a kernel without ipip', () => {
         'node1',
         `kubectl get node node1 -o jsonpath='{.status.conditions[?(@.type=="NetworkUnavailable")].message}'`,
       );
-    if (hasProgram('kubectl')) await until('the condition', 5000, () => sentence.test(condition()));
+    if (hasProgram('kubectl'))
+      await until('the Node’s condition reports the reason', 5000, () => sentence.test(condition()));
     const ready = `require('http').get('http://localhost:9099/readiness',(r)=>r.on('data',(d)=>console.log(r.statusCode,String(d))))`;
     expect(lab.exec('node1', process.execPath, '-e', ready).stdout).toMatch(/^503 this kernel has no IPIP/);
     // Within a subnet, packets need no tunnel; IPv6, which uses VXLAN, is unaffected.

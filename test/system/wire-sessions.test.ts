@@ -41,7 +41,7 @@ it('a route server passes routes between its clients unchanged (RFC 7947 section
   });
 });
 
-it('a client of a route server takes paths that do not start with its AS (RFC 7947 section 2.2.2.2)', async () => {
+it('a client of a route server accepts paths that do not start with its AS (RFC 7947 section 2.2.2.2)', async () => {
   const { connect } = await reflector([A], () => external(65001, BgpRole.ROUTE_SERVER_CLIENT));
   const a = await connect(A, rolesOf(BgpRole.ROUTE_SERVER), { asNumber: 65001 });
   announce(a, `${ORIGIN} 40 02 06 02 01 0000fdea ${NEXT_HOP}`, '08 0a');
@@ -49,7 +49,7 @@ it('a client of a route server takes paths that do not start with its AS (RFC 79
   expect([...viewReceived(speaker.ribs[4], speaker.peer(A)!)]).toMatchObject([{ isUsable: true }]);
 });
 
-it('a fault costs the routes of its UPDATE, and the session where the UPDATE announces none (RFC 7606 section 5.2)', async () => {
+it('an error costs the routes of its UPDATE, or the session if the UPDATE announces none (RFC 7606 section 5.2)', async () => {
   const { connect } = await reflector([A, B]);
   const [a, b] = [await connect(A), await connect(B)];
   const good = `${ORIGIN} 40 02 00 ${NEXT_HOP} ${LOCAL_PREF}`;
@@ -70,7 +70,7 @@ it('a fault costs the routes of its UPDATE, and the session where the UPDATE ann
   await until(() => b.table.size === 0);
 });
 
-it('an enhanced refresh of a wrong length is answered with the whole message (RFC 7313 section 5)', async () => {
+it('an enhanced refresh of a wrong length is answered with the entire message (RFC 7313 section 5)', async () => {
   const { connect } = await reflector([A]);
   const a = await connect(A, { hasEnhancedRefresh: true });
   const sent = a.sendBytes(ROUTE_REFRESH, '0001 01 01 ff');
@@ -81,13 +81,13 @@ it('an enhanced refresh of a wrong length is answered with the whole message (RF
 
 it.each([
   [
-    'families that are not spoken here alone',
+    'only families that are not supported here',
     { families: [], otherFamilies: [{ afi: 25, safi: 70 }] },
     '2/7',
   ],
   ['two differing roles', rolesOf(BgpRole.PROVIDER, BgpRole.PEER), '2/11'],
   ['the AS number 23456', { fourOctetAs: 23456 }, '2/2'],
-])('an OPEN with %s is refused, and the reason is known', async (_, capabilities, expected) => {
+])('an OPEN with %s is refused, and the reason is shown', async (_, capabilities, expected) => {
   const { port } = await reflector([A], () => ({ asNumber: 65001 }));
   const peer = Scripted.open(port, A, capabilities, { asNumber: 65001 });
   await until(() => peer.last('notification') !== undefined);
