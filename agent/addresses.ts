@@ -142,7 +142,10 @@ async function autodetect(
     case 'cidr': {
       const ranges = argument.split(',').map((text) => parseCidr(text.trim()));
       if (ranges.some((range) => range === undefined))
-        throw new CodedError('CONFIG', `autodetection method ${method}: ${argument} is no list of networks`);
+        throw new CodedError(
+          'CONFIG',
+          `autodetection method ${method}: ${argument} is not a list of networks`,
+        );
       return usable.find(({ cidr }) => ranges.some((range) => contains(range!, parseCidr(cidr)!)))?.cidr;
     }
     default:
@@ -171,13 +174,13 @@ function byDefault(
     if (!first) return { address: undefined };
     return {
       address: first.cidr,
-      warning: `the Node's InternalIP ${internalIp} is on no interface that is up: ${firstText} is used. Set ${variable} to choose another address.`,
+      warning: `the Node's InternalIP ${internalIp} is on no interface that is up, so the agent uses ${firstText}. Set ${variable} to choose another address.`,
     };
   }
   if (!first || addressOf(first.cidr) === addressOf(internalIp)) return { address: own.cidr };
   return {
     address: own.cidr,
-    warning: `the Node's InternalIP ${own.cidr} on ${own.device} is used, and first-found would choose ${firstText}. Set ${variable} to confirm one of them.`,
+    warning: `the agent uses the Node's InternalIP ${own.cidr} on ${own.device}; first-found would choose ${firstText}. Set ${variable} to confirm one of them.`,
   };
 }
 
@@ -193,7 +196,7 @@ function patterns(method: string, list: string): RegExp[] {
     try {
       return new RegExp(`^(?:${text.trim()})$`);
     } catch {
-      throw new CodedError('CONFIG', `autodetection method ${method}: ${text} is no regular expression`);
+      throw new CodedError('CONFIG', `autodetection method ${method}: ${text} is not a regular expression`);
     }
   });
 }

@@ -277,7 +277,7 @@ export class Agent {
     });
     // Before pods are added and before BGP listens.
     await this.#nftables.ensure(firstGuard([BGP_PORT, this.#config.reflectorPort]));
-    for (const reason of this.#nftables.problems) this.#log.error({ reason }, 'nftables');
+    for (const reason of this.#nftables.problems) this.#log.error({ reason }, 'nftables problem');
     await this.#serve();
     void this.#view.run(this.#abort.signal);
     this.#adopt(await this.#setUp());
@@ -383,12 +383,12 @@ export class Agent {
         await ensureDefaults(store);
         const families = ([4, 6] as const).filter((family) => self.addresses[family]);
         const made = await ensurePools(this.#config, families, store);
-        if (made.length > 0) this.#log.info({ pools: made }, 'the cluster had no IPPool: created these');
+        if (made.length > 0) this.#log.info({ pools: made }, 'default IPPools created: the cluster had none');
         return self;
       } catch (error) {
         if (error instanceof CodedError && error.code === 'CONFIG') throw error;
         this.#setUpError = messageOf(error);
-        this.#log.warn({ reason: this.#setUpError }, 'this node is not set up yet: trying again');
+        this.#log.warn({ reason: this.#setUpError }, 'node setup failed: retrying');
         // The condition from an earlier agent is outdated. A short start does not change it.
         if (systemClock.now() - startedAt > SET_UP_GRACE_MS) this.#condition.update([this.#setUpError]);
         await new Promise((resolve) => setTimeout(resolve, backoff.next()));
@@ -547,19 +547,19 @@ export class Agent {
     const uid = this.#view.nodes().find(({ metadata }) => metadata.name === this.#config.node)?.metadata.uid;
     this.#nodeUid ??= uid;
     if (uid === undefined || uid === this.#nodeUid) return false;
-    this.#beginAnew('this Node was deleted and made again');
+    this.#beginAnew('this Node was deleted and recreated');
     return true;
   }
 
   #beginAnew(why: string): void {
-    this.#log.warn({ addresses: this.#self?.addresses }, `${why}: beginning anew`);
+    this.#log.warn({ addresses: this.#self?.addresses }, `${why}: restarting`);
     this.#dataplane?.close();
     this.#restart();
   }
 
   /** Handles a check of the kernel: devices, MTU and addresses may have changed. */
   #observed(kernel: KernelState): void {
-    this.#boundary.run('look at the kernel', () => this.#take(kernel));
+    this.#boundary.run('kernel check', () => this.#take(kernel));
   }
 
   #take(kernel: KernelState): void {
@@ -572,7 +572,7 @@ export class Agent {
     if (isAnotherHost) {
       const present = new Set(kernel.addresses.map(({ cidr }) => cidr.split('/')[0]!));
       const count = closeSocketsFromOthers(present);
-      if (count > 0) this.#log.info({ count }, 'closing connections to the API from an address that is gone');
+      if (count > 0) this.#log.info({ count }, 'closing API connections from a removed address');
     }
     if (this.#tunnelling.observe(kernel, this.#dataplane?.stats.missingTunnels ?? {}) || isAnotherHost)
       this.#changed();
@@ -591,11 +591,11 @@ export class Agent {
   /** Handles the end of a migration: our routes have current protocol numbers. The operator should check the others. */
   #migrated(left: readonly KernelRoute[]): void {
     if (!this.#routeNumbers.migrated()) return;
-    this.#log.info({}, 'all routes of ours have their protocol numbers of now');
+    this.#log.info({}, 'migration finished: all Cali routes have the current protocol numbers');
     if (left.length > 0)
       this.#log.warn(
         { count: left.length, routes: left.slice(0, 20).map(({ destination }) => destination) },
-        'routes with a former protocol number of ours are left: another program may have written them',
+        'routes with a former Cali protocol number remain: another program may have added them',
       );
     this.#changed();
   }

@@ -19,7 +19,7 @@ export function bgpRoutes(speaker: () => Speaker | undefined): Routes {
     withSpeaker((running, query) => {
       const address = query.get('peer') ?? '';
       const peer = running.peer(address);
-      return peer ? answer(running, peer, query) : text(404, `there is no BGP peer ${address}`);
+      return peer ? answer(running, peer, query) : text(404, `BGP peer ${address} does not exist`);
     });
   return {
     '/v1/bgp/peers': withSpeaker((running) => json(running.status())),
@@ -36,7 +36,7 @@ export function bgpRoutes(speaker: () => Speaker | undefined): Routes {
       const family = familyOf(prefix);
       const rib = running.ribs[family];
       const row = parseCidr(prefix) ? rib.prefixes.findText(prefix) : -1;
-      const reason = row < 0 ? 'there is no such route' : whyNotAdvertised(peer, family, row);
+      const reason = row < 0 ? 'the route does not exist' : whyNotAdvertised(peer, family, row);
       return json({ reason });
     }),
   };

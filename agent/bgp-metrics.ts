@@ -27,7 +27,7 @@ type Definition<R> = readonly [name: string, help: string, read: R];
 
 const detailGauges: readonly Definition<PeerReader>[] = [
   ['uptime_seconds', 'Age of the established session, 0 while it is down', uptime],
-  ['queued_bytes', 'Bytes that wait until the peer reads', ({ queuedOctets }) => queuedOctets],
+  ['queued_bytes', 'Bytes queued until the peer reads them', ({ queuedOctets }) => queuedOctets],
 ];
 
 const detailCounters: readonly Definition<PeerReader>[] = [
@@ -39,8 +39,8 @@ const detailCounters: readonly Definition<PeerReader>[] = [
 
 const prefixes: readonly Definition<FamilyReader>[] = [
   ['prefixes_received', 'Paths in Adj-RIB-In', ({ received }) => received],
-  ['prefixes_accepted', 'Paths in Adj-RIB-In that may be used', ({ accepted }) => accepted],
-  ['prefixes_best', 'Received paths that are the best', ({ best }) => best],
+  ['prefixes_accepted', 'Usable paths in Adj-RIB-In', ({ accepted }) => accepted],
+  ['prefixes_best', 'Received paths selected as best', ({ best }) => best],
   ['prefixes_sent', 'Paths in Adj-RIB-Out', ({ advertised }) => advertised],
 ];
 
@@ -49,7 +49,7 @@ const sums: readonly Definition<PeerReader>[] = [
   ['updates_sent_total', 'UPDATEs sent', ({ updatesSent }) => updatesSent],
   [
     'malformed_updates_total',
-    'UPDATEs in which an error cost an attribute or the routes (RFC 7606)',
+    'UPDATEs whose attributes or routes were discarded because of an error (RFC 7606)',
     ({ malformed }) => malformed?.count ?? 0,
   ],
 ];
@@ -63,7 +63,7 @@ export function registerBgpMetrics(registry: Registry, sources: BgpMetricSources
 
   exposeGauge(registry, {
     name: 'cali_bgp_peer_up',
-    help: '1 while the session is Established; peer_node is empty for a peer that is no node',
+    help: '1 while the session is Established; peer_node is empty if the peer is not a node',
     labels: [...IDENTITY, 'type'],
     read: () =>
       peers().map(
@@ -81,7 +81,7 @@ export function registerBgpMetrics(registry: Registry, sources: BgpMetricSources
   });
   exposeGauge(registry, {
     name: 'cali_bgp_peer_bfd_up',
-    help: '1 while the BFD session is up; for peers with bfd',
+    help: '1 while the BFD session is up; only for peers with bfd',
     labels: IDENTITY,
     read: () =>
       peers()
@@ -92,21 +92,21 @@ export function registerBgpMetrics(registry: Registry, sources: BgpMetricSources
   for (const [name, help, read] of detailGauges)
     exposeGauge(registry, {
       name: `cali_bgp_peer_${name}`,
-      help: `${help}; not for sessions of the mesh unless CALI_BGP_METRICS is Detailed`,
+      help: `${help}; for mesh sessions only if CALI_BGP_METRICS is Detailed`,
       labels: IDENTITY,
       read: () => detailed().map((peer): Reading => [labelsOf(peer), read(peer)]),
     });
   for (const [name, help, read] of detailCounters)
     exposeCounter(registry, {
       name: `cali_bgp_peer_${name}`,
-      help: `${help}; not for sessions of the mesh unless CALI_BGP_METRICS is Detailed`,
+      help: `${help}; for mesh sessions only if CALI_BGP_METRICS is Detailed`,
       labels: IDENTITY,
       read: () => detailed().map((peer): Reading => [labelsOf(peer), read(peer)]),
     });
   for (const [name, help, read] of prefixes) {
     exposeGauge(registry, {
       name: `cali_bgp_peer_${name}`,
-      help: `${help}; not for sessions of the mesh unless CALI_BGP_METRICS is Detailed`,
+      help: `${help}; for mesh sessions only if CALI_BGP_METRICS is Detailed`,
       labels: [...IDENTITY, 'family'],
       read: () => detailed().flatMap((peer) => perFamily(peer, read, labelsOf(peer))),
     });
@@ -119,7 +119,7 @@ export function registerBgpMetrics(registry: Registry, sources: BgpMetricSources
   }
   exposeGauge(registry, {
     name: 'cali_bgp_peer_last_notification_info',
-    help: 'The last NOTIFICATION that was received, as label; always 1; not for sessions of the mesh unless CALI_BGP_METRICS is Detailed',
+    help: 'Last NOTIFICATION received, as a label; always 1; for mesh sessions only if CALI_BGP_METRICS is Detailed',
     labels: [...IDENTITY, 'notification'],
     read: () =>
       detailed().flatMap((peer): Reading[] =>
@@ -131,7 +131,7 @@ export function registerBgpMetrics(registry: Registry, sources: BgpMetricSources
 
   exposeGauge(registry, {
     name: 'cali_bgp_sessions',
-    help: 'Sessions that are configured or open, by type and whether they are Established',
+    help: 'Configured or open sessions, by type and whether they are Established',
     labels: ['type', 'established'],
     read: () =>
       peers().map(
@@ -151,7 +151,7 @@ export function registerBgpMetrics(registry: Registry, sources: BgpMetricSources
   }
   exposeGauge(registry, {
     name: 'cali_bgp_queued_bytes_max',
-    help: 'Bytes that wait for the slowest peer',
+    help: 'Bytes queued for the slowest peer',
     read: () => Math.max(0, ...peers().map(({ queuedOctets }) => queuedOctets)),
   });
   exposeGauge(registry, {
@@ -161,7 +161,7 @@ export function registerBgpMetrics(registry: Registry, sources: BgpMetricSources
   });
   exposeGauge(registry, {
     name: 'cali_bgp_paths_refused',
-    help: 'Paths in Adj-RIB-In that are not used, by class of the reason; calictl bgp neighbor has the sentences',
+    help: 'Unused paths in Adj-RIB-In, by class of reason; calictl bgp neighbor shows the reasons in full',
     labels: ['family', 'reason'],
     read: () => [
       ...['ipv4', 'ipv6'].flatMap((family) =>
@@ -176,7 +176,7 @@ export function registerBgpMetrics(registry: Registry, sources: BgpMetricSources
   });
   exposeGauge(registry, {
     name: 'cali_bgp_routes_too_long',
-    help: 'Routes that are withheld from peers because their attributes fit into no message',
+    help: 'Routes withheld from peers because their attributes exceed the maximum message size',
     read: () =>
       peers()
         .flatMap((peer) => peer.families.map(({ tooLong }) => tooLong.count))
@@ -184,7 +184,7 @@ export function registerBgpMetrics(registry: Registry, sources: BgpMetricSources
   });
   const convergence = new Histogram({
     name: 'cali_bgp_convergence_seconds',
-    help: 'Time from the first change of a turn until it was sent to all peers',
+    help: 'Time from the first change of a turn until it is sent to all peers',
     buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1],
     registers: [registry],
   });

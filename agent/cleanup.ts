@@ -35,10 +35,10 @@ export async function cleanUp(
   const failed = new Map(errors.map(({ command, message }) => [command, message]));
   return [
     ...commands.map((command) => `${command}${failed.has(command) ? `: ${failed.get(command)}` : ''}`),
-    ...Object.values(foreign).map((reason) => `left: ${reason}`),
+    ...Object.values(foreign).map((reason) => `kept: ${reason}`),
     ...routes.left.map(
       ({ destination, protocol }) =>
-        `left: route ${destination} proto ${protocol}, of version 0.1 or of another program`,
+        `kept: route ${destination} proto ${protocol}, added by version 0.1 or another program`,
     ),
   ];
 }

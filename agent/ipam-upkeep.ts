@@ -61,7 +61,7 @@ export class IpamUpkeep {
       this.#collect().catch((error: unknown) => {
         log.warn(
           { reason: messageOf(error) },
-          'what an earlier agent left in IPAM stays for the controllers',
+          'IPAM leftovers of an earlier agent not released: left to the controllers',
         );
       });
     });
@@ -103,10 +103,10 @@ export class IpamUpkeep {
       try {
         if (await ipam.confirm(cidr)) blocks.push(cidr);
       } catch (error) {
-        log.warn({ block: cidr, reason: messageOf(error) }, 'affinity not confirmed: trying again');
+        log.warn({ block: cidr, reason: messageOf(error) }, 'affinity not confirmed: retrying');
       }
     }
-    if (blocks.length > 0) log.warn({ blocks }, 'confirmed affinities that were left half-way');
+    if (blocks.length > 0) log.warn({ blocks }, 'unfinished affinities confirmed');
     const next = clock.now() + CONFIRM_MS;
     this.#due = new Map([...(this.#due ?? []), ...cidrs.map((cidr) => [cidr, next] as const)]);
     this.#isConfirming = false;
@@ -124,6 +124,6 @@ export class IpamUpkeep {
       podOf: view.pod,
     });
     for (const handle of leaked) await ipam.releaseHandle(handle);
-    if (leaked.length > 0) log.warn({ handles: leaked }, 'released what an earlier agent left in IPAM');
+    if (leaked.length > 0) log.warn({ handles: leaked }, 'IPAM leftovers of an earlier agent released');
   }
 }

@@ -16,10 +16,10 @@ const usage = `cali-node ${VERSION}: the Cali agent of one node.
 
   cali-node              run; settings come from the environment (docs/configuration.md)
   cali-node --role reflector --config FILE
-                         run as a route reflector: BGPConfiguration, BGPPeer and BGPFilter from a file,
-                         without --config from the cluster (deploy/README.md)
+                         run as a route reflector: BGPConfiguration, BGPPeer and BGPFilter come from FILE;
+                         without --config, they come from the cluster (deploy/README.md)
   cali-node --install-cni
-                         put the CNI plugin and its configuration on the node (an init container does it)
+                         install the CNI plugin and its configuration on the node (run by an init container)
   cali-node --cleanup    remove every interface, route and file of Cali from this node
   cali-node --version
 `;
@@ -88,7 +88,8 @@ async function runNode(config: AgentConfig): Promise<void> {
   const { loadEndpoint } = await import('../datastore/kubernetes/load-endpoint.ts');
   const { environmentNotices } = await import('./environment-notices.ts');
   const nodeLog = log.child({ node: config.node });
-  for (const reason of environmentNotices(process.env)) nodeLog.warn({ reason }, 'a variable has no effect');
+  for (const reason of environmentNotices(process.env))
+    nodeLog.warn({ reason }, 'environment variable has no effect');
   const begin = async () => {
     const agent = new NodeAgent(config, {
       // New connections: those of an earlier agent may have a local address that no longer exists.
@@ -103,7 +104,7 @@ async function runNode(config: AgentConfig): Promise<void> {
   const restart = async () => {
     await current
       ?.stop()
-      .catch((error: unknown) => nodeLog.error({ err: error }, 'the agent before did not end well'));
+      .catch((error: unknown) => nodeLog.error({ err: error }, 'previous agent failed to stop'));
     await begin().catch(fail);
   };
   let current: Agent | undefined;
@@ -114,7 +115,7 @@ async function runNode(config: AgentConfig): Promise<void> {
   });
   await begin();
   keepSmall(systemClock);
-  nodeLog.info({ version: VERSION }, 'running');
+  nodeLog.info({ version: VERSION }, 'agent started');
 }
 
 async function runReflector(config: AgentConfig): Promise<void> {
@@ -122,7 +123,7 @@ async function runReflector(config: AgentConfig): Promise<void> {
   const reflector = new Reflector(config, await reflectorSource(config), log);
   stopOnSignal(() => reflector.stop(), log);
   await reflector.start();
-  log.info({ version: VERSION }, 'running');
+  log.info({ version: VERSION }, 'route reflector started');
 }
 
 async function reflectorSource(config: AgentConfig): Promise<ReflectorSource> {
@@ -135,7 +136,7 @@ async function reflectorSource(config: AgentConfig): Promise<ReflectorSource> {
     throw new CodedError(
       'CONFIG',
       '--role reflector needs --config FILE with BGPConfiguration and BGPPeer documents, or, in a cluster, ' +
-        'CALI_REFLECTOR_SERVICE=NAME of the Service whose endpoint it is',
+        'CALI_REFLECTOR_SERVICE=NAME of its Service',
     );
   const { ClusterSource } = await import('./reflector-cluster.ts');
   const { loadEndpoint } = await import('../datastore/kubernetes/load-endpoint.ts');

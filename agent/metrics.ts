@@ -44,7 +44,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   registerNodeMetrics(registry, sources);
   exposeGauge(registry, {
     name: 'cali_bgp_learned_routes',
-    help: 'Routes learned by BGP and wanted in the kernel',
+    help: 'BGP routes that the kernel should have',
     read: sources.learnedRoutes,
   });
   const bgp = registerBgpMetrics(registry, sources);
@@ -66,7 +66,7 @@ function registerFelixMetrics(registry: Registry, sources: MetricSources): Metri
   });
   exposeGauge(registry, {
     name: 'felix_resync_state',
-    help: 'Copy of the datastore: 1 waiting for the API, 2 listing, 3 in sync',
+    help: 'State of the datastore copy: 1 waiting for the API, 2 listing, 3 in sync',
     read: () => syncNumbers[sources.sync()],
   });
   exposeCounter(registry, {
@@ -100,30 +100,30 @@ function registerFelixMetrics(registry: Registry, sources: MetricSources): Metri
 function registerNodeMetrics(registry: Registry, sources: MetricSources): void {
   exposeGauge(registry, {
     name: 'cali_node_ready',
-    help: '1 while the agent is ready; calictl node status has the reasons',
+    help: '1 while the agent is ready; calictl node status shows why it is not',
     read: () => Number(sources.isReady()),
   });
   registerWatchMetrics(registry, sources.watches);
   exposeGauge(registry, {
     name: 'cali_tunnel_up',
-    help: '1 while a tunnel device that is wanted is up and has its address',
+    help: '1 while a required tunnel device is up and has its address',
     labels: ['device'],
     read: () => sources.tunnels().map(({ device, isUp }): Reading => [{ device }, Number(isUp)]),
   });
   exposeGauge(registry, {
     name: 'cali_dataplane_problems',
-    help: 'Differences between kernel and desired state that could not be removed',
+    help: 'Unresolved differences between kernel and desired state',
     read: () => sources.dataplane().problems.length,
   });
   exposeGauge(registry, {
     name: 'cali_unreadable_objects',
-    help: 'Objects of the API that cannot be used as they are',
+    help: 'API objects that cannot be used as they are',
     labels: ['kind'],
     read: () => sources.objects().map(({ kind }): Reading => [{ kind }, 1]),
   });
   exposeGauge(registry, {
     name: 'cali_oscillating',
-    help: 'Objects of the kernel that are changed back again and again',
+    help: 'Kernel objects that another program keeps changing back',
     labels: ['kind'],
     read: () =>
       Object.entries(sources.dataplane().oscillating).map(([kind, count]): Reading => [{ kind }, count]),

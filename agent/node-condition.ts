@@ -43,7 +43,7 @@ export class NodeCondition {
         this.update(this.#latest.reasons, this.#latest.remarks);
       },
       (error: unknown) => {
-        this.#modules.log.debug({ reason: messageOf(error) }, 'the condition of the Node is not written yet');
+        this.#modules.log.debug({ reason: messageOf(error) }, 'Node condition not written yet');
         this.#modules.clock.after(RETRY_MS, () => {
           this.#isWriting = false;
         });

@@ -61,7 +61,7 @@ export class NodeEvents {
         recorder.ofNode(this.#node, {
           type: 'Normal',
           reason: trouble.reason,
-          message: `Over: ${trouble.message}`,
+          message: `Resolved: ${trouble.message}`,
         });
     }
     const counts = new Map<string, number>();

@@ -69,7 +69,7 @@ export async function publishNode(
   await refuseConflict(config.node, annotations, internalIps, store, log);
   const isChanged = Object.entries(annotations).some(([key, value]) => (present[key] ?? null) !== value);
   if (!isChanged) return nodeInfo(node);
-  log.info({ annotations }, 'publishing the addresses of this node');
+  log.info({ annotations }, 'publishing node addresses');
   return nodeInfo(
     await store.patch(nodeKind, config.node, { metadata: { annotations } }, { isStatus: true }),
   );
@@ -93,7 +93,7 @@ async function refuseConflict(
     for (const key of [nodeAnnotations.ipv4Address, nodeAnnotations.ipv6Address]) {
       const mine = addressOf(annotations[key]);
       if (mine === undefined || mine !== addressOf(other.metadata.annotations?.[key])) continue;
-      const sentence = `node ${name}: Node ${other.metadata.name} has the address ${mine} in its annotation ${key} too.`;
+      const sentence = `node ${name}: Node ${other.metadata.name} also has the address ${mine} in its annotation ${key}.`;
       if (!owned.has(mine)) {
         throw new CodedError(
           'ADDRESS_CONFLICT',
@@ -167,7 +167,7 @@ export async function ensurePools(
   const made: FoundNetwork[] = [];
   for (const family of families) {
     const set = defaultPools.cidrs[family];
-    const fallback = family === 4 ? { cidr: FALLBACK_CIDR, source: 'nothing says another' } : undefined;
+    const fallback = family === 4 ? { cidr: FALLBACK_CIDR, source: 'default' } : undefined;
     const chosen = set
       ? { cidr: set, source: `CALICO_IPV${family}POOL_CIDR` }
       : (network[family] ?? fallback);

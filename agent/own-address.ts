@@ -56,7 +56,7 @@ export class OwnAddress {
   get problems(): readonly string[] {
     const lost = this.#lost.map(
       (address) =>
-        `${address}, the address of this node, is on no interface that is up: give it back, or give the node another`,
+        `${address}, the address of this node, is on no interface that is up: restore it, or give the node another`,
     );
     return this.#failure ? [...lost, this.#failure] : lost;
   }
@@ -106,7 +106,7 @@ export class OwnAddress {
       this.#later(dueAt - now);
       return;
     }
-    log.info({ before, now: wanted }, 'the addresses of this node have changed');
+    log.info({ before, now: wanted }, 'node addresses changed');
     const published = await publish(() => this.#latest);
     this.#done = { wanted: present.wanted, annotated: textOf(cidrsOf(published)) };
     this.#pending = undefined;
@@ -117,7 +117,7 @@ export class OwnAddress {
   #failed(error: unknown): void {
     const { clock, log } = this.#modules;
     const failure = `the new addresses of this node are not published: ${messageOf(error)}`;
-    if (failure !== this.#failure) log.warn({ reason: failure }, 'trying again');
+    if (failure !== this.#failure) log.warn({ reason: failure }, 'node addresses: retrying');
     this.#failure = failure;
     this.#retryAt = clock.now() + RETRY_MS;
     this.#later(RETRY_MS);

@@ -97,7 +97,7 @@ export class Quarantine {
       const former = origin ? undefined : this.#formerOf(kind, value);
       const trouble = troubleOf(kind, value, reasons.get(value) ?? reason, former !== undefined);
       held.set(origin ?? value, { former, trouble });
-      this.#log.error({ ...trouble.problem }, 'object left out of the calculation');
+      this.#log.error({ ...trouble.problem }, 'object excluded from the calculation');
     }
     this.#held = held;
     return true;
@@ -121,12 +121,12 @@ function troubleOf(
   reason: string,
   hasFormer: boolean,
 ): UnreadableObject {
-  const consequence = hasFormer ? 'the version before it stays in force' : 'the object is not used';
+  const consequence = hasFormer ? 'its previous version stays in force' : 'the object is ignored';
   const problem: ObjectProblem = {
     kind,
     name,
     ...(namespace ? { namespace } : {}),
-    reason: `a calculation fails because of it (${printable(reason, MAX_MESSAGE)}); ${consequence}`,
+    reason: `it makes a calculation fail (${printable(reason, MAX_MESSAGE)}); ${consequence}`,
   };
   return { problem, uid, conditions: undefined, isAbsent: !hasFormer };
 }

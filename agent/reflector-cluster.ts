@@ -111,7 +111,7 @@ export class ClusterSource implements ReflectorSource {
     if (!this.#own.isListed)
       this.#log.warn(
         { reflector: this.#name },
-        'not among the endpoints of its Service, so it has no peers: compare the selector of the Service with the labels of the pod, and look for the annotation projectcalico.org/RouteReflectorClusterID',
+        'reflector is not an endpoint of its Service, so it has no peers: compare the selector of the Service with the labels of the pod, and check the annotation projectcalico.org/RouteReflectorClusterID',
       );
     this.#changed = changed;
   }

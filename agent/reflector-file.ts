@@ -106,7 +106,7 @@ export class FileSource implements ReflectorSource {
     // Watch the folder, because editors, and the kubelet for ConfigMaps, replace the file.
     const watcher = watch(path.dirname(this.#file), look);
     watcher.on('error', (error) =>
-      this.#log.warn({ reason: messageOf(error) }, 'the configuration file is not watched'),
+      this.#log.warn({ reason: messageOf(error) }, 'configuration file not watched'),
     );
     const poll = setInterval(look, POLL_MS);
     this.#stopFollowing = () => {
@@ -127,7 +127,10 @@ export class FileSource implements ReflectorSource {
       this.#log.info({ file: this.#file }, 'configuration changed');
     } catch (error) {
       this.#documents = before;
-      this.#log.error({ reason: messageOf(error) }, 'the configuration stays as it was');
+      this.#log.error(
+        { reason: messageOf(error) },
+        'new configuration rejected: the previous one stays in force',
+      );
     }
   }
 }

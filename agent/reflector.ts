@@ -97,7 +97,7 @@ export class Reflector {
   async #startSpeaker(): Promise<void> {
     const { restartTimeSeconds, unreachableSeconds } = this.#config;
     const identity = this.#source.identity();
-    this.#log.info({ ...identity }, 'route reflector');
+    this.#log.info({ ...identity }, 'starting the BGP speaker');
     const speaker = new Speaker(
       {
         ...identity,
@@ -183,10 +183,7 @@ export class Reflector {
       assertPrivateFolder(runDirectory);
     } catch (error) {
       // Everyone in the container may write to an emptyDir, but this is the only program there.
-      this.#log.info(
-        { reason: messageOf(error) },
-        'the socket for calictl is safe in a container of its own only',
-      );
+      this.#log.info({ reason: messageOf(error) }, 'calictl socket is safe only in a dedicated container');
     }
     const { registry, observeConvergence } = createReflectorMetrics({
       peers: () => this.#speaker?.status() ?? [],

@@ -43,7 +43,7 @@ export function readRouteNumbers(runDirectory: string, log: Log): RouteNumbers {
     if (existsSync(file))
       log.error(
         { file, reason: messageOf(error) },
-        'the numbers of our routes cannot be read: as after version 0.1',
+        'route protocol numbers unreadable: assuming an upgrade from version 0.1',
       );
   }
   const { local, bgp } = LEGACY_PROTOCOLS;

@@ -60,18 +60,18 @@ export class SecretsView {
     }
     const secret = followed.reflector.objects.get(`${this.#namespace}/${name}`);
     if (!secret && followed.reflector.problems.size > 0)
-      return { state: 'unknown', reason: `waiting for ${place}: it cannot be read as a Secret` };
+      return { state: 'unknown', reason: `waiting for ${place}: it is malformed` };
     const value = secret && secretValue(secret, key);
     const problem = value === undefined ? undefined : passwordProblem(value);
     if (value !== undefined && !problem) {
       followed.lastValues.set(key, value);
       return { state: 'known', value };
     }
-    const missing = secret ? `${place} has no key ${key}` : `there is no ${place}`;
+    const missing = secret ? `${place} has no key ${key}` : `${place} does not exist`;
     const last = followed.lastValues.get(key);
     if (last !== undefined) {
       const reason = problem ? `${place}, key ${key}: ${problem}` : missing;
-      return { state: 'known', value: last, warning: `${reason}: the password from before stays in force` };
+      return { state: 'known', value: last, warning: `${reason}: the previous password stays in force` };
     }
     return value === undefined ? { state: 'missing', reason: missing } : { state: 'known', value };
   };
@@ -113,7 +113,7 @@ export class SecretsView {
       const { unusable, warning } = passwordOf(reference, this.value);
       return unusable ?? warning;
     } catch (error) {
-      return `the password cannot be judged: ${printable(messageOf(error))}`;
+      return `the password cannot be checked: ${printable(messageOf(error))}`;
     }
   }
 
@@ -132,7 +132,7 @@ export class SecretsView {
   }
 
   #forbiddenReason(name: string): string {
-    return `RBAC forbids to read it: add ${name} to resourceNames of Role cali-bgp-secrets in namespace ${this.#namespace} (Helm: bgpSecrets)`;
+    return `RBAC forbids reading it: add ${name} to resourceNames of Role cali-bgp-secrets in namespace ${this.#namespace} (Helm: bgpSecrets)`;
   }
 
   #start(name: string): void {

@@ -77,14 +77,14 @@ export class SelfReport {
     const { view, setUpError } = this.#sources;
     const error = this.#missing[0] ?? setUpError();
     if (error || view.clusterInformation()?.datastoreReady !== false) return error;
-    return 'ClusterInformation default says datastoreReady: false';
+    return 'ClusterInformation default has datastoreReady: false';
   }
 
   #cniStarting(): string | undefined {
     const { view, tunnelling, nftables } = this.#sources;
     if (!view.isSynced) return 'the datastore is not in sync yet';
-    if (!tunnelling.isObserved) return 'the kernel has not been looked at yet';
-    return nftables.isTried ? undefined : 'the nftables table is not in force yet';
+    if (!tunnelling.isObserved) return 'the kernel has not been read yet';
+    return nftables.isTried ? undefined : 'the nftables table is not applied yet';
   }
 
   /** Returns why pods of this node get no network or are unreachable. */
@@ -131,7 +131,7 @@ export class SelfReport {
         ...(flaps === 0 ? { patienceMs: FIRST_SESSION_MS } : {}),
       })),
       ...this.#addressProblems().map((message) => ({ reason: 'AddressProblem', message })),
-      ...(hold ? [{ reason: 'BGPOnHold', message: `BGP keeps its sessions as they are: ${hold}` }] : []),
+      ...(hold ? [{ reason: 'BGPOnHold', message: `BGP keeps its sessions unchanged: ${hold}` }] : []),
       ...(isApplied ? applied.problems : []).map((message) => ({ reason: 'DataplaneProblem', message })),
       ...tunnelling.warnings().map((message) => ({ reason: 'TunnelProblem', message })),
       ...this.#sources.faults().map((message) => ({ reason: 'CalculationFailed', message })),

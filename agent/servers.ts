@@ -37,7 +37,7 @@ export class Servers {
     this.#socket = path.join(runDirectory, AGENT_SOCKET);
     this.#sources = sources;
     const { registry, status, boundary, log } = sources;
-    const failed = (reason: string) => log.warn({ reason }, 'cannot serve HTTP: trying again');
+    const failed = (reason: string) => log.warn({ reason }, 'cannot serve HTTP: retrying');
     const health = () => text(200, 'ok');
     const ready = () => {
       const { notReady } = status();
@@ -64,7 +64,7 @@ export class Servers {
           const address = parseAddress(asked);
           return address
             ? json(await explain(formatAddress(address)))
-            : text(400, `"${printable(asked, 100)}" is no IP address`);
+            : text(400, `"${printable(asked, 100)}" is not an IP address`);
         },
       },
     );

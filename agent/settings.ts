@@ -118,7 +118,7 @@ function routeProtocols(
   if (device === undefined) return { routeProtocols: { local: standard, bgp }, problems: [] };
   const reason = refusal(device, bgp);
   if (!reason) return { routeProtocols: { local: device, bgp }, problems: [] };
-  const problem = `FelixConfiguration deviceRouteProtocol ${device} ${reason}: ${standard} is used, choose another number`;
+  const problem = `FelixConfiguration deviceRouteProtocol ${device} ${reason}: using ${standard}; choose another number`;
   return { routeProtocols: { local: standard, bgp }, problems: [problem] };
 }
 

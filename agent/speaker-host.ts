@@ -90,14 +90,14 @@ export class SpeakerHost {
   async #restart(): Promise<void> {
     const speaker = this.#speaker;
     if (!speaker) return;
-    this.#log.info({}, 'the BGP speaker restarts: its address, identifier or port is another one now');
+    this.#log.info({}, 'restarting the BGP speaker: its address, identifier or port changed');
     // It must not be used while it stops.
     this.#speaker = undefined;
     this.#observers?.close();
     this.#observers = undefined;
     await speaker
       .close(true)
-      .catch((error: unknown) => this.#log.error({ err: error }, 'the BGP speaker did not end well'));
+      .catch((error: unknown) => this.#log.error({ err: error }, 'BGP speaker failed to stop'));
   }
 
   /** Starts a speaker. Never rejects: a failure sets the error and is retried. */

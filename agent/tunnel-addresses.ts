@@ -130,7 +130,7 @@ export class TunnelAddresses {
       } catch (error) {
         if (!this.#state) return;
         this.#problem = `tunnel address: ${messageOf(error)}`;
-        this.#modules.log.warn({ reason: this.#problem }, 'trying again');
+        this.#modules.log.warn({ reason: this.#problem }, 'tunnel address: retrying');
         this.#later(RETRY_MS);
       }
     });
@@ -173,7 +173,7 @@ export class TunnelAddresses {
   #use(kind: TunnelKind, address: string): void {
     if (address === this.#addresses.get(kind)) return;
     this.#addresses.set(kind, address);
-    this.#modules.log.info({ address, device: tunnels[kind].device }, 'address of the tunnel');
+    this.#modules.log.info({ address, device: tunnels[kind].device }, 'tunnel address in use');
     this.#modules.changed();
   }
 
@@ -196,7 +196,7 @@ export class TunnelAddresses {
     // The watch may not show the last write yet.
     const said = JSON.stringify([annotations, self.tunnels]);
     if (said === this.#said) return;
-    this.#modules.log.info({ annotations }, 'publishing the tunnels of this node');
+    this.#modules.log.info({ annotations }, 'publishing tunnel addresses');
     await this.#modules.store.patch(nodeKind, self.name, { metadata: { annotations } }, { isStatus: true });
     this.#said = said;
   }

@@ -99,10 +99,10 @@ export class Tunnelling {
       const asking = this.#input?.pools.filter((pool) => tunnelOf(pool) === kind) ?? [];
       const { module } = tunnels[kind];
       const names = asking.map(({ metadata }) => metadata.name).join(', ');
-      const instead = kind === 'ipip' ? 'or set vxlanMode in place of ipipMode' : 'or choose another mode';
+      const instead = kind === 'ipip' ? 'or set vxlanMode instead of ipipMode' : 'or choose another mode';
       return (
-        `this kernel has no ${kind === 'ipip' ? 'IPIP' : 'VXLAN'} (${reason}), which IPPool ${names} asks for: load the module ` +
-        `(modprobe ${module}), ${instead}; until then its packets go unencapsulated, other pools are not concerned`
+        `this kernel does not support ${kind === 'ipip' ? 'IPIP' : 'VXLAN'} (${reason}), which IPPool ${names} requires: load the module ` +
+        `(modprobe ${module}), ${instead}; until then its packets are not encapsulated; other pools are not affected`
       );
     });
   }

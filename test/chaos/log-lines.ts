@@ -26,7 +26,7 @@ export const expected: readonly Expected[] = [
     because: 'the uplink of the node is down, or has lost its address: nothing is on its link',
   },
   {
-    pattern: /^cali-node: confirmed affinities that were left half-way /,
+    pattern: /^cali-node: unfinished affinities confirmed /,
     because: 'an agent or the API server was killed while the node claimed a block',
   },
   {
@@ -34,7 +34,7 @@ export const expected: readonly Expected[] = [
     because: 'an agent is down, or a node cut off, for longer than the restart time',
   },
   {
-    pattern: /^cali-node: released what an earlier agent left in IPAM /,
+    pattern: /^cali-node: IPAM leftovers of an earlier agent released /,
     because: 'the agent was killed while a pod got its addresses',
   },
 ];

@@ -106,7 +106,9 @@ export function documents(): void {
       /^lonely .* NoPeer .*\nnobody .* Resolved /m.test(resolved()),
     );
     kubectl('delete', 'bgppeers.projectcalico.org', 'nobody', name);
-    await until('that it is over', 30_000, () => events().includes('Over: The BGP session with 172.30.1.99'));
+    await until('that it is over', 30_000, () =>
+      events().includes('Resolved: The BGP session with 172.30.1.99'),
+    );
     // Deleted, because writing this status every second would disturb the next test.
     kubectl('delete', 'caliconodestatuses.projectcalico.org', 'of-node1');
   });

@@ -52,7 +52,7 @@ async function run(module: string, poke: (file: string, child: ChildProcess) => 
   await until(
     'the program is running',
     PATIENCE_MS,
-    () => stdout.includes('"running"') || child!.exitCode !== null,
+    () => stdout.includes('"route reflector started"') || child!.exitCode !== null,
   );
   poke(file, child);
   const code = await ended;

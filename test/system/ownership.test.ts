@@ -121,7 +121,7 @@ describe('felix and --cleanup change only what is Cali’s', () => {
       () => count(161) === local && count(170) === 0,
     );
     expect(lab.status('node1').dataplane.problems.join()).toMatch(
-      /FelixConfiguration deviceRouteProtocol 4 is static, which marks routes of the host itself: 161 is used/,
+      /FelixConfiguration deviceRouteProtocol 4 is static, which marks routes of the host itself: using 161/,
     );
     expect(lab.exec('node1', 'calictl', 'delete', 'felixconfiguration', 'node.node1').code).toBe(0);
     expect((await lab.flows()).filter(({ lost }) => lost > 0)).toEqual([]);
@@ -145,7 +145,7 @@ describe('felix and --cleanup change only what is Cali’s', () => {
       .filter((line) => !line.includes('linkdown'));
     await lab.ask({ do: 'node stop', name: 'node1' });
     const said = lab.sh('node1', `${process.execPath} ${root}/dist/cali-node.js --cleanup`);
-    expect(said).toContain('left: interface vxlan.cali belongs to another program');
+    expect(said).toContain('kept: interface vxlan.cali belongs to another program');
     expect(ours()).toEqual([]);
     expect(
       foreign()

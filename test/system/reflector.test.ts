@@ -121,7 +121,7 @@ describe('route reflectors', () => {
     );
     expect(lab.sh('node1', 'calictl bgp neighbor 172.18.0.12')).toMatch(/graceful restart \(120 s\)/);
     expect(lab.exec('node1', 'calictl', 'bgp', 'neighbor', '192.0.2.1').stderr).toContain(
-      'there is no BGP peer 192.0.2.1',
+      'BGP peer 192.0.2.1 does not exist',
     );
   });
 

@@ -112,7 +112,7 @@ describe('BGP sessions between the nodes of a lab', () => {
     await until(
       'every session warns that the Secret does not exist',
       60_000,
-      warned('there is no Secret kube-system/bgp'),
+      warned('Secret kube-system/bgp does not exist'),
     );
     expect(pids()).toEqual(agents);
     // A node that never had a valid password keeps its sessions down rather than use a wrong key.

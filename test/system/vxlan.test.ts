@@ -243,7 +243,7 @@ describe('a kernel without ipip', () => {
       '2',
     ]);
     const sentence =
-      /this kernel has no IPIP \(.*\), which IPPool default-ipv4-ippool asks for: load the module \(modprobe ipip\), or set vxlanMode/;
+      /this kernel does not support IPIP \(.*\), which IPPool default-ipv4-ippool requires: load the module \(modprobe ipip\), or set vxlanMode/;
     await until('readiness reports the reason', 5000, () =>
       lab.status('node1').notReady.some((reason) => sentence.test(reason)),
     );
@@ -258,7 +258,9 @@ describe('a kernel without ipip', () => {
     if (hasProgram('kubectl'))
       await until('the Node’s condition reports the reason', 5000, () => sentence.test(condition()));
     const ready = `require('http').get('http://localhost:9099/readiness',(r)=>r.on('data',(d)=>console.log(r.statusCode,String(d))))`;
-    expect(lab.exec('node1', process.execPath, '-e', ready).stdout).toMatch(/^503 this kernel has no IPIP/);
+    expect(lab.exec('node1', process.execPath, '-e', ready).stdout).toMatch(
+      /^503 this kernel does not support IPIP/,
+    );
     // Within a subnet, packets need no tunnel; IPv6, which uses VXLAN, is unaffected.
     expect(await lab.unreachable()).toEqual([]);
     expect(lab.sh('node1', 'ip -6 route show proto 162')).toContain('dev vxlan-v6.cali');

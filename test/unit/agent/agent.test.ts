@@ -76,13 +76,13 @@ describe('the node’s address', () => {
       "the InternalIP rather than the first interface's address, with a warning that names both",
       ['fd00::5', '192.168.7.5'],
       '192.168.7.5/24',
-      /^the Node's InternalIP 192\.168\.7\.5\/24 on bond1 is used, and first-found would choose 10\.0\.0\.5\/20 on eth0\. Set IP_AUTODETECTION_METHOD/,
+      /^the agent uses the Node's InternalIP 192\.168\.7\.5\/24 on bond1; first-found would choose 10\.0\.0\.5\/20 on eth0\. Set IP_AUTODETECTION_METHOD/,
     ],
     [
       "the first interface's address when no interface has the InternalIP, with a warning",
       ['203.0.113.9'],
       '10.0.0.5/20',
-      /^the Node's InternalIP 203\.0\.113\.9 is on no interface that is up: 10\.0\.0\.5\/20 on eth0 is used/,
+      /^the Node's InternalIP 203\.0\.113\.9 is on no interface that is up, so the agent uses 10\.0\.0\.5\/20 on eth0/,
     ],
     ["the first interface's address when the Node has no InternalIP", [], '10.0.0.5/20', undefined],
     [
@@ -111,8 +111,8 @@ describe('the node’s address', () => {
     await expect(refused('autodetect', 'guess')).rejects.toThrow(
       /^autodetection method guess: must be first/,
     );
-    await expect(refused('autodetect', 'cidr=x')).rejects.toThrow(/x is no list of networks/);
-    await expect(refused('autodetect', 'interface=(')).rejects.toThrow(/\( is no regular expression/);
+    await expect(refused('autodetect', 'cidr=x')).rejects.toThrow(/x is not a list of networks/);
+    await expect(refused('autodetect', 'interface=(')).rejects.toThrow(/\( is not a regular expression/);
   });
 });
 

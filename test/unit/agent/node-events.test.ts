@@ -61,7 +61,7 @@ it('at most twenty problems per reason get an Event, and other reasons keep thei
   events.length = 0;
   update([...troubles.slice(1), other]);
   clock.advance(15_000);
-  expect(events).toEqual(['Normal Over: 0', 'Warning 20']);
+  expect(events).toEqual(['Normal Resolved: 0', 'Warning 20']);
 });
 
 it('an Event carries the latest cause, and a changed cause creates no second Event', () => {
@@ -77,6 +77,6 @@ it('an Event carries the latest cause, and a changed cause creates no second Eve
   update([]);
   expect(events).toEqual([
     'Warning The BGP session with 10.0.0.2 is down: connection refused',
-    'Normal Over: The BGP session with 10.0.0.2 is down',
+    'Normal Resolved: The BGP session with 10.0.0.2 is down',
   ]);
 });

@@ -43,7 +43,7 @@ describe('an address that another Node claims in its annotation', () => {
   it('is a conflict that a later attempt may resolve when kubelet does not report it', async () => {
     await expect(publish('2001:db8::2', '2001:DB8::1/64')).rejects.toMatchObject({
       code: 'ADDRESS_CONFLICT',
-      message: expect.stringContaining('Node evil has the address 2001:db8::1'),
+      message: expect.stringContaining('Node evil also has the address 2001:db8::1'),
     });
   });
 

@@ -188,7 +188,7 @@ describe('a change of interface addresses', () => {
     }
     expect(adopted).toEqual([]);
     expect(own.problems).toEqual([
-      '10.0.0.5, the address of this node, is on no interface that is up: give it back, or give the node another',
+      '10.0.0.5, the address of this node, is on no interface that is up: restore it, or give the node another',
     ]);
   });
 });

@@ -55,8 +55,8 @@ describe('an object that makes a calculation throw', () => {
     expect(
       quarantine.problems().map(({ problem }) => `${problem.kind} ${problem.name}: ${problem.reason}`),
     ).toEqual([
-      'IPPool b: a calculation fails because of it (sixty-six); the object is not used',
-      'BGPPeer bad: a calculation fails because of it (bad peer); the object is not used',
+      'IPPool b: it makes a calculation fail (sixty-six); the object is ignored',
+      'BGPPeer bad: it makes a calculation fail (bad peer); the object is ignored',
     ]);
     const after = { ...before, IPPool: [before.IPPool[0]!, pool('b', '10.2.0.0/16', '2')] };
     const filtered = quarantine.filter(after);

@@ -65,7 +65,7 @@ it('a Secret that RBAC forbids is reported with the Role to extend, until it can
   const known = { state: 'known', value: 'word' };
   await vi.waitFor(() => expect(view.value('bgp-secrets', 'key')).toEqual(known), 100_000);
   expect(view.problems().map(({ problem }) => describeProblem(problem))).toEqual([
-    'Secret kube-system/other: RBAC forbids to read it: add other to resourceNames of Role cali-bgp-secrets in namespace kube-system (Helm: bgpSecrets)',
+    'Secret kube-system/other: RBAC forbids reading it: add other to resourceNames of Role cali-bgp-secrets in namespace kube-system (Helm: bgpSecrets)',
   ]);
   expect(view.value('other', 'key')).toMatchObject({
     state: 'unknown',
@@ -133,11 +133,11 @@ it('a known password stays in force, with a warning, when its Secret becomes unu
   await send('MODIFIED', { key: text('a\0b') }, is('one', 'NUL'));
   await send('MODIFIED', { key: '/w==' }, is('one', 'UTF-8'));
   expect(view.passwordProblems([], [peer('bgp')]).map(({ problem }) => describeProblem(problem))).toEqual([
-    'BGPPeer bgp: spec.password: Secret kube-system/bgp, key key: the password is not UTF-8 text: the password from before stays in force',
+    'BGPPeer bgp: spec.password: Secret kube-system/bgp, key key: the password is not UTF-8 text: the previous password stays in force',
   ]);
   await send('MODIFIED', { other: text('x') }, is('one', 'has no key key'));
   await send('MODIFIED', { key: text('two') }, { state: 'known', value: 'two' });
-  await send('DELETED', {}, is('two', 'there is no Secret kube-system/bgp'));
+  await send('DELETED', {}, is('two', 'Secret kube-system/bgp does not exist'));
 });
 
 it.each(['constructor', '__proto__', 'toString', 'hasOwnProperty', 'valueOf'])(
