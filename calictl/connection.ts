@@ -1,10 +1,10 @@
 /** Connection to the API from --kubeconfig, --context and calicoctl's --config file. */
 import { readFile } from 'node:fs/promises';
-import { parse } from 'yaml';
 import { z } from 'zod';
 import type { Endpoint } from '../datastore/kubernetes/endpoint.ts';
 import { loadEndpoint } from '../datastore/kubernetes/load-endpoint.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
+import { parseYaml } from '../lib/yaml.ts';
 
 export interface ConnectionFlags {
   readonly kubeconfig?: string | undefined;
@@ -29,7 +29,7 @@ const calicoApiConfig = z.looseObject({
 async function kubeconfigOf(file: string): Promise<string | undefined> {
   let value: unknown;
   try {
-    value = parse(await readFile(file, 'utf8'));
+    value = parseYaml(await readFile(file, 'utf8'));
   } catch (error) {
     throw new CodedError('INPUT', `--config ${file}: cannot be read: ${messageOf(error)}`, { cause: error });
   }

@@ -1,10 +1,10 @@
 /** `calictl node status`: calicoctl's table with additional information (reference 6.2). */
-import { stringify } from 'yaml';
 import type { AgentStatus } from '../agent/status.ts';
 import type { PeerStatus } from '../bgp/peer-config.ts';
 import { describeProblem } from '../datastore/object-problem.ts';
 import { familyOf } from '../lib/cidr.ts';
 import { boxTable } from '../lib/table.ts';
+import { toYaml } from '../lib/yaml.ts';
 
 export type Format = 'table' | 'json' | 'yaml';
 
@@ -19,7 +19,7 @@ export function renderStatus(
   columns = Number.POSITIVE_INFINITY,
 ): string {
   if (format === 'json') return JSON.stringify(status, undefined, 2);
-  if (format === 'yaml') return stringify(status).trimEnd();
+  if (format === 'yaml') return toYaml(status);
   const lines = ['Cali process is running.'];
   if (status.bgp.error) lines.push('', `The BGP speaker is not running: ${status.bgp.error}`);
   else {

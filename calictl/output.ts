@@ -1,9 +1,9 @@
 /** `-o` of `calictl get`: parses the format and renders objects. */
 import { readFile } from 'node:fs/promises';
-import { stringify } from 'yaml';
 import { type AnyResource, apiVersionOf, type ResourceDefinition } from '../datastore/schema/resource.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
 import { printable } from '../lib/plain-text.ts';
+import { toYaml } from '../lib/yaml.ts';
 import { renderTemplate } from './go-template.ts';
 
 export type Output =
@@ -76,7 +76,7 @@ export function renderObjects(shown: Shown, output: StructuredOutput): string {
     const data = 'objects' in shown ? shown.objects : [value];
     return renderTemplate(output.template, data).replace(/\n$/, '');
   }
-  return form === 'json' ? JSON.stringify(value, undefined, 2) : stringify(value).trimEnd();
+  return form === 'json' ? JSON.stringify(value, undefined, 2) : toYaml(value);
 }
 
 function asValue(shown: Shown): unknown {

@@ -1,11 +1,11 @@
 /** `calictl patch`: applies a patch to the stored object, validates the result and writes it back. */
-import { parse } from 'yaml';
 import { patchTypes } from '../datastore/embedded/patch.ts';
 import { DatastoreError } from '../datastore/errors.ts';
 import { type AnyResource, type ResourceDefinition, resourceOf } from '../datastore/schema/resource.ts';
 import { describeInvalid, describeUnknownField, validateResource } from '../datastore/validate.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
 import { printable } from '../lib/plain-text.ts';
+import { parseYaml } from '../lib/yaml.ts';
 import { accessTo, type Store } from './access.ts';
 import { change } from './change.ts';
 import { kindNamed } from './kinds.ts';
@@ -116,9 +116,9 @@ function parsePatch({ patch: text, type }: PatchFlags): Patch {
   const shown = `-p ${printable(text, 200)}`;
   let value: unknown;
   try {
-    value = parse(text);
+    value = parseYaml(text);
   } catch (error) {
-    throw new CodedError('PATCH', `${shown}: ${messageOf(error).split('\n')[0]}`, { cause: error });
+    throw new CodedError('PATCH', `${shown}: ${messageOf(error)}`, { cause: error });
   }
   const isList = Array.isArray(value);
   const isObject = typeof value === 'object' && value !== null && !isList;

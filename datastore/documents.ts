@@ -1,9 +1,10 @@
 /** Parses files of resources: YAML or JSON, with several documents and lists. Every fault is a sentence. */
-import { parseAllDocuments, type Document as YamlDocument } from 'yaml';
-import { CodedError, messageOf } from '../lib/errors.ts';
+import { CodedError } from '../lib/errors.ts';
 import { printable } from '../lib/plain-text.ts';
+import { readYaml, type YamlReading } from '../lib/yaml.ts';
 import { findKind } from './registry.ts';
-import { type AnyResource, apiVersionOf, type ResourceDefinition, resourceOf } from './schema/resource.ts';
+import { type AnyResource, anyResource, apiVersionOf, type ResourceDefinition } from './schema/resource.ts';
+import { schemaSentence } from './schema-sentences.ts';
 import { describeInvalid, describeUnknownField, validateResource } from './validate.ts';
 
 export interface Document {
@@ -32,9 +33,8 @@ const MAX_SHOWN = 100;
 
 /** Returns a file's valid documents and the faults of the others. `file` is its name in sentences. Never throws. */
 export function parseText(text: string, file: string, judgement: Judgement): ParsedText {
-  const parsed = parseAllDocuments(text);
-  const values = (Array.isArray(parsed) ? parsed : []).flatMap((document, index, all) =>
-    valuesOf(document, all.length > 1 ? `${file}, document ${index + 1}` : file),
+  const values = readYaml(text).flatMap((reading, index, all) =>
+    valuesOf(reading, all.length > 1 ? `${file}, document ${index + 1}` : file),
   );
   const judged = values.map((one) => ('fault' in one ? one.fault : judge(one.value, one.place, judgement)));
   return {
@@ -63,16 +63,9 @@ export function registered(kind: string, apiVersion: string): ResourceDefinition
 type Value = { readonly value: unknown; readonly place: string } | { readonly fault: string };
 
 /** Returns the objects of a document: the items of a list, the elements of an array, or the document. */
-function valuesOf(document: YamlDocument, place: string): Value[] {
-  const [error] = document.errors;
-  // Only the first line is a sentence; the others quote the file.
-  if (error) return [{ fault: `${place}: ${error.message.split('\n')[0]?.replace(/:$/, '')}` }];
-  let value: unknown;
-  try {
-    value = document.toJS();
-  } catch (thrown) {
-    return [{ fault: `${place}: ${messageOf(thrown)}` }];
-  }
+function valuesOf(reading: YamlReading, place: string): Value[] {
+  if ('fault' in reading) return [{ fault: `${place}: ${reading.fault}` }];
+  const { value } = reading;
   if (value === null || value === undefined) return [];
   const items = itemsOf(value);
   if (items === undefined) return [{ value, place }];
@@ -102,8 +95,9 @@ function judge(written: unknown, place: string, { resolve, isNameEnough }: Judge
   if (typeof apiVersion !== 'string') return `${title}: has no apiVersion`;
   const definition = resolve(kind, apiVersion);
   if (typeof definition === 'string') return `${title}: ${definition}`;
-  const object = resourceOf(value);
-  if (!object) return `${title}: metadata has to have a name, and text in its other fields`;
+  const read = anyResource.safeParse(value, { error: schemaSentence });
+  if (!read.success) return `${title}: ${metadataFault(read.error.issues)}`;
+  const { data: object } = read;
   if (isNameEnough) return { definition, object, place };
   const { unknownFields, ...result } = validateResource(definition, value);
   const faults = [
@@ -117,23 +111,33 @@ function judge(written: unknown, place: string, { resolve, isNameEnough }: Judge
   return faults.length > 0 ? `${place}: ${faults.join('; ')}` : { definition, object, place };
 }
 
+/** Returns the sentence of the first fault, such as `metadata.name: is required`. */
+function metadataFault([issue]: readonly {
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+}[]): string {
+  if (!issue || issue.path.length < 2) return 'has no metadata: write metadata.name';
+  return `${printable(issue.path.join('.'), MAX_SHOWN)}: ${issue.message}`;
+}
+
 /** Maps of text, whose values YAML parses as numbers or booleans unless they are quoted. */
 const textMaps = ['labels', 'annotations'] as const;
 
 /** Converts a document as calicoctl does: labels and annotations become text, and a null field is absent. */
 function asWritten(value: unknown): unknown {
   const object = withoutNulls(value);
-  if (!isRecord(object) || !isRecord(object['metadata'])) return object;
+  if (!isRecord(object) || !isRecord(object['metadata']) || !isRecord(value)) return object;
   const metadata = { ...object['metadata'] };
   for (const field of textMaps) {
-    const texts = metadata[field];
+    const texts = isRecord(value['metadata']) ? value['metadata'][field] : undefined;
     if (isRecord(texts)) metadata[field] = Object.fromEntries(Object.entries(texts).map(asText));
   }
   return { ...object, metadata };
 }
 
+/** Converts a value of a label as Go does: null is the empty text. */
 function asText([key, value]: [string, unknown]): [string, unknown] {
-  return [key, typeof value === 'number' || typeof value === 'boolean' ? String(value) : value];
+  return [key, typeof value === 'number' || typeof value === 'boolean' ? String(value) : (value ?? '')];
 }
 
 /** Removes fields that are null. Null elements of lists stay, so that the others keep their index. */

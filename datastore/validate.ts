@@ -3,7 +3,13 @@
 import { isAnnotationKey, isLabelValue, isQualifiedName } from '../lib/kubernetes-names.ts';
 import { nearest } from '../lib/nearest.ts';
 import { jsonSchemaOf } from './json-schema.ts';
-import type { AnyResource, Existing, FieldError, ResourceDefinition } from './schema/resource.ts';
+import {
+  type AnyResource,
+  type Existing,
+  type FieldError,
+  metadataFields,
+  type ResourceDefinition,
+} from './schema/resource.ts';
 import { schemaSentence } from './schema-sentences.ts';
 
 export type Validation =
@@ -31,7 +37,11 @@ export function validateResource(
   existing: Existing = nothingExists,
 ): Validation {
   const { value, unknownFields, errors } = parsePruned(definition, input);
+  const given = memberOf(input, 'metadata') ?? {};
+  const strange = Object.keys(given).filter((field) => !metadataFields.includes(field));
+  unknownFields.push(...strange.map((field) => `metadata.${field}`));
   if (!value) return { ok: false, errors, unknownFields };
+  for (const field of strange) delete value.metadata[field];
   const { name } = value.metadata;
   const faults: FieldError[] =
     name.length <= 253 && namePattern.test(name)
@@ -44,32 +54,35 @@ export function validateResource(
               'must consist of lower case letters, digits, "-" and ".", and start and end with a letter or digit',
           },
         ];
-  faults.push(...metadataFaults(value.metadata));
+  faults.push(...keyFaults(given), ...metadataFaults(value.metadata));
   faults.push(...(definition.validate?.(value, old, existing) ?? []));
   return faults.length > 0
     ? { ok: false, errors: faults, unknownFields }
     : { ok: true, object: value, unknownFields };
 }
 
-/** Validates keys and values of labels and annotations, as every API server does. */
+/** Validates the keys of labels and annotations as given: the schema drops a key `__proto__` silently. */
+function keyFaults(metadata: object): FieldError[] {
+  return (['labels', 'annotations'] as const).flatMap((field) => {
+    const isKey = field === 'labels' ? isQualifiedName : isAnnotationKey;
+    const wrong = Object.keys(memberOf(metadata, field) ?? {}).filter((key) => !isKey(key));
+    return wrong.map((key) => ({ field: `metadata.${field}`, value: key, message: KEY }));
+  });
+}
+
+/** Validates the values of labels and annotations, as every API server does. */
 function metadataFaults({ labels, annotations }: AnyResource['metadata']): FieldError[] {
-  const faults: FieldError[] = [];
-  const say = (field: string, value: string, message: string) =>
-    faults.push({ field: `metadata.${field}`, value, message });
-  for (const [key, value] of Object.entries(labels ?? {})) {
-    if (!isQualifiedName(key)) say('labels', key, KEY);
-    if (!isLabelValue(value))
-      say(
-        `labels.${key}`,
-        value,
+  const faults: FieldError[] = Object.entries(labels ?? {})
+    .filter(([, value]) => !isLabelValue(value))
+    .map(([key, value]) => ({
+      field: `metadata.labels.${key}`,
+      value,
+      message:
         'must be at most 63 letters, digits, "-", "_" and ".", and start and end with a letter or digit',
-      );
-  }
+    }));
   let size = 0;
-  for (const [key, value] of Object.entries(annotations ?? {})) {
+  for (const [key, value] of Object.entries(annotations ?? {}))
     size += Buffer.byteLength(key) + Buffer.byteLength(value);
-    if (!isAnnotationKey(key)) say('annotations', key, KEY);
-  }
   if (size > MAX_ANNOTATIONS)
     faults.push({
       field: 'metadata.annotations',
@@ -88,7 +101,7 @@ function withoutNullSpec(input: unknown): unknown {
 function parsePruned(definition: ResourceDefinition, input: unknown) {
   const given = withoutNullSpec(input);
   const first = definition.schema.safeParse(given, { error: schemaSentence });
-  if (first.success) return { value: first.data as AnyResource, unknownFields: [], errors: [] };
+  if (first.success) return { value: first.data as AnyResource, unknownFields: [] as string[], errors: [] };
   const unknownFields: string[] = [];
   const pruned = structuredClone(given);
   for (const issue of first.error.issues) {
@@ -127,7 +140,8 @@ export function describeUnknownField(definition: ResourceDefinition, path: strin
 }
 
 /** Returns the names of the kind's fields at a path. Indices of lists in the path are skipped. */
-function fieldNames(definition: ResourceDefinition, path: readonly string[]): string[] {
+function fieldNames(definition: ResourceDefinition, path: readonly string[]): readonly string[] {
+  if (path.join('.') === 'metadata') return metadataFields;
   const at = path.reduce<unknown>((schema, part) => {
     const items = memberOf(schema, 'items');
     return items ?? memberOf(memberOf(schema, 'properties'), part);

@@ -1,9 +1,9 @@
 /** The topology of the lab, from flags, or from a topology file for settings that have no flag (docs/lab.md). */
 import { readFile } from 'node:fs/promises';
-import { parse } from 'yaml';
 import { z } from 'zod';
 import type { Family } from '../lib/cidr.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
+import { parseYaml } from '../lib/yaml.ts';
 import { assertFreeName, invalidName } from './names.ts';
 
 const name = z.string().superRefine((text, context) => {
@@ -91,7 +91,7 @@ function podSuffix(index: number): string {
 /** Reads a topology from a YAML file. Throws CodedError TOPOLOGY with the invalid field. */
 export async function readTopology(file: string): Promise<Topology> {
   try {
-    const result = topology.safeParse(parse(await readFile(file, 'utf8')));
+    const result = topology.safeParse(parseYaml(await readFile(file, 'utf8')));
     if (result.success) {
       assertUniqueNames(result.data);
       return result.data;

@@ -82,6 +82,12 @@ export const objectMeta = z.looseObject({
 
 export type ObjectMeta = z.output<typeof objectMeta>;
 
+/** All fields of Kubernetes' ObjectMeta. The API server refuses or drops others. */
+export const metadataFields: readonly string[] = [
+  ...Object.keys(objectMeta.shape),
+  ...['generateName', 'selfLink', 'deletionGracePeriodSeconds', 'managedFields'],
+];
+
 /** Any object of the API. */
 export interface AnyResource {
   apiVersion: string;
@@ -90,7 +96,8 @@ export interface AnyResource {
   [field: string]: unknown;
 }
 
-const anyResource = z.looseObject({ apiVersion: z.string(), kind: z.string(), metadata: objectMeta });
+/** The part that all objects of the API have. */
+export const anyResource = z.looseObject({ apiVersion: z.string(), kind: z.string(), metadata: objectMeta });
 
 /** Returns the value as an object of the API; undefined when it is not one. */
 export function resourceOf(value: unknown): AnyResource | undefined {

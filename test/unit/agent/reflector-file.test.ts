@@ -44,3 +44,17 @@ it('a reflector’s file with errors is refused, and every error is named', asyn
     /reflector\.yaml, document 1: BGPPeer\S* "a" is invalid: .*\n.*document 2: BGPPeer\S* "b" is invalid/,
   );
 });
+
+it('a reflector’s file may have merge keys and booleans of YAML 1.1, and a template in it is refused', async () => {
+  const peer = 'apiVersion: projectcalico.org/v3\nkind: BGPPeer\nmetadata: { name: tor }\n';
+  const reflector = source(
+    `${peer}spec: { <<: { peerIP: 192.0.2.9, asNumber: 64512 }, routeReflectorClient: yes }\n---\n` +
+      'apiVersion: projectcalico.org/v3\nkind: BGPConfiguration\nmetadata: { name: default }\nspec: { routerID: 192.0.2.1 }\n',
+  );
+  await reflector.start(() => undefined);
+  reflector.close();
+  expect(reflector.desired().peers).toMatchObject([{ address: '192.0.2.9', isClient: true }]);
+  await expect(
+    source(`${peer}spec: { peerIP: {{ .Values.peer }} }\n`).start(() => undefined),
+  ).rejects.toThrow(/reflector\.yaml: line 4 has \{\{ \}\} of a template: render it first/);
+});
