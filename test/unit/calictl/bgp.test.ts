@@ -21,10 +21,10 @@ function row(asPath: Segments, origin: 0 | 1 | 2): string | undefined {
 }
 
 it.each<[string, Segments, 0 | 1 | 2, RegExp]>([
-  ['an empty path is empty, and the origin has a column of its own', [], 0, /^ +IGP$/],
-  ['a sequence is numbers', [{ type: 2, asNumbers: [65001, 65002] }], 2, /^65001 65002 +incomplete$/],
-  ['a set is in braces', [{ type: 1, asNumbers: [65001, 65002] }], 1, /^\{65001 65002\} +EGP$/],
-  ['a confederation is in parentheses', [{ type: 3, asNumbers: [65001] }], 0, /^\(65001\) +IGP$/],
-])('in calictl bgp routes %s', (_, asPath, origin, text) => {
+  ['shows an empty path as empty, and the origin in its own column', [], 0, /^ +IGP$/],
+  ['shows a sequence as numbers', [{ type: 2, asNumbers: [65001, 65002] }], 2, /^65001 65002 +incomplete$/],
+  ['shows a set in braces', [{ type: 1, asNumbers: [65001, 65002] }], 1, /^\{65001 65002\} +EGP$/],
+  ['shows a confederation in parentheses', [{ type: 3, asNumbers: [65001] }], 0, /^\(65001\) +IGP$/],
+])('calictl bgp routes %s', (_, asPath, origin, text) => {
   expect(row(asPath, origin)).toMatch(text);
 });

@@ -41,7 +41,7 @@ async function packed(files: Readonly<Record<string, string>>, links: Readonly<R
 }
 
 describe('calictl node diags', () => {
-  it('packs conf and conflist alone, without what authenticates', async () => {
+  it('packs only conf and conflist files, without their credentials', async () => {
     const { text } = await packed({
       '10-cali.conflist': JSON.stringify({ name: 'k8s-pod-network', plugins: [{ type: 'cali', mtu: 1450 }] }),
       '05-other.conf': JSON.stringify({ type: 'calico', policy: { k8s_auth_token: SECRET } }),
@@ -58,7 +58,7 @@ describe('calictl node diags', () => {
     expect(text).not.toContain(SECRET);
   });
 
-  it('follows no link, and names it', async () => {
+  it('names symbolic links and does not follow them', async () => {
     const elsewhere = path.join(folder, 'elsewhere');
     writeFileSync(elsewhere, JSON.stringify({ name: SECRET }));
     const { text } = await packed({}, { '10-link.conf': elsewhere, '11-loop.conflist': '11-loop.conflist' });
@@ -66,7 +66,7 @@ describe('calictl node diags', () => {
     expect(text).not.toContain(SECRET);
   });
 
-  it('does not wait for a pipe of that name', async () => {
+  it('does not block on a named pipe', async () => {
     const cniDirectory = path.join(folder, 'pipes');
     mkdirSync(cniDirectory);
     spawnSync('mkfifo', [path.join(cniDirectory, 'a.conf')]);
@@ -76,13 +76,13 @@ describe('calictl node diags', () => {
     expect(stdout).toContain('This is not a regular file');
   });
 
-  it('is readable by its owner alone, whatever the umask, and so is the folder that it makes', async () => {
+  it('creates the archive and its folder readable only by the owner, whatever the umask', async () => {
     const { archive } = await packed({});
     expect(statSync(archive).mode & 0o777).toBe(0o600);
     expect(statSync(path.dirname(archive)).mode & 0o777).toBe(0o700);
   });
 
-  it('writes through no link that waits at the name of the archive', async () => {
+  it('does not write through a symbolic link at the name of the archive', async () => {
     const out = path.join(folder, 'out');
     mkdirSync(out);
     chmodSync(out, 0o777);
@@ -94,7 +94,7 @@ describe('calictl node diags', () => {
   });
 });
 
-describe('what is cut out of a configuration', () => {
+describe('redaction of a CNI configuration', () => {
   it.each([
     'token',
     'k8s_auth_token',
@@ -107,7 +107,7 @@ describe('what is cut out of a configuration', () => {
     'anything-else',
     'constructor',
     '__proto__',
-  ])('the value of %s, whatever it is and at any depth', (key) => {
+  ])('removes the value of %s, whatever it is and at any depth', (key) => {
     fc.assert(
       fc.property(
         fc.array(fc.constantFrom('plugins', 'ipam', 'ranges', 0), { maxLength: 5 }),
@@ -143,16 +143,16 @@ describe('what is cut out of a configuration', () => {
     { name: `https://h/${SECRET}`, type: SECRET, cniVersion: SECRET, log_level: SECRET },
     [SECRET],
     SECRET,
-  ])('a secret, wherever it is: %j', (value) => {
+  ])('removes a secret wherever it is: %j', (value) => {
     expect(JSON.stringify(redact(value))).not.toContain(SECRET);
   });
 
-  it('what is nested deeper than any configuration', () => {
+  it('removes everything nested deeper than in any real configuration', () => {
     const deep = `${'{"ipam":'.repeat(5_000)}{"name":"deep"}${'}'.repeat(5_000)}`;
     expect(redactConfiguration(deep)).not.toContain('deep');
   });
 
-  it('nothing of a common configuration', () => {
+  it('removes nothing from a common configuration', () => {
     const plain = {
       name: 'k8s-pod-network',
       cniVersion: '1.0.0',

@@ -46,11 +46,11 @@ describe('-o go-template', () => {
     ['{{.a .b}}', /only a function takes arguments/],
     [`${'{{if true}}'.repeat(60)}${'{{end}}'.repeat(60)}`, /nested more than 50 deep/],
     [`{{${'('.repeat(60)}1${')'.repeat(60)}}}`, /nested more than 50 deep/],
-  ])('refuses %s with a sentence', (template, sentence) => {
+  ])('refuses %s with a reason', (template, sentence) => {
     expect(() => renderTemplate(template, list)).toThrow(sentence);
   });
 
-  it('any text is rendered or refused with a sentence', () => {
+  it('renders any text or refuses it with a reason', () => {
     const piece = fc.constantFrom(
       '{{',
       '}}',

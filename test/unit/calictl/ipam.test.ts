@@ -51,7 +51,7 @@ beforeAll(async () => {
 afterAll(() => world.stop());
 
 describe('calictl ipam', () => {
-  it('shows who has an address, and how full pools are', async () => {
+  it('shows who uses an address and how full the pools are', async () => {
     expect((await world.calictl('ipam', 'show')).out).toMatch(
       /\| IP Pool +\| 10\.0\.0\.0\/24 \| 256 +\| 3 \(1%\) +\| 0 \(0%\) +\| 253 \(99%\) +\|/,
     );
@@ -69,7 +69,7 @@ describe('calictl ipam', () => {
     });
   });
 
-  it('release --from-report frees what all reports name', async () => {
+  it('release --from-report releases the addresses that all reports name', async () => {
     const [first, second] = ['first.json', 'second.json'].map((name) => path.join(world.folder, name));
     const check = await world.calictl('ipam', 'check', '--show-problem-ips', '-o', first!);
     expect(check.code).toBe(1);
@@ -98,7 +98,7 @@ describe('calictl ipam', () => {
     );
   });
 
-  it('release --ip frees an address that no pod uses, and a used one by --force alone', async () => {
+  it('release --ip releases an unused address, and a used one only with --force', async () => {
     const release = (pod: string, ...more: string[]) =>
       world.calictl('ipam', 'release', '--ip', addresses.get(pod)!, ...more);
     expect((await release('b')).out).toBe(`Successfully released IP address ${addresses.get('b')}\n`);
@@ -107,7 +107,7 @@ describe('calictl ipam', () => {
     expect((await release('c', '--force')).code).toBe(0);
   });
 
-  it('configure sets what it is given, in the spellings of calicoctl', async () => {
+  it('configure sets what its options name, in the spellings of calicoctl', async () => {
     const { out } = await world.calictl(
       ...['ipam', 'configure', '--strictaffinity=TRUE', '--max-blocks-per-host', '5'],
       ...['--ip-cooldown-seconds', '-1'],

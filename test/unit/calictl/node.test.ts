@@ -39,7 +39,7 @@ const yaml = async (name: string) => parse((await world.calictl('get', 'node', n
 const applied = (text: string) => world.calictl('apply', '-f', world.file('node.json', text));
 
 describe('the Node of projectcalico.org/v3', () => {
-  it('shows annotations as fields, and what the core Node decides', async () => {
+  it('shows annotations as fields, and values that follow from the core Node', async () => {
     const { resourceVersion, uid, creationTimestamp } = (await world.client.get(nodeKind, 'n1'))!.metadata;
     expect(await yaml('n1')).toEqual({
       apiVersion: 'projectcalico.org/v3',
@@ -66,7 +66,7 @@ describe('the Node of projectcalico.org/v3', () => {
     expect((await world.calictl('get', 'no')).out).toBe('NAME\nn1\nn2\n');
   });
 
-  it('refuses its fields in a core Node, where the API server would drop them', async () => {
+  it('is needed for its fields: in a core Node they are refused, because the API server would drop them', async () => {
     const { code, err } = await applied(
       JSON.stringify({ ...core('n2'), spec: { bgp: { asNumber: 65099 } } }),
     );
@@ -76,7 +76,7 @@ describe('the Node of projectcalico.org/v3', () => {
     expect(code).toBe(1);
   });
 
-  it('patch writes fields to annotations, and null removes them', async () => {
+  it('is patched in its annotations, and null removes them', async () => {
     const bgp = { routeReflectorClusterID: '224.0.0.1', ipv6Address: 'fd00:0::1/64' };
     const patched = await world.calictl('patch', 'node', 'n1', '-p', JSON.stringify({ spec: { bgp } }));
     expect(patched).toEqual({ code: 0, out: "Successfully patched 1 'Node' resource\n", err: '' });
@@ -97,7 +97,7 @@ describe('the Node of projectcalico.org/v3', () => {
     expect(await annotations('n1')).toHaveProperty(['projectcalico.org/RouteReflectorClusterID'], '1.0.0.1');
   });
 
-  it('the last field of bgp can be removed by a patch', async () => {
+  it('can lose the last field of bgp through a patch', async () => {
     const set = (value: number | null) =>
       world.calictl('patch', 'node', 'n2', '-p', JSON.stringify({ spec: { bgp: { asNumber: value } } }));
     expect((await set(65001)).err).toBe('');
@@ -132,7 +132,7 @@ describe('the Node of projectcalico.org/v3', () => {
       { metadata: { annotations: { 'projectcalico.org/ASNumber': '5' } } },
       /the annotation projectcalico\.org\/ASNumber is not written: set spec\.bgp\.asNumber/,
     ],
-  ])('the patch %j is refused with a sentence, and nothing changes', async (change, sentence) => {
+  ])('refuses the patch %j with a reason and stays unchanged', async (change, sentence) => {
     const before = await world.client.get(nodeKind, 'n1');
     const { code, out, err } = await world.calictl('patch', 'node', 'n1', '-p', JSON.stringify(change));
     expect([code, out]).toEqual([1, '']);
@@ -141,7 +141,7 @@ describe('the Node of projectcalico.org/v3', () => {
     expect(await world.client.get(nodeKind, 'n1')).toEqual(before);
   });
 
-  it('apply and replace set what the file says, remove the other fields, and leave foreign labels', async () => {
+  it('is set to the content of the file by apply and replace, and keeps foreign labels', async () => {
     const first = await applied(v3('n1', { bgp: { ipv4Address: '10.0.0.1/24' } }, { labels: { rack: 'a' } }));
     expect(first).toEqual({ code: 0, out: "Successfully applied 1 'Node' resource(s)\n", err: '' });
     expect(await annotations('n1')).toEqual({
@@ -160,7 +160,7 @@ describe('the Node of projectcalico.org/v3', () => {
     });
   });
 
-  it('what get shows can be applied, and the fields that are not written are named', async () => {
+  it('can be applied as get shows it, and fields that are not written are named', async () => {
     const { out } = await world.calictl('get', 'node', 'n1', '-o', 'yaml');
     expect(await applied(out)).toMatchObject({ code: 0, err: '' });
     const other = await applied(
@@ -172,7 +172,7 @@ describe('the Node of projectcalico.org/v3', () => {
     });
   });
 
-  it('label sets and removes labels that selectors and kubectl see', async () => {
+  it('gains and loses labels with calictl label, and selectors and kubectl see them', async () => {
     const label = (...args: string[]) => world.calictl('label', 'nodes', 'n2', ...args);
     expect((await label('rr=yes')).out).toBe('Successfully set label rr on Node n2\n');
     expect((await world.client.get(nodeKind, 'n2'))!.metadata.labels).toHaveProperty('rr', 'yes');
@@ -187,7 +187,7 @@ describe('the Node of projectcalico.org/v3', () => {
     });
   });
 
-  it('is not created or deleted, as Nodes belong to Kubernetes', async () => {
+  it('cannot be created or deleted, because Nodes belong to Kubernetes', async () => {
     const { code, err } = await applied(v3('n9', { bgp: { asNumber: 65001 } }));
     expect(code).toBe(1);
     expect(err).toMatch(/Failed to apply 'Node' resource n9: kubelets create Nodes: start a kubelet/);
@@ -197,7 +197,7 @@ describe('the Node of projectcalico.org/v3', () => {
     expect(await world.client.get(nodeKind, 'n1')).toBeDefined();
   });
 
-  it('labels that calicoctl keeps in an annotation are named, because Cali does not read them', async () => {
+  it('is shown with a warning about labels that calicoctl keeps in an annotation, because Cali ignores them', async () => {
     const annotations = { 'projectcalico.org/labels': '{"rr":"yes"}' };
     await world.client.patch(nodeKind, 'n2', { metadata: { annotations } });
     const { err } = await world.calictl('get', 'node', 'n2');
@@ -207,7 +207,7 @@ describe('the Node of projectcalico.org/v3', () => {
     });
   });
 
-  it('an annotation that the agent ignores is named and not shown', async () => {
+  it('is shown without an annotation that the agent ignores, and the annotation is named', async () => {
     await world.client.patch(nodeKind, 'n2', {
       metadata: { annotations: { 'projectcalico.org/IPv4Address': 'nowhere' } },
     });

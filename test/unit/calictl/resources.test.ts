@@ -23,8 +23,8 @@ const pool = (name: string, cidr: string, more: object = {}) => object('IPPool',
 const documents = (...objects: object[]) => objects.map((one) => JSON.stringify(one)).join('\n---\n');
 const exists = async (name: string) => (await world.raw(ipPoolKind, name)) !== undefined;
 
-describe('-f', () => {
-  it('applies several files, folders, and with -R the folders below', async () => {
+describe('calictl with -f', () => {
+  it('applies several files and folders, and subfolders with -R', async () => {
     const single = world.file('single.yaml', documents(pool('f1', '10.1.0.0/24')));
     world.file('folder/a.yaml', documents(pool('f2', '10.2.0.0/24'), pool('f3', '10.3.0.0/24')));
     world.file('folder/b.json', documents(pool('f4', '10.4.0.0/24')));
@@ -43,7 +43,7 @@ describe('-f', () => {
     expect(deleted.out).toBe("Successfully deleted 5 'IPPool' resource(s)\n");
   });
 
-  it('names every fault of every file with file and document, and then changes nothing', async () => {
+  it('names each fault of each file with its document, and then changes nothing', async () => {
     const one = world.file(
       'faults/one.yaml',
       `${documents(
@@ -75,7 +75,7 @@ describe('-f', () => {
     expect(await exists('good')).toBe(false);
   });
 
-  it('a failure at the API does not stop the other resources', async () => {
+  it('continues with the other resources when the API refuses one', async () => {
     const file = world.file(
       'partial.yaml',
       documents(pool('p1', '10.10.0.0/16'), pool('p2', '10.10.1.0/24'), pool('p3', '10.11.0.0/24')),
@@ -98,7 +98,7 @@ describe('-f', () => {
     expect(await world.client.list(ipPoolKind)).toEqual([]);
   });
 
-  it('delete and get need kind and name alone', async () => {
+  it('needs only kind and name for delete and get', async () => {
     await world.calictl('apply', '-f', world.file('d.yaml', documents(pool('d', '10.12.0.0/24'))));
     const named = world.file(
       'named.yaml',
@@ -111,7 +111,7 @@ describe('-f', () => {
     expect((await world.calictl('get', '-f', named)).code).toBe(1);
   });
 
-  it('a file without resources is a fault, unless --skip-empty says otherwise', async () => {
+  it('refuses a file without resources, unless --skip-empty is set', async () => {
     const empty = world.file('empty.yaml', '---\n# nothing\n');
     expect(await world.calictl('apply', '-f', empty)).toMatchObject({
       code: 1,
@@ -126,7 +126,7 @@ describe('-f', () => {
     expect((await world.calictl('apply', '-f', folder)).err).toContain('no file in it ends in .yaml');
   });
 
-  it('lists and arrays are unfolded, links to files are followed', async () => {
+  it('unfolds lists and arrays, and follows links to files', async () => {
     const list = { apiVersion: 'v1', kind: 'List', items: [pool('l1', '10.13.0.0/24')] };
     world.file('real/list.json', JSON.stringify(list));
     world.file('links/array.json', JSON.stringify([pool('l2', '10.14.0.0/24')]));
@@ -139,7 +139,7 @@ describe('-f', () => {
     expect((await world.calictl('validate', '-f', broken)).err).toContain('items has to be a list');
   });
 
-  it('takes labels that YAML reads as booleans and numbers, and a null as an absent field', async () => {
+  it('accepts labels that YAML reads as booleans or numbers, and reads null as an absent field', async () => {
     const file = world.file(
       'odd.yaml',
       'apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata:\n  name: odd\n  labels: { a: true, b: 5 }\n  annotations:\n' +
@@ -153,7 +153,7 @@ describe('-f', () => {
     await world.calictl('delete', '-f', file);
   });
 
-  it('replaces neither finalizers nor owners, and refuses an old resourceVersion', async () => {
+  it('replaces neither finalizers nor owners, and refuses an outdated resourceVersion', async () => {
     const metadata = { finalizers: ['cali.test/hold'], labels: { a: 'b' } };
     await world.client.create(ipPoolKind, {
       ...pool('kept', '10.15.0.0/24'),
@@ -178,8 +178,8 @@ describe('-f', () => {
   });
 });
 
-describe('get', () => {
-  it('has every form of calicoctl', async () => {
+describe('calictl get', () => {
+  it('supports each output format of calicoctl', async () => {
     await world.calictl('apply', '-f', world.file('g.yaml', documents(pool('g', '10.20.0.0/24'))));
     const form = async (...args: string[]) => (await world.calictl('get', 'ipp', ...args)).out;
     expect(await form('-o', 'wide')).toMatch(
@@ -253,13 +253,13 @@ describe('get', () => {
     [['ipam', 'release', '--from-report', 'package.json'], /package\.json: is not a report of/],
     [['--log-level', 'loud', 'version'], /log-level/],
     [['frob'], /unknown command/],
-  ])('%j ends with exit code 1 and a sentence', async (args, sentence) => {
+  ])('with arguments %j exits with code 1 and a reason', async (args, sentence) => {
     const { code, out, err } = await world.calictl(...args);
     expect([code, out]).toEqual([1, '']);
     expect(err).toMatch(sentence);
   });
 
-  it('shows counts of a BGPFilter’s rules, and names of KubeControllersConfiguration', async () => {
+  it('shows the rule counts of a BGPFilter, and the name of KubeControllersConfiguration', async () => {
     const rule = { action: 'Accept' };
     const filter = object('BGPFilter', 'f', { exportV4: [rule, rule], importV6: [rule] });
     const configuration = object('KubeControllersConfiguration', 'default', { controllers: {} });
@@ -271,8 +271,8 @@ describe('get', () => {
   });
 });
 
-describe('where the API is', () => {
-  it('--context chooses a context of the kubeconfig', async () => {
+describe('the API endpoint of calictl', () => {
+  it('is chosen with --context', async () => {
     const away = await world.calictl('get', 'ippools', '--context', 'away');
     expect(away).toMatchObject({ code: 1, err: expect.stringContaining('127.0.0.1:1') });
     const none = await world.calictl('--context', 'none', 'get', 'ippools');
@@ -281,7 +281,7 @@ describe('where the API is', () => {
     expect(empty.err).toMatch(/kubeconfig \S+: cannot be read: it is no kubeconfig\. Set KUBECONFIG/);
   });
 
-  it('several kubeconfigs are one, and what the first names wins', async () => {
+  it('is merged from several kubeconfigs, of which the first one wins', async () => {
     const here = path.join(world.folder, 'kubeconfig');
     const other = world.file('other-kubeconfig', kubeconfigText('http://127.0.0.1:2'));
     expect((await calictl('get', 'ippools', '--kubeconfig', `${here}:${other}`)).code).toBe(0);
@@ -291,7 +291,7 @@ describe('where the API is', () => {
     expect((await calictl('get', 'ippools', '--kubeconfig', `/nowhere:${here}`)).code).toBe(0);
   });
 
-  it('-c takes calicoctl’s file, and refuses what Cali does not have', async () => {
+  it('is read from calicoctl’s file with -c, and what Cali does not support is refused', async () => {
     const kubeconfig = path.join(world.folder, 'kubeconfig');
     const file = (spec: object) =>
       world.file('calicoctl.cfg', JSON.stringify({ ...object('CalicoAPIConfig', 'x', spec) }));
@@ -307,7 +307,7 @@ describe('where the API is', () => {
   });
 });
 
-it('version shows the client, and the cluster unless --client', async () => {
+it('calictl version shows the client version, and the cluster version unless --client is set', async () => {
   const client = await calictl('version', '--client', '--kubeconfig', '/nowhere');
   expect(client).toMatchObject({ code: 0, out: expect.stringMatching(/^Client Version: +\d/) });
   expect(await world.calictl('version')).toMatchObject({

@@ -27,21 +27,24 @@ const put = (name: string, spec: object) =>
 const unknown = { cidr: '10.99.0.0/16', ofTomorrow: { deep: [1] } };
 const wrong = { cidr: '10.99.0.0/33', ipipMode: 'Sometimes' };
 
-it.each(['yaml', 'json'] as const)('get -o %s shows every field that the server has', async (output) => {
-  put('new', unknown);
-  put('wrong', wrong);
-  const one = await run('get', 'ippool', 'new', '-o', output);
-  expect(parse(one.out)).toMatchObject({ kind: 'IPPool', metadata: { name: 'new' }, spec: unknown });
-  expect(one.out).not.toContain('managedFields');
-  const all = await run('get', 'ippool', '-o', output);
-  expect(all).toMatchObject({ code: 0, err: '' });
-  expect(parse(all.out)).toMatchObject({ kind: 'IPPoolList', items: [{ spec: unknown }, { spec: wrong }] });
-  const some = await run('get', 'ippool', 'none', 'wrong', '-o', output);
-  expect(some).toMatchObject({ code: 1, err: 'resource does not exist: IPPool(none)\n' });
-  expect(parse(some.out)).toMatchObject([{ spec: wrong }]);
-});
+it.each(['yaml', 'json'] as const)(
+  'calictl get -o %s shows every field that the server has',
+  async (output) => {
+    put('new', unknown);
+    put('wrong', wrong);
+    const one = await run('get', 'ippool', 'new', '-o', output);
+    expect(parse(one.out)).toMatchObject({ kind: 'IPPool', metadata: { name: 'new' }, spec: unknown });
+    expect(one.out).not.toContain('managedFields');
+    const all = await run('get', 'ippool', '-o', output);
+    expect(all).toMatchObject({ code: 0, err: '' });
+    expect(parse(all.out)).toMatchObject({ kind: 'IPPoolList', items: [{ spec: unknown }, { spec: wrong }] });
+    const some = await run('get', 'ippool', 'none', 'wrong', '-o', output);
+    expect(some).toMatchObject({ code: 1, err: 'resource does not exist: IPPool(none)\n' });
+    expect(parse(some.out)).toMatchObject([{ spec: wrong }]);
+  },
+);
 
-it('a table shows what can be read, names the rest, and ends with exit code 1', async () => {
+it('a table shows readable objects, names the others, and exits with code 1', async () => {
   put('good', { cidr: '10.98.0.0/16' });
   put('wrong', wrong);
   const { code, out, err } = await run('get', 'ippool');
@@ -50,7 +53,7 @@ it('a table shows what can be read, names the rest, and ends with exit code 1', 
   expect(err).toMatch(/^IPPool wrong: spec\./);
 });
 
-it('an object that cannot be read can be replaced and patched, and fields of a newer version stay', async () => {
+it('an unreadable object can be replaced and patched, and fields of a newer version are kept', async () => {
   put('wrong', { cidr: '10.99.0.0/33' });
   expect((await run('patch', 'ippool', 'wrong', '-p', '{"spec":{"disabled":true}}')).err).toMatch(
     /is invalid: spec\.cidr/,
@@ -62,7 +65,7 @@ it('an object that cannot be read can be replaced and patched, and fields of a n
 });
 
 it.each(['constructor', 'toString', '__proto__'])(
-  'the label %s is set where the object has none',
+  'calictl label sets the label %s on an object without that label',
   async (key) => {
     put('p', { cidr: '10.99.0.0/16' });
     expect((await run('label', 'ippool', 'p', `${key}=x`)).out).toBe(

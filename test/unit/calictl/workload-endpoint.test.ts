@@ -36,7 +36,7 @@ afterAll(() => world.stop());
 const name = 'node--1-k8s-web--1-eth0';
 const out = async (...args: string[]) => (await world.calictl('get', 'wep', ...args)).out;
 
-describe('get workloadendpoint', () => {
+describe('calictl get workloadendpoint', () => {
   it('shows an endpoint for each pod that Cali networks', async () => {
     expect((await out()).replace(/cali[0-9a-f]{11}/g, 'cali…')).toBe(
       [
@@ -54,7 +54,7 @@ describe('get workloadendpoint', () => {
     );
   });
 
-  it('shows one by its name, in its namespace', async () => {
+  it('shows a single endpoint by name in its namespace', async () => {
     expect(parse(await out(name, '-o', 'yaml'))).toMatchObject({
       apiVersion: 'projectcalico.org/v3',
       kind: 'WorkloadEndpoint',
@@ -84,7 +84,7 @@ describe('get workloadendpoint', () => {
     );
   });
 
-  it('is read-only', async () => {
+  it('shows endpoints that apply, delete, patch and label refuse to change', async () => {
     const { out: text } = await world.calictl('get', 'wep', name, '-o', 'yaml');
     const file = world.file('wep.yaml', text);
     for (const args of [
