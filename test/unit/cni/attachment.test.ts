@@ -43,7 +43,7 @@ describe('CNI variables', () => {
     '/var/snap/k8s/common/run/netns/cni-1',
     '/proc/4711/ns/net',
     '/proc/4711/task/4712/ns/net',
-  ])('take the network namespace %s', (netns) => {
+  ])('may name the network namespace %s', (netns) => {
     expect(parse(request({ CNI_NETNS: netns }))).toMatchObject({ netns });
   });
 
@@ -62,27 +62,27 @@ describe('CNI variables', () => {
     `/run/netns/${'a'.repeat(4096)}`,
     '/run/netns/',
     '/run/netns/.',
-  ])('refuse the network namespace %j', (netns) => {
+  ])('must not name the network namespace %j', (netns) => {
     expect(parse(request({ CNI_NETNS: netns }))).toMatch(/^4 CNI_NETNS /);
     // DEL must succeed even if the namespace is gone.
     expect(parse(request({ CNI_NETNS: netns }), false)).toMatchObject({ netns: '' });
   });
 
   it.each(['../x', 'a b', 'a/b', '', '.', 'a'.repeat(129), 'a\0b', 'ä', '-rf'])(
-    'refuse the container ID %j',
+    'with container ID %j are refused',
     (id) => {
       expect(parse(request({ CNI_CONTAINERID: id }))).toMatch(/^4 CNI_CONTAINERID /);
     },
   );
 
   it.each(['a b', 'a/b', '..', '.', 'a:b', 'sixteen-letters!', 'a\u0001', 'é', '#x', '"', '-x'])(
-    'refuse the interface name %j',
+    'with interface name %j are refused',
     (name) => {
       expect(parse(request({ CNI_IFNAME: name }))).toMatch(/^4 CNI_IFNAME /);
     },
   );
 
-  it('name a pod, or none', () => {
+  it('name a pod or no pod', () => {
     expect(args('')).toMatchObject({ pod: undefined });
     expect(args('IgnoreUnknown=1')).toMatchObject({ pod: undefined });
     expect(
@@ -103,11 +103,11 @@ describe('CNI variables', () => {
     `K8S_POD_NAMESPACE=default;K8S_POD_NAME=${'a'.repeat(254)}`,
     `K8S_POD_NAMESPACE=${'a'.repeat(64)};K8S_POD_NAME=a`,
     `X=${'a'.repeat(5000)}`,
-  ])('refuse the arguments %j', (text) => {
+  ])('with arguments %j are refused', (text) => {
     expect(args(text)).toMatch(/^4 (K8S_POD|CNI_ARGS )/);
   });
 
-  it('of any text are a value or a refusal', () => {
+  it('are parsed or refused for any text', () => {
     fc.assert(
       fc.property(
         fc.dictionary(
@@ -125,7 +125,7 @@ describe('CNI variables', () => {
   });
 });
 
-describe('what CNI_NETNS leads to', () => {
+describe('the path in CNI_NETNS', () => {
   it.each([
     ['/etc/passwd', /is not a namespace/],
     ['/run', /is not a namespace/],
@@ -136,7 +136,7 @@ describe('what CNI_NETNS leads to', () => {
   });
 });
 
-describe('the network configuration', () => {
+describe('a network configuration', () => {
   it.each<[object, RegExp]>([
     [{ name: 'a b' }, /^7 .*name/],
     [{ name: 'a'.repeat(129) }, /^7 .*name/],
@@ -149,18 +149,18 @@ describe('the network configuration', () => {
     [{ ipam: { ipv4_pools: [{}] } }, /^7 .*ipv4_pools/],
     [{ cniVersion: '1.0.0\u001b[2J' }, /^1 cniVersion/],
     [{ prevResult: 'x' }, /^7 .*prevResult/],
-  ])('%j is refused with the field', (more, sentence) => {
+  ])('with %j is refused, and the field is named', (more, sentence) => {
     expect(parse(request({}, stdin(more)))).toMatch(sentence);
   });
 
-  it('of 100,000 levels is refused or read, and ends nothing', () => {
+  it('of 100,000 levels is refused or parsed without a crash', () => {
     const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
     expect(parse(request({}, deep))).toMatch(/^7 /);
     expect(parse(request({}, stdin().replace('}', `,"x":${deep}}`)))).toMatchObject({ containerId: 'c1' });
   });
 });
 
-describe('an endpoint’s file', () => {
+describe('an endpoint file', () => {
   const endpoint = {
     containerId: 'c1',
     containerInterface: 'eth0',
@@ -175,7 +175,7 @@ describe('an endpoint’s file', () => {
   };
   const file = endpointFile(endpoint);
 
-  it('is read as it was written', () => {
+  it('is read back as it was written', () => {
     expect(parseEndpoint(file, JSON.stringify(endpoint))).toEqual(endpoint);
     const upper = { ...endpoint, addresses: ['FD00::1'], mac: '02-00-00-00-00-0A' };
     expect(parseEndpoint(file, JSON.stringify(upper))).toMatchObject({
@@ -198,7 +198,7 @@ describe('an endpoint’s file', () => {
     expect(() => parseEndpoint(file, JSON.stringify({ ...endpoint, ...change }))).toThrow(field);
   });
 
-  it.each(['', '{', 'null', '[]', '"x"', '{"__proto__":{}}'])('that holds %j is refused', (text) => {
+  it.each(['', '{', 'null', '[]', '"x"', '{"__proto__":{}}'])('with the content %j is refused', (text) => {
     expect(() => parseEndpoint(file, text)).toThrow();
   });
 });

@@ -31,7 +31,7 @@ const refusal = (of: Record<string, string>, ofNamespace: Record<string, string>
 };
 
 describe('annotations of pods and namespaces', () => {
-  it('ask for one address of each family, in one spelling', () => {
+  it('request one address per family, in canonical form', () => {
     expect(readAnnotations(pod({ ipAddrs: '["10.0.0.5", "FD00:10:244::3:D38A:1D10"]' }), undefined)).toEqual({
       pools: {},
       addresses: ['10.0.0.5', 'fd00:10:244::3:d38a:1d10'],
@@ -40,7 +40,7 @@ describe('annotations of pods and namespaces', () => {
     expect(readAnnotations(undefined, undefined).addresses).toBeUndefined();
   });
 
-  it('name further networks that a pod may send from, in one spelling', () => {
+  it('add source networks that a pod may use, in canonical form', () => {
     const asked = readAnnotations(
       pod({ allowedSourcePrefixes: '["10.7.9.9/16", "FD07::/64", "10.7.0.0/16"]' }),
       undefined,
@@ -55,7 +55,7 @@ describe('annotations of pods and namespaces', () => {
     );
   });
 
-  it('ask for pools, the pod before its namespace', () => {
+  it('request pools, and the pod’s annotation overrides its namespace’s', () => {
     const asked = readAnnotations(
       pod({ ipv4pools: '["a"]' }),
       namespace({ ipv4pools: '["b"]', ipv6pools: '["c"]' }),
@@ -77,20 +77,20 @@ describe('annotations of pods and namespaces', () => {
     `[${'['.repeat(10_000)}`,
     JSON.stringify(Array.from({ length: 40 }, (_, i) => `10.0.0.${i}`)),
     `["${'1'.repeat(1 << 20)}"]`,
-  ])('ipAddrs %.60j is refused with the pod and the annotation', (text) => {
+  ])('with ipAddrs %.60j are refused, and pod and annotation are named', (text) => {
     expect(refusal({ ipAddrs: text })).toMatch(
       /^pod shop\/web: annotation cni\.projectcalico\.org\/ipAddrs is .*: it must be a JSON list/,
     );
   });
 
-  it('of 10,000 pools, or that are no list, are refused with the object that has them', () => {
+  it('with 10,000 pools, or without a list, are refused, and the annotated object is named', () => {
     const many = JSON.stringify(Array(10_000).fill('p'));
     expect(refusal({ ipv4pools: many })).toMatch(/^pod shop\/web: annotation .*ipv4pools/);
     expect(refusal({}, { ipv6pools: many })).toMatch(/^namespace shop: annotation .*ipv6pools/);
     expect(refusal({}, { ipv6pools: '"p"' })).toMatch(/^namespace shop: annotation .*ipv6pools/);
   });
 
-  it('ask for families, the pod before its namespace', () => {
+  it('request families, and the pod’s annotation overrides its namespace’s', () => {
     expect(
       readAnnotations(pod({ ipFamilies: '["IPv6"]' }), namespace({ ipFamilies: '["IPv4"]' })).families,
     ).toEqual([6]);
@@ -106,7 +106,7 @@ describe('annotations of pods and namespaces', () => {
     );
   });
 
-  it('ask for a MAC address, in one spelling', () => {
+  it('request a MAC address, in canonical form', () => {
     expect(readAnnotations(pod({ hwAddr: '0A-1B-2C-3D-4E-5F' }), undefined).mac).toBe('0a:1b:2c:3d:4e:5f');
     expect(readAnnotations(pod({}), undefined).mac).toBeUndefined();
     for (const wrong of ['', '01:00:5e:00:00:01', '0a:1b:2c:3d:4e', '0a:1b:2c:3d:4e:5f; reboot'])
@@ -121,7 +121,7 @@ describe('annotations of pods and namespaces', () => {
     'qos.projectcalico.org/ingressBandwidth',
     'qos.projectcalico.org/egressMaxConnections',
     'qos.projectcalico.org/dscp',
-  ])('%s asks for what Cali does not do: the pod is refused with the remedy', (key) => {
+  ])('with %s request something that Cali does not support, so the pod is refused with the remedy', (key) => {
     const web = pod({});
     web.metadata.annotations = { [key]: '["10.0.0.1"]' };
     expect(() => readAnnotations(web, undefined)).toThrow(

@@ -26,7 +26,7 @@ describe('the CNI socket', () => {
     return { socket, close: async () => server.close() };
   };
 
-  it('answers when the plugin throws', async () => {
+  it('answers with an error when the plugin throws', async () => {
     const { socket, close } = await serve('throws.sock', () => Promise.reject(new Error('broken')));
     const { exitCode, output } = await callCni(socket, request);
     expect(exitCode).toBe(1);
@@ -34,7 +34,7 @@ describe('the CNI socket', () => {
     await close();
   });
 
-  it('refuses a request of more than a megabyte with a sentence, and passes none of it on', async () => {
+  it('refuses a request of more than a megabyte with a reason, and does not pass it on', async () => {
     let calls = 0;
     const { socket, close } = await serve('large.sock', async () => {
       calls++;
@@ -47,7 +47,7 @@ describe('the CNI socket', () => {
     await close();
   });
 
-  it('closes a call that is never finished, and serves the others meanwhile', async () => {
+  it('closes a call that is never completed, and serves other calls meanwhile', async () => {
     const { socket, close } = await serve('slow.sock', async () => ({ exitCode: 0, output: 'ok' }), {
       requestMs: 300,
       maxCalls: 100,
@@ -65,7 +65,7 @@ describe('the CNI socket', () => {
     await close();
   });
 
-  it('refuses more calls at once than it may have, and takes calls again afterwards', async () => {
+  it('refuses calls above its limit, and accepts calls again afterwards', async () => {
     let release = () => {};
     const held = new Promise<void>((resolve) => {
       release = resolve;
@@ -128,7 +128,7 @@ describe.skipIf(!hasGcc)('the shim (skipped where gcc is not installed)', () => 
     });
   };
 
-  it('passes the status and the output on', async () => {
+  it('passes on the status and the output', async () => {
     expect(await call('0\n{"a":1}')).toEqual({ code: 0, stdout: '{"a":1}' });
     expect(await call('1\n')).toEqual({ code: 1, stdout: '' });
     const large = 'x'.repeat(900_000);
@@ -136,7 +136,7 @@ describe.skipIf(!hasGcc)('the shim (skipped where gcc is not installed)', () => 
   });
 
   it.each(['', '0', 'x\n{}', '\n{}', '0000\n{}', '256\n{}', '-1\n{}', `0\n${'x'.repeat(2 << 20)}`])(
-    'takes no answer of the form %.10j for a success',
+    'does not treat an answer of the form %.10j as success',
     async (text) => {
       const { code, stdout } = await call(text);
       expect(code).toBe(1);
@@ -147,7 +147,7 @@ describe.skipIf(!hasGcc)('the shim (skipped where gcc is not installed)', () => 
     },
   );
 
-  it('writes JSON whatever the path of its socket holds', async () => {
+  it('writes valid JSON whatever its socket path contains', async () => {
     const { code, stdout } = await call('', '/nowhere/a"b\\c\nd\u0001é');
     expect(code).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({ code: 11, msg: expect.stringContaining('a"b\\c\nd') });
