@@ -70,7 +70,7 @@ const hasRules = (crd: Crd | undefined) => JSON.stringify(crd).includes('x-kuber
 const patches = (requests: readonly string[]) => requests.filter((one) => one.startsWith('PATCH'));
 
 describe('cali-controllers', () => {
-  it.each(['31', '34+'])('add the rules to the CRDs of a server of version 1.%s, once', async (minor) => {
+  it.each(['31', '34+'])('adds the rules to the CRDs of a server of version 1.%s, once', async (minor) => {
     const { crds, requests, start } = await server(minor);
     start();
     await until(() => requests.filter((one) => one.startsWith('GET')).length === 14);
@@ -82,14 +82,14 @@ describe('cali-controllers', () => {
     expect(patches(requests)).toHaveLength(count);
   });
 
-  it('request no CRD of an older server', async () => {
+  it('requests no CRD of an older server', async () => {
     const { requests, start } = await server('30');
     start();
     await until(() => requests.length > 0);
     expect(requests).toEqual(['GET /version']);
   });
 
-  it('leave a CRD alone whose schema is not theirs, as Calico’s, or that does not exist', async () => {
+  it('leaves CRDs with a foreign schema, such as Calico’s, and missing CRDs alone', async () => {
     const { crds, requests, start } = await server('31');
     const { properties } = crds.get('ippools.projectcalico.org')!.spec.versions[0]!.schema.openAPIV3Schema;
     properties['spec'] = { type: 'object' };

@@ -30,7 +30,7 @@ const said = (spec: object) => {
 };
 
 describe('BGPPeer.status', () => {
-  it('says who peers with whom', () => {
+  it('reports which nodes peer with which peers', () => {
     const router = { peerIP: '192.0.2.1:179', asNumber: 64999 };
     expect(said(router)).toBe('True Resolved: 2 nodes with 192.0.2.1');
     expect(said({ ...router, nodeSelector: "rack == 'a'", filters: ['no-default'] })).toBe(
@@ -69,7 +69,7 @@ describe('a condition', () => {
   const before = { ...wanted, lastTransitionTime: '2026-01-01T00:00:00Z' };
   const now = Date.parse('2026-02-02T00:00:00.500Z');
 
-  it('is written when it says something new; its time is that of the change between True and False', () => {
+  it('is written when it changes, and its time changes only with its status', () => {
     expect(withCondition({ conditions: [before] }, wanted, now)).toBeUndefined();
     expect(withCondition(undefined, wanted, now)).toEqual([
       { ...wanted, lastTransitionTime: '2026-02-02T00:00:00Z' },
@@ -85,7 +85,7 @@ describe('a condition', () => {
   });
 
   it.each(['text', 7, {}, [null, 'text', {}, { type: 7 }]])(
-    'takes the place of a list that is no list of conditions: %j',
+    'replaces a value that is not a list of conditions: %j',
     (conditions) => {
       expect(withCondition({ conditions }, wanted, now)).toEqual([
         { ...wanted, lastTransitionTime: '2026-02-02T00:00:00Z' },

@@ -102,8 +102,8 @@ const look = async () => {
   expect(collector.stats.error).toBeUndefined();
 };
 
-describe('an IPPool with addresses in use that is deleted', () => {
-  it('stays with its finalizer, gives no new addresses, and goes when the last address has gone', async () => {
+describe('a deleted IPPool with addresses in use', () => {
+  it('keeps its finalizer, assigns no new addresses, and disappears when the last address is released', async () => {
     await pool('p', '10.0.0.0/24');
     await pool('q', '10.1.0.0/24');
     await look();
@@ -150,7 +150,7 @@ describe('an IPPool with addresses in use that is deleted', () => {
     expect(await client.get(ipPoolKind, 'q')).toBeDefined();
   });
 
-  it('does not wait for empty blocks, and none is taken before agents have heard of the deletion', async () => {
+  it('does not wait for empty blocks, which are released once agents have seen the deletion', async () => {
     await pool('p', '10.0.0.0/24');
     await pool('q', '10.1.0.0/24');
     await look();
@@ -167,7 +167,7 @@ describe('an IPPool with addresses in use that is deleted', () => {
     expect(await client.get(ipPoolKind, 'p')).toBeUndefined();
   });
 
-  it('is kept by calictl where no controller has been, and also when it is disabled', async () => {
+  it('is kept by calictl even if no controller has run or the pool is disabled', async () => {
     const made = await pool('p', '10.0.0.0/24');
     await (await ipamOf('n1')).assign(request('a'));
     await client.patch(ipPoolKind, 'p', { spec: { disabled: true } });
@@ -181,7 +181,7 @@ describe('an IPPool with addresses in use that is deleted', () => {
 });
 
 describe('KubeControllersConfiguration', () => {
-  it('is made when there is none, and a change takes effect at once', async () => {
+  it('is created when missing, and a change takes effect at once', async () => {
     const running = configuration.run(abort.signal);
     await until('made', PATIENCE_MS, async () => {
       const made = await client.get(kubeControllersConfigurationKind, 'default');

@@ -22,7 +22,7 @@ function blockWith(count: number): IPAMBlock {
 }
 
 describe('IPPool.status', () => {
-  it('says whether addresses can be taken, and why not', () => {
+  it('reports whether addresses can be assigned, and why not', () => {
     const reason = (spec: object, taken: number) => allocatable(pool(spec), [blockWith(taken)]).reason;
     expect(reason({}, 3)).toBe('PoolReady');
     expect(reason({}, 4)).toBe('PoolFull');
@@ -30,7 +30,7 @@ describe('IPPool.status', () => {
     expect(reason({ assignmentMode: 'Manual' }, 0)).toBe('OnRequest');
   });
 
-  it('is written when it is another one, and keeps what others wrote', async () => {
+  it('is written only when it changes, and keeps conditions of others', async () => {
     const store = new MemoryStore();
     const writes: string[] = [];
     store.before = async (operation) => {

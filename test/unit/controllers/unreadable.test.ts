@@ -52,7 +52,7 @@ const conditionOf = (definition: ResourceDefinition, name: string) => {
 };
 
 describe('the condition Accepted', () => {
-  it('is False with the sentence while an object cannot be read, and True when it is corrected', async () => {
+  it('is False with the reason while an object cannot be read, and True once it is corrected', async () => {
     put(ipPoolKind, 'bad', { cidr: '10.99.0.0/33' });
     put(ipPoolKind, 'good', { cidr: '10.98.0.0/16' });
     put(bgpPeerKind, 'worse', { peerIP: '10.0.0.300', asNumber: 7 });
@@ -83,7 +83,7 @@ describe('the condition Accepted', () => {
   });
 });
 
-it('what cannot be calculated for BGPPeers costs IPPools nothing, and is tried again', async () => {
+it('a fault in the calculation for BGPPeers does not affect IPPools, and the calculation is retried', async () => {
   put(bgpPeerKind, 'p', { peerIP: '10.0.0.3', asNumber: 7 });
   put(ipPoolKind, 'bad', { cidr: '10.99.0.0/33' });
   const warnings: string[] = [];
@@ -114,7 +114,7 @@ it('what cannot be calculated for BGPPeers costs IPPools nothing, and is tried a
 });
 
 describe('garbage collection', () => {
-  it('takes nothing away because an object was not seen that cannot be read', async () => {
+  it('frees nothing that may belong to an unreadable object', async () => {
     const owner = (pod: string) => ({
       handleId: `h-${pod}`,
       attributes: { node: 'n1', namespace: 'default', pod },
