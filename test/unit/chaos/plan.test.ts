@@ -33,13 +33,13 @@ const linesOf = (seed: number) => {
   return lines;
 };
 
-describe('the plan of chaos', () => {
-  it('is the same for the same seed, and another one for another', () => {
+describe('the chaos plan', () => {
+  it('is the same for the same seed, and differs for another one', () => {
     expect(linesOf(1)).toEqual(linesOf(1));
     expect(linesOf(1)).not.toEqual(linesOf(2));
   });
 
-  it('does every kind of action, and asks nothing of what is down', () => {
+  it('contains every kind of action, and none that needs a component that is down', () => {
     const kinds = new Set<string>();
     for (let seed = 0; seed < 20; seed++)
       walk(seed, 500, (model, action) => {
@@ -71,7 +71,7 @@ describe('the plan of chaos', () => {
     ]);
   });
 
-  it('repairs everything that is away, and then removes everything that was made', () => {
+  it('repairs everything that is down, and then removes everything that was created', () => {
     for (let seed = 0; seed < 20; seed++) {
       const mended = repairs(walk(seed, 100)).reduce(after, walk(seed, 100));
       expect(mended.isApiUp).toBe(true);
@@ -83,11 +83,11 @@ describe('the plan of chaos', () => {
   });
 });
 
-describe('lines of logs', () => {
+describe('log lines', () => {
   const line = (level: number, msg: string, more: object = {}) =>
     JSON.stringify({ level, time: 1, name: 'cali-node', node: 'node1', ...more, msg });
 
-  it('above info are named unless something explains them, and so is what is no JSON', () => {
+  it('above info level are reported unless an explanation matches, and so are lines that are not JSON', () => {
     const text = [
       line(30, 'running'),
       line(40, 'watch interrupted', {
@@ -106,7 +106,7 @@ describe('lines of logs', () => {
     ]);
   });
 
-  it('have explanations that are sentences and match no more than they say', () => {
+  it('have explanations that are sentences, with patterns that match only what they describe', () => {
     for (const { pattern, because } of expected) {
       expect(because.length).toBeGreaterThan(10);
       expect(pattern.source.startsWith('^'), String(pattern)).toBe(true);

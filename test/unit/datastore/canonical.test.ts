@@ -21,7 +21,7 @@ const object = (kind: string, spec: object, name = 'x') => ({
 });
 
 describe('addresses and networks of objects', () => {
-  it('that Cali reads pass the pattern that an API server checks, and a wrong length does not', () => {
+  it('that Cali accepts match the pattern that an API server checks, and a wrong length does not', () => {
     const pattern = new RegExp(
       (z.toJSONSchema(addressOrNetwork, { io: 'input', unrepresentable: 'any' }) as { pattern: string })
         .pattern,
@@ -44,7 +44,7 @@ describe('addresses and networks of objects', () => {
       expect(pattern.test(wrong)).toBe(false);
   });
 
-  it('are read in one spelling, with host bits cleared where a network is meant (fault A9)', () => {
+  it('are read in canonical form, without host bits in networks (fault A9)', () => {
     const block = { allocations: [], unallocated: [], attributes: [] };
     const read = {
       pool: ipPoolKind.schema.parse(object('IPPool', { cidr: 'FD00:0:0::/48' })).spec.cidr,
@@ -82,7 +82,7 @@ describe('addresses and networks of objects', () => {
     ['10.0.0.1:1179', '10.0.0.1', 1179],
     ['FE80::1%eth0', 'fe80::1%eth0', undefined],
     ['::FFFF:10.0.0.1', '::ffff:a00:1', undefined],
-  ])('peerIP %s is %s', (text, address, port) => {
+  ])('are parsed from peerIP %s as %s', (text, address, port) => {
     expect(parsePeerIP(text)).toEqual({ address, port });
   });
 
@@ -95,9 +95,9 @@ describe('addresses and networks of objects', () => {
     '[::1]:99999',
     'x\n',
     ' 10.0.0.1',
-  ])('peerIP %j is refused', (text) => expect(parsePeerIP(text)).toBeUndefined());
+  ])('are refused in peerIP %j', (text) => expect(parsePeerIP(text)).toBeUndefined());
 
-  it('of Services are compared and announced by value; what is no address of a host is left out', () => {
+  it('are compared and announced by value for Services, without addresses that no host can have', () => {
     const configurations = [
       bgpConfigurationKind.schema.parse(
         object(
@@ -139,7 +139,7 @@ describe('addresses and networks of objects', () => {
     expect(announced).toEqual(['0.0.0.0/0', 'fd00:96::/112', 'fd00:96::a/128', 'fd00:97::1/128']);
   });
 
-  it('of the kernel are compared by value too', () => {
+  it('are compared by value in the kernel too', () => {
     const row = { dst: '::1.2.3.4', gateway: '::ffff:10.0.0.1', dev: 'eth0' };
     expect(parseRoute(row, 6)).toMatchObject({
       destination: '::102:304/128',

@@ -128,17 +128,17 @@ function refused(one: Case): boolean {
 }
 
 describe('CEL rules of the CRDs', () => {
-  it.each(good)('accept $kind $name $spec as our own validation does', (one) => {
+  it.each(good)('accept $kind $name $spec, and so does our own validation', (one) => {
     expect(broken(one)).toEqual([]);
     expect(refused(one)).toBe(false);
   });
 
-  it.each(bad)('refuse $kind $name $spec as our own validation does', (one) => {
+  it.each(bad)('refuse $kind $name $spec, and so does our own validation', (one) => {
     expect(broken(one)).not.toEqual([]);
     expect(refused(one)).toBe(true);
   });
 
-  it('are cheap enough for the API server: lists with rules are bounded', () => {
+  it('have bounded lists, so their estimated cost fits the API server’s limit', () => {
     // The API server refuses a CRD if it estimates that a rule, or all rules together, may cost too much.
     for (const { kind } of registry.filter(({ group }) => group === CALICO_GROUP)) {
       const sizes = ruleSizes(schemaOf(kind), 1);

@@ -48,13 +48,13 @@ function clientWith(user: string): KubernetesClient {
 }
 
 describe('credentials', () => {
-  it('a token of the kubeconfig goes along', async () => {
+  it('from a kubeconfig are sent with each request', async () => {
     accepted = 'secret';
     await clientWith('{ token: secret }').list(ipPoolKind);
     expect(seen).toEqual(['Bearer secret']);
   });
 
-  it('a token in a file is read again when it has been rotated', async () => {
+  it('from a token file are read again after rotation', async () => {
     const file = path.join(directory, 'token');
     writeFileSync(file, 'first');
     accepted = 'first';
@@ -67,7 +67,7 @@ describe('credentials', () => {
     expect(seen).toEqual(['Bearer first', 'Bearer second']);
   });
 
-  it('a refused token is read again at once, once, and then the refusal is told', async () => {
+  it('that the API refuses are read again once, and then the refusal is reported', async () => {
     accepted = 'other';
     await expect(clientWith('{ token: stale }').list(ipPoolKind)).rejects.toMatchObject({
       code: 'FORBIDDEN',
@@ -78,7 +78,7 @@ describe('credentials', () => {
 });
 
 describe('a service account', () => {
-  it('is read again when its token has been rotated, and says what is missing', async () => {
+  it('is read again after its token rotates, and a missing file is named', async () => {
     const environment = { KUBERNETES_SERVICE_HOST: 'fd00::1', KUBERNETES_SERVICE_PORT: '6443' };
     writeFileSync(path.join(directory, 'token'), 'first\n');
     const { url, connection } = serviceAccountEndpoint(directory, environment);

@@ -59,7 +59,7 @@ async function reflect() {
 }
 
 describe('a watch', () => {
-  it('keeps the last good version of an object that cannot be read any more, and names it until it is corrected', async () => {
+  it('keeps the last good version of an object that becomes unreadable, and reports it until it is corrected', async () => {
     api.put(ipPoolKind, pool('p', { cidr: '10.1.0.0/16' }));
     const { reflector, cidrs, settled, changes } = await reflect();
     api.put(ipPoolKind, pool('p', { cidr: '10.1.0.0/33' }));
@@ -87,36 +87,36 @@ describe('a watch', () => {
   });
 
   it.each<[string, string | Buffer]>([
-    ['no JSON', 'what?\n'],
+    ['a line that is not JSON', 'what?\n'],
     ['half a line of HTML', '<html>\n<body>502 Bad Gateway</body>\n'],
     ['null', 'null\n'],
     ['a number', '7\n'],
     ['an event without an object', '{"type":"ADDED"}\n'],
-    ['an event whose type is none', '{"type":7,"object":{}}\n'],
-    ['an event of no known type', '{"type":"RENAMED","object":{"metadata":{"name":"x"}}}\n'],
+    ['an event whose type is not a string', '{"type":7,"object":{}}\n'],
+    ['an event of an unknown type', '{"type":"RENAMED","object":{"metadata":{"name":"x"}}}\n'],
     ['an object without metadata', '{"type":"MODIFIED","object":{"kind":"IPPool"}}\n'],
-    ['metadata that is null', '{"type":"DELETED","object":{"kind":"IPPool","metadata":null}}\n'],
-    ['a name that is a number', '{"type":"ADDED","object":{"kind":"IPPool","metadata":{"name":7}}}\n'],
-    ['another kind', '{"type":"DELETED","object":{"kind":"Node","metadata":{"name":"p"}}}\n'],
+    ['null metadata', '{"type":"DELETED","object":{"kind":"IPPool","metadata":null}}\n'],
+    ['a numeric name', '{"type":"ADDED","object":{"kind":"IPPool","metadata":{"name":7}}}\n'],
+    ['an object of another kind', '{"type":"DELETED","object":{"kind":"Node","metadata":{"name":"p"}}}\n'],
     ['a bookmark without metadata', '{"type":"BOOKMARK","object":{"kind":"IPPool"}}\n'],
     ['a bookmark without an object', '{"type":"BOOKMARK"}\n'],
-    ['an ERROR that is no Status', '{"type":"ERROR","object":["x"]}\n'],
-    ['an ERROR that is null', '{"type":"ERROR","object":null}\n'],
+    ['an ERROR that is not a Status', '{"type":"ERROR","object":["x"]}\n'],
+    ['a null ERROR', '{"type":"ERROR","object":null}\n'],
     [
       'prototype names',
       '{"type":"ADDED","object":{"kind":"IPPool","metadata":{"name":"__proto__"},"__proto__":{"a":1}}}\n',
     ],
-    [
-      'a resourceVersion that is a number',
-      '{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":3}}}\n',
-    ],
+    ['a numeric resourceVersion', '{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":3}}}\n'],
     [
       'a resourceVersion that is a list',
       '{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":[3]}}}\n',
     ],
-    ['octets that are no UTF-8', Buffer.from('{"type":"ADDED","object":"\xff\xfe\xc0"}\n', 'latin1')],
-    ['ten million characters without an end', `{"type":"ADDED","object":"${'x'.repeat(10_000_000)}"}\n`],
-  ])('goes on after %s', async (_, line) => {
+    ['octets that are not UTF-8', Buffer.from('{"type":"ADDED","object":"\xff\xfe\xc0"}\n', 'latin1')],
+    [
+      'ten million characters without a line break',
+      `{"type":"ADDED","object":"${'x'.repeat(10_000_000)}"}\n`,
+    ],
+  ])('continues after %s', async (_, line) => {
     api.put(ipPoolKind, pool('p', { cidr: '10.1.0.0/16' }));
     const { cidrs, settled } = await reflect();
     await api.send(ipPoolKind, line);
@@ -126,7 +126,7 @@ describe('a watch', () => {
     expect(Object.prototype).not.toHaveProperty('a');
   });
 
-  it('takes characters that are cut by the edges of packets', async () => {
+  it('decodes characters that are split across packets', async () => {
     const { cidrs, reflector, settled } = await reflect();
     const object = { ...pool('é', { cidr: '10.3.0.0/16' }), status: { text: '€'.repeat(1000) } };
     const line = Buffer.from(`${JSON.stringify({ type: 'ADDED', object })}\n`);
@@ -136,7 +136,7 @@ describe('a watch', () => {
     expect(reflector.objects.get('é')?.status?.['text']).toBe('€'.repeat(1000));
   });
 
-  it('survives a handler that fails', async () => {
+  it('survives a handler that throws', async () => {
     const { cidrs, settled } = await reflect();
     api.put(ipPoolKind, pool('thrower', { cidr: '10.4.0.0/16' }));
     await settled();
@@ -148,9 +148,9 @@ describe('a watch', () => {
     ['a page of HTML', '<html>'],
     ['null', 'null'],
     ['a list without items', '{"metadata":{"resourceVersion":"1"}}'],
-    ['items that are no list', '{"metadata":{"resourceVersion":"1"},"items":{}}'],
-    ['no resourceVersion', '{"metadata":{},"items":[]}'],
-  ])('waits for a list when the server answers %s', async (_, body) => {
+    ['items that are not a list', '{"metadata":{"resourceVersion":"1"},"items":{}}'],
+    ['a list without resourceVersion', '{"metadata":{},"items":[]}'],
+  ])('waits for a valid list when the server answers with %s', async (_, body) => {
     api.put(ipPoolKind, pool('p', { cidr: '10.1.0.0/16' }));
     let lies = 3;
     api.intercept = (_request, response) => {
@@ -166,7 +166,7 @@ describe('a watch', () => {
 });
 
 describe('a list', () => {
-  it('has the objects that can be read and names the others', async () => {
+  it('contains the readable objects and names the others', async () => {
     api.put(ipPoolKind, pool('good', { cidr: '10.1.0.0/16' }));
     api.put(ipPoolKind, pool('bad', { cidr: '10.99.0.0/33' }));
     const client = new KubernetesClient(plainEndpoint(api.url));

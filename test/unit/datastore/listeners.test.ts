@@ -5,7 +5,7 @@ import { plainEndpoint } from '../../../datastore/kubernetes/endpoint.ts';
 import { silentLog } from '../../../lib/log.ts';
 import { until } from '../../helpers/lab.ts';
 
-it('an agent whose API is away tries again and again without a warning of Node', async () => {
+it('an agent without its API server retries without warnings from Node', async () => {
   const warnings: Error[] = [];
   const warned = (warning: Error) => void warnings.push(warning);
   process.on('warning', warned);

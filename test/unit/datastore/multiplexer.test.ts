@@ -128,8 +128,8 @@ const pool = (name: string, second: number) => ({
   spec: { cidr: `10.${second}.0.0/16` },
 });
 
-describe.runIf(hasOpenssl)('all requests and watches of an agent', () => {
-  it('use one HTTP/2 connection, list each kind once, and name the program and its version', async () => {
+describe.runIf(hasOpenssl)('requests and watches of an agent', () => {
+  it('share one HTTP/2 connection, list each kind once, and identify the program and its version', async () => {
     secure = await SecureApi.start();
     const client = new KubernetesClient(secure.endpoint());
     const view = new View('n1', { client, log: silentLog, changed: () => undefined });
@@ -146,7 +146,7 @@ describe.runIf(hasOpenssl)('all requests and watches of an agent', () => {
     ]);
   });
 
-  it('go on over a new connection after GOAWAY, and after the connection broke', async () => {
+  it('continue over a new connection after GOAWAY, and after the connection broke', async () => {
     secure = await SecureApi.start();
     const client = new KubernetesClient(secure.endpoint());
     const view = new View('n1', { client, log: silentLog, changed: () => undefined });
@@ -165,7 +165,7 @@ describe.runIf(hasOpenssl)('all requests and watches of an agent', () => {
     expect(secure.connections).toBe(3);
   });
 
-  it('use HTTP/1.1 when the server has nothing else', async () => {
+  it('use HTTP/1.1 when the server supports nothing else', async () => {
     secure = await SecureApi.start(false);
     const client = new KubernetesClient(secure.endpoint());
     for (let i = 0; i < 3; i++) await client.create(ipPoolKind, pool(`p${i}`, i));
@@ -175,7 +175,7 @@ describe.runIf(hasOpenssl)('all requests and watches of an agent', () => {
   });
 });
 
-describe.runIf(hasOpenssl)('a connection that is silent', () => {
+describe.runIf(hasOpenssl)('a silent connection', () => {
   let proxy: Server;
   const sockets = new Set<Socket>();
   let isSilent = false;
@@ -184,7 +184,7 @@ describe.runIf(hasOpenssl)('a connection that is silent', () => {
     proxy.close();
   });
 
-  it('is closed when a PING is not answered, and the next request makes another one', async () => {
+  it('is closed when a PING is not answered, and the next request opens a new one', async () => {
     secure = await SecureApi.start();
     proxy = net.createServer((client) => {
       const upstream = net.connect(secure.port, '127.0.0.1');

@@ -12,14 +12,14 @@ describe('a patch', () => {
   });
 
   it.each(['/__proto__/polluted', '/constructor/prototype/polluted', '/metadata/__proto__/polluted'])(
-    'at %s changes nothing that every object inherits',
+    'at %s does not change properties that every object inherits',
     (path) => {
       for (const op of ['add', 'replace'])
         expect(() => jsonPatch(object(), [{ op, path, value: true }])).toThrow(RangeError);
     },
   );
 
-  it('with __proto__ in it sets a field of that name at most', () => {
+  it('with __proto__ sets at most a field of that name', () => {
     const patch = JSON.parse('{"__proto__":{"polluted":true},"metadata":{"__proto__":{"polluted":true}}}');
     for (const type of Object.values(patchTypes)) {
       if (type.length === 0) continue;
@@ -42,7 +42,7 @@ describe('a patch', () => {
     },
   );
 
-  it('puts elements where the path says', () => {
+  it('inserts elements at the place that the path names', () => {
     expect(jsonPatch(object(), [{ op: 'add', path: '/list/1', value: 9 }])).toMatchObject({
       list: [1, 9, 2],
     });
@@ -52,7 +52,7 @@ describe('a patch', () => {
     expect(jsonPatch(object(), [{ op: 'remove', path: '/list/0' }])).toMatchObject({ list: [2] });
   });
 
-  it('of any operations is a result, a SyntaxError or a RangeError', () => {
+  it('with any operations returns a result, a SyntaxError or a RangeError', () => {
     const name = fc.constantFrom(
       'metadata',
       'labels',
@@ -89,7 +89,7 @@ describe('selectors of the API', () => {
   const one = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'x', labels: { a: '1' } } };
 
   it.each(['constructor', 'toString', '__proto__', 'hasOwnProperty'])(
-    'find no label %s that nobody set',
+    'do not treat the inherited property %s as a label',
     (name) => {
       expect(parseSelectors(name, null)(one)).toBe(false);
       expect(parseSelectors(`!${name}`, null)(one)).toBe(true);
@@ -98,7 +98,7 @@ describe('selectors of the API', () => {
     },
   );
 
-  it('of great length are refused', () => {
+  it('of excessive length are refused', () => {
     expect(() => parseSelectors('('.repeat(100_000), null)).toThrow(SyntaxError);
   });
 });

@@ -19,14 +19,14 @@ const object = ({ kind }: ResourceDefinition, spec: unknown, name = 'default') =
 });
 const configuration = (spec: unknown) => object(bgpConfigurationKind, spec);
 
-describe('an object that the API serves', () => {
-  it('is read without a problem when it is right', () => {
+describe('an object from the API', () => {
+  it('is read without a problem when it is valid', () => {
     const { object: read, problem } = readObject(bgpConfigurationKind, configuration({ asNumber: '1.2' }));
     expect(problem).toBeUndefined();
     expect(read?.spec.asNumber).toBe(65538);
   });
 
-  it('keeps its former version when a field without a fallback is wrong, and the problem names the field', () => {
+  it('keeps its previous version when a field without a fallback is invalid, and the problem names the field', () => {
     const former = readObject(bgpConfigurationKind, configuration({ asNumber: 65001 })).object;
     const read = readObject(bgpConfigurationKind, configuration({ asNumber: 'x' }), former);
     expect(read.object).toBe(former);
@@ -34,7 +34,7 @@ describe('an object that the API serves', () => {
     expect(read.problem?.reason).toMatch(/^must be an AS number: .*; the version before it stays in force$/);
   });
 
-  it('is not used without a required field, and the problem says which', () => {
+  it('is not used without a required field, and the problem names the field', () => {
     expect(readObject(ipPoolKind, object(ipPoolKind, {})).problem).toEqual({
       field: 'spec.cidr',
       reason: 'is required; the object is not used',
@@ -44,13 +44,13 @@ describe('an object that the API serves', () => {
     ).toMatch(/^must be true or false, not a string; /);
   });
 
-  it('never falls back to AS number 64512: without a former version nothing of it is used', () => {
+  it('never falls back to AS number 64512: without a previous version none of it is used', () => {
     const read = readObject(bgpConfigurationKind, configuration({ asNumber: 'x' }));
     expect(read.object).toBeUndefined();
     expect(read.problem?.reason).toMatch(/; the object is not used$/);
   });
 
-  it('keeps the former value of one wrong field and takes the other new values', () => {
+  it('keeps the previous value of one invalid field and uses the new values of the others', () => {
     const former = readObject(
       bgpConfigurationKind,
       configuration({ asNumber: 65001, serviceClusterIPs: [{ cidr: '10.96.0.0/12' }] }),
@@ -62,7 +62,7 @@ describe('an object that the API serves', () => {
     expect(problem?.reason).toContain('the field keeps its former value');
   });
 
-  it('loses one wrong element of a list and no other', () => {
+  it('loses only the invalid element of a list', () => {
     const lists = [{ cidr: '10.96.0.0/33' }, { cidr: '10.96.0.0/12' }, { cidr: 'x' }];
     expect(
       readObject(bgpConfigurationKind, configuration({ serviceClusterIPs: lists, asNumber: 65001 })).object
@@ -74,7 +74,7 @@ describe('an object that the API serves', () => {
     ).toEqual(['10.0.0.1']);
   });
 
-  it('refuses every route in place of a filter list that cannot be read, because no list accepts them all', () => {
+  it('rejects every route instead of using an unreadable filter list, because an absent list accepts all', () => {
     const wrong = { exportV4: [{ action: 'Allow' }], importV4: [{ action: 'Accept' }] };
     expect(readObject(bgpFilterKind, object(bgpFilterKind, wrong)).object?.spec).toEqual({
       exportV4: [{ action: 'Reject' }],
@@ -87,7 +87,7 @@ describe('an object that the API serves', () => {
     ]);
   });
 
-  it('gives no new address from a pool whose selector cannot be read, and the pool stays known', () => {
+  it('assigns no new address from a pool with an unreadable selector, but the pool stays known', () => {
     const { object: pool } = readObject(
       ipPoolKind,
       object(ipPoolKind, { cidr: '10.1.0.0/16', nodeSelector: 'has(' }),
@@ -97,7 +97,7 @@ describe('an object that the API serves', () => {
     expect(selector.ok && selector.matches({})).toBe(false);
   });
 
-  it('is absent when it breaks a rule across fields that the API server did not enforce', () => {
+  it('is absent when it violates a rule across fields that the API server did not enforce', () => {
     const both = { cidr: '10.1.0.0/16', ipipMode: 'Always', vxlanMode: 'Always' };
     const { object: read, problem } = readObject(ipPoolKind, object(ipPoolKind, both));
     expect(read).toBeUndefined();
@@ -107,7 +107,7 @@ describe('an object that the API serves', () => {
     ).toBeUndefined();
   });
 
-  it('works on when the rule that it breaks is harmless, and is named', () => {
+  it('stays in use when the rule that it violates is harmless, and the rule is named', () => {
     const spec = { nodeToNodeMeshEnabled: false, nodeMeshMaxRestartTime: '90s' };
     const { object: read, problem } = readObject(bgpConfigurationKind, configuration(spec));
     expect(read?.spec).toEqual(spec);
@@ -116,7 +116,7 @@ describe('an object that the API serves', () => {
     );
   });
 
-  it('loses a field that this version does not know, and nothing else', () => {
+  it('loses only a field that this version does not know', () => {
     const { object: read, problem } = readObject(
       bgpPeerKind,
       object(bgpPeerKind, { peerIP: '10.0.0.1', asNumber: 1, later: {} }),
@@ -128,14 +128,14 @@ describe('an object that the API serves', () => {
     });
   });
 
-  it('loses one parameter of FelixConfiguration at a time', () => {
+  it('loses single parameters when it is a FelixConfiguration', () => {
     const spec = { vxlanPort: 99999, vxlanVNI: 7, mtuIfacePattern: '(', other: 1 };
     expect(readObject(felixConfigurationKind, object(felixConfigurationKind, spec)).object?.spec).toEqual({
       vxlanVNI: 7,
     });
   });
 
-  it('loses a field of KubeControllersConfiguration that it does not know, at any depth', () => {
+  it('loses unknown fields at any depth when it is a KubeControllersConfiguration', () => {
     const spec = {
       controllers: { node: { leakGracePeriod: '0s', later: 1 }, later: { reconcilerPeriod: '1m' } },
     };
@@ -148,7 +148,7 @@ describe('an object that the API serves', () => {
     expect(spec.controllers.node.later).toBe(1);
   });
 
-  it('is at worst absent with a bounded sentence, whatever it is', () => {
+  it('is at worst absent with a bounded reason, whatever it is', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(...registry),
@@ -173,7 +173,7 @@ describe('an object that the API serves', () => {
     );
   });
 
-  it('may be nested a hundred thousand levels deep', () => {
+  it('can be nested a hundred thousand levels deep', () => {
     const deep = JSON.parse(`${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`) as unknown;
     for (const definition of registry) {
       readObject(definition, { ...object(definition, deep) });

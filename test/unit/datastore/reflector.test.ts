@@ -120,8 +120,8 @@ function expectNoRepeats(changes: readonly { key: string; version: string | unde
   }
 }
 
-describe('the reflector', () => {
-  it('lists in pages, says once that it is in sync, then follows', async () => {
+describe('a reflector of API objects', () => {
+  it('lists in pages, reports once that it is in sync, then watches', async () => {
     for (let i = 0; i < 7; i++) await create(i);
     const { reflector, synced, changes } = reflect({ pageSize: 3 });
     await until('in sync', 3000, () => synced() === 1);
@@ -133,7 +133,7 @@ describe('the reflector', () => {
     expect(reflector.staleReason).toBeUndefined();
   });
 
-  it('loses and repeats nothing over cut connections, a restarted server and a compacted history', async () => {
+  it('loses and repeats nothing across broken connections, a restarted server and a compacted history', async () => {
     const { reflector, synced, changes } = reflect();
     await until('in sync', 3000, () => synced() === 1);
     for (let round = 0; round < 30; round++) {
@@ -159,7 +159,7 @@ describe('the reflector', () => {
     expect(synced()).toBe(1);
   });
 
-  it('reports what was deleted while it was away', async () => {
+  it('reports objects that were deleted while it was disconnected', async () => {
     for (let i = 0; i < 3; i++) await create(i);
     const { reflector, synced, changes } = reflect();
     await until('in sync', 3000, () => synced() === 1);
@@ -174,7 +174,7 @@ describe('the reflector', () => {
     ]);
   });
 
-  it('keeps its copy while the server is away, and says why it may be old', async () => {
+  it('keeps its copy while the server is down, and reports why it may be stale', async () => {
     await create(1);
     const { reflector, synced } = reflect();
     await until('in sync', 3000, () => synced() === 1);
@@ -187,7 +187,7 @@ describe('the reflector', () => {
     await until('back', 10_000, () => reflector.staleReason === undefined);
   });
 
-  it('notices a half-open connection by its silence', async () => {
+  it('detects a half-open connection by its silence', async () => {
     const { reflector, synced } = reflect({ idleMs: 400 });
     await until('in sync', 3000, () => synced() === 1);
     proxy.isSilent = true;
@@ -198,7 +198,7 @@ describe('the reflector', () => {
     await until('recovered', 5000, () => reflector.objects.size === 1);
   });
 
-  it('does not reopen watches in a tight loop against a server that closes each at once', async () => {
+  it('does not reopen watches in a tight loop when a server closes each at once', async () => {
     let watches = 0;
     const rude = net.createServer((socket) => {
       socket.on('error', () => undefined);

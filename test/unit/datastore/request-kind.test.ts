@@ -30,12 +30,12 @@ it.each([
     'list endpointslices.discovery.k8s.io',
   ],
   ['GET', '/apis/discovery.k8s.io', false, 'get /apis/discovery.k8s.io'],
-] as const)('%s %s (watch: %s) is %s', (method, path, isWatch, wanted) => {
+] as const)('%s %s (watch: %s) is counted as %s', (method, path, isWatch, wanted) => {
   const { verb, resource } = requestKind(method, path, isWatch);
   expect(`${verb} ${resource}`).toBe(wanted);
 });
 
-it('each answer of the API server is counted once, with its code, and one that never came as an error', async () => {
+it('each API answer is counted once with its code, and a missing answer counts as an error', async () => {
   const server = createServer((request, response) => {
     const isRefused = request.method !== 'GET';
     response.writeHead(isRefused ? 403 : 200, { 'content-type': 'application/json' });

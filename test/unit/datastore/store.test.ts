@@ -31,7 +31,7 @@ const open = (more = {}) => Store.open({ directory, ...more }, silentLog);
 const journal = () => path.join(directory, 'journal.log');
 
 describe('the embedded store', () => {
-  it('has everything that it answered after a restart, under the same revisions', async () => {
+  it('has everything that it acknowledged after a restart, with the same revisions', async () => {
     const store = await open();
     await Promise.all(
       Array.from({ length: 50 }, (_, i) => store.commit(`k${i % 10}`, object(`k${i % 10}`, i))),
@@ -46,7 +46,7 @@ describe('the embedded store', () => {
     await again.close();
   });
 
-  it('drops a torn last record, wherever it was cut, and nothing else', async () => {
+  it('drops only a torn last record, wherever it was cut', async () => {
     const store = await open();
     for (let i = 0; i < 5; i++) await store.commit(`k${i}`, object(`k${i}`, i));
     await store.close();
@@ -77,7 +77,7 @@ describe('the embedded store', () => {
     );
   });
 
-  it('snapshots a long journal, and survives a death between snapshot and truncation', async () => {
+  it('snapshots a long journal, and survives a crash between snapshot and truncation', async () => {
     const store = await open({ compactBytes: 2000 });
     for (let i = 0; i < 60; i++) await store.commit(`k${i % 7}`, object(`k${i % 7}`, i));
     const before = store.list('');
@@ -95,7 +95,7 @@ describe('the embedded store', () => {
     await again.close();
   });
 
-  it('gives a watch every change once, in order, from any point of its history', async () => {
+  it('sends a watch every change once, in order, from any point of its history', async () => {
     const store = await open({ historyLimit: 20 });
     for (let i = 0; i < 12; i++) await store.commit('k', object('k', i));
     const seen: Change[] = [];
@@ -110,7 +110,7 @@ describe('the embedded store', () => {
     await store.close();
   });
 
-  it('shows a change to nobody before it is on the disk', async () => {
+  it('shows no change before it is on disk', async () => {
     const store = await open();
     const seen: number[] = [];
     store.watch(0, ({ revision }) => seen.push(revision));

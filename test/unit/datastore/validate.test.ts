@@ -41,15 +41,15 @@ const refusal = (kind: unknown, spec: unknown) => {
   return result.ok ? undefined : describeInvalid(definition, 'x', result.errors);
 };
 
-describe('bad input gets a sentence with the field and the remedy', () => {
+describe('validation of input', () => {
   it.each<[string, unknown, object, RegExp]>([
     [
-      'a /33',
+      'a network with prefix length /33',
       ipPoolKind,
       { cidr: '10.0.0.0/33' },
       /^spec\.cidr: "10\.0\.0\.0\/33" is not a network in CIDR notation: .*0 to 32/,
     ],
-    ['an address without length', ipPoolKind, { cidr: '10.0.0.0' }, /^spec\.cidr: .*not a network/],
+    ['an address without a prefix length', ipPoolKind, { cidr: '10.0.0.0' }, /^spec\.cidr: .*not a network/],
     ...['60000:50000', '0:9', '1:65536', 'ssh', 0, 65536].map(
       (natPortRange): [string, unknown, object, RegExp] => [
         `a port range of ${natPortRange}`,
@@ -65,7 +65,7 @@ describe('bad input gets a sentence with the field and the remedy', () => {
       /^spec\.natOutgoingAddress: must be an IPv4 address of a host/,
     ],
     [
-      'a reservation with a /33',
+      'a reservation with prefix length /33',
       ipReservationKind,
       { reservedCIDRs: ['10.0.1.0/33'] },
       /^spec\.reservedCIDRs\.0: "10\.0\.1\.0\/33" is neither an address nor a network: write 10\.0\.0\.7, or/,
@@ -76,9 +76,14 @@ describe('bad input gets a sentence with the field and the remedy', () => {
       { reservedCIDRs: ['10.0.0.1', '10.0.0.4-10.0.0.9'] },
       /^spec\.reservedCIDRs\.1: "10\.0\.0\.4-10\.0\.0\.9" is neither/,
     ],
-    ['host bits', ipPoolKind, { cidr: '10.9.0.7/24' }, /write 10\.9\.0\.0\/24/],
-    ['an overlap', ipPoolKind, { cidr: '10.244.7.0/24' }, /overlaps IPPool first \(10\.244\.0\.0\/16\)/],
-    ['link-local', ipPoolKind, { cidr: '169.254.0.0/17' }, /link-local range/],
+    ['a network with host bits', ipPoolKind, { cidr: '10.9.0.7/24' }, /write 10\.9\.0\.0\/24/],
+    [
+      'an overlap with another pool',
+      ipPoolKind,
+      { cidr: '10.244.7.0/24' },
+      /overlaps IPPool first \(10\.244\.0\.0\/16\)/,
+    ],
+    ['a link-local range', ipPoolKind, { cidr: '169.254.0.0/17' }, /link-local range/],
     [
       'a block larger than the pool',
       ipPoolKind,
@@ -86,7 +91,7 @@ describe('bad input gets a sentence with the field and the remedy', () => {
       /a \/26 block is larger than the pool .* use a blockSize of 28 to 32/,
     ],
     [
-      'a block of /19',
+      'a block with prefix length /19',
       ipPoolKind,
       { cidr: '10.0.0.0/8', blockSize: 19 },
       /must be a prefix length of 20 to 32/,
@@ -105,36 +110,36 @@ describe('bad input gets a sentence with the field and the remedy', () => {
       /spec\.nodeSelector: is not a selector/,
     ],
     [
-      'AS 0',
+      'AS number 0',
       bgpPeerKind,
       { peerIP: '192.0.2.1', asNumber: 0 },
       /^spec\.asNumber: must be an AS number: 1 to 4294967295/,
     ],
-    ['no AS', bgpPeerKind, { peerIP: '192.0.2.1' }, /spec\.asNumber: is required/],
+    ['no AS number', bgpPeerKind, { peerIP: '192.0.2.1' }, /spec\.asNumber: is required/],
     [
-      'node and nodeSelector',
+      'both node and nodeSelector',
       bgpPeerKind,
       { peerIP: '192.0.2.1', asNumber: 1, node: 'a', nodeSelector: 'all()' },
       /excludes spec\.nodeSelector/,
     ],
     [
-      'communities for nothing',
+      'communities without prefixAdvertisements',
       bgpConfigurationKind,
       { communities: [{ name: 'a', value: '1:2' }] },
       /needs prefixAdvertisements/,
     ],
-  ])('%s', (_, definition, spec, sentence) => {
+  ])('refuses %s with the field and the remedy', (_, definition, spec, sentence) => {
     expect(errorsOf(definition, spec)).toContainEqual(expect.stringMatching(sentence));
   });
 
-  it('a missing field is required, and not a wrong type', () => {
+  it('reports a missing field as required, not as a wrong type', () => {
     expect(errorsOf(ipPoolKind, {})).toEqual(['spec.cidr: is required']);
     const rule = { exportV4: [{ matchOperator: 'In', cidr: '10.0.0.0/8' }] };
     expect(errorsOf(bgpFilterKind, rule)).toEqual(['spec.exportV4.0.action: is required: Accept or Reject']);
     expect(refusal(ipPoolKind, undefined)).toBe('IPPool.projectcalico.org "x" is invalid: spec: is required');
   });
 
-  it('a wrong value gets the type or the values that the field accepts', () => {
+  it('names the type or the values that a field accepts', () => {
     const cidr = '10.9.0.0/16';
     expect(errorsOf(bgpPeerKind, { peerIP: '192.0.2.1', asNumber: true })).toEqual([
       'spec.asNumber: must be a number or a string',
@@ -154,7 +159,7 @@ describe('bad input gets a sentence with the field and the remedy', () => {
     );
   });
 
-  it('no field of any kind gets a sentence in the terms of the validator', () => {
+  it('reports no fault in the terms of the validator library', () => {
     const values = [
       null,
       true,
@@ -182,7 +187,7 @@ describe('bad input gets a sentence with the field and the remedy', () => {
     );
   });
 
-  it('names and changes', () => {
+  it('checks names and fields that cannot change', () => {
     expect(errorsOf(ipPoolKind, { cidr: '10.9.0.0/16' }, 'Bad_Name')[0]).toMatch(
       /^metadata\.name: must consist of lower case/,
     );
@@ -196,19 +201,19 @@ describe('bad input gets a sentence with the field and the remedy', () => {
     );
   });
 
-  it('an empty spec counts as none', () => {
+  it('treats an empty spec as absent', () => {
     expect(errorsOf(bgpConfigurationKind, null as unknown as object, 'default')).toEqual([]);
     expect(errorsOf(ipPoolKind, null as unknown as object)).toHaveLength(1);
   });
 
-  it('unknown fields are named and pruned', () => {
+  it('reports and removes unknown fields', () => {
     const input = make(ipPoolKind as unknown as ResourceDefinition, { cidr: '10.9.0.0/16', frob: 1 });
     const result = validateResource(ipPoolKind as unknown as ResourceDefinition, input);
     expect(result).toMatchObject({ ok: true, unknownFields: ['spec.frob'] });
     expect(result.ok && 'frob' in (result.object['spec'] as object)).toBe(false);
   });
 
-  it('an unreadable kubeconfig', () => {
+  it('refuses an unreadable kubeconfig with the remedy', () => {
     const directory = mkdtempSync(path.join(os.tmpdir(), 'cali-kubeconfig-'));
     const file = path.join(directory, 'config');
     expect(() => fileEndpoint(file)).toThrow(/kubeconfig .*config: cannot be read: .*Set KUBECONFIG/);
@@ -220,8 +225,8 @@ describe('bad input gets a sentence with the field and the remedy', () => {
   });
 });
 
-describe('one source for everything', () => {
-  it('AS numbers come in both notations', () => {
+describe('schemas', () => {
+  it('read AS numbers in both notations', () => {
     const parse = (asNumber: unknown) =>
       bgpPeerKind.schema.parse(
         make(bgpPeerKind as unknown as ResourceDefinition, { peerIP: '192.0.2.1', asNumber }),
@@ -229,7 +234,7 @@ describe('one source for everything', () => {
     expect([parse(65001), parse('65001'), parse('1.10')]).toEqual([65001, 65001, 65546]);
   });
 
-  it('durations have the limits of Go and of the wire', () => {
+  it('limit durations to those of Go and of the wire', () => {
     const peer = { peerIP: '10.0.0.1', asNumber: 64512 };
     const errors = (spec: object) => errorsOf(bgpPeerKind, { ...peer, ...spec });
     expect(errors({ longLivedRestartTime: '16777215s', connectRetryTime: '600h' })).toEqual([]);
@@ -250,7 +255,7 @@ describe('one source for everything', () => {
   });
 
   it.each(['127.5.0.0/16', '224.0.0.0/16', '::ffff:10.0.0.0/112', 'ff05::/64'])(
-    'an IPPool %s is refused, because no pod can use its addresses',
+    'refuse an IPPool %s, because no pod can use its addresses',
     (cidr) => {
       expect(errorsOf(ipPoolKind, { cidr })).toContainEqual(
         expect.stringMatching(/^spec\.cidr: is in a range that no pod can use/),
@@ -258,7 +263,7 @@ describe('one source for everything', () => {
     },
   );
 
-  it('a BGP identifier and a cluster ID are IPv4 addresses other than 0.0.0.0', () => {
+  it('require BGP identifiers and cluster IDs to be IPv4 addresses other than 0.0.0.0', () => {
     const errors = (text: string) =>
       errorsOf(bgpConfigurationKind, { routerID: text, routeReflectorClusterID: text }, 'default');
     expect(errors('10.0.0.1')).toEqual([]);
@@ -270,7 +275,7 @@ describe('one source for everything', () => {
       );
   });
 
-  it('defaults are Calico’s', () => {
+  it('have Calico’s defaults', () => {
     expect(
       ipPoolKind.schema.parse(make(ipPoolKind as unknown as ResourceDefinition, { cidr: '10.9.0.0/16' }))
         .spec,
@@ -287,7 +292,7 @@ describe('one source for everything', () => {
     });
   });
 
-  it('there is a CRD for every Calico kind, with its columns and a structural schema', () => {
+  it('generate a CRD for every Calico kind, with its columns and a structural schema', () => {
     const manifests = crdManifests();
     expect(manifests).toHaveLength(registry.filter(({ group }) => group === 'projectcalico.org').length);
     const pool = manifests.find(({ file }) => file.includes('ippools'))!.text;
@@ -298,7 +303,7 @@ describe('one source for everything', () => {
       expect(text).not.toMatch(/additionalProperties: false|\$schema|9007199254740991|properties: \{\}/);
   });
 
-  it('every field of every CRD has a description, so that kubectl explain teaches', () => {
+  it('describe every field of every CRD, for kubectl explain', () => {
     const silent = registry
       .filter(({ group }) => group === 'projectcalico.org')
       .flatMap((definition) => withoutDescription(jsonSchemaOf(definition) as JsonSchema, definition.kind));

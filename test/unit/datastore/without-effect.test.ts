@@ -13,8 +13,8 @@ import { nearest } from '../../../lib/nearest.ts';
 const notices = (definition: Pick<ResourceDefinition, 'withoutEffect'>, spec: object) =>
   noticesOf(definition, { spec }).map(describeNotice);
 
-describe('a field that Cali accepts without doing what it asks', () => {
-  it('is named with what Cali does instead', () => {
+describe('a field that Cali accepts but does not act on', () => {
+  it('is reported with what Cali does instead', () => {
     expect(notices(felixConfigurationKind, { wireguardEnabled: true, vxlanPort: 4790 })).toEqual([
       'spec.wireguardEnabled has no effect: Cali does not encrypt: packets between nodes travel in clear text',
     ]);
@@ -30,7 +30,7 @@ describe('a field that Cali accepts without doing what it asks', () => {
     ]);
   });
 
-  it('is not named when it is empty, or asks for what Cali does anyway', () => {
+  it('is not reported when it is empty or asks for what Cali does anyway', () => {
     const calicosOwnDefault = {
       bpfLogLevel: '',
       bpfEnabled: false,
@@ -48,7 +48,7 @@ describe('a field that Cali accepts without doing what it asks', () => {
   const inert = registry.flatMap((definition) =>
     Object.keys(definition.withoutEffect ?? {}).map((path) => ({ definition, path, kind: definition.kind })),
   );
-  it.each(inert)('exists: $kind $path', ({ definition, path }) => {
+  it.each(inert)('exists in the schema: $kind $path', ({ definition, path }) => {
     const at = `spec.${path}`.split('.').reduce<unknown>((schema, part) => {
       const { properties } = schema as { properties?: Record<string, unknown> };
       return properties?.[part];
@@ -61,7 +61,7 @@ describe('a misspelt field', () => {
   const suggestion = (path: string) =>
     describeUnknownField(felixConfigurationKind as unknown as ResourceDefinition, path);
 
-  it('is refused with the field that was meant', () => {
+  it('is refused with a suggestion', () => {
     const text = JSON.stringify({
       apiVersion: 'projectcalico.org/v3',
       kind: 'FelixConfiguration',
@@ -73,14 +73,14 @@ describe('a misspelt field', () => {
     );
   });
 
-  it('below the spec and in lists finds its neighbours', () => {
+  it('is compared with its neighbours below the spec and in lists', () => {
     expect(suggestion('spec.bpfConntrackTimeouts.tcpSynSend')).toContain('"tcpSynSent"');
     expect(suggestion('spec.failsafeInboundHostPorts.0.protocl')).toContain('"protocol"');
     expect(suggestion('specs')).toContain('"spec"');
     expect(suggestion('spec.nowhere.at.all')).toBe('unknown field "spec.nowhere.at.all"');
   });
 
-  it('is as close as its letters', () => {
+  it('is matched by edit distance', () => {
     expect(nearest('ipPol', ['ippool', 'blocks'])).toBe('ippool');
     expect(nearest('swpa', ['swap', 'span'])).toBe('swap');
     expect(nearest('a', ['bcd'])).toBeUndefined();
