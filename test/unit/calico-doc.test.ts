@@ -16,24 +16,27 @@ const section = (title: string) =>
   page.split(/^#{2,3} /m).find((text) => text.startsWith(`${title}\n`)) ?? '';
 
 describe('docs/calico.md: fields', () => {
-  it('has the tables that the schemas give (npm run crds)', () => {
+  it('has the tables that the schemas generate (npm run crds)', () => {
     expect(withTables(page)).toBe(page);
     expect(withTables('no place for tables')).toBeUndefined();
   });
 
   const kinds = registry.filter(({ group }) => group === CALICO_GROUP);
-  it.each(kinds)('calls a field of $kind without effect exactly where its description does', (definition) => {
-    const fields = fieldsOf(definition);
-    const inert = fields.filter(({ state }) => state === 'without effect').map((field) => field.path);
-    // What lies in a field without effect is described by what it would hold.
-    const outer = fields.filter(
-      (field) => !inert.some((one) => field.path.startsWith(`${one}.`) || field.path.startsWith(`${one}[`)),
-    );
-    for (const { path: field, state, description } of outer)
-      expect(/without effect/.test(description), `${definition.kind} ${field}: ${description}`).toBe(
-        state === 'without effect',
+  it.each(kinds)(
+    'marks a field of $kind as without effect exactly when its description does',
+    (definition) => {
+      const fields = fieldsOf(definition);
+      const inert = fields.filter(({ state }) => state === 'without effect').map((field) => field.path);
+      // What lies in a field without effect is described by what it would hold.
+      const outer = fields.filter(
+        (field) => !inert.some((one) => field.path.startsWith(`${one}.`) || field.path.startsWith(`${one}[`)),
       );
-  });
+      for (const { path: field, state, description } of outer)
+        expect(/without effect/.test(description), `${definition.kind} ${field}: ${description}`).toBe(
+          state === 'without effect',
+        );
+    },
+  );
 
   it('names every field of the Node', () => {
     const { properties } = jsonSchemaOf(calicoNodeKind as unknown as ResourceDefinition) as unknown as {
@@ -56,7 +59,7 @@ describe('docs/calico.md: fields', () => {
     expect([...names, QOS_PREFIX].filter((name) => !table.includes(`\`${name}`))).toEqual([]);
   });
 
-  it('counts validation cases that add up', () => {
+  it('lists counts of validation cases that add up', () => {
     const rows = [...section('Validation').matchAll(/^\| (\w+) +\| (\d+) +\| (\d+) +\|$/gm)];
     const [together, ...kindsOfCases] = rows.reverse();
     for (const column of [2, 3]) {
@@ -80,7 +83,7 @@ describe('docs/calico.md: facts by code', () => {
   const sources = files.map((file) => readFileSync(path.join(root, file), 'utf8'));
   const facts = section('Facts by code');
 
-  it('has every code that the source cites, once, with its upstream file', () => {
+  it('has each code that the source cites, once, with its upstream file', () => {
     const cited = new Set(sources.flatMap(codesIn));
     expect(cited.size).toBeGreaterThan(80);
     const rows = [...facts.matchAll(/^\| ([BCFI]-\d{3}) +\| .+ \| (.*`.+`.*) \|$/gm)].map(
@@ -90,7 +93,7 @@ describe('docs/calico.md: facts by code', () => {
     expect(rows.length).toBe(new Set(rows).size);
   });
 
-  it('has every section that the source cites', () => {
+  it('has each section that the source cites', () => {
     const cited = new Set(sources.flatMap(sectionsIn));
     expect(cited.size).toBeGreaterThan(20);
     const rows = [...facts.matchAll(/^\| ([\d., ]+?) +\|/gm)].flatMap(([, list]) => list!.split(', '));

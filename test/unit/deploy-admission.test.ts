@@ -132,7 +132,7 @@ const named = (name: string) => ({ metadata: { name }, spec: {} });
 /** What the agent of node a does. */
 const allowed: [string, Request][] = [
   [
-    'its addresses and tunnels on its Node',
+    'addresses and tunnels of its own Node',
     {
       resource: 'nodes/status',
       old: node('a'),
@@ -146,7 +146,7 @@ const allowed: [string, Request][] = [
     },
   ],
   [
-    'every annotation of its Node that it knows, as they are written at the first start',
+    'every annotation of its own Node that it knows, as written at the first start',
     {
       resource: 'nodes/status',
       old: node('a', { annotations: undefined }),
@@ -164,7 +164,7 @@ const allowed: [string, Request][] = [
     },
   ],
   [
-    'to take its annotations back',
+    'removal of its own annotations',
     {
       resource: 'nodes/status',
       old: node('a', annotated({ 'projectcalico.org/IPv6Address': 'fd00::1/64' })),
@@ -172,20 +172,23 @@ const allowed: [string, Request][] = [
     },
   ],
   [
-    'the condition of its Node',
+    'the condition of its own Node',
     { resource: 'nodes/status', old: node('a'), object: node('a', {}, { conditions: [ready, available] }) },
   ],
   [
-    'the first condition of its Node',
+    'the first condition of its own Node',
     {
       resource: 'nodes/status',
       old: node('a', {}, { conditions: undefined }),
       object: node('a', {}, { conditions: [available] }),
     },
   ],
-  ['the address of a pod of its node', { resource: 'pods/status', old: pod('a'), object: pod('a', podIp) }],
   [
-    'the status of its CalicoNodeStatus',
+    'the address of a pod on its own node',
+    { resource: 'pods/status', old: pod('a'), object: pod('a', podIp) },
+  ],
+  [
+    'the status of its own CalicoNodeStatus',
     {
       resource: 'caliconodestatuses/status',
       old: { metadata: {}, spec: { node: 'a' } },
@@ -193,16 +196,19 @@ const allowed: [string, Request][] = [
     },
   ],
   ['an affinity of its own', { resource: 'blockaffinities', operation: 'CREATE', object: affinity('a') }],
-  ['to confirm its affinity', { resource: 'blockaffinities', old: affinity('a'), object: affinity('a') }],
-  ['to delete its affinity', { resource: 'blockaffinities', operation: 'DELETE', old: affinity('a') }],
-  ['a block of its own', { resource: 'ipamblocks', operation: 'CREATE', object: block('host:a') }],
-  ['addresses in its block', { resource: 'ipamblocks', old: block('host:a'), object: block('host:a') }],
-  ['addresses that it borrows', { resource: 'ipamblocks', old: block('host:b'), object: block('host:b') }],
   [
-    'addresses of a block without a node',
+    'confirmation of its own affinity',
+    { resource: 'blockaffinities', old: affinity('a'), object: affinity('a') },
+  ],
+  ['deletion of its own affinity', { resource: 'blockaffinities', operation: 'DELETE', old: affinity('a') }],
+  ['a block of its own', { resource: 'ipamblocks', operation: 'CREATE', object: block('host:a') }],
+  ['addresses in its own block', { resource: 'ipamblocks', old: block('host:a'), object: block('host:a') }],
+  ['borrowed addresses', { resource: 'ipamblocks', old: block('host:b'), object: block('host:b') }],
+  [
+    'addresses in a block without a node',
     { resource: 'ipamblocks', old: block(undefined), object: block(undefined) },
   ],
-  ['to delete its block', { resource: 'ipamblocks', operation: 'DELETE', old: block('host:a') }],
+  ['deletion of its own block', { resource: 'ipamblocks', operation: 'DELETE', old: block('host:a') }],
   [
     'the first BGPConfiguration',
     { resource: 'bgpconfigurations', operation: 'CREATE', object: named('default') },
@@ -220,12 +226,12 @@ const allowed: [string, Request][] = [
     (cidr): [string, Request] => [`a block ${cidr} of its own`, blockOf(cidr)],
   ),
   [
-    'to delete its block, whatever its size',
+    'deletion of its own block, whatever its size',
     { resource: 'ipamblocks', operation: 'DELETE', old: blockOf('10.0.0.0/8').object },
   ],
   ['the first pool', pool('192.168.0.0/16', 'default-ipv4-ippool')],
-  ['a first pool of the widest network', pool('10.0.0.0/8', 'default-ipv4-ippool')],
-  ['the first pool of IPv6', pool('fd00:10:244::/48', 'default-ipv6-ippool')],
+  ['a first pool of the widest allowed network', pool('10.0.0.0/8', 'default-ipv4-ippool')],
+  ['the first IPv6 pool', pool('fd00:10:244::/48', 'default-ipv6-ippool')],
 ];
 
 /** What its token must not be good for. */
@@ -240,7 +246,7 @@ const refused: [string, RegExp, Request][] = [
     },
   ],
   [
-    'to make its Node a route reflector',
+    'a change of its Node to a route reflector',
     /own annotations only/,
     {
       resource: 'nodes/status',
@@ -249,17 +255,17 @@ const refused: [string, RegExp, Request][] = [
     },
   ],
   [
-    'the annotation of another program',
+    'an annotation of another program',
     /own annotations only/,
     { resource: 'nodes/status', old: node('a'), object: node('a', { annotations: { other: 'changed' } }) },
   ],
   [
-    'to delete the annotation of another program',
+    'deletion of another program’s annotation',
     /own annotations only/,
     { resource: 'nodes/status', old: node('a'), object: node('a', { annotations: undefined }) },
   ],
   [
-    'the labels of its Node',
+    'labels of its Node',
     /neither labels/,
     { resource: 'nodes/status', old: node('a'), object: node('a', { labels: { 'node-role': 'x' } }) },
   ],
@@ -283,7 +289,7 @@ const refused: [string, RegExp, Request][] = [
     { resource: 'nodes/status', old: node('a'), object: node('a', {}, { capacity: { cpu: '200' } }) },
   ],
   [
-    'a new field of the status of its Node',
+    'a new field in the status of its Node',
     /NetworkUnavailable/,
     {
       resource: 'nodes/status',
@@ -292,32 +298,32 @@ const refused: [string, RegExp, Request][] = [
     },
   ],
   [
-    'to empty the status of its Node',
+    'removal of its Node’s status',
     /NetworkUnavailable/,
     { resource: 'nodes/status', old: node('a'), object: { ...node('a'), status: { conditions: [ready] } } },
   ],
   [
-    'a pod of another node',
+    'the status of a pod on another node',
     /own node only/,
     { resource: 'pods/status', old: pod('b'), object: pod('b', podIp) },
   ],
   [
-    'a pod without a node',
+    'the status of a pod without a node',
     /own node only/,
     { resource: 'pods/status', old: pod(undefined), object: pod('a', podIp) },
   ],
   [
-    'the labels of a pod of its node',
+    'labels of a pod on its node',
     /neither labels/,
     { resource: 'pods/status', old: pod('a'), object: pod('a', { labels: { app: 'other' } }) },
   ],
   [
-    'the status of a pod of its node',
+    'other status fields of a pod on its node',
     /not their status/,
     { resource: 'pods/status', old: pod('a'), object: pod('a', {}, { podIP: '10.0.0.9' }) },
   ],
   [
-    'the annotation that asks for addresses',
+    'the annotation that requests addresses',
     /own annotations only/,
     {
       resource: 'pods/status',
@@ -340,17 +346,17 @@ const refused: [string, RegExp, Request][] = [
     { resource: 'blockaffinities', operation: 'CREATE', object: affinity('b') },
   ],
   [
-    'to take an affinity over',
+    'a change of another node’s affinity to its own',
     /own node only/,
     { resource: 'blockaffinities', old: affinity('b'), object: affinity('a') },
   ],
   [
-    'to delete an affinity of another node',
+    'deletion of another node’s affinity',
     /own node only/,
     { resource: 'blockaffinities', operation: 'DELETE', old: affinity('b') },
   ],
   [
-    'a block of another node',
+    'another node’s block',
     /own node only/,
     { resource: 'ipamblocks', operation: 'CREATE', object: block('host:b') },
   ],
@@ -360,17 +366,17 @@ const refused: [string, RegExp, Request][] = [
     { resource: 'ipamblocks', operation: 'CREATE', object: block(undefined) },
   ],
   [
-    'to delete a block of another node',
+    'deletion of another node’s block',
     /own node only/,
     { resource: 'ipamblocks', operation: 'DELETE', old: block('host:b') },
   ],
   [
-    'to take a block over',
+    'a change of another node’s block to its own',
     /take a block over/,
     { resource: 'ipamblocks', old: block('host:b'), object: block('host:a') },
   ],
   [
-    'to move a block',
+    'a change of its block to another CIDR',
     /take a block over/,
     { resource: 'ipamblocks', old: block('host:a'), object: block('host:a', { cidr: '10.9.0.0/26' }) },
   ],
@@ -380,7 +386,7 @@ const refused: [string, RegExp, Request][] = [
     { resource: 'bgpconfigurations', operation: 'CREATE', object: named('node.b') },
   ],
   [
-    'a BGPConfiguration that says something',
+    'a BGPConfiguration with settings',
     /empty BGPConfiguration/,
     {
       resource: 'bgpconfigurations',
@@ -389,7 +395,7 @@ const refused: [string, RegExp, Request][] = [
     },
   ],
   [
-    'a FelixConfiguration that says something',
+    'a FelixConfiguration with settings',
     /log level only/,
     {
       resource: 'felixconfigurations',
@@ -410,7 +416,7 @@ const refused: [string, RegExp, Request][] = [
     ],
   ),
   [
-    'to move its affinity',
+    'a change of its affinity to another CIDR',
     /move an affinity/,
     { resource: 'blockaffinities', old: affinity('a'), object: affinity('a', '172.18.0.0/26') },
   ],
@@ -444,20 +450,20 @@ const refused: [string, RegExp, Request][] = [
     '::1/128',
     '::ffff:0:0/122',
   ].map((cidr): [string, RegExp, Request] => [`a block ${cidr}`, /loopback, link-local/, blockOf(cidr)]),
-  ['a second block of a CIDR', /name of its CIDR/, blockOf('10.0.0.0/26', 'again')],
-  ['a pool', /default pools only/, pool('10.0.0.0/16', 'mine')],
-  ['a default pool of everything', /of its family/, pool('0.0.0.0/0', 'default-ipv4-ippool')],
+  ['a second block for the same CIDR', /name of its CIDR/, blockOf('10.0.0.0/26', 'again')],
+  ['an additional pool', /default pools only/, pool('10.0.0.0/16', 'mine')],
+  ['a default pool of all addresses', /of its family/, pool('0.0.0.0/0', 'default-ipv4-ippool')],
   ['a default pool of half of IPv4', /of its family/, pool('128.0.0.0/1', 'default-ipv4-ippool')],
-  ['a default pool of everything in IPv6', /of its family/, pool('2000::/3', 'default-ipv6-ippool')],
+  ['a default pool of all IPv6 addresses', /of its family/, pool('2000::/3', 'default-ipv6-ippool')],
   ['a default pool of the other family', /of its family/, pool('10.0.0.0/16', 'default-ipv6-ippool')],
-  ['a default pool of loopback', /loopback/, pool('127.0.0.0/8', 'default-ipv4-ippool')],
+  ['a default pool of loopback addresses', /loopback/, pool('127.0.0.0/8', 'default-ipv4-ippool')],
   [
-    'anything, with a token that names no node',
+    'any write with a token that names no node',
     /names no node/,
     { resource: 'pods/status', old: pod('a'), object: pod('a', podIp), node: undefined },
   ],
   [
-    'anything, where the server writes no claims',
+    'any write when the server sends no claims',
     /names no node/,
     { resource: 'pods/status', old: pod('a'), object: pod('a', podIp), hasExtra: false },
   ],
@@ -472,11 +478,11 @@ describe('the admission policy of cali-node', () => {
     expect(refusals(request)!.join('\n')).toMatch(message);
   });
 
-  it.each(['kube-system:other', 'default:cali-node'])('does not look at what %s does', (user) => {
+  it.each(['kube-system:other', 'default:cali-node'])('ignores writes by %s', (user) => {
     for (const [, , request] of refused) expect(refusals({ ...request, user })).toBeUndefined();
   });
 
-  it.each(spec.validations)('refuses something by "$message"', ({ message }) => {
+  it.each(spec.validations)('has a test case for "$message"', ({ message }) => {
     const said = refused.flatMap(([, , request]) => refusals(request) ?? []);
     expect(said).toContain(message);
   });

@@ -44,11 +44,11 @@ const keys = Object.keys(
 );
 
 describe('cali-config', () => {
-  it('has every key that a program reads, and no other', () => {
+  it('has every key that a program reads, and no others', () => {
     expect(new Set(used.map((line) => line.split(' ')[2]))).toEqual(new Set(keys));
   });
 
-  it('says the same keys in the Helm chart, and in the schema of its values', () => {
+  it('has the same keys in the Helm chart and in the schema of its values', () => {
     const values = z
       .object({ config: z.record(z.string(), z.string()) })
       .parse(parse(read('chart/values.yaml')));

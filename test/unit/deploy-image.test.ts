@@ -11,7 +11,7 @@ const files = readdirSync(deploy, { recursive: true, encoding: 'utf8' }).filter(
   /\.ya?ml$/.test(file),
 );
 
-test('every image of deploy/ is the placeholder, whose host cannot exist', () => {
+test('every image in deploy/ is the placeholder, whose host cannot exist', () => {
   const images = files.flatMap((file) =>
     [...read(file).matchAll(/^\s*-? *image: *(\S.*)$/gm)].map(([, image]) => ({ file, image: image! })),
   );
@@ -26,7 +26,7 @@ test('every image of deploy/ is the placeholder, whose host cannot exist', () =>
   expect(read('chart/Chart.yaml')).toMatch(new RegExp(`^appVersion: "?${version}"?$`, 'm'));
 });
 
-test('the command of deploy/README.md sets all of them', () => {
+test('the command in deploy/README.md sets every image', () => {
   const [, from] = /sed "s\|([^|]+)\|\$IMAGE\|"/.exec(read('README.md'))!;
   expect(from).toBe(placeholder);
   const result = read('cali.yaml').replaceAll(from!, 'registry.example/cali/node:1');

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { grantedRights } from '../helpers/rbac.ts';
 
-it('Secrets, ConfigMaps and the reflector’s Services are granted by name only', () => {
+it('Secrets, ConfigMaps and the reflector’s Services are granted only by name', () => {
   const limited = grantedRights().filter(
     ({ right }) => /(secrets|configmaps)$/.test(right) || /^cali-reflector .* services$/.test(right),
   );
@@ -18,7 +18,7 @@ it('Secrets, ConfigMaps and the reflector’s Services are granted by name only'
   ]);
 });
 
-it('no program has a right to everything', () => {
+it('no program has rights to all resources', () => {
   const rights = grantedRights();
   expect(rights.length).toBeGreaterThan(50);
   expect(rights.filter(({ right }) => right.includes('*'))).toEqual([]);
