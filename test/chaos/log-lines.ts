@@ -9,7 +9,7 @@ interface Expected {
 export const expected: readonly Expected[] = [
   {
     pattern: /^cali-node: CNI call failed .*(is not ready|"command":"STATUS")/,
-    because: 'the lab asks whether an agent is ready while it starts',
+    because: 'the lab checks whether an agent is ready while it starts',
   },
   {
     // Only connection errors contain the API server's address; its refusals do not.
@@ -23,7 +23,7 @@ export const expected: readonly Expected[] = [
   {
     pattern:
       /^cali-node: the kernel differs from the desired state .*"problems":\["(route [^"]*: no route to the next hop|ip route [^"]*: (No route to host|Network is unreachable|Network is down|Nexthop has invalid gateway))/,
-    because: 'the uplink of the node is down, or has lost its address: nothing is on its link',
+    because: 'the uplink of the node is down, or has lost its address, so that no next hop is on its link',
   },
   {
     pattern: /^cali-node: unfinished affinities confirmed /,

@@ -12,30 +12,27 @@ import { grantedRights } from '../helpers/rbac.ts';
 
 /** Rights for rare situations, which need not arise in a run, with the situation. */
 const rare: Readonly<Record<string, string>> = {
-  'cali-node get pods': 'a CNI call for a pod that the watch has not brought yet',
-  'cali-node get namespaces': 'a CNI call for a pod of a namespace that the watch has not brought yet',
+  'cali-node get pods': 'a CNI call for a pod that the watch has not delivered yet',
+  'cali-node get namespaces': 'a CNI call for a pod in a namespace that the watch has not delivered yet',
   'cali-node get events': 'an Event that is repeated within the hour',
   'cali-node patch events': 'an Event that is repeated within the hour',
-  'cali-node get configmaps': 'the first start: an earlier run may have made the pool',
+  'cali-node get configmaps': 'the first start: an earlier run may have created the pool',
   'cali-node create ippools.projectcalico.org': 'the first start',
   'cali-node create clusterinformations.projectcalico.org': 'the first start',
   'cali-node create bgpconfigurations.projectcalico.org': 'the first start',
   'cali-node create felixconfigurations.projectcalico.org': 'the first start',
   'cali-node create ipamconfigurations.projectcalico.org': 'the first start',
   'cali-controllers create kubecontrollersconfigurations.projectcalico.org': 'the first start',
-  'cali-node update ipamhandles.projectcalico.org':
-    'a pod whose addresses are of two blocks, and a lost race',
-  'cali-reflector list secrets': 'a BGPPeer of reflectors with a password',
-  'cali-reflector watch secrets': 'a BGPPeer of reflectors with a password',
+  'cali-node update ipamhandles.projectcalico.org': 'a pod with addresses from two blocks, and a lost race',
+  'cali-reflector list secrets': 'a BGPPeer with a password that selects reflectors',
+  'cali-reflector watch secrets': 'a BGPPeer with a password that selects reflectors',
   'cali-controllers get customresourcedefinitions.apiextensions.k8s.io': 'Kubernetes 1.31 or later',
   'cali-controllers patch customresourcedefinitions.apiextensions.k8s.io': 'Kubernetes 1.31 or later',
   'cali-controllers get events': 'addresses that leaked again within the hour',
   'cali-controllers patch events': 'addresses that leaked again within the hour',
-  'cali-controllers get blockaffinities.projectcalico.org': 'a node that was deleted, after the grace period',
-  'cali-controllers update blockaffinities.projectcalico.org':
-    'a node that was deleted, after the grace period',
-  'cali-controllers delete blockaffinities.projectcalico.org':
-    'a node that was deleted, after the grace period',
+  'cali-controllers get blockaffinities.projectcalico.org': 'a deleted node, after the grace period',
+  'cali-controllers update blockaffinities.projectcalico.org': 'a deleted node, after the grace period',
+  'cali-controllers delete blockaffinities.projectcalico.org': 'a deleted node, after the grace period',
   'cali-controllers update ipamhandles.projectcalico.org': 'addresses that leaked from one of two blocks',
 };
 
