@@ -17,7 +17,7 @@ export const expected: readonly Expected[] = [
     because: 'the API server is killed, or the uplink of the node is down',
   },
   {
-    pattern: /^cali-\w+: .*(trying again|retrying|left to the controllers) .*http:\/\/172\.18\.0\.1:6443: /,
+    pattern: /^cali-\w+: .*(retrying|left to the controllers) .*http:\/\/172\.18\.0\.1:6443: /,
     because: 'the same, for a request',
   },
   {
