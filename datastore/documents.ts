@@ -47,17 +47,17 @@ export function parseText(text: string, file: string, judgement: Judgement): Par
 export function parseDocuments(text: string, file: string): Document[] {
   const { documents, faults } = parseText(text, file, { resolve: registered });
   if (faults.length > 0) throw new CodedError('INPUT', faults.join('\n'));
-  if (documents.length === 0) throw new CodedError('INPUT', `${file}: no resources in it`);
+  if (documents.length === 0) throw new CodedError('INPUT', `${file}: contains no resources`);
   return [...documents];
 }
 
 /** Returns a kind that the API serves, or a sentence when the kind or its version is unknown. */
 export function registered(kind: string, apiVersion: string): ResourceDefinition | string {
   const definition = findKind(kind);
-  if (!definition) return `kind ${printable(kind, MAX_SHOWN)} is not known here`;
+  if (!definition) return `unknown kind ${printable(kind, MAX_SHOWN)}`;
   const expected = apiVersionOf(definition);
   if (apiVersion === expected) return definition;
-  return `apiVersion is ${printable(apiVersion, MAX_SHOWN)}, it has to be ${expected}`;
+  return `apiVersion is ${printable(apiVersion, MAX_SHOWN)} but must be ${expected}`;
 }
 
 type Value = { readonly value: unknown; readonly place: string } | { readonly fault: string };
@@ -69,7 +69,7 @@ function valuesOf(reading: YamlReading, place: string): Value[] {
   if (value === null || value === undefined) return [];
   const items = itemsOf(value);
   if (items === undefined) return [{ value, place }];
-  if (!Array.isArray(items)) return [{ fault: `${place}: items has to be a list` }];
+  if (!Array.isArray(items)) return [{ fault: `${place}: items must be a list` }];
   return items.map((item: unknown, index) => ({ value: item, place: `${place}, item ${index + 1}` }));
 }
 
@@ -87,7 +87,7 @@ function itemsOf(value: unknown): unknown {
 function judge(written: unknown, place: string, { resolve, isNameEnough }: Judgement): Document | string {
   const value = asWritten(written);
   if (typeof value !== 'object' || value === null)
-    return `${place}: is no object: it has to have apiVersion, kind and metadata.name`;
+    return `${place}: is not an object: it must have apiVersion, kind and metadata.name`;
   const kind = 'kind' in value ? value.kind : undefined;
   const apiVersion = 'apiVersion' in value ? value.apiVersion : undefined;
   if (typeof kind !== 'string' || kind === '') return `${place}: has no kind`;

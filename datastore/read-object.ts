@@ -69,7 +69,7 @@ export function readObject<D extends ResourceDefinition>(
     if (isUsable) {
       const typed = object as ObjectOf<D>;
       if (!first) return { object: typed };
-      return { object: typed, problem: problemOf(first, consequences[0] ?? 'it is used as it is') };
+      return { object: typed, problem: problemOf(first, consequences[0] ?? 'the object is used unchanged') };
     }
     const corrected = correct(definition, value, faults, former as unknown as AnyResource | undefined);
     if (!corrected) break;
@@ -78,8 +78,8 @@ export function readObject<D extends ResourceDefinition>(
   }
   const fault = first ?? { path: [], message: 'cannot be read' };
   return former === undefined
-    ? { object: undefined, problem: problemOf(fault, 'the object is not used') }
-    : { object: former, problem: problemOf(fault, 'the version before it stays in force') };
+    ? { object: undefined, problem: problemOf(fault, 'the object is ignored') }
+    : { object: former, problem: problemOf(fault, 'its previous version stays in force') };
 }
 
 function problemOf({ path, message }: Fault, consequence: string): Required<Reading<never>>['problem'] {
@@ -119,7 +119,7 @@ function faultsOf(
   return [{ path, message: issue.message }];
 }
 
-const UNKNOWN = 'this version of Cali does not know the field';
+const UNKNOWN = 'this version of Cali does not support the field';
 
 /** Returns the value with these faults corrected; undefined when that is not safe. */
 function correct(
@@ -182,10 +182,10 @@ function replace(
   }
   if (typeof fallback === 'object') {
     spec[field] = fallback.value;
-    return `${JSON.stringify(fallback.value)} is used in its place`;
+    return `${JSON.stringify(fallback.value)} is used instead`;
   }
   delete spec[field];
-  return 'the default is used in its place';
+  return 'the default is used instead';
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

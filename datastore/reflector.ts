@@ -169,7 +169,7 @@ export class Reflector<D extends ResourceDefinition> {
     const { definition, idleMs = 120_000 } = this.#options;
     const timeoutSeconds = 300 + Math.floor(Math.random() * 300);
     let version = from;
-    const idle = deadline(idleMs, `silent for ${idleMs} ms`, signal);
+    const idle = deadline(idleMs, `no event for ${idleMs} ms`, signal);
     try {
       const stream = await this.#client.watchStream(
         definition,
@@ -228,7 +228,7 @@ export class Reflector<D extends ResourceDefinition> {
   #put(raw: unknown): string | undefined {
     const identity = identityOf(raw);
     if (!identity || isOfAnotherKind(raw, this.#options.definition)) {
-      this.#log.warn({ object: identity?.name }, 'ignored an object that has no name or is of another kind');
+      this.#log.warn({ object: identity?.name }, 'object ignored: it has no name, or another kind');
       return undefined;
     }
     const key = keyOf(identity);
@@ -247,7 +247,7 @@ export class Reflector<D extends ResourceDefinition> {
       const conditions = status?.conditions;
       this.#problems.set(key, { problem: full, uid, conditions, isAbsent: object === undefined });
       const { field, reason } = problem;
-      this.#log.error({ object: key, ...(field ? { field } : {}), reason }, 'object cannot be used as it is');
+      this.#log.error({ object: key, ...(field ? { field } : {}), reason }, 'object has an invalid field');
     }
     this.#notice(key, object);
     if (object !== undefined && object !== former) {
@@ -285,7 +285,7 @@ export class Reflector<D extends ResourceDefinition> {
     try {
       handler();
     } catch (error) {
-      this.#log.error({ err: error }, 'handler of a change failed');
+      this.#log.error({ err: error }, 'change handler failed');
     }
   }
 }
@@ -312,7 +312,7 @@ function parseEvent(line: string): WatchEvent {
   } catch {
     // Thrown below.
   }
-  throw new DatastoreError('EXPIRED', 'the server sent a line that is no event');
+  throw new DatastoreError('EXPIRED', 'the server sent a line that is not an event');
 }
 
 /** Returns `namespace/name`, or `name` for cluster-scoped objects. */

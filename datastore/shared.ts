@@ -16,7 +16,7 @@ export class Shared<D extends ResourceDefinition> {
         try {
           task(reader);
         } catch (error) {
-          modules.log.error({ err: error, watch: definition.plural }, 'handler of a change failed');
+          modules.log.error({ err: error, watch: definition.plural }, 'change handler failed');
         }
       }
     };

@@ -22,7 +22,7 @@ const nothingExists: Existing = { list: () => [] };
 const namePattern = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 
 const KEY =
-  'must be a name of at most 63 letters, digits, "-", "_" and ".", with a DNS name and a slash in front where it has a prefix';
+  'must be a name of at most 63 letters, digits, "-", "_" and ".", with an optional prefix of a DNS name and a slash';
 /** Kubernetes' limit for all annotations of an object, bytes. */
 const MAX_ANNOTATIONS = 256 * 1024;
 
@@ -86,7 +86,7 @@ function metadataFaults({ labels, annotations }: AnyResource['metadata']): Field
   if (size > MAX_ANNOTATIONS)
     faults.push({
       field: 'metadata.annotations',
-      message: `must be at most ${MAX_ANNOTATIONS} bytes together`,
+      message: `must be at most ${MAX_ANNOTATIONS} bytes in total`,
     });
   return faults;
 }

@@ -17,7 +17,7 @@ export function watchStates(watches: readonly Watch[]): WatchStates {
 export function registerWatchMetrics(registry: Registry, read: () => WatchStates): void {
   exposeGauge(registry, {
     name: 'cali_datastore_watch_up',
-    help: '1 while the watch of a resource is open: changes arrive at once',
+    help: '1 while the watch of a resource is open, so that changes arrive immediately',
     labels: ['resource'],
     read: () => [...read()].map(([resource, isUp]): Reading => [{ resource }, Number(isUp)]),
   });

@@ -19,7 +19,7 @@ for (const { file, text } of files) {
     await mkdir(path.dirname(target), { recursive: true });
     await writeFile(target, text);
   } else if ((await readFile(target, 'utf8').catch(() => '')) !== text) {
-    process.stdout.write(`${target} is not what the schemas say: run npm run crds\n`);
+    process.stdout.write(`${target} does not match the schemas: run npm run crds\n`);
     process.exitCode = 1;
   }
 }

@@ -174,8 +174,8 @@ function parseJournal(text: string, directory: string) {
       if (lines.slice(i + 1).some((later) => parseLine(later))) {
         throw new CodedError(
           'JOURNAL_DAMAGED',
-          `${path.join(directory, 'journal.log')}: record ${i + 1} is damaged and whole records follow it. ` +
-            'This is no torn write: restore the directory from a backup, or delete that line to go on without it.',
+          `${path.join(directory, 'journal.log')}: record ${i + 1} is damaged, and intact records follow it. ` +
+            'This is not a torn write: restore the directory from a backup, or delete that line to continue without it.',
         );
       }
       break;

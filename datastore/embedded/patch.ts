@@ -96,7 +96,7 @@ function applyOperation(document: Json, operation: { [key: string]: Json } & { p
       return edit(document, path, remove);
     case 'test':
       if (JSON.stringify(read(document, path)) !== JSON.stringify(operation['value'])) {
-        throw new RangeError(`the value at ${path} is not the one that the patch tests for`);
+        throw new RangeError(`the value at ${path} differs from the one that the patch expects`);
       }
       return document;
     case 'move':
@@ -124,7 +124,7 @@ function define(object: { [key: string]: Json }, key: string, value: Json): void
 function indexOf(list: readonly Json[], key: string): number {
   const index = /^(?:0|[1-9]\d{0,8})$/.test(key) ? Number(key) : Number.NaN;
   if (!(index <= list.length))
-    throw new RangeError(`"${printable(key, 50)}" is not a place in a list of ${list.length}`);
+    throw new RangeError(`"${printable(key, 50)}" is not an index of a list of length ${list.length}`);
   return index;
 }
 
@@ -142,7 +142,7 @@ function read(document: Json, path: string): Json {
   let at: Json | undefined = document;
   for (const key of segments(path)) {
     at = Array.isArray(at) ? at[indexOf(at, key)] : isObject(at) ? own(at, key) : undefined;
-    if (at === undefined) throw new RangeError(`there is nothing at ${printable(path, 100)}`);
+    if (at === undefined) throw new RangeError(`there is no value at ${printable(path, 100)}`);
   }
   return at;
 }
@@ -171,7 +171,7 @@ function insert(parent: Json, key: string, value: Json): void {
 function put(parent: Json, key: string, value: Json): void {
   if (Array.isArray(parent)) parent[indexOf(parent, key)] = value;
   else if (isObject(parent)) define(parent, key, value);
-  else throw new RangeError(`there is no object or list that could hold ${key}`);
+  else throw new RangeError(`the parent of ${key} is neither an object nor a list`);
 }
 
 function remove(parent: Json, key: string): void {

@@ -111,7 +111,7 @@ export class Resources {
       throw conflict(
         definition,
         name,
-        `the UID in the precondition (${body.metadata.uid}) is of an object that is gone`,
+        `the UID in the precondition (${body.metadata.uid}) belongs to a deleted object`,
       );
     }
     const object = this.#validate(definition, merged(target, old, body), old, options);
@@ -136,7 +136,7 @@ export class Resources {
       throw new ApiError(
         415,
         'UnsupportedMediaType',
-        `patches of type ${contentType} are not served here: use ${Object.keys(patchTypes).join(', ')}`,
+        `patches of type ${contentType} are not supported: use ${Object.keys(patchTypes).join(', ')}`,
       );
     }
     const old = this.get(target);
@@ -205,7 +205,7 @@ export class Resources {
     const expected = apiVersionOf(definition);
     if (input.apiVersion !== expected || input.kind !== definition.kind) {
       throw badRequest(
-        `the object provided is ${input.apiVersion}, Kind=${input.kind}; this URL takes ${expected}, Kind=${definition.kind}`,
+        `the object provided is ${input.apiVersion}, Kind=${input.kind}; this URL accepts ${expected}, Kind=${definition.kind}`,
       );
     }
     const result = validateResource(definition, input, old, this.#existing);

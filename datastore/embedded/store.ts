@@ -59,7 +59,7 @@ export class Store {
   static async open(options: StoreOptions, log: Log): Promise<Store> {
     const { journal, recovered } = await Journal.open(options.directory);
     if (recovered.droppedBytes > 0) {
-      log.warn({ bytes: recovered.droppedBytes }, 'dropped a torn last record of the journal');
+      log.warn({ bytes: recovered.droppedBytes }, 'dropped the torn last record of the journal');
     }
     return new Store({ historyLimit: 10_000, compactBytes: 16 << 20, ...options }, log, journal, recovered);
   }
@@ -164,7 +164,7 @@ export class Store {
     if (this.#compacting || this.#writes > 0 || this.#journal.bytes < this.#options.compactBytes) return;
     this.#compacting = this.#journal
       .compact(this.#revision, this.#objects)
-      .catch((error: unknown) => this.#log.error({ err: error }, 'snapshot failed; the journal goes on'))
+      .catch((error: unknown) => this.#log.error({ err: error }, 'snapshot failed; the journal continues'))
       .finally(() => {
         this.#compacting = undefined;
       });

@@ -167,7 +167,10 @@ export class KubernetesClient implements Datastore, RawDatastore {
     const answer = await this.#send({ method: 'GET', path: `/apis/${group}` });
     const { versions } = (answer ?? {}) as Partial<ApiGroup>;
     if (!Array.isArray(versions))
-      throw new DatastoreError('UNAVAILABLE', `${this.#endpoint.url.origin}: the answer is no API group`);
+      throw new DatastoreError(
+        'UNAVAILABLE',
+        `${this.#endpoint.url.origin}: the response is not an API group`,
+      );
     const found = [version, ...olderVersions].find((one) => versions.some((has) => has?.version === one));
     this.#versions.set(group, found ?? version);
     return found ?? version;
@@ -193,7 +196,7 @@ export class KubernetesClient implements Datastore, RawDatastore {
     if ((items !== null && !Array.isArray(items)) || !['string', 'number'].includes(typeof resourceVersion))
       throw new DatastoreError(
         'UNAVAILABLE',
-        `${this.#endpoint.url.origin}: the answer is no list of ${definition.plural}`,
+        `${this.#endpoint.url.origin}: the response is not a list of ${definition.plural}`,
       );
     // Items of a list come without their type: add it.
     const type = { apiVersion: apiVersionOf(definition), kind: definition.kind };

@@ -42,7 +42,7 @@ function loadFile(file: string): KubeConfig {
     return config;
   } catch (error) {
     // The library reads fields without checking that they exist.
-    const reason = error instanceof TypeError ? 'it is no kubeconfig' : messageOf(error);
+    const reason = error instanceof TypeError ? 'it is not a kubeconfig' : messageOf(error);
     throw new CodedError(
       'KUBECONFIG',
       `kubeconfig ${file}: cannot be read: ${reason}. Set KUBECONFIG (or --kubeconfig) to a readable file.`,

@@ -33,6 +33,6 @@ function defaultFile(): string | undefined {
   if (existsSync(home)) return home;
   throw new CodedError(
     'KUBECONFIG',
-    `no cluster: KUBECONFIG is not set, ${home} does not exist, and this is no pod. Set KUBECONFIG to a kubeconfig file.`,
+    `no cluster: KUBECONFIG is not set, ${home} does not exist, and this is not a pod. Set KUBECONFIG to a kubeconfig file.`,
   );
 }

@@ -106,7 +106,7 @@ export class Multiplexer {
     session.on('error', () => undefined);
     await new Promise<void>((resolve, reject) => {
       session.once('connect', () => resolve());
-      session.once('close', () => reject(new Error('the connection was closed at once')));
+      session.once('close', () => reject(new Error('the server closed the connection immediately')));
     });
     session.setLocalWindowSize(CONNECTION_WINDOW);
     // An idle connection does not keep the program running.

@@ -22,7 +22,7 @@ export function closeSocketsFromOthers(addresses: ReadonlySet<string>): number {
   const dead = [...open].filter(
     ({ localAddress }) => localAddress !== undefined && isGone(localAddress, addresses),
   );
-  for (const socket of dead) socket.destroy(new Error('its local address is not on this host any more'));
+  for (const socket of dead) socket.destroy(new Error('its local address is no longer on this host'));
   return dead.length;
 }
 

@@ -5,7 +5,7 @@ import type { RequestObserver } from './request-kind.ts';
 export class RequestCounter {
   readonly #counter = new Counter({
     name: 'cali_api_requests_total',
-    help: 'Answers of the API server by verb, resource and status code',
+    help: 'Responses of the API server by verb, resource and status code',
     labelNames: ['verb', 'resource', 'code'],
     registers: [],
   });

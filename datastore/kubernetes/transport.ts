@@ -48,7 +48,7 @@ const USER_AGENT = `${path.basename(process.argv[1] ?? 'cali', '.js')}/${VERSION
 export async function sendRequest(endpoint: Endpoint, request: ApiRequest): Promise<unknown> {
   const limit = deadline(
     REQUEST_TIMEOUT_MS,
-    `no answer within ${REQUEST_TIMEOUT_MS / 1000} s`,
+    `no response within ${REQUEST_TIMEOUT_MS / 1000} s`,
     request.signal,
   );
   try {
@@ -65,7 +65,7 @@ function parsed(endpoint: Endpoint, text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
-    const message = `${endpoint.url.origin}: the answer is no JSON: ${printable(text, 80)}`;
+    const message = `${endpoint.url.origin}: the response is not JSON: ${printable(text, 80)}`;
     throw new DatastoreError('UNAVAILABLE', message, { cause: error });
   }
 }
@@ -182,7 +182,7 @@ async function overHttp2(
 
 /** Returns the error for a stream that closed without a response and without an error: its connection ended. */
 function staleOr({ rstCode }: ClientHttp2Stream): Error {
-  return new StaleConnection(`the connection was closed before the answer (code ${rstCode})`);
+  return new StaleConnection(`the connection was closed before the response (code ${rstCode})`);
 }
 
 function overHttp1(
@@ -218,7 +218,9 @@ async function readAll(response: Readable): Promise<string> {
       chunks.push(chunk);
     }
   } catch (error) {
-    throw new DatastoreError('UNAVAILABLE', `the answer was cut off: ${messageOf(error)}`, { cause: error });
+    throw new DatastoreError('UNAVAILABLE', `the response was cut off: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
   return Buffer.concat(chunks).toString('utf8');
 }

@@ -306,7 +306,7 @@ describe('calictl node status', () => {
   });
 
   it('reports that BGP is on hold and why', () => {
-    const onHold = 'waiting until this is corrected: BGPConfiguration node.n1: is no object';
+    const onHold = 'waiting until this is corrected: BGPConfiguration node.n1: is not an object';
     const held = { ...status, bgp: { ...status.bgp, onHold } };
     expect(renderStatus(held, 'table', since)).toContain(
       `BGP is on hold, its sessions stay unchanged: ${onHold}`,

@@ -65,11 +65,11 @@ describe('calictl with -f', () => {
         /one\.yaml, document 3: IPPool\S* "odd" is invalid: spec\.blockSize: .*; IPPool odd: unknown field "spec\.frob"/,
       ),
       expect.stringMatching(/one\.yaml, document 4: GlobalNetworkPolicy deny: Cali has no network policy/),
-      expect.stringMatching(/one\.yaml, document 5: Frob x: kind Frob is not known here/),
+      expect.stringMatching(/one\.yaml, document 5: Frob x: unknown kind Frob/),
       expect.stringMatching(/one\.yaml, document 6: IPPool \(no name\): has no apiVersion/),
       expect.stringMatching(/one\.yaml, document 7: .*line/),
-      expect.stringMatching(/one\.yaml, document 8, item 1: is no object/),
-      expect.stringMatching(/two\.yaml: IPPool v1: apiVersion is v1, it has to be projectcalico\.org\/v3/),
+      expect.stringMatching(/one\.yaml, document 8, item 1: is not an object/),
+      expect.stringMatching(/two\.yaml: IPPool v1: apiVersion is v1 but must be projectcalico\.org\/v3/),
       expect.stringMatching(/^\/nowhere\.yaml: cannot be read/),
     ]);
     expect(await exists('good')).toBe(false);
@@ -136,7 +136,7 @@ describe('calictl with -f', () => {
       "Successfully validated 2 'IPPool' resource(s)\n",
     );
     const broken = world.file('list.json', JSON.stringify({ ...list, items: 5 }));
-    expect((await world.calictl('validate', '-f', broken)).err).toContain('items has to be a list');
+    expect((await world.calictl('validate', '-f', broken)).err).toContain('items must be a list');
   });
 
   it('accepts labels that YAML reads as booleans or numbers, and reads null as an absent field', async () => {
@@ -231,7 +231,7 @@ describe('calictl get', () => {
     [['patch', 'ippool', 'g', '-t', 'json', '-p', '{}'], /--type json requires a list/],
     [
       ['patch', 'ippool', 'g', '-t', 'json', '-p', '[{"op":"remove","path":"/x"}]'],
-      /there is nothing at \/x/,
+      /there is no value at \/x/,
     ],
     [['patch', 'ippool', 'none', '-p', '{}'], /resource does not exist: IPPool\(none\)/],
     [['label', 'ippool', 'g', 'key'], /write key=value, or key with --remove/],
@@ -278,7 +278,7 @@ describe('the API endpoint of calictl', () => {
     const none = await world.calictl('--context', 'none', 'get', 'ippools');
     expect(none.err).toMatch(/has no context "none": choose one of here, away/);
     const empty = await calictl('get', 'ippools', '--kubeconfig', world.file('empty', ''));
-    expect(empty.err).toMatch(/kubeconfig \S+: cannot be read: it is no kubeconfig\. Set KUBECONFIG/);
+    expect(empty.err).toMatch(/kubeconfig \S+: cannot be read: it is not a kubeconfig\. Set KUBECONFIG/);
   });
 
   it('is merged from several kubeconfigs, of which the first one wins', async () => {

@@ -37,7 +37,7 @@ describe('a patch', () => {
     'at %s is refused',
     (path) => {
       expect(() => jsonPatch(object(), [{ op: 'add', path, value: 3 }])).toThrow(
-        /place in a list|start with/,
+        /index of a list|start with/,
       );
     },
   );

@@ -31,13 +31,13 @@ describe('an object from the API', () => {
     const read = readObject(bgpConfigurationKind, configuration({ asNumber: 'x' }), former);
     expect(read.object).toBe(former);
     expect(read.problem?.field).toBe('spec.asNumber');
-    expect(read.problem?.reason).toMatch(/^must be an AS number: .*; the version before it stays in force$/);
+    expect(read.problem?.reason).toMatch(/^must be an AS number: .*; its previous version stays in force$/);
   });
 
   it('is not used without a required field, and the problem names the field', () => {
     expect(readObject(ipPoolKind, object(ipPoolKind, {})).problem).toEqual({
       field: 'spec.cidr',
-      reason: 'is required; the object is not used',
+      reason: 'is required; the object is ignored',
     });
     expect(
       readObject(ipPoolKind, object(ipPoolKind, { cidr: '10.9.0.0/16', disabled: 'no' })).problem?.reason,
@@ -47,7 +47,7 @@ describe('an object from the API', () => {
   it('never falls back to AS number 64512: without a previous version none of it is used', () => {
     const read = readObject(bgpConfigurationKind, configuration({ asNumber: 'x' }));
     expect(read.object).toBeUndefined();
-    expect(read.problem?.reason).toMatch(/; the object is not used$/);
+    expect(read.problem?.reason).toMatch(/; the object is ignored$/);
   });
 
   it('keeps the previous value of one invalid field and uses the new values of the others', () => {
@@ -112,7 +112,7 @@ describe('an object from the API', () => {
     const { object: read, problem } = readObject(bgpConfigurationKind, configuration(spec));
     expect(read?.spec).toEqual(spec);
     expect(problem?.reason).toBe(
-      'has no effect while nodeToNodeMeshEnabled is false: remove it; it is used as it is',
+      'has no effect while nodeToNodeMeshEnabled is false: remove it; the object is used unchanged',
     );
   });
 
@@ -124,7 +124,7 @@ describe('an object from the API', () => {
     expect(read?.spec).toEqual({ peerIP: '10.0.0.1', asNumber: 1 });
     expect(problem).toEqual({
       field: 'spec.later',
-      reason: 'this version of Cali does not know the field; it is ignored',
+      reason: 'this version of Cali does not support the field; it is ignored',
     });
   });
 
@@ -144,7 +144,7 @@ describe('an object from the API', () => {
       object(kubeControllersConfigurationKind, spec),
     );
     expect(read?.spec.controllers).toEqual({ node: { leakGracePeriod: '0s' } });
-    expect(problem?.reason).toBe('this version of Cali does not know the field; it is ignored');
+    expect(problem?.reason).toBe('this version of Cali does not support the field; it is ignored');
     expect(spec.controllers.node.later).toBe(1);
   });
 

@@ -33,7 +33,7 @@ it('a wrong NAT value that a server stored costs that value: the rest of the tab
   });
   expect(reading.problem).toEqual({
     field: 'spec.natOutgoingAddress',
-    reason: 'must be an IPv4 address of a host; the default is used in its place',
+    reason: 'must be an IPv4 address of a host; the default is used instead',
   });
   expect(reading.object?.spec).toEqual({ natOutgoingExclusions: 'IPPoolsAndHostIPs', vxlanPort: 4790 });
   expect(rules).toEqual([
