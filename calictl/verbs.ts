@@ -4,6 +4,7 @@ import { DatastoreError } from '../datastore/errors.ts';
 import { clusterInformationKind } from '../datastore/schema/cluster.ts';
 import { type AnyResource, resourceOf } from '../datastore/schema/resource.ts';
 import { CodedError } from '../lib/errors.ts';
+import { printable } from '../lib/plain-text.ts';
 import { type Access, accessTo, missing, type Store } from './access.ts';
 import type { Done } from './done.ts';
 import { type NamespaceFlags, namespaceOf } from './place.ts';
@@ -122,7 +123,7 @@ async function overwrite(
   namespace: string | undefined,
   mayCreate: boolean,
 ): Promise<true> {
-  const { name, resourceVersion } = object.metadata;
+  const { name, resourceVersion, uid } = object.metadata;
   for (let attempt = 1; ; attempt++) {
     const stored = resourceOf(await access.get(name, namespace));
     if (!stored) {
@@ -132,6 +133,11 @@ async function overwrite(
       continue;
     }
     if (resourceVersion !== undefined) assertLatest(resourceVersion, stored);
+    if (uid !== undefined && uid !== stored.metadata.uid)
+      throw new DatastoreError(
+        'CONFLICT',
+        `metadata.uid is ${printable(uid, 100)}, the stored object has ${stored.metadata.uid}: get the resource again, or remove metadata.uid`,
+      );
     try {
       await access.replace(access.merged(object, stored));
       return true;

@@ -1,6 +1,7 @@
 /** The API's verbs on objects, without HTTP: validation, optimistic concurrency, subresources, finalizers. */
 import { randomUUID } from 'node:crypto';
 import { messageOf } from '../../lib/errors.ts';
+import { printable } from '../../lib/plain-text.ts';
 import { registry } from '../registry.ts';
 import {
   type AnyResource,
@@ -79,7 +80,7 @@ export class Resources {
     const created: AnyResource = {
       ...body,
       metadata: {
-        ...metadata,
+        ...withoutEmpty(metadata),
         uid: randomUUID(),
         creationTimestamp: new Date(this.#now()).toISOString().replace(/\.\d+Z$/, 'Z'),
         generation: 1,
@@ -111,10 +112,10 @@ export class Resources {
       throw conflict(
         definition,
         name,
-        `the UID in the precondition (${body.metadata.uid}) belongs to a deleted object`,
+        `Precondition failed: UID in precondition: ${printable(body.metadata.uid, 100)}, UID in object meta: ${old.metadata.uid}`,
       );
     }
-    const object = this.#validate(definition, merged(target, old, body), old, options);
+    const object = withGeneration(this.#validate(definition, merged(target, old, body), old, options), old);
     const finalizers = object.metadata['finalizers'] as unknown[] | undefined;
     if (options.dryRun) return object;
     if (old.metadata.deletionTimestamp && !finalizers?.length) return this.#store.commit(keyOf(target), null);
@@ -235,17 +236,35 @@ function merged({ definition, isStatus }: Target, old: AnyResource, body: AnyRes
   const { uid, creationTimestamp, deletionTimestamp, generation, namespace } = old.metadata;
   const base: AnyResource = isStatus ? { ...old, status: body['status'] } : { ...body };
   if (!isStatus && definition.hasStatus) base['status'] = old['status'];
-  const isSpecSame = JSON.stringify(base['spec']) === JSON.stringify(old['spec']);
   return {
     ...base,
     metadata: {
-      ...body.metadata,
+      ...withoutEmpty(body.metadata),
       ...(namespace ? { namespace } : {}),
       uid,
       creationTimestamp,
       ...(deletionTimestamp ? { deletionTimestamp } : {}),
-      generation: (generation ?? 1) + (isSpecSame ? 0 : 1),
+      generation,
     },
+  };
+}
+
+/** Removes fields that are null or empty, which Kubernetes does not store, and those that only the server sets. */
+function withoutEmpty(metadata: AnyResource['metadata']): AnyResource['metadata'] {
+  const { deletionTimestamp: _, ...given } = metadata;
+  const isEmpty = (value: unknown) =>
+    value === null || (typeof value === 'object' && Object.keys(value ?? {}).length === 0);
+  const { name } = metadata;
+  return { ...Object.fromEntries(Object.entries(given).filter(([, value]) => !isEmpty(value))), name };
+}
+
+/** Raises the generation when the spec differs, after defaults are set on both. */
+function withGeneration(object: AnyResource, old: AnyResource): AnyResource {
+  const generation = old.metadata.generation ?? 1;
+  const isSpecSame = isEqual(object['spec'], old['spec']);
+  return {
+    ...object,
+    metadata: { ...object.metadata, generation: isSpecSame ? generation : generation + 1 },
   };
 }
 
@@ -254,10 +273,16 @@ function isUnchanged(object: AnyResource, old: AnyResource): boolean {
     ...rest,
     metadata,
   });
-  const [a, b] = [strip(object), strip(old)];
+  return isEqual(strip(object), strip(old));
+}
+
+/** Compares JSON values. The order of keys does not count. */
+function isEqual(one: unknown, other: unknown): boolean {
+  const [a, b] = [JSON.stringify(one), JSON.stringify(other)];
+  if (a === b) return true;
   // The order of keys does not affect the length, so this finds most changes without sorting.
-  if (JSON.stringify(a).length !== JSON.stringify(b).length) return false;
-  return JSON.stringify(sortKeys(a)) === JSON.stringify(sortKeys(b));
+  if (a?.length !== b?.length) return false;
+  return JSON.stringify(sortKeys(one)) === JSON.stringify(sortKeys(other));
 }
 
 function sortKeys(value: unknown): unknown {
