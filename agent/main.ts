@@ -15,9 +15,9 @@ import { hashedRouterId } from './router-id.ts';
 const usage = `cali-node ${VERSION}: the Cali agent of one node.
 
   cali-node              run; settings come from the environment (docs/configuration.md)
-  cali-node --role reflector --config FILE
-                         run as a route reflector: BGPConfiguration, BGPPeer and BGPFilter come from FILE;
-                         without --config, they come from the cluster (deploy/README.md)
+  cali-node --role reflector --config PATH
+                         run as a route reflector: BGPConfiguration, BGPPeer and BGPFilter come from PATH, a file
+                         or a folder; without --config, they come from the cluster (deploy/README.md)
   cali-node --install-cni
                          install the CNI plugin and its configuration on the node (run by an init container)
   cali-node --cleanup    remove every interface, route and file of Cali from this node
@@ -135,7 +135,7 @@ async function reflectorSource(config: AgentConfig): Promise<ReflectorSource> {
   if (!service)
     throw new CodedError(
       'CONFIG',
-      '--role reflector needs --config FILE with BGPConfiguration and BGPPeer documents, or, in a cluster, ' +
+      '--role reflector needs --config PATH with BGPConfiguration and BGPPeer documents, or, in a cluster, ' +
         'CALI_REFLECTOR_SERVICE=NAME of its Service',
     );
   const { ClusterSource } = await import('./reflector-cluster.ts');

@@ -1,47 +1,37 @@
 /**
- * A reflector's configuration from a file. Applies changes of the file. An unreadable or invalid file only causes a log
- * message.
+ * A reflector's configuration from a file, or from the files of a folder. Applies changes. An unreadable or invalid file
+ * only causes a log message, once for each fault.
  */
 import { watch } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import path from 'node:path';
-import type { z } from 'zod';
 import type { DesiredSpeaker } from '../bgp/peer-config.ts';
-import { parseDocuments } from '../datastore/documents.ts';
-import {
-  type BGPConfiguration,
-  type BGPPeer,
-  bgpConfigurationKind,
-  bgpPeerKind,
-} from '../datastore/schema/bgp.ts';
-import { type BGPFilter, bgpFilterKind } from '../datastore/schema/bgp-filter.ts';
-import { type Secret, secretKind, secretValue } from '../datastore/schema/core.ts';
-import type { ResourceDefinition } from '../datastore/schema/resource.ts';
+import type { BGPConfiguration } from '../datastore/schema/bgp.ts';
+import { secretValue } from '../datastore/schema/core.ts';
 import { BGP_PORT, defaultsOf } from '../felix/calc/bgp/cluster.ts';
 import { desiredReflector } from '../felix/calc/bgp/reflector.ts';
 import type { SessionDefaults } from '../felix/calc/bgp/session.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { ReflectorSource } from './reflector.ts';
-
-interface Documents {
-  readonly text: string;
-  readonly configurations: readonly BGPConfiguration[];
-  readonly peers: readonly BGPPeer[];
-  readonly filters: readonly BGPFilter[];
-  readonly secrets: readonly Secret[];
-}
+import { type NamedText, parseFiles, type ReflectorDocuments } from './reflector-documents.ts';
 
 /** A change may cause several events. Polling detects changes without events. */
 const SETTLE_MS = 100;
 const POLL_MS = 10_000;
+/** Files of a folder that are read; not those of editors and of the kubelet, which begin with a dot. */
+const CONFIGURATION = /^[^.].*\.(ya?ml|json)$/;
 
 export class FileSource implements ReflectorSource {
   readonly #file: string;
   readonly #defaults: SessionDefaults;
   readonly #log: Log;
-  #documents: Documents | undefined;
+  #documents: ReflectorDocuments | undefined;
+  /** Texts of the documents in force. */
+  #texts = '';
+  /** The fault that was logged last; undefined when the files are valid. */
+  #fault: string | undefined;
   #stopFollowing = () => {};
 
   constructor(file: string, defaults: SessionDefaults, log: Log) {
@@ -52,9 +42,12 @@ export class FileSource implements ReflectorSource {
 
   /** Throws CodedError INPUT for an invalid file. */
   async start(changed: () => void): Promise<void> {
-    this.#documents = parse(await readText(this.#file), this.#file);
+    const texts = await readTexts(this.#file);
+    this.#documents = parseFiles(texts, this.#file);
+    this.#texts = JSON.stringify(texts);
     this.desired();
-    this.#follow(changed);
+    this.#reportDuplicates();
+    this.#follow(await folderOf(this.#file), changed);
   }
 
   identity() {
@@ -97,14 +90,19 @@ export class FileSource implements ReflectorSource {
     );
   }
 
-  #follow(changed: () => void): void {
+  #reportDuplicates(): void {
+    for (const reason of this.#documents!.duplicates)
+      this.#log.warn({ reason }, 'an object of the configuration is not used');
+  }
+
+  #follow(folder: string, changed: () => void): void {
     let timer: NodeJS.Timeout | undefined;
     const look = () => {
       clearTimeout(timer);
       timer = setTimeout(() => void this.#reload(changed), SETTLE_MS);
     };
     // Watch the folder, because editors, and the kubelet for ConfigMaps, replace the file.
-    const watcher = watch(path.dirname(this.#file), look);
+    const watcher = watch(folder, look);
     watcher.on('error', (error) =>
       this.#log.warn({ reason: messageOf(error) }, 'configuration file not watched'),
     );
@@ -119,40 +117,45 @@ export class FileSource implements ReflectorSource {
   async #reload(changed: () => void): Promise<void> {
     const before = this.#documents!;
     try {
-      const text = await readText(this.#file);
-      if (text === before.text) return;
-      this.#documents = parse(text, this.#file);
-      this.desired();
-      changed();
-      this.#log.info({ file: this.#file }, 'configuration changed');
+      const files = await readTexts(this.#file);
+      const texts = JSON.stringify(files);
+      if (texts !== this.#texts) {
+        this.#documents = parseFiles(files, this.#file);
+        this.desired();
+        changed();
+        this.#texts = texts;
+        this.#reportDuplicates();
+        this.#log.info({ file: this.#file }, 'configuration changed');
+      } else if (this.#fault !== undefined) this.#log.info({ file: this.#file }, 'configuration restored');
+      this.#fault = undefined;
     } catch (error) {
       this.#documents = before;
-      this.#log.error(
-        { reason: messageOf(error) },
-        'new configuration rejected: the previous one stays in force',
-      );
+      const reason = messageOf(error);
+      if (this.#fault !== reason)
+        this.#log.error({ reason }, 'new configuration rejected: the previous one stays in force');
+      this.#fault = reason;
     }
   }
 }
 
-function parse(text: string, file: string): Documents {
-  const documents = parseDocuments(text, file);
-  const ofKind = <S extends z.ZodType>({ kind, schema }: ResourceDefinition<S>) =>
-    documents.filter(({ definition }) => definition.kind === kind).map(({ object }) => schema.parse(object));
-  return {
-    text,
-    configurations: ofKind(bgpConfigurationKind),
-    peers: ofKind(bgpPeerKind),
-    filters: ofKind(bgpFilterKind),
-    secrets: ofKind(secretKind),
-  };
+/** Returns the folder to watch. */
+async function folderOf(place: string): Promise<string> {
+  return (await stat(place)).isDirectory() ? place : path.dirname(place);
 }
 
-async function readText(file: string): Promise<string> {
+/** Returns the texts of a file, or of the YAML and JSON files in a folder by name. Throws CodedError INPUT. */
+async function readTexts(place: string): Promise<NamedText[]> {
+  let at = place;
   try {
-    return await readFile(file, 'utf8');
+    if (!(await stat(place)).isDirectory()) return [{ file: place, text: await readFile(place, 'utf8') }];
+    const texts: NamedText[] = [];
+    for (const name of (await readdir(place)).filter((one) => CONFIGURATION.test(one)).sort()) {
+      at = path.join(place, name);
+      texts.push({ file: at, text: await readFile(at, 'utf8') });
+    }
+    return texts;
   } catch (error) {
-    throw new CodedError('INPUT', `${file}: cannot be read: ${messageOf(error)}`, { cause: error });
+    throw new CodedError('INPUT', `${at}: cannot be read: ${messageOf(error)}`, { cause: error });
   }
 }
 

@@ -18,6 +18,8 @@ export interface DeferralModules {
   readonly log: Log;
   /** State of the session, or of the connection that this speaker dialled; undefined for an unknown peer. */
   readonly stateOf: (key: string) => State | undefined;
+  /** Address of a peer, for the log; undefined for an unknown peer. */
+  readonly addressOf: (key: string) => string | undefined;
   /** The wait for peers that do not answer is over. */
   readonly gaveUp: () => void;
   /** The whole wait is over. Called once. */
@@ -103,7 +105,8 @@ export class Deferral {
         isOpening = true;
         continue;
       }
-      this.#modules.log.info({ peer: key }, 'not waiting any longer for a peer that does not answer');
+      const peer = this.#modules.addressOf(key);
+      this.#modules.log.info({ peer }, 'not waiting any longer for a peer that does not answer');
       this.#awaited.delete(key);
     }
     if (isOpening) this.#lookLater();

@@ -159,6 +159,7 @@ export class Speaker {
       clock: this.#clock,
       log: modules.log,
       stateOf: (key) => this.#peers.get(key)?.conversation.session.state,
+      addressOf: (key) => this.#peers.get(key)?.config.address,
       gaveUp: () => this.#schedule(),
       // After the routes of this turn, because the listener may now remove all other routes.
       over: () =>

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Deferral } from '../../../bgp/deferral.ts';
 import { Succession } from '../../../bgp/succession.ts';
-import { silentLog } from '../../../lib/log.ts';
+import { type Log, silentLog } from '../../../lib/log.ts';
 import { ManualClock } from '../../helpers/manual-clock.ts';
 
 describe('replaced peers (make before break)', () => {
@@ -131,11 +131,14 @@ describe('the deferral after a start', () => {
     let overs = 0;
     const stateOf = (key: string) =>
       up.includes(key) ? 'Established' : opening.has(key) ? 'OpenSent' : 'Connect';
+    const logged: object[] = [];
+    const log: Log = { ...silentLog, info: (fields) => void logged.push(fields) };
+    const addressOf = (key: string) => `address of ${key}`;
     const deferral = new Deferral(
       { deferralSeconds: 120, unreachableSeconds: 10 },
-      { clock, log: silentLog, stateOf, gaveUp() {}, over: () => overs++ },
+      { clock, log, stateOf, addressOf, gaveUp() {}, over: () => overs++ },
     );
-    return { clock, deferral, overs: () => overs };
+    return { clock, deferral, logged, overs: () => overs };
   };
 
   it('ends once, when the last peer has finished its initial update', () => {
@@ -165,6 +168,7 @@ describe('the deferral after a start', () => {
     silent.deferral.start(['a']);
     silent.clock.advance(10_000);
     expect(silent.overs()).toBe(1);
+    expect(silent.logged).toEqual([{ peer: 'address of a' }]);
     const slow = begin(['a']);
     slow.deferral.start(['a']);
     slow.clock.advance(119_000);

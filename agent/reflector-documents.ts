@@ -1,0 +1,61 @@
+/** Documents of a standalone reflector, from the text of one or several files. */
+import type { z } from 'zod';
+import { type Document, parseText, registered } from '../datastore/documents.ts';
+import {
+  type BGPConfiguration,
+  type BGPPeer,
+  bgpConfigurationKind,
+  bgpPeerKind,
+} from '../datastore/schema/bgp.ts';
+import { type BGPFilter, bgpFilterKind } from '../datastore/schema/bgp-filter.ts';
+import { type Secret, secretKind } from '../datastore/schema/core.ts';
+import type { ResourceDefinition } from '../datastore/schema/resource.ts';
+import { CodedError } from '../lib/errors.ts';
+
+export interface NamedText {
+  readonly file: string;
+  readonly text: string;
+}
+
+export interface ReflectorDocuments {
+  readonly configurations: readonly BGPConfiguration[];
+  readonly peers: readonly BGPPeer[];
+  readonly filters: readonly BGPFilter[];
+  readonly secrets: readonly Secret[];
+  /** A sentence for each object that is not used, because an earlier one has its name. */
+  readonly duplicates: readonly string[];
+}
+
+/**
+ * Parses the files in this order. Of several objects with the same kind and name, the first is used. Throws CodedError
+ * INPUT with all faults; `source` is the file or folder.
+ */
+export function parseFiles(files: readonly NamedText[], source: string): ReflectorDocuments {
+  const parsed = files.map(({ text, file }) => parseText(text, file, { resolve: registered }));
+  const faults = parsed.flatMap((one) => one.faults);
+  if (faults.length > 0) throw new CodedError('INPUT', faults.join('\n'));
+  const first = new Map<string, Document>();
+  const duplicates: string[] = [];
+  for (const document of parsed.flatMap((one) => one.documents)) {
+    const { kind } = document.definition;
+    const { name, namespace = '' } = document.object.metadata;
+    const key = JSON.stringify([kind, namespace, name]);
+    const earlier = first.get(key);
+    if (!earlier) first.set(key, document);
+    else
+      duplicates.push(
+        `${kind} ${name} is in ${earlier.place} and in ${document.place}: the first is used; rename or remove the other`,
+      );
+  }
+  const documents = [...first.values()];
+  if (documents.length === 0) throw new CodedError('INPUT', `${source}: no resources in it`);
+  const ofKind = <S extends z.ZodType>({ kind, schema }: ResourceDefinition<S>) =>
+    documents.filter(({ definition }) => definition.kind === kind).map(({ object }) => schema.parse(object));
+  return {
+    configurations: ofKind(bgpConfigurationKind),
+    peers: ofKind(bgpPeerKind),
+    filters: ofKind(bgpFilterKind),
+    secrets: ofKind(secretKind),
+    duplicates,
+  };
+}
