@@ -30,7 +30,7 @@ import { topOfRack } from './top-of-rack.ts';
 const KEEPS = process.env['CALI_TEST_KEEP_CLUSTER'] === '1';
 
 describe.skipIf(!canRun)(
-  'a real Kubernetes (skipped where ../shared/cluster is not, or not as root)',
+  'Cali on a real Kubernetes cluster (skipped without ../shared/cluster, or unless run as root)',
   { timeout: 600_000 },
   () => {
     beforeAll(() => {
@@ -47,20 +47,20 @@ describe.skipIf(!canRun)(
       if (canRun && !KEEPS) cluster('down');
     }, 300_000);
 
-    it('its nodes become Ready within 30 s of kubectl apply, and say that the network is there', async () => {
+    it('makes its nodes Ready within 30 s of kubectl apply, and reports their network as available', async () => {
       applyFolder('manifests');
       const conditions = (type: string) =>
         kubectl('get', 'nodes', '-o', `jsonpath={.items[*].status.conditions[?(@.type=="${type}")].status}`);
-      const took = await until('all nodes Ready', 60_000, () => conditions('Ready') === 'True True True');
+      const took = await until('all nodes are Ready', 60_000, () => conditions('Ready') === 'True True True');
       expect(took).toBeLessThan(30_000);
       await until(
-        'NetworkUnavailable False',
+        'no node has NetworkUnavailable',
         30_000,
         () => conditions('NetworkUnavailable') === 'False False False',
       );
     });
 
-    it('a second kubectl apply changes nothing', () => {
+    it('is unchanged by a second kubectl apply', () => {
       expect(
         applyFolder('manifests')
           .split('\n')
@@ -68,7 +68,7 @@ describe.skipIf(!canRun)(
       ).toEqual([]);
     });
 
-    it('every pod reaches every pod, every node and the API, and every node every pod', async () => {
+    it('lets every pod reach every pod, every node and the API server, and every node every pod', async () => {
       apply(
         serving('DaemonSet', 'each', { ports: [{ containerPort: 8080, hostPort: 8088 }] }),
         serving('Deployment', 'many', {}, { replicas: 20 }),

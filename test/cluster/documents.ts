@@ -34,7 +34,7 @@ function administer(args: readonly string[], input = ''): string {
 const isMeshed = () => NODES.every((node) => calictl(node, 'node', 'status').status === 0);
 
 export function documents(): void {
-  it('takes Calico’s own examples unchanged, from kubectl and from calictl', async () => {
+  it('accepts Calico’s own examples unchanged, from kubectl and from calictl', async () => {
     const text = readFileSync(file, 'utf8');
     const examples = parseAllDocuments(text).map((document) => document.toJS() as Object3);
     const before = stored('BGPConfiguration', 'default');
@@ -57,10 +57,10 @@ export function documents(): void {
       const now = stored('BGPConfiguration', 'default');
       administer(['replace', '-f', '-'], JSON.stringify({ ...now, spec: before.spec }));
     }
-    await until('the mesh is as before', 120_000, isMeshed);
+    await until('all sessions of the mesh are up', 120_000, isMeshed);
   });
 
-  it('keeps a CalicoNodeStatus up to date, and tells troubles as Events of the Node', async () => {
+  it('keeps a CalicoNodeStatus current, and reports problems as Events of the Node', async () => {
     apply({
       apiVersion: 'projectcalico.org/v3',
       kind: 'CalicoNodeStatus',
@@ -69,7 +69,7 @@ export function documents(): void {
     });
     const read = () =>
       kubectl('get', 'caliconodestatuses.projectcalico.org', 'of-node1', '-o', 'jsonpath={.status}');
-    await until('the status is written', 30_000, () => read().includes('numberEstablishedV4'));
+    await until('the status has the BGP sessions', 30_000, () => read().includes('numberEstablishedV4'));
     expect(JSON.parse(read())).toMatchObject({
       agent: { birdV4: { state: 'Ready' } },
       bgp: {
@@ -92,31 +92,35 @@ export function documents(): void {
     });
     const events = () =>
       kubectl('get', 'events', '-o', 'jsonpath={range .items[*]}{.reason} {.message}{"\\n"}{end}');
-    await until('the Event', 60_000, () =>
+    await until('an Event reports the session that is down', 60_000, () =>
       /BGPSessionDown The BGP session with 172\.30\.1\.99 \(node specific\) is down/.test(events()),
     );
     expect(kubectl('describe', 'node', 'node1')).toContain('BGPSessionDown');
-    await until('the status says so', 30_000, () => read().includes('"numberNotEstablishedV4":1'));
+    await until('the status counts the session that is down', 30_000, () =>
+      read().includes('"numberNotEstablishedV4":1'),
+    );
     // A BGPPeer that selects no peer: its own status reports that.
     const name = 'lonely';
     const spec = { peerSelector: "role == 'reflector'" };
     apply({ apiVersion: 'projectcalico.org/v3', kind: 'BGPPeer', metadata: { name }, spec });
     const resolved = () => kubectl('get', 'bgppeers.projectcalico.org', '-o', 'wide', '--no-headers');
-    await until('the status of both peers', 30_000, () =>
+    await until('both BGPPeers have their status', 30_000, () =>
       /^lonely .* NoPeer .*\nnobody .* Resolved /m.test(resolved()),
     );
     kubectl('delete', 'bgppeers.projectcalico.org', 'nobody', name);
-    await until('that it is over', 30_000, () =>
+    await until('an Event reports the end of the problem', 30_000, () =>
       events().includes('Resolved: The BGP session with 172.30.1.99'),
     );
     // Deleted, because writing this status every second would disturb the next test.
     kubectl('delete', 'caliconodestatuses.projectcalico.org', 'of-node1');
   });
 
-  it('needs little memory and time while nothing happens', async () => {
+  it('uses at most 80 MB and less than 1 % of a core at rest', async () => {
     const seen = NODES.map((node) => ({ node, ...agentProcess(node) }));
     // After the many pods of earlier tests, an agent returns memory once it has been quiet for a minute.
-    await until('at most 80 MB resident', 180_000, () => seen.every(({ pid }) => residentMb(pid) <= 80));
+    await until('every agent has at most 80 MB resident', 180_000, () =>
+      seen.every(({ pid }) => residentMb(pid) <= 80),
+    );
     // An agent at rest is not scraped every second, as for rights().
     stopWatchingRights();
     const before = seen.map(({ pid }) => ticks(pid));
@@ -126,7 +130,7 @@ export function documents(): void {
     seen.forEach(({ node, pid }, index) => {
       const share = (ticks(pid) - before[index]!) / seconds;
       process.stdout.write(
-        `${node}: cali-node has ${residentMb(pid).toFixed(1)} MB resident and takes ${share.toFixed(2)} % of a core\n`,
+        `${node}: cali-node has ${residentMb(pid).toFixed(1)} MB resident and uses ${share.toFixed(2)} % of a core\n`,
       );
       expect(residentMb(pid)).toBeLessThanOrEqual(80);
       // The goal is half of this; one garbage collection may fall into this minute.

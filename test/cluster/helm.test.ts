@@ -48,7 +48,7 @@ const applied = () => {
 };
 
 describe.skipIf(!canRun)(
-  'the CRDs (skipped without Helm, or the API server of the cluster tool)',
+  'the CRDs (skipped without Helm or the cluster tool’s API server)',
   {
     timeout: 600_000,
   },
@@ -100,12 +100,12 @@ describe.skipIf(!canRun)(
       rmSync(folder, { recursive: true, force: true });
     });
 
-    it('are unchanged at a second kubectl apply', () => {
+    it('are unchanged by a second kubectl apply', () => {
       expect(applied()).toEqual(['created']);
       expect(applied()).toEqual(['unchanged']);
     });
 
-    it('that kubectl applied are no obstacle to helm install, upgrade and uninstall', () => {
+    it('that kubectl applied do not hinder helm install, upgrade and uninstall', () => {
       expect(helm('install', 'cali', chart)).toMatchObject({ status: 0 });
       expect(applied()).toEqual(['unchanged']);
       expect(helm('upgrade', 'cali', chart)).toMatchObject({ status: 0 });
@@ -113,7 +113,7 @@ describe.skipIf(!canRun)(
       expect(run('kubectl', 'get', 'bgppeers').output).toContain('No resources found');
     });
 
-    it('that differ from those that kubectl applied are a conflict, which kubectl apply ends', () => {
+    it('that differ from those that kubectl applied are a conflict, which kubectl apply resolves', () => {
       const file = path.join(crds, 'projectcalico.org_bgppeers.yaml');
       writeFileSync(
         file,
@@ -126,7 +126,7 @@ describe.skipIf(!canRun)(
       expect(helm('install', 'cali', chart)).toMatchObject({ status: 0 });
     });
 
-    it('that Helm brought are taken over by kubectl apply, and by a Helm that comes back', () => {
+    it('that Helm installed can be adopted by kubectl apply and by a later helm install', () => {
       helm('uninstall', 'cali');
       run('kubectl', 'delete', 'crd', '--all');
       expect(helm('install', 'cali', chart)).toMatchObject({ status: 0 });

@@ -5,9 +5,9 @@ import { until } from '../helpers/lab.ts';
 import { apply, kubectl, onNode, pods, ready, serving, unreachable } from './kubernetes.ts';
 
 export function hostLocal(): void {
-  it('gives addresses of the node’s podCIDR with ipam: host-local', async () => {
+  it('assigns addresses from the node’s podCIDR with ipam: host-local', async () => {
     kubectl('delete', 'daemonset', 'each');
-    await until('no pods', 60_000, () => pods('app=each').length === 0);
+    await until('the DaemonSet’s pods are gone', 60_000, () => pods('app=each').length === 0);
     kubectl(
       '-n',
       'kube-system',
@@ -29,7 +29,7 @@ export function hostLocal(): void {
       expect(onNode(spec.nodeName, 'ip route')).toContain(`blackhole ${range}`);
     }
     const targets = list.map(({ status }) => `${status.podIP}:8080`);
-    await until('they reach each other', 60_000, () => unreachable(list, targets).length === 0);
+    await until('the pods reach each other', 60_000, () => unreachable(list, targets).length === 0);
     // After a restart, the same addresses are still allocated.
     kubectl('-n', 'kube-system', 'rollout', 'restart', 'daemonset/cali-node');
     kubectl('-n', 'kube-system', 'rollout', 'status', 'daemonset/cali-node', '--timeout=240s');

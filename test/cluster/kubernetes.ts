@@ -56,7 +56,7 @@ export async function ready(
   timeoutMs = 120_000,
 ): Promise<readonly PodObject[]> {
   let list: readonly PodObject[] = [];
-  await until(`${count} pods with ${selector}`, timeoutMs, () => {
+  await until(`${count} pods with ${selector} are Ready`, timeoutMs, () => {
     list = pods(selector);
     return list.length === count && list.every(isReady);
   });
@@ -215,7 +215,7 @@ export class Flows {
     for (const { from, to } of this.#streams) {
       let last = '';
       let received = '';
-      await until('the stream has arrived', 5_000, () => {
+      await until('everything that was sent has been received', 5_000, () => {
         last = inPod(from, 'cat /tmp/sent || true').trim();
         received = inPod(to, 'tail -n 1 /tmp/received').trim();
         return last !== '' && received === last;

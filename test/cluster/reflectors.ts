@@ -50,29 +50,29 @@ export function routeReflectors(): void {
     const flows = new Flows(await ready('app=each', 3));
     flows.start();
     applyFolder('overlays/route-reflector');
-    await until('every node has the two reflectors and nothing else', 120_000, isReflected);
+    await until('every node has sessions with the two reflectors and no mesh sessions', 120_000, isReflected);
     await sleep(5_000);
     applyFolder('overlays/mesh');
-    await until('the mesh is there beside them', 60_000, () =>
+    await until('every node has mesh sessions next to those with the reflectors', 60_000, () =>
       NODES.every((node) => sessions(node).filter((one) => one === mesh[0]).length === 2),
     );
     kubectl('delete', '-f', path.join(overlay, 'reflector.yaml'));
-    await until('the mesh alone', 120_000, () => everywhere(mesh));
+    await until('every node has only its mesh sessions', 120_000, () => everywhere(mesh));
     await sleep(5_000);
     const { sent, lost } = await flows.stop();
     process.stdout.write(`mesh to reflectors and back: ${sent} pings, ${lost.length} flows with losses\n`);
     expect(lost).toEqual([]);
   });
 
-  it('goes on forwarding when both reflectors are killed, and when their pods are deleted', async () => {
+  it('keeps forwarding when both reflectors are killed, and when their pods are deleted', async () => {
     applyFolder('overlays/route-reflector');
-    await until('every node has the two reflectors', 120_000, isReflected);
-    await until('they are two', 60_000, isPair);
+    await until('every node has sessions with the two reflectors', 120_000, isReflected);
+    await until('two reflectors are Ready', 60_000, isPair);
     const flows = new Flows(await ready('app=each', 3));
     flows.start();
     expect(reflectors().map(killContainer)).toEqual([true, true]);
     await sleep(1_000);
-    await until('the sessions are back', 120_000, isReflected);
+    await until('every node has its sessions with the reflectors again', 120_000, isReflected);
     kubectl(
       '-n',
       'kube-system',
@@ -83,10 +83,10 @@ export function routeReflectors(): void {
       '--force',
       '--grace-period=0',
     );
-    await until('two others are Ready', 60_000, isPair);
-    await until('the sessions are back again', 120_000, isReflected);
+    await until('two new reflectors are Ready', 60_000, isPair);
+    await until('every node has sessions with the new reflectors', 120_000, isReflected);
     // The new reflectors may run on other nodes: those that left the Service must not be reported as problems.
-    await until('every node says that all is well', 30_000, () =>
+    await until('no node reports a problem', 30_000, () =>
       NODES.every((node) => calictl(node, 'node', 'status').status === 0),
     );
     const { sent, lost } = await flows.stop();
@@ -97,7 +97,7 @@ export function routeReflectors(): void {
     applyFolder('overlays/mesh');
     await sleep(5_000);
     kubectl('delete', '-f', path.join(overlay, 'reflector.yaml'));
-    await until('the mesh alone', 90_000, () => everywhere(mesh));
+    await until('every node has only its mesh sessions', 90_000, () => everywhere(mesh));
     expect(lost).toEqual([]);
   });
 }

@@ -22,7 +22,7 @@ const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const addresses = (list: readonly PodObject[]) => list.map(({ status }) => `${status.podIP}:8080`);
 
 export function restarts(): void {
-  it('loses nothing in a rolling restart of the DaemonSet, and breaks no stream', async () => {
+  it('loses no packet and breaks no stream in a rolling restart of the DaemonSet', async () => {
     const flows = new Flows(await ready('app=each', 3));
     flows.start();
     kubectl('-n', 'kube-system', 'rollout', 'restart', 'daemonset/cali-node');
@@ -34,14 +34,14 @@ export function restarts(): void {
     expect(lost).toEqual([]);
   });
 
-  it('goes on while the API server is down for 60 s, and while etcd restarts', async () => {
+  it('keeps forwarding while the API server is down for 60 s, and while etcd restarts', async () => {
     const list = await ready('app=each', 3);
     const flows = new Flows(list);
     flows.start();
     const startServer = await stopDaemon('apiserver');
     await sleep(60_000);
     startServer();
-    await until('the API server', 60_000, () => {
+    await until('the API server is ready', 60_000, () => {
       try {
         return kubectl('get', '--raw', '/readyz') === 'ok';
       } catch {
@@ -50,7 +50,7 @@ export function restarts(): void {
     });
     const startEtcd = await stopDaemon('etcd', 'SIGKILL');
     startEtcd();
-    await until('etcd', 60_000, () => {
+    await until('the API server accepts writes again', 60_000, () => {
       try {
         apply(serving('Deployment', 'after'));
         return true;
@@ -66,7 +66,7 @@ export function restarts(): void {
     kubectl('delete', 'deployment', 'after');
   });
 
-  it('ends clean when agents are killed while 30 pods come and 30 go', async () => {
+  it('leaves IPAM clean when agents are killed while 30 pods are created and 30 are deleted', async () => {
     apply(serving('Deployment', 'old', {}, { replicas: 30 }));
     await ready('app=old', 30);
     apply(
@@ -81,10 +81,10 @@ export function restarts(): void {
     // The first round kills all of them; in later rounds an agent may still be starting.
     expect(killed).toBeGreaterThanOrEqual(NODES.length);
     const list = await ready('app=new', 30, 240_000);
-    await until('30 pods are gone', 120_000, () => pods('app=old').length === 0);
+    await until('the 30 old pods are gone', 120_000, () => pods('app=old').length === 0);
     expect(new Set(list.map(({ status }) => status.podIP)).size).toBe(30);
     const [first] = list;
-    await until('each is reachable', 60_000, () => unreachable([first!], addresses(list)).length === 0);
+    await until('every pod is reachable', 60_000, () => unreachable([first!], addresses(list)).length === 0);
     let check = '';
     // 15 s after its start, an agent looks for what its predecessors left.
     await until('ipam check is clean', 90_000, () => {
@@ -93,13 +93,13 @@ export function restarts(): void {
     }).catch(() => expect(check).toContain('found 0 problems'));
     kubectl('delete', 'deployment', 'old', 'new');
     // An agent that was killed three times restarts only after 40 s; until then no pod of its node can end.
-    await until('every agent runs again', 120_000, () => {
+    await until('every agent is Ready again', 120_000, () => {
       const agents = pods('k8s-app=cali-node', 'kube-system');
       return agents.length === NODES.length && agents.every(isReady);
     });
   });
 
-  it('follows a node that is drained, deleted and added again', async () => {
+  it('recovers when a node is drained, deleted and added again', async () => {
     apply({
       apiVersion: 'projectcalico.org/v3',
       kind: 'KubeControllersConfiguration',
@@ -110,7 +110,7 @@ export function restarts(): void {
     const startKubelet = await stopDaemon('node3-kubelet');
     kubectl('delete', 'node', 'node3');
     const blocksOf3 = () => kubectl('get', 'blockaffinities.projectcalico.org').includes('node3');
-    await until('the blocks of node3 are given back', 120_000, () => !blocksOf3());
+    await until('the blocks of node3 are released', 120_000, () => !blocksOf3());
     expect(onNode('node1', 'ip route')).not.toContain('172.30.1.13');
     expect(calictl('node1', 'ipam', 'check').output).toContain('found 0 problems');
     startKubelet();
@@ -123,7 +123,7 @@ export function restarts(): void {
     await until('ipam check is clean', 120_000, () => calictl('node1', 'ipam', 'check').status === 0);
   });
 
-  it('gives 100 pods of one node, created at once, an address each', async () => {
+  it('assigns each of 100 pods, created at once on one node, its own address', async () => {
     const before = onAgent(NODES[0]!);
     const started = Date.now();
     const podSpec = { nodeSelector: { 'kubernetes.io/hostname': 'node1' } };
@@ -139,7 +139,7 @@ export function restarts(): void {
     );
     expect(unreachable([list[0]!], addresses(list))).toEqual([]);
     kubectl('delete', 'deployment', 'hundred');
-    await until('they are gone', 200_000, () => pods('app=hundred').length === 0);
+    await until('the 100 pods are gone', 200_000, () => pods('app=hundred').length === 0);
     await until('ipam check is clean', 120_000, () => calictl('node1', 'ipam', 'check').status === 0);
   });
 }

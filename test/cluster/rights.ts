@@ -110,14 +110,14 @@ function attempt<T>(run: () => T): T | undefined {
 
 /** Must run after all other tests. */
 export function rights(): void {
-  it('nothing was forbidden that Cali asked for in all of these tests', async () => {
+  it('no request by Cali in any of these tests was forbidden', async () => {
     await readAll();
     expect(used.size).toBeGreaterThan(50);
     // An API server that has just started has not loaded the Roles yet: it refuses requests that it allows later.
     expect([...forbidden].filter((request) => !used.has(request))).toEqual([]);
   });
 
-  it('every right that is granted was used in these tests, or is one for rare situations', () => {
+  it('every granted right was used in these tests, or is for a rare situation', () => {
     const all = grantedRights().map(({ right }) => right);
     expect(all.length).toBeGreaterThan(50);
     expect(all.filter((right) => !used.has(right) && !rare[right])).toEqual([]);

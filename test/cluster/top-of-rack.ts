@@ -60,7 +60,7 @@ function configure(spec: object): void {
 
 export function topOfRack(): void {
   it.skipIf(!hasProgram('bird'))(
-    'BIRD as a top-of-rack router learns blocks and services (one session signed by RFC 2385), reaches pods, and follows local endpoints (skipped without BIRD)',
+    'advertises blocks and Services to a BIRD top-of-rack router (one session with TCP MD5; skipped without BIRD)',
     async () => {
       const folder = mkdtempSync(path.join(os.tmpdir(), 'cali-tor-'));
       writeFileSync(path.join(folder, 'bird.conf'), config);
@@ -151,13 +151,13 @@ export function topOfRack(): void {
         await ready('app=here', 1);
         const list = await ready('app=each', 3);
         await until(
-          'three sessions',
+          'BIRD has three sessions',
           60_000,
           () => (birdc('show', 'protocols').match(/Established/g) ?? []).length === 3,
         );
         const routes = () => inside('ip route');
         await until(
-          'blocks and services',
+          'BIRD has the routes to blocks and Services',
           30_000,
           () =>
             Object.values(nodes).every((address) =>
@@ -182,7 +182,7 @@ export function topOfRack(): void {
         Object.assign(here.spec.template.spec, { nodeSelector: { 'kubernetes.io/hostname': 'node3' } });
         apply(here);
         await until(
-          'the route follows',
+          'the route follows the endpoint',
           60_000,
           () =>
             /^192\.168\.50\.10 via 172\.30\.1\.13 /m.test(routes()) &&
@@ -192,7 +192,7 @@ export function topOfRack(): void {
         expect(inside(asking(['192.168.50.10:80']).replace('wget', 'busybox wget'))).toBe('');
         // Removes the last endpoint.
         kubectl('scale', 'deployment', 'here', '--replicas=0');
-        await until('the route is gone', 30_000, () => !/^192\.168\.50\.10/m.test(routes()));
+        await until('the route is withdrawn', 30_000, () => !/^192\.168\.50\.10/m.test(routes()));
       } finally {
         bird.kill();
         kubectl('delete', 'bgppeers.projectcalico.org', 'tor-a', 'tor-b', '--ignore-not-found');

@@ -63,7 +63,7 @@ protocol bgp cali { local ${CLIENT} as ${as}; neighbor ${peer} as 64512; connect
   ipv4 { import all; export where proto = "own"; next hop self; }; }`;
 
 describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
-  '%s (skipped where Debian’s package is not installed)',
+  '%s (skipped without its Debian package)',
   (name, speaker) => {
     const isInstalled = speaker.program.startsWith('/')
       ? existsSync(speaker.program)
@@ -97,11 +97,15 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
     };
     const clientRoutes = () => exchange.run('client', 'birdc -s client.ctl show route all');
     const established = () =>
-      until(`a session with ${name}`, 40_000, () => exchange.peer(PEER)?.state === 'Established');
+      until(
+        `the session with ${name} is Established`,
+        40_000,
+        () => exchange.peer(PEER)?.state === 'Established',
+      );
     const hasRoute = (prefix = announced4) =>
-      until(`${prefix} from ${name}`, 12_000, () => exchange.path(prefix, PEER)?.isUsable === true);
+      until(`${name} has advertised ${prefix}`, 12_000, () => exchange.path(prefix, PEER)?.isUsable === true);
     const itHas = (pattern: RegExp | string) =>
-      until(`${pattern} in ${name}`, 12_000, () => new RegExp(pattern).test(speaker.routes(exchange)));
+      until(`${name} has ${pattern}`, 12_000, () => new RegExp(pattern).test(speaker.routes(exchange)));
     const start = (
       setup: Setup,
       peer: object = {},
@@ -112,7 +116,7 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
       other: speaker.start(exchange, setup),
     });
 
-    feature('iBGP, both families on one session, it connects', async () => {
+    feature('iBGP, both families on one session, the speaker connects', async () => {
       start(ibgp);
       await established();
       await hasRoute(announced4);
@@ -120,7 +124,7 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
       expect(exchange.peer(PEER)!.families.map(({ family }) => family)).toEqual([4, 6]);
     });
 
-    feature('iBGP, we connect', async () => {
+    feature('iBGP, Cali connects', async () => {
       start({ ...ibgp, isPassive: true });
       await established();
       await hasRoute();
@@ -159,28 +163,34 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
       await itHas(/64512[:, ]+7[:, ]+7|"ASN":64512,"LocalData1":7/);
     });
 
-    feature('route reflection, it is our client', async () => {
+    feature('route reflection, the speaker is a client', async () => {
       startClient();
       start(ibgp);
       await itHas('172.30.0.0');
-      await until('its route at the other client', 12_000, () => clientRoutes().includes(announced4));
+      await until('the other client has the speaker’s route', 12_000, () =>
+        clientRoutes().includes(announced4),
+      );
       expect(clientRoutes()).toMatch(/BGP.originator_id: 10\.77\.0\.2/);
       expect(clientRoutes()).toMatch(/BGP.cluster_list: 1\.1\.1\.1/);
       expect(clientRoutes()).toMatch(/BGP.next_hop: 10\.77\.0\.2/);
     });
 
-    feature('route reflection, we are its client', async () => {
+    feature('route reflection, Cali is a client', async () => {
       // BIRD is a client of the foreign reflector only: its routes reach us through that reflector.
       startClient(PEER);
       start({ ...ibgp, isReflector: true }, { routeReflectorClient: false });
       await established();
-      await until('the client’s route', 30_000, () => exchange.path(fromClient, PEER)?.isUsable === true);
+      await until(
+        'the client’s route has arrived',
+        30_000,
+        () => exchange.path(fromClient, PEER)?.isUsable === true,
+      );
       const { attributes } = exchange.path(fromClient, PEER)!;
       expect(attributes.originatorId).toBe(CLIENT);
       expect(attributes.clusterList).toEqual([PEER]);
     });
 
-    feature('route server, it is our client', async () => {
+    feature('route server, the speaker is a client', async () => {
       const accept = [{ action: 'Accept' }];
       const filter = document('BGPFilter', 'all', { importV4: accept, exportV4: accept });
       const client = { role: 'RouteServer', filters: ['all'], addressFamilies: ['IPv4'] };
@@ -194,33 +204,39 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
       await established();
       await itHas('172.30.0.0');
       expect(speaker.routes(exchange)).not.toMatch(/64512 65003/);
-      await until('its route at the other client', 12_000, () => clientRoutes().includes(announced4));
+      await until('the other client has the speaker’s route', 12_000, () =>
+        clientRoutes().includes(announced4),
+      );
       expect(clientRoutes()).toMatch(/BGP.as_path: 65002\n/);
       expect(clientRoutes()).toMatch(/BGP.next_hop: 10\.77\.0\.2/);
     });
 
-    feature('route refresh, it asks', async () => {
+    feature('route refresh, the speaker requests it', async () => {
       startClient();
       start(ibgp);
       await itHas('172.30.0.0');
       const before = exchange.peer(PEER)!.updatesSent;
       speaker.refresh(exchange);
-      await until('the routes again', 12_000, () => exchange.peer(PEER)!.updatesSent > before);
+      await until('Cali has sent the routes again', 12_000, () => exchange.peer(PEER)!.updatesSent > before);
       expect(exchange.peer(PEER)!.state).toBe('Established');
     });
 
-    feature('graceful restart, we are the helper', async () => {
+    feature('graceful restart, Cali is the helper', async () => {
       const { other } = start(ibgp);
       await hasRoute();
       await exchange.kill('peer', other);
-      await until('the session to end', 12_000, () => exchange.peer(PEER)?.state !== 'Established');
+      await until('the session has ended', 12_000, () => exchange.peer(PEER)?.state !== 'Established');
       expect(exchange.path(announced4, PEER)).toMatchObject({ isUsable: true, isStale: true });
       speaker.start(exchange, ibgp);
       await established();
-      await until('a fresh route', 12_000, () => exchange.path(announced4, PEER)?.isStale === false);
+      await until(
+        'the route is no longer stale',
+        12_000,
+        () => exchange.path(announced4, PEER)?.isStale === false,
+      );
     });
 
-    feature('graceful restart, it is the helper', async () => {
+    feature('graceful restart, the speaker is the helper', async () => {
       startClient();
       const { cali } = start(ibgp);
       await itHas('172.30.0.0');
@@ -233,7 +249,7 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
       expect(speaker.routes(exchange)).toContain('172.30.0.0');
     });
 
-    feature('add-path, both directions', async () => {
+    feature('add-path in both directions', async () => {
       start({ ...ibgp, hasAddPath: true });
       await hasRoute();
       const { capabilities } = exchange.peer(PEER)!;
@@ -256,7 +272,7 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
       await hasRoute();
     });
 
-    feature('TCP MD5, we connect', async () => {
+    feature('TCP MD5, Cali connects', async () => {
       const secret = {
         apiVersion: 'v1',
         kind: 'Secret',
@@ -286,13 +302,13 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
           { bfd: timers, ...(hasGtsm ? { ttlSecurity: 1 } : {}) },
         );
         await established();
-        await until('BFD', 10_000, () => exchange.peer(PEER)?.bfd === 'Up');
+        await until('BFD is up', 10_000, () => exchange.peer(PEER)?.bfd === 'Up');
         // The fast intervals are negotiated after that.
         await sleep(2500);
         // A hung speaker: its connections stay open, and only BFD can detect it.
         other.kill('SIGSTOP');
         const isLost = () => exchange.peer(PEER)?.lastError?.startsWith('BFD:') === true;
-        await until('the end of the session', 2000, isLost);
+        await until('BFD has ended the session', 2000, isLost);
         other.kill('SIGCONT');
       });
     }
@@ -301,9 +317,13 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
       startClient();
       start({ ...ibgp, isUnnumbered: true }, { peerIP: `${linkLocal(2)}%eth0` });
       const at = `${linkLocal(2)}%eth0`;
-      await until('the session', 20_000, () => exchange.peer(at)?.state === 'Established');
+      await until('the session is Established', 20_000, () => exchange.peer(at)?.state === 'Established');
       expect(exchange.peer(at)!.capabilities).toContain('extended next hop');
-      await until('its route', 12_000, () => exchange.path(announced4, at)?.isUsable === true);
+      await until(
+        'the speaker’s route has arrived',
+        12_000,
+        () => exchange.path(announced4, at)?.isUsable === true,
+      );
       expect(exchange.path(announced4, at)!.attributes.nextHop).toContain(':');
       await itHas('172.30.0.0');
     });
@@ -314,7 +334,7 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
       expect(exchange.peer(PEER)!.capabilities).toContain('extended messages');
     });
 
-    feature('odd routes of another client, it stays Established', async () => {
+    feature('unusual routes from another client, session stays up', async () => {
       // The speaker gets these routes first as changes in an established session, then in its initial update.
       const { other } = start(ibgp);
       await established();
@@ -329,7 +349,7 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
       const well = { state: 'Established', flaps: 0, lastNotification: undefined };
       expect(await isWell()).toEqual([well, well]);
       await exchange.kill('peer', other);
-      await until('the session to end', 12_000, () => exchange.peer(PEER)?.state !== 'Established');
+      await until('the session has ended', 12_000, () => exchange.peer(PEER)?.state !== 'Established');
       speaker.start(exchange, ibgp);
       await established();
       expect(await isWell()).toMatchObject([{ state: 'Established', flaps: 1 }, well]);
@@ -341,7 +361,7 @@ describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
       await established();
       speaker.shutdown!(exchange, 'maintenance');
       await until(
-        'the message',
+        'the shutdown message has arrived',
         20_000,
         () => exchange.peer(PEER)?.lastNotification?.includes('maintenance') === true,
       );

@@ -90,8 +90,8 @@ const frr: ForeignSpeaker = {
   package: 'frr',
   program: '/usr/lib/frr/bgpd',
   cannot: {
-    'BFD, single hop': 'its BFD is a daemon of its own, which needs zebra',
-    'BFD, multihop': 'its BFD is a daemon of its own, which needs zebra',
+    'BFD, single hop': 'FRR’s BFD is a separate daemon, which needs zebra',
+    'BFD, multihop': 'FRR’s BFD is a separate daemon, which needs zebra',
   },
   start(exchange, setup) {
     const neighbor = `neighbor ${setup.isUnnumbered ? linkLocal(1) : v4(1)}`;
@@ -168,7 +168,8 @@ const gobgp: ForeignSpeaker = {
     'BFD, single hop': 'not implemented',
     'BFD, multihop': 'not implemented',
     'extended messages': 'not implemented before GoBGP 4.7',
-    'route refresh, it asks': 'GoBGP keeps what it received and judges that again, it asks for nothing',
+    'route refresh, the speaker requests it':
+      'GoBGP re-evaluates the routes that it has stored, and sends no request',
   },
   start(exchange, setup) {
     const config = `
@@ -233,14 +234,13 @@ const openbgpd: ForeignSpeaker = {
   package: 'openbgpd',
   program: '/usr/sbin/bgpd',
   cannot: {
-    [unnumbered]: 'OpenBGPD 7.7 has no RFC 8950',
+    [unnumbered]: 'OpenBGPD 7.7 does not implement RFC 8950',
     'BFD, single hop': 'not implemented',
     'BFD, multihop': 'not implemented',
     'extended messages': 'not implemented in OpenBGPD 7.7',
-    'TCP MD5': 'the portable version has no TCP MD5 on Linux',
-    'TCP MD5, we connect': 'the portable version has no TCP MD5 on Linux',
-    'graceful restart, we are the helper':
-      'OpenBGPD restarts without keeping its sessions’ routes: helper alone',
+    'TCP MD5': 'the portable OpenBGPD has no TCP MD5 on Linux',
+    'TCP MD5, Cali connects': 'the portable OpenBGPD has no TCP MD5 on Linux',
+    'graceful restart, Cali is the helper': 'OpenBGPD keeps no routes when it restarts, and is only a helper',
   },
   start(exchange, setup) {
     const config = `
@@ -293,15 +293,15 @@ const exabgp: ForeignSpeaker = {
   package: 'exabgp',
   program: 'exabgp',
   cannot: {
-    [unnumbered]: 'ExaBGP takes no address with an interface',
+    [unnumbered]: 'ExaBGP accepts no link-local address with its interface',
     'BFD, single hop': 'not implemented',
     'BFD, multihop': 'not implemented',
-    'route reflection, we are its client': 'ExaBGP re-advertises nothing',
-    'graceful restart, we are the helper':
-      'ExaBGP ends its sessions with NOTIFICATION and has no forwarding state',
-    'graceful restart, it is the helper': 'ExaBGP keeps no RIB',
-    'route refresh, it asks': 'ExaBGP answers requests and sends none',
-    'shutdown message': 'ExaBGP 4.2 has no command for it',
+    'route reflection, Cali is a client': 'ExaBGP re-advertises no routes',
+    'graceful restart, Cali is the helper':
+      'ExaBGP ends its sessions with NOTIFICATION and keeps no forwarding state',
+    'graceful restart, the speaker is the helper': 'ExaBGP has no RIB',
+    'route refresh, the speaker requests it': 'ExaBGP answers requests and sends none',
+    'shutdown message': 'ExaBGP 4.2 has no command to send one',
   },
   start(exchange, setup) {
     const config = `
