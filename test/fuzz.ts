@@ -42,7 +42,7 @@ async function main(): Promise<void> {
     const sum = (key: keyof Outcomes) => [...all.values()].reduce((total, one) => total + one[key], 0);
     const seconds = (Date.now() - startedAt) / 1000;
     process.stdout.write(
-      `fuzz: ${sum('messages')} of ${messages} messages in ${seconds.toFixed(0)} s: ${sum('accepted')} accepted, ${sum('refused')} refused; routes compared: ${sum('told')} told, ${sum('withheld')} kept back, ${sum('tooLong')} too long; ${Math.round(process.memoryUsage().rss / 1e6)} MB\n`,
+      `fuzz: ${sum('messages')} of ${messages} messages in ${seconds.toFixed(0)} s: ${sum('accepted')} accepted, ${sum('refused')} refused; routes compared: ${sum('told')} advertised, ${sum('withheld')} withheld, ${sum('tooLong')} too long; ${Math.round(process.memoryUsage().rss / 1e6)} MB\n`,
     );
   };
   const share = Math.ceil(messages / jobs);
@@ -72,7 +72,9 @@ function runWorker(job: Job, progress: (outcomes: Outcomes) => void): Promise<vo
       else progress(report.outcomes);
     });
     worker.on('error', reject);
-    worker.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`a worker ended with ${code}`))));
+    worker.on('exit', (code) =>
+      code === 0 ? resolve() : reject(new Error(`a worker exited with code ${code}`)),
+    );
   });
 }
 

@@ -15,14 +15,14 @@ const { values } = parseArguments({
 });
 const [seed, minutes, steps] = [Number(values.seed), Number(values.minutes), Number(values.steps)];
 if (![seed, minutes, steps].every((value) => Number.isFinite(value) && value >= 0)) {
-  process.stderr.write('chaos: --seed, --minutes and --steps are numbers\n');
+  process.stderr.write('chaos: --seed, --minutes and --steps must be non-negative numbers\n');
   process.exit(2);
 }
 try {
   const say = (text: string) => process.stdout.write(`chaos: ${text}\n`);
   say(`seed ${seed}, ${minutes} minutes`);
   const result = await runChaos({ seed, steps, untilMs: minutes * 60_000, roundSteps: 25, say });
-  for (const line of result.logLines) say(`log line that nothing explains: ${line}`);
+  for (const line of result.logLines) say(`unexplained log line: ${line}`);
   say(`${result.steps} actions in ${result.rounds} rounds`);
   process.exitCode = result.logLines.length === 0 ? 0 : 1;
 } catch (error) {

@@ -66,7 +66,7 @@ export async function performAction(lab: TestLab, uplinks: Uplinks, action: Acti
 async function addPod(lab: TestLab, node: string, name: string, pool: string | undefined): Promise<void> {
   const annotations = pool ? { 'cni.projectcalico.org/ipv4pools': JSON.stringify([pool]) } : {};
   let reason = '';
-  await until(`pod ${name} on ${node}`, 60_000, async () => {
+  await until(`pod ${name} is added on ${node}`, 60_000, async () => {
     try {
       await lab.ask({ do: 'pod add', node, name, annotations });
       return true;

@@ -87,7 +87,7 @@ class Chaos {
       await this.#settle();
       rounds++;
       say(
-        `round ${rounds}: ${done} actions, ${this.#model.pods.size} pods on ${this.#model.nodes.size} nodes: all is well`,
+        `round ${rounds}: ${done} actions, ${this.#model.pods.size} pods on ${this.#model.nodes.size} nodes: no faults`,
       );
     }
     for (const action of removals(this.#model)) await this.#do(action);
@@ -131,7 +131,7 @@ class Chaos {
       const { code, stdout, stderr } = lab.exec('lab', 'calictl', 'ipam', 'check');
       return code === 0 ? '' : `${stdout}${stderr}`;
     });
-    await wait('deleted pools that are empty have gone', () => this.#pools());
+    await wait('unused deleted pools are gone', () => this.#pools());
     await wait('nothing is left over', () => leftovers(lab, this.#explained()).join('\n'));
   }
 

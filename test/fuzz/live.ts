@@ -49,7 +49,7 @@ export async function fuzzLive(count: number, seed: number): Promise<void> {
   const seconds = ((Date.now() - startedAt) / 1000).toFixed(0);
   const mb = Math.round(process.memoryUsage().rss / 1e6);
   process.stdout.write(
-    `live: ${sent} messages in ${sessions} sessions, ${seconds} s, the other session stayed, ${mb} MB\n`,
+    `live: ${sent} messages in ${sessions} sessions, ${seconds} s, the other session stayed up, ${mb} MB\n`,
   );
   quiet.socket.destroy();
   bmp.close();

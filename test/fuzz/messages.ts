@@ -137,6 +137,6 @@ export class Messages {
     this.#bfd = receiveBfd(this.#bfd, packet);
     // Node's timers hold 31 bits of milliseconds.
     for (const us of [transmitIntervalUs(this.#bfd, timers), detectionTimeUs(this.#bfd, timers)])
-      if (!(us >= 0 && us / 1000 < 2 ** 31)) throw new Error(`a BFD timer of ${us} µs`);
+      if (!(us >= 0 && us / 1000 < 2 ** 31)) throw new Error(`BFD timer out of range: ${us} µs`);
   }
 }

@@ -178,7 +178,7 @@ export class World {
     for (const record of dumpTable([this.#relay.ribs[4], this.#relay.ribs[6]], [peer], '10.0.0.1', 0)) {
       const length = new DataView(record.buffer, record.byteOffset).getUint32(8);
       if (record.length !== 12 + length)
-        throw new Error(`an MRT record of ${record.length} octets says ${length}`);
+        throw new Error(`the length field of an MRT record of ${record.length} octets is ${length}`);
     }
     for (const family of [4, 6] as const) this.#relay.ribs[family].drop(this.#relay.sender, 'all');
     this.check();
@@ -186,7 +186,7 @@ export class World {
       if (held.size > 0) throw new Error(`a peer still holds ${[...held.keys()].join(', ')}`);
     // Each export policy keeps the set that it made last.
     const left = this.#relay.attributes.size;
-    if (left > OUTLETS) throw new Error(`${left} attribute sets are left although every route is gone`);
+    if (left > OUTLETS) throw new Error(`${left} attribute sets remain after all routes were withdrawn`);
   }
 
   #read({ listener, held }: Outlet): void {
@@ -198,7 +198,7 @@ export class World {
     framer.push(listener.take(), ({ body }) => {
       const update = decodeUpdate(body, context);
       if (update.faults.length > 0)
-        throw new Error(`we sent what is wrong: ${JSON.stringify(update.faults)}`);
+        throw new Error(`the relay sent a malformed UPDATE: ${JSON.stringify(update.faults)}`);
       for (const route of [...update.withdrawn, ...(update.unreach?.routes ?? [])])
         held.delete(keyOf(route.prefix, route.pathId));
       const routes = [...update.nlri, ...(update.reach?.routes ?? [])];

@@ -50,9 +50,9 @@ const node1 = `${job},instance="10.0.0.1:9091"`;
 const controllers = 'job="cali-controllers",instance="10.0.0.1:9094"';
 
 export const alertScenarios: readonly Scenario[] = [
-  { name: 'a healthy cluster raises none', series: healthy, alerts: {} },
+  { name: 'a healthy cluster raises no alert', series: healthy, alerts: {} },
   {
-    name: 'a lost node is one alert, in both families',
+    name: 'a lost node raises one alert for both families',
     series: mesh(
       (node) => node !== lost,
       (_, to) => (to === lost ? from5(1, 0) : undefined),
@@ -60,7 +60,7 @@ export const alertScenarios: readonly Scenario[] = [
     alerts: { CaliBgpNodeUnreachable: [{ peer_node: lost.name, ...warning }] },
   },
   {
-    name: 'a node that is cut off and still scraped: lost for the others, and isolated itself',
+    name: 'a node that is cut off but still scraped raises alerts for a lost and for an isolated node',
     series: mesh(
       () => true,
       (of, to) => (to === lost || of === lost ? from5(1, 0) : undefined),
@@ -71,7 +71,7 @@ export const alertScenarios: readonly Scenario[] = [
     },
   },
   {
-    name: 'one pair of nodes is one alert',
+    name: 'one lost pair of nodes raises one alert',
     series: mesh(
       () => true,
       (of, to) => ([of, to].includes(lost) && [of, to].includes(second) ? from5(1, 0) : undefined),
@@ -79,7 +79,7 @@ export const alertScenarios: readonly Scenario[] = [
     alerts: { CaliBgpSessionsDown: [warning] },
   },
   {
-    name: 'a router that all nodes lose is one alert',
+    name: 'a router that all nodes lose raises one alert',
     series: {
       ...healthy,
       ...Object.fromEntries(
@@ -92,7 +92,7 @@ export const alertScenarios: readonly Scenario[] = [
     alerts: { CaliBgpPeerDown: [{ peer: '192.0.2.1', ...warning }] },
   },
   {
-    name: 'a node whose sessions flap is one alert, although the other sides flap with it',
+    name: 'a node whose sessions flap raises one alert, although the other sides flap with it',
     series: {
       ...healthy,
       ...Object.fromEntries(
@@ -109,22 +109,22 @@ export const alertScenarios: readonly Scenario[] = [
     alerts: { CaliBgpNodeFlaps: [{ peer_node: lost.name, ...warning }] },
   },
   {
-    name: 'a router whose sessions flap',
+    name: 'a router whose sessions flap raises an alert',
     series: one(`cali_bgp_peer_flaps_total{${node1},peer="192.0.2.1",peer_node=""}`, '0+1x60'),
     alerts: { CaliBgpPeerFlaps: [{ peer: '192.0.2.1', ...warning }] },
   },
   {
-    name: 'BFD that is down while BGP is up',
+    name: 'BFD that is down while BGP is up raises an alert',
     series: one(`cali_bgp_peer_bfd_up{${node1},peer="10.0.0.2",peer_node="n2"}`, from5(1, 0)),
     alerts: { CaliBfdDown: [{ peer: '10.0.0.2', ...warning }] },
   },
   {
-    name: 'a slow peer',
+    name: 'a slow peer raises an alert',
     series: one(`cali_bgp_queued_bytes_max{${node1}}`, from5(0, 2e6)),
     alerts: { CaliBgpSlowPeer: [{ instance: '10.0.0.1:9091', ...warning }] },
   },
   {
-    name: 'slow convergence',
+    name: 'slow convergence raises an alert',
     series: {
       ...one(`cali_bgp_convergence_seconds_bucket{${node1},le="0.5"}`, always(0)),
       [`cali_bgp_convergence_seconds_bucket{${node1},le="1"}`]: '0+10x60',
@@ -133,12 +133,12 @@ export const alertScenarios: readonly Scenario[] = [
     alerts: { CaliBgpSlowConvergence: [{ instance: '10.0.0.1:9091', ...warning }] },
   },
   {
-    name: 'malformed UPDATEs',
+    name: 'malformed UPDATEs raise an alert',
     series: one(`cali_bgp_malformed_updates_total{${node1}}`, '0+1x60'),
     alerts: { CaliBgpMalformedUpdates: [warning] },
   },
   {
-    name: 'agents whose metrics cannot be scraped, and whose sessions are up',
+    name: 'agents that cannot be scraped while their sessions are up raise one alert',
     series: {
       ...healthy,
       [`up{${job},instance="10.0.0.1:9091"}`]: from5(1, 0),
@@ -146,9 +146,13 @@ export const alertScenarios: readonly Scenario[] = [
     },
     alerts: { CaliTargetsGone: [{ job: 'cali-node', ...warning }] },
   },
-  { name: 'no agent at all', series: { 'up{job="other"}': always(1) }, alerts: { CaliNoAgents: [critical] } },
   {
-    name: 'agents that are not ready are one alert',
+    name: 'the absence of all agents raises an alert',
+    series: { 'up{job="other"}': always(1) },
+    alerts: { CaliNoAgents: [critical] },
+  },
+  {
+    name: 'agents that are not ready raise one alert',
     series: {
       ...healthy,
       [`cali_node_ready{${node1}}`]: from5(1, 0),
@@ -157,12 +161,12 @@ export const alertScenarios: readonly Scenario[] = [
     alerts: { CaliNodesNotReady: [critical] },
   },
   {
-    name: 'a process that restarts',
+    name: 'a process that restarts raises an alert',
     series: one(`process_start_time_seconds{${node1}}`, '0+100x60'),
     alerts: { CaliRestarts: [{ job: 'cali-node', ...warning }] },
   },
   {
-    name: 'an API server that is away is one alert',
+    name: 'an unreachable API server raises one alert',
     series: {
       ...healthy,
       ...Object.fromEntries(
@@ -177,7 +181,7 @@ export const alertScenarios: readonly Scenario[] = [
     alerts: { CaliWatchesDown: [warning] },
   },
   {
-    name: 'a tunnel device that is down on two nodes',
+    name: 'a tunnel device that is down on two nodes raises one alert',
     series: {
       ...one(`cali_tunnel_up{${node1},device="vxlan.cali"}`, from5(1, 0)),
       [`cali_tunnel_up{${job},instance="10.0.0.2:9091",device="vxlan.cali"}`]: from5(1, 0),
@@ -185,17 +189,17 @@ export const alertScenarios: readonly Scenario[] = [
     alerts: { CaliTunnelDown: [{ device: 'vxlan.cali', ...critical }] },
   },
   {
-    name: 'a kernel that differs',
+    name: 'a kernel that differs from the desired state raises an alert',
     series: one(`cali_dataplane_problems{${node1}}`, from5(0, 3)),
     alerts: { CaliDataplaneProblems: [warning] },
   },
   {
-    name: 'another program that undoes changes',
+    name: 'another program that reverts changes raises an alert',
     series: one(`cali_oscillating{${node1},kind="route"}`, from5(0, 1)),
     alerts: { CaliOscillation: [{ kind: 'route', ...warning }] },
   },
   {
-    name: 'an object that all agents cannot read is one alert',
+    name: 'an object that all agents cannot read raises one alert',
     series: {
       ...one(`cali_unreadable_objects{${node1},kind="IPPool"}`, from5(0, 1)),
       [`cali_unreadable_objects{${job},instance="10.0.0.2:9091",kind="IPPool"}`]: from5(0, 1),
@@ -203,12 +207,12 @@ export const alertScenarios: readonly Scenario[] = [
     alerts: { CaliObjectsUnreadable: [{ kind: 'IPPool', ...warning }] },
   },
   {
-    name: 'pods that do not start',
+    name: 'pods that do not start raise an alert',
     series: one(`cali_cni_failures_total{${node1},command="ADD"}`, '0+1x60'),
     alerts: { CaliCniFailures: [{ command: 'ADD', ...warning }] },
   },
   {
-    name: 'a pool that is nearly full',
+    name: 'a pool that is nearly full raises an alert',
     series: {
       ...one(`ipam_allocations_in_use{${controllers},ippool="p",node="n1"}`, from5(10, 160)),
       [`ipam_allocations_in_use{${controllers},ippool="p",node="n2"}`]: from5(10, 80),
@@ -218,12 +222,12 @@ export const alertScenarios: readonly Scenario[] = [
     alerts: { CaliIpamPoolNearlyFull: [{ ippool: 'p', ...warning }] },
   },
   {
-    name: 'a pool without a free block',
+    name: 'a pool without a free block raises an alert',
     series: one(`cali_ipam_free_blocks{${controllers},ippool="p"}`, from5(1, 0)),
     alerts: { CaliIpamNoFreeBlock: [{ ippool: 'p', ...warning }] },
   },
   {
-    name: 'controllers that see nothing',
+    name: 'controllers that are not ready raise an alert',
     series: one(`cali_controllers_ready{${controllers}}`, from5(1, 0)),
     alerts: { CaliControllersNotReady: [warning] },
   },

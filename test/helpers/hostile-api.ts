@@ -54,7 +54,7 @@ export class HostileApi {
 
   get url(): string {
     const at = this.#server.address();
-    if (at === null || typeof at === 'string') throw new Error('not listening');
+    if (at === null || typeof at === 'string') throw new Error('the hostile API is not listening');
     return `http://${at.address}:${at.port}`;
   }
 

@@ -50,7 +50,7 @@ function table(list: readonly SeriesInfo[]): string {
 
 function alertTable(rules: readonly Rule[]): string {
   return markdown(
-    ['alert', 'severity', 'says'],
+    ['alert', 'severity', 'summary'],
     rules.map(({ alert, labels, annotations }) => [
       alert,
       labels?.severity ?? '',

@@ -151,6 +151,6 @@ function checksum(bytes: Buffer): number {
 
 function bytesOf(text: string): Buffer {
   const address = parseAddress(text);
-  if (!address) throw new Error(`${text} is no address`);
+  if (!address) throw new Error(`${text} is not an IP address`);
   return Buffer.from(addressBytes(address));
 }

@@ -122,7 +122,7 @@ export class ScriptedPeer {
       peer.socket.destroy();
       await sleep(10);
     }
-    throw new Error(`no session from ${address}`);
+    throw new Error(`no session with ${address}`);
   }
 
   /** Connects, expects to be refused, and returns the NOTIFICATION. */
