@@ -61,7 +61,7 @@ describe('cali-config', () => {
     expect(Object.keys(schema.properties.config.properties).sort()).toEqual([...keys].sort());
   });
 
-  it('sets the namespaces of reflectors for agents and controllers, and the address of the controllers’ metrics', () => {
+  it('sets the reflector namespaces for agents and controllers, and the controllers’ metrics address', () => {
     expect(used).toEqual(
       expect.arrayContaining([
         'cali-node CALI_REFLECTOR_NAMESPACES reflector_namespaces',

@@ -65,7 +65,7 @@ describe('an old Node', () => {
     if (status === 0 && existsSync(program)) node = program;
   }, 300_000);
 
-  test('18 is refused in one sentence that names both versions (skipped where npm cannot fetch it)', async ({
+  test('18 is refused in one sentence that names both versions (skipped when npm cannot fetch it)', async ({
     skip,
   }) => {
     if (!node) skip("npm's package node@18 cannot be installed here");
@@ -82,7 +82,7 @@ describe('an old Node', () => {
     expect(read('package-lock.json').packages[''].engines).toEqual(read('package.json').engines);
   });
 
-  test('every script of package.json is entered by the file that checks the version', () => {
+  test('every script of package.json starts with the version check', () => {
     const { scripts } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
       scripts: Record<string, string>;
     };
@@ -90,7 +90,7 @@ describe('an old Node', () => {
     expect(others.map(([name]) => name)).toEqual(['typecheck', 'format']);
   });
 
-  test('the check keeps to syntax that Node 12 parses', async () => {
+  test('the version check uses only syntax that Node 12 parses', async () => {
     const { transform } = await import('esbuild');
     const source = readFileSync(path.join(root, 'scripts', 'enter.cjs'), 'utf8');
     // esbuild rewrites what a target lacks, so that lines that need no rewriting come out alike.
@@ -103,14 +103,14 @@ describe('an old Node', () => {
   });
 });
 
-describe.concurrent('a registry', () => {
+describe.concurrent('a package registry', () => {
   const start = (env: NodeJS.ProcessEnv) =>
     run('npm', ['run', '--silent', 'calictl'], {
       npm_config_cache: path.join(folder, 'cache'),
       ...env,
     });
 
-  test('that refuses connections is named with the reason, and with a remedy', async () => {
+  test('that refuses connections is named with the reason and a remedy', async () => {
     const { code, text } = await start({ npm_config_registry: 'http://127.0.0.1:9/' });
     expect(code).toBe(1);
     expect(text).toContain('npm cannot reach the registry http://127.0.0.1:9/ (ECONNREFUSED)');
@@ -118,7 +118,7 @@ describe.concurrent('a registry', () => {
     expect(text).not.toMatch(/^ {4}at /m);
   });
 
-  test('that accepts connections and never answers is named as well', async () => {
+  test('that accepts connections but never answers is named as well', async () => {
     const server = createServer(() => undefined);
     await new Promise<void>((resolve) => {
       server.listen(0, '127.0.0.1', resolve);
@@ -146,7 +146,7 @@ describe.concurrent('a registry', () => {
   });
 });
 
-test('a home that cannot be written is replaced by a cache in the clone', async () => {
+test('a read-only home is replaced by a cache in the clone', async () => {
   const { text } = await run('npm', ['run', '--silent', 'calictl'], {
     HOME: '/dev/null',
     npm_config_registry: 'http://127.0.0.1:9/',
@@ -156,7 +156,7 @@ test('a home that cannot be written is replaced by a cache in the clone', async 
   expect(existsSync(cache)).toBe(true);
 });
 
-test('a machine without npm, or with an npm of 2018, is told which it needs', async () => {
+test('a host without npm, or with an npm of 2018, gets the version that Cali needs', async () => {
   const bin = path.join(folder, 'bin');
   mkdirSync(bin);
   const start = () => run(process.execPath, ['scripts/enter.cjs', 'run', 'calictl'], { PATH: bin });
@@ -168,14 +168,14 @@ test('a machine without npm, or with an npm of 2018, is told which it needs', as
   });
 });
 
-describe('programs of the host', () => {
+describe('host programs', () => {
   const wanted = "{ 'no-such-program': ['its-package', 'nothing works'] }";
   const named = (isRequired: boolean) =>
     script(
       `import { nameMissing } from './scripts/commands.mjs'; process.exit(nameMissing(${wanted}, { isRequired: ${isRequired} }) ? 0 : 1);`,
     );
 
-  test('that are missing are named with their package and what is lost', async () => {
+  test('that are missing are named with their package and the function that is lost', async () => {
     expect(await named(true)).toMatchObject({
       code: 1,
       text: 'no-such-program is missing (Debian package its-package): nothing works.\nInstall with: apt-get install its-package\n',
@@ -187,7 +187,7 @@ describe('programs of the host', () => {
 
   // A stand-in: the real one would change this machine.
   test.skipIf(!isRoot)(
-    'are installed after another apt has let go of its lock (skipped unless run as root)',
+    'are installed after another apt has released its lock (skipped unless run as root)',
     async () => {
       const bin = path.join(folder, 'apt');
       mkdirSync(bin);
@@ -219,7 +219,7 @@ exit 100
 test.each([
   ['EROFS', 'cannot be written (EROFS)'],
   ['ENOSPC', 'no space is left (ENOSPC)'],
-])('a clone where writing fails with %s gets a sentence', async (code, sentence) => {
+])('a clone where writing fails with %s is reported with the reason', async (code, sentence) => {
   const { text } = await script(
     `import { fileProblem } from './scripts/say.mjs'; console.log(fileProblem({ code: '${code}', path: '/clone/dist' }, '/clone'));`,
   );

@@ -199,11 +199,11 @@ describe('npm run check', () => {
     expect(reports.get('import rules')!.text).not.toContain('planted-innocent');
   });
 
-  test('every folder has its direction of imports', () => {
+  test('the import rules have a direction for every folder', () => {
     expect([...Object.keys(forbidden), 'test'].sort()).toEqual([...folders].sort());
   });
 
-  test('every gate refused something', () => {
+  test('every gate refuses at least one planted fault', () => {
     expect([...reports].filter(([, { isPassed }]) => isPassed).map(([name]) => name)).toEqual([]);
     expect(new Set(all.map(({ gate }) => gate))).toEqual(new Set(reports.keys()));
   });

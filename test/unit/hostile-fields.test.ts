@@ -213,7 +213,7 @@ const cases = registry.flatMap((definition) =>
 );
 
 describe('hostile text in a field of an object', () => {
-  it('starts from a cluster whose commands are all of the intended forms', () => {
+  it('is tested on a cluster whose commands all have an intended form', () => {
     expect(faultsOf(base)).toEqual([]);
     expect(base.ip.length).toBeGreaterThan(15);
     expect(base.bridge.length).toBeGreaterThan(3);
@@ -222,7 +222,7 @@ describe('hostile text in a field of an object', () => {
   });
 
   it.each(cases)(
-    'of $kind ($index) is a refusal or a value, never another command, rule or path',
+    'of $kind ($index) is refused or read as a value, and never becomes another command, rule or path',
     ({ object, index, definition }) => {
       const paths = textPaths(definition);
       expect(paths.length).toBeGreaterThan(4);
@@ -254,7 +254,7 @@ describe('hostile text in a field of an object', () => {
     600_000,
   );
 
-  it('is found by this test: fault A1 as it was', () => {
+  it('is detected by this test when fault A1 is replanted', () => {
     const [mac, command] = [
       '66:00:00:00:00:02',
       `66:00:00:00:00:02 dev vxlan.cali nud permanent\nnetns add x`,
@@ -266,7 +266,7 @@ describe('hostile text in a field of an object', () => {
     expect(faultsOf({ ...base, nft: { ...base.nft, whole: rule } }).length).toBeGreaterThan(0);
   });
 
-  it('in any field, of any characters, is a refusal or a value', () => {
+  it('in any field, with any characters, is refused or read as a value', () => {
     fc.assert(
       fc.property(
         fc

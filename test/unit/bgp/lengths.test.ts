@@ -174,7 +174,7 @@ describe('a route that does not fit into a message to a peer', () => {
     expect(relay.refusal(listener, '10.0.0.0/8')).toMatch(/the peer accepts 65535/);
   });
 
-  it('an MRT dump encodes the longest possible attribute set, next hop included, in its length field (RFC 6396)', () => {
+  it('an MRT dump has room for the longest possible attributes and next hop in its length field (RFC 6396)', () => {
     const relay = new Relay({ isFourOctetAs: false });
     // 64 segments of 255 and one of 18 take 65,482 octets at four octets per AS number; with the rest 65,497.
     const path = `50 02 ${u16(64 * 512 + 38)} ${`02ff${'fde9'.repeat(255)}`.repeat(64)} 0212 ${'fde9'.repeat(18)}`;

@@ -90,7 +90,7 @@ describe('the decision process', () => {
     );
   });
 
-  it('paths that differ only in tie-breakers are multipath, rejected paths are no candidates, and local ones win', () => {
+  it('paths that differ only in tie-breakers are multipath; rejected paths are excluded, and local ones win', () => {
     const rib = new TestRib();
     const [a, b, c] = ['10.0.0.1', '10.0.0.2', '10.0.0.3'].map((address) => rib.source(address)) as [
       number,

@@ -46,7 +46,7 @@ function begin() {
   return { clock, stale, left };
 }
 
-it('RFC 9494 section 4.2: a family without graceful restart has a restart time of zero, then its long-lived stale time', () => {
+it('RFC 9494 section 4.2: a family without graceful restart enters its long-lived stale time at once', () => {
   const { clock, stale, left } = begin();
   stale.sessionUp(negotiated([4], [6]));
   stale.sessionDown(true);
@@ -56,7 +56,7 @@ it('RFC 9494 section 4.2: a family without graceful restart has a restart time o
   expect([left(), stale.isKeeping]).toEqual([[], false]);
 });
 
-it('RFC 4724 section 4.2: a family missing from the new OPEN is deleted, and the other one waits for End-of-RIB', () => {
+it('RFC 4724 section 4.2: a family missing from the new OPEN is deleted; the other waits for End-of-RIB', () => {
   const { clock, stale, left } = begin();
   stale.sessionUp(negotiated([4, 6]));
   stale.sessionDown(true);

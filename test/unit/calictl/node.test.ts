@@ -197,7 +197,7 @@ describe('the Node of projectcalico.org/v3', () => {
     expect(await world.client.get(nodeKind, 'n1')).toBeDefined();
   });
 
-  it('is shown with a warning about labels that calicoctl keeps in an annotation, because Cali ignores them', async () => {
+  it('is shown with a warning about labels in calicoctl’s annotation, because Cali ignores them', async () => {
     const annotations = { 'projectcalico.org/labels': '{"rr":"yes"}' };
     await world.client.patch(nodeKind, 'n2', { metadata: { annotations } });
     const { err } = await world.calictl('get', 'node', 'n2');

@@ -59,7 +59,7 @@ async function reflect() {
 }
 
 describe('a watch', () => {
-  it('keeps the last good version of an object that becomes unreadable, and reports it until it is corrected', async () => {
+  it('keeps the last good version of an object that becomes unreadable, and names it until corrected', async () => {
     api.put(ipPoolKind, pool('p', { cidr: '10.1.0.0/16' }));
     const { reflector, cidrs, settled, changes } = await reflect();
     api.put(ipPoolKind, pool('p', { cidr: '10.1.0.0/33' }));

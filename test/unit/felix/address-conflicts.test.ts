@@ -12,7 +12,7 @@ const node = (name: string, ipv4: string, ipv6: string): NodeInfo => ({
   tunnels: {},
 });
 
-it('two nodes with one address are both named, each with the other', () => {
+it('two nodes with the same address are both reported, each with the other’s name', () => {
   const nodes = [
     node('a', '10.0.0.1', 'fd00::1'),
     node('b', '10.0.0.2', 'fd00::1'),

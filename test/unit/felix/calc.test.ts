@@ -78,8 +78,8 @@ const brief = (input: Partial<SpeakerInput>) =>
     (p) => `${p.address}:${p.port} AS${p.asNumber} ${p.isPassive ? 'passive' : 'active'} ${p.peerType}`,
   );
 
-describe('what the speaker shall be (Calico 2.4, 2.5)', () => {
-  it('full mesh: one session per other node, and exactly one side connects, by comparison of the texts', () => {
+describe('the desired state of the speaker (Calico 2.4, 2.5)', () => {
+  it('has a full mesh with a session per other node; the side to open it is chosen by comparing address texts', () => {
     expect(brief({})).toEqual([
       // "10.0.0.10" < "10.0.0.8" < "10.0.0.9" as texts.
       '10.0.0.10:179 AS64512 active node-to-node mesh',
@@ -88,7 +88,7 @@ describe('what the speaker shall be (Calico 2.4, 2.5)', () => {
     expect(brief({ node: 'n2' }).every((line) => line.includes('passive'))).toBe(true);
   });
 
-  it('AS numbers and ports come from the node, then the default configuration', () => {
+  it('takes AS numbers and ports from the node, then from the default configuration', () => {
     const nodes = [...base.nodes.slice(0, 2), node('n3', '10.0.0.8/24', { ASNumber: '65003' })];
     const configurations = [
       configuration({ asNumber: 65000, listenPort: 1790 }),
@@ -100,11 +100,11 @@ describe('what the speaker shall be (Calico 2.4, 2.5)', () => {
     ]);
   });
 
-  it('no mesh when it is switched off', () => {
+  it('has no mesh when the mesh is disabled', () => {
     expect(brief({ configurations: [configuration({ nodeToNodeMeshEnabled: false })] })).toEqual([]);
   });
 
-  it('a route reflector leaves the mesh once BGPPeers give it a node as a client, in whatever order they come', () => {
+  it('removes a route reflector from the mesh once BGPPeers give it a client node, in any order of arrival', () => {
     const reflector = node('n3', '10.0.0.8/24', { RouteReflectorClusterID: '1.0.0.1' }, { rr: 'yes' });
     const nodes = [...base.nodes.slice(0, 2), reflector];
     const meshed = (...peers: BGPPeer[]) =>
@@ -128,7 +128,7 @@ describe('what the speaker shall be (Calico 2.4, 2.5)', () => {
     expect(meshed(there, back)).toEqual(clientsAlone);
   });
 
-  it('BGPPeers: global, by node, by selector; an explicit peer replaces the mesh session to the same address', () => {
+  it('has global, per-node and selected BGPPeers; an explicit peer replaces the mesh session to its address', () => {
     const peers = [
       peer('tor', { peerIP: '192.0.2.1', asNumber: 65100 }),
       peer('other', { peerIP: '192.0.2.2', asNumber: 65100, node: 'n2' }),
@@ -143,7 +143,7 @@ describe('what the speaker shall be (Calico 2.4, 2.5)', () => {
     ]);
   });
 
-  it('both families have a session of their own, and a malformed address counts as none', () => {
+  it('has one session per family, and treats a malformed address as absent', () => {
     const nodes = [
       node('n1', '10.0.0.1/24', { IPv6Address: 'fd00::1/64' }),
       node('n2', 'nonsense', { IPv6Address: 'fd00::2/64' }),
@@ -153,7 +153,7 @@ describe('what the speaker shall be (Calico 2.4, 2.5)', () => {
     expect(rest).toEqual([]);
   });
 
-  it('the order of its inputs makes no difference', () => {
+  it('does not depend on the order of its inputs', () => {
     // JSON omits policies' functions and keeps their keys.
     const expected = JSON.stringify(desiredSpeaker(base));
     fc.assert(
@@ -169,7 +169,7 @@ describe('sessions in detail (Calico 2.5)', () => {
   const nodes = [...base.nodes.slice(0, 2), reflector];
   const toReflectors = peer('rr', { nodeSelector: '!has(role)', peerSelector: "role == 'rr'" });
 
-  it('a node that a BGPPeer chooses as the remote side gets the session back, unless it is Manual (B-046)', () => {
+  it('a node that a BGPPeer selects as the remote side gets the reverse session, unless it is Manual (B-046)', () => {
     const mesh = [configuration({ nodeToNodeMeshEnabled: false })];
     const input = { nodes, configurations: mesh, peers: [toReflectors] };
     expect(brief(input)).toEqual(['10.0.0.8:179 AS64512 active node specific']);
@@ -182,7 +182,7 @@ describe('sessions in detail (Calico 2.5)', () => {
     expect(desiredSpeaker({ ...base, ...input, peers: [manual], node: 'n3' }).peers).toEqual([]);
   });
 
-  it('settings of BGPPeer before those of BGPConfiguration, passwords from Secrets', () => {
+  it('settings come from BGPPeer before BGPConfiguration, and passwords from Secrets', () => {
     const spec = {
       peerIP: '192.0.2.1',
       asNumber: 65001,
@@ -224,7 +224,7 @@ describe('sessions in detail (Calico 2.5)', () => {
     });
   });
 
-  it('a password that is not known or cannot be one keeps connections from being made, a missing Secret does not', () => {
+  it('an unknown or unusable password prevents connections, and a missing Secret does not', () => {
     const spec = {
       peerIP: '192.0.2.1',
       asNumber: 65001,
@@ -263,7 +263,7 @@ describe('sessions in detail (Calico 2.5)', () => {
     expect(settingsWith({ state: 'known', value: longest })).toEqual({ ...none, password: longest });
   });
 
-  it('mesh peers in the node’s subnet that send with TTL 255 have to be one hop away', () => {
+  it('mesh peers in the node’s subnet that send with TTL 255 must be one hop away', () => {
     const hops = (own: string, other: string, change: { canDemandTtl?: boolean; says?: string } = {}) => {
       const { canDemandTtl = true, says = '1' } = change;
       const annotation = { [nodeAnnotations.bgpTTLSecurity]: says };
@@ -282,7 +282,7 @@ describe('sessions in detail (Calico 2.5)', () => {
     expect(hops('10.0.0.1/24', '10.0.0.2/24', { canDemandTtl: false })).toBeUndefined();
   });
 
-  it('pods that are selected are peers, and connect themselves (B-065, B-066)', () => {
+  it('selected pods are peers, and open the connections themselves (B-065, B-066)', () => {
     const spec = { localWorkloadSelector: "app == 'router'", asNumber: 65200 };
     const workloads = [
       { interfaceName: 'cali5', labels: { app: 'router' }, addresses: ['10.1.0.5', 'fd00::5'] },
@@ -308,7 +308,7 @@ describe('sessions in detail (Calico 2.5)', () => {
     expect(workloadPeeringAddresses(nodes[0]!, chosen, [], workloads)).toEqual([]);
   });
 
-  it('nodes that are peers by a BGPPeer are held to what nodes of the mesh are held to', () => {
+  it('nodes that peer through a BGPPeer have the same restrictions as nodes of the mesh', () => {
     const says = { [nodeAnnotations.bgpTTLSecurity]: '1' };
     const settingsOf = (spec: object, more: Record<string, string> = {}) => {
       const nodes = [node('n1', '10.0.0.1/24'), node('n2', '10.0.0.2/24', { ...says, ...more })];
@@ -370,7 +370,7 @@ describe('sessions in detail (Calico 2.5)', () => {
     expect(chosen("pcns.trusted == 'yes'")).toBe(0);
   });
 
-  it('exports pods’ routes alone, with the communities of prefixAdvertisements (B-100 to B-112)', () => {
+  it('only pod routes are exported, with the communities of prefixAdvertisements (B-100 to B-112)', () => {
     const configurations = [
       configuration({
         communities: [{ name: 'pods', value: '64512:7' }],
@@ -391,7 +391,7 @@ describe('sessions in detail (Calico 2.5)', () => {
     expect(judge('10.96.0.0/12', true)).toMatchObject({ isAccepted: true });
   });
 
-  it('a reflector passes on what lies in the ranges of services, cluster IPs too, and no other node does (B-108, B-109)', () => {
+  it('only a reflector passes on routes in Service ranges, cluster IPs included (B-108, B-109)', () => {
     const configurations = [
       configuration({
         serviceClusterIPs: [{ cidr: '10.96.0.0/16' }, { cidr: 'fd00:10:96::/112' }],
@@ -413,7 +413,7 @@ describe('sessions in detail (Calico 2.5)', () => {
   });
 });
 
-describe('what a node announces (Calico B-104 to B-107)', () => {
+describe('prefixes that a node advertises (Calico B-104 to B-107)', () => {
   const block = (cidr: string, owner: string) =>
     ipamBlockKind.schema.parse({
       apiVersion: v3,
@@ -442,7 +442,7 @@ describe('what a node announces (Calico B-104 to B-107)', () => {
     affinity('10.1.0.192/26', 'n1', 'confirmed'),
   ];
 
-  it('confirmed blocks, and borrowed addresses as host routes; never a pod inside an own block', () => {
+  it('are confirmed blocks, and borrowed addresses as host routes, but no pod inside an own block', () => {
     const own = ownPrefixes('n1', blocks, affinities, [
       endpoint('cali1', '10.1.0.5', 'fd00::5'),
       endpoint('cali2', '10.1.0.130'),
@@ -452,8 +452,8 @@ describe('what a node announces (Calico B-104 to B-107)', () => {
   });
 });
 
-describe('which routes a node has', () => {
-  it('workloads win over learned routes, and those over blackholes; a block of one address has none', () => {
+describe('the routes of a node', () => {
+  it('prefer workloads to learned routes, and those to blackholes; a block of one address has no blackhole', () => {
     const routes = desiredRoutes({
       endpoints: [endpoint('cali1', '10.1.0.5')],
       blocks: ['10.1.0.0/26', '10.1.0.99/32', '10.2.0.0/26'],
@@ -478,7 +478,7 @@ describe('which routes a node has', () => {
     ]);
   });
 
-  it('a priority in LOCAL_PREF is a metric (B-071), services are not for the kernel (B-070), reachableBy is a route (B-056)', () => {
+  it('use LOCAL_PREF as metric (B-071), exclude Services (B-070), and include reachableBy (B-056)', () => {
     const routes = desiredRoutes({
       endpoints: [],
       blocks: [],
@@ -499,7 +499,7 @@ describe('which routes a node has', () => {
     ]);
   });
 
-  it('interfaces are named as Calico names them', () => {
+  it('use the interface names of Calico', () => {
     // printf default.busybox | sha1sum
     expect(podInterfaceName('default', 'busybox')).toBe('cali12d4a061371');
   });
@@ -513,7 +513,7 @@ describe('encapsulation', () => {
     [{ ipipMode: 'CrossSubnet' }, '10.0.9.9', 'ipip'],
     [{ vxlanMode: 'Always' }, '10.0.0.2', 'vxlan'],
     [{ vxlanMode: 'CrossSubnet' }, '10.0.9.9', 'vxlan'],
-  ])('%j to %s takes %s', (modes, nextHop, expected) => {
+  ])('with %j to next hop %s is %s', (modes, nextHop, expected) => {
     expect(chooseEncapsulation(pool('10.1.0.0/16', modes).spec, mustCidr('10.0.0.1/24'), nextHop)).toBe(
       expected,
     );
@@ -529,7 +529,7 @@ describe('encapsulation', () => {
     addressOf: () => '10.1.0.9',
   });
 
-  it('takes a tunnel that is up at both ends, and none before (F-055, F-068)', () => {
+  it('uses a tunnel only while both ends are up (F-055, F-068)', () => {
     const hops = ['10.0.0.2', '10.0.9.9', '10.0.8.8', '10.0.7.7'];
     expect(encapsulation(tunnelled({ ipipMode: 'CrossSubnet' }, 'ipip'))('10.1.3.0/26', hops)).toEqual({
       gateways: ['10.0.0.2', '10.0.8.8'],
@@ -552,7 +552,7 @@ describe('encapsulation', () => {
       expect(encapsulation(tunnelled(spec, 'vxlan4'))(prefix, hops)).toEqual({ gateways: hops });
   });
 
-  it('says which node keeps packets from their tunnel, and that a /32 has no subnet', () => {
+  it('names the node that prevents a tunnel, and warns that a /32 has no subnet', () => {
     const pools = [pool('10.1.0.0/16', { vxlanMode: 'CrossSubnet' })];
     const warnings = encapsulationWarnings({
       ...tunnelled({}, 'vxlan4'),
@@ -565,7 +565,7 @@ describe('encapsulation', () => {
     expect(encapsulationWarnings(tunnelled({ vxlanMode: 'CrossSubnet' }))).toEqual([]);
   });
 
-  it('without BGP: a route per block, one per borrowed address, none for a node’s own (F-040 to F-043)', () => {
+  it('without BGP has a route per remote block and borrowed address, and none for own ones (F-040 to F-043)', () => {
     const owner = { handleId: 'h', attributes: { node: 'n4' } };
     const first = assignNext(newBlock('10.1.3.0/26', 'n3', 1), owner, () => false)!;
     const mine = assignNext(first.block, { handleId: 'i', attributes: { node: 'n1' } }, () => false)!;

@@ -9,12 +9,12 @@ import { until } from '../../helpers/scripted-peer.ts';
 const row = (source: string) =>
   `tcp      6 431999 ESTABLISHED src=${source} dst=10.96.0.1 sport=1 dport=443 src=172.18.0.1 dst=${source} [ASSURED]`;
 
-it('addresses with connections are found on either side of either direction', async () => {
+it('connections are found by an address on either side of either direction', async () => {
   const found = await addressesIn([row('10.1.0.5'), 'x', row('fd00::1')], new Set(['10.1.0.5', '10.9.9.9']));
   expect([...found]).toEqual(['10.1.0.5']);
 });
 
-it('connections that were masqueraded with a link-local address are found by that address', async () => {
+it('connections masqueraded to a link-local address are found by that address', async () => {
   const udp = (source: string, answered: string) =>
     `udp 17 29 src=${source} dst=fd00::13 sport=7 dport=7 [UNREPLIED] src=fd00::13 dst=${answered} sport=7 dport=41660`;
   const rows = [
@@ -26,7 +26,7 @@ it('connections that were masqueraded with a link-local address are found by tha
   expect([...(await linkLocalSources(rows))]).toEqual(['fe80::ecee:eeff:feee:eeee']);
 });
 
-describe('a table that is full of one pod’s connections', () => {
+describe('a conntrack table full of one pod’s connections', () => {
   let folder: string;
   beforeEach(() => {
     folder = mkdtempSync(path.join(os.tmpdir(), 'cali-conntrack-'));
@@ -36,7 +36,7 @@ describe('a table that is full of one pod’s connections', () => {
     rmSync(folder, { recursive: true });
   });
 
-  it('is read line by line, and what is removed is not read', async () => {
+  it('is read line by line, and removed entries are not read again', async () => {
     // Replaces Debian's conntrack, because no test may fill the machine's table.
     const calls = path.join(folder, 'calls');
     writeFileSync(calls, '');
@@ -57,7 +57,7 @@ describe('a table that is full of one pod’s connections', () => {
     expect(warnings).toEqual([]);
   });
 
-  it('is left alone where conntrack is not installed, with one warning', async () => {
+  it('is left alone, with one warning, when conntrack is not installed', async () => {
     vi.stubEnv('PATH', folder);
     const warnings: string[] = [];
     const conntrack = new Conntrack(

@@ -19,7 +19,7 @@ const route = { prefix: '10.244.1.0/26', attributes: someAttributes, isLocal: tr
 describe('a node with gracefulShutdown', () => {
   it.each([
     ['a route that a BGPFilter accepts', accept],
-    ['a route that no BGPFilter names', []],
+    ['a route that no BGPFilter matches', []],
   ])('marks %s (RFC 8326 section 4)', (_, filters) => {
     const result = exportPolicy(rules, filters, true).apply(route);
     expect(result).toMatchObject({
@@ -28,13 +28,13 @@ describe('a node with gracefulShutdown', () => {
     });
   });
 
-  it('adds the community once, and no LOCAL_PREF for an external peer', () => {
+  it('adds the community only once, and does not set LOCAL_PREF for an external peer', () => {
     const marked = { ...someAttributes, communities: [Community.GRACEFUL_SHUTDOWN] };
     const result = exportPolicy(rules, [], false).apply({ ...route, attributes: marked });
     expect(result).toMatchObject({ isAccepted: true, attributes: marked });
   });
 
-  it('marks no route that its policy rejects', () => {
+  it('does not mark a route that its policy rejects', () => {
     expect(exportPolicy({ ...rules, hidden: ['10.244.0.0/16'] }, [], true).apply(route)).toEqual({
       isAccepted: false,
       reason: 'its IPPool has disableBGPExport',

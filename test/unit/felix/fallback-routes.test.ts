@@ -22,12 +22,12 @@ const tunnel = { gateway: '10.1.3.1', device: 'vxlan.cali', isOnlink: true };
 const encapsulate = (_: string, nextHops: readonly string[]) =>
   nextHops[0] === '10.0.9.9' ? { gateways: [], tunnels: [tunnel] } : { gateways: nextHops };
 
-describe('routes of VXLAN pools that BGP does not bring', () => {
+describe('fallback routes of VXLAN pools', () => {
   const fallback = vxlanRoutes(self, [near, far, plain], pools);
   const routes = (learned: (typeof near)[], encapsulates = encapsulate) =>
     desiredRoutes({ endpoints: [], blocks: [], learned, fallback, encapsulate: encapsulates });
 
-  it('are those inside VXLAN pools, directly within the subnet and else by the tunnel', () => {
+  it('cover prefixes inside VXLAN pools, directly within the subnet and otherwise through the tunnel', () => {
     expect(fallback).toEqual([
       { ...near, isDirect: true },
       { ...far, isDirect: false },
@@ -39,13 +39,13 @@ describe('routes of VXLAN pools that BGP does not bring', () => {
     ]);
   });
 
-  it('give way to what BGP brings, and are none while their tunnel is not up', () => {
+  it('give way to routes from BGP, and are absent while their tunnel is down', () => {
     expect(routes([near, far]).map(({ protocol }) => protocol)).toEqual(['bgp', 'bgp']);
     const withoutTunnel = routes([], (_, nextHops) => ({ gateways: nextHops }));
     expect(withoutTunnel.map(({ destination }) => destination)).toEqual([near.prefix]);
   });
 
-  it('take the place of a learned route at once, but for a restart: until BGP is settled the learned one stays', () => {
+  it('replace a learned route at once, except after a restart: the learned one stays until BGP has converged', () => {
     const kernel = (destination: string, via: string, protocol: number): KernelRoute => ({
       destination,
       type: 'unicast',

@@ -51,14 +51,14 @@ describe('import policy for the kernel', () => {
     'fe80::1/128',
     'ff00::/8',
     'ff02::1/128',
-  ])('no peer brings the martian %s', (prefix) => {
+  ])('rejects the martian %s from any peer', (prefix) => {
     for (const peer of ['node-to-node mesh', 'global', 'node specific', 'local workload'] as const) {
       const kind = judge(prefix, peer, { cluster: ['0.0.0.0/0', '::/0'] }, true);
       expect([peer, kind]).toEqual([peer, 'martian']);
     }
   });
 
-  it('class E is no martian where the cluster lies in it, but for the broadcast address', () => {
+  it('accepts class E if the cluster uses it, except the broadcast address', () => {
     const cluster = ['240.10.0.0/16', '255.255.255.0/24'];
     for (const peer of ['node-to-node mesh', 'global'] as const) {
       expect(judge('240.10.3.64/26', peer, { cluster })).toBeUndefined();
@@ -69,11 +69,11 @@ describe('import policy for the kernel', () => {
   });
 
   it.each(['192.0.2.0/24', '10.0.0.0/8', '100.64.0.0/10', '2001:db8::/32', '64:ff9b::/96', 'fd00::/8'])(
-    'an explicit peer brings %s',
+    'accepts %s from an explicit peer',
     (prefix) => expect(judge(prefix, 'global')).toBeUndefined(),
   );
 
-  it('a pod announces no part of the host’s networks and no gateway, unless a rule of a filter accepts it', () => {
+  it('rejects the host’s networks and gateways from a pod, unless a filter rule accepts them', () => {
     const host = { ...rules.host, networks: ['172.18.0.0/16', 'fd00:172::/64'], gateways: ['192.0.2.1'] };
     for (const prefix of [
       '172.18.0.1/32',
@@ -89,7 +89,7 @@ describe('import policy for the kernel', () => {
     expect(judge('192.0.2.128/25', 'local workload', { host })).toBeUndefined();
   });
 
-  it('an address of this node is refused from all peers, its neighbours and its subnet are not', () => {
+  it('rejects an address of this node from any peer, but not its neighbours or its subnet', () => {
     for (const peer of ['global', 'node specific', 'local workload'] as const)
       for (const prefix of ['172.18.0.11/32', '10.244.1.1/32', '2001:db8::11/128'])
         expect(judge(prefix, peer, {}, true)).toBe('own-address');
@@ -99,7 +99,7 @@ describe('import policy for the kernel', () => {
   });
 
   it.each(['0.0.0.0/0', '0.0.0.0/1', '128.0.0.0/1', '64.0.0.0/2', '::/0', '2000::/3', '8000::/1'])(
-    '%s is a default route: used while the host has none, or when a setting says so',
+    'treats %s as a default route: accepted while the host has none, or if a setting says so',
     (prefix) => {
       const without = { host: { ...rules.host, defaults: [] } };
       expect(judge(prefix, 'global')).toBe('default-route');
@@ -110,13 +110,13 @@ describe('import policy for the kernel', () => {
     },
   );
 
-  it('a default route of the other family changes nothing', () => {
+  it('ignores default routes of the other family', () => {
     const only6 = { host: { ...rules.host, defaults: [6 as const] } };
     expect(judge('0.0.0.0/0', 'global', only6)).toBeUndefined();
     expect(judge('::/0', 'global', only6)).toBe('default-route');
   });
 
-  it('a node of the mesh brings pods and services, and nothing else', () => {
+  it('accepts only pods and Services from a node of the mesh', () => {
     for (const prefix of [
       '10.244.5.64/26',
       '10.244.7.9/32',
@@ -136,7 +136,7 @@ describe('import policy for the kernel', () => {
       expect([prefix, judge(prefix, 'node-to-node mesh')]).toEqual([prefix, 'outside-pools']);
   });
 
-  it('a pod brings nothing of the cluster unless a filter accepts it, and then no martian and no address of the node', () => {
+  it('rejects cluster prefixes from a pod unless a filter accepts them; martians and node addresses always', () => {
     for (const prefix of [
       '10.244.5.64/26',
       '10.244.0.0/16',
@@ -152,7 +152,7 @@ describe('import policy for the kernel', () => {
     expect(judge('0.0.0.0/0', 'local workload', {}, true)).toBe('default-route');
   });
 
-  it('what nodes announce: exported pools, blocks without a pool, services', () => {
+  it('knows what nodes advertise: exported pools, blocks without a pool, and Services', () => {
     const pool = (cidr: string, spec = {}) =>
       ipPoolKind.schema.parse({
         apiVersion: v3,
@@ -179,7 +179,7 @@ describe('import policy for the kernel', () => {
     ]);
   });
 
-  it('a block without a pool does not open the mesh for nodes, the API server, a network of the host or the Internet', () => {
+  it('does not let a block without a pool cover nodes, the API server, a host network or the Internet', () => {
     const taken = ['172.18.0.0/24', '172.19.0.12/32', '203.0.113.10/32', 'fd00:172::/64'];
     const planted = [
       '172.18.0.10/32',
@@ -200,7 +200,7 @@ describe('import policy for the kernel', () => {
     expect(ranges(true, ['10.244.0.0/18', 'fd00:10:1::/64'])).toEqual(['10.244.0.0/18', 'fd00:10:1::/64']);
   });
 
-  it('a pool that holds the nodes does not let a node of the mesh announce them', () => {
+  it('does not let a node of the mesh advertise nodes that lie inside a pool', () => {
     const cluster = ['172.16.0.0/12'];
     const mesh = (prefix: string) => judge(prefix, 'node-to-node mesh', { cluster });
     for (const prefix of ['172.18.0.12/32', '172.18.0.100/32', '172.18.0.0/26', '172.18.0.0/24'])
@@ -212,7 +212,7 @@ describe('import policy for the kernel', () => {
     expect(judge('172.18.0.12/32', 'global', { cluster })).toBeUndefined();
   });
 
-  it('a next hop from the mesh is a node, a BGPPeer, a pod or a neighbour; those of other peers are theirs to choose', () => {
+  it('limits next hops from the mesh to nodes, BGPPeers, pods and neighbours, and those of other peers not', () => {
     const change = {
       infrastructure: ['172.19.0.12', 'fd00:19::12'],
       peerAddresses: ['203.0.113.1'],
@@ -237,7 +237,7 @@ describe('import policy for the kernel', () => {
     expect(hop('8.8.8.8', 'node specific')).toBeUndefined();
   });
 
-  it('equal rules have equal keys, and what a peer of another type may do is another key', () => {
+  it('gives equal rules equal keys, and different keys to peer types with different rights', () => {
     const key = (peer: Peer, change: Partial<KernelImportRules> = {}) =>
       kernelImport({ ...rules, ...change }, peer).key;
     expect(key('global')).toBe(key('global', { cluster: [], infrastructure: [] }));
@@ -247,7 +247,7 @@ describe('import policy for the kernel', () => {
   });
 });
 
-describe('in the speaker', () => {
+describe('the import policy in the speaker', () => {
   const nodes = ['n1', 'n2'].map((name, index) => ({
     name,
     labels: {},
@@ -282,7 +282,7 @@ describe('in the speaker', () => {
     host: rules.host,
   };
 
-  it('each type of peer has its policy on a node, and none where routes go into no kernel', () => {
+  it('depends on the type of peer, and is absent when routes go into no kernel', () => {
     const keys = desiredSpeaker(input).peers.map(({ peerType, prefixPolicy }) => [
       peerType,
       prefixPolicy?.key.split('"')[1],
@@ -298,7 +298,7 @@ describe('in the speaker', () => {
     ]);
   });
 
-  it('acceptDefaultRoute is the node’s own setting before the cluster’s', () => {
+  it('reads acceptDefaultRoute from the node’s own configuration before the cluster’s', () => {
     const configuration = (name: string, acceptDefaultRoute: string) =>
       bgpConfigurationKind.schema.parse({
         apiVersion: v3,
@@ -323,7 +323,7 @@ describe('in the speaker', () => {
     );
   });
 
-  it('a BGPFilter that exists and cannot be used rejects everything; one that does not exist filters nothing', () => {
+  it('rejects everything for a BGPFilter that is unusable, and nothing for one that does not exist', () => {
     const reasons = (unusableFilters: readonly string[]) => {
       const config = desiredSpeaker({ ...input, filters: [], unusableFilters }).peers[0]!;
       const relay = new Relay({ policy: config.importPolicy, prefixPolicy: config.prefixPolicy });
@@ -338,7 +338,7 @@ describe('in the speaker', () => {
     ]);
   });
 
-  it('a BGPFilter that refuses is named first; one that accepts does not let a martian in', () => {
+  it('reports a rejection by BGPFilter first, and rejects a martian that the filter accepts', () => {
     const filter = bgpFilterKind.schema.parse({
       apiVersion: v3,
       kind: 'BGPFilter',

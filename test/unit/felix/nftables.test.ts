@@ -2,10 +2,10 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { firstGuard } from '../../../felix/calc/ruleset.ts';
 import { Nftables } from '../../../felix/dataplane/nftables.ts';
 
-describe('a machine without nft', () => {
+describe('a host without nft', () => {
   afterEach(() => vi.unstubAllEnvs());
 
-  it('says that pods are not restricted, and lets the node go on', async () => {
+  it('reports that pods are not restricted, and lets the node continue', async () => {
     vi.stubEnv('PATH', '/nonexistent');
     const table = new Nftables();
     const guard = firstGuard([179]);

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { Problems } from '../../../felix/dataplane/problems.ts';
 import { silentLog } from '../../../lib/log.ts';
 
-it('a problem of the kernel is told once, when it is there at a second look', () => {
+it('a kernel problem is logged once, when the second attempt still finds it', () => {
   const told: unknown[] = [];
   const problems = new Problems({ ...silentLog, warn: (fields) => told.push(fields) });
   expect(problems.update(['ip route add: File exists'])).toBe(true);

@@ -86,7 +86,7 @@ const speakerOf = (self: string, reflectors: readonly ReflectorInfo[], peers = [
 describe('reflector Deployments', () => {
   const found = reflectorsFrom([service], [slice(4, running)], ['kube-system']);
 
-  it('are the endpoints of Services with the annotation, one per node with both families', () => {
+  it('are the endpoints of annotated Services, one per node with both families', () => {
     const six = slice(6, [{ addresses: ['fd00::12'], nodeName: 'n2' }]);
     const both = reflectorsFrom([service], [slice(4, running), six], ['kube-system']);
     expect(
@@ -107,14 +107,14 @@ describe('reflector Deployments', () => {
     expect(reflectorsFrom([other], [slice(4, running)], ['kube-system'])).toEqual([]);
   });
 
-  it('nodes connect to each, also to the one beside them; a connection from its address is not taken for it', () => {
+  it('are dialled by each node, also the local one; connections from their address are not taken for them', () => {
     expect(speakerOf('n1', found)).toEqual([
       '172.18.0.11:1790 node specific dials',
       '172.18.0.12:1790 node specific dials',
     ]);
   });
 
-  it('have the nodes as clients, wait for them, and not for each other', () => {
+  it('have the nodes as clients, wait for them to connect, and do not peer with each other', () => {
     expect(speakerOf('kube-system/cali-reflector on n1', found)).toEqual([
       '172.18.0.11:179 node specific passive client 244.0.0.1',
       '172.18.0.12:179 node specific passive client 244.0.0.1',
@@ -126,7 +126,7 @@ describe('reflector Deployments', () => {
     ]);
   });
 
-  it('nodes mesh while none is there', () => {
+  it('are replaced by a mesh of the nodes while none exists', () => {
     const mesh = ['172.18.0.12:179 node-to-node mesh passive', '172.18.0.13:179 node-to-node mesh passive'];
     expect(speakerOf('n1', reflectorsFrom([service], [], ['kube-system']))).toEqual(mesh);
     expect(speakerOf('n1', reflectorsFrom([service], [slice(4, [])], ['kube-system']))).toEqual(mesh);
@@ -135,7 +135,7 @@ describe('reflector Deployments', () => {
     expect(speakerOf('n1', [])).toEqual([]);
   });
 
-  it('the mesh goes a moment after it was switched off, because what follows it may come later', () => {
+  it('let the mesh last a few seconds after it is disabled, because its replacement may arrive later', () => {
     const hold = new MeshHold();
     const withMesh = { ...withoutMesh, spec: { nodeToNodeMeshEnabled: true } };
     expect(hold.update([withoutMesh], 0)).toBe(0);
@@ -145,7 +145,7 @@ describe('reflector Deployments', () => {
     expect(hold.update([withoutMesh], 7_000)).toBe(0);
   });
 
-  it('stay for the restart time when they leave their Service, and soon do not stand in for the mesh', () => {
+  it('remain for the restart time after they leave their Service, but soon no longer replace the mesh', () => {
     const endpoints = new ReflectorEndpoints(120_000);
     const gone = reflectorsFrom([service], [slice(4, [])], ['kube-system']);
     const live = (list: readonly ReflectorInfo[]) =>
@@ -162,7 +162,7 @@ describe('reflector Deployments', () => {
     expect(endpoints.update([], 130_001)).toEqual([]);
   });
 
-  it('of a Service that was deleted are none of another one with its name', () => {
+  it('of a deleted Service do not belong to a new Service with the same name', () => {
     const endpoints = new ReflectorEndpoints(120_000);
     const [old, again] = ['one', 'two'].map((uid) => ({ ...service, metadata: { ...metadata, uid } }));
     const owned = slice(4, running);

@@ -29,43 +29,51 @@ const upgrade: Ownership = {
   ranges: ['10.244.0.0/16', '10.96.0.0/12', 'fd00:10::/48'],
 };
 
-describe('whose a route is', () => {
+describe('route ownership', () => {
   it.each<[string, KernelRoute, string | undefined]>([
-    ['a pod by its number', kernel('10.244.0.1/32', 161, veth), 'local'],
-    ['a learned route by its number', kernel('0.0.0.0/0', 162), 'bgp'],
-    ['a pod of version 0.1', kernel('10.9.0.1/32', 80, veth), 'former local'],
-    ['a blackhole of version 0.1 in a pool', blackhole('10.244.1.0/26', 80), 'former local'],
-    ['another blackhole of proto 80', blackhole('10.198.0.0/24', 80), undefined],
-    ['a route of proto 80 on another device', kernel('10.9.0.1/32', 80, 'california0'), undefined],
+    ['a pod route with our protocol number is ours', kernel('10.244.0.1/32', 161, veth), 'local'],
+    ['a learned route with our protocol number is ours', kernel('0.0.0.0/0', 162), 'bgp'],
+    ['a pod route of version 0.1 is ours', kernel('10.9.0.1/32', 80, veth), 'former local'],
+    ['a blackhole of version 0.1 in a pool is ours', blackhole('10.244.1.0/26', 80), 'former local'],
+    ['another blackhole with proto 80 is foreign', blackhole('10.198.0.0/24', 80), undefined],
     [
-      'a learned route of version 0.1 in a pool',
+      'a route with proto 80 on another device is foreign',
+      kernel('10.9.0.1/32', 80, 'california0'),
+      undefined,
+    ],
+    [
+      'a learned route of version 0.1 in a pool is ours',
       kernel('10.244.2.0/26', 186, 'eth0', '10.0.0.2'),
       'former bgp',
     ],
-    ['a learned service of version 0.1', kernel('10.96.7.7/32', 186, 'eth0', '10.0.0.2'), 'former bgp'],
-    ['a learned IPv6 route of version 0.1', kernel('fd00:10:0:1::/64', 186), 'former bgp'],
-    ['a route of FRR', kernel('10.50.0.0/16', 186, 'eth0', '10.0.0.2'), undefined],
-    ['a route of FRR that covers a pool', kernel('10.0.0.0/8', 186, 'eth0', '10.0.0.2'), undefined],
-    ['a route of BIRD in a pool', kernel('10.244.2.0/26', 12, 'eth0', '10.0.0.2'), undefined],
-    ['a default by DHCP', kernel('0.0.0.0/0', 16, 'eth0', '10.0.0.1'), undefined],
+    [
+      'a learned Service route of version 0.1 is ours',
+      kernel('10.96.7.7/32', 186, 'eth0', '10.0.0.2'),
+      'former bgp',
+    ],
+    ['a learned IPv6 route of version 0.1 is ours', kernel('fd00:10:0:1::/64', 186), 'former bgp'],
+    ['an FRR route is foreign', kernel('10.50.0.0/16', 186, 'eth0', '10.0.0.2'), undefined],
+    ['an FRR route that covers a pool is foreign', kernel('10.0.0.0/8', 186, 'eth0', '10.0.0.2'), undefined],
+    ['a BIRD route in a pool is foreign', kernel('10.244.2.0/26', 12, 'eth0', '10.0.0.2'), undefined],
+    ['a default route from DHCP is foreign', kernel('0.0.0.0/0', 16, 'eth0', '10.0.0.1'), undefined],
   ])('%s', (_, route, expected) => {
     const owner = ownership(upgrade)(route);
     expect(owner && `${owner.isFormer ? 'former ' : ''}${owner.protocol}`).toBe(expected);
   });
 
-  it('is nobody’s by 80 and 186 where version 0.1 never ran', () => {
+  it('does not follow from 80 and 186 if version 0.1 never ran here', () => {
     const ownerOf = ownership({ ...upgrade, former: { local: [], bgp: [] } });
     expect(ownerOf(kernel('10.244.0.1/32', 80, veth))).toBeUndefined();
     expect(ownerOf(kernel('10.244.2.0/26', 186))).toBeUndefined();
   });
 
-  it('follows from a former number alone where no other program uses it', () => {
+  it('follows from a former number alone if no other program uses it', () => {
     const ownerOf = ownership({ ...upgrade, former: { local: [], bgp: [170] } });
     expect(ownerOf(kernel('192.0.2.0/24', 170))).toEqual({ protocol: 'bgp', isFormer: true });
   });
 });
 
-describe('the change of protocol numbers', () => {
+describe('a change of protocol numbers', () => {
   const options = { keepLearned: false, hasLink: () => true, ownership: upgrade };
   const link = kernel('10.0.0.0/24', 2);
   const learned = (destination: string, ...gateways: string[]): Route => ({
@@ -77,7 +85,7 @@ describe('the change of protocol numbers', () => {
   });
   const pod: Route = { ...learned('10.244.0.1/32'), protocol: 'local', device: veth };
 
-  it('replaces wanted routes in place, flushes no connection, and removes stale ones', () => {
+  it('replaces wanted routes in place without flushing connections, and removes stale ones', () => {
     const plan = planRoutes(
       [pod, learned('10.244.2.0/26', '10.0.0.2')],
       [
@@ -98,7 +106,7 @@ describe('the change of protocol numbers', () => {
     expect(plan).toMatchObject({ moved: [], isMigrating: true, left: [] });
   });
 
-  it('takes over a learned route outside the pools when it is wanted, and leaves what is FRR’s', () => {
+  it('adopts a wanted learned route outside the pools, and leaves FRR’s routes alone', () => {
     const frr = [
       kernel('10.50.0.0/16', 186, 'eth0', '10.0.0.9'),
       kernel('10.51.0.0/16', 186, 'eth0', '10.0.0.9'),
@@ -112,7 +120,7 @@ describe('the change of protocol numbers', () => {
     ]);
   });
 
-  it('touches no learned route until BGP is settled, and is not over before', () => {
+  it('leaves learned routes alone until BGP has converged, and does not complete earlier', () => {
     const present = [
       link,
       kernel('10.52.0.0/16', 186, 'eth0', '10.0.0.2'),
@@ -125,7 +133,7 @@ describe('the change of protocol numbers', () => {
     expect(plan).toMatchObject({ commands: [], isMigrating: true });
   });
 
-  it('is over when no route has a former number but those of others', () => {
+  it('is complete when only foreign routes have a former number', () => {
     const frr = kernel('10.50.0.0/16', 186, 'eth0', '10.0.0.9');
     expect(planRoutes([pod], [link, kernel('10.244.0.1/32', 161, veth), frr], options)).toMatchObject({
       commands: [],
@@ -134,7 +142,7 @@ describe('the change of protocol numbers', () => {
     });
   });
 
-  it('remembers every number until it is in use again', () => {
+  it('remembers each former number until it is in use again', () => {
     const former = changeProtocols(
       { local: 161, bgp: 162 },
       { local: [80], bgp: [] },
@@ -157,12 +165,12 @@ describe('the change of protocol numbers', () => {
     [16, 'is dhcp, which marks routes of the host itself'],
     [162, 'already marks the other kind of Cali’s routes'],
     [80, undefined],
-  ])('%i is refused or not: %s', (number, reason) => {
+  ])('to %i is refused with: %s (undefined: accepted)', (number, reason) => {
     expect(refusal(number, 162)).toBe(reason);
   });
 });
 
-describe('the file with the numbers of this node', () => {
+describe('the file with the protocol numbers of this node', () => {
   let directory: string;
   beforeEach(() => {
     directory = mkdtempSync(path.join(os.tmpdir(), 'cali-numbers-'));
@@ -170,7 +178,7 @@ describe('the file with the numbers of this node', () => {
   afterEach(() => rmSync(directory, { recursive: true, force: true }));
   const file = () => path.join(directory, ROUTE_NUMBERS_FILE);
 
-  it('says after an upgrade from 0.1 that its numbers are former, once', () => {
+  it('marks the numbers of version 0.1 as former after an upgrade, once', () => {
     mkdirSync(path.join(directory, 'endpoints'));
     const numbers = new RouteNumbersFile(directory, silentLog);
     expect(numbers.numbers.former).toEqual({ local: [80], bgp: [186] });
@@ -185,11 +193,11 @@ describe('the file with the numbers of this node', () => {
     });
   });
 
-  it('has no former numbers on a node where version 0.1 did not run', () => {
+  it('has no former numbers on a node that never ran version 0.1', () => {
     expect(new RouteNumbersFile(directory, silentLog).numbers.former).toEqual({ local: [], bgp: [] });
   });
 
-  it('remembers a change of the numbers across restarts', () => {
+  it('keeps a change of the numbers across restarts', () => {
     new RouteNumbersFile(directory, silentLog).configure(DEFAULT_PROTOCOLS);
     new RouteNumbersFile(directory, silentLog).configure({ local: 170, bgp: 171 });
     expect(JSON.parse(readFileSync(file(), 'utf8'))).toEqual({
@@ -198,14 +206,14 @@ describe('the file with the numbers of this node', () => {
     });
   });
 
-  it('is passed over when it is damaged, as after version 0.1', () => {
+  it('is ignored when it is damaged, as after version 0.1', () => {
     mkdirSync(path.join(directory, 'endpoints'));
     writeFileSync(file(), '{"current":{"local":"80 blackhole"');
     expect(new RouteNumbersFile(directory, silentLog).numbers.former).toEqual({ local: [80], bgp: [186] });
   });
 });
 
-describe('names of interfaces', () => {
+describe('interface names', () => {
   it.each([
     [podInterfaceName('default', 'busybox'), true],
     [containerInterfaceName('c1'), true],
@@ -216,7 +224,7 @@ describe('names of interfaces', () => {
     ['cali0123456789A', false],
     ['cali0123456789ab', false],
     ['tunl0', false],
-  ])('%s is ours: %s', (name, expected) => {
+  ])('%s belongs to Cali: %s', (name, expected) => {
     expect(isOwnInterface(name)).toBe(expected);
   });
 });

@@ -51,8 +51,8 @@ const options = { keepLearned: false, hasLink: () => true, ownership: owned };
 const commands = (wanted: Route[], present: KernelRoute[], more = {}) =>
   planRoutes(wanted, present, { ...options, ...more }).commands;
 
-describe('the plan for the routing table, in the words of ip', () => {
-  it('adds what is missing', () => {
+describe('the plan of ip commands for the routing table', () => {
+  it('adds missing routes', () => {
     expect(
       commands(
         [
@@ -71,7 +71,7 @@ describe('the plan for the routing table, in the words of ip', () => {
     ]);
   });
 
-  it('does nothing when everything is as it should be, whatever the order of next hops', () => {
+  it('is empty when all routes are correct, whatever the order of next hops', () => {
     const present = [
       link,
       kernel('10.1.0.1/32', { protocol: 161, dev: 'cali1' }),
@@ -96,7 +96,7 @@ describe('the plan for the routing table, in the words of ip', () => {
     ).toEqual([]);
   });
 
-  it('replaces what differs and removes what is not wanted, removals first', () => {
+  it('replaces different routes and removes unwanted ones, removals first', () => {
     const present = [
       link,
       kernel('10.1.0.1/32', { protocol: 161, dev: 'cali9' }),
@@ -122,7 +122,7 @@ describe('the plan for the routing table, in the words of ip', () => {
     ]);
   });
 
-  it('finds the way to a next hop that is on no link, and never by a route of ours', () => {
+  it('resolves an off-link next hop through a route, but never through one of ours', () => {
     expect(commands([learned('10.2.0.0/26', '192.0.2.1')], [link, gateway])).toEqual([
       'route add 10.2.0.0/26 via 10.0.0.254 dev eth0 proto 162',
     ]);
@@ -138,7 +138,7 @@ describe('the plan for the routing table, in the words of ip', () => {
     expect(resolveNextHop('10.0.0.7', [gateway, link])).toEqual({ gateway: '10.0.0.7', device: 'eth0' });
   });
 
-  it('leaves learned routes alone until BGP is settled, but adds new ones', () => {
+  it('leaves learned routes alone until BGP has converged, but adds new ones', () => {
     const present = [
       link,
       kernel('10.2.0.0/26', { protocol: 162, via: '10.0.0.2' }),
@@ -151,7 +151,7 @@ describe('the plan for the routing table, in the words of ip', () => {
     expect(commands(wanted, present)).toHaveLength(3);
   });
 
-  it('never replaces or removes a foreign route; it says that one is in the way', () => {
+  it('never replaces or removes a foreign route, and reports one that is in the way', () => {
     const foreign = kernel('10.2.0.0/26', { protocol: 4, via: '10.0.0.77' });
     const plan = planRoutes(
       [learned('10.2.0.0/26', '10.0.0.2')],
@@ -164,12 +164,12 @@ describe('the plan for the routing table, in the words of ip', () => {
     ]);
   });
 
-  it('waits for an interface that is not there', () => {
+  it('waits for a missing interface', () => {
     const plan = planRoutes([workload('10.1.0.1/32', 'cali1')], [link], { ...options, hasLink: () => false });
     expect(plan).toMatchObject({ commands: [], blocked: [{ reason: 'interface cali1 is missing' }] });
   });
 
-  it('touches nothing but our protocols, whatever is in the kernel', () => {
+  it('touches only routes with our protocol numbers, whatever the kernel has', () => {
     const destination = fc.nat(20).map((i) => `10.${i}.0.0/26`);
     const route = fc
       .record({ destination, protocol: fc.constantFrom(161, 162, 2, 4, 80, 99, 186) })
@@ -202,7 +202,7 @@ describe('the plan for the routing table, in the words of ip', () => {
 });
 
 describe('reading the kernel', () => {
-  it('rows of ip -j', () => {
+  it('parses rows of ip -j', () => {
     expect(parseRoute({ dst: '10.0.0.1', dev: 'cali0', protocol: '161' }, 4)).toEqual(
       kernel('10.0.0.1/32', { protocol: 161, dev: 'cali0' }),
     );
@@ -230,7 +230,7 @@ describe('reading the kernel', () => {
     ]);
   });
 
-  it('errors of ip -batch by their line', () => {
+  it('matches errors of ip -batch to commands by line', () => {
     const stderr =
       'RTNETLINK answers: File exists\nCommand failed -:2\nCannot find device "cali7"\nCommand failed -:3\n';
     expect(parseErrors(stderr, ['a', 'b', 'c'])).toEqual([
@@ -248,7 +248,7 @@ describe('reading the kernel', () => {
     ['10.244.0.5 dev cali12d4a061371 FAILED', true],
     ['10.244.0.5 dev california0 FAILED', false],
     ['overrun', true],
-  ])('the event "%s" is worth a look: %s', (line, expected) => {
+  ])('treats the event "%s" as relevant: %s', (line, expected) => {
     expect(isRelevant(line)).toBe(expected);
   });
 
@@ -257,17 +257,17 @@ describe('reading the kernel', () => {
     ['Deleted 2: eth0    inet6 fd00:172:18::11/64 scope global', true],
     ['12: cali1    inet6 fe80::ecee:eeff:feee:eeee/64 scope link', false],
     ['10.244.1.0/26 via inet6 fe80::1 dev eth0 proto 162', false],
-  ])('the event "%s" is about an address that counts: %s', (line, expected) => {
+  ])('treats the event "%s" as about a relevant address: %s', (line, expected) => {
     expect(isAddress(line)).toBe(expected);
   });
 
-  it('the interface of a link event', () => {
+  it('finds the interface of a link event', () => {
     expect(linkOf('12: cali12d4a061371@if2: <BROADCAST> mtu 1500')).toBe('cali12d4a061371');
     expect(linkOf('Deleted 3: eth1: <BROADCAST>')).toBe('eth1');
     expect(linkOf('10.0.0.0/24 dev eth0')).toBeUndefined();
   });
 
-  it('a next hop that is a pod of this node is reached by its veth, when the pod itself announced it', () => {
+  it('a next hop that is a local pod is reached through its veth if the pod itself advertised it', () => {
     const route = learned('10.9.0.0/24', '10.1.0.5');
     const pod = workload('10.1.0.5/32', 'cali5');
     expect(commands([pod, { ...route, pods: ['10.1.0.5'] }], [])).toContain(
@@ -278,7 +278,7 @@ describe('reading the kernel', () => {
   });
 
   it.each(['10.0.0.0', '10.0.0.255', '10.0.0.11'])(
-    'nothing is reached by the network’s, its broadcast or the node’s own address %s',
+    'nothing is reached through the network, broadcast or own address %s',
     (nextHop) => {
       const plan = planRoutes([learned('10.9.0.0/24', nextHop)], [link, gateway], {
         ...options,
@@ -289,13 +289,13 @@ describe('reading the kernel', () => {
     },
   );
 
-  it('both addresses of a network of two are hosts', () => {
+  it('both addresses of a two-address network are hosts', () => {
     const pair = kernel('192.0.2.0/31');
     expect(resolveNextHop('192.0.2.0', [pair])).toEqual({ gateway: '192.0.2.0', device: 'eth0' });
     expect(resolveNextHop('192.0.2.1', [pair])).toEqual({ gateway: '192.0.2.1', device: 'eth0' });
   });
 
-  it('a link-local next hop is reached where there is one link beside those of pods', () => {
+  it('a link-local next hop is reached when exactly one link is not a pod’s', () => {
     const links = ['eth0', 'cali0123456789a'].map((dev) => kernel('fe80::/64', { dev }));
     expect(resolveNextHop('fe80::9', links)).toEqual({ gateway: 'fe80::9', device: 'eth0' });
     expect(resolveNextHop('fe80::9', [...links, kernel('fe80::/64', { dev: 'eth1' })])).toBeUndefined();
@@ -308,7 +308,7 @@ describe('reading the kernel', () => {
     ['ff02::/16', /martian: multicast/],
     ['10.0.0.11/32', /an address of this node/],
     ['0.0.0.0/0', /its own default route/],
-  ])('a learned %s never gets into the kernel, and what is there goes', (destination, reason) => {
+  ])('a learned %s is never programmed, and an existing one is removed', (destination, reason) => {
     const route = learned(destination, '10.0.0.2');
     const present = kernel(destination, { protocol: 162, via: '10.0.0.2' });
     const all = { ...options, ownAddresses: new Set(['10.0.0.11']) };
@@ -317,7 +317,7 @@ describe('reading the kernel', () => {
     expect(plan.commands).toEqual([expect.stringMatching(/^route del /)]);
   });
 
-  it('a default route that an older version learned is adopted', () => {
+  it('a default route learned by an older version is adopted', () => {
     const former = kernel('0.0.0.0/0', { via: '10.0.0.2', protocol: 186 });
     const ownership = { ...owned, former: { local: [], bgp: [186] } };
     const plan = planRoutes([learned('0.0.0.0/0', '10.0.0.2')], [link, former], { ...options, ownership });
@@ -331,7 +331,7 @@ describe('reading the kernel', () => {
     ]);
   });
 
-  it('a learned default route is used while the host has none, or when it may replace it; DHCP’s metric is no matter', () => {
+  it('a learned default route is used while the host has none, or if it may replace it, whatever DHCP’s metric', () => {
     const route = learned('0.0.0.0/0', '10.0.0.2');
     const added = 'route add 0.0.0.0/0 via 10.0.0.2 dev eth0 proto 162';
     const dhcp = kernel('0.0.0.0/0', { via: '10.0.0.254', protocol: 16, metric: 100 });
@@ -342,7 +342,7 @@ describe('reading the kernel', () => {
     expect(commands([route], [link, dhcp, ours])).toEqual(['route del 0.0.0.0/0 proto 162']);
   });
 
-  it('tunnels: onlink, instead of a direct way, and nothing to do when they are there', () => {
+  it('a tunnel route is onlink, replaces a direct one, and needs no change when present', () => {
     const tunnels = [{ gateway: '10.0.9.9', device: 'tunl0', isOnlink: true }];
     const route = { ...learned('10.3.0.0/26'), tunnels };
     const onlink = 'via 10.0.9.9 dev tunl0 onlink proto 162';
@@ -355,7 +355,7 @@ describe('reading the kernel', () => {
     expect(blocked[0]!.reason).toBe('interface tunl0 is missing');
   });
 
-  it('neighbours: wanted ones set, those of no pod removed, foreign ones left', () => {
+  it('wanted neighbours are set, those of no pod are removed, and foreign ones stay', () => {
     const endpoint = {
       containerId: 'c',
       containerInterface: 'eth0',
@@ -381,7 +381,7 @@ describe('reading the kernel', () => {
     ]);
   });
 
-  it('addresses on pods’ veths: wanted ones come where the veth is, others go, those of other links stay', () => {
+  it('wanted addresses are added to existing pod veths, others removed there, and other links left alone', () => {
     const links = new Map([
       ['cali00000000001', { index: 1, name: 'cali00000000001', isUp: true, mac: HOST_MAC, mtu: 1500 }],
     ]);

@@ -39,13 +39,13 @@ const chain = (lines: readonly string[], name: string) => {
   return lines.slice(start + 1, lines.indexOf('}', start)).filter((line) => !line.startsWith('type '));
 };
 
-describe('the guard', () => {
-  it('is in the table without pools, tunnels or anything else of the cluster', () => {
+describe('the guard against pod traffic', () => {
+  it('is in the table even without pools, tunnels or other cluster state', () => {
     for (const lines of [trimmed(firstGuard([179])), whole({ pools: [], hosts: [], others: [] })])
       for (const name of guardChains) expect(chain(lines, name).length).toBeGreaterThan(0);
   });
 
-  it('accepts nothing, and asks connection tracking only what was translated', () => {
+  it('has no accept rule, and consults connection tracking only for translated packets', () => {
     const lines = whole({ pools: [inside], peers: [{ interfaceName: 'cali1', hasBfd: true }] });
     for (const line of lines) {
       expect(line.replace(' ct status dnat jump to-', '')).not.toMatch(/\bct\b/);
@@ -53,7 +53,7 @@ describe('the guard', () => {
     }
   });
 
-  it('refuses every source of a pod that does not lead back to its interface, last of all', () => {
+  it('drops each pod packet whose source is not routed back to its interface, as its last rule', () => {
     const source = chain(whole(), 'pod-source');
     expect(source.at(-1)).toBe('fib saddr . iif oif missing counter drop');
     expect(source.filter((rule) => rule.endsWith(' return'))).toEqual([
@@ -63,7 +63,7 @@ describe('the guard', () => {
     ]);
   });
 
-  it('lets a pod send from further networks only where FelixConfiguration allows it, each named once', () => {
+  it('lets a pod send from further networks only if FelixConfiguration allows it, each listed once', () => {
     const spoofers = [{ interfaceName: 'cali7', prefixes: ['10.7.0.0/16', '10.7.3.0/24', 'fd07::/64'] }];
     expect(whole({ spoofers }).join('\n')).not.toContain('cali7');
     const any = filterSettings({ workloadSourceSpoofing: 'Any' }).settings;
@@ -77,7 +77,7 @@ describe('the guard', () => {
     ]);
   });
 
-  it('closes each node’s BGP ports at each of its addresses, before and after translation', () => {
+  it('closes the BGP ports of each node at each of its addresses, before and after translation', () => {
     const lines = whole();
     expect(lines).toContain(
       'set bgp4 { type ipv4_addr . inet_service; elements = { 10.0.0.1 . 179, 10.0.0.2 . 179, 10.0.0.2 . 1790, 10.1.0.1 . 179, 10.1.0.1 . 1790 }; }',
@@ -98,7 +98,7 @@ describe('the guard', () => {
     );
   });
 
-  it('closes the same ports to what a node translates for anybody, forwarded or for itself', () => {
+  it('closes the same ports to packets that a node translates for any sender, forwarded or local', () => {
     const allowed = filterSettings({ allowVXLANPacketsFromWorkloads: true, vxlanPort: 8472 }).settings;
     const rules = (port: number) => [
       'tcp dport @bgp-ports ct status dnat jump to-bgp',
@@ -111,14 +111,14 @@ describe('the guard', () => {
     }
   });
 
-  it('lets pods that are peers speak BGP from link-local addresses with their node', () => {
+  it('lets peering pods speak BGP with their node from link-local addresses', () => {
     const source = chain(whole(), 'pod-source');
     const rule = 'iifname @bgp-pods ip6 saddr fe80::/10 ip6 daddr fe80::/10 tcp dport @own-bgp-ports return';
     expect(source.indexOf(rule)).toBe(source.indexOf('ip6 saddr fe80::/10 jump link-local') - 1);
     expect(source).toContain(rule);
   });
 
-  it('opens the own node’s BGP and BFD to pods that BGPPeers select, and nothing else', () => {
+  it('opens only BGP and BFD of the own node to pods that BGPPeers select', () => {
     const peers = [
       { interfaceName: 'cali1', hasBfd: true },
       { interfaceName: 'cali2', hasBfd: false },
@@ -130,12 +130,12 @@ describe('the guard', () => {
     expect(chain(lines, 'to-bfd')[0]).toBe('iifname @bfd-pods fib daddr type local return');
   });
 
-  it('lets class E pass, which hosts on the wire may have', () => {
+  it('lets class E pass, because hosts on the wire may use it', () => {
     const limited = 'ip saddr { 127.0.0.0/8, 224.0.0.0/4, 255.255.255.255 } counter drop';
     expect(chain(whole(), 'martians')[0]).toBe(limited);
   });
 
-  it('takes encapsulated packets from the other nodes alone, and none that a pod made (F-080, F-082)', () => {
+  it('accepts encapsulated packets only from other nodes, and none that a pod made (F-080, F-082)', () => {
     const tunnels = [
       { kind: 'ipip', address: '10.1.0.1' },
       { kind: 'vxlan4', address: undefined },
@@ -155,7 +155,7 @@ describe('the guard', () => {
     expect(chain(trimmed(firstGuard([179])), 'guard-wire')).toEqual(['iifname != "lo" jump martians']);
   });
 
-  it('takes BFD of neighbours with TTL 255 alone (RFC 5881 section 5)', () => {
+  it('accepts BFD from neighbours only with TTL 255 (RFC 5881 section 5)', () => {
     const rules = chain(whole(), 'guard-input').filter((rule) => /udp dport [34]784/.test(rule));
     expect(rules).toEqual([
       'udp dport 3784 ip ttl != 255 counter drop',
@@ -167,7 +167,7 @@ describe('the guard', () => {
     expect(whole()).toContain('set neighbours6 { type ipv6_addr; elements = { fd00::2 }; }');
   });
 
-  it('keeps nodes closed to encapsulated packets of pods where FelixConfiguration allows such packets', () => {
+  it('keeps nodes closed to encapsulated packets of pods even if FelixConfiguration allows such packets', () => {
     const allowed = filterSettings({
       allowIPIPPacketsFromWorkloads: true,
       allowVXLANPacketsFromWorkloads: true,
@@ -180,8 +180,8 @@ describe('the guard', () => {
   });
 });
 
-describe('what the table changes', () => {
-  it('is an empty NAT chain where no pool and no tunnel asks for more, so that the kernel translates on', () => {
+describe('the NAT and tracking rules', () => {
+  it('are an empty NAT chain when no pool or tunnel needs more, so that the kernel keeps translating', () => {
     expect(whole().filter((line) => /hook|notrack|masquerade /.test(line))).toEqual([
       ...trimmed(ruleset(input).guard).filter((line) => line.includes('hook')),
       'type nat hook postrouting priority srcnat; policy accept;',
@@ -189,7 +189,7 @@ describe('what the table changes', () => {
     expect(chain(whole(), 'nat-outgoing')).toEqual([]);
   });
 
-  it('masquerades what leaves the pools, and nothing between pods (F-084)', () => {
+  it('masquerade packets that leave the pools, and none between pods (F-084)', () => {
     const lines = whole({ pools: [inside, other, balancers] });
     expect(lines).toContain(
       'set pools4 { type ipv4_addr; flags interval; auto-merge; elements = { 10.1.0.0/16, 10.2.0.0/16 }; }',
@@ -202,7 +202,7 @@ describe('what the table changes', () => {
     ]);
   });
 
-  it('follows ports, address, interface and exclusion of FelixConfiguration', () => {
+  it('follow the ports, address, interface and exclusions of FelixConfiguration', () => {
     const { settings: changed } = filterSettings({
       natPortRange: '1000:2000',
       natOutgoingAddress: '10.0.0.9',
@@ -216,7 +216,7 @@ describe('what the table changes', () => {
     ]);
   });
 
-  it('leaves packets between nodes untracked, and gives this node’s own the address in the tunnel (F-085, F-089)', () => {
+  it('leave packets between nodes untracked, and give this node’s own the tunnel address (F-085, F-089)', () => {
     const tunnels = [
       { kind: 'ipip', address: '10.1.0.1' },
       { kind: 'vxlan4', address: undefined },
@@ -230,7 +230,7 @@ describe('what the table changes', () => {
   });
 });
 
-describe('settings of the table', () => {
+describe('settings of the nftables table', () => {
   const wrong: [string, unknown][] = [
     ['natOutgoingAddress', 'fd00::1'],
     ['natOutgoingAddress', '127.0.0.1'],
@@ -263,7 +263,7 @@ describe('settings of the table', () => {
     expect(felixConfigurationKind.schema.safeParse(object).success).toBe(false);
   });
 
-  it.each(wrong)('%s %j is named and counts as absent where it is stored all the same', (field, value) => {
+  it.each(wrong)('%s %j is reported and counts as absent if it is stored anyway', (field, value) => {
     const parsed = filterSettings(spec(field, value));
     expect(parsed.problems).toEqual([
       { field, reason: expect.stringMatching(/^must be .*; it is ignored$/) },
@@ -273,7 +273,7 @@ describe('settings of the table', () => {
     expect(whole(rules)).toEqual(whole(without));
   });
 
-  it('a single port and any interface are fine', () => {
+  it('a single port and any interface are accepted', () => {
     const { settings: changed, problems } = filterSettings({
       natPortRange: 5000,
       iptablesNATOutgoingInterfaceFilter: '+',

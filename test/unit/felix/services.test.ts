@@ -49,14 +49,14 @@ const base: ServicesInput = {
 const announced = (change: Partial<ServicesInput>) => serviceRoutes({ ...base, ...change }).announced;
 const aggregates = ['10.96.0.0/12', '203.0.113.0/24', '80.15.0.0/24'];
 
-describe('service addresses that a node announces (Calico 2.9)', () => {
-  it('ranges as a whole, and no single address of a Cluster service (B-120, B-123)', () => {
+describe('Service addresses that a node advertises (Calico 2.9)', () => {
+  it('are the ranges as a whole, and no single address of a Cluster Service (B-120, B-123)', () => {
     const services = [service('web', { externalIPs: ['203.0.113.7'] }, ['80.15.0.9'])];
     expect(announced({ services })).toEqual(aggregates);
     expect(serviceRoutes(base).refused).toEqual(aggregates);
   });
 
-  it('Local: all its addresses while an endpoint of the family is ready here (B-122, B-124)', () => {
+  it('are all addresses of a Local Service while it has a ready local endpoint of the family (B-122, B-124)', () => {
     const services = [
       service('web', { externalTrafficPolicy: 'Local', externalIPs: ['203.0.113.7', '198.51.100.1'] }, [
         '80.15.0.9',
@@ -72,7 +72,7 @@ describe('service addresses that a node announces (Calico 2.9)', () => {
     );
   });
 
-  it('an address in a range of one address (B-121, B-123), and single ones without aggregation', () => {
+  it('include an address in a single-address range (B-121, B-123), and single ones without aggregation', () => {
     const single = [configuration({ ...ranges, serviceLoadBalancerIPs: [{ cidr: '80.15.0.9/32' }] })];
     const services = [service('web', {}, ['80.15.0.9'])];
     expect(announced({ configurations: single, services })).toEqual([
@@ -87,7 +87,7 @@ describe('service addresses that a node announces (Calico 2.9)', () => {
     expect(announced({ configurations: apart, services, slices })).toContain('80.15.0.9/32');
   });
 
-  it('an excluded node announces nothing and still refuses (B-128); headless services have no addresses', () => {
+  it('are none on an excluded node, which still refuses the ranges (B-128), and none of headless Services', () => {
     const nodeLabels = { 'node.kubernetes.io/exclude-from-external-load-balancers': 'true' };
     expect(serviceRoutes({ ...base, nodeLabels })).toEqual({ announced: [], refused: aggregates });
     const services = [service('headless', { clusterIP: 'None', externalTrafficPolicy: 'Local' })];

@@ -4,7 +4,7 @@ import { summarise } from '../../../felix/dataplane/summary.ts';
 const many = (count: number, reason: (i: number) => string) =>
   Array.from({ length: count }, (_, i) => ({ object: `route 10.${i}`, reason: reason(i) }));
 
-it('a few routes with a problem are named one by one', () => {
+it('a few routes with a problem are named individually', () => {
   expect(
     summarise(
       many(2, () => 'no route to the next hop'),
@@ -13,7 +13,7 @@ it('a few routes with a problem are named one by one', () => {
   ).toEqual(['route 10.0: no route to the next hop', 'route 10.1: no route to the next hop']);
 });
 
-it('thousands of routes with the same problem are one sentence, which does not change with their number', () => {
+it('thousands of routes with the same problem give one sentence that does not change with their number', () => {
   const sentence = ['at least 10,000 routes, such as route 10.0: no route to the next hop'];
   expect(
     summarise(
@@ -35,7 +35,7 @@ it('thousands of routes with the same problem are one sentence, which does not c
   ).toEqual(['several routes, such as route 10.0: martian']);
 });
 
-it('thousands of routes with a problem each are twenty sentences, and one that says so', () => {
+it('thousands of routes with different problems give twenty sentences and one that reports more', () => {
   const sentences = summarise(
     many(20_000, (i) => `no route to the next hop ${i}`),
     'routes',

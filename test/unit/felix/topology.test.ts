@@ -35,7 +35,7 @@ const complete = {
 };
 
 describe('a Node’s annotations', () => {
-  it('are values in one spelling', () => {
+  it('are read as values in canonical form', () => {
     expect(nodeInfo(node('n2', complete))).toMatchObject({
       addresses: { 4: { address: '10.0.0.2', length: 24 }, 6: { address: 'fd00::2', length: 64 } },
       asNumber: 65546,
@@ -49,7 +49,7 @@ describe('a Node’s annotations', () => {
     expect(nodeProblems(node('n2', complete))).toEqual([]);
   });
 
-  it('that are empty or missing are no problem', () => {
+  it('are no problem when empty or missing', () => {
     const empty = Object.fromEntries(Object.keys(complete).map((key) => [key, '']));
     expect(nodeProblems(node('n2', empty))).toEqual([]);
     expect(nodeInfo(node('n2', empty))).toEqual(nodeInfo(node('n2', {})));
@@ -91,7 +91,7 @@ describe('a Node’s annotations', () => {
     ['RouteReflectorClusterID', '4294967296'],
     ['RouteReflectorClusterID', 'fd00::1'],
     ['RouteReflectorClusterID', '244.0.0.1\n'],
-  ])('%s=%j counts as absent, and a sentence says so', (field, text) => {
+  ])('with %s=%j count as absent, and are reported', (field, text) => {
     const { [field]: _, ...without } = complete;
     expect(nodeInfo(node('n2', { ...complete, [field]: text }))).toEqual(nodeInfo(node('n2', without)));
     const problems = nodeProblems(node('n2', { ...complete, [field]: text }));
@@ -105,11 +105,11 @@ describe('a Node’s annotations', () => {
     expect(problems[0]!.reason.length).toBeLessThan(400);
   });
 
-  it('may give the cluster ID as a number', () => {
+  it('accept the cluster ID as a number', () => {
     expect(nodeInfo(node('n2', { RouteReflectorClusterID: '4093640705' })).clusterId).toBe('244.0.0.1');
   });
 
-  it('become no command but the intended ones (fault A1)', () => {
+  it('produce only the intended commands (fault A1)', () => {
     const self = nodeInfo(node('n1', { IPv4Address: '10.0.0.1/24', IPv6Address: 'fd00::1/64' }));
     const other = nodeInfo(
       node('n2', { ...complete, VXLANTunnelMACAddr: command, VXLANTunnelMACAddrV6: command }),
@@ -167,7 +167,7 @@ describe('a Service as a route reflector', () => {
       },
     });
 
-  it('counts only in the named namespaces (fault A3)', () => {
+  it('counts only in the configured namespaces (fault A3)', () => {
     const services = [service('tenant', '244.0.0.1'), service('kube-system', '244.0.0.1')];
     const names = (namespaces: readonly string[]) =>
       reflectorsFrom(services, [], namespaces).map(({ name }) => name);

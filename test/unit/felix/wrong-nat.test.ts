@@ -24,7 +24,7 @@ const masquerading = (spec: object) => {
   return { reading, rules: chains.flatMap(({ rules }) => rules) };
 };
 
-it('a wrong NAT value that a server stored costs that value: the rest of the table is as it should be', () => {
+it('an invalid NAT value that a server stored affects only itself, and the rest of the table is correct', () => {
   const { reading, rules } = masquerading({
     natOutgoingAddress: 'fd00::1',
     natPortRange: '60000:50000',
@@ -41,7 +41,7 @@ it('a wrong NAT value that a server stored costs that value: the rest of the tab
   ]);
 });
 
-it('right NAT values are used', () => {
+it('valid NAT values are used', () => {
   expect(masquerading({ natOutgoingAddress: '192.0.2.1', natPortRange: '32000:60999' }).rules).toEqual([
     'ip saddr @masquerade4 ip daddr != @pools4 meta l4proto { tcp, udp } snat ip to 192.0.2.1:32000-60999 fully-random',
     'ip saddr @masquerade4 ip daddr != @pools4 snat ip to 192.0.2.1 fully-random',

@@ -242,7 +242,7 @@ describe('IPAM', () => {
   });
 
   it.each([20261120, 5])(
-    '64 concurrent allocators with crashes never give an address twice, and leak nothing after garbage collection (seed %d)',
+    'assigns no address twice to 64 concurrent crashing allocators, and garbage collection frees leaks (seed %d)',
     async (seed) => {
       const random = seeded(seed);
       const store = new MemoryStore();
