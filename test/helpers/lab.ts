@@ -16,6 +16,8 @@ export const labProgram = path.join(root, 'dist', 'cali-lab.js');
 /** Limits of `until` assume a quiet machine; multiplied by this for busy and slow ones. */
 const PATIENCE = 5;
 const EXEC_MS = 150_000;
+/** Output of a command, octets: all logs of a lab fit. */
+const MAX_OUTPUT = 256 << 20;
 
 export interface Ran {
   readonly code: number;
@@ -73,14 +75,23 @@ export class TestLab {
   /** Runs a command in a node, a pod, or `lab`. */
   exec(place: string, ...command: string[]): Ran {
     const [file, ...args] = execCommand(place, command);
-    const { status, stdout, stderr } = spawnSync(file!, args, { encoding: 'utf8', timeout: EXEC_MS });
+    const { status, stdout, stderr } = spawnSync(file!, args, {
+      encoding: 'utf8',
+      timeout: EXEC_MS,
+      maxBuffer: MAX_OUTPUT,
+    });
     return { code: status ?? -1, stdout, stderr };
   }
 
   /** Like exec, with text on standard input. */
   pipe(place: string, input: string, ...command: string[]): Ran {
     const [file, ...args] = execCommand(place, command);
-    const { status, stdout, stderr } = spawnSync(file!, args, { encoding: 'utf8', timeout: EXEC_MS, input });
+    const { status, stdout, stderr } = spawnSync(file!, args, {
+      encoding: 'utf8',
+      timeout: EXEC_MS,
+      maxBuffer: MAX_OUTPUT,
+      input,
+    });
     return { code: status ?? -1, stdout, stderr };
   }
 
