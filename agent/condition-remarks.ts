@@ -17,5 +17,5 @@ export function remarksAbout(problems: readonly ObjectProblem[]): string[] {
   });
   const sentences = concerned.slice(0, MAX_REMARKS).map(describeProblem);
   const more = concerned.length - sentences.length;
-  return more > 0 ? [...sentences, `${more} more objects cannot be used as they are`] : sentences;
+  return more > 0 ? [...sentences, `${more} more objects cannot be used as stored`] : sentences;
 }

@@ -117,7 +117,7 @@ function registerNodeMetrics(registry: Registry, sources: MetricSources): void {
   });
   exposeGauge(registry, {
     name: 'cali_unreadable_objects',
-    help: 'API objects that cannot be used as they are',
+    help: 'API objects that cannot be used as stored',
     labels: ['kind'],
     read: () => sources.objects().map(({ kind }): Reading => [{ kind }, 1]),
   });

@@ -43,7 +43,7 @@ export function createMetrics(read: () => CollectorStats): Registry {
   );
   exposeGauge(registry, {
     name: 'ipam_allocations_gc_candidates',
-    help: 'Addresses that look leaked',
+    help: 'Addresses that may be leaked',
     read: () => read().candidates,
   });
   exposeCounter(registry, {
@@ -53,7 +53,7 @@ export function createMetrics(read: () => CollectorStats): Registry {
   });
   exposeGauge(registry, {
     name: 'ipam_ippool_size',
-    help: 'Addresses of a pool',
+    help: 'Number of addresses in a pool',
     labels: ['ippool'],
     read: () =>
       pools().map(

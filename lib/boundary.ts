@@ -24,7 +24,7 @@ export class Boundary {
   faults(): string[] {
     return [...this.#faults].map(([stage, message]) =>
       this.#worked.has(stage)
-        ? `${stage} failed, its last good state stays: ${message}`
+        ? `${stage} failed, and its last good state stays in force: ${message}`
         : neverWorked(stage, message),
     );
   }

@@ -48,11 +48,11 @@ function die(thrown: unknown, origin: string, { fields, tell }: CrashOptions): v
     reason,
     origin,
     stack,
-    msg: 'ends: an error that nothing caught',
+    msg: 'exiting after an uncaught error',
   };
   writeLine(`${escapeForJson(JSON.stringify(line))}\n`);
   const place = stack.find((one) => one.startsWith('at ')) ?? '';
-  const told = tell?.(`The agent ended by an error that nothing caught: ${reason} ${place}`.trim());
+  const told = tell?.(`The agent exited because of an uncaught error: ${reason} ${place}`.trim());
   (told ?? Promise.resolve()).then(leave, leave);
 }
 

@@ -235,8 +235,8 @@ function resultOf(
     timeout: `${command} did not finish within ${timeoutMs / 1000} s`,
     missing: `${command} is not installed: ${reason}`,
     killed: /^SIG[A-Z0-9]+$/.test(reason)
-      ? `${command} was ended by a signal: ${reason}`
-      : `${command} did not run to its end: ${reason}`,
+      ? `${command} was killed by a signal: ${reason}`
+      : `${command} did not run to completion: ${reason}`,
   };
   return {
     outcome,

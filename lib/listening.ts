@@ -18,6 +18,6 @@ export function surviveAccept(
     const now = performance.now();
     if (now - warnedAt < QUIET_MS) return;
     warnedAt = now;
-    warn(`a connection cannot be accepted: ${messageOf(error)}`);
+    warn(`cannot accept a connection: ${messageOf(error)}`);
   });
 }

@@ -72,12 +72,12 @@ export class Oscillation {
     const named = found.slice(0, MAX_NAMED).map(([object, { change }]) => {
       const present = shown(object);
       return (
-        `${object} is changed back again and again: "${change}" does not last` +
+        `${object} is reverted repeatedly: "${change}" does not last` +
         `${present === undefined ? '' : `, the kernel shows "${present}"`}. Look for another program that writes it`
       );
     });
     return found.length > MAX_NAMED
-      ? [...named, `and ${found.length - MAX_NAMED} more objects are changed back again and again`]
+      ? [...named, `and ${found.length - MAX_NAMED} more objects are reverted repeatedly`]
       : named;
   }
 

@@ -27,7 +27,7 @@ export function registerProcessMetrics(registry: Registry): void {
   });
   exposeGauge(registry, {
     name: 'process_start_time_seconds',
-    help: 'Start of the process, as Unix time',
+    help: 'Start time of the process, as Unix time',
     read: () => Date.now() / 1000 - process.uptime(),
   });
   exposeGauge(registry, {
@@ -37,7 +37,7 @@ export function registerProcessMetrics(registry: Registry): void {
   });
   exposeGauge(registry, {
     name: 'process_max_fds',
-    help: 'Limit of open file descriptors',
+    help: 'Maximum number of open file descriptors',
     read: () => {
       const limit = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
       return limit === undefined ? [] : Number(limit);

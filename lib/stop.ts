@@ -12,7 +12,7 @@ export function stopOnSignal(stop: () => Promise<unknown>, log: Log): void {
     if (isStopping) process.exit(1);
     isStopping = true;
     setTimeout(() => {
-      log.error({ seconds: STOP_MS / 1000 }, 'stopping takes too long: ended');
+      log.error({ seconds: STOP_MS / 1000 }, 'stop timed out: exiting');
       process.exit(1);
     }, STOP_MS);
     // Within a promise, so that a throw before the first await of `stop` is handled too.
@@ -21,7 +21,7 @@ export function stopOnSignal(stop: () => Promise<unknown>, log: Log): void {
       .then(
         () => process.exit(0),
         (error: unknown) => {
-          log.error({ reason: messageOf(error), err: error }, 'stopped with an error');
+          log.error({ reason: messageOf(error), err: error }, 'stop failed');
           process.exit(1);
         },
       );

@@ -76,13 +76,16 @@ async function takePlace(own: string, path: string, handoverMs: number): Promise
       if (tryLink(own, path)) return;
       continue;
     }
-    if (!present.isSocket()) throw taken(path, 'it is no socket: remove it');
+    if (!present.isSocket()) throw taken(path, 'it is not a socket: remove it');
     if (!(await isServed(path))) {
       removeDead(path, present, `${own}.old`);
       continue;
     }
     if (Date.now() >= lastLook)
-      throw taken(path, 'another process serves it: is this program running twice? End the other one first');
+      throw taken(
+        path,
+        'another process listens on it: if this program runs twice, stop the other instance first',
+      );
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
 }
@@ -150,10 +153,10 @@ function taken(path: string, why: string): CodedError {
  */
 export function assertPrivateFolder(folder: string): void {
   const found = stat(folder);
-  if (!found?.isDirectory()) throw unsafe(folder, 'is no directory of its own: remove it');
+  if (!found?.isDirectory()) throw unsafe(folder, 'is not a directory: remove it');
   if (found.uid !== 0 && found.uid !== process.getuid?.())
     throw unsafe(folder, `belongs to user ${found.uid}: chown it to root`);
-  if ((found.mode & 0o022) !== 0) throw unsafe(folder, 'may be written by others: chmod 0755 it');
+  if ((found.mode & 0o022) !== 0) throw unsafe(folder, 'is writable by others: chmod 0755 it');
 }
 
 function unsafe(folder: string, why: string): CodedError {
@@ -164,7 +167,7 @@ function unsafe(folder: string, why: string): CodedError {
 export function assertTrustedSocket(path: string): void {
   const found = stat(path);
   if (!found) return;
-  if (!found.isSocket()) throw new CodedError('NOT_OURS', `${path} is no socket`);
+  if (!found.isSocket()) throw new CodedError('NOT_OURS', `${path} is not a socket`);
   if (found.uid !== 0 && found.uid !== process.getuid?.())
     throw new CodedError('NOT_OURS', `${path} belongs to user ${found.uid}, not to root`);
 }

@@ -9,15 +9,15 @@ interface Rule {
 
 const head = `# Metrics
 
-Made from the code by test/unit/monitoring.test.ts. Do not edit: run
+Generated from the code by test/unit/monitoring.test.ts. Do not edit: run
 \`npx vitest run --project unit test/unit/monitoring.test.ts -u\`.
 
 Who may scrape, and where: [configuration](configuration.md#who-reaches-metrics). Call the scrape jobs \`cali-node\`,
 \`cali-reflector\` and \`cali-controllers\`: the alerts look for them.
 
 - Names, types, labels and values that begin with \`felix_\` or \`ipam_\` are Calico's: its dashboards work. Two of its
-  counters, \`felix_int_dataplane_failures\` and \`ipam_allocations_gc_reclamations\`, have no \`_total\`, and
-  \`promtool check metrics\` says so. It has no other complaint.
+  counters, \`felix_int_dataplane_failures\` and \`ipam_allocations_gc_reclamations\`, have no \`_total\`;
+  \`promtool check metrics\` reports only that.
 - A session of the node-to-node mesh has two series, or three with BFD: a cluster of 100 nodes with both address families
   has 99 · 2 · 2 on each node. \`CALI_BGP_METRICS=Detailed\` of cali-node gives it the 16 of other sessions. Sums of all
   sessions are always there.

@@ -39,7 +39,7 @@ describe('the guard’s nftables table', () => {
       await until('the table is restored', PATIENCE_MS, () => table() === before);
     }
     await until('the status reports the table', PATIENCE_MS, () => reports().length === 1);
-    expect(reports()[0]).toMatch(/changed back again and again.*Look for another program/);
+    expect(reports()[0]).toMatch(/reverted repeatedly.*Look for another program/);
   });
 
   it('does not change while the agent ends, by SIGTERM or SIGKILL, and starts again', async () => {

@@ -23,5 +23,5 @@ it('kinds with their own condition are left out, and remarks beyond the limit ar
   expect(remarksAbout([problem('IPPool', 'p'), problem('Pod', 'q')])).toEqual([]);
   const many = Array.from({ length: 7 }, (_, i) => problem('BGPFilter', `f${i}`));
   expect(remarksAbout(many)).toHaveLength(6);
-  expect(remarksAbout(many).at(-1)).toBe('2 more objects cannot be used as they are');
+  expect(remarksAbout(many).at(-1)).toBe('2 more objects cannot be used as stored');
 });

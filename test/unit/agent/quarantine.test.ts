@@ -178,7 +178,7 @@ describe('an error boundary', () => {
     boundary.run('tunnels', () => {});
     expect(boundary.faults()).toEqual([]);
     boundary.run('tunnels', fail);
-    expect(boundary.faults()).toEqual(['tunnels failed, its last good state stays: broken']);
+    expect(boundary.faults()).toEqual(['tunnels failed, and its last good state stays in force: broken']);
   });
 
   it('lists the required stages that have never succeeded', () => {

@@ -83,7 +83,7 @@ describe('a command that the kernel does not start', () => {
   it('is a value for who waits for its result', async () => {
     const result = await feed('sh', huge, ['a'], 5000);
     expect(result).toMatchObject({ ok: false, code: undefined, stdout: '' });
-    expect(result.stderr).toContain('did not run to its end: spawn E2BIG');
+    expect(result.stderr).toContain('did not run to completion: spawn E2BIG');
   });
 
   it('ends no program when there are no files left for its pipes', async () => {

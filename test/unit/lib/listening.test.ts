@@ -27,7 +27,7 @@ it('a connection that cannot be accepted is a warning, once a minute, and the se
   const { port } = server.address() as net.AddressInfo;
   const [answer] = await once(net.connect(port, '127.0.0.1'), 'data');
   expect(String(answer)).toBe('here');
-  expect(warnings).toEqual(['a connection cannot be accepted: accept ENFILE']);
+  expect(warnings).toEqual(['cannot accept a connection: accept ENFILE']);
   server.close();
 });
 

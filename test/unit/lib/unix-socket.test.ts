@@ -59,7 +59,7 @@ describe('a unix socket', () => {
   it('is not taken from a live process, which goes on serving', async () => {
     const one = await listenUnix(server('one'), socket);
     await expect(listenUnix(server('two'), socket, 300)).rejects.toThrow(
-      /another process serves it: is this program running twice\? End the other one first/,
+      /another process listens on it: if this program runs twice, stop the other instance first/,
     );
     expect(await ask()).toBe('one');
     one.close();
@@ -105,7 +105,7 @@ describe('a unix socket', () => {
   it('replaces no file and no link that somebody put in its place', async () => {
     writeFileSync(path.join(directory, 'precious'), 'text');
     symlinkSync(path.join(directory, 'precious'), socket);
-    await expect(listenUnix(server('x'), socket)).rejects.toThrow(/it is no socket: remove it/);
+    await expect(listenUnix(server('x'), socket)).rejects.toThrow(/it is not a socket: remove it/);
     expect(existsSync(path.join(directory, 'precious'))).toBe(true);
   });
 
@@ -143,9 +143,9 @@ describe('what is trusted', () => {
   it('a run directory that others may write is refused with the remedy', () => {
     assertPrivateFolder(directory);
     chmodSync(directory, 0o777);
-    expect(() => assertPrivateFolder(directory)).toThrow(/may be written by others: chmod 0755 it/);
+    expect(() => assertPrivateFolder(directory)).toThrow(/is writable by others: chmod 0755 it/);
     symlinkSync(directory, `${directory}.link`);
-    expect(() => assertPrivateFolder(`${directory}.link`)).toThrow(/is no directory of its own: remove it/);
+    expect(() => assertPrivateFolder(`${directory}.link`)).toThrow(/is not a directory: remove it/);
     rmSync(`${directory}.link`);
   });
 
@@ -154,7 +154,7 @@ describe('what is trusted', () => {
     const real = path.join(directory, 'other', 'b.sock');
     const one = await listenUnix(server('evil'), real);
     symlinkSync(real, socket);
-    expect(() => assertTrustedSocket(socket)).toThrow(/is no socket/);
+    expect(() => assertTrustedSocket(socket)).toThrow(/is not a socket/);
     expect(() => assertTrustedSocket(real)).not.toThrow();
     one.close();
   });
