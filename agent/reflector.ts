@@ -55,6 +55,18 @@ export interface ReflectorConfig {
 const LOOPBACK = '127.0.0.1';
 const LISTEN_RETRY_MS = 5_000;
 
+/** Paths of calictl that only a node serves. */
+const onlyOnNodes = {
+  '/v1/status': () =>
+    text(404, 'this is a route reflector, not a node: `calictl bgp peers` shows its sessions'),
+  '/v1/explain': () =>
+    text(
+      404,
+      'this is a route reflector, which forwards no packets: run `calictl explain route` on a node; ' +
+        '`calictl bgp routes ADDRESS` shows the paths here',
+    ),
+};
+
 export class Reflector {
   readonly #config: ReflectorConfig;
   readonly #source: ReflectorSource;
@@ -193,7 +205,7 @@ export class Reflector {
     this.#source.register?.(registry);
     this.#observeConvergence = observeConvergence;
     const metrics = () => exposition(registry, this.#boundary);
-    const local = { ...bgpRoutes(() => this.#speaker), '/metrics': metrics };
+    const local = { ...bgpRoutes(() => this.#speaker), ...onlyOnNodes, '/metrics': metrics };
     this.#servers.push(await serveRoutes({ path: path.join(runDirectory, AGENT_SOCKET) }, local));
     const ok = () => text(200, 'ok');
     if (healthPort)

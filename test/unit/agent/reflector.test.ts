@@ -11,6 +11,7 @@ import { plainEndpoint } from '../../../datastore/kubernetes/endpoint.ts';
 import { bgpConfigurationKind } from '../../../datastore/schema/bgp.ts';
 import { endpointSliceKind, serviceKind } from '../../../datastore/schema/core.ts';
 import { silentLog } from '../../../lib/log.ts';
+import { calictl } from '../../helpers/calictl.ts';
 import { HostileApi } from '../../helpers/hostile-api.ts';
 import { ScriptedPeer } from '../../helpers/scripted-peer.ts';
 
@@ -62,6 +63,30 @@ it('a reflector survives a calculation that throws, and becomes ready once a con
   };
   changed();
   expect((await ready())[0]).toBe(200);
+});
+
+it.each([
+  [['node', 'status'], 'this is a route reflector, not a node: `calictl bgp peers` shows its sessions'],
+  [['explain', 'route', '10.0.0.1'], 'run `calictl explain route` on a node'],
+])('calictl %j on a reflector names the command to use instead', async (args, sentence) => {
+  const runDirectory = mkdtempSync(path.join(os.tmpdir(), 'cali-reflector-'));
+  closers.push(() => rmSync(runDirectory, { recursive: true, force: true }));
+  const port = await freePort();
+  const source: ReflectorSource = {
+    start: async () => {},
+    identity: () => ({ identifier: '10.0.0.1', port, listenAddresses: ['127.0.0.1'] }),
+    configurations: () => [],
+    desired: () => ({ peers: [], originated: [] }),
+    close() {},
+  };
+  const config = { restartTimeSeconds: 1, unreachableSeconds: 1, runDirectory };
+  const reflector = new Reflector(config, source, silentLog);
+  await reflector.start();
+  closers.push(() => reflector.stop());
+  vi.stubEnv('CALI_RUN_DIR', runDirectory);
+  closers.push(() => vi.unstubAllEnvs());
+  expect(await calictl(...args)).toEqual({ code: 1, out: '', err: expect.stringContaining(sentence) });
+  expect((await calictl('bgp', 'peers')).code).toBe(0);
 });
 
 it('a new routerID or listenPort takes effect at once, through a new speaker that restarts gracefully', async () => {
