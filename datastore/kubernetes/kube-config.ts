@@ -22,6 +22,11 @@ export function fileEndpoint(file: string, context?: string): Endpoint {
   const config = loadFile(first);
   for (const other of others) merge(config, loadFile(other));
   if (context !== undefined) useContext(config, file, context);
+  else if (!config.currentContext)
+    throw new CodedError(
+      'KUBECONFIG',
+      `kubeconfig ${file}: has no current-context: set it to one of its contexts (${contextsOf(config)}), or pass --context to calictl.`,
+    );
   const cluster = config.getCurrentCluster();
   if (!cluster?.server || !URL.canParse(cluster.server)) {
     throw new CodedError(
@@ -64,13 +69,16 @@ function merge(config: KubeConfig, other: KubeConfig): void {
 }
 
 function useContext(config: KubeConfig, file: string, context: string): void {
-  const names = config.contexts.map(({ name }) => name);
-  if (!names.includes(context))
+  if (!config.contexts.some(({ name }) => name === context))
     throw new CodedError(
       'KUBECONFIG',
-      `kubeconfig ${file}: has no context "${context}": choose one of ${names.join(', ')}`,
+      `kubeconfig ${file}: has no context "${context}": choose one of ${contextsOf(config)}`,
     );
   config.setCurrentContext(context);
+}
+
+function contextsOf(config: KubeConfig): string {
+  return config.contexts.map(({ name }) => name).join(', ') || 'none';
 }
 
 function endpointOf(config: KubeConfig, url: URL): Endpoint {
