@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import type { Datastore, RawDatastore } from '../datastore/datastore.ts';
 import { DatastoreError } from '../datastore/errors.ts';
 import { describeProblem } from '../datastore/object-problem.ts';
+import { identityOf } from '../datastore/read-object.ts';
 import { nodeKind, podKind } from '../datastore/schema/core.ts';
 import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
 import { type AnyResource, CALICO_GROUP, type ResourceDefinition } from '../datastore/schema/resource.ts';
@@ -17,6 +18,7 @@ export type Store = Datastore & RawDatastore;
 export interface Access {
   /** Returns the stored object, not validated; undefined when there is no such object. */
   get(name: string, namespace: string | undefined): Promise<unknown>;
+  /** Returns all objects, ordered by namespace and name; WorkloadEndpoints by the names of their Pods. */
   list(namespace: string | undefined): Promise<unknown[]>;
   create(object: AnyResource): Promise<void>;
   /** Merges a file's object into the stored one for a replacement: the server's own metadata stays. */
@@ -44,7 +46,7 @@ function plain(store: Store, definition: ResourceDefinition): Access {
   const placed = (namespace: string | undefined) => (namespace === undefined ? {} : { namespace });
   return {
     get: (name, namespace) => store.raw(definition, name, namespace),
-    list: (namespace) => store.rawList(definition, placed(namespace)),
+    list: async (namespace) => (await store.rawList(definition, placed(namespace))).toSorted(byName),
     async create(object) {
       const { resourceVersion: _, uid: __, creationTimestamp: ___, ...metadata } = object.metadata;
       await store.create(definition, { ...object, metadata });
@@ -82,7 +84,7 @@ function nodes(store: Store, note: (sentence: string) => void): Access {
       const raw = await store.raw(nodeKind, name);
       return raw === undefined ? undefined : shown(raw);
     },
-    list: async () => (await store.rawList(nodeKind)).flatMap((raw) => shown(raw) ?? []),
+    list: async () => (await store.rawList(nodeKind)).toSorted(byName).flatMap((raw) => shown(raw) ?? []),
     create: () => refuse('kubelets create Nodes: start a kubelet, or apply to an existing Node'),
     merged(object, stored) {
       const [wanted, present] = [parsed(calicoNodeKind, object), parsed(calicoNodeKind, stored)];
@@ -121,9 +123,9 @@ async function removePool(store: Store, name: string, note: (sentence: string) =
 
 function workloadEndpoints(store: Store): Access {
   const list = async (namespace: string | undefined) =>
-    (await store.list(podKind, namespace === undefined ? {} : { namespace })).flatMap(
-      (pod) => workloadEndpointOf(pod) ?? [],
-    );
+    (await store.list(podKind, namespace === undefined ? {} : { namespace }))
+      .toSorted(byName)
+      .flatMap((pod) => workloadEndpointOf(pod) ?? []);
   const readOnly = () => refuse('a WorkloadEndpoint is derived from its Pod: change the Pod with kubectl');
   return {
     async get(name, namespace) {
@@ -144,6 +146,15 @@ function parsed<S extends z.ZodType>(
 ): z.output<S> | undefined {
   const result = schema.safeParse(raw);
   return result.success ? result.data : undefined;
+}
+
+/** Orders objects by namespace and name, as etcd does. An object without a name comes first. */
+function byName(a: unknown, b: unknown): number {
+  const [left, right] = [a, b].map((raw) => {
+    const { namespace = '', name = '' } = identityOf(raw) ?? {};
+    return `${namespace}/${name}`;
+  });
+  return left! < right! ? -1 : Number(left! > right!);
 }
 
 export function missing(kind: string, name: string): DatastoreError {

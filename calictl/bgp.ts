@@ -3,7 +3,8 @@ import type { Explanation } from '../agent/explain.ts';
 import type { Examples, FamilyStatus, PeerStatus } from '../bgp/peer-config.ts';
 import type { AdvertisedView, PathView, RouteView } from '../bgp/routes-view.ts';
 import type { PathAttributes } from '../bgp/wire/attributes.ts';
-import { plainTable } from '../lib/table.ts';
+import { printable } from '../lib/plain-text.ts';
+import { fold, plainTable } from '../lib/table.ts';
 
 const origins = ['IGP', 'EGP', 'incomplete'];
 
@@ -14,34 +15,90 @@ const brackets: Readonly<Record<number, readonly [string, string]>> = {
   4: ['({', '})'],
 };
 
-/** Renders sessions, one row each. */
-export function renderPeers(peers: readonly PeerStatus[], now: number): string {
+const peersHeader = [
+  ...['PEER', 'AS', 'TYPE', 'STATE', 'FOR', 'RECEIVED', 'ACCEPTED', 'BEST', 'ADVERTISED', 'FLAPS', 'INFO'],
+];
+const counts = ['RECEIVED', 'ACCEPTED', 'BEST', 'ADVERTISED', 'FLAPS'];
+
+/**
+ * Renders sessions, one row each. A table that would be wider than `columns` omits the counts; if that is not enough,
+ * it lists the information below.
+ */
+export function renderPeers(
+  peers: readonly PeerStatus[],
+  now: number,
+  columns = Number.POSITIVE_INFINITY,
+): string {
+  const rows = peers.map((peer) => peerRow(peer, now));
+  const whole = plainTable(peersHeader, rows);
+  if (fits(whole, columns)) return whole;
+  const short = plainTable(...without(counts, peersHeader, rows));
+  if (fits(short, columns)) return short;
+  const [header, narrow] = without([...counts, 'INFO'], peersHeader, rows);
+  const information = rows
+    .filter((cells) => cells.at(-1) !== '')
+    .flatMap((cells) => hang(`  ${cells[0]}: `, printable(cells.at(-1)!), columns, 4));
+  return [plainTable(header, narrow, columns), ...information].join('\n');
+}
+
+function peerRow(peer: PeerStatus, now: number): string[] {
   const sum = (families: readonly FamilyStatus[], pick: (status: FamilyStatus) => number) =>
     String(families.reduce((total, status) => total + pick(status), 0));
-  return plainTable(
-    ['PEER', 'AS', 'TYPE', 'STATE', 'FOR', 'RECEIVED', 'ACCEPTED', 'BEST', 'ADVERTISED', 'FLAPS', 'INFO'],
-    peers.map((peer) => [
-      peer.config.address,
-      String(peer.config.asNumber),
-      peer.config.peerType,
-      peer.state,
-      duration(now - peer.since),
-      sum(peer.families, ({ received }) => received),
-      sum(peer.families, ({ accepted }) => accepted),
-      sum(peer.families, ({ best }) => best),
-      sum(peer.families, ({ advertised }) => advertised),
-      String(peer.flaps),
-      peer.state === 'Established' ? (peer.warning ?? '') : (peer.lastError ?? peer.warning ?? ''),
-    ]),
-  );
+  return [
+    peer.config.address,
+    String(peer.config.asNumber),
+    peer.config.peerType,
+    peer.state,
+    duration(now - peer.since),
+    sum(peer.families, ({ received }) => received),
+    sum(peer.families, ({ accepted }) => accepted),
+    sum(peer.families, ({ best }) => best),
+    sum(peer.families, ({ advertised }) => advertised),
+    String(peer.flaps),
+    peer.state === 'Established' ? (peer.warning ?? '') : (peer.lastError ?? peer.warning ?? ''),
+  ];
+}
+
+function fits(table: string, columns: number): boolean {
+  return table.split('\n').every((line) => line.length <= columns);
+}
+
+/** Returns a table without the columns of these names. */
+function without(
+  names: readonly string[],
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+): [string[], string[][]] {
+  const pick = (cells: readonly string[]) => cells.filter((_, i) => !names.includes(header[i]!));
+  return [pick(header), rows.map(pick)];
+}
+
+/** Renders a table. One that would be wider than `columns` omits the `spare` columns, and folds its cells. */
+function fittedTable(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  columns: number,
+  spare: readonly string[],
+): string {
+  const whole = plainTable(header, rows);
+  return fits(whole, columns) ? whole : plainTable(...without(spare, header, rows), columns);
+}
+
+/** Returns the lines of a text after its label; lines after the first are indented. */
+function hang(label: string, text: string, columns: number, indent = label.length): string[] {
+  const [first = '', ...rest] =
+    (label + text).length <= columns ? [text] : fold(text, columns - label.length);
+  const more = rest.length === 0 ? [] : fold(rest.join(' '), columns - indent);
+  return [label + first, ...more.map((line) => ' '.repeat(indent) + line)];
 }
 
 /** Renders routes with all paths; `*` marks the best one, `s` a stale one, `x` an unusable one. */
-export function renderRoutes(routes: readonly RouteView[]): string {
+export function renderRoutes(routes: readonly RouteView[], columns = Number.POSITIVE_INFINITY): string {
   const rows = routes.flatMap(({ prefix, paths }) =>
     paths.map((path, index) => routeRow(index === 0 ? prefix : '', path)),
   );
-  return plainTable(['', 'PREFIX', 'NEXT HOP', 'FROM', 'LOCAL_PREF', 'AS PATH', 'ORIGIN', 'WHY'], rows);
+  const header = ['', 'PREFIX', 'NEXT HOP', 'FROM', 'LOCAL_PREF', 'AS PATH', 'ORIGIN', 'WHY'];
+  return fittedTable(header, rows, columns, ['LOCAL_PREF', 'ORIGIN']);
 }
 
 function routeRow(prefix: string, path: PathView): string[] {
@@ -66,7 +123,11 @@ export interface NeighborReport {
 }
 
 /** Renders all details of a session. */
-export function renderNeighbor({ peer, received, advertised }: NeighborReport, now: number): string {
+export function renderNeighbor(
+  { peer, received, advertised }: NeighborReport,
+  now: number,
+  columns = Number.POSITIVE_INFINITY,
+): string {
   const isUp = peer.state === 'Established';
   const lines: [string, string | undefined][] = [
     ['Peer', `${peer.config.address} port ${peer.config.port}, AS ${peer.config.asNumber}`],
@@ -96,23 +157,32 @@ export function renderNeighbor({ peer, received, advertised }: NeighborReport, n
   ];
   const head = lines
     .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `${`${name}:`.padEnd(20)}${value}`);
+    .flatMap(([name, value]) => hang(`${name}:`.padEnd(20), value!, columns));
   const families = peer.families.flatMap((status) => [
     `IPv${status.family}: ${status.received} received, ${status.accepted} accepted, ${status.best} best, ${status.advertised} advertised`,
-    ...status.refused.map((refused) => `  ${refused.count} refused (${someOf(refused)}): ${refused.reason}`),
+    ...status.refused.flatMap((refused) =>
+      hang('  ', `${refused.count} refused (${someOf(refused)}): ${refused.reason}`, columns, 4),
+    ),
     ...(status.tooLong.count > 0
-      ? [
-          `  ${status.tooLong.count} not advertised (${someOf(status.tooLong)}): their attributes do not fit into a message to this peer`,
-        ]
+      ? hang(
+          '  ',
+          `${status.tooLong.count} not advertised (${someOf(status.tooLong)}): ` +
+            'their attributes do not fit into a message to this peer',
+          columns,
+          4,
+        )
       : []),
   ]);
-  const receivedTable = plainTable(
+  const receivedTable = fittedTable(
     ['', 'RECEIVED', 'NEXT HOP', 'FROM', 'LOCAL_PREF', 'AS PATH', 'ORIGIN', 'RESULT'],
     received.map((path) => routeRow(path.prefix, path)),
+    columns,
+    ['FROM', 'LOCAL_PREF', 'ORIGIN'],
   );
   const advertisedTable = plainTable(
     ['ADVERTISED', 'LEARNED FROM', 'COMMUNITIES'],
     advertised.map(({ prefix, from, attributes }) => [prefix, from ?? 'this node', communities(attributes)]),
+    columns,
   );
   return [...head, ...families, '', receivedTable, '', advertisedTable].join('\n');
 }

@@ -18,6 +18,8 @@ export interface GetFlags extends NamespaceFlags {
   readonly output: Awaited<ReturnType<typeof withTemplate>>;
   /** Omit fields that are specific to this cluster, if objects were named. */
   readonly isExport?: boolean | undefined;
+  /** Width of the terminal, to which tables are fitted. */
+  readonly columns?: number | undefined;
 }
 
 /** An object as the server returned it, with its kind. */
@@ -139,6 +141,7 @@ async function lines(
     return plainTable(
       columns.map(([name]) => name),
       rows,
+      flags.columns,
     );
   });
   return { text: tables.join('\n\n'), failures };

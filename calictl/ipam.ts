@@ -27,6 +27,7 @@ import {
 import { CodedError } from '../lib/errors.ts';
 import { boxTable } from '../lib/table.ts';
 import { VERSION } from '../lib/version.ts';
+import { counted } from './counted.ts';
 
 /** Shows pools, optionally with blocks: number of addresses in total, in use, reserved and free. */
 export async function showPools(store: Datastore, hasBlocks: boolean): Promise<string> {
@@ -180,7 +181,11 @@ export function renderCheck(
   const section = (title: string, lines: readonly string[]) =>
     lines.length === 0 ? [] : ['', title, ...lines.map((line) => `  ${line}`)];
   return [
-    `${blocks.length} blocks with ${taken.length} addresses in use; ${handles.length} handles; ${pods.length} pods on ${nodes.length} nodes.`,
+    [
+      `${counted(blocks.length, 'block')} with ${counted(taken.length, 'address', 'addresses')} in use`,
+      counted(handles.length, 'handle'),
+      `${counted(pods.length, 'pod')} on ${counted(nodes.length, 'node')}.`,
+    ].join('; '),
     `Addresses per node: at most ${sorted.at(-1) ?? 0}, median ${sorted[Math.floor(sorted.length / 2)] ?? 0}.`,
     ...section(
       'Addresses in use:',

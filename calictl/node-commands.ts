@@ -9,7 +9,7 @@ import { exitCode, type Format, renderStatus } from './node-status.ts';
 import type { Surroundings } from './surroundings.ts';
 import { refuse } from './unsupported.ts';
 
-export function addNodeCommands(program: Command, { print, setExitCode }: Surroundings): void {
+export function addNodeCommands(program: Command, { print, setExitCode, columns }: Surroundings): void {
   const node = program.command('node').description('inspect this node');
   node
     .command('status')
@@ -20,7 +20,7 @@ export function addNodeCommands(program: Command, { print, setExitCode }: Surrou
       for (;;) {
         const status = await askAgent<AgentStatus>('/v1/status');
         if (watch && process.stdout.isTTY) process.stdout.write('\x1b[H\x1b[2J');
-        print(renderStatus(status, output, new Date(), columns()));
+        print(renderStatus(status, output, new Date(), columns() ?? environmentColumns()));
         setExitCode(exitCode(status));
         if (!watch) return;
         await sleep(1000);
@@ -60,7 +60,7 @@ export function addNodeCommands(program: Command, { print, setExitCode }: Surrou
     });
 }
 
-/** Returns the width of the terminal, or COLUMNS; undefined for a file or a pipe. */
-function columns(): number | undefined {
-  return process.stdout.columns || Number(process.env['COLUMNS']) || undefined;
+/** Returns COLUMNS of the environment; undefined when it is not a number. */
+function environmentColumns(): number | undefined {
+  return Number(process.env['COLUMNS']) || undefined;
 }

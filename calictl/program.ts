@@ -17,6 +17,8 @@ import type { Surroundings } from './surroundings.ts';
 export interface Streams {
   readonly out: (text: string) => void;
   readonly err: (text: string) => void;
+  /** Width of the terminal; undefined when the output goes to a file or a pipe. */
+  readonly columns?: () => number | undefined;
 }
 
 /** Runs a command line (without the names of node and the script). Resolves to the exit code; never rejects. */
@@ -40,6 +42,7 @@ export async function run(args: readonly string[], streams: Streams): Promise<nu
       }),
     print: (text) => out(`${text}\n`),
     complain,
+    columns: () => streams.columns?.(),
     setExitCode: (code) => {
       exitCode = code;
     },

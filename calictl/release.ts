@@ -8,6 +8,7 @@ import { addressesOf } from '../ipam/block.ts';
 import { collect, readSnapshot, releaseLeaks } from '../ipam/garbage.ts';
 import { getHandle, removeFromHandle } from '../ipam/handle.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
+import { counted } from './counted.ts';
 import type { Done } from './done.ts';
 import { findAddress, reportOf } from './ipam.ts';
 
@@ -91,7 +92,13 @@ export async function releaseReports(store: Datastore, files: readonly string[])
     },
     (what, error) => failures.push(`${what}: ${messageOf(error)}`),
   );
-  const text = `Released ${addresses.length} addresses, ${handles.length} handles, ${affinities.length} affinities, ${blocks.length} blocks; ${failures.length} errors.`;
+  const freed = [
+    counted(addresses.length, 'address', 'addresses'),
+    counted(handles.length, 'handle'),
+    counted(affinities.length, 'affinity', 'affinities'),
+    counted(blocks.length, 'block'),
+  ];
+  const text = `Released ${freed.join(', ')}; ${counted(failures.length, 'error')}.`;
   return { text, failures };
 }
 

@@ -37,7 +37,7 @@ const withNamespace = (command: Command) =>
 
 export function addResourceCommands(
   program: Command,
-  { open, print, complain, setExitCode }: Surroundings,
+  { open, print, complain, setExitCode, columns }: Surroundings,
 ): void {
   const finish = ({ text, failures }: Done) => {
     if (text !== '') print(text);
@@ -82,7 +82,7 @@ export function addResourceCommands(
       const { namespace } = flags;
       const output = await withTemplate(flags.output);
       const allNamespaces = flags.allNamespaces || flags.a === true;
-      const options = { output, namespace, allNamespaces, isExport: flags.export };
+      const options = { output, namespace, allNamespaces, isExport: flags.export, columns: columns() };
       if (flags.filename) {
         refuseBoth('get', kind);
         const documents = await readInput({ ...flags, filename: flags.filename, isNameEnough: true });

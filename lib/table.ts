@@ -12,18 +12,54 @@ export function boxTable(header: readonly string[], rows: readonly (readonly str
   return [line, print(head!, true), line, ...body.map((row) => print(row, false)), line].join('\n');
 }
 
-/** Columns separated by three spaces. */
-export function plainTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+const GAP = '   ';
+
+/** Columns separated by three spaces. Cells of a table wider than `columns` are folded at spaces and after commas. */
+export function plainTable(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  columns = Number.POSITIVE_INFINITY,
+): string {
   const all = printableRows([header, ...rows]);
-  const widths = widthsOf(all);
-  return all
-    .map((row) =>
-      row
+  const limits = fittedWidths(all, columns);
+  const lines = all.flatMap((row) => linesOf(row, limits));
+  const widths = widthsOf(lines);
+  return lines
+    .map((line) =>
+      line
         .map((cell, i) => cell.padEnd(widths[i]!))
-        .join('   ')
+        .join(GAP)
         .trimEnd(),
     )
     .join('\n');
+}
+
+/** Folds the cells of a row. Returns the cells of its lines. */
+function linesOf(row: readonly string[], limits: readonly number[]): (readonly string[])[] {
+  if (row.every((cell, i) => cell.length <= limits[i]!)) return [row];
+  const cells = row.map((cell, i) => fold(cell, limits[i]!));
+  const height = cells.reduce((most, { length }) => Math.max(most, length), 1);
+  return Array.from({ length: height }, (_, line) => cells.map((folded) => folded[line] ?? ''));
+}
+
+/** Splits a text into lines of at most `width` characters, at spaces and after commas. Longer words stay whole. */
+export function fold(text: string, width: number): string[] {
+  if (text.length <= width) return [text];
+  const lines: string[] = [];
+  let line = '';
+  for (const word of wordsOf(text)) {
+    if (line !== '' && (line + word).trimEnd().length > width) {
+      lines.push(line.trimEnd());
+      line = '';
+    }
+    line = line === '' ? word.trimStart() : line + word;
+  }
+  return [...lines, line.trimEnd()];
+}
+
+/** Returns the words of a text, each with the space or comma that follows it. */
+function wordsOf(text: string): string[] {
+  return text.split(/(?<=[ ,])/);
 }
 
 function printableRows(rows: readonly (readonly string[])[]): string[][] {
@@ -32,6 +68,30 @@ function printableRows(rows: readonly (readonly string[])[]): string[][] {
 
 function widthsOf(rows: readonly (readonly string[])[]): number[] {
   return rows[0]!.map((_, i) => rows.reduce((width, row) => Math.max(width, row[i]!.length), 0));
+}
+
+/** Returns widths that fit if words allow it. The widest columns shrink first. */
+function fittedWidths(rows: readonly (readonly string[])[], columns: number): number[] {
+  const widths = widthsOf(rows);
+  let excess = widths.reduce((sum, width) => sum + width, GAP.length * (widths.length - 1)) - columns;
+  if (excess <= 0) return widths;
+  const least = widthsOf(rows.map((row) => row.map(longestWord)));
+  for (; excess > 0; excess--) {
+    const widest = widths.reduce(
+      (best, width, i) => (width > least[i]! && width > (widths[best] ?? 0) ? i : best),
+      -1,
+    );
+    if (widest < 0) break;
+    widths[widest]!--;
+  }
+  return widths;
+}
+
+function longestWord(text: string): string {
+  return wordsOf(text).reduce((longest, word) => {
+    const trimmed = word.trimEnd();
+    return trimmed.length > longest.length ? trimmed : longest;
+  }, '');
 }
 
 function center(text: string, width: number): string {

@@ -74,6 +74,7 @@ describe('calictl ipam', () => {
     const check = await world.calictl('ipam', 'check', '--show-problem-ips', '-o', first!);
     expect(check.code).toBe(1);
     for (const pod of ['a', 'b']) expect(check.out).toContain(`${addresses.get(pod)} `);
+    expect(check.out).toMatch(/^1 block with 3 addresses in use; 3 handles; 1 pod on 1 node\.\n/);
     expect(check.out).toMatch(/Check complete; found 2 problems\.\n$/);
     const report = JSON.parse(readFileSync(first!, 'utf8'));
     report.found.leaks = report.found.leaks.filter(({ handleId }: { handleId: string }) => handleId === 'a');
@@ -86,7 +87,10 @@ describe('calictl ipam', () => {
       '--from-report',
       second!,
     );
-    expect(released).toMatchObject({ code: 0, out: expect.stringMatching(/^Released 1 addresses, /) });
+    expect(released).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^Released 1 address, 1 handle, 0 affinities, 0 blocks; 0 errors\.\n$/),
+    });
     expect((await world.calictl('ipam', 'check')).out).toMatch(/found 1 problems\./);
     world.file('second.json', JSON.stringify({ ...report, clusterGUID: 'other' }));
     expect((await world.calictl('ipam', 'release', '--from-report', second!)).err).toContain(

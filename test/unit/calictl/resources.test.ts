@@ -251,6 +251,12 @@ describe('calictl get', () => {
     [['ipam', 'release', '--ip', '10.0.0.1'], /IP address 10\.0\.0\.1 is not assigned/],
     [['ipam', 'release', '--from-report', '/nowhere'], /\/nowhere: cannot be read/],
     [['ipam', 'release', '--from-report', 'package.json'], /package\.json: is not a report of/],
+    [['ipam', 'show', '--ip='], /invalid IP address ""/],
+    [['bgp', 'routes', 'foo'], /invalid prefix "foo": write it as/],
+    [['bgp', 'routes', ''], /invalid prefix ""/],
+    [['bgp', 'routes', '10.0.0.0/33'], /invalid prefix "10\.0\.0\.0\/33"/],
+    [['bgp', 'neighbor', 'foo'], /invalid IP address "foo": name a peer by its address/],
+    [['bgp', 'neighbor', '10.0.0.0/8'], /invalid IP address "10\.0\.0\.0\/8"/],
     [['--log-level', 'loud', 'version'], /log-level/],
     [['frob'], /unknown command/],
   ])('with arguments %j exits with code 1 and a reason', async (args, sentence) => {
@@ -279,6 +285,15 @@ describe('the API endpoint of calictl', () => {
     expect(none.err).toMatch(/has no context "none": choose one of here, away/);
     const empty = await calictl('get', 'ippools', '--kubeconfig', world.file('empty', ''));
     expect(empty.err).toMatch(/kubeconfig \S+: cannot be read: it is not a kubeconfig\. Set KUBECONFIG/);
+    const { 'current-context': _, ...rest } = JSON.parse(kubeconfigText(world.url));
+    const pointless = world.file('no-current-context', JSON.stringify(rest));
+    const unset = await calictl('get', 'ippools', '--kubeconfig', pointless);
+    expect(unset).toMatchObject({
+      code: 1,
+      err: `kubeconfig ${pointless}: has no current-context: set it to one of its contexts (here, away), or pass --context to calictl.\n`,
+    });
+    const chosen = await calictl('get', 'ippools', '--kubeconfig', pointless, '--context', 'here');
+    expect(chosen.code).toBe(0);
   });
 
   it('is merged from several kubeconfigs, of which the first one wins', async () => {

@@ -44,6 +44,12 @@ it.each(['yaml', 'json'] as const)(
   },
 );
 
+it('calictl get sorts objects by name, in whatever order the server lists them', async () => {
+  for (const name of ['c', 'a', 'b']) put(name, { cidr: '10.98.0.0/16' });
+  expect((await run('get', 'ippool', '-o', 'custom-columns=NAME')).out).toBe('NAME\na\nb\nc\n');
+  expect((await run('get', 'ippool', '-o', 'name')).out.match(/\/./g)).toEqual(['/a', '/b', '/c']);
+});
+
 it('a table shows readable objects, names the others, and exits with code 1', async () => {
   put('good', { cidr: '10.98.0.0/16' });
   put('wrong', wrong);

@@ -1,5 +1,7 @@
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { run } from '../../../calictl/program.ts';
 import { podKind } from '../../../datastore/schema/core.ts';
 import { CalictlWorld } from '../../helpers/calictl.ts';
 
@@ -51,6 +53,23 @@ describe('calictl get workloadendpoint', () => {
     expect(await out('-n', 'kube-system')).toMatch(/^NAMESPACE +WORKLOAD.*\nkube-system +dns .*\n$/);
     expect(await out('-o', 'wide')).toMatch(
       /^NAME +WORKLOAD +NODE +NETWORKS +INTERFACE +PROFILES +NATS\n.*node--1-k8s-web--1-eth0 +web-1 .* kns\.default,ksa\.default\.robot\n/s,
+    );
+  });
+
+  it('folds cells when the terminal is too narrow', async () => {
+    let text = '';
+    const streams = { out: (more: string) => (text += more), err: () => {}, columns: () => 60 };
+    const args = ['get', 'wep', '--kubeconfig', path.join(world.folder, 'kubeconfig')];
+    expect(await run(args, streams)).toBe(0);
+    expect(text.replace(/cali[0-9a-f]{11}/g, 'cali12345678901')).toBe(
+      [
+        'WORKLOAD   NODE     NETWORKS       INTERFACE',
+        'done       n2                      cali12345678901',
+        'web-1      node-1   10.0.0.5/32,   cali12345678901',
+        '                    fd00::5/128',
+        'dns        n2       10.0.0.7/32    cali12345678901',
+        '',
+      ].join('\n'),
     );
   });
 
