@@ -30,7 +30,7 @@ it.each<[string, Segments, 0 | 1 | 2, RegExp]>([
   expect(row(asPath, origin)).toMatch(text);
 });
 
-describe('on a terminal of 80 columns', () => {
+describe('on a terminal of 80 columns, calictl', () => {
   const widest = (text: string) => Math.max(...text.split('\n').map(({ length }) => length));
   const reason =
     'the peer says AS 65001, configured is AS 64512: correct asNumber of the BGPPeer, or the AS of the node';
@@ -80,7 +80,7 @@ describe('on a terminal of 80 columns', () => {
   };
   const down: PeerStatus = { ...status, state: 'Active', lastError: reason };
 
-  it('bgp peers omits the counts', () => {
+  it('bgp peers omits the counts of routes', () => {
     expect(renderPeers([status], 1_000)).toMatch(/RECEIVED +ACCEPTED +BEST +ADVERTISED +FLAPS +INFO\n/);
     expect(renderPeers([status], 1_000, 80)).toBe(
       [
