@@ -71,9 +71,9 @@ const setNat = (isOn: boolean) => {
 };
 
 describe.each([
-  { when: 'with pools that masquerade', isNat: true },
-  { when: 'with pools that use neither a tunnel nor NAT', isNat: false },
-])('a pod that forges its source address, $when', ({ isNat }) => {
+  ['with pools that masquerade', true],
+  ['with pools that use neither a tunnel nor NAT', false],
+] as const)('a pod that forges its source address, %s', (_, isNat) => {
   beforeAll(() => setNat(isNat));
 
   it.each([4, 6] as const)(

@@ -64,7 +64,7 @@ describe.each(['node1', 'node2', 'node3'] as const)(
         const source = await arena.address('node1-a', family);
         const outer: Header = { source, destination: nodes[node][family] };
         const to = { to: VXLAN_PORT };
-        const names = ['plain', 'with the port of a node', 'in fragments', 'behind a Service'];
+        const names = ['plain', 'with the port of a node', 'in fragments', 'through a Service'];
         const [plain, likeNode, inPieces, translated] = await Promise.all(
           names.map((name) => forged(node, family, name)),
         );
@@ -72,7 +72,7 @@ describe.each(['node1', 'node2', 'node3'] as const)(
         const packets: Record<string, Buffer> = {
           plain: udp(outer, to, plain!),
           'with the port of a node': udp(outer, { from: VXLAN_PORT, to: VXLAN_PORT }, likeNode!),
-          'behind a Service': udp(
+          'through a Service': udp(
             { source, destination: serviceOf(node)[family] },
             { to: 5000 },
             translated!,
@@ -85,11 +85,11 @@ describe.each(['node1', 'node2', 'node3'] as const)(
             udp(
               { source, destination: serviceOf(node)[4] },
               { from: 4001, to: 5000 },
-              await forged(node, 4, 'pieces behind a Service'),
+              await forged(node, 4, 'pieces through a Service'),
             ),
             24,
           );
-          Object.assign(packets, { 'pieces behind a Service': first, 'and the rest': second });
+          Object.assign(packets, { 'pieces through a Service': first, 'and the rest': second });
         }
         const fence = { source, destination: await arena.address(`${node}-b`, family) };
         const observer = await arena.listen(`${node}-b`, 'eth0');
@@ -123,10 +123,10 @@ describe('a pod that sends IPIP', () => {
         ),
         'in fragments': head!,
         'the rest of it': tail!,
-        'behind a Service': ip(
+        'through a Service': ip(
           { source, destination: serviceOf(node)[4] },
           IPIP,
-          await inner('behind a Service'),
+          await inner('through a Service'),
         ),
       };
       const observer = await arena.listen(node, 'eth0');

@@ -174,7 +174,7 @@ export const oddUpdates: Readonly<Record<string, string>> = {
   ),
   'OTC from an internal peer': update(extra(attribute(0xc0, 35, '0000fdea')), net(43)),
   'empty communities': update(extra(attribute(0xc0, 8, '')), net(44)),
-  'host bits behind the prefix': update(standard, '19ac1f2dff'),
+  'host bits after the prefix': update(standard, '19ac1f2dff'),
   'class E, multicast and loopback': update(standard, '04f004e0087f'),
   'own addresses of peers': update(standard, '200a4d0001200a4d0002'),
   'withdrawn and announced at once': update(standard, net(46), net(46)),

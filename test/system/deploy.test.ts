@@ -180,9 +180,9 @@ describe('the containers', () => {
     expect(containers).toHaveLength(4);
   });
 
-  it.each(containers)(
-    '$name is not privileged, drops every capability, and cannot write to its root file system',
-    (container) => {
+  it.each(containers.map((container) => [container.name, container] as const))(
+    '%s is not privileged, drops every capability, and cannot write to its root file system',
+    (_, container) => {
       const { privileged, readOnlyRootFilesystem, capabilities, allowPrivilegeEscalation } =
         container.securityContext;
       expect(privileged ?? false).toBe(false);
@@ -196,10 +196,13 @@ describe('the containers', () => {
     },
   );
 
-  it.each(workloads)('$name has the default seccomp profile, and sees only its own processes', ({ pod }) => {
-    expect(pod.securityContext).toMatchObject({ seccompProfile: { type: 'RuntimeDefault' } });
-    expect([pod.hostPID, pod.hostIPC]).toEqual([undefined, undefined]);
-  });
+  it.each(workloads.map(({ name, pod }) => [name, pod] as const))(
+    '%s has the default seccomp profile, and sees only its own processes',
+    (_, pod) => {
+      expect(pod.securityContext).toMatchObject({ seccompProfile: { type: 'RuntimeDefault' } });
+      expect([pod.hostPID, pod.hostIPC]).toEqual([undefined, undefined]);
+    },
+  );
 
   it('mount the host folders that deploy/README.md lists, and no others', () => {
     const paths = workloads

@@ -70,8 +70,11 @@ const isUp = (speaker: Speaker, address: string) => speaker.peer(address)?.negot
 const set = (speaker: Speaker, config: PeerConfig) => speaker.setDesired({ peers: [config], originated: [] });
 
 describe('settings of a peer that change while its session is up', () => {
-  for (const passive of [X, Y])
-    it(`a changed password is used when the peer restarts and ${passive === X ? 'it' : 'this side'} connects`, async () => {
+  for (const [passive, dialler] of [
+    [X, 'the peer'],
+    [Y, 'this side'],
+  ] as const)
+    it(`a changed password is used when the peer restarts and ${dialler} connects`, async () => {
       port = await freePort();
       const toX = (password: string) => configOf(X, { password, isPassive: passive === Y });
       const toY = (password: string) => configOf(Y, { password, isPassive: passive === X });
