@@ -20,7 +20,7 @@ import type { PendingLimit } from './pending-limit.ts';
 import { PrefixLimiter } from './prefix-limiter.ts';
 import { StaleRoutes } from './restart.ts';
 import type { Source, SourceTable } from './rib/source.ts';
-import type { Action, Negotiated, Session, SessionConfig } from './session/session.ts';
+import type { Action, Negotiated, Session, SessionConfig, SessionEnd } from './session/session.ts';
 import type { Remote } from './transport/connection.ts';
 import { refuse } from './transport/listener.ts';
 import { handshakeTtl, minimumTtl, missingForSecurity } from './transport/socket-options.ts';
@@ -35,7 +35,7 @@ import { type NotificationBody, WireError } from './wire/wire-error.ts';
 export interface Observer {
   message(peer: Peer, direction: 'received' | 'sent', message: Uint8Array): void;
   up(peer: Peer): void;
-  down(peer: Peer, reason: string): void;
+  down(peer: Peer, end: SessionEnd): void;
 }
 
 export interface PeerModules {
@@ -486,7 +486,7 @@ export class Peer {
         this.#up(action.negotiated);
         break;
       case 'down':
-        this.#down(action.isGraceful);
+        this.#down(action.isGraceful, action.end);
         break;
       default:
         throw new Error(`unexpected action ${action.type}`);
@@ -517,11 +517,11 @@ export class Peer {
     if (this.#waitingForEnd.size === 0) this.#modules.settled(this);
   }
 
-  #down(isGraceful: boolean): void {
+  #down(isGraceful: boolean, end: SessionEnd): void {
     this.#leaveGroups();
     this.#limiter.reset();
     this.#receiver = undefined;
-    this.#modules.observer.down(this, this.#lastError ?? 'the session ended');
+    this.#modules.observer.down(this, end);
     this.#stale.sessionDown(isGraceful && !this.#isStopped);
     this.#modules.ribChanged();
   }

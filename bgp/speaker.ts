@@ -387,8 +387,8 @@ export class Speaker {
           this.#observed((observer) => observer.up(of));
           this.#modules.events.sessionChanged?.();
         },
-        down: (of, reason) => {
-          this.#observed((observer) => observer.down(of, reason));
+        down: (of, end) => {
+          this.#observed((observer) => observer.down(of, end));
           this.#modules.events.sessionChanged?.();
         },
       },

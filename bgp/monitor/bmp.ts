@@ -9,11 +9,13 @@ import type { Log } from '../../lib/log.ts';
 import { VERSION } from '../../lib/version.ts';
 import type { Observer, Peer } from '../peer.ts';
 import { attributesOf } from '../rib/attribute-values.ts';
+import type { SessionEnd } from '../session/session.ts';
 import type { Ribs } from '../update-receiver.ts';
 import { MessageType } from '../wire/iana.ts';
 import { encodeMessage } from '../wire/message.ts';
 import { endOfRib } from '../wire/update.ts';
 import { Writer } from '../wire/writer.ts';
+import { peerDown } from './peer-down.ts';
 
 export interface BmpStation {
   readonly host: string;
@@ -26,8 +28,6 @@ const PEER_DOWN = 2;
 const PEER_UP = 3;
 const INITIATION = 4;
 const TERMINATION = 5;
-/** Peer Down reason for every cause: the remote system closed without NOTIFICATION (RFC 7854 section 4.9). */
-const REMOTE_NO_NOTIFICATION = 4;
 const RETRY_MS = 5_000;
 const QUEUE_LIMIT = 16 << 20;
 
@@ -38,6 +38,8 @@ export class BmpExporter implements Observer {
   #socket: Socket | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isConnected = false;
+  /** Peers that are up, with what the header of their Peer Down has: their session is over by then. */
+  readonly #up = new Map<Peer, PeerIdentity>();
 
   constructor(
     station: BmpStation,
@@ -59,13 +61,17 @@ export class BmpExporter implements Observer {
     const { conversation } = peer;
     const { sent, received } = conversation.opens;
     if (!sent || !received || !conversation.connection) return;
+    this.#up.set(peer, identityOf(peer));
     const { localAddress, localPort, remotePort } = conversation.connection;
     const body = new Writer().bytes(peerHeader(peer)).bytes(address16(localAddress));
     this.#send(PEER_UP, body.u16(localPort).u16(remotePort).bytes(sent).bytes(received).finish());
   }
 
-  down(peer: Peer): void {
-    this.#send(PEER_DOWN, new Writer().bytes(peerHeader(peer)).u8(REMOTE_NO_NOTIFICATION).finish());
+  down(peer: Peer, end: SessionEnd): void {
+    const identity = this.#up.get(peer);
+    this.#up.delete(peer);
+    if (!identity) return;
+    this.#send(PEER_DOWN, new Writer().bytes(peerHeader(peer, identity)).bytes(peerDown(end)).finish());
   }
 
   close(): void {
@@ -160,17 +166,31 @@ export class BmpExporter implements Observer {
   }
 }
 
+/** What the header of a peer has from its session. */
+interface PeerIdentity {
+  /** BGP identifier, dotted quad. */
+  readonly identifier: string;
+  /** Whether AS numbers on the session have two octets. */
+  readonly isTwoOctet: boolean;
+}
+
+function identityOf({ negotiated }: Peer): PeerIdentity {
+  return {
+    identifier: negotiated?.peerIdentifier ?? '0.0.0.0',
+    isTwoOctet: negotiated?.isFourOctetAs === false,
+  };
+}
+
 /**
  * Section 4.2.
  *   +- type (8) -+- V L A, flags (8) -+- distinguisher (64) -+- address (128) -+- AS (32) -+- ID (32) -+- time (64) -+
  */
-function peerHeader(peer: Peer): Uint8Array {
+function peerHeader(peer: Peer, { identifier, isTwoOctet } = identityOf(peer)): Uint8Array {
   const { address, asNumber } = peer.config;
   const isV6 = familyOf(address) === 6;
-  const isTwoOctet = peer.negotiated?.isFourOctetAs === false;
   const writer = new Writer().u8(0).u8((isV6 ? 0x80 : 0) | (isTwoOctet ? 0x20 : 0));
   writer.u32(0).u32(0).bytes(address16(address)).u32(asNumber);
-  writer.bytes(addressBytes(parseAddress(peer.negotiated?.peerIdentifier ?? '0.0.0.0')!));
+  writer.bytes(addressBytes(parseAddress(identifier)!));
   const ms = Date.now();
   return writer
     .u32(Math.floor(ms / 1000))

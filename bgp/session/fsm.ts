@@ -11,12 +11,16 @@ import { CeaseSubcode, ErrorCode, FsmSubcode } from '../wire/iana.ts';
 import { describeNotification, notification } from '../wire/notification.ts';
 import { type NotificationBody, WireError } from '../wire/wire-error.ts';
 import { negotiate } from './negotiate.ts';
-import type { Action, Event, Session, SessionConfig, State, Step, Timer } from './session.ts';
+import type { Action, Event, Session, SessionConfig, SessionEnd, State, Step, Timer } from './session.ts';
 
 /** Hold time while waiting for OPEN: "a large value" (RFC 4271 section 8.2.2). */
 const OPEN_HOLD_SECONDS = 240;
 const FIRST_RETRY_SECONDS = 0.25;
 const MAX_RETRY_SECONDS = 5;
+
+/** Events by their numbers in RFC 4271 section 8.1. */
+const MANUAL_STOP = 2;
+const TCP_CONNECTION_CONFIRMED = 17;
 
 /** A session that lasts this long does not flap. */
 const SETTLE_SECONDS = 30;
@@ -82,7 +86,7 @@ function inConnect(session: Session, event: Event, config: SessionConfig): Step 
   switch (event.type) {
     case 'connected': // 16, 17
       return openSent(session);
-    case 'disconnected': // 18: waits for a connection in Active; without DelayOpen, the RFC goes to Idle
+    case 'disconnected': // 18: the RFC goes to Idle here and in Active (RFCS.md); a peer may connect meanwhile
       return retryLater(session, event.reason, config);
     case 'timer':
       return event.timer === 'connectRetry' ? dial(session, config, [{ type: 'disconnect' }]) : stay(session); // 9
@@ -101,7 +105,7 @@ function inActive(session: Session, event: Event, config: SessionConfig): Step {
       return openSent(session);
     case 'timer':
       return event.timer === 'connectRetry' ? dial(session, config) : stay(session); // 9
-    case 'disconnected': // 18
+    case 'disconnected': // 18, as in Connect
       return retryLater(session, event.reason, config);
     case 'start':
       return stay(session);
@@ -191,6 +195,7 @@ function inEstablished(session: Session, event: Event, config: SessionConfig): S
         event.type === 'replaced' ? 'the peer restarted and connected anew' : event.reason,
         undefined,
         negotiated.peerRestart !== undefined,
+        event.type === 'replaced' ? { how: 'closed', fsmEvent: TCP_CONNECTION_CONFIRMED } : { how: 'lost' },
       );
     case 'open':
       return fsmError(session, event.type, FsmSubcode.IN_ESTABLISHED, config);
@@ -220,6 +225,7 @@ function common(session: Session, event: Event, config: SessionConfig): Step {
         `received ${describeNotification(event.message)}`,
         undefined,
         isGracefulFailure(session, event.message),
+        { how: 'notification received', notification: event.message },
       );
     default:
       return stay(session);
@@ -265,11 +271,12 @@ function fail(
   reason: string,
   sent?: NotificationBody,
   isGraceful = isGracefulFailure(session, sent),
+  end: SessionEnd = sent ? { how: 'notified', notification: sent } : { how: 'lost' },
 ): Step {
   const actions: Action[] = allTimers();
   if (sent) actions.push({ type: 'sendNotification', notification: sent });
   actions.push({ type: 'disconnect' });
-  if (session.state === 'Established') actions.push({ type: 'down', isGraceful });
+  if (session.state === 'Established') actions.push({ type: 'down', isGraceful, end });
   const seconds = retrySeconds(session.failures, config, session.shortLived);
   // A restarting peer waits for us, and removes our routes when that takes too long (RFC 4724).
   const isPeerRestart = isGraceful && session.state === 'Established';
@@ -285,7 +292,12 @@ function quiet(session: Session, sent?: NotificationBody): Step {
     actions.push({ type: 'sendNotification', notification: sent });
   }
   actions.push({ type: 'disconnect' });
-  if (session.state === 'Established') actions.push({ type: 'down', isGraceful: false });
+  if (session.state === 'Established') {
+    const end: SessionEnd = sent
+      ? { how: 'notified', notification: sent }
+      : { how: 'closed', fsmEvent: MANUAL_STOP };
+    actions.push({ type: 'down', isGraceful: false, end });
+  }
   return { next: idle(session), actions, reason: 'stopped' };
 }
 

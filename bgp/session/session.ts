@@ -101,7 +101,16 @@ export type Action =
   | { readonly type: 'stopTimer'; readonly timer: Timer }
   | { readonly type: 'established'; readonly negotiated: Negotiated }
   /** The session left Established. `isGraceful`: the peer may be restarting (RFC 4724). */
-  | { readonly type: 'down'; readonly isGraceful: boolean };
+  | { readonly type: 'down'; readonly isGraceful: boolean; readonly end: SessionEnd };
+
+/** Who ended a session and how, as BMP distinguishes it (RFC 7854 section 4.9). */
+export type SessionEnd =
+  | { readonly how: 'notified'; readonly notification: NotificationBody }
+  /** Closed by this side without NOTIFICATION, on an event of RFC 4271 section 8.1. */
+  | { readonly how: 'closed'; readonly fsmEvent: number }
+  | { readonly how: 'notification received'; readonly notification: NotificationBody }
+  /** The peer closed the connection, or the connection failed. */
+  | { readonly how: 'lost' };
 
 /** The result of an event. `reason` is why a session went down, as text. */
 export interface Step {

@@ -386,6 +386,8 @@ describe('observers', () => {
     await until(() => types().length === 5);
     a.socket.destroy();
     await until(() => types().at(-1) === 2);
+    // The per-peer header still has the BGP identifier; reason 4: closed without NOTIFICATION.
+    expect(Buffer.concat(chunks).subarray(-13).toString('hex')).toMatch(/^0a000002.{16}04$/);
     expect(Buffer.concat(chunks).toString('hex')).toContain('100a02');
     stop();
     exporter.close();
