@@ -32,14 +32,14 @@ const object = (spec: BlockSpec, name = nameOfCidr(spec.cidr)): IPAMBlock => ({
 
 const damages: readonly [string, Partial<BlockSpec>, string][] = [
   [
-    'an address that is free and taken',
+    'an address that is both free and taken',
     { unallocated: [0, 1, 2, 3] },
     'ordinal 0 is both free and allocated',
   ],
-  ['an ordinal behind its end', { unallocated: [1, 2, 3, 4] }, 'free ordinal 4 is outside the block'],
+  ['an ordinal beyond its end', { unallocated: [1, 2, 3, 4] }, 'free ordinal 4 is outside the block'],
   ['a negative ordinal', { unallocated: [-1] }, 'free ordinal -1 is outside the block'],
   [
-    'an attribute that is not there',
+    'a missing attribute',
     { allocations: [7, null, null, null] },
     'an address refers to attribute 7, which does not exist',
   ],
@@ -99,7 +99,7 @@ async function give(blocks: readonly IPAMBlock[], cidr = '10.0.0.0/28') {
 }
 
 describe('a block', () => {
-  it.each(damages)('with %s gives no address; other blocks do', async (_, more, sentence) => {
+  it.each(damages)('with %s assigns no address, and other blocks do', async (_, more, sentence) => {
     const damaged = { ...sound, ...more };
     expect(damageOf(damaged)[0]).toBe(sentence);
     expect(blockProblems([object(damaged)]).map(({ problem }) => problem)).toMatchObject([
@@ -115,7 +115,7 @@ describe('a block', () => {
     );
   });
 
-  it('that becomes damaged between the plan and the write gives no address', async () => {
+  it('that becomes damaged between plan and write assigns no address', async () => {
     const { store, assign } = await give([object(sound)]);
     let isDone = false;
     store.before = async (operation) => {
@@ -128,7 +128,7 @@ describe('a block', () => {
     expect(isDone).toBe(true);
   });
 
-  it('with the name of another network is not used, and the network’s own block is', async () => {
+  it('under the name of another network is not used, and that network’s own block is', async () => {
     const impostor = object(
       { ...sound, allocations: Array(4).fill(null), unallocated: [0, 1, 2, 3] },
       'evil',
@@ -151,7 +151,7 @@ describe('a block', () => {
     expect([...found.spareAffinities, ...found.spareBlocks, ...found.orphans]).toEqual([]);
   });
 
-  it('that overlaps another one gives no address, and none is claimed over it', async () => {
+  it('that overlaps another one assigns no address, and no block is claimed over it', async () => {
     const wide = object(newBlock('10.0.0.0/29', 'n1', 1));
     const { assign } = await give([wide, object(sound)]);
     const given = [];
@@ -163,7 +163,7 @@ describe('a block', () => {
     await expect(assign('asked', ['10.0.0.5'])).rejects.toThrow(/would overlap block 10\.0\.0\.0\/29/);
   });
 
-  it('that overlaps a damaged one does not give what that one has given', async () => {
+  it('that overlaps a damaged one does not assign addresses that the damaged one has assigned', async () => {
     const damaged = object({ ...sound, cidr: '10.0.0.0/28', allocations: [null, null, 0] });
     const { assign } = await give([damaged], '10.0.0.0/30');
     const given = [await assign('a'), await assign('b'), await assign('c')];
@@ -173,7 +173,7 @@ describe('a block', () => {
     );
   });
 
-  it('that cannot be read any more is left for another one', async () => {
+  it('that has become unreadable is skipped in favour of another one', async () => {
     const { store, assign } = await give([object(sound)]);
     const get = store.get.bind(store);
     store.get = async (definition, name) => {
@@ -190,7 +190,7 @@ describe('a block', () => {
     expect(await assign('b')).not.toMatch(/^10\.0\.0\.[0-3]$/);
   });
 
-  it('whose entries are gone is not empty: another node does not take it', async () => {
+  it('whose entries are missing does not count as empty: another node does not claim it', async () => {
     const emptied = object({ ...sound, allocations: [], affinity: 'host:n2' });
     emptied.metadata.creationTimestamp = '1970-01-01T00:00:00Z';
     const { all, assign } = await give([emptied], '10.0.0.0/30');

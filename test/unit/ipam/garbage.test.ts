@@ -73,7 +73,7 @@ describe('garbage collection of addresses', () => {
     return collect(store, suspicions.confirm(await look(), ms, grace));
   };
 
-  it('says why nobody uses an address', async () => {
+  it('reports why an address is unused', async () => {
     const used = await assign('n1', 'used');
     await addPod('used', 'n1', [used]);
     const gone = await assign('n1', 'gone');
@@ -95,14 +95,14 @@ describe('garbage collection of addresses', () => {
     ]);
   });
 
-  it('spares a handle of which one address is in use', async () => {
+  it('spares a handle with at least one address in use', async () => {
     const addresses = ['10.244.9.8', '10.244.9.9'];
     await assign('n1', 'two', { addresses });
     await addPod('two', 'n1', ['10.244.9.8']);
     expect(await reasons()).toEqual([]);
   });
 
-  it('waits for the grace period, and begins again when the address has another owner', async () => {
+  it('waits for the grace period, which restarts when the address gets another owner', async () => {
     const address = await assign('n1', 'gone');
     suspicions.confirm(await look(), 0, grace);
     expect(await collect(store, suspicions.confirm(await look(), 899_999, grace))).toMatchObject({
@@ -119,7 +119,7 @@ describe('garbage collection of addresses', () => {
     expect(store.all(ipamHandleKind)).toEqual([]);
   });
 
-  it('does not free an address that was given to another pod between look and removal', async () => {
+  it('does not free an address that another pod got between check and removal', async () => {
     const address = await assign('n1', 'gone');
     const found = await look();
     await ipamOf('n1').releaseHandle('k8s-pod-network.gone');
@@ -128,7 +128,7 @@ describe('garbage collection of addresses', () => {
     expect((await look()).leaks).toHaveLength(1);
   });
 
-  it('frees everything of a node that is gone, and leaves to others what they borrowed', async () => {
+  it('frees all addresses of a deleted node, except those that others borrowed', async () => {
     const own = await assign('n2', 'gone');
     const block = (store.all(ipamBlockKind) as unknown as IPAMBlock[]).find(
       ({ spec }) => spec.affinity === 'host:n2',
@@ -151,7 +151,7 @@ describe('garbage collection of addresses', () => {
     expect((await collectAfter(900_000)).blocks).toEqual([block.spec.cidr]);
   });
 
-  it('gives empty blocks back, but never the last one of a node', async () => {
+  it('releases empty blocks, but never the last one of a node', async () => {
     const names = Array.from({ length: 12 }, (_, index) => `p${index}`);
     for (const name of names) await assign('n1', name);
     await Promise.all(names.map((name) => addPod(name, 'n1', [])));
@@ -175,7 +175,7 @@ describe('garbage collection of addresses', () => {
     expect(store.all(ipamBlockKind)).toHaveLength(1);
   });
 
-  it('removes handles without addresses, and names what it cannot mend', async () => {
+  it('removes handles without addresses, and names what it cannot repair', async () => {
     const address = await assign('n1', 'a');
     await addPod('a', 'n1', [address]);
     await addPod('b', 'n1', [address]);
@@ -196,7 +196,7 @@ describe('garbage collection of addresses', () => {
     expect((await collectAfter(900_000)).handles).toContain('dead');
   });
 
-  it('finds nothing wrong with pods that are being deleted, whose addresses are free or others’ by now', async () => {
+  it('reports nothing for pods in deletion whose addresses are free or reassigned', async () => {
     const deletionTimestamp = new Date().toISOString();
     const address = await assign('n1', 'a');
     await addPod('a', 'n1', [address]);

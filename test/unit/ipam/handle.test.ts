@@ -4,7 +4,7 @@ import { ipamHandleKind } from '../../../datastore/schema/ipam.ts';
 import { addToHandle, getHandle } from '../../../ipam/handle.ts';
 import { MemoryStore } from '../../helpers/memory-store.ts';
 
-it('creates a handle again when a release removes it between the two requests', async () => {
+it('a handle is created again when a release removes it between the two requests', async () => {
   const store = new MemoryStore();
   await addToHandle(store, 'pod', { '10.0.0.0/26': 1 });
   let isRemoved = false;

@@ -66,7 +66,7 @@ function allocations(store: MemoryStore): Map<string, string> {
 }
 
 describe('IPAM', () => {
-  it('gives a node a block of its own, by a confirmed affinity', async () => {
+  it('gives a node its own block, with a confirmed affinity', async () => {
     const store = new MemoryStore();
     const [address] = await ipamOf(store, 'n1', [pool('10.0.0.0/16')]).assign(request('h1'));
     const [block] = store.all(ipamBlockKind) as unknown as IPAMBlock[];
@@ -104,7 +104,7 @@ describe('IPAM', () => {
     expect([...allocations(store).values()]).toEqual(['h1', 'h1']);
   });
 
-  it('answers a repeated request with what the handle holds', async () => {
+  it('answers a repeated request with the addresses of the handle', async () => {
     const store = new MemoryStore();
     const ipam = ipamOf(store, 'n1', [pool('10.0.0.0/16')]);
     const first = await ipam.assign(request('h1'));
@@ -112,7 +112,7 @@ describe('IPAM', () => {
     expect(allocations(store).size).toBe(1);
   });
 
-  it('claims a second block when the first is full, and gives an empty one back', async () => {
+  it('claims a second block when the first is full, and releases an empty one', async () => {
     const store = new MemoryStore();
     const ipam = ipamOf(store, 'n1', [pool('10.0.0.0/28', { blockSize: 30 })]);
     for (let i = 0; i < 5; i++) await ipam.assign(request(`h${i}`));
@@ -122,7 +122,7 @@ describe('IPAM', () => {
     expect(store.all(blockAffinityKind)).toHaveLength(1);
   });
 
-  it('borrows from another node’s block unless strictAffinity, and says when nothing is left', async () => {
+  it('borrows from another node’s block unless strictAffinity is on, and reports when nothing is left', async () => {
     const store = new MemoryStore();
     const pools = [pool('10.0.0.0/29', { blockSize: 29 })];
     await ipamOf(store, 'n1', pools).assign(request('h1'));
@@ -136,7 +136,7 @@ describe('IPAM', () => {
     expect(allocations(store).size).toBe(8);
   });
 
-  it('stops at the block limit with Calico’s words', async () => {
+  it('stops at the block limit with Calico’s message', async () => {
     const limited = { strictAffinity: true, maxBlocksPerHost: 1, autoAllocateBlocks: true };
     const ipam = ipamOf(new MemoryStore(), 'n1', [pool('10.0.0.0/24', { blockSize: 32 })], {
       configuration: () => limited,
@@ -147,7 +147,7 @@ describe('IPAM', () => {
     );
   });
 
-  it('gives no reserved address, also when it is asked for (fault A8)', async () => {
+  it('assigns no reserved address, even on request (fault A8)', async () => {
     const reservation = {
       apiVersion: 'projectcalico.org/v3' as const,
       kind: 'IPReservation' as const,
@@ -181,7 +181,7 @@ describe('IPAM', () => {
     expect((await ipam.assign(request('h2', { pools: { 4: ['10.3.0.0/24'] } })))[0]).toMatch(/^10\.3\./);
   });
 
-  it('confirms the affinity of a block that an agent was giving back when it died', async () => {
+  it('confirms the affinity of a block whose release was interrupted', async () => {
     const store = new MemoryStore();
     const ipam = ipamOf(store, 'n1', [pool('10.0.0.0/28', { blockSize: 30 })]);
     for (let i = 0; i < 5; i++) await ipam.assign(request(`h${i}`));
@@ -211,7 +211,7 @@ describe('IPAM', () => {
     expect(next.unconfirmed(affinities())).toEqual([]);
   });
 
-  it('does not claim a block again that has been given back when its affinity is to be confirmed', async () => {
+  it('does not claim a released block again when its affinity is to be confirmed', async () => {
     const store = new MemoryStore();
     const ipam = ipamOf(store, 'n1', [pool('10.0.0.0/28', { blockSize: 30 })]);
     await ipam.assign(request('h'));
@@ -221,7 +221,7 @@ describe('IPAM', () => {
     expect(store.all(ipamBlockKind)).toEqual([]);
   });
 
-  it('gives a hundred pods that start at once an address each, in a few writes and from one block', async () => {
+  it('gives each of a hundred concurrent pods an address, with few writes and from one block', async () => {
     const store = new MemoryStore();
     const operations: string[] = [];
     store.before = async (operation) => {

@@ -70,7 +70,7 @@ describe('a request for addresses', () => {
     ['in a pool for load balancers', ['10.0.2.5'], /does not list Workload in allowedUses/],
     ['in a pool for tunnels', ['10.0.3.5'], /does not list Workload in allowedUses/],
     ['that is reserved', ['10.0.0.200'], /reserved by an IPReservation/],
-    ['that is none', ['10.0.0.1\nx'], /10\.0\.0\.1\\nx is in no enabled IPPool/],
+    ['that is malformed', ['10.0.0.1\nx'], /10\.0\.0\.1\\nx is in no enabled IPPool/],
     ['of which the second is refused', ['10.0.0.1', '10.0.1.5'], /10\.0\.1\.5 is in no enabled IPPool/],
     ['of which the IPv6 one is refused', ['10.0.0.1', 'fd01::1'], /fd01::1 is in no enabled IPPool/],
   ])('%s is refused, and leaves no block, affinity or handle', async (_, addresses, sentence) => {
@@ -79,7 +79,7 @@ describe('a request for addresses', () => {
     expect(left(store)).toEqual([]);
   });
 
-  it('stops at maxBlocksPerHost, however many ask at once (fault A8)', async () => {
+  it('stops at maxBlocksPerHost, however many requests are concurrent (fault A8)', async () => {
     const store = new MemoryStore();
     const ipam = ipamOf(store, 'n1', { configuration: () => strict(2) });
     const asked = Array.from({ length: 20 }, (_, i) => [`10.0.0.${4 * i}`, `fd00::${(4 * i).toString(16)}`]);
@@ -95,14 +95,14 @@ describe('a request for addresses', () => {
     );
   });
 
-  it('gives the first family’s new block back when the second one has no room', async () => {
+  it('releases the first family’s new block when the second family has no room', async () => {
     const store = new MemoryStore();
     const ipam = ipamOf(store, 'n1', { pools: () => [pods] });
     await expect(ipam.assign(request('h', { families: [4, 6] }))).rejects.toThrow(/no IPv6 pool qualifies/);
     expect(left(store)).toEqual([]);
   });
 
-  it('takes nothing from another node’s block while strictAffinity is on', async () => {
+  it('gets no address from another node’s block while strictAffinity is on', async () => {
     const store = new MemoryStore();
     await ipamOf(store, 'n2').assign(request('other', { addresses: ['10.0.0.1'] }));
     const before = left(store).length;
@@ -114,14 +114,14 @@ describe('a request for addresses', () => {
     expect(await ipamOf(store, 'n1').assign(asked)).toEqual(['10.0.0.2']);
   });
 
-  it('gets canonical addresses, whatever their spelling (fault A9)', async () => {
+  it('gets canonical addresses, in whatever form they are requested (fault A9)', async () => {
     const ipam = ipamOf(new MemoryStore());
     const addresses = ['FD00:0:0::00AB'];
     expect(await ipam.assign(request('h', { addresses }))).toEqual(['fd00::ab']);
     expect(await ipam.assign(request('h', { addresses: ['fd00::ab'] }))).toEqual(['fd00::ab']);
   });
 
-  it('is not answered with an address of a block that went away before it was written', async () => {
+  it('gets no address of a block that was removed before the write', async () => {
     const store = new MemoryStore();
     const ipam = ipamOf(store);
     const [first] = await ipam.assign(request('h1'));
@@ -158,7 +158,7 @@ describe('named pools', () => {
     expect(choose(named)).toMatchObject({ ok: false, reason: expect.stringMatching(sentence) });
   });
 
-  it('are found by name and by network, each once', () => {
+  it('are found by name and by network, without duplicates', () => {
     expect(choose(['pods', '10.0.0.0/24', 'pods'])).toMatchObject({ ok: true, pools: [{}, {}] });
     expect(choose(['10.0.0.7/24'])).toMatchObject({ ok: true, pools: [{ metadata: { name: 'pods' } }] });
   });
@@ -175,12 +175,12 @@ describe('free blocks', () => {
     return found;
   };
 
-  it('are none in a reserved pool of 2^106 blocks', () => {
+  it('do not exist in a reserved pool of 2^106 blocks', () => {
     expect(blocks(['fd00::/16'], 1)).toEqual([]);
     expect(blocks(['fd00::/17', 'fd00:8000::/17'], 1)).toEqual([]);
   });
 
-  it('are those outside the reserved ranges', () => {
+  it('lie outside the reserved ranges', () => {
     expect(blocks(['fd00:8000::/17', 'fd00::/18'], 2).map((cidr) => cidr.slice(0, 9))).toEqual([
       'fd00:4000',
       'fd00:4000',
@@ -196,7 +196,7 @@ describe('a damaged block', () => {
   const owner = { handleId: 'h', attributes: {} };
   const wild = [-1, 4, 99, 2 ** 31, Number.MAX_SAFE_INTEGER, 3];
 
-  it('gives no address outside its network', () => {
+  it('assigns no address outside its network', () => {
     const damaged = { ...sound, unallocated: wild };
     expect(hasFree(damaged, () => false)).toBe(true);
     const next = assignNext(damaged, owner, () => false);
@@ -205,7 +205,7 @@ describe('a damaged block', () => {
     expect(faultsOf(damaged).length).toBeGreaterThan(4);
   });
 
-  it('of more or fewer entries than addresses is read as far as it is sound', () => {
+  it('with too many or too few entries is read as far as it is valid', () => {
     const long = { ...sound, allocations: Array<number>(100).fill(0), attributes: [{ handle_id: 'h' }] };
     expect(allocationsOf(long)).toHaveLength(4);
     expect(release(long, () => true).addresses.every((address) => address.startsWith('10.0.0.'))).toBe(true);
@@ -218,7 +218,7 @@ describe('a damaged block', () => {
     expect(faultsOf(wide)[0]).toContain('4 allocations');
   });
 
-  it('with indexes of attributes that are not there is read', () => {
+  it('with indexes of missing attributes is readable', () => {
     const dangling = { ...sound, allocations: [7, -1, 2 ** 40, null] };
     expect(allocationsOf(dangling).map(({ handleId }) => handleId)).toEqual(['', '', '']);
   });
@@ -233,11 +233,11 @@ describe('a podCIDR', () => {
     [['10.1.0.255'], /network, tunnel or broadcast/],
     [['fd00::1'], /network, tunnel or broadcast/],
     [['10.2.0.5'], /not in the podCIDR/],
-  ])('does not give %j', async (addresses, sentence) => {
+  ])('does not assign %j', async (addresses, sentence) => {
     await expect(ipam().assign(request('h', { addresses }))).rejects.toThrow(sentence);
   });
 
-  it('gives one of each family in one spelling', async () => {
+  it('assigns one address per family in canonical form', async () => {
     const addresses = ['10.1.0.5', 'FD00::0A'];
     expect(await ipam().assign(request('h', { addresses }))).toEqual(['10.1.0.5', 'fd00::a']);
   });

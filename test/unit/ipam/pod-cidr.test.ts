@@ -11,8 +11,8 @@ const request = (handleId: string, more: object = {}) => ({
 const ipamOf = (cidrs: string[], present: [string, string[]][] = []) =>
   new PodCidrIpam('n1', () => cidrs, present);
 
-describe('addresses from podCIDR', () => {
-  it('gives one of each family behind the tunnel’s, and the same again to the same handle', async () => {
+describe('IPAM with podCIDR', () => {
+  it('assigns one address per family after the tunnel’s, and the same again to the same handle', async () => {
     const ipam = ipamOf(['10.244.1.0/24', 'fd00:1::/64']);
     expect(await ipam.assign(request('a', { families: [4, 6] }))).toEqual(['10.244.1.2', 'fd00:1::2']);
     expect(await ipam.assign(request('a', { families: [4, 6] }))).toEqual(['10.244.1.2', 'fd00:1::2']);
@@ -20,7 +20,7 @@ describe('addresses from podCIDR', () => {
     expect(ipam.held('a')).toEqual(['10.244.1.2', 'fd00:1::2']);
   });
 
-  it('lets a freed address rest, and gives every address but four ends of the range', async () => {
+  it('reuses a freed address last, and assigns every address but four at the ends of the range', async () => {
     const ipam = ipamOf(['10.244.1.0/29'], [['old', ['10.244.1.4']]]);
     expect(await ipam.assign(request('a'))).toEqual(['10.244.1.2']);
     expect(await ipam.releaseHandle('a')).toEqual(['10.244.1.2']);
@@ -33,7 +33,7 @@ describe('addresses from podCIDR', () => {
     expect(await ipam.assign(request('f'))).toEqual(['10.244.1.4']);
   });
 
-  it('gives exactly what is asked for, inside the range and once', async () => {
+  it('assigns exactly the requested addresses, inside the range and only once', async () => {
     const ipam = ipamOf(['10.244.1.0/24']);
     expect(await ipam.assign(request('a', { addresses: ['10.244.1.77'] }))).toEqual(['10.244.1.77']);
     await expect(ipam.assign(request('b', { addresses: ['10.244.1.77'] }))).rejects.toThrow(/taken by a/);
@@ -42,7 +42,7 @@ describe('addresses from podCIDR', () => {
     );
   });
 
-  it('says what is missing', async () => {
+  it('reports a missing podCIDR', async () => {
     await expect(ipamOf([]).assign(request('a'))).rejects.toThrow(/no IPv4 podCIDR: .*--allocate-node-cidrs/);
   });
 });

@@ -13,7 +13,7 @@ const pool = (cidr: string, spec: object) =>
     spec: { cidr, ...spec },
   });
 
-describe('which tunnels, and what fits through them', () => {
+describe('wanted tunnels', () => {
   const pools = [
     pool('10.1.0.0/16', { ipipMode: 'CrossSubnet' }),
     pool('10.2.0.0/16', { vxlanMode: 'Always' }),
@@ -21,14 +21,14 @@ describe('which tunnels, and what fits through them', () => {
     pool('10.3.0.0/16', {}),
   ];
 
-  it('are those that the pools ask for, in the node’s families, unless FelixConfiguration forbids them', () => {
+  it('are those that the pools need in the node’s families, unless FelixConfiguration disables them', () => {
     expect(wantedTunnels(pools, [4, 6], settings)).toEqual(['ipip', 'vxlan4', 'vxlan6']);
     expect(wantedTunnels(pools, [4], settings)).toEqual(['ipip', 'vxlan4']);
     expect(wantedTunnels(pools, [4, 6], { ...settings, vxlanEnabled: false })).toEqual(['ipip']);
     expect(wantedTunnels(pools.slice(3), [4, 6], settings)).toEqual([]);
   });
 
-  it('leave the uplink’s MTU less their headers, or what is set (F-052, F-067)', () => {
+  it('leave the uplink’s MTU minus their headers, or the configured MTU (F-052, F-067)', () => {
     expect((['ipip', 'vxlan4', 'vxlan6'] as const).map((kind) => tunnelMtu(kind, 1500, settings))).toEqual([
       1480, 1450, 1430,
     ]);
@@ -38,7 +38,7 @@ describe('which tunnels, and what fits through them', () => {
     expect(podMtu(['ipip', 'vxlan4'], 9000, fixed)).toBe(1400);
   });
 
-  it('a node’s MAC address is its own, unicast and locally administered', () => {
+  it('have a MAC address per node that is unicast and locally administered', () => {
     const macs = ['n1', 'n2'].flatMap((node) => ([4, 6] as const).map((family) => vtepMac(node, family)));
     expect(new Set(macs).size).toBe(4);
     for (const mac of macs) expect(Number.parseInt(mac.slice(0, 2), 16) & 3).toBe(2);
@@ -46,7 +46,7 @@ describe('which tunnels, and what fits through them', () => {
   });
 });
 
-describe('the plan for tunnel devices, in the words of ip and bridge', () => {
+describe('the plan of ip and bridge commands for tunnel devices', () => {
   const remote = { address: '10.2.9.0', mac: '02:00:00:00:00:09', node: '10.0.9.9' };
   const vxlan: Tunnel = {
     kind: 'vxlan4',
@@ -73,7 +73,7 @@ describe('the plan for tunnel devices, in the words of ip and bridge', () => {
   const plan = (wanted: Tunnel[], ...present: [string, TunnelDevice][]) =>
     planTunnels(wanted, new Map(present));
 
-  it('makes what is missing', () => {
+  it('creates missing devices', () => {
     expect(plan([ipip, vxlan])).toEqual({
       beforeRoutes: {
         ip: [
@@ -92,7 +92,7 @@ describe('the plan for tunnel devices, in the words of ip and bridge', () => {
     });
   });
 
-  it('leaves what is right, mends what is not, and makes anew what cannot be mended (F-065)', () => {
+  it('keeps what is correct, repairs what differs, and recreates what cannot be repaired (F-065)', () => {
     expect(plan([vxlan], device('vxlan.cali'))).toEqual({ beforeRoutes: none, afterRoutes: none });
     const wrong = device('vxlan.cali', {
       isUp: false,
@@ -129,26 +129,26 @@ describe('the plan for tunnel devices, in the words of ip and bridge', () => {
     ]);
   });
 
-  it('takes away what nobody wants: a VXLAN device, and of tunl0 its address (F-054, F-069)', () => {
+  it('removes an unwanted VXLAN device, and the address of an unwanted tunl0 (F-054, F-069)', () => {
     expect(
       plan([], device('vxlan.cali'), device('tunl0', { addresses: ['10.1.0.1/32'] })).afterRoutes.ip,
     ).toEqual(['address del 10.1.0.1/32 dev tunl0', 'link del dev vxlan.cali']);
   });
 
-  describe('a device with a name of ours', () => {
+  describe('with a device that has one of our names', () => {
     const ours = device('vxlan.cali', { mac: vtepMac('n1', 4) })[1];
-    it('is ours by the MAC that follows from the node’s name, whatever its settings', () => {
+    it('owns it by the MAC that follows from the node’s name, whatever its settings', () => {
       const other = { ...ours, vxlan: { vni: 9, port: 1, local: '10.0.0.9' } };
       expect(ownTunnels('n1', [vxlan], new Map([['vxlan.cali', other]])).foreign).toEqual({});
       expect(ownTunnels('n1', [], new Map([['vxlan.cali', other]])).present.size).toBe(1);
     });
 
-    it('is ours by the settings that are wanted, whatever its MAC', () => {
+    it('owns it by its wanted settings, whatever its MAC', () => {
       const changed = device('vxlan.cali', { mac: '02:00:00:00:00:07' });
       expect(ownTunnels('n1', [vxlan], new Map([changed])).wanted).toEqual([vxlan]);
     });
 
-    it('is left alone and named when neither fits, or when it is no VXLAN device', () => {
+    it('leaves it alone and names it when neither matches, or when it is not a VXLAN device', () => {
       for (const one of [
         device('vxlan.cali', { mac: '02:00:00:00:00:07', vxlan: { vni: 9, port: 4789, local: '10.0.0.1' } }),
         device('vxlan.cali', { mac: '02:00:00:00:00:07', vxlan: undefined }),
@@ -161,7 +161,7 @@ describe('the plan for tunnel devices, in the words of ip and bridge', () => {
       }
     });
 
-    it('keeps the addresses that others gave to tunl0', () => {
+    it('keeps addresses that others added to tunl0', () => {
       const shared = device('tunl0', { addresses: ['10.1.0.1/32'], foreignAddresses: ['10.9.0.1/32'] });
       expect(plan([], shared).afterRoutes.ip).toEqual(['address del 10.1.0.1/32 dev tunl0']);
     });
