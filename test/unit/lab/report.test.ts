@@ -36,11 +36,11 @@ function world(nodeCount: number, podCount: number) {
 }
 const widest = (text: string) => Math.max(...text.split('\n').map((line) => line.length));
 
-describe.each([2, 4, 8, 16, 64])('of %i nodes', (count) => {
+describe.each([2, 4, 8, 16, 64])('with %i nodes', (count) => {
   const { nodes, pods, all } = world(count, 3);
   const lost = all.filter(({ from, to }) => from === 'node1-0' && to === 'node2-1');
 
-  test('the tables fit 80 columns', () => {
+  test('the tables fit in 80 columns', () => {
     expect(widest(nodeTable(nodes, pods, 80))).toBeLessThanOrEqual(80);
     expect(widest(suggestions(nodes))).toBeLessThanOrEqual(80);
     const matrix = connectivityMatrix(nodes, pods, { all, unreachable: lost }, 80);
@@ -48,7 +48,7 @@ describe.each([2, 4, 8, 16, 64])('of %i nodes', (count) => {
     expect(matrix).toMatch(/^node1 .*✗ 8\/9/m);
   });
 
-  test('a pair that fails in both families is one pair, and so is one that fails in one', () => {
+  test('a pair that fails in one or both families counts as one pair', () => {
     const total = new Set(all.map(({ from, to }) => `${from} ${to}`)).size;
     const sentence = `${total - 1} of ${total} pairs, IPv4 and IPv6`;
     expect(lost).toHaveLength(2);
@@ -62,7 +62,7 @@ test('one family is not counted as two', () => {
   expect(describePairs(all, [])).toBe('6 of 6 pairs');
 });
 
-test('flows say when the prober itself stood still, and when there are none', () => {
+test('flows report pauses of the prober, and whether there are no flows', () => {
   const flow = { from: 'a', to: 'b', address: '10.0.0.1', sent: 700, lost: 0, longestGap: 0 };
   expect(flowTable([{ ...flow, unsent: 0, longestStallMs: 0 }], 80)).not.toContain('prober');
   const late = flowTable([{ ...flow, unsent: 390, longestStallMs: 4012 }], 80);
@@ -73,7 +73,7 @@ test('flows say when the prober itself stood still, and when there are none', ()
   expect(flowTable([], 80)).toContain('No flows are running');
 });
 
-test('words are kept whole, and further lines are indented', () => {
+test('words are kept whole, and continuation lines are indented', () => {
   expect(wrap('one two three', 7)).toEqual(['one two', 'three']);
   expect(wrap('unbreakable', 4)).toEqual(['unbreakable']);
   expect(step('✓', 'one two three', '1.5', 12, plain)).toBe('  ✓ one two\n    three\n    (1.5 s)');
@@ -87,16 +87,16 @@ test('words are kept whole, and further lines are indented', () => {
 describe('a terminal', () => {
   const tty = { isTTY: true, columns: 80 };
   test.each([
-    ['has colours', tty, {}, coloured],
-    ['with NO_COLOR has none', tty, { NO_COLOR: '1' }, plain],
-    ['with an empty NO_COLOR has colours', tty, { NO_COLOR: '' }, coloured],
-    ['that is dumb has none', tty, { TERM: 'dumb' }, plain],
-    ['that is a pipe has none', {}, {}, plain],
-  ])('that %s', (_, stream, environment, style) => {
+    ['uses colours', tty, {}, coloured],
+    ['with NO_COLOR uses no colours', tty, { NO_COLOR: '1' }, plain],
+    ['with an empty NO_COLOR uses colours', tty, { NO_COLOR: '' }, coloured],
+    ['with TERM=dumb uses no colours', tty, { TERM: 'dumb' }, plain],
+    ['that is a pipe uses no colours', {}, {}, plain],
+  ])('%s', (_, stream, environment, style) => {
     expect(terminalOf(stream, environment).style).toBe(style);
   });
 
-  test('of another character set gets ASCII, a pipe never', () => {
+  test('without UTF-8 gets ASCII, and a pipe never does', () => {
     expect(terminalOf(tty, { LANG: 'C' }).isUnicode).toBe(false);
     expect(terminalOf(tty, { LANG: 'C', LC_ALL: 'en_US.UTF-8' }).isUnicode).toBe(true);
     expect(terminalOf(tty, {}).isUnicode).toBe(true);
@@ -114,7 +114,7 @@ describe('a terminal', () => {
   });
 });
 
-test('what is waited for is named on one line, which goes with the next step', async () => {
+test('a wait is shown on one line with what is missing, and the next step replaces the line', async () => {
   const terminal: Terminal = { isTerminal: true, columns: 40, style: plain, isUnicode: true };
   const parts: string[] = [];
   const screen = new Screen(terminal, (part) => parts.push(part));

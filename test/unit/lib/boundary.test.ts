@@ -23,7 +23,7 @@ const fail = () => {
   throw new Error('broken');
 };
 
-it('costs Prometheus one metric when its collector throws, and says so once', async () => {
+it('a collector that throws costs Prometheus one metric, and is logged once', async () => {
   const { errors, boundary } = recorded();
   const registry = new Registry();
   const registers = [registry];
@@ -37,7 +37,7 @@ it('costs Prometheus one metric when its collector throws, and says so once', as
   expect(boundary.faults()).toEqual(['metric bad has failed since the start: broken']);
 });
 
-it('answers a CNI call with what happened, also when counting it fails', async () => {
+it('a CNI call is answered with its outcome even when counting it fails', async () => {
   const { errors, log } = recorded();
   const options = {
     node: 'n1',
@@ -54,7 +54,7 @@ it('answers a CNI call with what happened, also when counting it fails', async (
   expect(errors).toHaveLength(2);
 });
 
-it('keeps a failing Event of a timer from the process', () => {
+it('a fault in an Event timer does not end the process', () => {
   const { boundary } = recorded();
   const clock = new ManualClock();
   const recorder = { ofNode: fail } as never;
@@ -66,7 +66,7 @@ it('keeps a failing Event of a timer from the process', () => {
   events.close();
 });
 
-it('reads a CalicoNodeStatus again after a reading that failed', async () => {
+it('a CalicoNodeStatus is read again after a failed reading', async () => {
   const store = new MemoryStore();
   const clock = new ManualClock();
   const object = calicoNodeStatusKind.schema.parse({
@@ -88,7 +88,7 @@ it('reads a CalicoNodeStatus again after a reading that failed', async () => {
   reporter.close();
 });
 
-it('a reflector survives a configuration that cannot be calculated, at its start and later', async () => {
+it('a reflector survives a configuration that cannot be calculated, at startup and later', async () => {
   const { errors, log } = recorded();
   const runDirectory = mkdtempSync(path.join(os.tmpdir(), 'cali-boundary-'));
   let changed = () => {};

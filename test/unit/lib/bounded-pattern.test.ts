@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { boundedPattern } from '../../../lib/bounded-pattern.ts';
 
-describe('a pattern for names of interfaces', () => {
+describe('a pattern for interface names', () => {
   it.each<[string, string, boolean]>([
     ['^((en|wl|ww|sl|ib)[Pcopsvx].*|(eth|wlan|wwan).*)', 'enp0s3', true],
     ['^((en|wl|ww|sl|ib)[Pcopsvx].*|(eth|wlan|wwan).*)', 'docker0', false],
@@ -9,7 +9,7 @@ describe('a pattern for names of interfaces', () => {
     ['^eth[+*]?$', 'eth*', true],
     ['^eth\\*$', 'eth*', true],
     ['(?:eno|ens)[0-9]+', 'ens3', true],
-  ])('%s is taken, and matches %s: %s', (text, name, expected) => {
+  ])('%s is accepted, and matches %s: %s', (text, name, expected) => {
     const pattern = boundedPattern(text);
     expect(pattern).toBeInstanceOf(RegExp);
     expect((pattern as RegExp).test(name)).toBe(expected);

@@ -25,7 +25,7 @@ const v6 = fc
   }));
 
 describe('addresses', () => {
-  it('survive text and bytes, and read as ipaddr.js reads them', () => {
+  it('survive conversion to text and bytes, and agree with ipaddr.js', () => {
     fc.assert(
       fc.property(fc.oneof(v4, v6), (address) => {
         const text = formatAddress(address);
@@ -42,7 +42,7 @@ describe('addresses', () => {
     ['1:0:0:2:0:0:0:3', '1:0:0:2::3'],
     ['0:0:1:0:0:1:0:0', '::1:0:0:1:0:0'],
     ['::ffff:10.0.0.1', '::ffff:a00:1'],
-  ])('%s is written %s (RFC 5952)', (text, canonical) => {
+  ])('%s is formatted as %s (RFC 5952)', (text, canonical) => {
     expect(formatAddress(parseAddress(text)!)).toBe(canonical);
   });
 
@@ -59,20 +59,20 @@ describe('addresses', () => {
     'g::',
     '1.2.3.4/8',
     ' 1.2.3.4',
-  ])('"%s" is no address', (text) => {
+  ])('"%s" is not an address', (text) => {
     expect(parseAddress(text)).toBeUndefined();
   });
 });
 
 describe('prefixes', () => {
   it.each(['10.0.0.0/33', '::/129', '10.0.0.0/', '10.0.0.0/-1', '10.0.0.0/08', '10.0.0.0/8/8', '/8'])(
-    '"%s" is none',
+    '"%s" is not a prefix',
     (text) => {
       expect(parseCidr(text)).toBeUndefined();
     },
   );
 
-  it('containment is that of ipaddr.js', () => {
+  it('contain the same addresses as in ipaddr.js', () => {
     fc.assert(
       fc.property(v4, fc.nat(32), v4, (network, length, address) => {
         const outer = { ...network, length };
@@ -85,7 +85,7 @@ describe('prefixes', () => {
     );
   });
 
-  it('knows host bits, overlaps and canonical forms', () => {
+  it('have the expected host bits, overlaps and canonical forms', () => {
     expect(hasHostBits(mustCidr('10.0.0.1/24'))).toBe(true);
     expect(canonicalCidr('10.0.0.77/26')).toBe('10.0.0.64/26');
     expect(overlaps(mustCidr('10.0.0.0/8'), mustCidr('10.244.0.0/16'))).toBe(true);

@@ -8,7 +8,7 @@ beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 describe('a delay of the system clock', () => {
-  it.each([1, 24, 25, 30, 416])('of %i days fires after that time, once', (days) => {
+  it.each([1, 24, 25, 30, 416])('of %i days fires once, after that time', (days) => {
     let fired = 0;
     systemClock.after(days * DAY_MS, () => fired++);
     vi.advanceTimersByTime(days * DAY_MS - 1);
@@ -30,7 +30,7 @@ describe('a delay of the system clock', () => {
 });
 
 describe('a duration', () => {
-  it('is at most what Go can hold, 2^63 - 1 nanoseconds', () => {
+  it('is at most what Go can represent, 2^63 - 1 nanoseconds', () => {
     expect(parseDuration('2562047h')).toBe(2_562_047 * 3_600_000);
     for (const text of ['2562048h', '9999999h', `${'9'.repeat(400)}s`])
       expect(parseDuration(text)).toBeUndefined();

@@ -12,7 +12,7 @@ import { feed, run, start } from '../../../lib/exec.ts';
 const polite = 'trap "exit 0" TERM; while :; do sleep 0.05; done';
 
 describe('a command', () => {
-  it('that its time limit ends is a timeout, also when it exits with 0', async () => {
+  it('that its time limit ends is a timeout, even when it exits with 0', async () => {
     const result = await run('sh', ['-c', polite], { timeoutMs: 300 });
     expect(result).toMatchObject({ outcome: 'timeout', ok: false, code: undefined });
     expect(result.stderr).toBe('sh did not finish within 0.3 s');
@@ -20,7 +20,7 @@ describe('a command', () => {
     expect(fed).toMatchObject({ outcome: 'timeout', ok: false, code: undefined });
   });
 
-  it('that is not installed is missing, which a timeout is not', async () => {
+  it('that is not installed is reported as missing, and not as a timeout', async () => {
     for (const result of [await run('cali-no-such', []), await feed('cali-no-such', [], [], 5000)])
       expect(result).toMatchObject({ outcome: 'missing', ok: false, code: undefined });
   });
@@ -33,7 +33,7 @@ describe('a command', () => {
       expect(result).toMatchObject({ outcome: 'killed', ok: false, code: undefined });
   });
 
-  it('gets its lines as written, and its exit status is a value', async () => {
+  it('gets its lines as written, and its exit status is returned', async () => {
     const script = 'cat; echo fault >&2; exit 3';
     const wanted = { outcome: 'exited', ok: false, code: 3, stderr: 'fault' };
     const fed = await feed('sh', ['-c', script], ['a', 'b c'], 5000);
@@ -41,7 +41,7 @@ describe('a command', () => {
     expect(await run('sh', ['-c', script], { lines: ['a', 'b c'] })).toMatchObject(wanted);
   });
 
-  it('is not started with a line break in an argument or in a line of its input', async () => {
+  it('is not started with a line break in an argument or an input line', async () => {
     const file = path.join(await mkdtemp(path.join(os.tmpdir(), 'cali-exec-')), 'ran');
     const args = ['-c', `echo x > ${file}`, 'sh'];
     const refused = { outcome: 'refused', ok: false, stderr: expect.stringContaining('U+000A') };
@@ -53,7 +53,7 @@ describe('a command', () => {
     await expect(readFile(file)).rejects.toThrow('ENOENT');
   });
 
-  it('that is long-lived gets none of the lines when one of them is refused', async () => {
+  it('that is long-lived gets no lines at all when one of them is refused', async () => {
     const child = start('cat', [], { stdin: 'pipe' });
     expect(() => child.write(['a', 'b\nc'])).toThrow('U+000A');
     child.end(['d']);
@@ -63,11 +63,11 @@ describe('a command', () => {
   });
 });
 
-describe('a command that the kernel does not start', () => {
+describe('a command that the kernel cannot start', () => {
   /** An argument above the kernel's limit: spawn throws E2BIG, as it throws ENOMEM. */
   const huge = ['-c', 'true', 'x'.repeat(4_000_000)];
 
-  it('has empty output and has exited with the reason', async () => {
+  it('has empty output, and exits with the reason', async () => {
     const child = start('sh', huge, { stdin: 'pipe' });
     child.write(['a']);
     child.end(['b']);
@@ -80,13 +80,13 @@ describe('a command that the kernel does not start', () => {
     expect(start('sh', huge, { stdout: 'ignore' }).stdout).toBeNull();
   });
 
-  it('is a value for who waits for its result', async () => {
+  it('returns a failed result to its caller', async () => {
     const result = await feed('sh', huge, ['a'], 5000);
     expect(result).toMatchObject({ ok: false, code: undefined, stdout: '' });
     expect(result.stderr).toContain('did not run to completion: spawn E2BIG');
   });
 
-  it('ends no program when there are no files left for its pipes', async () => {
+  it('does not end the program when no file descriptors are left for its pipes', async () => {
     const bundle = await build({
       stdin: {
         contents: `
@@ -120,7 +120,7 @@ describe('a command that the kernel does not start', () => {
 });
 
 describe('a batch of ip commands', () => {
-  it('costs the refused command alone', async () => {
+  it('fails only in the refused command', async () => {
     const [error, ...more] = await runBatch([
       'link show dev lo',
       'neigh add 10.0.0.1 lladdr 66:00:00:00:00:01 dev lo\nnetns add x',
@@ -131,7 +131,7 @@ describe('a batch of ip commands', () => {
     expect(error?.message).toContain('refused: has the control character U+000A');
   });
 
-  it('that did not finish is not a success', () => {
+  it('that did not finish is a failure', () => {
     const timeout = {
       ok: false,
       outcome: 'timeout',
@@ -144,7 +144,7 @@ describe('a batch of ip commands', () => {
     expect(batchErrors(silent, ['link show'])).toEqual([{ command: '(batch)', message: 'exit 1' }]);
   });
 
-  it('in the long-lived session costs the refused command alone', async () => {
+  it('in a long-lived session fails only in the refused command', async () => {
     const session = new IpSession();
     try {
       const errors = await session.run(['link show dev lo', 'link show dev lo\nlink show dev nosuch0']);
@@ -157,8 +157,8 @@ describe('a batch of ip commands', () => {
   });
 });
 
-describe('a kernel switch', () => {
-  it('a kernel switch that has to wait is no switch that is set', () => {
+describe('a sysctl', () => {
+  it('that another program resets is set less often, and reported', () => {
     const forwarding = { path: 'net/ipv4/ip_forward', value: '2' };
     expect(applySysctls([forwarding], () => false)).toEqual([
       expect.stringMatching(
@@ -174,7 +174,7 @@ describe('a kernel switch', () => {
     'net//x',
     'net/./x',
     '',
-  ])('is not written at the path %j', (name) => {
+  ])('is not written at path %j', (name) => {
     const [problem] = applySysctls([{ path: name, value: '1', isOptional: true }]);
     expect(problem).toContain('refused');
   });

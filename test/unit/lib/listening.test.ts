@@ -18,7 +18,7 @@ const failToAccept = (server: Server) => {
   server.emit('error', refused);
 };
 
-it('a connection that cannot be accepted is a warning, once a minute, and the server goes on', async () => {
+it('a connection that cannot be accepted is logged once a minute, and the server continues', async () => {
   const server = net.createServer((socket) => socket.end('here'));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const warnings: string[] = [];
@@ -31,7 +31,7 @@ it('a connection that cannot be accepted is a warning, once a minute, and the se
   server.close();
 });
 
-it('every server that listens survives a connection that cannot be accepted', async () => {
+it('every listening server survives a connection that cannot be accepted', async () => {
   vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
   const servers: Server[] = [];
   const listen = net.Server.prototype.listen;

@@ -5,7 +5,7 @@ import { unmodified } from '../../../lib/memory.ts';
 const block = (head: string, anonymous: number) =>
   `${head}\nSize:               1000 kB\nRss:                 500 kB\nAnonymous:        ${String(anonymous).padStart(8)} kB\nVmFlags: rd mr mw me\n`;
 
-it('pages can be given back of files alone, and only where none was written or relocated', () => {
+it('pages can be released only if they map files and were neither written nor relocated', () => {
   const smaps = [
     block('00400000-00500000 r-xp 00000000 fe:00 1234                              /usr/local/bin/node', 0),
     block('00500000-00600000 r--p 00100000 fe:00 1234                              /usr/local/bin/node', 0),
@@ -24,6 +24,6 @@ it('pages can be given back of files alone, and only where none was written or r
   ]);
 });
 
-it('finds some in a real process', () => {
+it('a real process has such pages', () => {
   expect(unmodified(readFileSync('/proc/self/smaps', 'utf8')).length).toBeGreaterThan(2);
 });

@@ -28,8 +28,8 @@ const answers = ({ host, port }: HttpAddress) =>
   );
 const until = (check: () => unknown) => vi.waitFor(check, { timeout: 100_000 });
 
-describe('a server that moves', () => {
-  it.each(['10.0.0.300', '192.0.2.1'])('goes on where it is when %s cannot be served', async (bad) => {
+describe('a server that moves to another address', () => {
+  it.each(['10.0.0.300', '192.0.2.1'])('stays where it is when %s cannot be served', async (bad) => {
     const old = { host: '127.0.0.1', port: await freePort() };
     begin().moveTo([old]);
     await until(async () => expect(await answers(old)).toBe(200));
@@ -41,7 +41,7 @@ describe('a server that moves', () => {
     expect(await answers(old)).toBe(200);
   });
 
-  it('gives its port to a wider address, and takes it back', async () => {
+  it('hands its port to a wider address, and back', async () => {
     const port = await freePort();
     const [narrow, wide] = [
       { host: '127.0.0.1', port },
@@ -57,7 +57,7 @@ describe('a server that moves', () => {
     expect(reasons).toEqual([]);
   });
 
-  it('serves the fallback when nothing else can be served, and says why once', async () => {
+  it('serves the fallback when nothing else can be served, and reports why once', async () => {
     const port = await freePort();
     const fallback = { host: '127.0.0.1', port };
     begin().moveTo([{ host: '192.0.2.1', port }], fallback);
@@ -65,7 +65,7 @@ describe('a server that moves', () => {
     expect(reasons).toEqual([expect.stringContaining(`192.0.2.1:${port}`)]);
   });
 
-  it('tries an address again until it is free', async () => {
+  it('retries an address until it is free', async () => {
     const at = { host: '127.0.0.1', port: await freePort() };
     const holder = createServer();
     await new Promise<void>((resolve) => holder.listen(at, resolve));

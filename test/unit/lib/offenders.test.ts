@@ -19,8 +19,8 @@ const planted = fc
     return { world, throwers };
   });
 
-describe('the search for the value that makes a calculation throw', () => {
-  it('finds exactly the planted ones, whatever their number and kind, in few tries', () => {
+describe('the search for values that make a calculation throw', () => {
+  it('finds exactly the planted ones in few tries, whatever their number and kind', () => {
     fc.assert(
       fc.property(planted, ({ world, throwers }) => {
         let tries = 0;
@@ -35,7 +35,7 @@ describe('the search for the value that makes a calculation throw', () => {
     );
   });
 
-  it('keeps the order of what stays, and names the kind', () => {
+  it('preserves the order of the others, and names the kind', () => {
     const world = { A: [3, 1, 2], B: [9, 8] };
     const seen: World<number>[] = [];
     const found = findOffenders(world, (candidate) => {
@@ -46,7 +46,7 @@ describe('the search for the value that makes a calculation throw', () => {
     expect(seen.at(-1)).toEqual({ A: [3, 1, 2], B: [8] });
   });
 
-  it('blames one of two values that throw only together', () => {
+  it('names one of two values that throw only together', () => {
     const found = findOffenders(
       { A: ['a', 'x'], B: ['b', 'y'] },
       ({ A, B }) => A!.includes('x') && B!.includes('y'),
@@ -54,7 +54,7 @@ describe('the search for the value that makes a calculation throw', () => {
     expect(found).toEqual([{ kind: 'B', value: 'y' }]);
   });
 
-  it('gives up when the calculation throws without any of them, for an essential one, or at random', () => {
+  it('gives up if the calculation throws without them, for an essential one, or at random', () => {
     const world = { A: Array.from({ length: 100 }, (_, i) => i) };
     expect(findOffenders(world, () => true)).toBeUndefined();
     expect(

@@ -15,15 +15,15 @@ function times(oscillation: Oscillation, change: typeof route, untilMs: number):
   return made;
 }
 
-describe('a change that does not last', () => {
-  it('is made three times at once, then after 1 s, 2 s, 4 s … and at most every five minutes', () => {
+describe('a change that is undone repeatedly', () => {
+  it('is applied three times at once, then after 1 s, 2 s, 4 s … up to five minutes', () => {
     const made = times(new Oscillation(), route, 1_800_000);
     expect(made.slice(0, 8)).toEqual([0, 100, 200, 1_200, 3_200, 7_200, 15_200, 31_200]);
     const gaps = made.slice(1).map((time, i) => time - made[i]!);
     expect(Math.max(...gaps)).toBe(300_000);
   });
 
-  it('is named with what is wanted and what is there, and the other objects go on', () => {
+  it('is reported with the wanted and present state, and other objects continue', () => {
     const oscillation = new Oscillation();
     times(oscillation, route, 300);
     const other = { object: 'route 10.0.0.64/26', change: 'route add 10.0.0.64/26 via 10.0.0.1' };
@@ -36,7 +36,7 @@ describe('a change that does not last', () => {
     expect(oscillation.counts(300)).toEqual({ route: 1 });
   });
 
-  it('is no oscillation when something else is wanted meanwhile, or it happens once in a while', () => {
+  it('is no oscillation when something else is wanted in between, or when it is rare', () => {
     const oscillation = new Oscillation();
     const back = { ...route, change: 'route del 10.0.0.0/26' };
     for (let now = 0; now < 10_000; now += 100) {
@@ -48,7 +48,7 @@ describe('a change that does not last', () => {
     expect(oscillation.problems(10 * 601_000)).toEqual([]);
   });
 
-  it('is over when it lasts, and begins again with three times at once when it was forgotten', () => {
+  it('is over once it lasts, and may be applied three times at once after it was forgotten', () => {
     const oscillation = new Oscillation();
     times(oscillation, route, 300);
     expect(oscillation.problems(62_300)).toEqual([]);
@@ -83,7 +83,7 @@ describe('the object of a command', () => {
   });
 });
 
-it('as many objects as the caller asks for are remembered, and wait as long as it says', () => {
+it('the caller configures how many objects an oscillation remembers, and how long they wait at most', () => {
   const oscillation = new Oscillation({ maxEntries: 20_000, maxDelayMs: 2_000 });
   for (let round = 0; round < 8; round++)
     for (let i = 0; i < 20_000; i++) oscillation.applied({ object: `route ${i}`, change: 'add' }, round);

@@ -21,25 +21,25 @@ const hostile = {
 };
 
 describe('plain text', () => {
-  it.each(Object.entries(hostile))('refuses %s, and shows it escaped', (_, text) => {
+  it.each(Object.entries(hostile))('cannot contain %s, which is shown escaped', (_, text) => {
     expect(isPlain(text)).toBe(false);
     expect(() => assertPlain(text, 'route')).toThrow(/^route: has the control character U\+[0-9A-F]{4}/);
     expect(isPlain(printable(text))).toBe(true);
   });
 
-  it('takes letters of any script, quotes and emoji', () => {
+  it('can contain letters of any script, quotes and emoji', () => {
     for (const text of ['', 'eth0.100', 'Grüße', 'كاليكو', '😀', `"'\`;$()`]) {
       expect(isPlain(text)).toBe(true);
       expect(printable(text)).toBe(text);
     }
   });
 
-  it('shortens without splitting a character, and says how long the text was', () => {
+  it('is shortened without splitting a character, and states the original length', () => {
     expect(printable('x'.repeat(1 << 20), 10)).toBe('xxxxxxxxxx… (1048576 characters)');
     expect(printable('abc😀def', 4)).toBe('abc… (8 characters)');
   });
 
-  it('shows any text as plain text of bounded length', () => {
+  it('represents any text in bounded length', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 3000 }), (text) => {
         const shown = printable(text, 100);
@@ -74,13 +74,13 @@ describe('output of calictl', () => {
 });
 
 describe('a log line', () => {
-  it.each(Object.entries(hostile))('keeps the value of %s, and is plain', (_, text) => {
+  it.each(Object.entries(hostile))('keeps the value of %s, and is plain text', (_, text) => {
     const line = escapeForJson(JSON.stringify({ reason: text }));
     expect(isPlain(line)).toBe(true);
     expect(JSON.parse(line)).toEqual({ reason: text });
   });
 
-  it('is not longer than 40,000 characters, however much its fields hold', () => {
+  it('has at most 40,000 characters, however large its fields are', () => {
     const long = 'x'.repeat(1 << 20);
     const lists = Array.from({ length: 5000 }, () => long);
     const deep: { next?: object } = {};
@@ -91,7 +91,7 @@ describe('a log line', () => {
     expect(JSON.parse(text)).toMatchObject({ big: '1', at: '1970-01-01T00:00:00.000Z' });
   });
 
-  it('keeps short fields as they are', () => {
+  it('keeps short fields unchanged', () => {
     const fields = { node: 'n1', count: 3, list: ['a', { b: true }], none: undefined };
     expect(bounded(fields)).toEqual(fields);
   });

@@ -48,7 +48,7 @@ describe('a hostile selector', () => {
     return parsed.ok ? parsed.matches(of) : parsed.reason;
   };
 
-  it('of 20,000 parentheses or negations is refused with a reason', () => {
+  it('with 20,000 parentheses or negations is refused with a reason', () => {
     expect(verdict(`${'('.repeat(20_000)}all()${')'.repeat(20_000)}`)).toBe(
       'it has 40005 characters, more than 4096',
     );
@@ -56,18 +56,18 @@ describe('a hostile selector', () => {
     expect(verdict(`${'!'.repeat(4000)}all()`)).toBe('it is nested deeper than 32 levels');
   });
 
-  it('of 32 levels is read', () => {
+  it('with 32 levels is parsed', () => {
     expect(verdict(`${'('.repeat(32)}all()${')'.repeat(32)}`)).toBe(true);
     expect(verdict(`${'!'.repeat(32)}has(zone)`)).toBe(true);
   });
 
-  it('of hundreds of terms is read', () => {
+  it('with hundreds of terms is parsed', () => {
     expect(verdict(Array(450).fill('all()').join('&&'))).toBe(true);
     expect(verdict(Array(400).fill('!all()').join('||'))).toBe(false);
   });
 
   it.each(['constructor', 'toString', 'hasOwnProperty', '__proto__', 'valueOf'])(
-    'finds no label %s that nobody set',
+    'does not treat the inherited property %s as a label',
     (name) => {
       // __proto__ is not a label name: those start with a letter or digit.
       if (name === '__proto__') expect(verdict(`has(${name})`)).toContain('expected a label name');
@@ -87,7 +87,7 @@ describe('a hostile selector', () => {
     },
   );
 
-  it('of any text is a selector or a reason that is plain and short', () => {
+  it('with any text is a selector, or refused with a short plain reason', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 200 }), (text) => {
         const parsed = parseSelector(text);

@@ -41,7 +41,7 @@ const ask = (at = socket): Promise<string> =>
   });
 
 describe('a unix socket', () => {
-  it('is for its owner alone from its first moment, whatever the mask', async () => {
+  it('is accessible only to its owner from the start, whatever the umask', async () => {
     const before = process.umask(0);
     const modes = new Set<number>();
     const watched = server('a');
@@ -56,7 +56,7 @@ describe('a unix socket', () => {
     expect(existsSync(socket)).toBe(false);
   });
 
-  it('is not taken from a live process, which goes on serving', async () => {
+  it('is not taken from a live process, which continues to serve', async () => {
     const one = await listenUnix(server('one'), socket);
     await expect(listenUnix(server('two'), socket, 300)).rejects.toThrow(
       /another process listens on it: if this program runs twice, stop the other instance first/,
@@ -65,7 +65,7 @@ describe('a unix socket', () => {
     one.close();
   });
 
-  it('is handed over by a process that ends meanwhile', async () => {
+  it('is handed over by a process that ends while another one waits', async () => {
     const one = await listenUnix(server('one'), socket);
     const two = listenUnix(server('two'), socket, 60_000);
     setTimeout(() => one.close(), 300);
@@ -74,7 +74,7 @@ describe('a unix socket', () => {
     next.close();
   });
 
-  it('stays when its predecessor ends after it', async () => {
+  it('stays when its predecessor ends later', async () => {
     const one = await listenUnix(server('one'), socket);
     // As another version of the agent might: replaces the socket without a check.
     rmSync(socket);
@@ -85,7 +85,7 @@ describe('a unix socket', () => {
     expect(existsSync(socket)).toBe(false);
   });
 
-  it('that a killed process left is replaced', async () => {
+  it('left by a killed process is replaced', async () => {
     const program = path.join(directory, 'child.cjs');
     writeFileSync(
       program,
@@ -102,14 +102,14 @@ describe('a unix socket', () => {
     one.close();
   });
 
-  it('replaces no file and no link that somebody put in its place', async () => {
+  it('does not replace a file or a link in its place', async () => {
     writeFileSync(path.join(directory, 'precious'), 'text');
     symlinkSync(path.join(directory, 'precious'), socket);
     await expect(listenUnix(server('x'), socket)).rejects.toThrow(/it is not a socket: remove it/);
     expect(existsSync(path.join(directory, 'precious'))).toBe(true);
   });
 
-  it('goes to exactly one of ten that start at once where a dead one lies', async () => {
+  it('is won by exactly one of ten processes that start at once over a dead socket', async () => {
     for (let round = 0; round < 20; round++) {
       const dead = net.createServer();
       await new Promise<void>((resolve) => dead.listen(`${socket}.dead`, resolve));
@@ -127,7 +127,7 @@ describe('a unix socket', () => {
     }
   });
 
-  it('goes to exactly one of two that start at once', async () => {
+  it('is won by exactly one of two processes that start at once', async () => {
     const results = await Promise.allSettled([
       listenUnix(server('one'), socket, 0),
       listenUnix(server('two'), path.join(directory, '.', 'a.sock'), 0),
@@ -139,8 +139,8 @@ describe('a unix socket', () => {
   });
 });
 
-describe('what is trusted', () => {
-  it('a run directory that others may write is refused with the remedy', () => {
+describe('trusted paths', () => {
+  it('exclude a run directory that others can write, with the remedy', () => {
     assertPrivateFolder(directory);
     chmodSync(directory, 0o777);
     expect(() => assertPrivateFolder(directory)).toThrow(/is writable by others: chmod 0755 it/);
@@ -149,7 +149,7 @@ describe('what is trusted', () => {
     rmSync(`${directory}.link`);
   });
 
-  it('a client follows no link to a socket', async () => {
+  it('exclude a symbolic link to a socket', async () => {
     mkdirSync(path.join(directory, 'other'));
     const real = path.join(directory, 'other', 'b.sock');
     const one = await listenUnix(server('evil'), real);
@@ -185,7 +185,7 @@ describe('the HTTP server of health and metrics', () => {
       request.end();
     });
 
-  it('answers when a route fails, and serves on', async () => {
+  it('answers when a route fails, and continues to serve', async () => {
     const serving = await serveRoutes({ path: socket }, routes);
     expect(await get('/fails')).toEqual({ code: 500, body: 'broken\n' });
     expect(await get('/throws')).toEqual({ code: 500, body: 'broken at once\n' });
@@ -194,7 +194,7 @@ describe('the HTTP server of health and metrics', () => {
     serving.close();
   });
 
-  it('refuses huge URLs, huge headers, other methods and names that every object has', async () => {
+  it('refuses huge URLs, huge headers, other methods and names of inherited properties', async () => {
     const serving = await serveRoutes({ path: socket }, routes);
     expect((await get(`/ok?${'x'.repeat(3000)}`)).code).toBe(414);
     expect((await get('/ok', { headers: { big: 'x'.repeat(20_000) } })).code).toBe(431);
@@ -204,7 +204,7 @@ describe('the HTTP server of health and metrics', () => {
     serving.close();
   });
 
-  it('drops a client that does not finish its request', async () => {
+  it('drops a client that does not complete its request', async () => {
     const serving = await serveRoutes({ path: socket }, routes);
     const slow = net.connect(socket);
     slow.on('error', () => undefined).resume();
