@@ -25,12 +25,12 @@ const rules = groups.flatMap((group) => group.rules);
 /** Counters that Calico named before Prometheus asked for _total. */
 const CALICO_COUNTERS = ['felix_int_dataplane_failures', 'ipam_allocations_gc_reclamations'];
 
-describe('the series', () => {
+describe('the metrics', () => {
   it('are listed in docs/metrics.md (npx vitest run --project unit test/unit/monitoring.test.ts -u)', async () => {
     await expect(metricsDocument(rules)).toMatchFileSnapshot(path.join(root, 'docs', 'metrics.md'));
   });
 
-  it('have names by type: counters end in _total, others do not; sizes and times are in base units', () => {
+  it('have names that fit their types: only counters end in _total, and sizes and times are in base units', () => {
     const all = Object.values(programs()).flatMap(seriesOf);
     const wrong = all.filter(
       ({ name, type }) => (type === 'counter') !== name.endsWith('_total') && !CALICO_COUNTERS.includes(name),
@@ -41,7 +41,7 @@ describe('the series', () => {
     );
   });
 
-  it('mean under Felix’s names what they mean in Felix', async () => {
+  it('with Felix’s names have Felix’s meaning', async () => {
     const at = async (sync: 'waiting' | 'resyncing' | 'in sync') => {
       const dataplane = () => ({ ...noStats, failures: 2, routes: 5, ipv6Routes: 2 });
       const metrics = createMetrics({ ...noSources, sync: () => sync, dataplane });
@@ -80,7 +80,7 @@ describe('the series', () => {
   });
 });
 
-describe('the series of BGP sessions', () => {
+describe('the metrics of BGP sessions', () => {
   const scrape = async (peers: ReturnType<typeof peerStatus>[], isDetailed = false) => {
     const names = new Map(peers.map(({ config }) => [config.address, `node-${config.address}`]));
     const sources = { ...noSources, peers: () => peers, nodeNames: () => names, isDetailed };
@@ -99,13 +99,13 @@ describe('the series of BGP sessions', () => {
     expect(lines).toContain('cali_bgp_sessions{type="node-to-node mesh",established="true"} 198');
   });
 
-  it('are all of them with CALI_BGP_METRICS=Detailed, and for peers that are not of the mesh', async () => {
+  it('are complete with CALI_BGP_METRICS=Detailed, and for peers outside the mesh', async () => {
     const detailed = (lines: string[]) => lines.filter((line) => line.startsWith('cali_bgp_peer_')).length;
     expect(detailed(await scrape(mesh, true))).toBe(16 * mesh.length);
     expect(detailed(await scrape([peerStatus({ peerType: 'global' })]))).toBe(16);
   });
 
-  it('name the node behind an address, and BFD where a peer has it', async () => {
+  it('name the node of an address, and include BFD for peers that use it', async () => {
     const lines = await scrape([
       peerStatus(
         {
@@ -121,7 +121,7 @@ describe('the series of BGP sessions', () => {
     expect(lines).toContain('cali_bgp_peer_bfd_up{peer="10.0.0.9",peer_node="node-10.0.0.9"} 0');
   });
 
-  it('carry no text that a peer chose', async () => {
+  it('contain no text that a peer chose', async () => {
     const received = (text: string) =>
       peerStatus(
         { peerType: 'global' },
@@ -131,7 +131,7 @@ describe('the series of BGP sessions', () => {
     expect(line).toMatch(/notification="received Cease\/Administrative Shutdown"\} 1$/);
   });
 
-  it('add up to counters of the node that do not fall when a session goes', async () => {
+  it('add up to node counters that do not fall when a session is removed', async () => {
     let peers = [
       peerStatus({ address: '10.0.0.1' }, { updatesReceived: 10 }),
       peerStatus({ address: '10.0.0.2' }, { updatesReceived: 5 }),
@@ -163,22 +163,19 @@ describe('alerts and dashboard', () => {
       .map(([name]) => name)
       .filter((name) => !known.has(name));
 
-  it.each(rules)('$alert asks for series that exist', ({ expr }) => {
+  it.each(rules)('$alert uses existing series', ({ expr }) => {
     expect(unknown(expr)).toEqual([]);
   });
 
-  it.each(readdirSync(folder).filter((name) => name.endsWith('.json')))(
-    '%s asks for series that exist',
-    (file) => {
-      const expressions = [...readFileSync(path.join(folder, file), 'utf8').matchAll(/"expr": "(.*)"/g)].map(
-        ([, one]) => one!,
-      );
-      expect(expressions.length).toBeGreaterThan(0);
-      expect(expressions.flatMap(unknown)).toEqual([]);
-    },
-  );
+  it.each(readdirSync(folder).filter((name) => name.endsWith('.json')))('%s uses existing series', (file) => {
+    const expressions = [...readFileSync(path.join(folder, file), 'utf8').matchAll(/"expr": "(.*)"/g)].map(
+      ([, one]) => one!,
+    );
+    expect(expressions.length).toBeGreaterThan(0);
+    expect(expressions.flatMap(unknown)).toEqual([]);
+  });
 
-  it('every alert has a scenario below', () => {
+  it('have a scenario for every alert', () => {
     expect(new Set(alertScenarios.flatMap(({ alerts }) => Object.keys(alerts)))).toEqual(
       new Set(rules.map(({ alert }) => alert)),
     );

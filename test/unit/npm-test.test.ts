@@ -66,7 +66,7 @@ function npmTest(
   return new Promise((resolve) => child.on('close', (code) => resolve({ code, text })));
 }
 
-test('names the test that is running, and closes with the counts', async () => {
+test('npm test names the running test, and ends with the counts', async () => {
   const { code, text } = await npmTest(2_000);
   expect(text).toMatch(
     /^… \d+ s, 1 passed, 1 failed so far; running: .*slow\.test\.ts: takes as long as it is let/m,
@@ -75,14 +75,14 @@ test('names the test that is running, and closes with the counts', async () => {
   expect(code).toBe(1);
 });
 
-test('ends with Ctrl-C: the counts so far, status 130 and no stack', async () => {
+test('npm test ends on Ctrl-C with the counts so far, status 130 and no stack trace', async () => {
   const { code, text } = await npmTest(600_000, (pid) => process.kill(-pid, 'SIGINT'));
   expect(text).toMatch(/\nended by SIGINT: not all tests ran\n1 passed, 1 failed, 1 skipped\n$/);
   expect(text).not.toMatch(/^ +at .*(test|setup)\.mjs/m);
   expect(code).toBe(130);
 });
 
-test('leaves no process behind when SIGTERM reaches it alone', async () => {
+test('npm test leaves no process behind when only it receives SIGTERM', async () => {
   const { code, text } = await npmTest(600_000, (pid) => process.kill(pid, 'SIGTERM'));
   expect(text).toMatch(/\nended by SIGTERM: not all tests ran\n/);
   expect(code).toBe(130);

@@ -40,7 +40,7 @@ it.each(rows(/^# RFCs$/m).map((cells) => [cells[1]!, cells[5]!]))(
   },
 );
 
-it('each clause of the table of faults has a case', () => {
+it('each clause in the table of UPDATE faults has a case', () => {
   const clauses = rows(/^## What a fault in an UPDATE costs .*$/m).flatMap((cells) => cells[5]!.split(', '));
   expect(clauses.length).toBeGreaterThan(30);
   const tested = updateCases.map(({ clause }) => clause);

@@ -12,7 +12,7 @@ const named = [...text.matchAll(/`(test\/[^`]+\.ts)`(?:: "([^"]+)")?/g)].map(([,
 }));
 
 describe('docs/security.md', () => {
-  it('names only tests that exist, by their titles', () => {
+  it('names only existing tests, by their titles', () => {
     expect(named.length).toBeGreaterThan(40);
     const missing = named.filter(
       ({ file, title }) =>

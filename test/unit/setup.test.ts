@@ -37,7 +37,7 @@ function call(name: string): unknown {
 }
 const git = (...args: string[]) => spawnSync('git', ['-C', folder, ...args]);
 
-test('sources are the same with git, before and after the first commit, and without', () => {
+test('the list of sources is the same with git before and after the first commit, and without git', () => {
   const sources = ['.gitignore', 'lib/a.ts', 'package.json', 'test/fuzz.ts', 'test/fuzz/source.ts'];
   expect(call('sourceFiles')).toEqual(sources);
   git('init', '--quiet');
@@ -75,7 +75,7 @@ interface Locked {
   readonly optionalDependencies?: Readonly<Record<string, string>>;
 }
 
-test('package-lock.json holds every package of every platform, with a digest, and names no registry', () => {
+test('package-lock.json has every package of every platform, with a digest, and names no registry', () => {
   const lock = JSON.parse(readFileSync(path.join(root, 'package-lock.json'), 'utf8')) as {
     packages: Record<string, Locked>;
   };

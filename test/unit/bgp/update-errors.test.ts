@@ -97,7 +97,7 @@ function decoded(
 const cases = updateCases.flatMap((one) =>
   [true, false].map((isIbgp) => {
     const expected = isIbgp ? one.internal : one.external;
-    const title = `${one.what} from an ${isIbgp ? 'internal' : 'external'} peer leads to ${expected} (RFC ${one.clause})`;
+    const title = `${one.what} from an ${isIbgp ? 'internal' : 'external'} peer gives ${expected} (RFC ${one.clause})`;
     return [title, one, isIbgp, expected] as const;
   }),
 );
