@@ -13,6 +13,7 @@ import {
   networkOf,
   parseCidr,
 } from '../lib/cidr.ts';
+import { counted } from '../lib/counted.ts';
 
 /** A network, and a phrase with its source. */
 export interface FoundNetwork {
@@ -54,7 +55,7 @@ export async function podNetwork(
     const length = Math.min(around.length, widest[family]);
     found[family] = {
       cidr: formatCidr(networkOf({ ...around, length })),
-      source: `podCIDRs of ${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'}`,
+      source: `podCIDRs of ${counted(nodes.length, 'node')}`,
     };
   }
   return found;

@@ -15,7 +15,7 @@ type Form = 'table' | 'json';
 
 export function addBgpCommands(program: Command, { print, columns }: Surroundings): void {
   const outputJson = () =>
-    new Option('-o, --output <format>').choices(['table', 'json']).default('table' as const);
+    new Option('-o, --output <format>', 'output format').choices(['table', 'json']).default('table' as const);
   const show = (output: Form, value: unknown, render: () => string) =>
     print(output === 'json' ? JSON.stringify(value, undefined, 2) : render());
 

@@ -24,10 +24,10 @@ import {
   parseCidr,
   sizeOf,
 } from '../lib/cidr.ts';
+import { counted } from '../lib/counted.ts';
 import { CodedError } from '../lib/errors.ts';
 import { boxTable } from '../lib/table.ts';
 import { VERSION } from '../lib/version.ts';
-import { counted } from './counted.ts';
 
 /** Shows pools, optionally with blocks: number of addresses in total, in use, reserved and free. */
 export async function showPools(store: Datastore, hasBlocks: boolean): Promise<string> {

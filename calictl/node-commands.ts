@@ -14,7 +14,11 @@ export function addNodeCommands(program: Command, { print, setExitCode, columns 
   node
     .command('status')
     .description('show sessions, tunnels and problems; exit 1 if a session is down or the node is not ready')
-    .addOption(new Option('-o, --output <format>').choices(['table', 'json', 'yaml']).default('table'))
+    .addOption(
+      new Option('-o, --output <format>', 'output format')
+        .choices(['table', 'json', 'yaml'])
+        .default('table'),
+    )
     .option('-w, --watch', 'repeat every second until Ctrl-C', false)
     .action(async ({ output, watch }: { output: Format; watch: boolean }) => {
       for (;;) {

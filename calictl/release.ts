@@ -7,8 +7,8 @@ import { audit } from '../ipam/audit.ts';
 import { addressesOf } from '../ipam/block.ts';
 import { collect, readSnapshot, releaseLeaks } from '../ipam/garbage.ts';
 import { getHandle, removeFromHandle } from '../ipam/handle.ts';
+import { counted } from '../lib/counted.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
-import { counted } from './counted.ts';
 import type { Done } from './done.ts';
 import { findAddress, reportOf } from './ipam.ts';
 

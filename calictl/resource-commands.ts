@@ -54,11 +54,13 @@ export function addResourceCommands(
   const getting = program
     .command('get [kind] [names...]')
     .description('show resources')
-    .option(
-      '-o, --output <form>',
-      'format: ps, wide, yaml, json, name, custom-columns=NAME,…, go-template=… or go-template-file=FILE',
-      parseOutput,
-      parseOutput('ps'),
+    .addOption(
+      new Option(
+        '-o, --output <form>',
+        'format: ps, wide, yaml, json, name, custom-columns=NAME,…, go-template=… or go-template-file=FILE',
+      )
+        .argParser(parseOutput)
+        .default(parseOutput('ps'), 'ps'),
     )
     .option(
       '-A, --all-namespaces',

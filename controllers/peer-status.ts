@@ -5,6 +5,7 @@
 import { type BGPPeer, parsePeerIP } from '../datastore/schema/bgp.ts';
 import { selectsNode } from '../felix/calc/bgp/selection.ts';
 import type { NodeInfo } from '../felix/calc/topology.ts';
+import { counted } from '../lib/counted.ts';
 import { parseSelector } from '../lib/selector.ts';
 import type { Condition } from './conditions.ts';
 
@@ -66,8 +67,4 @@ export function resolved({ spec }: BGPPeer, { nodes, reflectors, filters }: Peer
     ...(asNode < others.length ? [counted(others.length - asNode, 'reflector Service')] : []),
   ];
   return yes(parts.join(' and '));
-}
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }

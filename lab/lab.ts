@@ -15,6 +15,7 @@ import { findKind } from '../datastore/registry.ts';
 import { nodeKind, podKind } from '../datastore/schema/core.ts';
 import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
 import { familyOf } from '../lib/cidr.ts';
+import { counted } from '../lib/counted.ts';
 import { messageOf } from '../lib/errors.ts';
 import { assertFreeName } from './names.ts';
 import {
@@ -130,7 +131,7 @@ export class Lab {
       await this.addNode(node);
       ready.add(node.name);
     });
-    progress(`${names.length} nodes, a cali-node on each, ${this.#describeSubnets()}`);
+    progress(`${counted(names.length, 'node')}, a cali-node on each, ${this.#describeSubnets()}`);
     ready.clear();
     wait({ what: 'agents', missing });
     await each(names, async (name) => {
@@ -147,7 +148,7 @@ export class Lab {
     await each(pods, async ({ node, name }) => {
       await this.addPod(node, name);
     });
-    progress(`${this.#pods.size} pods, each with addresses by IPAM and a veth by CNI`);
+    progress(`${counted(this.#pods.size, 'pod')}, each with addresses by IPAM and a veth by CNI`);
   }
 
   /** Ends the agents and the API server; the namespaces vanish with this process. */

@@ -265,6 +265,12 @@ describe('calictl get', () => {
     expect(err).toMatch(sentence);
   });
 
+  it('names its formats and the default one in its help', async () => {
+    const { code, out } = await calictl('get', '--help');
+    expect(code).toBe(0);
+    expect(out.replace(/\s+/g, ' ')).toContain('or go-template-file=FILE (default: ps)');
+  });
+
   it('shows the rule counts of a BGPFilter, and the name of KubeControllersConfiguration', async () => {
     const rule = { action: 'Accept' };
     const filter = object('BGPFilter', 'f', { exportV4: [rule, rule], importV6: [rule] });
