@@ -219,7 +219,7 @@ exit 100
 test.each([
   ['EROFS', 'cannot be written (EROFS)'],
   ['ENOSPC', 'no space is left (ENOSPC)'],
-])('a clone where writing fails with %s is reported with the reason', async (code, sentence) => {
+])('a write to the clone that fails with %s is reported with the reason', async (code, sentence) => {
   const { text } = await script(
     `import { fileProblem } from './scripts/say.mjs'; console.log(fileProblem({ code: '${code}', path: '/clone/dist' }, '/clone'));`,
   );

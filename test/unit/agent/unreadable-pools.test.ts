@@ -64,7 +64,7 @@ describe('an IPPool without a version in force', () => {
   });
 });
 
-describe('a tunnel of an earlier run that no readable pool asks for', () => {
+describe('a tunnel of an earlier run that no readable pool needs', () => {
   const settled = () => new Promise((resolve) => setTimeout(resolve, 5));
   async function restarted(isUncertain: boolean) {
     const store = new MemoryStore();

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { LearnedRoutes } from '../../../bgp/learned.ts';
 import { TestRib } from '../../helpers/rib.ts';
 
-it('a next hop counts as a pod of this node only in routes that this pod announced itself', () => {
+it('a next hop counts as a pod of this node only in routes that this pod advertised itself', () => {
   const rib = new TestRib();
   const pod = rib.source('10.1.0.5', { isWorkload: true });
   const node = rib.source('10.0.0.2');

@@ -269,7 +269,7 @@ describe('a ROUTE-REFRESH', () => {
     expect(refused(message(5, '0001 00 01 01 40 0000'), true)).toEqual([request]);
   });
 
-  it('with an unknown subtype or family is no error (RFC 7313 section 5)', () => {
+  it('with an unknown subtype or family is not an error (RFC 7313 section 5)', () => {
     expect(refused(message(5, '0001 07 01'), true)).toMatchObject([{ family: 4, subtype: 7 }]);
     expect(refused(message(5, '0019 01 46'), true)).toMatchObject([{ family: undefined }]);
   });

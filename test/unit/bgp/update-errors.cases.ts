@@ -274,14 +274,19 @@ const asPath = (value: string, flag = '40') => ({ attributes: { 2: attribute(fla
 const paths: readonly UpdateCase[] = [
   same('AS_PATH of one octet', '7606 7.2', 'withdraw', asPath('02')),
   same('AS_PATH with one octet left', '7606 7.2', 'withdraw', asPath(`${path} 02`)),
-  same('AS_PATH whose segment runs over its end', '7606 7.2', 'withdraw', asPath('02 02 0000fde9')),
-  same('AS_PATH whose segment ends inside a number', '7606 7.2', 'withdraw', asPath('02 01 0000fd')),
-  same('AS_PATH of an empty segment', '7606 7.2', 'withdraw', asPath('02 00')),
+  same('AS_PATH with a segment that overruns its end', '7606 7.2', 'withdraw', asPath('02 02 0000fde9')),
+  same(
+    'AS_PATH with a segment that ends inside an AS number',
+    '7606 7.2',
+    'withdraw',
+    asPath('02 01 0000fd'),
+  ),
+  same('AS_PATH with only an empty segment', '7606 7.2', 'withdraw', asPath('02 00')),
   same('AS_PATH with an empty segment at its end', '7606 7.2', 'withdraw', asPath(`${path} 02 00`)),
   same('AS_PATH with a segment of type 0', '7606 7.2', 'withdraw', asPath('00 01 0000fde9')),
   same('AS_PATH with a segment of type 5', '7606 7.2', 'withdraw', asPath('05 01 0000fde9')),
   same('AS_PATH with a segment of type 255', '7606 7.2', 'withdraw', asPath('ff 01 0000fde9')),
-  same('AS_PATH of numbers of four octets from a peer of two', '7606 7.2', 'withdraw', {
+  same('AS_PATH with 4-octet AS numbers from a 2-octet peer', '7606 7.2', 'withdraw', {
     ...asPath('02 02 0000fde9 0000fde9'),
     isOld: true,
   }),
@@ -296,14 +301,14 @@ const paths: readonly UpdateCase[] = [
   same('AS_PATH with a confederation segment', '5065 5', 'refused', asPath(`${path} 03 01 00000001`)),
   same('AS_PATH with our AS', '4271 9.1.2', 'refused', asPath('02 02 0000fde9 0000fc00')),
   {
-    what: 'AS_PATH that starts with another AS',
+    what: 'AS_PATH with another AS at its start',
     clause: '4271 6.3',
     internal: 'used',
     external: 'refused',
     ...asPath('02 01 0000fdea'),
   },
   {
-    what: 'AS_PATH that is empty',
+    what: 'empty AS_PATH',
     clause: '4271 5.1.2',
     internal: 'used',
     external: 'refused',
@@ -319,20 +324,20 @@ const as4 = (value: string, flag = 'c0'): Both => ({
 const transitional: readonly UpdateCase[] = [
   same('AS4_PATH of no octets', '6793 6', 'discard', as4('')),
   same('AS4_PATH of five octets', '6793 6', 'discard', as4('02 01 000100')),
-  same('AS4_PATH whose segment runs over its end', '6793 6', 'discard', as4('02 02 00010000')),
-  same('AS4_PATH of an empty segment', '6793 6', 'discard', as4('02 00 02 00 02 00')),
+  same('AS4_PATH with a segment that overruns its end', '6793 6', 'discard', as4('02 02 00010000')),
+  same('AS4_PATH with an empty segment', '6793 6', 'discard', as4('02 00 02 00 02 00')),
   same('AS4_PATH with a segment of type 9', '6793 6', 'discard', as4('09 01 00010000')),
   same('AS4_PATH with AS 0', '7607 2', 'discard', as4('02 01 00000000')),
   same('AS4_PATH with flags 0x80', '7606 3(c)', 'withdraw', as4('02 01 00010000', '80')),
-  same('AS4_PATH with a confederation segment, which goes alone', '6793 6', 'discard', {
+  same('AS4_PATH with a confederation segment, of which only that is discarded,', '6793 6', 'discard', {
     ...as4('03 01 0000fc01 02 01 00010000'),
     leaves: { 2: attribute('40', 2, '02 02 fde9 5ba0'), 17: attribute('c0', 17, '02 01 00010000') },
   }),
   same('AS4_PATH longer than AS_PATH', '6793 4.2.3', 'used', as4('02 03 00010000 00010001 00010002')),
-  same('AS4_PATH from a peer of four octets', '6793 4.1', 'discard', {
+  same('AS4_PATH from a 4-octet peer', '6793 4.1', 'discard', {
     attributes: { 17: attribute('c0', 17, '02 01 00010000') },
   }),
-  same('AS4_AGGREGATOR from a peer of four octets', '6793 4.1', 'discard', {
+  same('AS4_AGGREGATOR from a 4-octet peer', '6793 4.1', 'discard', {
     attributes: { 18: attribute('c0', 18, '00010000 0a000009') },
   }),
   same('AS4_AGGREGATOR with AS 0', '7607 2', 'discard', {
@@ -343,7 +348,7 @@ const transitional: readonly UpdateCase[] = [
   same('AGGREGATOR with AS 0', '7607 2', 'discard', {
     attributes: { 7: attribute('c0', 7, '00000000 0a000009') },
   }),
-  same('AGGREGATOR with AS 0 from a peer of two octets', '7607 2', 'discard', {
+  same('AGGREGATOR with AS 0 from a 2-octet peer', '7607 2', 'discard', {
     attributes: { 7: attribute('c0', 7, '0000 0a000009') },
     isOld: true,
   }),
@@ -442,30 +447,32 @@ const unknownAttributes: readonly UpdateCase[] = [
 ];
 
 const framing: readonly UpdateCase[] = [
-  same('one octet where an attribute should be', '7606 4', 'withdraw', { attributes: { 256: 'c0' } }),
-  same('two octets where an attribute should be', '7606 4', 'withdraw', { attributes: { 256: 'c0 63' } }),
-  same('three octets of a header of four', '7606 4', 'withdraw', { attributes: { 256: 'd0 63 00' } }),
-  same('an attribute that runs over the list', '7606 4', 'withdraw', { attributes: { 256: 'c0 63 05 00' } }),
-  same('a long attribute that runs over the list', '7606 4', 'withdraw', {
+  same('one octet instead of an attribute', '7606 4', 'withdraw', { attributes: { 256: 'c0' } }),
+  same('two octets instead of an attribute', '7606 4', 'withdraw', { attributes: { 256: 'c0 63' } }),
+  same('three octets of a 4-octet attribute header', '7606 4', 'withdraw', {
+    attributes: { 256: 'd0 63 00' },
+  }),
+  same('an attribute that overruns the list', '7606 4', 'withdraw', { attributes: { 256: 'c0 63 05 00' } }),
+  same('a long attribute that overruns the list', '7606 4', 'withdraw', {
     attributes: { 256: 'd0 63 ffff 00' },
   }),
-  same('ORIGIN that runs over the list', '7606 4', 'withdraw', {
+  same('ORIGIN that overruns the list', '7606 4', 'withdraw', {
     attributes: { 1: undefined, 256: '40 01 20 00' },
   }),
-  same('an attribute that runs over the list, with MP_REACH_NLRI', '7606 4', 'withdraw', {
+  same('an attribute that overruns the list, with MP_REACH_NLRI,', '7606 4', 'withdraw', {
     attributes: { 256: 'c0 63 05 00' },
     form: 'multiprotocol',
   }),
   same('a prefix of 33 bits', '7606 5.3', 'reset 3/10', { nlri: '21 0a00000000' }),
-  same('a prefix that is cut short', '7606 5.3', 'reset 3/10', { nlri: '18 0a00' }),
+  same('a truncated prefix', '7606 5.3', 'reset 3/10', { nlri: '18 0a00' }),
   same('a withdrawn prefix of 33 bits', '7606 5.3', 'reset 3/10', { withdrawn: '21 0a00000000' }),
-  same('a withdrawn prefix that is cut short', '7606 5.3', 'reset 3/10', { withdrawn: '18 0a00' }),
+  same('a truncated withdrawn prefix', '7606 5.3', 'reset 3/10', { withdrawn: '18 0a00' }),
 ];
 
 /** RFC 7911 section 3. */
 const identified: readonly UpdateCase[] = [
   same('a path identifier and a prefix', '7911 3', 'used', { hasAddPath: true, nlri: '00000000 08 0a' }),
-  same('a path identifier that is cut short', '7606 5.3', 'reset 3/10', {
+  same('a truncated path identifier', '7606 5.3', 'reset 3/10', {
     hasAddPath: true,
     nlri: '00000000 08 0a 000000',
   }),
@@ -534,7 +541,7 @@ const multiprotocol: readonly UpdateCase[] = [
     ...reach(`0001 01 10 ${NEXT_HOP6} 00 08 0a`),
     hasExtendedNextHop: false,
   }),
-  same('a next hop that runs over MP_REACH_NLRI', '7606 7.11', 'reset 3/9', reach('0002 01 20 20010db8 00')),
+  same('a next hop that overruns MP_REACH_NLRI', '7606 7.11', 'reset 3/9', reach('0002 01 20 20010db8 00')),
   same(
     'MP_REACH_NLRI without its reserved octet',
     '7606 7.11',
@@ -599,7 +606,7 @@ const multiprotocol: readonly UpdateCase[] = [
     attributes: { 15: attribute('80', 15, `0002 01 81 ${zeros(17)}`) },
     form: 'nothing',
   }),
-  same('MP_UNREACH_NLRI with a prefix that is cut short', '7606 5.3', 'reset 3/9', {
+  same('MP_UNREACH_NLRI with a truncated prefix', '7606 5.3', 'reset 3/9', {
     attributes: { 15: attribute('80', 15, '0002 01 20 20') },
     form: 'nothing',
   }),
@@ -641,7 +648,7 @@ const withoutNlri: readonly UpdateCase[] = [
     nothing({ 4: '80 04 02 0000' }),
   ),
   same(
-    'a malformed AS_PATH in an UPDATE that announces nothing',
+    'a malformed AS_PATH and no advertised route',
     '7606 5.2',
     'reset 3/11',
     nothing({ 2: '40 02 02 02 00' }),
@@ -652,7 +659,7 @@ const withoutNlri: readonly UpdateCase[] = [
     'reset 3/1',
     nothing({ 256: '40 01 20 00' }),
   ),
-  same('a cut header and nothing else', '7606 5.2', 'reset 3/1', {
+  same('only a truncated header', '7606 5.2', 'reset 3/1', {
     attributes: { 256: '40' },
     form: 'nothing',
   }),
@@ -665,7 +672,7 @@ const withoutNlri: readonly UpdateCase[] = [
     form: 'nothing',
   }),
   same(
-    'a malformed AGGREGATOR in an UPDATE that announces nothing',
+    'a malformed AGGREGATOR and no advertised route',
     '7606 5.2',
     'withdraw',
     nothing({ 7: 'c0 07 03 000000' }),
@@ -676,7 +683,7 @@ const withoutNlri: readonly UpdateCase[] = [
     'withdraw',
     nothing({ 1: '40 01 01 00', 2: '40 02 00' }),
   ),
-  same('ORIGIN alone in an UPDATE that withdraws', '4271 4.3', 'withdraw', nothing({ 1: '40 01 01 00' })),
+  same('only ORIGIN in an UPDATE that withdraws', '4271 4.3', 'withdraw', nothing({ 1: '40 01 01 00' })),
 ];
 
 /** RFC 7606 section 3(h): the strongest of several actions applies. */
@@ -687,10 +694,10 @@ const several: readonly UpdateCase[] = [
   same('a withdrawal and a reset', '7606 3(h)', 'reset 3/2', {
     attributes: { 1: '40 01 01 09', 99: '40 63 00' },
   }),
-  same('a withdrawal, and MP_UNREACH_NLRI that is applied', '7606 2', 'withdraw', {
+  same('a withdrawal and an applied MP_UNREACH_NLRI', '7606 2', 'withdraw', {
     attributes: { 1: '40 01 01 09', 15: attribute('80', 15, `0002 01 ${PREFIX6}`) },
   }),
-  same('a fault of IPv4 and IPv6 in one UPDATE', '7606 2', 'withdraw', {
+  same('faults of IPv4 and IPv6 in one UPDATE', '7606 2', 'withdraw', {
     attributes: { 1: '40 01 01 09', 14: attribute('80', 14, goodReach) },
   }),
 ];

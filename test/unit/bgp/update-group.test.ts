@@ -362,7 +362,7 @@ describe('what an update group sends', () => {
   });
 });
 
-describe('a route that this speaker fails to announce', () => {
+describe('a route that this speaker fails to advertise', () => {
   const prefixes = ['10.1.0.0/16', '10.2.0.0/16', '10.3.0.0/16'];
 
   const world = (policy?: GroupSpec['policy']) => {

@@ -385,7 +385,7 @@ describe('properties', () => {
     );
   });
 
-  it('any split of a byte stream gives the same messages', () => {
+  it('any split of a byte stream yields the same messages', () => {
     fc.assert(
       fc.property(
         fc.array(message, { minLength: 1, maxLength: 8 }),

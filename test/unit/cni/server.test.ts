@@ -95,7 +95,7 @@ describe('the CNI socket', () => {
 
 const hasGcc = spawnSync('gcc', ['--version']).status === 0;
 
-describe.skipIf(!hasGcc)('the shim (skipped where gcc is not installed)', () => {
+describe.skipIf(!hasGcc)('the shim (skipped when gcc is not installed)', () => {
   let shim: string;
   let server: net.Server;
   let socket: string;

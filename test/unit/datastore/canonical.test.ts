@@ -21,7 +21,7 @@ const object = (kind: string, spec: object, name = 'x') => ({
 });
 
 describe('addresses and networks of objects', () => {
-  it('that Cali accepts match the pattern that an API server checks, and a wrong length does not', () => {
+  it('that Cali accepts match the pattern that an API server checks, and an invalid length does not', () => {
     const pattern = new RegExp(
       (z.toJSONSchema(addressOrNetwork, { io: 'input', unrepresentable: 'any' }) as { pattern: string })
         .pattern,
@@ -97,7 +97,7 @@ describe('addresses and networks of objects', () => {
     ' 10.0.0.1',
   ])('are refused in peerIP %j', (text) => expect(parsePeerIP(text)).toBeUndefined());
 
-  it('are compared and announced by value for Services, without addresses that no host can have', () => {
+  it('are compared and advertised by value for Services, without addresses that no host can have', () => {
     const configurations = [
       bgpConfigurationKind.schema.parse(
         object(

@@ -99,7 +99,7 @@ describe('import policy for the kernel', () => {
   });
 
   it.each(['0.0.0.0/0', '0.0.0.0/1', '128.0.0.0/1', '64.0.0.0/2', '::/0', '2000::/3', '8000::/1'])(
-    'treats %s as a default route: accepted while the host has none, or if a setting says so',
+    'treats %s as a default route: accepted while the host has none, or if a setting allows it',
     (prefix) => {
       const without = { host: { ...rules.host, defaults: [] } };
       expect(judge(prefix, 'global')).toBe('default-route');
@@ -282,7 +282,7 @@ describe('the import policy in the speaker', () => {
     host: rules.host,
   };
 
-  it('depends on the type of peer, and is absent when routes go into no kernel', () => {
+  it('depends on the type of peer, and is absent when no routes are programmed', () => {
     const keys = desiredSpeaker(input).peers.map(({ peerType, prefixPolicy }) => [
       peerType,
       prefixPolicy?.key.split('"')[1],

@@ -135,7 +135,7 @@ describe('the guard against pod traffic', () => {
     expect(chain(whole(), 'martians')[0]).toBe(limited);
   });
 
-  it('accepts encapsulated packets only from other nodes, and none that a pod made (F-080, F-082)', () => {
+  it('accepts encapsulated packets only from other nodes, and none that a pod sent (F-080, F-082)', () => {
     const tunnels = [
       { kind: 'ipip', address: '10.1.0.1' },
       { kind: 'vxlan4', address: undefined },
@@ -216,7 +216,7 @@ describe('the NAT and tracking rules', () => {
     ]);
   });
 
-  it('leave packets between nodes untracked, and give this node’s own the tunnel address (F-085, F-089)', () => {
+  it('leave packets between nodes untracked, and use the tunnel address for this node’s own (F-085, F-089)', () => {
     const tunnels = [
       { kind: 'ipip', address: '10.1.0.1' },
       { kind: 'vxlan4', address: undefined },

@@ -28,7 +28,7 @@ describe('the lab', () => {
       );
   });
 
-  it('refuses a name that a node or a pod has', () => {
+  it('refuses a name that a node or a pod already has', () => {
     expect(() => assertFreeName('node', 'node1', used)).toThrow('node node1 exists already');
     expect(() => assertFreeName('pod', 'web', used)).toThrow('pod web exists already');
     expect(() => assertFreeName('node', 'web', used)).toThrow(

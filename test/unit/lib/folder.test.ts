@@ -11,21 +11,24 @@ async function temporary(): Promise<string> {
   return folder;
 }
 
-it('creates missing parents with the mode, also when the folder exists already', async () => {
+it('createFolder creates missing parents with the mode, even if the folder exists', async () => {
   const folder = path.join(await temporary(), 'a', 'b');
   await Promise.all([createFolder(folder, 0o700), createFolder(folder, 0o700)]);
   await createFolder(folder);
   for (const one of [folder, path.dirname(folder)]) expect((await stat(one)).mode & 0o777).toBe(0o700);
 });
 
-it.each(['/proc/x', '/proc/x/y'])('names the folder %s, which the kernel refuses', async (folder) => {
-  await expect(createFolder(folder)).rejects.toMatchObject({
-    code: 'FOLDER',
-    message: expect.stringContaining('folder /proc/x cannot be created: ENOENT'),
-  });
-});
+it.each(['/proc/x', '/proc/x/y'])(
+  'createFolder names the folder %s that the kernel refuses',
+  async (folder) => {
+    await expect(createFolder(folder)).rejects.toMatchObject({
+      code: 'FOLDER',
+      message: expect.stringContaining('folder /proc/x cannot be created: ENOENT'),
+    });
+  },
+);
 
-it('refuses a path that a file takes', async () => {
+it('createFolder refuses a path that a file occupies', async () => {
   const file = path.join(await temporary(), 'file');
   await writeFile(file, '');
   await expect(createFolder(file)).rejects.toThrow(`folder ${file} cannot be created: EEXIST`);
