@@ -149,7 +149,7 @@ export class PeerConnections {
       isProven: password !== undefined || ttlSecurityHops === 1,
       hasOpen: false,
       cancelTimer: () => {},
-      evict: () => this.#giveUp(pending, 'too many connections of this peer'),
+      evict: () => this.#giveUp(pending, 'too many connections from this peer'),
     };
     if (!limit.add(pending)) {
       pending.conversation.close();
@@ -159,7 +159,7 @@ export class PeerConnections {
     pending.conversation.inherit(this.#main.session);
     this.#pending.add(pending);
     pending.cancelTimer = clock.after(OPEN_LIMIT_MS, () => {
-      if (!pending.hasOpen) this.#giveUp(pending, 'no OPEN on a connection that came in');
+      if (!pending.hasOpen) this.#giveUp(pending, 'no OPEN on an incoming connection');
     });
     try {
       pending.conversation.accept(socket);
@@ -311,7 +311,9 @@ export class PeerConnections {
     const isLost = running.state === 'Established' && (running.hasRestart || running.evidence === 'silent');
     if (isLost) {
       const reason =
-        running.evidence === 'silent' ? 'the old one does not answer' : 'the new one is authentic';
+        running.evidence === 'silent'
+          ? 'the old connection does not respond'
+          : 'the new connection is authenticated';
       this.#modules.log.info({ reason }, 'BGP session replaced by a second connection');
     }
     other.handle({ type: isLost ? 'replaced' : 'collision' });

@@ -106,7 +106,7 @@ export class Deferral {
         continue;
       }
       const peer = this.#modules.addressOf(key);
-      this.#modules.log.info({ peer }, 'not waiting any longer for a peer that does not answer');
+      this.#modules.log.info({ peer }, 'no longer waiting for a peer that does not respond');
       this.#awaited.delete(key);
     }
     if (isOpening) this.#lookLater();

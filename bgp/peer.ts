@@ -203,8 +203,7 @@ export class Peer {
   }
 
   #note(obstacle: string): void {
-    if (this.#lastError !== obstacle)
-      this.#log.warn({ reason: obstacle }, 'no BGP connection with this peer');
+    if (this.#lastError !== obstacle) this.#log.warn({ reason: obstacle }, 'no BGP connection to this peer');
     this.#lastError = obstacle;
   }
 
@@ -230,7 +229,7 @@ export class Peer {
       if (!this.#isStopped && !this.#isShutDown) this.guard(() => this.#begin());
       this.#modules.ended(this);
     });
-    const reason = `internal fault: ${messageOf(error)}; next attempt ${delayMs / 1000} s later`;
+    const reason = `internal fault: ${messageOf(error)}; next attempt in ${delayMs / 1000} s`;
     this.#fault = { reason, cancel };
     this.#log.error({ err: error, reason }, 'fault while serving a BGP peer');
     for (const step of [
@@ -439,7 +438,7 @@ export class Peer {
     try {
       this.conversation.secure();
     } catch (error) {
-      this.#log.error({ reason: messageOf(error) }, 'the BGP connection keeps its key and TTL');
+      this.#log.error({ reason: messageOf(error) }, 'BGP connection keeps its former key and TTL');
     }
   }
 
@@ -465,14 +464,15 @@ export class Peer {
     else if (reason) this.#lastError = reason;
     if (reason?.startsWith('received ')) this.#lastNotification = reason;
     const fields = { from: from.state, to: to.state, ...(reason ? { reason } : {}) };
-    if (from.state === 'Established' || to.state === 'Established') this.#log.info(fields, 'session');
-    else this.#log.debug(fields, 'session');
+    if (from.state === 'Established' || to.state === 'Established')
+      this.#log.info(fields, 'BGP session state changed');
+    else this.#log.debug(fields, 'BGP session state changed');
     if (to.state === 'Idle') this.#modules.ended(this);
   }
 
   /** An incoming connection ended before it was a session. An established session is not affected. */
   #attemptFailed(reason: string | undefined): void {
-    this.#log.debug({ reason }, 'an incoming BGP connection ended');
+    this.#log.debug({ reason }, 'incoming BGP connection ended');
     if (!this.negotiated && reason) {
       this.#lastError = reason;
       if (reason.startsWith('received ')) this.#lastNotification = reason;
@@ -589,7 +589,7 @@ export class Peer {
         break;
       default:
         // RFC 7313 section 5: ignored.
-        this.#log.debug({ subtype }, 'ROUTE-REFRESH of an unknown subtype');
+        this.#log.debug({ subtype }, 'ROUTE-REFRESH with an unknown subtype');
     }
   }
 
@@ -646,5 +646,5 @@ export class Peer {
 }
 
 function describeTtl(ttl: number, hops: number): string {
-  return `a connection came in with TTL ${ttl}, but ttlSecurity ${hops} demands ${minimumTtl(hops)}: it is not the peer's, or routers stand between`;
+  return `an incoming connection has TTL ${ttl}, but ttlSecurity ${hops} requires ${minimumTtl(hops)}: it is not from the peer, or routers lie between`;
 }

@@ -112,7 +112,10 @@ export class PrefixLimiter {
     for (const family of this.#dropped) {
       if (!this.#isBelow(family)) continue;
       if (!requestRefresh(family)) {
-        log.warn({ family }, 'dropped routes come with the next session: the peer has no route refresh');
+        log.warn(
+          { family },
+          'dropped routes return with the next session: the peer does not support route refresh',
+        );
         continue;
       }
       this.#requests++;
@@ -125,7 +128,7 @@ export class PrefixLimiter {
     if (this.#isWarned) return;
     this.#isWarned = true;
     const { limit, action } = this.#modules.config().prefixLimit!;
-    const message = isOver ? 'too many prefixes' : 'the number of prefixes nears its limit';
+    const message = isOver ? 'prefix limit exceeded' : 'prefix count near its limit';
     this.#modules.log.warn({ count, limit, action }, message);
   }
 }

@@ -182,7 +182,7 @@ export class StaleRoutes {
     const seconds = this.#longLivedSeconds(family);
     const kept = this.#kept.get(family);
     if (!kept || seconds === 0) {
-      this.#expire(family, 'the peer did not come back in time');
+      this.#expire(family, 'the peer did not return within its restart time');
       return;
     }
     kept.phase = 'long-lived';
@@ -194,7 +194,7 @@ export class StaleRoutes {
 
   #longLivedTimeOver(family: Family): void {
     if (this.#isUp) this.#overdue.add(family);
-    this.#expire(family, 'the peer did not come back in the long-lived time');
+    this.#expire(family, 'the peer did not return within its long-lived stale time');
   }
 
   /** Long-lived stale time of the peer, seconds; 0 when not negotiated. */

@@ -112,7 +112,7 @@ export class Speaker {
     const { clock } = modules;
     this.#clock = {
       now: () => clock.now(),
-      after: (delayMs, run) => clock.after(delayMs, () => this.#guard('a timer of BGP', run)),
+      after: (delayMs, run) => clock.after(delayMs, () => this.#guard('a BGP timer', run)),
     };
     this.#log = modules.log;
     this.#ownAddresses = new OwnAddresses(
@@ -133,7 +133,7 @@ export class Speaker {
         this.#hasWork = true;
         this.#schedule();
       },
-      routeFault: (error) => this.#log.error({ err: error }, 'a BGP route cannot be announced'),
+      routeFault: (error) => this.#log.error({ err: error }, 'BGP route not announced'),
       groupFault: (sources, error) => {
         for (const peer of [...this.#peers]) if (sources.includes(peer.source)) peer.fault(error);
       },
@@ -164,7 +164,7 @@ export class Speaker {
       // After the routes of this turn, because the listener may now remove all other routes.
       over: () =>
         setImmediate(() => {
-          this.#guard('the distribution of routes', () => this.#distribute());
+          this.#guard('route distribution', () => this.#distribute());
           this.#modules.events.changed();
         }),
     });
@@ -281,7 +281,7 @@ export class Speaker {
   #statusOf(peer: Peer): PeerStatus {
     const status = peer.status();
     if (!this.#succession.isRetiring(peer.key)) return status;
-    const stay = `no longer configured: stays until other peers announce its routes, at most ${this.#options.deferralSeconds} s`;
+    const stay = `no longer configured: kept until other peers announce its routes, at most ${this.#options.deferralSeconds} s`;
     return { ...status, isRetiring: true, warning: stay };
   }
 
@@ -299,7 +299,7 @@ export class Speaker {
     this.#succession.close();
     this.#bfd.close();
     for (const peer of this.#peers) {
-      this.#guard('the end of a peer', () => {
+      this.#guard('the removal of a peer', () => {
         if (isRestart) peer.abandon();
         else peer.stop(CeaseSubcode.ADMINISTRATIVE_SHUTDOWN);
       });
@@ -340,7 +340,7 @@ export class Speaker {
     } catch (error) {
       const reason = `internal fault: ${messageOf(error)}`;
       this.#unstartable.set(keyOfPeer(config), { config, reason });
-      this.#log.error({ err: error, peer: config.address }, 'BGP peer cannot be started');
+      this.#log.error({ err: error, peer: config.address }, 'BGP peer not started');
     }
   }
 
@@ -360,7 +360,7 @@ export class Speaker {
         call(observer);
       } catch (error) {
         this.#observers.delete(observer);
-        this.#log.error({ err: error }, 'an observer of BGP failed and is switched off');
+        this.#log.error({ err: error }, 'BGP observer failed and was disabled');
       }
     }
   }
@@ -451,7 +451,7 @@ export class Speaker {
     const peer = this.#peers.acceptor(address) ?? this.#acceptDynamic(address);
     const message = peer?.config.shutdownMessage;
     if (!peer || this.#listener.isFresh(address)) {
-      this.#log.debug({ peer: address }, 'connection refused: no such peer, or its key was set just now');
+      this.#log.debug({ peer: address }, 'connection refused: unknown peer, or its key was set just now');
       refuse(socket, notification(ErrorCode.CEASE, CeaseSubcode.CONNECTION_REJECTED));
     } else if (message === undefined) peer.accept(socket);
     else refuse(socket, notification(ErrorCode.CEASE, CeaseSubcode.ADMINISTRATIVE_SHUTDOWN, message));
@@ -495,7 +495,7 @@ export class Speaker {
       this.#isScheduled = false;
       const hasChanges = families.some((family) => this.ribs[family].hasChanges);
       const startedAt = performance.now();
-      this.#guard('the distribution of routes', () => this.#distribute());
+      this.#guard('route distribution', () => this.#distribute());
       const endedAt = performance.now();
       this.#nextAt = endedAt + Math.min(endedAt - startedAt, MAX_PAUSE_MS);
       if (hasChanges) this.#modules.events.converged?.((endedAt - since) / 1000);

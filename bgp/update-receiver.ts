@@ -153,13 +153,13 @@ export class UpdateReceiver {
       const form = { isFourOctetAs: true, isIbgp: true, hasNextHop: hasClassic };
       const octets = encodeAttributes(whole, writer, form);
       if (octets > MAX_ATTRIBUTES_LENGTH) {
-        const reason = `the attributes take ${octets} octets with AS numbers of four, and an UPDATE has room for ${MAX_ATTRIBUTES_LENGTH} (RFC 6793)`;
+        const reason = `the attributes take ${octets} octets with 4-octet AS numbers, but an UPDATE has room for ${MAX_ATTRIBUTES_LENGTH} (RFC 6793)`;
         return { reach, unreach, nextHop, isUsable: false, faults: [...faults, withdrawnFor(reason)] };
       }
       const normal = writer.finish();
       const ours = this.#ownForm;
       if (!scan.scan(normal, 0, normal.length, ours, true))
-        throw new Error('own attributes are not in normal form');
+        throw new Error('local attributes are not in normal form');
       nextHop = normal.subarray(scan.nextHopAt, scan.nextHopAt + scan.nextHopLength);
     }
     return { reach, unreach, nextHop, isUsable, faults };

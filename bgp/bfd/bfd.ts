@@ -139,7 +139,7 @@ class Neighbour {
     this.#events = modules.events;
     this.#session = newBfdSession(discriminator);
     this.#socket = createSocket(familyOf(address) === 4 ? 'udp4' : 'udp6');
-    this.#socket.on('error', (error) => this.#log.debug({ reason: messageOf(error) }, 'BFD'));
+    this.#socket.on('error', (error) => this.#log.debug({ reason: messageOf(error) }, 'BFD socket error'));
     const port = FIRST_SOURCE_PORT + (discriminator % SOURCE_PORTS);
     this.#socket.bind({ port, ...(localAddress ? { address: localAddress } : {}) }, () => {
       if (this.#isClosed) return;
@@ -156,12 +156,12 @@ class Neighbour {
     if (!packet || this.#isClosed) return;
     if (!isForSession(this.#session, packet)) return;
     const before = this.#session;
-    this.#become(receiveBfd(before, packet), 'the neighbour says that the session is down');
+    this.#become(receiveBfd(before, packet), 'the neighbour signals that the session is down');
     if (packet.isPoll) this.#send(true);
     this.#cancelDetection();
     const silence = detectionTimeUs(this.#session, this.#timers) / 1000;
     this.#cancelDetection = this.#clock.after(silence, () =>
-      this.#become(expireBfd(this.#session), `nothing heard for ${silence} ms`),
+      this.#become(expireBfd(this.#session), `nothing received for ${silence} ms`),
     );
     // A new rate of the neighbour applies from the next packet on.
     if (before.remoteMinRxUs !== this.#session.remoteMinRxUs || before.state !== this.#session.state)
@@ -181,7 +181,10 @@ class Neighbour {
     if (before === next.state) return;
     const { address } = this.settings;
     const name = names[next.state]!;
-    this.#log.info({ from: names[before], to: name, ...(before === BfdState.UP ? { reason } : {}) }, 'BFD');
+    this.#log.info(
+      { from: names[before], to: name, ...(before === BfdState.UP ? { reason } : {}) },
+      'BFD session state changed',
+    );
     this.#events.changed(address, name);
     if (before === BfdState.UP) this.#events.down(address, `BFD: ${reason}`);
   }

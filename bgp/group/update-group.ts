@@ -232,7 +232,7 @@ export class UpdateGroup {
   /** Why the best path to a prefix is not advertised to a member; undefined when it is. */
   refusal(member: Member, prefix: number): string | undefined {
     const best = this.#rib.isPending(prefix) ? NOTHING : (this.#rib.best[prefix] ?? NOTHING);
-    if (best < 0) return 'there is no usable path';
+    if (best < 0) return 'no usable path exists';
     if (this.#rib.paths.source[best] === member.source) return 'it was learned from this peer';
     const reason = this.#protocolRefusal(best);
     if (reason) return reason;
@@ -384,17 +384,17 @@ export class UpdateGroup {
     if (facts & AttributeFact.NO_EXPORT && !spec.isIbgp && !isTransparent) return 'community NO_EXPORT';
     if (facts & AttributeFact.OTC && spec.refusesOtc) return 'OTC: only to customers (RFC 9234)';
     if (facts & AttributeFact.LLGR_STALE && !spec.hasLongLived)
-      return 'long-lived stale, and the peer does not support that (RFC 9494)';
+      return 'long-lived stale, and the peer does not support such routes (RFC 9494)';
     return this.#nextHopRefusal(row, this.#rib.paths.source[path]!);
   }
 
   #nextHopRefusal(row: number, source: number): string | undefined {
     const { spec } = this;
     if (this.#encoder.isTransparent(source) && this.#encoder.isLinkLocal(row))
-      return 'its next hop is link-local, and a route server passes next hops on as they are (RFC 7947 section 2.2.1)';
+      return 'its next hop is link-local, and a route server does not change next hops (RFC 7947 section 2.2.1)';
     const octets = this.#encoder.nextHopLength(row, source);
     if (octets === 0) {
-      const reason = `this speaker has no IPv${spec.family} address to be the next hop`;
+      const reason = `this speaker has no IPv${spec.family} address for the next hop`;
       return source !== LOCAL && this.#encoder.isLinkLocal(row)
         ? `its next hop is link-local, and ${reason} (RFC 2545 section 3)`
         : reason;
@@ -521,6 +521,6 @@ export class UpdateGroup {
 /** The reason for an UPDATE that is longer than the peer accepts. */
 function tooLongReason(octets: number, limit: number): string {
   const remedy =
-    limit === MAX_MESSAGE_LENGTH ? '; a peer with extended messages (RFC 8654) takes 65,535' : '';
+    limit === MAX_MESSAGE_LENGTH ? '; a peer with extended messages (RFC 8654) accepts 65,535' : '';
   return `its attributes are too long: the UPDATE would have ${octets} octets, the peer accepts ${limit} (RFC 4271 section 9.2)${remedy}`;
 }

@@ -96,7 +96,7 @@ export class BmpExporter implements Observer {
       }
     });
     socket.on('data', () => undefined);
-    socket.on('error', (error) => this.#log.debug({ reason: messageOf(error) }, 'BMP'));
+    socket.on('error', (error) => this.#log.debug({ reason: messageOf(error) }, 'BMP connection error'));
     socket.on('close', () => {
       this.#isConnected = false;
       if (this.#socket === socket) this.#timer = setTimeout(() => this.#dial(), RETRY_MS).unref();
@@ -151,7 +151,7 @@ export class BmpExporter implements Observer {
   #send(type: number, body: Uint8Array): void {
     if (!this.#isConnected || !this.#socket) return;
     if (this.#socket.writableLength > QUEUE_LIMIT) {
-      this.#log.warn({}, 'the BMP station reads too slowly: disconnecting and dialling again');
+      this.#log.warn({}, 'BMP station reads too slowly: reconnecting');
       this.#socket.destroy();
       return;
     }

@@ -27,7 +27,7 @@ export function createWireLog(peers: string, log: Log): Observer {
       const framer = new Framer();
       framer.allowExtended();
       framer.push(bytes, (frame) => {
-        log.info({ peer: address, direction, ...described(frame, context) }, 'wire');
+        log.info({ peer: address, direction, ...described(frame, context) }, 'BGP message');
         return true;
       });
     },

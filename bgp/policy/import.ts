@@ -119,7 +119,7 @@ export function nextHopRejection(bytes: Uint8Array, ownAddresses: HexAddresses):
     : first === 0xff || bytes.subarray(0, 15).every((octet) => octet === 0);
   const hex = Buffer.from(isV4 ? bytes : bytes.subarray(0, 16)).toString('hex');
   if (ownAddresses.has(hex)) return 'the next hop is this speaker (RFC 4271 section 5.1.3)';
-  return isNoHost ? 'the next hop is no host' : undefined;
+  return isNoHost ? 'the next hop is not a host address' : undefined;
 }
 
 function hasCluster({ bytes, clusterAt, clusterCount }: AttributeScan, clusterId: number): boolean {

@@ -22,7 +22,7 @@ export function attributesOf(table: AttributeTable, row: number): PathAttributes
 }
 
 /** Reason for attributes that policy makes too long. */
-export const TOO_LONG_BY_POLICY = 'policy makes its attributes longer than an UPDATE can be';
+export const TOO_LONG_BY_POLICY = 'policy makes its attributes too long for an UPDATE';
 
 /**
  * Returns the row for attributes given as values, with a reference for the caller; undefined when they exceed the longest
@@ -33,7 +33,8 @@ export function internAttributes(table: AttributeTable, attributes: PathAttribut
   if (encodeAttributes(attributes, writer, { ...own, hasNextHop: false }) > MAX_ATTRIBUTES_LENGTH)
     return undefined;
   const bytes = writer.finish();
-  if (!scan.scan(bytes, 0, bytes.length, own, true)) throw new Error('own attributes are not in normal form');
+  if (!scan.scan(bytes, 0, bytes.length, own, true))
+    throw new Error('local attributes are not in normal form');
   const nextHop = attributes.nextHop === '' ? noBytes : addressBytes(parseAddress(attributes.nextHop)!);
   return table.intern(scan, nextHop, 0, nextHop.length);
 }

@@ -44,7 +44,7 @@ export function retrySeconds(failures: number, config: SessionConfig, shortLived
 export function describeFlapping({ state, shortLived }: Session): string | undefined {
   const falls = shortLived - (state === 'Established' ? 1 : 0);
   if (falls < FLAPPING) return undefined;
-  return `flapping: the session came up and fell within ${SETTLE_SECONDS} s, ${falls} times in a row`;
+  return `flapping: the session came up and went down within ${SETTLE_SECONDS} s, ${falls} times in a row`;
 }
 
 /** Applies an event to a session. Never throws. The caller handles time and sockets. */
@@ -95,7 +95,7 @@ function inConnect(session: Session, event: Event, config: SessionConfig): Step 
     case 'stop':
       return quiet(session);
     default:
-      return fail(session, config, 'an event that Connect does not expect');
+      return fail(session, config, 'unexpected event in Connect');
   }
 }
 
@@ -112,7 +112,7 @@ function inActive(session: Session, event: Event, config: SessionConfig): Step {
     case 'stop':
       return quiet(session);
     default:
-      return fail(session, config, 'an event that Active does not expect');
+      return fail(session, config, 'unexpected event in Active');
   }
 }
 
@@ -192,7 +192,7 @@ function inEstablished(session: Session, event: Event, config: SessionConfig): S
       return fail(
         session,
         config,
-        event.type === 'replaced' ? 'the peer restarted and connected anew' : event.reason,
+        event.type === 'replaced' ? 'the peer restarted and reconnected' : event.reason,
         undefined,
         negotiated.peerRestart !== undefined,
         event.type === 'replaced' ? { how: 'closed', fsmEvent: TCP_CONNECTION_CONFIRMED } : { how: 'lost' },

@@ -13,7 +13,7 @@ export function negotiate(open: OpenMessage, config: SessionConfig): Negotiated 
     throw new WireError(
       ErrorCode.OPEN_MESSAGE,
       OpenSubcode.BAD_PEER_AS,
-      `the peer says AS ${open.asNumber}, configured is AS ${config.peerAs}`,
+      `the peer sends AS ${open.asNumber}, but AS ${config.peerAs} is configured`,
     );
   }
   const isIbgp = config.localAs === config.peerAs;
@@ -21,7 +21,7 @@ export function negotiate(open: OpenMessage, config: SessionConfig): Negotiated 
     throw new WireError(
       ErrorCode.OPEN_MESSAGE,
       OpenSubcode.BAD_BGP_IDENTIFIER,
-      `the peer has our own BGP identifier ${config.identifier}: give one of the two another router ID`,
+      `the peer has our own BGP identifier ${config.identifier}: change the router ID of one of the two`,
     );
   }
   const theirs = open.capabilities;
@@ -40,7 +40,7 @@ export function negotiate(open: OpenMessage, config: SessionConfig): Negotiated 
     throw new WireError(
       ErrorCode.OPEN_MESSAGE,
       OpenSubcode.UNSUPPORTED_CAPABILITY,
-      `no address family in common: the peer speaks ${describeFamilies(theirs)}, configured is IPv${config.families.join(' and IPv')}`,
+      `no common address family: the peer offers ${describeFamilies(theirs)}, this speaker IPv${config.families.join(' and IPv')}`,
       missing.finish(),
     );
   }
@@ -90,14 +90,15 @@ function describeFamilies(theirs: Capabilities): string {
 function checkRoles(theirs: readonly number[], config: SessionConfig): void {
   const { role } = config;
   if (config.localAs === config.peerAs) return;
-  if (theirs.length > 1) throw roleMismatch(`the peer says that it is ${theirs.map(roleName).join(' and ')}`);
+  if (theirs.length > 1)
+    throw roleMismatch(`the peer sends the BGP roles ${theirs.map(roleName).join(' and ')}`);
   if (role === undefined) return;
   const [theirRole] = theirs;
   if (theirRole === undefined && !config.isRoleStrict) return;
   if (theirRole !== undefined && counterpart[role] === theirRole) return;
-  const said = theirRole === undefined ? 'sends no BGP role' : `says that it is ${roleName(theirRole)}`;
+  const said = theirRole === undefined ? 'sends no BGP role' : `sends the BGP role ${roleName(theirRole)}`;
   throw roleMismatch(
-    `the peer ${said}, but our role ${roleName(role)} needs ${roleName(counterpart[role]!)}`,
+    `the peer ${said}, but our role ${roleName(role)} requires ${roleName(counterpart[role]!)}`,
   );
 }
 

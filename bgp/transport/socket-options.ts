@@ -77,7 +77,7 @@ export function dialSocket(peer: string, options: SecurityOptions): number | und
   if (!calls) return undefined;
   const isV6 = familyOf(peer) === 6;
   const fd = calls.socket(isV6);
-  if (fd < 0) throw new CodedError('BGP_SOCKET', 'the kernel refuses a socket');
+  if (fd < 0) throw new CodedError('BGP_SOCKET', 'the kernel refuses to create a socket');
   try {
     applyCommon(calls, fd, isV6);
     if (options.ttlSecurityHops !== undefined) setMinimumTtl(calls, fd, isV6, options.ttlSecurityHops);

@@ -325,7 +325,7 @@ function discarded(reason: string): Fault {
 
 /** RFC 6793 section 4.1: between speakers with 4-octet AS numbers, AS4_PATH and AS4_AGGREGATOR are discarded. */
 function notBetweenNew(type: number): Fault {
-  return discarded(`attribute ${type} from a peer of 4-octet AS numbers`);
+  return discarded(`attribute ${type} from a peer with 4-octet AS numbers`);
 }
 
 function keepUnknown(into: Mutable, header: AttributeHeader): Fault | undefined {

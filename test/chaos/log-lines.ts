@@ -30,7 +30,7 @@ export const expected: readonly Expected[] = [
     because: 'an agent or the API server was killed while the node claimed a block',
   },
   {
-    pattern: /^cali-node: dropping stale routes .*"reason":"the peer did not come back in time"/,
+    pattern: /^cali-node: dropping stale routes .*"reason":"the peer did not return within its restart time"/,
     because: 'an agent is down, or a node cut off, for longer than the restart time',
   },
   {

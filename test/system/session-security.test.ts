@@ -267,7 +267,7 @@ describe('a new connection from a peer with TCP MD5 or GTSM', () => {
     const far = ScriptedPeer.open(at, A);
     await until(() => far.socket.destroyed);
     expect(far.messages).toEqual([]);
-    expect(reflecting.peer(A)!.status().lastError).toMatch(/TTL 64, but ttlSecurity 1 demands 255/);
+    expect(reflecting.peer(A)!.status().lastError).toMatch(/TTL 64, but ttlSecurity 1 requires 255/);
   });
 });
 

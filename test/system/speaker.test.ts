@@ -65,7 +65,7 @@ it('a removed peer stays until other peers advertise all of its routes', async (
   expect(speaker.status().find(({ config }) => config.address === A)).toMatchObject({
     state: 'Established',
     isRetiring: true,
-    warning: 'no longer configured: stays until other peers announce its routes, at most 60 s',
+    warning: 'no longer configured: kept until other peers announce its routes, at most 60 s',
   });
   expect([a.last('notification'), speaker.routeCount]).toEqual([undefined, 2]);
   b.send(announcement(['10.2.0.0/16']));
@@ -337,7 +337,7 @@ describe('peers that misbehave', () => {
         .endsWith(`${'ff'.repeat(16)}00150302${'0b'}`),
     );
     expect(speaker.peer(B)!.status().lastError).toMatch(
-      /says that it is peer, but our role customer needs provider/,
+      /sends the BGP role peer, but our role customer requires provider/,
     );
   });
 });

@@ -242,13 +242,13 @@ describe('the finite state machine (RFC 4271 section 8, subcodes of RFC 6608)', 
   });
 
   it.each<[string, Partial<OpenMessage>, string, RegExp]>([
-    ['another AS', { asNumber: 65000 }, 'send 2/2', /the peer says AS 65000, configured is AS 64512/],
+    ['another AS', { asNumber: 65000 }, 'send 2/2', /the peer sends AS 65000, but AS 64512 is configured/],
     ['our own identifier', { identifier: '10.0.0.1' }, 'send 2/3', /our own BGP identifier/],
     [
       'no family in common',
       { capabilities: { ...noCapabilities, families: [6] } },
       'send 2/7',
-      /no address family in common/,
+      /no common address family/,
     ],
   ])('an OPEN with %s is refused with the reason', (_, change, sent, reason) => {
     const result = step(sessionIn('OpenSent'), { type: 'open', message: { ...open, ...change } }, config);

@@ -92,7 +92,7 @@ describe('attributes that grow after they were received', () => {
   it('reject the route with a reason when an import filter makes them too long', () => {
     const relay = new Relay({ policy: addsCommunities(300) });
     relay.receive(body(`${plain} ${communities(16_200)}`));
-    expect(relay.reason('10.0.0.0/8')).toMatch(/policy makes its attributes longer than an UPDATE can be/);
+    expect(relay.reason('10.0.0.0/8')).toMatch(/policy makes its attributes too long for an UPDATE/);
     relay.receive(body(`${plain} ${communities(3)}`));
     expect(relay.reason('10.0.0.0/8')).toBe('best');
   });
@@ -161,7 +161,7 @@ describe('a route that does not fit into a message to a peer', () => {
     const listener = relay.listen({ maxMessageLength: 65_535, policy: addsCommunities(300) });
     relay.receive(body(`${plain} ${communities(16_200)}`));
     expect(listener.take().length).toBe(0);
-    expect(relay.refusal(listener, '10.0.0.0/8')).toMatch(/policy makes its attributes longer/);
+    expect(relay.refusal(listener, '10.0.0.0/8')).toMatch(/policy makes its attributes too long/);
     expect(listener.group.tooLong).toHaveLength(1);
   });
 

@@ -221,7 +221,7 @@ describe('an OPEN', () => {
   it('without a family in common is refused with the families that the peer offers', () => {
     const [first] = decode(withCapabilities(EVPN));
     expect(() => negotiate(first as Message & { type: 'open' }, config)).toThrow(
-      'no address family in common: the peer speaks AFI 25 SAFI 70, configured is IPv4',
+      'no common address family: the peer offers AFI 25 SAFI 70, this speaker IPv4',
     );
   });
 

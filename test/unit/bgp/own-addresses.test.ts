@@ -81,5 +81,5 @@ it.each([
   relay.receive(body);
   expect(relay.reason(prefix, family)).toBe('the next hop is this speaker (RFC 4271 section 5.1.3)');
   expect(listener.take().length).toBeGreaterThan(0);
-  expect(relay.refusal(listener, prefix)).toBe('there is no usable path');
+  expect(relay.refusal(listener, prefix)).toBe('no usable path exists');
 });

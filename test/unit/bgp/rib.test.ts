@@ -266,9 +266,9 @@ describe('import policy of the protocol', () => {
 
   it.each<[number[], RegExp | undefined]>([
     [[172, 18, 0, 11], /this speaker/],
-    [[127, 0, 0, 1], /no host/],
-    [[224, 0, 0, 1], /no host/],
-    [Array<number>(16).fill(0), /no host/],
+    [[127, 0, 0, 1], /not a host address/],
+    [[224, 0, 0, 1], /not a host address/],
+    [Array<number>(16).fill(0), /not a host address/],
     [[10, 0, 0, 1], undefined],
   ])('next hop %j is rejected with %s (undefined: accepted)', (bytes, reason) => {
     const got = nextHopRejection(Uint8Array.from(bytes), context.ownAddresses);
