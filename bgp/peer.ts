@@ -7,6 +7,7 @@ import { type Family, parseAddress } from '../lib/cidr.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
+import { LogLimiter } from '../lib/log-limiter.ts';
 import { PeerConnections } from './connections.ts';
 import type { Conversation } from './conversation.ts';
 import { FaultDelay } from './faults.ts';
@@ -25,6 +26,7 @@ import type { Remote } from './transport/connection.ts';
 import { refuse } from './transport/listener.ts';
 import { handshakeTtl, minimumTtl, missingForSecurity } from './transport/socket-options.ts';
 import { type Ribs, UpdateReceiver } from './update-receiver.ts';
+import type { Fault } from './wire/attributes.ts';
 import { BgpRole, CeaseSubcode, ErrorCode, RefreshSubtype } from './wire/iana.ts';
 import type { RouteRefreshMessage } from './wire/message.ts';
 import { hardReset, notification } from './wire/notification.ts';
@@ -71,6 +73,7 @@ export class Peer {
   readonly #identity: SpeakerIdentity;
   readonly #modules: PeerModules;
   readonly #log: Log;
+  readonly #warnings: LogLimiter;
   readonly #stale: StaleRoutes;
   /** Row in the source table, for the life of the peer. */
   readonly source: number;
@@ -104,6 +107,7 @@ export class Peer {
     this.#identity = identity;
     this.#modules = modules;
     this.#log = modules.log.child({ peer: config.address });
+    this.#warnings = new LogLimiter(modules.clock, this.#log);
     this.#since = modules.clock.now();
     this.source = modules.sources.add(this.#describeSource(0));
     this.#stale = new StaleRoutes(this.source, modules.ribs, {
@@ -544,12 +548,18 @@ export class Peer {
       return;
     }
     const { faults, dropped } = this.#receiver!.receive(body);
-    if (faults.length > 0)
-      this.#malformed = { count: (this.#malformed?.count ?? 0) + 1, lastReason: faults.at(-1)!.reason };
-    for (const fault of faults)
-      this.#log.warn({ reason: fault.reason, verdict: fault.verdict }, 'malformed UPDATE');
+    if (faults.length > 0) this.#noteMalformed(faults);
     if (this.#config.prefixLimit) this.#checkLimit(dropped);
     this.#modules.ribChanged();
+  }
+
+  /** Counts a malformed UPDATE and logs its first fault of each verdict: an invalid attribute also counts as missing. */
+  #noteMalformed(faults: readonly Fault[]): void {
+    this.#malformed = { count: (this.#malformed?.count ?? 0) + 1, lastReason: faults[0]!.reason };
+    for (const kind of ['withdraw', 'discard'] as const) {
+      const fault = faults.find(({ verdict }) => verdict === kind);
+      if (fault) this.#warnings.warn(kind, { reason: fault.reason, verdict: kind }, 'malformed UPDATE');
+    }
   }
 
   #checkLimit(dropped: readonly Family[]): void {

@@ -6,6 +6,7 @@
 import type { Family } from '../lib/cidr.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
+import { LogLimiter } from '../lib/log-limiter.ts';
 import { markLongLived } from './long-lived.ts';
 import type { Negotiated } from './session/session.ts';
 import type { Ribs } from './update-receiver.ts';
@@ -38,6 +39,7 @@ export class StaleRoutes {
   readonly #source: number;
   readonly #ribs: Ribs;
   readonly #modules: StaleModules;
+  readonly #warnings: LogLimiter;
   /** Negotiated values of the last session. */
   #promise: Negotiated | undefined;
   readonly #kept = new Map<Family, Kept>();
@@ -52,6 +54,7 @@ export class StaleRoutes {
     this.#source = source;
     this.#ribs = ribs;
     this.#modules = modules;
+    this.#warnings = new LogLimiter(modules.clock, modules.log);
   }
 
   /** Whether any family has stale routes. */
@@ -108,7 +111,11 @@ export class StaleRoutes {
   /** BoRR. Ignored before End-of-RIB, which a peer with graceful restart sends first (RFC 7313 section 4). */
   refreshBegins(family: Family): void {
     if (this.#promise?.peerRestart && !this.#ended.has(family)) {
-      this.#modules.log.warn({ family }, 'BoRR before End-of-RIB ignored (RFC 7313 section 4)');
+      this.#warnings.warn(
+        `BoRR ${family}`,
+        { family },
+        'BoRR before End-of-RIB ignored (RFC 7313 section 4)',
+      );
       return;
     }
     const kept = this.#mark(family, 'refresh');

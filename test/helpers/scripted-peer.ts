@@ -18,7 +18,7 @@ import type { Nlri } from '../../bgp/wire/nlri.ts';
 import type { NotificationMessage } from '../../bgp/wire/notification.ts';
 import type { OpenMessage } from '../../bgp/wire/open.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
-import { silentLog } from '../../lib/log.ts';
+import { type Log, silentLog } from '../../lib/log.ts';
 
 const IPPROTO_TCP = 6;
 /** The kernel closes a socket in repair mode without sending a segment. */
@@ -198,13 +198,14 @@ export interface ReflectorOptions {
   /** Prefix from which dynamic peers are accepted as clients. */
   readonly range?: string;
   readonly deferralSeconds?: number;
+  readonly log?: Log;
 }
 
 /** Starts a reflector on a free loopback port with these addresses as clients. */
 export async function startReflector(
   addresses: readonly string[],
   change: (address: string) => Partial<PeerConfig> = () => ({}),
-  { clock = systemClock, range, deferralSeconds = 3 }: ReflectorOptions = {},
+  { clock = systemClock, range, deferralSeconds = 3, log = silentLog }: ReflectorOptions = {},
 ) {
   const port = await freePort();
   const configOf = (address: string): PeerConfig => ({
@@ -234,7 +235,7 @@ export async function startReflector(
       unreachableSeconds: 1,
       hasKernel: false,
     },
-    { clock, log: silentLog, events: { changed() {} } },
+    { clock, log, events: { changed() {} } },
   );
   const template = { ...configOf(''), peerType: 'dynamic' as const };
   const dynamic = range === undefined ? [] : [{ prefix: range, template }];
