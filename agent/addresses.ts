@@ -4,6 +4,7 @@ import { type AddressFlags, addressState } from '../felix/dataplane/kernel.ts';
 import { contains, type Family, formatAddress, formatCidr, parseCidr } from '../lib/cidr.ts';
 import { CodedError } from '../lib/errors.ts';
 import { run } from '../lib/exec.ts';
+import { parseMethod } from './autodetection-method.ts';
 
 export interface InterfaceAddress {
   readonly device: string;
@@ -117,8 +118,9 @@ async function autodetect(
     if (warning) warn(warning);
     return address;
   }
-  const [kind, argument = ''] = splitOnce(method, '=');
-  switch (kind) {
+  const parsed = parseMethod(method);
+  if (typeof parsed === 'string') throw new CodedError('CONFIG', `autodetection method ${method}: ${parsed}`);
+  switch (parsed.kind) {
     case 'first-found':
       return ordinary[0]?.cidr;
     case 'kubernetes-internal-ip': {
@@ -126,33 +128,22 @@ async function autodetect(
       return ip && (cidrOf(ip, usable) ?? formatCidr(parseCidr(ip)!));
     }
     case 'interface':
-      for (const pattern of patterns(method, argument)) {
+      for (const pattern of parsed.patterns) {
         const found = usable.find(({ device }) => pattern.test(device));
         if (found) return found.cidr;
       }
       return undefined;
-    case 'skip-interface': {
-      const skipped = patterns(method, argument);
-      return ordinary.find(({ device }) => !skipped.some((pattern) => pattern.test(device)))?.cidr;
-    }
+    case 'skip-interface':
+      return ordinary.find(({ device }) => !parsed.patterns.some((pattern) => pattern.test(device)))?.cidr;
     case 'can-reach': {
-      const source = await sourceTowards(argument, family);
+      const source = await sourceTowards(parsed.destination, family);
       return source && (cidrOf(source, usable) ?? formatCidr(parseCidr(source)!));
     }
-    case 'cidr': {
-      const ranges = argument.split(',').map((text) => parseCidr(text.trim()));
-      if (ranges.some((range) => range === undefined))
-        throw new CodedError(
-          'CONFIG',
-          `autodetection method ${method}: ${argument} is not a list of networks`,
-        );
-      return usable.find(({ cidr }) => ranges.some((range) => contains(range!, parseCidr(cidr)!)))?.cidr;
-    }
+    case 'cidr':
+      return usable.find(({ cidr }) => parsed.networks.some((range) => contains(range, parseCidr(cidr)!)))
+        ?.cidr;
     default:
-      throw new CodedError(
-        'CONFIG',
-        `autodetection method ${method}: must be first-found, kubernetes-internal-ip, interface=NAMES, skip-interface=NAMES, can-reach=DESTINATION or cidr=NETWORKS`,
-      );
+      return parsed satisfies never;
   }
 }
 
@@ -190,25 +181,9 @@ function addressOf(text: string): string | undefined {
   return parsed && formatAddress(parsed);
 }
 
-/** Parses regular expressions that are separated by commas. */
-function patterns(method: string, list: string): RegExp[] {
-  return list.split(',').map((text) => {
-    try {
-      return new RegExp(`^(?:${text.trim()})$`);
-    } catch {
-      throw new CodedError('CONFIG', `autodetection method ${method}: ${text} is not a regular expression`);
-    }
-  });
-}
-
 /** Returns an address with its prefix length on its interface. */
 function cidrOf(address: string, addresses: readonly InterfaceAddress[]): string | undefined {
   return addresses.find(({ cidr }) => addressOf(cidr) === addressOf(address))?.cidr;
-}
-
-function splitOnce(text: string, separator: string): [string, string?] {
-  const at = text.indexOf(separator);
-  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)];
 }
 
 /**

@@ -1,12 +1,21 @@
 /** The agent's settings from the environment, with Calico's names when Calico has one (reference 7.3). */
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
+import path from 'node:path';
 import { safeParse } from 'zod/v4/core';
 import { felixParameters } from '../datastore/schema/cluster.ts';
+import { parseAsNumber } from '../datastore/schema/fields.ts';
+import { schemaSentence } from '../datastore/schema-sentences.ts';
 import { reflectorNamespaces } from '../felix/calc/bgp/reflectors.ts';
 import { DEFAULT_PROTOCOLS, refusal } from '../felix/dataplane/route-protocols.ts';
-import { type Family, formatAddress, parseAddress } from '../lib/cidr.ts';
-import { CodedError } from '../lib/errors.ts';
+import { type Family, formatAddress, parseAddress, parseCidr } from '../lib/cidr.ts';
+import { whyNoHost } from '../lib/host-address.ts';
+import { isLabelName, isObjectName } from '../lib/kubernetes-names.ts';
+import { isSeverity } from '../lib/log.ts';
+import { printable } from '../lib/plain-text.ts';
+import { type Environment, Variables } from '../lib/variables.ts';
+import { parseMethod } from './autodetection-method.ts';
+import { type DefaultPools, defaultPools } from './pool-settings.ts';
 
 export interface AgentConfig {
   readonly node: string;
@@ -57,156 +66,173 @@ export interface AgentConfig {
   readonly felix: Readonly<Record<string, unknown>>;
 }
 
-export interface DefaultPools {
-  readonly isWanted: boolean;
-  /** By family; undefined: the cluster's pod network, if the agent finds it. */
-  readonly cidrs: Readonly<Record<Family, string | undefined>>;
-  readonly blockSizes: Readonly<Record<Family, number | undefined>>;
-  readonly natOutgoing: Readonly<Record<Family, boolean>>;
-  readonly ipipMode: string;
-  readonly vxlanModes: Readonly<Record<Family, string>>;
-}
+const WHOLE_NAME = 'must be lower case letters, digits, "-" and ".", such as node-1.example.com';
+const NAMESPACE = 'must be a namespace: lower case letters, digits and "-"';
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
-/** Throws CodedError CONFIG with a sentence that names the variable. */
+/** Throws CodedError CONFIG with a sentence that names the variable, its value and the remedy. */
 export function readConfig(environment: Environment): AgentConfig {
-  const number = <T extends number | undefined>(
-    name: string,
-    fallback: T,
-    minimum: number,
-    maximum: number,
-  ): number | T => {
-    const text = environment[name];
-    if (text === undefined || text === '') return fallback;
-    const value = Number(text);
-    if (/^\d+$/.test(text) && value >= minimum && value <= maximum) return value;
-    throw new CodedError('CONFIG', `${name}=${text}: must be a whole number from ${minimum} to ${maximum}`);
-  };
-  const namespace = environment['POD_NAMESPACE'] || 'kube-system';
-  const seconds = number('CALI_RESYNC_INTERVAL', undefined, 1, 86400);
+  const variables = new Variables(environment);
+  const choose = <T extends string>(name: string, choices: readonly T[], fallback: T) =>
+    variables.oneOf(name, choices, fallback);
+  const namespace = variables.parsed('POD_NAMESPACE', nameIf(isLabelName), NAMESPACE) ?? 'kube-system';
+  const seconds = variables.whole('CALI_RESYNC_INTERVAL', undefined, 1, 86400);
+  const addresses = { ip: addressOf(variables, 'IP', 4), ip6: addressOf(variables, 'IP6', 6) };
+  if (addresses.ip === 'none' && addresses.ip6 === 'none')
+    variables.refuse('IP6', 'IP is none too: set one of them to an address of this node');
   return {
-    node: nodeName(environment),
-    kubeconfig: environment['KUBECONFIG'] || undefined,
+    node: nodeName(variables),
+    kubeconfig: variables.text('KUBECONFIG'),
     namespace,
-    reflectorNamespaces: reflectorNamespaces(environment['CALI_REFLECTOR_NAMESPACES'], namespace),
-    runDirectory: environment['CALI_RUN_DIR'] || '/var/run/cali',
-    ip: environment['IP'] || undefined,
-    ip6: environment['IP6'] || undefined,
-    ipMethod: environment['IP_AUTODETECTION_METHOD'] || undefined,
-    ip6Method: environment['IP6_AUTODETECTION_METHOD'] || undefined,
-    defaultPools: {
-      isWanted: environment['NO_DEFAULT_POOLS'] !== 'true',
-      cidrs: {
-        4: environment['CALICO_IPV4POOL_CIDR'] || undefined,
-        6: environment['CALICO_IPV6POOL_CIDR'] || undefined,
-      },
-      blockSizes: {
-        4: number('CALICO_IPV4POOL_BLOCK_SIZE', undefined, 20, 32),
-        6: number('CALICO_IPV6POOL_BLOCK_SIZE', undefined, 116, 128),
-      },
-      natOutgoing: {
-        4: environment['CALICO_IPV4POOL_NAT_OUTGOING'] !== 'false',
-        6: environment['CALICO_IPV6POOL_NAT_OUTGOING'] === 'true',
-      },
-      ipipMode: environment['CALICO_IPV4POOL_IPIP'] || 'Never',
-      vxlanModes: {
-        4: environment['CALICO_IPV4POOL_VXLAN'] || 'Never',
-        6: environment['CALICO_IPV6POOL_VXLAN'] || 'Never',
-      },
-    },
-    asNumber: environment['AS'] || undefined,
-    routerId: routerIdSetting(environment['CALICO_ROUTER_ID'] || undefined),
-    logSeverity: environment['BGP_LOGSEVERITYSCREEN'] || environment['FELIX_LOGSEVERITYSCREEN'] || undefined,
-    healthHost: environment['FELIX_HEALTHHOST'] || undefined,
-    healthPort: number('FELIX_HEALTHPORT', undefined, 0, 65535),
-    metricsHost: environment['FELIX_PROMETHEUSMETRICSHOST'] || undefined,
-    metricsPort: number('FELIX_PROMETHEUSMETRICSPORT', undefined, 0, 65535),
-    restartTimeSeconds: number('CALI_RESTART_TIME', 120, 1, 4095),
-    unreachableSeconds: number('CALI_UNREACHABLE_TIME', 10, 0, 4095),
-    wireLog: environment['CALI_BGP_WIRE_LOG'] || undefined,
-    hasDetailedBgpMetrics: bgpMetricsOf(environment['CALI_BGP_METRICS'] || 'Summary'),
-    meshTtlSecurity: meshTtlSecurityOf(environment['CALI_MESH_TTL_SECURITY'] || 'Auto'),
-    holdTimeSeconds: number('CALI_HOLD_TIME', 90, 3, 65535),
-    bgpRouteProtocol: bgpRouteProtocol(number('CALI_BGP_ROUTE_PROTOCOL', DEFAULT_PROTOCOLS.bgp, 1, 255)),
-    reflectorPort: number('CALI_REFLECTOR_PORT', 1790, 1, 65535),
+    reflectorNamespaces: namespacesOf(variables, namespace),
+    runDirectory:
+      variables.parsed('CALI_RUN_DIR', nameIf(path.isAbsolute), 'must be an absolute path') ??
+      '/var/run/cali',
+    ...addresses,
+    ipMethod: methodOf(variables, 'IP_AUTODETECTION_METHOD'),
+    ip6Method: methodOf(variables, 'IP6_AUTODETECTION_METHOD'),
+    defaultPools: defaultPools(variables),
+    asNumber: variables.parsed(
+      'AS',
+      nameIf((text) => parseAsNumber(text) !== undefined),
+      'must be an AS number: 1 to 4294967295, or two numbers below 65536 joined by a dot',
+    ),
+    routerId: routerIdSetting(variables),
+    logSeverity:
+      severity(variables, 'BGP_LOGSEVERITYSCREEN') ?? severity(variables, 'FELIX_LOGSEVERITYSCREEN'),
+    healthHost: variables.text('FELIX_HEALTHHOST'),
+    healthPort: variables.whole('FELIX_HEALTHPORT', undefined, 0, 65535),
+    metricsHost: variables.text('FELIX_PROMETHEUSMETRICSHOST'),
+    metricsPort: variables.whole('FELIX_PROMETHEUSMETRICSPORT', undefined, 0, 65535),
+    restartTimeSeconds: variables.whole('CALI_RESTART_TIME', 120, 1, 4095),
+    unreachableSeconds: variables.whole('CALI_UNREACHABLE_TIME', 10, 0, 4095),
+    wireLog: wireLogOf(variables),
+    hasDetailedBgpMetrics: choose('CALI_BGP_METRICS', ['Summary', 'Detailed'], 'Summary') === 'Detailed',
+    meshTtlSecurity: choose('CALI_MESH_TTL_SECURITY', ['Auto', 'Disabled'], 'Auto') === 'Auto',
+    holdTimeSeconds: variables.whole('CALI_HOLD_TIME', 90, 3, 65535),
+    bgpRouteProtocol: bgpRouteProtocol(variables),
+    reflectorPort: variables.whole('CALI_REFLECTOR_PORT', 1790, 1, 65535),
     resyncMs: seconds === undefined ? undefined : seconds * 1000,
-    backend: backendOf(environment['CALICO_NETWORKING_BACKEND'] || 'bird'),
-    ipam: ipamOf(environment['CALI_IPAM'] || 'cali-ipam'),
-    felix: felixOf(environment),
+    backend: choose('CALICO_NETWORKING_BACKEND', ['bird', 'vxlan', 'none'], 'bird'),
+    ipam: choose('CALI_IPAM', ['cali-ipam', 'host-local'], 'cali-ipam'),
+    felix: felixOf(variables),
   };
 }
 
-function bgpRouteProtocol(value: number): number {
-  const reason = refusal(value, 0);
-  if (reason) throw new CodedError('CONFIG', `CALI_BGP_ROUTE_PROTOCOL=${value}: ${reason}`);
-  return value;
+/** Returns a parser of texts that satisfy a condition. */
+function nameIf(isValid: (text: string) => boolean): (text: string) => string | undefined {
+  return (text) => (isValid(text) ? text : undefined);
 }
 
-/** Parses a BGP identifier, which has four octets and is not zero (RFC 6286 section 2.1). */
-function routerIdSetting(text: string | undefined): string | undefined {
-  if (text === undefined || text === 'hash') return text;
-  const address = parseAddress(text);
-  if (address?.family === 4 && address.value !== 0n) return formatAddress(address);
-  throw new CodedError(
-    'CONFIG',
-    `CALICO_ROUTER_ID=${text}: must be hash, or four octets such as 192.0.2.1 that are not all zero`,
+/** Returns the namespaces of CALI_REFLECTOR_NAMESPACES. Throws CodedError CONFIG. */
+function namespacesOf(variables: Variables, own: string): readonly string[] {
+  const parse = (text: string) => {
+    const names = reflectorNamespaces(text, own);
+    return names.every(isLabelName) ? names : undefined;
+  };
+  return (
+    variables.parsed('CALI_REFLECTOR_NAMESPACES', parse, 'must be namespaces separated by commas') ?? [own]
   );
 }
 
-function meshTtlSecurityOf(text: string): boolean {
-  if (text === 'Auto' || text === 'Disabled') return text === 'Auto';
-  throw new CodedError('CONFIG', `CALI_MESH_TTL_SECURITY=${text}: must be Auto or Disabled`);
+function addressOf(variables: Variables, name: string, family: Family): string | undefined {
+  const parse = (text: string) => {
+    if (text === 'autodetect' || text === 'none') return text;
+    const cidr = parseCidr(text);
+    if (cidr?.family !== family) return undefined;
+    const reason = whyNoHost(cidr);
+    return reason === undefined ? text : variables.refuse(name, `${reason}: write an address of this node`);
+  };
+  return variables.parsed(
+    name,
+    parse,
+    `must be "autodetect", "none", or an IPv${family} address with or without prefix length`,
+  );
 }
 
-function bgpMetricsOf(text: string): boolean {
-  if (text === 'Summary' || text === 'Detailed') return text === 'Detailed';
-  throw new CodedError('CONFIG', `CALI_BGP_METRICS=${text}: must be Summary or Detailed`);
+function methodOf(variables: Variables, name: string): string | undefined {
+  const text = variables.text(name);
+  const method = text === undefined ? undefined : parseMethod(text);
+  return typeof method === 'string' ? variables.refuse(name, method) : text;
 }
 
-function backendOf(text: string): AgentConfig['backend'] {
-  if (text === 'bird' || text === 'vxlan' || text === 'none') return text;
-  throw new CodedError('CONFIG', `CALICO_NETWORKING_BACKEND=${text}: must be bird, vxlan or none`);
+function severity(variables: Variables, name: string): string | undefined {
+  return variables.parsed(name, nameIf(isSeverity), 'must be debug, info, warning or error');
 }
 
-function ipamOf(text: string): AgentConfig['ipam'] {
-  if (text === 'cali-ipam' || text === 'host-local') return text;
-  throw new CodedError('CONFIG', `CALI_IPAM=${text}: must be cali-ipam or host-local`);
+/** Returns `all`, or canonical addresses separated by commas. */
+function wireLogOf(variables: Variables): string | undefined {
+  const parse = (text: string) => {
+    const peers = text.split(',').map((one) => {
+      const [address = '', ...zone] = one.trim().split('%');
+      const parsed = parseAddress(address);
+      return one.trim() === 'all' ? 'all' : parsed && [formatAddress(parsed), ...zone].join('%');
+    });
+    return peers.every((peer) => peer !== undefined) ? peers.join(',') : undefined;
+  };
+  return variables.parsed(
+    'CALI_BGP_WIRE_LOG',
+    parse,
+    'must be all, or addresses of peers separated by commas',
+  );
+}
+
+function bgpRouteProtocol(variables: Variables): number {
+  const value = variables.whole('CALI_BGP_ROUTE_PROTOCOL', DEFAULT_PROTOCOLS.bgp, 1, 255);
+  const reason = refusal(value, 0);
+  return reason ? variables.refuse('CALI_BGP_ROUTE_PROTOCOL', `${reason}: choose another number`) : value;
+}
+
+/** Parses a BGP identifier, which has four octets and is not zero (RFC 6286 section 2.1). */
+function routerIdSetting(variables: Variables): string | undefined {
+  const parse = (text: string) => {
+    if (text === 'hash') return text;
+    const address = parseAddress(text);
+    return address?.family === 4 && address.value !== 0n ? formatAddress(address) : undefined;
+  };
+  return variables.parsed(
+    'CALICO_ROUTER_ID',
+    parse,
+    'must be hash, or four octets such as 192.0.2.1 that are not all zero',
+  );
 }
 
 /** Parses each parameter by its type: number, boolean, text, or a list separated by commas (Calico 1.10). */
-function felixOf(environment: Environment): Record<string, unknown> {
+function felixOf(variables: Variables): Record<string, unknown> {
   const values: Record<string, unknown> = {};
   for (const [name, type] of Object.entries(felixParameters)) {
     const variable = `FELIX_${name.toUpperCase()}`;
-    const text = environment[variable];
-    if (text === undefined || text === '') continue;
+    const text = variables.text(variable);
+    if (text === undefined) continue;
     const truth = { true: true, false: false }[text.toLowerCase()];
     const readings = [Number(text), truth, text, text.split(',')].filter((one) => one !== undefined);
     const parsed = readings.map((reading) => safeParse(type, reading)).find(({ success }) => success);
-    if (!parsed)
-      throw new CodedError(
-        'CONFIG',
-        `${variable}=${text}: ${safeParse(type, text).error!.issues[0]!.message}`,
-      );
+    if (!parsed) {
+      const [issue] = safeParse(type, text, { error: schemaSentence }).error?.issues ?? [];
+      variables.refuse(variable, issue?.message ?? 'is invalid: remove it');
+    }
     values[name] = parsed.data;
   }
   return values;
 }
 
-function nodeName(environment: Environment): string {
-  if (environment['NODENAME']) return environment['NODENAME'];
-  const file = environment['CALICO_NODENAME_FILE'];
-  if (file) {
-    try {
-      return readFileSync(file, 'utf8').trim();
-    } catch (error) {
-      throw new CodedError(
-        'CONFIG',
-        `CALICO_NODENAME_FILE=${file}: cannot be read. Set NODENAME, or mount the file.`,
-        { cause: error },
+function nodeName(variables: Variables): string {
+  const name = variables.parsed('NODENAME', nameIf(isObjectName), WHOLE_NAME);
+  if (name) return name;
+  const file = variables.text('CALICO_NODENAME_FILE');
+  if (file === undefined) return (variables.text('HOSTNAME') ?? os.hostname()).toLowerCase();
+  const text = nameIn(file, variables);
+  return isObjectName(text)
+    ? text
+    : variables.refuse(
+        'CALICO_NODENAME_FILE',
+        `"${printable(text, 100)}" in it is not the name of a Node: set NODENAME`,
       );
-    }
+}
+
+function nameIn(file: string, variables: Variables): string {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch {
+    return variables.refuse('CALICO_NODENAME_FILE', 'cannot be read. Set NODENAME, or mount the file.');
   }
-  return (environment['HOSTNAME'] || os.hostname()).toLowerCase();
 }

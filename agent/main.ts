@@ -3,9 +3,11 @@ import { parseArguments } from '../lib/arguments.ts';
 import { systemClock } from '../lib/clock.ts';
 import { reportCrashes } from '../lib/crash.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
+import { isLabelName } from '../lib/kubernetes-names.ts';
 import { createLog } from '../lib/log.ts';
 import { keepSmall } from '../lib/memory.ts';
 import { stopOnSignal } from '../lib/stop.ts';
+import { Variables } from '../lib/variables.ts';
 import { VERSION } from '../lib/version.ts';
 import type { Agent } from './agent.ts';
 import { type AgentConfig, readConfig } from './config.ts';
@@ -66,15 +68,8 @@ function fail(error: unknown): never {
 
 async function install(): Promise<void> {
   const { installCni } = await import('../cni/install.ts');
-  const { env } = process;
-  const lines = await installCni({
-    shim: env['CALI_CNI_SHIM'] || '/opt/cali/bin/cali',
-    loopback: env['CALI_CNI_LOOPBACK'] || '/opt/cali/bin/loopback',
-    binDirectory: env['CNI_BIN_DIR'] || '/host/opt/cni/bin',
-    netDirectory: env['CNI_NET_DIR'] || '/host/etc/cni/net.d',
-    configurationName: env['CNI_CONF_NAME'] || '10-cali.conflist',
-    mtu: Number(env['CNI_MTU'] || 0),
-  });
+  const { readInstallSettings } = await import('./install-settings.ts');
+  const lines = await installCni(readInstallSettings(process.env));
   for (const line of lines) log.info({}, line);
 }
 
@@ -131,7 +126,11 @@ async function reflectorSource(config: AgentConfig): Promise<ReflectorSource> {
     const { FileSource } = await import('./reflector-file.ts');
     return new FileSource(values.config, config, log);
   }
-  const service = process.env['CALI_REFLECTOR_SERVICE'];
+  const service = new Variables(process.env).parsed(
+    'CALI_REFLECTOR_SERVICE',
+    (text) => (isLabelName(text) ? text : undefined),
+    'must be the name of a Service: lower case letters, digits and "-"',
+  );
   if (!service)
     throw new CodedError(
       'CONFIG',

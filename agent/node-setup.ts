@@ -19,6 +19,7 @@ import { chooseAddress, type InterfaceAddress, sourceTowards } from './addresses
 import type { AgentConfig } from './config.ts';
 import { addressSetting, followAddresses, internalIpsOf } from './follow-address.ts';
 import { type FoundNetwork, podNetwork } from './pod-network.ts';
+import { poolOf } from './pool-settings.ts';
 import { hashedRouterId } from './router-id.ts';
 
 /**
@@ -167,26 +168,14 @@ export async function ensurePools(
   const made: FoundNetwork[] = [];
   for (const family of families) {
     const set = defaultPools.cidrs[family];
+    if (set === 'none') continue;
     const fallback = family === 4 ? { cidr: FALLBACK_CIDR, source: 'default' } : undefined;
     const chosen = set
       ? { cidr: set, source: `CALICO_IPV${family}POOL_CIDR` }
       : (network[family] ?? fallback);
     if (!chosen) continue;
     const { cidr } = chosen;
-    const blockSize = defaultPools.blockSizes[family];
-    const pool = {
-      apiVersion: `${CALICO_GROUP}/v3`,
-      kind: 'IPPool',
-      metadata: { name: `default-ipv${family}-ippool` },
-      spec: {
-        cidr,
-        ...(blockSize === undefined ? {} : { blockSize }),
-        ipipMode: family === 4 ? defaultPools.ipipMode : 'Never',
-        vxlanMode: defaultPools.vxlanModes[family],
-        natOutgoing: defaultPools.natOutgoing[family],
-        nodeSelector: 'all()',
-      },
-    };
+    const pool = poolOf(defaultPools, family, cidr);
     try {
       // Validate here, because a server without our rules would accept anything.
       ipPoolKind.schema.parse(pool);

@@ -8,7 +8,6 @@ import { nodeKind } from '../datastore/schema/core.ts';
 import { type IPPool, ipPoolKind } from '../datastore/schema/ip-pool.ts';
 import { Shared } from '../datastore/shared.ts';
 import { registerWatchMetrics, watchStates } from '../datastore/watch-metrics.ts';
-import { reflectorNamespaces } from '../felix/calc/bgp/reflectors.ts';
 import { parseArguments } from '../lib/arguments.ts';
 import { Boundary } from '../lib/boundary.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -21,6 +20,7 @@ import { keepSmall } from '../lib/memory.ts';
 import { stopOnSignal } from '../lib/stop.ts';
 import { VERSION } from '../lib/version.ts';
 import { AddressCollector } from './address-collector.ts';
+import { readConfig } from './config.ts';
 import { ControllersConfiguration } from './configuration.ts';
 import { CrdRules } from './crd-rules.ts';
 import { createMetrics } from './metrics.ts';
@@ -38,7 +38,7 @@ const { values } = parseArguments({
   options: { version: { type: 'boolean', short: 'v' }, help: { type: 'boolean', short: 'h' } },
 });
 reportCrashes({ fields: { name: 'cali-controllers' } });
-const log = createLog(process.env['LOG_LEVEL'] ?? 'info', { name: 'cali-controllers' });
+const log = createLog('info', { name: 'cali-controllers' });
 
 if (values.help) process.stdout.write(usage);
 else if (values.version) process.stdout.write(`${VERSION}\n`);
@@ -50,7 +50,9 @@ else
 
 async function main(): Promise<void> {
   const requests = new RequestCounter();
-  const api = await loadEndpoint(process.env['KUBECONFIG'] || undefined);
+  const config = readConfig(process.env);
+  log.setSeverity(config.logSeverity);
+  const api = await loadEndpoint(config.kubeconfig);
   const client = new KubernetesClient(api, requests);
   const modules = { store: client, clock: systemClock, log };
   const events = new EventRecorder('cali-controllers', modules);
@@ -73,24 +75,16 @@ async function main(): Promise<void> {
   const registry = createMetrics(() => collector.stats);
   requests.register(registry);
   const boundary = new Boundary(log);
-  const { METRICS_HOST, METRICS_PORT, HEALTH_PORT } = process.env;
-  // The kubelet probes health at the pod's address. Metrics are served only where the operator allows it.
-  const health = await serveRoutes(
-    { host: '0.0.0.0', port: Number(HEALTH_PORT || 9095) },
-    {
-      '/healthz': () => text(200, 'ok'),
-      '/readyz': () => {
-        const { error } = collector.stats;
-        return error === undefined ? text(200, 'ready') : text(503, error);
-      },
+  const health = await serveRoutes(config.health, {
+    '/healthz': () => text(200, 'ok'),
+    '/readyz': () => {
+      const { error } = collector.stats;
+      return error === undefined ? text(200, 'ready') : text(503, error);
     },
-  );
-  const metrics = await serveRoutes(
-    { host: METRICS_HOST || '127.0.0.1', port: Number(METRICS_PORT || 9094) },
-    {
-      '/metrics': () => exposition(registry, boundary),
-    },
-  );
+  });
+  const metrics = await serveRoutes(config.metrics, {
+    '/metrics': () => exposition(registry, boundary),
+  });
   const rules = new CrdRules({ client, clock: systemClock, log });
   stopOnSignal(async () => {
     abort.abort();
@@ -108,10 +102,7 @@ async function main(): Promise<void> {
     log,
     nodes,
     pools,
-    reflectorNamespaces: reflectorNamespaces(
-      process.env['CALI_REFLECTOR_NAMESPACES'],
-      process.env['POD_NAMESPACE'] || 'kube-system',
-    ),
+    reflectorNamespaces: config.reflectorNamespaces,
   });
   registerWatchMetrics(registry, () =>
     watchStates([nodes.reflector, pools.reflector, configuration.watch, ...peers.watches]),

@@ -50,6 +50,11 @@ function wrap(target: Pino, threshold: { level: number }): Log {
   };
 }
 
+/** Whether a text is a severity, in any case. */
+export function isSeverity(text: string): boolean {
+  return Object.hasOwn(levels, text.toLowerCase());
+}
+
 /** The higher, the less is logged; unknown ones count as Info. */
 export function severityOf(severity: string): number {
   return levels[severity.toLowerCase() as keyof typeof levels] ?? levels.info;

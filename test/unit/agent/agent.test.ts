@@ -111,8 +111,8 @@ describe('the node’s address', () => {
     await expect(refused('autodetect', 'guess')).rejects.toThrow(
       /^autodetection method guess: must be first/,
     );
-    await expect(refused('autodetect', 'cidr=x')).rejects.toThrow(/x is not a list of networks/);
-    await expect(refused('autodetect', 'interface=(')).rejects.toThrow(/\( is not a regular expression/);
+    await expect(refused('autodetect', 'cidr=x')).rejects.toThrow(/"x" is not a network: write/);
+    await expect(refused('autodetect', 'interface=(')).rejects.toThrow(/"\(" is not a regular expression/);
   });
 });
 
