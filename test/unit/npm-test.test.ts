@@ -18,9 +18,9 @@ beforeAll(() => {
 import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 test('is quick', () => undefined);
-test.skip('is left out', () => undefined);
+test.skip('is skipped', () => undefined);
 test('fails', () => expect(1).toBe(2));
-test('takes as long as it is let', async () => {
+test('waits for the given time', async () => {
   const lab = spawn('sleep', ['600'], { stdio: 'ignore' });
   lab.unref();
   writeFileSync(${JSON.stringify(path.join(folder, 'lab.pid'))}, String(lab.pid));
@@ -31,7 +31,7 @@ test('takes as long as it is let', async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const RUNNING = /running: .*takes as long as it is let/;
+const RUNNING = /running: .*waits for the given time/;
 
 /** Runs npm test on the folder. Calls `interrupt` with its PID when the output shows that the long test runs. */
 function npmTest(
@@ -69,7 +69,7 @@ function npmTest(
 test('npm test names the running test, and ends with the counts', async () => {
   const { code, text } = await npmTest(2_000);
   expect(text).toMatch(
-    /^… \d+ s, 1 passed, 1 failed so far; running: .*slow\.test\.ts: takes as long as it is let/m,
+    /^… \d+ s, 1 passed, 1 failed so far; running: .*slow\.test\.ts: waits for the given time/m,
   );
   expect(text.trimEnd().split('\n').at(-1)).toBe('2 passed, 1 failed, 1 skipped');
   expect(code).toBe(1);

@@ -49,23 +49,23 @@ const open = {
 const shutdown = notification(6, 2, 'bye');
 
 it.each<[string, Event, string]>([
-  ['stop', { type: 'stop', notification: notification(6, 3) }, `01${bytes(6, 3)}`],
-  ['expiry of the hold timer', { type: 'timer', timer: 'hold' }, `01${bytes(4, 0)}`],
+  ['a stop', { type: 'stop', notification: notification(6, 3) }, `01${bytes(6, 3)}`],
+  ['the hold timer expires', { type: 'timer', timer: 'hold' }, `01${bytes(4, 0)}`],
   [
-    'error in a message',
+    'an error in a message',
     { type: 'error', notification: { ...notification(3, 5), data: Uint8Array.of(0xab) }, reason: '' },
     `01${bytes(3, 5, 'ab')}`,
   ],
-  ['collision', { type: 'collision' }, `01${bytes(6, 7)}`],
-  ['OPEN in Established', { type: 'open', message: open }, `01${bytes(5, 3)}`],
-  ['reconnection of a restarted peer', { type: 'replaced' }, '020011'],
+  ['a collision', { type: 'collision' }, `01${bytes(6, 7)}`],
+  ['an OPEN in Established', { type: 'open', message: open }, `01${bytes(5, 3)}`],
+  ['a restarted peer reconnects', { type: 'replaced' }, '020011'],
   [
-    'received NOTIFICATION',
+    'a received NOTIFICATION',
     { type: 'notification', message: { type: 'notification', ...shutdown } },
     `03${bytes(6, 2, '03627965')}`,
   ],
-  ['closed connection', { type: 'disconnected', reason: 'closed' }, '04'],
-])('after %s, the station gets the reason and its data', (_, event, expected) => {
+  ['a closed connection', { type: 'disconnected', reason: 'closed' }, '04'],
+])('after %s, the BMP station gets the reason and its data', (_, event, expected) => {
   const downs = step(established, event, config).actions.filter((action) => action.type === 'down');
   expect(downs.map(({ end }) => Buffer.from(peerDown(end)).toString('hex'))).toEqual([expected]);
 });

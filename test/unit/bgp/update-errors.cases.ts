@@ -629,20 +629,10 @@ const nothing = (attributes: UpdateCase['attributes'] & object): Both => ({
   withdrawn: '08 0a 20 0b0b0b0b',
 });
 const withoutNlri: readonly UpdateCase[] = [
+  same('ORIGIN 3 and no advertised route', '7606 5.2', 'reset 3/6', nothing({ 1: '40 01 01 03' })),
+  same('flags of ORIGIN and no advertised route', '7606 5.2', 'reset 3/4', nothing({ 1: 'c0 01 01 00' })),
   same(
-    'ORIGIN 3 in an UPDATE that announces nothing',
-    '7606 5.2',
-    'reset 3/6',
-    nothing({ 1: '40 01 01 03' }),
-  ),
-  same(
-    'flags of ORIGIN in an UPDATE that announces nothing',
-    '7606 5.2',
-    'reset 3/4',
-    nothing({ 1: 'c0 01 01 00' }),
-  ),
-  same(
-    'a short MULTI_EXIT_DISC in an UPDATE that announces nothing',
+    'a short MULTI_EXIT_DISC and no advertised route',
     '7606 5.2',
     'reset 3/5',
     nothing({ 4: '80 04 02 0000' }),
@@ -654,7 +644,7 @@ const withoutNlri: readonly UpdateCase[] = [
     nothing({ 2: '40 02 02 02 00' }),
   ),
   same(
-    'ORIGIN that runs over the list, in an UPDATE that announces nothing',
+    'ORIGIN that overruns the list, and no advertised route',
     '7606 5.2',
     'reset 3/1',
     nothing({ 256: '40 01 20 00' }),
