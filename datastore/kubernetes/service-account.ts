@@ -43,7 +43,7 @@ async function read(folder: string, name: string): Promise<string> {
   } catch (error) {
     throw new CodedError(
       'KUBECONFIG',
-      `${file}: cannot be read: ${messageOf(error)}. Give the pod a service account with automountServiceAccountToken.`,
+      `${file}: cannot be read: ${messageOf(error)}. Run the pod with a service account and automountServiceAccountToken.`,
       { cause: error },
     );
   }

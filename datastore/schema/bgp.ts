@@ -163,13 +163,13 @@ const configurationSpec = z.strictObject({
         .string()
         .regex(
           /^([a-zA-Z0-9_.*-]{2,15}|[a-zA-Z0-9_.-])$/,
-          'must be an interface name of at most 15 characters; * matches any characters, but not alone',
+          'must be an interface name of at most 15 characters; * matches any characters; * alone is refused',
         )
         .describe('Name of an interface.'),
     )
     .optional()
     .describe(
-      'Interfaces whose routes BIRD would not import. Accepted, without effect: nothing is imported from interfaces.',
+      'Interfaces whose routes BIRD would not import. Accepted, without effect: Cali imports no routes from interfaces.',
     ),
   localWorkloadPeeringIPV4: ipAddress
     .optional()
@@ -345,7 +345,7 @@ const configurationDefinition = calicoKind(
 export const bgpConfigurationKind: ResourceDefinition<typeof configuration> = {
   ...configurationDefinition,
   withoutEffect: {
-    ignoredInterfaces: { reason: 'no routes are imported from interfaces' },
+    ignoredInterfaces: { reason: 'Cali imports no routes from interfaces' },
     programClusterRoutes: { reason: 'in Cali only the agent programs routes' },
     'nodeMeshPassword.secretKeyRef.optional': SECRET_IS_NEEDED,
   },
@@ -411,7 +411,7 @@ const peerSpec = z.strictObject({
     .enum(['Auto', 'Self', 'Keep'])
     .optional()
     .describe(
-      'Next hop of announced routes: Self is this node, Keep is that of the route, Auto follows RFC 4271. Auto unless set.',
+      'Next hop of announced routes: Self is this node, Keep leaves it unchanged, Auto follows RFC 4271. Auto unless set.',
     ),
   password: secretKeyRef.optional().describe('Password of the session (TCP MD5, RFC 2385).'),
   sourceAddress: z
@@ -469,11 +469,11 @@ const peerSpec = z.strictObject({
     .describe('Accepts connections of peers from this network. For reflectors. Not in Calico.'),
   holdTime: duration
     .optional()
-    .describe('BGP hold time: 0s, or 3s to 65535s; that of BGPConfiguration unless set. Not in Calico.'),
+    .describe('BGP hold time: 0s, or 3s to 65535s; the value in BGPConfiguration unless set. Not in Calico.'),
   connectRetryTime: connectRetryTime
     .optional()
     .describe(
-      'Longest delay between two attempts to connect; that of BGPConfiguration unless set. Not in Calico.',
+      'Longest delay between two attempts to connect; the value in BGPConfiguration unless set. Not in Calico.',
     ),
   longLivedRestartTime: duration
     .refine(
@@ -489,7 +489,7 @@ const peerSpec = z.strictObject({
     .array(z.enum(['IPv4', 'IPv6']).describe('An address family.'))
     .min(1)
     .optional()
-    .describe('Address families of the session; that of the address unless set. Not in Calico.'),
+    .describe('Address families of the session; the family of the address unless set. Not in Calico.'),
   addPaths: z
     .enum(['None', 'Receive', 'Send', 'Both'])
     .optional()
@@ -535,7 +535,7 @@ const peerSpec = z.strictObject({
     .string()
     .max(255)
     .optional()
-    .describe("Keeps the session down and gives the peer's operator this reason (RFC 9003). Not in Calico."),
+    .describe('Keeps the session down, and sends this reason to the peer (RFC 9003). Not in Calico.'),
   routeReflectorClient: z
     .boolean()
     .optional()

@@ -80,7 +80,7 @@ const felixSpec = z.strictObject({
       if (typeof pattern === 'string') context.addIssue({ code: 'custom', message: pattern });
     })
     .optional()
-    .describe('Regular expression of the interfaces whose MTU limits that of pods.'),
+    .describe('Regular expression of the interfaces whose MTU limits the MTU of pods.'),
   routeSource: z
     .enum(['CalicoIPAM', 'WorkloadIPs', 'BGP', 'Datastore'])
     .optional()
@@ -92,7 +92,7 @@ const felixSpec = z.strictObject({
     .max(45)
     .refine((text) => text === '' || parseNatAddress(text) !== undefined, 'must be an IPv4 address of a host')
     .optional()
-    .describe('Source address of masqueraded packets; that of the outgoing interface unless set.'),
+    .describe('Source address of masqueraded packets; the address of the outgoing interface unless set.'),
   natOutgoingExclusions: z
     .enum(['IPPoolsOnly', 'IPPoolsAndHostIPs'])
     .optional()
@@ -186,7 +186,9 @@ const wholeFelixSpec = z
 const felixConfiguration = calicoObject(
   'FelixConfiguration',
   wholeFelixSpec.default({}).describe('Settings of the agents.'),
-).describe('Settings of every agent ("default") or of one node ("node.NAME"), which takes precedence.');
+).describe(
+  'Settings of every agent ("default") or of one node ("node.NAME"); the settings of the node take precedence.',
+);
 
 /** Types of the parameters that have an effect. */
 export const felixParameters: z.ZodRawShape = felixSpec.shape;

@@ -65,7 +65,7 @@ const shape = z
       .describe('Automatic serves pods that name no pool; Manual serves only pods that name this one.'),
   })
   .meta(served(...ipPoolRules))
-  .describe('Where pod addresses come from, and how packets to them travel.');
+  .describe('Range of pod addresses, and the encapsulation of packets to them.');
 
 /**
  * Tunnel addresses belong to no namespace. So the default for a pool with a namespaceSelector excludes them, and
