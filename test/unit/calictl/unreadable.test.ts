@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
+import { ipPoolKind, POOL_FINALIZER } from '../../../datastore/schema/ip-pool.ts';
+import { ipamBlockKind } from '../../../datastore/schema/ipam.ts';
+import { assignNext, newBlock } from '../../../ipam/block.ts';
 import { calictl } from '../../helpers/calictl.ts';
 import { HostileApi } from '../../helpers/hostile-api.ts';
 import { temporaryKubeconfig } from '../../helpers/kubeconfig.ts';
@@ -80,3 +82,68 @@ it.each(['constructor', 'toString', '__proto__'])(
     expect(JSON.stringify(api.get(ipPoolKind, 'p'))).toContain(`"labels":{"${key}":"x"}`);
   },
 );
+
+const invalid = { cidr: '10.99.0.0/24', ipipMode: 'Sometimes' };
+const putBlock = (cidr: string) => {
+  const block = newBlock(cidr, 'n1', 1);
+  const { block: spec } = assignNext(block, { handleId: 'h', attributes: {} }, () => false)!;
+  api.put(ipamBlockKind, {
+    apiVersion: 'projectcalico.org/v3',
+    kind: 'IPAMBlock',
+    metadata: { name: cidr.replaceAll(/[./]/g, '-') },
+    spec,
+  });
+};
+
+it.each([
+  ['addresses in its range', invalid, '10.99.0.0/26', '1 address may be in use'],
+  [
+    'no valid range, and another block in use',
+    { cidr: '10.99.0.0/33' },
+    '10.50.0.0/26',
+    '1 address may be in use',
+  ],
+])('an unreadable pool with %s is not deleted', async (_, spec, block, reason) => {
+  put('wrong', spec);
+  put('good', { cidr: '10.98.0.0/16' });
+  putBlock(block);
+  putBlock('10.98.0.0/26');
+  const { code, err } = await run('delete', 'ippool', 'wrong');
+  expect(code).toBe(1);
+  expect(err).toContain(reason);
+  expect(err).toContain('correct the pool, then delete it');
+  expect(api.get(ipPoolKind, 'wrong')).toBeDefined();
+});
+
+it.each([
+  ['without addresses in use', invalid, '10.98.0.0/26'],
+  ['without a valid range, while all blocks are of other pools', { cidr: '10.99.0.0/33' }, '10.98.0.0/26'],
+])('an unreadable pool %s is deleted', async (_, spec, block) => {
+  put('wrong', spec);
+  put('good', { cidr: '10.98.0.0/16' });
+  putBlock(block);
+  expect(await run('delete', 'ippool', 'wrong')).toMatchObject({ code: 0 });
+  expect(api.get(ipPoolKind, 'wrong')).toBeUndefined();
+});
+
+it('an unreadable block guards a pool: an unreadable pool stays, a readable one gets the finalizer', async () => {
+  put('wrong', invalid);
+  put('good', { cidr: '10.98.0.0/16' });
+  api.put(ipamBlockKind, {
+    apiVersion: 'projectcalico.org/v3',
+    kind: 'IPAMBlock',
+    metadata: { name: 'odd' },
+    spec: { cidr: 'nowhere' },
+  });
+  expect((await run('delete', 'ippool', 'wrong')).err).toContain('blocks that cannot be read may be in it');
+  await run('delete', 'ippool', 'good');
+  const changes = api.requests.filter((one) => /^(PATCH|DELETE)/.test(one)).map((one) => one.split(' ')[0]);
+  expect(changes).toEqual(['PATCH', 'DELETE']);
+});
+
+it('an unreadable pool that has the finalizer is deleted, because cali-controllers guards it', async () => {
+  const pool = { apiVersion: 'projectcalico.org/v3', kind: 'IPPool', spec: invalid };
+  api.put(ipPoolKind, { ...pool, metadata: { name: 'wrong', finalizers: [POOL_FINALIZER] } });
+  putBlock('10.99.0.0/26');
+  expect(await run('delete', 'ippool', 'wrong')).toMatchObject({ code: 0 });
+});
