@@ -60,7 +60,7 @@ function peerRow(peer: PeerStatus, now: number): string[] {
 }
 
 function fits(table: string, columns: number): boolean {
-  return table.split('\n').every((line) => line.length <= columns);
+  return columns === Number.POSITIVE_INFINITY || table.split('\n').every((line) => line.length <= columns);
 }
 
 /** Returns a table without the columns of these names. */

@@ -78,7 +78,7 @@ export function resolveKind(kind: string, apiVersion: string): ResourceDefinitio
   const derived = derivedKinds.find((one) => one.kind === kind);
   if (derived && apiVersion === apiVersionOf(derived)) return derived;
   if (derived && (kind !== nodeKind.kind || apiVersion.startsWith(`${CALICO_GROUP}/`)))
-    return `apiVersion is ${printable(apiVersion, 100)}, it must be ${apiVersionOf(derived)}`;
+    return `apiVersion is ${printable(apiVersion, 100)} but must be ${apiVersionOf(derived)}`;
   return whyAbsent(kind.toLowerCase()) ?? registered(kind, apiVersion);
 }
 

@@ -11,5 +11,6 @@ for (const stream of [process.stdout, process.stderr])
 process.exitCode = await run(process.argv.slice(2), {
   out: (text) => process.stdout.write(text),
   err: (text) => process.stderr.write(text),
-  columns: () => process.stdout.columns,
+  // A terminal of unknown size reports 0.
+  columns: () => process.stdout.columns || undefined,
 });

@@ -59,7 +59,7 @@ function patched(
 ): AnyResource {
   const contentType = type === 'strategic' ? 'strategic-merge' : type;
   const apply = patchTypes[`application/${contentType}-patch+json`];
-  if (!apply) throw new RangeError(`there is no patch of type ${type}`);
+  if (!apply) throw new RangeError(`unknown patch type ${type}`);
   let result: AnyResource | undefined;
   try {
     result = resourceOf(apply(JSON.parse(JSON.stringify(stored)), text));

@@ -70,18 +70,19 @@ function widthsOf(rows: readonly (readonly string[])[]): number[] {
   return rows[0]!.map((_, i) => rows.reduce((width, row) => Math.max(width, row[i]!.length), 0));
 }
 
-/** Returns widths that fit if words allow it. The widest columns shrink first. */
+/** Returns widths that fit; the natural ones if long words prevent that. The widest columns shrink first. */
 function fittedWidths(rows: readonly (readonly string[])[], columns: number): number[] {
+  const total = (all: readonly number[]) =>
+    all.reduce((sum, width) => sum + width, GAP.length * (all.length - 1));
   const widths = widthsOf(rows);
-  let excess = widths.reduce((sum, width) => sum + width, GAP.length * (widths.length - 1)) - columns;
-  if (excess <= 0) return widths;
+  if (total(widths) <= columns) return widths;
   const least = widthsOf(rows.map((row) => row.map(longestWord)));
-  for (; excess > 0; excess--) {
+  if (total(least) > columns) return widths;
+  for (let excess = total(widths) - columns; excess > 0; excess--) {
     const widest = widths.reduce(
       (best, width, i) => (width > least[i]! && width > (widths[best] ?? 0) ? i : best),
       -1,
     );
-    if (widest < 0) break;
     widths[widest]!--;
   }
   return widths;

@@ -56,12 +56,16 @@ describe('calictl get workloadendpoint', () => {
     );
   });
 
-  it('folds cells when the terminal is too narrow', async () => {
-    let text = '';
-    const streams = { out: (more: string) => (text += more), err: () => {}, columns: () => 60 };
-    const args = ['get', 'wep', '--kubeconfig', path.join(world.folder, 'kubeconfig')];
-    expect(await run(args, streams)).toBe(0);
-    expect(text.replace(/cali[0-9a-f]{11}/g, 'cali12345678901')).toBe(
+  it('folds cells on a terminal that is too narrow, unless that cannot help', async () => {
+    const on = async (columns: number) => {
+      let text = '';
+      const streams = { out: (more: string) => (text += more), err: () => {}, columns: () => columns };
+      const args = ['get', 'wep', '--kubeconfig', path.join(world.folder, 'kubeconfig')];
+      expect(await run(args, streams)).toBe(0);
+      return text;
+    };
+    expect(await on(20)).toBe(await on(120));
+    expect((await on(60)).replace(/cali[0-9a-f]{11}/g, 'cali12345678901')).toBe(
       [
         'WORKLOAD   NODE     NETWORKS       INTERFACE',
         'done       n2                      cali12345678901',
