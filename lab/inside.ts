@@ -119,7 +119,7 @@ async function printStatus({ name, runDirectory }: LabNode): Promise<void> {
     },
   );
   if (isEnding) return;
-  const report = stdout.trimEnd() || `calictl gave no answer: ${stderr || outcome}`;
+  const report = stdout.trimEnd() || `calictl printed nothing: ${stderr || outcome}`;
   screen.say(`${terminal.style.bold(`${name}$ calictl node status`)}\n${report}\n`);
 }
 

@@ -131,7 +131,7 @@ export class Lab {
       await this.addNode(node);
       ready.add(node.name);
     });
-    progress(`${counted(names.length, 'node')}, a cali-node on each, ${this.#describeSubnets()}`);
+    progress(`${counted(names.length, 'node')}, each with cali-node, ${this.#describeSubnets()}`);
     ready.clear();
     wait({ what: 'agents', missing });
     await each(names, async (name) => {
@@ -148,7 +148,7 @@ export class Lab {
     await each(pods, async ({ node, name }) => {
       await this.addPod(node, name);
     });
-    progress(`${counted(this.#pods.size, 'pod')}, each with addresses by IPAM and a veth by CNI`);
+    progress(`${counted(this.#pods.size, 'pod')}, each with addresses from IPAM and a veth from CNI`);
   }
 
   /** Ends the agents and the API server; the namespaces vanish with this process. */
@@ -163,7 +163,8 @@ export class Lab {
   async addNode({ name, subnet: index = 0, labels = {}, annotations = {} }: NewNode): Promise<void> {
     this.#assertFree('node', name);
     const lan = this.#subnets[index];
-    if (!lan) throw new Error(`there is no subnet ${index}: the lab has ${this.#subnets.length}`);
+    if (!lan)
+      throw new Error(`subnet ${index} does not exist: the number of subnets is ${this.#subnets.length}`);
     if (this.#nodeCount === MAX_NODES)
       throw new Error(`node ${name}: the lab has had ${MAX_NODES} nodes and has no more addresses`);
     const number = ++this.#nodeCount;
@@ -249,11 +250,11 @@ export class Lab {
         reason = messageOf(error);
       }
       if (!this.#node(name).agent.isRunning)
-        throw new Error(`the agent of ${name} ended: see ${LAB_DIRECTORY}/log/${name}.log`);
+        throw new Error(`the agent of ${name} exited: see ${LAB_DIRECTORY}/log/${name}.log`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     throw new Error(
-      `the agent of ${name} did not come up within ${timeoutMs / 1000} s: ${reason} (log: ${LAB_DIRECTORY}/log/${name}.log)`,
+      `the agent of ${name} was not ready within ${timeoutMs / 1000} s: ${reason} (log: ${LAB_DIRECTORY}/log/${name}.log)`,
     );
   }
 
@@ -310,7 +311,7 @@ export class Lab {
 
   async deletePod(name: string): Promise<void> {
     const pod = this.#pods.get(name);
-    if (!pod) throw new Error(`there is no pod ${name}: ${[...this.#pods.keys()].join(', ')}`);
+    if (!pod) throw new Error(`pod ${name} does not exist; pods: ${[...this.#pods.keys()].join(', ')}`);
     const { exitCode, output } = await this.#cni(pod.node, podEnvironment('DEL', name, pod.netns));
     if (exitCode !== 0) throw new Error(`pod ${name}: ${output}`);
     this.#forgetPod(pod);
@@ -373,7 +374,7 @@ export class Lab {
       progress(
         encap === 'ipip'
           ? `IPIP between the subnets (${topology.mode}), VXLAN for IPv6`
-          : `VXLAN between the subnets (${topology.mode}): no ipip in this kernel`,
+          : `VXLAN between the subnets (${topology.mode}): this kernel has no ipip`,
       );
     return encap;
   }
@@ -390,7 +391,7 @@ export class Lab {
 
   #node(name: string): LabNode {
     const node = this.#nodes.get(name);
-    if (!node) throw new Error(`there is no node ${name}: ${[...this.#nodes.keys()].join(', ')}`);
+    if (!node) throw new Error(`node ${name} does not exist; nodes: ${[...this.#nodes.keys()].join(', ')}`);
     return node;
   }
 
@@ -462,7 +463,7 @@ export class Lab {
     }
     for (const object of [...this.#collection(), ...topology.objects]) {
       const definition = findKind(object.kind);
-      if (!definition) throw new Error(`topology: objects: there is no kind ${object.kind}`);
+      if (!definition) throw new Error(`topology: objects: unknown kind ${object.kind}`);
       await this.#client.create(definition, object);
     }
   }

@@ -17,10 +17,10 @@ import { runInUml } from './uml.ts';
 const terminal = terminalOf(process.stdout, process.env);
 
 const program = new Command('cali-lab')
-  .description('A whole cluster network on this machine.')
+  .description('Runs a whole cluster network on this machine.')
   .version(VERSION)
   .enablePositionalOptions()
-  .showHelpAfterError('(add --help for what there is)');
+  .showHelpAfterError('(--help lists commands and options)');
 
 const count = (low: number, high: number) => (text: string) => {
   const value = Number(text);
@@ -39,30 +39,33 @@ interface StartFlags extends Omit<TopologyOptions, 'mode'> {
 
 program
   .command('start', { isDefault: true })
-  .description('bring a lab up and keep it in the foreground')
+  .description('start a lab and keep it in the foreground')
   .option('--nodes <n>', 'number of nodes', count(1, 64), 4)
   .option('--pods <n>', 'pods per node', count(0, 110), 3)
   .option('--subnets <n>', 'number of subnets, with a router between them', count(1, 8), 2)
   .addOption(
-    new Option('--encap <kind>', 'how packets cross subnets; auto: ipip where the kernel has it, else vxlan')
+    new Option(
+      '--encap <kind>',
+      'encapsulation between subnets; auto: ipip if the kernel supports it, otherwise vxlan',
+    )
       .choices(['auto', 'none', 'ipip', 'vxlan'])
       .default('auto'),
   )
   .addOption(
-    new Option('--mode <mode>', 'when they are encapsulated')
+    new Option('--mode <mode>', 'encapsulate between subnets only, or always')
       .choices(['crosssubnet', 'always'])
       .default('crosssubnet'),
   )
   .addOption(
-    new Option('--kernel <kernel>', 'uml: the same inside user-mode Linux, which has ipip')
+    new Option('--kernel <kernel>', 'uml: run the lab in user-mode Linux, which supports ipip')
       .choices(['host', 'uml'])
       .default('host'),
   )
-  .option('--no-ipv6', 'IPv4 alone')
-  .option('--topology <file>', 'YAML file that says it all (docs/lab.md)')
-  .option('--once', 'bring up, check every pair, print, tear down; exit 0 or 1', false)
+  .option('--no-ipv6', 'IPv4 only')
+  .option('--topology <file>', 'YAML file that describes the whole lab (docs/lab.md)')
+  .option('--once', 'start, check every pair, print the result and clean up; exit with 0 or 1', false)
   .option('--json', 'one JSON report instead of text', false)
-  .option('--log-level <level>', 'log level of the agents, over what FelixConfiguration says')
+  .option('--log-level <level>', 'log level of the agents, overrides FelixConfiguration')
   .action(async (flags: StartFlags) => {
     if (flags.kernel === 'uml') {
       process.exitCode = await runInUml(process.argv.slice(2));
@@ -106,27 +109,29 @@ pod
       (flags.annotation ?? []).map((pair) => {
         const [key = '', ...value] = pair.split('=');
         if (key === '' || value.length === 0)
-          throw new CodedError('USAGE', `--annotation ${printable(pair)}: write it as KEY=VALUE`);
+          throw new CodedError('USAGE', `--annotation ${printable(pair)}: must be KEY=VALUE`);
         return [key, value.join('=')];
       }),
     );
     const { addresses } = (await askLab({ do: 'pod add', node, name, annotations })) as {
       addresses: string[];
     };
-    print(`pod ${name} runs on ${node}: ${addresses.join(', ')}`);
+    print(`pod ${name} is running on ${node}: ${addresses.join(', ')}`);
   });
-pod.command('delete <name>').action((name: string) => ask({ do: 'pod delete', name }, `pod ${name} is gone`));
+pod
+  .command('delete <name>')
+  .action((name: string) => ask({ do: 'pod delete', name }, `pod ${name} is deleted`));
 
 const node = program.command('node').description('add and delete nodes; stop, kill and start their agents');
 for (const [verb, done] of [
-  ['add', 'runs'],
-  ['delete', 'is gone'],
-  ['start', 'has its agent back'],
-  ['stop', 'has no agent (SIGTERM)'],
-  ['kill', 'has no agent (SIGKILL)'],
+  ['add', 'is running'],
+  ['delete', 'is deleted'],
+  ['start', 'runs its agent again'],
+  ['stop', 'runs no agent (stopped with SIGTERM)'],
+  ['kill', 'runs no agent (stopped with SIGKILL)'],
 ] as const) {
   const one = node.command(`${verb} <name>`);
-  if (verb === 'add') one.option('--subnet <n>', 'which subnet, counted from 0', count(0, 7), 0);
+  if (verb === 'add') one.option('--subnet <n>', 'number of its subnet, counted from 0', count(0, 7), 0);
   one.action((name: string, { subnet }: { subnet?: number }) =>
     ask({ do: `node ${verb}`, name, ...(subnet === undefined ? {} : { subnet }) }, `node ${name} ${done}`),
   );
@@ -163,9 +168,9 @@ program
 
 program
   .command('matrix')
-  .description('check every pod to every pod and node')
+  .description('check whether every pod reaches every pod and node')
   .option('--json', 'as JSON', false)
-  .option('--timeout <ms>', 'how long a pair may take', count(1, 60_000), 5000)
+  .option('--timeout <ms>', 'time limit per pair', count(1, 60_000), 5000)
   .action(async (flags: { json: boolean; timeout: number }) => {
     const result = (await askLab({ do: 'matrix', timeoutMs: flags.timeout })) as {
       summary: string;
@@ -178,12 +183,15 @@ program
 
 const flows = program
   .command('flows')
-  .description('probe a path between every two nodes, again and again, and count what is lost');
+  .description('probe a path between every two nodes repeatedly and count lost probes');
 flows
   .command('start')
-  .option('--interval <ms>', 'one probe per flow and interval', count(1, 10_000), 10)
+  .option('--interval <ms>', 'interval between the probes of a flow', count(1, 10_000), 10)
   .action((flags: { interval: number }) =>
-    ask({ do: 'flows start', intervalMs: flags.interval }, 'flows run: npm run lab -- flows stop counts'),
+    ask(
+      { do: 'flows start', intervalMs: flags.interval },
+      'flows are running: npm run lab -- flows stop prints the counts',
+    ),
   );
 flows
   .command('stop')
@@ -198,7 +206,7 @@ const [given] = process.argv.slice(2);
 const known = [...program.commands.map((command) => command.name()), 'help'];
 try {
   if (given !== undefined && !given.startsWith('-') && !known.includes(given))
-    throw new CodedError('USAGE', `there is no lab command ${printable(given)}: ${known.join(', ')}`);
+    throw new CodedError('USAGE', `unknown lab command ${printable(given)}: ${known.join(', ')}`);
   await program.parseAsync();
 } catch (error) {
   process.stderr.write(`${messageOf(error)}\n`);

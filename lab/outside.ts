@@ -23,7 +23,7 @@ export async function runLab(options: Omit<InsideOptions, 'controlSocket' | 'pro
   if (await isAlive(directory)) {
     throw new CodedError(
       'LAB_RUNNING',
-      `a lab is running already (${directory}): end it with Ctrl-C in its terminal, or set CALI_LAB_DIR to another directory`,
+      `a lab is running already (${directory}): stop it with Ctrl-C in its terminal, or set CALI_LAB_DIR to another directory`,
     );
   }
   await prepare(directory);
@@ -46,9 +46,7 @@ export async function runLab(options: Omit<InsideOptions, 'controlSocket' | 'pro
     await writeFile(path.join(directory, 'pid'), String(child.pid));
     return await new Promise<number>((resolve, reject) => {
       child.once('error', (error) =>
-        reject(
-          new CodedError('UNSHARE', `unshare cannot be started: ${messageOf(error)}. Install util-linux.`),
-        ),
+        reject(new CodedError('UNSHARE', `cannot start unshare: ${messageOf(error)}. Install util-linux.`)),
       );
       child.once('exit', (code) => resolve(code ?? 1));
     });
@@ -100,7 +98,7 @@ function namespaceFlags(): string[] {
   if (process.getuid?.() === 0 && isPossible(own)) return own;
   throw new CodedError(
     'UNSHARE',
-    'this kernel does not let you make user and network namespaces: run as root, or allow it ' +
+    'this kernel does not let you create user and network namespaces: run as root, or allow it ' +
       '(sysctl kernel.unprivileged_userns_clone=1, or kernel.apparmor_restrict_unprivileged_userns=0)',
   );
 }
@@ -138,7 +136,7 @@ export function execCommand(place: string, command: readonly string[]): string[]
   const netns = [
     'sh',
     '-c',
-    'n=/run/netns/$0; [ -e "$n" ] || n=/run/netns/pod_$0; [ -e "$n" ] || { echo "there is no node or pod $0" >&2; exit 1; }; exec nsenter --net="$n" "$@"',
+    'n=/run/netns/$0; [ -e "$n" ] || n=/run/netns/pod_$0; [ -e "$n" ] || { echo "no node or pod is named $0" >&2; exit 1; }; exec nsenter --net="$n" "$@"',
     place,
   ];
   return [...enter, ...environment, ...netns, ...command];

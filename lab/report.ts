@@ -120,8 +120,8 @@ export function flowTable(reports: readonly FlowReport[], width: number): string
   if (late.longestStallMs < STALL_MS) return table;
   const seconds = (late.longestStallMs / 1000).toFixed(1);
   const sentence =
-    `The prober itself stood still for up to ${seconds} s: ${late.unsent} probes of each flow were not sent. ` +
-    'They do not count as lost, and an outage during that time is not seen.';
+    `The prober itself stalled for up to ${seconds} s: ${late.unsent} probes of each flow were not sent. ` +
+    'They do not count as lost, and an outage during that time goes unnoticed.';
   return [table, '', ...wrap(sentence, width)].join('\n');
 }
 
@@ -132,14 +132,14 @@ export function suggestions(nodes: readonly LabNode[], style: Style = plain): st
   const commands = [
     [`exec ${first} calictl node status`, 'its BGP sessions'],
     [`exec ${first} ip route`, 'routes that felix programmed'],
-    [`exec ${first} calictl get ippools`, 'where addresses come from'],
-    [`pod add ${other} web`, 'one more pod'],
-    [`node kill ${other}`, 'SIGKILL its agent'],
+    [`exec ${first} calictl get ippools`, 'pools of its addresses'],
+    [`pod add ${other} web`, 'add a pod'],
+    [`node kill ${other}`, 'kill its agent with SIGKILL'],
     [`node start ${other}`, 'start it again'],
     ['matrix', 'check all pairs again'],
   ];
   return [
-    `${style.bold('The lab is up.')} Ctrl-C ends it and cleans up. In another terminal:`,
+    `${style.bold('The lab is up.')} Ctrl-C stops it and cleans up. In another terminal:`,
     '',
     ...plainTable(
       ['', ''],

@@ -61,7 +61,7 @@ describe('a lab on a terminal of 80 columns', () => {
       [{ do: 'node add', name: 'node1-a' }, 'node node1-a: a pod has this name'],
       [{ do: 'pod add', node: 'node1', name: 'Pod_X' }, 'pod "Pod_X": invalid name'],
       [{ do: 'pod add', node: 'node1', name: 'node2' }, 'pod node2: a node has this name'],
-      [{ do: 'node start', name: 'Node_X' }, 'there is no node Node_X'],
+      [{ do: 'node start', name: 'Node_X' }, 'node Node_X does not exist'],
     ] as const)
       await expect(askLab(command)).rejects.toThrow(reason);
     expect(await askLab({ do: 'show' })).toEqual(before);
@@ -190,7 +190,7 @@ it('an unknown lab command is reported with the list of commands', () => {
   expect(lab('bogus')).toMatchObject({
     status: 1,
     stdout: '',
-    stderr: 'there is no lab command bogus: start, exec, pod, node, api, show, matrix, flows, help\n',
+    stderr: 'unknown lab command bogus: start, exec, pod, node, api, show, matrix, flows, help\n',
   });
   const { status, stderr } = lab('node', 'bogus');
   expect(status).toBe(1);

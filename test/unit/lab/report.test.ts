@@ -67,7 +67,7 @@ test('flows report pauses of the prober, and whether there are no flows', () => 
   expect(flowTable([{ ...flow, unsent: 0, longestStallMs: 0 }], 80)).not.toContain('prober');
   const late = flowTable([{ ...flow, unsent: 390, longestStallMs: 4012 }], 80);
   expect(late.replaceAll('\n', ' ')).toContain(
-    'stood still for up to 4.0 s: 390 probes of each flow were not sent',
+    'stalled for up to 4.0 s: 390 probes of each flow were not sent',
   );
   expect(widest(late)).toBeLessThanOrEqual(80);
   expect(flowTable([], 80)).toContain('No flows are running');
