@@ -21,7 +21,7 @@ if (!isIn(wanted, process.versions.node)) {
   const event = process.env.npm_lifecycle_event || 'start';
   const command = event === 'start' || event === 'test' ? event : `run ${event}`;
   process.stderr.write(
-    `Cali needs Node ${floors} or later, and this is Node ${process.versions.node} (${process.execPath}).\n` +
+    `Cali needs Node ${floors} or later, but this is Node ${process.versions.node} (${process.execPath}).\n` +
       `Install a newer one (https://nodejs.org/en/download), or try it once with: npx -p node@24 -- npm ${command}\n`,
   );
   process.exit(1);

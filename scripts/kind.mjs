@@ -14,8 +14,8 @@ const remedies = {
 };
 const missing = Object.entries(remedies).filter(([name]) => spawnSync(name, ['--help']).error);
 if (missing.length > 0) {
-  for (const [name, remedy] of missing) process.stderr.write(`${name} is not here: ${remedy}.\n`);
-  process.stderr.write('Without them, npm start shows the same network on this machine.\n');
+  for (const [name, remedy] of missing) process.stderr.write(`${name} is not installed: ${remedy}.\n`);
+  process.stderr.write('npm start runs the same network on this machine without them.\n');
   process.exit(1);
 }
 
@@ -53,6 +53,4 @@ run(
   'node',
   'status',
 );
-process.stdout.write(
-  `\nkubectl --context ${context} …; kind delete cluster --name ${CLUSTER} takes it away.\n`,
-);
+process.stdout.write(`\nkubectl --context ${context} …; kind delete cluster --name ${CLUSTER} deletes it.\n`);

@@ -31,7 +31,7 @@ export async function installPackages() {
   if (installed.status === 0) return writeFileSync(stampFile, lock);
   if (unreachable && /ENOTCACHED/.test(installed.text))
     fail(
-      'Not all packages are in the cache. Check the network and proxy settings, or name another registry: npm config set registry URL',
+      'Not all packages are in the cache. Check the network and proxy settings, or set another registry: npm config set registry URL',
     );
   fail(`${installed.text.trim()}\nnpm ci failed: ${explanation(installed.text)}`);
 }
@@ -51,7 +51,7 @@ function cacheSetting() {
   const problem = whyNotWritable(path.join(cache, '_cacache', 'tmp'));
   if (problem === undefined) return {};
   const own = path.join(root, 'dist', 'npm-cache');
-  say(`npm's cache ${cache} cannot be written (${problem}): ${own} is used.`);
+  say(`npm's cache ${cache} cannot be written (${problem}): using ${own}.`);
   return { npm_config_cache: own };
 }
 

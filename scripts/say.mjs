@@ -27,7 +27,7 @@ export function fileProblem(error, root) {
     case 'EROFS':
     case 'EACCES':
     case 'EPERM':
-      return `${at} cannot be written (${error.code}). Cali keeps its packages and programs in the clone: make ${root} writable, or copy it to a folder of yours.`;
+      return `${at} cannot be written (${error.code}). Cali keeps its packages and programs in the clone: make ${root} writable, or copy it to a folder of your own.`;
     case 'ENOSPC':
     case 'EDQUOT':
       return `${at} cannot be written: no space is left (${error.code}). Cali needs 600 MB in ${root}.`;

@@ -8,12 +8,12 @@ const root = path.resolve(import.meta.dirname, '..');
 
 /** Commands that the lab and the agent need: Debian package, and what fails without it. */
 export const required = {
-  ip: ['iproute2', 'links and routes cannot be made'],
-  unshare: ['util-linux', 'network namespaces cannot be made'],
+  ip: ['iproute2', 'links and routes cannot be created'],
+  unshare: ['util-linux', 'network namespaces cannot be created'],
   nsenter: ['util-linux', 'network namespaces cannot be entered'],
 };
 export const optional = {
-  nft: ['nftables', 'natOutgoing does nothing, and nodes are not guarded from what pods send'],
+  nft: ['nftables', 'natOutgoing has no effect, and nodes are not protected from pods'],
 };
 
 /** Installs packages and builds the programs unless both are current. Exits if files cannot be written. */
@@ -33,7 +33,7 @@ export async function prepare() {
 export async function setUp() {
   process.env.PATH = `${process.env.PATH}:/usr/sbin:/sbin`;
   if (process.platform !== 'linux')
-    fail(`Cali needs Linux, and this is ${process.platform}: run it in a virtual machine with Linux.`);
+    fail(`Cali needs Linux, but this is ${process.platform}: run it in a virtual machine with Linux.`);
   if (!nameMissing(required, { isRequired: true })) process.exit(1);
   await prepare();
   nameMissing(optional, { isRequired: false });

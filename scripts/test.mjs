@@ -21,7 +21,7 @@ const programs = {
   exabgp: ['exabgp', skipped('with ExaBGP')],
   tcpdump: ['tcpdump', skipped('that capture packets')],
   ping: ['iputils-ping', skipped('that ping')],
-  'linux.uml': ['user-mode-linux', skipped('of IPIP where this kernel has none')],
+  'linux.uml': ['user-mode-linux', skipped('of IPIP if this kernel does not support it')],
   promtool: ['prometheus', skipped('of metrics and alerts with promtool')],
   iperf3: ['iperf3', skipped('of bench:tunnels')],
   modprobe: ['kmod', skipped('in user-mode Linux')],
@@ -68,7 +68,7 @@ const counts = existsSync(countsFile)
   ? JSON.parse(readFileSync(countsFile, 'utf8'))
   : { passed: 0, failed: 0, skipped: 0 };
 rmSync(folder, { recursive: true, force: true });
-if (interruption) process.stdout.write(`\nended by ${interruption}: not all tests ran\n`);
+if (interruption) process.stdout.write(`\nstopped by ${interruption}: not all tests ran\n`);
 // The counts do not include a file that cannot be loaded or a hook that fails.
 const failed = status === 0 || interruption ? counts.failed : Math.max(1, counts.failed);
 process.stdout.write(`${counts.passed} passed, ${failed} failed, ${counts.skipped} skipped\n`);

@@ -67,7 +67,7 @@ function say(line: string): void {
 }
 
 function prepare(): void {
-  if (process.getuid?.() !== 0) throw new Error('bench:bgp makes a network namespace: run it as root');
+  if (process.getuid?.() !== 0) throw new Error('bench:bgp creates a network namespace: run it as root');
   // Daemons that drop root write their sockets here.
   chmodSync(folder, 0o777);
   execFileSync('gcc', ['-O2', '-o', load, 'test/bench/bgp/load.c']);
@@ -108,10 +108,10 @@ async function untilListening(child: ChildProcess): Promise<void> {
       encoding: 'utf8',
     });
     if (stdout.includes(String(PORT))) return;
-    if (child.exitCode !== null) throw new Error(`the speaker ended with ${child.exitCode}`);
+    if (child.exitCode !== null) throw new Error(`the speaker exited with ${child.exitCode}`);
     await sleep(50);
   }
-  throw new Error('the speaker does not listen');
+  throw new Error('the speaker is not listening');
 }
 
 /** Returns the speaker's processes: all processes of the namespace. */
@@ -175,7 +175,7 @@ function table(scenario: Scenario, results: ReadonlyMap<string, Map<string, Resu
     );
     if (costly.length > 0)
       say(
-        `\n${name}: the generator took more than a third of the time in ${costly.map(({ phase }) => phase).join(', ')}.`,
+        `\n${name}: the generator used more than a third of the time in ${costly.map(({ phase }) => phase).join(', ')}.`,
       );
   }
 }
@@ -252,9 +252,9 @@ try {
     ({ name }) => name === PREVIOUS || !only || only.includes(name),
   );
   if (values.previous && !chosen.some(({ name }) => name === PREVIOUS))
-    throw new Error(`--previous ${values.previous}: there is no dist/cali-node.js; run npm run build there`);
+    throw new Error(`--previous ${values.previous}: it has no dist/cali-node.js; run npm run build there`);
   say(
-    `${machine()}; medians of ${runs} runs; wall / CPU seconds, peak memory; in brackets the ratio to Cali.`,
+    `${machine()}; medians of ${runs} runs; wall / CPU seconds, peak memory; ratios to Cali in parentheses.`,
   );
   for (const scenario of scenarios) {
     const taking = chosen.filter(

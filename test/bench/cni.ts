@@ -47,7 +47,7 @@ async function outside(): Promise<void> {
   if (gcc.status !== 0) throw new Error('bench:cni needs gcc for the shim: apt-get install gcc libc6-dev');
   if (!hasPtp)
     process.stdout.write(
-      'ptp and host-local are not installed (Debian: containernetworking-plugins): measuring cali alone\n',
+      'ptp and host-local are not installed (Debian: containernetworking-plugins): measuring only cali\n',
     );
   const args = ['start', '--json', '--nodes', '1', '--pods', '0', ...(values.ipv6 ? [] : ['--no-ipv6'])];
   const lab = spawn(process.execPath, [path.join(root, 'dist', 'cali-lab.js'), ...args], {

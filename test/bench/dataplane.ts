@@ -40,7 +40,7 @@ async function inside(): Promise<void> {
   const made = await feed('ip', ['-batch', '-'], links, 10_000);
   if (!made.ok) throw new Error(made.stderr);
   const rows: string[][] = [];
-  for (const kind of ['direct', 'by VXLAN'] as const) {
+  for (const kind of ['direct', 'over VXLAN'] as const) {
     const ours: number[] = [];
     const bare: number[] = [];
     for (let turn = 0; turn < runs; turn++) {
@@ -59,7 +59,7 @@ const node = (i: number) => `10.0.${(i >> 8) & 15}.${2 + (i % 250)}`;
 const block = (i: number) => `10.${100 + (i >> 14)}.${(i >> 6) & 255}.${(i & 3) << 6}/26`;
 const blocks = [...new Set(Array.from({ length: count * 16 }, (_, i) => block(i)))].slice(0, count);
 
-async function batch(kind: 'direct' | 'by VXLAN'): Promise<number> {
+async function batch(kind: 'direct' | 'over VXLAN'): Promise<number> {
   await clear();
   const via = kind === 'direct' ? 'up0' : 'vx0 onlink';
   const commands = blocks.map((prefix, i) => `route add ${prefix} via ${node(i)} dev ${via} proto 162`);
@@ -71,7 +71,7 @@ async function batch(kind: 'direct' | 'by VXLAN'): Promise<number> {
   return elapsed;
 }
 
-async function felix(kind: 'direct' | 'by VXLAN'): Promise<number> {
+async function felix(kind: 'direct' | 'over VXLAN'): Promise<number> {
   await clear();
   const routes = blocks.map((destination, i): Route => {
     const common = { destination, type: 'unicast', protocol: 'bgp', device: undefined } as const;
@@ -123,7 +123,7 @@ async function clear(): Promise<void> {
 async function expectAll(): Promise<void> {
   const { stdout } = await run('ip', ['route', 'show', 'proto', '162'], { timeoutMs: 60_000 });
   const present = stdout.split('\n').filter(Boolean).length;
-  if (present !== count) throw new Error(`${present} of ${count} routes are there`);
+  if (present !== count) throw new Error(`${present} of ${count} routes are present`);
 }
 
 function median(list: readonly number[]): number {

@@ -62,7 +62,7 @@ const ways: Readonly<Record<string, readonly Way[]>> = {
   ipip: [
     { name: 'Cali, IPIP' },
     {
-      name: 'an ipip device by hand',
+      name: 'manual ipip device',
       setUp: (self, other) => `
   ip link del byhand 2>/dev/null
   ip link add byhand mtu 1480 type ipip local ${self.node} remote ${other.node}

@@ -92,7 +92,7 @@ class Chaos {
     }
     for (const action of removals(this.#model)) await this.#do(action);
     await this.#settle();
-    say('everything has been deleted: nothing is left over');
+    say('everything was deleted, and nothing is left over');
     return { steps: done, rounds, logLines: this.#logLines(), trail: this.trail };
   }
 

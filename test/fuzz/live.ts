@@ -38,14 +38,14 @@ export async function fuzzLive(count: number, seed: number): Promise<void> {
     quiet.send({ type: 'keepalive' });
     quiet.messages.length = 0;
     if (quiet.socket.destroyed || quiet.socket.readableEnded)
-      throw new Error(`the quiet session ended after ${sent} messages`);
+      throw new Error(`the idle session ended after ${sent} messages`);
     function once(event: string): Promise<unknown> {
       return new Promise((resolve) => socket.once(event, resolve));
     }
   }
   await sleep(100);
   const state = speaker.peer('127.0.0.3')?.session.state;
-  if (state !== 'Established') throw new Error(`the quiet session is ${state}`);
+  if (state !== 'Established') throw new Error(`the idle session is ${state}`);
   const seconds = ((Date.now() - startedAt) / 1000).toFixed(0);
   const mb = Math.round(process.memoryUsage().rss / 1e6);
   process.stdout.write(

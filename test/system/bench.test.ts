@@ -20,7 +20,7 @@ describe('benches', () => {
     expect([status, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(HEAD);
     expect(stdout).toMatch(
-      /felix +ip -batch +felix : ip\n *direct +\d+ ms +\d+ ms +[\d.]+\n *by VXLAN +\d+ ms/,
+      /felix +ip -batch +felix : ip\n *direct +\d+ ms +\d+ ms +[\d.]+\n *over VXLAN +\d+ ms/,
     );
   });
 

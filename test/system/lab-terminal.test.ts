@@ -216,7 +216,7 @@ describe('npm start on a machine without nft', () => {
       { cwd: root, encoding: 'utf8', env: Object.fromEntries(environment), timeout: TIMEOUT_MS },
     );
     expect(stderr).toBe(
-      'nft is missing (Debian package nftables), which is optional: natOutgoing does nothing, and nodes are not guarded from what pods send.\n' +
+      'nft is missing (Debian package nftables), which is optional: natOutgoing has no effect, and nodes are not protected from pods.\n' +
         'Install with: apt-get install nftables\n',
     );
     expect(stdout).toContain('all pods reach all pods and nodes: 6 of 6 pairs');

@@ -238,7 +238,7 @@ const allowed: [string, Request][] = [
 const refused: [string, RegExp, Request][] = [
   [
     'the annotations of another Node',
-    /own Node only/,
+    /of its own Node/,
     {
       resource: 'nodes/status',
       old: node('b'),
@@ -247,7 +247,7 @@ const refused: [string, RegExp, Request][] = [
   ],
   [
     'a change of its Node to a route reflector',
-    /own annotations only/,
+    /only its own annotations/,
     {
       resource: 'nodes/status',
       old: node('a'),
@@ -256,12 +256,12 @@ const refused: [string, RegExp, Request][] = [
   ],
   [
     'an annotation of another program',
-    /own annotations only/,
+    /only its own annotations/,
     { resource: 'nodes/status', old: node('a'), object: node('a', { annotations: { other: 'changed' } }) },
   ],
   [
     'deletion of another program’s annotation',
-    /own annotations only/,
+    /only its own annotations/,
     { resource: 'nodes/status', old: node('a'), object: node('a', { annotations: undefined }) },
   ],
   [
@@ -304,12 +304,12 @@ const refused: [string, RegExp, Request][] = [
   ],
   [
     'the status of a pod on another node',
-    /own node only/,
+    /only .* of its own node/,
     { resource: 'pods/status', old: pod('b'), object: pod('b', podIp) },
   ],
   [
     'the status of a pod without a node',
-    /own node only/,
+    /only .* of its own node/,
     { resource: 'pods/status', old: pod(undefined), object: pod('a', podIp) },
   ],
   [
@@ -324,7 +324,7 @@ const refused: [string, RegExp, Request][] = [
   ],
   [
     'the annotation that requests addresses',
-    /own annotations only/,
+    /only its own annotations/,
     {
       resource: 'pods/status',
       old: pod('a'),
@@ -333,7 +333,7 @@ const refused: [string, RegExp, Request][] = [
   ],
   [
     'the CalicoNodeStatus of another node',
-    /own node only/,
+    /only .* of its own node/,
     {
       resource: 'caliconodestatuses/status',
       old: { metadata: {}, spec: { node: 'b' } },
@@ -342,47 +342,47 @@ const refused: [string, RegExp, Request][] = [
   ],
   [
     'an affinity of another node',
-    /own node only/,
+    /only .* of its own node/,
     { resource: 'blockaffinities', operation: 'CREATE', object: affinity('b') },
   ],
   [
     'a change of another node’s affinity to its own',
-    /own node only/,
+    /only .* of its own node/,
     { resource: 'blockaffinities', old: affinity('b'), object: affinity('a') },
   ],
   [
     'deletion of another node’s affinity',
-    /own node only/,
+    /only .* of its own node/,
     { resource: 'blockaffinities', operation: 'DELETE', old: affinity('b') },
   ],
   [
     'another node’s block',
-    /own node only/,
+    /only .* of its own node/,
     { resource: 'ipamblocks', operation: 'CREATE', object: block('host:b') },
   ],
   [
     'a block of no node',
-    /own node only/,
+    /only .* of its own node/,
     { resource: 'ipamblocks', operation: 'CREATE', object: block(undefined) },
   ],
   [
     'deletion of another node’s block',
-    /own node only/,
+    /only .* of its own node/,
     { resource: 'ipamblocks', operation: 'DELETE', old: block('host:b') },
   ],
   [
     'a change of another node’s block to its own',
-    /take a block over/,
+    /take over a block/,
     { resource: 'ipamblocks', old: block('host:b'), object: block('host:a') },
   ],
   [
     'a change of its block to another CIDR',
-    /take a block over/,
+    /take over a block/,
     { resource: 'ipamblocks', old: block('host:a'), object: block('host:a', { cidr: '10.9.0.0/26' }) },
   ],
   [
     'a BGPConfiguration of another node',
-    /default object only/,
+    /only the default object/,
     { resource: 'bgpconfigurations', operation: 'CREATE', object: named('node.b') },
   ],
   [
@@ -396,7 +396,7 @@ const refused: [string, RegExp, Request][] = [
   ],
   [
     'a FelixConfiguration with settings',
-    /log level only/,
+    /nothing but a log level/,
     {
       resource: 'felixconfigurations',
       operation: 'CREATE',
@@ -405,13 +405,13 @@ const refused: [string, RegExp, Request][] = [
   ],
   [
     'a FelixConfiguration of another node',
-    /default object only/,
+    /only the default object/,
     { resource: 'felixconfigurations', operation: 'CREATE', object: named('node.b') },
   ],
   ...[{ strictAffinity: true }, { autoAllocateBlocks: false }, { maxBlocksPerHost: 1 }, { x: 1 }].map(
     (change): [string, RegExp, Request] => [
       `an IPAMConfiguration with ${JSON.stringify(change)}`,
-      /of defaults only/,
+      /with default values/,
       ipamConfiguration(change),
     ],
   ),
@@ -451,7 +451,7 @@ const refused: [string, RegExp, Request][] = [
     '::ffff:0:0/122',
   ].map((cidr): [string, RegExp, Request] => [`a block ${cidr}`, /loopback, link-local/, blockOf(cidr)]),
   ['a second block for the same CIDR', /name of its CIDR/, blockOf('10.0.0.0/26', 'again')],
-  ['an additional pool', /default pools only/, pool('10.0.0.0/16', 'mine')],
+  ['an additional pool', /only the default pools/, pool('10.0.0.0/16', 'mine')],
   ['a default pool of all addresses', /of its family/, pool('0.0.0.0/0', 'default-ipv4-ippool')],
   ['a default pool of half of IPv4', /of its family/, pool('128.0.0.0/1', 'default-ipv4-ippool')],
   ['a default pool of all IPv6 addresses', /of its family/, pool('2000::/3', 'default-ipv6-ippool')],

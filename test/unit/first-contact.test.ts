@@ -72,7 +72,7 @@ describe('an old Node', () => {
     const { code, text } = await run(node, ['scripts/enter.cjs', 'run', 'cali-lab', 'start']);
     expect(code).toBe(1);
     expect(text).toMatch(
-      /^Cali needs Node 20\.19 or 22\.12 or later, and this is Node 18\.\d+\.\d+ \(.*\)\.\nInstall a newer one/,
+      /^Cali needs Node 20\.19 or 22\.12 or later, but this is Node 18\.\d+\.\d+ \(.*\)\.\nInstall a newer one/,
     );
     expect(text.trim().split('\n')).toHaveLength(2);
   });
@@ -114,7 +114,7 @@ describe.concurrent('a package registry', () => {
     const { code, text } = await start({ npm_config_registry: 'http://127.0.0.1:9/' });
     expect(code).toBe(1);
     expect(text).toContain('npm cannot reach the registry http://127.0.0.1:9/ (ECONNREFUSED)');
-    expect(text).toContain('name another registry: npm config set registry URL');
+    expect(text).toContain('set another registry: npm config set registry URL');
     expect(text).not.toMatch(/^ {4}at /m);
   });
 
@@ -152,7 +152,7 @@ test('a read-only home is replaced by a cache in the clone', async () => {
     npm_config_registry: 'http://127.0.0.1:9/',
   });
   const cache = path.join(clone, 'dist', 'npm-cache');
-  expect(text).toContain(`npm's cache /dev/null/.npm cannot be written (ENOTDIR): ${cache} is used.`);
+  expect(text).toContain(`npm's cache /dev/null/.npm cannot be written (ENOTDIR): using ${cache}.`);
   expect(existsSync(cache)).toBe(true);
 });
 

@@ -77,14 +77,14 @@ test('npm test names the running test, and ends with the counts', async () => {
 
 test('npm test ends on Ctrl-C with the counts so far, status 130 and no stack trace', async () => {
   const { code, text } = await npmTest(600_000, (pid) => process.kill(-pid, 'SIGINT'));
-  expect(text).toMatch(/\nended by SIGINT: not all tests ran\n1 passed, 1 failed, 1 skipped\n$/);
+  expect(text).toMatch(/\nstopped by SIGINT: not all tests ran\n1 passed, 1 failed, 1 skipped\n$/);
   expect(text).not.toMatch(/^ +at .*(test|setup)\.mjs/m);
   expect(code).toBe(130);
 });
 
 test('npm test leaves no process behind when only it receives SIGTERM', async () => {
   const { code, text } = await npmTest(600_000, (pid) => process.kill(pid, 'SIGTERM'));
-  expect(text).toMatch(/\nended by SIGTERM: not all tests ran\n/);
+  expect(text).toMatch(/\nstopped by SIGTERM: not all tests ran\n/);
   expect(code).toBe(130);
   const lab = readFileSync(path.join(folder, 'lab.pid'), 'utf8');
   await vi.waitUntil(() => !isAlive(lab), { timeout: 60_000 });
