@@ -76,6 +76,7 @@ export function readConfig(environment: Environment): AgentConfig {
     variables.oneOf(name, choices, fallback);
   const namespace = variables.parsed('POD_NAMESPACE', nameIf(isLabelName), NAMESPACE) ?? 'kube-system';
   const seconds = variables.whole('CALI_RESYNC_INTERVAL', undefined, 1, 86400);
+  const protocol = bgpRouteProtocol(variables);
   const addresses = { ip: addressOf(variables, 'IP', 4), ip6: addressOf(variables, 'IP6', 6) };
   if (addresses.ip === 'none' && addresses.ip6 === 'none')
     variables.refuse('IP6', 'IP is none too: set one of them to an address of this node');
@@ -109,12 +110,12 @@ export function readConfig(environment: Environment): AgentConfig {
     hasDetailedBgpMetrics: choose('CALI_BGP_METRICS', ['Summary', 'Detailed'], 'Summary') === 'Detailed',
     meshTtlSecurity: choose('CALI_MESH_TTL_SECURITY', ['Auto', 'Disabled'], 'Auto') === 'Auto',
     holdTimeSeconds: variables.whole('CALI_HOLD_TIME', 90, 3, 65535),
-    bgpRouteProtocol: bgpRouteProtocol(variables),
+    bgpRouteProtocol: protocol,
     reflectorPort: variables.whole('CALI_REFLECTOR_PORT', 1790, 1, 65535),
     resyncMs: seconds === undefined ? undefined : seconds * 1000,
     backend: choose('CALICO_NETWORKING_BACKEND', ['bird', 'vxlan', 'none'], 'bird'),
     ipam: choose('CALI_IPAM', ['cali-ipam', 'host-local'], 'cali-ipam'),
-    felix: felixOf(variables),
+    felix: felixOf(variables, protocol),
   };
 }
 
@@ -197,7 +198,7 @@ function routerIdSetting(variables: Variables): string | undefined {
 }
 
 /** Parses each parameter by its type: number, boolean, text, or a list separated by commas (Calico 1.10). */
-function felixOf(variables: Variables): Record<string, unknown> {
+function felixOf(variables: Variables, bgpProtocol: number): Record<string, unknown> {
   const values: Record<string, unknown> = {};
   for (const [name, type] of Object.entries(felixParameters)) {
     const variable = `FELIX_${name.toUpperCase()}`;
@@ -210,6 +211,8 @@ function felixOf(variables: Variables): Record<string, unknown> {
       const [issue] = safeParse(type, text, { error: schemaSentence }).error?.issues ?? [];
       variables.refuse(variable, issue?.message ?? 'is invalid: remove it');
     }
+    const reason = name === 'deviceRouteProtocol' ? refusal(Number(text), bgpProtocol) : undefined;
+    if (reason !== undefined) variables.refuse(variable, `${reason}: choose another number`);
     values[name] = parsed.data;
   }
   return values;

@@ -12,9 +12,20 @@ import {
   type ResourceDefinition,
 } from '../datastore/schema/resource.ts';
 import { Annotations } from '../felix/calc/annotations.ts';
+import { parseAddress } from '../lib/cidr.ts';
 
 /** Text of a field. The agent does not read longer annotations. */
 const text = z.string().max(100).optional();
+
+/** Calico's Node takes a dotted quad only; the annotation may also hold a number. */
+const clusterId = z
+  .string()
+  .max(100)
+  .refine(
+    (value) => value === '' || parseAddress(value)?.family === 4,
+    'must be a cluster ID, as a dotted quad such as 244.0.0.1',
+  )
+  .optional();
 
 const spec = z.strictObject({
   bgp: z
@@ -23,7 +34,7 @@ const spec = z.strictObject({
       ipv4Address: text,
       ipv6Address: text,
       ipv4IPIPTunnelAddr: text,
-      routeReflectorClusterID: text,
+      routeReflectorClusterID: clusterId,
     })
     .optional(),
   ipv4VXLANTunnelAddr: text,

@@ -5,8 +5,8 @@ import { parseDuration } from '../../lib/duration.ts';
 import {
   addressOrEmptyRule,
   bgpConfigurationNameRule,
+  bgpConfigurationRules,
   bgpPeerRules,
-  holdTimeRule,
   MAX_NETWORKS,
   peerIpRule,
   served,
@@ -18,6 +18,7 @@ import {
   durationBetween,
   hostOrNetwork,
   ipAddress,
+  ipAddressOf,
   logSeverity,
   network,
   secretKeyRef,
@@ -171,10 +172,10 @@ const configurationSpec = z.strictObject({
     .describe(
       'Interfaces whose routes BIRD would not import. Accepted, without effect: Cali imports no routes from interfaces.',
     ),
-  localWorkloadPeeringIPV4: ipAddress
+  localWorkloadPeeringIPV4: ipAddressOf(4)
     .optional()
     .describe('IPv4 address of the node that pods peer with (localWorkloadSelector of BGPPeer).'),
-  localWorkloadPeeringIPV6: ipAddress
+  localWorkloadPeeringIPV6: ipAddressOf(6)
     .optional()
     .describe('IPv6 address of the node that pods peer with (localWorkloadSelector of BGPPeer).'),
   programClusterRoutes: z
@@ -239,7 +240,10 @@ const configurationSpec = z.strictObject({
 
 const configuration = calicoObject(
   'BGPConfiguration',
-  configurationSpec.default({}).meta(served(holdTimeRule)).describe('BGP settings.'),
+  configurationSpec
+    .default({})
+    .meta(served(...bgpConfigurationRules))
+    .describe('BGP settings.'),
 )
   .meta(served(bgpConfigurationNameRule))
   .describe('BGP settings of the cluster ("default") or of one node ("node.NAME").');

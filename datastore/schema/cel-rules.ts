@@ -3,6 +3,8 @@
  * functions (Kubernetes 1.31 or later). Each repeats a rule of the kind's schema or `validate`, which gives more detail
  * and works with every server. The schemas carry them as `x-kubernetes-validations`.
  */
+import { BGP_PROTOCOL, hostProtocols } from '../../lib/host-protocols.ts';
+
 export interface CelRule {
   /** CEL, true for a valid value. `self` is the value that carries the rule; rules with `oldSelf` apply to updates. */
   readonly rule: string;
@@ -23,6 +25,12 @@ const anySet = (fields: readonly string[]) => fields.map((field) => `(${isSet(fi
 const excludes = (a: string, b: string): CelRule => ({
   rule: `!(${isSet(a)} && ${isSet(b)})`,
   message: `${a} excludes ${b}: remove one of them`,
+});
+
+/** A rule of a kind's `spec`: the field, if set, is an address of this family. */
+const addressOf = (field: string, family: 4 | 6): CelRule => ({
+  rule: `!(${isSet(field)}) || (isIP(self.${field}) && ip(self.${field}).family() == ${family})`,
+  message: `${field} must be an IPv${family} address`,
 });
 
 export const networkRule: CelRule = {
@@ -172,16 +180,18 @@ export const filterOperationRule: CelRule = {
   message: 'must have exactly one of addCommunity, prependASPath, setPriority',
 };
 
-const addressOf = (field: string, family: 4 | 6): CelRule => ({
-  rule: `!(${isSet(field)}) || (isIP(self.${field}) && ip(self.${field}).family() == ${family})`,
-  message: `${field} must be an IPv${family} address`,
-});
+const taken = [...hostProtocols.keys(), BGP_PROTOCOL].sort((a, b) => a - b).join(', ');
+const deviceRouteProtocolRule: CelRule = {
+  rule: `!has(self.deviceRouteProtocol) || !(self.deviceRouteProtocol in [${taken}])`,
+  message: `deviceRouteProtocol must be none of ${taken}: the host and Cali's BGP routes use them`,
+};
 
 /**
  * There is no rule for natPortRange, because the cost of rules about int-or-string cannot be bounded. Agents ignore an
  * invalid one and report it.
  */
 export const felixRules: readonly CelRule[] = [
+  deviceRouteProtocolRule,
   addressOf('natOutgoingAddress', 4),
   addressOf('deviceRouteSourceAddress', 4),
   addressOf('deviceRouteSourceAddressIPv6', 6),
@@ -189,6 +199,12 @@ export const felixRules: readonly CelRule[] = [
     rule: '!has(self.routeTableRange) || !has(self.routeTableRanges)',
     message: 'routeTableRanges excludes routeTableRange: remove one of them',
   },
+];
+
+export const bgpConfigurationRules: readonly CelRule[] = [
+  holdTimeRule,
+  addressOf('localWorkloadPeeringIPV4', 4),
+  addressOf('localWorkloadPeeringIPV6', 6),
 ];
 
 export const bgpConfigurationNameRule: CelRule = {

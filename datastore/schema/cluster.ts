@@ -2,11 +2,12 @@
 import { z } from 'zod';
 import { boundedPattern } from '../../lib/bounded-pattern.ts';
 import { parseAddress } from '../../lib/cidr.ts';
+import { BGP_PROTOCOL, hostProtocols } from '../../lib/host-protocols.ts';
 import { parseNatAddress, parsePortRange } from '../../lib/nat.ts';
 import { felixRules, MAX_NETWORKS, served } from './cel-rules.ts';
 import { felixShapeWithoutEffect, felixWithoutEffect } from './felix-without-effect.ts';
 import { duration, hostOrNetwork, logSeverity } from './fields.ts';
-import { ageColumn, calicoKind, calicoObject, type ResourceDefinition } from './resource.ts';
+import { ageColumn, calicoKind, calicoObject, type FieldError, type ResourceDefinition } from './resource.ts';
 
 const clusterInformation = calicoObject(
   'ClusterInformation',
@@ -135,6 +136,7 @@ const felixSpec = z.strictObject({
     ),
   featureDetectOverride: z
     .string()
+    .regex(/^([\w-]+=(true|false)?(,|$))*$/, 'must be a list such as ChecksumOffloadBroken=true,Other=false')
     .optional()
     .describe(
       'Overrides detected features of the kernel: Name=true,Other=false. Only ChecksumOffloadBroken has an effect.',
@@ -204,16 +206,24 @@ const felixDefinition = calicoKind(
   },
   felixConfiguration,
   [{ name: 'Log', type: 'string', path: '.spec.logSeverityScreen' }, ageColumn],
-  ({ spec }) =>
-    'routeTableRange' in spec && 'routeTableRanges' in spec
-      ? [
-          {
-            field: 'spec.routeTableRanges',
-            message: 'excludes spec.routeTableRange: remove one of them',
-            isHarmless: true,
-          },
-        ]
-      : [],
+  ({ spec }) => {
+    const faults: FieldError[] = [];
+    if ('routeTableRange' in spec && 'routeTableRanges' in spec)
+      faults.push({
+        field: 'spec.routeTableRanges',
+        message: 'excludes spec.routeTableRange: remove one of them',
+        isHarmless: true,
+      });
+    const { deviceRouteProtocol: value } = spec;
+    const host = hostProtocols.get(value ?? -1);
+    const owner =
+      value === BGP_PROTOCOL
+        ? 'marks routes learned by BGP'
+        : host && `is ${host}, which marks routes of the host itself`;
+    if (owner)
+      faults.push({ field: 'spec.deviceRouteProtocol', value, message: `${owner}: choose another number` });
+    return faults;
+  },
 );
 
 /** Parameters are independent, so an unreadable one does not affect the others. */

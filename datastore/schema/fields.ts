@@ -1,6 +1,14 @@
 /** Field types that several kinds share, with Calico's rules (libcalico-go validator). */
 import { z } from 'zod';
-import { type Cidr, formatAddress, formatCidr, networkOf, parseAddress, parseCidr } from '../../lib/cidr.ts';
+import {
+  type Cidr,
+  familyOf,
+  formatAddress,
+  formatCidr,
+  networkOf,
+  parseAddress,
+  parseCidr,
+} from '../../lib/cidr.ts';
 import { parseDuration } from '../../lib/duration.ts';
 import { printable } from '../../lib/plain-text.ts';
 import { parseSelector } from '../../lib/selector.ts';
@@ -147,12 +155,17 @@ export const ipAddress = z
     return z.NEVER;
   });
 
+/** An address of one family; the output is canonical text. */
+export function ipAddressOf(family: 4 | 6) {
+  return ipAddress.refine((text) => familyOf(text) === family, `must be an IPv${family} address`);
+}
+
 /** Reference to a key of a Secret. */
 export const secretKeyRef = z.strictObject({
   secretKeyRef: z
     .strictObject({
-      name: z.string().describe("Name of the Secret, in Cali's namespace."),
-      key: z.string().describe('Key of the Secret whose value is the password.'),
+      name: z.string().min(1).describe("Name of the Secret, in Cali's namespace."),
+      key: z.string().min(1).describe('Key of the Secret whose value is the password.'),
       optional: z.boolean().optional().describe('Accepted as in Calico, without effect.'),
     })
     .describe('A key of a Secret. Agents may read the Secret bgp-secrets and those that their Role lists.'),

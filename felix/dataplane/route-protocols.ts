@@ -2,6 +2,7 @@
  * Protocol numbers of our routes (`ip route … proto N`). A number identifies a route's writer, and felix removes every
  * unwanted route with one of ours. So no other program may use our numbers.
  */
+import { BGP_PROTOCOL, hostProtocols } from '../../lib/host-protocols.ts';
 
 /**
  * `bgp` marks routes that BGP peers announced, `local` all others, such as those to pods and blackholes of own blocks.
@@ -15,7 +16,7 @@ export type RouteProtocols = Readonly<Record<OwnProtocol, number>>;
 export type FormerProtocols = Readonly<Record<OwnProtocol, readonly number[]>>;
 
 /** Not used by any header, daemon or network plugin that we know of (DESIGN.md). */
-export const DEFAULT_PROTOCOLS: RouteProtocols = { local: 161, bgp: 162 };
+export const DEFAULT_PROTOCOLS: RouteProtocols = { local: 161, bgp: BGP_PROTOCOL };
 
 /** Numbers of version 0.1. Calico uses 80 too, FRR and GoBGP use 186. */
 export const LEGACY_PROTOCOLS: RouteProtocols = { local: 80, bgp: 186 };
@@ -24,20 +25,14 @@ export const NO_FORMER: FormerProtocols = { local: [], bgp: [] };
 
 /** Sources: linux/rtnetlink.h, FRR's zebra/rt_netlink.h, and network plugins that use their own number. */
 const names: ReadonlyMap<number, string> = new Map([
-  [0, 'unspec'],
-  [1, 'redirect'],
-  [2, 'kernel'],
-  [3, 'boot'],
-  [4, 'static'],
+  ...hostProtocols,
   [8, 'gated'],
-  [9, 'ra'],
   [10, 'mrt'],
   [11, 'zebra'],
   [12, 'bird'],
   [13, 'dnrouted'],
   [14, 'xorp'],
   [15, 'ntk'],
-  [16, 'dhcp'],
   [17, 'mrouted'],
   [18, 'keepalived'],
   [42, 'babel'],
@@ -60,9 +55,6 @@ const names: ReadonlyMap<number, string> = new Map([
   [248, '248 (kube-vip)'],
 ]);
 
-/** Numbers that the kernel, the operator and the host's network configuration use. */
-const hosts: ReadonlySet<number> = new Set([0, 1, 2, 3, 4, 9, 16]);
-
 /** Returns the display name of a number. */
 export function protocolName(protocol: number): string {
   return names.get(protocol) ?? String(protocol);
@@ -76,7 +68,8 @@ export function isShared(protocol: number): boolean {
 /** Returns why we cannot use a number; undefined when we can. */
 export function refusal(protocol: number, other: number): string | undefined {
   if (!Number.isInteger(protocol) || protocol < 1 || protocol > 255) return 'must be a number from 1 to 255';
-  if (hosts.has(protocol)) return `is ${protocolName(protocol)}, which marks routes of the host itself`;
+  if (hostProtocols.has(protocol))
+    return `is ${protocolName(protocol)}, which marks routes of the host itself`;
   return protocol === other ? 'already marks the other kind of Cali’s routes' : undefined;
 }
 

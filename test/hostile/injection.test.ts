@@ -240,7 +240,7 @@ describe('a string in any other object', () => {
       routeRefreshInterval: '90s',
       healthHost: 'localhost',
       prometheusMetricsHost: 'localhost',
-      featureDetectOverride: 'a=b',
+      featureDetectOverride: 'a=true',
       routeSource: 'BGP',
     }),
     calico('IPReservation', 'ipreservations', 'reserved', { reservedCIDRs: ['10.244.250.0/24'] }),

@@ -62,6 +62,13 @@ const refused: readonly (readonly [Reader, string, readonly string[], RegExp])[]
   [agent, 'FELIX_PROMETHEUSMETRICSPORT', ['foo', '1.5'], whole],
   [agent, 'FELIX_IPIPENABLED', ['foo'], /must be true or false/],
   [agent, 'FELIX_IPIPMTU', ['foo', '65536'], /must be (a number|at most)/],
+  [
+    agent,
+    'FELIX_DEVICEROUTEPROTOCOL',
+    ['2', '162'],
+    /(is kernel, which|marks the other kind).*: choose another number$/,
+  ],
+  [agent, 'FELIX_FEATUREDETECTOVERRIDE', ['foo', 'A=b'], /must be a list such as/],
   [agent, 'FELIX_ROUTESOURCE', ['foo'], /must be CalicoIPAM, WorkloadIPs, BGP or Datastore$/],
   [agent, 'CALICO_NETWORKING_BACKEND', ['foo', 'Bird'], /must be bird, vxlan or none$/],
   [agent, 'CALI_RUN_DIR', ['run', './run'], folder],

@@ -115,6 +115,10 @@ describe('the Node of projectcalico.org/v3', () => {
       { spec: { bgp: { routeReflectorClusterID: 'x' } } },
       /Node.* "n1" is invalid: spec\.bgp\.routeReflectorClusterID: Invalid value: "x": must be a cluster ID, as a dotted quad/,
     ],
+    ...['1', '4294967295', 'fd00::1', '1.1.1.1/32'].map((routeReflectorClusterID): [object, RegExp] => [
+      { spec: { bgp: { routeReflectorClusterID } } },
+      /spec\.bgp\.routeReflectorClusterID: Invalid value: .*: must be a cluster ID, as a dotted quad such as 244\.0\.0\.1/,
+    ]),
     [
       { spec: { bgp: { ipv4Address: '127.0.0.1/8' } } },
       /spec\.bgp\.ipv4Address: Invalid value: "127\.0\.0\.1\/8"/,

@@ -275,6 +275,58 @@ describe('schemas', () => {
       );
   });
 
+  it.each<[string, unknown, object, RegExp]>([
+    ...['foo', 'A=b', 'A=true;B=false', 'A=true, B=false', '=true'].map(
+      (featureDetectOverride): [string, unknown, object, RegExp] => [
+        `featureDetectOverride "${featureDetectOverride}"`,
+        felixConfigurationKind,
+        { featureDetectOverride },
+        /^spec\.featureDetectOverride: must be a list such as ChecksumOffloadBroken=true,Other=false$/,
+      ],
+    ),
+    ...[1, 2, 3, 4, 9, 16].map((deviceRouteProtocol): [string, unknown, object, RegExp] => [
+      `the host's protocol number ${deviceRouteProtocol}`,
+      felixConfigurationKind,
+      { deviceRouteProtocol },
+      /^spec\.deviceRouteProtocol: is \w+, which marks routes of the host itself: choose another number$/,
+    ]),
+    [
+      'the protocol number of BGP routes for pods',
+      felixConfigurationKind,
+      { deviceRouteProtocol: 162 },
+      /^spec\.deviceRouteProtocol: marks routes learned by BGP: choose another number$/,
+    ],
+    [
+      'an IPv6 address as localWorkloadPeeringIPV4',
+      bgpConfigurationKind,
+      { localWorkloadPeeringIPV4: 'fd00::1' },
+      /^spec\.localWorkloadPeeringIPV4: must be an IPv4 address$/,
+    ],
+    [
+      'an IPv4 address as localWorkloadPeeringIPV6',
+      bgpConfigurationKind,
+      { localWorkloadPeeringIPV6: '169.254.1.1' },
+      /^spec\.localWorkloadPeeringIPV6: must be an IPv6 address$/,
+    ],
+    ...(['name', 'key'] as const).map((field): [string, unknown, object, RegExp] => [
+      `an empty ${field} of a Secret`,
+      bgpPeerKind,
+      {
+        peerIP: '192.0.2.1',
+        asNumber: 1,
+        password: { secretKeyRef: { name: 'bgp-secrets', key: 'tor', [field]: '' } },
+      },
+      new RegExp(`^spec\\.password\\.secretKeyRef\\.${field}: must not be empty$`),
+    ]),
+  ])('refuse %s', (_, definition, spec, sentence) => {
+    expect(errorsOf(definition, spec, 'default')).toEqual([expect.stringMatching(sentence)]);
+  });
+
+  it('accept every form of featureDetectOverride that Calico accepts', () => {
+    for (const featureDetectOverride of ['', 'A=true', 'A=true,B-c_1=false', 'A=', 'A=,B=true,'])
+      expect(errorsOf(felixConfigurationKind, { featureDetectOverride }, 'default')).toEqual([]);
+  });
+
   it('have Calico’s defaults', () => {
     expect(
       ipPoolKind.schema.parse(make(ipPoolKind as unknown as ResourceDefinition, { cidr: '10.9.0.0/16' }))
