@@ -1,5 +1,6 @@
 /** Types of the CNI protocol (spec 1.1.0): requests, network configuration, errors. */
 import { z } from 'zod';
+import { schemaSentence } from '../datastore/schema-sentences.ts';
 import { CodedError } from '../lib/errors.ts';
 import { printable } from '../lib/plain-text.ts';
 
@@ -88,7 +89,7 @@ export function parseNetwork(stdin: string): NetworkConfiguration {
       printable(String(error), 200),
     );
   }
-  const result = networkConfiguration.safeParse(json);
+  const result = networkConfiguration.safeParse(json, { error: schemaSentence });
   if (!result.success) {
     const issue = result.error.issues[0]!;
     throw new CniError(

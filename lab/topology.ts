@@ -1,6 +1,7 @@
 /** The topology of the lab, from flags, or from a topology file for settings that have no flag (docs/lab.md). */
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
+import { schemaSentence } from '../datastore/schema-sentences.ts';
 import type { Family } from '../lib/cidr.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
 import { parseYaml } from '../lib/yaml.ts';
@@ -91,7 +92,7 @@ function podSuffix(index: number): string {
 /** Reads a topology from a YAML file. Throws CodedError TOPOLOGY with the invalid field. */
 export async function readTopology(file: string): Promise<Topology> {
   try {
-    const result = topology.safeParse(parseYaml(await readFile(file, 'utf8')));
+    const result = topology.safeParse(parseYaml(await readFile(file, 'utf8')), { error: schemaSentence });
     if (result.success) {
       assertUniqueNames(result.data);
       return result.data;

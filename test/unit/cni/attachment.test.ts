@@ -140,15 +140,15 @@ describe('a network configuration', () => {
   it.each<[object, RegExp]>([
     [{ name: 'a b' }, /^7 .*name/],
     [{ name: 'a'.repeat(129) }, /^7 .*name/],
-    [{ mtu: 67 }, /^7 .*mtu/],
+    [{ mtu: 67 }, /^7 .*mtu: must be 0 or 68 to 65535/],
     [{ mtu: 65536 }, /^7 .*mtu/],
     [{ mtu: 1e300 }, /^7 .*mtu/],
-    [{ mtu: '1500; id' }, /^7 .*mtu/],
+    [{ mtu: '1500; id' }, /^7 .*mtu: must be 0 or 68 to 65535/],
     [{ ipam: { assign_ipv4: 'maybe' } }, /^7 .*assign_ipv4/],
     [{ ipam: { ipv4_pools: Array(101).fill('p') } }, /^7 .*ipv4_pools/],
     [{ ipam: { ipv4_pools: [{}] } }, /^7 .*ipv4_pools/],
     [{ cniVersion: '1.0.0\u001b[2J' }, /^1 cniVersion/],
-    [{ prevResult: 'x' }, /^7 .*prevResult/],
+    [{ prevResult: 'x' }, /^7 .*prevResult: must be an object, not a string/],
   ])('with %j is refused, and the field is named', (more, sentence) => {
     expect(parse(request({}, stdin(more)))).toMatch(sentence);
   });
