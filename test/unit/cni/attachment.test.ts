@@ -140,7 +140,7 @@ describe('a network configuration', () => {
   it.each<[object, RegExp]>([
     [{ name: 'a b' }, /^7 .*name/],
     [{ name: 'a'.repeat(129) }, /^7 .*name/],
-    [{ mtu: 67 }, /^7 .*mtu: must be 0 or 68 to 65535/],
+    [{ mtu: 67 }, /^7 .*mtu: must be at least 68/],
     [{ mtu: 65536 }, /^7 .*mtu/],
     [{ mtu: 1e300 }, /^7 .*mtu/],
     [{ mtu: '1500; id' }, /^7 .*mtu: must be 0 or 68 to 65535/],
