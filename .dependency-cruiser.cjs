@@ -15,6 +15,24 @@ const mayImport = {
 };
 const folders = Object.keys(mayImport);
 
+/**
+ * Layers within a folder, lowest first. A subfolder may import those before it in the list, and no file at the root of
+ * the folder. A folder below a layer belongs to it.
+ */
+const layers = {
+  agent: ['inputs', 'identity', 'speaker', 'report', 'serve', 'reflector'],
+};
+
+/** Every folder that a folder may reach, through any number of imports. */
+function reachable(folder, seen = new Set()) {
+  for (const next of mayImport[folder]) {
+    if (seen.has(next)) continue;
+    seen.add(next);
+    reachable(next, seen);
+  }
+  return [...seen];
+}
+
 /** `bgp-imports` and so on: each forbids all folders of Cali except the folder itself and those listed. */
 const directions = folders.map((folder) => ({
   name: `${folder}-imports`,
@@ -26,10 +44,43 @@ const directions = folders.map((folder) => ({
   },
 }));
 
+/** `bgp-reaches` and so on: the same through any number of imports. */
+const reaches = folders.map((folder) => ({
+  name: `${folder}-reaches`,
+  severity: 'error',
+  from: { path: `^${folder}/` },
+  to: {
+    path: `^(?!(${[folder, ...reachable(folder)].join('|')})/)(${[...folders, 'test', 'scripts', 'deploy'].join('|')})/`,
+    reachable: true,
+  },
+}));
+
+/** `agent-inputs-reaches` and so on: a layer reaches no higher layer, and no file at the root of its folder. */
+const layerRules = Object.entries(layers).flatMap(([folder, order]) => [
+  ...order.map((layer, index) => ({
+    name: `${folder}-${layer}-reaches`,
+    severity: 'error',
+    from: { path: `^${folder}/${layer}/` },
+    to: {
+      path: `^${folder}/(?!(${order.slice(0, index + 1).join('|')})/)`,
+      reachable: true,
+    },
+  })),
+  {
+    name: `${folder}-layers`,
+    severity: 'error',
+    comment: 'A new subfolder gets a place in `layers` above.',
+    from: { path: `^${folder}/(?!(${order.join('|')})/)[^/]+/` },
+    to: {},
+  },
+]);
+
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {
   forbidden: [
     ...directions,
+    ...reaches,
+    ...layerRules,
     {
       name: 'known-folders',
       severity: 'error',

@@ -11,8 +11,8 @@ import { isOwnVeth } from '../felix/endpoint.ts';
 import { planTunnels } from '../ipip/device-plan.ts';
 import { run } from '../lib/exec.ts';
 import type { Log } from '../lib/log.ts';
-import type { AgentConfig } from './config.ts';
-import { ROUTE_NUMBERS_FILE, readRouteNumbers } from './route-numbers.ts';
+import type { AgentConfig } from './inputs/environment.ts';
+import { ROUTE_NUMBERS_FILE, readRouteNumbers } from './inputs/route-numbers.ts';
 
 /**
  * Removes our interfaces, routes, tunnel devices, nftables table and the files in the run directory. Returns a line for

@@ -22,10 +22,10 @@ import type { DesiredDataplane } from '../felix/dataplane/dataplane.ts';
 import type { Ownership } from '../felix/dataplane/route-ownership.ts';
 import type { Endpoint } from '../felix/endpoint.ts';
 import { formatAddress, parseAddress } from '../lib/cidr.ts';
-import type { Cluster } from './cluster.ts';
-import type { AgentConfig } from './config.ts';
-import type { Settings } from './settings.ts';
-import type { Tunnelling } from './tunnelling.ts';
+import type { Tunnelling } from './identity/tunnelling.ts';
+import type { Cluster } from './inputs/cluster.ts';
+import type { AgentConfig } from './inputs/environment.ts';
+import type { Settings } from './inputs/settings.ts';
 
 export interface Known {
   readonly config: AgentConfig;

@@ -10,8 +10,8 @@ import type { Boundary } from '../lib/boundary.ts';
 import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
+import type { View } from './inputs/view.ts';
 import { ownLeaks } from './own-leaks.ts';
-import type { View } from './view.ts';
 
 /** Longer than a replaced agent takes to end. */
 const COLLECT_MS = 15_000;

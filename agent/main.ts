@@ -10,9 +10,9 @@ import { stopOnSignal } from '../lib/stop.ts';
 import { Variables } from '../lib/variables.ts';
 import { VERSION } from '../lib/version.ts';
 import type { Agent } from './agent.ts';
-import { type AgentConfig, readConfig } from './config.ts';
-import type { ReflectorSource } from './reflector.ts';
-import { hashedRouterId } from './router-id.ts';
+import { hashedRouterId } from './identity/router-id.ts';
+import { type AgentConfig, readConfig } from './inputs/environment.ts';
+import type { ReflectorSource } from './reflector/reflector.ts';
 
 const usage = `cali-node ${VERSION}: the Cali agent of one node.
 
@@ -81,7 +81,7 @@ async function cleanUp(config: AgentConfig): Promise<void> {
 async function runNode(config: AgentConfig): Promise<void> {
   const { Agent: NodeAgent } = await import('./agent.ts');
   const { loadEndpoint } = await import('../datastore/kubernetes/load-endpoint.ts');
-  const { environmentNotices } = await import('./environment-notices.ts');
+  const { environmentNotices } = await import('./inputs/environment-notices.ts');
   const nodeLog = log.child({ node: config.node });
   for (const reason of environmentNotices(process.env))
     nodeLog.warn({ reason }, 'environment variable has no effect');
@@ -114,7 +114,7 @@ async function runNode(config: AgentConfig): Promise<void> {
 }
 
 async function runReflector(config: AgentConfig): Promise<void> {
-  const { Reflector } = await import('./reflector.ts');
+  const { Reflector } = await import('./reflector/reflector.ts');
   const reflector = new Reflector(config, await reflectorSource(config), log);
   stopOnSignal(() => reflector.stop(), log);
   await reflector.start();
@@ -123,7 +123,7 @@ async function runReflector(config: AgentConfig): Promise<void> {
 
 async function reflectorSource(config: AgentConfig): Promise<ReflectorSource> {
   if (values.config) {
-    const { FileSource } = await import('./reflector-file.ts');
+    const { FileSource } = await import('./reflector/file-source.ts');
     return new FileSource(values.config, config, log);
   }
   const service = new Variables(process.env).parsed(
@@ -137,7 +137,7 @@ async function reflectorSource(config: AgentConfig): Promise<ReflectorSource> {
       '--role reflector needs --config PATH with BGPConfiguration and BGPPeer documents, or, in a cluster, ' +
         'CALI_REFLECTOR_SERVICE=NAME of its Service',
     );
-  const { ClusterSource } = await import('./reflector-cluster.ts');
+  const { ClusterSource } = await import('./reflector/cluster-source.ts');
   const { loadEndpoint } = await import('../datastore/kubernetes/load-endpoint.ts');
   const { namespace, node, kubeconfig, routerId } = config;
   const hashed = hashedRouterId(`${namespace}/${service} on ${node}`);

@@ -1,7 +1,7 @@
 /** Queries the agent of this node over its local socket. */
 import http from 'node:http';
 import path from 'node:path';
-import { AGENT_SOCKET } from '../agent/status.ts';
+import { AGENT_SOCKET } from '../agent/report/status.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
 import { assertTrustedSocket } from '../lib/unix-socket.ts';
 

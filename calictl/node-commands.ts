@@ -1,7 +1,7 @@
 /** The command line of `calictl node`. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
-import type { AgentStatus } from '../agent/status.ts';
+import type { AgentStatus } from '../agent/report/status.ts';
 import { askAgent } from './agent-client.ts';
 import { checkSystem, isGood, renderChecks } from './check-system.ts';
 import { collectDiagnostics } from './diags.ts';

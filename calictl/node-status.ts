@@ -1,5 +1,5 @@
 /** `calictl node status`: calicoctl's table with additional information (reference 6.2). */
-import type { AgentStatus } from '../agent/status.ts';
+import type { AgentStatus } from '../agent/report/status.ts';
 import type { PeerStatus } from '../bgp/peer-config.ts';
 import { describeProblem } from '../datastore/object-problem.ts';
 import { familyOf } from '../lib/cidr.ts';

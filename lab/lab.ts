@@ -7,7 +7,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { stringify } from 'yaml';
-import { AGENT_SOCKET, CNI_SOCKET } from '../agent/status.ts';
+import { AGENT_SOCKET, CNI_SOCKET } from '../agent/report/status.ts';
 import { callCni } from '../cni/client.ts';
 import { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import { plainEndpoint } from '../datastore/kubernetes/endpoint.ts';

@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import http from 'node:http';
 import { expect, it } from 'vitest';
-import { AGENT_SOCKET } from '../../agent/status.ts';
+import { AGENT_SOCKET } from '../../agent/report/status.ts';
 import { grantedRights } from '../helpers/rbac.ts';
 
 /** Rights for rare situations, which need not arise in a run, with the situation. */

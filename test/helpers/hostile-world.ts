@@ -3,11 +3,11 @@
  * schema, and everything that an agent calculates from such a cluster.
  */
 import { z } from 'zod';
-import { readConfig } from '../../agent/config.ts';
 import { dataplaneFrom, type Known, rulesetFrom, speakerFrom } from '../../agent/desired.ts';
-import { settingsFor } from '../../agent/settings.ts';
-import type { Tunnelling } from '../../agent/tunnelling.ts';
-import type { View } from '../../agent/view.ts';
+import type { Tunnelling } from '../../agent/identity/tunnelling.ts';
+import { readConfig } from '../../agent/inputs/environment.ts';
+import { settingsFor } from '../../agent/inputs/settings.ts';
+import type { View } from '../../agent/inputs/view.ts';
 import type { DesiredSpeaker } from '../../bgp/peer-config.ts';
 import { readObject } from '../../datastore/read-object.ts';
 import { registry } from '../../datastore/registry.ts';

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import type { AgentStatus } from '../../agent/status.ts';
+import type { AgentStatus } from '../../agent/report/status.ts';
 import type { LabCommand } from '../../lab/control.ts';
 import { askLab, execCommand } from '../../lab/outside.ts';
 import type { FlowReport, Probe } from '../../lab/prober.ts';

@@ -5,7 +5,7 @@ import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
 import { expect } from 'vitest';
-import type { AgentStatus } from '../../agent/status.ts';
+import type { AgentStatus } from '../../agent/report/status.ts';
 import { Journal } from '../../datastore/embedded/journal.ts';
 import type { AnyResource } from '../../datastore/schema/resource.ts';
 import { execCommand } from '../../lab/outside.ts';

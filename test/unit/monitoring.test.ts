@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { createMetrics } from '../../agent/metrics.ts';
+import { createMetrics } from '../../agent/serve/metrics.ts';
 import { noStats } from '../../felix/dataplane/dataplane.ts';
 import { alertScenarios } from '../helpers/alert-scenarios.ts';
 import { hasProgram, root } from '../helpers/lab.ts';

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { chooseAddress, type InterfaceAddress } from '../../../agent/addresses.ts';
-import { readConfig } from '../../../agent/config.ts';
-import { routerIdOf } from '../../../agent/node-setup.ts';
-import { settingsFor } from '../../../agent/settings.ts';
-import type { AgentStatus } from '../../../agent/status.ts';
+import { chooseAddress, type InterfaceAddress } from '../../../agent/identity/autodetect.ts';
+import { routerIdOf } from '../../../agent/identity/node-setup.ts';
+import { readConfig } from '../../../agent/inputs/environment.ts';
+import { settingsFor } from '../../../agent/inputs/settings.ts';
+import type { AgentStatus } from '../../../agent/report/status.ts';
 import { exitCode, renderStatus } from '../../../calictl/node-status.ts';
 import { bgpConfigurationKind } from '../../../datastore/schema/bgp.ts';
 import { felixConfigurationKind } from '../../../datastore/schema/cluster.ts';

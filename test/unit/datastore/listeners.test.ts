@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { View } from '../../../agent/view.ts';
+import { View } from '../../../agent/inputs/view.ts';
 import { KubernetesClient } from '../../../datastore/kubernetes/client.ts';
 import { plainEndpoint } from '../../../datastore/kubernetes/endpoint.ts';
 import { silentLog } from '../../../lib/log.ts';

@@ -7,7 +7,7 @@ import net, { type AddressInfo, type Server, type Socket } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { View } from '../../../agent/view.ts';
+import { View } from '../../../agent/inputs/view.ts';
 import { ApiServer } from '../../../datastore/embedded/server.ts';
 import { KubernetesClient } from '../../../datastore/kubernetes/client.ts';
 import type { Endpoint } from '../../../datastore/kubernetes/endpoint.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { MeshHold } from '../../../agent/mesh-hold.ts';
-import { OwnEndpoint, ReflectorEndpoints } from '../../../agent/reflector-endpoints.ts';
+import { MeshHold } from '../../../agent/inputs/mesh-hold.ts';
+import { OwnEndpoint, ReflectorEndpoints } from '../../../agent/inputs/reflector-endpoints.ts';
 import { type BGPPeer, bgpConfigurationKind, bgpPeerKind } from '../../../datastore/schema/bgp.ts';
 import { endpointSliceKind, nodeKind, serviceKind } from '../../../datastore/schema/core.ts';
 import { type ReflectorInfo, reflectorsFrom } from '../../../felix/calc/bgp/reflectors.ts';

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ROUTE_NUMBERS_FILE, RouteNumbersFile } from '../../../agent/route-numbers.ts';
+import { ROUTE_NUMBERS_FILE, RouteNumbersFile } from '../../../agent/inputs/route-numbers.ts';
 import type { KernelRoute, Route } from '../../../felix/dataplane/route.ts';
 import { type Ownership, ownership } from '../../../felix/dataplane/route-ownership.ts';
 import { planRoutes } from '../../../felix/dataplane/route-plan.ts';

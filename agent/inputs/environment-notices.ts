@@ -1,0 +1,15 @@
+/** Notices about FELIX_<NAME> for parameters without effect (datastore/schema/felix-without-effect.ts). Pure. */
+import { felixConfigurationKind } from '../../datastore/schema/cluster.ts';
+import { noticesOf } from '../../datastore/schema/without-effect.ts';
+
+/** Returns a sentence for each variable that has no effect, except for values that match what Cali does anyway. */
+export function environmentNotices(environment: Readonly<Record<string, string | undefined>>): string[] {
+  return Object.keys(felixConfigurationKind.withoutEffect ?? {}).flatMap((name) => {
+    const variable = `FELIX_${name.toUpperCase()}`;
+    const text = environment[variable];
+    if (text === undefined) return [];
+    const value = { true: true, false: false }[text.toLowerCase()] ?? text;
+    const spec = { [name]: /^\d+$/.test(text) ? Number(text) : value };
+    return noticesOf(felixConfigurationKind, { spec }).map(({ message }) => `${variable} ${message}`);
+  });
+}

@@ -1,0 +1,185 @@
+/** The agent's copy of the datastore: a reflector per kind, and one signal when all are in sync. */
+import type { Listing, ListOptions, ObjectOf } from '../../datastore/datastore.ts';
+import type { KubernetesClient } from '../../datastore/kubernetes/client.ts';
+import { Reflector, type UnreadableObject } from '../../datastore/reflector.ts';
+import { bgpConfigurationKind, bgpPeerKind } from '../../datastore/schema/bgp.ts';
+import { bgpFilterKind } from '../../datastore/schema/bgp-filter.ts';
+import { clusterInformationKind, felixConfigurationKind } from '../../datastore/schema/cluster.ts';
+import {
+  endpointSliceKind,
+  namespaceKind,
+  nodeKind,
+  podKind,
+  serviceKind,
+} from '../../datastore/schema/core.ts';
+import { ipPoolKind } from '../../datastore/schema/ip-pool.ts';
+import {
+  blockAffinityKind,
+  ipamBlockKind,
+  ipamConfigurationKind,
+  ipReservationKind,
+} from '../../datastore/schema/ipam.ts';
+import { calicoNodeStatusKind } from '../../datastore/schema/node-status.ts';
+import type { ResourceDefinition } from '../../datastore/schema/resource.ts';
+import { type WatchStates, watchStates } from '../../datastore/watch-metrics.ts';
+import { blockProblems, hasOwnName } from '../../ipam/block-faults.ts';
+import type { IpamView } from '../../ipam/ipam.ts';
+import type { Log } from '../../lib/log.ts';
+
+/** Progress of the first lists of all kinds. */
+export type SyncState = 'waiting' | 'resyncing' | 'in sync';
+
+export class View implements IpamView {
+  readonly #node: string;
+  readonly #reflectors: Reflector<ResourceDefinition>[] = [];
+  readonly #nodes;
+  readonly #pools;
+  readonly #blocks;
+  readonly #affinities;
+  readonly #ipamConfigurations;
+  readonly #reservations;
+  readonly #bgpConfigurations;
+  readonly #bgpPeers;
+  readonly #bgpFilters;
+  readonly #services;
+  readonly #slices;
+  readonly #clusterInformation;
+  readonly #felixConfigurations;
+  readonly #nodeStatuses;
+  readonly #pods;
+  readonly #namespaces;
+  #unsynced = 0;
+  /** By kind; each resolves when the kind has been listed. */
+  readonly #first = new Map<ResourceDefinition, Promise<Reflector<ResourceDefinition>>>();
+
+  constructor(node: string, modules: { client: KubernetesClient; log: Log; changed: () => void }) {
+    this.#node = node;
+    const reflect = <D extends ResourceDefinition>(
+      definition: D,
+      options: ListOptions = {},
+      changed = modules.changed,
+    ): Reflector<D> => {
+      this.#unsynced++;
+      let listed: () => void = () => undefined;
+      const first = new Promise<void>((resolve) => {
+        listed = resolve;
+      });
+      const events = {
+        changed: () => changed(),
+        synced: () => {
+          this.#unsynced--;
+          listed();
+          modules.changed();
+        },
+        troubled: modules.changed,
+      };
+      const reflector = new Reflector(
+        { definition, ...options },
+        { client: modules.client, log: modules.log, events },
+      );
+      const any = reflector as unknown as Reflector<ResourceDefinition>;
+      this.#reflectors.push(any);
+      if (Object.keys(options).length === 0)
+        this.#first.set(
+          definition,
+          first.then(() => any),
+        );
+      return reflector;
+    };
+    this.#nodes = reflect(nodeKind);
+    this.#pools = reflect(ipPoolKind);
+    this.#blocks = reflect(ipamBlockKind);
+    this.#affinities = reflect(blockAffinityKind);
+    this.#ipamConfigurations = reflect(ipamConfigurationKind);
+    this.#reservations = reflect(ipReservationKind);
+    this.#bgpConfigurations = reflect(bgpConfigurationKind);
+    this.#bgpPeers = reflect(bgpPeerKind);
+    this.#bgpFilters = reflect(bgpFilterKind);
+    this.#services = reflect(serviceKind);
+    this.#slices = reflect(endpointSliceKind);
+    this.#clusterInformation = reflect(clusterInformationKind);
+    this.#felixConfigurations = reflect(felixConfigurationKind);
+    this.#nodeStatuses = reflect(calicoNodeStatusKind);
+    // CNI calls read pods. Calculations use them only when a BGPPeer selects pods.
+    const podsChanged = () => {
+      if (this.bgpPeers().some(({ spec }) => spec.localWorkloadSelector)) modules.changed();
+    };
+    this.#pods = reflect(podKind, { fieldSelector: `spec.nodeName=${node}` }, podsChanged);
+    // Selectors match labels of namespaces as labels of their pods.
+    this.#namespaces = reflect(namespaceKind, {}, podsChanged);
+  }
+
+  /** Follows the datastore until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    await Promise.all(this.#reflectors.map((reflector) => reflector.run(signal)));
+  }
+
+  /** Resolves to the objects of a kind when it has been listed; undefined for a kind that is not followed in full. */
+  listed<D extends ResourceDefinition>(definition: D): Promise<Listing<D>> | undefined {
+    return this.#first.get(definition)?.then(({ objects, problems }) => ({
+      items: [...objects.values()] as ObjectOf<D>[],
+      problems: [...problems.values()].map(({ problem }) => problem),
+    }));
+  }
+
+  get isSynced(): boolean {
+    return this.#unsynced === 0;
+  }
+
+  /** Progress of the first lists. */
+  get sync(): SyncState {
+    if (this.isSynced) return 'in sync';
+    return this.#unsynced < this.#reflectors.length ? 'resyncing' : 'waiting';
+  }
+
+  /** Whether the watch of each resource is open. */
+  watches(): WatchStates {
+    return watchStates(this.#reflectors);
+  }
+
+  /** Why the copy may be outdated; empty while all watches are open. */
+  get staleReasons(): string[] {
+    return this.#reflectors.flatMap(({ staleReason }) => staleReason ?? []);
+  }
+
+  /** Returns sentences about fields without effect. */
+  notices(): readonly string[] {
+    return this.#reflectors.flatMap(({ notices }) => notices);
+  }
+
+  /** Returns objects with faults. */
+  problems(): UnreadableObject[] {
+    return [
+      ...this.#reflectors.flatMap(({ problems }) => [...problems.values()]),
+      ...blockProblems(values(this.#blocks)).map(({ block, problem }) => ({
+        problem,
+        uid: block.metadata.uid,
+        conditions: undefined,
+        isAbsent: !hasOwnName(block),
+      })),
+    ];
+  }
+
+  pod = (namespace: string, name: string) => this.#pods.objects.get(`${namespace}/${name}`);
+  namespace = (name: string) => this.#namespaces.objects.get(name);
+  nodes = () => values(this.#nodes);
+  pools = () => values(this.#pools);
+  /** Blocks whose name matches their network. */
+  blocks = () => values(this.#blocks).filter(hasOwnName);
+  affinities = () => values(this.#affinities);
+  reservations = () => values(this.#reservations);
+  bgpConfigurations = () => values(this.#bgpConfigurations);
+  bgpPeers = () => values(this.#bgpPeers);
+  bgpFilters = () => values(this.#bgpFilters);
+  services = () => values(this.#services);
+  slices = () => values(this.#slices);
+  nodeStatuses = () => values(this.#nodeStatuses);
+  felixConfigurations = () => values(this.#felixConfigurations);
+  configuration = () => this.#ipamConfigurations.objects.get('default')?.spec;
+  clusterInformation = () => this.#clusterInformation.objects.get('default')?.spec;
+  nodeLabels = () => this.#nodes.objects.get(this.#node)?.metadata.labels ?? {};
+}
+
+function values<D extends ResourceDefinition>(reflector: Reflector<D>): ObjectOf<D>[] {
+  return [...reflector.objects.values()];
+}

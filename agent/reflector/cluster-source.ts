@@ -1,0 +1,243 @@
+/**
+ * A reflector's configuration from the cluster. Its clients are the nodes that BGPPeers connect to its Service, by the
+ * rules of reverse peering, so that both sides derive from the same objects. Leaves out objects that make the
+ * calculation throw. Waits while the BGPConfiguration is unreadable, because the defaults would mean a different AS.
+ */
+import type { Registry } from 'prom-client';
+import type { DesiredSpeaker } from '../../bgp/peer-config.ts';
+import type { ListOptions, ObjectOf } from '../../datastore/datastore.ts';
+import { KubernetesClient } from '../../datastore/kubernetes/client.ts';
+import type { Endpoint as ApiEndpoint } from '../../datastore/kubernetes/endpoint.ts';
+import { RequestCounter } from '../../datastore/kubernetes/request-metrics.ts';
+import { describeProblem } from '../../datastore/object-problem.ts';
+import { type UnreadableObject, Reflector as Watch } from '../../datastore/reflector.ts';
+import { type BGPConfiguration, bgpConfigurationKind, bgpPeerKind } from '../../datastore/schema/bgp.ts';
+import { bgpFilterKind } from '../../datastore/schema/bgp-filter.ts';
+import { endpointSliceKind, nodeKind, serviceKind } from '../../datastore/schema/core.ts';
+import { ipPoolKind } from '../../datastore/schema/ip-pool.ts';
+import type { ResourceDefinition } from '../../datastore/schema/resource.ts';
+import { registerWatchMetrics, watchStates } from '../../datastore/watch-metrics.ts';
+import { type ReflectorInfo, reflectorName, reflectorsFrom } from '../../felix/calc/bgp/reflectors.ts';
+import type { SessionDefaults } from '../../felix/calc/bgp/session.ts';
+import { desiredSpeaker } from '../../felix/calc/bgp/speaker.ts';
+import { nodeInfo, nodeNames } from '../../felix/calc/topology.ts';
+import { Boundary } from '../../lib/boundary.ts';
+import { CodedError } from '../../lib/errors.ts';
+import type { Log } from '../../lib/log.ts';
+import type { ClusterObjects } from '../inputs/cluster.ts';
+import { Quarantine } from '../inputs/quarantine.ts';
+import { OwnEndpoint } from '../inputs/reflector-endpoints.ts';
+import { SecretsView } from '../speaker/secrets.ts';
+import type { ReflectorSource } from './reflector.ts';
+
+export interface ClusterSourceOptions {
+  readonly api: ApiEndpoint;
+  /** Namespace of the Service that has this process as an endpoint. */
+  readonly namespace: string;
+  readonly service: string;
+  /** The node of this process. */
+  readonly node: string;
+  readonly port: number;
+  readonly identifier: string;
+  readonly defaults: SessionDefaults;
+}
+
+/** Delay that combines changes into one calculation. */
+const COALESCE_MS = 10;
+/** A pod becomes an endpoint of its Service within this time. */
+const LISTED_MS = 10_000;
+
+export class ClusterSource implements ReflectorSource {
+  readonly #options: ClusterSourceOptions;
+  readonly #log: Log;
+  readonly #requests = new RequestCounter();
+  readonly #client: KubernetesClient;
+  readonly #abort = new AbortController();
+  readonly #watches: Watch<ResourceDefinition>[] = [];
+  readonly #secrets: SecretsView;
+  readonly #name: string;
+  readonly #own: OwnEndpoint;
+  readonly #boundary: Boundary;
+  readonly #quarantine: Quarantine;
+  readonly #nodes;
+  readonly #services;
+  readonly #slices;
+  readonly #pools;
+  readonly #configurations;
+  readonly #peers;
+  readonly #filters;
+  #unsynced = 0;
+  #changed = () => {};
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: ClusterSourceOptions, log: Log) {
+    this.#options = options;
+    this.#log = log;
+    this.#client = new KubernetesClient(options.api, this.#requests);
+    const { namespace, service, node } = options;
+    this.#name = reflectorName(`${namespace}/${service}`, node);
+    this.#own = new OwnEndpoint(this.#name);
+    this.#boundary = new Boundary(log);
+    // No Node is essential to a reflector.
+    this.#quarantine = new Quarantine('', log);
+    this.#secrets = new SecretsView(namespace, { client: this.#client, log, changed: () => this.#soon() });
+    this.#nodes = this.#watch(nodeKind);
+    this.#services = this.#watch(serviceKind, { namespace, fieldSelector: `metadata.name=${service}` });
+    this.#slices = this.#watch(endpointSliceKind, {
+      namespace,
+      labelSelector: `kubernetes.io/service-name=${service}`,
+    });
+    this.#pools = this.#watch(ipPoolKind);
+    this.#configurations = this.#watch(bgpConfigurationKind);
+    this.#peers = this.#watch(bgpPeerKind);
+    this.#filters = this.#watch(bgpFilterKind);
+  }
+
+  /**
+   * Resolves when all kinds have been listed and the Service has this reflector as an endpoint. The first configuration
+   * must contain all peers, because the speaker waits for their initial updates (bgp/deferral.ts).
+   */
+  async start(changed: () => void): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#changed = () => {
+        this.#boundary.run('endpoints', () => this.#reflectors(this.#objects()));
+        if (this.#own.isListed) resolve();
+        else timer ??= setTimeout(resolve, LISTED_MS);
+      };
+      for (const watch of this.#watches) void watch.run(this.#abort.signal);
+    });
+    clearTimeout(timer);
+    if (!this.#own.isListed)
+      this.#log.warn(
+        { reflector: this.#name },
+        'reflector is not an endpoint of its Service, so it has no peers: compare the selector of the Service with the labels of the pod, and check the annotation projectcalico.org/RouteReflectorClusterID',
+      );
+    this.#changed = changed;
+  }
+
+  identity() {
+    const { identifier, port } = this.#options;
+    return { identifier, port, listenAddresses: undefined };
+  }
+
+  nodeNames(): ReadonlyMap<string, string> {
+    return nodeNames(values(this.#nodes).map(nodeInfo));
+  }
+
+  register(registry: Registry): void {
+    this.#requests.register(registry);
+    registerWatchMetrics(registry, () => watchStates(this.#watches));
+  }
+
+  configurations(): readonly BGPConfiguration[] {
+    return this.#quarantine.filter(this.#objects()).BGPConfiguration;
+  }
+
+  /**
+   * Calculates the desired speaker. Throws CodedError UNREADABLE while the applicable BGPConfiguration is unusable.
+   * Also throws the error of a calculation when no object is the cause.
+   */
+  desired(): DesiredSpeaker {
+    const objects = this.#objects();
+    for (;;) {
+      const filtered = this.#quarantine.filter(objects);
+      const unknown = this.#unknownConfiguration();
+      if (unknown) throw new CodedError('UNREADABLE', unknown);
+      this.#secrets.follow(filtered.BGPConfiguration, filtered.BGPPeer);
+      try {
+        const desired = this.#calculate(filtered);
+        this.#quarantine.passed(objects, filtered);
+        return desired;
+      } catch (error) {
+        // Each turn leaves out at least one more object.
+        if (!this.#quarantine.investigate(objects, (some) => void this.#calculate(some))) throw error;
+      }
+    }
+  }
+
+  #calculate(objects: ClusterObjects): DesiredSpeaker {
+    return desiredSpeaker({
+      ...this.#options.defaults,
+      node: this.#name,
+      nodes: objects.Node.map(nodeInfo),
+      reflectors: this.#reflectors(objects),
+      configurations: objects.BGPConfiguration,
+      peers: objects.BGPPeer,
+      filters: objects.BGPFilter,
+      unusableFilters: this.#unusableFilters(),
+      pools: objects.IPPool,
+      secrets: this.#secrets.value,
+      originated: [],
+    });
+  }
+
+  #objects(): ClusterObjects {
+    return {
+      Node: values(this.#nodes),
+      FelixConfiguration: [],
+      BGPConfiguration: values(this.#configurations),
+      IPPool: values(this.#pools),
+      IPAMBlock: [],
+      BlockAffinity: [],
+      BGPFilter: values(this.#filters),
+      BGPPeer: values(this.#peers),
+      Service: values(this.#services),
+      EndpointSlice: values(this.#slices),
+    };
+  }
+
+  #unusableFilters(): string[] {
+    return [...this.#filters.problems.values(), ...this.#quarantine.problems()].flatMap(
+      ({ problem: { kind, name }, isAbsent }) => (isAbsent && kind === bgpFilterKind.kind ? [name] : []),
+    );
+  }
+
+  /** Returns why the applicable BGPConfiguration is unusable; undefined when it is usable or does not exist. */
+  #unknownConfiguration(): string | undefined {
+    const troubled: UnreadableObject[] = [
+      ...this.#configurations.problems.values(),
+      ...this.#quarantine.problems(),
+    ];
+    const found = troubled.find(
+      ({ problem: { kind, name }, isAbsent }) =>
+        isAbsent && kind === bgpConfigurationKind.kind && name === 'default',
+    );
+    return found && `waiting until this is corrected: ${describeProblem(found.problem)}`;
+  }
+
+  close(): void {
+    this.#abort.abort();
+    clearTimeout(this.#timer);
+    this.#secrets.close();
+  }
+
+  #reflectors({ Service, EndpointSlice }: ClusterObjects): readonly ReflectorInfo[] {
+    return this.#own.update(reflectorsFrom(Service, EndpointSlice, [this.#options.namespace]));
+  }
+
+  #soon(): void {
+    if (this.#unsynced > 0) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#boundary.run('change', () => this.#changed()), COALESCE_MS);
+  }
+
+  #watch<D extends ResourceDefinition>(definition: D, options: ListOptions = {}): Watch<D> {
+    this.#unsynced++;
+    const events = {
+      changed: () => this.#soon(),
+      troubled: () => this.#soon(),
+      synced: () => {
+        this.#unsynced--;
+        this.#soon();
+      },
+    };
+    const watch = new Watch({ definition, ...options }, { client: this.#client, log: this.#log, events });
+    this.#watches.push(watch as unknown as Watch<ResourceDefinition>);
+    return watch;
+  }
+}
+
+function values<D extends ResourceDefinition>(watch: Watch<D>): ObjectOf<D>[] {
+  return [...watch.objects.values()];
+}

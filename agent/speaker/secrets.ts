@@ -1,0 +1,159 @@
+/**
+ * Follows only the Secrets that BGPPeers and BGPConfigurations refer to, one by one, in the agent's own namespace
+ * (Calico B-055). A password stays in force when its Secret is deleted or becomes unusable, so that a protected session
+ * never starts without a password because of that.
+ */
+import type { KubernetesClient } from '../../datastore/kubernetes/client.ts';
+import { Reflector, type UnreadableObject } from '../../datastore/reflector.ts';
+import type { BGPConfiguration, BGPPeer } from '../../datastore/schema/bgp.ts';
+import { secretKind, secretValue } from '../../datastore/schema/core.ts';
+import { passwordOf, passwordProblem, type SecretState } from '../../felix/calc/bgp/password.ts';
+import { messageOf } from '../../lib/errors.ts';
+import type { Log } from '../../lib/log.ts';
+import { printable } from '../../lib/plain-text.ts';
+
+interface Followed {
+  readonly reflector: Reflector<typeof secretKind>;
+  readonly abort: AbortController;
+  /** The Secret was read once, or does not exist. */
+  isRead: boolean;
+  /** Last usable values by key. */
+  readonly lastValues: Map<string, string>;
+}
+
+export class SecretsView {
+  readonly #namespace: string;
+  readonly #client: KubernetesClient;
+  readonly #log: Log;
+  readonly #changed: () => void;
+  readonly #followed = new Map<string, Followed>();
+
+  constructor(namespace: string, modules: { client: KubernetesClient; log: Log; changed: () => void }) {
+    this.#namespace = namespace;
+    this.#client = modules.client;
+    this.#log = modules.log;
+    this.#changed = modules.changed;
+  }
+
+  /** Sets the objects whose Secrets to follow. */
+  follow(configurations: readonly BGPConfiguration[], peers: readonly BGPPeer[]): void {
+    const references = [
+      ...configurations.map(({ spec }) => spec.nodeMeshPassword),
+      ...peers.map(({ spec }) => spec.password),
+    ];
+    const wanted = new Set(references.flatMap((reference) => reference?.secretKeyRef.name ?? []));
+    for (const [name, { abort }] of this.#followed) {
+      if (wanted.has(name)) continue;
+      abort.abort();
+      this.#followed.delete(name);
+    }
+    for (const name of wanted) if (!this.#followed.has(name)) this.#start(name);
+  }
+
+  /** Returns the state of a key. */
+  value = (name: string, key: string): SecretState => {
+    const followed = this.#followed.get(name);
+    const place = `Secret ${this.#namespace}/${name}`;
+    if (!followed?.isRead) {
+      const why = followed?.reflector.isForbidden ? this.#forbiddenReason(name) : 'it has not been read yet';
+      return { state: 'unknown', reason: `waiting for ${place}: ${why}` };
+    }
+    const secret = followed.reflector.objects.get(`${this.#namespace}/${name}`);
+    if (!secret && followed.reflector.problems.size > 0)
+      return { state: 'unknown', reason: `waiting for ${place}: it is malformed` };
+    const value = secret && secretValue(secret, key);
+    const problem = value === undefined ? undefined : passwordProblem(value);
+    if (value !== undefined && !problem) {
+      followed.lastValues.set(key, value);
+      return { state: 'known', value };
+    }
+    const missing = secret ? `${place} has no key ${key}` : `${place} does not exist`;
+    const last = followed.lastValues.get(key);
+    if (last !== undefined) {
+      const reason = problem ? `${place}, key ${key}: ${problem}` : missing;
+      return { state: 'known', value: last, warning: `${reason}: the previous password stays in force` };
+    }
+    return value === undefined ? { state: 'missing', reason: missing } : { state: 'known', value };
+  };
+
+  /** Returns Secrets that are unreadable or that RBAC forbids. */
+  problems(): UnreadableObject[] {
+    return [...this.#followed].flatMap(([name, { reflector }]) => [
+      ...reflector.problems.values(),
+      ...(reflector.isForbidden ? [this.#forbidden(name)] : []),
+    ]);
+  }
+
+  /** Returns objects whose password is not in force: it is unusable or missing, or an earlier one is in force. */
+  passwordProblems(
+    configurations: readonly BGPConfiguration[],
+    peers: readonly BGPPeer[],
+  ): UnreadableObject[] {
+    const uses = [
+      ...configurations.map((object) => ({
+        object,
+        field: 'nodeMeshPassword',
+        reference: object.spec.nodeMeshPassword,
+      })),
+      ...peers.map((object) => ({ object, field: 'password', reference: object.spec.password })),
+    ];
+    return uses.flatMap(({ object: { kind, metadata }, field, reference }) => {
+      // A Secret that was not read yet is not a fault of the object.
+      if (!reference || !this.#followed.get(reference.secretKeyRef.name)?.isRead) return [];
+      const reason = this.#reasonAgainst(reference);
+      if (reason === undefined) return [];
+      const problem = { kind, name: metadata.name, field: `spec.${field}`, reason };
+      return [{ problem, uid: metadata.uid, conditions: undefined, isAbsent: false }];
+    });
+  }
+
+  /** Returns why a password is not in force. An error in one does not hide the others. */
+  #reasonAgainst(reference: Parameters<typeof passwordOf>[0]): string | undefined {
+    try {
+      const { unusable, warning } = passwordOf(reference, this.value);
+      return unusable ?? warning;
+    } catch (error) {
+      return `the password cannot be checked: ${printable(messageOf(error))}`;
+    }
+  }
+
+  close(): void {
+    for (const { abort } of this.#followed.values()) abort.abort();
+  }
+
+  #forbidden(name: string): UnreadableObject {
+    const reason = this.#forbiddenReason(name);
+    return {
+      problem: { kind: 'Secret', name, namespace: this.#namespace, reason },
+      uid: undefined,
+      conditions: undefined,
+      isAbsent: true,
+    };
+  }
+
+  #forbiddenReason(name: string): string {
+    return `RBAC forbids reading it: add ${name} to resourceNames of Role cali-bgp-secrets in namespace ${this.#namespace} (Helm: bgpSecrets)`;
+  }
+
+  #start(name: string): void {
+    const abort = new AbortController();
+    const reflector = new Reflector(
+      { definition: secretKind, namespace: this.#namespace, fieldSelector: `metadata.name=${name}` },
+      {
+        client: this.#client,
+        log: this.#log,
+        events: {
+          changed: this.#changed,
+          troubled: this.#changed,
+          synced: () => {
+            followed.isRead = true;
+            this.#changed();
+          },
+        },
+      },
+    );
+    const followed: Followed = { reflector, abort, isRead: false, lastValues: new Map() };
+    this.#followed.set(name, followed);
+    void reflector.run(abort.signal);
+  }
+}

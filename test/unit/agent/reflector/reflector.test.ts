@@ -1,0 +1,191 @@
+/** A reflector survives failed calculations, and does not replace an unreadable configuration by defaults. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { afterEach, expect, it, vi } from 'vitest';
+import { Reflector, type ReflectorSource } from '../../../../agent/reflector/reflector.ts';
+import { ClusterSource } from '../../../../agent/reflector/cluster-source.ts';
+import type { PeerConfig } from '../../../../bgp/peer-config.ts';
+import { plainEndpoint } from '../../../../datastore/kubernetes/endpoint.ts';
+import { bgpConfigurationKind } from '../../../../datastore/schema/bgp.ts';
+import { endpointSliceKind, serviceKind } from '../../../../datastore/schema/core.ts';
+import { silentLog } from '../../../../lib/log.ts';
+import { calictl } from '../../../helpers/calictl.ts';
+import { HostileApi } from '../../../helpers/hostile-api.ts';
+import { ScriptedPeer } from '../../../helpers/scripted-peer.ts';
+
+const closers: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+it('a reflector survives a calculation that throws, and becomes ready once a configuration is in force', async () => {
+  let desired: ReflectorSource['desired'] = () => {
+    throw new Error('no configuration');
+  };
+  let changed = () => {};
+  const runDirectory = mkdtempSync(path.join(os.tmpdir(), 'cali-reflector-'));
+  closers.push(() => rmSync(runDirectory, { recursive: true, force: true }));
+  const healthPort = await freePort();
+  const listenPort = await freePort();
+  const source: ReflectorSource = {
+    start: async (onChange) => {
+      changed = onChange;
+    },
+    identity: () => ({ identifier: '10.0.0.1', port: listenPort, listenAddresses: ['127.0.0.1'] }),
+    configurations: () => [],
+    desired: () => desired(),
+    close() {},
+  };
+  const config = { restartTimeSeconds: 1, unreachableSeconds: 1, runDirectory, healthPort };
+  const reflector = new Reflector(config, source, silentLog);
+  await reflector.start();
+  closers.push(() => reflector.stop());
+  const ready = async () => {
+    const response = await fetch(`http://127.0.0.1:${healthPort}/readyz`);
+    return [response.status, await response.text()];
+  };
+  expect(await ready()).toEqual([503, expect.stringContaining('no configuration')]);
+  desired = () => ({ peers: [], originated: [] });
+  changed();
+  expect((await ready())[0]).toBe(200);
+  desired = () => {
+    throw new Error('a later fault');
+  };
+  changed();
+  expect((await ready())[0]).toBe(200);
+});
+
+it.each([
+  [['node', 'status'], 'this is a route reflector, not a node: `calictl bgp peers` shows its sessions'],
+  [['explain', 'route', '10.0.0.1'], 'run `calictl explain route` on a node'],
+])('calictl %j on a reflector names the command to use instead', async (args, sentence) => {
+  const runDirectory = mkdtempSync(path.join(os.tmpdir(), 'cali-reflector-'));
+  closers.push(() => rmSync(runDirectory, { recursive: true, force: true }));
+  const port = await freePort();
+  const source: ReflectorSource = {
+    start: async () => {},
+    identity: () => ({ identifier: '10.0.0.1', port, listenAddresses: ['127.0.0.1'] }),
+    configurations: () => [],
+    desired: () => ({ peers: [], originated: [] }),
+    close() {},
+  };
+  const config = { restartTimeSeconds: 1, unreachableSeconds: 1, runDirectory };
+  const reflector = new Reflector(config, source, silentLog);
+  await reflector.start();
+  closers.push(() => reflector.stop());
+  vi.stubEnv('CALI_RUN_DIR', runDirectory);
+  closers.push(() => vi.unstubAllEnvs());
+  expect(await calictl(...args)).toEqual({ code: 1, out: '', err: expect.stringContaining(sentence) });
+  expect((await calictl('bgp', 'peers')).code).toBe(0);
+});
+
+it('a new routerID or listenPort takes effect at once, through a new speaker that restarts gracefully', async () => {
+  const runDirectory = mkdtempSync(path.join(os.tmpdir(), 'cali-reflector-'));
+  closers.push(() => rmSync(runDirectory, { recursive: true, force: true }));
+  const port = await freePort();
+  let identity = { identifier: '10.0.0.1', port, listenAddresses: ['127.0.0.1'] };
+  let changed = () => {};
+  const peer: PeerConfig = {
+    address: '127.0.0.2',
+    port: 179,
+    asNumber: 64512,
+    localAs: 64512,
+    localAddress: undefined,
+    families: [4],
+    isPassive: true,
+    peerType: 'global',
+    name: 'a',
+    holdTimeSeconds: 90,
+    restartTimeSeconds: 5,
+    allowedLocalAs: 0,
+  };
+  const source: ReflectorSource = {
+    start: async (onChange) => {
+      changed = onChange;
+    },
+    identity: () => identity,
+    configurations: () => [],
+    desired: () => ({ peers: [peer], originated: [] }),
+    close() {},
+  };
+  const config = { restartTimeSeconds: 1, unreachableSeconds: 1, runDirectory };
+  const reflector = new Reflector(config, source, silentLog);
+  await reflector.start();
+  closers.push(() => reflector.stop());
+  const identifierAt = async (at: number) => {
+    const client = await ScriptedPeer.connect(at, peer.address);
+    closers.push(() => client.socket.destroy());
+    return { client, identifier: client.last('open')?.identifier };
+  };
+  const first = await identifierAt(port);
+  expect(first.identifier).toBe('10.0.0.1');
+  identity = { ...identity, identifier: '10.0.0.9' };
+  changed();
+  await vi.waitFor(() => expect(first.client.socket.destroyed).toBe(true), { timeout: 10_000 });
+  // Without a NOTIFICATION, the peer keeps its routes.
+  expect(first.client.last('notification')).toBeUndefined();
+  const second = await identifierAt(port);
+  expect([second.identifier, second.client.last('open')?.capabilities.gracefulRestart?.isRestarting]).toEqual(
+    ['10.0.0.9', true],
+  );
+  identity = { ...identity, port: await freePort() };
+  changed();
+  expect((await identifierAt(identity.port)).identifier).toBe('10.0.0.9');
+});
+
+it('a reflector waits for an unreadable BGPConfiguration instead of using defaults', async () => {
+  const api = await HostileApi.start();
+  closers.push(() => api.close());
+  const metadata = { name: 'rr', namespace: 'kube-system', uid: 'u1' };
+  api.put(serviceKind, {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { ...metadata, annotations: { 'projectcalico.org/RouteReflectorClusterID': '1.0.0.1' } },
+    spec: {},
+  });
+  api.put(endpointSliceKind, {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { ...metadata, labels: { 'kubernetes.io/service-name': 'rr' } },
+    addressType: 'IPv4',
+    endpoints: [{ addresses: ['172.18.0.11'], nodeName: 'n1', conditions: { ready: true } }],
+    ports: [{ port: 1790 }],
+  });
+  const configuration = (spec: unknown) => ({
+    apiVersion: 'projectcalico.org/v3',
+    kind: 'BGPConfiguration',
+    metadata: { name: 'default' },
+    spec,
+  });
+  api.put(bgpConfigurationKind, configuration('none'));
+  const source = new ClusterSource(
+    {
+      api: plainEndpoint(api.url),
+      namespace: 'kube-system',
+      service: 'rr',
+      node: 'n1',
+      port: 1790,
+      identifier: '10.0.0.1',
+      defaults: { holdTimeSeconds: 90, restartTimeSeconds: 120 },
+    },
+    silentLog,
+  );
+  closers.push(() => source.close());
+  let changes = 0;
+  await source.start(() => changes++);
+  expect(() => source.desired()).toThrow(/waiting until this is corrected: BGPConfiguration default/);
+  api.put(bgpConfigurationKind, configuration({ asNumber: 65001 }));
+  await vi.waitFor(() => expect(changes).toBeGreaterThan(0), 100_000);
+  expect(source.desired().peers).toEqual([]);
+  expect(source.configurations()[0]?.spec.asNumber).toBe(65001);
+});
