@@ -4,7 +4,7 @@
 const { builtinModules } = require('node:module');
 const base = require('./.dependency-cruiser.cjs');
 
-const pure = '^(ipam|ipip|felix/calc|bgp/(wire|session|rib|policy|group)|datastore/schema)/';
+const pure = '^(ipam|ipip|model|felix/calc|bgp/(wire|session|rib|policy|group)|datastore/schema)/';
 /** Built-ins that only compute; crypto is included for hashes. */
 const harmless = [
   'assert',

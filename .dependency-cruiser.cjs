@@ -3,15 +3,16 @@
 const mayImport = {
   lib: [],
   datastore: ['lib'],
+  model: ['datastore', 'lib'],
   ipam: ['datastore', 'lib'],
-  ipip: ['datastore', 'lib'],
+  ipip: ['datastore', 'lib', 'model'],
   bgp: ['lib'],
-  felix: ['bgp', 'datastore', 'ipip', 'lib'],
-  cni: ['datastore', 'felix', 'ipam', 'lib'],
-  controllers: ['datastore', 'felix', 'ipam', 'lib'],
-  agent: ['bgp', 'cni', 'datastore', 'felix', 'ipam', 'ipip', 'lib'],
-  calictl: ['agent', 'bgp', 'cni', 'datastore', 'felix', 'ipam', 'ipip', 'lib'],
-  lab: ['agent', 'bgp', 'cni', 'datastore', 'felix', 'ipam', 'ipip', 'lib'],
+  felix: ['bgp', 'datastore', 'ipip', 'lib', 'model'],
+  cni: ['datastore', 'felix', 'ipam', 'lib', 'model'],
+  controllers: ['datastore', 'felix', 'ipam', 'lib', 'model'],
+  agent: ['bgp', 'cni', 'datastore', 'felix', 'ipam', 'ipip', 'lib', 'model'],
+  calictl: ['agent', 'bgp', 'cni', 'datastore', 'felix', 'ipam', 'ipip', 'lib', 'model'],
+  lab: ['agent', 'bgp', 'cni', 'datastore', 'felix', 'ipam', 'ipip', 'lib', 'model'],
 };
 const folders = Object.keys(mayImport);
 

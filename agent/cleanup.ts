@@ -5,12 +5,12 @@ import { runBatch } from '../felix/dataplane/ip-batch.ts';
 import { type KernelState, observeKernel } from '../felix/dataplane/kernel.ts';
 import { Nftables } from '../felix/dataplane/nftables.ts';
 import { planRoutes } from '../felix/dataplane/route-plan.ts';
-import { DEFAULT_PROTOCOLS } from '../felix/dataplane/route-protocols.ts';
 import { observeTunnels, ownTunnels } from '../felix/dataplane/tunnel-devices.ts';
-import { isOwnVeth } from '../felix/endpoint.ts';
 import { planTunnels } from '../ipip/device-plan.ts';
 import { run } from '../lib/exec.ts';
 import type { Log } from '../lib/log.ts';
+import { isOwnVeth } from '../model/endpoint.ts';
+import { DEFAULT_PROTOCOLS } from '../model/route-protocols.ts';
 import type { AgentConfig } from './inputs/environment.ts';
 import { ROUTE_NUMBERS_FILE, readRouteNumbers } from './inputs/route-numbers.ts';
 

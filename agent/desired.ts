@@ -16,12 +16,12 @@ import { knownRoutes, outsidePools, vxlanRoutes } from '../felix/calc/known-rout
 import { exportedPrefixes, type OwnPrefixes, ownPrefixes } from '../felix/calc/own-prefixes.ts';
 import { desiredRoutes } from '../felix/calc/routes.ts';
 import { type Ruleset, ruleset } from '../felix/calc/ruleset.ts';
-import { type NodeInfo, nodeInfo } from '../felix/calc/topology.ts';
 import { endRoutes } from '../felix/calc/tunnels.ts';
 import type { DesiredDataplane } from '../felix/dataplane/dataplane.ts';
-import type { Ownership } from '../felix/dataplane/route-ownership.ts';
-import type { Endpoint } from '../felix/endpoint.ts';
 import { formatAddress, parseAddress } from '../lib/cidr.ts';
+import type { Endpoint } from '../model/endpoint.ts';
+import { type NodeInfo, nodeInfo } from '../model/node.ts';
+import type { Ownership } from '../model/route-ownership.ts';
 import type { Tunnelling } from './identity/tunnelling.ts';
 import type { Cluster } from './inputs/cluster.ts';
 import type { AgentConfig } from './inputs/environment.ts';

@@ -11,7 +11,7 @@ import {
   type FieldError,
   type ResourceDefinition,
 } from '../datastore/schema/resource.ts';
-import { Annotations } from '../felix/calc/annotations.ts';
+import { Annotations } from '../model/node-annotations.ts';
 import { parseAddress } from '../lib/cidr.ts';
 
 /** Text of a field. The agent does not read longer annotations. */

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { ObjectProblem } from '../datastore/object-problem.ts';
 import type { Node } from '../datastore/schema/core.ts';
 import { CALICO_GROUP } from '../datastore/schema/resource.ts';
-import { Annotations } from '../felix/calc/annotations.ts';
+import { Annotations } from '../model/node-annotations.ts';
 import { annotationsOf, type CalicoNode, nodeFields } from './calico-node.ts';
 
 const owned = new Set(nodeFields.map(({ annotation }) => annotation));

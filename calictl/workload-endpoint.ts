@@ -8,8 +8,8 @@ import {
   type ResourceDefinition,
 } from '../datastore/schema/resource.ts';
 import { workloadLabels } from '../felix/calc/bgp/workloads.ts';
-import { podInterfaceName } from '../felix/endpoint.ts';
 import { hostCidr, parseAddress } from '../lib/cidr.ts';
+import { podInterfaceName } from '../model/endpoint.ts';
 
 const workloadEndpoint = calicoObject(
   'WorkloadEndpoint',

@@ -1,10 +1,10 @@
 /** Reads an endpoint's file in the run directory, and checks the values because they become parts of commands. */
 import { z } from 'zod';
-import { type Endpoint, INTERFACE_PREFIX } from '../felix/endpoint.ts';
 import { formatAddress, formatCidr, parseAddress, parseCidr } from '../lib/cidr.ts';
 import { CodedError } from '../lib/errors.ts';
 import { parseMac } from '../lib/mac.ts';
 import { isPlain, printable } from '../lib/plain-text.ts';
+import { type Endpoint, INTERFACE_PREFIX } from '../model/endpoint.ts';
 
 const name = (pattern: RegExp) => z.string().regex(pattern);
 /** Text that `parse` converts to its canonical form. */

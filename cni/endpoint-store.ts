@@ -6,10 +6,10 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
-import type { Endpoint } from '../felix/endpoint.ts';
 import { messageOf } from '../lib/errors.ts';
 import { createFolder } from '../lib/folder.ts';
 import type { Log } from '../lib/log.ts';
+import type { Endpoint } from '../model/endpoint.ts';
 import { endpointFile, parseEndpoint } from './endpoint-file.ts';
 
 export class EndpointStore {

@@ -13,14 +13,14 @@ import {
   podKind,
 } from '../datastore/schema/core.ts';
 import { observeKernel } from '../felix/dataplane/kernel.ts';
-import type { Ownership } from '../felix/dataplane/route-ownership.ts';
-import { containerInterfaceName, type Endpoint, podInterfaceName, podMac } from '../felix/endpoint.ts';
 import { type AddressSource, type AssignRequest, IpamError } from '../ipam/address-source.ts';
 import { type Family, familyOf, hostCidr } from '../lib/cidr.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { KeyedMutex } from '../lib/mutex.ts';
 import { printable } from '../lib/plain-text.ts';
+import { containerInterfaceName, type Endpoint, podInterfaceName, podMac } from '../model/endpoint.ts';
+import type { Ownership } from '../model/route-ownership.ts';
 import { type Attachment, parseAttachment } from './attachment.ts';
 import type { EndpointStore } from './endpoint-store.ts';
 import type { InsidePool } from './inside-pool.ts';

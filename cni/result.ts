@@ -1,6 +1,7 @@
 /** Formats ADD's result for each CNI version. */
-import { type Endpoint, HOST_LINK_LOCAL, HOST_MAC, IPV4_GATEWAY } from '../felix/endpoint.ts';
+
 import { familyOf, hostCidr } from '../lib/cidr.ts';
+import { type Endpoint, HOST_LINK_LOCAL, HOST_MAC, IPV4_GATEWAY } from '../model/endpoint.ts';
 
 /** Returns the result of an ADD (CNI spec section "Success"). Before version 1.0.0, each address states its family. */
 export function resultOf(endpoint: Endpoint, cniVersion: string): object {

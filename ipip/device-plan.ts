@@ -3,7 +3,7 @@
  * `bridge -batch`. Pure. Additions come before route changes, removals after them. Removing a neighbour or a forwarding
  * entry first would drop the packets of its routes; removing an address removes the routes with that source.
  */
-import { type TunnelKind, tunnelKinds, tunnels } from './tunnel.ts';
+import { type TunnelKind, tunnelKinds, tunnels } from '../model/tunnel.ts';
 
 /** The desired state of a tunnel device. */
 export interface Tunnel {

@@ -1,9 +1,9 @@
 /** Follows the address of a running node: it stays while an interface has it, else another one replaces it. */
 import type { Node } from '../../datastore/schema/core.ts';
-import type { NodeAddress } from '../../felix/calc/annotations.ts';
-import { type NodeInfo, nodeInfo } from '../../felix/calc/topology.ts';
 import type { KernelState } from '../../felix/dataplane/kernel.ts';
 import { type Family, familyOf } from '../../lib/cidr.ts';
+import { type NodeInfo, nodeInfo } from '../../model/node.ts';
+import type { NodeAddress } from '../../model/node-annotations.ts';
 import type { AgentConfig } from '../inputs/environment.ts';
 import {
   type AddressSetting,

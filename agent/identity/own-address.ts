@@ -1,9 +1,9 @@
 /** Follows this node's addresses while it runs. Publishes changes of the interfaces after a short delay. */
 import type { Node } from '../../datastore/schema/core.ts';
-import { type NodeInfo, nodeInfo } from '../../felix/calc/topology.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
+import { type NodeInfo, nodeInfo } from '../../model/node.ts';
 import type { AgentConfig } from '../inputs/environment.ts';
 import { type InterfaceAddress, sourceTowards } from './autodetect.ts';
 import {

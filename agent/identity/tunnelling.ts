@@ -4,12 +4,14 @@
  */
 import type { IPPool } from '../../datastore/schema/ip-pool.ts';
 import { type Encapsulate, encapsulation, encapsulationWarnings } from '../../felix/calc/encapsulation.ts';
-import type { NodeInfo } from '../../felix/calc/topology.ts';
 import { desiredTunnels } from '../../felix/calc/tunnels.ts';
 import type { DataplaneStats } from '../../felix/dataplane/dataplane.ts';
+import { tunnelOf, wantedTunnels } from '../../ipip/choice.ts';
 import type { Tunnel } from '../../ipip/device-plan.ts';
-import { podMtu, type TunnelKind, tunnelOf, tunnels, wantedTunnels } from '../../ipip/tunnel.ts';
+import { podMtu } from '../../ipip/mtu.ts';
 import type { Family } from '../../lib/cidr.ts';
+import type { NodeInfo } from '../../model/node.ts';
+import { type TunnelKind, tunnels } from '../../model/tunnel.ts';
 import type { Settings } from '../inputs/settings.ts';
 import type { Interfaces } from './follow-address.ts';
 import { TunnelAddresses, type TunnelAddressModules } from './tunnel-addresses.ts';

@@ -1,6 +1,6 @@
 /** MTU of the path to other nodes, from the kernel's interfaces. */
 
-import type { NodeInfo } from '../../felix/calc/topology.ts';
+import type { NodeInfo } from '../../model/node.ts';
 import type { Interfaces } from './follow-address.ts';
 
 /** Default without a suitable interface (Calico 3.4). */

@@ -7,7 +7,7 @@ import { felixParameters } from '../../datastore/schema/cluster.ts';
 import { parseAsNumber } from '../../datastore/schema/fields.ts';
 import { schemaSentence } from '../../datastore/schema-sentences.ts';
 import { reflectorNamespaces } from '../../felix/calc/bgp/reflectors.ts';
-import { DEFAULT_PROTOCOLS, refusal } from '../../felix/dataplane/route-protocols.ts';
+import { DEFAULT_PROTOCOLS, refusal } from '../../model/route-protocols.ts';
 import { type Family, formatAddress, parseAddress, parseCidr } from '../../lib/cidr.ts';
 import { whyNoHost } from '../../lib/host-address.ts';
 import { isLabelName, isObjectName } from '../../lib/kubernetes-names.ts';

@@ -1,11 +1,11 @@
 /** Facts about this host for the kernel's import policy (felix/calc/bgp/kernel-import.ts). */
 import type { HostFacts } from '../../felix/calc/bgp/kernel-import.ts';
-import type { NodeInfo } from '../../felix/calc/topology.ts';
 import type { KernelState } from '../../felix/dataplane/kernel.ts';
-import { formerProtocol, type Ownership, ownership } from '../../felix/dataplane/route-ownership.ts';
 import { isDefault } from '../../felix/dataplane/route-plan.ts';
 import { bitsOf, familyOf, formatCidr, mustCidr, networkOf } from '../../lib/cidr.ts';
 import { martianName } from '../../lib/martians.ts';
+import type { NodeInfo } from '../../model/node.ts';
+import { formerProtocol, type Ownership, ownership } from '../../model/route-ownership.ts';
 
 /** In IPVS mode kube-proxy adds the addresses of all services to this interface. They do not belong to this host. */
 const SERVICE_INTERFACE = 'kube-ipvs0';

@@ -5,7 +5,9 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
-import type { Ownership } from '../../felix/dataplane/route-ownership.ts';
+import { messageOf } from '../../lib/errors.ts';
+import type { Log } from '../../lib/log.ts';
+import type { Ownership } from '../../model/route-ownership.ts';
 import {
   changeProtocols,
   DEFAULT_PROTOCOLS,
@@ -13,9 +15,7 @@ import {
   LEGACY_PROTOCOLS,
   NO_FORMER,
   type RouteProtocols,
-} from '../../felix/dataplane/route-protocols.ts';
-import { messageOf } from '../../lib/errors.ts';
-import type { Log } from '../../lib/log.ts';
+} from '../../model/route-protocols.ts';
 
 export const ROUTE_NUMBERS_FILE = 'route-protocols.json';
 

@@ -5,12 +5,12 @@
 import type { BGPConfiguration } from '../../datastore/schema/bgp.ts';
 import type { FelixConfiguration } from '../../datastore/schema/cluster.ts';
 import { type FilterSettings, filterSettings } from '../../felix/calc/filter-settings.ts';
-import { DEFAULT_PROTOCOLS, type RouteProtocols, refusal } from '../../felix/dataplane/route-protocols.ts';
-import { DEFAULT_VXLAN_PORT, DEFAULT_VXLAN_VNI, type TunnelSettings } from '../../ipip/tunnel.ts';
 import { boundedPattern } from '../../lib/bounded-pattern.ts';
 import { parseDuration } from '../../lib/duration.ts';
 import { severityOf } from '../../lib/log.ts';
 import type { HttpAddress } from '../../lib/moving-server.ts';
+import { DEFAULT_PROTOCOLS, type RouteProtocols, refusal } from '../../model/route-protocols.ts';
+import { DEFAULT_VXLAN_PORT, DEFAULT_VXLAN_VNI, type TunnelSettings } from '../../model/tunnel.ts';
 import type { AgentConfig } from './environment.ts';
 
 type FelixSpec = FelixConfiguration['spec'];

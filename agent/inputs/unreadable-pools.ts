@@ -6,10 +6,11 @@ import { describeProblem } from '../../datastore/object-problem.ts';
 import type { UnreadableObject } from '../../datastore/reflector.ts';
 import { type IPPool, ipPoolKind } from '../../datastore/schema/ip-pool.ts';
 import type { IPAMBlock } from '../../datastore/schema/ipam.ts';
-import type { NodeInfo } from '../../felix/calc/topology.ts';
 import { affinityOf } from '../../ipam/block.ts';
-import { type TunnelKind, tunnelKinds, tunnelOf, tunnels } from '../../ipip/tunnel.ts';
+import { tunnelOf } from '../../ipip/choice.ts';
 import { contains, mustCidr } from '../../lib/cidr.ts';
+import type { NodeInfo } from '../../model/node.ts';
+import { type TunnelKind, tunnelKinds, tunnels } from '../../model/tunnel.ts';
 
 /** Maximum of items in a sentence. */
 const MAX_NAMES = 5;

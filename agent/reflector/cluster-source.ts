@@ -20,10 +20,10 @@ import { registerWatchMetrics, watchStates } from '../../datastore/watch-metrics
 import { type ReflectorInfo, reflectorName, reflectorsFrom } from '../../felix/calc/bgp/reflectors.ts';
 import type { SessionDefaults } from '../../felix/calc/bgp/session.ts';
 import { desiredSpeaker } from '../../felix/calc/bgp/speaker.ts';
-import { nodeInfo, nodeNames } from '../../felix/calc/topology.ts';
 import { Boundary } from '../../lib/boundary.ts';
 import { CodedError } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
+import { nodeInfo, nodeNames } from '../../model/node.ts';
 import type { ClusterObjects } from '../inputs/cluster.ts';
 import { Quarantine } from '../inputs/quarantine.ts';
 import { OwnEndpoint } from '../inputs/reflector-endpoints.ts';

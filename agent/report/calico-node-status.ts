@@ -2,8 +2,8 @@
 import type { PeerStatus, PeerType } from '../../bgp/peer-config.ts';
 import type { RouteView } from '../../bgp/routes-view.ts';
 import type { CalicoNodeStatus } from '../../datastore/schema/node-status.ts';
-import type { Endpoint } from '../../felix/endpoint.ts';
 import { type Family, familyOf, hostCidr } from '../../lib/cidr.ts';
+import type { Endpoint } from '../../model/endpoint.ts';
 import type { AgentStatus } from './status.ts';
 
 export interface StatusSources {

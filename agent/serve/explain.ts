@@ -3,9 +3,9 @@ import { viewRoute } from '../../bgp/routes-view.ts';
 import type { Speaker } from '../../bgp/speaker.ts';
 import type { IPPool } from '../../datastore/schema/ip-pool.ts';
 import type { IPAMBlock } from '../../datastore/schema/ipam.ts';
-import type { Endpoint } from '../../felix/endpoint.ts';
 import { bitsOf, contains, hostCidr, mustCidr, parseAddress } from '../../lib/cidr.ts';
 import { run } from '../../lib/exec.ts';
+import type { Endpoint } from '../../model/endpoint.ts';
 
 export interface Explanation {
   readonly address: string;

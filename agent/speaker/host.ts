@@ -2,11 +2,11 @@
 import { Speaker } from '../../bgp/speaker.ts';
 import type { BGPConfiguration } from '../../datastore/schema/bgp.ts';
 import { listenPort } from '../../felix/calc/bgp/cluster.ts';
-import type { NodeInfo } from '../../felix/calc/topology.ts';
 import type { Family } from '../../lib/cidr.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { CodedError, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
+import type { NodeInfo } from '../../model/node.ts';
 import { routerIdOf } from '../identity/node-setup.ts';
 import type { AgentConfig } from '../inputs/environment.ts';
 import { Observers } from './observers.ts';

@@ -1,7 +1,7 @@
 /** Finds Nodes that claim the address of another Node. Peers reach at most one of them. Pure. */
 import type { ObjectProblem } from '../../datastore/object-problem.ts';
 import { nodeAnnotations } from '../../datastore/schema/core.ts';
-import type { NodeInfo } from './topology.ts';
+import type { NodeInfo } from '../../model/node.ts';
 
 /** Returns a problem for each conflicting Node. It names one other Node with the same address. */
 export function addressConflicts(nodes: readonly NodeInfo[]): ObjectProblem[] {

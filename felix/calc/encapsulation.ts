@@ -4,11 +4,11 @@
  * none.
  */
 import type { IPPool } from '../../datastore/schema/ip-pool.ts';
-import { chooseEncapsulation, encapsulationOf } from '../../ipip/choice.ts';
-import { type TunnelKind, tunnelOf, tunnels } from '../../ipip/tunnel.ts';
+import { chooseEncapsulation, encapsulationOf, tunnelOf } from '../../ipip/choice.ts';
 import { bitsOf, contains, mustCidr } from '../../lib/cidr.ts';
-import type { Hop, Route } from '../dataplane/route.ts';
-import type { NodeInfo } from './topology.ts';
+import type { NodeInfo } from '../../model/node.ts';
+import type { Hop, Route } from '../../model/route.ts';
+import { type TunnelKind, tunnels } from '../../model/tunnel.ts';
 
 export interface EncapsulationInput {
   readonly self: NodeInfo;

@@ -3,7 +3,6 @@
  * reported. The schema refuses such a field, but another version of the schema may have accepted it.
  */
 import type { FelixConfiguration } from '../../datastore/schema/cluster.ts';
-import { DEFAULT_VXLAN_PORT, DEFAULT_VXLAN_VNI } from '../../ipip/tunnel.ts';
 import { canonicalCidr } from '../../lib/cidr.ts';
 import {
   type InterfacePattern,
@@ -12,6 +11,7 @@ import {
   parseNatAddress,
   parsePortRange,
 } from '../../lib/nat.ts';
+import { DEFAULT_VXLAN_PORT, DEFAULT_VXLAN_VNI } from '../../model/tunnel.ts';
 
 export interface FilterSettings {
   /** Additional addresses that may send encapsulated packets, as canonical networks. */

@@ -15,7 +15,7 @@ import {
   mustCidr,
   sizeOf,
 } from '../../lib/cidr.ts';
-import type { NodeInfo } from './topology.ts';
+import type { NodeInfo } from '../../model/node.ts';
 
 export function knownRoutes(
   self: string,

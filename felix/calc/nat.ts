@@ -1,7 +1,7 @@
 /** The part of our nftables table that masquerades and exempts from conntrack (Calico F-084, F-085, F-089). */
 import type { IPPool } from '../../datastore/schema/ip-pool.ts';
-import { type TunnelKind, tunnels } from '../../ipip/tunnel.ts';
 import { canonicalCidr, type Family, familyOf } from '../../lib/cidr.ts';
+import { type TunnelKind, tunnels } from '../../model/tunnel.ts';
 import type { FilterSettings } from './filter-settings.ts';
 import type { NftChain, NftSet, NftTable } from './nft.ts';
 

@@ -3,7 +3,7 @@
 import type { IPPool } from '../../datastore/schema/ip-pool.ts';
 import type { BlockAffinity, IPAMBlock } from '../../datastore/schema/ipam.ts';
 import { contains, hostCidr, mustCidr } from '../../lib/cidr.ts';
-import type { Endpoint } from '../endpoint.ts';
+import type { Endpoint } from '../../model/endpoint.ts';
 
 export interface OwnPrefixes {
   /** Blocks of this node, as canonical CIDR text. */

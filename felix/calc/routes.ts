@@ -2,8 +2,8 @@
 import type { LearnedRoute } from '../../bgp/learned.ts';
 import { PRIORITY_SUM } from '../../bgp/policy/filter.ts';
 import { bitsOf, contains, type Family, familyOf, hostCidr, mustCidr } from '../../lib/cidr.ts';
-import type { Route } from '../dataplane/route.ts';
-import type { Endpoint } from '../endpoint.ts';
+import type { Endpoint } from '../../model/endpoint.ts';
+import type { Route } from '../../model/route.ts';
 import type { Encapsulate } from './encapsulation.ts';
 import type { FallbackRoute } from './known-routes.ts';
 

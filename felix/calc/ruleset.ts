@@ -2,7 +2,7 @@
  * Builds our nftables table: the guard, always present (guard/), and the rules for pools and tunnels (nat.ts). Pure.
  * There are three forms: if this kernel's nft refuses one part, the other part can still be loaded.
  */
-import { DEFAULT_VXLAN_PORT, DEFAULT_VXLAN_VNI } from '../../ipip/tunnel.ts';
+import { DEFAULT_VXLAN_PORT, DEFAULT_VXLAN_VNI } from '../../model/tunnel.ts';
 import { guardTable } from './guard/guard.ts';
 import type { GuardInput } from './guard/input.ts';
 import { type NatInput, natTable } from './nat.ts';

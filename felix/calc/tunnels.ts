@@ -1,9 +1,10 @@
 /** Calculates the tunnel devices that a node should have. Pure. */
 import type { Tunnel, Vtep } from '../../ipip/device-plan.ts';
-import { type TunnelKind, type TunnelSettings, tunnelMtu, tunnels, vtepMac } from '../../ipip/tunnel.ts';
+import { tunnelMtu } from '../../ipip/mtu.ts';
 import { hostCidr } from '../../lib/cidr.ts';
-import type { Route } from '../dataplane/route.ts';
-import type { NodeInfo } from './topology.ts';
+import type { NodeInfo } from '../../model/node.ts';
+import type { Route } from '../../model/route.ts';
+import { type TunnelKind, type TunnelSettings, tunnels, vtepMac } from '../../model/tunnel.ts';
 
 export interface TunnelsInput {
   readonly self: NodeInfo;

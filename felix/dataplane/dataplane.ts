@@ -6,16 +6,17 @@
  */
 import os from 'node:os';
 import { planTunnels, type Tunnel } from '../../ipip/device-plan.ts';
-import { type TunnelKind, tunnelKinds, tunnels } from '../../ipip/tunnel.ts';
-
 import type { Family } from '../../lib/cidr.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { Mutex } from '../../lib/mutex.ts';
 import { type ObjectChange, Oscillation } from '../../lib/oscillation.ts';
+import { type Endpoint, isOwnVeth } from '../../model/endpoint.ts';
+import type { KernelRoute, Route } from '../../model/route.ts';
+import type { Ownership } from '../../model/route-ownership.ts';
+import { type TunnelKind, tunnelKinds, tunnels } from '../../model/tunnel.ts';
 import { type Ruleset, TABLE } from '../calc/ruleset.ts';
-import { type Endpoint, isOwnVeth } from '../endpoint.ts';
 import { Conntrack } from './conntrack.ts';
 import { type BatchError, runBatch, runBridgeBatch } from './ip-batch.ts';
 import { type InterfaceAddress, type KernelState, kernelFamilies, observeKernel } from './kernel.ts';
@@ -23,8 +24,6 @@ import { isAddress, isRelevant, KernelMonitor, linkOf } from './monitor.ts';
 import type { Nftables } from './nftables.ts';
 import { byObject, shownBy } from './object-changes.ts';
 import { Problems } from './problems.ts';
-import type { KernelRoute, Route } from './route.ts';
-import type { Ownership } from './route-ownership.ts';
 import { planRoutes } from './route-plan.ts';
 import { summarise } from './summary.ts';
 import { applySysctls, interfaceSysctls, nodeSysctls, tunnelSysctls } from './sysctls.ts';

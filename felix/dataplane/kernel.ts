@@ -1,8 +1,8 @@
 /** Reads the kernel's state with `ip -j`. */
 import { existsSync } from 'node:fs';
 import { canonicalCidr, type Family, formatAddress, parseAddress } from '../../lib/cidr.ts';
+import type { KernelRoute } from '../../model/route.ts';
 import { runQueries } from './ip-batch.ts';
-import type { KernelRoute } from './route.ts';
 
 export interface Link {
   readonly index: number;

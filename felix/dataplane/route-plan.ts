@@ -4,9 +4,9 @@
  */
 import { type Address, type Cidr, contains, mustCidr, networkOf, parseAddress } from '../../lib/cidr.ts';
 import { martianName } from '../../lib/martians.ts';
-import { isOwnInterface } from '../endpoint.ts';
-import { type Hop, type KernelRoute, type Route, routeCommand } from './route.ts';
-import { formerProtocol, type Owner, type Ownership, ownership } from './route-ownership.ts';
+import { isOwnInterface } from '../../model/endpoint.ts';
+import { type Hop, type KernelRoute, type Route, routeCommand } from '../../model/route.ts';
+import { formerProtocol, type Owner, type Ownership, ownership } from '../../model/route-ownership.ts';
 
 export interface RoutePlan {
   /** Commands for `ip -batch`, in order. */

@@ -1,7 +1,7 @@
 /** Reads tunnel devices from the kernel with `ip` and `bridge`. */
 import { isOwnTunnel, type Tunnel, type TunnelDevice } from '../../ipip/device-plan.ts';
-import { type TunnelKind, tunnelKinds, tunnels, vtepMac } from '../../ipip/tunnel.ts';
 import { run } from '../../lib/exec.ts';
+import { type TunnelKind, tunnelKinds, tunnels, vtepMac } from '../../model/tunnel.ts';
 import type { InterfaceAddress, KernelState } from './kernel.ts';
 
 interface VxlanJson {

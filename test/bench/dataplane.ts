@@ -7,13 +7,13 @@
 import { spawnSync } from 'node:child_process';
 import { Dataplane, type DesiredDataplane } from '../../felix/dataplane/dataplane.ts';
 import { Nftables } from '../../felix/dataplane/nftables.ts';
-import type { Route } from '../../felix/dataplane/route.ts';
-import { DEFAULT_PROTOCOLS, NO_FORMER } from '../../felix/dataplane/route-protocols.ts';
 import { parseArguments } from '../../lib/arguments.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { feed, run } from '../../lib/exec.ts';
 import { silentLog } from '../../lib/log.ts';
 import { plainTable } from '../../lib/table.ts';
+import type { Route } from '../../model/route.ts';
+import { DEFAULT_PROTOCOLS, NO_FORMER } from '../../model/route-protocols.ts';
 import { machine } from './machine.ts';
 
 const { values } = parseArguments({

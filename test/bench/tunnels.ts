@@ -9,10 +9,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { DEFAULT_PROTOCOLS } from '../../felix/dataplane/route-protocols.ts';
 import { askLab, execCommand } from '../../lab/outside.ts';
 import { parseArguments } from '../../lib/arguments.ts';
 import { plainTable } from '../../lib/table.ts';
+import { DEFAULT_PROTOCOLS } from '../../model/route-protocols.ts';
 import { machine } from './machine.ts';
 
 const { values } = parseArguments({

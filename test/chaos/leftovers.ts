@@ -1,8 +1,8 @@
 /** Finds links, routes, rules, namespaces, endpoints and processes of a lab that nothing explains. */
 
-import { DEFAULT_PROTOCOLS } from '../../felix/dataplane/route-protocols.ts';
-import { isOwnInterface, podInterfaceName } from '../../felix/endpoint.ts';
 import { formatCidr, hostCidr, mustCidr } from '../../lib/cidr.ts';
+import { isOwnInterface, podInterfaceName } from '../../model/endpoint.ts';
+import { DEFAULT_PROTOCOLS } from '../../model/route-protocols.ts';
 import type { TestLab } from '../helpers/lab.ts';
 
 /** The facts that explain objects in the kernel. */

@@ -18,16 +18,16 @@ import { encapsulation, encapsulationWarnings } from '../../felix/calc/encapsula
 import { knownRoutes } from '../../felix/calc/known-routes.ts';
 import { podCidrBlocks } from '../../felix/calc/pod-cidr-blocks.ts';
 import type { Ruleset } from '../../felix/calc/ruleset.ts';
-import { nodeInfo, nodeProblems } from '../../felix/calc/topology.ts';
 import { desiredTunnels } from '../../felix/calc/tunnels.ts';
 import { addressCommands, neighbourCommands } from '../../felix/dataplane/dataplane.ts';
 import type { KernelState } from '../../felix/dataplane/kernel.ts';
 import { planRoutes } from '../../felix/dataplane/route-plan.ts';
-import { DEFAULT_PROTOCOLS } from '../../felix/dataplane/route-protocols.ts';
-import type { Endpoint } from '../../felix/endpoint.ts';
 import { newBlock } from '../../ipam/block.ts';
+import { wantedTunnels } from '../../ipip/choice.ts';
 import { planTunnels } from '../../ipip/device-plan.ts';
-import { wantedTunnels } from '../../ipip/tunnel.ts';
+import type { Endpoint } from '../../model/endpoint.ts';
+import { nodeInfo, nodeProblems } from '../../model/node.ts';
+import { DEFAULT_PROTOCOLS } from '../../model/route-protocols.ts';
 
 const v3 = 'projectcalico.org/v3';
 const annotated = (keys: Readonly<Record<string, string>>, values: Readonly<Record<string, string>>) =>

@@ -13,9 +13,9 @@ import { type BGPConfiguration, bgpConfigurationKind, bgpPeerKind } from '../../
 import { bgpFilterKind } from '../../datastore/schema/bgp-filter.ts';
 import { ipPoolKind } from '../../datastore/schema/ip-pool.ts';
 import { desiredSpeaker } from '../../felix/calc/bgp/speaker.ts';
-import type { NodeInfo } from '../../felix/calc/topology.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { silentLog } from '../../lib/log.ts';
+import type { NodeInfo } from '../../model/node.ts';
 import { announcement, ScriptedPeer } from './scripted-peer.ts';
 
 export const [X, Y, Z] = ['127.0.0.21', '127.0.0.20', '127.0.0.23'] as const;

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { podInterfaceName as podVeth, containerInterfaceName as veth } from '../../felix/endpoint.ts';
+import { podInterfaceName as podVeth, containerInterfaceName as veth } from '../../model/endpoint.ts';
 import { hasProgram, root, TestLab, until } from '../helpers/lab.ts';
 
 const config = (version = '1.0.0', more = {}) =>

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { podInterfaceName } from '../../felix/endpoint.ts';
+import { podInterfaceName } from '../../model/endpoint.ts';
 import { root, TestLab, until } from '../helpers/lab.ts';
 
 /** Commands that plant other programs' objects in a node's kernel. */

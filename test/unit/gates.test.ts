@@ -23,7 +23,7 @@ const folders = readdirSync(root, { withFileTypes: true })
     readdirSync(path.join(root, name), { recursive: true }).some((file) => `${file}`.endsWith('.ts')),
   );
 const pureFolders = [
-  ...['ipam', 'ipip', 'felix/calc', 'datastore/schema'],
+  ...['ipam', 'ipip', 'model', 'felix/calc', 'datastore/schema'],
   ...['wire', 'session', 'rib', 'policy', 'group'].map((name) => `bgp/${name}`),
 ];
 const up = (folder: string) => '../'.repeat(folder.split('/').length);
@@ -54,6 +54,7 @@ const forbidden: Readonly<Record<string, string>> = {
   lib: 'datastore',
   datastore: 'bgp',
   ipam: 'felix',
+  model: 'ipip',
   ipip: 'ipam',
   bgp: 'datastore',
   felix: 'ipam',

@@ -7,7 +7,6 @@ import { readObject } from '../../datastore/read-object.ts';
 import { registry } from '../../datastore/registry.ts';
 import type { Existing } from '../../datastore/schema/resource.ts';
 import { describeInvalid, validateResource } from '../../datastore/validate.ts';
-import { nodeInfo } from '../../felix/calc/topology.ts';
 import { audit } from '../../ipam/audit.ts';
 import { allocationsOf } from '../../ipam/block.ts';
 import { choosePools, freeBlocks } from '../../ipam/candidates.ts';
@@ -15,6 +14,7 @@ import { problemsOf } from '../../ipam/problems.ts';
 import { canonicalCidr, formatAddress, parseAddress } from '../../lib/cidr.ts';
 import { forTerminal, isPlain } from '../../lib/plain-text.ts';
 import { plainTable } from '../../lib/table.ts';
+import { nodeInfo } from '../../model/node.ts';
 import {
   baseObjects,
   calculate,

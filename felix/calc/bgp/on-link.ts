@@ -1,7 +1,7 @@
 /** Which nodes share a link with this one according to both Nodes (GTSM, RFC 5082). Pure. */
 import { bitsOf, contains, type Family, mustCidr, parseAddress } from '../../../lib/cidr.ts';
-import type { NodeAddress } from '../annotations.ts';
-import type { NodeInfo } from '../topology.ts';
+import type { NodeInfo } from '../../../model/node.ts';
+import type { NodeAddress } from '../../../model/node-annotations.ts';
 
 /**
  * Whether packets from a node must arrive with TTL 255: the subnets of both nodes contain the other's address, and that

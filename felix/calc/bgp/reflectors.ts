@@ -7,8 +7,8 @@
 import type { EndpointSlice, Service } from '../../../datastore/schema/core.ts';
 import { bitsOf, formatAddress, parseAddress } from '../../../lib/cidr.ts';
 import { whyNoHost } from '../../../lib/host-address.ts';
-import { Annotations } from '../annotations.ts';
-import type { NodeInfo } from '../topology.ts';
+import type { NodeInfo } from '../../../model/node.ts';
+import { Annotations } from '../../../model/node-annotations.ts';
 
 export interface ReflectorInfo extends NodeInfo {
   /** The Service, NAMESPACE/NAME. */

@@ -1,7 +1,7 @@
 /** Which nodes a BGPPeer selects (Calico B-040, B-042). */
 import type { BGPPeer } from '../../../datastore/schema/bgp.ts';
 import { parseSelector } from '../../../lib/selector.ts';
-import type { NodeInfo } from '../topology.ts';
+import type { NodeInfo } from '../../../model/node.ts';
 
 /** Whether a BGPPeer is global, without node or nodeSelector. */
 export function isGlobal({ spec }: BGPPeer): boolean {

@@ -1,7 +1,7 @@
 /** Whether a reflecting node has clients. Until then, it stays in the mesh. */
 import { type BGPPeer, parsePeerIP } from '../../../datastore/schema/bgp.ts';
 import { parseSelector } from '../../../lib/selector.ts';
-import type { NodeInfo } from '../topology.ts';
+import type { NodeInfo } from '../../../model/node.ts';
 
 type Test = (node: NodeInfo) => boolean;
 

@@ -7,7 +7,7 @@ import type { BGPFilter } from '../../../datastore/schema/bgp-filter.ts';
 import type { IPPool } from '../../../datastore/schema/ip-pool.ts';
 import { type Family, familyOf, hostCidr } from '../../../lib/cidr.ts';
 import { parseSelector } from '../../../lib/selector.ts';
-import type { NodeInfo } from '../topology.ts';
+import type { NodeInfo } from '../../../model/node.ts';
 import { acceptDefaultRoute, asNumberOf, BGP_PORT, DEFAULT_AS, defaultsOf, listenPort } from './cluster.ts';
 import { clusterRanges, type HostFacts, type KernelImportRules, kernelImport } from './kernel-import.ts';
 import { isOnLink } from './on-link.ts';

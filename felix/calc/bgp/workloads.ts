@@ -3,7 +3,7 @@ import type { BGPConfiguration, BGPPeer } from '../../../datastore/schema/bgp.ts
 import type { Pod } from '../../../datastore/schema/core.ts';
 import { familyOf, hostCidr } from '../../../lib/cidr.ts';
 import { parseSelector } from '../../../lib/selector.ts';
-import type { NodeInfo } from '../topology.ts';
+import type { NodeInfo } from '../../../model/node.ts';
 import { defaultsOf } from './cluster.ts';
 import { selectsNode } from './selection.ts';
 

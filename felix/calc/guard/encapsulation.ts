@@ -1,6 +1,7 @@
 /** Only nodes may send encapsulated packets (Calico F-080, F-070). For VXLAN this covers only our own VNI. */
-import { type TunnelKind, tunnelKinds, tunnels } from '../../../ipip/tunnel.ts';
+
 import { type Family, familyOf } from '../../../lib/cidr.ts';
+import { type TunnelKind, tunnelKinds, tunnels } from '../../../model/tunnel.ts';
 import type { NftSet } from '../nft.ts';
 import type { GuardInput } from './input.ts';
 

@@ -3,7 +3,7 @@
  * also before the datastore is in sync, and it accepts nothing. It uses connection tracking only to see translated
  * packets: an established connection gets no exception.
  */
-import { INTERFACE_PREFIX } from '../../endpoint.ts';
+import { INTERFACE_PREFIX } from '../../../model/endpoint.ts';
 import type { NftTable } from '../nft.ts';
 import { bfdRules, neighbourSets } from './bfd.ts';
 import { encapsulationRules, encapsulatorSets, leftoverRules } from './encapsulation.ts';

@@ -3,11 +3,11 @@ import type { BGPConfiguration, BGPPeer } from '../../../datastore/schema/bgp.ts
 import type { Node } from '../../../datastore/schema/core.ts';
 import { formatAddress, parseAddress } from '../../../lib/cidr.ts';
 import { whyNoHost } from '../../../lib/host-address.ts';
+import { type NodeInfo, nodeInfo } from '../../../model/node.ts';
 import { BGP_PORT, defaultsOf, listenPort } from '../bgp/cluster.ts';
 import type { ReflectorInfo } from '../bgp/reflectors.ts';
 import { selectsNode } from '../bgp/selection.ts';
 import { selectedWorkloads, type Workload } from '../bgp/workloads.ts';
-import { type NodeInfo, nodeInfo } from '../topology.ts';
 import type { GuardHost, GuardPeer } from './input.ts';
 
 /**

@@ -1,5 +1,5 @@
 /** Input of the guard. All values are parsed; addresses and networks are canonical text. */
-import type { TunnelKind } from '../../../ipip/tunnel.ts';
+import type { TunnelKind } from '../../../model/tunnel.ts';
 
 /** A machine with a BGP speaker of the cluster: a node, or a reflector of a Deployment. */
 export interface GuardHost {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { assertReplaceable } from '../../../cni/plugin.ts';
-import type { Endpoint } from '../../../felix/endpoint.ts';
+import type { Endpoint } from '../../../model/endpoint.ts';
 
 const former: Endpoint = {
   containerId: 'old',

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { describeProblem } from '../../../datastore/object-problem.ts';
 import { addressConflicts } from '../../../felix/calc/address-conflicts.ts';
-import type { NodeInfo } from '../../../felix/calc/topology.ts';
+import type { NodeInfo } from '../../../model/node.ts';
 
 const node = (name: string, ipv4: string, ipv6: string): NodeInfo => ({
   name,

@@ -11,12 +11,12 @@ import { encapsulation, encapsulationWarnings } from '../../../felix/calc/encaps
 import { knownRoutes } from '../../../felix/calc/known-routes.ts';
 import { exportedPrefixes, ownPrefixes } from '../../../felix/calc/own-prefixes.ts';
 import { desiredRoutes } from '../../../felix/calc/routes.ts';
-import { nodeInfo } from '../../../felix/calc/topology.ts';
-import { type Endpoint, podInterfaceName } from '../../../felix/endpoint.ts';
 import { assignNext, newBlock } from '../../../ipam/block.ts';
 import { chooseEncapsulation } from '../../../ipip/choice.ts';
-import type { TunnelKind } from '../../../ipip/tunnel.ts';
 import { mustCidr } from '../../../lib/cidr.ts';
+import { type Endpoint, podInterfaceName } from '../../../model/endpoint.ts';
+import { nodeInfo } from '../../../model/node.ts';
+import type { TunnelKind } from '../../../model/tunnel.ts';
 
 const v3 = 'projectcalico.org/v3' as const;
 const node = (

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { vxlanRoutes } from '../../../felix/calc/known-routes.ts';
 import { desiredRoutes } from '../../../felix/calc/routes.ts';
-import type { KernelRoute } from '../../../felix/dataplane/route.ts';
 import { planRoutes } from '../../../felix/dataplane/route-plan.ts';
-import { DEFAULT_PROTOCOLS, NO_FORMER } from '../../../felix/dataplane/route-protocols.ts';
+import type { KernelRoute } from '../../../model/route.ts';
+import { DEFAULT_PROTOCOLS, NO_FORMER } from '../../../model/route-protocols.ts';
 
 const pool = (cidr: string, spec: object) =>
   ipPoolKind.schema.parse({

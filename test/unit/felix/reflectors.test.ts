@@ -5,7 +5,7 @@ import { type BGPPeer, bgpConfigurationKind, bgpPeerKind } from '../../../datast
 import { endpointSliceKind, nodeKind, serviceKind } from '../../../datastore/schema/core.ts';
 import { type ReflectorInfo, reflectorsFrom } from '../../../felix/calc/bgp/reflectors.ts';
 import { desiredSpeaker } from '../../../felix/calc/bgp/speaker.ts';
-import { nodeInfo } from '../../../felix/calc/topology.ts';
+import { nodeInfo } from '../../../model/node.ts';
 
 const v3 = 'projectcalico.org/v3';
 const node = (name: string, address: string) =>

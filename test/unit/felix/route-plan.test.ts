@@ -4,10 +4,10 @@ import { addressCommands, neighbourCommands } from '../../../felix/dataplane/dat
 import { parseErrors } from '../../../felix/dataplane/ip-batch.ts';
 import { parseRoute } from '../../../felix/dataplane/kernel.ts';
 import { isAddress, isRelevant, linkOf } from '../../../felix/dataplane/monitor.ts';
-import type { KernelRoute, Route } from '../../../felix/dataplane/route.ts';
 import { planRoutes, resolveNextHop } from '../../../felix/dataplane/route-plan.ts';
-import { DEFAULT_PROTOCOLS, NO_FORMER } from '../../../felix/dataplane/route-protocols.ts';
-import { HOST_MAC } from '../../../felix/endpoint.ts';
+import { HOST_MAC } from '../../../model/endpoint.ts';
+import type { KernelRoute, Route } from '../../../model/route.ts';
+import { DEFAULT_PROTOCOLS, NO_FORMER } from '../../../model/route-protocols.ts';
 
 const kernel = (
   destination: string,

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { ownTunnels } from '../../../felix/dataplane/tunnel-devices.ts';
+import { wantedTunnels } from '../../../ipip/choice.ts';
 import { planTunnels, type Tunnel, type TunnelDevice } from '../../../ipip/device-plan.ts';
-import { podMtu, tunnelMtu, vtepMac, wantedTunnels } from '../../../ipip/tunnel.ts';
+import { podMtu, tunnelMtu } from '../../../ipip/mtu.ts';
+import { vtepMac } from '../../../model/tunnel.ts';
 
 const settings = { mtu: { ipip: 0, vxlan4: 0, vxlan6: 0 }, vxlanPort: 4789, vxlanVni: 4096 };
 const pool = (cidr: string, spec: object) =>

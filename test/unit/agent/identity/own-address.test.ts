@@ -3,8 +3,8 @@ import { followAddress, type Interfaces } from '../../../../agent/identity/follo
 import { OwnAddress } from '../../../../agent/identity/own-address.ts';
 import { readConfig } from '../../../../agent/inputs/environment.ts';
 import { nodeKind } from '../../../../datastore/schema/core.ts';
-import { nodeInfo } from '../../../../felix/calc/topology.ts';
 import { silentLog } from '../../../../lib/log.ts';
+import { nodeInfo } from '../../../../model/node.ts';
 import { ManualClock } from '../../../helpers/manual-clock.ts';
 
 const on = (device: string, cidr: string, more: object = {}) => ({

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { hostFacts, unseenHost } from '../../../../agent/inputs/host-facts.ts';
 import { type KernelState, parseRoute } from '../../../../felix/dataplane/kernel.ts';
-import { DEFAULT_PROTOCOLS, NO_FORMER } from '../../../../felix/dataplane/route-protocols.ts';
+import { DEFAULT_PROTOCOLS, NO_FORMER } from '../../../../model/route-protocols.ts';
 
 const state = (rows: Parameters<typeof parseRoute>[0][], addresses: [string, string][]): KernelState => ({
   routes: rows.map((row) => parseRoute(row, row.gateway?.includes(':') ? 6 : 4)),

@@ -4,8 +4,8 @@ import { absentPools, dependsOnAbsentPools } from '../../../../agent/inputs/unre
 import { nodeAnnotations, nodeKind } from '../../../../datastore/schema/core.ts';
 import { ipPoolKind } from '../../../../datastore/schema/ip-pool.ts';
 import { ipamBlockKind } from '../../../../datastore/schema/ipam.ts';
-import { nodeInfo } from '../../../../felix/calc/topology.ts';
 import { silentLog } from '../../../../lib/log.ts';
+import { nodeInfo } from '../../../../model/node.ts';
 import { ManualClock } from '../../../helpers/manual-clock.ts';
 import { MemoryStore } from '../../../helpers/memory-store.ts';
 

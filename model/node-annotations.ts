@@ -2,14 +2,14 @@
  * Parses Calico's annotations of Nodes and reflector Services to typed values. A malformed annotation counts as absent
  * and is reported as a problem. Any client that may patch a Node's status can write them, so no text is used unparsed.
  */
-import type { ObjectProblem } from '../../datastore/object-problem.ts';
-import { nodeAnnotations } from '../../datastore/schema/core.ts';
-import { parseAsNumber } from '../../datastore/schema/fields.ts';
-import { type TunnelKind, tunnels, vtepMac } from '../../ipip/tunnel.ts';
-import { type Family, formatAddress, parseAddress, parseCidr } from '../../lib/cidr.ts';
-import { whyNoHost } from '../../lib/host-address.ts';
-import { parseMac } from '../../lib/mac.ts';
-import { printable } from '../../lib/plain-text.ts';
+import type { ObjectProblem } from '../datastore/object-problem.ts';
+import { nodeAnnotations } from '../datastore/schema/core.ts';
+import { parseAsNumber } from '../datastore/schema/fields.ts';
+import { type Family, formatAddress, parseAddress, parseCidr } from '../lib/cidr.ts';
+import { whyNoHost } from '../lib/host-address.ts';
+import { parseMac } from '../lib/mac.ts';
+import { printable } from '../lib/plain-text.ts';
+import { type TunnelKind, tunnels, vtepMac } from './tunnel.ts';
 
 export interface NodeAddress {
   readonly address: string;

@@ -1,5 +1,5 @@
 /** Defines routes and formats them for iproute2. */
-import { familyOf } from '../../lib/cidr.ts';
+import { familyOf } from '../lib/cidr.ts';
 
 import type { OwnProtocol } from './route-protocols.ts';
 

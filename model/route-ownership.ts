@@ -4,11 +4,11 @@
  * needed.
  */
 
-import { tunnelKinds, tunnels } from '../../ipip/tunnel.ts';
-import { type Cidr, contains, mustCidr } from '../../lib/cidr.ts';
-import { isOwnInterface } from '../endpoint.ts';
+import { type Cidr, contains, mustCidr } from '../lib/cidr.ts';
+import { isOwnInterface } from './endpoint.ts';
 import type { KernelRoute } from './route.ts';
 import { type FormerProtocols, isShared, type OwnProtocol, type RouteProtocols } from './route-protocols.ts';
+import { tunnelKinds, tunnels } from './tunnel.ts';
 
 export interface Ownership {
   readonly protocols: RouteProtocols;

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { nodeKind, serviceKind } from '../../../datastore/schema/core.ts';
 import { reflectorNamespaces, reflectorsFrom } from '../../../felix/calc/bgp/reflectors.ts';
-import { nodeInfo, nodeProblems } from '../../../felix/calc/topology.ts';
 import { desiredTunnels } from '../../../felix/calc/tunnels.ts';
 import { planTunnels } from '../../../ipip/device-plan.ts';
-import { vtepMac } from '../../../ipip/tunnel.ts';
+import { nodeInfo, nodeProblems } from '../../../model/node.ts';
+import { vtepMac } from '../../../model/tunnel.ts';
 
 const node = (name: string, annotations: Record<string, string>) =>
   nodeKind.schema.parse({

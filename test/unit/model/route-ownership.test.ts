@@ -3,12 +3,12 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ROUTE_NUMBERS_FILE, RouteNumbersFile } from '../../../agent/inputs/route-numbers.ts';
-import type { KernelRoute, Route } from '../../../felix/dataplane/route.ts';
-import { type Ownership, ownership } from '../../../felix/dataplane/route-ownership.ts';
 import { planRoutes } from '../../../felix/dataplane/route-plan.ts';
-import { changeProtocols, DEFAULT_PROTOCOLS, refusal } from '../../../felix/dataplane/route-protocols.ts';
-import { containerInterfaceName, isOwnInterface, podInterfaceName } from '../../../felix/endpoint.ts';
 import { silentLog } from '../../../lib/log.ts';
+import { containerInterfaceName, isOwnInterface, podInterfaceName } from '../../../model/endpoint.ts';
+import type { KernelRoute, Route } from '../../../model/route.ts';
+import { type Ownership, ownership } from '../../../model/route-ownership.ts';
+import { changeProtocols, DEFAULT_PROTOCOLS, refusal } from '../../../model/route-protocols.ts';
 
 const veth = 'cali0123456789a';
 const kernel = (destination: string, protocol: number, device = 'eth0', gateway?: string): KernelRoute => ({

@@ -1,9 +1,7 @@
 /** Defines the tunnels that a node can have: names, overheads, annotations, settings. */
 import { createHash } from 'node:crypto';
 import { nodeAnnotations } from '../datastore/schema/core.ts';
-import type { IPPool } from '../datastore/schema/ip-pool.ts';
-import { type Family, mustCidr } from '../lib/cidr.ts';
-import { encapsulationOf } from './choice.ts';
+import type { Family } from '../lib/cidr.ts';
 
 export type TunnelKind = 'ipip' | 'vxlan4' | 'vxlan6';
 
@@ -62,38 +60,6 @@ export interface TunnelSettings {
 /** Calico's defaults; the port is IANA's. */
 export const DEFAULT_VXLAN_PORT = 4789;
 export const DEFAULT_VXLAN_VNI = 4096;
-
-/** Returns the tunnel of a pool; undefined when its mode is Never. */
-export function tunnelOf({ spec }: IPPool): TunnelKind | undefined {
-  const { tunnel, mode } = encapsulationOf(spec);
-  if (mode === 'Never') return undefined;
-  if (tunnel === 'ipip') return 'ipip';
-  return mustCidr(spec.cidr).family === 4 ? 'vxlan4' : 'vxlan6';
-}
-
-/** Returns the tunnels that the pools need, in the node's families. Disabled pools count: they can still have pods. */
-export function wantedTunnels(
-  pools: readonly IPPool[],
-  families: readonly Family[],
-  { ipipEnabled, vxlanEnabled }: TunnelSettings,
-): TunnelKind[] {
-  const asked = new Set(pools.map(tunnelOf));
-  return tunnelKinds.filter(
-    (kind) =>
-      asked.has(kind) &&
-      families.includes(tunnels[kind].family) &&
-      (kind === 'ipip' ? ipipEnabled : vxlanEnabled) !== false,
-  );
-}
-
-export function tunnelMtu(kind: TunnelKind, uplinkMtu: number, settings: TunnelSettings): number {
-  return settings.mtu[kind] || uplinkMtu - tunnels[kind].overhead;
-}
-
-/** Returns the MTU of new pods: the largest that fits through every tunnel (Calico 3.4). */
-export function podMtu(kinds: readonly TunnelKind[], uplinkMtu: number, settings: TunnelSettings): number {
-  return Math.min(uplinkMtu, ...kinds.map((kind) => tunnelMtu(kind, uplinkMtu, settings)));
-}
 
 /**
  * Derives the MAC address of a node's VXLAN device: locally administered, stable across reinstallation (Calico F-066).

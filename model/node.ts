@@ -1,10 +1,10 @@
 /** Derives the BGP view of nodes from core Nodes and Calico's annotations (Calico reference 1.6). */
 
-import type { ObjectProblem } from '../../datastore/object-problem.ts';
-import { type Node, nodeAnnotations } from '../../datastore/schema/core.ts';
-import { type TunnelKind, tunnelKinds } from '../../ipip/tunnel.ts';
-import type { Family } from '../../lib/cidr.ts';
-import { Annotations, type NodeAddress, type TunnelEnd } from './annotations.ts';
+import type { ObjectProblem } from '../datastore/object-problem.ts';
+import { type Node, nodeAnnotations } from '../datastore/schema/core.ts';
+import type { Family } from '../lib/cidr.ts';
+import { Annotations, type NodeAddress, type TunnelEnd } from './node-annotations.ts';
+import { type TunnelKind, tunnelKinds } from './tunnel.ts';
 
 export interface NodeInfo {
   readonly name: string;
