@@ -4,15 +4,16 @@ const mayImport = {
   lib: [],
   datastore: ['lib'],
   model: ['datastore', 'lib'],
+  kernel: ['lib', 'model'],
   ipam: ['datastore', 'lib'],
   ipip: ['datastore', 'lib', 'model'],
   bgp: ['lib'],
-  felix: ['bgp', 'datastore', 'ipip', 'lib', 'model'],
-  cni: ['datastore', 'felix', 'ipam', 'lib', 'model'],
+  felix: ['bgp', 'datastore', 'ipip', 'kernel', 'lib', 'model'],
+  cni: ['datastore', 'ipam', 'kernel', 'lib', 'model'],
   controllers: ['datastore', 'felix', 'ipam', 'lib', 'model'],
-  agent: ['bgp', 'cni', 'datastore', 'felix', 'ipam', 'ipip', 'lib', 'model'],
+  agent: ['bgp', 'cni', 'datastore', 'felix', 'ipam', 'ipip', 'kernel', 'lib', 'model'],
   calictl: ['agent', 'bgp', 'cni', 'datastore', 'felix', 'ipam', 'ipip', 'lib', 'model'],
-  lab: ['agent', 'bgp', 'cni', 'datastore', 'felix', 'ipam', 'ipip', 'lib', 'model'],
+  lab: ['agent', 'bgp', 'cni', 'datastore', 'felix', 'ipam', 'ipip', 'kernel', 'lib', 'model'],
 };
 const folders = Object.keys(mayImport);
 
@@ -107,6 +108,13 @@ module.exports = {
       severity: 'error',
       from: { pathNot: '^lib/exec\\.ts$' },
       to: { path: 'node_modules/execa/' },
+    },
+    {
+      name: 'kernel-alone-runs-programs',
+      severity: 'error',
+      comment: 'kernel/ is the only door to Linux for the agent and the parts below it.',
+      from: { path: '^(datastore|model|ipam|ipip|bgp|felix|cni|controllers|agent)/' },
+      to: { path: '^lib/exec\\.ts$', dependencyTypesNot: ['type-only'] },
     },
     {
       name: 'client-node-in-one-file',

@@ -1,13 +1,14 @@
 /** `cali-node --cleanup`: removes everything that Cali created from a node, and nothing else. */
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { runBatch } from '../felix/dataplane/ip-batch.ts';
-import { type KernelState, observeKernel } from '../felix/dataplane/kernel.ts';
-import { Nftables } from '../felix/dataplane/nftables.ts';
+import { ownTable } from '../felix/calc/ruleset.ts';
 import { planRoutes } from '../felix/dataplane/route-plan.ts';
 import { observeTunnels, ownTunnels } from '../felix/dataplane/tunnel-devices.ts';
 import { planTunnels } from '../ipip/device-plan.ts';
-import { run } from '../lib/exec.ts';
+import { runBatch } from '../kernel/ip-batch.ts';
+import { Nftables } from '../kernel/nftables.ts';
+import { type KernelState, observeKernel } from '../kernel/state.ts';
+import { vethNames } from '../kernel/veth.ts';
 import type { Log } from '../lib/log.ts';
 import { isOwnVeth } from '../model/endpoint.ts';
 import { DEFAULT_PROTOCOLS } from '../model/route-protocols.ts';
@@ -29,7 +30,7 @@ export async function cleanUp(
   const tunnels = planTunnels([], present).afterRoutes.ip;
   const commands = [...links.map((name) => `link del dev ${name}`), ...routes.commands, ...tunnels];
   const errors = await runBatch(commands);
-  await new Nftables().remove();
+  await new Nftables(ownTable).remove();
   for (const name of ['endpoints', 'cali.sock', 'cni.sock', ROUTE_NUMBERS_FILE])
     await rm(path.join(runDirectory, name), { recursive: true, force: true });
   const failed = new Map(errors.map(({ command, message }) => [command, message]));
@@ -45,9 +46,7 @@ export async function cleanUp(
 
 /** Returns the host sides of pods' veths, by name, MAC and kind. Other programs' devices with such names stay. */
 async function ownVeths(kernel: KernelState): Promise<string[]> {
-  const { ok, stdout, stderr } = await run('ip', ['-j', 'link', 'show', 'type', 'veth']);
-  if (!ok) throw new Error(`ip link show type veth: ${stderr}`);
-  const veths = new Set((JSON.parse(stdout || '[]') as { ifname?: string }[]).map(({ ifname }) => ifname));
+  const veths = await vethNames();
   return [...kernel.links.values()]
     .filter((link) => isOwnVeth(link) && veths.has(link.name))
     .map(({ name }) => name);

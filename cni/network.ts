@@ -1,16 +1,16 @@
 /** Creates and removes a pod's veth pair (Calico reference 4.3). */
 import { randomInt } from 'node:crypto';
 import { statSync } from 'node:fs';
-import type { BatchError } from '../felix/dataplane/ip-batch.ts';
-import { observeKernel } from '../felix/dataplane/kernel.ts';
-import { applySysctls, interfaceSysctls } from '../felix/dataplane/sysctls.ts';
+import type { InsidePool, PodProcess } from '../kernel/inside-pool.ts';
+import type { BatchError } from '../kernel/ip-batch.ts';
+import type { IpSession } from '../kernel/ip-session.ts';
+import { observeKernel } from '../kernel/state.ts';
+import { applySysctls, interfaceSysctls } from '../kernel/sysctls.ts';
+import { deleteVeth } from '../kernel/veth.ts';
 import { type Family, familyOf, hostCidr } from '../lib/cidr.ts';
-import { type Child, feed } from '../lib/exec.ts';
 import { type Endpoint, HOST_LINK_LOCAL, HOST_MAC, IPV4_GATEWAY } from '../model/endpoint.ts';
 import { type Ownership, ownership } from '../model/route-ownership.ts';
 import { protocolName } from '../model/route-protocols.ts';
-import type { InsidePool } from './inside-pool.ts';
-import type { IpSession } from './ip-session.ts';
 import { CniCode, CniError } from './types.ts';
 
 /** An endpoint before its addresses are assigned. */
@@ -84,21 +84,13 @@ export function assertNamespace(netns: string): void {
 
 /**
  * Removes the pair by its host side. A missing interface is not an error. An interface of this name that is not a veth
- * belongs to another program: it is kept, and the function returns false. It starts a new process, because the
- * long-lived one may have cached the index of an earlier interface of this name.
+ * belongs to another program: it is kept, and the function returns false.
  */
 export async function tearDownEndpoint(interfaceName: string): Promise<boolean> {
-  const shown = await feed('ip', ['-d', '-j', 'link', 'show', 'dev', interfaceName], [], 10_000);
-  if (!shown.ok && /does not exist|Cannot find device/.test(shown.stderr)) return true;
-  if (shown.ok && kindOf(shown.stdout) !== 'veth') return false;
-  const { ok, stderr } = await feed('ip', ['link', 'del', 'dev', interfaceName], [], 10_000);
-  if (ok || /Cannot find device/.test(stderr)) return true;
-  throw new CniError(CniCode.NETWORK_SETUP, `interface ${interfaceName} cannot be removed: ${stderr}`);
-}
-
-function kindOf(shown: string): string | undefined {
-  const [link] = JSON.parse(shown || '[]') as { linkinfo?: { info_kind?: string } }[];
-  return link?.linkinfo?.info_kind;
+  const { isGone, refusal } = await deleteVeth(interfaceName);
+  if (refusal)
+    throw new CniError(CniCode.NETWORK_SETUP, `interface ${interfaceName} cannot be removed: ${refusal}`);
+  return isGone;
 }
 
 /** Creates the pair and returns the index of the host side. Choosing the index here saves a query for it. */
@@ -185,7 +177,7 @@ function setupError({ command, message }: BatchError): CniError {
 
 /** Adds addresses and routes inside the pod. */
 async function connectInside(
-  inside: Child,
+  inside: PodProcess,
   { containerInterface: name, netns }: Wiring,
   addresses: readonly string[],
   families: readonly Family[],

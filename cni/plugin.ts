@@ -12,8 +12,10 @@ import {
   podAnnotations,
   podKind,
 } from '../datastore/schema/core.ts';
-import { observeKernel } from '../felix/dataplane/kernel.ts';
 import { type AddressSource, type AssignRequest, IpamError } from '../ipam/address-source.ts';
+import type { InsidePool } from '../kernel/inside-pool.ts';
+import type { IpSession } from '../kernel/ip-session.ts';
+import { observeKernel } from '../kernel/state.ts';
 import { type Family, familyOf, hostCidr } from '../lib/cidr.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
@@ -23,8 +25,6 @@ import { containerInterfaceName, type Endpoint, podInterfaceName, podMac } from 
 import type { Ownership } from '../model/route-ownership.ts';
 import { type Attachment, parseAttachment } from './attachment.ts';
 import type { EndpointStore } from './endpoint-store.ts';
-import type { InsidePool } from './inside-pool.ts';
-import type { IpSession } from './ip-session.ts';
 import { layWire, tearDownEndpoint, type Wire, type Wiring } from './network.ts';
 import { type AnnotationRequest, readAnnotations } from './pod-annotations.ts';
 import { resultOf } from './result.ts';

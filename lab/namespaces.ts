@@ -4,7 +4,7 @@
  */
 
 import { writeFile } from 'node:fs/promises';
-import { runBatch } from '../felix/dataplane/ip-batch.ts';
+import { runBatch } from '../kernel/ip-batch.ts';
 import { run } from '../lib/exec.ts';
 
 export const LAB_IPV4 = '172.18.0.1';

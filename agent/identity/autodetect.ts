@@ -1,58 +1,18 @@
 /** Selects the address of a node: configured, kept, or found by one of Calico's methods (reference 7.4). */
 import { lookup } from 'node:dns/promises';
-import { type AddressFlags, addressState } from '../../felix/dataplane/kernel.ts';
+import type { LinkAddress } from '../../kernel/addresses.ts';
+import { sourceOfPacketsTo } from '../../kernel/route-get.ts';
 import { contains, type Family, formatAddress, formatCidr, parseCidr } from '../../lib/cidr.ts';
 import { CodedError } from '../../lib/errors.ts';
-import { run } from '../../lib/exec.ts';
 import { parseMethod } from '../autodetection-method.ts';
-
-export interface InterfaceAddress {
-  readonly device: string;
-  readonly isUp: boolean;
-  readonly mtu: number;
-  /** Address with the prefix length of its subnet. */
-  readonly cidr: string;
-  readonly scope: string;
-  /** Duplicate address detection is running or failed, so the kernel does not send from it. */
-  readonly isTentative?: boolean;
-  /** A temporary address, or one past its preferred lifetime. Used only when there is no other. */
-  readonly isFleeting?: boolean;
-}
 
 /** Interfaces whose addresses are never the node's. */
 const excluded =
   /^(docker|cbr|dummy|podman|virbr|lxcbr|veth|lo$|br-|cali|tunl|flannel|kube-ipvs|cni|vxlan|wireguard|wg-|nodelocaldns)/;
 
-/**
- * Returns the addresses of this network namespace, in order of interface index. Throws CodedError CONFIG when ip is not
- * installed, FAILED when it did not answer.
- */
-export async function readAddresses(): Promise<InterfaceAddress[]> {
-  const result = await run('ip', ['-j', 'addr', 'show']);
-  if (result.outcome === 'missing')
-    throw new CodedError('CONFIG', `ip addr show: ${result.stderr}. Install iproute2.`);
-  if (!result.ok) throw new CodedError('FAILED', `ip addr show: ${result.stderr || `exit ${result.code}`}`);
-  const rows = JSON.parse(result.stdout || '[]') as {
-    ifname?: string;
-    flags?: string[];
-    mtu?: number;
-    addr_info?: ({ local: string; prefixlen: number; scope: string } & AddressFlags)[];
-  }[];
-  return rows.flatMap(({ ifname = '', flags = [], mtu = 1500, addr_info = [] }) =>
-    addr_info.map(({ local, prefixlen, scope, ...state }) => ({
-      device: ifname,
-      isUp: flags.includes('UP'),
-      mtu,
-      cidr: `${local}/${prefixlen}`,
-      scope,
-      ...addressState(state),
-    })),
-  );
-}
-
 /** Inputs of the methods. */
 export interface Surroundings {
-  readonly addresses: readonly InterfaceAddress[];
+  readonly addresses: readonly LinkAddress[];
   /** InternalIPs of the Node object. */
   readonly internalIps: readonly string[];
   /** Returns the source address of packets to a destination; undefined without a route. */
@@ -154,8 +114,8 @@ async function autodetect(
 function byDefault(
   family: Family,
   internalIp: string | undefined,
-  usable: readonly InterfaceAddress[],
-  first: InterfaceAddress | undefined,
+  usable: readonly LinkAddress[],
+  first: LinkAddress | undefined,
 ): { readonly address: string | undefined; readonly warning?: string } {
   const variable = family === 4 ? 'IP_AUTODETECTION_METHOD' : 'IP6_AUTODETECTION_METHOD';
   const firstText = first && `${first.cidr} on ${first.device}`;
@@ -182,7 +142,7 @@ function addressOf(text: string): string | undefined {
 }
 
 /** Returns an address with its prefix length on its interface. */
-function cidrOf(address: string, addresses: readonly InterfaceAddress[]): string | undefined {
+function cidrOf(address: string, addresses: readonly LinkAddress[]): string | undefined {
   return addresses.find(({ cidr }) => addressOf(cidr) === addressOf(address))?.cidr;
 }
 
@@ -193,9 +153,5 @@ function cidrOf(address: string, addresses: readonly InterfaceAddress[]): string
 export async function sourceTowards(destination: string, family: Family): Promise<string | undefined> {
   const resolved = await lookup(destination, { family }).catch(() => undefined);
   if (!resolved) return undefined;
-  const { outcome, ok, stdout, stderr } = await run('ip', ['-j', 'route', 'get', resolved.address]);
-  // Without an answer of ip it is unknown whether there is a route.
-  if (outcome !== 'exited') throw new CodedError('FAILED', `ip route get ${resolved.address}: ${stderr}`);
-  if (!ok) return undefined;
-  return (JSON.parse(stdout) as { prefsrc?: string }[])[0]?.prefsrc;
+  return sourceOfPacketsTo(resolved.address);
 }

@@ -1,16 +1,12 @@
 /** Follows the address of a running node: it stays while an interface has it, else another one replaces it. */
 import type { Node } from '../../datastore/schema/core.ts';
-import type { KernelState } from '../../felix/dataplane/kernel.ts';
+import type { LinkAddress } from '../../kernel/addresses.ts';
+import type { KernelState } from '../../kernel/state.ts';
 import { type Family, familyOf } from '../../lib/cidr.ts';
 import { type NodeInfo, nodeInfo } from '../../model/node.ts';
 import type { NodeAddress } from '../../model/node-annotations.ts';
 import type { AgentConfig } from '../inputs/environment.ts';
-import {
-  type AddressSetting,
-  chooseAddress,
-  type InterfaceAddress,
-  type Surroundings,
-} from './autodetect.ts';
+import { type AddressSetting, chooseAddress, type Surroundings } from './autodetect.ts';
 
 /** The required part of the kernel's state. */
 export type Interfaces = Pick<KernelState, 'links' | 'addresses'>;
@@ -87,7 +83,7 @@ export function cidrsOf({ addresses }: Pick<NodeInfo, 'addresses'>): NodeCidrs {
 }
 
 /** Converts interfaces of the kernel's state to the input of autodetection. */
-export function interfaceAddresses({ links, addresses }: Interfaces): InterfaceAddress[] {
+export function interfaceAddresses({ links, addresses }: Interfaces): LinkAddress[] {
   const index = (device: string) => links.get(device)?.index ?? Number.MAX_SAFE_INTEGER;
   return addresses
     .map((one) => ({

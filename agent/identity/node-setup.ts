@@ -11,12 +11,13 @@ import { ipPoolKind } from '../../datastore/schema/ip-pool.ts';
 import { ipamConfigurationKind } from '../../datastore/schema/ipam.ts';
 import { CALICO_GROUP } from '../../datastore/schema/resource.ts';
 import { getTolerant } from '../../datastore/tolerant.ts';
+import type { LinkAddress } from '../../kernel/addresses.ts';
 import { type Family, formatAddress, parseCidr } from '../../lib/cidr.ts';
 import { CodedError } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { type NodeInfo, nodeInfo } from '../../model/node.ts';
 import type { AgentConfig } from '../inputs/environment.ts';
-import { chooseAddress, type InterfaceAddress, sourceTowards } from './autodetect.ts';
+import { chooseAddress, sourceTowards } from './autodetect.ts';
 import { addressSetting, followAddresses, internalIpsOf } from './follow-address.ts';
 import { type FoundNetwork, podNetwork } from './pod-network.ts';
 import { poolOf } from './pool-settings.ts';
@@ -30,7 +31,7 @@ import { hashedRouterId } from './router-id.ts';
 export async function publishNode(
   config: AgentConfig,
   store: Datastore,
-  addressesNow: () => readonly InterfaceAddress[],
+  addressesNow: () => readonly LinkAddress[],
   log: Log,
   self?: NodeInfo,
 ): Promise<NodeInfo> {

@@ -1,11 +1,12 @@
 /** Follows this node's addresses while it runs. Publishes changes of the interfaces after a short delay. */
 import type { Node } from '../../datastore/schema/core.ts';
+import type { LinkAddress } from '../../kernel/addresses.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { type NodeInfo, nodeInfo } from '../../model/node.ts';
 import type { AgentConfig } from '../inputs/environment.ts';
-import { type InterfaceAddress, sourceTowards } from './autodetect.ts';
+import { sourceTowards } from './autodetect.ts';
 import {
   cidrsOf,
   followAddresses,
@@ -25,7 +26,7 @@ export interface OwnAddressModules {
   /** Requests another check of the interfaces. */
   readonly look: () => void;
   /** Publishes the addresses that followAddresses returns for the interfaces. */
-  readonly publish: (addresses: () => readonly InterfaceAddress[]) => Promise<NodeInfo>;
+  readonly publish: (addresses: () => readonly LinkAddress[]) => Promise<NodeInfo>;
   /** Uses these addresses of the node from now on. */
   readonly adopt: (self: NodeInfo) => void;
 }
@@ -41,7 +42,7 @@ export class OwnAddress {
   #isBehind = false;
   #isClosed = false;
   /** Addresses at the last check. */
-  #latest: readonly InterfaceAddress[] = [];
+  #latest: readonly LinkAddress[] = [];
   #retryAt = 0;
   #failure: string | undefined;
   #lost: readonly string[] = [];
@@ -85,7 +86,7 @@ export class OwnAddress {
     this.#cancel();
   }
 
-  async #follow(self: NodeInfo, node: Node, addresses: readonly InterfaceAddress[]): Promise<void> {
+  async #follow(self: NodeInfo, node: Node, addresses: readonly LinkAddress[]): Promise<void> {
     const { clock, log, publish, adopt } = this.#modules;
     // No warnings here: the agent logs them once, when it publishes.
     const surroundings = { addresses, internalIps: internalIpsOf(node), sourceTowards, warn() {} };

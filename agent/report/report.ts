@@ -4,7 +4,7 @@ import { describeProblem, type ObjectProblem } from '../../datastore/object-prob
 import { asNumberOf } from '../../felix/calc/bgp/cluster.ts';
 import type { ReflectorInfo } from '../../felix/calc/bgp/reflectors.ts';
 import type { DataplaneStats } from '../../felix/dataplane/dataplane.ts';
-import type { Nftables } from '../../felix/dataplane/nftables.ts';
+import type { Nftables } from '../../kernel/nftables.ts';
 import type { Family } from '../../lib/cidr.ts';
 import { VERSION } from '../../lib/version.ts';
 import type { NodeInfo } from '../../model/node.ts';

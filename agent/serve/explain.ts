@@ -3,8 +3,8 @@ import { viewRoute } from '../../bgp/routes-view.ts';
 import type { Speaker } from '../../bgp/speaker.ts';
 import type { IPPool } from '../../datastore/schema/ip-pool.ts';
 import type { IPAMBlock } from '../../datastore/schema/ipam.ts';
+import { routeText } from '../../kernel/route-get.ts';
 import { bitsOf, contains, hostCidr, mustCidr, parseAddress } from '../../lib/cidr.ts';
-import { run } from '../../lib/exec.ts';
 import type { Endpoint } from '../../model/endpoint.ts';
 
 export interface Explanation {
@@ -38,7 +38,7 @@ export async function explain(
     block: block && { cidr: block.spec.cidr, node: block.spec.affinity?.replace(/^host:/, '') },
     local: local && { interfaceName: local.interfaceName },
     route: longestRoute(text, sources.speaker),
-    kernel: await kernelRoute(text),
+    kernel: await routeText(text),
   };
 }
 
@@ -51,9 +51,4 @@ function longestRoute(text: string, speaker: Speaker | undefined) {
     if (row >= 0 && rib.head[row]! >= 0) return viewRoute(rib, row);
   }
   return undefined;
-}
-
-async function kernelRoute(address: string): Promise<string> {
-  const { ok, stdout, stderr } = await run('ip', ['-o', 'route', 'get', address]);
-  return ok ? stdout.split('\\')[0]!.trim() : stderr.trim();
 }

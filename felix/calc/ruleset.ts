@@ -3,12 +3,15 @@
  * There are three forms: if this kernel's nft refuses one part, the other part can still be loaded.
  */
 import { DEFAULT_VXLAN_PORT, DEFAULT_VXLAN_VNI } from '../../model/tunnel.ts';
-import { guardTable } from './guard/guard.ts';
+import { guardChains, guardTable } from './guard/guard.ts';
 import type { GuardInput } from './guard/input.ts';
 import { type NatInput, natTable } from './nat.ts';
 import { renderTable } from './nft.ts';
 
 export const TABLE = 'inet cali';
+
+/** Identifies the table in the kernel (kernel/nftables.ts). */
+export const ownTable = { name: TABLE, guardChains } as const;
 
 /** Lines for `nft -f`. Each form is a complete table. */
 export interface Ruleset {

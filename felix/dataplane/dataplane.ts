@@ -6,6 +6,18 @@
  */
 import os from 'node:os';
 import { planTunnels, type Tunnel } from '../../ipip/device-plan.ts';
+import { Conntrack } from '../../kernel/conntrack.ts';
+import { type BatchError, runBatch, runBridgeBatch } from '../../kernel/ip-batch.ts';
+import { isAddress, isRelevant, KernelMonitor, linkOf } from '../../kernel/monitor.ts';
+import type { Nftables } from '../../kernel/nftables.ts';
+import {
+  type InterfaceAddress,
+  type KernelState,
+  kernelFamilies,
+  observeKernel,
+} from '../../kernel/state.ts';
+import { applySysctls, interfaceSysctls, nodeSysctls, tunnelSysctls } from '../../kernel/sysctls.ts';
+import { switchOffloadOff } from '../../kernel/vxlan.ts';
 import type { Family } from '../../lib/cidr.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
@@ -17,17 +29,11 @@ import type { KernelRoute, Route } from '../../model/route.ts';
 import type { Ownership } from '../../model/route-ownership.ts';
 import { type TunnelKind, tunnelKinds, tunnels } from '../../model/tunnel.ts';
 import { type Ruleset, TABLE } from '../calc/ruleset.ts';
-import { Conntrack } from './conntrack.ts';
-import { type BatchError, runBatch, runBridgeBatch } from './ip-batch.ts';
-import { type InterfaceAddress, type KernelState, kernelFamilies, observeKernel } from './kernel.ts';
-import { isAddress, isRelevant, KernelMonitor, linkOf } from './monitor.ts';
-import type { Nftables } from './nftables.ts';
 import { byObject, shownBy } from './object-changes.ts';
 import { Problems } from './problems.ts';
 import { planRoutes } from './route-plan.ts';
 import { summarise } from './summary.ts';
-import { applySysctls, interfaceSysctls, nodeSysctls, tunnelSysctls } from './sysctls.ts';
-import { isOffloadBroken, observeTunnels, ownTunnels, switchOffloadOff } from './tunnel-devices.ts';
+import { isOffloadBroken, observeTunnels, ownTunnels } from './tunnel-devices.ts';
 
 export interface DesiredDataplane {
   readonly routes: readonly Route[];

@@ -1,6 +1,7 @@
 /** Maps `ip` and `bridge` commands to the kernel objects that they change, for lib/oscillation.ts. */
+
+import type { KernelState } from '../../kernel/state.ts';
 import type { ObjectChange } from '../../lib/oscillation.ts';
-import type { KernelState } from './kernel.ts';
 
 /** Groups commands by object. All commands for one object form one change. */
 export function byObject(

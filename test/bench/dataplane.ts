@@ -5,8 +5,9 @@
  */
 
 import { spawnSync } from 'node:child_process';
+import { ownTable } from '../../felix/calc/ruleset.ts';
 import { Dataplane, type DesiredDataplane } from '../../felix/dataplane/dataplane.ts';
-import { Nftables } from '../../felix/dataplane/nftables.ts';
+import { Nftables } from '../../kernel/nftables.ts';
 import { parseArguments } from '../../lib/arguments.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { feed, run } from '../../lib/exec.ts';
@@ -88,7 +89,7 @@ async function felix(kind: 'direct' | 'over VXLAN'): Promise<number> {
     {
       clock: systemClock,
       log: silentLog,
-      nftables: new Nftables(),
+      nftables: new Nftables(ownTable),
       refresh: () => {},
       observed: () => {},
       migrated: () => {},

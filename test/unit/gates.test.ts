@@ -55,6 +55,7 @@ const forbidden: Readonly<Record<string, string>> = {
   datastore: 'bgp',
   ipam: 'felix',
   model: 'ipip',
+  kernel: 'felix',
   ipip: 'ipam',
   bgp: 'datastore',
   felix: 'ipam',
@@ -72,6 +73,9 @@ const directions = [
   imports('wire-alone', 'bgp/wire', '../planted-type.ts'),
   imports('controllers-calc-only', 'controllers', '../felix/planted-type.ts'),
   imports('execa-in-one-file', 'agent', 'execa'),
+  imports('kernel-alone-runs-programs', 'agent/serve', '../../lib/exec.ts'),
+  imports('agent-inputs-reaches', 'agent/inputs', '../report/status.ts'),
+  imports('agent-layers', 'agent/stray', '../../lib/cidr.ts'),
   imports('client-node-in-one-file', 'agent', '@kubernetes/client-node'),
   imports('resolvable', 'agent', './nowhere.ts'),
   {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { chooseAddress, type InterfaceAddress } from '../../../agent/identity/autodetect.ts';
+import { chooseAddress } from '../../../agent/identity/autodetect.ts';
 import { routerIdOf } from '../../../agent/identity/node-setup.ts';
 import { readConfig } from '../../../agent/inputs/environment.ts';
 import { settingsFor } from '../../../agent/inputs/settings.ts';
@@ -9,9 +9,10 @@ import type { AgentStatus } from '../../../agent/report/status.ts';
 import { exitCode, renderStatus } from '../../../calictl/node-status.ts';
 import { bgpConfigurationKind } from '../../../datastore/schema/bgp.ts';
 import { felixConfigurationKind } from '../../../datastore/schema/cluster.ts';
+import type { LinkAddress } from '../../../kernel/addresses.ts';
 import { VERSION } from '../../../lib/version.ts';
 
-const addresses: InterfaceAddress[] = [
+const addresses: LinkAddress[] = [
   { device: 'lo', isUp: true, mtu: 65536, cidr: '127.0.0.1/8', scope: 'host' },
   { device: 'docker0', isUp: true, mtu: 1500, cidr: '172.17.0.1/16', scope: 'global' },
   { device: 'eth1', isUp: false, mtu: 1500, cidr: '10.9.0.1/24', scope: 'global' },
@@ -54,7 +55,7 @@ describe('the node’s address', () => {
     ['cidr=192.0.2.0/24,10.9.0.0/16', 4, '10.9.0.7/24'],
     ['cidr=fd00::/16', 6, 'fd00::5/64'],
   ])('%s finds the IPv%i address with its prefix length', async (method, family, expected) => {
-    const more: InterfaceAddress[] = [
+    const more: LinkAddress[] = [
       { device: 'docker0', isUp: true, mtu: 1500, cidr: '172.17.0.1/16', scope: 'global' },
       { device: 'ens5', isUp: true, mtu: 9001, cidr: '10.9.0.7/24', scope: 'global' },
       { device: 'ens6', isUp: false, mtu: 9001, cidr: '192.0.2.1/24', scope: 'global' },
@@ -63,7 +64,7 @@ describe('the node’s address', () => {
     expect(await chooseAddress(family, { value: 'autodetect', method }, undefined, around)).toBe(expected);
   });
 
-  const internal: InterfaceAddress = {
+  const internal: LinkAddress = {
     device: 'bond1',
     isUp: true,
     mtu: 1500,

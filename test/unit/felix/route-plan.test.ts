@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { addressCommands, neighbourCommands } from '../../../felix/dataplane/dataplane.ts';
-import { parseErrors } from '../../../felix/dataplane/ip-batch.ts';
-import { parseRoute } from '../../../felix/dataplane/kernel.ts';
-import { isAddress, isRelevant, linkOf } from '../../../felix/dataplane/monitor.ts';
 import { planRoutes, resolveNextHop } from '../../../felix/dataplane/route-plan.ts';
+import { parseErrors } from '../../../kernel/ip-batch.ts';
+import { isAddress, isRelevant, linkOf } from '../../../kernel/monitor.ts';
+import { parseRoute } from '../../../kernel/state.ts';
 import { HOST_MAC } from '../../../model/endpoint.ts';
 import type { KernelRoute, Route } from '../../../model/route.ts';
 import { DEFAULT_PROTOCOLS, NO_FORMER } from '../../../model/route-protocols.ts';

@@ -3,9 +3,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { build } from 'esbuild';
 import { describe, expect, it } from 'vitest';
-import { IpSession } from '../../../cni/ip-session.ts';
-import { batchErrors, runBatch } from '../../../felix/dataplane/ip-batch.ts';
-import { applySysctls } from '../../../felix/dataplane/sysctls.ts';
+import { batchErrors, runBatch } from '../../../kernel/ip-batch.ts';
+import { IpSession } from '../../../kernel/ip-session.ts';
+import { applySysctls } from '../../../kernel/sysctls.ts';
 import { feed, run, start } from '../../../lib/exec.ts';
 
 /** Exits with 0 on SIGTERM, so its exit status does not show that it was terminated. */

@@ -1,7 +1,7 @@
 /** Sets sysctls of the node, workload interfaces and tunnel devices (Calico reference 3.1). */
 import { readFileSync, writeFileSync } from 'node:fs';
-import type { Family } from '../../lib/cidr.ts';
-import { printable } from '../../lib/plain-text.ts';
+import type { Family } from '../lib/cidr.ts';
+import { printable } from '../lib/plain-text.ts';
 
 /**
  * Root of the sysctls. /proc/sys is read-only in an unprivileged container, so the DaemonSet mounts the host's

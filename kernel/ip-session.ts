@@ -4,9 +4,9 @@
  * names, so commands name interfaces by index (`dev if123`).
  */
 import { createInterface } from 'node:readline';
-import { type BatchError, parseErrors, refusedCommand } from '../felix/dataplane/ip-batch.ts';
 import { type Child, siftLines, start } from '../lib/exec.ts';
 import { Mutex } from '../lib/mutex.ts';
+import { type BatchError, parseErrors, refusedCommand } from './ip-batch.ts';
 
 /** Fails at once ("FIB table does not exist"), and loads no kernel module. */
 const SENTINEL = 'route del 255.255.255.254/32 table 2147483646';

@@ -1,13 +1,13 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { firstGuard } from '../../../felix/calc/ruleset.ts';
-import { Nftables } from '../../../felix/dataplane/nftables.ts';
+import { firstGuard, ownTable } from '../../../felix/calc/ruleset.ts';
+import { Nftables } from '../../../kernel/nftables.ts';
 
 describe('a host without nft', () => {
   afterEach(() => vi.unstubAllEnvs());
 
   it('reports that pods are not restricted, and lets the node continue', async () => {
     vi.stubEnv('PATH', '/nonexistent');
-    const table = new Nftables();
+    const table = new Nftables(ownTable);
     const guard = firstGuard([179]);
     await table.ensure(guard);
     expect(table.state).toBe('impossible');

@@ -3,8 +3,8 @@
  * content of an event. An overrun (ENOBUFS) and the exit of the child are hints too.
  */
 import { createInterface } from 'node:readline';
-import { type Child, start } from '../../lib/exec.ts';
-import type { Log } from '../../lib/log.ts';
+import { type Child, start } from '../lib/exec.ts';
+import type { Log } from '../lib/log.ts';
 
 const RESTART_MS = 1000;
 

@@ -2,13 +2,23 @@
  * Manages our nftables table in the kernel. It is replaced as a whole in one transaction, so that no packet passes
  * between two tables. `check` compares it again. The table remains when the agent exits.
  */
-import { type CommandResult, feed, run } from '../../lib/exec.ts';
-import { guardChains } from '../calc/guard/guard.ts';
-import { type Ruleset, TABLE } from '../calc/ruleset.ts';
+import { type CommandResult, feed, run } from '../lib/exec.ts';
 
 const TIMEOUT_MS = 10_000;
-/** Creating the table first makes its deletion succeed if it does not exist. */
-const REMOVAL = [`table ${TABLE} {}`, `delete table ${TABLE}`];
+
+/** Our table, with its family, and the base chains that tell a table with a guard. */
+export interface OwnTable {
+  readonly name: string;
+  readonly guardChains: readonly string[];
+}
+
+/** The contents of the table, each form a complete table as lines for `nft -f`. */
+export interface TableRules {
+  readonly whole: readonly string[];
+  readonly guard: readonly string[];
+  /** For a kernel that refuses the guard. */
+  readonly nat: readonly string[];
+}
 
 const WITHOUT = 'pods are not restricted: they can spoof addresses and reach BGP and tunnels of nodes';
 
@@ -19,6 +29,7 @@ const WITHOUT = 'pods are not restricted: they can spoof addresses and reach BGP
 export type GuardState = 'pending' | 'on' | 'impossible';
 
 export class Nftables {
+  readonly #table: OwnTable;
   /** Rules that the table was last made from; undefined when unknown, such as after a start. */
   #applied: string | undefined;
   /** nft's listing of the table, and the rules that it belongs to. */
@@ -29,6 +40,10 @@ export class Nftables {
   /** nft is missing, or the kernel does not support such a table: do not try again before the next full check. */
   #isUnsupported = false;
   #problems: readonly string[] = [];
+
+  constructor(table: OwnTable) {
+    this.#table = table;
+  }
 
   get state(): GuardState {
     return this.#state;
@@ -45,8 +60,8 @@ export class Nftables {
    * whole table is known.
    */
   async ensure(firstGuard: readonly string[]): Promise<void> {
-    const listed = await list();
-    if (isGuard(listed)) this.#settle('on', []);
+    const listed = await list(this.#table);
+    if (isGuard(listed, this.#table)) this.#settle('on', []);
     else if (!listed || !(await this.#add(firstGuard))) await this.#replace(firstGuard);
   }
 
@@ -68,7 +83,7 @@ export class Nftables {
   }
 
   /** Applies the rules. Refused ones are tried again after the next full `check`. */
-  async apply(rules: Ruleset): Promise<void> {
+  async apply(rules: TableRules): Promise<void> {
     const text = rules.whole.join('\n');
     if (this.#isUnsupported) this.#isTried = true;
     if (text === this.#applied || this.#isUnsupported) return;
@@ -88,7 +103,7 @@ export class Nftables {
 
   /** Applies the rules without the guard, when the kernel refuses the guard. */
   async #applyNat(nat: readonly string[], refused: CommandResult): Promise<void> {
-    const last = await feed('nft', ['-f', '-'], [...REMOVAL, ...nat], TIMEOUT_MS);
+    const last = await feed('nft', ['-f', '-'], [...removal(this.#table), ...nat], TIMEOUT_MS);
     const fate = last.ok
       ? 'natOutgoing is in force'
       : `natOutgoing is not in force either: ${sentence(last)}`;
@@ -102,7 +117,7 @@ export class Nftables {
   async #remember(text: string, isWhole: boolean): Promise<void> {
     if (isWhole && this.#listed !== undefined && this.#listedFor === text) return;
     this.#listedFor = text;
-    this.#listed = isWhole ? await list() : undefined;
+    this.#listed = isWhole ? await list(this.#table) : undefined;
   }
 
   /**
@@ -116,7 +131,7 @@ export class Nftables {
       this.#applied = undefined;
     }
     if (this.#applied === undefined || this.#listed === undefined) return false;
-    const listed = await list();
+    const listed = await list(this.#table);
     if (listed === undefined || listed === this.#listed) return false;
     this.#applied = undefined;
     return true;
@@ -125,12 +140,12 @@ export class Nftables {
   /** Removes the table. */
   async remove(): Promise<void> {
     this.#applied = undefined;
-    await feed('nft', ['-f', '-'], REMOVAL, TIMEOUT_MS);
+    await feed('nft', ['-f', '-'], removal(this.#table), TIMEOUT_MS);
   }
 
   /** Replaces the table. Returns undefined on success, otherwise nft's result. */
   async #replace(lines: readonly string[]): Promise<CommandResult | undefined> {
-    const result = await feed('nft', ['-f', '-'], [...REMOVAL, ...lines], TIMEOUT_MS);
+    const result = await feed('nft', ['-f', '-'], [...removal(this.#table), ...lines], TIMEOUT_MS);
     if (result.ok) {
       this.#settle('on', []);
       return undefined;
@@ -140,13 +155,13 @@ export class Nftables {
       this.#settle('impossible', [`nft is not installed (Debian package nftables): ${WITHOUT}`]);
     } else if (result.outcome !== 'exited') {
       this.#settle(this.#state, [`${sentence(result)}: retrying`]);
-    } else if (isGuard(await list())) {
+    } else if (isGuard(await list(this.#table), this.#table)) {
       this.#settle('on', [`${sentence(result)}: the previous table stays in force`]);
-    } else if (await isSupported()) {
+    } else if (await isSupported(this.#table)) {
       this.#settle('impossible', [`${sentence(result)}: ${WITHOUT}`]);
     } else {
       this.#isUnsupported = true;
-      const family = TABLE.split(' ')[0];
+      const family = this.#table.name.split(' ')[0];
       this.#settle('impossible', [
         `this kernel has no nf_tables for ${family} tables (module nf_tables): ${WITHOUT}`,
       ]);
@@ -160,22 +175,27 @@ export class Nftables {
   }
 }
 
+/** Creating the table first makes its deletion succeed if it does not exist. */
+function removal({ name }: OwnTable): string[] {
+  return [`table ${name} {}`, `delete table ${name}`];
+}
+
 /** Lists the table without counters, which change. Undefined when nft did not answer: the table is then unknown. */
-async function list(): Promise<string | undefined> {
-  const { outcome, stdout } = await run('nft', ['-s', 'list', 'table', ...TABLE.split(' ')], {
+async function list({ name }: OwnTable): Promise<string | undefined> {
+  const { outcome, stdout } = await run('nft', ['-s', 'list', 'table', ...name.split(' ')], {
     timeoutMs: TIMEOUT_MS,
   });
   return outcome === 'exited' ? stdout : undefined;
 }
 
 /** Whether a listing has all base chains of the guard. */
-function isGuard(listing: string | undefined): boolean {
-  return listing !== undefined && guardChains.every((name) => listing.includes(`chain ${name} {`));
+function isGuard(listing: string | undefined, { guardChains }: OwnTable): boolean {
+  return listing !== undefined && guardChains.every((chain) => listing.includes(`chain ${chain} {`));
 }
 
 /** Whether the kernel supports tables of this family. Creates nothing. */
-async function isSupported(): Promise<boolean> {
-  const { ok } = await feed('nft', ['--check', '-f', '-'], [`table ${TABLE} {}`], TIMEOUT_MS);
+async function isSupported({ name }: OwnTable): Promise<boolean> {
+  const { ok } = await feed('nft', ['--check', '-f', '-'], [`table ${name} {}`], TIMEOUT_MS);
   return ok;
 }
 

@@ -3,10 +3,10 @@
  */
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { type Family, familyOf } from '../../lib/cidr.ts';
-import { messageOf } from '../../lib/errors.ts';
-import { start } from '../../lib/exec.ts';
-import type { Log } from '../../lib/log.ts';
+import { type Family, familyOf } from '../lib/cidr.ts';
+import { messageOf } from '../lib/errors.ts';
+import { start } from '../lib/exec.ts';
+import type { Log } from '../lib/log.ts';
 
 /** Pods are deleted in bursts; one pass over the table serves a whole burst. */
 const COALESCE_MS = 100;

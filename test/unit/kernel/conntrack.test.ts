@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { addressesIn, Conntrack, linkLocalSources } from '../../../felix/dataplane/conntrack.ts';
+import { addressesIn, Conntrack, linkLocalSources } from '../../../kernel/conntrack.ts';
 import { silentLog } from '../../../lib/log.ts';
 import { until } from '../../helpers/scripted-peer.ts';
 

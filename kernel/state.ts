@@ -1,7 +1,7 @@
 /** Reads the kernel's state with `ip -j`. */
 import { existsSync } from 'node:fs';
-import { canonicalCidr, type Family, formatAddress, parseAddress } from '../../lib/cidr.ts';
-import type { KernelRoute } from '../../model/route.ts';
+import { canonicalCidr, type Family, formatAddress, parseAddress } from '../lib/cidr.ts';
+import type { KernelRoute } from '../model/route.ts';
 import { runQueries } from './ip-batch.ts';
 
 export interface Link {

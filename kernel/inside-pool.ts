@@ -3,9 +3,10 @@
  * for it. The process reads a line with the namespace's path, enters the namespace, and executes `ip -batch` on the
  * rest.
  */
-import { SYSCTL_ROOT } from '../felix/dataplane/sysctls.ts';
+
 import { type Child, start } from '../lib/exec.ts';
 import { assertPlain } from '../lib/plain-text.ts';
+import { SYSCTL_ROOT } from './sysctls.ts';
 
 /** Pods do not forward packets, and IPv6 is enabled. `$1` is the root of the sysctls. */
 const INSIDE = [
@@ -16,6 +17,9 @@ const INSIDE = [
   'exec ip -batch -',
 ].join('; ');
 const SCRIPT = `read -r netns || exit 0; exec nsenter --net="$netns" sh -c '${INSIDE}' sh "$1"`;
+
+/** A process in a pod's namespace. */
+export type PodProcess = Child;
 
 export class InsidePool {
   #spare: Child | undefined;
@@ -30,7 +34,7 @@ export class InsidePool {
    * Returns a process in the namespace. It reads `ip` commands from standard input and exits at the end of input.
    * Throws CodedError CONTROL_CHARACTER.
    */
-  enter(netns: string): Child {
+  enter(netns: string): PodProcess {
     assertPlain(netns, 'path of a network namespace');
     const child = this.#spare ?? startOne();
     this.#spare = undefined;
