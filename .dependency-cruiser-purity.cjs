@@ -4,7 +4,9 @@
 const { builtinModules } = require('node:module');
 const base = require('./.dependency-cruiser.cjs');
 
-const pure = '^(ipam|ipip|model|felix/calc|bgp/(wire|session|rib|policy|group)|datastore/schema)/';
+/** ipip/devices.ts reads the kernel; the rest of ipip only decides. */
+const pure =
+  '^((ipam|model|felix/calc|bgp/(wire|session|rib|policy|group)|datastore/schema)/|ipip/(?!devices\\.ts$))';
 /** Built-ins that only compute; crypto is included for hashes. */
 const harmless = [
   'assert',

@@ -6,7 +6,7 @@ const mayImport = {
   model: ['datastore', 'lib'],
   kernel: ['lib', 'model'],
   ipam: ['datastore', 'lib'],
-  ipip: ['datastore', 'lib', 'model'],
+  ipip: ['datastore', 'ipam', 'kernel', 'lib', 'model'],
   bgp: ['lib'],
   felix: ['bgp', 'datastore', 'ipip', 'kernel', 'lib', 'model'],
   cni: ['datastore', 'ipam', 'kernel', 'lib', 'model'],

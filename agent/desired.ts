@@ -16,13 +16,13 @@ import { knownRoutes, outsidePools, vxlanRoutes } from '../felix/calc/known-rout
 import { exportedPrefixes, type OwnPrefixes, ownPrefixes } from '../felix/calc/own-prefixes.ts';
 import { desiredRoutes } from '../felix/calc/routes.ts';
 import { type Ruleset, ruleset } from '../felix/calc/ruleset.ts';
-import { endRoutes } from '../felix/calc/tunnels.ts';
 import type { DesiredDataplane } from '../felix/dataplane/dataplane.ts';
+import { endRoutes } from '../ipip/desired.ts';
+import type { Tunnelling } from '../ipip/tunnelling.ts';
 import { formatAddress, parseAddress } from '../lib/cidr.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import { type NodeInfo, nodeInfo } from '../model/node.ts';
 import type { Ownership } from '../model/route-ownership.ts';
-import type { Tunnelling } from './identity/tunnelling.ts';
 import type { Cluster } from './inputs/cluster.ts';
 import type { AgentConfig } from './inputs/environment.ts';
 import type { Settings } from './inputs/settings.ts';

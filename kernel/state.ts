@@ -41,6 +41,9 @@ export interface KernelState {
   readonly neighbours: readonly Neighbour[];
 }
 
+/** The interfaces and their addresses. */
+export type Interfaces = Pick<KernelState, 'links' | 'addresses'>;
+
 interface RouteJson {
   dst: string;
   type?: string;

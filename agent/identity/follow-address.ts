@@ -1,15 +1,12 @@
 /** Follows the address of a running node: it stays while an interface has it, else another one replaces it. */
 import type { Node } from '../../datastore/schema/core.ts';
 import type { LinkAddress } from '../../kernel/addresses.ts';
-import type { KernelState } from '../../kernel/state.ts';
+import type { Interfaces } from '../../kernel/state.ts';
 import { type Family, familyOf } from '../../lib/cidr.ts';
 import { type NodeInfo, nodeInfo } from '../../model/node.ts';
 import type { NodeAddress } from '../../model/node-annotations.ts';
 import type { AgentConfig } from '../inputs/environment.ts';
 import { type AddressSetting, chooseAddress, type Surroundings } from './autodetect.ts';
-
-/** The required part of the kernel's state. */
-export type Interfaces = Pick<KernelState, 'links' | 'addresses'>;
 
 /** The node's addresses with the prefix length of their subnets, by family. */
 export type NodeCidrs = Readonly<Partial<Record<Family, string>>>;

@@ -1,6 +1,7 @@
 /** Follows this node's addresses while it runs. Publishes changes of the interfaces after a short delay. */
 import type { Node } from '../../datastore/schema/core.ts';
 import type { LinkAddress } from '../../kernel/addresses.ts';
+import type { Interfaces } from '../../kernel/state.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
@@ -10,7 +11,6 @@ import { sourceTowards } from './autodetect.ts';
 import {
   cidrsOf,
   followAddresses,
-  type Interfaces,
   interfaceAddresses,
   internalIpsOf,
   type NodeCidrs,

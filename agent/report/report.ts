@@ -4,12 +4,12 @@ import { describeProblem, type ObjectProblem } from '../../datastore/object-prob
 import { asNumberOf } from '../../felix/calc/bgp/cluster.ts';
 import type { ReflectorInfo } from '../../felix/calc/bgp/reflectors.ts';
 import type { DataplaneStats } from '../../felix/dataplane/dataplane.ts';
+import type { Tunnelling } from '../../ipip/tunnelling.ts';
 import type { Nftables } from '../../kernel/nftables.ts';
 import type { Family } from '../../lib/cidr.ts';
 import { VERSION } from '../../lib/version.ts';
 import type { NodeInfo } from '../../model/node.ts';
 import { routerIdOf } from '../identity/node-setup.ts';
-import type { Tunnelling } from '../identity/tunnelling.ts';
 import type { AgentConfig } from '../inputs/environment.ts';
 import type { View } from '../inputs/view.ts';
 import { NOT_STARTED, type SpeakerHost } from '../speaker/host.ts';

@@ -1,7 +1,7 @@
 /** Status of an agent, for calictl on the local socket. */
 import type { PeerStatus } from '../../bgp/peer-config.ts';
 import type { ObjectProblem } from '../../datastore/object-problem.ts';
-import type { TunnelStatus } from '../identity/tunnelling.ts';
+import type { TunnelStatus } from '../../ipip/tunnelling.ts';
 
 export interface AgentStatus {
   readonly node: string;

@@ -1,10 +1,10 @@
 /** Calculates the routes that a node should have. Pure: equal inputs give equal routes. */
 import type { LearnedRoute } from '../../bgp/learned.ts';
 import { PRIORITY_SUM } from '../../bgp/policy/filter.ts';
+import type { Encapsulate } from '../../ipip/encapsulation.ts';
 import { bitsOf, contains, type Family, familyOf, hostCidr, mustCidr } from '../../lib/cidr.ts';
 import type { Endpoint } from '../../model/endpoint.ts';
 import type { Route } from '../../model/route.ts';
-import type { Encapsulate } from './encapsulation.ts';
 import type { FallbackRoute } from './known-routes.ts';
 
 export interface RoutesInput {

@@ -4,8 +4,11 @@
  * of neighbours on our interfaces and their sysctls, of the tunnel devices and of our nftables table. The CNI server
  * creates and removes the pods' links.
  */
+
 import os from 'node:os';
 import { planTunnels, type Tunnel } from '../../ipip/device-plan.ts';
+import { isOffloadBroken, observeTunnels, ownTunnels } from '../../ipip/devices.ts';
+import type { MissingTunnels } from '../../ipip/tunnelling.ts';
 import { Conntrack } from '../../kernel/conntrack.ts';
 import { type BatchError, runBatch, runBridgeBatch } from '../../kernel/ip-batch.ts';
 import { isAddress, isRelevant, KernelMonitor, linkOf } from '../../kernel/monitor.ts';
@@ -33,7 +36,6 @@ import { byObject, shownBy } from './object-changes.ts';
 import { Problems } from './problems.ts';
 import { planRoutes } from './route-plan.ts';
 import { summarise } from './summary.ts';
-import { isOffloadBroken, observeTunnels, ownTunnels } from './tunnel-devices.ts';
 
 export interface DesiredDataplane {
   readonly routes: readonly Route[];
@@ -60,7 +62,7 @@ export interface DataplaneStats {
   /** Why the kernel differs from the desired state; empty when it does not. */
   readonly problems: readonly string[];
   /** Tunnels that are wanted but cannot be created, with the reason. */
-  readonly missingTunnels: Readonly<Partial<Record<TunnelKind, string>>>;
+  readonly missingTunnels: MissingTunnels;
   /** Number of objects that another program keeps changing back, by kind. */
   readonly oscillating: Readonly<Record<string, number>>;
 }

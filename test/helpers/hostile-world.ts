@@ -4,7 +4,6 @@
  */
 import { z } from 'zod';
 import { dataplaneFrom, type Known, rulesetFrom, speakerFrom } from '../../agent/desired.ts';
-import type { Tunnelling } from '../../agent/identity/tunnelling.ts';
 import { readConfig } from '../../agent/inputs/environment.ts';
 import { settingsFor } from '../../agent/inputs/settings.ts';
 import type { View } from '../../agent/inputs/view.ts';
@@ -14,16 +13,17 @@ import { registry } from '../../datastore/registry.ts';
 import { nodeAnnotations, podAnnotations, type Secret, secretValue } from '../../datastore/schema/core.ts';
 import type { AnyResource, ResourceDefinition } from '../../datastore/schema/resource.ts';
 import { reflectorsFrom } from '../../felix/calc/bgp/reflectors.ts';
-import { encapsulation, encapsulationWarnings } from '../../felix/calc/encapsulation.ts';
 import { knownRoutes } from '../../felix/calc/known-routes.ts';
 import { podCidrBlocks } from '../../felix/calc/pod-cidr-blocks.ts';
 import type { Ruleset } from '../../felix/calc/ruleset.ts';
-import { desiredTunnels } from '../../felix/calc/tunnels.ts';
 import { addressCommands, neighbourCommands } from '../../felix/dataplane/dataplane.ts';
 import { planRoutes } from '../../felix/dataplane/route-plan.ts';
 import { newBlock } from '../../ipam/block.ts';
 import { wantedTunnels } from '../../ipip/choice.ts';
+import { desiredTunnels } from '../../ipip/desired.ts';
 import { planTunnels } from '../../ipip/device-plan.ts';
+import { encapsulation, encapsulationWarnings } from '../../ipip/encapsulation.ts';
+import type { Tunnelling } from '../../ipip/tunnelling.ts';
 import type { KernelState } from '../../kernel/state.ts';
 import type { Endpoint } from '../../model/endpoint.ts';
 import { nodeInfo, nodeProblems } from '../../model/node.ts';

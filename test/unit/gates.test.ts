@@ -56,7 +56,7 @@ const forbidden: Readonly<Record<string, string>> = {
   ipam: 'felix',
   model: 'ipip',
   kernel: 'felix',
-  ipip: 'ipam',
+  ipip: 'felix',
   bgp: 'datastore',
   felix: 'ipam',
   cni: 'bgp',

@@ -7,12 +7,12 @@ import { blockAffinityKind, ipamBlockKind } from '../../../datastore/schema/ipam
 import type { SecretState } from '../../../felix/calc/bgp/password.ts';
 import { desiredSpeaker, type SpeakerInput } from '../../../felix/calc/bgp/speaker.ts';
 import { workloadLabels, workloadPeeringAddresses } from '../../../felix/calc/bgp/workloads.ts';
-import { encapsulation, encapsulationWarnings } from '../../../felix/calc/encapsulation.ts';
 import { knownRoutes } from '../../../felix/calc/known-routes.ts';
 import { exportedPrefixes, ownPrefixes } from '../../../felix/calc/own-prefixes.ts';
 import { desiredRoutes } from '../../../felix/calc/routes.ts';
 import { assignNext, newBlock } from '../../../ipam/block.ts';
 import { chooseEncapsulation } from '../../../ipip/choice.ts';
+import { encapsulation, encapsulationWarnings } from '../../../ipip/encapsulation.ts';
 import { mustCidr } from '../../../lib/cidr.ts';
 import { type Endpoint, podInterfaceName } from '../../../model/endpoint.ts';
 import { nodeInfo } from '../../../model/node.ts';

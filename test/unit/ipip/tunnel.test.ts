@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
-import { ownTunnels } from '../../../felix/dataplane/tunnel-devices.ts';
 import { wantedTunnels } from '../../../ipip/choice.ts';
 import { planTunnels, type Tunnel, type TunnelDevice } from '../../../ipip/device-plan.ts';
+import { ownTunnels } from '../../../ipip/devices.ts';
 import { podMtu, tunnelMtu } from '../../../ipip/mtu.ts';
 import { vtepMac } from '../../../model/tunnel.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { nodeKind, serviceKind } from '../../../datastore/schema/core.ts';
 import { reflectorNamespaces, reflectorsFrom } from '../../../felix/calc/bgp/reflectors.ts';
-import { desiredTunnels } from '../../../felix/calc/tunnels.ts';
+import { desiredTunnels } from '../../../ipip/desired.ts';
 import { planTunnels } from '../../../ipip/device-plan.ts';
 import { nodeInfo, nodeProblems } from '../../../model/node.ts';
 import { vtepMac } from '../../../model/tunnel.ts';

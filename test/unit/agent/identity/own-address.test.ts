@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { followAddress, type Interfaces } from '../../../../agent/identity/follow-address.ts';
+import { followAddress } from '../../../../agent/identity/follow-address.ts';
 import { OwnAddress } from '../../../../agent/identity/own-address.ts';
 import { readConfig } from '../../../../agent/inputs/environment.ts';
 import { nodeKind } from '../../../../datastore/schema/core.ts';
+import type { Interfaces } from '../../../../kernel/state.ts';
 import { silentLog } from '../../../../lib/log.ts';
 import { nodeInfo } from '../../../../model/node.ts';
 import { ManualClock } from '../../../helpers/manual-clock.ts';

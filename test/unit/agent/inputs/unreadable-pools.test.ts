@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { TunnelAddresses, type TunnelState } from '../../../../agent/identity/tunnel-addresses.ts';
 import { absentPools, dependsOnAbsentPools } from '../../../../agent/inputs/unreadable-pools.ts';
 import { nodeAnnotations, nodeKind } from '../../../../datastore/schema/core.ts';
 import { ipPoolKind } from '../../../../datastore/schema/ip-pool.ts';
 import { ipamBlockKind } from '../../../../datastore/schema/ipam.ts';
+import { TunnelAddresses, type TunnelState } from '../../../../ipip/addresses.ts';
 import { silentLog } from '../../../../lib/log.ts';
 import { nodeInfo } from '../../../../model/node.ts';
 import { ManualClock } from '../../../helpers/manual-clock.ts';

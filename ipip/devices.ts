@@ -1,8 +1,9 @@
 /** Reads tunnel devices from the kernel with `ip` and `bridge`. */
-import { isOwnTunnel, type Tunnel, type TunnelDevice } from '../../ipip/device-plan.ts';
-import type { InterfaceAddress, KernelState } from '../../kernel/state.ts';
-import { readForwarding, readVxlans } from '../../kernel/vxlan.ts';
-import { type TunnelKind, tunnelKinds, tunnels, vtepMac } from '../../model/tunnel.ts';
+
+import type { InterfaceAddress, KernelState } from '../kernel/state.ts';
+import { readForwarding, readVxlans } from '../kernel/vxlan.ts';
+import { type TunnelKind, tunnelKinds, tunnels, vtepMac } from '../model/tunnel.ts';
+import { isOwnTunnel, type Tunnel, type TunnelDevice } from './device-plan.ts';
 
 /** Returns the present devices with our names. Runs no command when there are none. */
 export async function observeTunnels(kernel: KernelState): Promise<Map<string, TunnelDevice>> {

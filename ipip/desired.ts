@@ -1,10 +1,11 @@
 /** Calculates the tunnel devices that a node should have. Pure. */
-import type { Tunnel, Vtep } from '../../ipip/device-plan.ts';
-import { tunnelMtu } from '../../ipip/mtu.ts';
-import { hostCidr } from '../../lib/cidr.ts';
-import type { NodeInfo } from '../../model/node.ts';
-import type { Route } from '../../model/route.ts';
-import { type TunnelKind, type TunnelSettings, tunnels, vtepMac } from '../../model/tunnel.ts';
+
+import { hostCidr } from '../lib/cidr.ts';
+import type { NodeInfo } from '../model/node.ts';
+import type { Route } from '../model/route.ts';
+import { type TunnelKind, type TunnelSettings, tunnels, vtepMac } from '../model/tunnel.ts';
+import type { Tunnel, Vtep } from './device-plan.ts';
+import { tunnelMtu } from './mtu.ts';
 
 export interface TunnelsInput {
   readonly self: NodeInfo;

@@ -2,20 +2,27 @@
  * The agent's tunnels: the tunnels of this node, their addresses and devices, the next hops that use them, and warnings
  * about them. Connects the pure parts of ipip and felix with IPAM and the Node object.
  */
-import type { IPPool } from '../../datastore/schema/ip-pool.ts';
-import { type Encapsulate, encapsulation, encapsulationWarnings } from '../../felix/calc/encapsulation.ts';
-import { desiredTunnels } from '../../felix/calc/tunnels.ts';
-import type { DataplaneStats } from '../../felix/dataplane/dataplane.ts';
-import { tunnelOf, wantedTunnels } from '../../ipip/choice.ts';
-import type { Tunnel } from '../../ipip/device-plan.ts';
-import { podMtu } from '../../ipip/mtu.ts';
-import type { Family } from '../../lib/cidr.ts';
-import type { NodeInfo } from '../../model/node.ts';
-import { type TunnelKind, tunnels } from '../../model/tunnel.ts';
-import type { Settings } from '../inputs/settings.ts';
-import type { Interfaces } from './follow-address.ts';
-import { TunnelAddresses, type TunnelAddressModules } from './tunnel-addresses.ts';
+import type { IPPool } from '../datastore/schema/ip-pool.ts';
+import type { Interfaces } from '../kernel/state.ts';
+import type { Family } from '../lib/cidr.ts';
+import type { NodeInfo } from '../model/node.ts';
+import { type TunnelKind, type TunnelSettings, tunnels } from '../model/tunnel.ts';
+import { TunnelAddresses, type TunnelAddressModules } from './addresses.ts';
+import { tunnelOf, wantedTunnels } from './choice.ts';
+import { desiredTunnels } from './desired.ts';
+import type { Tunnel } from './device-plan.ts';
+import { type Encapsulate, encapsulation, encapsulationWarnings } from './encapsulation.ts';
+import { podMtu } from './mtu.ts';
 import { uplinkMtu } from './uplink.ts';
+
+/** Tunnels that this kernel cannot have, with the reason. */
+export type MissingTunnels = Readonly<Partial<Record<TunnelKind, string>>>;
+
+export interface TunnellingSettings {
+  readonly tunnels: TunnelSettings;
+  /** Interfaces whose smallest MTU is the uplink's. */
+  readonly mtuPattern: RegExp;
+}
 
 /** Input of all calculations here. */
 export interface TunnellingInput {
@@ -23,7 +30,7 @@ export interface TunnellingInput {
   readonly nodes: readonly NodeInfo[];
   readonly families: readonly Family[];
   readonly pools: readonly IPPool[];
-  readonly settings: Settings;
+  readonly settings: TunnellingSettings;
   /** Whether a pool is unreadable. It may need any tunnel. */
   readonly isUncertain?: boolean;
 }
@@ -43,7 +50,7 @@ export class Tunnelling {
   #interfaces: Interfaces = { links: new Map(), addresses: [] };
   /** Whether the kernel was checked. Before that its MTU is unknown. */
   isObserved = false;
-  #missing: DataplaneStats['missingTunnels'] = {};
+  #missing: MissingTunnels = {};
 
   constructor(modules: TunnelAddressModules) {
     this.#addresses = new TunnelAddresses(modules);
@@ -66,7 +73,7 @@ export class Tunnelling {
   }
 
   /** Sets the kernel's state. Returns whether a recalculation is needed. */
-  observe(interfaces: Interfaces, missing: DataplaneStats['missingTunnels']): boolean {
+  observe(interfaces: Interfaces, missing: MissingTunnels): boolean {
     const before = this.#summary();
     this.isObserved = true;
     this.#interfaces = interfaces;

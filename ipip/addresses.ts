@@ -3,19 +3,19 @@
  * is up the agent publishes them on the Node, and other nodes start to use the tunnel. It releases an address some time
  * after its tunnel ends.
  */
-import type { Datastore } from '../../datastore/datastore.ts';
-import { nodeKind } from '../../datastore/schema/core.ts';
-import { type IPPool, isTerminating } from '../../datastore/schema/ip-pool.ts';
-import type { AddressSource } from '../../ipam/address-source.ts';
-import { tunnelOf } from '../../ipip/choice.ts';
-import { contains, mustCidr, parseAddress } from '../../lib/cidr.ts';
-import type { Clock } from '../../lib/clock.ts';
-import { messageOf } from '../../lib/errors.ts';
-import type { Log } from '../../lib/log.ts';
-import { Mutex } from '../../lib/mutex.ts';
-import { parseSelector } from '../../lib/selector.ts';
-import type { NodeInfo } from '../../model/node.ts';
-import { type TunnelKind, tunnelKinds, tunnels, vtepMac } from '../../model/tunnel.ts';
+import type { Datastore } from '../datastore/datastore.ts';
+import { nodeKind } from '../datastore/schema/core.ts';
+import { type IPPool, isTerminating } from '../datastore/schema/ip-pool.ts';
+import type { AddressSource } from '../ipam/address-source.ts';
+import { contains, mustCidr, parseAddress } from '../lib/cidr.ts';
+import type { Clock } from '../lib/clock.ts';
+import { messageOf } from '../lib/errors.ts';
+import type { Log } from '../lib/log.ts';
+import { Mutex } from '../lib/mutex.ts';
+import { parseSelector } from '../lib/selector.ts';
+import type { NodeInfo } from '../model/node.ts';
+import { type TunnelKind, tunnelKinds, tunnels, vtepMac } from '../model/tunnel.ts';
+import { tunnelOf } from './choice.ts';
 
 /** How long a tunnel stays after its end. Other nodes learn of the end and change their routes within this time. */
 const LINGER_MS = 15_000;

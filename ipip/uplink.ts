@@ -1,7 +1,7 @@
 /** MTU of the path to other nodes, from the kernel's interfaces. */
 
-import type { NodeInfo } from '../../model/node.ts';
-import type { Interfaces } from './follow-address.ts';
+import type { Interfaces } from '../kernel/state.ts';
+import type { NodeInfo } from '../model/node.ts';
 
 /** Default without a suitable interface (Calico 3.4). */
 const FALLBACK_MTU = 1460;

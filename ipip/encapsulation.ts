@@ -3,12 +3,12 @@
  * uses a tunnel only when both ends are up. Until then packets are sent unencapsulated, so that a change of mode loses
  * none.
  */
-import type { IPPool } from '../../datastore/schema/ip-pool.ts';
-import { chooseEncapsulation, encapsulationOf, tunnelOf } from '../../ipip/choice.ts';
-import { bitsOf, contains, mustCidr } from '../../lib/cidr.ts';
-import type { NodeInfo } from '../../model/node.ts';
-import type { Hop, Route } from '../../model/route.ts';
-import { type TunnelKind, tunnels } from '../../model/tunnel.ts';
+import type { IPPool } from '../datastore/schema/ip-pool.ts';
+import { bitsOf, contains, mustCidr } from '../lib/cidr.ts';
+import type { NodeInfo } from '../model/node.ts';
+import type { Hop, Route } from '../model/route.ts';
+import { type TunnelKind, tunnels } from '../model/tunnel.ts';
+import { chooseEncapsulation, encapsulationOf, tunnelOf } from './choice.ts';
 
 export interface EncapsulationInput {
   readonly self: NodeInfo;
