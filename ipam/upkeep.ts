@@ -4,14 +4,14 @@
  * handles once, when an earlier agent has certainly ended.
  */
 import type { Datastore } from '../datastore/datastore.ts';
-import { ipamHandleKind } from '../datastore/schema/ipam.ts';
-import type { Ipam } from '../ipam/ipam.ts';
+import type { Pod } from '../datastore/schema/core.ts';
+import { type BlockAffinity, type IPAMBlock, ipamHandleKind } from '../datastore/schema/ipam.ts';
 import type { Boundary } from '../lib/boundary.ts';
 import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
-import type { View } from './inputs/view.ts';
-import { ownLeaks } from './own-leaks.ts';
+import type { Ipam } from './ipam.ts';
+import { ownLeaks } from './leaks.ts';
 
 /** Longer than a replaced agent takes to end. */
 const COLLECT_MS = 15_000;
@@ -24,10 +24,17 @@ export interface IpamUpkeepOptions {
   readonly startedAt: number;
 }
 
+/** The copy of the datastore, as far as repairs need it. */
+export interface UpkeepView {
+  affinities(): readonly BlockAffinity[];
+  blocks(): readonly IPAMBlock[];
+  pod(namespace: string, name: string): Pod | undefined;
+}
+
 export interface IpamUpkeepModules {
   readonly ipam: Pick<Ipam, 'unconfirmed' | 'confirm' | 'releaseHandle'>;
   readonly store: Pick<Datastore, 'list'>;
-  readonly view: Pick<View, 'affinities' | 'blocks' | 'pod'>;
+  readonly view: UpkeepView;
   /** Returns the handles of this agent's pods, including those that it is adding. */
   readonly handles: () => Iterable<string>;
   readonly boundary: Boundary;

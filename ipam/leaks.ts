@@ -4,7 +4,7 @@
  */
 import type { Pod } from '../datastore/schema/core.ts';
 import type { IPAMBlock, IPAMHandle } from '../datastore/schema/ipam.ts';
-import { affinityOf, allocationsOf } from '../ipam/block.ts';
+import { affinityOf, allocationsOf } from './block.ts';
 
 export interface LeakInput {
   readonly node: string;

@@ -1,5 +1,4 @@
 import { expect, it } from 'vitest';
-import { IpamUpkeep } from '../../../agent/ipam-upkeep.ts';
 import {
   type BlockAffinity,
   blockAffinityKind,
@@ -8,6 +7,7 @@ import {
 } from '../../../datastore/schema/ipam.ts';
 import { claimBlock } from '../../../ipam/affinity.ts';
 import { Ipam } from '../../../ipam/ipam.ts';
+import { IpamUpkeep } from '../../../ipam/upkeep.ts';
 import { Boundary } from '../../../lib/boundary.ts';
 import { silentLog } from '../../../lib/log.ts';
 import { ManualClock } from '../../helpers/manual-clock.ts';

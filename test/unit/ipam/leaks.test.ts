@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { ownLeaks } from '../../../agent/own-leaks.ts';
 import type { Pod } from '../../../datastore/schema/core.ts';
 import type { IPAMBlock, IPAMHandle } from '../../../datastore/schema/ipam.ts';
 import { assignNext, newBlock } from '../../../ipam/block.ts';
+import { ownLeaks } from '../../../ipam/leaks.ts';
 
 const apiVersion = 'projectcalico.org/v3';
 const startedAt = Date.parse('2026-11-21T12:00:00Z');
