@@ -14,8 +14,8 @@ import { desiredReflector } from '../../felix/calc/bgp/reflector.ts';
 import type { SessionDefaults } from '../../felix/calc/bgp/session.ts';
 import { CodedError, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
+import { type NamedText, parseFiles, type ReflectorDocuments } from './documents.ts';
 import type { ReflectorSource } from './reflector.ts';
-import { type NamedText, parseFiles, type ReflectorDocuments } from './reflector-documents.ts';
 
 /** A change may cause several events. Polling detects changes without events. */
 const SETTLE_MS = 100;

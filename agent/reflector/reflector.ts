@@ -13,10 +13,10 @@ import { createFolder } from '../../lib/folder.ts';
 import { type Serving, serveRoutes, text } from '../../lib/http.ts';
 import type { Log } from '../../lib/log.ts';
 import { assertPrivateFolder } from '../../lib/unix-socket.ts';
-import { bgpRoutes } from '../speaker/api.ts';
-import { createReflectorMetrics } from '../serve/metrics.ts';
-import { Observers } from '../speaker/observers.ts';
 import { AGENT_SOCKET } from '../report/status.ts';
+import { createReflectorMetrics } from '../serve/metrics.ts';
+import { bgpRoutes } from '../speaker/api.ts';
+import { Observers } from '../speaker/observers.ts';
 
 /** Source of a reflector's configuration. */
 export interface ReflectorSource {

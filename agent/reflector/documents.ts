@@ -1,16 +1,16 @@
 /** Documents of a standalone reflector, from the text of one or several files. */
 import type { z } from 'zod';
-import { type Document, parseText, registered } from '../datastore/documents.ts';
+import { type Document, parseText, registered } from '../../datastore/documents.ts';
 import {
   type BGPConfiguration,
   type BGPPeer,
   bgpConfigurationKind,
   bgpPeerKind,
-} from '../datastore/schema/bgp.ts';
-import { type BGPFilter, bgpFilterKind } from '../datastore/schema/bgp-filter.ts';
-import { type Secret, secretKind } from '../datastore/schema/core.ts';
-import type { ResourceDefinition } from '../datastore/schema/resource.ts';
-import { CodedError } from '../lib/errors.ts';
+} from '../../datastore/schema/bgp.ts';
+import { type BGPFilter, bgpFilterKind } from '../../datastore/schema/bgp-filter.ts';
+import { type Secret, secretKind } from '../../datastore/schema/core.ts';
+import type { ResourceDefinition } from '../../datastore/schema/resource.ts';
+import { CodedError } from '../../lib/errors.ts';
 
 export interface NamedText {
   readonly file: string;
