@@ -68,7 +68,7 @@ function fail(error: unknown): never {
 
 async function install(): Promise<void> {
   const { installCni } = await import('../cni/install.ts');
-  const { readInstallSettings } = await import('./install-settings.ts');
+  const { readInstallSettings } = await import('./inputs/install-settings.ts');
   const lines = await installCni(readInstallSettings(process.env));
   for (const line of lines) log.info({}, line);
 }

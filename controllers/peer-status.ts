@@ -4,9 +4,9 @@
  */
 import { type BGPPeer, parsePeerIP } from '../datastore/schema/bgp.ts';
 import { selectsNode } from '../felix/calc/bgp/selection.ts';
-import type { NodeInfo } from '../model/node.ts';
 import { counted } from '../lib/counted.ts';
 import { parseSelector } from '../lib/selector.ts';
+import type { NodeInfo } from '../model/node.ts';
 import type { Condition } from './conditions.ts';
 
 export interface PeeringInput {

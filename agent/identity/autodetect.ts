@@ -4,7 +4,7 @@ import type { LinkAddress } from '../../kernel/addresses.ts';
 import { sourceOfPacketsTo } from '../../kernel/route-get.ts';
 import { contains, type Family, formatAddress, formatCidr, parseCidr } from '../../lib/cidr.ts';
 import { CodedError } from '../../lib/errors.ts';
-import { parseMethod } from '../autodetection-method.ts';
+import { parseMethod } from '../inputs/autodetection-method.ts';
 
 /** Interfaces whose addresses are never the node's. */
 const excluded =

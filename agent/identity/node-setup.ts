@@ -17,10 +17,10 @@ import { CodedError } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { type NodeInfo, nodeInfo } from '../../model/node.ts';
 import type { AgentConfig } from '../inputs/environment.ts';
+import { poolOf } from '../inputs/pool-settings.ts';
 import { chooseAddress, sourceTowards } from './autodetect.ts';
 import { addressSetting, followAddresses, internalIpsOf } from './follow-address.ts';
 import { type FoundNetwork, podNetwork } from './pod-network.ts';
-import { poolOf } from './pool-settings.ts';
 import { hashedRouterId } from './router-id.ts';
 
 /**

@@ -7,15 +7,15 @@ import { felixParameters } from '../../datastore/schema/cluster.ts';
 import { parseAsNumber } from '../../datastore/schema/fields.ts';
 import { schemaSentence } from '../../datastore/schema-sentences.ts';
 import { reflectorNamespaces } from '../../felix/calc/bgp/reflectors.ts';
-import { DEFAULT_PROTOCOLS, refusal } from '../../model/route-protocols.ts';
 import { type Family, formatAddress, parseAddress, parseCidr } from '../../lib/cidr.ts';
 import { whyNoHost } from '../../lib/host-address.ts';
 import { isLabelName, isObjectName } from '../../lib/kubernetes-names.ts';
 import { isSeverity } from '../../lib/log.ts';
 import { printable } from '../../lib/plain-text.ts';
 import { type Environment, Variables } from '../../lib/variables.ts';
-import { parseMethod } from '../autodetection-method.ts';
-import { type DefaultPools, defaultPools } from '../pool-settings.ts';
+import { DEFAULT_PROTOCOLS, refusal } from '../../model/route-protocols.ts';
+import { parseMethod } from './autodetection-method.ts';
+import { type DefaultPools, defaultPools } from './pool-settings.ts';
 
 export interface AgentConfig {
   readonly node: string;

@@ -2,9 +2,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { readConfig } from '../../../agent/config.ts';
-import { readInstallSettings } from '../../../agent/install-settings.ts';
-import { readConfig as readControllersConfig } from '../../../controllers/config.ts';
+import { readConfig } from '../../../../agent/inputs/environment.ts';
+import { readInstallSettings } from '../../../../agent/inputs/install-settings.ts';
+import { readConfig as readControllersConfig } from '../../../../controllers/config.ts';
 
 const root = path.resolve(import.meta.dirname, '..', '..', '..');
 
@@ -154,8 +154,8 @@ describe('a setting of the environment', () => {
   it('is in the table above when the sources or the documentation name it', () => {
     const sources = [
       'agent/config.ts',
-      'agent/pool-settings.ts',
-      'agent/install-settings.ts',
+      'agent/inputs/pool-settings.ts',
+      'agent/inputs/install-settings.ts',
       'controllers/config.ts',
     ];
     const named = sources.flatMap((file) => [

@@ -1,7 +1,7 @@
 /** Settings of `cali-node --install-cni` (docs/configuration.md). */
 import path from 'node:path';
-import type { InstallOptions } from '../cni/install.ts';
-import { type Environment, Variables } from '../lib/variables.ts';
+import type { InstallOptions } from '../../cni/install.ts';
+import { type Environment, Variables } from '../../lib/variables.ts';
 
 /** Throws CodedError CONFIG with a sentence that names the variable. */
 export function readInstallSettings(environment: Environment): InstallOptions {

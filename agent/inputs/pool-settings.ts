@@ -1,8 +1,8 @@
 /** The default IPPools of a new cluster, from Calico's CALICO_IPV4POOL_… and CALICO_IPV6POOL_… (reference 7.3). */
-import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
-import { CALICO_GROUP } from '../datastore/schema/resource.ts';
-import { type Family, parseCidr } from '../lib/cidr.ts';
-import type { Variables } from '../lib/variables.ts';
+import { ipPoolKind } from '../../datastore/schema/ip-pool.ts';
+import { CALICO_GROUP } from '../../datastore/schema/resource.ts';
+import { type Family, parseCidr } from '../../lib/cidr.ts';
+import type { Variables } from '../../lib/variables.ts';
 
 type Mode = 'Never' | 'Always' | 'CrossSubnet';
 

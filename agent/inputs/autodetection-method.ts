@@ -1,5 +1,5 @@
 /** Parses IP_AUTODETECTION_METHOD and IP6_AUTODETECTION_METHOD (Calico reference 7.4). */
-import { type Cidr, parseCidr } from '../lib/cidr.ts';
+import { type Cidr, parseCidr } from '../../lib/cidr.ts';
 
 export type Method =
   | { readonly kind: 'first-found' | 'kubernetes-internal-ip' }
