@@ -11,8 +11,8 @@ import {
   type FieldError,
   type ResourceDefinition,
 } from '../datastore/schema/resource.ts';
-import { Annotations } from '../model/node-annotations.ts';
 import { parseAddress } from '../lib/cidr.ts';
+import { Annotations } from '../model/node-annotations.ts';
 
 /** Text of a field. The agent does not read longer annotations. */
 const text = z.string().max(100).optional();

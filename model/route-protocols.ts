@@ -2,7 +2,7 @@
  * Protocol numbers of our routes (`ip route … proto N`). A number identifies a route's writer, and felix removes every
  * unwanted route with one of ours. So no other program may use our numbers.
  */
-import { BGP_PROTOCOL, hostProtocols } from '../../lib/host-protocols.ts';
+import { BGP_PROTOCOL, hostProtocols } from '../lib/host-protocols.ts';
 
 /**
  * `bgp` marks routes that BGP peers announced, `local` all others, such as those to pods and blackholes of own blocks.
