@@ -337,5 +337,5 @@ export function reachablePeers(
 }
 
 function secretsOf({ secrets }: SpeakerInput): Secrets {
-  return secrets ?? ((name) => ({ state: 'missing', reason: `there is no Secret ${name}` }));
+  return secrets ?? ((name) => ({ state: 'missing', reason: `Secret ${name} does not exist` }));
 }

@@ -244,9 +244,9 @@ describe('sessions in detail (Calico 2.5)', () => {
     };
     const none = { password: undefined, unusable: undefined, warning: undefined };
     expect(settingsWith({ state: 'unknown', reason: 'waiting' })).toEqual({ ...none, unusable: 'waiting' });
-    expect(settingsWith({ state: 'missing', reason: 'there is no Secret bgp' })).toEqual({
+    expect(settingsWith({ state: 'missing', reason: 'Secret bgp does not exist' })).toEqual({
       ...none,
-      warning: 'there is no Secret bgp: the session has no password',
+      warning: 'Secret bgp does not exist: the session has no password',
     });
     for (const [value, reason] of [
       ['', 'is empty'],
