@@ -22,6 +22,7 @@ const folders = Object.keys(mayImport);
  * the folder. A folder below a layer belongs to it.
  */
 const layers = {
+  bgp: ['wire', 'session', 'policy', 'rib', 'group', 'transport', 'peer', 'bfd', 'monitor', 'graceful'],
   agent: ['inputs', 'identity', 'speaker', 'report', 'serve', 'reflector'],
 };
 

@@ -1,6 +1,6 @@
 /** Calculates the desired state of the speaker and the dataplane from the agent's state, with felix/calc. */
-import type { LearnedRoute } from '../bgp/learned.ts';
-import type { DesiredSpeaker } from '../bgp/peer-config.ts';
+import type { LearnedRoute } from '../bgp/learned-routes.ts';
+import type { DesiredSpeaker } from '../bgp/peer/config.ts';
 import { hasSocketOptions } from '../bgp/transport/socket-options.ts';
 import type { BlockAffinity, IPAMBlock } from '../datastore/schema/ipam.ts';
 import { acceptDefaultRoute, normalPriority } from '../felix/calc/bgp/cluster.ts';

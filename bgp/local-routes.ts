@@ -1,10 +1,10 @@
 /** Routes that this speaker originates. They are in the RIB with source LOCAL. */
 import { familyOf } from '../lib/cidr.ts';
-import type { Originated } from './peer-config.ts';
+import type { Originated } from './peer/config.ts';
+import type { Ribs } from './peer/receiver.ts';
 import { internAttributes } from './rib/attribute-values.ts';
 import { wireOf } from './rib/prefix-table.ts';
 import { LOCAL } from './rib/source.ts';
-import type { Ribs } from './update-receiver.ts';
 import { Origin } from './wire/iana.ts';
 import type { Prefix } from './wire/nlri.ts';
 

@@ -1,6 +1,6 @@
 /** The RIBs as values for status commands: received paths, the result for each, and advertised routes. */
 import type { Family } from '../lib/cidr.ts';
-import type { Peer } from './peer.ts';
+import type { Peer } from './peer/peer.ts';
 import { attributesOf } from './rib/attribute-values.ts';
 import { PathFlag } from './rib/path-table.ts';
 import type { Rib } from './rib/rib.ts';

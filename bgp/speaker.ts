@@ -9,13 +9,13 @@ import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { Bfd } from './bfd/bfd.ts';
-import { isCovered } from './coverage.ts';
-import { Deferral } from './deferral.ts';
+import { isCovered } from './graceful/alternate-paths.ts';
+import { Deferral } from './graceful/deferral.ts';
+import { PendingEnds } from './graceful/end-of-rib.ts';
+import { Succession, type Successor } from './graceful/peer-replacement.ts';
 import { UpdateGroups } from './group/update-groups.ts';
-import { type LearnedRoute, LearnedRoutes } from './learned.ts';
+import { type LearnedRoute, LearnedRoutes } from './learned-routes.ts';
 import { LocalRoutes } from './local-routes.ts';
-import { OwnAddresses } from './own-addresses.ts';
-import { type Observer, Peer } from './peer.ts';
 import {
   type DesiredSpeaker,
   type DynamicPeers,
@@ -23,18 +23,18 @@ import {
   keyOfPeer,
   type PeerConfig,
   type PeerStatus,
-} from './peer-config.ts';
-import type { SpeakerIdentity } from './peer-context.ts';
-import { describeUnstartable } from './peer-status.ts';
-import { PeerTable } from './peer-table.ts';
-import { PendingEnds } from './pending-ends.ts';
-import { PendingLimit } from './pending-limit.ts';
+} from './peer/config.ts';
+import type { SpeakerIdentity } from './peer/context.ts';
+import { OwnAddresses } from './peer/own-addresses.ts';
+import { type Observer, Peer } from './peer/peer.ts';
+import { PendingLimit } from './peer/pending-limit.ts';
+import type { Ribs } from './peer/receiver.ts';
+import { describeUnstartable } from './peer/status.ts';
+import { PeerTable } from './peer/table.ts';
 import { AttributeTable } from './rib/attribute-table.ts';
 import { Rib } from './rib/rib.ts';
 import { SourceTable } from './rib/source.ts';
-import { Succession, type Successor } from './succession.ts';
 import { Listener, refuse } from './transport/listener.ts';
-import type { Ribs } from './update-receiver.ts';
 import { CeaseSubcode, ErrorCode } from './wire/iana.ts';
 import type { Prefix } from './wire/nlri.ts';
 import { notification } from './wire/notification.ts';

@@ -5,14 +5,14 @@
  */
 import { PeerMember } from './group/peer-member.ts';
 import { UpdateGroups } from './group/update-groups.ts';
-import { OwnAddresses } from './own-addresses.ts';
-import type { PeerConfig } from './peer-config.ts';
-import { groupSpec, receiverContext } from './peer-context.ts';
+import type { PeerConfig } from './peer/config.ts';
+import { groupSpec, receiverContext } from './peer/context.ts';
+import { OwnAddresses } from './peer/own-addresses.ts';
+import { UpdateReceiver } from './peer/receiver.ts';
 import { AttributeTable } from './rib/attribute-table.ts';
 import { Rib } from './rib/rib.ts';
 import { SourceTable } from './rib/source.ts';
 import type { Negotiated } from './session/session.ts';
-import { UpdateReceiver } from './update-receiver.ts';
 import { Framer } from './wire/framer.ts';
 import { HEADER_LENGTH, Origin } from './wire/iana.ts';
 import { encodeMessage } from './wire/message.ts';

@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import type { Explanation } from '../agent/serve/explain.ts';
-import type { PeerStatus } from '../bgp/peer-config.ts';
+import type { PeerStatus } from '../bgp/peer/config.ts';
 import type { RouteView } from '../bgp/routes-view.ts';
 import { formatAddress, parseAddress, parseCidr } from '../lib/cidr.ts';
 import { CodedError } from '../lib/errors.ts';

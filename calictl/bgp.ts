@@ -1,6 +1,6 @@
 /** Output of `calictl bgp peers|routes|neighbor` and `calictl explain route`. */
 import type { Explanation } from '../agent/serve/explain.ts';
-import type { Examples, FamilyStatus, PeerStatus } from '../bgp/peer-config.ts';
+import type { Examples, FamilyStatus, PeerStatus } from '../bgp/peer/config.ts';
 import type { AdvertisedView, PathView, RouteView } from '../bgp/routes-view.ts';
 import type { PathAttributes } from '../bgp/wire/attributes.ts';
 import { printable } from '../lib/plain-text.ts';

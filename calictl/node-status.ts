@@ -1,6 +1,6 @@
 /** `calictl node status`: calicoctl's table with additional information (reference 6.2). */
 import type { AgentStatus } from '../agent/report/status.ts';
-import type { PeerStatus } from '../bgp/peer-config.ts';
+import type { PeerStatus } from '../bgp/peer/config.ts';
 import { describeProblem } from '../datastore/object-problem.ts';
 import { familyOf } from '../lib/cidr.ts';
 import { boxTable } from '../lib/table.ts';

@@ -4,7 +4,7 @@
  * calculation throw. Waits while the BGPConfiguration is unreadable, because the defaults would mean a different AS.
  */
 import type { Registry } from 'prom-client';
-import type { DesiredSpeaker } from '../../bgp/peer-config.ts';
+import type { DesiredSpeaker } from '../../bgp/peer/config.ts';
 import type { ListOptions, ObjectOf } from '../../datastore/datastore.ts';
 import { KubernetesClient } from '../../datastore/kubernetes/client.ts';
 import type { Endpoint as ApiEndpoint } from '../../datastore/kubernetes/endpoint.ts';
@@ -95,7 +95,7 @@ export class ClusterSource implements ReflectorSource {
 
   /**
    * Resolves when all kinds have been listed and the Service has this reflector as an endpoint. The first configuration
-   * must contain all peers, because the speaker waits for their initial updates (bgp/deferral.ts).
+   * must contain all peers, because the speaker waits for their initial updates (bgp/graceful/deferral.ts).
    */
   async start(changed: () => void): Promise<void> {
     let timer: NodeJS.Timeout | undefined;

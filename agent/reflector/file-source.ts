@@ -6,7 +6,7 @@ import { watch } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import path from 'node:path';
-import type { DesiredSpeaker } from '../../bgp/peer-config.ts';
+import type { DesiredSpeaker } from '../../bgp/peer/config.ts';
 import type { BGPConfiguration } from '../../datastore/schema/bgp.ts';
 import { secretValue } from '../../datastore/schema/core.ts';
 import { BGP_PORT, defaultsOf } from '../../felix/calc/bgp/cluster.ts';

@@ -1,7 +1,7 @@
 /** cali-node --role reflector: only the BGP speaker, with configuration from a source. */
 import path from 'node:path';
 import type { Registry } from 'prom-client';
-import type { DesiredSpeaker } from '../../bgp/peer-config.ts';
+import type { DesiredSpeaker } from '../../bgp/peer/config.ts';
 import { Speaker } from '../../bgp/speaker.ts';
 import { warmUp } from '../../bgp/warm-up.ts';
 import type { BGPConfiguration } from '../../datastore/schema/bgp.ts';

@@ -1,5 +1,5 @@
 /** Calculates the status of a CalicoNodeStatus from the agent's state. Pure; Calico reference 1.8. */
-import type { PeerStatus, PeerType } from '../../bgp/peer-config.ts';
+import type { PeerStatus, PeerType } from '../../bgp/peer/config.ts';
 import type { RouteView } from '../../bgp/routes-view.ts';
 import type { CalicoNodeStatus } from '../../datastore/schema/node-status.ts';
 import { type Family, familyOf, hostCidr } from '../../lib/cidr.ts';

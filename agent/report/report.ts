@@ -1,5 +1,5 @@
 /** The agent's report about itself: whether pods can be added, whether the node is ready, and its faults. */
-import { keyOfPeer, type PeerStatus } from '../../bgp/peer-config.ts';
+import { keyOfPeer, type PeerStatus } from '../../bgp/peer/config.ts';
 import { describeProblem, type ObjectProblem } from '../../datastore/object-problem.ts';
 import { asNumberOf } from '../../felix/calc/bgp/cluster.ts';
 import type { ReflectorInfo } from '../../felix/calc/bgp/reflectors.ts';

@@ -1,5 +1,5 @@
 /** Status of an agent, for calictl on the local socket. */
-import type { PeerStatus } from '../../bgp/peer-config.ts';
+import type { PeerStatus } from '../../bgp/peer/config.ts';
 import type { ObjectProblem } from '../../datastore/object-problem.ts';
 import type { TunnelStatus } from '../../ipip/tunnelling.ts';
 

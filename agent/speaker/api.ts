@@ -1,6 +1,6 @@
 /** BGP API for calictl on the local socket, the same on nodes and reflectors. */
 import { dumpTable } from '../../bgp/monitor/mrt.ts';
-import type { Peer } from '../../bgp/peer.ts';
+import type { Peer } from '../../bgp/peer/peer.ts';
 import {
   viewAdvertised,
   viewReceived,

@@ -3,7 +3,7 @@
  * family. So its sessions have few series each, and sums per node cover the rest, unless CALI_BGP_METRICS requests all.
  */
 import { Histogram, type Registry } from 'prom-client';
-import { type FamilyStatus, keyOfPeer, type PeerStatus } from '../../bgp/peer-config.ts';
+import { type FamilyStatus, keyOfPeer, type PeerStatus } from '../../bgp/peer/config.ts';
 import { rejectionKinds } from '../../bgp/policy/rejection.ts';
 import { exposeCounter, exposeGauge, type Reading, RunningTotal } from '../../lib/series.ts';
 

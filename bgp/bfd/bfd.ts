@@ -7,7 +7,7 @@ import { familyOf } from '../../lib/cidr.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
-import type { BfdConfig } from '../peer-config.ts';
+import type { BfdConfig } from '../peer/config.ts';
 import { BfdState, decodeBfd, encodeBfd } from './packet.ts';
 import {
   type BfdSession,

@@ -1,7 +1,7 @@
 /** The wire log: each message of the chosen peers as one decoded line. */
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
-import type { Observer, Peer } from '../peer.ts';
+import type { Observer, Peer } from '../peer/peer.ts';
 import { type Frame, Framer } from '../wire/framer.ts';
 import { decodeMessage } from '../wire/message.ts';
 import type { UpdateContext } from '../wire/update.ts';

@@ -2,7 +2,7 @@
  * Derives routes to other nodes' pods from the datastore, without BGP (Calico F-040, F-041): one per block to the node
  * that owns it, and one per address that another node borrowed.
  */
-import type { LearnedRoute } from '../../bgp/learned.ts';
+import type { LearnedRoute } from '../../bgp/learned-routes.ts';
 import type { IPPool } from '../../datastore/schema/ip-pool.ts';
 import type { IPAMBlock } from '../../datastore/schema/ipam.ts';
 import { chooseEncapsulation } from '../../ipip/choice.ts';

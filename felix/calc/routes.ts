@@ -1,5 +1,5 @@
 /** Calculates the routes that a node should have. Pure: equal inputs give equal routes. */
-import type { LearnedRoute } from '../../bgp/learned.ts';
+import type { LearnedRoute } from '../../bgp/learned-routes.ts';
 import { PRIORITY_SUM } from '../../bgp/policy/filter.ts';
 import type { Encapsulate } from '../../ipip/encapsulation.ts';
 import { bitsOf, contains, type Family, familyOf, hostCidr, mustCidr } from '../../lib/cidr.ts';

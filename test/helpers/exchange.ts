@@ -3,7 +3,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { PeerStatus } from '../../bgp/peer-config.ts';
+import type { PeerStatus } from '../../bgp/peer/config.ts';
 import type { AdvertisedView, PathView, RouteView } from '../../bgp/routes-view.ts';
 import { root } from './lab.ts';
 

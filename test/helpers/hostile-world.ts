@@ -7,7 +7,7 @@ import { dataplaneFrom, type Known, rulesetFrom, speakerFrom } from '../../agent
 import { readConfig } from '../../agent/inputs/environment.ts';
 import { settingsFor } from '../../agent/inputs/settings.ts';
 import type { View } from '../../agent/inputs/view.ts';
-import type { DesiredSpeaker } from '../../bgp/peer-config.ts';
+import type { DesiredSpeaker } from '../../bgp/peer/config.ts';
 import { readObject } from '../../datastore/read-object.ts';
 import { registry } from '../../datastore/registry.ts';
 import { nodeAnnotations, podAnnotations, type Secret, secretValue } from '../../datastore/schema/core.ts';

@@ -1,7 +1,7 @@
 /** The metric registries of all programs, with empty sources, and the series that they expose. */
 import type { MetricObject, Registry } from 'prom-client';
 import { createMetrics, createReflectorMetrics, type MetricSources } from '../../agent/serve/metrics.ts';
-import type { PeerStatus } from '../../bgp/peer-config.ts';
+import type { PeerStatus } from '../../bgp/peer/config.ts';
 import { createMetrics as createControllerMetrics } from '../../controllers/metrics.ts';
 import { RequestCounter } from '../../datastore/kubernetes/request-metrics.ts';
 import { registerWatchMetrics } from '../../datastore/watch-metrics.ts';

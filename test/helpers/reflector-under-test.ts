@@ -1,6 +1,6 @@
 /** A reflector per test. It and the peers that connected to it are closed after the test. */
 import { afterEach } from 'vitest';
-import type { PeerConfig } from '../../bgp/peer-config.ts';
+import type { PeerConfig } from '../../bgp/peer/config.ts';
 import type { Speaker } from '../../bgp/speaker.ts';
 import { type ReflectorOptions, ScriptedPeer, startReflector } from './scripted-peer.ts';
 

@@ -1,10 +1,10 @@
 /** Relays UPDATEs from one peer to others, bytes to bytes: receiver, RIB and update groups. */
 import type { GroupSpec } from '../../bgp/group/spec.ts';
 import { type Member, UpdateGroup } from '../../bgp/group/update-group.ts';
+import { type Received, type ReceiverContext, UpdateReceiver } from '../../bgp/peer/receiver.ts';
 import { AttributeTable } from '../../bgp/rib/attribute-table.ts';
 import { Rib } from '../../bgp/rib/rib.ts';
 import { type Source, SourceTable } from '../../bgp/rib/source.ts';
-import { type Received, type ReceiverContext, UpdateReceiver } from '../../bgp/update-receiver.ts';
 import { BgpRole } from '../../bgp/wire/iana.ts';
 import type { Family } from '../../lib/cidr.ts';
 import { failOnFault } from './rib.ts';

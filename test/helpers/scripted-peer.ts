@@ -1,7 +1,7 @@
 /** A BGP peer that a test drives, over a real TCP connection. */
 import net, { type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { PeerConfig } from '../../bgp/peer-config.ts';
+import type { PeerConfig } from '../../bgp/peer/config.ts';
 import { Speaker } from '../../bgp/speaker.ts';
 import { native } from '../../bgp/transport/native.ts';
 import {

@@ -2,7 +2,7 @@
  * Two speakers on loopback, to test changes of settings. X is configured from BGPPeers and a BGPConfiguration, and
  * dials Y. A scripted client Z of X announces a route.
  */
-import type { DesiredSpeaker, PeerConfig, PeerStatus } from '../../bgp/peer-config.ts';
+import type { DesiredSpeaker, PeerConfig, PeerStatus } from '../../bgp/peer/config.ts';
 import { type PathView, viewReceived } from '../../bgp/routes-view.ts';
 import { Speaker } from '../../bgp/speaker.ts';
 import { Framer } from '../../bgp/wire/framer.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { PeerStatus } from '../../bgp/peer-config.ts';
+import type { PeerStatus } from '../../bgp/peer/config.ts';
 import { hasProgram, TestLab, until } from '../helpers/lab.ts';
 
 const birdConfig = `

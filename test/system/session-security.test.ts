@@ -2,7 +2,7 @@
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { PeerConfig } from '../../bgp/peer-config.ts';
+import type { PeerConfig } from '../../bgp/peer/config.ts';
 import type { PolicyRoute } from '../../bgp/policy/export.ts';
 import { Speaker } from '../../bgp/speaker.ts';
 import { Connection } from '../../bgp/transport/connection.ts';

@@ -7,7 +7,7 @@ import { createSocket } from 'node:dgram';
 import net from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { decodeBfd } from '../../bgp/bfd/packet.ts';
-import type { PeerConfig, PeerStatus } from '../../bgp/peer-config.ts';
+import type { PeerConfig, PeerStatus } from '../../bgp/peer/config.ts';
 import { BgpRole } from '../../bgp/wire/iana.ts';
 import { bgpConfigurationKind, bgpPeerKind } from '../../datastore/schema/bgp.ts';
 import { until } from '../helpers/scripted-peer.ts';

@@ -1,6 +1,6 @@
 /** Which of a peer's routes stay until the peer confirms them, RFC clause by clause, over loopback. */
 import { expect, it } from 'vitest';
-import type { PeerConfig } from '../../bgp/peer-config.ts';
+import type { PeerConfig } from '../../bgp/peer/config.ts';
 import type { Capabilities } from '../../bgp/wire/capabilities.ts';
 import { notification } from '../../bgp/wire/notification.ts';
 import { ManualClock } from '../helpers/manual-clock.ts';

@@ -75,6 +75,7 @@ const directions = [
   imports('execa-in-one-file', 'agent', 'execa'),
   imports('kernel-alone-runs-programs', 'agent/serve', '../../lib/exec.ts'),
   imports('agent-inputs-reaches', 'agent/inputs', '../report/status.ts'),
+  imports('bgp-rib-reaches', 'bgp/rib', '../peer/config.ts'),
   imports('agent-layers', 'agent/stray', '../../lib/cidr.ts'),
   imports('client-node-in-one-file', 'agent', '@kubernetes/client-node'),
   imports('resolvable', 'agent', './nowhere.ts'),

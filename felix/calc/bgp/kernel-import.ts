@@ -15,7 +15,7 @@
  * - Other peers of BGPPeers, such as reflectors, may announce any other route, because the operator chose them.
  */
 import { createHash } from 'node:crypto';
-import type { PeerType } from '../../../bgp/peer-config.ts';
+import type { PeerType } from '../../../bgp/peer/config.ts';
 import type { PrefixPolicy } from '../../../bgp/policy/import.ts';
 import type { Rejection } from '../../../bgp/policy/rejection.ts';
 import type { BGPConfiguration } from '../../../datastore/schema/bgp.ts';

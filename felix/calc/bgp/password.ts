@@ -1,5 +1,5 @@
 /** Passwords of BGP sessions: derives the TCP MD5 key (RFC 2385) from a Secret, or the reason why there is none. */
-import type { PeerConfig } from '../../../bgp/peer-config.ts';
+import type { PeerConfig } from '../../../bgp/peer/config.ts';
 
 /** State of a key of a Secret in the agent's namespace. The reasons are sentences with the name of the Secret. */
 export type SecretState =

@@ -3,7 +3,7 @@
  * BGPFilter as in a cluster, with the defaults of a reflector. Internal peers are clients, and external ones need
  * filters (RFC 8212).
  */
-import type { DesiredSpeaker, DynamicPeers, PeerConfig } from '../../../bgp/peer-config.ts';
+import type { DesiredSpeaker, DynamicPeers, PeerConfig } from '../../../bgp/peer/config.ts';
 import { applyRulesPolicy } from '../../../bgp/policy/rules-policy.ts';
 import { type BGPConfiguration, type BGPPeer, parsePeerIP } from '../../../datastore/schema/bgp.ts';
 import type { BGPFilter } from '../../../datastore/schema/bgp-filter.ts';

@@ -1,5 +1,5 @@
 /** Settings of one session, from BGPPeer, else from BGPConfiguration, else from the agent. */
-import type { BfdConfig, PeerConfig, PrefixLimit } from '../../../bgp/peer-config.ts';
+import type { BfdConfig, PeerConfig, PrefixLimit } from '../../../bgp/peer/config.ts';
 import { PRIORITY_SUM } from '../../../bgp/policy/filter.ts';
 import { BgpRole } from '../../../bgp/wire/iana.ts';
 import type { BGPConfiguration, BGPPeer } from '../../../datastore/schema/bgp.ts';

@@ -1,5 +1,5 @@
 /** Derives the desired state of the BGP speaker from the datastore. Calico reference 2.4 and 2.5. */
-import type { DesiredSpeaker, Originated, PeerConfig, PeerType } from '../../../bgp/peer-config.ts';
+import type { DesiredSpeaker, Originated, PeerConfig, PeerType } from '../../../bgp/peer/config.ts';
 import type { PrefixPolicy } from '../../../bgp/policy/import.ts';
 import { applyRulesPolicy } from '../../../bgp/policy/rules-policy.ts';
 import { type BGPConfiguration, type BGPPeer, parsePeerIP } from '../../../datastore/schema/bgp.ts';

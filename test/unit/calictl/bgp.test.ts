@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { PeerStatus } from '../../../bgp/peer-config.ts';
+import type { PeerStatus } from '../../../bgp/peer/config.ts';
 import type { PathView } from '../../../bgp/routes-view.ts';
 import { renderNeighbor, renderPeers, renderRoutes } from '../../../calictl/bgp.ts';
 

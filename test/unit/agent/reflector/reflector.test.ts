@@ -6,7 +6,7 @@ import path from 'node:path';
 import { afterEach, expect, it, vi } from 'vitest';
 import { ClusterSource } from '../../../../agent/reflector/cluster-source.ts';
 import { Reflector, type ReflectorSource } from '../../../../agent/reflector/reflector.ts';
-import type { PeerConfig } from '../../../../bgp/peer-config.ts';
+import type { PeerConfig } from '../../../../bgp/peer/config.ts';
 import { plainEndpoint } from '../../../../datastore/kubernetes/endpoint.ts';
 import { bgpConfigurationKind } from '../../../../datastore/schema/bgp.ts';
 import { endpointSliceKind, serviceKind } from '../../../../datastore/schema/core.ts';

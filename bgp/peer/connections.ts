@@ -1,0 +1,403 @@
+/**
+ * The connections of one peer: the main one, which dials and holds the session, and incoming ones that are not sessions
+ * yet. Each incoming connection has its own state machine. Until it is Established, its messages do not affect the
+ * others, and it does not keep the main one from dialling.
+ */
+import type { Socket } from 'node:net';
+import type { Clock } from '../../lib/clock.ts';
+import type { Log } from '../../lib/log.ts';
+import { survivor } from '../session/collision.ts';
+import type { Action, Session, SessionConfig, State } from '../session/session.ts';
+import { type Newcomer, type Running, takeover } from '../session/takeover.ts';
+import type { Remote } from '../transport/connection.ts';
+import { refuse } from '../transport/listener.ts';
+import { CeaseSubcode, ErrorCode } from '../wire/iana.ts';
+import { notification } from '../wire/notification.ts';
+import type { OpenMessage } from '../wire/open.ts';
+import type { NotificationBody } from '../wire/wire-error.ts';
+import type { PendingConnection, PendingLimit } from './pending-limit.ts';
+import { Probe } from './probe.ts';
+import { Conversation, type ConversationEvents } from './session-runner.ts';
+
+export interface ConnectionsEvents
+  extends Pick<ConversationEvents, 'update' | 'refresh' | 'traffic' | 'drained' | 'fault'> {
+  /** The state of the session changed. */
+  transition(from: Session, to: Session, reason: string | undefined): void;
+  /** The session came up or went down. */
+  act(action: Action): void;
+  /** An incoming connection ended before it was a session. */
+  failed(reason: string | undefined): void;
+}
+
+export interface ConnectionsModules {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly limit: PendingLimit;
+  readonly events: ConnectionsEvents;
+  readonly config: () => SessionConfig;
+  readonly remote: () => Remote;
+  readonly isRestarting: () => boolean;
+}
+
+/** An incoming connection that is not Established yet. */
+interface Pending extends PendingConnection {
+  readonly conversation: Conversation;
+  readonly isProven: boolean;
+  hasOpen: boolean;
+  cancelTimer: () => void;
+}
+
+/** An incoming connection must send its OPEN within this time. */
+const OPEN_LIMIT_MS = 60_000;
+/** A second connection within this time after the first came up may have been opened at the same time. */
+const SIMULTANEOUS_MS = 5_000;
+/** Minimum time between two KEEPALIVEs that probe a session. */
+const PROBE_INTERVAL_MS = 250;
+const LOOK_MS = 20;
+
+const rank: Readonly<Record<State, number>> = {
+  Idle: 0,
+  Connect: 1,
+  Active: 1,
+  OpenSent: 2,
+  OpenConfirm: 3,
+  Established: 4,
+};
+
+export class PeerConnections {
+  readonly #key: string;
+  readonly #modules: ConnectionsModules;
+  #main: Conversation;
+  /** Whether the session uses an incoming connection with TCP MD5 or GTSM. */
+  #isMainProven = false;
+  readonly #pending = new Set<Pending>();
+  /** Arrival time of each OPEN that waits. */
+  readonly #waitingSince = new Map<Conversation, number>();
+  #establishedAt = Number.NEGATIVE_INFINITY;
+  #probe: Probe | undefined;
+  #probedAt = Number.NEGATIVE_INFINITY;
+  #isReconsidering = false;
+  /** Whether any connection was started, accepted or closed, so that a restart needs a new `#main`. */
+  #isUsed = false;
+  #cancelLook = () => {};
+
+  constructor(key: string, modules: ConnectionsModules) {
+    this.#key = key;
+    this.#modules = modules;
+    this.#main = this.#converse();
+  }
+
+  /** The conversation that holds the session or tries to open it. */
+  get main(): Conversation {
+    return this.#main;
+  }
+
+  /** The session value that is nearest to Established. */
+  get session(): Session {
+    let { session } = this.#main;
+    for (const { conversation } of this.#pending)
+      if (rank[conversation.session.state] > rank[session.state]) session = conversation.session;
+    return session;
+  }
+
+  /** Whether no connection exists or is being made. */
+  get isIdle(): boolean {
+    const { state } = this.#main.session;
+    return (state === 'Idle' || state === 'Active') && this.#pending.size === 0;
+  }
+
+  start(): void {
+    this.#isUsed = true;
+    this.#main.handle({ type: 'start' });
+  }
+
+  /** Closes all connections and starts again. Not for a peer with a session. */
+  restart(): void {
+    if (this.#isUsed) {
+      this.close();
+      this.#main = this.#converse();
+    }
+    this.start();
+  }
+
+  /** Ends the session with one NOTIFICATION, and all other connections with another. */
+  stop(body: NotificationBody, forOthers = body): void {
+    this.#main.handle({ type: 'stop', notification: body });
+    for (const { conversation } of [...this.#pending])
+      conversation.handle({ type: 'stop', notification: forOthers });
+    this.close();
+  }
+
+  /** Closes all connections without NOTIFICATION. */
+  close(): void {
+    this.#isUsed = true;
+    this.#main.close();
+    for (const pending of [...this.#pending]) this.#drop(pending);
+    this.#cancelLook();
+    this.#waitingSince.clear();
+    this.#probe = undefined;
+  }
+
+  /** Accepts an incoming connection of the peer. Throws CodedError BGP_SOCKET when its options cannot be set. */
+  accept(socket: Socket): void {
+    this.#isUsed = true;
+    const { clock, limit, remote } = this.#modules;
+    const { password, ttlSecurityHops } = remote();
+    const pending: Pending = {
+      peer: this.#key,
+      conversation: this.#converse(),
+      isProven: password !== undefined || ttlSecurityHops === 1,
+      hasOpen: false,
+      cancelTimer: () => {},
+      evict: () => this.#giveUp(pending, 'too many connections from this peer'),
+    };
+    if (!limit.add(pending)) {
+      pending.conversation.close();
+      refuse(socket, notification(ErrorCode.CEASE, CeaseSubcode.OUT_OF_RESOURCES));
+      return;
+    }
+    pending.conversation.inherit(this.#main.session);
+    this.#pending.add(pending);
+    pending.cancelTimer = clock.after(OPEN_LIMIT_MS, () => {
+      if (!pending.hasOpen) this.#giveUp(pending, 'no OPEN on an incoming connection');
+    });
+    try {
+      pending.conversation.accept(socket);
+    } catch (error) {
+      this.#drop(pending);
+      throw error;
+    }
+  }
+
+  #converse(): Conversation {
+    const { clock, config, remote, isRestarting, events } = this.#modules;
+    const conversation: Conversation = new Conversation(
+      { config, remote, isRestarting },
+      {
+        clock,
+        events: {
+          update: (body) => events.update(body),
+          refresh: (message) => events.refresh(message),
+          traffic: (direction, message) => events.traffic(direction, message),
+          drained: () => events.drained(),
+          fault: (error) => events.fault(error),
+          transition: (from, to, reason) => this.#transition(conversation, from, to, reason),
+          act: (action) => this.#act(conversation, action),
+          admitOpen: (open) => this.#admitOpen(conversation, open),
+        },
+      },
+    );
+    return conversation;
+  }
+
+  #act(conversation: Conversation, action: Action): void {
+    if (action.type === 'established') {
+      this.#promote(conversation);
+      this.#establishedAt = this.#modules.clock.now();
+    }
+    this.#modules.events.act(action);
+  }
+
+  #transition(conversation: Conversation, from: Session, to: Session, reason: string | undefined): void {
+    const pending = this.#pendingOf(conversation);
+    if (!pending) this.#modules.events.transition(from, to, reason);
+    else if (to.state === 'Idle' || to.state === 'Active') {
+      this.#drop(pending);
+      this.#modules.events.failed(reason);
+    }
+    if (from.state === 'Established') this.#probe = undefined;
+    this.#reconsider();
+  }
+
+  /** Makes the conversation the main one, and ends those that compete with it. */
+  #promote(conversation: Conversation): void {
+    const pending = this.#pendingOf(conversation);
+    if (pending) {
+      this.#release(pending);
+      this.#main.close();
+      this.#main = conversation;
+      this.#isMainProven = pending.isProven;
+    }
+    this.#refuseOthers();
+  }
+
+  /** Ends connections in OpenConfirm when a session comes up. One without an OPEN stays: the peer may be restarting. */
+  #refuseOthers(): void {
+    for (const { conversation } of [...this.#pending])
+      if (conversation.session.state === 'OpenConfirm') conversation.handle({ type: 'collision' });
+  }
+
+  #admitOpen(conversation: Conversation, open: OpenMessage): 'admit' | 'refuse' | 'wait' {
+    const pending = this.#pendingOf(conversation);
+    if (pending) pending.hasOpen = true;
+    this.#waitingSince.set(conversation, this.#modules.clock.now());
+    const verdict = this.#judge(conversation, open);
+    if (verdict !== 'wait') this.#waitingSince.delete(conversation);
+    else this.#lookLater();
+    return verdict;
+  }
+
+  /** Decides on an OPEN by all connections that it competes with, and ends those that it replaces. */
+  #judge(conversation: Conversation, open: OpenMessage): 'admit' | 'refuse' | 'wait' {
+    // Nearly always it is the only connection.
+    if (this.#isAlone(conversation)) return 'admit';
+    const competitors = this.#competitors(conversation, open);
+    const verdicts = competitors.map(({ running }) => takeover(this.#newcomer(conversation, open), running));
+    if (verdicts.includes('refuse')) return 'refuse';
+    if (verdicts.includes('wait')) return 'wait';
+    for (const [i, { other, running }] of competitors.entries())
+      if (verdicts[i] === 'replace') this.#replace(conversation, other, running);
+    return 'admit';
+  }
+
+  /** Whether no other connection is in OpenConfirm or Established. */
+  #isAlone(conversation: Conversation): boolean {
+    const isBusy = (other: Conversation) =>
+      other !== conversation && rank[other.session.state] >= rank.OpenConfirm;
+    if (isBusy(this.#main)) return false;
+    for (const pending of this.#pending) if (isBusy(pending.conversation)) return false;
+    return true;
+  }
+
+  #newcomer(conversation: Conversation, open: OpenMessage): Newcomer {
+    const isOutgoing = conversation.connection?.isOutgoing ?? false;
+    const { identifier, localAs } = this.#modules.config();
+    const winner = survivor({ identifier, asNumber: localAs }, open);
+    const since = this.#waitingSince.get(conversation) ?? this.#modules.clock.now();
+    return {
+      isOutgoing,
+      isProven: this.#pendingOf(conversation)?.isProven ?? false,
+      isSurvivor: (winner === 'outgoing') === isOutgoing,
+      waitedMs: this.#modules.clock.now() - since,
+    };
+  }
+
+  /** Returns the session if it is Established, else the connections in OpenConfirm in the other direction. */
+  #competitors(
+    conversation: Conversation,
+    { capabilities }: OpenMessage,
+  ): { other: Conversation; running: Running }[] {
+    const { clock } = this.#modules;
+    const main = this.#main;
+    if (main !== conversation && main.session.state === 'Established') {
+      const isYoung = clock.now() - this.#establishedAt < SIMULTANEOUS_MS;
+      const running: Running = {
+        state: 'Established',
+        isProven: this.#isMainProven,
+        hasRestart: main.session.negotiated?.peerRestart !== undefined,
+        isSimultaneous: isYoung && !capabilities.gracefulRestart?.isRestarting,
+        evidence: this.#probe?.evidence ?? 'none',
+      };
+      return [{ other: main, running }];
+    }
+    const opening = {
+      state: 'OpenConfirm',
+      hasRestart: false,
+      isSimultaneous: true,
+      evidence: 'none',
+    } as const;
+    const isOutgoing = conversation.connection?.isOutgoing ?? false;
+    return [
+      { other: main, isProven: this.#isMainProven },
+      ...[...this.#pending].map((pending) => ({ other: pending.conversation, isProven: pending.isProven })),
+    ]
+      .filter(({ other }) => other !== conversation && other.session.state === 'OpenConfirm')
+      .filter(({ other }) => other.connection?.isOutgoing !== isOutgoing)
+      .map(({ other, isProven }) => ({ other, running: { ...opening, isProven } }));
+  }
+
+  /** Ends `other`. If that was the main conversation, this one becomes it and retries when it fails. */
+  #replace(conversation: Conversation, other: Conversation, running: Running): void {
+    const isLost = running.state === 'Established' && (running.hasRestart || running.evidence === 'silent');
+    if (isLost) {
+      const reason =
+        running.evidence === 'silent'
+          ? 'the old connection does not respond'
+          : 'the new connection is authenticated';
+      this.#modules.log.info({ reason }, 'BGP session replaced by a second connection');
+    }
+    other.handle({ type: isLost ? 'replaced' : 'collision' });
+    const pending = this.#pendingOf(conversation);
+    if (other !== this.#main || !pending) return;
+    this.#release(pending);
+    other.close();
+    this.#main = conversation;
+    this.#isMainProven = pending.isProven;
+  }
+
+  /** Decides again on each OPEN that waits. */
+  #reconsider(): void {
+    if (this.#isReconsidering) return;
+    if (this.#waitingSince.size === 0) {
+      this.#probe = undefined;
+      return;
+    }
+    this.#isReconsidering = true;
+    try {
+      for (const conversation of [...this.#waitingSince.keys()]) {
+        const open = conversation.waiting;
+        const verdict = open ? this.#judge(conversation, open) : 'gone';
+        if (verdict === 'wait') continue;
+        this.#waitingSince.delete(conversation);
+        if (verdict === 'admit') conversation.resume();
+        else if (verdict === 'refuse') conversation.handle({ type: 'collision' });
+      }
+    } finally {
+      this.#isReconsidering = false;
+    }
+    if (this.#waitingSince.size > 0) this.#lookLater();
+    else this.#probe = undefined;
+  }
+
+  /** Probes the session that an OPEN competes with, and schedules the next decision. */
+  #lookLater(): void {
+    const { clock, events } = this.#modules;
+    try {
+      this.#startProbe();
+    } catch (error) {
+      events.fault(error);
+    }
+    this.#cancelLook();
+    this.#cancelLook = clock.after(LOOK_MS, () => {
+      try {
+        this.#reconsider();
+      } catch (error) {
+        events.fault(error);
+      }
+    });
+  }
+
+  #startProbe(): void {
+    const { connection, session } = this.#main;
+    const now = this.#modules.clock.now();
+    if (this.#probe || !connection || session.state !== 'Established') return;
+    if (now - this.#probedAt < PROBE_INTERVAL_MS) return;
+    this.#probedAt = now;
+    this.#probe = new Probe(connection, () => this.#modules.clock.now());
+    this.#main.send({ type: 'keepalive' });
+  }
+
+  #giveUp(pending: Pending, reason: string): void {
+    const body = notification(ErrorCode.CEASE, CeaseSubcode.OUT_OF_RESOURCES);
+    pending.conversation.handle({ type: 'error', notification: body, reason });
+    this.#drop(pending);
+  }
+
+  #pendingOf(conversation: Conversation): Pending | undefined {
+    for (const pending of this.#pending) if (pending.conversation === conversation) return pending;
+    return undefined;
+  }
+
+  #drop(pending: Pending): void {
+    this.#release(pending);
+    pending.conversation.close();
+  }
+
+  /** Removes a connection from the pending ones, without closing it. */
+  #release(pending: Pending): void {
+    pending.cancelTimer();
+    this.#pending.delete(pending);
+    this.#waitingSince.delete(pending.conversation);
+    this.#modules.limit.delete(pending);
+  }
+}
