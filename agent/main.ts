@@ -3,11 +3,9 @@ import { parseArguments } from '../lib/arguments.ts';
 import { systemClock } from '../lib/clock.ts';
 import { reportCrashes } from '../lib/crash.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
-import { isLabelName } from '../lib/kubernetes-names.ts';
 import { createLog } from '../lib/log.ts';
 import { keepSmall } from '../lib/memory.ts';
 import { stopOnSignal } from '../lib/stop.ts';
-import { Variables } from '../lib/variables.ts';
 import { VERSION } from '../lib/version.ts';
 import type { Agent } from './agent.ts';
 import { hashedRouterId } from './identity/router-id.ts';
@@ -126,11 +124,7 @@ async function reflectorSource(config: AgentConfig): Promise<ReflectorSource> {
     const { FileSource } = await import('./reflector/file-source.ts');
     return new FileSource(values.config, config, log);
   }
-  const service = new Variables(process.env).parsed(
-    'CALI_REFLECTOR_SERVICE',
-    (text) => (isLabelName(text) ? text : undefined),
-    'must be the name of a Service: lower case letters, digits and "-"',
-  );
+  const service = config.reflectorService;
   if (!service)
     throw new CodedError(
       'CONFIG',

@@ -49,7 +49,9 @@ export interface AgentConfig {
   /** Whether mesh sessions within a subnet use GTSM if both nodes support it (RFC 5082). */
   readonly meshTtlSecurity: boolean;
   readonly holdTimeSeconds: number;
-  /** TCP port of a reflector with configuration from the cluster. */
+  /** Service whose endpoint a reflector is that has its configuration from the cluster. */
+  readonly reflectorService: string | undefined;
+  /** TCP port of such a reflector. */
   readonly reflectorPort: number;
   /** Protocol number of routes learned by BGP. */
   readonly bgpRouteProtocol: number;
@@ -80,6 +82,8 @@ export function readConfig(environment: Environment): AgentConfig {
   const addresses = { ip: addressOf(variables, 'IP', 4), ip6: addressOf(variables, 'IP6', 6) };
   if (addresses.ip === 'none' && addresses.ip6 === 'none')
     variables.refuse('IP6', 'IP is none too: set one of them to an address of this node');
+  // felix/dataplane/sysctls.ts uses it.
+  variables.parsed('CALI_PROC_SYS', nameIf(path.isAbsolute), 'must be an absolute path');
   return {
     node: nodeName(variables),
     kubeconfig: variables.text('KUBECONFIG'),
@@ -111,6 +115,11 @@ export function readConfig(environment: Environment): AgentConfig {
     meshTtlSecurity: choose('CALI_MESH_TTL_SECURITY', ['Auto', 'Disabled'], 'Auto') === 'Auto',
     holdTimeSeconds: variables.whole('CALI_HOLD_TIME', 90, 3, 65535),
     bgpRouteProtocol: protocol,
+    reflectorService: variables.parsed(
+      'CALI_REFLECTOR_SERVICE',
+      nameIf(isLabelName),
+      'must be the name of a Service: lower case letters, digits and "-"',
+    ),
     reflectorPort: variables.whole('CALI_REFLECTOR_PORT', 1790, 1, 65535),
     resyncMs: seconds === undefined ? undefined : seconds * 1000,
     backend: choose('CALICO_NETWORKING_BACKEND', ['bird', 'vxlan', 'none'], 'bird'),

@@ -136,4 +136,39 @@ describe('the embedded API server treats an update as Kubernetes does', () => {
       });
     expect((await request('GET', url)).body).toEqual(stored);
   });
+
+  it('judges every key of metadata: __proto__ in labels, text that is a number, unknown fields', async () => {
+    const pools = `${calico}/ippools`;
+    const make = (metadata: string) =>
+      JSON.parse(
+        `{"apiVersion":"projectcalico.org/v3","kind":"IPPool","metadata":{"name":"keys",${metadata}},"spec":{"cidr":"10.5.0.0/16"}}`,
+      ) as object;
+    for (const [metadata, sentence] of [
+      ['"labels":{"__proto__":"x"}', 'metadata.labels: Invalid value: "__proto__": must be a name'],
+      ['"annotations":{"__proto__":"x"}', 'metadata.annotations: Invalid value: "__proto__": must be a name'],
+      ['"labels":{"a":5}', 'metadata.labels.a: Invalid value: 5: must be a string, not a number'],
+    ] as const)
+      expect(await request('POST', pools, make(metadata))).toMatchObject({
+        code: 422,
+        body: { reason: 'Invalid', message: expect.stringContaining(sentence) },
+      });
+    const strange = make('"lables":{"a":"b"},"__proto__":{"a":"b"}');
+    expect(await request('POST', `${pools}?fieldValidation=Strict`, strange)).toMatchObject({
+      code: 400,
+      body: {
+        message: expect.stringMatching(
+          /unknown field "metadata\.lables": did you mean "labels"\?.*"metadata\.__proto__"/,
+        ),
+      },
+    });
+    const { code, body } = await request('POST', pools, strange);
+    expect(code).toBe(201);
+    expect(Object.keys(body.metadata).toSorted()).toEqual([
+      ...['creationTimestamp', 'generation', 'name', 'resourceVersion', 'uid'],
+    ]);
+    const patch = JSON.parse('{"metadata":{"labels":{"__proto__":"x"}}}') as object;
+    expect(await request('PATCH', `${pools}/keys`, patch, 'application/merge-patch+json')).toMatchObject({
+      code: 422,
+    });
+  });
 });

@@ -89,6 +89,8 @@ const refused: readonly (readonly [Reader, string, readonly string[], RegExp])[]
   [agent, 'CALI_BGP_ROUTE_PROTOCOL', ['foo', '0', '256'], whole],
   [agent, 'CALI_BGP_ROUTE_PROTOCOL', ['2'], /^is kernel, .*: choose another number$/],
   [agent, 'CALI_RESYNC_INTERVAL', ['foo', '0'], whole],
+  [agent, 'CALI_REFLECTOR_SERVICE', ['a.b', 'Rr', 'a/b'], /must be the name of a Service/],
+  [agent, 'CALI_PROC_SYS', ['proc'], folder],
   [agent, 'CALI_REFLECTOR_PORT', ['foo', '0'], whole],
   [agent, 'NO_DEFAULT_POOLS', ['foo', '2'], truth],
   [
@@ -131,7 +133,7 @@ const refused: readonly (readonly [Reader, string, readonly string[], RegExp])[]
 ];
 
 /** Variables whose text another program or the file system judges. */
-const elsewhere = ['KUBECONFIG', 'HOSTNAME', 'CALICO_NODENAME_FILE', 'CALI_PROC_SYS', 'FELIX_NAME'];
+const elsewhere = ['KUBECONFIG', 'HOSTNAME', 'CALICO_NODENAME_FILE', 'FELIX_NAME'];
 
 describe('a setting of the environment', () => {
   it.each(refused.map(([read, ...row]) => [...row, read] as const))(
@@ -153,7 +155,9 @@ describe('a setting of the environment', () => {
 
   it('is in the table above when the sources or the documentation name it', () => {
     const sources = [
-      'agent/config.ts',
+      'agent/inputs/environment.ts',
+      'agent/main.ts',
+      'controllers/main.ts',
       'agent/inputs/pool-settings.ts',
       'agent/inputs/install-settings.ts',
       'controllers/config.ts',
