@@ -1,6 +1,6 @@
 /**
  * UPDATE (RFC 4271 section 4.3, RFC 7606) as values, for tools and tests. The speaker reads UPDATEs in
- * update-receiver.ts and writes them in group/packer.ts, without these values.
+ * peer/receiver.ts and writes them in group/packer.ts, without these values.
  *
  *   +- withdrawn length (16) -+- withdrawn -+- attributes length (16) -+- attributes -+- NLRI -+
  */
