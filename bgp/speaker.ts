@@ -271,11 +271,15 @@ export class Speaker {
 
   /** Status of all peers, sorted by address. */
   status(): PeerStatus[] {
-    const order = (text: string) => parseAddress(text)?.value ?? 0n;
-    return [
+    const statuses = [
       ...[...this.#peers].map((peer) => this.#statusOf(peer)),
       ...[...this.#unstartable.values()].map(({ config, reason }) => describeUnstartable(config, reason)),
-    ].sort((a, b) => (order(a.config.address) < order(b.config.address) ? -1 : 1));
+    ];
+    // Parses each address once: each scrape of /metrics calls this.
+    const values = new Map(statuses.map((one) => [one, parseAddress(one.config.address)?.value ?? 0n]));
+    return statuses.sort(
+      (a, b) => Number(values.get(a)! > values.get(b)!) - Number(values.get(a)! < values.get(b)!),
+    );
   }
 
   #statusOf(peer: Peer): PeerStatus {

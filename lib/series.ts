@@ -1,5 +1,6 @@
 /** Gauges and counters that read their values at each scrape. prom-client has only setters. */
 import { Counter, Gauge, type Registry } from 'prom-client';
+import { polledText } from './polled-text.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 export type Reading = readonly [labels: Labels, value: number];
@@ -14,12 +15,27 @@ export interface Series {
 
 /** Registers a value that goes up and down. */
 export function exposeGauge(registry: Registry, series: Series): void {
+  remember(registry, series.name, () => polledText(series, 'gauge'));
   new Gauge(optionsOf(registry, series));
 }
 
 /** Registers a value that grows, and starts at zero with its process or its labels. */
 export function exposeCounter(registry: Registry, series: Series): void {
+  remember(registry, series.name, () => polledText(series, 'counter'));
   new Counter(optionsOf(registry, series));
+}
+
+/** Writers of text, by name, of the series of each registry. */
+const writers = new WeakMap<Registry, Map<string, () => string>>();
+
+function remember(registry: Registry, name: string, write: () => string): void {
+  const known = writers.get(registry) ?? new Map<string, () => string>();
+  writers.set(registry, known.set(name, write));
+}
+
+/** Returns the function that writes a series of this file as text; undefined for another metric. */
+export function writerOf(registry: Registry, name: string): (() => string) | undefined {
+  return writers.get(registry)?.get(name);
 }
 
 interface Settable {
