@@ -6,7 +6,7 @@ import { readConfig } from '../../../../agent/inputs/environment.ts';
 import { readInstallSettings } from '../../../../agent/inputs/install-settings.ts';
 import { readConfig as readControllersConfig } from '../../../../controllers/config.ts';
 
-const root = path.resolve(import.meta.dirname, '..', '..', '..');
+const root = path.resolve(import.meta.dirname, '..', '..', '..', '..');
 
 type Reader = (environment: Record<string, string>) => unknown;
 const agent: Reader = (environment) => readConfig({ NODENAME: 'n1', ...environment });
