@@ -2,7 +2,17 @@
  * Prometheus text of series that are read at each scrape. prom-client writes the same text, but hashes, checks and
  * escapes the labels of every value, which dominates the cost of a scrape with many peers.
  */
-import type { Labels, Series } from './series.ts';
+
+export type Labels = Readonly<Record<string, string>>;
+export type Reading = readonly [labels: Labels, value: number];
+
+export interface Series {
+  readonly name: string;
+  readonly help: string;
+  readonly labels?: readonly string[];
+  /** Called once per scrape. Readings with equal labels add up. */
+  readonly read: () => number | Iterable<Reading>;
+}
 
 /** Reads the series and returns its text. Throws what `read` throws, and for a value that the type cannot have. */
 export function polledText({ name, help, labels = [], read }: Series, type: 'gauge' | 'counter'): string {

@@ -1,17 +1,8 @@
 /** Gauges and counters that read their values at each scrape. prom-client has only setters. */
 import { Counter, Gauge, type Registry } from 'prom-client';
-import { polledText } from './polled-text.ts';
+import { type Labels, polledText, type Reading, type Series } from './polled-text.ts';
 
-export type Labels = Readonly<Record<string, string>>;
-export type Reading = readonly [labels: Labels, value: number];
-
-export interface Series {
-  readonly name: string;
-  readonly help: string;
-  readonly labels?: readonly string[];
-  /** Called once per scrape. Readings with equal labels add up. */
-  readonly read: () => number | Iterable<Reading>;
-}
+export type { Reading, Series } from './polled-text.ts';
 
 /** Registers a value that goes up and down. */
 export function exposeGauge(registry: Registry, series: Series): void {
