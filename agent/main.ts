@@ -4,7 +4,7 @@ import { systemClock } from '../lib/clock.ts';
 import { reportCrashes } from '../lib/crash.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
 import { createLog } from '../lib/log.ts';
-import { keepSmall } from '../lib/memory.ts';
+import { releaseIdleMemory } from '../lib/memory.ts';
 import { stopOnSignal } from '../lib/stop.ts';
 import { VERSION } from '../lib/version.ts';
 import type { Agent } from './agent.ts';
@@ -107,7 +107,7 @@ async function runNode(config: AgentConfig): Promise<void> {
     tell: async (sentence) => current?.tell(sentence),
   });
   await begin();
-  keepSmall(systemClock);
+  releaseIdleMemory(systemClock);
   nodeLog.info({ version: VERSION }, 'agent started');
 }
 

@@ -9,10 +9,10 @@ import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { Bfd } from './bfd/bfd.ts';
-import { isCovered } from './graceful/alternate-paths.ts';
+import { hasAlternatePaths } from './graceful/alternate-paths.ts';
 import { Deferral } from './graceful/deferral.ts';
-import { PendingEnds } from './graceful/end-of-rib.ts';
-import { Succession, type Successor } from './graceful/peer-replacement.ts';
+import { PendingEndOfRib } from './graceful/end-of-rib.ts';
+import { PeerReplacement, type ReplaceablePeer } from './graceful/peer-replacement.ts';
 import { UpdateGroups } from './group/update-groups.ts';
 import { type LearnedRoute, LearnedRoutes } from './learned-routes.ts';
 import { LocalRoutes } from './local-routes.ts';
@@ -98,8 +98,8 @@ export class Speaker {
   #nextAt = 0;
   #isStarted = false;
   readonly #deferral: Deferral;
-  readonly #succession: Succession;
-  readonly #pendingEnds: PendingEnds;
+  readonly #replacement: PeerReplacement;
+  readonly #pendingEndOfRib: PendingEndOfRib;
   readonly #observers = new Set<Observer>();
   readonly #bfd: Bfd;
   /** Source rows of removed peers, to be released when no path refers to them. */
@@ -158,7 +158,7 @@ export class Speaker {
     this.#deferral = new Deferral(options, {
       clock: this.#clock,
       log: modules.log,
-      stateOf: (key) => this.#peers.get(key)?.conversation.session.state,
+      stateOf: (key) => this.#peers.get(key)?.runner.session.state,
       addressOf: (key) => this.#peers.get(key)?.config.address,
       gaveUp: () => this.#schedule(),
       // After the routes of this turn, because the listener may now remove all other routes.
@@ -168,16 +168,16 @@ export class Speaker {
           this.#modules.events.changed();
         }),
     });
-    this.#pendingEnds = new PendingEnds({
+    this.#pendingEndOfRib = new PendingEndOfRib({
       deferral: this.#deferral,
       peer: (key) => this.#peers.get(key),
       templates: () => this.#dynamic.map(({ template }) => template),
     });
-    this.#succession = new Succession(
+    this.#replacement = new PeerReplacement(
       { patienceSeconds: options.unreachableSeconds, longestSeconds: options.deferralSeconds },
       {
         clock: this.#clock,
-        isCovered: (key) => this.#isCovered(key),
+        hasAlternatePaths: (key) => this.#hasAlternatePaths(key),
         remove: (key) => {
           const peer = this.#peers.get(key);
           if (peer) this.#remove(peer, CeaseSubcode.PEER_DECONFIGURED);
@@ -210,11 +210,11 @@ export class Speaker {
     this.#unstartable.clear();
     for (const [key, config] of wanted) {
       if (this.#peers.has(key)) continue;
-      if (!isFirst && config.shutdownMessage === undefined) this.#succession.join(successor(config));
+      if (!isFirst && config.shutdownMessage === undefined) this.#replacement.join(replaceable(config));
       this.#tryStartPeer(config);
     }
-    this.#succession.leave(
-      unwanted.filter(({ key }) => !this.#succession.isRetiring(key)).map(({ key }) => key),
+    this.#replacement.leave(
+      unwanted.filter(({ key }) => !this.#replacement.isRetiring(key)).map(({ key }) => key),
     );
     for (const peer of unwanted) if (this.#peers.get(peer.key) === peer) peer.guard(() => this.#retire(peer));
     this.#guard('BFD', () => this.#watchNeighbours(desired.peers));
@@ -284,7 +284,7 @@ export class Speaker {
 
   #statusOf(peer: Peer): PeerStatus {
     const status = peer.status();
-    if (!this.#succession.isRetiring(peer.key)) return status;
+    if (!this.#replacement.isRetiring(peer.key)) return status;
     const stay = `no longer configured: kept until other peers announce its routes, at most ${this.#options.deferralSeconds} s`;
     return { ...status, isRetiring: true, warning: stay };
   }
@@ -300,7 +300,7 @@ export class Speaker {
    */
   async close(isRestart: boolean): Promise<void> {
     this.#deferral.close();
-    this.#succession.close();
+    this.#replacement.close();
     this.#bfd.close();
     for (const peer of this.#peers) {
       this.#guard('the removal of a peer', () => {
@@ -309,7 +309,7 @@ export class Speaker {
       });
     }
     this.#peers.clear();
-    this.#pendingEnds.clear();
+    this.#pendingEndOfRib.clear();
     await this.#listener.close();
   }
 
@@ -322,7 +322,7 @@ export class Speaker {
   }
 
   #update(peer: Peer, config: PeerConfig): void {
-    const isBack = this.#succession.keep(peer.key);
+    const isBack = this.#replacement.keep(peer.key);
     if (isBack) {
       peer.setRetiring(false);
       this.#peers.prefer(peer);
@@ -399,7 +399,7 @@ export class Speaker {
       pending: this.#pending,
       ribChanged: () => this.#schedule(),
       settled: ({ key }) => this.#settle(key),
-      endDue: (of) => this.#pendingEnds.add(of),
+      endOfRibDue: (of) => this.#pendingEndOfRib.add(of),
       // A dynamic peer is waited for once its session is up.
       up: ({ key, config: { peerType } }) => peerType === 'dynamic' && this.#deferral.expect(key),
       ended: (ended) => this.#ended(ended),
@@ -421,14 +421,14 @@ export class Speaker {
   /** Removes the peer: after its replacements advertise its routes if it has any, else now. */
   #retire(peer: Peer): void {
     const isOfUse = peer.negotiated || families.some((family) => this.ribs[family].countOf(peer.source) > 0);
-    if (isOfUse && this.#succession.retire(successor(peer.config))) peer.setRetiring(true);
-    else if (!this.#succession.isRetiring(peer.key)) this.#remove(peer, CeaseSubcode.PEER_DECONFIGURED);
+    if (isOfUse && this.#replacement.retire(replaceable(peer.config))) peer.setRetiring(true);
+    else if (!this.#replacement.isRetiring(peer.key)) this.#remove(peer, CeaseSubcode.PEER_DECONFIGURED);
   }
 
-  #isCovered(key: string): boolean {
+  #hasAlternatePaths(key: string): boolean {
     const peer = this.#peers.get(key);
-    const isGoing = (source: number) => this.#succession.isRetiring(this.#sources.at(source).peer ?? '');
-    return !peer || families.every((family) => isCovered(this.ribs[family], peer.source, isGoing));
+    const isGoing = (source: number) => this.#replacement.isRetiring(this.#sources.at(source).peer ?? '');
+    return !peer || families.every((family) => hasAlternatePaths(this.ribs[family], peer.source, isGoing));
   }
 
   #remove(peer: Peer, subcode: number): void {
@@ -527,19 +527,19 @@ export class Speaker {
       this.#hasWork = this.#groups.step();
       if (this.#hasWork) this.#schedule();
     }
-    this.#pendingEnds.send();
+    this.#pendingEndOfRib.send();
     if (hasChanged) this.#modules.events.changed();
   }
 
   /** The peer finished its initial update or never will: stop waiting for it. */
   #settle(key: string): void {
     this.#deferral.settle(key);
-    this.#succession.settle(key);
-    if (!this.#pendingEnds.isEmpty) this.#schedule();
+    this.#replacement.settle(key);
+    if (!this.#pendingEndOfRib.isEmpty) this.#schedule();
   }
 }
 
-function successor(config: PeerConfig): Successor {
+function replaceable(config: PeerConfig): ReplaceablePeer {
   const isLeaf = config.peerType === 'node-to-node mesh' || (config.isClient ?? false);
   return { key: keyOfPeer(config), address: config.address, isLeaf };
 }

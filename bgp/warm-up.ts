@@ -99,7 +99,7 @@ export function warmUp(): number {
   const listener = {
     source: sources.add(describe('192.0.2.2', 2)),
     counters: { updatesSent: 0, messagesSent: 0 },
-    conversation: { connection: undefined },
+    runner: { connection: undefined },
     sendUpdates() {},
     marker() {},
   };

@@ -16,7 +16,7 @@ import { messageOf } from '../lib/errors.ts';
 import { exposition } from '../lib/exposition.ts';
 import { serveRoutes, text } from '../lib/http.ts';
 import { createLog } from '../lib/log.ts';
-import { keepSmall } from '../lib/memory.ts';
+import { releaseIdleMemory } from '../lib/memory.ts';
 import { stopOnSignal } from '../lib/stop.ts';
 import { VERSION } from '../lib/version.ts';
 import { AddressCollector } from './address-collector.ts';
@@ -93,7 +93,7 @@ async function main(): Promise<void> {
     health.close();
     metrics.close();
   }, log);
-  keepSmall(systemClock);
+  releaseIdleMemory(systemClock);
   log.info({ version: VERSION }, 'controllers started');
   rules.start();
   const peers = new PeerStatusWriter({

@@ -23,7 +23,7 @@ const QUIET = 0.05;
 const MADV_DONTNEED = 4;
 
 /** Starts to release idle memory of this process. */
-export function keepSmall(clock: Clock): void {
+export function releaseIdleMemory(clock: Clock): void {
   const shrink = shrinker();
   /** Size after the last release. */
   let smallest = 0;

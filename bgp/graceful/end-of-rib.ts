@@ -8,19 +8,19 @@ import { passesOn } from '../peer/context.ts';
 import type { Peer } from '../peer/peer.ts';
 import type { Deferral } from './deferral.ts';
 
-export interface PendingEndsModules {
+export interface PendingEndOfRibModules {
   readonly deferral: Deferral;
   readonly peer: (key: string) => Peer | undefined;
   /** Templates of the dynamic peers. */
   readonly templates: () => readonly PeerConfig[];
 }
 
-export class PendingEnds {
-  readonly #modules: PendingEndsModules;
+export class PendingEndOfRib {
+  readonly #modules: PendingEndOfRibModules;
   /** Peers with all present routes sent, but not End-of-RIB. */
   readonly #due = new Set<Peer>();
 
-  constructor(modules: PendingEndsModules) {
+  constructor(modules: PendingEndOfRibModules) {
     this.#modules = modules;
   }
 
@@ -40,12 +40,12 @@ export class PendingEnds {
   send(): void {
     for (const peer of this.#due)
       peer.guard(() => {
-        if (this.#mayEnd(peer) && peer.sendEnds()) this.#due.delete(peer);
+        if (this.#maySend(peer) && peer.sendEndOfRib()) this.#due.delete(peer);
       });
   }
 
   /** Does not wait for a non-client that restarts too, because that one may wait for this speaker. */
-  #mayEnd(peer: Peer): boolean {
+  #maySend(peer: Peer): boolean {
     const { deferral, templates } = this.#modules;
     if (deferral.isOpen && templates().some((template) => passesOn(template, peer.config))) return false;
     for (const key of deferral.awaited) {

@@ -5,27 +5,27 @@
  */
 import type { Clock } from '../../lib/clock.ts';
 
-/** Grace period after coverage, because the other side may lag, seconds. */
+/** Grace period once alternate paths exist, because the other side may lag, seconds. */
 const RETIRE_SECONDS = 3;
 const LOOK_MS = 500;
 
-export interface SuccessionOptions {
+export interface PeerReplacementOptions {
   /** Wait for a new peer that does not answer, seconds. Removals within this time after an addition belong to it. */
   readonly patienceSeconds: number;
   /** Maximum time that a retiring peer stays, seconds. */
   readonly longestSeconds: number;
 }
 
-export interface SuccessionModules {
+export interface PeerReplacementModules {
   readonly clock: Clock;
   /** Whether peers that stay advertise all routes of this one. */
-  readonly isCovered: (key: string) => boolean;
+  readonly hasAlternatePaths: (key: string) => boolean;
   /** Removes the peer. */
   readonly remove: (key: string) => void;
 }
 
 /** The properties of a peer that decide which peers can replace it. */
-export interface Successor {
+export interface ReplaceablePeer {
   readonly key: string;
   readonly address: string;
   /** Whether it advertises only its own routes, as mesh nodes and reflector clients do. */
@@ -33,30 +33,30 @@ export interface Successor {
 }
 
 interface Joining {
-  readonly peer: Successor;
+  readonly peer: ReplaceablePeer;
   readonly joinedAt: number;
   /** Whether it finished its initial update or never will. */
   isSettled: boolean;
 }
 
 interface Retiring {
-  readonly peer: Successor;
+  readonly peer: ReplaceablePeer;
   /** Keys of the peers that may advertise its routes. When none is left, it is removed at once. */
-  readonly successors: Set<string>;
+  readonly replacements: Set<string>;
   readonly since: number;
-  coveredSince: number | undefined;
+  alternatesSince: number | undefined;
 }
 
-export class Succession {
+export class PeerReplacement {
   readonly #patienceMs: number;
   readonly #longestMs: number;
-  readonly #modules: SuccessionModules;
+  readonly #modules: PeerReplacementModules;
   /** Peers that were added within the patience time. */
   readonly #joining = new Map<string, Joining>();
   readonly #retiring = new Map<string, Retiring>();
   #cancel = () => {};
 
-  constructor({ patienceSeconds, longestSeconds }: SuccessionOptions, modules: SuccessionModules) {
+  constructor({ patienceSeconds, longestSeconds }: PeerReplacementOptions, modules: PeerReplacementModules) {
     this.#patienceMs = patienceSeconds * 1000;
     this.#longestMs = longestSeconds * 1000;
     this.#modules = modules;
@@ -67,11 +67,11 @@ export class Succession {
   }
 
   /** Adds a peer that a change adds to the configuration. */
-  join(peer: Successor): void {
+  join(peer: ReplaceablePeer): void {
     this.#forgetOld();
     this.#joining.set(peer.key, { peer, joinedAt: this.#modules.clock.now(), isSettled: false });
     for (const retiring of this.#retiring.values())
-      if (standsIn(peer, retiring.peer)) retiring.successors.add(peer.key);
+      if (canReplace(peer, retiring.peer)) retiring.replacements.add(peer.key);
   }
 
   /**
@@ -81,23 +81,23 @@ export class Succession {
   leave(keys: readonly string[]): void {
     for (const key of keys) {
       this.#joining.delete(key);
-      for (const { successors } of this.#retiring.values()) successors.delete(key);
+      for (const { replacements } of this.#retiring.values()) replacements.delete(key);
     }
-    for (const [key, { successors }] of this.#retiring) if (successors.size === 0) this.#end(key);
+    for (const [key, { replacements }] of this.#retiring) if (replacements.size === 0) this.#end(key);
   }
 
   /** Retires a peer after `leave`. False when no peer replaces it, so that it can be removed at once. */
-  retire(peer: Successor): boolean {
+  retire(peer: ReplaceablePeer): boolean {
     if (this.#retiring.has(peer.key)) return true;
     this.#forgetOld();
-    const joining = [...this.#joining.values()].filter((one) => standsIn(one.peer, peer));
+    const joining = [...this.#joining.values()].filter((one) => canReplace(one.peer, peer));
     if (joining.length === 0) return false;
-    const successors = new Set(joining.map((one) => one.peer.key));
+    const replacements = new Set(joining.map((one) => one.peer.key));
     this.#retiring.set(peer.key, {
       peer,
-      successors,
+      replacements,
       since: this.#modules.clock.now(),
-      coveredSince: undefined,
+      alternatesSince: undefined,
     });
     if (this.#retiring.size === 1) this.#lookLater();
     return true;
@@ -123,10 +123,10 @@ export class Succession {
     const now = this.#modules.clock.now();
     const isAwaiting = [...this.#joining.values()].some(({ isSettled }) => !isSettled);
     for (const [key, retiring] of this.#retiring) {
-      const isCovered = !isAwaiting && this.#modules.isCovered(key);
-      retiring.coveredSince = isCovered ? (retiring.coveredSince ?? now) : undefined;
-      const { since, coveredSince = now } = retiring;
-      if (now - coveredSince < RETIRE_SECONDS * 1000 && now - since < this.#longestMs) continue;
+      const hasAlternatePaths = !isAwaiting && this.#modules.hasAlternatePaths(key);
+      retiring.alternatesSince = hasAlternatePaths ? (retiring.alternatesSince ?? now) : undefined;
+      const { since, alternatesSince = now } = retiring;
+      if (now - alternatesSince < RETIRE_SECONDS * 1000 && now - since < this.#longestMs) continue;
       this.#end(key);
     }
     if (this.#retiring.size > 0) this.#lookLater();
@@ -149,6 +149,6 @@ export class Succession {
 }
 
 /** Whether a new peer can replace a retiring one. A leaf can replace a leaf only with the same address. */
-function standsIn(joining: Successor, retiring: Successor): boolean {
+function canReplace(joining: ReplaceablePeer, retiring: ReplaceablePeer): boolean {
   return !joining.isLeaf || !retiring.isLeaf || joining.address === retiring.address;
 }

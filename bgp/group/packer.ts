@@ -127,8 +127,8 @@ export class Packer {
       if (last < 0 || this.#attributes[last] !== attributes || this.#sources[last] !== from) {
         if (last >= 0 && this.#sources[last] !== from) isMixed = true;
         const key = attributes * 65536 + from;
-        const known = buckets.get(key);
-        if (known === undefined) {
+        const existing = buckets.get(key);
+        if (existing === undefined) {
           last = this.#heads.push(i) - 1;
           this.#tails.push(i);
           this.#attributes.push(attributes);
@@ -136,7 +136,7 @@ export class Packer {
           buckets.set(key, last);
           continue;
         }
-        last = known;
+        last = existing;
       }
       next[this.#tails[last]!] = i;
       this.#tails[last] = i;

@@ -1,12 +1,12 @@
 /** A peer's session in an update group, for one family. */
 import type { Family } from '../../lib/cidr.ts';
-import type { Member, UpdateGroup, WalkPurpose } from './update-group.ts';
+import type { Member, SyncPurpose, UpdateGroup } from './update-group.ts';
 
 /** The parts of a peer that the group uses. */
 export interface MemberPeer {
   readonly source: number;
   readonly counters: { updatesSent: number; messagesSent: number };
-  readonly conversation: { readonly connection: { readonly queued: number } | undefined };
+  readonly runner: { readonly connection: { readonly queued: number } | undefined };
   sendUpdates(bytes: Uint8Array): void;
   marker(family: Family, which: 'End-of-RIB' | 'BoRR' | 'EoRR'): void;
 }
@@ -24,7 +24,7 @@ export class PeerMember implements Member {
   }
 
   get queued(): number {
-    return this.#peer.conversation.connection?.queued ?? 0;
+    return this.#peer.runner.connection?.queued ?? 0;
   }
 
   send(bytes: Uint8Array): void {
@@ -36,11 +36,11 @@ export class PeerMember implements Member {
     this.#peer.counters.messagesSent += messages;
   }
 
-  walkBegins(purpose: WalkPurpose): void {
+  syncBegins(purpose: SyncPurpose): void {
     if (purpose === 'refresh') this.#peer.marker(this.family, 'BoRR');
   }
 
-  walkEnds(purpose: WalkPurpose): void {
+  syncEnds(purpose: SyncPurpose): void {
     if (purpose === 'initial') this.#peer.marker(this.family, 'End-of-RIB');
     else if (purpose === 'refresh') this.#peer.marker(this.family, 'EoRR');
   }

@@ -2,11 +2,11 @@
  * An update group: peers that get the same UPDATEs. It keeps one Adj-RIB-Out for all of them, encodes a change once, and
  * writes the same bytes to each.
  *
- * A live member has everything and takes part in each flush. Any other member walks the Adj-RIB-Out for the entries that
- * changed since it was last complete. The same walk serves the initial update (all entries), a peer that stopped reading
- * (entries since its last flush) and route refresh (all entries again). Members that start in the same turn share a walk.
- * So no queue grows with a slow peer. No update is lost between a walk and a flush, because each change gets a version
- * above that of every walk in progress.
+ * A live member has everything and takes part in each flush. Any other member has a sync, a pass over the Adj-RIB-Out for
+ * the entries that changed since it was last complete. The same pass serves the initial update (all entries), a peer that stopped reading
+ * (entries since its last flush) and route refresh (all entries again). Members that start in the same turn share a sync.
+ * So no queue grows with a slow peer. No update is lost between a sync and a flush, because each change gets a version
+ * above that of every sync in progress.
  */
 import { messageOf } from '../../lib/errors.ts';
 import { grow, RowStack } from '../rib/columns.ts';
@@ -28,37 +28,37 @@ export interface Member {
   send(bytes: Uint8Array): void;
   /** Octets queued for the peer. */
   readonly queued: number;
-  /** A walk begins or ends: time for the markers of RFC 7313 and RFC 4724. */
-  walkBegins(purpose: WalkPurpose): void;
-  walkEnds(purpose: WalkPurpose): void;
+  /** A sync begins or ends: time for the markers of RFC 7313 and RFC 4724. */
+  syncBegins(purpose: SyncPurpose): void;
+  syncEnds(purpose: SyncPurpose): void;
   counted(messages: number): void;
 }
 
-export type WalkPurpose = 'initial' | 'refresh' | 'catch up';
+export type SyncPurpose = 'initial' | 'refresh' | 'catch up';
 
-interface Walk {
+interface Sync {
   readonly members: Set<Member>;
-  readonly purpose: WalkPurpose;
-  /** The walk sends entries with a version above this; 0 sends all announced entries. */
+  readonly purpose: SyncPurpose;
+  /** The sync sends entries with a version above this; 0 sends all announced entries. */
   readonly base: number;
   /**
-   * The complete walk covers versions up to this one. A walk with withdrawals sets it at its first step. A walk without
+   * A complete sync includes versions up to this one. A sync with withdrawals sets it at its first step. A sync without
    * them (base 0) sets it at its creation, because it can miss entries that are withdrawn from then on.
    */
   epoch: number;
   cursor: number;
-  /** The walk waits until its member reads again. */
+  /** The sync waits until its member reads again. */
   isPaused: boolean;
 }
 
-/** Maximum number of entries that a step of a walk examines, and sends. */
+/** Maximum number of entries that a step of a sync examines, and sends. */
 const STEP_ROWS = 1 << 18;
 const STEP_ENTRIES = 1 << 13;
-/** A live member with more queued octets becomes a walking one. Live members share these bytes. */
+/** A live member with more queued octets starts a sync. Live members share these bytes. */
 const LIVE_LIMIT = 8 << 20;
-/** The limits for a member that shares a walk, and for one that walks alone. */
-const WALK_LIMIT = 4 << 20;
-const LONE_WALK_LIMIT = 512 << 10;
+/** The limits for a member that shares a sync, and for one with its own. */
+const SYNC_LIMIT = 4 << 20;
+const LONE_SYNC_LIMIT = 512 << 10;
 
 const NOTHING = -1;
 
@@ -73,15 +73,15 @@ export class UpdateGroup {
   /** Entries that an internal fault keeps from being announced, with its message. */
   readonly #broken = new Map<number, string>();
   readonly #fault: (error: unknown) => void;
-  /** Live members, and the walks of the others. */
+  /** Live members, and the syncs of the others. */
   readonly #live = new Set<Member>();
-  readonly #walks = new Set<Walk>();
+  readonly #syncs = new Set<Sync>();
   readonly #bySource = new Map<number, Member>();
   /** What is advertised, by entry: attribute row (with a reference) or NOTHING, and the source. */
   #sent = new Int32Array(0);
   #source = new Uint16Array(0);
   #version = new Uint32Array(0);
-  /** Version of changes made now. The next one starts when a walk begins or a member stops being live. */
+  /** Version of changes made now. The next one starts when a sync begins or a member stops being live. */
   #epoch = 1;
   #lastChange = 0;
   /** Members that requested a refresh before they were live. */
@@ -122,12 +122,12 @@ export class UpdateGroup {
 
   /** Whether rows without a path may be reused, because no member still needs their withdrawal. */
   get isComplete(): boolean {
-    return this.#walks.size === 0;
+    return this.#syncs.size === 0;
   }
 
-  /** Whether a walk can continue. */
+  /** Whether a sync can continue. */
   get hasWork(): boolean {
-    for (const walk of this.#walks) if (!walk.isPaused) return true;
+    for (const sync of this.#syncs) if (!sync.isPaused) return true;
     return false;
   }
 
@@ -138,14 +138,14 @@ export class UpdateGroup {
   /** Adds a member: it gets all entries, then End-of-RIB. */
   join(member: Member): void {
     this.#bySource.set(member.source, member);
-    this.#startWalk(member, 0, 'initial');
+    this.#startSync(member, 0, 'initial');
   }
 
   /** Advertises all entries again (RFC 2918). */
   refresh(member: Member): void {
     // Send what it missed first, because a refresh withdraws nothing.
     if (!this.#live.delete(member)) this.#refreshDue.add(member);
-    else this.#startWalk(member, 0, 'refresh');
+    else this.#startSync(member, 0, 'refresh');
   }
 
   leave(member: Member): void {
@@ -162,27 +162,28 @@ export class UpdateGroup {
     const { base, purpose } = other.#remove(member);
     other.leave(member);
     // The markers that it awaits: End-of-RIB once it is live here, BoRR and EoRR with a refresh of its own.
-    if (purpose === 'initial') member.walkEnds(purpose);
+    if (purpose === 'initial') member.syncEnds(purpose);
     if (purpose === 'refresh' || isRefreshDue) this.#refreshDue.add(member);
     // The other group may be from this turn and know routes for which this one has no rows yet.
     this.#ensureRows();
     const gone: number[] = [];
     for (let entry = 0; entry < other.#sent.length; entry++) {
-      const isTold = other.#sent[entry]! >= 0 && other.#source[entry] !== member.source;
-      const wasTold = isTold || other.#version[entry]! > base;
-      if (wasTold && (this.#sent[entry]! < 0 || this.#source[entry] === member.source)) gone.push(entry);
+      const isAdvertised = other.#sent[entry]! >= 0 && other.#source[entry] !== member.source;
+      const wasAdvertised = isAdvertised || other.#version[entry]! > base;
+      if (wasAdvertised && (this.#sent[entry]! < 0 || this.#source[entry] === member.source))
+        gone.push(entry);
     }
     if (gone.length > 0) this.#send(member, this.#packer.packWithdrawals(gone));
     this.#bySource.set(member.source, member);
-    this.#startWalk(member, 0, 'catch up');
+    this.#startSync(member, 0, 'catch up');
   }
 
-  /** The member reads again. Returns true when it has a walk to continue. */
+  /** The member reads again. Returns true when it has a sync to continue. */
   resume(member: Member): boolean {
     let hasResumed = false;
-    for (const walk of this.#walks) {
-      if (!walk.isPaused || !walk.members.has(member)) continue;
-      walk.isPaused = false;
+    for (const sync of this.#syncs) {
+      if (!sync.isPaused || !sync.members.has(member)) continue;
+      sync.isPaused = false;
       hasResumed = true;
     }
     return hasResumed;
@@ -207,9 +208,9 @@ export class UpdateGroup {
     this.#setAsideCongested();
   }
 
-  /** Advances every walk that is not paused. */
+  /** Advances every sync that is not paused. */
   step(): void {
-    for (const walk of this.#walks) if (!walk.isPaused) this.#stepWalk(walk);
+    for (const sync of this.#syncs) if (!sync.isPaused) this.#stepSync(sync);
   }
 
   /** Releases every reference. The group must not be used afterwards. */
@@ -298,20 +299,20 @@ export class UpdateGroup {
     if (this.#tooLong.size > 0) this.#tooLong.delete(entry);
     if (this.#broken.size > 0) this.#broken.delete(entry);
     const path = this.spec.hasAddPath ? this.#livePath(entry) : this.#rib.best[entry]!;
-    const told = path < 0 ? NOTHING : this.#exportSafely(entry, path);
+    const advertised = path < 0 ? NOTHING : this.#exportSafely(entry, path);
     const source = path < 0 ? LOCAL : this.#rib.paths.source[path]!;
     const before = this.#sent[entry]!;
-    if (told === before && (told < 0 || source === this.#source[entry])) return;
-    if (told >= 0) this.#rib.attributes.retain(told);
+    if (advertised === before && (advertised < 0 || source === this.#source[entry])) return;
+    if (advertised >= 0) this.#rib.attributes.retain(advertised);
     if (before >= 0) this.#rib.attributes.release(before);
-    this.#count += Number(told >= 0) - Number(before >= 0);
-    if (told >= 0 && before >= 0 && source !== this.#source[entry]) {
+    this.#count += Number(advertised >= 0) - Number(before >= 0);
+    if (advertised >= 0 && before >= 0 && source !== this.#source[entry]) {
       // The new best path is the member's own, so withdraw the earlier one from it.
       const entries = moved.get(source);
       if (entries) entries.push(entry);
       else moved.set(source, [entry]);
     }
-    this.#sent[entry] = told;
+    this.#sent[entry] = advertised;
     this.#source[entry] = source;
     this.#version[entry] = this.#epoch;
     this.#changed.push(entry);
@@ -409,7 +410,7 @@ export class UpdateGroup {
     batch.forEachPart(member.source, (bytes) => member.send(bytes));
   }
 
-  /** Members that do not keep up stop being live; they walk when they read again. */
+  /** Members that do not keep up stop being live; their sync starts when they read again. */
   #setAsideCongested(): void {
     let isFirst = true;
     for (const member of this.#live) {
@@ -418,7 +419,7 @@ export class UpdateGroup {
       isFirst = false;
       this.#live.delete(member);
       const base = this.#epoch - 1;
-      this.#walks.add({
+      this.#syncs.add({
         members: new Set([member]),
         purpose: 'catch up',
         base,
@@ -429,63 +430,63 @@ export class UpdateGroup {
     }
   }
 
-  #startWalk(member: Member, base: number, purpose: WalkPurpose): void {
-    for (const walk of this.#walks) {
-      // This walk has not begun, so the member can join it.
-      if (walk.cursor > 0 || walk.base !== base || walk.purpose !== purpose || walk.isPaused) continue;
-      if (base === 0 && this.#lastChange > walk.epoch) continue;
-      walk.members.add(member);
+  #startSync(member: Member, base: number, purpose: SyncPurpose): void {
+    for (const sync of this.#syncs) {
+      // This sync has not begun, so the member can join it.
+      if (sync.cursor > 0 || sync.base !== base || sync.purpose !== purpose || sync.isPaused) continue;
+      if (base === 0 && this.#lastChange > sync.epoch) continue;
+      sync.members.add(member);
       return;
     }
     const epoch = base > 0 ? base : this.#epoch++;
-    this.#walks.add({ members: new Set([member]), purpose, base, epoch, cursor: 0, isPaused: false });
+    this.#syncs.add({ members: new Set([member]), purpose, base, epoch, cursor: 0, isPaused: false });
   }
 
-  /** Removes the member. Returns the version up to which it is complete, and its walk. */
-  #remove(member: Member): { base: number; purpose: WalkPurpose | undefined } {
+  /** Removes the member. Returns the version up to which it is complete, and its sync. */
+  #remove(member: Member): { base: number; purpose: SyncPurpose | undefined } {
     if (this.#live.delete(member)) return { base: this.#epoch, purpose: undefined };
-    for (const walk of this.#walks) {
-      if (!walk.members.delete(member)) continue;
-      if (walk.members.size === 0) this.#walks.delete(walk);
-      return { base: walk.base, purpose: walk.purpose };
+    for (const sync of this.#syncs) {
+      if (!sync.members.delete(member)) continue;
+      if (sync.members.size === 0) this.#syncs.delete(sync);
+      return { base: sync.base, purpose: sync.purpose };
     }
     return { base: 0, purpose: undefined };
   }
 
-  #stepWalk(walk: Walk): void {
-    this.#splitCongested(walk);
-    if (walk.isPaused) return;
-    if (walk.cursor === 0) {
-      if (walk.base > 0) walk.epoch = this.#epoch++;
-      for (const member of walk.members) member.walkBegins(walk.purpose);
+  #stepSync(sync: Sync): void {
+    this.#splitCongested(sync);
+    if (sync.isPaused) return;
+    if (sync.cursor === 0) {
+      if (sync.base > 0) sync.epoch = this.#epoch++;
+      for (const member of sync.members) member.syncBegins(sync.purpose);
     }
     this.#ensureRows();
-    const entries = this.#collect(walk);
+    const entries = this.#collect(sync);
     if (entries.length > 0) {
       const batch = this.#pack(entries);
-      for (const member of walk.members) this.#send(member, batch);
-      if (walk.base > 0) this.#withdrawOwn(walk, entries);
+      for (const member of sync.members) this.#send(member, batch);
+      if (sync.base > 0) this.#withdrawOwn(sync, entries);
     }
-    if (walk.cursor >= this.#sent.length) this.#complete(walk);
+    if (sync.cursor >= this.#sent.length) this.#complete(sync);
   }
 
-  /** The next entries for the walk to send. */
-  #collect(walk: Walk): Int32Array {
-    // Recent changes are few among many rows, and a look is cheap, so finish such a walk in few turns.
-    const end = walk.base > 0 ? this.#sent.length : Math.min(this.#sent.length, walk.cursor + STEP_ROWS);
-    const entries = new Int32Array(Math.min(STEP_ENTRIES, end - walk.cursor));
+  /** The next entries for the sync to send. */
+  #collect(sync: Sync): Int32Array {
+    // Recent changes are few among many rows, and a look is cheap, so finish such a sync in few turns.
+    const end = sync.base > 0 ? this.#sent.length : Math.min(this.#sent.length, sync.cursor + STEP_ROWS);
+    const entries = new Int32Array(Math.min(STEP_ENTRIES, end - sync.cursor));
     let length = 0;
-    let at = walk.cursor;
+    let at = sync.cursor;
     for (; at < end && length < entries.length; at++) {
-      if (walk.base === 0 ? this.#sent[at]! >= 0 : this.#version[at]! > walk.base) entries[length++] = at;
+      if (sync.base === 0 ? this.#sent[at]! >= 0 : this.#version[at]! > sync.base) entries[length++] = at;
     }
-    walk.cursor = at;
+    sync.cursor = at;
     return entries.subarray(0, length);
   }
 
   /** Withdraws earlier routes of other sources from a member whose own path became the best meanwhile. */
-  #withdrawOwn(walk: Walk, entries: Int32Array): void {
-    for (const member of walk.members) {
+  #withdrawOwn(sync: Sync, entries: Int32Array): void {
+    for (const member of sync.members) {
       const own = [...entries].filter(
         (entry) => this.#sent[entry]! >= 0 && this.#source[entry] === member.source,
       );
@@ -493,26 +494,26 @@ export class UpdateGroup {
     }
   }
 
-  #splitCongested(walk: Walk): void {
-    for (const member of walk.members) {
-      if (member.queued < (walk.members.size > 1 ? WALK_LIMIT : LONE_WALK_LIMIT)) continue;
-      if (walk.members.size === 1) {
-        walk.isPaused = true;
+  #splitCongested(sync: Sync): void {
+    for (const member of sync.members) {
+      if (member.queued < (sync.members.size > 1 ? SYNC_LIMIT : LONE_SYNC_LIMIT)) continue;
+      if (sync.members.size === 1) {
+        sync.isPaused = true;
         return;
       }
-      walk.members.delete(member);
-      this.#walks.add({ ...walk, members: new Set([member]), isPaused: true });
+      sync.members.delete(member);
+      this.#syncs.add({ ...sync, members: new Set([member]), isPaused: true });
     }
   }
 
-  #complete(walk: Walk): void {
-    this.#walks.delete(walk);
-    for (const member of walk.members) member.walkEnds(walk.purpose);
-    // Changes that only the live members got meanwhile need another walk for the difference.
-    const hasMissed = this.#lastChange > walk.epoch;
-    for (const member of walk.members) {
-      if (hasMissed) this.#startWalk(member, walk.epoch, 'catch up');
-      else if (this.#refreshDue.delete(member)) this.#startWalk(member, 0, 'refresh');
+  #complete(sync: Sync): void {
+    this.#syncs.delete(sync);
+    for (const member of sync.members) member.syncEnds(sync.purpose);
+    // Changes that only the live members got meanwhile need another sync for the difference.
+    const hasMissed = this.#lastChange > sync.epoch;
+    for (const member of sync.members) {
+      if (hasMissed) this.#startSync(member, sync.epoch, 'catch up');
+      else if (this.#refreshDue.delete(member)) this.#startSync(member, 0, 'refresh');
       else this.#live.add(member);
     }
   }

@@ -6,7 +6,7 @@ import { type GroupSpec, groupKey } from './spec.ts';
 import { UpdateGroup } from './update-group.ts';
 
 export interface GroupEvents {
-  /** There is a walk to continue: call `step` at the end of this turn. */
+  /** There is a sync to continue: call `step` at the end of this turn. */
   workChanged(): void;
   /** A route could not be encoded, or its export policy threw; it is withdrawn. */
   routeFault(error: unknown): void;
@@ -66,7 +66,7 @@ export class UpdateGroups {
       if (group.spec.family === family) this.#guard(group, () => group.flush(prefixes, paths));
   }
 
-  /** Advances the walks. Returns true when there is more to do. */
+  /** Advances the syncs. Returns true when there is more to do. */
   step(): boolean {
     let hasWork = false;
     for (const group of this.#groups.values()) {

@@ -58,11 +58,11 @@ export class BmpExporter implements Observer {
   }
 
   up(peer: Peer): void {
-    const { conversation } = peer;
-    const { sent, received } = conversation.opens;
-    if (!sent || !received || !conversation.connection) return;
+    const { runner } = peer;
+    const { sent, received } = runner.opens;
+    if (!sent || !received || !runner.connection) return;
     this.#up.set(peer, identityOf(peer));
-    const { localAddress, localPort, remotePort } = conversation.connection;
+    const { localAddress, localPort, remotePort } = runner.connection;
     const body = new Writer().bytes(peerHeader(peer)).bytes(address16(localAddress));
     this.#send(PEER_UP, body.u16(localPort).u16(remotePort).bytes(sent).bytes(received).finish());
   }
@@ -112,7 +112,7 @@ export class BmpExporter implements Observer {
       this.up(peer);
       for (const family of peer.negotiated.families) {
         for (const bytes of this.#received(peer, family)) this.#route(peer, bytes);
-        this.#route(peer, encodeMessage({ type: 'update', ...endOfRib(family) }, peer.conversation.context));
+        this.#route(peer, encodeMessage({ type: 'update', ...endOfRib(family) }, peer.runner.context));
       }
     }
   }

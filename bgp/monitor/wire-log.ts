@@ -22,7 +22,7 @@ export function createWireLog(peers: string, log: Log): Observer {
     message(peer: Peer, direction, bytes) {
       const { address } = peer.config;
       if (!chosen.has('all') && !chosen.has(address)) return;
-      const context = { ...peer.conversation.context };
+      const context = { ...peer.runner.context };
       if (direction === 'sent') Object.assign(context, { addPath: peer.negotiated?.addPathSend ?? [] });
       const framer = new Framer();
       framer.allowExtended();

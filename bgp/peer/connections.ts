@@ -17,10 +17,10 @@ import type { OpenMessage } from '../wire/open.ts';
 import type { NotificationBody } from '../wire/wire-error.ts';
 import type { PendingConnection, PendingLimit } from './pending-limit.ts';
 import { Probe } from './probe.ts';
-import { Conversation, type ConversationEvents } from './session-runner.ts';
+import { SessionRunner, type SessionRunnerEvents } from './session-runner.ts';
 
 export interface ConnectionsEvents
-  extends Pick<ConversationEvents, 'update' | 'refresh' | 'traffic' | 'drained' | 'fault'> {
+  extends Pick<SessionRunnerEvents, 'update' | 'refresh' | 'traffic' | 'drained' | 'fault'> {
   /** The state of the session changed. */
   transition(from: Session, to: Session, reason: string | undefined): void;
   /** The session came up or went down. */
@@ -41,7 +41,7 @@ export interface ConnectionsModules {
 
 /** An incoming connection that is not Established yet. */
 interface Pending extends PendingConnection {
-  readonly conversation: Conversation;
+  readonly runner: SessionRunner;
   readonly isProven: boolean;
   hasOpen: boolean;
   cancelTimer: () => void;
@@ -67,12 +67,12 @@ const rank: Readonly<Record<State, number>> = {
 export class PeerConnections {
   readonly #key: string;
   readonly #modules: ConnectionsModules;
-  #main: Conversation;
+  #main: SessionRunner;
   /** Whether the session uses an incoming connection with TCP MD5 or GTSM. */
   #isMainProven = false;
   readonly #pending = new Set<Pending>();
   /** Arrival time of each OPEN that waits. */
-  readonly #waitingSince = new Map<Conversation, number>();
+  readonly #waitingSince = new Map<SessionRunner, number>();
   #establishedAt = Number.NEGATIVE_INFINITY;
   #probe: Probe | undefined;
   #probedAt = Number.NEGATIVE_INFINITY;
@@ -84,19 +84,19 @@ export class PeerConnections {
   constructor(key: string, modules: ConnectionsModules) {
     this.#key = key;
     this.#modules = modules;
-    this.#main = this.#converse();
+    this.#main = this.#newRunner();
   }
 
-  /** The conversation that holds the session or tries to open it. */
-  get main(): Conversation {
+  /** The runner that holds the session or tries to open it. */
+  get main(): SessionRunner {
     return this.#main;
   }
 
   /** The session value that is nearest to Established. */
   get session(): Session {
     let { session } = this.#main;
-    for (const { conversation } of this.#pending)
-      if (rank[conversation.session.state] > rank[session.state]) session = conversation.session;
+    for (const { runner } of this.#pending)
+      if (rank[runner.session.state] > rank[session.state]) session = runner.session;
     return session;
   }
 
@@ -115,7 +115,7 @@ export class PeerConnections {
   restart(): void {
     if (this.#isUsed) {
       this.close();
-      this.#main = this.#converse();
+      this.#main = this.#newRunner();
     }
     this.start();
   }
@@ -123,8 +123,7 @@ export class PeerConnections {
   /** Ends the session with one NOTIFICATION, and all other connections with another. */
   stop(body: NotificationBody, forOthers = body): void {
     this.#main.handle({ type: 'stop', notification: body });
-    for (const { conversation } of [...this.#pending])
-      conversation.handle({ type: 'stop', notification: forOthers });
+    for (const { runner } of [...this.#pending]) runner.handle({ type: 'stop', notification: forOthers });
     this.close();
   }
 
@@ -145,33 +144,33 @@ export class PeerConnections {
     const { password, ttlSecurityHops } = remote();
     const pending: Pending = {
       peer: this.#key,
-      conversation: this.#converse(),
+      runner: this.#newRunner(),
       isProven: password !== undefined || ttlSecurityHops === 1,
       hasOpen: false,
       cancelTimer: () => {},
       evict: () => this.#giveUp(pending, 'too many connections from this peer'),
     };
     if (!limit.add(pending)) {
-      pending.conversation.close();
+      pending.runner.close();
       refuse(socket, notification(ErrorCode.CEASE, CeaseSubcode.OUT_OF_RESOURCES));
       return;
     }
-    pending.conversation.inherit(this.#main.session);
+    pending.runner.inherit(this.#main.session);
     this.#pending.add(pending);
     pending.cancelTimer = clock.after(OPEN_LIMIT_MS, () => {
       if (!pending.hasOpen) this.#giveUp(pending, 'no OPEN on an incoming connection');
     });
     try {
-      pending.conversation.accept(socket);
+      pending.runner.accept(socket);
     } catch (error) {
       this.#drop(pending);
       throw error;
     }
   }
 
-  #converse(): Conversation {
+  #newRunner(): SessionRunner {
     const { clock, config, remote, isRestarting, events } = this.#modules;
-    const conversation: Conversation = new Conversation(
+    const runner: SessionRunner = new SessionRunner(
       { config, remote, isRestarting },
       {
         clock,
@@ -181,25 +180,25 @@ export class PeerConnections {
           traffic: (direction, message) => events.traffic(direction, message),
           drained: () => events.drained(),
           fault: (error) => events.fault(error),
-          transition: (from, to, reason) => this.#transition(conversation, from, to, reason),
-          act: (action) => this.#act(conversation, action),
-          admitOpen: (open) => this.#admitOpen(conversation, open),
+          transition: (from, to, reason) => this.#transition(runner, from, to, reason),
+          act: (action) => this.#act(runner, action),
+          admitOpen: (open) => this.#admitOpen(runner, open),
         },
       },
     );
-    return conversation;
+    return runner;
   }
 
-  #act(conversation: Conversation, action: Action): void {
+  #act(runner: SessionRunner, action: Action): void {
     if (action.type === 'established') {
-      this.#promote(conversation);
+      this.#promote(runner);
       this.#establishedAt = this.#modules.clock.now();
     }
     this.#modules.events.act(action);
   }
 
-  #transition(conversation: Conversation, from: Session, to: Session, reason: string | undefined): void {
-    const pending = this.#pendingOf(conversation);
+  #transition(runner: SessionRunner, from: Session, to: Session, reason: string | undefined): void {
+    const pending = this.#pendingOf(runner);
     if (!pending) this.#modules.events.transition(from, to, reason);
     else if (to.state === 'Idle' || to.state === 'Active') {
       this.#drop(pending);
@@ -209,13 +208,13 @@ export class PeerConnections {
     this.#reconsider();
   }
 
-  /** Makes the conversation the main one, and ends those that compete with it. */
-  #promote(conversation: Conversation): void {
-    const pending = this.#pendingOf(conversation);
+  /** Makes the runner the main one, and ends those that compete with it. */
+  #promote(runner: SessionRunner): void {
+    const pending = this.#pendingOf(runner);
     if (pending) {
       this.#release(pending);
       this.#main.close();
-      this.#main = conversation;
+      this.#main = runner;
       this.#isMainProven = pending.isProven;
     }
     this.#refuseOthers();
@@ -223,63 +222,63 @@ export class PeerConnections {
 
   /** Ends connections in OpenConfirm when a session comes up. One without an OPEN stays: the peer may be restarting. */
   #refuseOthers(): void {
-    for (const { conversation } of [...this.#pending])
-      if (conversation.session.state === 'OpenConfirm') conversation.handle({ type: 'collision' });
+    for (const { runner } of [...this.#pending])
+      if (runner.session.state === 'OpenConfirm') runner.handle({ type: 'collision' });
   }
 
-  #admitOpen(conversation: Conversation, open: OpenMessage): 'admit' | 'refuse' | 'wait' {
-    const pending = this.#pendingOf(conversation);
+  #admitOpen(runner: SessionRunner, open: OpenMessage): 'admit' | 'refuse' | 'wait' {
+    const pending = this.#pendingOf(runner);
     if (pending) pending.hasOpen = true;
-    this.#waitingSince.set(conversation, this.#modules.clock.now());
-    const verdict = this.#judge(conversation, open);
-    if (verdict !== 'wait') this.#waitingSince.delete(conversation);
+    this.#waitingSince.set(runner, this.#modules.clock.now());
+    const verdict = this.#judge(runner, open);
+    if (verdict !== 'wait') this.#waitingSince.delete(runner);
     else this.#lookLater();
     return verdict;
   }
 
   /** Decides on an OPEN by all connections that it competes with, and ends those that it replaces. */
-  #judge(conversation: Conversation, open: OpenMessage): 'admit' | 'refuse' | 'wait' {
+  #judge(runner: SessionRunner, open: OpenMessage): 'admit' | 'refuse' | 'wait' {
     // Nearly always it is the only connection.
-    if (this.#isAlone(conversation)) return 'admit';
-    const competitors = this.#competitors(conversation, open);
-    const verdicts = competitors.map(({ running }) => takeover(this.#newcomer(conversation, open), running));
+    if (this.#isAlone(runner)) return 'admit';
+    const colliding = this.#collidingConnections(runner, open);
+    const verdicts = colliding.map(({ running }) => takeover(this.#newcomer(runner, open), running));
     if (verdicts.includes('refuse')) return 'refuse';
     if (verdicts.includes('wait')) return 'wait';
-    for (const [i, { other, running }] of competitors.entries())
-      if (verdicts[i] === 'replace') this.#replace(conversation, other, running);
+    for (const [i, { other, running }] of colliding.entries())
+      if (verdicts[i] === 'replace') this.#replace(runner, other, running);
     return 'admit';
   }
 
   /** Whether no other connection is in OpenConfirm or Established. */
-  #isAlone(conversation: Conversation): boolean {
-    const isBusy = (other: Conversation) =>
-      other !== conversation && rank[other.session.state] >= rank.OpenConfirm;
+  #isAlone(runner: SessionRunner): boolean {
+    const isBusy = (other: SessionRunner) =>
+      other !== runner && rank[other.session.state] >= rank.OpenConfirm;
     if (isBusy(this.#main)) return false;
-    for (const pending of this.#pending) if (isBusy(pending.conversation)) return false;
+    for (const pending of this.#pending) if (isBusy(pending.runner)) return false;
     return true;
   }
 
-  #newcomer(conversation: Conversation, open: OpenMessage): Newcomer {
-    const isOutgoing = conversation.connection?.isOutgoing ?? false;
+  #newcomer(runner: SessionRunner, open: OpenMessage): Newcomer {
+    const isOutgoing = runner.connection?.isOutgoing ?? false;
     const { identifier, localAs } = this.#modules.config();
     const winner = survivor({ identifier, asNumber: localAs }, open);
-    const since = this.#waitingSince.get(conversation) ?? this.#modules.clock.now();
+    const since = this.#waitingSince.get(runner) ?? this.#modules.clock.now();
     return {
       isOutgoing,
-      isProven: this.#pendingOf(conversation)?.isProven ?? false,
+      isProven: this.#pendingOf(runner)?.isProven ?? false,
       isSurvivor: (winner === 'outgoing') === isOutgoing,
       waitedMs: this.#modules.clock.now() - since,
     };
   }
 
   /** Returns the session if it is Established, else the connections in OpenConfirm in the other direction. */
-  #competitors(
-    conversation: Conversation,
+  #collidingConnections(
+    runner: SessionRunner,
     { capabilities }: OpenMessage,
-  ): { other: Conversation; running: Running }[] {
+  ): { other: SessionRunner; running: Running }[] {
     const { clock } = this.#modules;
     const main = this.#main;
-    if (main !== conversation && main.session.state === 'Established') {
+    if (main !== runner && main.session.state === 'Established') {
       const isYoung = clock.now() - this.#establishedAt < SIMULTANEOUS_MS;
       const running: Running = {
         state: 'Established',
@@ -296,18 +295,18 @@ export class PeerConnections {
       isSimultaneous: true,
       evidence: 'none',
     } as const;
-    const isOutgoing = conversation.connection?.isOutgoing ?? false;
+    const isOutgoing = runner.connection?.isOutgoing ?? false;
     return [
       { other: main, isProven: this.#isMainProven },
-      ...[...this.#pending].map((pending) => ({ other: pending.conversation, isProven: pending.isProven })),
+      ...[...this.#pending].map((pending) => ({ other: pending.runner, isProven: pending.isProven })),
     ]
-      .filter(({ other }) => other !== conversation && other.session.state === 'OpenConfirm')
+      .filter(({ other }) => other !== runner && other.session.state === 'OpenConfirm')
       .filter(({ other }) => other.connection?.isOutgoing !== isOutgoing)
       .map(({ other, isProven }) => ({ other, running: { ...opening, isProven } }));
   }
 
-  /** Ends `other`. If that was the main conversation, this one becomes it and retries when it fails. */
-  #replace(conversation: Conversation, other: Conversation, running: Running): void {
+  /** Ends `other`. If that was the main runner, this one becomes it and retries when it fails. */
+  #replace(runner: SessionRunner, other: SessionRunner, running: Running): void {
     const isLost = running.state === 'Established' && (running.hasRestart || running.evidence === 'silent');
     if (isLost) {
       const reason =
@@ -317,11 +316,11 @@ export class PeerConnections {
       this.#modules.log.info({ reason }, 'BGP session replaced by a second connection');
     }
     other.handle({ type: isLost ? 'replaced' : 'collision' });
-    const pending = this.#pendingOf(conversation);
+    const pending = this.#pendingOf(runner);
     if (other !== this.#main || !pending) return;
     this.#release(pending);
     other.close();
-    this.#main = conversation;
+    this.#main = runner;
     this.#isMainProven = pending.isProven;
   }
 
@@ -334,13 +333,13 @@ export class PeerConnections {
     }
     this.#isReconsidering = true;
     try {
-      for (const conversation of [...this.#waitingSince.keys()]) {
-        const open = conversation.waiting;
-        const verdict = open ? this.#judge(conversation, open) : 'gone';
+      for (const runner of [...this.#waitingSince.keys()]) {
+        const open = runner.waiting;
+        const verdict = open ? this.#judge(runner, open) : 'gone';
         if (verdict === 'wait') continue;
-        this.#waitingSince.delete(conversation);
-        if (verdict === 'admit') conversation.resume();
-        else if (verdict === 'refuse') conversation.handle({ type: 'collision' });
+        this.#waitingSince.delete(runner);
+        if (verdict === 'admit') runner.resume();
+        else if (verdict === 'refuse') runner.handle({ type: 'collision' });
       }
     } finally {
       this.#isReconsidering = false;
@@ -379,25 +378,25 @@ export class PeerConnections {
 
   #giveUp(pending: Pending, reason: string): void {
     const body = notification(ErrorCode.CEASE, CeaseSubcode.OUT_OF_RESOURCES);
-    pending.conversation.handle({ type: 'error', notification: body, reason });
+    pending.runner.handle({ type: 'error', notification: body, reason });
     this.#drop(pending);
   }
 
-  #pendingOf(conversation: Conversation): Pending | undefined {
-    for (const pending of this.#pending) if (pending.conversation === conversation) return pending;
+  #pendingOf(runner: SessionRunner): Pending | undefined {
+    for (const pending of this.#pending) if (pending.runner === runner) return pending;
     return undefined;
   }
 
   #drop(pending: Pending): void {
     this.#release(pending);
-    pending.conversation.close();
+    pending.runner.close();
   }
 
   /** Removes a connection from the pending ones, without closing it. */
   #release(pending: Pending): void {
     pending.cancelTimer();
     this.#pending.delete(pending);
-    this.#waitingSince.delete(pending.conversation);
+    this.#waitingSince.delete(pending.runner);
     this.#modules.limit.delete(pending);
   }
 }

@@ -29,7 +29,7 @@ import { FaultDelay } from './fault-delay.ts';
 import type { PendingLimit } from './pending-limit.ts';
 import { PrefixLimiter } from './prefix-limit.ts';
 import { type Ribs, UpdateReceiver } from './receiver.ts';
-import type { Conversation } from './session-runner.ts';
+import type { SessionRunner } from './session-runner.ts';
 import { StaleRoutes } from './stale-routes.ts';
 import { describePeer } from './status.ts';
 
@@ -58,7 +58,7 @@ export interface PeerModules {
   /** The session left Established, a connection ended, or no routes are retained any more. */
   readonly ended: (peer: Peer) => void;
   /** The initial update was sent. End-of-RIB may wait for peers whose routes must precede it. */
-  readonly endDue: (peer: Peer) => void;
+  readonly endOfRibDue: (peer: Peer) => void;
 }
 
 interface ConnectionSettings {
@@ -81,10 +81,10 @@ export class Peer {
   readonly #connections: PeerConnections;
   #connectionSettings: ConnectionSettings | undefined;
   #receiver: UpdateReceiver | undefined;
-  readonly #waitingForEnd = new Set<Family>();
+  readonly #awaitedEndOfRib = new Set<Family>();
   /** Families whose initial update was sent, but not their End-of-RIB. */
-  readonly #dueEnds = new Set<Family>();
-  readonly #endsSent = new Set<Family>();
+  readonly #dueEndOfRib = new Set<Family>();
+  readonly #endOfRibSent = new Set<Family>();
   /** Families for which the peer requested a refresh before their End-of-RIB was sent. */
   readonly #dueRefreshes = new Set<Family>();
   readonly #limiter: PrefixLimiter;
@@ -167,11 +167,11 @@ export class Peer {
   }
 
   get negotiated(): Negotiated | undefined {
-    const { session } = this.conversation;
+    const { session } = this.runner;
     return session.state === 'Established' ? session.negotiated : undefined;
   }
 
-  get conversation(): Conversation {
+  get runner(): SessionRunner {
     return this.#connections.main;
   }
 
@@ -294,7 +294,7 @@ export class Peer {
   /** Ends the session without graceful restart. The peer may connect again. */
   reset(subcode: number, reason: string): void {
     if (!this.negotiated) return;
-    this.conversation.handle({
+    this.runner.handle({
       type: 'error',
       notification: this.#hard(notification(ErrorCode.CEASE, subcode)),
       reason,
@@ -340,7 +340,7 @@ export class Peer {
 
   /** Whether the current settings would result in the same session. */
   #isAgreed({ localAddress }: PeerConfig): boolean {
-    return localAddress === this.#config.localAddress && this.conversation.agreesWithConfig();
+    return localAddress === this.#config.localAddress && this.runner.agreesWithConfig();
   }
 
   /** Key of all settings that an attempt to connect uses. */
@@ -440,7 +440,7 @@ export class Peer {
   /** Applies a changed key or TTL to the running connection. */
   #secure(): void {
     try {
-      this.conversation.secure();
+      this.runner.secure();
     } catch (error) {
       this.#log.error({ reason: messageOf(error) }, 'BGP connection keeps its former key and TTL');
     }
@@ -505,11 +505,11 @@ export class Peer {
       ribs,
       receiverContext(this.#config, this.#identity, this.source, negotiated),
     );
-    this.#identity.ownAddresses.sessionUp(this.key, this.conversation.connection?.localAddress);
+    this.#identity.ownAddresses.sessionUp(this.key, this.runner.connection?.localAddress);
     this.#stale.sessionUp(negotiated);
-    this.#waitingForEnd.clear();
+    this.#awaitedEndOfRib.clear();
     for (const family of negotiated.families) {
-      if (negotiated.peerRestart) this.#waitingForEnd.add(family);
+      if (negotiated.peerRestart) this.#awaitedEndOfRib.add(family);
       const member = new PeerMember(this, family);
       this.#members.set(family, member);
       groups.join(member, this.#groupSpec(family, negotiated));
@@ -518,7 +518,7 @@ export class Peer {
     this.#modules.up(this);
     // Do not wait for a peer that sends no End-of-RIB. Unlike RFC 4724 section 4.1, do wait for one that restarts too:
     // its routes are not here yet, and our routes to it do not wait for its End-of-RIB.
-    if (this.#waitingForEnd.size === 0) this.#modules.settled(this);
+    if (this.#awaitedEndOfRib.size === 0) this.#modules.settled(this);
   }
 
   #down(isGraceful: boolean, end: SessionEnd): void {
@@ -534,8 +534,8 @@ export class Peer {
     const members = [...this.#members.values()];
     this.#members.clear();
     this.#identity.ownAddresses.sessionDown(this.key);
-    this.#dueEnds.clear();
-    this.#endsSent.clear();
+    this.#dueEndOfRib.clear();
+    this.#endOfRibSent.clear();
     this.#dueRefreshes.clear();
     for (const member of members) this.#modules.groups.leave(member);
   }
@@ -573,13 +573,13 @@ export class Peer {
   /** Requests all routes of a family again (RFC 2918). False when the peer does not support it. */
   #requestRefresh(family: Family): boolean {
     if (!this.negotiated?.hasRouteRefresh) return false;
-    this.conversation.send({ type: 'route-refresh', family, subtype: RefreshSubtype.REQUEST });
+    this.runner.send({ type: 'route-refresh', family, subtype: RefreshSubtype.REQUEST });
     return true;
   }
 
   #endOfRib(family: Family): void {
     this.#stale.endOfRib(family);
-    if (!this.#waitingForEnd.delete(family) || this.#waitingForEnd.size > 0) return;
+    if (!this.#awaitedEndOfRib.delete(family) || this.#awaitedEndOfRib.size > 0) return;
     this.#modules.settled(this);
   }
 
@@ -605,7 +605,7 @@ export class Peer {
 
   /** Sends all routes again. With BoRR and EoRR, this waits until End-of-RIB was sent (RFC 7313 section 4). */
   #refresh(family: Family, member: PeerMember): void {
-    const awaitsEnd = this.negotiated?.hasEnhancedRefresh && !this.#endsSent.has(family);
+    const awaitsEnd = this.negotiated?.hasEnhancedRefresh && !this.#endOfRibSent.has(family);
     if (awaitsEnd) this.#dueRefreshes.add(family);
     else this.#modules.groups.refresh(member);
   }
@@ -617,41 +617,35 @@ export class Peer {
   /** Sends a marker of RFC 4724 or RFC 7313 around the routes of a group. End-of-RIB may wait. */
   marker(family: Family, which: 'End-of-RIB' | 'BoRR' | 'EoRR'): void {
     if (which === 'End-of-RIB') {
-      this.#dueEnds.add(family);
-      this.#modules.endDue(this);
+      this.#dueEndOfRib.add(family);
+      this.#modules.endOfRibDue(this);
     } else if (this.negotiated?.hasEnhancedRefresh) {
       const subtype = which === 'BoRR' ? RefreshSubtype.BEGIN : RefreshSubtype.END;
-      this.conversation.send({ type: 'route-refresh', family, subtype });
+      this.runner.send({ type: 'route-refresh', family, subtype });
     }
   }
 
   /** Sends each End-of-RIB that is due, if all routes of its family were sent. True when none is due any more. */
-  sendEnds(): boolean {
-    for (const family of this.#dueEnds) {
+  sendEndOfRib(): boolean {
+    for (const family of this.#dueEndOfRib) {
       const member = this.#members.get(family);
       if (!member?.group?.isLive(member)) continue;
-      this.#dueEnds.delete(family);
-      this.#endsSent.add(family);
-      this.conversation.send({ type: 'update', ...endOfRib(family) });
+      this.#dueEndOfRib.delete(family);
+      this.#endOfRibSent.add(family);
+      this.runner.send({ type: 'update', ...endOfRib(family) });
       if (this.#dueRefreshes.delete(family)) this.#modules.groups.refresh(member);
     }
-    return this.#dueEnds.size === 0;
+    return this.#dueEndOfRib.size === 0;
   }
 
   /** Sends UPDATEs that a group encoded. */
   sendUpdates(bytes: Uint8Array): void {
-    this.conversation.connection?.send(bytes);
+    this.runner.connection?.send(bytes);
     this.#modules.observer.message(this, 'sent', bytes);
   }
 
   #groupSpec(family: Family, negotiated: Negotiated): GroupSpec {
-    return groupSpec(
-      this.#config,
-      this.#identity,
-      family,
-      negotiated,
-      this.conversation.connection?.localAddress,
-    );
+    return groupSpec(this.#config, this.#identity, family, negotiated, this.runner.connection?.localAddress);
   }
 }
 

@@ -33,7 +33,7 @@ import { notification } from '../wire/notification.ts';
 import type { OpenMessage } from '../wire/open.ts';
 import { WireError } from '../wire/wire-error.ts';
 
-export interface ConversationEvents {
+export interface SessionRunnerEvents {
   /** The state changed. */
   transition(from: Session, to: Session, reason: string | undefined): void;
   /** Performs an action other than those for connections and timers. */
@@ -55,7 +55,7 @@ const MIN_SEND_HOLD_SECONDS = 480;
 /** Wait before a look at the acknowledgements. On a fast path, Linux retransmits after 0.2, 0.6 and 1.4 s. */
 const RESET_LOOK_MS = 1_000;
 
-export class Conversation {
+export class SessionRunner {
   #session: Session = idleSession;
   #connection: Connection | undefined;
   readonly #timers = new Map<Timer, { cancel: () => void; deadline: number }>();
@@ -63,7 +63,7 @@ export class Conversation {
   readonly #readRemote: () => Remote;
   readonly #isRestarting: () => boolean;
   readonly #clock: Clock;
-  readonly #events: ConversationEvents;
+  readonly #events: SessionRunnerEvents;
   /** Octets that the kernel had accepted at its last progress, and the time of that. */
   #progress = { delivered: 0, at: 0 };
   /** Bytes of the current session's OPENs, for BMP. */
@@ -75,7 +75,7 @@ export class Conversation {
 
   constructor(
     options: { config: () => SessionConfig; remote: () => Remote; isRestarting: () => boolean },
-    modules: { clock: Clock; events: ConversationEvents },
+    modules: { clock: Clock; events: SessionRunnerEvents },
   ) {
     this.#readConfig = options.config;
     this.#readRemote = options.remote;
@@ -105,7 +105,7 @@ export class Conversation {
     return this.#waiting;
   }
 
-  /** Starts with the failure counts of another conversation with the peer. */
+  /** Starts with the failure counts of another runner of the peer. */
   inherit({ failures, shortLived }: Session): void {
     this.#session = { ...this.#session, failures, shortLived };
   }

@@ -13,7 +13,7 @@ export interface DescribedPeer {
   readonly source: number;
   readonly session: Session;
   readonly negotiated: Negotiated | undefined;
-  readonly conversation: {
+  readonly runner: {
     readonly connection: { readonly localAddress: string; readonly queued: number } | undefined;
   };
   readonly members: ReadonlyMap<Family, PeerMember>;
@@ -53,14 +53,14 @@ export function describePeer(peer: DescribedPeer, ribs: Ribs, history: PeerHisto
     lastError: withFlapping(peer.session, history.lastError),
     ...counters,
     identifier: negotiated?.peerIdentifier,
-    localAddress: peer.conversation.connection?.localAddress ?? config.localAddress,
+    localAddress: peer.runner.connection?.localAddress ?? config.localAddress,
     families,
     prefixesReceived: sum(({ received }) => received),
     prefixesSent: sum(({ advertised }) => advertised),
     capabilities: negotiated ? capabilityNames(negotiated) : [],
     holdTimeSeconds: negotiated?.holdTimeSeconds,
     keepaliveSeconds: negotiated?.keepaliveSeconds,
-    queuedOctets: peer.conversation.connection?.queued ?? 0,
+    queuedOctets: peer.runner.connection?.queued ?? 0,
     bfd: peer.bfdState,
   };
 }

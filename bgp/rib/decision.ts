@@ -133,8 +133,8 @@ export class DecisionProcess {
     for (let path = head; path >= 0; path = paths.next[path]!) {
       if (paths.rejection[path] !== 0) continue;
       const neighbour = this.#attributes.neighbourAs[paths.attributes[path]!]!;
-      const rival = groups.get(neighbour);
-      if (rival === undefined || this.compare(path, rival, true) < 0) groups.set(neighbour, path);
+      const leader = groups.get(neighbour);
+      if (leader === undefined || this.compare(path, leader, true) < 0) groups.set(neighbour, path);
     }
     let best = -1;
     for (const path of groups.values()) if (best < 0 || this.compare(path, best, false) < 0) best = path;

@@ -233,16 +233,16 @@ export class Rib {
     if (best < 0) return 'not decided yet';
     if (path === best) return 'best';
     const neighbour = (row: number) => this.attributes.neighbourAs[paths.attributes[row]!];
-    const rivals = [...this.pathsTo(prefix)].filter(
+    const comparable = [...this.pathsTo(prefix)].filter(
       (row) => paths.rejection[row] === 0 && neighbour(row) === neighbour(path),
     );
     // A path can lose within its neighbouring AS, possibly by MED.
     const winner =
-      rivals.find((row) => rivals.every((other) => decision.compare(row, other, true) <= 0)) ?? best;
-    const rival = winner === path ? best : winner;
-    const step = decision.compare(path, rival, winner !== path);
+      comparable.find((row) => comparable.every((other) => decision.compare(row, other, true) <= 0)) ?? best;
+    const opponent = winner === path ? best : winner;
+    const step = decision.compare(path, opponent, winner !== path);
     const name =
-      paths.source[rival] === LOCAL ? 'the local route' : this.sources.at(paths.source[rival]!).address;
+      paths.source[opponent] === LOCAL ? 'the local route' : this.sources.at(paths.source[opponent]!).address;
     const reason = `${name} ${reasonOf(step)}`;
     return decision.isMultipath(path, best) ? `multipath (${reason})` : reason;
   }

@@ -102,8 +102,8 @@ export function encodeCapabilities(capabilities: Capabilities): Uint8Array {
  * Reads TLVs to the end and adds them to those of earlier parameters. A known capability with a wrong length is kept as
  * unknown (RFC 5492 section 3).
  */
-export function decodeCapabilities(reader: Reader, known: Capabilities = noCapabilities): Capabilities {
-  let result = known;
+export function decodeCapabilities(reader: Reader, before: Capabilities = noCapabilities): Capabilities {
+  let result = before;
   while (reader.left > 0) {
     const code = reader.u8();
     const value = reader.bytes(reader.u8());
@@ -112,7 +112,7 @@ export function decodeCapabilities(reader: Reader, known: Capabilities = noCapab
   return result;
 }
 
-function decodeOne(known: Capabilities, code: number, value: Uint8Array): Capabilities {
+function decodeOne(before: Capabilities, code: number, value: Uint8Array): Capabilities {
   const reader = new Reader(value);
   switch (code) {
     case CapabilityCode.MULTIPROTOCOL: {
@@ -121,40 +121,42 @@ function decodeOne(known: Capabilities, code: number, value: Uint8Array): Capabi
       reader.u8();
       const safi = reader.u8();
       const family = safi === SAFI_UNICAST ? familyOfAfi(afi) : undefined;
-      if (!family) return { ...known, otherFamilies: [...known.otherFamilies, { afi, safi }] };
-      return known.families.includes(family) ? known : { ...known, families: [...known.families, family] };
+      if (!family) return { ...before, otherFamilies: [...before.otherFamilies, { afi, safi }] };
+      return before.families.includes(family)
+        ? before
+        : { ...before, families: [...before.families, family] };
     }
     case CapabilityCode.ROUTE_REFRESH:
       if (value.length !== 0) break;
-      return { ...known, hasRouteRefresh: true };
+      return { ...before, hasRouteRefresh: true };
     case CapabilityCode.EXTENDED_MESSAGE:
       if (value.length !== 0) break;
-      return { ...known, hasExtendedMessages: true };
+      return { ...before, hasExtendedMessages: true };
     case CapabilityCode.GRACEFUL_RESTART:
       if (value.length < 2 || (value.length - 2) % 4 !== 0) break;
-      return { ...known, gracefulRestart: decodeRestart(reader) };
+      return { ...before, gracefulRestart: decodeRestart(reader) };
     case CapabilityCode.FOUR_OCTET_AS:
       if (value.length !== 4) break;
-      return { ...known, fourOctetAs: reader.u32() };
+      return { ...before, fourOctetAs: reader.u32() };
     case CapabilityCode.ENHANCED_ROUTE_REFRESH:
       if (value.length !== 0) break;
-      return { ...known, hasEnhancedRefresh: true };
+      return { ...before, hasEnhancedRefresh: true };
     case CapabilityCode.EXTENDED_NEXT_HOP:
       if (value.length % 6 !== 0) break;
-      return { ...known, hasExtendedNextHop: known.hasExtendedNextHop || decodeNextHops(reader) };
+      return { ...before, hasExtendedNextHop: before.hasExtendedNextHop || decodeNextHops(reader) };
     case CapabilityCode.BGP_ROLE:
       if (value.length !== 1) break;
-      return known.roles.includes(value[0]!) ? known : { ...known, roles: [...known.roles, value[0]!] };
+      return before.roles.includes(value[0]!) ? before : { ...before, roles: [...before.roles, value[0]!] };
     case CapabilityCode.ADD_PATH:
       if (value.length % 4 !== 0) break;
-      return { ...known, addPath: decodeAddPath(reader) };
+      return { ...before, addPath: decodeAddPath(reader) };
     case CapabilityCode.LONG_LIVED_GRACEFUL_RESTART:
       if (value.length % 7 !== 0) break;
-      return { ...known, longLived: decodeLongLived(reader) };
+      return { ...before, longLived: decodeLongLived(reader) };
     default:
       break;
   }
-  return { ...known, unknown: [...known.unknown, { code, value: value.slice() }] };
+  return { ...before, unknown: [...before.unknown, { code, value: value.slice() }] };
 }
 
 /**

@@ -73,8 +73,8 @@ export class Listener implements Member {
     return bytes;
   }
 
-  walkBegins(): void {}
-  walkEnds(): void {}
+  syncBegins(): void {}
+  syncEnds(): void {}
   counted(): void {}
 }
 

@@ -110,7 +110,7 @@ describe('settings of a peer that change while its session is up', () => {
     await y.close(true);
     const again = await start(Y, [configOf(X, { isPassive: true })]);
     await until(() => isUp(x, Y) && isUp(again, X));
-    expect(x.peer(Y)!.conversation.connection!.isOutgoing).toBe(true);
+    expect(x.peer(Y)!.runner.connection!.isOutgoing).toBe(true);
   });
 });
 

@@ -250,8 +250,8 @@ describe('peers that misbehave', () => {
       b.messages.length = 0;
     }
     // 60 rounds are 27 MB on the wire: the stopped peer's queue stays near its limit of 8 MB.
-    expect(speaker.peer(C)!.conversation.connection!.queued).toBeGreaterThan(1e6);
-    expect(speaker.peer(C)!.conversation.connection!.queued).toBeLessThan(12e6);
+    expect(speaker.peer(C)!.runner.connection!.queued).toBeGreaterThan(1e6);
+    expect(speaker.peer(C)!.runner.connection!.queued).toBeLessThan(12e6);
     expect((process.memoryUsage().rss - before) / 1e6).toBeLessThan(200);
     a.send(withdrawal(all.slice(0, 700)));
     await until(() => b.table.size === all.length - 700);
@@ -275,7 +275,7 @@ describe('peers that misbehave', () => {
       sendBulk(a, nets(5000), round);
       await sleep(20);
     }
-    await until(() => (speaker.peer(B)!.conversation.connection?.queued ?? 0) > 0);
+    await until(() => (speaker.peer(B)!.runner.connection?.queued ?? 0) > 0);
     await sleep(1000);
     skew = 481_000;
     await until(() => speaker.peer(B)!.session.state !== 'Established');

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Deferral } from '../../../../bgp/graceful/deferral.ts';
-import { Succession } from '../../../../bgp/graceful/peer-replacement.ts';
+import { PeerReplacement } from '../../../../bgp/graceful/peer-replacement.ts';
 import { type Log, silentLog } from '../../../../lib/log.ts';
 import { ManualClock } from '../../../helpers/manual-clock.ts';
 
@@ -10,43 +10,43 @@ describe('replaced peers (make before break)', () => {
   const begin = () => {
     const clock = new ManualClock();
     const removed: string[] = [];
-    const covered = new Set<string>();
-    const succession = new Succession(
+    const replaceable = new Set<string>();
+    const replacement = new PeerReplacement(
       { patienceSeconds: 10, longestSeconds: 120 },
-      { clock, isCovered: (key) => covered.has(key), remove: (key) => removed.push(key) },
+      { clock, hasAlternatePaths: (key) => replaceable.has(key), remove: (key) => removed.push(key) },
     );
-    return { clock, removed, covered, succession };
+    return { clock, removed, replaceable, replacement };
   };
 
   it('stay until the new peers have finished their initial update, and three seconds more', () => {
-    const { clock, removed, covered, succession } = begin();
-    covered.add('old');
-    succession.join(other('new'));
-    expect(succession.retire(leaf('old'))).toBe(true);
+    const { clock, removed, replaceable, replacement } = begin();
+    replaceable.add('old');
+    replacement.join(other('new'));
+    expect(replacement.retire(leaf('old'))).toBe(true);
     clock.advance(5000);
-    succession.settle('new');
+    replacement.settle('new');
     clock.advance(3000);
     // Applying the same desired state again does not restart the wait.
-    expect(succession.retire(leaf('old'))).toBe(true);
+    expect(replacement.retire(leaf('old'))).toBe(true);
     expect(removed).toEqual([]);
     clock.advance(500);
     expect(removed).toEqual(['old']);
-    expect(succession.isRetiring('old')).toBe(false);
+    expect(replacement.isRetiring('old')).toBe(false);
   });
 
-  it('stay while the new peers do not cover all of their routes, even if these were quick', () => {
-    const { clock, removed, covered, succession } = begin();
-    succession.join(other('new'));
-    succession.settle('new');
+  it('stay while the new peers do not advertise all of their routes, even if these were quick', () => {
+    const { clock, removed, replaceable, replacement } = begin();
+    replacement.join(other('new'));
+    replacement.settle('new');
     clock.advance(5000);
-    expect(succession.retire(leaf('old'))).toBe(true);
+    expect(replacement.retire(leaf('old'))).toBe(true);
     clock.advance(60_000);
-    covered.add('old');
+    replaceable.add('old');
     clock.advance(3000);
-    // A route arrived that is not covered: the three seconds restart.
-    covered.delete('old');
+    // A route arrived that has no alternate path: the three seconds restart.
+    replaceable.delete('old');
     clock.advance(500);
-    covered.add('old');
+    replaceable.add('old');
     clock.advance(3000);
     expect(removed).toEqual([]);
     clock.advance(500);
@@ -54,38 +54,38 @@ describe('replaced peers (make before break)', () => {
   });
 
   it('stay for at most the longest time, and do not wait for a new peer that does not answer', () => {
-    const { clock, removed, covered, succession } = begin();
-    succession.join(other('silent'));
-    succession.retire(other('covered'));
-    succession.retire(other('alone'));
-    covered.add('covered');
+    const { clock, removed, replaceable, replacement } = begin();
+    replacement.join(other('silent'));
+    replacement.retire(other('replaceable'));
+    replacement.retire(other('alone'));
+    replaceable.add('replaceable');
     clock.advance(13_500);
-    expect(removed).toEqual(['covered']);
+    expect(removed).toEqual(['replaceable']);
     clock.advance(106_000);
-    expect(removed).toEqual(['covered']);
+    expect(removed).toEqual(['replaceable']);
     clock.advance(1000);
-    expect(removed).toEqual(['covered', 'alone']);
+    expect(removed).toEqual(['replaceable', 'alone']);
   });
 
   it('are removed at once when nothing replaces them, and stay when they are wanted again', () => {
-    const { clock, removed, covered, succession } = begin();
-    expect(succession.retire(leaf('old'))).toBe(false);
+    const { clock, removed, replaceable, replacement } = begin();
+    expect(replacement.retire(leaf('old'))).toBe(false);
     // A node that joins does not replace another node.
-    succession.join(leaf('node'));
-    expect(succession.retire(leaf('other node'))).toBe(false);
-    expect(succession.retire(other('reflector'))).toBe(true);
-    covered.add('reflector');
-    expect(succession.keep('reflector')).toBe(true);
+    replacement.join(leaf('node'));
+    expect(replacement.retire(leaf('other node'))).toBe(false);
+    expect(replacement.retire(other('reflector'))).toBe(true);
+    replaceable.add('reflector');
+    expect(replacement.keep('reflector')).toBe(true);
     clock.advance(20_000);
     expect(removed).toEqual([]);
-    expect(succession.retire(leaf('node'))).toBe(false);
+    expect(replacement.retire(leaf('node'))).toBe(false);
     // But it replaces a peer with the same address, such as itself at another port.
-    succession.join({ ...leaf('old again'), address: 'old' });
-    expect(succession.retire(leaf('old'))).toBe(true);
-    expect(succession.keep('old')).toBe(true);
+    replacement.join({ ...leaf('old again'), address: 'old' });
+    expect(replacement.retire(leaf('old'))).toBe(true);
+    expect(replacement.keep('old')).toBe(true);
     clock.advance(10_000);
     // A node that joined long ago does not count as a replacement.
-    expect(succession.retire(other('reflector'))).toBe(false);
+    expect(replacement.retire(other('reflector'))).toBe(false);
   });
 });
 
@@ -94,33 +94,33 @@ describe('peers that leave shortly after they joined', () => {
   const begin = () => {
     const clock = new ManualClock();
     const removed: string[] = [];
-    const succession = new Succession(
+    const replacement = new PeerReplacement(
       { patienceSeconds: 10, longestSeconds: 120 },
-      { clock, isCovered: () => false, remove: (key) => removed.push(key) },
+      { clock, hasAlternatePaths: () => false, remove: (key) => removed.push(key) },
     );
-    return { clock, removed, succession };
+    return { clock, removed, replacement };
   };
-  const change = (succession: Succession, ...keys: string[]) => {
-    succession.leave(keys.filter((key) => !succession.isRetiring(key)));
-    return keys.map((key) => succession.retire(reflector(key)));
+  const change = (replacement: PeerReplacement, ...keys: string[]) => {
+    replacement.leave(keys.filter((key) => !replacement.isRetiring(key)));
+    return keys.map((key) => replacement.retire(reflector(key)));
   };
 
   it('replace no peer that leaves with them', () => {
-    const { succession } = begin();
+    const { replacement } = begin();
     // One BGPPeer with a session per family, created and deleted.
-    for (const key of ['v4', 'v6']) succession.join(reflector(key));
-    expect(change(succession, 'v4', 'v6')).toEqual([false, false]);
+    for (const key of ['v4', 'v6']) replacement.join(reflector(key));
+    expect(change(replacement, 'v4', 'v6')).toEqual([false, false]);
   });
 
   it('release the peers that waited for them, unless another peer has joined', () => {
-    const { succession, removed } = begin();
-    succession.join(reflector('first'));
-    expect(change(succession, 'old')).toEqual([true]);
-    succession.join(reflector('second'));
-    change(succession, 'old', 'first');
+    const { replacement, removed } = begin();
+    replacement.join(reflector('first'));
+    expect(change(replacement, 'old')).toEqual([true]);
+    replacement.join(reflector('second'));
+    change(replacement, 'old', 'first');
     expect(removed).toEqual([]);
     // "first" waits for "second" by now and is removed with it.
-    change(succession, 'old', 'first', 'second');
+    change(replacement, 'old', 'first', 'second');
     expect(removed.sort()).toEqual(['first', 'old']);
   });
 });

@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import type { GroupSpec } from '../../../../bgp/group/spec.ts';
-import { type Member, UpdateGroup, type WalkPurpose } from '../../../../bgp/group/update-group.ts';
+import { type Member, type SyncPurpose, UpdateGroup } from '../../../../bgp/group/update-group.ts';
 import { PathFlag } from '../../../../bgp/rib/path-table.ts';
 import { Framer } from '../../../../bgp/wire/framer.ts';
 import type { Nlri } from '../../../../bgp/wire/nlri.ts';
@@ -20,7 +20,7 @@ class Receiver implements Member {
   readonly updates: UpdateMessage[] = [];
   readonly #hasAddPath: boolean;
   queued = 0;
-  ends: WalkPurpose[] = [];
+  ends: SyncPurpose[] = [];
   /** Every refresh that began (BoRR) has ended (EoRR). */
   isRefreshed = true;
 
@@ -50,10 +50,10 @@ class Receiver implements Member {
   }
 
   counted(): void {}
-  walkBegins(purpose: WalkPurpose): void {
+  syncBegins(purpose: SyncPurpose): void {
     if (purpose === 'refresh') this.isRefreshed = false;
   }
-  walkEnds(purpose: WalkPurpose): void {
+  syncEnds(purpose: SyncPurpose): void {
     this.ends.push(purpose);
     if (purpose === 'refresh') this.isRefreshed = true;
   }
@@ -159,17 +159,17 @@ class World {
   }
 
   #membership(type: 'join' | 'leave' | 'stop reading' | 'read' | 'refresh' | 'move', index: number): void {
-    const known = this.members.get(index);
+    const active = this.members.get(index);
     if (type === 'join') {
-      if (known) return;
+      if (active) return;
       const receiver = new Receiver(this.sources[index]!, this.#hasAddPath);
       this.members.set(index, { receiver, group: 0 });
       this.groups[0]!.join(receiver);
       return;
     }
-    if (!known) return;
-    const { receiver } = known;
-    const group = this.groups[known.group]!;
+    if (!active) return;
+    const { receiver } = active;
+    const group = this.groups[active.group]!;
     if (type === 'leave') {
       group.leave(receiver);
       this.members.delete(index);
@@ -179,14 +179,14 @@ class World {
       group.resume(receiver);
     } else if (type === 'refresh') group.refresh(receiver);
     else {
-      known.group = 1 - known.group;
+      active.group = 1 - active.group;
       // A group is created for its first member, possibly in the middle of a turn.
-      if (this.groups[known.group]!.isEmpty) {
-        const { spec: same } = this.groups[known.group]!;
-        this.groups[known.group]!.dispose();
-        this.groups[known.group] = new UpdateGroup(same, this.rib.rib, failOnFault);
+      if (this.groups[active.group]!.isEmpty) {
+        const { spec: same } = this.groups[active.group]!;
+        this.groups[active.group]!.dispose();
+        this.groups[active.group] = new UpdateGroup(same, this.rib.rib, failOnFault);
       }
-      this.groups[known.group]!.takeOver(receiver, group);
+      this.groups[active.group]!.takeOver(receiver, group);
     }
   }
 
@@ -208,8 +208,8 @@ class World {
       const row = rib.prefixes.findText(prefixText(number));
       if (row < 0) continue;
       const paths = [...rib.pathsTo(row)].filter((path) => !(rib.paths.flags[path]! & PathFlag.DEAD));
-      const told = this.#hasAddPath ? paths : paths.filter((path) => path === rib.best[row]);
-      for (const path of told) {
+      const advertised = this.#hasAddPath ? paths : paths.filter((path) => path === rib.best[row]);
+      for (const path of advertised) {
         const from = rib.paths.source[path]!;
         if (from === this.sources[index]) continue;
         const key = this.#hasAddPath ? `${prefixText(number)} ${path + 1}` : prefixText(number);

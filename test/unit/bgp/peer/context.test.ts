@@ -17,7 +17,7 @@ describe('a speaker', () => {
     ['passes routes of a client on to another reflector', client, nonClient, true],
     ['passes routes of another reflector on to a client', nonClient, client, true],
     ['does not pass routes of another reflector on to another reflector', nonClient, nonClient, false],
-  ])('%s', (_, from, to, isTold) => {
-    expect(passesOn(from, to)).toBe(isTold);
+  ])('%s', (_, from, to, isAdvertised) => {
+    expect(passesOn(from, to)).toBe(isAdvertised);
   });
 });

@@ -28,7 +28,7 @@ function statusOf(relay: Relay, source: number, members: ReadonlyMap<4 | 6, Peer
       source,
       session: { state: 'Idle' } as never,
       negotiated: undefined,
-      conversation: { connection: undefined },
+      runner: { connection: undefined },
       members,
       counters: { messagesReceived: 0, messagesSent: 0, updatesReceived: 0, updatesSent: 0, flaps: 0 },
       bfdState: undefined,
