@@ -26,7 +26,6 @@ import { bgpFilterKind } from '../datastore/schema/bgp-filter.ts';
 import type { Node } from '../datastore/schema/core.ts';
 import { addressConflicts } from '../felix/calc/address-conflicts.ts';
 import { BGP_PORT } from '../felix/calc/bgp/cluster.ts';
-import type { HostFacts } from '../felix/calc/bgp/kernel-import.ts';
 import { type ReflectorInfo, reflectorsFrom } from '../felix/calc/bgp/reflectors.ts';
 import { podCidrBlocks, podCidrsOf } from '../felix/calc/pod-cidr-blocks.ts';
 import { firstGuard, ownTable, type Ruleset } from '../felix/calc/ruleset.ts';
@@ -41,7 +40,7 @@ import { readAddresses } from '../kernel/addresses.ts';
 import { InsidePool } from '../kernel/inside-pool.ts';
 import { IpSession } from '../kernel/ip-session.ts';
 import { Nftables } from '../kernel/nftables.ts';
-import type { Interfaces, KernelState } from '../kernel/state.ts';
+import type { KernelState } from '../kernel/state.ts';
 import { Backoff } from '../lib/backoff.ts';
 import { Boundary } from '../lib/boundary.ts';
 import type { Family } from '../lib/cidr.ts';
@@ -57,9 +56,9 @@ import { ensureDefaults, ensurePools, publishNode } from './identity/node-setup.
 import { OwnAddress } from './identity/own-address.ts';
 import { type Cluster, type ClusterObjects, clusterOf, objectsOf } from './inputs/cluster.ts';
 import type { AgentConfig } from './inputs/environment.ts';
-import { hostFacts, unseenHost } from './inputs/host-facts.ts';
 import { listedStore } from './inputs/listed-store.ts';
 import { MeshHold } from './inputs/mesh-hold.ts';
+import { ObservedHost } from './inputs/observed-host.ts';
 import { Quarantine } from './inputs/quarantine.ts';
 import { ReflectorEndpoints } from './inputs/reflector-endpoints.ts';
 import { RouteNumbersFile } from './inputs/route-numbers.ts';
@@ -136,10 +135,7 @@ export class Agent {
   #servers: Servers | undefined;
   #cniServer: { close(): unknown } | undefined;
   #plugin: Plugin | undefined;
-  /** Interface of each route at the last check of the kernel. */
-  #devices: ReadonlyMap<string, string> = new Map();
-  /** Addresses and default routes at the last check of the kernel. */
-  #hostFacts: HostFacts | undefined;
+  readonly #observedHost = new ObservedHost();
   /** Host of the API server's URL. */
   readonly #api: string;
   #self: NodeInfo | undefined;
@@ -147,8 +143,6 @@ export class Agent {
   #families: readonly Family[] = [];
   /** Families that the node has or had since this agent started. */
   #podFamilies: readonly Family[] = [];
-  /** Interfaces at the last check of the kernel. */
-  #interfaces: Interfaces | undefined;
   readonly #nftables = new Nftables(ownTable);
   #ruleset: Ruleset | undefined;
   #isRulesetStale = true;
@@ -219,7 +213,7 @@ export class Agent {
             this.#host.speaker ? [...viewRoutes(this.#host.speaker.ribs[family])] : [],
           ),
           endpoints: this.#endpoints.list(),
-          deviceOf: (destination) => this.#devices.get(destination),
+          deviceOf: (destination) => this.#observedHost.deviceOf(destination),
         }),
     });
   }
@@ -562,12 +556,7 @@ export class Agent {
   }
 
   #take(kernel: KernelState): void {
-    this.#devices = new Map(
-      kernel.routes.map(({ destination, hops }) => [destination, hops[0]?.device ?? '']),
-    );
-    const facts = hostFacts(kernel, { ...this.#routeNumbers.numbers, ranges: [] });
-    const isAnotherHost = JSON.stringify(facts) !== JSON.stringify(this.#hostFacts);
-    this.#hostFacts = facts;
+    const isAnotherHost = this.#observedHost.observe(kernel, this.#routeNumbers.numbers);
     if (isAnotherHost) {
       const present = new Set(kernel.addresses.map(({ cidr }) => cidr.split('/')[0]!));
       const count = closeSocketsFromOthers(present);
@@ -575,16 +564,16 @@ export class Agent {
     }
     if (this.#tunnelling.observe(kernel, this.#dataplane?.stats.missingTunnels ?? {}) || isAnotherHost)
       this.#changed();
-    this.#interfaces = kernel;
     this.#followAddresses();
     this.#boundary.run('Events', () => this.#events.update(this.#report.troubles()));
   }
 
   /** Checks whether interfaces and the Node's annotations still have the addresses in use. */
   #followAddresses(): void {
-    if (!this.#self || !this.#interfaces) return;
+    const { interfaces } = this.#observedHost;
+    if (!this.#self || !interfaces) return;
     const node = this.#view.nodes().find(({ metadata }) => metadata.name === this.#config.node);
-    this.#ownAddress.update(this.#self, node, this.#interfaces);
+    this.#ownAddress.update(this.#self, node, interfaces);
   }
 
   /** Handles the end of a migration: our routes have current protocol numbers. The operator should check the others. */
@@ -666,7 +655,7 @@ export class Agent {
       isMeshHeld: this.#isMeshHeld,
       api: this.#api,
       unusableFilters: this.#unusableFilters(),
-      host: this.#hostFacts ?? (this.#self && unseenHost(this.#self)),
+      host: this.#observedHost.facts(this.#self),
       ...(this.#config.ipam === 'host-local'
         ? podCidrBlocks(cluster.nodes())
         : { blocks: cluster.blocks(), affinities: cluster.affinities() }),
