@@ -26,7 +26,7 @@ import { bgpFilterKind } from '../datastore/schema/bgp-filter.ts';
 import type { Node } from '../datastore/schema/core.ts';
 import { addressConflicts } from '../felix/calc/address-conflicts.ts';
 import { BGP_PORT } from '../felix/calc/bgp/cluster.ts';
-import { type ReflectorInfo, reflectorsFrom } from '../felix/calc/bgp/reflectors.ts';
+import { reflectorsFrom } from '../felix/calc/bgp/reflectors.ts';
 import { podCidrBlocks, podCidrsOf } from '../felix/calc/pod-cidr-blocks.ts';
 import { firstGuard, ownTable, type Ruleset } from '../felix/calc/ruleset.ts';
 import { Dataplane, noStats } from '../felix/dataplane/dataplane.ts';
@@ -57,12 +57,11 @@ import { OwnAddress } from './identity/own-address.ts';
 import { type Cluster, type ClusterObjects, clusterOf, objectsOf } from './inputs/cluster.ts';
 import type { AgentConfig } from './inputs/environment.ts';
 import { listedStore } from './inputs/listed-store.ts';
-import { MeshHold } from './inputs/mesh-hold.ts';
 import { ObservedHost } from './inputs/observed-host.ts';
 import { Quarantine } from './inputs/quarantine.ts';
-import { ReflectorEndpoints } from './inputs/reflector-endpoints.ts';
 import { RouteNumbersFile } from './inputs/route-numbers.ts';
 import { type Settings, settingsFor } from './inputs/settings.ts';
+import { Topology } from './inputs/topology.ts';
 import { absentPools, dependsOnAbsentPools } from './inputs/unreadable-pools.ts';
 import { View } from './inputs/view.ts';
 import { statusOf } from './report/calico-node-status.ts';
@@ -121,13 +120,9 @@ export class Agent {
   #ipam!: AddressSource;
   #secrets!: SecretsView;
   #tunnelling!: Tunnelling;
-  readonly #reflectorEndpoints: ReflectorEndpoints;
-  #reflectors: readonly ReflectorInfo[] = [];
-  readonly #meshHold = new MeshHold();
-  #isMeshHeld = false;
+  readonly #topology: Topology;
   /** Why changes to BGP are on hold; undefined when they are not. */
   #bgpHold: string | undefined;
-  #cancelReflectors = () => {};
   #cancelStart = () => {};
   #ipamUpkeep: IpamUpkeep | undefined;
   #observeConvergence: (seconds: number) => void = () => {};
@@ -175,7 +170,7 @@ export class Agent {
       },
       modules.log,
     );
-    this.#reflectorEndpoints = new ReflectorEndpoints(config.restartTimeSeconds * 1000);
+    this.#topology = new Topology(config, { clock: systemClock, changed: () => this.#changed() });
     this.#setSeverity = modules.setSeverity;
     this.#log = modules.log;
     this.#api = modules.api.url.hostname;
@@ -260,7 +255,7 @@ export class Agent {
       stats: () => this.#dataplane?.stats,
       nftables: this.#nftables,
       endpointCount: () => this.#endpoints.list().length,
-      reflectors: () => this.#reflectors,
+      reflectors: () => this.#topology.reflectors,
       objects: () => this.#troubled().map(({ problem }) => problem),
       faults: () => this.#boundary.faults(),
       withoutState: () => this.#boundary.withoutState(NETWORK_STAGES),
@@ -303,7 +298,7 @@ export class Agent {
     };
     this.#abort.abort();
     // Some do not exist yet while the agent starts.
-    await close('reflectors', () => this.#cancelReflectors());
+    await close('reflectors', () => this.#topology.close());
     await close('start', () => this.#cancelStart());
     await close('addresses', () => this.#ownAddress.close());
     await close('IPAM upkeep', () => this.#ipamUpkeep?.close());
@@ -429,7 +424,7 @@ export class Agent {
       stage('IPAM upkeep', () => this.#ipamUpkeep?.update()),
       stage('secrets', () => this.#secrets.follow(cluster.bgpConfigurations(), cluster.bgpPeers())),
       stage('tunnels', () => this.#tunnelling.update(this.#tunnellingInput(cluster, this.#lastSettings!))),
-      stage('reflectors', () => this.#followReflectors(cluster)),
+      stage('reflectors', () => this.#topology.update(cluster)),
       stage('BGP', () => this.#configureBgp(cluster)),
       stage('addresses', () => this.#followAddresses()),
       this.#program(),
@@ -651,8 +646,8 @@ export class Agent {
       config: this.#config,
       view: cluster,
       endpoints: this.#endpoints.list(),
-      reflectors: this.#reflectors,
-      isMeshHeld: this.#isMeshHeld,
+      reflectors: this.#topology.reflectors,
+      isMeshHeld: this.#topology.isMeshHeld,
       api: this.#api,
       unusableFilters: this.#unusableFilters(),
       host: this.#observedHost.facts(this.#self),
@@ -660,19 +655,6 @@ export class Agent {
         ? podCidrBlocks(cluster.nodes())
         : { blocks: cluster.blocks(), affinities: cluster.affinities() }),
     };
-  }
-
-  /** Updates the mesh and the reflectors, and schedules a recalculation for when a removed one expires. */
-  #followReflectors(cluster: Cluster): void {
-    const now = systemClock.now();
-    const heldMs = this.#meshHold.update(cluster.bgpConfigurations(), now);
-    this.#isMeshHeld = heldMs > 0;
-    const found = reflectorsFrom(cluster.services(), cluster.slices(), this.#config.reflectorNamespaces);
-    this.#reflectors = this.#reflectorEndpoints.update(found, now);
-    this.#cancelReflectors();
-    const times = [this.#reflectorEndpoints.nextChange(now), this.#isMeshHeld ? heldMs : undefined];
-    const next = Math.min(...times.filter((time) => time !== undefined));
-    if (Number.isFinite(next)) this.#cancelReflectors = systemClock.after(next, () => this.#changed());
   }
 
   async #serve(): Promise<void> {
