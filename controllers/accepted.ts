@@ -3,7 +3,7 @@
  * corrected. An object that was always valid does not have it.
  */
 
-import type { UnreadableObject } from '../datastore/reflector.ts';
+import type { UnreadableObject } from '../datastore/informer.ts';
 import type { Condition } from './conditions.ts';
 import { conditionsOf, withCondition } from './conditions.ts';
 

@@ -1,8 +1,8 @@
 /** Follows KubeControllersConfiguration `default`; creates it when missing (Calico, kube-controllers runconfig.go). */
 
 import { createMissing } from '../datastore/create-missing.ts';
+import { Informer } from '../datastore/informer.ts';
 import type { KubernetesClient } from '../datastore/kubernetes/client.ts';
-import { Reflector } from '../datastore/reflector.ts';
 import { kubeControllersConfigurationKind } from '../datastore/schema/kube-controllers.ts';
 import { CALICO_GROUP } from '../datastore/schema/resource.ts';
 import type { Found } from '../datastore/tolerant.ts';
@@ -17,31 +17,28 @@ const RETRY_MS = 10_000;
 
 export class ControllersConfiguration {
   readonly #modules: { client: KubernetesClient; clock: Clock; log: Log; changed: () => void };
-  readonly #reflector: Reflector<typeof kubeControllersConfigurationKind>;
+  readonly #informer: Informer<typeof kubeControllersConfigurationKind>;
 
   constructor(modules: { client: KubernetesClient; clock: Clock; log: Log; changed: () => void }) {
     this.#modules = modules;
     const { client, log, changed } = modules;
     const events = { changed, troubled: changed, synced: () => void this.#make() };
-    this.#reflector = new Reflector(
-      { definition: kubeControllersConfigurationKind },
-      { client, log, events },
-    );
+    this.#informer = new Informer({ definition: kubeControllersConfigurationKind }, { client, log, events });
   }
 
   /** The watch, for metrics. */
   get watch(): Watch {
-    return this.#reflector;
+    return this.#informer;
   }
 
   run(signal: AbortSignal): Promise<void> {
-    return this.#reflector.run(signal);
+    return this.#informer.run(signal);
   }
 
   /** Returns the current object. */
   read = (): Found<typeof kubeControllersConfigurationKind> => {
-    const problem = this.#reflector.problems.get(NAME)?.problem;
-    const object = this.#reflector.objects.get(NAME);
+    const problem = this.#informer.problems.get(NAME)?.problem;
+    const object = this.#informer.objects.get(NAME);
     return problem ? { object, unreadable: problem.reason } : { object };
   };
 

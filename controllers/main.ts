@@ -105,11 +105,11 @@ async function main(): Promise<void> {
     reflectorNamespaces: config.reflectorNamespaces,
   });
   registerWatchMetrics(registry, () =>
-    watchStates([nodes.reflector, pools.reflector, configuration.watch, ...peers.watches]),
+    watchStates([nodes.informer, pools.informer, configuration.watch, ...peers.watches]),
   );
   await Promise.all([
-    nodes.reflector.run(abort.signal),
-    pools.reflector.run(abort.signal),
+    nodes.informer.run(abort.signal),
+    pools.informer.run(abort.signal),
     configuration.run(abort.signal),
     peers.run(abort.signal),
   ]);

@@ -2,8 +2,9 @@
  * Keeps BGPPeer.status current when peers, nodes, filters and reflectors' Services change. Also writes the condition
  * Accepted of BGPPeers and IPPools.
  */
+
+import { Informer } from '../datastore/informer.ts';
 import type { KubernetesClient } from '../datastore/kubernetes/client.ts';
-import { Reflector } from '../datastore/reflector.ts';
 import { bgpPeerKind } from '../datastore/schema/bgp.ts';
 import { bgpFilterKind } from '../datastore/schema/bgp-filter.ts';
 import { type nodeKind, serviceKind } from '../datastore/schema/core.ts';
@@ -30,7 +31,7 @@ export interface PeerStatusModules {
   readonly log: Log;
   /** Namespaces whose Services may be route reflectors. */
   readonly reflectorNamespaces: readonly string[];
-  /** Kinds that other parts also follow, so that each is watched once. The owner of the reflectors runs them. */
+  /** Kinds that other parts also follow, so that each is watched once. The owner of the informers runs them. */
   readonly nodes: Shared<typeof nodeKind>;
   readonly pools: Shared<typeof ipPoolKind>;
 }
@@ -49,9 +50,9 @@ export class PeerStatusWriter {
 
   constructor(modules: PeerStatusModules) {
     this.#modules = modules;
-    this.#peers = this.#reflect(bgpPeerKind);
-    this.#filters = this.#reflect(bgpFilterKind);
-    this.#services = this.#reflect(serviceKind);
+    this.#peers = this.#follow(bgpPeerKind);
+    this.#filters = this.#follow(bgpFilterKind);
+    this.#services = this.#follow(serviceKind);
     this.#nodes = this.#share(modules.nodes);
     this.#pools = this.#share(modules.pools);
   }
@@ -63,20 +64,20 @@ export class PeerStatusWriter {
 
   /** Follows the datastore until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const reflectors = [this.#peers, this.#filters, this.#services];
-    await Promise.all(reflectors.map((reflector) => reflector.run(signal)));
+    const informers = [this.#peers, this.#filters, this.#services];
+    await Promise.all(informers.map((informer) => informer.run(signal)));
     this.#isClosed = true;
     this.#cancel?.();
   }
 
-  #reflect<D extends ResourceDefinition>(definition: D): Reflector<D> {
+  #follow<D extends ResourceDefinition>(definition: D): Informer<D> {
     const { client, log } = this.#modules;
-    return new Reflector({ definition }, { client, log, events: this.#events() });
+    return new Informer({ definition }, { client, log, events: this.#events() });
   }
 
-  #share<D extends ResourceDefinition>(shared: Shared<D>): Reflector<D> {
+  #share<D extends ResourceDefinition>(shared: Shared<D>): Informer<D> {
     shared.add(this.#events());
-    return shared.reflector;
+    return shared.informer;
   }
 
   #events() {
@@ -152,7 +153,7 @@ export class PeerStatusWriter {
   /** Returns the writes of condition Accepted. For an unreadable object it is the only one. */
   #acceptances(
     definition: typeof bgpPeerKind | typeof ipPoolKind,
-    { objects, problems }: Pick<Reflector<typeof bgpPeerKind | typeof ipPoolKind>, 'objects' | 'problems'>,
+    { objects, problems }: Pick<Informer<typeof bgpPeerKind | typeof ipPoolKind>, 'objects' | 'problems'>,
   ) {
     const { client, clock } = this.#modules;
     const names = new Set([...objects.keys(), ...problems.keys()]);

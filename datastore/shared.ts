@@ -1,16 +1,16 @@
-/** Shares a reflector between readers, so that a program lists and watches a kind once. */
+/** Shares an informer between readers, so that a program lists and watches a kind once. */
 
 import type { Log } from '../lib/log.ts';
+import { Informer, type InformerEvents } from './informer.ts';
 import type { KubernetesClient } from './kubernetes/client.ts';
-import { Reflector, type ReflectorEvents } from './reflector.ts';
 import type { ResourceDefinition } from './schema/resource.ts';
 
 export class Shared<D extends ResourceDefinition> {
-  readonly reflector: Reflector<D>;
-  readonly #readers: ReflectorEvents<D>[] = [];
+  readonly informer: Informer<D>;
+  readonly #readers: InformerEvents<D>[] = [];
 
   constructor(definition: D, modules: { client: KubernetesClient; log: Log }) {
-    const tell = (task: (reader: ReflectorEvents<D>) => void) => {
+    const tell = (task: (reader: InformerEvents<D>) => void) => {
       for (const reader of this.#readers) {
         // A reader that throws does not affect the others.
         try {
@@ -20,16 +20,16 @@ export class Shared<D extends ResourceDefinition> {
         }
       }
     };
-    const events: ReflectorEvents<D> = {
+    const events: InformerEvents<D> = {
       changed: (key, object) => tell((reader) => reader.changed(key, object)),
       synced: () => tell((reader) => reader.synced()),
       troubled: () => tell((reader) => reader.troubled?.()),
     };
-    this.reflector = new Reflector({ definition }, { ...modules, events });
+    this.informer = new Informer({ definition }, { ...modules, events });
   }
 
-  /** Adds a reader. Call it before `reflector.run`, because earlier changes are not repeated. */
-  add(reader: ReflectorEvents<D>): void {
+  /** Adds a reader. Call it before `informer.run`, because earlier changes are not repeated. */
+  add(reader: InformerEvents<D>): void {
     this.#readers.push(reader);
   }
 }

@@ -2,8 +2,9 @@
  * Replaces objects that make a calculation throw by their last good version, or leaves them out if there is none. Both
  * last until the object's next version.
  */
+
+import type { UnreadableObject } from '../../datastore/informer.ts';
 import type { ObjectProblem } from '../../datastore/object-problem.ts';
-import type { UnreadableObject } from '../../datastore/reflector.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';

@@ -2,8 +2,9 @@
  * IPPools without a usable version, and this node's dependencies on them. An agent that starts has no former version of
  * such a pool, so its tunnel and rules are missing, while other nodes may still have them. Pure.
  */
+
+import type { UnreadableObject } from '../../datastore/informer.ts';
 import { describeProblem } from '../../datastore/object-problem.ts';
-import type { UnreadableObject } from '../../datastore/reflector.ts';
 import { type IPPool, ipPoolKind } from '../../datastore/schema/ip-pool.ts';
 import type { IPAMBlock } from '../../datastore/schema/ipam.ts';
 import { affinityOf } from '../../ipam/block.ts';

@@ -1,7 +1,7 @@
-/** The agent's copy of the datastore: a reflector per kind, and one signal when all are in sync. */
+/** The agent's copy of the datastore: an informer per kind, and one signal when all are in sync. */
 import type { Listing, ListOptions, ObjectOf } from '../../datastore/datastore.ts';
+import { Informer, type UnreadableObject } from '../../datastore/informer.ts';
 import type { KubernetesClient } from '../../datastore/kubernetes/client.ts';
-import { Reflector, type UnreadableObject } from '../../datastore/reflector.ts';
 import { bgpConfigurationKind, bgpPeerKind } from '../../datastore/schema/bgp.ts';
 import { bgpFilterKind } from '../../datastore/schema/bgp-filter.ts';
 import { clusterInformationKind, felixConfigurationKind } from '../../datastore/schema/cluster.ts';
@@ -31,7 +31,7 @@ export type SyncState = 'waiting' | 'resyncing' | 'in sync';
 
 export class View implements IpamView {
   readonly #node: string;
-  readonly #reflectors: Reflector<ResourceDefinition>[] = [];
+  readonly #informers: Informer<ResourceDefinition>[] = [];
   readonly #nodes;
   readonly #pools;
   readonly #blocks;
@@ -50,15 +50,15 @@ export class View implements IpamView {
   readonly #namespaces;
   #unsynced = 0;
   /** By kind; each resolves when the kind has been listed. */
-  readonly #first = new Map<ResourceDefinition, Promise<Reflector<ResourceDefinition>>>();
+  readonly #first = new Map<ResourceDefinition, Promise<Informer<ResourceDefinition>>>();
 
   constructor(node: string, modules: { client: KubernetesClient; log: Log; changed: () => void }) {
     this.#node = node;
-    const reflect = <D extends ResourceDefinition>(
+    const follow = <D extends ResourceDefinition>(
       definition: D,
       options: ListOptions = {},
       changed = modules.changed,
-    ): Reflector<D> => {
+    ): Informer<D> => {
       this.#unsynced++;
       let listed: () => void = () => undefined;
       const first = new Promise<void>((resolve) => {
@@ -73,45 +73,45 @@ export class View implements IpamView {
         },
         troubled: modules.changed,
       };
-      const reflector = new Reflector(
+      const informer = new Informer(
         { definition, ...options },
         { client: modules.client, log: modules.log, events },
       );
-      const any = reflector as unknown as Reflector<ResourceDefinition>;
-      this.#reflectors.push(any);
+      const any = informer as unknown as Informer<ResourceDefinition>;
+      this.#informers.push(any);
       if (Object.keys(options).length === 0)
         this.#first.set(
           definition,
           first.then(() => any),
         );
-      return reflector;
+      return informer;
     };
-    this.#nodes = reflect(nodeKind);
-    this.#pools = reflect(ipPoolKind);
-    this.#blocks = reflect(ipamBlockKind);
-    this.#affinities = reflect(blockAffinityKind);
-    this.#ipamConfigurations = reflect(ipamConfigurationKind);
-    this.#reservations = reflect(ipReservationKind);
-    this.#bgpConfigurations = reflect(bgpConfigurationKind);
-    this.#bgpPeers = reflect(bgpPeerKind);
-    this.#bgpFilters = reflect(bgpFilterKind);
-    this.#services = reflect(serviceKind);
-    this.#slices = reflect(endpointSliceKind);
-    this.#clusterInformation = reflect(clusterInformationKind);
-    this.#felixConfigurations = reflect(felixConfigurationKind);
-    this.#nodeStatuses = reflect(calicoNodeStatusKind);
+    this.#nodes = follow(nodeKind);
+    this.#pools = follow(ipPoolKind);
+    this.#blocks = follow(ipamBlockKind);
+    this.#affinities = follow(blockAffinityKind);
+    this.#ipamConfigurations = follow(ipamConfigurationKind);
+    this.#reservations = follow(ipReservationKind);
+    this.#bgpConfigurations = follow(bgpConfigurationKind);
+    this.#bgpPeers = follow(bgpPeerKind);
+    this.#bgpFilters = follow(bgpFilterKind);
+    this.#services = follow(serviceKind);
+    this.#slices = follow(endpointSliceKind);
+    this.#clusterInformation = follow(clusterInformationKind);
+    this.#felixConfigurations = follow(felixConfigurationKind);
+    this.#nodeStatuses = follow(calicoNodeStatusKind);
     // CNI calls read pods. Calculations use them only when a BGPPeer selects pods.
     const podsChanged = () => {
       if (this.bgpPeers().some(({ spec }) => spec.localWorkloadSelector)) modules.changed();
     };
-    this.#pods = reflect(podKind, { fieldSelector: `spec.nodeName=${node}` }, podsChanged);
+    this.#pods = follow(podKind, { fieldSelector: `spec.nodeName=${node}` }, podsChanged);
     // Selectors match labels of namespaces as labels of their pods.
-    this.#namespaces = reflect(namespaceKind, {}, podsChanged);
+    this.#namespaces = follow(namespaceKind, {}, podsChanged);
   }
 
   /** Follows the datastore until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    await Promise.all(this.#reflectors.map((reflector) => reflector.run(signal)));
+    await Promise.all(this.#informers.map((informer) => informer.run(signal)));
   }
 
   /** Resolves to the objects of a kind when it has been listed; undefined for a kind that is not followed in full. */
@@ -129,28 +129,28 @@ export class View implements IpamView {
   /** Progress of the first lists. */
   get sync(): SyncState {
     if (this.isSynced) return 'in sync';
-    return this.#unsynced < this.#reflectors.length ? 'resyncing' : 'waiting';
+    return this.#unsynced < this.#informers.length ? 'resyncing' : 'waiting';
   }
 
   /** Whether the watch of each resource is open. */
   watches(): WatchStates {
-    return watchStates(this.#reflectors);
+    return watchStates(this.#informers);
   }
 
   /** Why the copy may be outdated; empty while all watches are open. */
   get staleReasons(): string[] {
-    return this.#reflectors.flatMap(({ staleReason }) => staleReason ?? []);
+    return this.#informers.flatMap(({ staleReason }) => staleReason ?? []);
   }
 
   /** Returns sentences about fields without effect. */
   notices(): readonly string[] {
-    return this.#reflectors.flatMap(({ notices }) => notices);
+    return this.#informers.flatMap(({ notices }) => notices);
   }
 
   /** Returns objects with faults. */
   problems(): UnreadableObject[] {
     return [
-      ...this.#reflectors.flatMap(({ problems }) => [...problems.values()]),
+      ...this.#informers.flatMap(({ problems }) => [...problems.values()]),
       ...blockProblems(values(this.#blocks)).map(({ block, problem }) => ({
         problem,
         uid: block.metadata.uid,
@@ -180,6 +180,6 @@ export class View implements IpamView {
   nodeLabels = () => this.#nodes.objects.get(this.#node)?.metadata.labels ?? {};
 }
 
-function values<D extends ResourceDefinition>(reflector: Reflector<D>): ObjectOf<D>[] {
-  return [...reflector.objects.values()];
+function values<D extends ResourceDefinition>(informer: Informer<D>): ObjectOf<D>[] {
+  return [...informer.objects.values()];
 }

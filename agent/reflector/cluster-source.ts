@@ -6,11 +6,11 @@
 import type { Registry } from 'prom-client';
 import type { DesiredSpeaker } from '../../bgp/peer/config.ts';
 import type { ListOptions, ObjectOf } from '../../datastore/datastore.ts';
+import { Informer, type UnreadableObject } from '../../datastore/informer.ts';
 import { KubernetesClient } from '../../datastore/kubernetes/client.ts';
 import type { Endpoint as ApiEndpoint } from '../../datastore/kubernetes/endpoint.ts';
 import { RequestCounter } from '../../datastore/kubernetes/request-metrics.ts';
 import { describeProblem } from '../../datastore/object-problem.ts';
-import { type UnreadableObject, Reflector as Watch } from '../../datastore/reflector.ts';
 import { type BGPConfiguration, bgpConfigurationKind, bgpPeerKind } from '../../datastore/schema/bgp.ts';
 import { bgpFilterKind } from '../../datastore/schema/bgp-filter.ts';
 import { endpointSliceKind, nodeKind, serviceKind } from '../../datastore/schema/core.ts';
@@ -53,7 +53,7 @@ export class ClusterSource implements ReflectorSource {
   readonly #requests = new RequestCounter();
   readonly #client: KubernetesClient;
   readonly #abort = new AbortController();
-  readonly #watches: Watch<ResourceDefinition>[] = [];
+  readonly #watches: Informer<ResourceDefinition>[] = [];
   readonly #secrets: SecretsView;
   readonly #name: string;
   readonly #own: OwnEndpoint;
@@ -222,7 +222,7 @@ export class ClusterSource implements ReflectorSource {
     this.#timer = setTimeout(() => this.#boundary.run('change', () => this.#changed()), COALESCE_MS);
   }
 
-  #watch<D extends ResourceDefinition>(definition: D, options: ListOptions = {}): Watch<D> {
+  #watch<D extends ResourceDefinition>(definition: D, options: ListOptions = {}): Informer<D> {
     this.#unsynced++;
     const events = {
       changed: () => this.#soon(),
@@ -232,12 +232,12 @@ export class ClusterSource implements ReflectorSource {
         this.#soon();
       },
     };
-    const watch = new Watch({ definition, ...options }, { client: this.#client, log: this.#log, events });
-    this.#watches.push(watch as unknown as Watch<ResourceDefinition>);
+    const watch = new Informer({ definition, ...options }, { client: this.#client, log: this.#log, events });
+    this.#watches.push(watch as unknown as Informer<ResourceDefinition>);
     return watch;
   }
 }
 
-function values<D extends ResourceDefinition>(watch: Watch<D>): ObjectOf<D>[] {
+function values<D extends ResourceDefinition>(watch: Informer<D>): ObjectOf<D>[] {
   return [...watch.objects.values()];
 }

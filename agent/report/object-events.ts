@@ -1,6 +1,7 @@
 /** Events about objects with faults (`kubectl describe ippool`). */
+
+import type { UnreadableObject } from '../../datastore/informer.ts';
 import type { EventRecorder } from '../../datastore/kubernetes/events.ts';
-import type { UnreadableObject } from '../../datastore/reflector.ts';
 import { CALICO_GROUP } from '../../datastore/schema/resource.ts';
 
 /** Maximum of objects with Events, so that a cluster full of faults does not cause thousands. */

@@ -3,8 +3,9 @@
  * (Calico B-055). A password stays in force when its Secret is deleted or becomes unusable, so that a protected session
  * never starts without a password because of that.
  */
+
+import { Informer, type UnreadableObject } from '../../datastore/informer.ts';
 import type { KubernetesClient } from '../../datastore/kubernetes/client.ts';
-import { Reflector, type UnreadableObject } from '../../datastore/reflector.ts';
 import type { BGPConfiguration, BGPPeer } from '../../datastore/schema/bgp.ts';
 import { secretKind, secretValue } from '../../datastore/schema/core.ts';
 import { passwordOf, passwordProblem, type SecretState } from '../../felix/calc/bgp/password.ts';
@@ -13,7 +14,7 @@ import type { Log } from '../../lib/log.ts';
 import { printable } from '../../lib/plain-text.ts';
 
 interface Followed {
-  readonly reflector: Reflector<typeof secretKind>;
+  readonly informer: Informer<typeof secretKind>;
   readonly abort: AbortController;
   /** The Secret was read once, or does not exist. */
   isRead: boolean;
@@ -55,11 +56,11 @@ export class SecretsView {
     const followed = this.#followed.get(name);
     const place = `Secret ${this.#namespace}/${name}`;
     if (!followed?.isRead) {
-      const why = followed?.reflector.isForbidden ? this.#forbiddenReason(name) : 'it has not been read yet';
+      const why = followed?.informer.isForbidden ? this.#forbiddenReason(name) : 'it has not been read yet';
       return { state: 'unknown', reason: `waiting for ${place}: ${why}` };
     }
-    const secret = followed.reflector.objects.get(`${this.#namespace}/${name}`);
-    if (!secret && followed.reflector.problems.size > 0)
+    const secret = followed.informer.objects.get(`${this.#namespace}/${name}`);
+    if (!secret && followed.informer.problems.size > 0)
       return { state: 'unknown', reason: `waiting for ${place}: it is malformed` };
     const value = secret && secretValue(secret, key);
     const problem = value === undefined ? undefined : passwordProblem(value);
@@ -78,9 +79,9 @@ export class SecretsView {
 
   /** Returns Secrets that are unreadable or that RBAC forbids. */
   problems(): UnreadableObject[] {
-    return [...this.#followed].flatMap(([name, { reflector }]) => [
-      ...reflector.problems.values(),
-      ...(reflector.isForbidden ? [this.#forbidden(name)] : []),
+    return [...this.#followed].flatMap(([name, { informer }]) => [
+      ...informer.problems.values(),
+      ...(informer.isForbidden ? [this.#forbidden(name)] : []),
     ]);
   }
 
@@ -137,7 +138,7 @@ export class SecretsView {
 
   #start(name: string): void {
     const abort = new AbortController();
-    const reflector = new Reflector(
+    const informer = new Informer(
       { definition: secretKind, namespace: this.#namespace, fieldSelector: `metadata.name=${name}` },
       {
         client: this.#client,
@@ -152,8 +153,8 @@ export class SecretsView {
         },
       },
     );
-    const followed: Followed = { reflector, abort, isRead: false, lastValues: new Map() };
+    const followed: Followed = { informer, abort, isRead: false, lastValues: new Map() };
     this.#followed.set(name, followed);
-    void reflector.run(abort.signal);
+    void informer.run(abort.signal);
   }
 }

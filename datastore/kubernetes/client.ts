@@ -1,4 +1,4 @@
-/** Datastore over the Kubernetes API: typed verbs, and the stream for a reflector. */
+/** Datastore over the Kubernetes API: typed verbs, and the stream for an informer. */
 import type { Readable } from 'node:stream';
 import type { Datastore, Listing, ListOptions, ObjectOf, RawDatastore } from '../datastore.ts';
 import { DatastoreError } from '../errors.ts';

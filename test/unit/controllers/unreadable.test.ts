@@ -42,7 +42,7 @@ const shared = () => ({
 const start = (modules: PeerStatusModules, signal: AbortSignal) => {
   const running = new PeerStatusWriter(modules).run(signal);
   const { nodes, pools } = modules;
-  return Promise.all([running, nodes.reflector.run(signal), pools.reflector.run(signal)]);
+  return Promise.all([running, nodes.informer.run(signal), pools.informer.run(signal)]);
 };
 const conditionOf = (definition: ResourceDefinition, name: string) => {
   const { status } = (api.get(definition, name) ?? {}) as {

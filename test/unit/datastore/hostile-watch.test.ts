@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Informer } from '../../../datastore/informer.ts';
 import { KubernetesClient } from '../../../datastore/kubernetes/client.ts';
 import { plainEndpoint } from '../../../datastore/kubernetes/endpoint.ts';
-import { Reflector } from '../../../datastore/reflector.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { silentLog } from '../../../lib/log.ts';
 import { HostileApi } from '../../helpers/hostile-api.ts';
@@ -27,10 +27,10 @@ const pool = (name: string, spec: object) => ({
   spec,
 });
 
-/** Starts a reflector of IPPools, and waits until it has listed and watches. */
-async function reflect() {
+/** Starts an informer of IPPools, and waits until it has listed and watches. */
+async function follow() {
   const changes: string[] = [];
-  const reflector = new Reflector(
+  const informer = new Informer(
     { definition: ipPoolKind },
     {
       client: new KubernetesClient(plainEndpoint(api.url)),
@@ -44,10 +44,10 @@ async function reflect() {
       },
     },
   );
-  void reflector.run(abort.signal);
+  void informer.run(abort.signal);
   await until('it watches', PATIENCE_MS, () => api.watches(ipPoolKind) === 1);
-  const cidrs = () => Object.fromEntries([...reflector.objects].map(([key, { spec }]) => [key, spec.cidr]));
-  /** Waits until the reflector has processed all earlier events. */
+  const cidrs = () => Object.fromEntries([...informer.objects].map(([key, { spec }]) => [key, spec.cidr]));
+  /** Waits until the informer has processed all earlier events. */
   const settled = async () => {
     const cidr = `10.255.${Math.floor(Math.random() * 256)}.0/24`;
     api.put(ipPoolKind, pool('last', { cidr }));
@@ -55,17 +55,17 @@ async function reflect() {
     api.remove(ipPoolKind, 'last');
     await until('it has gone', PATIENCE_MS, () => cidrs()['last'] === undefined);
   };
-  return { reflector, changes, cidrs, settled };
+  return { informer, changes, cidrs, settled };
 }
 
 describe('a watch', () => {
   it('keeps the last good version of an object that becomes unreadable, and names it until corrected', async () => {
     api.put(ipPoolKind, pool('p', { cidr: '10.1.0.0/16' }));
-    const { reflector, cidrs, settled, changes } = await reflect();
+    const { informer, cidrs, settled, changes } = await follow();
     api.put(ipPoolKind, pool('p', { cidr: '10.1.0.0/33' }));
     await settled();
     expect(cidrs()).toEqual({ p: '10.1.0.0/16' });
-    expect(reflector.problems.get('p')).toMatchObject({
+    expect(informer.problems.get('p')).toMatchObject({
       isAbsent: false,
       problem: { kind: 'IPPool', name: 'p', field: 'spec.cidr' },
     });
@@ -73,17 +73,17 @@ describe('a watch', () => {
     api.put(ipPoolKind, pool('p', { cidr: '10.2.0.0/16' }));
     await settled();
     expect(cidrs()).toEqual({ p: '10.2.0.0/16' });
-    expect(reflector.problems.size).toBe(0);
+    expect(informer.problems.size).toBe(0);
   });
 
   it('forgets the problem of an object that is deleted', async () => {
     api.put(ipPoolKind, pool('p', { cidr: 'x' }));
-    const { reflector, cidrs, settled } = await reflect();
+    const { informer, cidrs, settled } = await follow();
     expect(cidrs()).toEqual({});
-    expect(reflector.problems.get('p')?.isAbsent).toBe(true);
+    expect(informer.problems.get('p')?.isAbsent).toBe(true);
     api.remove(ipPoolKind, 'p');
     await settled();
-    expect(reflector.problems.size).toBe(0);
+    expect(informer.problems.size).toBe(0);
   });
 
   it.each<[string, string | Buffer]>([
@@ -118,7 +118,7 @@ describe('a watch', () => {
     ],
   ])('continues after %s', async (_, line) => {
     api.put(ipPoolKind, pool('p', { cidr: '10.1.0.0/16' }));
-    const { cidrs, settled } = await reflect();
+    const { cidrs, settled } = await follow();
     await api.send(ipPoolKind, line);
     api.put(ipPoolKind, pool('q', { cidr: '10.2.0.0/16' }));
     await settled();
@@ -127,17 +127,17 @@ describe('a watch', () => {
   });
 
   it('decodes characters that are split across packets', async () => {
-    const { cidrs, reflector, settled } = await reflect();
+    const { cidrs, informer, settled } = await follow();
     const object = { ...pool('é', { cidr: '10.3.0.0/16' }), status: { text: '€'.repeat(1000) } };
     const line = Buffer.from(`${JSON.stringify({ type: 'ADDED', object })}\n`);
     await api.send(ipPoolKind, ...[...line].map((octet) => Buffer.from([octet])));
     await settled();
     expect(cidrs()).toEqual({ é: '10.3.0.0/16' });
-    expect(reflector.objects.get('é')?.status?.['text']).toBe('€'.repeat(1000));
+    expect(informer.objects.get('é')?.status?.['text']).toBe('€'.repeat(1000));
   });
 
   it('survives a handler that throws', async () => {
-    const { cidrs, settled } = await reflect();
+    const { cidrs, settled } = await follow();
     api.put(ipPoolKind, pool('thrower', { cidr: '10.4.0.0/16' }));
     await settled();
     expect(cidrs()).toEqual({ thrower: '10.4.0.0/16' });
@@ -158,9 +158,9 @@ describe('a watch', () => {
       response.writeHead(200).end(body);
       return true;
     };
-    const { cidrs, reflector } = await reflect();
+    const { cidrs, informer } = await follow();
     expect(lies).toBeLessThan(0);
-    await until('no error is left', PATIENCE_MS, () => reflector.staleReason === undefined);
+    await until('no error is left', PATIENCE_MS, () => informer.staleReason === undefined);
     expect(cidrs()).toEqual({ p: '10.1.0.0/16' });
   });
 });

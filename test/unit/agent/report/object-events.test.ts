@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { ObjectEvents } from '../../../../agent/report/object-events.ts';
-import type { UnreadableObject } from '../../../../datastore/reflector.ts';
+import type { UnreadableObject } from '../../../../datastore/informer.ts';
 
 const trouble = (kind: string, name: string, namespace?: string): UnreadableObject => ({
   problem: { kind, name, reason: 'r', ...(namespace ? { namespace } : {}) },

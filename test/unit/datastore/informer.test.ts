@@ -4,9 +4,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ApiServer } from '../../../datastore/embedded/server.ts';
+import { Informer } from '../../../datastore/informer.ts';
 import { KubernetesClient } from '../../../datastore/kubernetes/client.ts';
 import { plainEndpoint } from '../../../datastore/kubernetes/endpoint.ts';
-import { Reflector } from '../../../datastore/reflector.ts';
 import { type IPPool, ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { silentLog } from '../../../lib/log.ts';
 import { until } from '../../helpers/lab.ts';
@@ -60,7 +60,7 @@ const startApi = (port = 0) =>
 const portOf = (server: ApiServer) => Number(new URL(server.url).port);
 
 beforeEach(async () => {
-  directory = mkdtempSync(path.join(os.tmpdir(), 'cali-reflector-'));
+  directory = mkdtempSync(path.join(os.tmpdir(), 'cali-informer-'));
   api = await startApi();
   proxy = new FlakyProxy(() => portOf(api));
   await proxy.listen();
@@ -74,10 +74,10 @@ afterEach(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-function reflect(options = {}) {
+function follow(options = {}) {
   const changes: { key: string; version: string | undefined }[] = [];
   let synced = 0;
-  const reflector = new Reflector(
+  const informer = new Informer(
     { definition: ipPoolKind, ...options },
     {
       client: new KubernetesClient(plainEndpoint(`http://127.0.0.1:${proxy.port}`)),
@@ -90,8 +90,8 @@ function reflect(options = {}) {
       },
     },
   );
-  void reflector.run(abort.signal);
-  return { reflector, changes, synced: () => synced };
+  void informer.run(abort.signal);
+  return { informer, changes, synced: () => synced };
 }
 
 const create = (i: number) =>
@@ -120,21 +120,21 @@ function expectNoRepeats(changes: readonly { key: string; version: string | unde
   }
 }
 
-describe('a reflector of API objects', () => {
+describe('an informer of API objects', () => {
   it('lists in pages, reports once that it is in sync, then watches', async () => {
     for (let i = 0; i < 7; i++) await create(i);
-    const { reflector, synced, changes } = reflect({ pageSize: 3 });
+    const { informer, synced, changes } = follow({ pageSize: 3 });
     await until('in sync', 3000, () => synced() === 1);
-    expect(reflector.objects.size).toBe(7);
+    expect(informer.objects.size).toBe(7);
     await create(8);
     await direct.remove(ipPoolKind, 'p0');
-    await until('followed', 3000, () => isTrue(reflector.objects));
+    await until('followed', 3000, () => isTrue(informer.objects));
     expect(changes).toHaveLength(9);
-    expect(reflector.staleReason).toBeUndefined();
+    expect(informer.staleReason).toBeUndefined();
   });
 
   it('loses and repeats nothing across broken connections, a restarted server and a compacted history', async () => {
-    const { reflector, synced, changes } = reflect();
+    const { informer, synced, changes } = follow();
     await until('in sync', 3000, () => synced() === 1);
     for (let round = 0; round < 30; round++) {
       const i = round % 10;
@@ -154,21 +154,21 @@ describe('a reflector of API objects', () => {
         api = await startApi(port);
       }
     }
-    await until('the same as the server', 15_000, () => isTrue(reflector.objects));
+    await until('the same as the server', 15_000, () => isTrue(informer.objects));
     expectNoRepeats(changes);
     expect(synced()).toBe(1);
   });
 
   it('reports objects that were deleted while it was disconnected', async () => {
     for (let i = 0; i < 3; i++) await create(i);
-    const { reflector, synced, changes } = reflect();
+    const { informer, synced, changes } = follow();
     await until('in sync', 3000, () => synced() === 1);
     const port = portOf(api);
     await api.close();
     api = await startApi(port);
     await direct.remove(ipPoolKind, 'p1');
     api.compactHistory();
-    await until('noticed', 10_000, () => reflector.objects.size === 2);
+    await until('noticed', 10_000, () => informer.objects.size === 2);
     expect(changes.filter(({ version }) => version === undefined)).toEqual([
       { key: 'p1', version: undefined },
     ]);
@@ -176,26 +176,26 @@ describe('a reflector of API objects', () => {
 
   it('keeps its copy while the server is down, and reports why it may be stale', async () => {
     await create(1);
-    const { reflector, synced } = reflect();
+    const { informer, synced } = follow();
     await until('in sync', 3000, () => synced() === 1);
     const port = portOf(api);
     await api.close();
-    await until('noticed', 5000, () => reflector.staleReason !== undefined);
-    expect(reflector.staleReason).toMatch(/^ippools: /);
-    expect(reflector.objects.size).toBe(1);
+    await until('noticed', 5000, () => informer.staleReason !== undefined);
+    expect(informer.staleReason).toMatch(/^ippools: /);
+    expect(informer.objects.size).toBe(1);
     api = await startApi(port);
-    await until('back', 10_000, () => reflector.staleReason === undefined);
+    await until('back', 10_000, () => informer.staleReason === undefined);
   });
 
   it('detects a half-open connection by its silence', async () => {
-    const { reflector, synced } = reflect({ idleMs: 400 });
+    const { informer, synced } = follow({ idleMs: 400 });
     await until('in sync', 3000, () => synced() === 1);
     proxy.isSilent = true;
     await create(5);
     await new Promise((resolve) => setTimeout(resolve, 600));
-    expect(reflector.objects.size).toBe(0);
+    expect(informer.objects.size).toBe(0);
     proxy.isSilent = false;
-    await until('recovered', 5000, () => reflector.objects.size === 1);
+    await until('recovered', 5000, () => informer.objects.size === 1);
   });
 
   it('does not reopen watches in a tight loop when a server closes each at once', async () => {
@@ -214,7 +214,7 @@ describe('a reflector of API objects', () => {
       plainEndpoint(`http://127.0.0.1:${(rude.address() as { port: number }).port}`),
     );
     const events = { changed: () => undefined, synced: () => undefined };
-    void new Reflector({ definition: ipPoolKind }, { client, log: silentLog, events }).run(abort.signal);
+    void new Informer({ definition: ipPoolKind }, { client, log: silentLog, events }).run(abort.signal);
     await new Promise((resolve) => setTimeout(resolve, 2000));
     abort.abort();
     expect(watches).toBeGreaterThan(1);

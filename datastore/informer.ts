@@ -23,14 +23,14 @@ import { identityOf, readObject } from './read-object.ts';
 import type { ResourceDefinition } from './schema/resource.ts';
 import { describeNotice, noticesOf } from './schema/without-effect.ts';
 
-export interface ReflectorOptions<D extends ResourceDefinition> extends ListOptions {
+export interface InformerOptions<D extends ResourceDefinition> extends ListOptions {
   readonly definition: D;
   /** Idle time after which a watch counts as dead, milliseconds. Servers send bookmarks about once a minute. */
   readonly idleMs?: number;
   readonly pageSize?: number;
 }
 
-export interface ReflectorEvents<D extends ResourceDefinition> {
+export interface InformerEvents<D extends ResourceDefinition> {
   /** An object was added or changed (`object`), or deleted (undefined). */
   changed(key: string, object: ObjectOf<D> | undefined): void;
   synced(): void;
@@ -51,10 +51,10 @@ export interface UnreadableObject {
 /** Longest line of a watch. An object has at most some megabytes. */
 const MAX_LINE = 64 * 1024 * 1024;
 
-export class Reflector<D extends ResourceDefinition> {
-  readonly #options: ReflectorOptions<D>;
+export class Informer<D extends ResourceDefinition> {
+  readonly #options: InformerOptions<D>;
   readonly #client: KubernetesClient;
-  readonly #events: ReflectorEvents<D>;
+  readonly #events: InformerEvents<D>;
   readonly #log: Log;
   readonly #objects = new Map<string, ObjectOf<D>>();
   /** resourceVersion by key, also of unreadable objects. */
@@ -69,8 +69,8 @@ export class Reflector<D extends ResourceDefinition> {
   #error: string | undefined = 'not listed yet';
 
   constructor(
-    options: ReflectorOptions<D>,
-    modules: { client: KubernetesClient; events: ReflectorEvents<D>; log: Log },
+    options: InformerOptions<D>,
+    modules: { client: KubernetesClient; events: InformerEvents<D>; log: Log },
   ) {
     this.#options = options;
     this.#client = modules.client;
@@ -110,11 +110,11 @@ export class Reflector<D extends ResourceDefinition> {
 
   /** Lists and watches until the signal aborts. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    // Many reflectors share a signal. Each adds one listener, regardless of its retries.
+    // Many informers share a signal. Each adds one listener, regardless of its retries.
     const own = new AbortController();
     const stop = () => own.abort(signal.reason);
     if (signal.aborted) stop();
-    // Node reports more than ten listeners as a leak; here there is one per reflector.
+    // Node reports more than ten listeners as a leak; here there is one per informer.
     setMaxListeners(0, signal);
     signal.addEventListener('abort', stop, { once: true });
     await this.#follow(own.signal);
