@@ -83,7 +83,7 @@ describe('a program that dies of an uncaught error', () => {
       origin: 'uncaughtException',
     });
     expect(last['stack']).toEqual(
-      expect.arrayContaining([expect.stringMatching(/agent\/reflector-file\.ts:\d+:\d+/)]),
+      expect.arrayContaining([expect.stringMatching(/agent\/reflector\/file-source\.ts:\d+:\d+/)]),
     );
     expect(JSON.stringify(last).length).toBeLessThan(8_000);
     expect(stderr).toBe('');
