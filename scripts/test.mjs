@@ -1,4 +1,5 @@
 // npm test: sets up, runs vitest, and ends with the line `N passed, N failed, N skipped`.
+// npm run test:watch: runs the unit tests that a change affects, after each change.
 // As root with CI=true or --install, it also installs the Debian packages that tests need.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -30,7 +31,8 @@ const programs = {
 const given = process.argv.slice(2);
 const isInstalling = given.includes('--install') || /^(true|1)$/.test(process.env.CI ?? '');
 const [which, ...rest] = given.filter((argument) => argument !== '--install');
-const isUnit = which === 'unit';
+const isWatch = which === 'watch';
+const isUnit = which === 'unit' || isWatch;
 if (isInstalling) await installMissing(isUnit ? required : { ...required, ...programs });
 await setUp();
 if (!isUnit && !nameMissing(programs, { isRequired: false }))
@@ -39,15 +41,22 @@ if (!isUnit && !nameMissing(programs, { isRequired: false }))
 const folder = mkdtempSync(path.join(os.tmpdir(), 'cali-test-'));
 const countsFile = path.join(folder, 'counts.json');
 // The cluster's tests take long, so they run only when named.
-const project = ['unit', 'system', 'hostile', 'interop', 'cluster'].includes(which)
-  ? ['--project', which, ...rest]
+const project = ['unit', 'system', 'hostile', 'interop', 'cluster', 'watch'].includes(which)
+  ? ['--project', isWatch ? 'unit' : which, ...rest]
   : [...(which === 'all' ? [] : ['--project', '!cluster', which]), ...rest].filter(Boolean);
 const vitest = path.resolve(import.meta.dirname, '..', 'node_modules', 'vitest', 'vitest.mjs');
 const reporter = path.join(import.meta.dirname, 'progress-reporter.mjs');
 
 const child = spawn(
   process.execPath,
-  [vitest, 'run', ...project, '--reporter=default', `--reporter=${reporter}`],
+  [
+    vitest,
+    isWatch ? 'watch' : 'run',
+    ...project,
+    '--reporter=default',
+    // In the terminal, vitest shows what runs.
+    ...(isWatch ? [] : [`--reporter=${reporter}`]),
+  ],
   { stdio: 'inherit', env: { ...process.env, CALI_TEST_COUNTS: countsFile } },
 );
 // The terminal sends Ctrl-C to vitest and the labs too; this process waits for their exit. Other signals reach only this
@@ -68,6 +77,7 @@ const counts = existsSync(countsFile)
   ? JSON.parse(readFileSync(countsFile, 'utf8'))
   : { passed: 0, failed: 0, skipped: 0 };
 rmSync(folder, { recursive: true, force: true });
+if (isWatch) process.exit(interruption ? 130 : status);
 if (interruption) process.stdout.write(`\nstopped by ${interruption}: not all tests ran\n`);
 // The counts do not include a file that cannot be loaded or a hook that fails.
 const failed = status === 0 || interruption ? counts.failed : Math.max(1, counts.failed);

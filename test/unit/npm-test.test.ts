@@ -37,7 +37,23 @@ const RUNNING = /running: .*waits for the given time/;
 function npmTest(
   takesMs: number,
   interrupt?: (pid: number) => void,
+  args: readonly string[] = [],
 ): Promise<{ code: number | null; text: string }> {
+  const started = spawnScript('unit', args, takesMs);
+  let isInterrupted = false;
+  for (const stream of [started.process.stdout, started.process.stderr])
+    stream.on('data', () => {
+      if (isInterrupted || !RUNNING.test(started.text)) return;
+      isInterrupted = true;
+      interrupt?.(started.process.pid!);
+    });
+  return new Promise((resolve) =>
+    started.process.on('close', (code) => resolve({ code, text: started.text })),
+  );
+}
+
+/** Starts scripts/test.mjs on the folder and collects its output. */
+function spawnScript(which: 'unit' | 'watch', args: readonly string[], takesMs = 0) {
   const own = Object.entries(process.env).filter(
     ([name]) => !/^(VITEST|TEST$|NODE_ENV|CI$|npm_|CALI_)/.test(name),
   );
@@ -48,22 +64,18 @@ function npmTest(
     NO_COLOR: '1',
   };
   // A group of its own, as a terminal makes one: Ctrl-C goes to all of it.
-  const child = spawn(process.execPath, ['scripts/enter.cjs', 'test', 'unit', '--root', folder], {
+  const child = spawn(process.execPath, ['scripts/enter.cjs', 'test', which, '--root', folder, ...args], {
     cwd: root,
     env,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  let text = '';
-  let isInterrupted = false;
+  const started = { process: child, text: '' };
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (chunk: string) => {
-      text += chunk;
-      if (isInterrupted || !RUNNING.test(text)) return;
-      isInterrupted = true;
-      interrupt?.(child.pid!);
+      started.text += chunk;
     });
-  return new Promise((resolve) => child.on('close', (code) => resolve({ code, text })));
+  return started;
 }
 
 test('npm test names the running test, and ends with the counts', async () => {
@@ -88,6 +100,29 @@ test('npm test leaves no process behind when only it receives SIGTERM', async ()
   expect(code).toBe(130);
   const lab = readFileSync(path.join(folder, 'lab.pid'), 'utf8');
   await vi.waitUntil(() => !isAlive(lab), { timeout: 60_000 });
+});
+
+test('npm run test:unit runs one test by its name', async () => {
+  const { code, text } = await npmTest(0, undefined, ['-t', 'is quick']);
+  expect(text.trimEnd().split('\n').at(-1)).toBe('1 passed, 0 failed, 3 skipped');
+  expect(code).toBe(0);
+});
+
+test('npm run test:watch runs the tests again when a file changes, and ends on Ctrl-C', async () => {
+  const file = path.join(folder, 'test', 'unit', 'watched.test.ts');
+  const source = (title: string) => `import { test } from 'vitest';\ntest('${title}', () => undefined);\n`;
+  writeFileSync(file, source('is first'));
+  const child = spawnScript('watch', ['watched', '--reporter=verbose']);
+  const ended = new Promise((resolve) => child.process.on('close', resolve));
+  try {
+    await vi.waitUntil(() => /is first.*Waiting for file changes/s.test(child.text), { timeout: 60_000 });
+    writeFileSync(file, source('is second'));
+    await vi.waitUntil(() => child.text.includes('is second'), { timeout: 60_000 });
+  } finally {
+    process.kill(-child.process.pid!, 'SIGINT');
+    await ended;
+    rmSync(file);
+  }
 });
 
 function isAlive(pid: string): boolean {
