@@ -11,12 +11,8 @@ import { knownRoutes } from '../../../felix/calc/known-routes.ts';
 import { exportedPrefixes, ownPrefixes } from '../../../felix/calc/own-prefixes.ts';
 import { desiredRoutes } from '../../../felix/calc/routes.ts';
 import { assignNext, newBlock } from '../../../ipam/block.ts';
-import { chooseEncapsulation } from '../../../ipip/choice.ts';
-import { encapsulation, encapsulationWarnings } from '../../../ipip/encapsulation.ts';
-import { mustCidr } from '../../../lib/cidr.ts';
 import { type Endpoint, podInterfaceName } from '../../../model/endpoint.ts';
 import { nodeInfo } from '../../../model/node.ts';
-import type { TunnelKind } from '../../../model/tunnel.ts';
 
 const v3 = 'projectcalico.org/v3' as const;
 const node = (
@@ -505,67 +501,11 @@ describe('the routes of a node', () => {
   });
 });
 
-describe('encapsulation', () => {
-  it.each<[object, string, string]>([
-    [{}, '10.0.9.9', 'none'],
-    [{ ipipMode: 'Always' }, '10.0.0.2', 'ipip'],
-    [{ ipipMode: 'CrossSubnet' }, '10.0.0.2', 'none'],
-    [{ ipipMode: 'CrossSubnet' }, '10.0.9.9', 'ipip'],
-    [{ vxlanMode: 'Always' }, '10.0.0.2', 'vxlan'],
-    [{ vxlanMode: 'CrossSubnet' }, '10.0.9.9', 'vxlan'],
-  ])('with %j to next hop %s is %s', (modes, nextHop, expected) => {
-    expect(chooseEncapsulation(pool('10.1.0.0/16', modes).spec, mustCidr('10.0.0.1/24'), nextHop)).toBe(
-      expected,
-    );
-  });
-
-  const far = node('n3', '10.0.9.9/24', { IPv4IPIPTunnelAddr: '10.1.3.1', IPv4VXLANTunnelAddr: '10.1.3.2' });
+describe('routes of a node without BGP', () => {
+  const far = node('n3', '10.0.9.9/24');
   const bare = node('n4', '10.0.8.8/24');
-  const tunnelled = (spec: object, ...up: TunnelKind[]) => ({
-    self: node('n1', '10.0.0.1/24'),
-    nodes: [far, bare],
-    pools: [pool('10.1.0.0/16', spec)],
-    up,
-    addressOf: () => '10.1.0.9',
-  });
 
-  it('uses a tunnel only while both ends are up (F-055, F-068)', () => {
-    const hops = ['10.0.0.2', '10.0.9.9', '10.0.8.8', '10.0.7.7'];
-    expect(encapsulation(tunnelled({ ipipMode: 'CrossSubnet' }, 'ipip'))('10.1.3.0/26', hops)).toEqual({
-      gateways: ['10.0.0.2', '10.0.8.8'],
-      // The last gateway is not a node of the cluster: a router may terminate IPIP (B-074).
-      tunnels: ['10.0.9.9', '10.0.7.7'].map((gateway) => ({ gateway, device: 'tunl0', isOnlink: true })),
-    });
-    expect(encapsulation(tunnelled({ vxlanMode: 'Always' }, 'vxlan4'))('10.1.3.0/26', hops)).toEqual({
-      gateways: ['10.0.0.2', '10.0.8.8', '10.0.7.7'],
-      tunnels: [{ gateway: '10.1.3.2', device: 'vxlan.cali', isOnlink: true }],
-    });
-    expect(encapsulation(tunnelled({ ipipMode: 'Always' }, 'ipip'))('10.1.3.0/26', ['10.0.9.9'])).toEqual({
-      gateways: [],
-      tunnels: [{ gateway: '10.0.9.9', device: 'tunl0', isOnlink: true }],
-      source: '10.1.0.9',
-    });
-    for (const [spec, prefix] of [
-      [{ ipipMode: 'Always' }, '10.1.3.0/26'],
-      [{ vxlanMode: 'Always' }, '10.2.0.0/26'],
-    ] as const)
-      expect(encapsulation(tunnelled(spec, 'vxlan4'))(prefix, hops)).toEqual({ gateways: hops });
-  });
-
-  it('names the node that prevents a tunnel, and warns that a /32 has no subnet', () => {
-    const pools = [pool('10.1.0.0/16', { vxlanMode: 'CrossSubnet' })];
-    const warnings = encapsulationWarnings({
-      ...tunnelled({}, 'vxlan4'),
-      self: node('n1', '10.0.0.1/32'),
-      pools,
-    });
-    expect(warnings[0]).toMatch(/^the address of this node, 10\.0\.0\.1\/32, has no subnet/);
-    expect(warnings[1]).toMatch(/^node n4 has no vxlan\.cali yet/);
-    expect(warnings).toHaveLength(2);
-    expect(encapsulationWarnings(tunnelled({ vxlanMode: 'CrossSubnet' }))).toEqual([]);
-  });
-
-  it('without BGP has a route per remote block and borrowed address, and none for own ones (F-040 to F-043)', () => {
+  it('are one per remote block and borrowed address, and none for own ones (F-040 to F-043)', () => {
     const owner = { handleId: 'h', attributes: { node: 'n4' } };
     const first = assignNext(newBlock('10.1.3.0/26', 'n3', 1), owner, () => false)!;
     const mine = assignNext(first.block, { handleId: 'i', attributes: { node: 'n1' } }, () => false)!;
