@@ -118,6 +118,13 @@ module.exports = {
       to: { path: '^lib/exec\\.ts$', dependencyTypesNot: ['type-only'] },
     },
     {
+      name: 'kernel-through-port',
+      severity: 'error',
+      comment: 'What runs against a fake kernel in tests takes the real one as kernel/port.ts, and values.',
+      from: { path: '^(felix|ipip)/' },
+      to: { path: '^kernel/(?!(port|sysctls)\\.ts$)' },
+    },
+    {
       name: 'client-node-in-one-file',
       severity: 'error',
       from: { pathNot: '^datastore/kubernetes/kube-config\\.ts$' },

@@ -39,8 +39,9 @@ import { Tunnelling, type TunnellingInput } from '../ipip/tunnelling.ts';
 import { readAddresses } from '../kernel/addresses.ts';
 import { InsidePool } from '../kernel/inside-pool.ts';
 import { IpSession } from '../kernel/ip-session.ts';
+import { linuxKernel } from '../kernel/linux.ts';
 import { Nftables } from '../kernel/nftables.ts';
-import type { KernelState } from '../kernel/state.ts';
+import type { KernelState } from '../kernel/port.ts';
 import { Backoff } from '../lib/backoff.ts';
 import { Boundary } from '../lib/boundary.ts';
 import type { Family } from '../lib/cidr.ts';
@@ -274,6 +275,7 @@ export class Agent {
       {
         clock: systemClock,
         log: this.#log,
+        kernel: linuxKernel(this.#log),
         // Changes are calculated after a delay. A check of the kernel needs them at once.
         refresh: () => this.#isCalculating && this.#program(),
         observed: (kernel) => this.#observed(kernel),

@@ -7,8 +7,10 @@ import { planTunnels } from '../ipip/device-plan.ts';
 import { observeTunnels, ownTunnels } from '../ipip/devices.ts';
 import { runBatch } from '../kernel/ip-batch.ts';
 import { Nftables } from '../kernel/nftables.ts';
-import { type KernelState, observeKernel } from '../kernel/state.ts';
+import type { KernelState } from '../kernel/port.ts';
+import { observeKernel } from '../kernel/state.ts';
 import { vethNames } from '../kernel/veth.ts';
+import { readForwarding, readVxlans } from '../kernel/vxlan.ts';
 import type { Log } from '../lib/log.ts';
 import { isOwnVeth } from '../model/endpoint.ts';
 import { DEFAULT_PROTOCOLS } from '../model/route-protocols.ts';
@@ -26,10 +28,14 @@ export async function cleanUp(
   const kernel = await observeKernel([4, 6]);
   const links = await ownVeths(kernel);
   const routes = unwantedRoutes(runDirectory, kernel, links, log);
-  const { present, foreign } = ownTunnels(node, [], await observeTunnels(kernel));
+  const { present, foreign } = ownTunnels(
+    node,
+    [],
+    await observeTunnels(kernel, { readVxlans, readForwarding }),
+  );
   const tunnels = planTunnels([], present).afterRoutes.ip;
   const commands = [...links.map((name) => `link del dev ${name}`), ...routes.commands, ...tunnels];
-  const errors = await runBatch(commands);
+  const errors = await runBatch('ip', commands);
   await new Nftables(ownTable).remove();
   for (const name of ['endpoints', 'cali.sock', 'cni.sock', ROUTE_NUMBERS_FILE])
     await rm(path.join(runDirectory, name), { recursive: true, force: true });

@@ -2,8 +2,8 @@
 import { randomInt } from 'node:crypto';
 import { statSync } from 'node:fs';
 import type { InsidePool, PodProcess } from '../kernel/inside-pool.ts';
-import type { BatchError } from '../kernel/ip-batch.ts';
 import type { IpSession } from '../kernel/ip-session.ts';
+import type { BatchError } from '../kernel/port.ts';
 import { observeKernel } from '../kernel/state.ts';
 import { applySysctls, interfaceSysctls } from '../kernel/sysctls.ts';
 import { deleteVeth } from '../kernel/veth.ts';

@@ -1,14 +1,16 @@
-/** Reads tunnel devices from the kernel with `ip` and `bridge`. */
+/** Reads tunnel devices from the kernel. */
 
-import type { InterfaceAddress, KernelState } from '../kernel/state.ts';
-import { readForwarding, readVxlans } from '../kernel/vxlan.ts';
+import type { InterfaceAddress, KernelState, VxlanReader } from '../kernel/port.ts';
 import { type TunnelKind, tunnelKinds, tunnels, vtepMac } from '../model/tunnel.ts';
 import { isOwnTunnel, type Tunnel, type TunnelDevice } from './device-plan.ts';
 
 /** Returns the present devices with our names. Runs no command when there are none. */
-export async function observeTunnels(kernel: KernelState): Promise<Map<string, TunnelDevice>> {
+export async function observeTunnels(
+  kernel: KernelState,
+  reader: VxlanReader,
+): Promise<Map<string, TunnelDevice>> {
   const present = tunnelKinds.filter((kind) => kernel.links.has(tunnels[kind].device));
-  const vxlans = present.some((kind) => kind !== 'ipip') ? await readVxlans() : new Map();
+  const vxlans = present.some((kind) => kind !== 'ipip') ? await reader.readVxlans() : new Map();
   const devices = await Promise.all(
     present.map(async (kind): Promise<TunnelDevice> => {
       const { device: name } = tunnels[kind];
@@ -26,7 +28,7 @@ export async function observeTunnels(kernel: KernelState): Promise<Map<string, T
         neighbours: new Map(
           kernel.neighbours.filter(({ device }) => device === name).map(({ address, mac }) => [address, mac]),
         ),
-        forwarding: kind === 'ipip' ? new Map() : await readForwarding(name),
+        forwarding: kind === 'ipip' ? new Map() : await reader.readForwarding(name),
       };
     }),
   );

@@ -3,7 +3,7 @@
  * about them. Connects the pure parts of ipip and felix with IPAM and the Node object.
  */
 import type { IPPool } from '../datastore/schema/ip-pool.ts';
-import type { Interfaces } from '../kernel/state.ts';
+import type { Interfaces } from '../kernel/port.ts';
 import type { Family } from '../lib/cidr.ts';
 import type { NodeInfo } from '../model/node.ts';
 import { type TunnelKind, type TunnelSettings, tunnels } from '../model/tunnel.ts';

@@ -1,6 +1,6 @@
 /** MTU of the path to other nodes, from the kernel's interfaces. */
 
-import type { Interfaces } from '../kernel/state.ts';
+import type { Interfaces } from '../kernel/port.ts';
 import type { NodeInfo } from '../model/node.ts';
 
 /** Default without a suitable interface (Calico 3.4). */

@@ -7,6 +7,7 @@ import { type Family, familyOf } from '../lib/cidr.ts';
 import { messageOf } from '../lib/errors.ts';
 import { start } from '../lib/exec.ts';
 import type { Log } from '../lib/log.ts';
+import type { Connections } from './port.ts';
 
 /** Pods are deleted in bursts; one pass over the table serves a whole burst. */
 const COALESCE_MS = 100;
@@ -14,7 +15,7 @@ const TIMEOUT_MS = 30_000;
 const COUNT_FILE = '/proc/sys/net/netfilter/nf_conntrack_count';
 
 /** Removes tracked connections from and to addresses. Needs Debian's conntrack; logs once if it is missing. */
-export class Conntrack {
+export class Conntrack implements Connections {
   readonly #log: Log;
   readonly #tracked: () => number | undefined;
   /** Addresses to flush. Bounded by the node's pods. */

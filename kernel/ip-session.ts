@@ -6,7 +6,8 @@
 import { createInterface } from 'node:readline';
 import { type Child, siftLines, start } from '../lib/exec.ts';
 import { Mutex } from '../lib/mutex.ts';
-import { type BatchError, parseErrors, refusedCommand } from './ip-batch.ts';
+import { parseErrors, refusedCommand } from './ip-batch.ts';
+import type { BatchError } from './port.ts';
 
 /** Fails at once ("FIB table does not exist"), and loads no kernel module. */
 const SENTINEL = 'route del 255.255.255.254/32 table 2147483646';

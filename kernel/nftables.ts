@@ -2,22 +2,14 @@
  * Manages our nftables table in the kernel. It is replaced as a whole in one transaction, so that no packet passes
  * between two tables. `check` compares it again. The table remains when the agent exits.
  */
-import { type CommandResult, feed, run } from '../lib/exec.ts';
-
-const TIMEOUT_MS = 10_000;
+import type { CommandResult } from '../lib/exec.ts';
+import { linuxNft } from './nft.ts';
+import type { Nft, RulesTable, TableRules } from './port.ts';
 
 /** Our table, with its family, and the base chains that tell a table with a guard. */
 export interface OwnTable {
   readonly name: string;
   readonly guardChains: readonly string[];
-}
-
-/** The contents of the table, each form a complete table as lines for `nft -f`. */
-export interface TableRules {
-  readonly whole: readonly string[];
-  readonly guard: readonly string[];
-  /** For a kernel that refuses the guard. */
-  readonly nat: readonly string[];
 }
 
 const WITHOUT = 'pods are not restricted: they can spoof addresses and reach BGP and tunnels of nodes';
@@ -28,8 +20,9 @@ const WITHOUT = 'pods are not restricted: they can spoof addresses and reach BGP
  */
 export type GuardState = 'pending' | 'on' | 'impossible';
 
-export class Nftables {
+export class Nftables implements RulesTable {
   readonly #table: OwnTable;
+  readonly #nft: Nft;
   /** Rules that the table was last made from; undefined when unknown, such as after a start. */
   #applied: string | undefined;
   /** nft's listing of the table, and the rules that it belongs to. */
@@ -41,8 +34,9 @@ export class Nftables {
   #isUnsupported = false;
   #problems: readonly string[] = [];
 
-  constructor(table: OwnTable) {
+  constructor(table: OwnTable, nft: Nft = linuxNft) {
     this.#table = table;
+    this.#nft = nft;
   }
 
   get state(): GuardState {
@@ -60,14 +54,14 @@ export class Nftables {
    * whole table is known.
    */
   async ensure(firstGuard: readonly string[]): Promise<void> {
-    const listed = await list(this.#table);
+    const listed = await this.#nft.list(this.#table.name);
     if (isGuard(listed, this.#table)) this.#settle('on', []);
     else if (!listed || !(await this.#add(firstGuard))) await this.#replace(firstGuard);
   }
 
   /** Adds the lines to the present rules; false when the kernel refuses the combination. */
   async #add(lines: readonly string[]): Promise<boolean> {
-    const { ok } = await feed('nft', ['-f', '-'], lines, TIMEOUT_MS);
+    const { ok } = await this.#nft.load(lines);
     if (ok) this.#settle('on', []);
     return ok;
   }
@@ -103,7 +97,7 @@ export class Nftables {
 
   /** Applies the rules without the guard, when the kernel refuses the guard. */
   async #applyNat(nat: readonly string[], refused: CommandResult): Promise<void> {
-    const last = await feed('nft', ['-f', '-'], [...removal(this.#table), ...nat], TIMEOUT_MS);
+    const last = await this.#nft.load([...removal(this.#table), ...nat]);
     const fate = last.ok
       ? 'natOutgoing is in force'
       : `natOutgoing is not in force either: ${sentence(last)}`;
@@ -117,7 +111,7 @@ export class Nftables {
   async #remember(text: string, isWhole: boolean): Promise<void> {
     if (isWhole && this.#listed !== undefined && this.#listedFor === text) return;
     this.#listedFor = text;
-    this.#listed = isWhole ? await list(this.#table) : undefined;
+    this.#listed = isWhole ? await this.#nft.list(this.#table.name) : undefined;
   }
 
   /**
@@ -131,7 +125,7 @@ export class Nftables {
       this.#applied = undefined;
     }
     if (this.#applied === undefined || this.#listed === undefined) return false;
-    const listed = await list(this.#table);
+    const listed = await this.#nft.list(this.#table.name);
     if (listed === undefined || listed === this.#listed) return false;
     this.#applied = undefined;
     return true;
@@ -140,12 +134,12 @@ export class Nftables {
   /** Removes the table. */
   async remove(): Promise<void> {
     this.#applied = undefined;
-    await feed('nft', ['-f', '-'], removal(this.#table), TIMEOUT_MS);
+    await this.#nft.load(removal(this.#table));
   }
 
   /** Replaces the table. Returns undefined on success, otherwise nft's result. */
   async #replace(lines: readonly string[]): Promise<CommandResult | undefined> {
-    const result = await feed('nft', ['-f', '-'], [...removal(this.#table), ...lines], TIMEOUT_MS);
+    const result = await this.#nft.load([...removal(this.#table), ...lines]);
     if (result.ok) {
       this.#settle('on', []);
       return undefined;
@@ -155,9 +149,9 @@ export class Nftables {
       this.#settle('impossible', [`nft is not installed (Debian package nftables): ${WITHOUT}`]);
     } else if (result.outcome !== 'exited') {
       this.#settle(this.#state, [`${sentence(result)}: retrying`]);
-    } else if (isGuard(await list(this.#table), this.#table)) {
+    } else if (isGuard(await this.#nft.list(this.#table.name), this.#table)) {
       this.#settle('on', [`${sentence(result)}: the previous table stays in force`]);
-    } else if (await isSupported(this.#table)) {
+    } else if (await this.#isSupported()) {
       this.#settle('impossible', [`${sentence(result)}: ${WITHOUT}`]);
     } else {
       this.#isUnsupported = true;
@@ -167,6 +161,11 @@ export class Nftables {
       ]);
     }
     return result;
+  }
+
+  /** Whether the kernel supports tables of this family. Creates nothing. */
+  #isSupported(): Promise<boolean> {
+    return this.#nft.check([`table ${this.#table.name} {}`]);
   }
 
   #settle(state: GuardState, problems: readonly string[]): void {
@@ -180,23 +179,9 @@ function removal({ name }: OwnTable): string[] {
   return [`table ${name} {}`, `delete table ${name}`];
 }
 
-/** Lists the table without counters, which change. Undefined when nft did not answer: the table is then unknown. */
-async function list({ name }: OwnTable): Promise<string | undefined> {
-  const { outcome, stdout } = await run('nft', ['-s', 'list', 'table', ...name.split(' ')], {
-    timeoutMs: TIMEOUT_MS,
-  });
-  return outcome === 'exited' ? stdout : undefined;
-}
-
 /** Whether a listing has all base chains of the guard. */
 function isGuard(listing: string | undefined, { guardChains }: OwnTable): boolean {
   return listing !== undefined && guardChains.every((chain) => listing.includes(`chain ${chain} {`));
-}
-
-/** Whether the kernel supports tables of this family. Creates nothing. */
-async function isSupported({ name }: OwnTable): Promise<boolean> {
-  const { ok } = await feed('nft', ['--check', '-f', '-'], [`table ${name} {}`], TIMEOUT_MS);
-  return ok;
 }
 
 /** Returns nft's message, with the refused line instead of its number. */

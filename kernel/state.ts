@@ -3,46 +3,7 @@ import { existsSync } from 'node:fs';
 import { canonicalCidr, type Family, formatAddress, parseAddress } from '../lib/cidr.ts';
 import type { KernelRoute } from '../model/route.ts';
 import { runQueries } from './ip-batch.ts';
-
-export interface Link {
-  readonly index: number;
-  readonly name: string;
-  readonly isUp: boolean;
-  readonly mac: string;
-  readonly mtu: number;
-}
-
-export interface Neighbour {
-  readonly address: string;
-  readonly device: string;
-  readonly mac: string;
-}
-
-/** An address of an interface, with its prefix length there. */
-export interface InterfaceAddress {
-  readonly device: string;
-  readonly cidr: string;
-  /** Whether it has link scope, as our address on tunl0 does (linux/rtnetlink.h RT_SCOPE_LINK). */
-  readonly isLinkScope?: boolean;
-  /**
-   * Duplicate address detection is in progress or found a duplicate: it must not be a source (RFC 4862 section 5.4).
-   */
-  readonly isTentative?: boolean;
-  /** Short-lived: a temporary address, or one past its preferred lifetime (RFC 8981, RFC 4862). */
-  readonly isFleeting?: boolean;
-}
-
-export interface KernelState {
-  readonly routes: readonly KernelRoute[];
-  readonly links: ReadonlyMap<string, Link>;
-  /** All addresses except IPv6 link-local ones. */
-  readonly addresses: readonly InterfaceAddress[];
-  /** Permanent entries only. */
-  readonly neighbours: readonly Neighbour[];
-}
-
-/** The interfaces and their addresses. */
-export type Interfaces = Pick<KernelState, 'links' | 'addresses'>;
+import type { InterfaceAddress, KernelState, Link, Neighbour } from './port.ts';
 
 interface RouteJson {
   dst: string;

@@ -2,19 +2,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Family } from '../lib/cidr.ts';
 import { printable } from '../lib/plain-text.ts';
+import type { MaySet, Sysctl } from './port.ts';
 
 /**
  * Root of the sysctls. /proc/sys is read-only in an unprivileged container, so the DaemonSet mounts the host's
  * /proc/sys/net elsewhere. Wherever it is mounted, it shows the network namespace of the process that opens it.
  */
 export const SYSCTL_ROOT = process.env['CALI_PROC_SYS'] || '/proc/sys';
-
-/** A file below /proc/sys and its desired value. Optional ones may be missing in this kernel. */
-export interface Sysctl {
-  readonly path: string;
-  readonly value: string;
-  readonly isOptional?: boolean;
-}
 
 export function nodeSysctls(families: readonly Family[]): Sysctl[] {
   const sysctls: Sysctl[] = [];
@@ -73,10 +67,7 @@ function isSysctl(path: string): boolean {
  * files answer in microseconds and a trip through the thread pool takes a hundred times as long. Correct values are not
  * rewritten, because some writes wait for the kernel's single lock on network configuration.
  */
-export function applySysctls(
-  sysctls: readonly Sysctl[],
-  maySet: (path: string, value: string, present: string) => boolean = () => true,
-): string[] {
+export function applySysctls(sysctls: readonly Sysctl[], maySet: MaySet = () => true): string[] {
   const problems: string[] = [];
   for (const { path, value, isOptional } of sysctls) {
     if (!isSysctl(path) || !/^[\w -]{0,64}$/.test(value)) {

@@ -1,11 +1,6 @@
 /** Reads and changes VXLAN devices with `ip`, `bridge` and `ethtool`. */
 import { run } from '../lib/exec.ts';
-
-export interface VxlanDevice {
-  readonly vni: number;
-  readonly port: number;
-  readonly local: string;
-}
+import type { VxlanState } from './port.ts';
 
 interface VxlanJson {
   ifname: string;
@@ -19,7 +14,7 @@ interface ForwardingJson {
 }
 
 /** Returns the VXLAN devices by name. Throws when the dump fails. */
-export async function readVxlans(): Promise<Map<string, VxlanDevice>> {
+export async function readVxlans(): Promise<Map<string, VxlanState>> {
   const stdout = await read('ip', ['-d', '-j', 'link', 'show', 'type', 'vxlan']);
   return new Map(
     (JSON.parse(stdout || '[]') as VxlanJson[]).map(({ ifname, linkinfo }) => {

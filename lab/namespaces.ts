@@ -106,7 +106,7 @@ async function must(command: string, args: readonly string[], lines?: readonly s
 }
 
 async function mustBatch(commands: readonly string[]): Promise<void> {
-  const [error] = await runBatch(commands);
+  const [error] = await runBatch('ip', commands);
   if (error) throw new Error(`ip ${error.command}: ${error.message}`);
 }
 

@@ -1,7 +1,7 @@
 /** Follows this node's addresses while it runs. Publishes changes of the interfaces after a short delay. */
 import type { Node } from '../../datastore/schema/core.ts';
 import type { LinkAddress } from '../../kernel/addresses.ts';
-import type { Interfaces } from '../../kernel/state.ts';
+import type { Interfaces } from '../../kernel/port.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';

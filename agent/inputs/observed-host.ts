@@ -1,6 +1,6 @@
 /** This host as the last check of the kernel showed it. */
 import type { HostFacts } from '../../felix/calc/bgp/kernel-import.ts';
-import type { Interfaces, KernelState } from '../../kernel/state.ts';
+import type { Interfaces, KernelState } from '../../kernel/port.ts';
 import type { NodeInfo } from '../../model/node.ts';
 import type { Ownership } from '../../model/route-ownership.ts';
 import { hostFacts, unseenHost } from './host-facts.ts';

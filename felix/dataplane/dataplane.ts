@@ -5,22 +5,19 @@
  * creates and removes the pods' links.
  */
 
-import os from 'node:os';
 import { planTunnels, type Tunnel } from '../../ipip/device-plan.ts';
 import { isOffloadBroken, observeTunnels, ownTunnels } from '../../ipip/devices.ts';
 import type { MissingTunnels } from '../../ipip/tunnelling.ts';
-import { Conntrack } from '../../kernel/conntrack.ts';
-import { type BatchError, runBatch, runBridgeBatch } from '../../kernel/ip-batch.ts';
-import { isAddress, isRelevant, KernelMonitor, linkOf } from '../../kernel/monitor.ts';
-import type { Nftables } from '../../kernel/nftables.ts';
-import {
-  type InterfaceAddress,
-  type KernelState,
-  kernelFamilies,
-  observeKernel,
-} from '../../kernel/state.ts';
-import { applySysctls, interfaceSysctls, nodeSysctls, tunnelSysctls } from '../../kernel/sysctls.ts';
-import { switchOffloadOff } from '../../kernel/vxlan.ts';
+import type {
+  BatchError,
+  Connections,
+  InterfaceAddress,
+  Kernel,
+  KernelEvent,
+  KernelState,
+  RulesTable,
+} from '../../kernel/port.ts';
+import { interfaceSysctls, nodeSysctls, tunnelSysctls } from '../../kernel/sysctls.ts';
 import type { Family } from '../../lib/cidr.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
@@ -81,7 +78,8 @@ export const noStats: DataplaneStats = {
 export interface DataplaneModules {
   readonly clock: Clock;
   readonly log: Log;
-  readonly nftables: Nftables;
+  readonly kernel: Kernel;
+  readonly nftables: RulesTable;
   /**
    * Called after each observation of the kernel, before the comparison: calls `setDesired` with the current state.
    * Otherwise the route of a pod that was added during the observation would look stale and be removed.
@@ -136,14 +134,15 @@ export class Dataplane {
   readonly #options: DataplaneOptions;
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #conntrack: Conntrack;
-  readonly #monitor: KernelMonitor;
+  readonly #kernel: Kernel;
+  readonly #connections: Connections;
+  readonly #monitor: { close(): void };
   readonly #refresh: DataplaneModules['refresh'];
   readonly #observed: DataplaneModules['observed'];
   readonly #migrated: DataplaneModules['migrated'];
   readonly #guarded: DataplaneModules['guarded'];
   readonly #applied: (seconds: number) => void;
-  readonly #nftables: Nftables;
+  readonly #nftables: RulesTable;
   readonly #oscillation = new Oscillation();
   /** Changes that the kernel refuses. Their delays grow too. */
   readonly #refusals = new Oscillation(REFUSALS);
@@ -173,8 +172,6 @@ export class Dataplane {
   #isClosed = false;
   /** Usable IPv6 addresses at the last observation, with prefix lengths. */
   #ipv6Addresses: ReadonlySet<string> | undefined;
-  /** The kernel's families, not the node's: when the node loses its address, that family's routes remain ours. */
-  readonly #families = kernelFamilies();
 
   constructor(options: DataplaneOptions, modules: DataplaneModules) {
     this.#options = options;
@@ -187,20 +184,9 @@ export class Dataplane {
     this.#clock = modules.clock;
     this.#log = modules.log;
     this.#problems = new Problems(modules.log);
-    this.#conntrack = new Conntrack(modules.log);
-    this.#monitor = new KernelMonitor((line) => {
-      // A link that flapped may have lost its sysctls: check them again.
-      const link = linkOf(line);
-      if (link) {
-        this.#configured.delete(link);
-        // The kernel removed the link's routes and neighbours: that is not an oscillation.
-        const isOf = ({ object, change }: ObjectChange) =>
-          !object.startsWith('link ') && change.includes(link) && change.split(/[ ;]+/).includes(link);
-        this.#oscillation.forget(isOf);
-        this.#refusals.forget(isOf);
-      }
-      if (isRelevant(line)) this.#schedule(isAddress(line) ? COALESCE_MS : HINT_MS);
-    }, modules.log);
+    this.#kernel = modules.kernel;
+    this.#connections = modules.kernel.openConnections();
+    this.#monitor = modules.kernel.watch((event) => this.#hint(event));
     this.#scheduleTableCheck();
   }
 
@@ -246,7 +232,7 @@ export class Dataplane {
     this.#endpointsText = endpoints;
     // Flush the connections of deleted pods: their routes were removed with the links.
     const moved = movedAddresses(this.#desired?.endpoints ?? [], desired.endpoints);
-    if (moved.length > 0) this.#conntrack.flush(moved);
+    if (moved.length > 0) this.#connections.flush(moved);
     this.#desired = desired;
     this.#schedule(delayMs);
   }
@@ -264,7 +250,7 @@ export class Dataplane {
     this.#cancelResync?.();
     this.#cancelTableCheck?.();
     this.#monitor.close();
-    this.#conntrack.close();
+    this.#connections.close();
   }
 
   /** Schedules an apply after the delay, unless an earlier one is scheduled. */
@@ -278,6 +264,19 @@ export class Dataplane {
       this.#cancelApply = undefined;
       void this.apply();
     });
+  }
+
+  #hint({ link, isAddress, isRelevant }: KernelEvent): void {
+    // A link that flapped may have lost its sysctls: check them again.
+    if (link) {
+      this.#configured.delete(link);
+      // The kernel removed the link's routes and neighbours: that is not an oscillation.
+      const isOf = ({ object, change }: ObjectChange) =>
+        !object.startsWith('link ') && change.includes(link) && change.split(/[ ;]+/).includes(link);
+      this.#oscillation.forget(isOf);
+      this.#refusals.forget(isOf);
+    }
+    if (isRelevant) this.#schedule(isAddress ? COALESCE_MS : HINT_MS);
   }
 
   #scheduleResync(): void {
@@ -295,8 +294,9 @@ export class Dataplane {
     if (!this.#desired) return;
     const startedAt = this.#clock.now();
     try {
-      const kernel = await observeKernel(this.#families);
-      const devicesThere = await observeTunnels(kernel);
+      // The kernel's families, not the node's: when the node loses its address, that family's routes remain ours.
+      const kernel = await this.#kernel.observe(this.#kernel.families);
+      const devicesThere = await observeTunnels(kernel, this.#kernel);
       this.#followAddresses(kernel);
       // Report the observation first: the MTU and the state of the tunnels depend on it.
       this.#observed(kernel);
@@ -335,10 +335,10 @@ export class Dataplane {
       );
       const due = (commands: readonly string[]) => commands.filter((command) => !held.has(command));
       const errors = [
-        ...(await runBatch(due(before))),
-        ...(await runBridgeBatch(due(beforeRoutes.bridge))),
-        ...(await runBatch(due(routes))),
-        ...(await runBridgeBatch(due(afterRoutes.bridge))),
+        ...(await this.#kernel.runBatch('ip', due(before))),
+        ...(await this.#kernel.runBatch('bridge', due(beforeRoutes.bridge))),
+        ...(await this.#kernel.runBatch('ip', due(routes))),
+        ...(await this.#kernel.runBatch('bridge', due(afterRoutes.bridge))),
       ];
       const failed = new Set(errors.map(({ command }) => command));
       for (const { change, commands } of changes)
@@ -365,7 +365,7 @@ export class Dataplane {
         ),
       );
       if (all.length > 0) this.#log.debug({ commands: all }, 'applied');
-      if (plan.moved.length > 0) this.#conntrack.flush(plan.moved);
+      if (plan.moved.length > 0) this.#connections.flush(plan.moved);
       const wasMissing = JSON.stringify(this.#stats.missingTunnels);
       this.#finish(startedAt, problems, faults.length > 0 || this.#nftables.isUndecided, missingTunnels);
       if (JSON.stringify(missingTunnels) !== wasMissing) this.#observed(kernel);
@@ -388,7 +388,7 @@ export class Dataplane {
     const now = usable.map(({ cidr }) => cidr);
     this.#ipv6Addresses = new Set(now);
     if (!before || now.every((cidr) => before.has(cidr))) return;
-    void this.#conntrack
+    void this.#connections
       .flushLinkLocal()
       .catch((error: unknown) =>
         this.#log.warn({ reason: messageOf(error) }, 'connections from before the new address not flushed'),
@@ -470,7 +470,7 @@ export class Dataplane {
     const problems: string[] = [];
     this.#isSwitchHeld = false;
     if (!this.#isNodeConfigured && this.#settings.hasForwarding)
-      problems.push(...applySysctls(nodeSysctls(families), this.#maySet));
+      problems.push(...this.#kernel.applySysctls(nodeSysctls(families), this.#maySet));
     this.#isNodeConfigured = problems.length === 0;
     for (const { interfaceName, allowedSourcePrefixes = [] } of desired.endpoints) {
       const isLoose = allowedSourcePrefixes.length > 0;
@@ -479,7 +479,10 @@ export class Dataplane {
       if (!link?.isUp || this.#configured.get(interfaceName) === link.index) continue;
       if (isLoose) this.#loose.add(interfaceName);
       else this.#loose.delete(interfaceName);
-      const faults = applySysctls(interfaceSysctls(interfaceName, families, isLoose), this.#maySet);
+      const faults = this.#kernel.applySysctls(
+        interfaceSysctls(interfaceName, families, isLoose),
+        this.#maySet,
+      );
       if (faults.length === 0) this.#configured.set(interfaceName, link.index);
       problems.push(...faults);
     }
@@ -495,11 +498,11 @@ export class Dataplane {
     const link = kernel.links.get(device);
     if (!link || this.#configured.get(device) === link.index) return [];
     this.#configured.set(device, link.index);
-    if (this.#settings.isOffloadBroken ?? isOffloadBroken(os.release()))
-      void switchOffloadOff(device).then(
-        (problem) => problem && this.#log.warn({ reason: problem }, 'tunnel device'),
-      );
-    const problems = applySysctls(tunnelSysctls(device, family), this.#maySet);
+    if (this.#settings.isOffloadBroken ?? isOffloadBroken(this.#kernel.release))
+      void this.#kernel
+        .switchOffloadOff(device)
+        .then((problem) => problem && this.#log.warn({ reason: problem }, 'tunnel device'));
+    const problems = this.#kernel.applySysctls(tunnelSysctls(device, family), this.#maySet);
     if (problems.length > 0) this.#configured.delete(device);
     return problems;
   }

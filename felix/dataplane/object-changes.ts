@@ -1,6 +1,6 @@
 /** Maps `ip` and `bridge` commands to the kernel objects that they change, for lib/oscillation.ts. */
 
-import type { KernelState } from '../../kernel/state.ts';
+import type { KernelState } from '../../kernel/port.ts';
 import type { ObjectChange } from '../../lib/oscillation.ts';
 
 /** Groups commands by object. All commands for one object form one change. */

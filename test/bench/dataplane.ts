@@ -7,6 +7,7 @@
 import { spawnSync } from 'node:child_process';
 import { ownTable } from '../../felix/calc/ruleset.ts';
 import { Dataplane, type DesiredDataplane } from '../../felix/dataplane/dataplane.ts';
+import { linuxKernel } from '../../kernel/linux.ts';
 import { Nftables } from '../../kernel/nftables.ts';
 import { parseArguments } from '../../lib/arguments.ts';
 import { systemClock } from '../../lib/clock.ts';
@@ -89,6 +90,7 @@ async function felix(kind: 'direct' | 'over VXLAN'): Promise<number> {
     {
       clock: systemClock,
       log: silentLog,
+      kernel: linuxKernel(silentLog),
       nftables: new Nftables(ownTable),
       refresh: () => {},
       observed: () => {},

@@ -24,7 +24,7 @@ import { desiredTunnels } from '../../ipip/desired.ts';
 import { planTunnels } from '../../ipip/device-plan.ts';
 import { encapsulation, encapsulationWarnings } from '../../ipip/encapsulation.ts';
 import type { Tunnelling } from '../../ipip/tunnelling.ts';
-import type { KernelState } from '../../kernel/state.ts';
+import type { KernelState } from '../../kernel/port.ts';
 import type { Endpoint } from '../../model/endpoint.ts';
 import { nodeInfo, nodeProblems } from '../../model/node.ts';
 import { DEFAULT_PROTOCOLS } from '../../model/route-protocols.ts';

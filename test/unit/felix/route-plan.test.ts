@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { addressCommands, neighbourCommands } from '../../../felix/dataplane/dataplane.ts';
 import { planRoutes, resolveNextHop } from '../../../felix/dataplane/route-plan.ts';
 import { parseErrors } from '../../../kernel/ip-batch.ts';
-import { isAddress, isRelevant, linkOf } from '../../../kernel/monitor.ts';
+import { eventOf } from '../../../kernel/monitor.ts';
 import { parseRoute } from '../../../kernel/state.ts';
 import { HOST_MAC } from '../../../model/endpoint.ts';
 import type { KernelRoute, Route } from '../../../model/route.ts';
@@ -249,7 +249,7 @@ describe('reading the kernel', () => {
     ['10.244.0.5 dev california0 FAILED', false],
     ['overrun', true],
   ])('treats the event "%s" as relevant: %s', (line, expected) => {
-    expect(isRelevant(line)).toBe(expected);
+    expect(eventOf(line).isRelevant).toBe(expected);
   });
 
   it.each<[string, boolean]>([
@@ -258,13 +258,13 @@ describe('reading the kernel', () => {
     ['12: cali1    inet6 fe80::ecee:eeff:feee:eeee/64 scope link', false],
     ['10.244.1.0/26 via inet6 fe80::1 dev eth0 proto 162', false],
   ])('treats the event "%s" as about a relevant address: %s', (line, expected) => {
-    expect(isAddress(line)).toBe(expected);
+    expect(eventOf(line).isAddress).toBe(expected);
   });
 
   it('finds the interface of a link event', () => {
-    expect(linkOf('12: cali12d4a061371@if2: <BROADCAST> mtu 1500')).toBe('cali12d4a061371');
-    expect(linkOf('Deleted 3: eth1: <BROADCAST>')).toBe('eth1');
-    expect(linkOf('10.0.0.0/24 dev eth0')).toBeUndefined();
+    expect(eventOf('12: cali12d4a061371@if2: <BROADCAST> mtu 1500').link).toBe('cali12d4a061371');
+    expect(eventOf('Deleted 3: eth1: <BROADCAST>').link).toBe('eth1');
+    expect(eventOf('10.0.0.0/24 dev eth0').link).toBeUndefined();
   });
 
   it('a next hop that is a local pod is reached through its veth if the pod itself advertised it', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { uplinkMtu } from '../../../ipip/uplink.ts';
-import type { Interfaces, Link } from '../../../kernel/state.ts';
+import type { Interfaces, Link } from '../../../kernel/port.ts';
 import { annotatedNode } from '../../helpers/objects.ts';
 
 const self = annotatedNode('n1', { IPv4Address: '10.0.0.1/24' });

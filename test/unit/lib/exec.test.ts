@@ -121,7 +121,7 @@ describe('a command that the kernel cannot start', () => {
 
 describe('a batch of ip commands', () => {
   it('fails only in the refused command', async () => {
-    const [error, ...more] = await runBatch([
+    const [error, ...more] = await runBatch('ip', [
       'link show dev lo',
       'neigh add 10.0.0.1 lladdr 66:00:00:00:00:01 dev lo\nnetns add x',
       'link show dev lo',

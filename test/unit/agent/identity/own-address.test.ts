@@ -3,7 +3,7 @@ import { followAddress } from '../../../../agent/identity/follow-address.ts';
 import { OwnAddress } from '../../../../agent/identity/own-address.ts';
 import { readConfig } from '../../../../agent/inputs/environment.ts';
 import { nodeKind } from '../../../../datastore/schema/core.ts';
-import type { Interfaces } from '../../../../kernel/state.ts';
+import type { Interfaces } from '../../../../kernel/port.ts';
 import { silentLog } from '../../../../lib/log.ts';
 import { nodeInfo } from '../../../../model/node.ts';
 import { ManualClock } from '../../../helpers/manual-clock.ts';

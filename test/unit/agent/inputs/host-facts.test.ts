@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { hostFacts, unseenHost } from '../../../../agent/inputs/host-facts.ts';
-import { type KernelState, parseRoute } from '../../../../kernel/state.ts';
+import type { KernelState } from '../../../../kernel/port.ts';
+import { parseRoute } from '../../../../kernel/state.ts';
 import { DEFAULT_PROTOCOLS, NO_FORMER } from '../../../../model/route-protocols.ts';
 
 const state = (rows: Parameters<typeof parseRoute>[0][], addresses: [string, string][]): KernelState => ({

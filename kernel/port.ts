@@ -1,0 +1,147 @@
+/**
+ * The kernel as a dependency: what the dataplane reads from Linux and changes in it. `linux.ts` is the real one,
+ * test/helpers/fake-kernel.ts one in memory. Nothing here runs a program.
+ */
+import type { Family } from '../lib/cidr.ts';
+import type { CommandResult } from '../lib/exec.ts';
+import type { KernelRoute } from '../model/route.ts';
+
+export interface Kernel {
+  /** The kernel's release, such as `6.8.0-45-generic`. */
+  readonly release: string;
+  /** Families that this kernel supports, whether or not the node uses them. */
+  readonly families: readonly Family[];
+  /** Reads links, and the addresses, main-table routes and permanent neighbours of the families. Throws when it fails. */
+  observe(families: readonly Family[]): Promise<KernelState>;
+  /** Runs commands in order, without the program's name. Returns those that failed; a failure does not stop the others. */
+  runBatch(program: 'ip' | 'bridge', commands: readonly string[]): Promise<BatchError[]>;
+  /** Writes the values that differ. Returns a sentence per sysctl that could not be set. */
+  applySysctls(sysctls: readonly Sysctl[], maySet: MaySet): string[];
+  /** Returns the VXLAN devices by name. Throws when the dump fails. */
+  readVxlans(): Promise<ReadonlyMap<string, VxlanState>>;
+  /** Returns the permanent forwarding entries of a device, MAC to node address. Throws when the dump fails. */
+  readForwarding(device: string): Promise<ReadonlyMap<string, string>>;
+  /** Switches the checksum offload of a device off. Returns a sentence when that fails. */
+  switchOffloadOff(device: string): Promise<string | undefined>;
+  /** Calls `hint` on every event until the returned monitor is closed. */
+  watch(hint: (event: KernelEvent) => void): { close(): void };
+  /** Opens the table of tracked connections. */
+  openConnections(): Connections;
+}
+
+/** The part of the kernel that an observation of tunnel devices reads. */
+export type VxlanReader = Pick<Kernel, 'readVxlans' | 'readForwarding'>;
+
+/** A file below /proc/sys and its desired value. Optional ones may be missing in this kernel. */
+export interface Sysctl {
+  readonly path: string;
+  readonly value: string;
+  readonly isOptional?: boolean;
+}
+
+/** Whether to replace a sysctl's present value now. */
+export type MaySet = (path: string, value: string, present: string) => boolean;
+
+/** A hint to observe the kernel again. Only a dump is trusted, not the content of an event. */
+export interface KernelEvent {
+  /** Interface of a link event. */
+  readonly link?: string | undefined;
+  /** Whether an address was added or removed, which affects routes. */
+  readonly isAddress: boolean;
+  /** Whether the event may concern our objects. */
+  readonly isRelevant: boolean;
+}
+
+/** Tracked connections (conntrack). */
+export interface Connections {
+  /** Flushes the connections from and to the addresses after a short delay. */
+  flush(addresses: readonly string[]): void;
+  /** Flushes connections that were masqueraded with a link-local address. */
+  flushLinkLocal(): Promise<void>;
+  close(): void;
+}
+
+/** nft, as the table's manager needs it (nftables.ts). */
+export interface Nft {
+  /** Loads lines in one transaction. */
+  load(lines: readonly string[]): Promise<CommandResult>;
+  /** Returns whether the kernel would accept the lines. Changes nothing. */
+  check(lines: readonly string[]): Promise<boolean>;
+  /** Lists a table without counters; an empty text if it does not exist. Undefined when nft did not answer. */
+  list(table: string): Promise<string | undefined>;
+}
+
+/** The contents of the table, each form a complete table as lines for `nft -f`. */
+export interface TableRules {
+  readonly whole: readonly string[];
+  readonly guard: readonly string[];
+  /** For a kernel that refuses the guard. */
+  readonly nat: readonly string[];
+}
+
+/** Our nftables table (nftables.ts). */
+export interface RulesTable {
+  /** Sentences about rules that are not in force. */
+  readonly problems: readonly string[];
+  /** Whether the whole table was tried since the start. */
+  readonly isTried: boolean;
+  /** Whether nft did not answer, so that the same rules must be tried again. */
+  readonly isUndecided: boolean;
+  /** Applies the rules if they are new or another program changed the table. */
+  apply(rules: TableRules): Promise<void>;
+  /** Compares the kernel's table with the applied one. Resolves with whether another program changed it. */
+  check(options: { readonly isFull: boolean }): Promise<boolean>;
+}
+
+/** A command of a batch that failed. */
+export interface BatchError {
+  readonly command: string;
+  readonly message: string;
+}
+
+export interface Link {
+  readonly index: number;
+  readonly name: string;
+  readonly isUp: boolean;
+  readonly mac: string;
+  readonly mtu: number;
+}
+
+export interface Neighbour {
+  readonly address: string;
+  readonly device: string;
+  readonly mac: string;
+}
+
+/** An address of an interface, with its prefix length there. */
+export interface InterfaceAddress {
+  readonly device: string;
+  readonly cidr: string;
+  /** Whether it has link scope, as our address on tunl0 does (linux/rtnetlink.h RT_SCOPE_LINK). */
+  readonly isLinkScope?: boolean;
+  /**
+   * Duplicate address detection is in progress or found a duplicate: it must not be a source (RFC 4862 section 5.4).
+   */
+  readonly isTentative?: boolean;
+  /** Short-lived: a temporary address, or one past its preferred lifetime (RFC 8981, RFC 4862). */
+  readonly isFleeting?: boolean;
+}
+
+export interface KernelState {
+  readonly routes: readonly KernelRoute[];
+  readonly links: ReadonlyMap<string, Link>;
+  /** All addresses except IPv6 link-local ones. */
+  readonly addresses: readonly InterfaceAddress[];
+  /** Permanent entries only. */
+  readonly neighbours: readonly Neighbour[];
+}
+
+/** The interfaces and their addresses. */
+export type Interfaces = Pick<KernelState, 'links' | 'addresses'>;
+
+/** The fixed properties of a VXLAN device. */
+export interface VxlanState {
+  readonly vni: number;
+  readonly port: number;
+  readonly local: string;
+}
