@@ -3,13 +3,13 @@
  * Accepted of BGPPeers and IPPools.
  */
 
-import { Informer } from '../datastore/informer.ts';
+import type { Informer } from '../datastore/informer.ts';
+import { Informers } from '../datastore/informers.ts';
 import type { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import { bgpPeerKind } from '../datastore/schema/bgp.ts';
 import { bgpFilterKind } from '../datastore/schema/bgp-filter.ts';
 import { type nodeKind, serviceKind } from '../datastore/schema/core.ts';
 import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
-import type { ResourceDefinition } from '../datastore/schema/resource.ts';
 import type { Shared } from '../datastore/shared.ts';
 import type { Watch } from '../datastore/watch-metrics.ts';
 import { reflectorsFrom } from '../felix/calc/bgp/reflectors.ts';
@@ -38,58 +38,37 @@ export interface PeerStatusModules {
 
 export class PeerStatusWriter {
   readonly #modules: PeerStatusModules;
+  readonly #informers: Informers;
   readonly #peers;
   readonly #nodes;
   readonly #filters;
   readonly #services;
   readonly #pools;
-  #unsynced = 0;
   #isClosed = false;
   #isWriting = false;
   #cancel: (() => void) | undefined;
 
   constructor(modules: PeerStatusModules) {
     this.#modules = modules;
-    this.#peers = this.#follow(bgpPeerKind);
-    this.#filters = this.#follow(bgpFilterKind);
-    this.#services = this.#follow(serviceKind);
-    this.#nodes = this.#share(modules.nodes);
-    this.#pools = this.#share(modules.pools);
+    const { client, log } = modules;
+    this.#informers = new Informers({ client, log, changed: () => this.#soon(COALESCE_MS) });
+    this.#peers = this.#informers.add(bgpPeerKind);
+    this.#filters = this.#informers.add(bgpFilterKind);
+    this.#services = this.#informers.add(serviceKind);
+    this.#nodes = this.#informers.share(modules.nodes);
+    this.#pools = this.#informers.share(modules.pools);
   }
 
   /** Watches other than those of the shared kinds, for metrics. */
   get watches(): readonly Watch[] {
-    return [this.#peers, this.#filters, this.#services];
+    return this.#informers.watches;
   }
 
   /** Follows the datastore until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const informers = [this.#peers, this.#filters, this.#services];
-    await Promise.all(informers.map((informer) => informer.run(signal)));
+    await this.#informers.run(signal);
     this.#isClosed = true;
     this.#cancel?.();
-  }
-
-  #follow<D extends ResourceDefinition>(definition: D): Informer<D> {
-    const { client, log } = this.#modules;
-    return new Informer({ definition }, { client, log, events: this.#events() });
-  }
-
-  #share<D extends ResourceDefinition>(shared: Shared<D>): Informer<D> {
-    shared.add(this.#events());
-    return shared.informer;
-  }
-
-  #events() {
-    this.#unsynced++;
-    return {
-      changed: () => this.#soon(COALESCE_MS),
-      synced: () => {
-        this.#unsynced--;
-        this.#soon(COALESCE_MS);
-      },
-      troubled: () => this.#soon(COALESCE_MS),
-    };
   }
 
   /** Schedules a write. Changes during a write are handled after it. */
@@ -97,7 +76,7 @@ export class PeerStatusWriter {
     if (this.#cancel || this.#isClosed) return;
     this.#cancel = this.#modules.clock.after(delayMs, () => {
       this.#cancel = undefined;
-      if (this.#unsynced > 0) return;
+      if (!this.#informers.isSynced) return;
       if (this.#isWriting) this.#soon(COALESCE_MS);
       else void this.#write();
     });
@@ -125,8 +104,8 @@ export class PeerStatusWriter {
 
   #peerInput(): PeeringInput {
     return {
-      nodes: [...this.#nodes.objects.values()].map(nodeInfo),
-      reflectors: reflectorsFrom([...this.#services.objects.values()], [], this.#modules.reflectorNamespaces),
+      nodes: this.#nodes.list().map(nodeInfo),
+      reflectors: reflectorsFrom(this.#services.list(), [], this.#modules.reflectorNamespaces),
       filters: new Set(this.#filters.objects.keys()),
     };
   }
@@ -135,7 +114,7 @@ export class PeerStatusWriter {
     const { client, clock } = this.#modules;
     // Calculated lazily: if that fails, IPPools still get their status.
     let known: PeeringInput | undefined;
-    const peers = [...this.#peers.objects.values()].map((peer) => ({
+    const peers = this.#peers.list().map((peer) => ({
       what: `BGPPeer ${peer.metadata.name}`,
       write: async () => {
         known ??= this.#peerInput();

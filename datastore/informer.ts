@@ -83,6 +83,11 @@ export class Informer<D extends ResourceDefinition> {
     return this.#objects;
   }
 
+  /** Returns the objects of the copy. */
+  list(): ObjectOf<D>[] {
+    return [...this.#objects.values()];
+  }
+
   /** Unreadable objects, and objects with replaced fields, by key. */
   get problems(): ReadonlyMap<string, UnreadableObject> {
     return this.#problems;

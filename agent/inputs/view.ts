@@ -1,7 +1,7 @@
-/** The agent's copy of the datastore: an informer per kind, and one signal when all are in sync. */
-import type { Listing, ListOptions, ObjectOf } from '../../datastore/datastore.ts';
-import { Informer, type UnreadableObject } from '../../datastore/informer.ts';
-import type { KubernetesClient } from '../../datastore/kubernetes/client.ts';
+/** The agent's copy of the datastore: the kinds that it follows, and typed access to their objects. */
+import type { Listing } from '../../datastore/datastore.ts';
+import type { UnreadableObject } from '../../datastore/informer.ts';
+import { Informers, type InformersModules, type SyncState } from '../../datastore/informers.ts';
 import { bgpConfigurationKind, bgpPeerKind } from '../../datastore/schema/bgp.ts';
 import { bgpFilterKind } from '../../datastore/schema/bgp-filter.ts';
 import { clusterInformationKind, felixConfigurationKind } from '../../datastore/schema/cluster.ts';
@@ -21,17 +21,13 @@ import {
 } from '../../datastore/schema/ipam.ts';
 import { calicoNodeStatusKind } from '../../datastore/schema/node-status.ts';
 import type { ResourceDefinition } from '../../datastore/schema/resource.ts';
-import { type WatchStates, watchStates } from '../../datastore/watch-metrics.ts';
+import type { WatchStates } from '../../datastore/watch-metrics.ts';
 import { blockProblems, hasOwnName } from '../../ipam/block-faults.ts';
 import type { IpamView } from '../../ipam/ipam.ts';
-import type { Log } from '../../lib/log.ts';
-
-/** Progress of the first lists of all kinds. */
-export type SyncState = 'waiting' | 'resyncing' | 'in sync';
 
 export class View implements IpamView {
   readonly #node: string;
-  readonly #informers: Informer<ResourceDefinition>[] = [];
+  readonly #informers: Informers;
   readonly #nodes;
   readonly #pools;
   readonly #blocks;
@@ -48,110 +44,72 @@ export class View implements IpamView {
   readonly #nodeStatuses;
   readonly #pods;
   readonly #namespaces;
-  #unsynced = 0;
-  /** By kind; each resolves when the kind has been listed. */
-  readonly #first = new Map<ResourceDefinition, Promise<Informer<ResourceDefinition>>>();
 
-  constructor(node: string, modules: { client: KubernetesClient; log: Log; changed: () => void }) {
+  constructor(node: string, modules: InformersModules) {
     this.#node = node;
-    const follow = <D extends ResourceDefinition>(
-      definition: D,
-      options: ListOptions = {},
-      changed = modules.changed,
-    ): Informer<D> => {
-      this.#unsynced++;
-      let listed: () => void = () => undefined;
-      const first = new Promise<void>((resolve) => {
-        listed = resolve;
-      });
-      const events = {
-        changed: () => changed(),
-        synced: () => {
-          this.#unsynced--;
-          listed();
-          modules.changed();
-        },
-        troubled: modules.changed,
-      };
-      const informer = new Informer(
-        { definition, ...options },
-        { client: modules.client, log: modules.log, events },
-      );
-      const any = informer as unknown as Informer<ResourceDefinition>;
-      this.#informers.push(any);
-      if (Object.keys(options).length === 0)
-        this.#first.set(
-          definition,
-          first.then(() => any),
-        );
-      return informer;
-    };
-    this.#nodes = follow(nodeKind);
-    this.#pools = follow(ipPoolKind);
-    this.#blocks = follow(ipamBlockKind);
-    this.#affinities = follow(blockAffinityKind);
-    this.#ipamConfigurations = follow(ipamConfigurationKind);
-    this.#reservations = follow(ipReservationKind);
-    this.#bgpConfigurations = follow(bgpConfigurationKind);
-    this.#bgpPeers = follow(bgpPeerKind);
-    this.#bgpFilters = follow(bgpFilterKind);
-    this.#services = follow(serviceKind);
-    this.#slices = follow(endpointSliceKind);
-    this.#clusterInformation = follow(clusterInformationKind);
-    this.#felixConfigurations = follow(felixConfigurationKind);
-    this.#nodeStatuses = follow(calicoNodeStatusKind);
+    this.#informers = new Informers(modules);
+    this.#nodes = this.#informers.add(nodeKind);
+    this.#pools = this.#informers.add(ipPoolKind);
+    this.#blocks = this.#informers.add(ipamBlockKind);
+    this.#affinities = this.#informers.add(blockAffinityKind);
+    this.#ipamConfigurations = this.#informers.add(ipamConfigurationKind);
+    this.#reservations = this.#informers.add(ipReservationKind);
+    this.#bgpConfigurations = this.#informers.add(bgpConfigurationKind);
+    this.#bgpPeers = this.#informers.add(bgpPeerKind);
+    this.#bgpFilters = this.#informers.add(bgpFilterKind);
+    this.#services = this.#informers.add(serviceKind);
+    this.#slices = this.#informers.add(endpointSliceKind);
+    this.#clusterInformation = this.#informers.add(clusterInformationKind);
+    this.#felixConfigurations = this.#informers.add(felixConfigurationKind);
+    this.#nodeStatuses = this.#informers.add(calicoNodeStatusKind);
     // CNI calls read pods. Calculations use them only when a BGPPeer selects pods.
     const podsChanged = () => {
       if (this.bgpPeers().some(({ spec }) => spec.localWorkloadSelector)) modules.changed();
     };
-    this.#pods = follow(podKind, { fieldSelector: `spec.nodeName=${node}` }, podsChanged);
+    this.#pods = this.#informers.add(podKind, { fieldSelector: `spec.nodeName=${node}` }, podsChanged);
     // Selectors match labels of namespaces as labels of their pods.
-    this.#namespaces = follow(namespaceKind, {}, podsChanged);
+    this.#namespaces = this.#informers.add(namespaceKind, {}, podsChanged);
   }
 
   /** Follows the datastore until the signal aborts. */
-  async run(signal: AbortSignal): Promise<void> {
-    await Promise.all(this.#informers.map((informer) => informer.run(signal)));
+  run(signal: AbortSignal): Promise<void> {
+    return this.#informers.run(signal);
   }
 
   /** Resolves to the objects of a kind when it has been listed; undefined for a kind that is not followed in full. */
   listed<D extends ResourceDefinition>(definition: D): Promise<Listing<D>> | undefined {
-    return this.#first.get(definition)?.then(({ objects, problems }) => ({
-      items: [...objects.values()] as ObjectOf<D>[],
-      problems: [...problems.values()].map(({ problem }) => problem),
-    }));
+    return this.#informers.listed(definition);
   }
 
   get isSynced(): boolean {
-    return this.#unsynced === 0;
+    return this.#informers.isSynced;
   }
 
   /** Progress of the first lists. */
   get sync(): SyncState {
-    if (this.isSynced) return 'in sync';
-    return this.#unsynced < this.#informers.length ? 'resyncing' : 'waiting';
+    return this.#informers.sync;
   }
 
   /** Whether the watch of each resource is open. */
   watches(): WatchStates {
-    return watchStates(this.#informers);
+    return this.#informers.watchStates();
   }
 
   /** Why the copy may be outdated; empty while all watches are open. */
   get staleReasons(): string[] {
-    return this.#informers.flatMap(({ staleReason }) => staleReason ?? []);
+    return this.#informers.staleReasons;
   }
 
   /** Returns sentences about fields without effect. */
   notices(): readonly string[] {
-    return this.#informers.flatMap(({ notices }) => notices);
+    return this.#informers.notices();
   }
 
   /** Returns objects with faults. */
   problems(): UnreadableObject[] {
     return [
-      ...this.#informers.flatMap(({ problems }) => [...problems.values()]),
-      ...blockProblems(values(this.#blocks)).map(({ block, problem }) => ({
+      ...this.#informers.problems(),
+      ...blockProblems(this.#blocks.list()).map(({ block, problem }) => ({
         problem,
         uid: block.metadata.uid,
         conditions: undefined,
@@ -162,24 +120,20 @@ export class View implements IpamView {
 
   pod = (namespace: string, name: string) => this.#pods.objects.get(`${namespace}/${name}`);
   namespace = (name: string) => this.#namespaces.objects.get(name);
-  nodes = () => values(this.#nodes);
-  pools = () => values(this.#pools);
+  nodes = () => this.#nodes.list();
+  pools = () => this.#pools.list();
   /** Blocks whose name matches their network. */
-  blocks = () => values(this.#blocks).filter(hasOwnName);
-  affinities = () => values(this.#affinities);
-  reservations = () => values(this.#reservations);
-  bgpConfigurations = () => values(this.#bgpConfigurations);
-  bgpPeers = () => values(this.#bgpPeers);
-  bgpFilters = () => values(this.#bgpFilters);
-  services = () => values(this.#services);
-  slices = () => values(this.#slices);
-  nodeStatuses = () => values(this.#nodeStatuses);
-  felixConfigurations = () => values(this.#felixConfigurations);
+  blocks = () => this.#blocks.list().filter(hasOwnName);
+  affinities = () => this.#affinities.list();
+  reservations = () => this.#reservations.list();
+  bgpConfigurations = () => this.#bgpConfigurations.list();
+  bgpPeers = () => this.#bgpPeers.list();
+  bgpFilters = () => this.#bgpFilters.list();
+  services = () => this.#services.list();
+  slices = () => this.#slices.list();
+  nodeStatuses = () => this.#nodeStatuses.list();
+  felixConfigurations = () => this.#felixConfigurations.list();
   configuration = () => this.#ipamConfigurations.objects.get('default')?.spec;
   clusterInformation = () => this.#clusterInformation.objects.get('default')?.spec;
   nodeLabels = () => this.#nodes.objects.get(this.#node)?.metadata.labels ?? {};
-}
-
-function values<D extends ResourceDefinition>(informer: Informer<D>): ObjectOf<D>[] {
-  return [...informer.objects.values()];
 }

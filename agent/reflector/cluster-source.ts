@@ -5,8 +5,8 @@
  */
 import type { Registry } from 'prom-client';
 import type { DesiredSpeaker } from '../../bgp/peer/config.ts';
-import type { ListOptions, ObjectOf } from '../../datastore/datastore.ts';
-import { Informer, type UnreadableObject } from '../../datastore/informer.ts';
+import type { UnreadableObject } from '../../datastore/informer.ts';
+import { Informers } from '../../datastore/informers.ts';
 import { KubernetesClient } from '../../datastore/kubernetes/client.ts';
 import type { Endpoint as ApiEndpoint } from '../../datastore/kubernetes/endpoint.ts';
 import { RequestCounter } from '../../datastore/kubernetes/request-metrics.ts';
@@ -15,8 +15,7 @@ import { type BGPConfiguration, bgpConfigurationKind, bgpPeerKind } from '../../
 import { bgpFilterKind } from '../../datastore/schema/bgp-filter.ts';
 import { endpointSliceKind, nodeKind, serviceKind } from '../../datastore/schema/core.ts';
 import { ipPoolKind } from '../../datastore/schema/ip-pool.ts';
-import type { ResourceDefinition } from '../../datastore/schema/resource.ts';
-import { registerWatchMetrics, watchStates } from '../../datastore/watch-metrics.ts';
+import { registerWatchMetrics } from '../../datastore/watch-metrics.ts';
 import { type ReflectorInfo, reflectorName, reflectorsFrom } from '../../felix/calc/bgp/reflectors.ts';
 import type { SessionDefaults } from '../../felix/calc/bgp/session.ts';
 import { desiredSpeaker } from '../../felix/calc/bgp/speaker.ts';
@@ -53,7 +52,7 @@ export class ClusterSource implements ReflectorSource {
   readonly #requests = new RequestCounter();
   readonly #client: KubernetesClient;
   readonly #abort = new AbortController();
-  readonly #watches: Informer<ResourceDefinition>[] = [];
+  readonly #informers: Informers;
   readonly #secrets: SecretsView;
   readonly #name: string;
   readonly #own: OwnEndpoint;
@@ -66,7 +65,6 @@ export class ClusterSource implements ReflectorSource {
   readonly #configurations;
   readonly #peers;
   readonly #filters;
-  #unsynced = 0;
   #changed = () => {};
   #timer: NodeJS.Timeout | undefined;
 
@@ -81,16 +79,20 @@ export class ClusterSource implements ReflectorSource {
     // No Node is essential to a reflector.
     this.#quarantine = new Quarantine('', log);
     this.#secrets = new SecretsView(namespace, { client: this.#client, log, changed: () => this.#soon() });
-    this.#nodes = this.#watch(nodeKind);
-    this.#services = this.#watch(serviceKind, { namespace, fieldSelector: `metadata.name=${service}` });
-    this.#slices = this.#watch(endpointSliceKind, {
+    this.#informers = new Informers({ client: this.#client, log, changed: () => this.#soon() });
+    this.#nodes = this.#informers.add(nodeKind);
+    this.#services = this.#informers.add(serviceKind, {
+      namespace,
+      fieldSelector: `metadata.name=${service}`,
+    });
+    this.#slices = this.#informers.add(endpointSliceKind, {
       namespace,
       labelSelector: `kubernetes.io/service-name=${service}`,
     });
-    this.#pools = this.#watch(ipPoolKind);
-    this.#configurations = this.#watch(bgpConfigurationKind);
-    this.#peers = this.#watch(bgpPeerKind);
-    this.#filters = this.#watch(bgpFilterKind);
+    this.#pools = this.#informers.add(ipPoolKind);
+    this.#configurations = this.#informers.add(bgpConfigurationKind);
+    this.#peers = this.#informers.add(bgpPeerKind);
+    this.#filters = this.#informers.add(bgpFilterKind);
   }
 
   /**
@@ -105,7 +107,7 @@ export class ClusterSource implements ReflectorSource {
         if (this.#own.isListed) resolve();
         else timer ??= setTimeout(resolve, LISTED_MS);
       };
-      for (const watch of this.#watches) void watch.run(this.#abort.signal);
+      void this.#informers.run(this.#abort.signal);
     });
     clearTimeout(timer);
     if (!this.#own.isListed)
@@ -122,12 +124,12 @@ export class ClusterSource implements ReflectorSource {
   }
 
   nodeNames(): ReadonlyMap<string, string> {
-    return nodeNames(values(this.#nodes).map(nodeInfo));
+    return nodeNames(this.#nodes.list().map(nodeInfo));
   }
 
   register(registry: Registry): void {
     this.#requests.register(registry);
-    registerWatchMetrics(registry, () => watchStates(this.#watches));
+    registerWatchMetrics(registry, () => this.#informers.watchStates());
   }
 
   configurations(): readonly BGPConfiguration[] {
@@ -174,16 +176,16 @@ export class ClusterSource implements ReflectorSource {
 
   #objects(): ClusterObjects {
     return {
-      Node: values(this.#nodes),
+      Node: this.#nodes.list(),
       FelixConfiguration: [],
-      BGPConfiguration: values(this.#configurations),
-      IPPool: values(this.#pools),
+      BGPConfiguration: this.#configurations.list(),
+      IPPool: this.#pools.list(),
       IPAMBlock: [],
       BlockAffinity: [],
-      BGPFilter: values(this.#filters),
-      BGPPeer: values(this.#peers),
-      Service: values(this.#services),
-      EndpointSlice: values(this.#slices),
+      BGPFilter: this.#filters.list(),
+      BGPPeer: this.#peers.list(),
+      Service: this.#services.list(),
+      EndpointSlice: this.#slices.list(),
     };
   }
 
@@ -217,27 +219,8 @@ export class ClusterSource implements ReflectorSource {
   }
 
   #soon(): void {
-    if (this.#unsynced > 0) return;
+    if (!this.#informers.isSynced) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#boundary.run('change', () => this.#changed()), COALESCE_MS);
   }
-
-  #watch<D extends ResourceDefinition>(definition: D, options: ListOptions = {}): Informer<D> {
-    this.#unsynced++;
-    const events = {
-      changed: () => this.#soon(),
-      troubled: () => this.#soon(),
-      synced: () => {
-        this.#unsynced--;
-        this.#soon();
-      },
-    };
-    const watch = new Informer({ definition, ...options }, { client: this.#client, log: this.#log, events });
-    this.#watches.push(watch as unknown as Informer<ResourceDefinition>);
-    return watch;
-  }
-}
-
-function values<D extends ResourceDefinition>(watch: Informer<D>): ObjectOf<D>[] {
-  return [...watch.objects.values()];
 }

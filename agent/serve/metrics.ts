@@ -3,12 +3,12 @@
  * with `cali_`.
  */
 import { Counter, Histogram, Registry, Summary } from 'prom-client';
+import type { SyncState } from '../../datastore/informers.ts';
 import type { ObjectProblem } from '../../datastore/object-problem.ts';
 import { registerWatchMetrics, type WatchStates } from '../../datastore/watch-metrics.ts';
 import type { DataplaneStats } from '../../felix/dataplane/dataplane.ts';
 import { registerProcessMetrics } from '../../lib/process-metrics.ts';
 import { exposeCounter, exposeGauge, type Reading } from '../../lib/series.ts';
-import type { SyncState } from '../inputs/view.ts';
 import type { AgentStatus } from '../report/status.ts';
 import { type BgpMetricSources, type BgpMetrics, registerBgpMetrics } from '../speaker/metrics.ts';
 
