@@ -15,8 +15,8 @@ import { EndpointStore } from '../cni/endpoint-store.ts';
 import { handleOf, Plugin } from '../cni/plugin.ts';
 import { serveCni } from '../cni/server.ts';
 import type { UnreadableObject } from '../datastore/informer.ts';
+import type { ApiServerAddress } from '../datastore/kubernetes/api-server-address.ts';
 import { KubernetesClient } from '../datastore/kubernetes/client.ts';
-import type { Endpoint as ApiEndpoint } from '../datastore/kubernetes/endpoint.ts';
 import { EventRecorder } from '../datastore/kubernetes/events.ts';
 import { closeSocketsFromOthers } from '../datastore/kubernetes/open-sockets.ts';
 import { RequestCounter } from '../datastore/kubernetes/request-metrics.ts';
@@ -153,7 +153,7 @@ export class Agent {
   constructor(
     config: AgentConfig,
     modules: {
-      api: ApiEndpoint;
+      api: ApiServerAddress;
       log: Log;
       setSeverity: (severity: string) => void;
       /** Starts a new agent in this process, because the Node was replaced. */

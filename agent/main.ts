@@ -78,7 +78,7 @@ async function cleanUp(config: AgentConfig): Promise<void> {
 
 async function runNode(config: AgentConfig): Promise<void> {
   const { Agent: NodeAgent } = await import('./agent.ts');
-  const { loadEndpoint } = await import('../datastore/kubernetes/load-endpoint.ts');
+  const { loadApiServerAddress } = await import('../datastore/kubernetes/load-address.ts');
   const { environmentNotices } = await import('./inputs/environment-notices.ts');
   const nodeLog = log.child({ node: config.node });
   for (const reason of environmentNotices(process.env))
@@ -86,7 +86,7 @@ async function runNode(config: AgentConfig): Promise<void> {
   const begin = async () => {
     const agent = new NodeAgent(config, {
       // New connections: those of an earlier agent may have a local address that no longer exists.
-      api: await loadEndpoint(config.kubeconfig),
+      api: await loadApiServerAddress(config.kubeconfig),
       log: nodeLog,
       setSeverity: (severity) => log.setSeverity(severity),
       restart: () => void restart(),
@@ -132,12 +132,12 @@ async function reflectorSource(config: AgentConfig): Promise<ReflectorSource> {
         'CALI_REFLECTOR_SERVICE=NAME of its Service',
     );
   const { ClusterSource } = await import('./reflector/cluster-source.ts');
-  const { loadEndpoint } = await import('../datastore/kubernetes/load-endpoint.ts');
+  const { loadApiServerAddress } = await import('../datastore/kubernetes/load-address.ts');
   const { namespace, node, kubeconfig, routerId } = config;
   const hashed = hashedRouterId(`${namespace}/${service} on ${node}`);
   return new ClusterSource(
     {
-      api: await loadEndpoint(kubeconfig),
+      api: await loadApiServerAddress(kubeconfig),
       namespace,
       service,
       node,

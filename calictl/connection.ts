@@ -1,8 +1,8 @@
 /** Connection to the API from --kubeconfig, --context and calicoctl's --config file. */
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import type { Endpoint } from '../datastore/kubernetes/endpoint.ts';
-import { loadEndpoint } from '../datastore/kubernetes/load-endpoint.ts';
+import type { ApiServerAddress } from '../datastore/kubernetes/api-server-address.ts';
+import { loadApiServerAddress } from '../datastore/kubernetes/load-address.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
 import { parseYaml } from '../lib/yaml.ts';
 
@@ -13,9 +13,9 @@ export interface ConnectionFlags {
 }
 
 /** Returns the endpoint. Throws CodedError INPUT or KUBECONFIG with a sentence. */
-export async function connect({ kubeconfig, context, config }: ConnectionFlags): Promise<Endpoint> {
+export async function connect({ kubeconfig, context, config }: ConnectionFlags): Promise<ApiServerAddress> {
   const configured = config === undefined ? undefined : await kubeconfigOf(config);
-  return loadEndpoint(kubeconfig ?? configured, context);
+  return loadApiServerAddress(kubeconfig ?? configured, context);
 }
 
 const calicoApiConfig = z.looseObject({

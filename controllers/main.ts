@@ -2,7 +2,7 @@
 
 import { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import { EventRecorder } from '../datastore/kubernetes/events.ts';
-import { loadEndpoint } from '../datastore/kubernetes/load-endpoint.ts';
+import { loadApiServerAddress } from '../datastore/kubernetes/load-address.ts';
 import { RequestCounter } from '../datastore/kubernetes/request-metrics.ts';
 import { nodeKind } from '../datastore/schema/core.ts';
 import { type IPPool, ipPoolKind } from '../datastore/schema/ip-pool.ts';
@@ -52,7 +52,7 @@ async function main(): Promise<void> {
   const requests = new RequestCounter();
   const config = readConfig(process.env);
   log.setSeverity(config.logSeverity);
-  const api = await loadEndpoint(config.kubeconfig);
+  const api = await loadApiServerAddress(config.kubeconfig);
   const client = new KubernetesClient(api, requests);
   const modules = { store: client, clock: systemClock, log };
   const events = new EventRecorder('cali-controllers', modules);

@@ -9,8 +9,8 @@ import path from 'node:path';
 import { stringify } from 'yaml';
 import { AGENT_SOCKET, CNI_SOCKET } from '../agent/report/status.ts';
 import { callCni } from '../cni/client.ts';
+import { plainAddress } from '../datastore/kubernetes/api-server-address.ts';
 import { KubernetesClient } from '../datastore/kubernetes/client.ts';
-import { plainEndpoint } from '../datastore/kubernetes/endpoint.ts';
 import { findKind } from '../datastore/registry.ts';
 import { nodeKind, podKind } from '../datastore/schema/core.ts';
 import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
@@ -89,7 +89,7 @@ export class Lab {
   readonly #nodes = new Map<string, LabNode>();
   readonly #pods = new Map<string, LabPod>();
   readonly #addingPods = new Set<string>();
-  readonly #client = new KubernetesClient(plainEndpoint(`http://${LAB_IPV4}:${API_PORT}`));
+  readonly #client = new KubernetesClient(plainAddress(`http://${LAB_IPV4}:${API_PORT}`));
   #api!: LabProcess;
   #controllers: LabProcess | undefined;
   #prober!: Prober;

@@ -7,8 +7,8 @@ import type { Registry } from 'prom-client';
 import type { DesiredSpeaker } from '../../bgp/peer/config.ts';
 import type { UnreadableObject } from '../../datastore/informer.ts';
 import { Informers } from '../../datastore/informers.ts';
+import type { ApiServerAddress } from '../../datastore/kubernetes/api-server-address.ts';
 import { KubernetesClient } from '../../datastore/kubernetes/client.ts';
-import type { Endpoint as ApiEndpoint } from '../../datastore/kubernetes/endpoint.ts';
 import { RequestCounter } from '../../datastore/kubernetes/request-metrics.ts';
 import { describeProblem } from '../../datastore/object-problem.ts';
 import { type BGPConfiguration, bgpConfigurationKind, bgpPeerKind } from '../../datastore/schema/bgp.ts';
@@ -30,7 +30,7 @@ import { SecretsView } from '../speaker/secrets.ts';
 import type { ReflectorSource } from './reflector.ts';
 
 export interface ClusterSourceOptions {
-  readonly api: ApiEndpoint;
+  readonly api: ApiServerAddress;
   /** Namespace of the Service that has this process as an endpoint. */
   readonly namespace: string;
   readonly service: string;

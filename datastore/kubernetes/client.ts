@@ -6,7 +6,7 @@ import type { ObjectProblem } from '../object-problem.ts';
 import { identityOf, readObject } from '../read-object.ts';
 import { type AnyResource, apiVersionOf, type ResourceDefinition } from '../schema/resource.ts';
 import { schemaSentence } from '../schema-sentences.ts';
-import type { Endpoint } from './endpoint.ts';
+import type { ApiServerAddress } from './api-server-address.ts';
 import type { RequestObserver } from './request-kind.ts';
 import { type ApiRequest, openStream, sendRequest } from './transport.ts';
 
@@ -19,7 +19,7 @@ export interface Page {
 }
 
 export class KubernetesClient implements Datastore, RawDatastore {
-  readonly #endpoint: Endpoint;
+  readonly #address: ApiServerAddress;
   readonly #unreadable: (problem: ObjectProblem) => void;
   readonly #observe: RequestObserver | undefined;
   /** API version by group. */
@@ -27,17 +27,17 @@ export class KubernetesClient implements Datastore, RawDatastore {
 
   /** `unreadable` is called for each object with a fault in a list; `observe` for each response. */
   constructor(
-    endpoint: Endpoint,
+    address: ApiServerAddress,
     listeners: { unreadable?: (problem: ObjectProblem) => void; observe?: RequestObserver } = {},
   ) {
-    this.#endpoint = endpoint;
+    this.#address = address;
     this.#unreadable = listeners.unreadable ?? (() => undefined);
     this.#observe = listeners.observe;
   }
 
   /** Origin of the API server, for messages. */
   get server(): string {
-    return this.#endpoint.url.origin;
+    return this.#address.url.origin;
   }
 
   async get<D extends ResourceDefinition>(definition: D, name: string, namespace?: string) {
@@ -152,7 +152,7 @@ export class KubernetesClient implements Datastore, RawDatastore {
   }
 
   #send(request: ApiRequest): Promise<unknown> {
-    return sendRequest(this.#endpoint, { ...request, observe: this.#observe });
+    return sendRequest(this.#address, { ...request, observe: this.#observe });
   }
 
   async #path(definition: ResourceDefinition, namespace?: string, name?: string): Promise<string> {
@@ -169,7 +169,7 @@ export class KubernetesClient implements Datastore, RawDatastore {
     if (!Array.isArray(versions))
       throw new DatastoreError(
         'UNAVAILABLE',
-        `${this.#endpoint.url.origin}: the response is not an API group`,
+        `${this.#address.url.origin}: the response is not an API group`,
       );
     const found = [version, ...olderVersions].find((one) => versions.some((has) => has?.version === one));
     this.#versions.set(group, found ?? version);
@@ -196,7 +196,7 @@ export class KubernetesClient implements Datastore, RawDatastore {
     if ((items !== null && !Array.isArray(items)) || !['string', 'number'].includes(typeof resourceVersion))
       throw new DatastoreError(
         'UNAVAILABLE',
-        `${this.#endpoint.url.origin}: the response is not a list of ${definition.plural}`,
+        `${this.#address.url.origin}: the response is not a list of ${definition.plural}`,
       );
     // Items of a list come without their type: add it.
     const type = { apiVersion: apiVersionOf(definition), kind: definition.kind };
@@ -217,7 +217,7 @@ export class KubernetesClient implements Datastore, RawDatastore {
     timeoutSeconds: number,
     signal: AbortSignal,
   ): Promise<Readable> {
-    return openStream(this.#endpoint, {
+    return openStream(this.#address, {
       observe: this.#observe,
       method: 'GET',
       path: await this.#path(definition, options.namespace),

@@ -8,14 +8,14 @@ import https from 'node:https';
 import path from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 import { CodedError, messageOf } from '../../lib/errors.ts';
-import { type Connection, CREDENTIALS_MS, type Endpoint } from './endpoint.ts';
+import { type ApiServerAddress, type Connection, CREDENTIALS_MS } from './api-server-address.ts';
 import { Multiplexer } from './multiplexer.ts';
 
 /**
- * Returns the endpoint of a context of kubeconfig files, by default the current one. `file` may list several files,
+ * Returns the address of a context of kubeconfig files, by default the current one. `file` may list several files,
  * separated as in PATH; the first that defines an entry wins. Throws CodedError KUBECONFIG with a sentence.
  */
-export function fileEndpoint(file: string, context?: string): Endpoint {
+export function kubeconfigAddress(file: string, context?: string): ApiServerAddress {
   const files = file.split(path.delimiter).filter((one) => one !== '');
   const present = files.filter((one) => existsSync(one));
   const [first = file, ...others] = present.length > 0 ? present : files;
@@ -37,7 +37,7 @@ export function fileEndpoint(file: string, context?: string): Endpoint {
   }
   // client-node refuses plain http without this; there is no TLS to verify.
   if (cluster.server.startsWith('http:')) Object.assign(cluster, { skipTLSVerify: true });
-  return endpointOf(config, new URL(cluster.server));
+  return addressOf(config, new URL(cluster.server));
 }
 
 function loadFile(file: string): KubeConfig {
@@ -81,7 +81,7 @@ function contextsOf(config: KubeConfig): string {
   return config.contexts.map(({ name }) => name).join(', ') || 'none';
 }
 
-function endpointOf(config: KubeConfig, url: URL): Endpoint {
+function addressOf(config: KubeConfig, url: URL): ApiServerAddress {
   let known: Connection | undefined;
   let knownTls = '';
   let readAt = Number.NEGATIVE_INFINITY;

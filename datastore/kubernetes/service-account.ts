@@ -1,15 +1,15 @@
-/** Endpoint for a pod: the address from the environment, the credentials from the mounted service account. */
+/** Address of the API server for a pod: host and port from the environment, credentials from the service account. */
 import { readFile } from 'node:fs/promises';
 import https from 'node:https';
 import path from 'node:path';
 import { CodedError, messageOf } from '../../lib/errors.ts';
-import { type Connection, CREDENTIALS_MS, type Endpoint } from './endpoint.ts';
+import { type ApiServerAddress, type Connection, CREDENTIALS_MS } from './api-server-address.ts';
 import { Multiplexer } from './multiplexer.ts';
 
 const FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 /** Rereads the token and the certificate authority periodically, because kubelet replaces them. */
-export function serviceAccountEndpoint(folder = FOLDER, environment = process.env): Endpoint {
+export function serviceAccountAddress(folder = FOLDER, environment = process.env): ApiServerAddress {
   const host = environment['KUBERNETES_SERVICE_HOST'] ?? '';
   const port =
     environment['KUBERNETES_SERVICE_PORT_HTTPS'] || environment['KUBERNETES_SERVICE_PORT'] || '443';

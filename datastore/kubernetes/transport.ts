@@ -8,8 +8,8 @@ import { messageOf } from '../../lib/errors.ts';
 import { printable } from '../../lib/plain-text.ts';
 import { VERSION } from '../../lib/version.ts';
 import { DatastoreError, type DatastoreErrorCode } from '../errors.ts';
+import type { ApiServerAddress, Connection } from './api-server-address.ts';
 import { deadline } from './deadline.ts';
-import type { Connection, Endpoint } from './endpoint.ts';
 import { trackSocket } from './open-sockets.ts';
 import { type RequestObserver, requestKind } from './request-kind.ts';
 
@@ -45,52 +45,56 @@ const MAX_ANSWER = 256 * 1024 * 1024;
 const USER_AGENT = `${path.basename(process.argv[1] ?? 'cali', '.js')}/${VERSION} (${process.platform}/${process.arch})`;
 
 /** Sends a request and returns the parsed JSON response. Throws DatastoreError. */
-export async function sendRequest(endpoint: Endpoint, request: ApiRequest): Promise<unknown> {
+export async function sendRequest(address: ApiServerAddress, request: ApiRequest): Promise<unknown> {
   const limit = deadline(
     REQUEST_TIMEOUT_MS,
     `no response within ${REQUEST_TIMEOUT_MS / 1000} s`,
     request.signal,
   );
   try {
-    const { status, body } = await open(endpoint, { ...request, signal: limit.signal });
+    const { status, body } = await open(address, { ...request, signal: limit.signal });
     const text = await readAll(body);
     if (status >= 400) throw errorOf(status, text);
-    return text === '' ? undefined : parsed(endpoint, text);
+    return text === '' ? undefined : parsed(address, text);
   } finally {
     limit.end();
   }
 }
 
-function parsed(endpoint: Endpoint, text: string): unknown {
+function parsed(address: ApiServerAddress, text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
-    const message = `${endpoint.url.origin}: the response is not JSON: ${printable(text, 80)}`;
+    const message = `${address.url.origin}: the response is not JSON: ${printable(text, 80)}`;
     throw new DatastoreError('UNAVAILABLE', message, { cause: error });
   }
 }
 
 /** Opens a stream (a watch). Throws DatastoreError when it is refused; aborting the signal ends it. */
-export async function openStream(endpoint: Endpoint, request: ApiRequest): Promise<Readable> {
-  const { status, body } = await open(endpoint, request);
+export async function openStream(address: ApiServerAddress, request: ApiRequest): Promise<Readable> {
+  const { status, body } = await open(address, request);
   if (status >= 400) throw errorOf(status, await readAll(body));
   return body;
 }
 
-async function open(endpoint: Endpoint, request: ApiRequest): Promise<ApiResponse> {
-  const response = await attempt(endpoint, request, false);
+async function open(address: ApiServerAddress, request: ApiRequest): Promise<ApiResponse> {
+  const response = await attempt(address, request, false);
   if (response.status !== 401) return response;
   // The token may have been rotated: reread it once.
   response.body.resume();
-  return attempt(endpoint, request, true);
+  return attempt(address, request, true);
 }
 
-async function attempt(endpoint: Endpoint, request: ApiRequest, isRefused: boolean): Promise<ApiResponse> {
+async function attempt(
+  address: ApiServerAddress,
+  request: ApiRequest,
+  isRefused: boolean,
+): Promise<ApiResponse> {
   let connection: Connection;
   try {
-    connection = await endpoint.connection(isRefused);
+    connection = await address.connection(isRefused);
   } catch (error) {
-    throw new DatastoreError('UNAVAILABLE', `credentials for ${endpoint.url.origin}: ${messageOf(error)}`, {
+    throw new DatastoreError('UNAVAILABLE', `credentials for ${address.url.origin}: ${messageOf(error)}`, {
       cause: error,
     });
   }
@@ -98,7 +102,7 @@ async function attempt(endpoint: Endpoint, request: ApiRequest, isRefused: boole
   const count = (code: string) =>
     observe?.(requestKind(method, request.path, query?.['watch'] !== undefined), code);
   try {
-    const response = await exchange(connection, outgoing(endpoint, request, connection));
+    const response = await exchange(connection, outgoing(address, request, connection));
     count(String(response.status));
     return response;
   } catch (error) {
@@ -106,14 +110,14 @@ async function attempt(endpoint: Endpoint, request: ApiRequest, isRefused: boole
     if (!signal?.aborted) count('error');
     throw new DatastoreError(
       'UNAVAILABLE',
-      `${endpoint.url.origin}: ${messageOf(signal?.aborted && signal.reason instanceof Error ? signal.reason : error)}`,
+      `${address.url.origin}: ${messageOf(signal?.aborted && signal.reason instanceof Error ? signal.reason : error)}`,
       { cause: error },
     );
   }
 }
 
-function outgoing(endpoint: Endpoint, request: ApiRequest, { headers }: Connection): Outgoing {
-  const url = new URL(endpoint.url.pathname.replace(/\/$/, '') + request.path, endpoint.url);
+function outgoing(address: ApiServerAddress, request: ApiRequest, { headers }: Connection): Outgoing {
+  const url = new URL(address.url.pathname.replace(/\/$/, '') + request.path, address.url);
   for (const [name, value] of Object.entries(request.query ?? {}))
     if (value !== undefined) url.searchParams.set(name, value);
   const body = request.body === undefined ? undefined : JSON.stringify(request.body);

@@ -11,7 +11,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { KubernetesClient } from '../../datastore/kubernetes/client.ts';
-import { loadEndpoint } from '../../datastore/kubernetes/load-endpoint.ts';
+import { loadApiServerAddress } from '../../datastore/kubernetes/load-address.ts';
 import { podKind } from '../../datastore/schema/core.ts';
 import { askLab, execCommand } from '../../lab/outside.ts';
 import { parseArguments } from '../../lib/arguments.ts';
@@ -86,7 +86,7 @@ interface Plugin {
 }
 
 async function inside(): Promise<void> {
-  const store = new KubernetesClient(await loadEndpoint(undefined));
+  const store = new KubernetesClient(await loadApiServerAddress(undefined));
   const cali: Plugin = {
     name: 'cali (shim, agent, API server)',
     program: values.shim,

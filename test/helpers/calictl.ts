@@ -4,8 +4,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { run } from '../../calictl/program.ts';
 import { ApiServer } from '../../datastore/embedded/server.ts';
+import { plainAddress } from '../../datastore/kubernetes/api-server-address.ts';
 import { KubernetesClient } from '../../datastore/kubernetes/client.ts';
-import { plainEndpoint } from '../../datastore/kubernetes/endpoint.ts';
 import type { ResourceDefinition } from '../../datastore/schema/resource.ts';
 import { silentLog } from '../../lib/log.ts';
 import { kubeconfigText } from './kubeconfig.ts';
@@ -25,7 +25,7 @@ export class CalictlWorld {
   private constructor(api: ApiServer, folder: string) {
     this.#api = api;
     this.folder = folder;
-    this.client = new KubernetesClient(plainEndpoint(api.url));
+    this.client = new KubernetesClient(plainAddress(api.url));
   }
 
   static async start(): Promise<CalictlWorld> {

@@ -6,8 +6,8 @@ import { perform, type Verb } from '../../../calictl/verbs.ts';
 import { AddressCollector } from '../../../controllers/address-collector.ts';
 import { ControllersConfiguration } from '../../../controllers/configuration.ts';
 import { ApiServer } from '../../../datastore/embedded/server.ts';
+import { plainAddress } from '../../../datastore/kubernetes/api-server-address.ts';
 import { KubernetesClient } from '../../../datastore/kubernetes/client.ts';
-import { plainEndpoint } from '../../../datastore/kubernetes/endpoint.ts';
 import { EventRecorder } from '../../../datastore/kubernetes/events.ts';
 import { nodeKind } from '../../../datastore/schema/core.ts';
 import { type IPPool, ipPoolKind, POOL_FINALIZER } from '../../../datastore/schema/ip-pool.ts';
@@ -40,7 +40,7 @@ let looks = 0;
 beforeEach(async () => {
   directory = mkdtempSync(path.join(os.tmpdir(), 'cali-pools-'));
   api = await ApiServer.start({ directory, host: '127.0.0.1', port: 0 }, silentLog);
-  client = new KubernetesClient(plainEndpoint(api.url));
+  client = new KubernetesClient(plainAddress(api.url));
   clock = new ManualClock();
   abort = new AbortController();
   looks = 0;

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type PeerStatusModules, PeerStatusWriter } from '../../../controllers/peer-status-writer.ts';
+import { plainAddress } from '../../../datastore/kubernetes/api-server-address.ts';
 import { KubernetesClient } from '../../../datastore/kubernetes/client.ts';
-import { plainEndpoint } from '../../../datastore/kubernetes/endpoint.ts';
 import { bgpPeerKind } from '../../../datastore/schema/bgp.ts';
 import { nodeKind, podKind } from '../../../datastore/schema/core.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
@@ -22,7 +22,7 @@ let api: HostileApi;
 let client: KubernetesClient;
 beforeEach(async () => {
   api = await HostileApi.start();
-  client = new KubernetesClient(plainEndpoint(api.url));
+  client = new KubernetesClient(plainAddress(api.url));
 });
 afterEach(() => api.close());
 

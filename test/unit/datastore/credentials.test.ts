@@ -4,8 +4,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { KubernetesClient } from '../../../datastore/kubernetes/client.ts';
-import { fileEndpoint } from '../../../datastore/kubernetes/kube-config.ts';
-import { serviceAccountEndpoint } from '../../../datastore/kubernetes/service-account.ts';
+import { kubeconfigAddress } from '../../../datastore/kubernetes/kube-config.ts';
+import { serviceAccountAddress } from '../../../datastore/kubernetes/service-account.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 
 let directory: string;
@@ -44,7 +44,7 @@ function clientWith(user: string): KubernetesClient {
     `apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{ name: c, context: { cluster: c, user: u } }]\n` +
       `clusters: [{ name: c, cluster: { server: "http://127.0.0.1:${port}" } }]\nusers: [{ name: u, user: ${user} }]\n`,
   );
-  return new KubernetesClient(fileEndpoint(file));
+  return new KubernetesClient(kubeconfigAddress(file));
 }
 
 describe('credentials', () => {
@@ -81,7 +81,7 @@ describe('a service account', () => {
   it('is read again after its token rotates, and a missing file is named', async () => {
     const environment = { KUBERNETES_SERVICE_HOST: 'fd00::1', KUBERNETES_SERVICE_PORT: '6443' };
     writeFileSync(path.join(directory, 'token'), 'first\n');
-    const { url, connection } = serviceAccountEndpoint(directory, environment);
+    const { url, connection } = serviceAccountAddress(directory, environment);
     expect(url.href).toBe('https://[fd00::1]:6443/');
     await expect(connection(false)).rejects.toThrow(
       /ca\.crt: cannot be read: .*automountServiceAccountToken/,

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Informer } from '../../../datastore/informer.ts';
+import { plainAddress } from '../../../datastore/kubernetes/api-server-address.ts';
 import { KubernetesClient } from '../../../datastore/kubernetes/client.ts';
-import { plainEndpoint } from '../../../datastore/kubernetes/endpoint.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { silentLog } from '../../../lib/log.ts';
 import { HostileApi } from '../../helpers/hostile-api.ts';
@@ -33,7 +33,7 @@ async function follow() {
   const informer = new Informer(
     { definition: ipPoolKind },
     {
-      client: new KubernetesClient(plainEndpoint(api.url)),
+      client: new KubernetesClient(plainAddress(api.url)),
       log: silentLog,
       events: {
         changed: (key, object) => {
@@ -169,7 +169,7 @@ describe('a list', () => {
   it('contains the readable objects and names the others', async () => {
     api.put(ipPoolKind, pool('good', { cidr: '10.1.0.0/16' }));
     api.put(ipPoolKind, pool('bad', { cidr: '10.99.0.0/33' }));
-    const client = new KubernetesClient(plainEndpoint(api.url));
+    const client = new KubernetesClient(plainAddress(api.url));
     const { items, problems } = await client.listing(ipPoolKind);
     expect(items.map(({ metadata }) => metadata.name)).toEqual(['good']);
     expect(problems).toMatchObject([{ kind: 'IPPool', name: 'bad', field: 'spec.cidr' }]);

@@ -5,8 +5,8 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ApiServer } from '../../../datastore/embedded/server.ts';
 import { Informer } from '../../../datastore/informer.ts';
+import { plainAddress } from '../../../datastore/kubernetes/api-server-address.ts';
 import { KubernetesClient } from '../../../datastore/kubernetes/client.ts';
-import { plainEndpoint } from '../../../datastore/kubernetes/endpoint.ts';
 import { type IPPool, ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { silentLog } from '../../../lib/log.ts';
 import { until } from '../../helpers/lab.ts';
@@ -65,7 +65,7 @@ beforeEach(async () => {
   proxy = new FlakyProxy(() => portOf(api));
   await proxy.listen();
   abort = new AbortController();
-  direct = new KubernetesClient(plainEndpoint(api.url));
+  direct = new KubernetesClient(plainAddress(api.url));
 });
 afterEach(async () => {
   abort.abort();
@@ -80,7 +80,7 @@ function follow(options = {}) {
   const informer = new Informer(
     { definition: ipPoolKind, ...options },
     {
-      client: new KubernetesClient(plainEndpoint(`http://127.0.0.1:${proxy.port}`)),
+      client: new KubernetesClient(plainAddress(`http://127.0.0.1:${proxy.port}`)),
       log: silentLog,
       events: {
         changed: (key, object) => changes.push({ key, version: object?.metadata.resourceVersion }),
@@ -211,7 +211,7 @@ describe('an informer of API objects', () => {
     });
     await new Promise<void>((resolve) => rude.listen(0, '127.0.0.1', resolve));
     const client = new KubernetesClient(
-      plainEndpoint(`http://127.0.0.1:${(rude.address() as { port: number }).port}`),
+      plainAddress(`http://127.0.0.1:${(rude.address() as { port: number }).port}`),
     );
     const events = { changed: () => undefined, synced: () => undefined };
     void new Informer({ definition: ipPoolKind }, { client, log: silentLog, events }).run(abort.signal);

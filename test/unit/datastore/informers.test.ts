@@ -4,8 +4,8 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ApiServer } from '../../../datastore/embedded/server.ts';
 import { Informers } from '../../../datastore/informers.ts';
+import { plainAddress } from '../../../datastore/kubernetes/api-server-address.ts';
 import { KubernetesClient } from '../../../datastore/kubernetes/client.ts';
-import { plainEndpoint } from '../../../datastore/kubernetes/endpoint.ts';
 import { nodeKind, podKind } from '../../../datastore/schema/core.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { Shared } from '../../../datastore/shared.ts';
@@ -22,7 +22,7 @@ let informers: Informers;
 beforeEach(async () => {
   directory = mkdtempSync(path.join(os.tmpdir(), 'cali-informers-'));
   api = await ApiServer.start({ directory, host: '127.0.0.1', port: 0 }, silentLog);
-  client = new KubernetesClient(plainEndpoint(api.url));
+  client = new KubernetesClient(plainAddress(api.url));
   abort = new AbortController();
   changes = 0;
   informers = new Informers({ client, log: silentLog, changed: () => changes++ });

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { View } from '../../../agent/inputs/view.ts';
+import { plainAddress } from '../../../datastore/kubernetes/api-server-address.ts';
 import { KubernetesClient } from '../../../datastore/kubernetes/client.ts';
-import { plainEndpoint } from '../../../datastore/kubernetes/endpoint.ts';
 import { silentLog } from '../../../lib/log.ts';
 import { until } from '../../helpers/lab.ts';
 
@@ -12,7 +12,7 @@ it('an agent without its API server retries without warnings from Node', async (
   let attempts = 0;
   const view = new View('n1', {
     // Port 9 (discard): nothing listens there.
-    client: new KubernetesClient(plainEndpoint('http://127.0.0.1:9'), { observe: () => void attempts++ }),
+    client: new KubernetesClient(plainAddress('http://127.0.0.1:9'), { observe: () => void attempts++ }),
     log: silentLog,
     changed: () => undefined,
   });

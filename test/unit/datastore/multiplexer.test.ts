@@ -9,9 +9,9 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { View } from '../../../agent/inputs/view.ts';
 import { ApiServer } from '../../../datastore/embedded/server.ts';
+import type { ApiServerAddress } from '../../../datastore/kubernetes/api-server-address.ts';
 import { KubernetesClient } from '../../../datastore/kubernetes/client.ts';
-import type { Endpoint } from '../../../datastore/kubernetes/endpoint.ts';
-import { fileEndpoint } from '../../../datastore/kubernetes/kube-config.ts';
+import { kubeconfigAddress } from '../../../datastore/kubernetes/kube-config.ts';
 import { Multiplexer } from '../../../datastore/kubernetes/multiplexer.ts';
 import { nodeKind } from '../../../datastore/schema/core.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
@@ -84,7 +84,7 @@ class SecureApi {
     return (this.server.address() as AddressInfo).port;
   }
 
-  endpoint(port = this.port): Endpoint {
+  endpoint(port = this.port): ApiServerAddress {
     const file = path.join(directory, 'kubeconfig');
     writeFileSync(
       file,
@@ -92,7 +92,7 @@ class SecureApi {
         `clusters: [{ name: c, cluster: { server: "https://127.0.0.1:${port}", certificate-authority: "${directory}/cert.pem" } }]\n` +
         `users: [{ name: u, user: { token: secret } }]\n`,
     );
-    return fileEndpoint(file);
+    return kubeconfigAddress(file);
   }
 
   lists(plural: string): number {
@@ -197,7 +197,7 @@ describe.runIf(hasOpenssl)('a silent connection', () => {
     await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
     const url = new URL(`https://127.0.0.1:${(proxy.address() as AddressInfo).port}`);
     const multiplexer = new Multiplexer(url, { ca: certificate.cert }, { pingMs: 50, answerMs: 500 });
-    const endpoint: Endpoint = {
+    const endpoint: ApiServerAddress = {
       url,
       connection: async () => ({ agent: new https.Agent(), multiplexer, headers: {} }),
     };

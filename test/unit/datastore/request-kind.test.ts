@@ -2,8 +2,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Registry } from 'prom-client';
 import { expect, it } from 'vitest';
+import { plainAddress } from '../../../datastore/kubernetes/api-server-address.ts';
 import { KubernetesClient } from '../../../datastore/kubernetes/client.ts';
-import { plainEndpoint } from '../../../datastore/kubernetes/endpoint.ts';
 import { requestKind } from '../../../datastore/kubernetes/request-kind.ts';
 import { RequestCounter } from '../../../datastore/kubernetes/request-metrics.ts';
 import { nodeKind } from '../../../datastore/schema/core.ts';
@@ -48,7 +48,7 @@ it('each API answer is counted once with its code, and a missing answer counts a
   const registry = new Registry();
   counter.register(registry);
   const client = new KubernetesClient(
-    plainEndpoint(`http://127.0.0.1:${(server.address() as AddressInfo).port}`),
+    plainAddress(`http://127.0.0.1:${(server.address() as AddressInfo).port}`),
     counter,
   );
   await client.list(nodeKind);

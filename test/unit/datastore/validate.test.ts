@@ -4,7 +4,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { crdManifests } from '../../../datastore/crd.ts';
 import { jsonSchemaOf } from '../../../datastore/json-schema.ts';
-import { fileEndpoint } from '../../../datastore/kubernetes/kube-config.ts';
+import { kubeconfigAddress } from '../../../datastore/kubernetes/kube-config.ts';
 import { registry } from '../../../datastore/registry.ts';
 import { bgpConfigurationKind, bgpPeerKind } from '../../../datastore/schema/bgp.ts';
 import { bgpFilterKind } from '../../../datastore/schema/bgp-filter.ts';
@@ -216,11 +216,13 @@ describe('validation of input', () => {
   it('refuses an unreadable kubeconfig with the remedy', () => {
     const directory = mkdtempSync(path.join(os.tmpdir(), 'cali-kubeconfig-'));
     const file = path.join(directory, 'config');
-    expect(() => fileEndpoint(file)).toThrow(/kubeconfig .*config: cannot be read: .*Set KUBECONFIG/);
+    expect(() => kubeconfigAddress(file)).toThrow(/kubeconfig .*config: cannot be read: .*Set KUBECONFIG/);
     writeFileSync(file, '{ not yaml');
-    expect(() => fileEndpoint(file)).toThrow(/cannot be read/);
+    expect(() => kubeconfigAddress(file)).toThrow(/cannot be read/);
     writeFileSync(file, 'apiVersion: v1\nkind: Config\ncurrent-context: nowhere\n');
-    expect(() => fileEndpoint(file)).toThrow(/current-context "nowhere" names no cluster with a server URL/);
+    expect(() => kubeconfigAddress(file)).toThrow(
+      /current-context "nowhere" names no cluster with a server URL/,
+    );
     rmSync(directory, { recursive: true });
   });
 });

@@ -7,7 +7,7 @@ import { afterEach, expect, it, vi } from 'vitest';
 import { ClusterSource } from '../../../../agent/reflector/cluster-source.ts';
 import { Reflector, type ReflectorSource } from '../../../../agent/reflector/reflector.ts';
 import type { PeerConfig } from '../../../../bgp/peer/config.ts';
-import { plainEndpoint } from '../../../../datastore/kubernetes/endpoint.ts';
+import { plainAddress } from '../../../../datastore/kubernetes/api-server-address.ts';
 import { bgpConfigurationKind } from '../../../../datastore/schema/bgp.ts';
 import { endpointSliceKind, serviceKind } from '../../../../datastore/schema/core.ts';
 import { silentLog } from '../../../../lib/log.ts';
@@ -170,7 +170,7 @@ it('a reflector waits for an unreadable BGPConfiguration instead of using defaul
   api.put(bgpConfigurationKind, configuration('none'));
   const source = new ClusterSource(
     {
-      api: plainEndpoint(api.url),
+      api: plainAddress(api.url),
       namespace: 'kube-system',
       service: 'rr',
       node: 'n1',

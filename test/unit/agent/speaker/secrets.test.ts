@@ -2,8 +2,8 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it, vi } from 'vitest';
 import { SecretsView } from '../../../../agent/speaker/secrets.ts';
+import { plainAddress } from '../../../../datastore/kubernetes/api-server-address.ts';
 import { KubernetesClient } from '../../../../datastore/kubernetes/client.ts';
-import { plainEndpoint } from '../../../../datastore/kubernetes/endpoint.ts';
 import { describeProblem } from '../../../../datastore/object-problem.ts';
 import { bgpPeerKind } from '../../../../datastore/schema/bgp.ts';
 import { secretKind, secretValue } from '../../../../datastore/schema/core.ts';
@@ -40,7 +40,7 @@ async function server(allowed: Set<string>): Promise<KubernetesClient> {
     http.closeAllConnections();
     http.close();
   });
-  return new KubernetesClient(plainEndpoint(`http://127.0.0.1:${(http.address() as AddressInfo).port}`));
+  return new KubernetesClient(plainAddress(`http://127.0.0.1:${(http.address() as AddressInfo).port}`));
 }
 
 const peer = (name: string) =>
@@ -97,7 +97,7 @@ it('a known password stays in force, with a warning, when its Secret becomes unu
     http.close();
   });
   const client = new KubernetesClient(
-    plainEndpoint(`http://127.0.0.1:${(http.address() as AddressInfo).port}`),
+    plainAddress(`http://127.0.0.1:${(http.address() as AddressInfo).port}`),
   );
   const view = new SecretsView('kube-system', {
     client,

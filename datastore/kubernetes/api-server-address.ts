@@ -13,7 +13,7 @@ export interface Connection {
 }
 
 /** Base URL of the API, and the connection for each request. */
-export interface Endpoint {
+export interface ApiServerAddress {
   readonly url: URL;
   /** Rereads credentials that are older than ten seconds, or that the server refused (`isRefused`). */
   connection(isRefused: boolean): Promise<Connection>;
@@ -22,8 +22,8 @@ export interface Endpoint {
 /** How long to use credentials before rereading them, because tokens rotate. */
 export const CREDENTIALS_MS = 10_000;
 
-/** Returns the endpoint of a server without authentication, such as the lab's. */
-export function plainEndpoint(server: string): Endpoint {
+/** Returns the address of a server without authentication, such as the lab's. */
+export function plainAddress(server: string): ApiServerAddress {
   const agent = new http.Agent({ keepAlive: true });
   return { url: new URL(server), connection: async () => ({ agent, headers: {} }) };
 }

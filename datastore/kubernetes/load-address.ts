@@ -1,16 +1,19 @@
-/** Selects the source of the endpoint, and loads only the module for it. */
+/** Selects the source of the address, and loads only the module for it. */
 import { existsSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { CodedError } from '../../lib/errors.ts';
-import type { Endpoint } from './endpoint.ts';
+import type { ApiServerAddress } from './api-server-address.ts';
 
 /**
- * Returns the endpoint from the first source that applies: the given kubeconfig file, $KUBECONFIG, the pod's service
+ * Returns the address from the first source that applies: the given kubeconfig file, $KUBECONFIG, the pod's service
  * account, ~/.kube/config. `context` is a context of the file, by default its current-context. Rejects with CodedError
  * KUBECONFIG and a sentence.
  */
-export async function loadEndpoint(file: string | undefined, context?: string): Promise<Endpoint> {
+export async function loadApiServerAddress(
+  file: string | undefined,
+  context?: string,
+): Promise<ApiServerAddress> {
   const source = file ?? defaultFile();
   if (source === undefined && context !== undefined)
     throw new CodedError(
@@ -18,11 +21,11 @@ export async function loadEndpoint(file: string | undefined, context?: string): 
       `--context ${context}: there is no kubeconfig file, only the service account: set KUBECONFIG to a file.`,
     );
   if (source === undefined) {
-    const { serviceAccountEndpoint } = await import('./service-account.ts');
-    return serviceAccountEndpoint();
+    const { serviceAccountAddress } = await import('./service-account.ts');
+    return serviceAccountAddress();
   }
-  const { fileEndpoint } = await import('./kube-config.ts');
-  return fileEndpoint(source, context);
+  const { kubeconfigAddress } = await import('./kube-config.ts');
+  return kubeconfigAddress(source, context);
 }
 
 function defaultFile(): string | undefined {
