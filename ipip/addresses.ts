@@ -193,7 +193,10 @@ export class TunnelAddresses {
       annotations[annotation] = address ?? null;
       if (macAnnotation) annotations[macAnnotation] = address ? vtepMac(self.name, family) : null;
     }
-    if (Object.keys(annotations).length === 0) return;
+    if (Object.keys(annotations).length === 0) {
+      this.#said = '';
+      return;
+    }
     // The watch may not show the last write yet.
     const said = JSON.stringify([annotations, self.tunnels]);
     if (said === this.#said) return;
