@@ -3,11 +3,10 @@
  * the end of each turn of the event loop, sends the changes to the update groups, and reports the routes for the
  * kernel. Until `isSettled` after a start (deferral.ts), the caller must keep kernel routes that are not yet relearned.
  */
-import type { Socket } from 'node:net';
 import { type Cidr, contains, type Family, mustCidr, parseAddress } from '../lib/cidr.ts';
-import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
+import type { Time } from '../lib/time.ts';
 import { Bfd } from './bfd/bfd.ts';
 import { hasAlternatePaths } from './graceful/alternate-paths.ts';
 import { Deferral } from './graceful/deferral.ts';
@@ -34,7 +33,7 @@ import { PeerTable } from './peer/table.ts';
 import { AttributeTable } from './rib/attribute-table.ts';
 import { Rib } from './rib/rib.ts';
 import { SourceTable } from './rib/source.ts';
-import { Listener, refuse } from './transport/listener.ts';
+import type { Incoming, Listener, Transport } from './transport/port.ts';
 import { CeaseSubcode, ErrorCode } from './wire/iana.ts';
 import type { Prefix } from './wire/nlri.ts';
 import { notification } from './wire/notification.ts';
@@ -65,7 +64,8 @@ export interface SpeakerEvents {
 }
 
 export interface SpeakerModules {
-  readonly clock: Clock;
+  readonly clock: Time;
+  readonly transport: Transport;
   readonly log: Log;
   readonly events: SpeakerEvents;
 }
@@ -78,7 +78,7 @@ export class Speaker {
   readonly #options: SpeakerOptions;
   #addresses: SpeakerOptions['addresses'];
   readonly #modules: SpeakerModules;
-  readonly #clock: Clock;
+  readonly #clock: Time;
   readonly #log: Log;
   readonly ribs: Ribs;
   readonly #sources = new SourceTable();
@@ -94,7 +94,7 @@ export class Speaker {
   #dynamic: readonly (DynamicPeers & { readonly range: Cidr })[] = [];
   #hasWork = false;
   #isScheduled = false;
-  /** No distribution before this, by performance.now(). */
+  /** No distribution before this, by the monotonic clock. */
   #nextAt = 0;
   #isStarted = false;
   readonly #deferral: Deferral;
@@ -112,6 +112,9 @@ export class Speaker {
     const { clock } = modules;
     this.#clock = {
       now: () => clock.now(),
+      monotonic: () => clock.monotonic(),
+      turn: (run) => clock.turn(run),
+      random: () => clock.random(),
       after: (delayMs, run) => clock.after(delayMs, () => this.#guard('a BGP timer', run)),
     };
     this.#log = modules.log;
@@ -119,9 +122,9 @@ export class Speaker {
       { node: options.addresses, listen: options.listenAddresses },
       (address) => this.#peers.acceptor(address) !== undefined,
     );
-    this.#listener = new Listener(
+    this.#listener = modules.transport.listener(
       { port: options.port, addresses: options.listenAddresses },
-      { incoming: (address, socket) => this.#incoming(address, socket) },
+      (connection) => this.#incoming(connection),
     );
     const attributes = new AttributeTable();
     this.ribs = {
@@ -163,7 +166,7 @@ export class Speaker {
       gaveUp: () => this.#schedule(),
       // After the routes of this turn, because the listener may now remove all other routes.
       over: () =>
-        setImmediate(() => {
+        clock.turn(() => {
           this.#guard('route distribution', () => this.#distribute());
           this.#modules.events.changed();
         }),
@@ -382,6 +385,7 @@ export class Speaker {
       sources: this.#sources,
       groups: this.#groups,
       clock: this.#clock,
+      transport: this.#modules.transport,
       log: this.#log,
       observer: {
         message: (of, direction, bytes) => {
@@ -442,23 +446,24 @@ export class Speaker {
     this.#settle(peer.key);
   }
 
-  #incoming(address: string, socket: Socket): void {
+  #incoming(connection: Incoming): void {
     try {
-      this.#offer(address, socket);
+      this.#offer(connection);
     } catch (error) {
-      socket.destroy();
-      this.#log.error({ err: error, peer: address }, 'fault while accepting a BGP connection');
+      connection.destroy();
+      this.#log.error({ err: error, peer: connection.address }, 'fault while accepting a BGP connection');
     }
   }
 
-  #offer(address: string, socket: Socket): void {
+  #offer(connection: Incoming): void {
+    const { address } = connection;
     const peer = this.#peers.acceptor(address) ?? this.#acceptDynamic(address);
     const message = peer?.config.shutdownMessage;
     if (!peer || this.#listener.isFresh(address)) {
       this.#log.debug({ peer: address }, 'connection refused: unknown peer, or its key was set just now');
-      refuse(socket, notification(ErrorCode.CEASE, CeaseSubcode.CONNECTION_REJECTED));
-    } else if (message === undefined) peer.accept(socket);
-    else refuse(socket, notification(ErrorCode.CEASE, CeaseSubcode.ADMINISTRATIVE_SHUTDOWN, message));
+      connection.refuse(notification(ErrorCode.CEASE, CeaseSubcode.CONNECTION_REJECTED));
+    } else if (message === undefined) peer.accept(connection);
+    else connection.refuse(notification(ErrorCode.CEASE, CeaseSubcode.ADMINISTRATIVE_SHUTDOWN, message));
   }
 
   #acceptDynamic(address: string): Peer | undefined {
@@ -480,7 +485,7 @@ export class Speaker {
   /** Removes a dynamic peer after its session ended. */
   #ended(peer: Peer): void {
     if (peer.config.peerType !== 'dynamic') return;
-    setImmediate(() => {
+    this.#clock.turn(() => {
       if (peer.isIdle && this.#peers.get(peer.key) === peer)
         this.#remove(peer, CeaseSubcode.PEER_DECONFIGURED);
     });
@@ -494,19 +499,19 @@ export class Speaker {
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    const since = performance.now();
+    const since = this.#clock.monotonic();
     const run = () => {
       this.#isScheduled = false;
       const hasChanges = families.some((family) => this.ribs[family].hasChanges);
-      const startedAt = performance.now();
+      const startedAt = this.#clock.monotonic();
       this.#guard('route distribution', () => this.#distribute());
-      const endedAt = performance.now();
+      const endedAt = this.#clock.monotonic();
       this.#nextAt = endedAt + Math.min(endedAt - startedAt, MAX_PAUSE_MS);
       if (hasChanges) this.#modules.events.converged?.((endedAt - since) / 1000);
     };
     const pause = this.#nextAt - since;
-    if (pause >= 1) setTimeout(run, pause);
-    else setImmediate(run);
+    if (pause >= 1) this.#clock.after(pause, run);
+    else this.#clock.turn(run);
   }
 
   #distribute(): void {

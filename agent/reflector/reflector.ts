@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { Registry } from 'prom-client';
 import type { DesiredSpeaker } from '../../bgp/peer/config.ts';
 import { Speaker } from '../../bgp/speaker.ts';
+import { tcpTransport } from '../../bgp/transport/tcp.ts';
 import { warmUp } from '../../bgp/warm-up.ts';
 import type { BGPConfiguration } from '../../datastore/schema/bgp.ts';
 import { Boundary } from '../../lib/boundary.ts';
@@ -12,6 +13,7 @@ import { exposition } from '../../lib/exposition.ts';
 import { createFolder } from '../../lib/folder.ts';
 import { type Serving, serveRoutes, text } from '../../lib/http.ts';
 import type { Log } from '../../lib/log.ts';
+import { systemTime } from '../../lib/time.ts';
 import { assertPrivateFolder } from '../../lib/unix-socket.ts';
 import { AGENT_SOCKET } from '../report/status.ts';
 import { createReflectorMetrics } from '../serve/metrics.ts';
@@ -119,7 +121,8 @@ export class Reflector {
         hasKernel: false,
       },
       {
-        clock: systemClock,
+        clock: systemTime,
+        transport: tcpTransport,
         log: this.#log,
         events: { changed() {}, converged: (seconds) => this.#observeConvergence(seconds) },
       },

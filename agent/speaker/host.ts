@@ -1,11 +1,12 @@
 /** Runs the agent's BGP speaker. Starts it when the node is known, and retries while its port is in use. */
 import { Speaker } from '../../bgp/speaker.ts';
+import { tcpTransport } from '../../bgp/transport/tcp.ts';
 import type { BGPConfiguration } from '../../datastore/schema/bgp.ts';
 import { listenPort } from '../../felix/calc/bgp/cluster.ts';
 import type { Family } from '../../lib/cidr.ts';
-import { systemClock } from '../../lib/clock.ts';
 import { CodedError, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
+import { systemTime } from '../../lib/time.ts';
 import type { NodeInfo } from '../../model/node.ts';
 import { routerIdOf } from '../identity/node-setup.ts';
 import type { AgentConfig } from '../inputs/environment.ts';
@@ -151,7 +152,8 @@ export class SpeakerHost {
         unreachableSeconds,
       },
       {
-        clock: systemClock,
+        clock: systemTime,
+        transport: tcpTransport,
         log: this.#log,
         events: {
           changed: () => this.#events.learned(),

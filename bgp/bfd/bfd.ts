@@ -4,9 +4,9 @@
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { familyOf } from '../../lib/cidr.ts';
-import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
+import type { Time } from '../../lib/time.ts';
 import type { BfdConfig } from '../peer/config.ts';
 import { BfdState, decodeBfd, encodeBfd } from './packet.ts';
 import {
@@ -41,17 +41,18 @@ const SOURCE_PORTS = 16_384;
 const names = ['AdminDown', 'Down', 'Init', 'Up'];
 
 export class Bfd {
-  readonly #clock: Clock;
+  readonly #clock: Time;
   readonly #log: Log;
   readonly #events: BfdEvents;
   readonly #neighbours = new Map<string, Neighbour>();
   readonly #listeners = new Map<string, Socket>();
-  #nextDiscriminator = 1 + Math.floor(Math.random() * 0x7fff0000);
+  #nextDiscriminator: number;
 
-  constructor(modules: { clock: Clock; log: Log; events: BfdEvents }) {
+  constructor(modules: { clock: Time; log: Log; events: BfdEvents }) {
     this.#clock = modules.clock;
     this.#log = modules.log;
     this.#events = modules.events;
+    this.#nextDiscriminator = 1 + Math.floor(this.#clock.random() * 0x7fff0000);
   }
 
   /** Sets the neighbours to watch. Sessions with unchanged settings continue. */
@@ -113,7 +114,7 @@ export class Bfd {
 class Neighbour {
   readonly settings: BfdNeighbour;
   readonly #timers: BfdTimers;
-  readonly #clock: Clock;
+  readonly #clock: Time;
   readonly #log: Log;
   readonly #events: BfdEvents;
   readonly #socket: Socket;
@@ -125,7 +126,7 @@ class Neighbour {
   constructor(
     settings: BfdNeighbour,
     discriminator: number,
-    modules: { clock: Clock; log: Log; events: BfdEvents },
+    modules: { clock: Time; log: Log; events: BfdEvents },
   ) {
     this.settings = settings;
     const { config, address, localAddress } = settings;
@@ -195,7 +196,7 @@ class Neighbour {
     if (interval === 0 || this.#isClosed) return;
     // Section 6.8.7: jitter of a quarter, and room for one packet with a multiplier of one.
     const most = this.#timers.multiplier === 1 ? 0.9 : 1;
-    const delay = interval * (0.75 + Math.random() * (most - 0.75));
+    const delay = interval * (0.75 + this.#clock.random() * (most - 0.75));
     this.#cancelSend = this.#clock.after(delay, () => {
       this.#send(false);
       this.#schedule();

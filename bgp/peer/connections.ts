@@ -3,14 +3,12 @@
  * yet. Each incoming connection has its own state machine. Until it is Established, its messages do not affect the
  * others, and it does not keep the main one from dialling.
  */
-import type { Socket } from 'node:net';
-import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
+import type { Time } from '../../lib/time.ts';
 import { survivor } from '../session/collision.ts';
 import type { Action, Session, SessionConfig, State } from '../session/session.ts';
 import { type Newcomer, type Running, takeover } from '../session/takeover.ts';
-import type { Remote } from '../transport/connection.ts';
-import { refuse } from '../transport/listener.ts';
+import type { Incoming, Remote, Transport } from '../transport/port.ts';
 import { CeaseSubcode, ErrorCode } from '../wire/iana.ts';
 import { notification } from '../wire/notification.ts';
 import type { OpenMessage } from '../wire/open.ts';
@@ -30,7 +28,8 @@ export interface ConnectionsEvents
 }
 
 export interface ConnectionsModules {
-  readonly clock: Clock;
+  readonly clock: Time;
+  readonly transport: Transport;
   readonly log: Log;
   readonly limit: PendingLimit;
   readonly events: ConnectionsEvents;
@@ -138,7 +137,7 @@ export class PeerConnections {
   }
 
   /** Accepts an incoming connection of the peer. Throws CodedError BGP_SOCKET when its options cannot be set. */
-  accept(socket: Socket): void {
+  accept(incoming: Incoming): void {
     this.#isUsed = true;
     const { clock, limit, remote } = this.#modules;
     const { password, ttlSecurityHops } = remote();
@@ -152,7 +151,7 @@ export class PeerConnections {
     };
     if (!limit.add(pending)) {
       pending.runner.close();
-      refuse(socket, notification(ErrorCode.CEASE, CeaseSubcode.OUT_OF_RESOURCES));
+      incoming.refuse(notification(ErrorCode.CEASE, CeaseSubcode.OUT_OF_RESOURCES));
       return;
     }
     pending.runner.inherit(this.#main.session);
@@ -161,7 +160,7 @@ export class PeerConnections {
       if (!pending.hasOpen) this.#giveUp(pending, 'no OPEN on an incoming connection');
     });
     try {
-      pending.runner.accept(socket);
+      pending.runner.accept(incoming);
     } catch (error) {
       this.#drop(pending);
       throw error;
@@ -169,11 +168,12 @@ export class PeerConnections {
   }
 
   #newRunner(): SessionRunner {
-    const { clock, config, remote, isRestarting, events } = this.#modules;
+    const { clock, transport, config, remote, isRestarting, events } = this.#modules;
     const runner: SessionRunner = new SessionRunner(
       { config, remote, isRestarting },
       {
         clock,
+        transport,
         events: {
           update: (body) => events.update(body),
           refresh: (message) => events.refresh(message),

@@ -2,7 +2,7 @@
 import { addressBytes, type Family, familyOf, parseAddress } from '../../lib/cidr.ts';
 import type { GroupSpec } from '../group/spec.ts';
 import type { Negotiated, SessionConfig } from '../session/session.ts';
-import type { Remote } from '../transport/connection.ts';
+import type { Remote } from '../transport/port.ts';
 import { BgpRole, MAX_EXTENDED_MESSAGE_LENGTH, MAX_MESSAGE_LENGTH } from '../wire/iana.ts';
 import type { PeerConfig } from './config.ts';
 import type { OwnAddresses } from './own-addresses.ts';

@@ -2,20 +2,18 @@
  * One peer: its connections (connections.ts), graceful restart as the Receiving Speaker (restart.ts), and routes in
  * both directions. An exception here ends at most this peer's session.
  */
-import type { Socket } from 'node:net';
 import { type Family, parseAddress } from '../../lib/cidr.ts';
-import type { Clock } from '../../lib/clock.ts';
 import { CodedError, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { LogLimiter } from '../../lib/log-limiter.ts';
+import type { Time } from '../../lib/time.ts';
 import { PeerMember } from '../group/peer-member.ts';
 import type { GroupSpec } from '../group/spec.ts';
 import type { UpdateGroups } from '../group/update-groups.ts';
 import type { Source, SourceTable } from '../rib/source.ts';
 import type { Action, Negotiated, Session, SessionConfig, SessionEnd } from '../session/session.ts';
-import type { Remote } from '../transport/connection.ts';
-import { refuse } from '../transport/listener.ts';
-import { handshakeTtl, minimumTtl, missingForSecurity } from '../transport/socket-options.ts';
+import type { Incoming, Remote, Transport } from '../transport/port.ts';
+import { minimumTtl, missingForSecurity } from '../transport/socket-options.ts';
 import type { Fault } from '../wire/attributes.ts';
 import { BgpRole, CeaseSubcode, ErrorCode, RefreshSubtype } from '../wire/iana.ts';
 import type { RouteRefreshMessage } from '../wire/message.ts';
@@ -44,7 +42,8 @@ export interface PeerModules {
   readonly ribs: Ribs;
   readonly sources: SourceTable;
   readonly groups: UpdateGroups;
-  readonly clock: Clock;
+  readonly clock: Time;
+  readonly transport: Transport;
   readonly log: Log;
   readonly observer: Observer;
   /** Incoming connections of all peers that are not sessions yet. */
@@ -128,6 +127,7 @@ export class Peer {
     });
     this.#connections = new PeerConnections(this.key, {
       clock: modules.clock,
+      transport: modules.transport,
       log: this.#log,
       limit: modules.pending,
       config: () => this.#settings().session,
@@ -382,26 +382,26 @@ export class Peer {
   }
 
   /** Handles an incoming connection of the peer. */
-  accept(socket: Socket): void {
-    const { address, ttlSecurityHops } = this.#config;
+  accept(incoming: Incoming): void {
+    const { ttlSecurityHops } = this.#config;
     const obstacle = this.#obstacle ?? this.#keyFault;
     if (obstacle !== undefined) {
-      refuse(socket, notification(ErrorCode.CEASE, CeaseSubcode.CONNECTION_REJECTED));
+      incoming.refuse(notification(ErrorCode.CEASE, CeaseSubcode.CONNECTION_REJECTED));
       this.#modules.ended(this);
       return;
     }
-    const ttl = ttlSecurityHops === undefined ? undefined : handshakeTtl(socket, address);
+    const ttl = ttlSecurityHops === undefined ? undefined : incoming.handshakeTtl();
     if (ttlSecurityHops !== undefined && (ttl === undefined || ttl < minimumTtl(ttlSecurityHops))) {
       // RFC 5082: discard silently.
-      socket.destroy();
+      incoming.destroy();
       this.#attemptFailed(ttl === undefined ? undefined : describeTtl(ttl, ttlSecurityHops));
       return;
     }
     try {
-      this.#connections.accept(socket);
+      this.#connections.accept(incoming);
     } catch (error) {
       if (!(error instanceof CodedError)) throw error;
-      socket.destroy();
+      incoming.destroy();
       this.#attemptFailed(error.message);
     }
   }

@@ -2,10 +2,9 @@
  * Runs one finite state machine, with its session value, connection and timers. It reads the peer's settings on each
  * use, so each attempt uses the current ones. After `close` it ignores all events.
  */
-import type { Socket } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
-import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
+import type { Time } from '../../lib/time.ts';
 import { step } from '../session/fsm.ts';
 import { negotiate } from '../session/negotiate.ts';
 import { offeredOpen } from '../session/offer.ts';
@@ -18,7 +17,7 @@ import {
   type Step,
   type Timer,
 } from '../session/session.ts';
-import { Connection, type ConnectionEvents, type Remote } from '../transport/connection.ts';
+import type { Connection, ConnectionEvents, Incoming, Remote, Transport } from '../transport/port.ts';
 import type { Frame } from '../wire/framer.ts';
 import { ErrorCode, MessageType } from '../wire/iana.ts';
 import {
@@ -62,7 +61,8 @@ export class SessionRunner {
   readonly #readConfig: () => SessionConfig;
   readonly #readRemote: () => Remote;
   readonly #isRestarting: () => boolean;
-  readonly #clock: Clock;
+  readonly #clock: Time;
+  readonly #transport: Transport;
   readonly #events: SessionRunnerEvents;
   /** Octets that the kernel had accepted at its last progress, and the time of that. */
   #progress = { delivered: 0, at: 0 };
@@ -75,12 +75,13 @@ export class SessionRunner {
 
   constructor(
     options: { config: () => SessionConfig; remote: () => Remote; isRestarting: () => boolean },
-    modules: { clock: Clock; events: SessionRunnerEvents },
+    modules: { clock: Time; transport: Transport; events: SessionRunnerEvents },
   ) {
     this.#readConfig = options.config;
     this.#readRemote = options.remote;
     this.#isRestarting = options.isRestarting;
     this.#clock = modules.clock;
+    this.#transport = modules.transport;
     this.#events = modules.events;
   }
 
@@ -111,8 +112,8 @@ export class SessionRunner {
   }
 
   /** Accepts an incoming connection. Throws CodedError BGP_SOCKET when its options cannot be set. */
-  accept(socket: Socket): void {
-    this.#connection = Connection.accept(socket, this.#readRemote(), this.#connectionEvents());
+  accept(incoming: Incoming): void {
+    this.#connection = incoming.accept(this.#readRemote(), this.#connectionEvents());
     this.handle({ type: 'connected' });
   }
 
@@ -218,7 +219,7 @@ export class SessionRunner {
 
   #dial(): void {
     try {
-      this.#connection = Connection.dial(this.#readRemote(), this.#connectionEvents());
+      this.#connection = this.#transport.dial(this.#readRemote(), this.#connectionEvents());
     } catch (error) {
       const reason = messageOf(error);
       this.#clock.after(0, () => this.#guard(() => this.handle({ type: 'disconnected', reason })));
@@ -239,7 +240,7 @@ export class SessionRunner {
     }
     running?.cancel();
     // RFC 4271 section 10: jitter for all timers except the hold timer.
-    const factor = timer === 'hold' ? 1 : 0.75 + Math.random() / 4;
+    const factor = timer === 'hold' ? 1 : 0.75 + this.#clock.random() / 4;
     this.#arm(timer, deadline, seconds * 1000 * factor);
   }
 

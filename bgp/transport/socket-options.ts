@@ -6,14 +6,8 @@ import type { Server, Socket } from 'node:net';
 import { addressBytes, familyOf, parseAddress } from '../../lib/cidr.ts';
 import { CodedError } from '../../lib/errors.ts';
 import { type Native, native } from './native.ts';
+import type { SecurityOptions } from './port.ts';
 import { parseTcpInfo, TCP_INFO_LENGTH, type TcpInfo } from './tcp-info.ts';
-
-export interface SecurityOptions {
-  /** Key of RFC 2385, 1 to 80 octets. */
-  readonly password: string | undefined;
-  /** Maximum distance of the peer in hops (RFC 5082); undefined accepts any. */
-  readonly ttlSecurityHops: number | undefined;
-}
 
 const IPPROTO_IP = 0;
 const IP_TOS = 1;

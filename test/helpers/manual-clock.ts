@@ -1,12 +1,24 @@
-/** A clock that only a test advances. */
-import type { Clock } from '../../lib/clock.ts';
+/** A clock that only a test advances. Turns are those of the real event loop. */
+import type { Time } from '../../lib/time.ts';
 
-export class ManualClock implements Clock {
+export class ManualClock implements Time {
   #now = 0;
   readonly #timers = new Set<{ readonly at: number; readonly run: () => void }>();
 
   now(): number {
     return this.#now;
+  }
+
+  monotonic(): number {
+    return this.#now;
+  }
+
+  turn(callback: () => void): void {
+    setImmediate(callback);
+  }
+
+  random(): number {
+    return Math.random();
   }
 
   after(delayMs: number, callback: () => void): () => void {

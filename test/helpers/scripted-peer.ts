@@ -4,12 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { PeerConfig } from '../../bgp/peer/config.ts';
 import { Speaker } from '../../bgp/speaker.ts';
 import { native } from '../../bgp/transport/native.ts';
-import {
-  descriptorOf,
-  dialSocket,
-  type SecurityOptions,
-  setConnectionKey,
-} from '../../bgp/transport/socket-options.ts';
+import type { SecurityOptions } from '../../bgp/transport/port.ts';
+import { descriptorOf, dialSocket, setConnectionKey } from '../../bgp/transport/socket-options.ts';
+import { tcpTransport } from '../../bgp/transport/tcp.ts';
 import type { PathAttributes } from '../../bgp/wire/attributes.ts';
 import { type Capabilities, noCapabilities } from '../../bgp/wire/capabilities.ts';
 import { Framer } from '../../bgp/wire/framer.ts';
@@ -17,8 +14,8 @@ import { decodeMessage, encodeMessage, type Message, type OutgoingMessage } from
 import type { Nlri } from '../../bgp/wire/nlri.ts';
 import type { NotificationMessage } from '../../bgp/wire/notification.ts';
 import type { OpenMessage } from '../../bgp/wire/open.ts';
-import { type Clock, systemClock } from '../../lib/clock.ts';
 import { type Log, silentLog } from '../../lib/log.ts';
+import { systemTime, type Time } from '../../lib/time.ts';
 
 const IPPROTO_TCP = 6;
 /** The kernel closes a socket in repair mode without sending a segment. */
@@ -194,7 +191,7 @@ export async function until(check: () => boolean, limitMs = 60_000): Promise<voi
 }
 
 export interface ReflectorOptions {
-  readonly clock?: Clock;
+  readonly clock?: Time;
   /** Prefix from which dynamic peers are accepted as clients. */
   readonly range?: string;
   readonly deferralSeconds?: number;
@@ -205,7 +202,7 @@ export interface ReflectorOptions {
 export async function startReflector(
   addresses: readonly string[],
   change: (address: string) => Partial<PeerConfig> = () => ({}),
-  { clock = systemClock, range, deferralSeconds = 3, log = silentLog }: ReflectorOptions = {},
+  { clock = systemTime, range, deferralSeconds = 3, log = silentLog }: ReflectorOptions = {},
 ) {
   const port = await freePort();
   const configOf = (address: string): PeerConfig => ({
@@ -235,7 +232,7 @@ export async function startReflector(
       unreachableSeconds: 1,
       hasKernel: false,
     },
-    { clock, log, events: { changed() {} } },
+    { clock, transport: tcpTransport, log, events: { changed() {} } },
   );
   const template = { ...configOf(''), peerType: 'dynamic' as const };
   const dynamic = range === undefined ? [] : [{ prefix: range, template }];

@@ -5,6 +5,7 @@
 import type { DesiredSpeaker, PeerConfig, PeerStatus } from '../../bgp/peer/config.ts';
 import { type PathView, viewReceived } from '../../bgp/routes-view.ts';
 import { Speaker } from '../../bgp/speaker.ts';
+import { tcpTransport } from '../../bgp/transport/tcp.ts';
 import { Framer } from '../../bgp/wire/framer.ts';
 import { MessageType } from '../../bgp/wire/iana.ts';
 import { decodeMessage } from '../../bgp/wire/message.ts';
@@ -13,8 +14,8 @@ import { type BGPConfiguration, bgpConfigurationKind, bgpPeerKind } from '../../
 import { bgpFilterKind } from '../../datastore/schema/bgp-filter.ts';
 import { ipPoolKind } from '../../datastore/schema/ip-pool.ts';
 import { desiredSpeaker } from '../../felix/calc/bgp/speaker.ts';
-import { systemClock } from '../../lib/clock.ts';
 import { silentLog } from '../../lib/log.ts';
+import { systemTime } from '../../lib/time.ts';
 import type { NodeInfo } from '../../model/node.ts';
 import { announcement, ScriptedPeer } from './scripted-peer.ts';
 
@@ -193,7 +194,7 @@ function speakerAt(address: string, port: number, more: readonly string[] = []):
       unreachableSeconds: 1,
       hasKernel: false,
     },
-    { clock: systemClock, log: silentLog, events: { changed() {} } },
+    { clock: systemTime, transport: tcpTransport, log: silentLog, events: { changed() {} } },
   );
 }
 

@@ -5,11 +5,11 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { PeerConfig } from '../../bgp/peer/config.ts';
 import type { PolicyRoute } from '../../bgp/policy/export.ts';
 import { Speaker } from '../../bgp/speaker.ts';
-import { Connection } from '../../bgp/transport/connection.ts';
-import { Listener } from '../../bgp/transport/listener.ts';
+import type { ConnectionEvents, Remote } from '../../bgp/transport/port.ts';
+import { tcpTransport } from '../../bgp/transport/tcp.ts';
 import { encodeMessage } from '../../bgp/wire/message.ts';
-import { systemClock } from '../../lib/clock.ts';
 import { silentLog } from '../../lib/log.ts';
+import { systemTime } from '../../lib/time.ts';
 import { A, B, C, speaker as reflecting, reflector, restart } from '../helpers/reflector-under-test.ts';
 import { announcement, ScriptedPeer, until } from '../helpers/scripted-peer.ts';
 
@@ -50,7 +50,7 @@ async function start(address: string, peers: readonly PeerConfig[]): Promise<Spe
       unreachableSeconds: 1,
       hasKernel: true,
     },
-    { clock: systemClock, log: silentLog, events: { changed() {} } },
+    { clock: systemTime, transport: tcpTransport, log: silentLog, events: { changed() {} } },
   );
   speakers.push(speaker);
   await speaker.listen();
@@ -64,6 +64,18 @@ async function freePort(): Promise<number> {
   const { port: free } = server.address() as net.AddressInfo;
   await new Promise((resolve) => server.close(resolve));
   return free;
+}
+
+/** Events that call `note` with their name. */
+function eventsTo(note: (name: string) => void): ConnectionEvents {
+  return {
+    connected: () => note('connected'),
+    frame: () => note('frame'),
+    error: () => note('error'),
+    disconnected: () => note('disconnected'),
+    drained: () => note('drained'),
+    fault: () => note('fault'),
+  };
 }
 
 const isUp = (speaker: Speaker, address: string) => speaker.peer(address)?.negotiated !== undefined;
@@ -194,31 +206,28 @@ describe('passwords (TCP MD5, RFC 2385)', () => {
 it('an abandoned connection attempt delivers nothing, even if its SYN is answered later', async () => {
   const at = await freePort();
   const keepalive = encodeMessage({ type: 'keepalive' }, { isFourOctetAs: true, isIbgp: true });
-  const listener = new Listener(
-    { port: at, addresses: ['127.0.0.1'] },
-    { incoming: (_, socket) => void socket.on('error', () => undefined).write(keepalive) },
+  const remote: Remote = {
+    address: '127.0.0.1',
+    port: at,
+    localAddress: undefined,
+    password: undefined,
+    ttlSecurityHops: undefined,
+  };
+  const listener = tcpTransport.listener({ port: at, addresses: ['127.0.0.1'] }, (incoming) =>
+    incoming
+      .accept(
+        remote,
+        eventsTo(() => undefined),
+      )
+      .send(keepalive),
   );
   await listener.listen();
   // The kernel ignores a SYN without the key; the client's kernel repeats it a second later.
   listener.setKey('127.0.0.1', 'secret');
   const seen: string[] = [];
-  const note = (name: string) => () => void seen.push(name);
-  const given = Connection.dial(
-    {
-      address: '127.0.0.1',
-      port: at,
-      localAddress: undefined,
-      password: undefined,
-      ttlSecurityHops: undefined,
-    },
-    {
-      connected: note('connected'),
-      frame: note('frame'),
-      error: note('error'),
-      disconnected: note('disconnected'),
-      drained: note('drained'),
-      fault: note('fault'),
-    },
+  const given = tcpTransport.dial(
+    remote,
+    eventsTo((name) => seen.push(name)),
   );
   await sleep(100);
   given.close();
@@ -229,9 +238,8 @@ it('an abandoned connection attempt delivers nothing, even if its SYN is answere
 });
 
 it('more keys than the kernel has room for are reported with the sysctl to raise', async () => {
-  const listener = new Listener(
-    { port: await freePort(), addresses: ['127.0.0.1'] },
-    { incoming: (_, socket) => socket.destroy() },
+  const listener = tcpTransport.listener({ port: await freePort(), addresses: ['127.0.0.1'] }, (incoming) =>
+    incoming.destroy(),
   );
   await listener.listen();
   const address = (i: number) => `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`;

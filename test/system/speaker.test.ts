@@ -8,8 +8,8 @@ import type { PolicyRoute } from '../../bgp/policy/export.ts';
 import { viewReceived } from '../../bgp/routes-view.ts';
 import { encodeMessage } from '../../bgp/wire/message.ts';
 import { describeNotification } from '../../bgp/wire/notification.ts';
-import { type Clock, systemClock } from '../../lib/clock.ts';
 import { silentLog } from '../../lib/log.ts';
+import { systemTime, type Time } from '../../lib/time.ts';
 import { A, B, C, reflector, restart, speaker } from '../helpers/reflector-under-test.ts';
 import { announcement, endOfRib4, ScriptedPeer, until, withdrawal } from '../helpers/scripted-peer.ts';
 
@@ -266,7 +266,7 @@ describe('peers that misbehave', () => {
 
   it('by reading nothing for long lose their session (RFC 9687)', async () => {
     let skew = 0;
-    const clock: Clock = { now: () => Date.now() + skew, after: systemClock.after };
+    const clock: Time = { ...systemTime, now: () => Date.now() + skew };
     const slow = { holdTimeSeconds: 90, keepaliveSeconds: 0.2 };
     const { connect } = await reflector([A, B], () => slow, { clock });
     const [a, b] = [await connect(A), await connect(B)];

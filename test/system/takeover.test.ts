@@ -2,7 +2,7 @@
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { type Clock, systemClock } from '../../lib/clock.ts';
+import { systemTime, type Time } from '../../lib/time.ts';
 import { ManualClock } from '../helpers/manual-clock.ts';
 import { A, B, reflector, restart, speaker } from '../helpers/reflector-under-test.ts';
 import { announcement, ScriptedPeer, until } from '../helpers/scripted-peer.ts';
@@ -11,7 +11,7 @@ const again = { gracefulRestart: { ...restart(60).gracefulRestart, isRestarting:
 
 describe('a second connection from the address of a peer whose session is up', () => {
   /** A session with A with graceful restart, B that has A's route, and the port to connect to. */
-  const running = async (clock: Clock = systemClock) => {
+  const running = async (clock: Time = systemTime) => {
     const { connect, port } = await reflector([A, B], undefined, { clock });
     const [a, b] = [await connect(A, restart(60)), await connect(B)];
     a.send(announcement(['10.1.0.0/16']));

@@ -4,7 +4,7 @@ import net, { type Server } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, expect, it, vi } from 'vitest';
-import { Listener } from '../../../bgp/transport/listener.ts';
+import { tcpTransport } from '../../../bgp/transport/tcp.ts';
 import { serveRoutes } from '../../../lib/http.ts';
 import { surviveAccept } from '../../../lib/listening.ts';
 import { listenUnix } from '../../../lib/unix-socket.ts';
@@ -40,7 +40,7 @@ it('every listening server survives a connection that cannot be accepted', async
     return Reflect.apply(listen, this, args);
   });
   const directory = mkdtempSync(path.join(os.tmpdir(), 'cali-listening-'));
-  const listener = new Listener({ port: 0, addresses: ['127.0.0.1'] }, { incoming: () => undefined });
+  const listener = tcpTransport.listener({ port: 0, addresses: ['127.0.0.1'] }, () => undefined);
   await listener.listen();
   const http = await serveRoutes({ host: '127.0.0.1', port: 0 }, {});
   const unix = await listenUnix(net.createServer(), path.join(directory, 'a.sock'));

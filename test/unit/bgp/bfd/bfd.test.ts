@@ -13,8 +13,8 @@ import {
   receiveBfd,
   transmitIntervalUs,
 } from '../../../../bgp/bfd/session.ts';
-import { systemClock } from '../../../../lib/clock.ts';
 import { silentLog } from '../../../../lib/log.ts';
+import { systemTime } from '../../../../lib/time.ts';
 
 const timers = { desiredMinTxUs: 100_000, requiredMinRxUs: 100_000, multiplier: 3 };
 const { ADMIN_DOWN, DOWN, INIT, UP } = BfdState;
@@ -115,7 +115,7 @@ describe('a BFD session over sockets', () => {
     ];
     const config = { receiveIntervalMs: 300, transmitIntervalMs: 300, multiplier: 20, isMultihop: true };
     const bfd = new Bfd({
-      clock: systemClock,
+      clock: systemTime,
       log: silentLog,
       events: {
         down: (address, reason) => void events.push(`${address} ${reason}`),

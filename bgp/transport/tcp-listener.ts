@@ -1,44 +1,31 @@
 /** The listening sockets with their TCP MD5 keys (RFC 2385). */
 import { existsSync } from 'node:fs';
-import net, { type Server, type Socket } from 'node:net';
+import net, { type Server } from 'node:net';
 import { CodedError, messageOf } from '../../lib/errors.ts';
 import { surviveAccept } from '../../lib/listening.ts';
-import { encodeMessage } from '../wire/message.ts';
-import type { NotificationBody } from '../wire/wire-error.ts';
+import type { Incoming, Listener, ListenOptions } from './port.ts';
 import { applyToListener, setListenKey } from './socket-options.ts';
+import { TcpIncoming } from './tcp-incoming.ts';
 
-export interface ListenerOptions {
-  readonly port: number;
-  /** Listen only on these; undefined listens on every address. */
-  readonly addresses: readonly string[] | undefined;
-}
-
-export interface ListenerModules {
-  /** A connection arrived. The address is written as in a BGPPeer, never IPv4-mapped. */
-  readonly incoming: (address: string, socket: Socket) => void;
-}
-
-export class Listener {
-  readonly #options: ListenerOptions;
-  readonly #modules: ListenerModules;
+export class TcpListener implements Listener {
+  readonly #options: ListenOptions;
+  readonly #incoming: (connection: Incoming) => void;
   readonly #servers: Server[] = [];
   /** Keys of peers whose connections must be signed. */
   readonly #keys = new Map<string, string>();
   /** Peers with a first key so new that unsigned connections may still be in the accept queue. */
   readonly #fresh = new Set<string>();
 
-  constructor(options: ListenerOptions, modules: ListenerModules) {
+  constructor(options: ListenOptions, incoming: (connection: Incoming) => void) {
     this.#options = options;
-    this.#modules = modules;
+    this.#incoming = incoming;
   }
 
   /** Throws CodedError BGP_LISTEN with a sentence for the operator. */
   async listen(): Promise<void> {
     const { port, addresses } = this.#options;
     for (const host of addresses ?? [anyAddress()]) {
-      const server = net.createServer((socket) =>
-        this.#modules.incoming((socket.remoteAddress ?? '').replace(/^::ffff:/, ''), socket),
-      );
+      const server = net.createServer((socket) => this.#incoming(new TcpIncoming(socket)));
       this.#servers.push(server);
       await new Promise<void>((resolve, reject) => {
         server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
@@ -82,13 +69,6 @@ export class Listener {
   async close(): Promise<void> {
     await Promise.all(this.#servers.map((server) => new Promise((resolve) => server.close(resolve))));
   }
-}
-
-/** Refuses a connection with a NOTIFICATION. */
-export function refuse(socket: Socket, body: NotificationBody): void {
-  socket.on('error', () => undefined);
-  socket.end(encodeMessage({ type: 'notification', ...body }, { isFourOctetAs: true, isIbgp: false }));
-  setTimeout(() => socket.destroy(), 1000).unref();
 }
 
 /** Listens for both families on one socket, or for IPv4 when the kernel has no IPv6. */

@@ -1,38 +1,20 @@
-/** A TCP connection for BGP messages. It frames what it reads and reports faults as events. */
+/** A TCP connection for BGP messages, with the options of socket-options.ts. */
 import net, { type Socket } from 'node:net';
 import os from 'node:os';
 import { messageOf } from '../../lib/errors.ts';
-import { type Frame, Framer } from '../wire/framer.ts';
-import { type NotificationBody, WireError } from '../wire/wire-error.ts';
+import { Framer } from '../wire/framer.ts';
+import { WireError } from '../wire/wire-error.ts';
 import { native } from './native.ts';
+import type { Connection, ConnectionEvents, Remote } from './port.ts';
 import {
   applyToConnection,
   descriptorOf,
   dialSocket,
-  type SecurityOptions,
   setConnectionKey,
   setConnectionTtl,
   tcpInfo,
 } from './socket-options.ts';
 import type { TcpInfo } from './tcp-info.ts';
-
-export interface ConnectionEvents {
-  connected(): void;
-  frame(frame: Frame): void;
-  /** A message that the framer cannot accept. */
-  error(notification: NotificationBody, reason: string): void;
-  disconnected(reason: string): void;
-  /** The peer reads again after a pause. */
-  drained(): void;
-  /** One of the functions above threw an error other than WireError. Must not throw. */
-  fault(error: unknown): void;
-}
-
-export interface Remote extends SecurityOptions {
-  readonly address: string;
-  readonly port: number;
-  readonly localAddress: string | undefined;
-}
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const SILENT_RETRANSMISSIONS = 2;
@@ -46,7 +28,7 @@ function linkLocalFor(peer: string): string | undefined {
   return own && `${own.address}%${zone}`;
 }
 
-export class Connection {
+export class TcpConnection implements Connection {
   readonly isOutgoing: boolean;
   readonly #socket: Socket;
   readonly #framer = new Framer();
@@ -68,7 +50,7 @@ export class Connection {
   }
 
   /** Dials. The outcome is an event. Throws CodedError BGP_SOCKET when the kernel refuses an option. */
-  static dial(remote: Remote, events: ConnectionEvents): Connection {
+  static dial(remote: Remote, events: ConnectionEvents): TcpConnection {
     const localAddress = remote.localAddress ?? linkLocalFor(remote.address);
     const target = {
       host: remote.address,
@@ -80,7 +62,7 @@ export class Connection {
     // manualStart is Node's internal option for a socket that is not connected yet. A system test relies on it.
     const options = { fd: fd!, manualStart: true, readable: true, writable: true };
     const socket = (fd === undefined ? new net.Socket() : new net.Socket(options)).connect(target);
-    const connection = new Connection(socket, true, events);
+    const connection = new TcpConnection(socket, true, events);
     const timer = setTimeout(() => connection.#lost('connect timed out'), CONNECT_TIMEOUT_MS);
     socket.once('connect', () => {
       clearTimeout(timer);
@@ -91,9 +73,9 @@ export class Connection {
   }
 
   /** Wraps an incoming connection. Throws CodedError BGP_SOCKET when the kernel refuses an option. */
-  static accept(socket: Socket, remote: Remote, events: ConnectionEvents): Connection {
+  static accept(socket: Socket, remote: Remote, events: ConnectionEvents): TcpConnection {
     applyToConnection(socket, remote.address, remote);
-    return new Connection(socket, false, events);
+    return new TcpConnection(socket, false, events);
   }
 
   /** Our address on this connection. */
