@@ -42,19 +42,18 @@ import { IpSession } from '../kernel/ip-session.ts';
 import { linuxKernel } from '../kernel/linux.ts';
 import { Nftables } from '../kernel/nftables.ts';
 import type { KernelState } from '../kernel/port.ts';
-import { Backoff } from '../lib/backoff.ts';
 import { Boundary } from '../lib/boundary.ts';
-import type { Family } from '../lib/cidr.ts';
 import { systemClock } from '../lib/clock.ts';
-import { CodedError, messageOf } from '../lib/errors.ts';
 import { createFolder } from '../lib/folder.ts';
 import type { Log } from '../lib/log.ts';
 import { assertPrivateFolder } from '../lib/unix-socket.ts';
 import { type NodeInfo, nodeInfo, nodeNames, nodeProblems } from '../model/node.ts';
 import type { KernelRoute } from '../model/route.ts';
 import { dataplaneFrom, type Known, rulesetFrom, speakerFrom } from './desired.ts';
-import { ensureDefaults, ensurePools, publishNode } from './identity/node-setup.ts';
+import { NodeIdentity } from './identity/node-identity.ts';
+import { publishNode } from './identity/node-setup.ts';
 import { OwnAddress } from './identity/own-address.ts';
+import { setUpNode } from './identity/set-up.ts';
 import { type Cluster, type ClusterObjects, clusterOf, objectsOf } from './inputs/cluster.ts';
 import type { AgentConfig } from './inputs/environment.ts';
 import { listedStore } from './inputs/listed-store.ts';
@@ -92,8 +91,6 @@ const NETWORK_STAGES = [
   'nftables rules',
   'routes',
 ];
-/** After this time of set-up, the Node's condition reports the network as unavailable. */
-const SET_UP_GRACE_MS = 10_000;
 
 export class Agent {
   readonly #config: AgentConfig;
@@ -134,11 +131,7 @@ export class Agent {
   readonly #observedHost = new ObservedHost();
   /** Host of the API server's URL. */
   readonly #api: string;
-  #self: NodeInfo | undefined;
-  #nodeUid: string | undefined;
-  #families: readonly Family[] = [];
-  /** Families that the node has or had since this agent started. */
-  #podFamilies: readonly Family[] = [];
+  #identity!: NodeIdentity;
   readonly #nftables = new Nftables(ownTable);
   #ruleset: Ruleset | undefined;
   #isRulesetStale = true;
@@ -182,7 +175,7 @@ export class Agent {
       clock: systemClock,
       log,
       look: () => void this.#dataplane?.apply(),
-      publish: (addresses) => publishNode(config, this.#client, addresses, log, this.#self),
+      publish: (addresses) => publishNode(config, this.#client, addresses, log, this.#identity.self),
       adopt: (self) => this.#adopt(self),
     });
     const store = this.#client;
@@ -230,6 +223,7 @@ export class Agent {
       log: this.#log,
       changed: () => this.#changed(),
     });
+    this.#identity = new NodeIdentity(this.#config.node, this.#view.nodes);
     this.#secrets = new SecretsView(this.#config.namespace, {
       client: this.#client,
       log: this.#log,
@@ -251,8 +245,8 @@ export class Agent {
       tunnelling: this.#tunnelling,
       host: this.#host,
       setUpError: () => this.#setUpError,
-      self: () => this.#self && this.#published(),
-      families: () => this.#families,
+      self: () => this.#identity.published,
+      families: () => this.#identity.families,
       stats: () => this.#dataplane?.stats,
       nftables: this.#nftables,
       endpointCount: () => this.#endpoints.list().length,
@@ -269,7 +263,18 @@ export class Agent {
     for (const reason of this.#nftables.problems) this.#log.error({ reason }, 'nftables problem');
     await this.#serve();
     void this.#view.run(this.#abort.signal);
-    this.#adopt(await this.#setUp());
+    const self = await setUpNode(this.#config, {
+      store: listedStore(this.#client, this.#view),
+      readAddresses,
+      clock: systemClock,
+      log: this.#log,
+      failed: (reason, isLate) => {
+        this.#setUpError = reason;
+        // The condition from an earlier agent is outdated.
+        if (isLate) this.#condition.update([reason]);
+      },
+    });
+    this.#adopt(self);
     this.#dataplane = new Dataplane(
       { node: this.#config.node },
       {
@@ -331,10 +336,9 @@ export class Agent {
     const { node, ipam } = this.#config;
     if (ipam === 'cali-ipam')
       return new Ipam({ node }, { store: this.#client, view: this.#view, clock: systemClock });
-    const own = () => this.#view.nodes().find(({ metadata }) => metadata.name === node);
     return new PodCidrIpam(
       node,
-      () => podCidrsOf(own()?.spec ?? {}),
+      () => podCidrsOf(this.#identity.node?.spec ?? {}),
       this.#endpoints
         .list()
         .map((endpoint) => [handleOf({ name: endpoint.network }, endpoint.containerId), endpoint.addresses]),
@@ -361,40 +365,9 @@ export class Agent {
     );
   }
 
-  /** Publishes addresses and creates cluster defaults. Retries until it succeeds. */
-  async #setUp(): Promise<NodeInfo> {
-    const backoff = new Backoff({ firstMs: 200, maxMs: 5_000 });
-    const store = listedStore(this.#client, this.#view);
-    const startedAt = systemClock.now();
-    for (;;) {
-      try {
-        const addresses = await readAddresses();
-        const self = await publishNode(this.#config, store, () => addresses, this.#log);
-        await ensureDefaults(store);
-        const families = ([4, 6] as const).filter((family) => self.addresses[family]);
-        const made = await ensurePools(this.#config, families, store);
-        if (made.length > 0) this.#log.info({ pools: made }, 'default IPPools created: the cluster had none');
-        return self;
-      } catch (error) {
-        if (error instanceof CodedError && error.code === 'CONFIG') throw error;
-        this.#setUpError = messageOf(error);
-        this.#log.warn({ reason: this.#setUpError }, 'node setup failed: retrying');
-        // The condition from an earlier agent is outdated. A short start does not change it.
-        if (systemClock.now() - startedAt > SET_UP_GRACE_MS) this.#condition.update([this.#setUpError]);
-        await new Promise((resolve) => setTimeout(resolve, backoff.next()));
-      }
-    }
-  }
-
   /** Uses these addresses of the node from now on. */
   #adopt(self: NodeInfo): void {
-    this.#self = self;
-    this.#families = ([4, 6] as const).filter((family) => self.addresses[family]);
-    // A pod keeps its addresses, so one that is added while the node lacks a family still gets that family.
-    const before = this.#podFamilies;
-    this.#podFamilies = ([4, 6] as const).filter(
-      (family) => before.includes(family) || this.#families.includes(family),
-    );
+    this.#identity.adopt(self);
     this.#changed();
   }
 
@@ -421,7 +394,7 @@ export class Agent {
       stage('settings', () => this.#applySettings()),
       stage('kernel settings', () => {
         this.#routeNumbers.configure(this.#lastSettings!.routeProtocols);
-        dataplane.configure({ ...this.#lastSettings!, families: this.#podFamilies });
+        dataplane.configure({ ...this.#lastSettings!, families: this.#identity.podFamilies });
       }),
       stage('IPAM upkeep', () => this.#ipamUpkeep?.update()),
       stage('secrets', () => this.#secrets.follow(cluster.bgpConfigurations(), cluster.bgpPeers())),
@@ -446,7 +419,7 @@ export class Agent {
     // Otherwise wait: `guarded` will call.
     if (!this.#nftables.isTried) return;
     if (this.#config.backend === 'bird')
-      this.#host.configure(this.#self!, this.#families, cluster.bgpConfigurations());
+      this.#host.configure(this.#identity.self!, this.#identity.families, cluster.bgpConfigurations());
     this.#host.speaker?.setDesired(speakerFrom(this.#known(cluster), this.#secrets.value));
   }
 
@@ -457,9 +430,9 @@ export class Agent {
 
   #tunnellingInput(cluster: Cluster, settings: Settings): TunnellingInput {
     return {
-      self: this.#published(),
+      self: this.#identity.published!,
       nodes: cluster.nodes().map(nodeInfo),
-      families: this.#families,
+      families: this.#identity.families,
       pools: poolsWithPods(cluster.pools(), cluster.blocks()),
       settings,
       isUncertain: this.#absentPools().length > 0,
@@ -473,9 +446,10 @@ export class Agent {
   /** Returns why the node is not ready because of unusable IPPools. */
   #lostPools(): string[] {
     const absent = this.#absentPools();
-    if (!this.#self || absent.length === 0) return [];
+    const self = this.#identity.published;
+    if (!self || absent.length === 0) return [];
     return dependsOnAbsentPools(absent, {
-      self: this.#published(),
+      self,
       pools: this.#cluster().pools(),
       blocks: this.#view.blocks(),
     });
@@ -532,19 +506,14 @@ export class Agent {
     );
   }
 
-  /** Whether the Node was deleted and recreated. The new one lacks the published data and may have other addresses. */
+  /** Restarts the agent if its Node was replaced. Returns whether it was. */
   #isAnotherNode(): boolean {
-    const uid = this.#view.nodes().find(({ metadata }) => metadata.name === this.#config.node)?.metadata.uid;
-    this.#nodeUid ??= uid;
-    if (uid === undefined || uid === this.#nodeUid) return false;
-    this.#beginAnew('this Node was deleted and recreated');
-    return true;
-  }
-
-  #beginAnew(why: string): void {
-    this.#log.warn({ addresses: this.#self?.addresses }, `${why}: restarting`);
+    if (!this.#identity.isReplaced()) return false;
+    const { self } = this.#identity;
+    this.#log.warn({ addresses: self?.addresses }, 'this Node was deleted and recreated: restarting');
     this.#dataplane?.close();
     this.#restart();
+    return true;
   }
 
   /** Handles a check of the kernel: devices, MTU and addresses may have changed. */
@@ -568,9 +537,8 @@ export class Agent {
   /** Checks whether interfaces and the Node's annotations still have the addresses in use. */
   #followAddresses(): void {
     const { interfaces } = this.#observedHost;
-    if (!this.#self || !interfaces) return;
-    const node = this.#view.nodes().find(({ metadata }) => metadata.name === this.#config.node);
-    this.#ownAddress.update(this.#self, node, interfaces);
+    const { self, node } = this.#identity;
+    if (self && interfaces) this.#ownAddress.update(self, node, interfaces);
   }
 
   /** Handles the end of a migration: our routes have current protocol numbers. The operator should check the others. */
@@ -583,12 +551,6 @@ export class Agent {
         'routes with a former Cali protocol number remain: another program may have added them',
       );
     this.#changed();
-  }
-
-  /** Returns this node from its Node object, with the published data and the addresses in use. */
-  #published(): NodeInfo {
-    const node = this.#view.nodes().find(({ metadata }) => metadata.name === this.#config.node);
-    return node ? { ...nodeInfo(node), addresses: this.#self!.addresses } : this.#self!;
   }
 
   /** Calculates the dataplane from endpoints, blocks and learned routes, and reports. Returns false on failure. */
@@ -652,7 +614,7 @@ export class Agent {
       isMeshHeld: this.#topology.isMeshHeld,
       api: this.#api,
       unusableFilters: this.#unusableFilters(),
-      host: this.#observedHost.facts(this.#self),
+      host: this.#observedHost.facts(this.#identity.self),
       ...(this.#config.ipam === 'host-local'
         ? podCidrBlocks(cluster.nodes())
         : { blocks: cluster.blocks(), affinities: cluster.affinities() }),
@@ -682,7 +644,7 @@ export class Agent {
       {
         node: config.node,
         mtu: () => this.#tunnelling.podMtu(),
-        families: () => this.#podFamilies,
+        families: () => this.#identity.podFamilies,
         routes: () => ({ ...this.#routeNumbers.numbers, ranges: [] }),
         notReady: () => this.#report.cniNotReady(),
       },
