@@ -22,18 +22,15 @@ import { closeSocketsFromOthers } from '../datastore/kubernetes/open-sockets.ts'
 import { RequestCounter } from '../datastore/kubernetes/request-metrics.ts';
 import { describeProblem } from '../datastore/object-problem.ts';
 import { bgpConfigurationKind } from '../datastore/schema/bgp.ts';
-import { bgpFilterKind } from '../datastore/schema/bgp-filter.ts';
 import type { Node } from '../datastore/schema/core.ts';
 import { addressConflicts } from '../felix/calc/address-conflicts.ts';
 import { BGP_PORT } from '../felix/calc/bgp/cluster.ts';
-import { reflectorsFrom } from '../felix/calc/bgp/reflectors.ts';
-import { podCidrBlocks, podCidrsOf } from '../felix/calc/pod-cidr-blocks.ts';
+import { podCidrsOf } from '../felix/calc/pod-cidr-blocks.ts';
 import { firstGuard, ownTable, type Ruleset } from '../felix/calc/ruleset.ts';
 import { Dataplane, noStats } from '../felix/dataplane/dataplane.ts';
 import type { AddressSource } from '../ipam/address-source.ts';
 import { Ipam } from '../ipam/ipam.ts';
 import { PodCidrIpam } from '../ipam/pod-cidr.ts';
-import { poolsWithPods } from '../ipam/pool-use.ts';
 import { IpamUpkeep } from '../ipam/upkeep.ts';
 import { Tunnelling, type TunnellingInput } from '../ipip/tunnelling.ts';
 import { readAddresses } from '../kernel/addresses.ts';
@@ -49,12 +46,13 @@ import type { Log } from '../lib/log.ts';
 import { assertPrivateFolder } from '../lib/unix-socket.ts';
 import { type NodeInfo, nodeInfo, nodeNames, nodeProblems } from '../model/node.ts';
 import type { KernelRoute } from '../model/route.ts';
-import { dataplaneFrom, type Known, rulesetFrom, speakerFrom } from './desired.ts';
+import { dataplaneFrom, rehearse, rulesetFrom, speakerFrom, tunnellingFrom } from './desired.ts';
 import { NodeIdentity } from './identity/node-identity.ts';
 import { publishNode } from './identity/node-setup.ts';
 import { OwnAddress } from './identity/own-address.ts';
 import { setUpNode } from './identity/set-up.ts';
-import { type Cluster, type ClusterObjects, clusterOf, objectsOf } from './inputs/cluster.ts';
+import { InputReader } from './inputs/agent-inputs.ts';
+import type { Cluster, ClusterObjects } from './inputs/cluster.ts';
 import type { AgentConfig } from './inputs/environment.ts';
 import { listedStore } from './inputs/listed-store.ts';
 import { ObservedHost } from './inputs/observed-host.ts';
@@ -62,7 +60,6 @@ import { Quarantine } from './inputs/quarantine.ts';
 import { RouteNumbersFile } from './inputs/route-numbers.ts';
 import { type Settings, settingsFor } from './inputs/settings.ts';
 import { Topology } from './inputs/topology.ts';
-import { absentPools, dependsOnAbsentPools } from './inputs/unreadable-pools.ts';
 import { View } from './inputs/view.ts';
 import { statusOf } from './report/calico-node-status.ts';
 import { remarksAbout } from './report/condition-remarks.ts';
@@ -132,6 +129,7 @@ export class Agent {
   /** Host of the API server's URL. */
   readonly #api: string;
   #identity!: NodeIdentity;
+  #inputs!: InputReader;
   readonly #nftables = new Nftables(ownTable);
   #ruleset: Ruleset | undefined;
   #isRulesetStale = true;
@@ -224,6 +222,16 @@ export class Agent {
       changed: () => this.#changed(),
     });
     this.#identity = new NodeIdentity(this.#config.node, this.#view.nodes);
+    this.#inputs = new InputReader({
+      config: this.#config,
+      api: this.#api,
+      view: this.#view,
+      quarantine: this.#quarantine,
+      endpoints: this.#endpoints,
+      topology: this.#topology,
+      host: this.#observedHost,
+      self: () => this.#identity.published,
+    });
     this.#secrets = new SecretsView(this.#config.namespace, {
       client: this.#client,
       log: this.#log,
@@ -254,7 +262,7 @@ export class Agent {
       objects: () => this.#troubled().map(({ problem }) => problem),
       faults: () => this.#boundary.faults(),
       withoutState: () => this.#boundary.withoutState(NETWORK_STAGES),
-      lostPools: () => this.#lostPools(),
+      lostPools: () => this.#inputs.lostPools(),
       bgpHold: () => this.#bgpHold,
       addressProblems: () => this.#ownAddress.problems,
     });
@@ -387,8 +395,8 @@ export class Agent {
     if (!dataplane || !this.#view.isSynced || this.#abort.signal.aborted) return;
     const stage = (name: string, task: () => void) => this.#boundary.run(name, task);
     if (this.#boundary.value('identity', () => this.#isAnotherNode())) return;
-    const objects = objectsOf(this.#view);
-    const cluster = this.#cluster();
+    const objects = this.#inputs.objects();
+    const cluster = this.#inputs.cluster();
     this.#isRulesetStale = true;
     const results = [
       stage('settings', () => this.#applySettings()),
@@ -420,53 +428,27 @@ export class Agent {
     if (!this.#nftables.isTried) return;
     if (this.#config.backend === 'bird')
       this.#host.configure(this.#identity.self!, this.#identity.families, cluster.bgpConfigurations());
-    this.#host.speaker?.setDesired(speakerFrom(this.#known(cluster), this.#secrets.value));
-  }
-
-  /** Returns the cluster without objects that make a calculation throw. */
-  #cluster(): Cluster {
-    return clusterOf(this.#quarantine.filter(objectsOf(this.#view)), this.#config.node, this.#view);
+    this.#host.speaker?.setDesired(speakerFrom(this.#inputs.read(cluster), this.#secrets.value));
   }
 
   #tunnellingInput(cluster: Cluster, settings: Settings): TunnellingInput {
-    return {
+    return tunnellingFrom(cluster, settings, {
       self: this.#identity.published!,
-      nodes: cluster.nodes().map(nodeInfo),
       families: this.#identity.families,
-      pools: poolsWithPods(cluster.pools(), cluster.blocks()),
-      settings,
-      isUncertain: this.#absentPools().length > 0,
-    };
-  }
-
-  #absentPools(): string[] {
-    return absentPools([...this.#view.problems(), ...this.#quarantine.problems()]);
-  }
-
-  /** Returns why the node is not ready because of unusable IPPools. */
-  #lostPools(): string[] {
-    const absent = this.#absentPools();
-    const self = this.#identity.published;
-    if (!self || absent.length === 0) return [];
-    return dependsOnAbsentPools(absent, {
-      self,
-      pools: this.#cluster().pools(),
-      blocks: this.#view.blocks(),
+      isUncertain: this.#inputs.absentPools().length > 0,
     });
   }
 
   /** Searches for objects that make a calculation throw. Returns whether it found one. Changes nothing else. */
   #investigate(objects: ClusterObjects): boolean {
     return this.#quarantine.investigate(objects, (some) => {
-      const cluster = clusterOf(some, this.#config.node, this.#view);
+      const cluster = this.#inputs.cluster(some);
       const settings = this.#settings(cluster);
-      const known = this.#known(cluster);
-      this.#tunnelling.rehearse(this.#tunnellingInput(cluster, settings));
-      reflectorsFrom(cluster.services(), cluster.slices(), this.#config.reflectorNamespaces);
-      speakerFrom(known, this.#secrets.value);
-      const learned = { routes: [], isComplete: true };
-      const rules = rulesetFrom(known, settings, this.#tunnelling);
-      dataplaneFrom(known, settings, this.#tunnelling, learned, this.#routeNumbers.numbers, rules);
+      rehearse(this.#inputs.read(cluster), settings, this.#tunnellingInput(cluster, settings), {
+        tunnelling: this.#tunnelling,
+        secrets: this.#secrets.value,
+        numbers: this.#routeNumbers.numbers,
+      });
     });
   }
 
@@ -497,13 +479,6 @@ export class Agent {
         isAbsent && kind === bgpConfigurationKind.kind && names.includes(name),
     );
     return found && `waiting until this is corrected: ${describeProblem(found.problem)}`;
-  }
-
-  /** Returns the names of existing BGPFilters without a usable version. */
-  #unusableFilters(): string[] {
-    return [...this.#view.problems(), ...this.#quarantine.problems()].flatMap(({ problem, isAbsent }) =>
-      isAbsent && problem.kind === bgpFilterKind.kind ? [problem.name] : [],
-    );
   }
 
   /** Restarts the agent if its Node was replaced. Returns whether it was. */
@@ -564,7 +539,7 @@ export class Agent {
       const routes = [...(this.#host.speaker?.learned.values() ?? [])];
       this.#dataplane?.setDesired(
         dataplaneFrom(
-          this.#known(this.#cluster()),
+          this.#inputs.read(),
           this.#lastSettings ?? this.#applySettings(),
           this.#tunnelling,
           { routes, isComplete },
@@ -599,26 +574,10 @@ export class Agent {
   /** Returns the ruleset: the same object while the table is the same. Recalculates it only after an input changed. */
   #currentRuleset(): Ruleset {
     if (this.#ruleset && !this.#isRulesetStale) return this.#ruleset;
-    const next = rulesetFrom(this.#known(this.#cluster()), this.#lastSettings!, this.#tunnelling);
+    const next = rulesetFrom(this.#inputs.read(), this.#lastSettings!, this.#tunnelling);
     this.#isRulesetStale = false;
     if (!this.#ruleset || this.#ruleset.whole.join('\n') !== next.whole.join('\n')) this.#ruleset = next;
     return this.#ruleset;
-  }
-
-  #known(cluster: Cluster): Known {
-    return {
-      config: this.#config,
-      view: cluster,
-      endpoints: this.#endpoints.list(),
-      reflectors: this.#topology.reflectors,
-      isMeshHeld: this.#topology.isMeshHeld,
-      api: this.#api,
-      unusableFilters: this.#unusableFilters(),
-      host: this.#observedHost.facts(this.#identity.self),
-      ...(this.#config.ipam === 'host-local'
-        ? podCidrBlocks(cluster.nodes())
-        : { blocks: cluster.blocks(), affinities: cluster.affinities() }),
-    };
   }
 
   async #serve(): Promise<void> {
@@ -668,7 +627,7 @@ export class Agent {
       explain: (address) =>
         explain(address, {
           pools: this.#view.pools(),
-          blocks: this.#known(this.#cluster()).blocks,
+          blocks: this.#inputs.read().blocks,
           speaker: this.#host.speaker,
           endpoints: this.#endpoints.list(),
         }),
@@ -685,7 +644,7 @@ export class Agent {
 
   /** Applies the current configuration; before the datastore is in sync, the defaults. */
   #applySettings(): Settings {
-    const settings = this.#settings(this.#cluster());
+    const settings = this.#settings(this.#inputs.cluster());
     this.#lastSettings = settings;
     this.#setSeverity(settings.logSeverity);
     this.#servers?.configure(settings);

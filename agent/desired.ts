@@ -2,12 +2,10 @@
 import type { LearnedRoute } from '../bgp/learned-routes.ts';
 import type { DesiredSpeaker } from '../bgp/peer/config.ts';
 import { hasSocketOptions } from '../bgp/transport/socket-options.ts';
-import type { BlockAffinity, IPAMBlock } from '../datastore/schema/ipam.ts';
 import { acceptDefaultRoute, normalPriority } from '../felix/calc/bgp/cluster.ts';
-import type { HostFacts } from '../felix/calc/bgp/kernel-import.ts';
 import { isOnLink } from '../felix/calc/bgp/on-link.ts';
 import type { Secrets } from '../felix/calc/bgp/password.ts';
-import type { ReflectorInfo } from '../felix/calc/bgp/reflectors.ts';
+import { reflectorsFrom } from '../felix/calc/bgp/reflectors.ts';
 import { type ServiceRoutes, serviceRoutes } from '../felix/calc/bgp/services.ts';
 import { desiredSpeaker, reachablePeers } from '../felix/calc/bgp/speaker.ts';
 import { type Workload, workloadLabels, workloadPeeringAddresses } from '../felix/calc/bgp/workloads.ts';
@@ -17,54 +15,38 @@ import { exportedPrefixes, type OwnPrefixes, ownPrefixes } from '../felix/calc/o
 import { desiredRoutes } from '../felix/calc/routes.ts';
 import { type Ruleset, ruleset } from '../felix/calc/ruleset.ts';
 import type { DesiredDataplane } from '../felix/dataplane/dataplane.ts';
+import { poolsWithPods } from '../ipam/pool-use.ts';
 import { endRoutes } from '../ipip/desired.ts';
-import type { Tunnelling } from '../ipip/tunnelling.ts';
+import type { Tunnelling, TunnellingInput } from '../ipip/tunnelling.ts';
 import { formatAddress, parseAddress } from '../lib/cidr.ts';
-import type { Endpoint } from '../model/endpoint.ts';
 import { type NodeInfo, nodeInfo } from '../model/node.ts';
 import type { Ownership } from '../model/route-ownership.ts';
+import type { AgentInputs } from './inputs/agent-inputs.ts';
 import type { Cluster } from './inputs/cluster.ts';
-import type { AgentConfig } from './inputs/environment.ts';
 import type { Settings } from './inputs/settings.ts';
 
-export interface Known {
-  readonly config: AgentConfig;
-  readonly view: Cluster;
-  /** Pods of this node. */
-  readonly endpoints: readonly Endpoint[];
-  readonly reflectors: readonly ReflectorInfo[];
-  readonly isMeshHeld: boolean;
-  /** Host name or address of the API server, as this agent uses it; IPv6 addresses in brackets. */
-  readonly api: string;
-  /** Names of existing BGPFilters that are unusable. */
-  readonly unusableFilters: readonly string[];
-  /** Facts about this host's kernel; undefined before the node is known. */
-  readonly host: HostFacts | undefined;
-  readonly blocks: readonly IPAMBlock[];
-  readonly affinities: readonly BlockAffinity[];
-}
-
-export function speakerFrom(known: Known, secrets: Secrets): DesiredSpeaker {
-  const { config, view } = known;
-  const own = exportedPrefixes(prefixesFrom(known), view.pools());
+/** Calculates the sessions and routes of the speaker. */
+export function speakerFrom(inputs: AgentInputs, secrets: Secrets): DesiredSpeaker {
+  const { config, cluster } = inputs;
+  const own = exportedPrefixes(prefixesFrom(inputs), cluster.pools());
   return desiredSpeaker({
     node: config.node,
-    nodes: view.nodes().map(nodeInfo),
-    reflectors: known.reflectors,
-    isMeshHeld: known.isMeshHeld,
-    configurations: view.bgpConfigurations(),
-    peers: view.bgpPeers(),
-    pools: view.pools(),
-    originated: [...own, ...servicesFrom(known).announced].map((prefix) => ({ prefix })),
-    filters: view.bgpFilters(),
-    unusableFilters: known.unusableFilters,
-    ...(known.host ? { host: known.host } : {}),
-    blocks: known.blocks.map(({ spec }) => spec.cidr),
+    nodes: cluster.nodes().map(nodeInfo),
+    reflectors: inputs.reflectors,
+    isMeshHeld: inputs.isMeshHeld,
+    configurations: cluster.bgpConfigurations(),
+    peers: cluster.bgpPeers(),
+    pools: cluster.pools(),
+    originated: [...own, ...servicesFrom(inputs).announced].map((prefix) => ({ prefix })),
+    filters: cluster.bgpFilters(),
+    unusableFilters: inputs.unusableFilters,
+    ...(inputs.host ? { host: inputs.host } : {}),
+    blocks: inputs.blocks.map(({ spec }) => spec.cidr),
     arePodCidrs: config.ipam === 'host-local',
-    apiServers: [...new Set([...apiServersFrom(view), ...addressOf(known.api)])].sort(),
+    apiServers: [...new Set([...apiServersFrom(cluster), ...addressOf(inputs.api)])].sort(),
     secrets,
     canDemandTtl: config.meshTtlSecurity && hasSocketOptions(),
-    workloads: workloadsFrom(known),
+    workloads: workloadsFrom(inputs),
     holdTimeSeconds: config.holdTimeSeconds,
     restartTimeSeconds: config.restartTimeSeconds,
   });
@@ -76,32 +58,33 @@ export interface Learned {
   readonly isComplete: boolean;
 }
 
+/** Calculates what the kernel should have. */
 export function dataplaneFrom(
-  known: Known,
+  inputs: AgentInputs,
   { isWithoutBgp, filter }: Settings,
   tunnelling: Tunnelling,
   learned: Learned,
   numbers: Pick<Ownership, 'protocols' | 'former'>,
   ruleset: Ruleset,
 ): DesiredDataplane {
-  const { config, view, endpoints } = known;
-  const pools = view.pools();
-  const configurations = view.bgpConfigurations();
-  const self = { name: config.node, labels: view.nodeLabels() };
+  const { config, cluster, endpoints } = inputs;
+  const pools = cluster.pools();
+  const configurations = cluster.bgpConfigurations();
+  const self = { name: config.node, labels: cluster.nodeLabels() };
   const tunnels = tunnelling.desired();
-  const nodes = view.nodes().map(nodeInfo);
+  const nodes = cluster.nodes().map(nodeInfo);
   const hasVxlan = config.backend !== 'none' && pools.some(({ spec }) => spec.vxlanMode !== 'Never');
-  const datastore = isWithoutBgp || hasVxlan ? knownRoutes(config.node, nodes, known.blocks) : [];
+  const datastore = isWithoutBgp || hasVxlan ? knownRoutes(config.node, nodes, inputs.blocks) : [];
   const own = nodes.find(({ name }) => name === config.node);
   const routes = desiredRoutes({
     endpoints,
-    blocks: prefixesFrom(known).blocks,
+    blocks: prefixesFrom(inputs).blocks,
     learned: isWithoutBgp ? outsidePools(learned.routes, pools) : learned.routes,
     known: isWithoutBgp ? datastore : [],
     fallback: isWithoutBgp ? [] : vxlanRoutes(own, datastore, pools),
     encapsulate: tunnelling.encapsulate(),
-    refused: servicesFrom(known).refused,
-    reachable: reachablePeers(view.bgpPeers(), self.name, self.labels),
+    refused: servicesFrom(inputs).refused,
+    reachable: reachablePeers(cluster.bgpPeers(), self.name, self.labels),
     normalPriorities: { 4: normalPriority(4, configurations), 6: normalPriority(6, configurations) },
   });
   return {
@@ -112,36 +95,66 @@ export function dataplaneFrom(
     endpoints: filter.allowsSpoofing
       ? endpoints
       : endpoints.map(({ allowedSourcePrefixes: _, ...endpoint }) => endpoint),
-    addresses: workloadPeeringAddresses(self, view.bgpPeers(), configurations, workloadsFrom(known)),
+    addresses: workloadPeeringAddresses(self, cluster.bgpPeers(), configurations, workloadsFrom(inputs)),
     isLearnedComplete: learned.isComplete,
     ownership: {
       ...numbers,
-      ranges: [...pools.map(({ spec }) => spec.cidr), ...servicesFrom(known).refused],
+      ranges: [...pools.map(({ spec }) => spec.cidr), ...servicesFrom(inputs).refused],
     },
     mayReplaceDefault: acceptDefaultRoute(config.node, configurations) === 'Always',
   };
 }
 
 /** Calculates our nftables table. */
-export function rulesetFrom(known: Known, settings: Settings, tunnelling: Tunnelling): Ruleset {
-  const { config, view, reflectors, endpoints } = known;
-  const nodes = view.nodes();
-  const configurations = view.bgpConfigurations();
-  const self = { name: config.node, labels: view.nodeLabels() };
+export function rulesetFrom(inputs: AgentInputs, settings: Settings, tunnelling: Tunnelling): Ruleset {
+  const { config, cluster, reflectors, endpoints } = inputs;
+  const nodes = cluster.nodes();
+  const configurations = cluster.bgpConfigurations();
+  const self = { name: config.node, labels: cluster.nodeLabels() };
   const others = nodes.map(nodeInfo).filter(({ name }) => name !== config.node);
   return ruleset({
     hosts: guardHosts(nodes, reflectors, configurations),
     others: others.flatMap(({ addresses }) => Object.values(addresses).map(({ address }) => address)),
     neighbours: config.meshTtlSecurity ? neighboursOf(config.node, nodes.map(nodeInfo)) : [],
     ownBgpPorts: ownBgpPorts(config.node, reflectors, configurations),
-    peers: guardPeers(self, view.bgpPeers(), configurations, workloadsFrom(known)),
+    peers: guardPeers(self, cluster.bgpPeers(), configurations, workloadsFrom(inputs)),
     spoofers: endpoints.flatMap(({ interfaceName, allowedSourcePrefixes = [] }) =>
       allowedSourcePrefixes.length > 0 ? [{ interfaceName, prefixes: allowedSourcePrefixes }] : [],
     ),
-    pools: view.pools(),
+    pools: cluster.pools(),
     tunnels: tunnelling.desired(),
     settings: settings.filter,
   });
+}
+
+/** Returns the input of the tunnels. `own` is what the cluster does not show about this node. */
+export function tunnellingFrom(
+  cluster: Cluster,
+  settings: Settings,
+  own: Pick<TunnellingInput, 'self' | 'families' | 'isUncertain'>,
+): TunnellingInput {
+  const pools = poolsWithPods(cluster.pools(), cluster.blocks());
+  return { ...own, nodes: cluster.nodes().map(nodeInfo), pools, settings };
+}
+
+/** Runs all calculations for these inputs without applying the results. Throws what the first failing one throws. */
+export function rehearse(
+  inputs: AgentInputs,
+  settings: Settings,
+  tunnels: TunnellingInput,
+  modules: {
+    tunnelling: Tunnelling;
+    secrets: Secrets;
+    numbers: Pick<Ownership, 'protocols' | 'former'>;
+  },
+): void {
+  const { cluster, config } = inputs;
+  const { tunnelling, secrets, numbers } = modules;
+  tunnelling.rehearse(tunnels);
+  reflectorsFrom(cluster.services(), cluster.slices(), config.reflectorNamespaces);
+  speakerFrom(inputs, secrets);
+  const rules = rulesetFrom(inputs, settings, tunnelling);
+  dataplaneFrom(inputs, settings, tunnelling, { routes: [], isComplete: true }, numbers, rules);
 }
 
 /** Returns the addresses of nodes on this node's link that send with TTL 255. */
@@ -156,8 +169,8 @@ function neighboursOf(name: string, nodes: readonly NodeInfo[]): string[] {
 }
 
 /** Returns the endpoints of the Service `kubernetes` as canonical text. A load balancer in front of them is not one. */
-function apiServersFrom(view: Cluster): string[] {
-  return view
+function apiServersFrom(cluster: Cluster): string[] {
+  return cluster
     .slices()
     .filter(
       ({ metadata: { namespace, labels } }) =>
@@ -174,27 +187,27 @@ function addressOf(host: string): string[] {
   return address ? [formatAddress(address)] : [];
 }
 
-function prefixesFrom({ config, blocks, affinities, endpoints }: Known): OwnPrefixes {
+function prefixesFrom({ config, blocks, affinities, endpoints }: AgentInputs): OwnPrefixes {
   return ownPrefixes(config.node, blocks, affinities, endpoints);
 }
 
 /** Returns the pods of this node, for selection by BGPPeers. */
-function workloadsFrom({ view, endpoints }: Known): Workload[] {
+function workloadsFrom({ cluster, endpoints }: AgentInputs): Workload[] {
   return endpoints.flatMap(({ namespace, pod, addresses, interfaceName }) => {
     if (!namespace || !pod) return [];
-    const object = view.pod(namespace, pod);
-    const inherited = view.namespace(namespace)?.metadata.labels ?? {};
+    const object = cluster.pod(namespace, pod);
+    const inherited = cluster.namespace(namespace)?.metadata.labels ?? {};
     const labels = object ? workloadLabels(object, namespace, inherited) : {};
     return [{ interfaceName, labels, addresses }];
   });
 }
 
-function servicesFrom({ config, view }: Known): ServiceRoutes {
+function servicesFrom({ config, cluster }: AgentInputs): ServiceRoutes {
   return serviceRoutes({
     node: config.node,
-    nodeLabels: view.nodeLabels(),
-    configurations: view.bgpConfigurations(),
-    services: view.services(),
-    slices: view.slices(),
+    nodeLabels: cluster.nodeLabels(),
+    configurations: cluster.bgpConfigurations(),
+    services: cluster.services(),
+    slices: cluster.slices(),
   });
 }

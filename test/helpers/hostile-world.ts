@@ -3,7 +3,8 @@
  * schema, and everything that an agent calculates from such a cluster.
  */
 import { z } from 'zod';
-import { dataplaneFrom, type Known, rulesetFrom, speakerFrom } from '../../agent/desired.ts';
+import { dataplaneFrom, rulesetFrom, speakerFrom } from '../../agent/desired.ts';
+import type { AgentInputs } from '../../agent/inputs/agent-inputs.ts';
 import { readConfig } from '../../agent/inputs/environment.ts';
 import { settingsFor } from '../../agent/inputs/settings.ts';
 import type { View } from '../../agent/inputs/view.ts';
@@ -323,9 +324,9 @@ export function calculate(raw: readonly object[]): Outcome {
     encapsulate: () =>
       input ? encapsulation(input) : (_: string, gateways: readonly string[]) => ({ gateways }),
   } as unknown as Tunnelling;
-  const known: Known = {
+  const inputs: AgentInputs = {
     config,
-    view,
+    cluster: view,
     endpoints: [endpoint],
     reflectors: reflectorsFrom(view.services(), view.slices(), config.reflectorNamespaces),
     isMeshHeld: false,
@@ -338,16 +339,16 @@ export function calculate(raw: readonly object[]): Outcome {
   if (input) encapsulationWarnings(input);
   view.nodes().forEach(nodeProblems);
   podCidrBlocks(view.nodes());
-  const nft = rulesetFrom(known, settings, tunnelling);
+  const nft = rulesetFrom(inputs, settings, tunnelling);
   const learned = [
     { prefix: '10.244.2.0/26', nextHops: ['172.18.0.2'] },
     { prefix: '10.245.2.0/26', nextHops: ['172.18.0.2'] },
     { prefix: 'fd00:245:2::/122', nextHops: ['fd00:172::2'] },
-    ...knownRoutes('n1', nodes, known.blocks),
+    ...knownRoutes('n1', nodes, inputs.blocks),
   ];
   const numbers = { protocols: DEFAULT_PROTOCOLS, former: { local: [], bgp: [] } };
   const desired = dataplaneFrom(
-    known,
+    inputs,
     settings,
     tunnelling,
     { routes: learned, isComplete: true },
@@ -371,7 +372,7 @@ export function calculate(raw: readonly object[]): Outcome {
     ],
     bridge: [...beforeRoutes.bridge, ...afterRoutes.bridge],
     nft,
-    speaker: speakerFrom(known, (_, key) => {
+    speaker: speakerFrom(inputs, (_, key) => {
       const value = secretValue(secret, key);
       return value === undefined
         ? { state: 'missing', reason: `Secret bgp has no key ${key}` }
