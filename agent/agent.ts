@@ -21,7 +21,7 @@ import { EventRecorder } from '../datastore/kubernetes/events.ts';
 import { closeSocketsFromOthers } from '../datastore/kubernetes/open-sockets.ts';
 import { RequestCounter } from '../datastore/kubernetes/request-metrics.ts';
 import { describeProblem } from '../datastore/object-problem.ts';
-import { bgpConfigurationKind } from '../datastore/schema/bgp.ts';
+import { bgpConfigurationKind } from '../datastore/schema/bgp-configuration.ts';
 import type { Node } from '../datastore/schema/core.ts';
 import { addressConflicts } from '../felix/calc/address-conflicts.ts';
 import { BGP_PORT } from '../felix/calc/bgp/cluster.ts';

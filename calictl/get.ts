@@ -2,7 +2,7 @@
 import type { Document } from '../datastore/documents.ts';
 import { describeProblem } from '../datastore/object-problem.ts';
 import { identityOf, readObject } from '../datastore/read-object.ts';
-import { bgpConfigurationKind } from '../datastore/schema/bgp.ts';
+import { bgpConfigurationKind } from '../datastore/schema/bgp-configuration.ts';
 import { type AnyResource, type ResourceDefinition, resourceOf } from '../datastore/schema/resource.ts';
 import { getTolerant } from '../datastore/tolerant.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';

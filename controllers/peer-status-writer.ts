@@ -6,8 +6,8 @@
 import type { Informer } from '../datastore/informer.ts';
 import { Informers } from '../datastore/informers.ts';
 import type { KubernetesClient } from '../datastore/kubernetes/client.ts';
-import { bgpPeerKind } from '../datastore/schema/bgp.ts';
 import { bgpFilterKind } from '../datastore/schema/bgp-filter.ts';
+import { bgpPeerKind } from '../datastore/schema/bgp-peer.ts';
 import { type nodeKind, serviceKind } from '../datastore/schema/core.ts';
 import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
 import type { Shared } from '../datastore/shared.ts';

@@ -2,7 +2,9 @@
  * BGPPeer.status: whether both sides of a peering exist. A BGPPeer that selects nothing is valid, and the most common
  * reason for a missing session.
  */
-import { type BGPPeer, parsePeerIP } from '../datastore/schema/bgp.ts';
+
+import { parsePeerIP } from '../datastore/schema/bgp-fields.ts';
+import type { BGPPeer } from '../datastore/schema/bgp-peer.ts';
 import { selectsNode } from '../felix/calc/bgp/selection.ts';
 import { counted } from '../lib/counted.ts';
 import { parseSelector } from '../lib/selector.ts';

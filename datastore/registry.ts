@@ -1,6 +1,7 @@
 /** All kinds that Cali serves, stores or shows. */
-import { bgpConfigurationKind, bgpPeerKind } from './schema/bgp.ts';
+import { bgpConfigurationKind } from './schema/bgp-configuration.ts';
 import { bgpFilterKind } from './schema/bgp-filter.ts';
+import { bgpPeerKind } from './schema/bgp-peer.ts';
 import { clusterInformationKind, felixConfigurationKind } from './schema/cluster.ts';
 import {
   endpointSliceKind,

@@ -4,7 +4,7 @@ import { hasSocketOptions } from '../../bgp/transport/socket-options.ts';
 import { createMissing } from '../../datastore/create-missing.ts';
 import type { Datastore } from '../../datastore/datastore.ts';
 import { DatastoreError } from '../../datastore/errors.ts';
-import { bgpConfigurationKind } from '../../datastore/schema/bgp.ts';
+import { bgpConfigurationKind } from '../../datastore/schema/bgp-configuration.ts';
 import { clusterInformationKind, felixConfigurationKind } from '../../datastore/schema/cluster.ts';
 import { nodeAnnotations, nodeKind } from '../../datastore/schema/core.ts';
 import { ipPoolKind } from '../../datastore/schema/ip-pool.ts';

@@ -1,6 +1,7 @@
 /** The objects for calculations: those of the view, or without those that make a calculation throw. */
-import type { BGPConfiguration, BGPPeer } from '../../datastore/schema/bgp.ts';
+import type { BGPConfiguration } from '../../datastore/schema/bgp-configuration.ts';
 import type { BGPFilter } from '../../datastore/schema/bgp-filter.ts';
+import type { BGPPeer } from '../../datastore/schema/bgp-peer.ts';
 import type { FelixConfiguration } from '../../datastore/schema/cluster.ts';
 import type { EndpointSlice, Node, Service } from '../../datastore/schema/core.ts';
 import type { IPPool } from '../../datastore/schema/ip-pool.ts';

@@ -2,7 +2,7 @@
  * Keeps the mesh for a short time after it is disabled. The objects of a manifest arrive one after the other, so "mesh
  * disabled" can arrive before the peers that replace it.
  */
-import type { BGPConfiguration } from '../../datastore/schema/bgp.ts';
+import type { BGPConfiguration } from '../../datastore/schema/bgp-configuration.ts';
 import { defaultsOf } from '../../felix/calc/bgp/cluster.ts';
 
 const HOLD_MS = 5_000;

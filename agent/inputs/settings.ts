@@ -2,7 +2,7 @@
  * Settings that may change while the agent runs, from FelixConfiguration and BGPConfiguration. The node's own object
  * overrides the default one, and the environment overrides both (Calico reference 1.10).
  */
-import type { BGPConfiguration } from '../../datastore/schema/bgp.ts';
+import type { BGPConfiguration } from '../../datastore/schema/bgp-configuration.ts';
 import type { FelixConfiguration } from '../../datastore/schema/cluster.ts';
 import { type FilterSettings, filterSettings } from '../../felix/calc/filter-settings.ts';
 import { boundedPattern } from '../../lib/bounded-pattern.ts';

@@ -2,8 +2,9 @@
 import type { Listing } from '../../datastore/datastore.ts';
 import type { UnreadableObject } from '../../datastore/informer.ts';
 import { Informers, type InformersModules, type SyncState } from '../../datastore/informers.ts';
-import { bgpConfigurationKind, bgpPeerKind } from '../../datastore/schema/bgp.ts';
+import { bgpConfigurationKind } from '../../datastore/schema/bgp-configuration.ts';
 import { bgpFilterKind } from '../../datastore/schema/bgp-filter.ts';
+import { bgpPeerKind } from '../../datastore/schema/bgp-peer.ts';
 import { clusterInformationKind, felixConfigurationKind } from '../../datastore/schema/cluster.ts';
 import {
   endpointSliceKind,

@@ -11,8 +11,9 @@ import type { ApiServerAddress } from '../../datastore/kubernetes/api-server-add
 import { KubernetesClient } from '../../datastore/kubernetes/client.ts';
 import { RequestCounter } from '../../datastore/kubernetes/request-metrics.ts';
 import { describeProblem } from '../../datastore/object-problem.ts';
-import { type BGPConfiguration, bgpConfigurationKind, bgpPeerKind } from '../../datastore/schema/bgp.ts';
+import { type BGPConfiguration, bgpConfigurationKind } from '../../datastore/schema/bgp-configuration.ts';
 import { bgpFilterKind } from '../../datastore/schema/bgp-filter.ts';
+import { bgpPeerKind } from '../../datastore/schema/bgp-peer.ts';
 import { endpointSliceKind, nodeKind, serviceKind } from '../../datastore/schema/core.ts';
 import { ipPoolKind } from '../../datastore/schema/ip-pool.ts';
 import { registerWatchMetrics } from '../../datastore/watch-metrics.ts';

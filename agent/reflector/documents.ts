@@ -1,13 +1,9 @@
 /** Documents of a standalone reflector, from the text of one or several files. */
 import type { z } from 'zod';
 import { type Document, parseText, registered } from '../../datastore/documents.ts';
-import {
-  type BGPConfiguration,
-  type BGPPeer,
-  bgpConfigurationKind,
-  bgpPeerKind,
-} from '../../datastore/schema/bgp.ts';
+import { type BGPConfiguration, bgpConfigurationKind } from '../../datastore/schema/bgp-configuration.ts';
 import { type BGPFilter, bgpFilterKind } from '../../datastore/schema/bgp-filter.ts';
+import { type BGPPeer, bgpPeerKind } from '../../datastore/schema/bgp-peer.ts';
 import { type Secret, secretKind } from '../../datastore/schema/core.ts';
 import type { ResourceDefinition } from '../../datastore/schema/resource.ts';
 import { CodedError } from '../../lib/errors.ts';

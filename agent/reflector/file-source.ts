@@ -7,7 +7,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import path from 'node:path';
 import type { DesiredSpeaker } from '../../bgp/peer/config.ts';
-import type { BGPConfiguration } from '../../datastore/schema/bgp.ts';
+import type { BGPConfiguration } from '../../datastore/schema/bgp-configuration.ts';
 import { secretValue } from '../../datastore/schema/core.ts';
 import { BGP_PORT, defaultsOf } from '../../felix/calc/bgp/cluster.ts';
 import { desiredReflector } from '../../felix/calc/bgp/reflector.ts';

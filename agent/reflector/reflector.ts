@@ -5,7 +5,7 @@ import type { DesiredSpeaker } from '../../bgp/peer/config.ts';
 import { Speaker } from '../../bgp/speaker.ts';
 import { tcpTransport } from '../../bgp/transport/tcp.ts';
 import { warmUp } from '../../bgp/warm-up.ts';
-import type { BGPConfiguration } from '../../datastore/schema/bgp.ts';
+import type { BGPConfiguration } from '../../datastore/schema/bgp-configuration.ts';
 import { Boundary } from '../../lib/boundary.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';

@@ -1,7 +1,7 @@
 /** Runs the agent's BGP speaker. Starts it when the node is known, and retries while its port is in use. */
 import { Speaker } from '../../bgp/speaker.ts';
 import { tcpTransport } from '../../bgp/transport/tcp.ts';
-import type { BGPConfiguration } from '../../datastore/schema/bgp.ts';
+import type { BGPConfiguration } from '../../datastore/schema/bgp-configuration.ts';
 import { listenPort } from '../../felix/calc/bgp/cluster.ts';
 import type { Family } from '../../lib/cidr.ts';
 import { CodedError, messageOf } from '../../lib/errors.ts';

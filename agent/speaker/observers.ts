@@ -2,7 +2,8 @@
 import { BmpExporter } from '../../bgp/monitor/bmp.ts';
 import { createWireLog } from '../../bgp/monitor/wire-log.ts';
 import type { Speaker } from '../../bgp/speaker.ts';
-import { type BGPConfiguration, parsePeerIP } from '../../datastore/schema/bgp.ts';
+import type { BGPConfiguration } from '../../datastore/schema/bgp-configuration.ts';
+import { parsePeerIP } from '../../datastore/schema/bgp-fields.ts';
 import { defaultsOf } from '../../felix/calc/bgp/cluster.ts';
 import type { Log } from '../../lib/log.ts';
 

@@ -6,7 +6,8 @@
 
 import { Informer, type UnreadableObject } from '../../datastore/informer.ts';
 import type { KubernetesClient } from '../../datastore/kubernetes/client.ts';
-import type { BGPConfiguration, BGPPeer } from '../../datastore/schema/bgp.ts';
+import type { BGPConfiguration } from '../../datastore/schema/bgp-configuration.ts';
+import type { BGPPeer } from '../../datastore/schema/bgp-peer.ts';
 import { secretKind, secretValue } from '../../datastore/schema/core.ts';
 import { passwordOf, passwordProblem, type SecretState } from '../../felix/calc/bgp/password.ts';
 import { messageOf } from '../../lib/errors.ts';

@@ -1,8 +1,9 @@
 /** A seeded random stream of API events: valid, invalid, half-updated, deleted and huge ones, and unreadable lines. */
 
 import { readObject } from '../../datastore/read-object.ts';
-import { bgpConfigurationKind, bgpPeerKind } from '../../datastore/schema/bgp.ts';
+import { bgpConfigurationKind } from '../../datastore/schema/bgp-configuration.ts';
 import { bgpFilterKind } from '../../datastore/schema/bgp-filter.ts';
+import { bgpPeerKind } from '../../datastore/schema/bgp-peer.ts';
 import { felixConfigurationKind } from '../../datastore/schema/cluster.ts';
 import { endpointSliceKind, nodeKind, podKind, serviceKind } from '../../datastore/schema/core.ts';
 import { ipPoolKind } from '../../datastore/schema/ip-pool.ts';

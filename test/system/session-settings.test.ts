@@ -9,7 +9,8 @@ import { describe, expect, it } from 'vitest';
 import { decodeBfd } from '../../bgp/bfd/packet.ts';
 import type { PeerConfig, PeerStatus } from '../../bgp/peer/config.ts';
 import { BgpRole } from '../../bgp/wire/iana.ts';
-import { bgpConfigurationKind, bgpPeerKind } from '../../datastore/schema/bgp.ts';
+import { bgpConfigurationKind } from '../../datastore/schema/bgp-configuration.ts';
+import { bgpPeerKind } from '../../datastore/schema/bgp-peer.ts';
 import { until } from '../helpers/scripted-peer.ts';
 import {
   AS,

@@ -1,5 +1,5 @@
 /** AS numbers, ports and priorities of the cluster, from BGPConfiguration and the Nodes (Calico 2.3). */
-import type { BGPConfiguration } from '../../../datastore/schema/bgp.ts';
+import type { BGPConfiguration } from '../../../datastore/schema/bgp-configuration.ts';
 import type { Family } from '../../../lib/cidr.ts';
 import type { NodeInfo } from '../../../model/node.ts';
 

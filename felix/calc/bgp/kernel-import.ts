@@ -18,7 +18,7 @@ import { createHash } from 'node:crypto';
 import type { PeerType } from '../../../bgp/peer/config.ts';
 import type { PrefixPolicy } from '../../../bgp/policy/import.ts';
 import type { Rejection } from '../../../bgp/policy/rejection.ts';
-import type { BGPConfiguration } from '../../../datastore/schema/bgp.ts';
+import type { BGPConfiguration } from '../../../datastore/schema/bgp-configuration.ts';
 import type { IPPool } from '../../../datastore/schema/ip-pool.ts';
 import {
   addressBytes,

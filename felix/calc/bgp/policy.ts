@@ -4,7 +4,7 @@ import { addCommunity, type FilterRule } from '../../../bgp/policy/filter.ts';
 import { judge, type NamedRules } from '../../../bgp/policy/rules-policy.ts';
 import type { PathAttributes } from '../../../bgp/wire/attributes.ts';
 import { Community } from '../../../bgp/wire/scan.ts';
-import type { BGPConfiguration } from '../../../datastore/schema/bgp.ts';
+import type { BGPConfiguration } from '../../../datastore/schema/bgp-configuration.ts';
 import type { BGPFilter } from '../../../datastore/schema/bgp-filter.ts';
 import type { IPPool } from '../../../datastore/schema/ip-pool.ts';
 import { type Cidr, contains, type Family, mustCidr } from '../../../lib/cidr.ts';

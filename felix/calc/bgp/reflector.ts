@@ -5,8 +5,10 @@
  */
 import type { DesiredSpeaker, DynamicPeers, PeerConfig } from '../../../bgp/peer/config.ts';
 import { applyRulesPolicy } from '../../../bgp/policy/rules-policy.ts';
-import { type BGPConfiguration, type BGPPeer, parsePeerIP } from '../../../datastore/schema/bgp.ts';
+import type { BGPConfiguration } from '../../../datastore/schema/bgp-configuration.ts';
+import { parsePeerIP } from '../../../datastore/schema/bgp-fields.ts';
 import type { BGPFilter } from '../../../datastore/schema/bgp-filter.ts';
+import type { BGPPeer } from '../../../datastore/schema/bgp-peer.ts';
 import { familyOf } from '../../../lib/cidr.ts';
 import { BGP_PORT, DEFAULT_AS, defaultsOf } from './cluster.ts';
 import type { Secrets } from './password.ts';

@@ -1,5 +1,5 @@
 /** Which nodes a BGPPeer selects (Calico B-040, B-042). */
-import type { BGPPeer } from '../../../datastore/schema/bgp.ts';
+import type { BGPPeer } from '../../../datastore/schema/bgp-peer.ts';
 import { parseSelector } from '../../../lib/selector.ts';
 import type { NodeInfo } from '../../../model/node.ts';
 

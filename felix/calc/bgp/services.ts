@@ -1,5 +1,5 @@
 /** Which service addresses this node announces (Calico reference 2.9). Pure. */
-import type { BGPConfiguration } from '../../../datastore/schema/bgp.ts';
+import type { BGPConfiguration } from '../../../datastore/schema/bgp-configuration.ts';
 import type { EndpointSlice, Service } from '../../../datastore/schema/core.ts';
 import {
   bitsOf,

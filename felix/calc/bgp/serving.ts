@@ -1,5 +1,7 @@
 /** Whether a reflecting node has clients. Until then, it stays in the mesh. */
-import { type BGPPeer, parsePeerIP } from '../../../datastore/schema/bgp.ts';
+
+import { parsePeerIP } from '../../../datastore/schema/bgp-fields.ts';
+import type { BGPPeer } from '../../../datastore/schema/bgp-peer.ts';
 import { parseSelector } from '../../../lib/selector.ts';
 import type { NodeInfo } from '../../../model/node.ts';
 

@@ -2,7 +2,8 @@
 import type { BfdConfig, PeerConfig, PrefixLimit } from '../../../bgp/peer/config.ts';
 import { PRIORITY_SUM } from '../../../bgp/policy/filter.ts';
 import { BgpRole } from '../../../bgp/wire/iana.ts';
-import type { BGPConfiguration, BGPPeer } from '../../../datastore/schema/bgp.ts';
+import type { BGPConfiguration } from '../../../datastore/schema/bgp-configuration.ts';
+import type { BGPPeer } from '../../../datastore/schema/bgp-peer.ts';
 import type { Family } from '../../../lib/cidr.ts';
 import { parseDuration } from '../../../lib/duration.ts';
 import { defaultsOf, normalPriority } from './cluster.ts';

@@ -2,8 +2,10 @@
 import type { DesiredSpeaker, Originated, PeerConfig, PeerType } from '../../../bgp/peer/config.ts';
 import type { PrefixPolicy } from '../../../bgp/policy/import.ts';
 import { applyRulesPolicy } from '../../../bgp/policy/rules-policy.ts';
-import { type BGPConfiguration, type BGPPeer, parsePeerIP } from '../../../datastore/schema/bgp.ts';
+import type { BGPConfiguration } from '../../../datastore/schema/bgp-configuration.ts';
+import { parsePeerIP } from '../../../datastore/schema/bgp-fields.ts';
 import type { BGPFilter } from '../../../datastore/schema/bgp-filter.ts';
+import type { BGPPeer } from '../../../datastore/schema/bgp-peer.ts';
 import type { IPPool } from '../../../datastore/schema/ip-pool.ts';
 import { type Family, familyOf, hostCidr } from '../../../lib/cidr.ts';
 import { parseSelector } from '../../../lib/selector.ts';

@@ -1,5 +1,6 @@
 /** Pods of this node that are BGP peers (Calico reference 2.5, localWorkloadSelector). */
-import type { BGPConfiguration, BGPPeer } from '../../../datastore/schema/bgp.ts';
+import type { BGPConfiguration } from '../../../datastore/schema/bgp-configuration.ts';
+import type { BGPPeer } from '../../../datastore/schema/bgp-peer.ts';
 import type { Pod } from '../../../datastore/schema/core.ts';
 import { familyOf, hostCidr } from '../../../lib/cidr.ts';
 import { parseSelector } from '../../../lib/selector.ts';

@@ -1,5 +1,6 @@
 /** The BGP speakers of the cluster with their addresses and ports: nodes, reflector Deployments, pods of this node. */
-import type { BGPConfiguration, BGPPeer } from '../../../datastore/schema/bgp.ts';
+import type { BGPConfiguration } from '../../../datastore/schema/bgp-configuration.ts';
+import type { BGPPeer } from '../../../datastore/schema/bgp-peer.ts';
 import type { Node } from '../../../datastore/schema/core.ts';
 import { formatAddress, parseAddress } from '../../../lib/cidr.ts';
 import { whyNoHost } from '../../../lib/host-address.ts';

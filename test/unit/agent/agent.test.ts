@@ -7,7 +7,7 @@ import { readConfig } from '../../../agent/inputs/environment.ts';
 import { settingsFor } from '../../../agent/inputs/settings.ts';
 import type { AgentStatus } from '../../../agent/report/status.ts';
 import { exitCode, renderStatus } from '../../../calictl/node-status.ts';
-import { bgpConfigurationKind } from '../../../datastore/schema/bgp.ts';
+import { bgpConfigurationKind } from '../../../datastore/schema/bgp-configuration.ts';
 import { felixConfigurationKind } from '../../../datastore/schema/cluster.ts';
 import type { LinkAddress } from '../../../kernel/addresses.ts';
 import { VERSION } from '../../../lib/version.ts';

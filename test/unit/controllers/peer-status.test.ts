@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { withCondition } from '../../../controllers/conditions.ts';
 import { resolved } from '../../../controllers/peer-status.ts';
-import { bgpPeerKind } from '../../../datastore/schema/bgp.ts';
+import { bgpPeerKind } from '../../../datastore/schema/bgp-peer.ts';
 import type { NodeInfo } from '../../../model/node.ts';
 
 const node = (name: string, labels: Record<string, string> = {}): NodeInfo => ({

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type PeerStatusModules, PeerStatusWriter } from '../../../controllers/peer-status-writer.ts';
 import { plainAddress } from '../../../datastore/kubernetes/api-server-address.ts';
 import { KubernetesClient } from '../../../datastore/kubernetes/client.ts';
-import { bgpPeerKind } from '../../../datastore/schema/bgp.ts';
+import { bgpPeerKind } from '../../../datastore/schema/bgp-peer.ts';
 import { nodeKind, podKind } from '../../../datastore/schema/core.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { ipamBlockKind, ipamHandleKind } from '../../../datastore/schema/ipam.ts';

@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { bgpConfigurationKind, bgpPeerKind, parsePeerIP } from '../../../datastore/schema/bgp.ts';
+import { bgpConfigurationKind } from '../../../datastore/schema/bgp-configuration.ts';
+import { parsePeerIP } from '../../../datastore/schema/bgp-fields.ts';
 import { bgpFilterKind } from '../../../datastore/schema/bgp-filter.ts';
+import { bgpPeerKind } from '../../../datastore/schema/bgp-peer.ts';
 import { felixConfigurationKind } from '../../../datastore/schema/cluster.ts';
 import { endpointSliceKind, serviceKind } from '../../../datastore/schema/core.ts';
 import { addressOrNetwork } from '../../../datastore/schema/fields.ts';

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type BGPPeer, bgpConfigurationKind, bgpPeerKind } from '../../../datastore/schema/bgp.ts';
+import { bgpConfigurationKind } from '../../../datastore/schema/bgp-configuration.ts';
+import { type BGPPeer, bgpPeerKind } from '../../../datastore/schema/bgp-peer.ts';
 import { nodeAnnotations, podKind } from '../../../datastore/schema/core.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { blockAffinityKind, ipamBlockKind } from '../../../datastore/schema/ipam.ts';

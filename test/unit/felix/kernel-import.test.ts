@@ -1,8 +1,9 @@
 /** Which learned prefixes may be installed in a node's kernel, depending on the peer that announces them. */
 import { describe, expect, it } from 'vitest';
 import { wireOf } from '../../../bgp/rib/prefix-table.ts';
-import { bgpConfigurationKind, bgpPeerKind } from '../../../datastore/schema/bgp.ts';
+import { bgpConfigurationKind } from '../../../datastore/schema/bgp-configuration.ts';
 import { bgpFilterKind } from '../../../datastore/schema/bgp-filter.ts';
+import { bgpPeerKind } from '../../../datastore/schema/bgp-peer.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import {
   clusterRanges,

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { MeshHold } from '../../../agent/inputs/mesh-hold.ts';
 import { OwnEndpoint, ReflectorEndpoints } from '../../../agent/inputs/reflector-endpoints.ts';
-import { type BGPPeer, bgpConfigurationKind, bgpPeerKind } from '../../../datastore/schema/bgp.ts';
+import { bgpConfigurationKind } from '../../../datastore/schema/bgp-configuration.ts';
+import { type BGPPeer, bgpPeerKind } from '../../../datastore/schema/bgp-peer.ts';
 import { endpointSliceKind, nodeKind, serviceKind } from '../../../datastore/schema/core.ts';
 import { type ReflectorInfo, reflectorsFrom } from '../../../felix/calc/bgp/reflectors.ts';
 import { desiredSpeaker } from '../../../felix/calc/bgp/speaker.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bgpConfigurationKind } from '../../../datastore/schema/bgp.ts';
+import { bgpConfigurationKind } from '../../../datastore/schema/bgp-configuration.ts';
 import { endpointSliceKind, serviceKind } from '../../../datastore/schema/core.ts';
 import { type ServicesInput, serviceRoutes } from '../../../felix/calc/bgp/services.ts';
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { ensureDefaults, ensurePools } from '../../../../agent/identity/node-setup.ts';
 import { podNetwork, smallestAround } from '../../../../agent/identity/pod-network.ts';
 import { readConfig } from '../../../../agent/inputs/environment.ts';
-import { bgpConfigurationKind } from '../../../../datastore/schema/bgp.ts';
+import { bgpConfigurationKind } from '../../../../datastore/schema/bgp-configuration.ts';
 import { clusterInformationKind, felixConfigurationKind } from '../../../../datastore/schema/cluster.ts';
 import { configMapKind, nodeKind } from '../../../../datastore/schema/core.ts';
 import { type IPPool, ipPoolKind } from '../../../../datastore/schema/ip-pool.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ClusterObjects } from '../../../../agent/inputs/cluster.ts';
 import { Quarantine } from '../../../../agent/inputs/quarantine.ts';
-import { bgpPeerKind } from '../../../../datastore/schema/bgp.ts';
+import { bgpPeerKind } from '../../../../datastore/schema/bgp-peer.ts';
 import { nodeKind } from '../../../../datastore/schema/core.ts';
 import { ipPoolKind } from '../../../../datastore/schema/ip-pool.ts';
 import { Boundary } from '../../../../lib/boundary.ts';

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { Topology } from '../../../../agent/inputs/topology.ts';
-import { bgpConfigurationKind } from '../../../../datastore/schema/bgp.ts';
+import { bgpConfigurationKind } from '../../../../datastore/schema/bgp-configuration.ts';
 import { type EndpointSlice, endpointSliceKind, serviceKind } from '../../../../datastore/schema/core.ts';
 import { ManualClock } from '../../../helpers/manual-clock.ts';
 

@@ -8,7 +8,7 @@ import { ClusterSource } from '../../../../agent/reflector/cluster-source.ts';
 import { Reflector, type ReflectorSource } from '../../../../agent/reflector/reflector.ts';
 import type { PeerConfig } from '../../../../bgp/peer/config.ts';
 import { plainAddress } from '../../../../datastore/kubernetes/api-server-address.ts';
-import { bgpConfigurationKind } from '../../../../datastore/schema/bgp.ts';
+import { bgpConfigurationKind } from '../../../../datastore/schema/bgp-configuration.ts';
 import { endpointSliceKind, serviceKind } from '../../../../datastore/schema/core.ts';
 import { silentLog } from '../../../../lib/log.ts';
 import { calictl } from '../../../helpers/calictl.ts';

@@ -2,7 +2,7 @@ import net from 'node:net';
 import { afterEach, expect, it, vi } from 'vitest';
 import { readConfig } from '../../../../agent/inputs/environment.ts';
 import { SpeakerHost } from '../../../../agent/speaker/host.ts';
-import { bgpConfigurationKind } from '../../../../datastore/schema/bgp.ts';
+import { bgpConfigurationKind } from '../../../../datastore/schema/bgp-configuration.ts';
 import { silentLog } from '../../../../lib/log.ts';
 
 afterEach(() => {

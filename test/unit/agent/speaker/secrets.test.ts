@@ -5,7 +5,7 @@ import { SecretsView } from '../../../../agent/speaker/secrets.ts';
 import { plainAddress } from '../../../../datastore/kubernetes/api-server-address.ts';
 import { KubernetesClient } from '../../../../datastore/kubernetes/client.ts';
 import { describeProblem } from '../../../../datastore/object-problem.ts';
-import { bgpPeerKind } from '../../../../datastore/schema/bgp.ts';
+import { bgpPeerKind } from '../../../../datastore/schema/bgp-peer.ts';
 import { secretKind, secretValue } from '../../../../datastore/schema/core.ts';
 import { createLog } from '../../../../lib/log.ts';
 
