@@ -8,22 +8,30 @@ const MAX_LINE = 32_000;
 const MAX_ITEMS = 100;
 const MAX_DEPTH = 6;
 
-/** Copies the fields. Long texts and lists are cut; errors become message, code and stack. */
-export function bounded(fields: object): Record<string, unknown> {
-  const budget = { left: MAX_LINE };
-  return fieldsOf(fields, budget, 0);
+/** Text of an error's stack. */
+type StackOf = (error: Error) => string | undefined;
+
+/** What one line has left, in characters, and how it shows stacks. */
+interface Budget {
+  left: number;
+  readonly stackOf: StackOf;
 }
 
-function copyOf(value: unknown, budget: { left: number }, depth: number): unknown {
+/** Copies the fields. Long texts and lists are cut; errors become message, code and stack. */
+export function bounded(fields: object, stackOf: StackOf = ({ stack }) => stack): Record<string, unknown> {
+  return fieldsOf(fields, { left: MAX_LINE, stackOf }, 0);
+}
+
+function copyOf(value: unknown, budget: Budget, depth: number): unknown {
   budget.left -= 1;
   if (typeof value === 'string') return textOf(value, budget);
   if (typeof value === 'bigint') return String(value);
   if (typeof value !== 'object' || value === null) return value;
   if (depth >= MAX_DEPTH || budget.left <= 0) return '…';
   if (value instanceof Error) {
-    const { name, message, stack } = value;
+    const { name, message } = value;
     const code = 'code' in value ? { code: value.code } : {};
-    return fieldsOf({ type: name, message, ...code, stack }, budget, depth + 1);
+    return fieldsOf({ type: name, message, ...code, stack: budget.stackOf(value) }, budget, depth + 1);
   }
   if ('toJSON' in value && typeof value.toJSON === 'function')
     return copyOf(value.toJSON(), budget, depth + 1);
@@ -32,7 +40,7 @@ function copyOf(value: unknown, budget: { left: number }, depth: number): unknow
   return value.length > MAX_ITEMS ? [...items, `… (${value.length} items)`] : items;
 }
 
-function fieldsOf(object: object, budget: { left: number }, depth: number): Record<string, unknown> {
+function fieldsOf(object: object, budget: Budget, depth: number): Record<string, unknown> {
   const keys = Object.keys(object) as (keyof typeof object)[];
   // Use a Map, so that __proto__ is a key like any other.
   const copy = new Map<string, unknown>();
@@ -42,7 +50,7 @@ function fieldsOf(object: object, budget: { left: number }, depth: number): Reco
   return Object.fromEntries(copy);
 }
 
-function textOf(text: string, budget: { left: number }): string {
+function textOf(text: string, budget: Budget): string {
   if (budget.left <= 0) return '…';
   const max = Math.min(MAX_TEXT, budget.left);
   budget.left -= Math.min(text.length, max);

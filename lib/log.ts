@@ -5,6 +5,7 @@
 import { pino } from 'pino';
 import { bounded } from './log-fields.ts';
 import { escapeForJson, printable } from './plain-text.ts';
+import { sourceStack } from './source-stack.ts';
 
 export interface Log {
   debug(fields: object, message: string): void;
@@ -34,19 +35,22 @@ export function createLog(severity: string, fields: Record<string, unknown>): Ro
   };
 }
 
+/** Fields with positions in the sources, such as `agent/agent.ts:12:3`, in the stacks of errors. */
+const copyOf = (fields: object) => bounded(fields, (error) => sourceStack(error).join('\n'));
+
 type Pino = ReturnType<typeof pino>;
 
 // pino's children keep the level of their creation. These share one threshold.
 function wrap(target: Pino, threshold: { level: number }): Log {
   const at = (name: 'debug' | 'info' | 'warn' | 'error') => (fields: object, message: string) => {
-    if (levels[name] >= threshold.level) target[name](bounded(fields), printable(message));
+    if (levels[name] >= threshold.level) target[name](copyOf(fields), printable(message));
   };
   return {
     debug: at('debug'),
     info: at('info'),
     warn: at('warn'),
     error: at('error'),
-    child: (fields) => wrap(target.child(bounded(fields)), threshold),
+    child: (fields) => wrap(target.child(copyOf(fields)), threshold),
   };
 }
 
