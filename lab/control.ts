@@ -21,6 +21,8 @@ const command = z.discriminatedUnion('do', [
   z.object({ do: z.literal('node start'), name: z.string() }),
   z.object({ do: z.literal('node stop'), name: z.string() }),
   z.object({ do: z.literal('node kill'), name: z.string() }),
+  z.object({ do: z.literal('node debug'), name: z.string() }),
+  z.object({ do: z.literal('restart') }),
   z.object({ do: z.literal('api stop') }),
   z.object({ do: z.literal('api kill') }),
   z.object({ do: z.literal('api start') }),
@@ -84,6 +86,12 @@ async function perform(lab: Lab, body: string): Promise<unknown> {
       return lab.endAgent(asked.name, 'SIGTERM');
     case 'node kill':
       return lab.endAgent(asked.name, 'SIGKILL');
+    case 'node debug':
+      // Before an agent has started, the signal would end it.
+      await lab.waitForAgent(asked.name, AGENT_TIMEOUT_MS);
+      return lab.openInspector(asked.name);
+    case 'restart':
+      return lab.restartPrograms();
     case 'api stop':
       return lab.endApi('SIGTERM');
     case 'api kill':

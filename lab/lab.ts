@@ -237,6 +237,22 @@ export class Lab {
     await this.#node(name).agent.end(signal);
   }
 
+  /** Restarts all agents and the controllers, from the current bundles. Resolves when the agents serve CNI calls. */
+  async restartPrograms(): Promise<void> {
+    await each(this.nodes, async ({ name, agent }) => {
+      await agent.end('SIGTERM');
+      agent.start();
+      await this.waitForAgent(name, AGENT_TIMEOUT_MS);
+    });
+    await this.#controllers?.end('SIGTERM');
+    this.#controllers?.start();
+  }
+
+  /** Makes an agent listen for a debugger, on loopback port 9229 of its node. */
+  openInspector(name: string): void {
+    if (!this.#node(name).agent.signal('SIGUSR1')) throw new Error(`node ${name} runs no agent`);
+  }
+
   /** Waits until the agent serves CNI calls. */
   async waitForAgent(name: string, timeoutMs: number): Promise<void> {
     const deadline = Date.now() + timeoutMs;

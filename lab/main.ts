@@ -6,6 +6,7 @@ import { printable } from '../lib/plain-text.ts';
 import { plainTable } from '../lib/table.ts';
 import { VERSION } from '../lib/version.ts';
 import type { LabCommand } from './control.ts';
+import { debugAgent } from './debug.ts';
 import { askLab, execCommand, runLab } from './outside.ts';
 import type { FlowReport, Probe } from './prober.ts';
 import { failures, flowTable } from './report.ts';
@@ -136,6 +137,17 @@ for (const [verb, done] of [
     ask({ do: `node ${verb}`, name, ...(subnet === undefined ? {} : { subnet }) }, `node ${name} ${done}`),
   );
 }
+
+program
+  .command('restart')
+  .description('restart all agents and the controllers from the current bundles')
+  .action(() => ask({ do: 'restart' }, 'all agents run the current bundles'));
+
+program
+  .command('debug <node>')
+  .description("open the inspector of a node's agent until Ctrl-C")
+  .option('--port <port>', 'port on 127.0.0.1', count(1, 65_535), 9229)
+  .action((name: string, { port }: { port: number }) => debugAgent(name, port, print));
 
 const api = program.command('api').description('stop, kill and start the API server');
 for (const verb of ['stop', 'kill', 'start'] as const)

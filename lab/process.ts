@@ -42,6 +42,11 @@ export class LabProcess {
     });
   }
 
+  /** Sends a signal that does not end the process. Returns false if no process runs. */
+  signal(signal: NodeJS.Signals): boolean {
+    return this.#child?.kill(signal) ?? false;
+  }
+
   /** Sends a signal and resolves when the process has ended. */
   async end(signal: NodeJS.Signals): Promise<void> {
     this.#child?.kill(signal);

@@ -36,10 +36,16 @@ export async function buildPrograms(names = Object.keys(programs)) {
   const inputs = bundleInputs();
   const { build } = await import('esbuild');
   removeOldFiles();
-  await build({
+  await build(bundleOptions(names));
+  if (Object.keys(programs).every((name) => names.includes(name))) writeFileSync(stamp, inputs);
+}
+
+/** Returns esbuild's options for the named programs. */
+export function bundleOptions(names, outdir = 'dist') {
+  return {
     absWorkingDir: root,
     entryPoints: Object.fromEntries(names.map((name) => [name, programs[name]])),
-    outdir: 'dist',
+    outdir,
     bundle: true,
     platform: 'node',
     target: 'node20',
@@ -47,7 +53,7 @@ export async function buildPrograms(names = Object.keys(programs)) {
     // A dynamic import becomes a separate file, so a route reflector loads no Kubernetes client.
     splitting: true,
     chunkNames: 'chunk-[name]-[hash]',
-    // Only positions, for the stack of a crash (lib/source-stack.ts).
+    // Only positions: for stacks in logs (lib/source-stack.ts) and for debuggers.
     sourcemap: 'linked',
     sourcesContent: false,
     // Node keeps the source in memory, including comments. Names are kept for stack traces.
@@ -62,8 +68,7 @@ export async function buildPrograms(names = Object.keys(programs)) {
       js: "import { createRequire as __cr } from 'node:module';const require = __cr(import.meta.url);",
     },
     logLevel: 'warning',
-  });
-  if (Object.keys(programs).every((name) => names.includes(name))) writeFileSync(stamp, inputs);
+  };
 }
 
 /** Time for which a running lab may still load chunks of the previous build. */
