@@ -12,26 +12,18 @@
 import path from 'node:path';
 import { viewRoutes } from '../bgp/routes-view.ts';
 import { EndpointStore } from '../cni/endpoint-store.ts';
-import { handleOf, Plugin } from '../cni/plugin.ts';
+import { Plugin } from '../cni/plugin.ts';
 import { serveCni } from '../cni/server.ts';
-import type { UnreadableObject } from '../datastore/informer.ts';
 import type { ApiServerAddress } from '../datastore/kubernetes/api-server-address.ts';
 import { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import { EventRecorder } from '../datastore/kubernetes/events.ts';
 import { closeSocketsFromOthers } from '../datastore/kubernetes/open-sockets.ts';
 import { RequestCounter } from '../datastore/kubernetes/request-metrics.ts';
-import { describeProblem } from '../datastore/object-problem.ts';
-import { bgpConfigurationKind } from '../datastore/schema/bgp-configuration.ts';
-import type { Node } from '../datastore/schema/core.ts';
-import { addressConflicts } from '../felix/calc/address-conflicts.ts';
 import { BGP_PORT } from '../felix/calc/bgp/cluster.ts';
-import { podCidrsOf } from '../felix/calc/pod-cidr-blocks.ts';
-import { firstGuard, ownTable, type Ruleset } from '../felix/calc/ruleset.ts';
+import { firstGuard, ownTable } from '../felix/calc/ruleset.ts';
 import { Dataplane, noStats } from '../felix/dataplane/dataplane.ts';
 import type { AddressSource } from '../ipam/address-source.ts';
-import { Ipam } from '../ipam/ipam.ts';
-import { PodCidrIpam } from '../ipam/pod-cidr.ts';
-import { IpamUpkeep } from '../ipam/upkeep.ts';
+import type { IpamUpkeep } from '../ipam/upkeep.ts';
 import { Tunnelling, type TunnellingInput } from '../ipip/tunnelling.ts';
 import { readAddresses } from '../kernel/addresses.ts';
 import { InsidePool } from '../kernel/inside-pool.ts';
@@ -44,13 +36,14 @@ import { systemClock } from '../lib/clock.ts';
 import { createFolder } from '../lib/folder.ts';
 import type { Log } from '../lib/log.ts';
 import { assertPrivateFolder } from '../lib/unix-socket.ts';
-import { type NodeInfo, nodeInfo, nodeNames, nodeProblems } from '../model/node.ts';
+import { type NodeInfo, nodeInfo, nodeNames } from '../model/node.ts';
 import type { KernelRoute } from '../model/route.ts';
 import { dataplaneFrom, rehearse, rulesetFrom, speakerFrom, tunnellingFrom } from './desired.ts';
 import { NodeIdentity } from './identity/node-identity.ts';
 import { publishNode } from './identity/node-setup.ts';
 import { OwnAddress } from './identity/own-address.ts';
 import { setUpNode } from './identity/set-up.ts';
+import { addressesFor } from './inputs/address-source.ts';
 import { InputReader } from './inputs/agent-inputs.ts';
 import type { Cluster, ClusterObjects } from './inputs/cluster.ts';
 import type { AgentConfig } from './inputs/environment.ts';
@@ -58,16 +51,18 @@ import { listedStore } from './inputs/listed-store.ts';
 import { ObservedHost } from './inputs/observed-host.ts';
 import { Quarantine } from './inputs/quarantine.ts';
 import { RouteNumbersFile } from './inputs/route-numbers.ts';
+import { RulesetCache } from './inputs/ruleset-cache.ts';
 import { type Settings, settingsFor } from './inputs/settings.ts';
 import { Topology } from './inputs/topology.ts';
 import { View } from './inputs/view.ts';
 import { statusOf } from './report/calico-node-status.ts';
-import { remarksAbout } from './report/condition-remarks.ts';
+import { ConditionReport } from './report/condition-report.ts';
 import { NodeCondition } from './report/node-condition.ts';
 import { NodeEvents } from './report/node-events.ts';
 import { NodeStatusReporter } from './report/node-status-reporter.ts';
 import { ObjectEvents } from './report/object-events.ts';
-import { SelfReport, START_MS } from './report/report.ts';
+import { ObjectFaults } from './report/object-faults.ts';
+import { SelfReport } from './report/report.ts';
 import { CNI_SOCKET } from './report/status.ts';
 import { explain } from './serve/explain.ts';
 import { createMetrics } from './serve/metrics.ts';
@@ -118,7 +113,6 @@ export class Agent {
   readonly #topology: Topology;
   /** Why changes to BGP are on hold; undefined when they are not. */
   #bgpHold: string | undefined;
-  #cancelStart = () => {};
   #ipamUpkeep: IpamUpkeep | undefined;
   #observeConvergence: (seconds: number) => void = () => {};
   #observeApply: (seconds: number) => void = () => {};
@@ -131,11 +125,12 @@ export class Agent {
   #identity!: NodeIdentity;
   #inputs!: InputReader;
   readonly #nftables = new Nftables(ownTable);
-  #ruleset: Ruleset | undefined;
-  #isRulesetStale = true;
+  readonly #rulesets = new RulesetCache();
   #dataplane: Dataplane | undefined;
   readonly #host: SpeakerHost;
+  #faults!: ObjectFaults;
   #report!: SelfReport;
+  #conditionReport!: ConditionReport;
   #isCalculating = false;
   #setUpError: string | undefined = 'not connected to the API yet';
 
@@ -237,14 +232,30 @@ export class Agent {
       log: this.#log,
       changed: () => this.#changed(),
     });
-    this.#ipam = this.#addressSource();
-    this.#ipamUpkeep = this.#upkeepOf(this.#ipam);
+    const { ipam, upkeep } = addressesFor(this.#config, this.#startedAt, {
+      store: this.#client,
+      view: this.#view,
+      endpoints: this.#endpoints,
+      node: () => this.#identity.node,
+      adding: () => this.#plugin?.adding ?? [],
+      boundary: this.#boundary,
+      clock: systemClock,
+      log: this.#log,
+    });
+    this.#ipam = ipam;
+    this.#ipamUpkeep = upkeep;
     this.#tunnelling = new Tunnelling({
       store: this.#client,
       ipam: this.#ipam,
       clock: systemClock,
       log: this.#log,
       changed: () => this.#changed(),
+    });
+    this.#faults = new ObjectFaults(this.#config.node, {
+      view: this.#view,
+      secrets: this.#secrets,
+      quarantine: this.#quarantine,
+      boundary: this.#boundary,
     });
     this.#report = new SelfReport({
       config: this.#config,
@@ -259,12 +270,20 @@ export class Agent {
       nftables: this.#nftables,
       endpointCount: () => this.#endpoints.list().length,
       reflectors: () => this.#topology.reflectors,
-      objects: () => this.#troubled().map(({ problem }) => problem),
+      objects: () => this.#faults.all().map(({ problem }) => problem),
       faults: () => this.#boundary.faults(),
       withoutState: () => this.#boundary.withoutState(NETWORK_STAGES),
       lostPools: () => this.#inputs.lostPools(),
       bgpHold: () => this.#bgpHold,
       addressProblems: () => this.#ownAddress.problems,
+    });
+    this.#conditionReport = new ConditionReport(this.#startedAt, {
+      condition: this.#condition,
+      unavailability: () => this.#report.unavailability(),
+      nftables: this.#nftables,
+      objects: () => this.#faults.all().map(({ problem }) => problem),
+      clock: systemClock,
+      changed: () => this.#changed(),
     });
     // Before pods are added and before BGP listens.
     await this.#nftables.ensure(firstGuard([BGP_PORT, this.#config.reflectorPort]));
@@ -314,7 +333,7 @@ export class Agent {
     this.#abort.abort();
     // Some do not exist yet while the agent starts.
     await close('reflectors', () => this.#topology.close());
-    await close('start', () => this.#cancelStart());
+    await close('start', () => this.#conditionReport?.close());
     await close('addresses', () => this.#ownAddress.close());
     await close('IPAM upkeep', () => this.#ipamUpkeep?.close());
     await close('secrets', () => this.#secrets?.close());
@@ -340,39 +359,6 @@ export class Agent {
     });
   }
 
-  #addressSource(): AddressSource {
-    const { node, ipam } = this.#config;
-    if (ipam === 'cali-ipam')
-      return new Ipam({ node }, { store: this.#client, view: this.#view, clock: systemClock });
-    return new PodCidrIpam(
-      node,
-      () => podCidrsOf(this.#identity.node?.spec ?? {}),
-      this.#endpoints
-        .list()
-        .map((endpoint) => [handleOf({ name: endpoint.network }, endpoint.containerId), endpoint.addresses]),
-    );
-  }
-
-  /** Returns the upkeep of IPAM; undefined for podCIDRs, which have no state in the datastore. */
-  #upkeepOf(ipam: AddressSource): IpamUpkeep | undefined {
-    if (!(ipam instanceof Ipam)) return undefined;
-    return new IpamUpkeep(
-      { node: this.#config.node, startedAt: this.#startedAt },
-      {
-        ipam,
-        store: this.#client,
-        view: this.#view,
-        handles: () => [
-          ...this.#endpoints.list().map((one) => handleOf({ name: one.network }, one.containerId)),
-          ...(this.#plugin?.adding ?? []),
-        ],
-        boundary: this.#boundary,
-        clock: systemClock,
-        log: this.#log,
-      },
-    );
-  }
-
   /** Uses these addresses of the node from now on. */
   #adopt(self: NodeInfo): void {
     this.#identity.adopt(self);
@@ -380,7 +366,7 @@ export class Agent {
   }
 
   #changed(): void {
-    this.#isRulesetStale = true;
+    this.#rulesets.invalidate();
     if (this.#isCalculating) return;
     this.#isCalculating = true;
     setTimeout(() => {
@@ -397,7 +383,7 @@ export class Agent {
     if (this.#boundary.value('identity', () => this.#isAnotherNode())) return;
     const objects = this.#inputs.objects();
     const cluster = this.#inputs.cluster();
-    this.#isRulesetStale = true;
+    this.#rulesets.invalidate();
     const results = [
       stage('settings', () => this.#applySettings()),
       stage('kernel settings', () => {
@@ -418,7 +404,7 @@ export class Agent {
   }
 
   #configureBgp(cluster: Cluster): void {
-    const unknown = this.#unknownConfiguration();
+    const unknown = this.#faults.unknownConfiguration();
     this.#bgpHold = unknown;
     if (unknown) {
       this.#host.wait(unknown);
@@ -450,35 +436,6 @@ export class Agent {
         numbers: this.#routeNumbers.numbers,
       });
     });
-  }
-
-  /** Returns objects with faults, for status, health and metrics. Never throws. */
-  #troubled(): UnreadableObject[] {
-    const from = (what: string, task: () => UnreadableObject[]) =>
-      this.#boundary.value(`problems of ${what}`, task) ?? [];
-    return [
-      ...from('objects', () => this.#view.problems()),
-      ...from('Secrets', () => this.#secrets.problems()),
-      ...from('passwords', () =>
-        this.#secrets.passwordProblems(this.#view.bgpConfigurations(), this.#view.bgpPeers()),
-      ),
-      ...from('Nodes', () => malformedNodes(this.#view.nodes())),
-      ...from('addresses', () => conflictingNodes(this.#view.nodes())),
-      ...this.#quarantine.problems(),
-    ];
-  }
-
-  /**
-   * Returns why BGP must wait: a configuration for this node exists but is unusable. With the defaults the node would
-   * open different sessions: AS number 64512, a mesh, no passwords.
-   */
-  #unknownConfiguration(): string | undefined {
-    const names = ['default', `node.${this.#config.node}`];
-    const found = this.#troubled().find(
-      ({ problem: { kind, name }, isAbsent }) =>
-        isAbsent && kind === bgpConfigurationKind.kind && names.includes(name),
-    );
-    return found && `waiting until this is corrected: ${describeProblem(found.problem)}`;
   }
 
   /** Restarts the agent if its Node was replaced. Returns whether it was. */
@@ -531,8 +488,10 @@ export class Agent {
   /** Calculates the dataplane from endpoints, blocks and learned routes, and reports. Returns false on failure. */
   #program(): boolean {
     const stage = (name: string, task: () => void) => this.#boundary.run(name, task);
-    const rules = this.#boundary.value('nftables rules', () => this.#currentRuleset());
-    const inForce = rules ?? this.#ruleset;
+    const rules = this.#boundary.value('nftables rules', () =>
+      this.#rulesets.current(() => rulesetFrom(this.#inputs.read(), this.#lastSettings!, this.#tunnelling)),
+    );
+    const inForce = rules ?? this.#rulesets.last;
     const isGood = stage('routes', () => {
       if (!inForce) return;
       const isComplete = this.#config.backend !== 'bird' || (this.#host.speaker?.isSettled ?? false);
@@ -548,36 +507,11 @@ export class Agent {
         ),
       );
     });
-    stage('condition', () => this.#reportCondition());
+    stage('condition', () => this.#conditionReport.update());
     stage('Events', () => this.#events.update(this.#report.troubles()));
-    stage('Events of objects', () => this.#objectEvents.update(this.#troubled()));
+    stage('Events of objects', () => this.#objectEvents.update(this.#faults.all()));
     stage('CalicoNodeStatus', () => this.#statusReporter.update(this.#view.nodeStatuses()));
     return isGood && rules !== undefined;
-  }
-
-  /** Updates the Node's condition. While the start is the only reason, the earlier agent's condition stays. */
-  #reportCondition(): void {
-    const { broken, starting } = this.#report.unavailability();
-    const leftMs = this.#startedAt + START_MS - systemClock.now();
-    const isStarting = starting.length > 0 && leftMs > 0;
-    if (isStarting) {
-      this.#cancelStart();
-      this.#cancelStart = systemClock.after(leftMs, () => this.#changed());
-      if (broken.length === 0) return;
-    }
-    this.#condition.update(isStarting ? broken : [...broken, ...starting], [
-      ...this.#nftables.problems,
-      ...remarksAbout(this.#troubled().map(({ problem }) => problem)),
-    ]);
-  }
-
-  /** Returns the ruleset: the same object while the table is the same. Recalculates it only after an input changed. */
-  #currentRuleset(): Ruleset {
-    if (this.#ruleset && !this.#isRulesetStale) return this.#ruleset;
-    const next = rulesetFrom(this.#inputs.read(), this.#lastSettings!, this.#tunnelling);
-    this.#isRulesetStale = false;
-    if (!this.#ruleset || this.#ruleset.whole.join('\n') !== next.whole.join('\n')) this.#ruleset = next;
-    return this.#ruleset;
   }
 
   async #serve(): Promise<void> {
@@ -594,7 +528,7 @@ export class Agent {
       routes: () => this.#host.speaker?.routeCount ?? 0,
       nodeNames: () => nodeNames(this.#view.nodes().map(nodeInfo)),
       isDetailed: config.hasDetailedBgpMetrics,
-      objects: () => this.#troubled().map(({ problem }) => problem),
+      objects: () => this.#faults.all().map(({ problem }) => problem),
     });
     this.#requests.register(metrics.registry);
     this.#observeConvergence = metrics.observeConvergence;
@@ -650,26 +584,4 @@ export class Agent {
     this.#servers?.configure(settings);
     return settings;
   }
-}
-
-/** Returns Nodes with malformed annotations, which count as absent. */
-function malformedNodes(nodes: readonly Node[]): UnreadableObject[] {
-  return nodes.flatMap((node) =>
-    nodeProblems(node).map((problem) => ({
-      problem,
-      uid: node.metadata.uid,
-      conditions: node.status.conditions,
-      isAbsent: false,
-    })),
-  );
-}
-
-/** Returns Nodes that have the address of another Node. */
-function conflictingNodes(nodes: readonly Node[]): UnreadableObject[] {
-  return addressConflicts(nodes.map(nodeInfo)).map((problem) => ({
-    problem,
-    uid: nodes.find(({ metadata }) => metadata.name === problem.name)?.metadata.uid,
-    conditions: undefined,
-    isAbsent: false,
-  }));
 }
