@@ -80,6 +80,13 @@ const directions = [
   imports('client-node-in-one-file', 'agent', '@kubernetes/client-node'),
   imports('resolvable', 'agent', './nowhere.ts'),
   {
+    // Through another file, which is allowed to be imported itself.
+    gate: 'import rules',
+    says: /error agent-inputs-reaches: agent\/inputs\/planted-far\.ts → agent\/report\/status\.ts/,
+    file: 'agent/inputs/planted-far.ts',
+    text: "import './planted-agent-inputs-reaches--report-status-ts.ts';\n",
+  },
+  {
     gate: 'import rules',
     says: /error no-cycles: lib\/planted-(there|back)\.ts/,
     file: 'lib/planted-there.ts',
