@@ -57,10 +57,22 @@ const sums: readonly Definition<PeerReader>[] = [
 const IDENTITY = ['peer', 'peer_node'];
 
 export function registerBgpMetrics(registry: Registry, sources: BgpMetricSources): BgpMetrics {
-  const { peers, labelsOf } = snapshot(sources);
-  const detailed = () =>
-    peers().filter(({ config }) => sources.isDetailed || config.peerType !== 'node-to-node mesh');
+  const shared = snapshot(sources);
+  registerSessions(registry, shared);
+  registerDetails(registry, sources, shared);
+  registerSums(registry, shared);
+  registerRoutes(registry, sources, shared);
+  const convergence = new Histogram({
+    name: 'cali_bgp_convergence_seconds',
+    help: 'Time from the first change of a turn until it is sent to all peers',
+    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1],
+    registers: [registry],
+  });
+  return { observeConvergence: (seconds) => convergence.observe(seconds) };
+}
 
+/** Series of each session. */
+function registerSessions(registry: Registry, { peers, labelsOf }: Snapshot): void {
   exposeGauge(registry, {
     name: 'cali_bgp_peer_up',
     help: '1 while the session is Established; peer_node is empty if the peer is not a node',
@@ -88,6 +100,12 @@ export function registerBgpMetrics(registry: Registry, sources: BgpMetricSources
         .filter(({ config }) => config.bfd)
         .map((peer): Reading => [labelsOf(peer), Number(peer.bfd === 'Up')]),
   });
+}
+
+/** Series of each session that a full mesh would multiply. */
+function registerDetails(registry: Registry, sources: BgpMetricSources, { peers, labelsOf }: Snapshot): void {
+  const detailed = () =>
+    peers().filter(({ config }) => sources.isDetailed || config.peerType !== 'node-to-node mesh');
 
   for (const [name, help, read] of detailGauges)
     exposeGauge(registry, {
@@ -128,7 +146,10 @@ export function registerBgpMetrics(registry: Registry, sources: BgpMetricSources
           : [],
       ),
   });
+}
 
+/** Series over all sessions. */
+function registerSums(registry: Registry, { peers }: Snapshot): void {
   exposeGauge(registry, {
     name: 'cali_bgp_sessions',
     help: 'Configured or open sessions, by type and whether they are Established',
@@ -154,6 +175,10 @@ export function registerBgpMetrics(registry: Registry, sources: BgpMetricSources
     help: 'Bytes queued for the slowest peer',
     read: () => Math.max(0, ...peers().map(({ queuedOctets }) => queuedOctets)),
   });
+}
+
+/** Series of the RIB, and of routes that are not used or not sent. */
+function registerRoutes(registry: Registry, sources: BgpMetricSources, { peers }: Snapshot): void {
   exposeGauge(registry, {
     name: 'cali_bgp_rib_prefixes',
     help: 'Prefixes in the RIB',
@@ -182,14 +207,9 @@ export function registerBgpMetrics(registry: Registry, sources: BgpMetricSources
         .flatMap((peer) => peer.families.map(({ tooLong }) => tooLong.count))
         .reduce((sum, count) => sum + count, 0),
   });
-  const convergence = new Histogram({
-    name: 'cali_bgp_convergence_seconds',
-    help: 'Time from the first change of a turn until it is sent to all peers',
-    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1],
-    registers: [registry],
-  });
-  return { observeConvergence: (seconds) => convergence.observe(seconds) };
 }
+
+type Snapshot = ReturnType<typeof snapshot>;
 
 /** Shares a list of the peers between all series of a scrape, which are collected in the same turn. */
 function snapshot(sources: BgpMetricSources) {
