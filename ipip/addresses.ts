@@ -1,21 +1,19 @@
 /**
- * This node's addresses in its tunnels (Calico 5.5). IPAM assigns them from pools that use the tunnel. When the device
- * is up the agent publishes them on the Node, and other nodes start to use the tunnel. It releases an address some time
- * after its tunnel ends.
+ * This node's addresses in its tunnels (Calico 5.5). Runs the life of each tunnel (lifecycle.ts): turns the desired
+ * tunnels, the Node and the devices into events, and performs the actions with IPAM, the Node object and the clock.
  */
 import type { Datastore } from '../datastore/datastore.ts';
 import { nodeKind } from '../datastore/schema/core.ts';
-import { type IPPool, isTerminating } from '../datastore/schema/ip-pool.ts';
+import type { IPPool } from '../datastore/schema/ip-pool.ts';
 import type { AddressSource } from '../ipam/address-source.ts';
-import { contains, mustCidr, parseAddress } from '../lib/cidr.ts';
 import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { Mutex } from '../lib/mutex.ts';
-import { parseSelector } from '../lib/selector.ts';
 import type { NodeInfo } from '../model/node.ts';
 import { type TunnelKind, tunnelKinds, tunnels, vtepMac } from '../model/tunnel.ts';
-import { tunnelOf } from './choice.ts';
+import { addressPools, isInPools } from './address-pools.ts';
+import { hasDevice, type Life, type LifeAction, type LifeEvent, step, unchecked } from './lifecycle.ts';
 
 /** How long a tunnel stays after its end. Other nodes learn of the end and change their routes within this time. */
 const LINGER_MS = 15_000;
@@ -32,7 +30,7 @@ export interface TunnelAddressModules {
   readonly ipam: AddressSource;
   readonly clock: Clock;
   readonly log: Log;
-  /** `addresses` or `kinds` changed. */
+  /** `address` or `kinds` changed. */
   readonly changed: () => void;
 }
 
@@ -48,19 +46,29 @@ export interface TunnelState {
   readonly isUncertain?: boolean;
 }
 
+/** An action that takes time and can fail. */
+type Work = Extract<LifeAction, 'assign' | 'publish' | 'withdraw' | 'release'>;
+
+interface Pending {
+  readonly kind: TunnelKind;
+  readonly work: Work;
+}
+
 export class TunnelAddresses {
   readonly #modules: TunnelAddressModules;
   readonly #mutex = new Mutex();
-  readonly #addresses = new Map<TunnelKind, string>();
-  /** When the device of an unneeded tunnel may be removed, milliseconds. */
-  readonly #lingering = new Map<TunnelKind, number>();
-  /** Tunnels that were checked for leftovers of an earlier run. */
-  readonly #cleaned = new Set<TunnelKind>();
+  readonly #lives = new Map<TunnelKind, Life>();
+  /** Work to do. What fails stays here, and is repeated. */
+  readonly #pending = new Map<TunnelKind, Pending>();
+  /** Cancels the timer of a lingering tunnel. */
+  readonly #lingering = new Map<TunnelKind, () => void>();
+  /** What the last update showed on the Node. It may be older than the last write. */
+  readonly #seen = new Map<TunnelKind, string | undefined>();
+  /** Undefined before the first update and after `close`. */
   #state: TunnelState | undefined;
-  #isUpdating = false;
-  #cancel = () => {};
+  #isQueued = false;
+  #cancelRetry = () => {};
   #problem = '';
-  #said = '';
 
   constructor(modules: TunnelAddressModules) {
     this.#modules = modules;
@@ -68,11 +76,11 @@ export class TunnelAddresses {
 
   /** Returns tunnels that should have a device: needed ones, and those that may still be in use. */
   kinds(): TunnelKind[] {
-    return tunnelKinds.filter((kind) => this.#state?.wanted.includes(kind) || this.#lingering.has(kind));
+    return tunnelKinds.filter((kind) => hasDevice(this.#life(kind)));
   }
 
   address(kind: TunnelKind): string | undefined {
-    return this.#addresses.get(kind);
+    return this.#life(kind).address;
   }
 
   /** Why an address is missing; empty when all are assigned. */
@@ -82,166 +90,192 @@ export class TunnelAddresses {
 
   /** Sets the desired tunnels and those that are up. Publishes, assigns and releases addresses in the background. */
   update(state: TunnelState): void {
-    const now = this.#modules.clock.now();
-    for (const kind of this.#state?.wanted ?? [])
-      if (!state.wanted.includes(kind)) this.#lingering.set(kind, now + LINGER_MS);
-    // A device of an earlier run may also still be in use.
-    if (!this.#state)
-      for (const kind of tunnelKinds)
-        if (state.self.tunnels[kind] && !state.wanted.includes(kind))
-          this.#lingering.set(kind, now + LINGER_MS);
-    if (state.isUncertain || this.#state?.isUncertain) this.#retain(state.self, now);
-    for (const kind of state.wanted) this.#lingering.delete(kind);
     this.#state = state;
+    for (const kind of tunnelKinds) {
+      this.#observeNode(kind, state.self);
+      this.#find(kind, state.self);
+      if (state.wanted.includes(kind)) this.#apply(kind, { type: 'wanted' });
+      else this.#apply(kind, { type: state.isUncertain ? 'uncertain' : 'unwanted' });
+      if (this.#isLost(kind, state)) this.#apply(kind, { type: 'lost' });
+      this.#apply(kind, { type: state.up.includes(kind) ? 'up' : 'down' });
+    }
     this.#work();
   }
 
   close(): void {
-    this.#cancel();
     this.#state = undefined;
+    this.#cancelRetry();
+    for (const cancel of this.#lingering.values()) cancel();
+    this.#pending.clear();
   }
 
-  /** Restarts the timers of tunnels that may still be in use. They keep their addresses, also from an earlier run. */
-  #retain(self: NodeInfo, now: number): void {
-    for (const kind of this.#lingering.keys()) {
-      this.#lingering.set(kind, now + LINGER_MS);
-      const [address] = this.#modules.ipam.held(handleOf(kind, self.name));
-      if (address && !this.#addresses.has(kind)) this.#addresses.set(kind, address);
+  #life(kind: TunnelKind): Life {
+    return this.#lives.get(kind) ?? unchecked;
+  }
+
+  /** Reports changes of the Node only, because the watch may not show the last write yet. */
+  #observeNode(kind: TunnelKind, self: NodeInfo): void {
+    const present = publishedBy(self, kind);
+    if (present === this.#seen.get(kind)) return;
+    this.#seen.set(kind, present);
+    this.#apply(
+      kind,
+      present === undefined ? { type: 'unpublished' } : { type: 'published', address: present },
+    );
+  }
+
+  #find(kind: TunnelKind, self: NodeInfo): void {
+    const { state, address } = this.#life(kind);
+    if (address !== undefined || state === 'Absent') return;
+    const [held] = this.#modules.ipam.held(handleOf(kind, self.name));
+    if (held !== undefined) this.#apply(kind, { type: 'found', address: held });
+  }
+
+  /** Without pools that assign new addresses, the tunnel keeps its own: pods may still use it. */
+  #isLost(kind: TunnelKind, { pools, self }: TunnelState): boolean {
+    const { address } = this.#life(kind);
+    if (address === undefined) return false;
+    const usable = addressPools(pools, kind, self);
+    return usable.length > 0 && !isInPools(usable, address);
+  }
+
+  #apply(kind: TunnelKind, event: LifeEvent): void {
+    const before = this.#life(kind);
+    const { next, actions } = step(before, event);
+    this.#lives.set(kind, next);
+    if (next.state !== before.state) this.#pending.delete(kind);
+    for (const action of actions) this.#perform(kind, action);
+  }
+
+  #perform(kind: TunnelKind, action: LifeAction): void {
+    switch (action) {
+      case 'startLinger':
+        this.#lingering.get(kind)?.();
+        this.#lingering.set(
+          kind,
+          this.#modules.clock.after(LINGER_MS, () => this.#apply(kind, { type: 'lingered' })),
+        );
+        break;
+      case 'stopLinger':
+        this.#lingering.get(kind)?.();
+        this.#lingering.delete(kind);
+        break;
+      case 'changed':
+        this.#modules.changed();
+        break;
+      default:
+        this.#pending.set(kind, { kind, work: action });
+        this.#work();
     }
   }
 
+  /** Does the pending work after that which is under way. */
   #work(): void {
-    if (this.#isUpdating) return;
-    this.#isUpdating = true;
+    if (this.#isQueued) return;
+    this.#isQueued = true;
     void this.#mutex.run(async () => {
-      this.#isUpdating = false;
-      const steps = [
-        (state: TunnelState) => this.#publish(state),
-        (state: TunnelState) => this.#assign(state),
-        (state: TunnelState) => this.#release(state),
-      ];
-      try {
-        for (const step of steps) {
-          // `close` may have been called meanwhile.
-          const state = this.#state;
-          if (!state) return;
-          await step(state);
-        }
-        this.#problem = '';
-      } catch (error) {
+      this.#isQueued = false;
+      const reasons = new Set<string>();
+      for (const task of [
+        () => this.#writeNode(),
+        ...tunnelKinds.map((kind) => () => this.#assign(kind)),
+        ...tunnelKinds.map((kind) => () => this.#release(kind)),
+      ]) {
+        await task().catch((error: unknown) => reasons.add(messageOf(error)));
+        // `close` may have been called meanwhile.
         if (!this.#state) return;
-        this.#problem = `tunnel address: ${messageOf(error)}`;
-        this.#modules.log.warn({ reason: this.#problem }, 'tunnel address: retrying');
-        this.#later(RETRY_MS);
       }
+      this.#problem = reasons.size > 0 ? `tunnel address: ${[...reasons].join('; ')}` : '';
+      if (!this.#problem) return;
+      this.#modules.log.warn({ reason: this.#problem }, 'tunnel address: retrying');
+      this.#cancelRetry();
+      this.#cancelRetry = this.#modules.clock.after(RETRY_MS, () => this.#work());
     });
   }
 
-  #later(delayMs: number): void {
-    this.#cancel();
-    this.#cancel = this.#modules.clock.after(delayMs, () => this.#work());
+  /** Reports what came of a piece of work, and ends it unless it was replaced. */
+  #done(pending: Pending, event: LifeEvent): void {
+    if (!this.#state) return;
+    if (this.#pending.get(pending.kind) === pending) this.#pending.delete(pending.kind);
+    this.#apply(pending.kind, event);
   }
 
-  async #assign({ self, pools, wanted }: TunnelState): Promise<void> {
-    for (const kind of wanted) {
-      const { family } = tunnels[kind];
-      const usable = pools.filter((pool) => isUsable(pool, kind, self));
-      const present = this.#addresses.get(kind);
-      const isGood = present !== undefined && usable.some(({ spec }) => isInside(spec.cidr, present));
-      if (isGood) continue;
-      const handleId = handleOf(kind, self.name);
-      const held = this.#modules.ipam.held(handleId);
-      if (usable.length === 0) {
-        // Pools without new addresses may still have pods that use the tunnel, so it keeps its address.
-        if (held[0] !== undefined) this.#use(kind, held[0]);
-        continue;
-      }
-      // The pools no longer contain the address (Calico I-053).
-      if (held.some((address) => !usable.some(({ spec }) => isInside(spec.cidr, address))))
-        await this.#modules.ipam.releaseHandle(handleId);
-      const [address] = await this.#modules.ipam.assign({
-        handleId,
-        families: [family],
-        attributes: { node: self.name, type: handles[kind].type },
-        namespaceLabels: {},
-        use: 'Tunnel',
-        pools: { [family]: usable.map(({ metadata }) => metadata.name) },
-      });
-      this.#use(kind, address!);
-    }
+  #pendingWork(kind: TunnelKind, ...works: Work[]): Pending | undefined {
+    const pending = this.#pending.get(kind);
+    return pending && works.includes(pending.work) ? pending : undefined;
   }
 
-  #use(kind: TunnelKind, address: string): void {
-    if (address === this.#addresses.get(kind)) return;
-    this.#addresses.set(kind, address);
-    this.#modules.log.info({ address, device: tunnels[kind].device }, 'tunnel address in use');
-    this.#modules.changed();
-  }
-
-  /** Publishes addresses on the Node, only those of tunnels that are up. */
-  async #publish({ self, wanted, up, isUncertain }: TunnelState): Promise<void> {
+  /** Publishes and withdraws addresses, all in one write. */
+  async #writeNode(): Promise<void> {
+    const name = this.#state?.self.name;
+    if (name === undefined) return;
     const annotations: Record<string, string | null> = {};
+    const done: (() => void)[] = [];
     for (const kind of tunnelKinds) {
-      if (isUncertain && !wanted.includes(kind)) continue;
+      const pending = this.#pendingWork(kind, 'publish', 'withdraw');
+      if (!pending) continue;
       const { annotation, macAnnotation, family } = tunnels[kind];
-      const address = wanted.includes(kind) && up.includes(kind) ? this.#addresses.get(kind) : undefined;
-      const end = self.tunnels[kind];
-      // An address with a MAC address other than the device's does not count as published.
-      const present = !macAnnotation || end?.mac === vtepMac(self.name, family) ? end?.address : undefined;
-      // Until the device is up, the address from an earlier run stays.
-      if (address === present || (!address && wanted.includes(kind))) continue;
+      const address = pending.work === 'publish' ? this.address(kind) : undefined;
       annotations[annotation] = address ?? null;
-      if (macAnnotation) annotations[macAnnotation] = address ? vtepMac(self.name, family) : null;
+      if (macAnnotation) annotations[macAnnotation] = address === undefined ? null : vtepMac(name, family);
+      done.push(() =>
+        this.#done(pending, address === undefined ? { type: 'unpublished' } : { type: 'published', address }),
+      );
     }
-    if (Object.keys(annotations).length === 0) {
-      this.#said = '';
-      return;
-    }
-    // The watch may not show the last write yet.
-    const said = JSON.stringify([annotations, self.tunnels]);
-    if (said === this.#said) return;
+    if (done.length === 0) return;
     this.#modules.log.info({ annotations }, 'publishing tunnel addresses');
-    await this.#modules.store.patch(nodeKind, self.name, { metadata: { annotations } }, { isStatus: true });
-    this.#said = said;
+    await this.#modules.store.patch(nodeKind, name, { metadata: { annotations } }, { isStatus: true });
+    for (const report of done) report();
   }
 
-  async #release({ self, wanted, isUncertain }: TunnelState): Promise<void> {
-    if (isUncertain) return;
-    let nextMs = Number.POSITIVE_INFINITY;
-    for (const kind of tunnelKinds) {
-      if (wanted.includes(kind)) continue;
-      const left = (this.#lingering.get(kind) ?? 0) - this.#modules.clock.now();
-      if (left > 0) {
-        nextMs = Math.min(nextMs, left);
-        continue;
-      }
-      const handleId = handleOf(kind, self.name);
-      if (this.#addresses.has(kind) || !this.#cleaned.has(kind))
-        if (this.#modules.ipam.held(handleId).length > 0) await this.#modules.ipam.releaseHandle(handleId);
-      this.#cleaned.add(kind);
-      this.#addresses.delete(kind);
-      if (this.#lingering.delete(kind)) this.#modules.changed();
-    }
-    if (nextMs < Number.POSITIVE_INFINITY) this.#later(nextMs);
+  async #assign(kind: TunnelKind): Promise<void> {
+    const pending = this.#pendingWork(kind, 'assign');
+    if (!pending || !this.#state) return;
+    const before = this.address(kind);
+    const address = await this.#addressFromIpam(kind, this.#state);
+    // Without a pool that assigns addresses, the work waits for the next update.
+    if (address === undefined) return;
+    if (address !== before)
+      this.#modules.log.info({ address, device: tunnels[kind].device }, 'tunnel address in use');
+    this.#done(pending, { type: 'assigned', address });
+  }
+
+  async #addressFromIpam(kind: TunnelKind, { self, pools }: TunnelState): Promise<string | undefined> {
+    const { ipam } = this.#modules;
+    const { family } = tunnels[kind];
+    const usable = addressPools(pools, kind, self);
+    const handleId = handleOf(kind, self.name);
+    const held = ipam.held(handleId);
+    // Pools without new addresses may still have pods that use the tunnel, so it keeps its address.
+    if (usable.length === 0) return held[0];
+    // The pools no longer contain the address (Calico I-053).
+    if (held.some((address) => !isInPools(usable, address))) await ipam.releaseHandle(handleId);
+    const [address] = await ipam.assign({
+      handleId,
+      families: [family],
+      attributes: { node: self.name, type: handles[kind].type },
+      namespaceLabels: {},
+      use: 'Tunnel',
+      pools: { [family]: usable.map(({ metadata }) => metadata.name) },
+    });
+    return address;
+  }
+
+  async #release(kind: TunnelKind): Promise<void> {
+    const pending = this.#pendingWork(kind, 'release');
+    if (!pending || !this.#state) return;
+    const handleId = handleOf(kind, this.#state.self.name);
+    if (this.#modules.ipam.held(handleId).length > 0) await this.#modules.ipam.releaseHandle(handleId);
+    this.#done(pending, { type: 'released' });
   }
 }
 
-/** Whether the tunnel may have an address from the pool (Calico I-052). */
-function isUsable(pool: IPPool, kind: TunnelKind, { labels }: NodeInfo): boolean {
-  const selector = parseSelector(pool.spec.nodeSelector);
-  return (
-    tunnelOf(pool) === kind &&
-    !pool.spec.disabled &&
-    !isTerminating(pool) &&
-    pool.spec.allowedUses.includes('Tunnel') &&
-    selector.ok &&
-    selector.matches(labels)
-  );
-}
-
-function isInside(cidr: string, address: string): boolean {
-  const parsed = parseAddress(address);
-  return parsed !== undefined && contains(mustCidr(cidr), parsed);
+/** Returns the address on the Node. An address with a MAC address other than the device's does not equal any. */
+function publishedBy({ name, tunnels: ends }: NodeInfo, kind: TunnelKind): string | undefined {
+  const { macAnnotation, family } = tunnels[kind];
+  const end = ends[kind];
+  if (!end || !macAnnotation || end.mac === vtepMac(name, family)) return end?.address;
+  return `${end.address} with MAC address ${end.mac}`;
 }
 
 function handleOf(kind: TunnelKind, node: string): string {

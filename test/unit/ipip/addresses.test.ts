@@ -106,6 +106,21 @@ describe('the address of a tunnel that a pool needs', () => {
     expect(world.addresses.problem).toBe('');
     expect(world.annotation(IPIP)).toBe(world.addresses.address('ipip'));
   });
+
+  it('does not wait for that of another tunnel whose pool is exhausted', async () => {
+    const world = await TunnelWorld.create();
+    world.pools = [...always, ipPool('10.2.0.0/16', { vxlanMode: 'Always' }, 'b')];
+    world.reserved = ['10.1.0.0/16'];
+    await world.settle();
+    expect(world.addresses.problem).toMatch(
+      /^tunnel address: no IPs available in pools: \[10\.1\.0\.0\/16\]/,
+    );
+    expect(world.annotation(VXLAN)).toMatch(/^10\.2\./);
+    world.reserved = [];
+    await world.advance(RETRY_MS);
+    expect(world.addresses.problem).toBe('');
+    expect(world.annotation(IPIP)).toMatch(/^10\.1\./);
+  });
 });
 
 describe('the address of a tunnel that no pool needs any more', () => {
@@ -132,6 +147,20 @@ describe('the address of a tunnel that no pool needs any more', () => {
     await world.advance(LINGER_MS);
     expect(world.annotation(IPIP)).toBe(address);
     expect(world.handles()).toEqual([HANDLE]);
+  });
+
+  it('is not released before the other nodes can learn of it, even when the API is away', async () => {
+    const world = await published();
+    world.pools = never;
+    world.store.before = () => Promise.reject(new Error('the API is away'));
+    await world.advance(LINGER_MS * 2);
+    world.store.before = async () => undefined;
+    await world.advance(RETRY_MS);
+    expect(world.annotation(IPIP)).toBeUndefined();
+    await world.advance(LINGER_MS - 1);
+    expect([world.addresses.kinds(), world.handles()]).toEqual([['ipip'], [HANDLE]]);
+    await world.advance(1);
+    expect([world.addresses.kinds(), world.handles()]).toEqual([[], []]);
   });
 
   it('is withdrawn when another program publishes it, without a device', async () => {
