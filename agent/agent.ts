@@ -11,6 +11,7 @@
  */
 import path from 'node:path';
 import { viewRoutes } from '../bgp/routes-view.ts';
+import { handleOf } from '../cni/assign-request.ts';
 import { EndpointStore } from '../cni/endpoint-store.ts';
 import { Plugin } from '../cni/plugin.ts';
 import { serveCni } from '../cni/server.ts';

@@ -4,29 +4,27 @@
  * eventually.
  */
 import type { Datastore } from '../datastore/datastore.ts';
-import { DatastoreError } from '../datastore/errors.ts';
-import {
-  type Namespace,
-  namespaceKind,
-  type Pod,
-  podAnnotations,
-  podKind,
-} from '../datastore/schema/core.ts';
-import { type AddressSource, type AssignRequest, IpamError } from '../ipam/address-source.ts';
+import { type Namespace, namespaceKind, type Pod, podKind } from '../datastore/schema/core.ts';
+import type { AddressSource } from '../ipam/address-source.ts';
 import type { InsidePool } from '../kernel/inside-pool.ts';
 import type { IpSession } from '../kernel/ip-session.ts';
 import { observeKernel } from '../kernel/state.ts';
-import { type Family, familyOf, hostCidr } from '../lib/cidr.ts';
+import { type Family, familyOf } from '../lib/cidr.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { KeyedMutex } from '../lib/mutex.ts';
 import { printable } from '../lib/plain-text.ts';
 import { containerInterfaceName, type Endpoint, podInterfaceName, podMac } from '../model/endpoint.ts';
 import type { Ownership } from '../model/route-ownership.ts';
+import { clearAnnotations, writeAnnotations } from './address-annotations.ts';
+import { type Ask, assignRequest, familiesOf, handleOf } from './assign-request.ts';
 import { type Attachment, parseAttachment } from './attachment.ts';
+import { checkProblems } from './check.ts';
+import { assertReplaceable } from './collision.ts';
 import type { EndpointStore } from './endpoint-store.ts';
+import { cniErrorOf } from './failure.ts';
 import { layWire, tearDownEndpoint, type Wire, type Wiring } from './network.ts';
-import { type AnnotationRequest, readAnnotations } from './pod-annotations.ts';
+import { readAnnotations } from './pod-annotations.ts';
 import { resultOf } from './result.ts';
 import {
   CniCode,
@@ -68,12 +66,6 @@ export interface PluginModules {
 export interface CniAnswer {
   readonly exitCode: number;
   readonly output: string;
-}
-
-/** The pod's properties that an ADD needs. */
-interface Ask {
-  readonly annotations: AnnotationRequest;
-  readonly namespaceLabels: Readonly<Record<string, string>>;
 }
 
 /** Commands of the specification. Metrics count all others as one series. */
@@ -119,7 +111,7 @@ export class Plugin {
       const output = await this.#dispatch(command, request);
       return { exitCode: 0, output: output ? JSON.stringify(output) : '' };
     } catch (error) {
-      const failure = asCniError(error);
+      const failure = cniErrorOf(error);
       const pod = /K8S_POD_NAME=([^;]*)/.exec(request.environment['CNI_ARGS'] ?? '')?.[1];
       this.#modules.log.warn({ command, pod, reason: failure.message }, 'CNI call failed');
       return { exitCode: 1, output: JSON.stringify(failure.toJson(version)) };
@@ -182,38 +174,47 @@ export class Plugin {
 
   async #attach(attachment: Attachment, hostInterface: string): Promise<object> {
     const { containerId, interfaceName, network, pod } = attachment;
-    const { endpoints, session, inside } = this.#modules;
+    const { store, endpoints, ipam, session, inside } = this.#modules;
     for (const former of endpoints.list()) {
       if (former.interfaceName !== hostInterface) continue;
       assertReplaceable(former, attachment);
       await this.#remove(former);
     }
-    const handleId = handleOf(network, containerId);
     const ask = await this.#ask(pod);
-    const families = ask.annotations.families ?? this.#families(network);
+    const { annotations } = ask;
+    const request = assignRequest(attachment, ask, {
+      node: this.#options.node,
+      families: familiesOf(network, this.#options.families()),
+      now: new Date(),
+    });
     const wiring: Wiring = {
       containerId,
       containerInterface: interfaceName,
       network: network.name,
       interfaceName: hostInterface,
-      mac: ask.annotations.mac ?? podMac(containerId, interfaceName),
+      mac: annotations.mac ?? podMac(containerId, interfaceName),
       mtu: network.mtu || this.#options.mtu(),
       netns: attachment.netns,
       ...(pod ? { namespace: pod.namespace, pod: pod.name } : {}),
     };
     // Creating the veth does not need the addresses.
     const [assigned, wired] = await Promise.allSettled([
-      this.#assign(attachment, handleId, families, ask),
-      layWire(wiring, families, { session, inside, routes: this.#options.routes() }),
+      ipam.assign(request),
+      layWire(wiring, request.families, { session, inside, routes: this.#options.routes() }),
     ]);
     try {
       if (wired.status === 'rejected') throw wired.reason;
       if (assigned.status === 'rejected') throw assigned.reason;
-      const endpoint: Endpoint = { ...wiring, ...assigned.value };
+      const { allowedSourcePrefixes } = annotations;
+      const endpoint: Endpoint = {
+        ...wiring,
+        addresses: assigned.value,
+        ...(allowedSourcePrefixes ? { allowedSourcePrefixes } : {}),
+      };
       endpoints.set(endpoint);
       const done = await Promise.allSettled([
         wired.value.connect(endpoint.addresses),
-        this.#annotate(endpoint),
+        writeAnnotations(store, endpoint),
       ]);
       for (const result of done) if (result.status === 'rejected') throw result.reason;
       endpoints.persist(endpoint);
@@ -221,7 +222,7 @@ export class Plugin {
     } catch (error) {
       await this.#undo(
         wiring,
-        handleId,
+        request.handleId,
         wired.status === 'fulfilled' ? wired.value : undefined,
         assigned.status === 'fulfilled',
       );
@@ -269,41 +270,6 @@ export class Plugin {
     };
   }
 
-  async #assign(
-    { network, containerId, pod }: Attachment,
-    handleId: string,
-    families: readonly Family[],
-    { annotations: asked, namespaceLabels }: Ask,
-  ): Promise<Pick<Endpoint, 'addresses' | 'allowedSourcePrefixes'>> {
-    const request: AssignRequest = {
-      handleId,
-      attributes: {
-        node: this.#options.node,
-        timestamp: new Date().toISOString(),
-        ...(pod ? { namespace: pod.namespace, pod: pod.name } : { container: containerId }),
-      },
-      families,
-      namespaceLabels,
-      pools: {
-        4: asked.pools[4] ?? network.ipam?.ipv4_pools ?? [],
-        6: asked.pools[6] ?? network.ipam?.ipv6_pools ?? [],
-      },
-      ...(asked.addresses ? { addresses: asked.addresses } : {}),
-    };
-    const addresses = await this.#modules.ipam.assign(request);
-    const { allowedSourcePrefixes } = asked;
-    return { addresses, ...(allowedSourcePrefixes ? { allowedSourcePrefixes } : {}) };
-  }
-
-  #families({ ipam }: NetworkConfiguration): Family[] {
-    const has = (value: boolean | string | undefined, family: Family) =>
-      value === undefined ? this.#options.families().includes(family) : String(value) === 'true';
-    const families: Family[] = [];
-    if (has(ipam?.assign_ipv4, 4)) families.push(4);
-    if (has(ipam?.assign_ipv6, 6)) families.push(6);
-    return families;
-  }
-
   async #delete({ containerId, interfaceName, network }: Attachment): Promise<undefined> {
     const endpoint = this.#modules.endpoints.get(containerId, interfaceName);
     if (endpoint) await this.#remove(endpoint);
@@ -322,7 +288,7 @@ export class Plugin {
       );
     if (!isShared) await tearDownEndpoint(endpoint.interfaceName);
     await this.#modules.ipam.releaseHandle(handleOf({ name: endpoint.network }, endpoint.containerId));
-    await Promise.all([this.#modules.endpoints.remove(endpoint), this.#clearAnnotation(endpoint)]);
+    await Promise.all([this.#modules.endpoints.remove(endpoint), clearAnnotations(this.#modules, endpoint)]);
   }
 
   async #check({ containerId, interfaceName, netns }: Attachment): Promise<undefined> {
@@ -334,16 +300,7 @@ export class Plugin {
       );
     }
     const kernel = await observeKernel([...new Set(endpoint.addresses.map(familyOf))]);
-    const problems: string[] = [];
-    if (!kernel.links.get(endpoint.interfaceName)?.isUp)
-      problems.push(`interface ${endpoint.interfaceName} is not up`);
-    for (const address of endpoint.addresses) {
-      const route = kernel.routes.find(({ destination }) => destination === hostCidr(address));
-      if (route?.hops[0]?.device !== endpoint.interfaceName)
-        problems.push(`no route to ${address} through ${endpoint.interfaceName}`);
-    }
-    if (netns !== endpoint.netns)
-      problems.push(`CNI_NETNS is ${netns}, but the container was added in ${endpoint.netns}`);
+    const problems = checkProblems(endpoint, netns, kernel);
     if (problems.length > 0) throw new CniError(CniCode.CHECK_FAILED, problems.join('; '));
     return undefined;
   }
@@ -369,80 +326,8 @@ export class Plugin {
     return undefined;
   }
 
-  /** Writes the pod's addresses to Calico's annotations (Calico C-015). */
-  async #annotate({ namespace, pod, addresses, containerId }: Endpoint): Promise<void> {
-    if (!namespace || !pod) return;
-    const hosts = addresses.map(hostCidr);
-    const annotations = {
-      [podAnnotations.podIP]: hosts[0] ?? '',
-      [podAnnotations.podIPs]: hosts.join(','),
-      [podAnnotations.containerID]: containerId,
-    };
-    await this.#modules.store.patch(
-      podKind,
-      pod,
-      { metadata: { annotations } },
-      { namespace, isStatus: true },
-    );
-  }
-
-  /** Empties the annotations, meaning "released". Does nothing if a later container of the pod has written its ID. */
-  async #clearAnnotation({ namespace, pod, containerId }: Endpoint): Promise<void> {
-    if (!namespace || !pod) return;
-    const { store, log } = this.#modules;
-    try {
-      const object = await store.get(podKind, pod, namespace);
-      if (object?.metadata.annotations?.[podAnnotations.containerID] !== containerId) return;
-      const annotations = { [podAnnotations.podIP]: '', [podAnnotations.podIPs]: '' };
-      await store.patch(podKind, pod, { metadata: { annotations } }, { namespace, isStatus: true });
-    } catch (error) {
-      // The pod is being deleted; a stale annotation must not delay that.
-      log.debug({ pod, reason: messageOf(error) }, 'annotation not cleared');
-    }
-  }
-
   #assertReady(code: CniCode): void {
     const reason = this.#options.notReady();
     if (reason) throw new CniError(code, `cali-node on ${this.#options.node} is not ready: ${reason}`);
   }
-}
-
-/**
- * Checks that an endpoint with the same interface name may be replaced: only that of a former container of the same
- * pod. Interface names hold 44 bits of a hash, so those of two pods can collide, and a container can request a second
- * interface. Neither may break a working pod. Throws CniError.
- */
-export function assertReplaceable(
-  former: Endpoint,
-  { containerId, interfaceName, pod }: Pick<Attachment, 'containerId' | 'interfaceName' | 'pod'>,
-): void {
-  const isSamePod = pod
-    ? former.namespace === pod.namespace && former.pod === pod.name
-    : former.pod === undefined && former.containerId === containerId;
-  if (isSamePod && (former.containerId !== containerId || former.containerInterface === interfaceName))
-    return;
-  const holder = former.pod ? `pod ${former.namespace}/${former.pod}` : `container ${former.containerId}`;
-  const remedy = isSamePod ? 'a pod can have only one interface' : 'delete it, or give this pod another name';
-  throw new CniError(
-    CniCode.NETWORK_SETUP,
-    `interface ${former.interfaceName} belongs to ${holder} (${former.containerInterface}): ${remedy}`,
-  );
-}
-
-/** Returns IPAM's handle for the addresses of an attachment. */
-export function handleOf({ name }: { name: string }, containerId: string): string {
-  return `${name}.${containerId}`;
-}
-
-function asCniError(error: unknown): CniError {
-  if (error instanceof CniError) return error;
-  if (error instanceof IpamError) return new CniError(CniCode.ADDRESS_UNAVAILABLE, error.message);
-  if (error instanceof DatastoreError) {
-    const isTemporary = error.code === 'UNAVAILABLE' || error.code === 'CONFLICT';
-    return new CniError(
-      isTemporary ? CniCode.TRY_AGAIN_LATER : CniCode.IO_FAILURE,
-      `datastore: ${error.message}`,
-    );
-  }
-  return new CniError(CniCode.NETWORK_SETUP, messageOf(error));
 }

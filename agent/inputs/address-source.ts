@@ -1,6 +1,7 @@
 /** Where the addresses of this node's pods come from: IPAM blocks of the cluster, or the podCIDRs of the Node. */
+
+import { handleOf } from '../../cni/assign-request.ts';
 import type { EndpointStore } from '../../cni/endpoint-store.ts';
-import { handleOf } from '../../cni/plugin.ts';
 import type { Datastore } from '../../datastore/datastore.ts';
 import type { Node } from '../../datastore/schema/core.ts';
 import { podCidrsOf } from '../../felix/calc/pod-cidr-blocks.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { assertReplaceable } from '../../../cni/plugin.ts';
+import { assertReplaceable } from '../../../cni/collision.ts';
 import type { Endpoint } from '../../../model/endpoint.ts';
 
 const former: Endpoint = {
