@@ -1,4 +1,4 @@
-// Which folder may import which (DESIGN.md, "Folders"). Type-only imports count too. The purity rules are in
+// Which folder may import which (docs/architecture.md, "Folders"). Type-only imports count too. The purity rules are in
 // .dependency-cruiser-purity.cjs.
 const mayImport = {
   lib: [],

@@ -15,7 +15,7 @@ export type RouteProtocols = Readonly<Record<OwnProtocol, number>>;
 /** Numbers that this node's agent used before. Routes with them may still exist. */
 export type FormerProtocols = Readonly<Record<OwnProtocol, readonly number[]>>;
 
-/** Not used by any header, daemon or network plugin that we know of (DESIGN.md). */
+/** Not used by any header, daemon or network plugin that we know of (docs/decisions/route-protocol-numbers.md). */
 export const DEFAULT_PROTOCOLS: RouteProtocols = { local: 161, bgp: BGP_PROTOCOL };
 
 /** Numbers of version 0.1. Calico uses 80 too, FRR and GoBGP use 186. */
