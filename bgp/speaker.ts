@@ -3,11 +3,12 @@
  * the end of each turn of the event loop, sends the changes to the update groups, and reports the routes for the
  * kernel. Until `isSettled` after a start (deferral.ts), the caller must keep kernel routes that are not yet relearned.
  */
-import { type Cidr, contains, type Family, mustCidr, parseAddress } from '../lib/cidr.ts';
+import type { Family } from '../lib/cidr.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
-import type { Time } from '../lib/time.ts';
-import { Bfd } from './bfd/bfd.ts';
+import { type Time, withTimers } from '../lib/time.ts';
+import { Bfd, neighboursOf } from './bfd/bfd.ts';
+import { Distribution } from './distribution.ts';
 import { hasAlternatePaths } from './graceful/alternate-paths.ts';
 import { Deferral } from './graceful/deferral.ts';
 import { PendingEndOfRib } from './graceful/end-of-rib.ts';
@@ -15,63 +16,30 @@ import { PeerReplacement, type ReplaceablePeer } from './graceful/peer-replaceme
 import { UpdateGroups } from './group/update-groups.ts';
 import { type LearnedRoute, LearnedRoutes } from './learned-routes.ts';
 import { LocalRoutes } from './local-routes.ts';
+import { Acceptor } from './peer/acceptor.ts';
 import {
   type DesiredSpeaker,
-  type DynamicPeers,
   isSamePeer,
   keyOfPeer,
   type PeerConfig,
   type PeerStatus,
 } from './peer/config.ts';
 import type { SpeakerIdentity } from './peer/context.ts';
+import { DynamicRanges } from './peer/dynamic-ranges.ts';
+import { ObserverSet } from './peer/observer-set.ts';
 import { OwnAddresses } from './peer/own-addresses.ts';
 import { type Observer, Peer } from './peer/peer.ts';
 import { PendingLimit } from './peer/pending-limit.ts';
 import type { Ribs } from './peer/receiver.ts';
-import { describeUnstartable } from './peer/status.ts';
+import { describeUnstartable, sortByAddress } from './peer/status.ts';
 import { PeerTable } from './peer/table.ts';
 import { AttributeTable } from './rib/attribute-table.ts';
 import { Rib } from './rib/rib.ts';
 import { SourceTable } from './rib/source.ts';
-import type { Incoming, Listener, Transport } from './transport/port.ts';
-import { CeaseSubcode, ErrorCode } from './wire/iana.ts';
+import type { SpeakerModules, SpeakerOptions } from './speaker-options.ts';
+import { CeaseSubcode } from './wire/iana.ts';
 import type { Prefix } from './wire/nlri.ts';
-import { notification } from './wire/notification.ts';
 
-export interface SpeakerOptions {
-  /** BGP identifier, dotted quad. */
-  readonly identifier: string;
-  /** This node's address per family, the next hop of originated routes. `setAddresses` changes them. */
-  readonly addresses: Readonly<Partial<Record<Family, string>>>;
-  readonly port: number;
-  /** Addresses to listen on; all when undefined. */
-  readonly listenAddresses: readonly string[] | undefined;
-  /** Maximum wait for peers after a start, seconds. */
-  readonly deferralSeconds: number;
-  /** Wait for a peer that has not answered since the start, seconds. */
-  readonly unreachableSeconds: number;
-  /** Whether to report routes for the kernel. False for a reflector. */
-  readonly hasKernel: boolean;
-}
-
-export interface SpeakerEvents {
-  /** `learned` or `isSettled` changed. Coalesced per turn. */
-  changed(): void;
-  /** The changes of a turn were sent, this many seconds after the first one. */
-  converged?(seconds: number): void;
-  /** A session came up or went down. */
-  sessionChanged?(): void;
-}
-
-export interface SpeakerModules {
-  readonly clock: Time;
-  readonly transport: Transport;
-  readonly log: Log;
-  readonly events: SpeakerEvents;
-}
-
-/** Maximum pause between two distributions, milliseconds. */
-const MAX_PAUSE_MS = 10;
 const families: readonly Family[] = [4, 6];
 
 export class Speaker {
@@ -87,44 +55,40 @@ export class Speaker {
   readonly #local: LocalRoutes;
   readonly #peers = new PeerTable<Peer>();
   readonly #ownAddresses: OwnAddresses;
-  readonly #listener: Listener;
+  readonly #acceptor: Acceptor;
   readonly #pending = new PendingLimit();
   /** Peers that could not be created, with the reason. */
   readonly #unstartable = new Map<string, { config: PeerConfig; reason: string }>();
-  #dynamic: readonly (DynamicPeers & { readonly range: Cidr })[] = [];
-  #hasWork = false;
-  #isScheduled = false;
-  /** No distribution before this, by the monotonic clock. */
-  #nextAt = 0;
+  readonly #dynamic = new DynamicRanges();
   #isStarted = false;
   readonly #deferral: Deferral;
   readonly #replacement: PeerReplacement;
   readonly #pendingEndOfRib: PendingEndOfRib;
-  readonly #observers = new Set<Observer>();
+  readonly #observers: ObserverSet;
   readonly #bfd: Bfd;
-  /** Source rows of removed peers, to be released when no path refers to them. */
-  #oldSources: number[] = [];
+  readonly #distribution: Distribution;
 
   constructor(options: SpeakerOptions, modules: SpeakerModules) {
     this.#options = options;
     this.#addresses = options.addresses;
     this.#modules = modules;
     const { clock } = modules;
-    this.#clock = {
-      now: () => clock.now(),
-      monotonic: () => clock.monotonic(),
-      turn: (run) => clock.turn(run),
-      random: () => clock.random(),
-      after: (delayMs, run) => clock.after(delayMs, () => this.#guard('a BGP timer', run)),
-    };
+    this.#clock = withTimers(clock, (run) => this.#guard('a BGP timer', run));
     this.#log = modules.log;
+    this.#observers = new ObserverSet(modules.log);
     this.#ownAddresses = new OwnAddresses(
       { node: options.addresses, listen: options.listenAddresses },
       (address) => this.#peers.acceptor(address) !== undefined,
     );
-    this.#listener = modules.transport.listener(
+    this.#acceptor = new Acceptor(
       { port: options.port, addresses: options.listenAddresses },
-      (connection) => this.#incoming(connection),
+      {
+        transport: modules.transport,
+        log: modules.log,
+        peers: this.#peers,
+        dynamic: this.#dynamic,
+        startPeer: (config) => this.#startPeer(config),
+      },
     );
     const attributes = new AttributeTable();
     this.ribs = {
@@ -132,10 +96,7 @@ export class Speaker {
       6: new Rib(6, attributes, this.#sources),
     };
     this.#groups = new UpdateGroups(this.ribs, {
-      workChanged: () => {
-        this.#hasWork = true;
-        this.#schedule();
-      },
+      workChanged: () => this.#distribution.workChanged(),
       routeFault: (error) => this.#log.error({ err: error }, 'BGP route not announced'),
       groupFault: (sources, error) => {
         for (const peer of [...this.#peers]) if (sources.includes(peer.source)) peer.fault(error);
@@ -157,24 +118,34 @@ export class Speaker {
       },
     });
     this.#learned = new LearnedRoutes(this.ribs);
+    this.#distribution = new Distribution({
+      clock: this.#clock,
+      ribs: this.ribs,
+      sources: this.#sources,
+      groups: this.#groups,
+      learned: options.hasKernel ? this.#learned : undefined,
+      sendEndOfRib: () => this.#pendingEndOfRib.send(),
+      events: modules.events,
+      guard: (run) => this.#guard('route distribution', run),
+    });
     this.#local = new LocalRoutes(this.ribs);
     this.#deferral = new Deferral(options, {
       clock: this.#clock,
       log: modules.log,
       stateOf: (key) => this.#peers.get(key)?.runner.session.state,
       addressOf: (key) => this.#peers.get(key)?.config.address,
-      gaveUp: () => this.#schedule(),
+      gaveUp: () => this.#distribution.schedule(),
       // After the routes of this turn, because the listener may now remove all other routes.
       over: () =>
         clock.turn(() => {
-          this.#guard('route distribution', () => this.#distribute());
+          this.#distribution.runNow();
           this.#modules.events.changed();
         }),
     });
     this.#pendingEndOfRib = new PendingEndOfRib({
       deferral: this.#deferral,
       peer: (key) => this.#peers.get(key),
-      templates: () => this.#dynamic.map(({ template }) => template),
+      templates: () => this.#dynamic.templates,
     });
     this.#replacement = new PeerReplacement(
       { patienceSeconds: options.unreachableSeconds, longestSeconds: options.deferralSeconds },
@@ -191,8 +162,7 @@ export class Speaker {
 
   /** Starts to listen. Throws CodedError BGP_LISTEN with a message for the operator. */
   async listen(): Promise<void> {
-    await this.#listener.listen();
-    for (const peer of this.#peers) this.#setListenKey(peer);
+    await this.#acceptor.listen();
   }
 
   /**
@@ -201,12 +171,12 @@ export class Speaker {
    */
   setDesired(desired: DesiredSpeaker): void {
     this.#local.set(desired.originated);
-    this.#dynamic = (desired.dynamic ?? []).map((one) => ({ ...one, range: mustCidr(one.prefix) }));
+    this.#dynamic.set(desired.dynamic ?? []);
     const wanted = new Map(desired.peers.map((config) => [keyOfPeer(config), config]));
     const isFirst = !this.#isStarted;
     const unwanted: Peer[] = [];
     for (const peer of this.#peers) {
-      const config = wanted.get(peer.key) ?? this.#dynamicConfig(peer);
+      const config = wanted.get(peer.key) ?? this.#dynamic.configFor(peer.config);
       if (config) peer.guard(() => this.#update(peer, config));
       else unwanted.push(peer);
     }
@@ -220,15 +190,15 @@ export class Speaker {
       unwanted.filter(({ key }) => !this.#replacement.isRetiring(key)).map(({ key }) => key),
     );
     for (const peer of unwanted) if (this.#peers.get(peer.key) === peer) peer.guard(() => this.#retire(peer));
-    this.#guard('BFD', () => this.#watchNeighbours(desired.peers));
+    this.#guard('BFD', () => this.#bfd.setNeighbours(neighboursOf(desired.peers)));
     if (isFirst) {
       this.#isStarted = true;
       this.#deferral.start(
         [...wanted].filter(([, config]) => config.shutdownMessage === undefined).map(([key]) => key),
-        this.#dynamic.length > 0,
+        !this.#dynamic.isEmpty,
       );
     }
-    this.#schedule();
+    this.#distribution.schedule();
   }
 
   /**
@@ -240,13 +210,12 @@ export class Speaker {
     this.#addresses = addresses;
     this.#ownAddresses.setNode(addresses);
     for (const peer of [...this.#peers]) peer.guard(() => peer.addressesChanged());
-    this.#schedule();
+    this.#distribution.schedule();
   }
 
   /** Adds an observer. Returns a function that removes it. */
   observe(observer: Observer): () => void {
-    this.#observers.add(observer);
-    return () => this.#observers.delete(observer);
+    return this.#observers.add(observer);
   }
 
   /** Whether the learned routes are complete: the wait after the start is over. */
@@ -274,15 +243,10 @@ export class Speaker {
 
   /** Status of all peers, sorted by address. */
   status(): PeerStatus[] {
-    const statuses = [
+    return sortByAddress([
       ...[...this.#peers].map((peer) => this.#statusOf(peer)),
       ...[...this.#unstartable.values()].map(({ config, reason }) => describeUnstartable(config, reason)),
-    ];
-    // Parses each address once: each scrape of /metrics calls this.
-    const values = new Map(statuses.map((one) => [one, parseAddress(one.config.address)?.value ?? 0n]));
-    return statuses.sort(
-      (a, b) => Number(values.get(a)! > values.get(b)!) - Number(values.get(a)! < values.get(b)!),
-    );
+    ]);
   }
 
   #statusOf(peer: Peer): PeerStatus {
@@ -313,15 +277,7 @@ export class Speaker {
     }
     this.#peers.clear();
     this.#pendingEndOfRib.clear();
-    await this.#listener.close();
-  }
-
-  #watchNeighbours(peers: readonly PeerConfig[]): void {
-    this.#bfd.setNeighbours(
-      peers.flatMap(({ address, localAddress, bfd }) =>
-        bfd ? [{ address, localAddress, config: bfd }] : [],
-      ),
-    );
+    await this.#acceptor.close();
   }
 
   #update(peer: Peer, config: PeerConfig): void {
@@ -337,7 +293,7 @@ export class Speaker {
       this.#tryStartPeer(config);
       return;
     }
-    this.#setListenKey(peer);
+    this.#acceptor.setKey(peer);
   }
 
   /** Starts a peer. On an error it logs the error and shows the peer in the status without a session. */
@@ -359,19 +315,6 @@ export class Speaker {
     }
   }
 
-  /** Calls all observers, and removes those that throw. */
-  #observed(call: (observer: Observer) => void): void {
-    if (this.#observers.size === 0) return;
-    for (const observer of this.#observers) {
-      try {
-        call(observer);
-      } catch (error) {
-        this.#observers.delete(observer);
-        this.#log.error({ err: error }, 'BGP observer failed and was disabled');
-      }
-    }
-  }
-
   #startPeer(config: PeerConfig): Peer {
     const { identifier } = this.#options;
     const identity: SpeakerIdentity = {
@@ -388,20 +331,18 @@ export class Speaker {
       transport: this.#modules.transport,
       log: this.#log,
       observer: {
-        message: (of, direction, bytes) => {
-          if (this.#observers.size > 0) this.#observed((observer) => observer.message(of, direction, bytes));
-        },
+        message: (of, direction, bytes) => this.#observers.message(of, direction, bytes),
         up: (of) => {
-          this.#observed((observer) => observer.up(of));
+          this.#observers.up(of);
           this.#modules.events.sessionChanged?.();
         },
         down: (of, end) => {
-          this.#observed((observer) => observer.down(of, end));
+          this.#observers.down(of, end);
           this.#modules.events.sessionChanged?.();
         },
       },
       pending: this.#pending,
-      ribChanged: () => this.#schedule(),
+      ribChanged: () => this.#distribution.schedule(),
       settled: ({ key }) => this.#settle(key),
       endOfRibDue: (of) => this.#pendingEndOfRib.add(of),
       // A dynamic peer is waited for once its session is up.
@@ -409,17 +350,9 @@ export class Speaker {
       ended: (ended) => this.#ended(ended),
     });
     this.#peers.add(peer);
-    this.#setListenKey(peer);
+    this.#acceptor.setKey(peer);
     peer.guard(() => peer.start());
     return peer;
-  }
-
-  /** Sets the peer's key on the listener. While its settings are unusable, the previous key stays. */
-  #setListenKey(peer: Peer): void {
-    const { address, password, unusable } = peer.config;
-    // With two peers at one address, only the one that gets its connections sets the key.
-    if (this.#peers.acceptor(address) === peer && unusable === undefined)
-      peer.setKeyFault(this.#listener.setKey(address, password));
   }
 
   /** Removes the peer: after its replacements advertise its routes if it has any, else now. */
@@ -438,48 +371,9 @@ export class Speaker {
   #remove(peer: Peer, subcode: number): void {
     this.#peers.delete(peer);
     peer.stop(subcode);
-    // The address may belong to another peer too.
-    const left = this.#peers.acceptor(peer.config.address);
-    if (left) this.#setListenKey(left);
-    else this.#listener.setKey(peer.config.address, undefined);
-    this.#oldSources.push(peer.source);
+    this.#acceptor.removeKey(peer.config.address);
+    this.#distribution.releaseSource(peer.source);
     this.#settle(peer.key);
-  }
-
-  #incoming(connection: Incoming): void {
-    try {
-      this.#offer(connection);
-    } catch (error) {
-      connection.destroy();
-      this.#log.error({ err: error, peer: connection.address }, 'fault while accepting a BGP connection');
-    }
-  }
-
-  #offer(connection: Incoming): void {
-    const { address } = connection;
-    const peer = this.#peers.acceptor(address) ?? this.#acceptDynamic(address);
-    const message = peer?.config.shutdownMessage;
-    if (!peer || this.#listener.isFresh(address)) {
-      this.#log.debug({ peer: address }, 'connection refused: unknown peer, or its key was set just now');
-      connection.refuse(notification(ErrorCode.CEASE, CeaseSubcode.CONNECTION_REJECTED));
-    } else if (message === undefined) peer.accept(connection);
-    else connection.refuse(notification(ErrorCode.CEASE, CeaseSubcode.ADMINISTRATIVE_SHUTDOWN, message));
-  }
-
-  #acceptDynamic(address: string): Peer | undefined {
-    const dynamic = this.#dynamicFor(address);
-    return dynamic && this.#startPeer({ ...dynamic.template, address, isPassive: true });
-  }
-
-  #dynamicFor(address: string): DynamicPeers | undefined {
-    const parsed = parseAddress(address);
-    return parsed && this.#dynamic.find(({ range }) => contains(range, parsed));
-  }
-
-  #dynamicConfig(peer: Peer): PeerConfig | undefined {
-    if (peer.config.peerType !== 'dynamic') return undefined;
-    const dynamic = this.#dynamicFor(peer.config.address);
-    return dynamic && { ...dynamic.template, address: peer.config.address, isPassive: true };
   }
 
   /** Removes a dynamic peer after its session ended. */
@@ -491,56 +385,11 @@ export class Speaker {
     });
   }
 
-  /**
-   * Schedules one decision and distribution at the end of this turn, for all of its messages. After a long
-   * distribution, the next one waits for the same time, at most MAX_PAUSE_MS. It then includes all changes since, and
-   * half of the CPU time remains for reading. A change after a pause does not wait.
-   */
-  #schedule(): void {
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
-    const since = this.#clock.monotonic();
-    const run = () => {
-      this.#isScheduled = false;
-      const hasChanges = families.some((family) => this.ribs[family].hasChanges);
-      const startedAt = this.#clock.monotonic();
-      this.#guard('route distribution', () => this.#distribute());
-      const endedAt = this.#clock.monotonic();
-      this.#nextAt = endedAt + Math.min(endedAt - startedAt, MAX_PAUSE_MS);
-      if (hasChanges) this.#modules.events.converged?.((endedAt - since) / 1000);
-    };
-    const pause = this.#nextAt - since;
-    if (pause >= 1) this.#clock.after(pause, run);
-    else this.#clock.turn(run);
-  }
-
-  #distribute(): void {
-    let hasChanged = false;
-    for (const family of families) {
-      const rib = this.ribs[family];
-      if (!rib.hasChanges) continue;
-      const prefixes = rib.decideChanged();
-      this.#groups.flush(family, prefixes, rib.touchedPaths());
-      if (this.#options.hasKernel && this.#learned.update(family, prefixes)) hasChanged = true;
-      rib.endTurn(this.#groups.isComplete(family));
-    }
-    if (this.#oldSources.length > 0) {
-      for (const source of this.#oldSources) this.#sources.release(source);
-      this.#oldSources = [];
-    }
-    if (this.#hasWork) {
-      this.#hasWork = this.#groups.step();
-      if (this.#hasWork) this.#schedule();
-    }
-    this.#pendingEndOfRib.send();
-    if (hasChanged) this.#modules.events.changed();
-  }
-
   /** The peer finished its initial update or never will: stop waiting for it. */
   #settle(key: string): void {
     this.#deferral.settle(key);
     this.#replacement.settle(key);
-    if (!this.#pendingEndOfRib.isEmpty) this.#schedule();
+    if (!this.#pendingEndOfRib.isEmpty) this.#distribution.schedule();
   }
 }
 

@@ -17,3 +17,14 @@ export const systemTime: Time = {
   turn: (callback) => void setImmediate(callback),
   random: Math.random,
 };
+
+/** Returns the same time, with `run` called for each timer's callback, such as to catch what it throws. */
+export function withTimers(time: Time, run: (callback: () => void) => void): Time {
+  return {
+    now: () => time.now(),
+    monotonic: () => time.monotonic(),
+    turn: (callback) => time.turn(callback),
+    random: () => time.random(),
+    after: (delayMs, callback) => time.after(delayMs, () => run(callback)),
+  };
+}

@@ -7,7 +7,7 @@ import { familyOf } from '../../lib/cidr.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Time } from '../../lib/time.ts';
-import type { BfdConfig } from '../peer/config.ts';
+import type { BfdConfig, PeerConfig } from '../peer/config.ts';
 import { BfdState, decodeBfd, encodeBfd } from './packet.ts';
 import {
   type BfdSession,
@@ -212,4 +212,11 @@ class Neighbour {
 
 function portOf({ config }: BfdNeighbour): number {
   return config.isMultihop ? MULTIHOP_PORT : SINGLE_HOP_PORT;
+}
+
+/** The neighbours among a speaker's peers. */
+export function neighboursOf(peers: readonly PeerConfig[]): BfdNeighbour[] {
+  return peers.flatMap(({ address, localAddress, bfd }) =>
+    bfd ? [{ address, localAddress, config: bfd }] : [],
+  );
 }

@@ -1,5 +1,5 @@
 /** Status of a peer, for calictl and metrics. */
-import type { Family } from '../../lib/cidr.ts';
+import { type Family, parseAddress } from '../../lib/cidr.ts';
 import type { PeerMember } from '../group/peer-member.ts';
 import type { Rib } from '../rib/rib.ts';
 import { describeFlapping } from '../session/fsm.ts';
@@ -68,6 +68,14 @@ export function describePeer(peer: DescribedPeer, ribs: Ribs, history: PeerHisto
 function withFlapping(session: Session, error: string | undefined): string | undefined {
   const flapping = describeFlapping(session);
   return flapping && error ? `${flapping}; ${error}` : (flapping ?? error);
+}
+
+/** Sorts the statuses of a speaker's peers. Parses each address once: each scrape of /metrics calls this. */
+export function sortByAddress(statuses: PeerStatus[]): PeerStatus[] {
+  const values = new Map(statuses.map((one) => [one, parseAddress(one.config.address)?.value ?? 0n]));
+  return statuses.sort(
+    (a, b) => Number(values.get(a)! > values.get(b)!) - Number(values.get(a)! < values.get(b)!),
+  );
 }
 
 /** Returns the status of a peer that could not be created. */
