@@ -84,7 +84,7 @@ async function runNode(config: AgentConfig): Promise<void> {
   for (const reason of environmentNotices(process.env))
     nodeLog.warn({ reason }, 'environment variable has no effect');
   const begin = async () => {
-    const agent = new NodeAgent(config, {
+    const agent = await NodeAgent.create(config, {
       // New connections: those of an earlier agent may have a local address that no longer exists.
       api: await loadApiServerAddress(config.kubeconfig),
       log: nodeLog,

@@ -1,0 +1,24 @@
+/** The socket of the CNI plugin (cni/server.ts). It opens when `start` is called, and pods can be added from then on. */
+import path from 'node:path';
+import type { Plugin } from '../../cni/plugin.ts';
+import { serveCni } from '../../cni/server.ts';
+import { CNI_SOCKET } from '../report/status.ts';
+
+export class CniSocket {
+  readonly #path: string;
+  readonly #plugin: Pick<Plugin, 'handle'>;
+  #server: { close(): unknown } | undefined;
+
+  constructor(runDirectory: string, plugin: Pick<Plugin, 'handle'>) {
+    this.#path = path.join(runDirectory, CNI_SOCKET);
+    this.#plugin = plugin;
+  }
+
+  async start(): Promise<void> {
+    this.#server = await serveCni(this.#path, this.#plugin);
+  }
+
+  close(): void {
+    this.#server?.close();
+  }
+}
