@@ -27,6 +27,12 @@ export class ManualClock implements Time {
     return () => this.#timers.delete(timer);
   }
 
+  /** When the next timer expires; undefined without timers. */
+  get next(): number | undefined {
+    const times = [...this.#timers].map(({ at }) => at);
+    return times.length > 0 ? Math.min(...times) : undefined;
+  }
+
   /** Advances the clock and runs the timers that expire, in order. */
   advance(milliseconds: number): void {
     const end = this.#now + milliseconds;
