@@ -1,6 +1,7 @@
 /** A peer's session in an update group, for one family. */
 import type { Family } from '../../lib/cidr.ts';
-import type { Member, SyncPurpose, UpdateGroup } from './update-group.ts';
+import type { Member, SyncPurpose } from './member.ts';
+import type { UpdateGroup } from './update-group.ts';
 
 /** The parts of a peer that the group uses. */
 export interface MemberPeer {

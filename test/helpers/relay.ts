@@ -1,6 +1,8 @@
 /** Relays UPDATEs from one peer to others, bytes to bytes: receiver, RIB and update groups. */
+
+import type { Member } from '../../bgp/group/member.ts';
 import type { GroupSpec } from '../../bgp/group/spec.ts';
-import { type Member, UpdateGroup } from '../../bgp/group/update-group.ts';
+import { UpdateGroup } from '../../bgp/group/update-group.ts';
 import { type Received, type ReceiverContext, UpdateReceiver } from '../../bgp/peer/receiver.ts';
 import { AttributeTable } from '../../bgp/rib/attribute-table.ts';
 import { Rib } from '../../bgp/rib/rib.ts';

@@ -4,8 +4,9 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
+import type { Member, SyncPurpose } from '../../../../bgp/group/member.ts';
 import type { GroupSpec } from '../../../../bgp/group/spec.ts';
-import { type Member, type SyncPurpose, UpdateGroup } from '../../../../bgp/group/update-group.ts';
+import { UpdateGroup } from '../../../../bgp/group/update-group.ts';
 import { PathFlag } from '../../../../bgp/rib/path-table.ts';
 import { Framer } from '../../../../bgp/wire/framer.ts';
 import type { Nlri } from '../../../../bgp/wire/nlri.ts';
