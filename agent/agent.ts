@@ -50,12 +50,16 @@ export class Agent {
   static async create(config: AgentConfig, modules: AgentModules & { restart: () => void }): Promise<Agent> {
     // The parts need no calculation before `start`.
     let agent: Agent | undefined;
-    const parts = await wire(config, modules, {
+    const parts: Parts = await wire(config, modules, {
       changed: () => {
         if (agent) agent.#changed();
       },
       learned: () => {
         if (agent) agent.#program();
+      },
+      converged: (seconds) => {
+        const { boundary, metrics } = parts;
+        boundary.run('metrics', () => metrics.observeConvergence(seconds));
       },
     });
     agent = new Agent(parts, modules.restart);

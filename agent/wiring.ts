@@ -22,7 +22,7 @@ import { nodeInfo, nodeNames } from '../model/node.ts';
 import { NodeIdentity } from './identity/node-identity.ts';
 import { publishNode } from './identity/node-setup.ts';
 import { OwnAddress } from './identity/own-address.ts';
-import { addressesFor } from './inputs/address-source.ts';
+import { addressSourceFor, upkeepFor } from './inputs/address-source.ts';
 import { InputReader } from './inputs/agent-inputs.ts';
 import { AppliedSettings } from './inputs/applied-settings.ts';
 import type { AgentConfig } from './inputs/environment.ts';
@@ -42,7 +42,7 @@ import { ObjectFaults } from './report/object-faults.ts';
 import { SelfReport } from './report/report.ts';
 import { CniSocket } from './serve/cni-socket.ts';
 import { explain } from './serve/explain.ts';
-import { createMetrics } from './serve/metrics.ts';
+import { createMetrics, type Metrics } from './serve/metrics.ts';
 import { Servers } from './serve/servers.ts';
 import { SpeakerHost } from './speaker/host.ts';
 import { SecretsView } from './speaker/secrets.ts';
@@ -71,6 +71,8 @@ export interface LoopEvents {
   readonly changed: () => void;
   /** Learned routes changed: program them now. */
   readonly learned: () => void;
+  /** BGP converged after this time, seconds. */
+  readonly converged: (seconds: number) => void;
 }
 
 /** What changes while the agent runs and belongs to no part. */
@@ -83,41 +85,42 @@ export interface AgentState {
   bgpHold: string | undefined;
 }
 
-export type Parts = Awaited<ReturnType<typeof wire>>;
+/** The parts of an agent. */
+export type Parts = Sources & Workers & Reports & Services;
+type Sources = Readonly<Awaited<ReturnType<typeof makeSources>>>;
+type Workers = Readonly<ReturnType<typeof makeWorkers>>;
+type Reports = Readonly<ReturnType<typeof makeReports>>;
+type Services = Readonly<ReturnType<typeof makeServices>>;
 
 /** Makes the parts. Rejects with CodedError CONFIG when the run directory is unusable. */
-export async function wire(config: AgentConfig, modules: AgentModules, { changed, learned }: LoopEvents) {
-  const { node, runDirectory } = config;
-  const { log } = modules;
+export async function wire(config: AgentConfig, modules: AgentModules, loop: LoopEvents): Promise<Parts> {
+  const sources = await makeSources(config, modules, loop);
+  const workers = makeWorkers(sources, loop);
+  const reports = makeReports(sources, workers, loop);
+  const services = makeServices(sources, workers, reports, modules);
+  return { ...sources, ...workers, ...reports, ...services };
+}
+
+/** The state that calculations read: files of the run directory, the copy of the datastore, this node and its host. */
+async function makeSources(config: AgentConfig, { api, log }: AgentModules, { changed }: LoopEvents) {
+  const { node, runDirectory, namespace } = config;
   const startedAt = clock.now();
   await createFolder(runDirectory, 0o700);
   assertPrivateFolder(runDirectory);
   // Before the folder of the endpoints exists (readRouteNumbers).
   const routeNumbers = new RouteNumbersFile(runDirectory, log);
   const endpoints = await EndpointStore.open(path.join(runDirectory, 'endpoints'), changed, log);
-
-  const state: AgentState = {
-    dataplane: undefined,
-    setUpError: 'not connected to the API yet',
-    bgpHold: undefined,
-  };
   const requests = new RequestCounter();
-  const client = new KubernetesClient(modules.api, requests);
-  const store = client;
-  const boundary = new Boundary(log);
-  const quarantine = new Quarantine(node, log);
-  const nftables = new Nftables(ownTable);
-  const session = new IpSession();
-  const inside = new InsidePool();
-
+  const client = new KubernetesClient(api, requests);
   const view = new View(node, { client, log, changed });
-  const secrets = new SecretsView(config.namespace, { client, log, changed });
+  const secrets = new SecretsView(namespace, { client, log, changed });
   const identity = new NodeIdentity(node, view.nodes);
   const observedHost = new ObservedHost();
   const topology = new Topology(config, { clock, changed });
+  const quarantine = new Quarantine(node, log);
   const inputs = new InputReader({
     config,
-    api: modules.api.url.hostname,
+    api: api.url.hostname,
     view,
     quarantine,
     endpoints,
@@ -125,10 +128,23 @@ export async function wire(config: AgentConfig, modules: AgentModules, { changed
     host: observedHost,
     self: () => identity.published,
   });
-  const settings = new AppliedSettings(config, (next) => {
-    modules.setSeverity(next.logSeverity);
-    servers.configure(next);
-  });
+  const boundary = new Boundary(log);
+  const state: AgentState = {
+    dataplane: undefined,
+    setUpError: 'not connected to the API yet',
+    bgpHold: undefined,
+  };
+  return {
+    ...{ config, clock, log, startedAt, state, store: client, requests, boundary, quarantine },
+    ...{ routeNumbers, endpoints, view, secrets, identity, observedHost, topology, inputs },
+  };
+}
+
+/** The parts that change something: the kernel, the Node's addresses, IPAM and BGP sessions. */
+function makeWorkers(sources: Sources, { changed, learned, converged }: LoopEvents) {
+  const { config, log, store, state, identity, view, endpoints } = sources;
+  const node = () => identity.node;
+  const ipam = addressSourceFor(config, { store, view, endpoints, node, clock });
   const ownAddress = new OwnAddress(config, {
     clock,
     log,
@@ -139,30 +155,24 @@ export async function wire(config: AgentConfig, modules: AgentModules, { changed
       changed();
     },
   });
-  const { ipam, upkeep } = addressesFor(config, startedAt, {
-    store,
-    view,
-    endpoints,
-    node: () => identity.node,
-    adding: () => plugin.adding,
-    boundary,
-    clock,
-    log,
-  });
-  const tunnelling = new Tunnelling({ store, ipam, clock, log, changed });
-  const host = new SpeakerHost(
-    config,
-    {
-      changed,
-      learned,
-      converged: (seconds) => boundary.run('metrics', () => metrics.observeConvergence(seconds)),
-      sessionChanged: changed,
-    },
-    log,
-  );
+  return {
+    ipam,
+    ownAddress,
+    tunnelling: new Tunnelling({ store, ipam, clock, log, changed }),
+    host: new SpeakerHost(config, { changed, learned, converged, sessionChanged: changed }, log),
+    nftables: new Nftables(ownTable),
+    rulesets: new RulesetCache(),
+    session: new IpSession(),
+    inside: new InsidePool(),
+  };
+}
 
+/** The parts that report the agent's state: to the API, and to the servers. */
+function makeReports(sources: Sources, workers: Workers, { changed }: LoopEvents) {
+  const { config, log, startedAt, state, store, boundary, quarantine, view, secrets, identity } = sources;
+  const { tunnelling, host, nftables } = workers;
+  const { node } = config;
   const faults = new ObjectFaults(node, { view, secrets, quarantine, boundary });
-  const problems = () => faults.all().map(({ problem }) => problem);
   const report = new SelfReport({
     config,
     startedAt,
@@ -174,14 +184,14 @@ export async function wire(config: AgentConfig, modules: AgentModules, { changed
     families: () => identity.families,
     stats: () => state.dataplane?.stats,
     nftables,
-    endpointCount: () => endpoints.list().length,
-    reflectors: () => topology.reflectors,
-    objects: problems,
+    endpointCount: () => sources.endpoints.list().length,
+    reflectors: () => sources.topology.reflectors,
+    objects: () => faults.problems(),
     faults: () => boundary.faults(),
     withoutState: () => boundary.withoutState(NETWORK_STAGES),
-    lostPools: () => inputs.lostPools(),
+    lostPools: () => sources.inputs.lostPools(),
     bgpHold: () => state.bgpHold,
-    addressProblems: () => ownAddress.problems,
+    addressProblems: () => workers.ownAddress.problems,
   });
   const recorder = new EventRecorder('cali-node', { store, clock, log });
   const condition = new NodeCondition(node, { store, clock, log });
@@ -189,13 +199,19 @@ export async function wire(config: AgentConfig, modules: AgentModules, { changed
     condition,
     unavailability: () => report.unavailability(),
     nftables,
-    objects: problems,
+    objects: () => faults.problems(),
     clock,
     changed,
   });
   const events = new NodeEvents(node, { recorder, boundary, clock, current: () => report.troubles() });
   const objectEvents = new ObjectEvents(recorder);
-  const statusReporter = new NodeStatusReporter(node, {
+  const statusReporter = makeStatusReporter(sources, workers, report);
+  return { faults, report, recorder, condition, conditionReport, events, objectEvents, statusReporter };
+}
+
+function makeStatusReporter(sources: Sources, { host }: Workers, report: SelfReport): NodeStatusReporter {
+  const { config, log, store, endpoints, observedHost } = sources;
+  return new NodeStatusReporter(config.node, {
     store,
     clock,
     log,
@@ -209,7 +225,44 @@ export async function wire(config: AgentConfig, modules: AgentModules, { changed
         deviceOf: (destination) => observedHost.deviceOf(destination),
       }),
   });
+}
 
+/** The parts that answer requests: of the container runtime, of calictl, of probes and of Prometheus. */
+function makeServices(sources: Sources, workers: Workers, reports: Reports, modules: AgentModules) {
+  const { config, log, startedAt, store, boundary, view, identity, endpoints, routeNumbers } = sources;
+  const { ipam, tunnelling, inside, session } = workers;
+  const { node, runDirectory } = config;
+  const metrics = makeMetrics(sources, workers, reports);
+  const plugin = new Plugin(
+    {
+      node,
+      mtu: () => tunnelling.podMtu(),
+      families: () => identity.podFamilies,
+      routes: () => ({ ...routeNumbers.numbers, ranges: [] }),
+      notReady: () => reports.report.cniNotReady(),
+    },
+    { store, known: view, ipam, endpoints, inside, session, log, observe: metrics.observeCni },
+  );
+  const adding = () => plugin.adding;
+  const upkeep = upkeepFor({ node, startedAt }, ipam, {
+    store,
+    view,
+    endpoints,
+    adding,
+    boundary,
+    clock,
+    log,
+  });
+  const servers = makeServers(sources, workers, reports, metrics.registry);
+  const settings = new AppliedSettings(config, (next) => {
+    modules.setSeverity(next.logSeverity);
+    servers.configure(next);
+  });
+  return { metrics, upkeep, cniSocket: new CniSocket(runDirectory, plugin), servers, settings };
+}
+
+function makeMetrics(sources: Sources, { host, tunnelling }: Workers, { report, faults }: Reports): Metrics {
+  const { config, state, view, endpoints } = sources;
   const metrics = createMetrics({
     peers: () => host.speaker?.status() ?? [],
     learnedRoutes: () => host.speaker?.learned.size ?? 0,
@@ -222,22 +275,20 @@ export async function wire(config: AgentConfig, modules: AgentModules, { changed
     routes: () => host.speaker?.routeCount ?? 0,
     nodeNames: () => nodeNames(view.nodes().map(nodeInfo)),
     isDetailed: config.hasDetailedBgpMetrics,
-    objects: problems,
+    objects: () => faults.problems(),
   });
-  requests.register(metrics.registry);
-  const plugin = new Plugin(
-    {
-      node,
-      mtu: () => tunnelling.podMtu(),
-      families: () => identity.podFamilies,
-      routes: () => ({ ...routeNumbers.numbers, ranges: [] }),
-      notReady: () => report.cniNotReady(),
-    },
-    { store, known: view, ipam, endpoints, inside, session, log, observe: metrics.observeCni },
-  );
-  const cniSocket = new CniSocket(runDirectory, plugin);
-  const servers = new Servers(runDirectory, {
-    registry: metrics.registry,
+  sources.requests.register(metrics.registry);
+  return metrics;
+}
+
+function makeServers(
+  { config, log, boundary, view, inputs, endpoints }: Sources,
+  { host }: Workers,
+  { report }: Reports,
+  registry: Metrics['registry'],
+): Servers {
+  return new Servers(config.runDirectory, {
+    registry,
     speaker: () => host.speaker,
     status: () => report.status(),
     explain: (address) =>
@@ -250,41 +301,6 @@ export async function wire(config: AgentConfig, modules: AgentModules, { changed
     boundary,
     log,
   });
-  return {
-    config,
-    clock,
-    log,
-    state,
-    store,
-    boundary,
-    quarantine,
-    nftables,
-    rulesets: new RulesetCache(),
-    processes: [session, inside],
-    routeNumbers,
-    view,
-    secrets,
-    identity,
-    observedHost,
-    topology,
-    inputs,
-    settings,
-    ownAddress,
-    upkeep,
-    tunnelling,
-    host,
-    faults,
-    report,
-    recorder,
-    condition,
-    conditionReport,
-    events,
-    objectEvents,
-    statusReporter,
-    metrics,
-    cniSocket,
-    servers,
-  } as const;
 }
 
 /** Closes the parts one by one. An error is logged, and the others are closed all the same. */
@@ -307,7 +323,8 @@ export async function closeParts(parts: Parts): Promise<void> {
   await close('BGP', () => parts.host.close());
   await close('dataplane', () => parts.state.dataplane?.close());
   await close('processes', () => {
-    for (const process of parts.processes) process.close();
+    parts.session.close();
+    parts.inside.close();
   });
   await close('CNI', () => parts.cniSocket.close());
   await close('servers', () => parts.servers.close());

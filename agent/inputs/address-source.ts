@@ -8,51 +8,48 @@ import { podCidrsOf } from '../../felix/calc/pod-cidr-blocks.ts';
 import type { AddressSource } from '../../ipam/address-source.ts';
 import { Ipam, type IpamView } from '../../ipam/ipam.ts';
 import { PodCidrIpam } from '../../ipam/pod-cidr.ts';
-import { IpamUpkeep, type UpkeepView } from '../../ipam/upkeep.ts';
-import type { Boundary } from '../../lib/boundary.ts';
+import { IpamUpkeep, type IpamUpkeepModules, type IpamUpkeepOptions } from '../../ipam/upkeep.ts';
 import type { Clock } from '../../lib/clock.ts';
-import type { Log } from '../../lib/log.ts';
+import type { Endpoint } from '../../model/endpoint.ts';
 import type { AgentConfig } from './environment.ts';
 
 export interface AddressModules {
   readonly store: Datastore;
-  readonly view: IpamView & UpkeepView;
+  readonly view: IpamView;
   readonly endpoints: Pick<EndpointStore, 'list'>;
   /** Returns this Node; undefined when the API has none. */
   readonly node: () => Node | undefined;
+  readonly clock: Clock;
+}
+
+/** Makes the source of addresses. With podCIDRs it starts with the addresses of the existing pods. */
+export function addressSourceFor(
+  { node, ipam }: Pick<AgentConfig, 'node' | 'ipam'>,
+  modules: AddressModules,
+): AddressSource {
+  const { store, view, endpoints, clock } = modules;
+  if (ipam === 'cali-ipam') return new Ipam({ node }, { store, view, clock });
+  const present = endpoints.list().map((one) => [handleFor(one), one.addresses] as const);
+  return new PodCidrIpam(node, () => podCidrsOf(modules.node()?.spec ?? {}), present);
+}
+
+export interface UpkeepModules extends Omit<IpamUpkeepModules, 'ipam' | 'handles'> {
+  readonly endpoints: Pick<EndpointStore, 'list'>;
   /** Returns the handles of ADDs in progress. */
   readonly adding: () => Iterable<string>;
-  readonly boundary: Boundary;
-  readonly clock: Clock;
-  readonly log: Log;
 }
 
-export interface Addresses {
-  readonly ipam: AddressSource;
-  /** Undefined for podCIDRs, which have no state in the datastore. */
-  readonly upkeep: IpamUpkeep | undefined;
+/** Returns the upkeep of IPAM; undefined for podCIDRs, which have no state in the datastore. */
+export function upkeepFor(
+  options: IpamUpkeepOptions,
+  ipam: AddressSource,
+  { endpoints, adding, ...modules }: UpkeepModules,
+): IpamUpkeep | undefined {
+  if (!(ipam instanceof Ipam)) return undefined;
+  const handles = () => [...endpoints.list().map(handleFor), ...adding()];
+  return new IpamUpkeep(options, { ...modules, ipam, handles });
 }
 
-/** Makes the source of addresses and its upkeep. `startedAt` is when this agent started, epoch milliseconds. */
-export function addressesFor(
-  { node, ipam: kind }: Pick<AgentConfig, 'node' | 'ipam'>,
-  startedAt: number,
-  modules: AddressModules,
-): Addresses {
-  const { store, view, endpoints, adding, boundary, clock, log } = modules;
-  const held = () =>
-    endpoints
-      .list()
-      .map(
-        ({ network, containerId, addresses }) =>
-          [handleOf({ name: network }, containerId), addresses] as const,
-      );
-  if (kind === 'host-local') {
-    const ipam = new PodCidrIpam(node, () => podCidrsOf(modules.node()?.spec ?? {}), held());
-    return { ipam, upkeep: undefined };
-  }
-  const ipam = new Ipam({ node }, { store, view, clock });
-  const handles = () => [...held().map(([handle]) => handle), ...adding()];
-  const upkeep = new IpamUpkeep({ node, startedAt }, { ipam, store, view, handles, boundary, clock, log });
-  return { ipam, upkeep };
+function handleFor({ network, containerId }: Endpoint): string {
+  return handleOf({ name: network }, containerId);
 }

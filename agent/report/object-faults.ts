@@ -1,7 +1,7 @@
 /** Faults of the objects that this agent reads, for status, health, Events and metrics. */
 
 import type { UnreadableObject } from '../../datastore/informer.ts';
-import { describeProblem } from '../../datastore/object-problem.ts';
+import { describeProblem, type ObjectProblem } from '../../datastore/object-problem.ts';
 import { bgpConfigurationKind } from '../../datastore/schema/bgp-configuration.ts';
 import type { Node } from '../../datastore/schema/core.ts';
 import { addressConflicts } from '../../felix/calc/address-conflicts.ts';
@@ -40,6 +40,11 @@ export class ObjectFaults {
       ...from('addresses', () => conflictingNodes(view.nodes())),
       ...quarantine.problems(),
     ];
+  }
+
+  /** Returns the faults without their objects. Never throws. */
+  problems(): ObjectProblem[] {
+    return this.all().map(({ problem }) => problem);
   }
 
   /**

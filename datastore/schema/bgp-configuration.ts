@@ -292,7 +292,7 @@ const configurationDefinition = calicoKind(
 
 /**
  * The fallbacks leave out AS number, mesh, passwords, ports and identifiers: with the default, the session would be a
- * different one. Without a former version BGP waits (agent/agent.ts).
+ * different one. Without a former version BGP waits (agent/report/object-faults.ts).
  */
 export const bgpConfigurationKind: ResourceDefinition<typeof configuration> = {
   ...configurationDefinition,

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { addressesFor } from '../../../../agent/inputs/address-source.ts';
+import { addressSourceFor, upkeepFor } from '../../../../agent/inputs/address-source.ts';
 import { nodeKind } from '../../../../datastore/schema/core.ts';
 import { Boundary } from '../../../../lib/boundary.ts';
 import { silentLog } from '../../../../lib/log.ts';
@@ -22,24 +22,29 @@ const pod = {
 } as unknown as Endpoint;
 
 function make(ipam: 'cali-ipam' | 'host-local') {
-  return addressesFor({ node: 'n1', ipam }, 0, {
+  const view = {
+    nodeLabels: () => ({}),
+    pools: () => [],
+    blocks: () => [],
+    affinities: () => [],
+    reservations: () => [],
+    configuration: () => undefined,
+    pod: () => undefined,
+  };
+  const both = {
     store: new MemoryStore(),
-    view: {
-      nodeLabels: () => ({}),
-      pools: () => [],
-      blocks: () => [],
-      affinities: () => [],
-      reservations: () => [],
-      configuration: () => undefined,
-      pod: () => undefined,
-    },
+    view,
     endpoints: { list: () => [pod] },
-    node: () => node,
+    clock: new ManualClock(),
+  };
+  const source = addressSourceFor({ node: 'n1', ipam }, { ...both, node: () => node });
+  const upkeep = upkeepFor({ node: 'n1', startedAt: 0 }, source, {
+    ...both,
     adding: () => [],
     boundary: new Boundary(silentLog),
-    clock: new ManualClock(),
     log: silentLog,
   });
+  return { ipam: source, upkeep };
 }
 
 it('host-local IPAM assigns from the podCIDR, without the addresses of existing pods, and needs no upkeep', async () => {
