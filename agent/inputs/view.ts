@@ -24,7 +24,7 @@ import { calicoNodeStatusKind } from '../../datastore/schema/node-status.ts';
 import type { ResourceDefinition } from '../../datastore/schema/resource.ts';
 import type { WatchStates } from '../../datastore/watch-metrics.ts';
 import { blockProblems, hasOwnName } from '../../ipam/block-faults.ts';
-import type { IpamView } from '../../ipam/ipam.ts';
+import type { IpamView } from '../../ipam/view.ts';
 
 export class View implements IpamView {
   readonly #node: string;

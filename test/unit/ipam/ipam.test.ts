@@ -11,7 +11,8 @@ import {
 import { IpamError } from '../../../ipam/address-source.ts';
 import { audit } from '../../../ipam/audit.ts';
 import { collect, readSnapshot } from '../../../ipam/garbage.ts';
-import { Ipam, type IpamView } from '../../../ipam/ipam.ts';
+import { Ipam } from '../../../ipam/ipam.ts';
+import type { IpamView } from '../../../ipam/view.ts';
 import { MemoryStore } from '../../helpers/memory-store.ts';
 
 const clock = { now: () => 1_000_000, after: () => () => undefined };

@@ -11,8 +11,9 @@ import {
 import { allocationsOf, assignAddress, assignNext, hasFree, newBlock, release } from '../../../ipam/block.ts';
 import { faultsOf } from '../../../ipam/block-faults.ts';
 import { choosePools, freeBlocks } from '../../../ipam/candidates.ts';
-import { Ipam, type IpamView } from '../../../ipam/ipam.ts';
+import { Ipam } from '../../../ipam/ipam.ts';
 import { PodCidrIpam } from '../../../ipam/pod-cidr.ts';
+import type { IpamView } from '../../../ipam/view.ts';
 import { mustCidr } from '../../../lib/cidr.ts';
 import { MemoryStore } from '../../helpers/memory-store.ts';
 
