@@ -115,7 +115,9 @@ ipv6: false
     expect(report.pods.every(({ addresses }) => addresses[0]!.startsWith('10.10.0.'))).toBe(true);
     expect(report.unreachable).toEqual([]);
     write('nodes: [{ name: East }]');
-    expect(runOnce([], ['--topology', file]).stderr).toMatch(/nodes\.0\.name: "East": invalid name: use lower case letters/);
+    expect(runOnce([], ['--topology', file]).stderr).toMatch(
+      /nodes\.0\.name: "East": invalid name: use lower case letters/,
+    );
     rmSync(path.dirname(file), { recursive: true });
   });
 });
