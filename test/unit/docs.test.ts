@@ -23,6 +23,12 @@ describe('the documentation', () => {
     expect(missing).toEqual([]);
   });
 
+  it.each(pages)('%s names only npm scripts that exist', (page) => {
+    const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
+    const named = [...read(page).matchAll(/npm run (?:--silent )?([a-z][a-z:-]*)/g)].map(([, name]) => name!);
+    expect(named.filter((name) => !Object.hasOwn(scripts, name))).toEqual([]);
+  });
+
   const withPaths = pages.filter((page) => /CONTRIBUTING|architecture|decisions/.test(page));
   it.each(withPaths)('%s names only sources that exist', (page) => {
     const named = read(page).match(/\b[a-z-]+\/[\w./-]*\.(ts|mjs|c|yaml)\b/g) ?? [];

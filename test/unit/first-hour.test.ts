@@ -39,3 +39,10 @@ test('the launch configurations start a program that exists', () => {
   expect(programs).not.toEqual([]);
   expect(programs.filter((file) => !existsSync(file))).toEqual([]);
 });
+
+test('VS Code attaches to the port that npm run lab -- debug opens by default', () => {
+  const { configurations } = json('.vscode/launch.json') as { configurations: { port?: number }[] };
+  const ports = configurations.flatMap(({ port }) => port ?? []);
+  const [, port] = /'--port <port>'.*, (\d+)\)/.exec(read('lab/main.ts'))!;
+  expect(ports).toEqual([Number(port)]);
+});
