@@ -14,7 +14,7 @@ import { knownRoutes, outsidePools, vxlanRoutes } from '../felix/calc/known-rout
 import { exportedPrefixes, type OwnPrefixes, ownPrefixes } from '../felix/calc/own-prefixes.ts';
 import { desiredRoutes } from '../felix/calc/routes.ts';
 import { type Ruleset, ruleset } from '../felix/calc/ruleset.ts';
-import type { DesiredDataplane } from '../felix/dataplane/dataplane.ts';
+import type { DesiredDataplane } from '../felix/dataplane/desired.ts';
 import { poolsWithPods } from '../ipam/pool-use.ts';
 import { endRoutes } from '../ipip/desired.ts';
 import type { Tunnelling, TunnellingInput } from '../ipip/tunnelling.ts';

@@ -3,7 +3,7 @@ import { keyOfPeer, type PeerStatus } from '../../bgp/peer/config.ts';
 import { describeProblem, type ObjectProblem } from '../../datastore/object-problem.ts';
 import { asNumberOf } from '../../felix/calc/bgp/cluster.ts';
 import type { ReflectorInfo } from '../../felix/calc/bgp/reflectors.ts';
-import type { DataplaneStats } from '../../felix/dataplane/dataplane.ts';
+import type { DataplaneStats } from '../../felix/dataplane/stats.ts';
 import type { Tunnelling } from '../../ipip/tunnelling.ts';
 import type { Nftables } from '../../kernel/nftables.ts';
 import type { Family } from '../../lib/cidr.ts';

@@ -6,7 +6,7 @@ import { Counter, Histogram, Registry, Summary } from 'prom-client';
 import type { SyncState } from '../../datastore/informers.ts';
 import type { ObjectProblem } from '../../datastore/object-problem.ts';
 import { registerWatchMetrics, type WatchStates } from '../../datastore/watch-metrics.ts';
-import type { DataplaneStats } from '../../felix/dataplane/dataplane.ts';
+import type { DataplaneStats } from '../../felix/dataplane/stats.ts';
 import { registerProcessMetrics } from '../../lib/process-metrics.ts';
 import { exposeCounter, exposeGauge, type Reading } from '../../lib/series.ts';
 import type { AgentStatus } from '../report/status.ts';

@@ -5,75 +5,34 @@
  * creates and removes the pods' links.
  */
 
-import { planTunnels, type Tunnel } from '../../ipip/device-plan.ts';
+import { planTunnels } from '../../ipip/device-plan.ts';
 import { isOffloadBroken, observeTunnels, ownTunnels } from '../../ipip/devices.ts';
-import type { MissingTunnels } from '../../ipip/tunnelling.ts';
 import type {
   BatchError,
   Connections,
-  InterfaceAddress,
   Kernel,
   KernelEvent,
   KernelState,
   RulesTable,
 } from '../../kernel/port.ts';
 import { interfaceSysctls, nodeSysctls, tunnelSysctls } from '../../kernel/sysctls.ts';
-import type { Family } from '../../lib/cidr.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { Mutex } from '../../lib/mutex.ts';
 import { type ObjectChange, Oscillation } from '../../lib/oscillation.ts';
-import { type Endpoint, isOwnVeth } from '../../model/endpoint.ts';
-import type { KernelRoute, Route } from '../../model/route.ts';
-import type { Ownership } from '../../model/route-ownership.ts';
+import type { KernelRoute } from '../../model/route.ts';
 import { type TunnelKind, tunnelKinds, tunnels } from '../../model/tunnel.ts';
-import { type Ruleset, TABLE } from '../calc/ruleset.ts';
+import { TABLE } from '../calc/ruleset.ts';
+import { addressCommands } from './addresses.ts';
+import type { DataplaneSettings, DesiredDataplane } from './desired.ts';
+import { isFault, missingOf, wantedOf } from './faults.ts';
+import { movedAddresses, neighbourCommands } from './neighbours.ts';
 import { byObject, shownBy } from './object-changes.ts';
 import { Problems } from './problems.ts';
 import { planRoutes } from './route-plan.ts';
+import { type DataplaneStats, noStats } from './stats.ts';
 import { summarise } from './summary.ts';
-
-export interface DesiredDataplane {
-  readonly routes: readonly Route[];
-  readonly endpoints: readonly Endpoint[];
-  /** Addresses of this node on the pods' veths. Any other host address there is removed. */
-  readonly addresses: readonly InterfaceAddress[];
-  readonly tunnels: readonly Tunnel[];
-  /** Our nftables table. The same object means an unchanged table. */
-  readonly ruleset: Ruleset;
-  /** Whether learned routes are complete. Until they are, those in the kernel are kept. */
-  readonly isLearnedComplete: boolean;
-  /** Identifies our routes in the kernel. */
-  readonly ownership: Ownership;
-  /** Whether a learned default route may take precedence over the host's own. */
-  readonly mayReplaceDefault?: boolean;
-}
-
-export interface DataplaneStats {
-  readonly applies: number;
-  readonly failures: number;
-  readonly routes: number;
-  /** Of those, IPv6 routes. */
-  readonly ipv6Routes: number;
-  /** Why the kernel differs from the desired state; empty when it does not. */
-  readonly problems: readonly string[];
-  /** Tunnels that are wanted but cannot be created, with the reason. */
-  readonly missingTunnels: MissingTunnels;
-  /** Number of objects that another program keeps changing back, by kind. */
-  readonly oscillating: Readonly<Record<string, number>>;
-}
-
-/** Values before there is a dataplane. */
-export const noStats: DataplaneStats = {
-  applies: 0,
-  failures: 0,
-  routes: 0,
-  ipv6Routes: 0,
-  problems: [],
-  missingTunnels: {},
-  oscillating: {},
-};
 
 export interface DataplaneModules {
   readonly clock: Clock;
@@ -101,20 +60,6 @@ export interface DataplaneModules {
 export interface DataplaneOptions {
   /** Name of this node; the MACs of its tunnel devices are derived from it. */
   readonly node: string;
-}
-
-/** Settings that may change at run time. */
-export interface DataplaneSettings {
-  /** Interval of full checks, in milliseconds. */
-  readonly resyncMs: number;
-  /** Families of the node and its pods. Sysctls of other families are not changed. */
-  readonly families: readonly Family[];
-  /** Whether to set the node's forwarding sysctls. */
-  readonly hasForwarding: boolean;
-  /** Whether checksum offload is broken on tunnels; undefined: decided by the kernel's version. */
-  readonly isOffloadBroken?: boolean | undefined;
-  /** Configuration that cannot be applied, one sentence each. */
-  readonly problems: readonly string[];
 }
 
 /** Delay that lets changes arriving together be applied together. */
@@ -506,87 +451,4 @@ export class Dataplane {
     if (problems.length > 0) this.#configured.delete(device);
     return problems;
   }
-}
-
-/** Returns tunnels whose device the kernel refuses to create, with its message. */
-function missingOf(
-  wanted: readonly Tunnel[],
-  errors: readonly BatchError[],
-): DataplaneStats['missingTunnels'] {
-  return Object.fromEntries(
-    wanted.flatMap(({ kind }) => {
-      const refused = errors.find(
-        ({ command, message }) =>
-          command.startsWith(`link add name ${tunnels[kind].device} `) && !/File exists/.test(message),
-      );
-      return refused ? [[kind, refused.message]] : [];
-    }),
-  );
-}
-
-/** Returns the reasons that concern wanted tunnels. */
-function wantedOf(
-  wanted: readonly Tunnel[],
-  reasons: DataplaneStats['missingTunnels'],
-): DataplaneStats['missingTunnels'] {
-  return Object.fromEntries(
-    wanted.flatMap(({ kind }) => (reasons[kind] === undefined ? [] : [[kind, reasons[kind]]])),
-  );
-}
-
-/** Whether an error is a fault: not when the interface is gone, nor when the command needs an impossible tunnel. */
-function isFault({ command, message }: BatchError, missing: DataplaneStats['missingTunnels']): boolean {
-  if (/No such (device|process)|Cannot find device/.test(message)) return false;
-  // The kernel creates tunl0 when it loads the module.
-  if (command.startsWith('link add name ') && /File exists/.test(message)) return false;
-  return !(Object.keys(missing) as TunnelKind[]).some((kind) => command.includes(tunnels[kind].device));
-}
-
-/** Returns commands that add missing addresses to our interfaces and remove unwanted ones. */
-export function addressCommands(wanted: readonly InterfaceAddress[], kernel: KernelState): string[] {
-  const key = ({ device, cidr }: InterfaceAddress) => `${cidr} dev ${device}`;
-  const present = kernel.addresses.filter(({ device }) => isOurs(kernel, device)).map(key);
-  const missing = wanted.filter(({ device }) => kernel.links.has(device)).map(key);
-  return [
-    ...missing.filter((one) => !present.includes(one)).map((one) => `address add ${one}`),
-    ...present.filter((one) => !missing.includes(one)).map((one) => `address del ${one}`),
-  ];
-}
-
-function isOurs(kernel: KernelState, device: string): boolean {
-  const link = kernel.links.get(device);
-  return link !== undefined && isOwnVeth(link);
-}
-
-/** Returns commands for a permanent neighbour per pod address, so that the node needs no ARP or ND (Calico F-013). */
-export function neighbourCommands(endpoints: readonly Endpoint[], kernel: KernelState): string[] {
-  const commands: string[] = [];
-  const wanted = new Map<string, { address: string; device: string; mac: string }>();
-  for (const { interfaceName: device, addresses, mac } of endpoints) {
-    if (!kernel.links.has(device)) continue;
-    for (const address of addresses) wanted.set(`${address}%${device}`, { address, device, mac });
-  }
-  const present = new Map(
-    kernel.neighbours
-      .filter(({ device }) => isOurs(kernel, device))
-      .map((neighbour) => [`${neighbour.address}%${neighbour.device}`, neighbour]),
-  );
-  for (const [key, { address, device, mac }] of wanted) {
-    if (present.get(key)?.mac !== mac)
-      commands.push(`neigh replace ${address} lladdr ${mac} dev ${device} nud permanent`);
-  }
-  for (const [key, { address, device }] of present) {
-    if (!wanted.has(key)) commands.push(`neigh del ${address} dev ${device}`);
-  }
-  return commands;
-}
-
-/** Returns addresses that were removed or moved to another interface (Calico reference 3.3, conntrack). */
-export function movedAddresses(before: readonly Endpoint[], after: readonly Endpoint[]): string[] {
-  const now = new Map(
-    after.flatMap(({ interfaceName, addresses }) => addresses.map((address) => [address, interfaceName])),
-  );
-  return before.flatMap(({ interfaceName, addresses }) =>
-    addresses.filter((address) => now.get(address) !== interfaceName),
-  );
 }

@@ -6,7 +6,8 @@
 
 import { spawnSync } from 'node:child_process';
 import { ownTable } from '../../felix/calc/ruleset.ts';
-import { Dataplane, type DesiredDataplane } from '../../felix/dataplane/dataplane.ts';
+import { Dataplane } from '../../felix/dataplane/dataplane.ts';
+import type { DesiredDataplane } from '../../felix/dataplane/desired.ts';
 import { linuxKernel } from '../../kernel/linux.ts';
 import { Nftables } from '../../kernel/nftables.ts';
 import { parseArguments } from '../../lib/arguments.ts';

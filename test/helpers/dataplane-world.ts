@@ -3,7 +3,8 @@
  * server that adds and removes pods, and other programs that change the kernel. Seeded; time advances only in `pass`.
  */
 import { ownTable } from '../../felix/calc/ruleset.ts';
-import { Dataplane, type DesiredDataplane } from '../../felix/dataplane/dataplane.ts';
+import { Dataplane } from '../../felix/dataplane/dataplane.ts';
+import type { DesiredDataplane } from '../../felix/dataplane/desired.ts';
 import type { Tunnel } from '../../ipip/device-plan.ts';
 import { Nftables } from '../../kernel/nftables.ts';
 import { silentLog } from '../../lib/log.ts';

@@ -5,7 +5,7 @@ import type { PeerStatus } from '../../bgp/peer/config.ts';
 import { createMetrics as createControllerMetrics } from '../../controllers/metrics.ts';
 import { RequestCounter } from '../../datastore/kubernetes/request-metrics.ts';
 import { registerWatchMetrics } from '../../datastore/watch-metrics.ts';
-import { noStats } from '../../felix/dataplane/dataplane.ts';
+import { noStats } from '../../felix/dataplane/stats.ts';
 
 export const noSources: MetricSources = {
   peers: () => [],

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { createMetrics } from '../../agent/serve/metrics.ts';
-import { noStats } from '../../felix/dataplane/dataplane.ts';
+import { noStats } from '../../felix/dataplane/stats.ts';
 import { alertScenarios } from '../helpers/alert-scenarios.ts';
 import { hasProgram, root } from '../helpers/lab.ts';
 import { noSources, peerStatus, programs, seriesOf } from '../helpers/metrics.ts';

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { addressCommands, neighbourCommands } from '../../../felix/dataplane/dataplane.ts';
+import { addressCommands } from '../../../felix/dataplane/addresses.ts';
+import { neighbourCommands } from '../../../felix/dataplane/neighbours.ts';
 import { planRoutes, resolveNextHop } from '../../../felix/dataplane/route-plan.ts';
 import { parseErrors } from '../../../kernel/ip-batch.ts';
 import { eventOf } from '../../../kernel/monitor.ts';
