@@ -6,33 +6,25 @@
  */
 
 import { planTunnels } from '../../ipip/device-plan.ts';
-import { isOffloadBroken, observeTunnels, ownTunnels } from '../../ipip/devices.ts';
-import type {
-  BatchError,
-  Connections,
-  Kernel,
-  KernelEvent,
-  KernelState,
-  RulesTable,
-} from '../../kernel/port.ts';
-import { interfaceSysctls, nodeSysctls, tunnelSysctls } from '../../kernel/sysctls.ts';
+import { observeTunnels, ownTunnels } from '../../ipip/devices.ts';
+import type { Connections, Kernel, KernelEvent, KernelState, RulesTable } from '../../kernel/port.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { Mutex } from '../../lib/mutex.ts';
-import { type ObjectChange, Oscillation } from '../../lib/oscillation.ts';
 import type { KernelRoute } from '../../model/route.ts';
-import { type TunnelKind, tunnelKinds, tunnels } from '../../model/tunnel.ts';
-import { TABLE } from '../calc/ruleset.ts';
+import { tunnelKinds, tunnels } from '../../model/tunnel.ts';
 import { addressCommands } from './addresses.ts';
+import { type Batch, Changes } from './changes.ts';
 import type { DataplaneSettings, DesiredDataplane } from './desired.ts';
 import { isFault, missingOf, wantedOf } from './faults.ts';
 import { movedAddresses, neighbourCommands } from './neighbours.ts';
-import { byObject, shownBy } from './object-changes.ts';
 import { Problems } from './problems.ts';
 import { planRoutes } from './route-plan.ts';
 import { type DataplaneStats, noStats } from './stats.ts';
 import { summarise } from './summary.ts';
+import { Sysctls } from './sysctls.ts';
+import { Table } from './table.ts';
 
 export interface DataplaneModules {
   readonly clock: Clock;
@@ -67,12 +59,9 @@ const COALESCE_MS = 10;
 /** Hints arrive in bursts, mostly from our own changes; one observation follows the burst. */
 const HINT_MS = 250;
 const RETRY_MS = 1000;
-/** A peer may announce many routes that the kernel refuses. A refused change may succeed a minute later. */
-const REFUSALS = { maxEntries: 100_000, maxDelayMs: 60_000 };
 /** Interval of checks for oscillating objects. Most of them continue to wait. */
 const HELD_MS = 5_000;
-/** Minimum interval between checks of our nftables table on kernel events; interval without events. */
-const TABLE_LOOK_MS = 1000;
+/** Interval of checks of our nftables table without kernel events. */
 const TABLE_CHECK_MS = 5000;
 
 export class Dataplane {
@@ -88,11 +77,9 @@ export class Dataplane {
   readonly #guarded: DataplaneModules['guarded'];
   readonly #applied: (seconds: number) => void;
   readonly #nftables: RulesTable;
-  readonly #oscillation = new Oscillation();
-  /** Changes that the kernel refuses. Their delays grow too. */
-  readonly #refusals = new Oscillation(REFUSALS);
-  /** Latest error of each refused command. */
-  #refused: ReadonlyMap<string, BatchError> = new Map();
+  readonly #changes: Changes;
+  readonly #sysctls: Sysctls;
+  readonly #table: Table;
   readonly #mutex = new Mutex();
   #desired: DesiredDataplane | undefined;
   #routesText = '';
@@ -101,17 +88,8 @@ export class Dataplane {
   #cancelApply: (() => void) | undefined;
   #applyAt = 0;
   #cancelResync: (() => void) | undefined;
-  /** Interfaces with sysctls set, and the interface's index at that time. Bounded by the node's pods. */
-  readonly #configured = new Map<string, number>();
   #stats: DataplaneStats = { ...noStats, problems: ['not applied yet'] };
   readonly #problems: Problems;
-  /** Interfaces configured for pods that may send from additional networks. */
-  readonly #loose = new Set<string>();
-  #isNodeConfigured = false;
-  /** Whether a sysctl is delayed because another program changes it back. */
-  #isSwitchHeld = false;
-  #isTableCheckFull = false;
-  #tableCheckedAt = 0;
   #cancelTableCheck: (() => void) | undefined;
   #isGuarded = false;
   #isClosed = false;
@@ -130,6 +108,10 @@ export class Dataplane {
     this.#log = modules.log;
     this.#problems = new Problems(modules.log);
     this.#kernel = modules.kernel;
+    this.#changes = new Changes(modules.kernel);
+    const parts = { ...modules, oscillation: this.#changes.oscillation };
+    this.#sysctls = new Sysctls(parts);
+    this.#table = new Table(parts);
     this.#connections = modules.kernel.openConnections();
     this.#monitor = modules.kernel.watch((event) => this.#hint(event));
     this.#scheduleTableCheck();
@@ -146,8 +128,7 @@ export class Dataplane {
     )
       return;
     this.#settings = settings;
-    this.#isNodeConfigured = false;
-    this.#configured.clear();
+    this.#sysctls.recheck();
     this.#cancelResync?.();
     this.#scheduleResync();
     this.#schedule(HINT_MS);
@@ -212,14 +193,9 @@ export class Dataplane {
   }
 
   #hint({ link, isAddress, isRelevant }: KernelEvent): void {
-    // A link that flapped may have lost its sysctls: check them again.
     if (link) {
-      this.#configured.delete(link);
-      // The kernel removed the link's routes and neighbours: that is not an oscillation.
-      const isOf = ({ object, change }: ObjectChange) =>
-        !object.startsWith('link ') && change.includes(link) && change.split(/[ ;]+/).includes(link);
-      this.#oscillation.forget(isOf);
-      this.#refusals.forget(isOf);
+      this.#sysctls.forget(link);
+      this.#changes.forget(link);
     }
     if (isRelevant) this.#schedule(isAddress ? COALESCE_MS : HINT_MS);
   }
@@ -227,9 +203,8 @@ export class Dataplane {
   #scheduleResync(): void {
     const jitter = 0.9 + Math.random() * 0.2;
     this.#cancelResync = this.#clock.after(this.#settings.resyncMs * jitter, () => {
-      this.#configured.clear();
-      this.#isNodeConfigured = false;
-      this.#isTableCheckFull = true;
+      this.#sysctls.recheck();
+      this.#table.recheck();
       this.#schedule(0);
       this.#scheduleResync();
     });
@@ -254,7 +229,12 @@ export class Dataplane {
       const problems = [
         ...this.#nftables.problems,
         ...this.#settings.problems,
-        ...this.#configure({ ...desired, tunnels: own.wanted }, kernel),
+        ...this.#sysctls.apply(
+          desired.endpoints,
+          own.wanted.map(({ kind }) => kind),
+          kernel,
+          this.#settings,
+        ),
       ];
       const devices = planTunnels(own.wanted, own.present);
       const foreign = tunnelKinds.filter((kind) => kind in own.foreign).map((kind) => tunnels[kind].device);
@@ -266,49 +246,28 @@ export class Dataplane {
         ownership: desired.ownership,
       });
       const { beforeRoutes, afterRoutes } = devices;
-      const before = [...beforeRoutes.ip, ...addressCommands(desired.addresses, kernel)];
-      const routes = [...plan.commands, ...neighbourCommands(desired.endpoints, kernel), ...afterRoutes.ip];
-      const all = [...before, ...beforeRoutes.bridge, ...routes, ...afterRoutes.bridge];
-      const changes = byObject(all);
-      const held = new Set(
-        changes
-          .filter(
-            ({ change }) =>
-              !this.#oscillation.mayApply(change, startedAt) || !this.#refusals.mayApply(change, startedAt),
-          )
-          .flatMap((one) => one.commands),
-      );
-      const due = (commands: readonly string[]) => commands.filter((command) => !held.has(command));
-      const errors = [
-        ...(await this.#kernel.runBatch('ip', due(before))),
-        ...(await this.#kernel.runBatch('bridge', due(beforeRoutes.bridge))),
-        ...(await this.#kernel.runBatch('ip', due(routes))),
-        ...(await this.#kernel.runBatch('bridge', due(afterRoutes.bridge))),
+      const batches: Batch[] = [
+        { program: 'ip', commands: [...beforeRoutes.ip, ...addressCommands(desired.addresses, kernel)] },
+        { program: 'bridge', commands: beforeRoutes.bridge },
+        {
+          program: 'ip',
+          commands: [...plan.commands, ...neighbourCommands(desired.endpoints, kernel), ...afterRoutes.ip],
+        },
+        { program: 'bridge', commands: afterRoutes.bridge },
       ];
-      const failed = new Set(errors.map(({ command }) => command));
-      for (const { change, commands } of changes)
-        if (!commands.some((command) => held.has(command) || failed.has(command)))
-          this.#oscillation.applied(change, startedAt);
-      problems.push(...this.#oscillation.problems(startedAt, (object) => shownBy(kernel, object)));
+      const result = await this.#changes.run(batches, startedAt);
+      const { errors, held } = result;
       const missingTunnels = { ...missingOf(own.wanted, errors), ...wantedOf(desired.tunnels, own.foreign) };
       const faults = errors.filter((error) => isFault(error, missingTunnels));
-      const faulty = new Set(faults.map(({ command }) => command));
-      for (const { change, commands } of changes)
-        if (commands.some((command) => faulty.has(command))) this.#refusals.applied(change, startedAt);
-      // Commands that wait still count as refused.
-      const waiting = [...held].flatMap((command) => this.#refused.get(command) ?? []);
-      this.#refused = new Map([...faults, ...waiting].map((error) => [error.command, error]));
-      const refused = [...this.#refused.values()];
+      this.#changes.refuse(result, faults, startedAt);
       problems.push(
-        ...summarise(
-          refused.map(({ command, message }) => ({ object: `ip ${command}`, reason: message })),
-          'commands',
-        ),
+        ...this.#changes.problems(startedAt, kernel),
         ...summarise(
           plan.blocked.map(({ destination, reason }) => ({ object: `route ${destination}`, reason })),
           'routes',
         ),
       );
+      const all = batches.flatMap(({ commands }) => commands);
       if (all.length > 0) this.#log.debug({ commands: all }, 'applied');
       if (plan.moved.length > 0) this.#connections.flush(plan.moved);
       const wasMissing = JSON.stringify(this.#stats.missingTunnels);
@@ -319,7 +278,7 @@ export class Dataplane {
         ({ kind }) => !(kind in missingTunnels) && !kernel.links.get(tunnels[kind].device)?.isUp,
       );
       if (isNew && faults.length === 0 && held.size === 0) this.#schedule(0);
-      if (held.size > 0 || this.#isSwitchHeld) this.#schedule(HELD_MS);
+      if (held.size > 0 || this.#sysctls.isHeld) this.#schedule(HELD_MS);
       if (desired.isLearnedComplete && !plan.isMigrating) this.#migrated(plan.left);
     } catch (error) {
       this.#finish(startedAt, [messageOf(error)], true, this.#stats.missingTunnels);
@@ -340,29 +299,16 @@ export class Dataplane {
       );
   }
 
-  /** Applies the table. Also checks, at limited frequency, whether another program changed it. */
+  /** Applies the table. */
   async #applyTable({ ruleset }: DesiredDataplane): Promise<void> {
-    const now = this.#clock.now();
-    if (this.#isTableCheckFull || now - this.#tableCheckedAt >= TABLE_LOOK_MS) {
-      const isChanged = await this.#nftables.check({ isFull: this.#isTableCheckFull });
-      this.#isTableCheckFull = false;
-      this.#tableCheckedAt = now;
-      if (isChanged) this.#tableChanged(now);
-    }
-    await this.#nftables.apply(ruleset);
+    const isChanged = await this.#table.apply(ruleset);
+    // Another program has begun to change it repeatedly: report that.
+    const isReported = 'table' in this.#stats.oscillating;
+    if (isChanged && !isReported && 'table' in this.#changes.oscillation.counts(this.#clock.now()))
+      this.#schedule(0);
     if (!this.#nftables.isTried || this.#isGuarded) return;
     this.#isGuarded = true;
     this.#guarded();
-  }
-
-  /**
-   * Records that another program changed the table. Repeated changes are reported. The table is still restored at every
-   * check, every few seconds: without it, pods may send anything.
-   */
-  #tableChanged(now: number): void {
-    this.#oscillation.applied({ object: `table ${TABLE}`, change: 'rules of Cali' }, now);
-    const isReported = 'table' in this.#stats.oscillating;
-    if (!isReported && 'table' in this.#oscillation.counts(now)) this.#schedule(0);
   }
 
   /** Polls our table. We use no kernel events, because nft monitor keeps a copy of all tables. */
@@ -390,65 +336,10 @@ export class Dataplane {
       ipv6Routes: this.#desired?.routes.filter(({ destination }) => destination.includes(':')).length ?? 0,
       problems,
       missingTunnels,
-      oscillating: this.#oscillation.counts(this.#clock.now()),
+      oscillating: this.#changes.oscillation.counts(this.#clock.now()),
     };
     this.#applied((this.#clock.now() - startedAt) / 1000);
     const isNew = this.#problems.update(problems);
     if (isFailed || isNew) this.#schedule(RETRY_MS);
-  }
-
-  /** Whether to set a sysctl now. One that another program keeps changing back is set less often. */
-  readonly #maySet = (path: string, value: string, present: string): boolean => {
-    const now = this.#clock.now();
-    const change = { object: `sysctl ${path}`, change: `${present} to ${value}` };
-    if (!this.#oscillation.mayApply(change, now)) {
-      this.#isSwitchHeld = true;
-      return false;
-    }
-    this.#oscillation.applied(change, now);
-    return true;
-  };
-
-  /** Sets sysctls of the node and of interfaces that are new since the last full check. */
-  #configure(desired: DesiredDataplane, kernel: KernelState): string[] {
-    const { families } = this.#settings;
-    const problems: string[] = [];
-    this.#isSwitchHeld = false;
-    if (!this.#isNodeConfigured && this.#settings.hasForwarding)
-      problems.push(...this.#kernel.applySysctls(nodeSysctls(families), this.#maySet));
-    this.#isNodeConfigured = problems.length === 0;
-    for (const { interfaceName, allowedSourcePrefixes = [] } of desired.endpoints) {
-      const isLoose = allowedSourcePrefixes.length > 0;
-      if (isLoose !== this.#loose.has(interfaceName)) this.#configured.delete(interfaceName);
-      const link = kernel.links.get(interfaceName);
-      if (!link?.isUp || this.#configured.get(interfaceName) === link.index) continue;
-      if (isLoose) this.#loose.add(interfaceName);
-      else this.#loose.delete(interfaceName);
-      const faults = this.#kernel.applySysctls(
-        interfaceSysctls(interfaceName, families, isLoose),
-        this.#maySet,
-      );
-      if (faults.length === 0) this.#configured.set(interfaceName, link.index);
-      problems.push(...faults);
-    }
-    for (const { kind } of desired.tunnels) problems.push(...this.#configureTunnel(kind, kernel));
-    for (const name of this.#configured.keys()) if (!kernel.links.has(name)) this.#configured.delete(name);
-    for (const name of this.#loose) if (!kernel.links.has(name)) this.#loose.delete(name);
-    return problems;
-  }
-
-  /** Sets sysctls and offload of a tunnel device that is new since the last full check. */
-  #configureTunnel(kind: TunnelKind, kernel: KernelState): string[] {
-    const { device, family } = tunnels[kind];
-    const link = kernel.links.get(device);
-    if (!link || this.#configured.get(device) === link.index) return [];
-    this.#configured.set(device, link.index);
-    if (this.#settings.isOffloadBroken ?? isOffloadBroken(this.#kernel.release))
-      void this.#kernel
-        .switchOffloadOff(device)
-        .then((problem) => problem && this.#log.warn({ reason: problem }, 'tunnel device'));
-    const problems = this.#kernel.applySysctls(tunnelSysctls(device, family), this.#maySet);
-    if (problems.length > 0) this.#configured.delete(device);
-    return problems;
   }
 }
