@@ -3,6 +3,9 @@ import type { Cluster } from './cluster.ts';
 import type { AgentConfig } from './environment.ts';
 import { type Settings, settingsFor } from './settings.ts';
 
+/** The objects that have settings. */
+export type SettingObjects = Pick<Cluster, 'felixConfigurations' | 'bgpConfigurations'>;
+
 export class AppliedSettings {
   readonly #config: AgentConfig;
   readonly #apply: (settings: Settings) => void;
@@ -21,12 +24,12 @@ export class AppliedSettings {
   }
 
   /** Returns the settings of a cluster without applying them. Throws when a setting is unusable. */
-  of({ felixConfigurations, bgpConfigurations }: Cluster): Settings {
+  of({ felixConfigurations, bgpConfigurations }: SettingObjects): Settings {
     return settingsFor(this.#config, felixConfigurations(), bgpConfigurations());
   }
 
   /** Applies the settings of a cluster. */
-  update(cluster: Cluster): void {
+  update(cluster: SettingObjects): void {
     this.#current = this.of(cluster);
     this.#apply(this.#current);
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { publishNode } from '../../../../agent/identity/node-setup.ts';
+import { publishNode, routerIdOf } from '../../../../agent/identity/node-setup.ts';
 import { readConfig } from '../../../../agent/inputs/environment.ts';
 import { nodeAnnotations, nodeKind } from '../../../../datastore/schema/core.ts';
 import { type Log, silentLog } from '../../../../lib/log.ts';
@@ -51,4 +51,21 @@ describe('an address that another Node claims in its annotation', () => {
     for (const claim of ['x', '2001:db8::9/64', ''])
       expect((await publish('2001:db8::2', claim)).address).toBe('2001:db8::1');
   });
+});
+
+it('the router ID is the address, a hash below the multicast range, or the given one', () => {
+  const node = {
+    name: 'n1',
+    labels: {},
+    addresses: { 4: { address: '10.0.0.5', length: 24 } },
+    asNumber: undefined,
+    clusterId: undefined,
+    tunnels: {},
+  };
+  const of = (routerId?: string) =>
+    routerIdOf(readConfig({ NODENAME: 'n1', CALICO_ROUTER_ID: routerId }), node);
+  expect(of()).toBe('10.0.0.5');
+  expect(of('1.2.3.4')).toBe('1.2.3.4');
+  expect(Number(of('hash').split('.')[0])).toBeLessThan(224);
+  expect(of('hash')).toBe(of('hash'));
 });
