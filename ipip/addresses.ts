@@ -11,19 +11,19 @@ import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { Mutex } from '../lib/mutex.ts';
 import type { NodeInfo } from '../model/node.ts';
-import { type TunnelKind, tunnelKinds, tunnels, vtepMac } from '../model/tunnel.ts';
-import { addressPools, isInPools } from './address-pools.ts';
+import { type TunnelKind, tunnelKinds, tunnels } from '../model/tunnel.ts';
 import { hasDevice, type Life, type LifeAction, type LifeEvent, step, unchecked } from './lifecycle.ts';
+import { publishedAddress, tunnelAnnotations } from './published.ts';
+import {
+  assignTunnelAddress,
+  heldTunnelAddress,
+  isOutsidePools,
+  releaseTunnelAddress,
+} from './tunnel-ipam.ts';
 
 /** How long a tunnel stays after its end. Other nodes learn of the end and change their routes within this time. */
 const LINGER_MS = 15_000;
 const RETRY_MS = 5_000;
-
-const handles: Readonly<Record<TunnelKind, { prefix: string; type: string }>> = {
-  ipip: { prefix: 'ipip-tunnel-addr', type: 'ipipTunnelAddress' },
-  vxlan4: { prefix: 'vxlan-tunnel-addr', type: 'vxlanTunnelAddress' },
-  vxlan6: { prefix: 'vxlan-v6-tunnel-addr', type: 'vxlanV6TunnelAddress' },
-};
 
 export interface TunnelAddressModules {
   readonly store: Datastore;
@@ -96,7 +96,7 @@ export class TunnelAddresses {
       this.#find(kind, state.self);
       if (state.wanted.includes(kind)) this.#apply(kind, { type: 'wanted' });
       else this.#apply(kind, { type: state.isUncertain ? 'uncertain' : 'unwanted' });
-      if (this.#isLost(kind, state)) this.#apply(kind, { type: 'lost' });
+      if (isOutsidePools(this.address(kind), kind, state)) this.#apply(kind, { type: 'lost' });
       this.#apply(kind, { type: state.up.includes(kind) ? 'up' : 'down' });
     }
     this.#work();
@@ -115,7 +115,7 @@ export class TunnelAddresses {
 
   /** Reports changes of the Node only, because the watch may not show the last write yet. */
   #observeNode(kind: TunnelKind, self: NodeInfo): void {
-    const present = publishedBy(self, kind);
+    const present = publishedAddress(self, kind);
     if (present === this.#seen.get(kind)) return;
     this.#seen.set(kind, present);
     this.#apply(
@@ -127,16 +127,8 @@ export class TunnelAddresses {
   #find(kind: TunnelKind, self: NodeInfo): void {
     const { state, address } = this.#life(kind);
     if (address !== undefined || state === 'Absent') return;
-    const [held] = this.#modules.ipam.held(handleOf(kind, self.name));
+    const held = heldTunnelAddress(this.#modules.ipam, kind, self.name);
     if (held !== undefined) this.#apply(kind, { type: 'found', address: held });
-  }
-
-  /** Without pools that assign new addresses, the tunnel keeps its own: pods may still use it. */
-  #isLost(kind: TunnelKind, { pools, self }: TunnelState): boolean {
-    const { address } = this.#life(kind);
-    if (address === undefined) return false;
-    const usable = addressPools(pools, kind, self);
-    return usable.length > 0 && !isInPools(usable, address);
   }
 
   #apply(kind: TunnelKind, event: LifeEvent): void {
@@ -214,10 +206,8 @@ export class TunnelAddresses {
     for (const kind of tunnelKinds) {
       const pending = this.#pendingWork(kind, 'publish', 'withdraw');
       if (!pending) continue;
-      const { annotation, macAnnotation, family } = tunnels[kind];
       const address = pending.work === 'publish' ? this.address(kind) : undefined;
-      annotations[annotation] = address ?? null;
-      if (macAnnotation) annotations[macAnnotation] = address === undefined ? null : vtepMac(name, family);
+      Object.assign(annotations, tunnelAnnotations(name, kind, address));
       done.push(() =>
         this.#done(pending, address === undefined ? { type: 'unpublished' } : { type: 'published', address }),
       );
@@ -232,7 +222,7 @@ export class TunnelAddresses {
     const pending = this.#pendingWork(kind, 'assign');
     if (!pending || !this.#state) return;
     const before = this.address(kind);
-    const address = await this.#addressFromIpam(kind, this.#state);
+    const address = await assignTunnelAddress(this.#modules.ipam, kind, this.#state);
     // Without a pool that assigns addresses, the work waits for the next update.
     if (address === undefined) return;
     if (address !== before)
@@ -240,44 +230,10 @@ export class TunnelAddresses {
     this.#done(pending, { type: 'assigned', address });
   }
 
-  async #addressFromIpam(kind: TunnelKind, { self, pools }: TunnelState): Promise<string | undefined> {
-    const { ipam } = this.#modules;
-    const { family } = tunnels[kind];
-    const usable = addressPools(pools, kind, self);
-    const handleId = handleOf(kind, self.name);
-    const held = ipam.held(handleId);
-    // Pools without new addresses may still have pods that use the tunnel, so it keeps its address.
-    if (usable.length === 0) return held[0];
-    // The pools no longer contain the address (Calico I-053).
-    if (held.some((address) => !isInPools(usable, address))) await ipam.releaseHandle(handleId);
-    const [address] = await ipam.assign({
-      handleId,
-      families: [family],
-      attributes: { node: self.name, type: handles[kind].type },
-      namespaceLabels: {},
-      use: 'Tunnel',
-      pools: { [family]: usable.map(({ metadata }) => metadata.name) },
-    });
-    return address;
-  }
-
   async #release(kind: TunnelKind): Promise<void> {
     const pending = this.#pendingWork(kind, 'release');
     if (!pending || !this.#state) return;
-    const handleId = handleOf(kind, this.#state.self.name);
-    if (this.#modules.ipam.held(handleId).length > 0) await this.#modules.ipam.releaseHandle(handleId);
+    await releaseTunnelAddress(this.#modules.ipam, kind, this.#state.self.name);
     this.#done(pending, { type: 'released' });
   }
-}
-
-/** Returns the address on the Node. An address with a MAC address other than the device's does not equal any. */
-function publishedBy({ name, tunnels: ends }: NodeInfo, kind: TunnelKind): string | undefined {
-  const { macAnnotation, family } = tunnels[kind];
-  const end = ends[kind];
-  if (!end || !macAnnotation || end.mac === vtepMac(name, family)) return end?.address;
-  return `${end.address} with MAC address ${end.mac}`;
-}
-
-function handleOf(kind: TunnelKind, node: string): string {
-  return `${handles[kind].prefix}-${node}`;
 }
