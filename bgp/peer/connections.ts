@@ -6,13 +6,14 @@
 import type { Log } from '../../lib/log.ts';
 import type { Time } from '../../lib/time.ts';
 import { survivor } from '../session/collision.ts';
-import type { Action, Session, SessionConfig, State } from '../session/session.ts';
+import type { Action, Session, SessionConfig } from '../session/session.ts';
 import { type Newcomer, type Running, takeover } from '../session/takeover.ts';
 import type { Incoming, Remote, Transport } from '../transport/port.ts';
 import { CeaseSubcode, ErrorCode } from '../wire/iana.ts';
 import { notification } from '../wire/notification.ts';
 import type { OpenMessage } from '../wire/open.ts';
 import type { NotificationBody } from '../wire/wire-error.ts';
+import { collidingConnections, isNearer, isOpening } from './colliding-connections.ts';
 import type { PendingConnection, PendingLimit } from './pending-limit.ts';
 import { Probe } from './probe.ts';
 import { SessionRunner, type SessionRunnerEvents } from './session-runner.ts';
@@ -48,20 +49,9 @@ interface Pending extends PendingConnection {
 
 /** An incoming connection must send its OPEN within this time. */
 const OPEN_LIMIT_MS = 60_000;
-/** A second connection within this time after the first came up may have been opened at the same time. */
-const SIMULTANEOUS_MS = 5_000;
 /** Minimum time between two KEEPALIVEs that probe a session. */
 const PROBE_INTERVAL_MS = 250;
 const LOOK_MS = 20;
-
-const rank: Readonly<Record<State, number>> = {
-  Idle: 0,
-  Connect: 1,
-  Active: 1,
-  OpenSent: 2,
-  OpenConfirm: 3,
-  Established: 4,
-};
 
 export class PeerConnections {
   readonly #key: string;
@@ -94,8 +84,7 @@ export class PeerConnections {
   /** The session value that is nearest to Established. */
   get session(): Session {
     let { session } = this.#main;
-    for (const { runner } of this.#pending)
-      if (rank[runner.session.state] > rank[session.state]) session = runner.session;
+    for (const { runner } of this.#pending) if (isNearer(runner.session, session)) session = runner.session;
     return session;
   }
 
@@ -240,7 +229,17 @@ export class PeerConnections {
   #judge(runner: SessionRunner, open: OpenMessage): 'admit' | 'refuse' | 'wait' {
     // Nearly always it is the only connection.
     if (this.#isAlone(runner)) return 'admit';
-    const colliding = this.#collidingConnections(runner, open);
+    const colliding = collidingConnections(
+      runner,
+      open,
+      {
+        runner: this.#main,
+        isProven: this.#isMainProven,
+        establishedMs: this.#modules.clock.now() - this.#establishedAt,
+        evidence: this.#probe?.evidence ?? 'none',
+      },
+      this.#pending,
+    );
     const verdicts = colliding.map(({ running }) => takeover(this.#newcomer(runner, open), running));
     if (verdicts.includes('refuse')) return 'refuse';
     if (verdicts.includes('wait')) return 'wait';
@@ -251,8 +250,7 @@ export class PeerConnections {
 
   /** Whether no other connection is in OpenConfirm or Established. */
   #isAlone(runner: SessionRunner): boolean {
-    const isBusy = (other: SessionRunner) =>
-      other !== runner && rank[other.session.state] >= rank.OpenConfirm;
+    const isBusy = (other: SessionRunner) => other !== runner && isOpening(other.session);
     if (isBusy(this.#main)) return false;
     for (const pending of this.#pending) if (isBusy(pending.runner)) return false;
     return true;
@@ -269,40 +267,6 @@ export class PeerConnections {
       isSurvivor: (winner === 'outgoing') === isOutgoing,
       waitedMs: this.#modules.clock.now() - since,
     };
-  }
-
-  /** Returns the session if it is Established, else the connections in OpenConfirm in the other direction. */
-  #collidingConnections(
-    runner: SessionRunner,
-    { capabilities }: OpenMessage,
-  ): { other: SessionRunner; running: Running }[] {
-    const { clock } = this.#modules;
-    const main = this.#main;
-    if (main !== runner && main.session.state === 'Established') {
-      const isYoung = clock.now() - this.#establishedAt < SIMULTANEOUS_MS;
-      const running: Running = {
-        state: 'Established',
-        isProven: this.#isMainProven,
-        hasRestart: main.session.negotiated?.peerRestart !== undefined,
-        isSimultaneous: isYoung && !capabilities.gracefulRestart?.isRestarting,
-        evidence: this.#probe?.evidence ?? 'none',
-      };
-      return [{ other: main, running }];
-    }
-    const opening = {
-      state: 'OpenConfirm',
-      hasRestart: false,
-      isSimultaneous: true,
-      evidence: 'none',
-    } as const;
-    const isOutgoing = runner.connection?.isOutgoing ?? false;
-    return [
-      { other: main, isProven: this.#isMainProven },
-      ...[...this.#pending].map((pending) => ({ other: pending.runner, isProven: pending.isProven })),
-    ]
-      .filter(({ other }) => other !== runner && other.session.state === 'OpenConfirm')
-      .filter(({ other }) => other.connection?.isOutgoing !== isOutgoing)
-      .map(({ other, isProven }) => ({ other, running: { ...opening, isProven } }));
   }
 
   /** Ends `other`. If that was the main runner, this one becomes it and retries when it fails. */
