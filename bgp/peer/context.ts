@@ -1,10 +1,11 @@
 /** Derives from settings and negotiation how to open a peer's session, judge its UPDATEs and group it. */
 import { addressBytes, type Family, familyOf, parseAddress } from '../../lib/cidr.ts';
 import type { GroupSpec } from '../group/spec.ts';
+import type { Source } from '../rib/source.ts';
 import type { Negotiated, SessionConfig } from '../session/session.ts';
 import type { Remote } from '../transport/port.ts';
 import { BgpRole, MAX_EXTENDED_MESSAGE_LENGTH, MAX_MESSAGE_LENGTH } from '../wire/iana.ts';
-import type { PeerConfig } from './config.ts';
+import { keyOfPeer, type PeerConfig } from './config.ts';
 import type { OwnAddresses } from './own-addresses.ts';
 import type { ReceiverContext } from './receiver.ts';
 
@@ -49,6 +50,21 @@ export function passesOn(from: PeerConfig, to: PeerConfig): boolean {
   const isInternal = from.asNumber === from.localAs && to.asNumber === to.localAs;
   if (!isInternal) return true;
   return to.clusterId !== undefined && ((from.isClient ?? false) || (to.isClient ?? false));
+}
+
+/** Returns the row of a peer in the source table. `identifier`: BGP identifier, 0 before the first session. */
+export function sourceOf(config: PeerConfig, identifier: number): Source {
+  const { address, asNumber, localAs, isClient, peerType, role } = config;
+  return {
+    peer: keyOfPeer(config),
+    isIbgp: asNumber === localAs,
+    isClient: isClient ?? false,
+    isWorkload: peerType === 'local workload',
+    isRouteServerClient: role === BgpRole.ROUTE_SERVER && asNumber !== localAs,
+    identifier,
+    address,
+    addressValue: parseAddress(address.replace(/%.*$/, ''))?.value ?? 0n,
+  };
 }
 
 /** Returns the context to receive a peer's UPDATEs. `source` is the peer's row in the source table. */

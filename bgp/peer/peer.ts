@@ -1,34 +1,33 @@
 /**
- * One peer: its connections (connections.ts), graceful restart as the Receiving Speaker (restart.ts), and routes in
- * both directions. An exception here ends at most this peer's session.
+ * One peer: its connections (connections.ts), routes from it (inbound.ts) and to it (advertiser.ts), and what ends a
+ * session. An exception here ends at most this peer's session.
  */
 import { type Family, parseAddress } from '../../lib/cidr.ts';
 import { CodedError, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
-import { LogLimiter } from '../../lib/log-limiter.ts';
 import type { Time } from '../../lib/time.ts';
-import { PeerMember } from '../group/peer-member.ts';
+import type { PeerMember } from '../group/peer-member.ts';
 import type { GroupSpec } from '../group/spec.ts';
 import type { UpdateGroups } from '../group/update-groups.ts';
-import type { Source, SourceTable } from '../rib/source.ts';
-import type { Action, Negotiated, Session, SessionConfig, SessionEnd } from '../session/session.ts';
-import type { Incoming, Remote, Transport } from '../transport/port.ts';
+import type { SourceTable } from '../rib/source.ts';
+import type { Action, Negotiated, Session, SessionEnd } from '../session/session.ts';
+import type { Incoming, Transport } from '../transport/port.ts';
 import { minimumTtl, missingForSecurity } from '../transport/socket-options.ts';
-import type { Fault } from '../wire/attributes.ts';
-import { BgpRole, CeaseSubcode, ErrorCode, RefreshSubtype } from '../wire/iana.ts';
+import { CeaseSubcode, ErrorCode, RefreshSubtype } from '../wire/iana.ts';
 import type { RouteRefreshMessage } from '../wire/message.ts';
 import { hardReset, notification } from '../wire/notification.ts';
-import { endOfRib, endOfRibFamily } from '../wire/update.ts';
-import { type NotificationBody, WireError } from '../wire/wire-error.ts';
+import type { NotificationBody } from '../wire/wire-error.ts';
+import { Advertiser } from './advertiser.ts';
 import { keyOfPeer, type PeerConfig, type PeerStatus } from './config.ts';
+import { ConnectionSettings } from './connection-settings.ts';
 import { PeerConnections } from './connections.ts';
-import { groupSpec, receiverContext, remoteOf, type SpeakerIdentity, sessionConfig } from './context.ts';
+import { groupSpec, receiverContext, remoteOf, type SpeakerIdentity, sourceOf } from './context.ts';
 import { FaultDelay } from './fault-delay.ts';
+import { Inbound } from './inbound.ts';
 import type { PendingLimit } from './pending-limit.ts';
-import { PrefixLimiter } from './prefix-limit.ts';
-import { type Ribs, UpdateReceiver } from './receiver.ts';
+import type { Ribs } from './receiver.ts';
+import { SessionHistory } from './session-history.ts';
 import type { SessionRunner } from './session-runner.ts';
-import { StaleRoutes } from './stale-routes.ts';
 import { describePeer } from './status.ts';
 
 /** Observer of all peers: wire log, BMP, MRT. */
@@ -60,33 +59,19 @@ export interface PeerModules {
   readonly endOfRibDue: (peer: Peer) => void;
 }
 
-interface ConnectionSettings {
-  readonly config: PeerConfig;
-  readonly session: SessionConfig;
-  readonly remote: Remote;
-}
-
 export class Peer {
   readonly key: string;
   #config: PeerConfig;
   readonly #identity: SpeakerIdentity;
   readonly #modules: PeerModules;
   readonly #log: Log;
-  readonly #warnings: LogLimiter;
-  readonly #stale: StaleRoutes;
   /** Row in the source table, for the life of the peer. */
   readonly source: number;
-  readonly #members = new Map<Family, PeerMember>();
   readonly #connections: PeerConnections;
-  #connectionSettings: ConnectionSettings | undefined;
-  #receiver: UpdateReceiver | undefined;
-  readonly #awaitedEndOfRib = new Set<Family>();
-  /** Families whose initial update was sent, but not their End-of-RIB. */
-  readonly #dueEndOfRib = new Set<Family>();
-  readonly #endOfRibSent = new Set<Family>();
-  /** Families for which the peer requested a refresh before their End-of-RIB was sent. */
-  readonly #dueRefreshes = new Set<Family>();
-  readonly #limiter: PrefixLimiter;
+  readonly #settings: ConnectionSettings;
+  readonly #inbound: Inbound;
+  readonly #advertiser: Advertiser;
+  readonly #history: SessionHistory;
   #isStopped = false;
   readonly #faultDelay = new FaultDelay();
   /** Internal fault that delays the next attempt. */
@@ -94,10 +79,6 @@ export class Peer {
   /** Why the kernel refused the key for incoming connections. */
   #keyFault: string | undefined;
   readonly counters = { messagesReceived: 0, messagesSent: 0, updatesReceived: 0, updatesSent: 0, flaps: 0 };
-  #since: number;
-  #lastError: string | undefined;
-  #lastNotification: string | undefined;
-  #malformed: PeerStatus['malformed'];
   bfdState: string | undefined;
 
   constructor(config: PeerConfig, identity: SpeakerIdentity, modules: PeerModules) {
@@ -106,41 +87,45 @@ export class Peer {
     this.#identity = identity;
     this.#modules = modules;
     this.#log = modules.log.child({ peer: config.address });
-    this.#warnings = new LogLimiter(modules.clock, this.#log);
-    this.#since = modules.clock.now();
-    this.source = modules.sources.add(this.#describeSource(0));
-    this.#stale = new StaleRoutes(this.source, modules.ribs, {
-      clock: { now: () => modules.clock.now(), after: (ms, run) => this.#after(ms, run) },
-      log: this.#log,
-      changed: () => {
-        modules.ribChanged();
-        this.#limiter.fetchLater();
-        if (!this.#stale.isKeeping) modules.ended(this);
-      },
-    });
-    this.#limiter = new PrefixLimiter({
+    this.#settings = new ConnectionSettings(identity);
+    this.#history = new SessionHistory(this.#log, () => modules.clock.now());
+    this.source = modules.sources.add(sourceOf(config, 0));
+    this.#inbound = new Inbound(this.source, {
+      ribs: modules.ribs,
       clock: { now: () => modules.clock.now(), after: (ms, run) => this.#after(ms, run) },
       log: this.#log,
       config: () => this.#config,
-      count: (family) => modules.ribs[family].countOf(this.source),
-      requestRefresh: (family) => this.#requestRefresh(family),
+      context: (negotiated) => receiverContext(this.#config, identity, this.source, negotiated),
+      negotiated: () => this.negotiated,
+      counters: this.counters,
+      send: (message) => this.runner.send(message),
+      hard: (body) => this.#hard(body),
+      ribChanged: modules.ribChanged,
+      released: () => modules.ended(this),
+      settled: () => modules.settled(this),
+    });
+    this.#advertiser = new Advertiser({
+      groups: modules.groups,
+      send: (message) => this.runner.send(message),
+      hasEnhancedRefresh: () => this.negotiated?.hasEnhancedRefresh ?? false,
+      endOfRibDue: () => modules.endOfRibDue(this),
     });
     this.#connections = new PeerConnections(this.key, {
       clock: modules.clock,
       transport: modules.transport,
       log: this.#log,
       limit: modules.pending,
-      config: () => this.#settings().session,
-      remote: () => this.#settings().remote,
+      config: () => this.#settings.of(this.#config).session,
+      remote: () => this.#settings.of(this.#config).remote,
       isRestarting: identity.isRestarting,
       events: {
         transition: (from, to, reason) => this.#transition(from, to, reason),
         act: (action) => this.#act(action),
         failed: (reason) => this.#attemptFailed(reason),
-        update: (body) => this.#deliver(body),
+        update: (body) => this.#inbound.deliver(body),
         refresh: (message) => this.#refreshed(message),
         traffic: (direction, message) => this.#traffic(direction, message),
-        drained: () => this.#drained(),
+        drained: () => this.#advertiser.drained(),
         fault: (error) => this.fault(error),
       },
     });
@@ -148,18 +133,6 @@ export class Peer {
 
   get config(): PeerConfig {
     return this.#config;
-  }
-
-  /** Settings of connections. Every event of a connection reads them, so they are cached for each PeerConfig. */
-  #settings(): ConnectionSettings {
-    const config = this.#config;
-    if (this.#connectionSettings?.config !== config)
-      this.#connectionSettings = {
-        config,
-        session: sessionConfig(config, this.#identity),
-        remote: remoteOf(config),
-      };
-    return this.#connectionSettings;
   }
 
   get session(): Session {
@@ -176,12 +149,12 @@ export class Peer {
   }
 
   get members(): ReadonlyMap<Family, PeerMember> {
-    return this.#members;
+    return this.#advertiser.members;
   }
 
   /** Whether the peer has no session, no attempt, no retained routes and no internal fault. */
   get isIdle(): boolean {
-    return this.#connections.isIdle && !this.#stale.isKeeping && !this.#fault;
+    return this.#connections.isIdle && !this.#inbound.isKeeping && !this.#fault;
   }
 
   start(): void {
@@ -202,13 +175,8 @@ export class Peer {
     if (obstacle === undefined) this.#connections.restart();
     else {
       this.#connections.close();
-      this.#note(obstacle);
+      this.#history.obstacle(obstacle);
     }
-  }
-
-  #note(obstacle: string): void {
-    if (this.#lastError !== obstacle) this.#log.warn({ reason: obstacle }, 'no BGP connection to this peer');
-    this.#lastError = obstacle;
   }
 
   get hasKeyFault(): boolean {
@@ -218,7 +186,7 @@ export class Peer {
   /** Records why the kernel refused the key for incoming connections; undefined when it accepted the key. */
   setKeyFault(reason: string | undefined): void {
     this.#keyFault = reason;
-    if (reason !== undefined && !this.negotiated) this.#note(reason);
+    if (reason !== undefined && !this.negotiated) this.#history.obstacle(reason);
   }
 
   /**
@@ -241,7 +209,7 @@ export class Peer {
       // In case the orderly end fails too.
       () => this.#connections.close(),
       () => this.#leaveGroups(),
-      () => this.#stale.dropAll(),
+      () => this.#inbound.dropAll(),
       () => this.#modules.ribChanged(),
     ]) {
       try {
@@ -250,7 +218,7 @@ export class Peer {
         this.#log.error({ err: another }, 'fault while ending the session of a BGP peer');
       }
     }
-    this.#lastError = reason;
+    this.#history.ended(reason);
   }
 
   /** Runs a callback. An exception is a fault of this peer. */
@@ -281,13 +249,13 @@ export class Peer {
   #stayDown(): void {
     const message = this.#config.shutdownMessage ?? '';
     this.#end(notification(ErrorCode.CEASE, CeaseSubcode.ADMINISTRATIVE_SHUTDOWN, message));
-    this.#lastError = ['administratively shut down', message].filter(Boolean).join(': ');
+    this.#history.ended(['administratively shut down', message].filter(Boolean).join(': '));
     this.#modules.settled(this);
   }
 
   #end(body: NotificationBody): void {
     this.#cease(body);
-    this.#stale.dropAll();
+    this.#inbound.dropAll();
     this.#modules.ribChanged();
   }
 
@@ -306,12 +274,12 @@ export class Peer {
     this.#isStopped = true;
     this.#fault?.cancel();
     this.#connections.close();
-    this.#stale.cancel();
+    this.#inbound.cancel();
   }
 
   /** Whether the peer is about to be removed. If its session ends first, its routes stay until `stop`. */
   setRetiring(isRetiring: boolean): void {
-    this.#stale.setRetiring(isRetiring);
+    this.#inbound.setRetiring(isRetiring);
   }
 
   /**
@@ -326,15 +294,15 @@ export class Peer {
       this.#config = before;
       return false;
     }
-    if (config.asNumber !== before.asNumber) this.#stale.dropAll();
+    if (config.asNumber !== before.asNumber) this.#inbound.dropAll();
     const { identifier } = this.#modules.sources.at(this.source);
-    this.#modules.sources.replace(this.source, this.#describeSource(identifier));
+    this.#modules.sources.replace(this.source, sourceOf(this.#config, identifier));
     if (this.#isShutDown) {
       if (before.shutdownMessage !== config.shutdownMessage) this.#stayDown();
       return true;
     }
     if (negotiated) this.#applyToSession(before, this.negotiated!);
-    else if (this.#attemptKey(before) !== this.#attemptKey(config)) this.#begin();
+    else if (this.#settings.attemptKey(before) !== this.#settings.attemptKey(config)) this.#begin();
     return true;
   }
 
@@ -343,36 +311,15 @@ export class Peer {
     return localAddress === this.#config.localAddress && this.runner.agreesWithConfig();
   }
 
-  /** Key of all settings that an attempt to connect uses. */
-  #attemptKey(config: PeerConfig): string {
-    const { unusable, shutdownMessage, prefixLimit } = config;
-    return JSON.stringify([
-      sessionConfig(config, this.#identity),
-      remoteOf(config),
-      unusable,
-      shutdownMessage,
-      prefixLimit,
-    ]);
-  }
-
   #applyToSession(before: PeerConfig, negotiated: Negotiated): void {
     // While the settings are unusable, the session keeps its key.
     const isOther = JSON.stringify(remoteOf(before)) !== JSON.stringify(remoteOf(this.#config));
     if (isOther && this.#config.unusable === undefined) this.#secure();
-    this.#receiver = new UpdateReceiver(
-      this.#modules.ribs,
-      receiverContext(this.#config, this.#identity, this.source, negotiated),
-    );
-    for (const family of negotiated.families) {
-      const rib = this.#modules.ribs[family];
-      rib.rejudge(this.source, (path) => this.#receiver!.judge(rib, path));
-      this.#stale.restoreMarks(family);
-      rib.touchAll(this.source);
-      const member = this.#members.get(family);
-      if (member) this.#modules.groups.move(member, this.#groupSpec(family, negotiated));
-    }
+    this.#inbound.reconfigured(negotiated);
+    for (const family of negotiated.families)
+      this.#advertiser.move(family, this.#groupSpec(family, negotiated));
     if (JSON.stringify(before.prefixLimit) !== JSON.stringify(this.#config.prefixLimit))
-      this.#limiter.reconfigured();
+      this.#inbound.limitChanged();
     this.#modules.ribChanged();
   }
 
@@ -408,33 +355,19 @@ export class Peer {
 
   status(): PeerStatus {
     return describePeer(this, this.#modules.ribs, {
-      since: this.#since,
-      lastError: this.#lastError,
+      since: this.#history.since,
+      lastError: this.#history.lastError,
       warning: this.#warning,
-      lastNotification: this.#lastNotification,
-      isRestarting: this.#stale.isKeeping && !this.negotiated,
-      malformed: this.#malformed,
+      lastNotification: this.#history.lastNotification,
+      isRestarting: this.#inbound.isKeeping && !this.negotiated,
+      malformed: this.#inbound.malformed,
     });
   }
 
   get #warning(): string | undefined {
     const { warning, unusable } = this.#config;
     const inForce = warning ?? this.#keyFault ?? (this.negotiated && unusable);
-    return [inForce, this.#limiter.warning].filter((one) => one !== undefined).join('; ') || undefined;
-  }
-
-  #describeSource(identifier: number): Source {
-    const { address, asNumber, localAs, isClient, peerType, role } = this.#config;
-    return {
-      peer: this.key,
-      isIbgp: asNumber === localAs,
-      isClient: isClient ?? false,
-      isWorkload: peerType === 'local workload',
-      isRouteServerClient: role === BgpRole.ROUTE_SERVER && asNumber !== localAs,
-      identifier,
-      address,
-      addressValue: parseAddress(address.replace(/%.*$/, ''))?.value ?? 0n,
-    };
+    return [inForce, this.#inbound.warning].filter((one) => one !== undefined).join('; ') || undefined;
   }
 
   /** Applies a changed key or TTL to the running connection. */
@@ -462,25 +395,15 @@ export class Peer {
   }
 
   #transition(from: Session, to: Session, reason: string | undefined): void {
-    this.#since = this.#modules.clock.now();
     if (from.state === 'Established') this.counters.flaps++;
-    if (to.state === 'Established') this.#lastError = undefined;
-    else if (reason) this.#lastError = reason;
-    if (reason?.startsWith('received ')) this.#lastNotification = reason;
-    const fields = { from: from.state, to: to.state, ...(reason ? { reason } : {}) };
-    if (from.state === 'Established' || to.state === 'Established')
-      this.#log.info(fields, 'BGP session state changed');
-    else this.#log.debug(fields, 'BGP session state changed');
+    this.#history.transition(from, to, reason);
     if (to.state === 'Idle') this.#modules.ended(this);
   }
 
   /** An incoming connection ended before it was a session. An established session is not affected. */
   #attemptFailed(reason: string | undefined): void {
     this.#log.debug({ reason }, 'incoming BGP connection ended');
-    if (!this.negotiated && reason) {
-      this.#lastError = reason;
-      if (reason.startsWith('received ')) this.#lastNotification = reason;
-    }
+    if (!this.negotiated && reason) this.#history.attemptFailed(reason);
     this.#modules.ended(this);
   }
 
@@ -498,104 +421,43 @@ export class Peer {
   }
 
   #up(negotiated: Negotiated): void {
-    const { sources, ribs, groups, observer } = this.#modules;
+    const { sources, observer } = this.#modules;
     const identifier = Number(parseAddress(negotiated.peerIdentifier)!.value);
-    sources.replace(this.source, this.#describeSource(identifier));
-    this.#receiver = new UpdateReceiver(
-      ribs,
-      receiverContext(this.#config, this.#identity, this.source, negotiated),
-    );
+    sources.replace(this.source, sourceOf(this.#config, identifier));
     this.#identity.ownAddresses.sessionUp(this.key, this.runner.connection?.localAddress);
-    this.#stale.sessionUp(negotiated);
-    this.#awaitedEndOfRib.clear();
-    for (const family of negotiated.families) {
-      if (negotiated.peerRestart) this.#awaitedEndOfRib.add(family);
-      const member = new PeerMember(this, family);
-      this.#members.set(family, member);
-      groups.join(member, this.#groupSpec(family, negotiated));
-    }
+    this.#inbound.sessionUp(negotiated);
+    for (const family of negotiated.families)
+      this.#advertiser.join(this, family, this.#groupSpec(family, negotiated));
     observer.up(this);
     this.#modules.up(this);
     // Do not wait for a peer that sends no End-of-RIB. Unlike RFC 4724 section 4.1, do wait for one that restarts too:
     // its routes are not here yet, and our routes to it do not wait for its End-of-RIB.
-    if (this.#awaitedEndOfRib.size === 0) this.#modules.settled(this);
+    if (!this.#inbound.awaitsEndOfRib) this.#modules.settled(this);
   }
 
   #down(isGraceful: boolean, end: SessionEnd): void {
     this.#leaveGroups();
-    this.#limiter.reset();
-    this.#receiver = undefined;
     this.#modules.observer.down(this, end);
-    this.#stale.sessionDown(isGraceful && !this.#isStopped);
-    this.#modules.ribChanged();
+    this.#inbound.sessionDown(isGraceful && !this.#isStopped);
   }
 
   #leaveGroups(): void {
-    const members = [...this.#members.values()];
-    this.#members.clear();
     this.#identity.ownAddresses.sessionDown(this.key);
-    this.#dueEndOfRib.clear();
-    this.#endOfRibSent.clear();
-    this.#dueRefreshes.clear();
-    for (const member of members) this.#modules.groups.leave(member);
-  }
-
-  #deliver(body: Uint8Array): void {
-    this.counters.updatesReceived++;
-    const ended = endOfRibFamily(body);
-    if (ended) {
-      this.#endOfRib(ended);
-      return;
-    }
-    const { faults, dropped } = this.#receiver!.receive(body);
-    if (faults.length > 0) this.#noteMalformed(faults);
-    if (this.#config.prefixLimit) this.#checkLimit(dropped);
-    this.#modules.ribChanged();
-  }
-
-  /** Counts a malformed UPDATE and logs its first fault of each verdict: an invalid attribute also counts as missing. */
-  #noteMalformed(faults: readonly Fault[]): void {
-    this.#malformed = { count: (this.#malformed?.count ?? 0) + 1, lastReason: faults[0]!.reason };
-    for (const kind of ['withdraw', 'discard'] as const) {
-      const fault = faults.find(({ verdict }) => verdict === kind);
-      if (fault) this.#warnings.warn(kind, { reason: fault.reason, verdict: kind }, 'malformed UPDATE');
-    }
-  }
-
-  #checkLimit(dropped: readonly Family[]): void {
-    const reason = this.#limiter.check(dropped);
-    if (reason === undefined) return;
-    // Not graceful, because retained routes would exceed the limit.
-    const { code, subcode, data } = this.#hard(notification(ErrorCode.CEASE, CeaseSubcode.MAX_PREFIXES));
-    throw new WireError(code, subcode, reason, data);
-  }
-
-  /** Requests all routes of a family again (RFC 2918). False when the peer does not support it. */
-  #requestRefresh(family: Family): boolean {
-    if (!this.negotiated?.hasRouteRefresh) return false;
-    this.runner.send({ type: 'route-refresh', family, subtype: RefreshSubtype.REQUEST });
-    return true;
-  }
-
-  #endOfRib(family: Family): void {
-    this.#stale.endOfRib(family);
-    if (!this.#awaitedEndOfRib.delete(family) || this.#awaitedEndOfRib.size > 0) return;
-    this.#modules.settled(this);
+    this.#advertiser.leave();
   }
 
   #refreshed({ family, subtype }: RouteRefreshMessage): void {
-    const member = family && this.#members.get(family);
-    if (!member) return;
+    if (!family || !this.#advertiser.members.has(family)) return;
     // RFC 2918: without the capability of RFC 7313 the octet is reserved, and ignored.
     switch (this.negotiated?.hasEnhancedRefresh ? subtype : RefreshSubtype.REQUEST) {
       case RefreshSubtype.REQUEST:
-        this.#refresh(family, member);
+        this.#advertiser.refresh(family);
         break;
       case RefreshSubtype.BEGIN:
-        this.#stale.refreshBegins(family);
+        this.#inbound.refreshBegins(family);
         break;
       case RefreshSubtype.END:
-        this.#stale.refreshEnds(family);
+        this.#inbound.refreshEnds(family);
         break;
       default:
         // RFC 7313 section 5: ignored.
@@ -603,39 +465,14 @@ export class Peer {
     }
   }
 
-  /** Sends all routes again. With BoRR and EoRR, this waits until End-of-RIB was sent (RFC 7313 section 4). */
-  #refresh(family: Family, member: PeerMember): void {
-    const awaitsEnd = this.negotiated?.hasEnhancedRefresh && !this.#endOfRibSent.has(family);
-    if (awaitsEnd) this.#dueRefreshes.add(family);
-    else this.#modules.groups.refresh(member);
-  }
-
-  #drained(): void {
-    for (const member of this.#members.values()) this.#modules.groups.resume(member);
-  }
-
   /** Sends a marker of RFC 4724 or RFC 7313 around the routes of a group. End-of-RIB may wait. */
   marker(family: Family, which: 'End-of-RIB' | 'BoRR' | 'EoRR'): void {
-    if (which === 'End-of-RIB') {
-      this.#dueEndOfRib.add(family);
-      this.#modules.endOfRibDue(this);
-    } else if (this.negotiated?.hasEnhancedRefresh) {
-      const subtype = which === 'BoRR' ? RefreshSubtype.BEGIN : RefreshSubtype.END;
-      this.runner.send({ type: 'route-refresh', family, subtype });
-    }
+    this.#advertiser.marker(family, which);
   }
 
   /** Sends each End-of-RIB that is due, if all routes of its family were sent. True when none is due any more. */
   sendEndOfRib(): boolean {
-    for (const family of this.#dueEndOfRib) {
-      const member = this.#members.get(family);
-      if (!member?.group?.isLive(member)) continue;
-      this.#dueEndOfRib.delete(family);
-      this.#endOfRibSent.add(family);
-      this.runner.send({ type: 'update', ...endOfRib(family) });
-      if (this.#dueRefreshes.delete(family)) this.#modules.groups.refresh(member);
-    }
-    return this.#dueEndOfRib.size === 0;
+    return this.#advertiser.sendEndOfRib();
   }
 
   /** Sends UPDATEs that a group encoded. */

@@ -1,0 +1,38 @@
+/** Settings of a peer's connections. Every event of a connection reads them, so they are cached for each PeerConfig. */
+import type { SessionConfig } from '../session/session.ts';
+import type { Remote } from '../transport/port.ts';
+import type { PeerConfig } from './config.ts';
+import { remoteOf, type SpeakerIdentity, sessionConfig } from './context.ts';
+
+interface Settings {
+  readonly config: PeerConfig;
+  readonly session: SessionConfig;
+  readonly remote: Remote;
+}
+
+export class ConnectionSettings {
+  readonly #identity: SpeakerIdentity;
+  #cached: Settings | undefined;
+
+  constructor(identity: SpeakerIdentity) {
+    this.#identity = identity;
+  }
+
+  of(config: PeerConfig): Settings {
+    if (this.#cached?.config !== config)
+      this.#cached = { config, session: sessionConfig(config, this.#identity), remote: remoteOf(config) };
+    return this.#cached;
+  }
+
+  /** Key of all settings that an attempt to connect uses. */
+  attemptKey(config: PeerConfig): string {
+    const { unusable, shutdownMessage, prefixLimit } = config;
+    return JSON.stringify([
+      sessionConfig(config, this.#identity),
+      remoteOf(config),
+      unusable,
+      shutdownMessage,
+      prefixLimit,
+    ]);
+  }
+}
