@@ -1,22 +1,12 @@
-/**
- * A cluster network on one machine: an API server, nodes with real agents, pods. Everything runs inside the namespaces
- * that lab/outside.ts created. This file does the work of Kubernetes (Node and Pod objects, CNI calls); the same
- * programs as on a cluster do Cali's work.
- */
-import { mkdir, writeFile } from 'node:fs/promises';
-import os from 'node:os';
 import path from 'node:path';
-import { stringify } from 'yaml';
-import { AGENT_SOCKET, CNI_SOCKET } from '../agent/report/status.ts';
-import { callCni } from '../cni/client.ts';
-import { plainAddress } from '../datastore/kubernetes/api-server-address.ts';
-import { KubernetesClient } from '../datastore/kubernetes/client.ts';
+import { AGENT_SOCKET } from '../agent/report/status.ts';
 import { findKind } from '../datastore/registry.ts';
 import { nodeKind, podKind } from '../datastore/schema/core.ts';
-import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
-import { familyOf } from '../lib/cidr.ts';
 import { counted } from '../lib/counted.ts';
 import { messageOf } from '../lib/errors.ts';
+import { agentProcess } from './agent-process.ts';
+import { clusterObjects } from './cluster-objects.ts';
+import { ControlPlane, LAB_DIRECTORY } from './control-plane.ts';
 import { assertFreeName } from './names.ts';
 import {
   createNodeNamespace,
@@ -24,7 +14,6 @@ import {
   createSubnets,
   deleteNamespace,
   hasIpip,
-  LAB_IPV4,
   type NodeAddresses,
   netnsPath,
   nodeAddresses,
@@ -32,12 +21,13 @@ import {
   type Subnet,
   subnet,
 } from './namespaces.ts';
-import { probesBetween } from './pairs.ts';
+import { allProbes, flowProbes } from './pairs.ts';
+import { callAgent, NAMESPACE, netnsName, podEnvironment } from './pod-calls.ts';
 import { type FlowReport, type Probe, Prober } from './prober.ts';
-import { LabProcess } from './process.ts';
+import type { LabProcess } from './process.ts';
 import type { Waiting } from './screen.ts';
 import { loadSockets } from './setns.ts';
-import { chooseEncap, type Encap, poolModes, type Topology } from './topology.ts';
+import { chooseEncap, type Encap, type Topology } from './topology.ts';
 
 export interface LabNode {
   readonly name: string;
@@ -72,15 +62,8 @@ export interface LabOptions {
   readonly logSeverity: string;
 }
 
-export const LAB_DIRECTORY = '/run/cali-lab';
-const API_PORT = 6443;
 /** Generous: inside user-mode Linux a program takes seconds to start. */
 export const AGENT_TIMEOUT_MS = 120_000;
-const API_ATTEMPTS = 3000;
-/** Longer than an ADD takes, so that its unfinished allocations do not count as leaks. */
-const GRACE = os.cpus()[0]?.model === 'UML' ? '300s' : '10s';
-const NETWORK = JSON.stringify({ cniVersion: '1.0.0', name: 'k8s-pod-network', type: 'cali' });
-const NAMESPACE = 'default';
 /** A node's IPv4 address is its number plus 10, in a /24 (namespaces.ts). */
 const MAX_NODES = 244;
 
@@ -89,15 +72,14 @@ export class Lab {
   readonly #nodes = new Map<string, LabNode>();
   readonly #pods = new Map<string, LabPod>();
   readonly #addingPods = new Set<string>();
-  readonly #client = new KubernetesClient(plainAddress(`http://${LAB_IPV4}:${API_PORT}`));
-  #api!: LabProcess;
-  #controllers: LabProcess | undefined;
+  readonly #controlPlane: ControlPlane;
   #prober!: Prober;
   #subnets: readonly Subnet[] = [];
   #nodeCount = 0;
 
   constructor(options: LabOptions) {
     this.#options = options;
+    this.#controlPlane = new ControlPlane(options.programs);
   }
 
   get nodes(): readonly LabNode[] {
@@ -115,13 +97,10 @@ export class Lab {
     const last = Math.max(...topology.nodes.map((node) => node.subnet));
     this.#subnets = Array.from({ length: last + 1 }, (_, index) => subnet(index, topology.ipv6));
     await createSubnets(this.#subnets);
-    await mkdir(path.join(LAB_DIRECTORY, 'bin'), { recursive: true });
-    await mkdir(path.join(LAB_DIRECTORY, 'log'), { recursive: true });
-    await this.#writeTools();
-    this.#startApi();
+    await this.#controlPlane.prepare();
     wait({ what: 'API server', missing: () => ['its first answer'] });
-    await this.#waitForApi();
-    progress(`API server on ${LAB_IPV4}:${API_PORT}`);
+    await this.#controlPlane.startApi();
+    progress(`API server on ${this.#controlPlane.address}`);
     await this.#createObjects();
     const names = topology.nodes.map(({ name }) => name);
     const ready = new Set<string>();
@@ -139,7 +118,7 @@ export class Lab {
       ready.add(name);
     });
     progress('agents in sync with the API');
-    this.#startControllers();
+    this.#controlPlane.startControllers();
     const pods = topology.nodes.flatMap((node) => node.pods.map((name) => ({ node: node.name, name })));
     wait({
       what: 'pods',
@@ -155,8 +134,7 @@ export class Lab {
   async down(): Promise<void> {
     this.#prober?.close();
     await Promise.all([...this.#nodes.values()].map(({ agent }) => agent.end('SIGKILL')));
-    await this.#controllers?.end('SIGKILL');
-    await this.#api?.end('SIGKILL');
+    await this.#controlPlane.kill();
   }
 
   /** Adds a node, by default in the first subnet. */
@@ -170,30 +148,20 @@ export class Lab {
     const number = ++this.#nodeCount;
     const addresses = nodeAddresses(number, lan);
     const runDirectory = path.join(LAB_DIRECTORY, name);
-    const agent = new LabProcess(
-      [
-        'nsenter',
-        `--net=${netnsPath(name)}`,
-        process.execPath,
-        path.join(this.#options.programs, 'cali-node.js'),
-      ],
-      {
-        NODENAME: name,
-        KUBECONFIG: path.join(LAB_DIRECTORY, 'kubeconfig'),
-        CALI_RUN_DIR: runDirectory,
-        IP: 'autodetect',
-        IP6: addresses.ipv6 ? 'autodetect' : 'none',
-        ...(this.#options.logSeverity ? { BGP_LOGSEVERITYSCREEN: this.#options.logSeverity } : {}),
-      },
-      path.join(LAB_DIRECTORY, 'log', `${name}.log`),
-    );
+    const { programs, logSeverity } = this.#options;
+    const agent = agentProcess(name, {
+      programs,
+      runDirectory,
+      logSeverity,
+      hasIpv6: addresses.ipv6 !== undefined,
+    });
     const node: LabNode = { name, addresses, runDirectory, agent };
     this.#nodes.set(name, node);
     const { ipv4, ipv6 } = addresses;
     try {
       await createNodeNamespace(name, addresses, lan, portName(name, number));
       await this.#prober.add(name, netnsPath(name), this.#families(), { 4: ipv4, 6: ipv6 });
-      await this.#client.create(nodeKind, {
+      await this.#controlPlane.client.create(nodeKind, {
         apiVersion: 'v1',
         kind: 'Node',
         metadata: { name, labels: { 'kubernetes.io/hostname': name, ...labels }, annotations },
@@ -221,9 +189,9 @@ export class Lab {
       if (pod.node !== name) continue;
       this.#forgetPod(pod);
       await deleteNamespace(netnsName(pod.name));
-      await this.#client.remove(podKind, pod.name, { namespace: NAMESPACE });
+      await this.#controlPlane.client.remove(podKind, pod.name, { namespace: NAMESPACE });
     }
-    await this.#client.remove(nodeKind, name);
+    await this.#controlPlane.client.remove(nodeKind, name);
     this.#prober.remove(name);
     await deleteNamespace(name);
     this.#nodes.delete(name);
@@ -244,8 +212,7 @@ export class Lab {
       agent.start();
       await this.waitForAgent(name, AGENT_TIMEOUT_MS);
     });
-    await this.#controllers?.end('SIGTERM');
-    this.#controllers?.start();
+    await this.#controlPlane.restartControllers();
   }
 
   /** Makes an agent listen for a debugger, on loopback port 9229 of its node. */
@@ -286,7 +253,7 @@ export class Lab {
   }
 
   async #createPod(nodeName: string, name: string, annotations: Record<string, string>): Promise<LabPod> {
-    await this.#client.create(podKind, {
+    await this.#controlPlane.client.create(podKind, {
       apiVersion: 'v1',
       kind: 'Pod',
       metadata: { name, namespace: NAMESPACE, annotations },
@@ -298,7 +265,7 @@ export class Lab {
       (error: unknown) => ({ exitCode: 1, output: JSON.stringify({ msg: messageOf(error) }), netns: '' }),
     );
     if (exitCode !== 0) {
-      await this.#client.remove(podKind, name, { namespace: NAMESPACE });
+      await this.#controlPlane.client.remove(podKind, name, { namespace: NAMESPACE });
       await deleteNamespace(netnsName(name));
       throw new Error(`pod ${name} on ${nodeName}: ${(JSON.parse(output) as { msg: string }).msg}`);
     }
@@ -308,7 +275,12 @@ export class Lab {
     await this.#prober.add(name, netns, this.#families());
     this.#pods.set(name, pod);
     const status = { phase: 'Running', podIP: addresses[0], podIPs: addresses.map((ip) => ({ ip })) };
-    await this.#client.patch(podKind, name, { status }, { namespace: NAMESPACE, isStatus: true });
+    await this.#controlPlane.client.patch(
+      podKind,
+      name,
+      { status },
+      { namespace: NAMESPACE, isStatus: true },
+    );
     return pod;
   }
 
@@ -332,28 +304,20 @@ export class Lab {
     if (exitCode !== 0) throw new Error(`pod ${name}: ${output}`);
     this.#forgetPod(pod);
     await deleteNamespace(netnsName(name));
-    await this.#client.remove(podKind, name, { namespace: NAMESPACE });
+    await this.#controlPlane.client.remove(podKind, name, { namespace: NAMESPACE });
   }
 
   async endApi(signal: NodeJS.Signals): Promise<void> {
-    await this.#api.end(signal);
+    await this.#controlPlane.endApi(signal);
   }
 
   async startApi(): Promise<void> {
-    this.#api.start();
-    await this.#waitForApi();
+    await this.#controlPlane.startApi();
   }
 
   /** Returns probes for every ordered pair of pods, and for every pod to every node, in each family of both. */
   allProbes(): Probe[] {
-    const targets = [
-      ...this.pods.map(({ name, addresses }) => ({ name, addresses })),
-      ...this.nodes.map(({ name, addresses: { ipv4, ipv6 } }) => ({
-        name,
-        addresses: ipv6 ? [ipv4, ipv6] : [ipv4],
-      })),
-    ];
-    return this.pods.flatMap((from) => targets.flatMap((to) => probesBetween(from, to)));
+    return allProbes(this.pods, this.nodes);
   }
 
   probe(
@@ -366,15 +330,7 @@ export class Lab {
 
   /** Starts one flow per path: from one pod of each node to one of each other node, and between two on one node. */
   startFlows(intervalMs: number): number {
-    const probes: Probe[] = [];
-    for (const a of this.#nodes.keys()) {
-      const [from] = this.pods.filter(({ node }) => node === a);
-      if (!from) continue;
-      for (const b of this.#nodes.keys()) {
-        const to = this.pods.filter(({ node }) => node === b).at(-1);
-        if (to) probes.push(...probesBetween(from, to));
-      }
-    }
+    const probes = flowProbes(this.pods, [...this.#nodes.keys()]);
     this.#prober.startFlows(probes, intervalMs);
     return probes.length;
   }
@@ -417,96 +373,15 @@ export class Lab {
   }
 
   #cni(node: string, environment: Record<string, string>) {
-    const socket = path.join(this.#node(node).runDirectory, CNI_SOCKET);
-    return callCni(socket, { environment, stdin: NETWORK });
-  }
-
-  #startApi(): void {
-    const state = path.join(LAB_DIRECTORY, 'api');
-    const program = path.join(this.#options.programs, 'cali-api.js');
-    const args = ['--directory', state, '--host', LAB_IPV4, '--port', String(API_PORT)];
-    this.#api = new LabProcess(
-      [process.execPath, program, ...args],
-      {},
-      path.join(LAB_DIRECTORY, 'log', 'api.log'),
-    );
-    this.#api.start();
-  }
-
-  #startControllers(): void {
-    this.#controllers = new LabProcess(
-      [process.execPath, path.join(this.#options.programs, 'cali-controllers.js')],
-      { KUBECONFIG: path.join(LAB_DIRECTORY, 'kubeconfig') },
-      path.join(LAB_DIRECTORY, 'log', 'controllers.log'),
-    );
-    this.#controllers.start();
-  }
-
-  async #waitForApi(): Promise<void> {
-    for (let attempt = 0; ; attempt++) {
-      try {
-        await this.#client.list(ipPoolKind);
-        return;
-      } catch (error) {
-        if (attempt > API_ATTEMPTS || !this.#api.isRunning) {
-          throw new Error(
-            `the API server did not start: ${messageOf(error)} (log: ${LAB_DIRECTORY}/log/api.log)`,
-            { cause: error },
-          );
-        }
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
-    }
+    return callAgent(this.#node(node).runDirectory, environment);
   }
 
   async #createObjects(): Promise<void> {
-    const { topology } = this.#options;
-    const defaults = [
-      { name: 'default-ipv4-ippool', cidr: '10.244.0.0/16' },
-      ...(topology.ipv6 ? [{ name: 'default-ipv6-ippool', cidr: 'fd00:10:244::/48' }] : []),
-    ];
-    const encap = await this.#encap();
-    const pools = topology.pools?.map((spec, i) => ({ name: `pool${i + 1}`, ...spec })) ?? defaults;
-    for (const { name, ...spec } of pools) {
-      const modes =
-        'ipipMode' in spec || 'vxlanMode' in spec ? {} : poolModes(encap, topology.mode, familyOf(spec.cidr));
-      await this.#client.create(ipPoolKind, {
-        apiVersion: 'projectcalico.org/v3',
-        kind: 'IPPool',
-        metadata: { name },
-        spec: { natOutgoing: true, ...modes, ...spec },
-      });
-    }
-    for (const object of [...this.#collection(), ...topology.objects]) {
+    for (const object of clusterObjects(this.#options.topology, await this.#encap())) {
       const definition = findKind(object.kind);
       if (!definition) throw new Error(`topology: objects: unknown kind ${object.kind}`);
-      await this.#client.create(definition, object);
+      await this.#controlPlane.client.create(definition, object);
     }
-  }
-
-  /** Sets how soon cali-controllers collect what pods and nodes leave behind, unless the topology sets it. */
-  #collection(): Topology['objects'] {
-    const kind = 'KubeControllersConfiguration';
-    if (this.#options.topology.objects.some((object) => object.kind === kind)) return [];
-    const apiVersion = 'projectcalico.org/v3';
-    const node = { reconcilerPeriod: GRACE, leakGracePeriod: GRACE };
-    return [{ apiVersion, kind, metadata: { name: 'default' }, spec: { controllers: { node } } }];
-  }
-
-  /** Writes a kubeconfig, and puts calictl on the PATH of `lab exec`. */
-  async #writeTools(): Promise<void> {
-    const server = `http://${LAB_IPV4}:${API_PORT}`;
-    const kubeconfig = {
-      apiVersion: 'v1',
-      kind: 'Config',
-      clusters: [{ name: 'lab', cluster: { server } }],
-      users: [{ name: 'lab', user: {} }],
-      contexts: [{ name: 'lab', context: { cluster: 'lab', user: 'lab' } }],
-      'current-context': 'lab',
-    };
-    await writeFile(path.join(LAB_DIRECTORY, 'kubeconfig'), stringify(kubeconfig));
-    const script = `#!/bin/sh\nexec "${process.execPath}" "${path.join(this.#options.programs, 'calictl.js')}" "$@"\n`;
-    await writeFile(path.join(LAB_DIRECTORY, 'bin', 'calictl'), script, { mode: 0o755 });
   }
 
   /** Path of the socket on which a node's agent answers calictl. */
@@ -517,19 +392,4 @@ export class Lab {
 
 async function each<T>(items: readonly T[], action: (item: T) => Promise<void>): Promise<void> {
   await Promise.all(items.map(action));
-}
-
-/** No node's namespace has such a name: names have no underscore. */
-function netnsName(pod: string): string {
-  return `pod_${pod}`;
-}
-
-function podEnvironment(command: string, name: string, netns: string): Record<string, string> {
-  return {
-    CNI_COMMAND: command,
-    CNI_CONTAINERID: `lab-${name}`,
-    CNI_NETNS: netns,
-    CNI_IFNAME: 'eth0',
-    CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=${NAMESPACE};K8S_POD_NAME=${name}`,
-  };
 }

@@ -9,8 +9,8 @@ import { CodedError, messageOf } from '../lib/errors.ts';
 import { createFolder } from '../lib/folder.ts';
 import { assertPrivateFolder, assertTrustedSocket } from '../lib/unix-socket.ts';
 import type { LabCommand } from './control.ts';
+import { LAB_DIRECTORY } from './control-plane.ts';
 import type { InsideOptions } from './inside.ts';
-import { LAB_DIRECTORY } from './lab.ts';
 
 /** Directory of a lab's control socket and PID file. One per user, unless CALI_LAB_DIR is set. */
 export function controlDirectory(): string {

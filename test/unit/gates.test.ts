@@ -144,6 +144,12 @@ const others: readonly Plant[] = [
     text: 'Promise.resolve(1);\n',
   },
   {
+    gate: 'file sizes',
+    says: /^lib\/planted-long\.ts: 401 lines, at most 400/,
+    file: 'lib/planted-long.ts',
+    text: '// planted\n'.repeat(401),
+  },
+  {
     gate: 'unused code',
     says: /^plantedExport\b.*lib\/backoff\.ts/m,
     file: 'lib/backoff.ts',
