@@ -12,7 +12,6 @@ const exceptions = new Map([
   ['bgp/peer/connections.ts', 'to be split'],
   ['bgp/peer/peer.ts', 'to be split'],
   ['felix/dataplane/dataplane.ts', 'to be split'],
-  ['lab/lab.ts', 'to be split'],
   ['test/helpers/hostile-world.ts', 'to be split'],
   ['test/hostile/objects.test.ts', 'to be split'],
   ['test/interop/interop.test.ts', 'to be split'],
