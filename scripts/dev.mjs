@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, watch } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { setUp } from './setup.mjs';
 
 const root = path.resolve(import.meta.dirname, '..');
@@ -10,6 +11,16 @@ const restarted = ['cali-node', 'cali-controllers'];
 const lasting = ['cali-lab-inside', 'cali-api'];
 /** Editors write a file in several steps. */
 const QUIET_MS = 50;
+/** Time in which the signal of Ctrl-C arrives. */
+const ENDING_MS = 200;
+
+const watchers = new Map();
+let timer;
+let isWorking = false;
+let changed = new Set();
+let lab;
+let isEnding = false;
+let builder;
 
 await setUp();
 const { context } = await import('esbuild');
@@ -18,19 +29,24 @@ mkdirSync(path.join(root, 'dist'), { recursive: true });
 // Its own folder, so that npm test and npm start keep their bundles.
 const folder = mkdtempSync(path.join(root, 'dist', 'dev-'));
 const options = bundleOptions([...restarted, ...lasting, 'cali-lab', 'calictl'], folder);
-const builder = await context({
+process.on('exit', () => {
+  lab?.kill('SIGTERM');
+  rmSync(folder, { recursive: true, force: true });
+});
+// The terminal sends Ctrl-C to the lab too; other signals reach only this process.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+  process.on(signal, () => {
+    isEnding = true;
+    if (lab === undefined) void end(130);
+    else if (signal !== 'SIGINT') lab.kill(signal);
+  });
+builder = await context({
   ...options,
   entryPoints: { ...options.entryPoints, 'lab-client': 'lab/outside.ts' },
   metafile: true,
 });
 
-const watchers = new Map();
-let timer;
-let isWorking = false;
-let changed = new Set();
-let lab;
 let running = textOf(restarted);
-let isEnding = false;
 
 await work();
 if (lab === undefined) await end(1);
@@ -69,8 +85,10 @@ async function build() {
     for (const each of new Set(sources.map((file) => path.dirname(file)))) watchFolder(each);
     return true;
   } catch (error) {
-    if (!Array.isArray(error.errors)) throw error;
-    return false;
+    // Ctrl-C ends esbuild too, perhaps before this process gets the signal.
+    if (!Array.isArray(error.errors)) await delay(ENDING_MS);
+    if (isEnding || Array.isArray(error.errors)) return false;
+    throw error;
   }
 }
 
@@ -117,19 +135,10 @@ function say(text) {
   process.stdout.write(`${text}\n`);
 }
 
-// The terminal sends Ctrl-C to the lab too; other signals reach only this process.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
-  process.on(signal, () => {
-    isEnding = true;
-    if (lab === undefined) void end(130);
-    else if (signal !== 'SIGINT') lab.kill(signal);
-  });
-
 async function end(code) {
   isEnding = true;
   for (const watcher of watchers.values()) watcher.close();
   clearTimeout(timer);
-  await builder.dispose();
-  rmSync(folder, { recursive: true, force: true });
+  await builder?.dispose().catch(() => undefined);
   process.exit(code);
 }

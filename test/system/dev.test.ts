@@ -117,7 +117,10 @@ it('npm run lab -- debug opens the inspector of one agent until it ends', async 
   expect(inside('node1', 'calictl node status')).toContain('Cali process is running.');
 });
 
-it('npm run dev leaves nothing behind after Ctrl-C', async () => {
+it('npm run dev leaves nothing behind after Ctrl-C, even during a build', async () => {
+  const file = path.join(clone, 'agent', 'main.ts');
+  writeFileSync(file, `${readFileSync(file, 'utf8')}\nprocess.title = 'cali';\n`);
+  await new Promise((resolve) => setTimeout(resolve, 150));
   await interrupt(dev);
   expect(dev.exitCode).toBe(0);
   expect(readdirSync(path.join(clone, 'dist')).filter((file) => file.startsWith('dev-'))).toEqual([]);
