@@ -5,54 +5,24 @@
  * creates and removes the pods' links.
  */
 
-import { planTunnels } from '../../ipip/device-plan.ts';
 import { observeTunnels, ownTunnels } from '../../ipip/devices.ts';
 import type { Connections, Kernel, KernelEvent, KernelState, RulesTable } from '../../kernel/port.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { Mutex } from '../../lib/mutex.ts';
-import type { KernelRoute } from '../../model/route.ts';
-import { tunnelKinds, tunnels } from '../../model/tunnel.ts';
-import { addressCommands } from './addresses.ts';
-import { type Batch, Changes } from './changes.ts';
+import { tunnels } from '../../model/tunnel.ts';
+import { Changes } from './changes.ts';
 import type { DataplaneSettings, DesiredDataplane } from './desired.ts';
 import { isFault, missingOf, wantedOf } from './faults.ts';
-import { movedAddresses, neighbourCommands } from './neighbours.ts';
+import type { DataplaneModules, DataplaneOptions } from './modules.ts';
+import { movedAddresses } from './neighbours.ts';
+import { planPass } from './plan.ts';
 import { Problems } from './problems.ts';
-import { planRoutes } from './route-plan.ts';
 import { type DataplaneStats, noStats } from './stats.ts';
 import { summarise } from './summary.ts';
 import { Sysctls } from './sysctls.ts';
 import { Table } from './table.ts';
-
-export interface DataplaneModules {
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly kernel: Kernel;
-  readonly nftables: RulesTable;
-  /**
-   * Called after each observation of the kernel, before the comparison: calls `setDesired` with the current state.
-   * Otherwise the route of a pod that was added during the observation would look stale and be removed.
-   */
-  readonly refresh: () => void;
-  /** Called with the kernel's state after each observation. */
-  readonly observed: (kernel: KernelState) => void;
-  /**
-   * Called when learned routes are complete and none of our routes has a former number. `left` are the routes with a
-   * former number that may be another program's.
-   */
-  readonly migrated: (left: readonly KernelRoute[]) => void;
-  /** Called once, when our nftables table is in force or known to be impossible. */
-  readonly guarded: () => void;
-  /** Called with the duration after each apply, including failed ones. */
-  readonly applied?: (seconds: number) => void;
-}
-
-export interface DataplaneOptions {
-  /** Name of this node; the MACs of its tunnel devices are derived from it. */
-  readonly node: string;
-}
 
 /** Delay that lets changes arriving together be applied together. */
 const COALESCE_MS = 10;
@@ -236,26 +206,8 @@ export class Dataplane {
           this.#settings,
         ),
       ];
-      const devices = planTunnels(own.wanted, own.present);
-      const foreign = tunnelKinds.filter((kind) => kind in own.foreign).map((kind) => tunnels[kind].device);
-      const plan = planRoutes(desired.routes, kernel.routes, {
-        keepLearned: !desired.isLearnedComplete,
-        ownAddresses: new Set(kernel.addresses.map(({ cidr }) => cidr.split('/')[0]!)),
-        mayReplaceDefault: desired.mayReplaceDefault ?? false,
-        hasLink: (name) => !foreign.includes(name) && (kernel.links.get(name)?.isUp ?? false),
-        ownership: desired.ownership,
-      });
-      const { beforeRoutes, afterRoutes } = devices;
-      const batches: Batch[] = [
-        { program: 'ip', commands: [...beforeRoutes.ip, ...addressCommands(desired.addresses, kernel)] },
-        { program: 'bridge', commands: beforeRoutes.bridge },
-        {
-          program: 'ip',
-          commands: [...plan.commands, ...neighbourCommands(desired.endpoints, kernel), ...afterRoutes.ip],
-        },
-        { program: 'bridge', commands: afterRoutes.bridge },
-      ];
-      const result = await this.#changes.run(batches, startedAt);
+      const plan = planPass(desired, kernel, own);
+      const result = await this.#changes.run(plan.batches, startedAt);
       const { errors, held } = result;
       const missingTunnels = { ...missingOf(own.wanted, errors), ...wantedOf(desired.tunnels, own.foreign) };
       const faults = errors.filter((error) => isFault(error, missingTunnels));
@@ -263,13 +215,13 @@ export class Dataplane {
       problems.push(
         ...this.#changes.problems(startedAt, kernel),
         ...summarise(
-          plan.blocked.map(({ destination, reason }) => ({ object: `route ${destination}`, reason })),
+          plan.routes.blocked.map(({ destination, reason }) => ({ object: `route ${destination}`, reason })),
           'routes',
         ),
       );
-      const all = batches.flatMap(({ commands }) => commands);
+      const all = plan.batches.flatMap(({ commands }) => commands);
       if (all.length > 0) this.#log.debug({ commands: all }, 'applied');
-      if (plan.moved.length > 0) this.#connections.flush(plan.moved);
+      if (plan.routes.moved.length > 0) this.#connections.flush(plan.routes.moved);
       const wasMissing = JSON.stringify(this.#stats.missingTunnels);
       this.#finish(startedAt, problems, faults.length > 0 || this.#nftables.isUndecided, missingTunnels);
       if (JSON.stringify(missingTunnels) !== wasMissing) this.#observed(kernel);
@@ -279,7 +231,7 @@ export class Dataplane {
       );
       if (isNew && faults.length === 0 && held.size === 0) this.#schedule(0);
       if (held.size > 0 || this.#sysctls.isHeld) this.#schedule(HELD_MS);
-      if (desired.isLearnedComplete && !plan.isMigrating) this.#migrated(plan.left);
+      if (desired.isLearnedComplete && !plan.routes.isMigrating) this.#migrated(plan.routes.left);
     } catch (error) {
       this.#finish(startedAt, [messageOf(error)], true, this.#stats.missingTunnels);
     }
