@@ -6,13 +6,14 @@
  */
 
 import { observeTunnels, ownTunnels } from '../../ipip/devices.ts';
-import type { Connections, Kernel, KernelEvent, KernelState, RulesTable } from '../../kernel/port.ts';
+import type { Kernel, KernelEvent, KernelState, RulesTable } from '../../kernel/port.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { Mutex } from '../../lib/mutex.ts';
 import { tunnels } from '../../model/tunnel.ts';
 import { Changes } from './changes.ts';
+import { TrackedConnections } from './connections.ts';
 import type { DataplaneSettings, DesiredDataplane } from './desired.ts';
 import { isFault, missingOf, wantedOf } from './faults.ts';
 import type { DataplaneModules, DataplaneOptions } from './modules.ts';
@@ -39,7 +40,7 @@ export class Dataplane {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #kernel: Kernel;
-  readonly #connections: Connections;
+  readonly #connections: TrackedConnections;
   readonly #monitor: { close(): void };
   readonly #refresh: DataplaneModules['refresh'];
   readonly #observed: DataplaneModules['observed'];
@@ -63,8 +64,6 @@ export class Dataplane {
   #cancelTableCheck: (() => void) | undefined;
   #isGuarded = false;
   #isClosed = false;
-  /** Usable IPv6 addresses at the last observation, with prefix lengths. */
-  #ipv6Addresses: ReadonlySet<string> | undefined;
 
   constructor(options: DataplaneOptions, modules: DataplaneModules) {
     this.#options = options;
@@ -82,7 +81,7 @@ export class Dataplane {
     const parts = { ...modules, oscillation: this.#changes.oscillation };
     this.#sysctls = new Sysctls(parts);
     this.#table = new Table(parts);
-    this.#connections = modules.kernel.openConnections();
+    this.#connections = new TrackedConnections(modules.kernel.openConnections(), modules.log);
     this.#monitor = modules.kernel.watch((event) => this.#hint(event));
     this.#scheduleTableCheck();
   }
@@ -127,8 +126,7 @@ export class Dataplane {
     this.#routesText = text;
     this.#endpointsText = endpoints;
     // Flush the connections of deleted pods: their routes were removed with the links.
-    const moved = movedAddresses(this.#desired?.endpoints ?? [], desired.endpoints);
-    if (moved.length > 0) this.#connections.flush(moved);
+    this.#connections.flush(movedAddresses(this.#desired?.endpoints ?? [], desired.endpoints));
     this.#desired = desired;
     this.#schedule(delayMs);
   }
@@ -187,7 +185,7 @@ export class Dataplane {
       // The kernel's families, not the node's: when the node loses its address, that family's routes remain ours.
       const kernel = await this.#kernel.observe(this.#kernel.families);
       const devicesThere = await observeTunnels(kernel, this.#kernel);
-      this.#followAddresses(kernel);
+      this.#connections.follow(kernel);
       // Report the observation first: the MTU and the state of the tunnels depend on it.
       this.#observed(kernel);
       this.#refresh();
@@ -221,7 +219,7 @@ export class Dataplane {
       );
       const all = plan.batches.flatMap(({ commands }) => commands);
       if (all.length > 0) this.#log.debug({ commands: all }, 'applied');
-      if (plan.routes.moved.length > 0) this.#connections.flush(plan.routes.moved);
+      this.#connections.flush(plan.routes.moved);
       const wasMissing = JSON.stringify(this.#stats.missingTunnels);
       this.#finish(startedAt, problems, faults.length > 0 || this.#nftables.isUndecided, missingTunnels);
       if (JSON.stringify(missingTunnels) !== wasMissing) this.#observed(kernel);
@@ -235,20 +233,6 @@ export class Dataplane {
     } catch (error) {
       this.#finish(startedAt, [messageOf(error)], true, this.#stats.missingTunnels);
     }
-  }
-
-  /** After a new IPv6 address, flushes connections that began without one, so that they use the new address. */
-  #followAddresses({ addresses }: KernelState): void {
-    const before = this.#ipv6Addresses;
-    const usable = addresses.filter(({ cidr, isTentative }) => cidr.includes(':') && !isTentative);
-    const now = usable.map(({ cidr }) => cidr);
-    this.#ipv6Addresses = new Set(now);
-    if (!before || now.every((cidr) => before.has(cidr))) return;
-    void this.#connections
-      .flushLinkLocal()
-      .catch((error: unknown) =>
-        this.#log.warn({ reason: messageOf(error) }, 'connections from before the new address not flushed'),
-      );
   }
 
   /** Applies the table. */
