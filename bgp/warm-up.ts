@@ -84,7 +84,7 @@ export function warmUp(): number {
       throw error;
     },
   });
-  // Same properties in the same order as in Peer. For V8, another order is another type, and it discards compiled code.
+  // Same properties in the same order as in sourceOf. For V8, another order is another type, and it discards compiled code.
   const describe = (address: string, identifier: number) => ({
     peer: address,
     isIbgp: true,

@@ -3,6 +3,7 @@ import type { Family } from '../../lib/cidr.ts';
 import { type MemberPeer, PeerMember } from '../group/peer-member.ts';
 import type { GroupSpec } from '../group/spec.ts';
 import type { UpdateGroups } from '../group/update-groups.ts';
+import type { Negotiated } from '../session/session.ts';
 import { RefreshSubtype } from '../wire/iana.ts';
 import type { OutgoingMessage } from '../wire/message.ts';
 import { endOfRib } from '../wire/update.ts';
@@ -14,6 +15,8 @@ export interface AdvertiserModules {
   readonly hasEnhancedRefresh: () => boolean;
   /** The initial update was sent. `sendEndOfRib` may be called now or later. */
   readonly endOfRibDue: () => void;
+  /** The update group of the session, by the current settings. */
+  readonly spec: (family: Family, negotiated: Negotiated) => GroupSpec;
 }
 
 export class Advertiser {
@@ -33,17 +36,20 @@ export class Advertiser {
     return this.#members;
   }
 
-  /** Starts to advertise the routes of a family. */
-  join(peer: MemberPeer, family: Family, spec: GroupSpec): void {
-    const member = new PeerMember(peer, family);
-    this.#members.set(family, member);
-    this.#modules.groups.join(member, spec);
+  /** Starts to advertise the routes of all families of a session. */
+  join(peer: MemberPeer, negotiated: Negotiated): void {
+    const { groups, spec } = this.#modules;
+    for (const family of negotiated.families) {
+      const member = new PeerMember(peer, family);
+      this.#members.set(family, member);
+      groups.join(member, spec(family, negotiated));
+    }
   }
 
-  /** Moves to the group of changed settings, which sends the difference. */
-  move(family: Family, spec: GroupSpec): void {
-    const member = this.#members.get(family);
-    if (member) this.#modules.groups.move(member, spec);
+  /** Moves to the groups of changed settings, which send the difference. */
+  move(negotiated: Negotiated): void {
+    const { groups, spec } = this.#modules;
+    for (const [family, member] of this.#members) groups.move(member, spec(family, negotiated));
   }
 
   /** Leaves all groups. */

@@ -6,7 +6,7 @@
 import type { Log } from '../../lib/log.ts';
 import type { Time } from '../../lib/time.ts';
 import { survivor } from '../session/collision.ts';
-import type { Action, Session, SessionConfig } from '../session/session.ts';
+import type { Action, Negotiated, Session, SessionConfig, SessionEnd } from '../session/session.ts';
 import { type Newcomer, type Running, takeover } from '../session/takeover.ts';
 import type { Incoming, Remote, Transport } from '../transport/port.ts';
 import { CeaseSubcode, ErrorCode } from '../wire/iana.ts';
@@ -22,8 +22,10 @@ export interface ConnectionsEvents
   extends Pick<SessionRunnerEvents, 'update' | 'refresh' | 'traffic' | 'drained' | 'fault'> {
   /** The state of the session changed. */
   transition(from: Session, to: Session, reason: string | undefined): void;
-  /** The session came up or went down. */
-  act(action: Action): void;
+  /** The session came up. */
+  up(negotiated: Negotiated): void;
+  /** The session went down. */
+  down(isGraceful: boolean, end: SessionEnd): void;
   /** An incoming connection ended before it was a session. */
   failed(reason: string | undefined): void;
 }
@@ -179,11 +181,19 @@ export class PeerConnections {
   }
 
   #act(runner: SessionRunner, action: Action): void {
-    if (action.type === 'established') {
-      this.#promote(runner);
-      this.#establishedAt = this.#modules.clock.now();
+    const { clock, events } = this.#modules;
+    switch (action.type) {
+      case 'established':
+        this.#promote(runner);
+        this.#establishedAt = clock.now();
+        events.up(action.negotiated);
+        break;
+      case 'down':
+        events.down(action.isGraceful, action.end);
+        break;
+      default:
+        throw new Error(`unexpected action ${action.type}`);
     }
-    this.#modules.events.act(action);
   }
 
   #transition(runner: SessionRunner, from: Session, to: Session, reason: string | undefined): void {

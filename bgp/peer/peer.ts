@@ -5,16 +5,12 @@
 import { type Family, parseAddress } from '../../lib/cidr.ts';
 import { CodedError, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
-import type { Time } from '../../lib/time.ts';
+import { withTimers } from '../../lib/time.ts';
 import type { PeerMember } from '../group/peer-member.ts';
-import type { GroupSpec } from '../group/spec.ts';
-import type { UpdateGroups } from '../group/update-groups.ts';
-import type { SourceTable } from '../rib/source.ts';
-import type { Action, Negotiated, Session, SessionEnd } from '../session/session.ts';
-import type { Incoming, Transport } from '../transport/port.ts';
-import { minimumTtl, missingForSecurity } from '../transport/socket-options.ts';
-import { CeaseSubcode, ErrorCode, RefreshSubtype } from '../wire/iana.ts';
-import type { RouteRefreshMessage } from '../wire/message.ts';
+import type { Negotiated, Session, SessionEnd } from '../session/session.ts';
+import type { Incoming } from '../transport/port.ts';
+import { missingForSecurity } from '../transport/socket-options.ts';
+import { CeaseSubcode, ErrorCode } from '../wire/iana.ts';
 import { hardReset, notification } from '../wire/notification.ts';
 import type { NotificationBody } from '../wire/wire-error.ts';
 import { Advertiser } from './advertiser.ts';
@@ -22,48 +18,23 @@ import { keyOfPeer, type PeerConfig, type PeerStatus } from './config.ts';
 import { ConnectionSettings } from './connection-settings.ts';
 import { PeerConnections } from './connections.ts';
 import { groupSpec, receiverContext, remoteOf, type SpeakerIdentity, sourceOf } from './context.ts';
-import { FaultDelay } from './fault-delay.ts';
 import { Inbound } from './inbound.ts';
-import type { PendingLimit } from './pending-limit.ts';
-import type { Ribs } from './receiver.ts';
+import { InternalFaults } from './internal-faults.ts';
+import type { ObserverOf, PeerModules } from './peer-modules.ts';
+import { handleRefresh } from './route-refresh.ts';
 import { SessionHistory } from './session-history.ts';
 import type { SessionRunner } from './session-runner.ts';
 import { describePeer } from './status.ts';
+import { checkDistance } from './ttl-security.ts';
 
 /** Observer of all peers: wire log, BMP, MRT. */
-export interface Observer {
-  message(peer: Peer, direction: 'received' | 'sent', message: Uint8Array): void;
-  up(peer: Peer): void;
-  down(peer: Peer, end: SessionEnd): void;
-}
-
-export interface PeerModules {
-  readonly ribs: Ribs;
-  readonly sources: SourceTable;
-  readonly groups: UpdateGroups;
-  readonly clock: Time;
-  readonly transport: Transport;
-  readonly log: Log;
-  readonly observer: Observer;
-  /** Incoming connections of all peers that are not sessions yet. */
-  readonly pending: PendingLimit;
-  /** The RIB changed: decide and distribute. */
-  readonly ribChanged: () => void;
-  /** The peer finished its initial update, or will not send one. Stop waiting for it. */
-  readonly settled: (peer: Peer) => void;
-  /** The session came up. */
-  readonly up: (peer: Peer) => void;
-  /** The session left Established, a connection ended, or no routes are retained any more. */
-  readonly ended: (peer: Peer) => void;
-  /** The initial update was sent. End-of-RIB may wait for peers whose routes must precede it. */
-  readonly endOfRibDue: (peer: Peer) => void;
-}
+export type Observer = ObserverOf<Peer>;
 
 export class Peer {
   readonly key: string;
   #config: PeerConfig;
   readonly #identity: SpeakerIdentity;
-  readonly #modules: PeerModules;
+  readonly #modules: PeerModules<Peer>;
   readonly #log: Log;
   /** Row in the source table, for the life of the peer. */
   readonly source: number;
@@ -73,15 +44,13 @@ export class Peer {
   readonly #advertiser: Advertiser;
   readonly #history: SessionHistory;
   #isStopped = false;
-  readonly #faultDelay = new FaultDelay();
-  /** Internal fault that delays the next attempt. */
-  #fault: { reason: string; cancel: () => void } | undefined;
+  readonly #faults: InternalFaults;
   /** Why the kernel refused the key for incoming connections. */
   #keyFault: string | undefined;
   readonly counters = { messagesReceived: 0, messagesSent: 0, updatesReceived: 0, updatesSent: 0, flaps: 0 };
   bfdState: string | undefined;
 
-  constructor(config: PeerConfig, identity: SpeakerIdentity, modules: PeerModules) {
+  constructor(config: PeerConfig, identity: SpeakerIdentity, modules: PeerModules<Peer>) {
     this.key = keyOfPeer(config);
     this.#config = config;
     this.#identity = identity;
@@ -92,7 +61,7 @@ export class Peer {
     this.source = modules.sources.add(sourceOf(config, 0));
     this.#inbound = new Inbound(this.source, {
       ribs: modules.ribs,
-      clock: { now: () => modules.clock.now(), after: (ms, run) => this.#after(ms, run) },
+      clock: withTimers(modules.clock, (run) => this.guard(run)),
       log: this.#log,
       config: () => this.#config,
       context: (negotiated) => receiverContext(this.#config, identity, this.source, negotiated),
@@ -109,6 +78,24 @@ export class Peer {
       send: (message) => this.runner.send(message),
       hasEnhancedRefresh: () => this.negotiated?.hasEnhancedRefresh ?? false,
       endOfRibDue: () => modules.endOfRibDue(this),
+      spec: (family, negotiated) =>
+        groupSpec(this.#config, identity, family, negotiated, this.runner.connection?.localAddress),
+    });
+    this.#faults = new InternalFaults({
+      clock: modules.clock,
+      log: this.#log,
+      end: [
+        () => this.#cease(notification(ErrorCode.CEASE, CeaseSubcode.OUT_OF_RESOURCES)),
+        // In case the orderly end fails too.
+        () => this.#connections.close(),
+        () => this.#leaveGroups(),
+        () => this.#inbound.dropAll(),
+        () => modules.ribChanged(),
+      ],
+      over: () => {
+        if (!this.#isStopped && !this.#isShutDown) this.guard(() => this.#begin());
+        modules.ended(this);
+      },
     });
     this.#connections = new PeerConnections(this.key, {
       clock: modules.clock,
@@ -120,10 +107,16 @@ export class Peer {
       isRestarting: identity.isRestarting,
       events: {
         transition: (from, to, reason) => this.#transition(from, to, reason),
-        act: (action) => this.#act(action),
+        up: (negotiated) => this.#up(negotiated),
+        down: (isGraceful, end) => this.#down(isGraceful, end),
         failed: (reason) => this.#attemptFailed(reason),
         update: (body) => this.#inbound.deliver(body),
-        refresh: (message) => this.#refreshed(message),
+        refresh: (message) =>
+          handleRefresh(message, this.negotiated?.hasEnhancedRefresh ?? false, {
+            advertiser: this.#advertiser,
+            inbound: this.#inbound,
+            log: this.#log,
+          }),
         traffic: (direction, message) => this.#traffic(direction, message),
         drained: () => this.#advertiser.drained(),
         fault: (error) => this.fault(error),
@@ -154,7 +147,7 @@ export class Peer {
 
   /** Whether the peer has no session, no attempt, no retained routes and no internal fault. */
   get isIdle(): boolean {
-    return this.#connections.isIdle && !this.#inbound.isKeeping && !this.#fault;
+    return this.#connections.isIdle && !this.#inbound.isKeeping && this.#faults.reason === undefined;
   }
 
   start(): void {
@@ -165,7 +158,7 @@ export class Peer {
   /** Why no connection is made or accepted; undefined when connections are possible. */
   get #obstacle(): string | undefined {
     const { password, ttlSecurityHops, unusable } = this.#config;
-    return unusable ?? missingForSecurity({ password, ttlSecurityHops }) ?? this.#fault?.reason;
+    return unusable ?? missingForSecurity({ password, ttlSecurityHops }) ?? this.#faults.reason;
   }
 
   /** Connects with the current settings, or records why it cannot. Not for a peer with a session. */
@@ -193,32 +186,7 @@ export class Peer {
    * Handles an exception while serving this peer: ends its session, and retries after a growing delay. Never throws.
    */
   fault(error: unknown): void {
-    const { clock } = this.#modules;
-    const delayMs = this.#faultDelay.next(clock.now());
-    this.#fault?.cancel();
-    const cancel = clock.after(delayMs, () => {
-      this.#fault = undefined;
-      if (!this.#isStopped && !this.#isShutDown) this.guard(() => this.#begin());
-      this.#modules.ended(this);
-    });
-    const reason = `internal fault: ${messageOf(error)}; next attempt in ${delayMs / 1000} s`;
-    this.#fault = { reason, cancel };
-    this.#log.error({ err: error, reason }, 'fault while serving a BGP peer');
-    for (const step of [
-      () => this.#cease(notification(ErrorCode.CEASE, CeaseSubcode.OUT_OF_RESOURCES)),
-      // In case the orderly end fails too.
-      () => this.#connections.close(),
-      () => this.#leaveGroups(),
-      () => this.#inbound.dropAll(),
-      () => this.#modules.ribChanged(),
-    ]) {
-      try {
-        step();
-      } catch (another) {
-        this.#log.error({ err: another }, 'fault while ending the session of a BGP peer');
-      }
-    }
-    this.#history.ended(reason);
+    this.#history.ended(this.#faults.handle(error));
   }
 
   /** Runs a callback. An exception is a fault of this peer. */
@@ -230,14 +198,10 @@ export class Peer {
     }
   }
 
-  #after(delayMs: number, run: () => void): () => void {
-    return this.#modules.clock.after(delayMs, () => this.guard(run));
-  }
-
   /** Ends the session for good and removes the peer's routes. */
   stop(subcode: number): void {
     this.#isStopped = true;
-    this.#fault?.cancel();
+    this.#faults.cancel();
     this.#end(notification(ErrorCode.CEASE, subcode));
   }
 
@@ -262,17 +226,14 @@ export class Peer {
   /** Ends the session without graceful restart. The peer may connect again. */
   reset(subcode: number, reason: string): void {
     if (!this.negotiated) return;
-    this.runner.handle({
-      type: 'error',
-      notification: this.#hard(notification(ErrorCode.CEASE, subcode)),
-      reason,
-    });
+    const body = this.#hard(notification(ErrorCode.CEASE, subcode));
+    this.runner.handle({ type: 'error', notification: body, reason });
   }
 
   /** Closes connections without NOTIFICATION, so that the peer keeps our routes until we are back (RFC 4724). */
   abandon(): void {
     this.#isStopped = true;
-    this.#fault?.cancel();
+    this.#faults.cancel();
     this.#connections.close();
     this.#inbound.cancel();
   }
@@ -290,7 +251,8 @@ export class Peer {
     const before = this.#config;
     const { negotiated } = this;
     this.#config = config;
-    if (negotiated && !this.#isAgreed(before)) {
+    const isSameSource = config.localAddress === before.localAddress;
+    if (negotiated && !(isSameSource && this.runner.agreesWithConfig())) {
       this.#config = before;
       return false;
     }
@@ -306,18 +268,17 @@ export class Peer {
     return true;
   }
 
-  /** Whether the current settings would result in the same session. */
-  #isAgreed({ localAddress }: PeerConfig): boolean {
-    return localAddress === this.#config.localAddress && this.runner.agreesWithConfig();
-  }
-
   #applyToSession(before: PeerConfig, negotiated: Negotiated): void {
     // While the settings are unusable, the session keeps its key.
     const isOther = JSON.stringify(remoteOf(before)) !== JSON.stringify(remoteOf(this.#config));
-    if (isOther && this.#config.unusable === undefined) this.#secure();
+    if (isOther && this.#config.unusable === undefined)
+      try {
+        this.runner.secure();
+      } catch (error) {
+        this.#log.error({ reason: messageOf(error) }, 'BGP connection keeps its former key and TTL');
+      }
     this.#inbound.reconfigured(negotiated);
-    for (const family of negotiated.families)
-      this.#advertiser.move(family, this.#groupSpec(family, negotiated));
+    this.#advertiser.move(negotiated);
     if (JSON.stringify(before.prefixLimit) !== JSON.stringify(this.#config.prefixLimit))
       this.#inbound.limitChanged();
     this.#modules.ribChanged();
@@ -330,18 +291,17 @@ export class Peer {
 
   /** Handles an incoming connection of the peer. */
   accept(incoming: Incoming): void {
-    const { ttlSecurityHops } = this.#config;
     const obstacle = this.#obstacle ?? this.#keyFault;
     if (obstacle !== undefined) {
       incoming.refuse(notification(ErrorCode.CEASE, CeaseSubcode.CONNECTION_REJECTED));
       this.#modules.ended(this);
       return;
     }
-    const ttl = ttlSecurityHops === undefined ? undefined : incoming.handshakeTtl();
-    if (ttlSecurityHops !== undefined && (ttl === undefined || ttl < minimumTtl(ttlSecurityHops))) {
+    const distance = checkDistance(incoming, this.#config.ttlSecurityHops);
+    if (!distance.isAccepted) {
       // RFC 5082: discard silently.
       incoming.destroy();
-      this.#attemptFailed(ttl === undefined ? undefined : describeTtl(ttl, ttlSecurityHops));
+      this.#attemptFailed(distance.reason);
       return;
     }
     try {
@@ -355,10 +315,8 @@ export class Peer {
 
   status(): PeerStatus {
     return describePeer(this, this.#modules.ribs, {
-      since: this.#history.since,
-      lastError: this.#history.lastError,
+      ...this.#history.describe(),
       warning: this.#warning,
-      lastNotification: this.#history.lastNotification,
       isRestarting: this.#inbound.isKeeping && !this.negotiated,
       malformed: this.#inbound.malformed,
     });
@@ -368,15 +326,6 @@ export class Peer {
     const { warning, unusable } = this.#config;
     const inForce = warning ?? this.#keyFault ?? (this.negotiated && unusable);
     return [inForce, this.#inbound.warning].filter((one) => one !== undefined).join('; ') || undefined;
-  }
-
-  /** Applies a changed key or TTL to the running connection. */
-  #secure(): void {
-    try {
-      this.runner.secure();
-    } catch (error) {
-      this.#log.error({ reason: messageOf(error) }, 'BGP connection keeps its former key and TTL');
-    }
   }
 
   #traffic(direction: 'received' | 'sent', message: Uint8Array): void {
@@ -407,27 +356,13 @@ export class Peer {
     this.#modules.ended(this);
   }
 
-  #act(action: Action): void {
-    switch (action.type) {
-      case 'established':
-        this.#up(action.negotiated);
-        break;
-      case 'down':
-        this.#down(action.isGraceful, action.end);
-        break;
-      default:
-        throw new Error(`unexpected action ${action.type}`);
-    }
-  }
-
   #up(negotiated: Negotiated): void {
     const { sources, observer } = this.#modules;
     const identifier = Number(parseAddress(negotiated.peerIdentifier)!.value);
     sources.replace(this.source, sourceOf(this.#config, identifier));
     this.#identity.ownAddresses.sessionUp(this.key, this.runner.connection?.localAddress);
     this.#inbound.sessionUp(negotiated);
-    for (const family of negotiated.families)
-      this.#advertiser.join(this, family, this.#groupSpec(family, negotiated));
+    this.#advertiser.join(this, negotiated);
     observer.up(this);
     this.#modules.up(this);
     // Do not wait for a peer that sends no End-of-RIB. Unlike RFC 4724 section 4.1, do wait for one that restarts too:
@@ -446,25 +381,6 @@ export class Peer {
     this.#advertiser.leave();
   }
 
-  #refreshed({ family, subtype }: RouteRefreshMessage): void {
-    if (!family || !this.#advertiser.members.has(family)) return;
-    // RFC 2918: without the capability of RFC 7313 the octet is reserved, and ignored.
-    switch (this.negotiated?.hasEnhancedRefresh ? subtype : RefreshSubtype.REQUEST) {
-      case RefreshSubtype.REQUEST:
-        this.#advertiser.refresh(family);
-        break;
-      case RefreshSubtype.BEGIN:
-        this.#inbound.refreshBegins(family);
-        break;
-      case RefreshSubtype.END:
-        this.#inbound.refreshEnds(family);
-        break;
-      default:
-        // RFC 7313 section 5: ignored.
-        this.#log.debug({ subtype }, 'ROUTE-REFRESH with an unknown subtype');
-    }
-  }
-
   /** Sends a marker of RFC 4724 or RFC 7313 around the routes of a group. End-of-RIB may wait. */
   marker(family: Family, which: 'End-of-RIB' | 'BoRR' | 'EoRR'): void {
     this.#advertiser.marker(family, which);
@@ -480,12 +396,4 @@ export class Peer {
     this.runner.connection?.send(bytes);
     this.#modules.observer.message(this, 'sent', bytes);
   }
-
-  #groupSpec(family: Family, negotiated: Negotiated): GroupSpec {
-    return groupSpec(this.#config, this.#identity, family, negotiated, this.runner.connection?.localAddress);
-  }
-}
-
-function describeTtl(ttl: number, hops: number): string {
-  return `an incoming connection has TTL ${ttl}, but ttlSecurity ${hops} requires ${minimumTtl(hops)}: it is not from the peer, or routers lie between`;
 }

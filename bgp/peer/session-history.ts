@@ -1,6 +1,7 @@
 /** What happened to the sessions of a peer, for its status and the log. */
 import type { Log } from '../../lib/log.ts';
 import type { Session } from '../session/session.ts';
+import type { PeerStatus } from './config.ts';
 
 export class SessionHistory {
   readonly #log: Log;
@@ -16,18 +17,9 @@ export class SessionHistory {
     this.#since = now();
   }
 
-  /** Time of the last state change, epoch milliseconds. */
-  get since(): number {
-    return this.#since;
-  }
-
-  /** Why the session is not up; undefined when it is, or before the first attempt. */
-  get lastError(): string | undefined {
-    return this.#lastError;
-  }
-
-  get lastNotification(): string | undefined {
-    return this.#lastNotification;
+  /** Returns what the status shows. */
+  describe(): Pick<PeerStatus, 'since' | 'lastError' | 'lastNotification'> {
+    return { since: this.#since, lastError: this.#lastError, lastNotification: this.#lastNotification };
   }
 
   transition(from: Session, to: Session, reason: string | undefined): void {
