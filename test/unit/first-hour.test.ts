@@ -13,7 +13,7 @@ test('.nvmrc and the dev container name a Node version that package.json allows'
   const newest = Number(/>=(\d+)/.exec(engines.node)![1]);
   expect(Number(read('.nvmrc'))).toBeGreaterThanOrEqual(newest);
   const { image } = json('.devcontainer/devcontainer.json') as { image: string };
-  expect(image).toContain(`javascript-node:${read('.nvmrc').trim()}-`);
+  expect(image).toContain(`node:${read('.nvmrc').trim()}-`);
 });
 
 test('the dev container installs every program that the lab requires', () => {
