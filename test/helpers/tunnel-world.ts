@@ -24,6 +24,8 @@ export class TunnelWorld {
   isUncertain = false;
   /** Whether the kernel brings devices up. */
   hasDevices = true;
+  /** What the watch shows instead of the Node; undefined: the Node. */
+  late: Node | undefined;
   addresses: TunnelAddresses;
   #isChanged = false;
 
@@ -74,7 +76,7 @@ export class TunnelWorld {
   }
 
   annotation(name: string): string | undefined {
-    return this.#node()?.metadata.annotations?.[name];
+    return this.node()?.metadata.annotations?.[name];
   }
 
   /** Returns the allocated addresses, as `handle`s. */
@@ -110,7 +112,7 @@ export class TunnelWorld {
   }
 
   #update(): void {
-    const node = this.#node();
+    const node = this.late ?? this.node();
     if (!node) throw new Error('the Node is missing');
     const { addresses, pools, isUncertain } = this;
     const up = addresses.kinds().filter((kind) => this.hasDevices && addresses.address(kind) !== undefined);
@@ -118,7 +120,7 @@ export class TunnelWorld {
     addresses.update({ self: nodeInfo(node), pools, wanted, up, isUncertain });
   }
 
-  #node(): Node | undefined {
+  node(): Node | undefined {
     return (this.store.all(nodeKind) as unknown as Node[])[0];
   }
 

@@ -63,14 +63,30 @@ describe('the address of a tunnel that a pool needs', () => {
   });
 
   it('is written once, although the watch shows the write late', async () => {
-    const world = await published();
+    const world = await TunnelWorld.create();
+    world.pools = always;
+    world.late = world.node();
     let writes = 0;
-    world.store.after = () => {
-      writes++;
+    world.store.after = (operation) => {
+      if (operation === 'patch') writes++;
     };
     await world.settle();
     await world.settle();
-    expect(writes).toBe(0);
+    expect(writes).toBe(1);
+    world.late = undefined;
+    await world.settle();
+    expect(writes).toBe(1);
+  });
+
+  it('is assigned five seconds after a failure, without a change of anything else', async () => {
+    const world = await TunnelWorld.create();
+    world.pools = always;
+    world.store.before = () => Promise.reject(new Error('the API is away'));
+    await world.settle();
+    world.store.before = async () => undefined;
+    world.clock.advance(RETRY_MS);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(world.handles()).toEqual([HANDLE]);
   });
 
   it('is replaced when the pools no longer contain it, and published after that', async () => {
@@ -141,12 +157,44 @@ describe('the address of a tunnel that no pool needs any more', () => {
     const world = await published();
     const address = world.annotation(IPIP);
     world.pools = never;
+    await world.settle();
     await world.advance(LINGER_MS - 1);
     world.pools = always;
     await world.settle();
     await world.advance(LINGER_MS);
     expect(world.annotation(IPIP)).toBe(address);
     expect(world.handles()).toEqual([HANDLE]);
+  });
+
+  it('has the whole time again when the tunnel ends a second time', async () => {
+    const world = await published();
+    world.pools = never;
+    await world.settle();
+    await world.advance(LINGER_MS - 1000);
+    world.pools = always;
+    await world.settle();
+    world.pools = never;
+    await world.settle();
+    await world.advance(LINGER_MS - 1000);
+    expect([world.addresses.kinds(), world.handles()]).toEqual([['ipip'], [HANDLE]]);
+  });
+
+  it('is not published any more when the API refused that before', async () => {
+    const world = await TunnelWorld.create();
+    world.pools = always;
+    let writes = 0;
+    world.store.before = (operation) =>
+      operation === 'patch' ? Promise.reject(new Error('refused')) : Promise.resolve();
+    world.store.after = (operation) => {
+      if (operation === 'patch') writes++;
+    };
+    await world.settle();
+    expect(world.addresses.problem).toBe('tunnel address: refused');
+    world.pools = never;
+    await world.settle();
+    world.store.before = async () => undefined;
+    await world.advance(RETRY_MS);
+    expect([writes, world.annotation(IPIP), world.addresses.problem]).toEqual([0, undefined, '']);
   });
 
   it('is not released before the other nodes can learn of it, even when the API is away', async () => {
