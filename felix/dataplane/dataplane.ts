@@ -5,6 +5,7 @@
  * creates and removes the pods' links.
  */
 
+import type { TunnelDevice } from '../../ipip/device-plan.ts';
 import { observeTunnels, ownTunnels } from '../../ipip/devices.ts';
 import type { Kernel, KernelEvent, KernelState, RulesTable } from '../../kernel/port.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -18,7 +19,7 @@ import type { DataplaneSettings, DesiredDataplane } from './desired.ts';
 import { isFault, missingOf, wantedOf } from './faults.ts';
 import type { DataplaneModules, DataplaneOptions } from './modules.ts';
 import { movedAddresses } from './neighbours.ts';
-import { planPass } from './plan.ts';
+import { type PassPlan, planPass } from './plan.ts';
 import { Problems } from './problems.ts';
 import { type DataplaneStats, noStats } from './stats.ts';
 import { summarise } from './summary.ts';
@@ -133,7 +134,7 @@ export class Dataplane {
 
   /** Applies now. Resolves after the kernel has been changed. */
   apply(): Promise<void> {
-    return this.#mutex.run(() => this.#apply());
+    return this.#mutex.run(() => this.#pass());
   }
 
   /** Stops permanently; kernel state remains. */
@@ -178,61 +179,69 @@ export class Dataplane {
     });
   }
 
-  async #apply(): Promise<void> {
+  /** Observes, applies and informs the caller, who is never called in the middle of an apply. */
+  async #pass(): Promise<void> {
     if (!this.#desired) return;
     const startedAt = this.#clock.now();
     try {
       // The kernel's families, not the node's: when the node loses its address, that family's routes remain ours.
       const kernel = await this.#kernel.observe(this.#kernel.families);
-      const devicesThere = await observeTunnels(kernel, this.#kernel);
+      const devices = await observeTunnels(kernel, this.#kernel);
       this.#connections.follow(kernel);
-      // Report the observation first: the MTU and the state of the tunnels depend on it.
+      // The desired state depends on the observation, as the tunnels' MTU does. Nothing has changed yet.
       this.#observed(kernel);
       this.#refresh();
       const desired: DesiredDataplane | undefined = this.#desired;
       if (!desired) return;
-      // The table comes before anything that lets packets pass.
-      await this.#applyTable(desired);
-      const own = ownTunnels(this.#options.node, desired.tunnels, devicesThere);
-      const problems = [
-        ...this.#nftables.problems,
-        ...this.#settings.problems,
-        ...this.#sysctls.apply(
-          desired.endpoints,
-          own.wanted.map(({ kind }) => kind),
-          kernel,
-          this.#settings,
-        ),
-      ];
-      const plan = planPass(desired, kernel, own);
-      const result = await this.#changes.run(plan.batches, startedAt);
-      const { errors, held } = result;
-      const missingTunnels = { ...missingOf(own.wanted, errors), ...wantedOf(desired.tunnels, own.foreign) };
-      const faults = errors.filter((error) => isFault(error, missingTunnels));
-      this.#changes.refuse(result, faults, startedAt);
-      problems.push(
-        ...this.#changes.problems(startedAt, kernel),
-        ...summarise(
-          plan.routes.blocked.map(({ destination, reason }) => ({ object: `route ${destination}`, reason })),
-          'routes',
-        ),
-      );
-      const all = plan.batches.flatMap(({ commands }) => commands);
-      if (all.length > 0) this.#log.debug({ commands: all }, 'applied');
-      this.#connections.flush(plan.routes.moved);
       const wasMissing = JSON.stringify(this.#stats.missingTunnels);
-      this.#finish(startedAt, problems, faults.length > 0 || this.#nftables.isUndecided, missingTunnels);
-      if (JSON.stringify(missingTunnels) !== wasMissing) this.#observed(kernel);
-      // Routes can use a new device from the next pass on.
-      const isNew = desired.tunnels.some(
-        ({ kind }) => !(kind in missingTunnels) && !kernel.links.get(tunnels[kind].device)?.isUp,
-      );
-      if (isNew && faults.length === 0 && held.size === 0) this.#schedule(0);
-      if (held.size > 0 || this.#sysctls.isHeld) this.#schedule(HELD_MS);
+      const plan = await this.#apply(desired, kernel, devices, startedAt);
+      if (JSON.stringify(this.#stats.missingTunnels) !== wasMissing) this.#observed(kernel);
       if (desired.isLearnedComplete && !plan.routes.isMigrating) this.#migrated(plan.routes.left);
     } catch (error) {
-      this.#finish(startedAt, [messageOf(error)], true, this.#stats.missingTunnels);
+      this.#finish([messageOf(error)], true, this.#stats.missingTunnels);
     }
+    this.#applied((this.#clock.now() - startedAt) / 1000);
+    this.#reportGuard();
+  }
+
+  /** Changes the kernel to the desired state, and schedules the next pass if it needs one. */
+  async #apply(
+    desired: DesiredDataplane,
+    kernel: KernelState,
+    devices: ReadonlyMap<string, TunnelDevice>,
+    startedAt: number,
+  ): Promise<PassPlan> {
+    // The table comes before anything that lets packets pass.
+    await this.#applyTable(desired);
+    const own = ownTunnels(this.#options.node, desired.tunnels, devices);
+    const kinds = own.wanted.map(({ kind }) => kind);
+    const problems = [
+      ...this.#nftables.problems,
+      ...this.#settings.problems,
+      ...this.#sysctls.apply(desired.endpoints, kinds, kernel, this.#settings),
+    ];
+    const plan = planPass(desired, kernel, own);
+    const result = await this.#changes.run(plan.batches, startedAt);
+    const { errors, held } = result;
+    const missingTunnels = { ...missingOf(own.wanted, errors), ...wantedOf(desired.tunnels, own.foreign) };
+    const faults = errors.filter((error) => isFault(error, missingTunnels));
+    this.#changes.refuse(result, faults, startedAt);
+    const blocked = plan.routes.blocked.map(({ destination, reason }) => ({
+      object: `route ${destination}`,
+      reason,
+    }));
+    problems.push(...this.#changes.problems(startedAt, kernel), ...summarise(blocked, 'routes'));
+    const commands = plan.batches.flatMap((batch) => batch.commands);
+    if (commands.length > 0) this.#log.debug({ commands }, 'applied');
+    this.#connections.flush(plan.routes.moved);
+    this.#finish(problems, faults.length > 0 || this.#nftables.isUndecided, missingTunnels);
+    // Routes can use a new device from the next pass on.
+    const isNew = desired.tunnels.some(
+      ({ kind }) => !(kind in missingTunnels) && !kernel.links.get(tunnels[kind].device)?.isUp,
+    );
+    if (isNew && faults.length === 0 && held.size === 0) this.#schedule(0);
+    if (held.size > 0 || this.#sysctls.isHeld) this.#schedule(HELD_MS);
+    return plan;
   }
 
   /** Applies the table. */
@@ -242,6 +251,10 @@ export class Dataplane {
     const isReported = 'table' in this.#stats.oscillating;
     if (isChanged && !isReported && 'table' in this.#changes.oscillation.counts(this.#clock.now()))
       this.#schedule(0);
+  }
+
+  /** Informs the caller once when the table is in force or known to be impossible. */
+  #reportGuard(): void {
     if (!this.#nftables.isTried || this.#isGuarded) return;
     this.#isGuarded = true;
     this.#guarded();
@@ -252,15 +265,17 @@ export class Dataplane {
     this.#cancelTableCheck = this.#clock.after(TABLE_CHECK_MS, () => {
       this.#mutex
         .run(async () => {
-          if (this.#desired) await this.#applyTable(this.#desired);
+          if (!this.#desired) return;
+          await this.#applyTable(this.#desired);
+          this.#reportGuard();
         })
         .catch((error: unknown) => this.#log.error({ err: error }, 'nftables table not checked: retrying'));
       this.#scheduleTableCheck();
     });
   }
 
+  /** Records how the pass ended. */
   #finish(
-    startedAt: number,
     problems: readonly string[],
     isFailed: boolean,
     missingTunnels: DataplaneStats['missingTunnels'],
@@ -274,7 +289,6 @@ export class Dataplane {
       missingTunnels,
       oscillating: this.#changes.oscillation.counts(this.#clock.now()),
     };
-    this.#applied((this.#clock.now() - startedAt) / 1000);
     const isNew = this.#problems.update(problems);
     if (isFailed || isNew) this.#schedule(RETRY_MS);
   }

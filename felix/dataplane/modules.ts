@@ -1,4 +1,4 @@
-/** What the dataplane needs from outside, and whom it informs. */
+/** What the dataplane needs from outside, and what it reports to its caller: before a pass changes anything, or after it. */
 import type { Kernel, KernelState, RulesTable } from '../../kernel/port.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
@@ -14,14 +14,14 @@ export interface DataplaneModules {
    * Otherwise the route of a pod that was added during the observation would look stale and be removed.
    */
   readonly refresh: () => void;
-  /** Called with the kernel's state after each observation. */
+  /** Called with the kernel's state after each observation, and again after a pass that changed `missingTunnels`. */
   readonly observed: (kernel: KernelState) => void;
   /**
    * Called when learned routes are complete and none of our routes has a former number. `left` are the routes with a
    * former number that may be another program's.
    */
   readonly migrated: (left: readonly KernelRoute[]) => void;
-  /** Called once, when our nftables table is in force or known to be impossible. */
+  /** Called once, after the first pass with our nftables table in force or known to be impossible. */
   readonly guarded: () => void;
   /** Called with the duration after each apply, including failed ones. */
   readonly applied?: (seconds: number) => void;

@@ -33,6 +33,8 @@ export class DataplaneWorld {
   readonly dataplane: Dataplane;
   /** Commands of the dataplane that changed an object of another program, or harmed a pod. */
   readonly violations: string[] = [];
+  /** Commands, and calls of the dataplane to its caller, in order. */
+  readonly events: string[] = [];
   readonly pods = new Map<string, Endpoint>();
   #podCount = 0;
   #isPending = false;
@@ -63,9 +65,9 @@ export class DataplaneWorld {
         kernel: this.kernel,
         nftables: new Nftables(ownTable, this.kernel.nft),
         refresh: () => this.#isPending && this.#program(),
-        observed: () => {},
-        migrated: () => {},
-        guarded: () => {},
+        observed: () => this.events.push('observed'),
+        migrated: () => this.events.push('migrated'),
+        guarded: () => this.events.push('guarded'),
       },
     );
     this.dataplane.configure({ resyncMs: RESYNC_MS, families: [4, 6], hasForwarding: true, problems: [] });
@@ -266,6 +268,7 @@ export class DataplaneWorld {
 
   /** Runs a command of the dataplane, and records whether it changes what it must not. */
   #watched(command: string, run: () => string | undefined): string | undefined {
+    this.events.push('command');
     const before = this.foreignObjects();
     const refusal = run();
     if (this.foreignObjects() !== before) this.violations.push(`changes a foreign object: ${command}`);
