@@ -12,16 +12,9 @@ const exceptions = new Map([
   ['bgp/peer/connections.ts', 'to be split'],
   ['bgp/peer/peer.ts', 'to be split'],
   ['felix/dataplane/dataplane.ts', 'to be split'],
-  ['test/helpers/hostile-world.ts', 'to be split'],
   ['test/hostile/objects.test.ts', 'to be split'],
   ['test/interop/interop.test.ts', 'to be split'],
   ['test/system/guard-packets.test.ts', 'to be split'],
-  ['test/system/speaker.test.ts', 'to be split'],
-  ['test/unit/bgp/group/update-group.test.ts', 'to be split'],
-  ['test/unit/bgp/wire/wire.test.ts', 'to be split'],
-  ['test/unit/deploy-admission.test.ts', 'to be split'],
-  ['test/unit/felix/calc.test.ts', 'to be split'],
-  ['test/unit/felix/route-plan.test.ts', 'to be split'],
 ]);
 
 for (const file of sourceFiles().filter((name) => /\.(ts|mts|mjs|cjs|c|go)$/.test(name))) {

@@ -15,15 +15,8 @@ import { canonicalCidr, formatAddress, parseAddress } from '../../lib/cidr.ts';
 import { forTerminal, isPlain } from '../../lib/plain-text.ts';
 import { plainTable } from '../../lib/table.ts';
 import { nodeInfo } from '../../model/node.ts';
-import {
-  baseObjects,
-  calculate,
-  kindOf,
-  type Outcome,
-  readAll,
-  textPaths,
-  withText,
-} from '../helpers/hostile-world.ts';
+import { baseObjects, calculate, kindOf, type Outcome, readAll } from '../helpers/hostile-world.ts';
+import { textPaths, withText } from '../helpers/text-paths.ts';
 
 /** What people who may write one field of one object try. */
 const hostile = [
