@@ -14,7 +14,6 @@ const exceptions = new Map([
   ['felix/dataplane/dataplane.ts', 'to be split'],
   ['test/hostile/objects.test.ts', 'to be split'],
   ['test/interop/interop.test.ts', 'to be split'],
-  ['test/system/guard-packets.test.ts', 'to be split'],
 ]);
 
 for (const file of sourceFiles().filter((name) => /\.(ts|mts|mjs|cjs|c|go)$/.test(name))) {
