@@ -9,11 +9,6 @@ const LIMIT = 400;
 const exceptions = new Map([
   ['test/unit/bgp/update-errors.cases.ts', 'one table, a case per row'],
   ['test/bench/bgp/load.c', 'one program, compiled from one file'],
-  ['bgp/peer/connections.ts', 'to be split'],
-  ['bgp/peer/peer.ts', 'to be split'],
-  ['felix/dataplane/dataplane.ts', 'to be split'],
-  ['test/hostile/objects.test.ts', 'to be split'],
-  ['test/interop/interop.test.ts', 'to be split'],
 ]);
 
 for (const file of sourceFiles().filter((name) => /\.(ts|mts|mjs|cjs|c|go)$/.test(name))) {

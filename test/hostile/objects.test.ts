@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { AnyResource } from '../../datastore/schema/resource.ts';
 import { until } from '../helpers/lab.ts';
 import { Arena, PATIENCE_MS, STRANGER } from './arena.ts';
+import { calico } from './calico-object.ts';
 import { hijack } from './hijack.ts';
 
 const API = '/apis/projectcalico.org/v3';
@@ -18,12 +19,6 @@ afterAll(() => arena?.stop());
 const make = (path: string, body: object) => arena.request({ method: 'POST', path, body })[0]!;
 const drop = (...paths: readonly string[]) =>
   arena.request(...paths.map((path) => ({ method: 'DELETE', path })));
-const calico = (kind: string, name: string, spec: object): AnyResource & { spec: object } => ({
-  apiVersion: 'projectcalico.org/v3',
-  kind,
-  metadata: { name },
-  spec,
-});
 const shown = (node = 'node1') => arena.lab.exec(node, 'calictl', 'node', 'status').stdout;
 
 describe('a tenant who creates Services and Pods', () => {

@@ -10,57 +10,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Exchange, linkLocal, v4 } from '../helpers/exchange.ts';
 import { hasProgram, root, until } from '../helpers/lab.ts';
+import { birdClient, CLIENT, document, documents, fromClient, PEER } from './configurations.ts';
 import { lastOdd, oddClient } from './odd-routes.ts';
 import { announced4, announced6, type Setup, speakers, unnumbered } from './speakers.ts';
 
 const results = new Map<string, Map<string, string>>();
 const features: string[] = [];
-
-const PEER = v4(2);
-const CLIENT = v4(3);
-/** The prefix that BIRD, the second client, announces. */
-const fromClient = '172.30.0.0/24';
-
-const documents = (peer: object, more: readonly object[] = [], client: object = {}) =>
-  JSON.stringify([
-    {
-      apiVersion: 'projectcalico.org/v3',
-      kind: 'BGPConfiguration',
-      metadata: { name: 'default' },
-      spec: { asNumber: 64512, routerID: v4(1), routeReflectorClusterID: '1.1.1.1', connectRetryTime: '1s' },
-    },
-    document('BGPPeer', 'peer', {
-      peerIP: PEER,
-      asNumber: 64512,
-      addressFamilies: ['IPv4', 'IPv6'],
-      ...peer,
-    }),
-    document('BGPPeer', 'client', {
-      peerIP: CLIENT,
-      asNumber: 64512,
-      addressFamilies: ['IPv4', 'IPv6'],
-      extendedNextHop: true,
-      connectRetryTime: '60s',
-      ...client,
-    }),
-    ...more,
-  ])
-    // Turns the JSON list into YAML documents.
-    .slice(1, -1)
-    .replaceAll('},{"apiVersion"', '}\n---\n{"apiVersion"');
-
-function document(kind: string, name: string, spec: object) {
-  return { apiVersion: 'projectcalico.org/v3', kind, metadata: { name }, spec };
-}
-
-const birdClient = (peer: string, as = 64512) => `
-log stderr all;
-router id ${CLIENT};
-protocol device { }
-protocol direct { ipv4; }
-protocol static own { ipv4; route ${fromClient} blackhole { bgp_community.add((64512,77)); bgp_large_community.add((64512,7,7)); }; }
-protocol bgp cali { local ${CLIENT} as ${as}; neighbor ${peer} as 64512; connect delay time 1; connect retry time 1; error wait time 1, 2;
-  ipv4 { import all; export where proto = "own"; next hop self; }; }`;
 
 describe.each(speakers.map((speaker) => [speaker.name, speaker] as const))(
   '%s (skipped without its Debian package)',
