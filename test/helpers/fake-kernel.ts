@@ -137,7 +137,7 @@ export class FakeKernel implements Kernel {
   };
 
   async #step(): Promise<void> {
-    await null;
+    await Promise.resolve();
     this.pause();
   }
 

@@ -55,7 +55,8 @@ export class TunnelWorld {
 
   /** Runs the agent's turns until nothing changes. */
   async settle(): Promise<void> {
-    for (let turn = 0; turn < 4 || this.#isChanged; turn++) {
+    for (let turn = 0; ; turn++) {
+      if (turn >= 4 && !this.#isChanged) return;
       if (turn > 50) throw new Error('the tunnels do not settle');
       this.#isChanged = false;
       this.#update();
