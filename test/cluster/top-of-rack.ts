@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { expect, it } from 'vitest';
+import { it } from 'vitest';
 import { hasProgram, until } from '../helpers/lab.ts';
 import { apply, asking, kubectl, ready, serving } from './kubernetes.ts';
 
@@ -189,7 +189,11 @@ export function topOfRack(): void {
             !/192\.168\.50\.10 via 172\.30\.1\.11/.test(routes()),
         );
         await ready('app=here', 1);
-        expect(inside(asking(['192.168.50.10:80']).replace('wget', 'busybox wget'))).toBe('');
+        await until(
+          'the Service answers at its new node',
+          30_000,
+          () => inside(asking(['192.168.50.10:80']).replace('wget', 'busybox wget')) === '',
+        );
         // Removes the last endpoint.
         kubectl('scale', 'deployment', 'here', '--replicas=0');
         await until('the route is withdrawn', 30_000, () => !/^192\.168\.50\.10/m.test(routes()));
