@@ -2,6 +2,7 @@
 import { ipPoolKind } from '../../datastore/schema/ip-pool.ts';
 import { CALICO_GROUP } from '../../datastore/schema/resource.ts';
 import { type Family, parseCidr } from '../../lib/cidr.ts';
+import { parseSelector } from '../../lib/selector.ts';
 import type { Variables } from '../../lib/variables.ts';
 
 type Mode = 'Never' | 'Always' | 'CrossSubnet';
@@ -12,6 +13,8 @@ export interface DefaultPools {
   readonly cidrs: Readonly<Record<Family, string | undefined>>;
   readonly blockSizes: Readonly<Record<Family, number | undefined>>;
   readonly natOutgoing: Readonly<Record<Family, boolean>>;
+  readonly nodeSelectors: Readonly<Record<Family, string>>;
+  readonly disablesBgpExport: Readonly<Record<Family, boolean>>;
   readonly ipipMode: Mode;
   readonly vxlanModes: Readonly<Record<Family, Mode>>;
 }
@@ -36,6 +39,12 @@ export function defaultPools(variables: Variables): DefaultPools {
       },
       `must be none, or an IPv${family} network such as ${family === 4 ? '10.244.0.0/16' : 'fd00:10:244::/56'}`,
     );
+  const nodeSelector = (family: Family) =>
+    variables.parsed(
+      `CALICO_IPV${family}POOL_NODE_SELECTOR`,
+      (text) => (parseSelector(text).ok ? text : undefined),
+      "must be a selector, such as all() or zone == 'a'",
+    ) ?? 'all()';
   const mode = (name: string) =>
     variables.parsed(
       name,
@@ -52,6 +61,11 @@ export function defaultPools(variables: Variables): DefaultPools {
     natOutgoing: {
       4: variables.truth('CALICO_IPV4POOL_NAT_OUTGOING', true),
       6: variables.truth('CALICO_IPV6POOL_NAT_OUTGOING', false),
+    },
+    nodeSelectors: { 4: nodeSelector(4), 6: nodeSelector(6) },
+    disablesBgpExport: {
+      4: variables.truth('CALICO_IPV4POOL_DISABLE_BGP_EXPORT', false),
+      6: variables.truth('CALICO_IPV6POOL_DISABLE_BGP_EXPORT', false),
     },
     ipipMode: mode('CALICO_IPV4POOL_IPIP'),
     vxlanModes: { 4: mode('CALICO_IPV4POOL_VXLAN'), 6: mode('CALICO_IPV6POOL_VXLAN') },
@@ -85,7 +99,8 @@ export function poolOf(pools: DefaultPools, family: Family, cidr: string) {
       ipipMode: family === 4 ? pools.ipipMode : 'Never',
       vxlanMode: pools.vxlanModes[family],
       natOutgoing: pools.natOutgoing[family],
-      nodeSelector: 'all()',
+      nodeSelector: pools.nodeSelectors[family],
+      disableBGPExport: pools.disablesBgpExport[family],
     },
   };
 }

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { readConfig } from '../../../../agent/inputs/environment.ts';
 import { readInstallSettings } from '../../../../agent/inputs/install-settings.ts';
+import { poolOf } from '../../../../agent/inputs/pool-settings.ts';
 import { readConfig as readControllersConfig } from '../../../../controllers/config.ts';
 
 const root = path.resolve(import.meta.dirname, '..', '..', '..', '..');
@@ -110,6 +111,10 @@ const refused: readonly (readonly [Reader, string, readonly string[], RegExp])[]
   [agent, 'CALICO_IPV6POOL_BLOCK_SIZE', ['foo', '64'], whole],
   [agent, 'CALICO_IPV4POOL_NAT_OUTGOING', ['foo'], truth],
   [agent, 'CALICO_IPV6POOL_NAT_OUTGOING', ['foo'], truth],
+  [agent, 'CALICO_IPV4POOL_NODE_SELECTOR', ['foo', 'zone =='], /must be a selector, such as all\(\)/],
+  [agent, 'CALICO_IPV6POOL_NODE_SELECTOR', ['foo'], /must be a selector, such as all\(\)/],
+  [agent, 'CALICO_IPV4POOL_DISABLE_BGP_EXPORT', ['foo'], truth],
+  [agent, 'CALICO_IPV6POOL_DISABLE_BGP_EXPORT', ['foo'], truth],
   [agent, 'CALICO_IPV4POOL_IPIP', ['foo', 'true', 'constructor'], mode],
   [agent, 'CALICO_IPV4POOL_VXLAN', ['foo'], mode],
   [agent, 'CALICO_IPV6POOL_VXLAN', ['foo'], mode],
@@ -187,6 +192,18 @@ describe('a setting of the environment', () => {
       expect(read({ CALICO_IPV4POOL_VXLAN: text }).defaultPools.vxlanModes[4]).toBe(wanted);
     expect(read({ NO_DEFAULT_POOLS: 'True' }).defaultPools.isWanted).toBe(false);
     expect(read({ CALICO_IPV4POOL_NAT_OUTGOING: 'no' }).defaultPools.natOutgoing[4]).toBe(false);
+    const { defaultPools } = read({
+      CALICO_IPV4POOL_NODE_SELECTOR: "zone == 'a'",
+      CALICO_IPV4POOL_DISABLE_BGP_EXPORT: 'true',
+    });
+    expect(poolOf(defaultPools, 4, '10.0.0.0/16').spec).toMatchObject({
+      nodeSelector: "zone == 'a'",
+      disableBGPExport: true,
+    });
+    expect(poolOf(defaultPools, 6, 'fd00::/64').spec).toMatchObject({
+      nodeSelector: 'all()',
+      disableBGPExport: false,
+    });
     expect(read({ CALICO_IPV4POOL_CIDR: 'none' }).defaultPools.cidrs[4]).toBe('none');
     expect(read({ CALICO_IPV4POOL_CIDR: '10.0.0.0/26' }).defaultPools.cidrs[4]).toBe('10.0.0.0/26');
     expect(read({ IP: '', AS: '', CALICO_IPV4POOL_IPIP: '' })).toMatchObject({
