@@ -190,7 +190,8 @@ it('an unknown lab command is reported with the list of commands', () => {
   expect(lab('bogus')).toMatchObject({
     status: 1,
     stdout: '',
-    stderr: 'unknown lab command bogus: start, exec, pod, node, restart, debug, api, show, matrix, flows, help\n',
+    stderr:
+      'unknown lab command bogus: start, exec, pod, node, restart, debug, api, show, matrix, flows, help\n',
   });
   const { status, stderr } = lab('node', 'bogus');
   expect(status).toBe(1);
