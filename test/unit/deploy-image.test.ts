@@ -1,4 +1,4 @@
-/** The image of the manifests: one name, fully qualified, that no registry serves until somebody sets it. */
+/** The image of the manifests: one name, fully qualified, which no registry serves until an operator sets it. */
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';

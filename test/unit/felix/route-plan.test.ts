@@ -7,21 +7,8 @@ import { parseRoute } from '../../../kernel/state.ts';
 import { HOST_MAC } from '../../../model/endpoint.ts';
 import type { KernelRoute, Route } from '../../../model/route.ts';
 import { DEFAULT_PROTOCOLS, NO_FORMER } from '../../../model/route-protocols.ts';
+import { kernelRoute as kernel } from '../../helpers/kernel-route.ts';
 
-const kernel = (
-  destination: string,
-  more: Partial<KernelRoute> & { via?: string; dev?: string } = {},
-): KernelRoute => {
-  const { via, dev = 'eth0', ...rest } = more;
-  return {
-    destination,
-    type: 'unicast',
-    protocol: 2,
-    metric: undefined,
-    hops: [{ gateway: via, device: dev }],
-    ...rest,
-  };
-};
 const link = kernel('10.0.0.0/24');
 const gateway = kernel('0.0.0.0/0', { via: '10.0.0.254', protocol: 3 });
 const workload = (destination: string, device: string): Route => ({

@@ -2,22 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { parseErrors } from '../../../kernel/ip-batch.ts';
 import { eventOf } from '../../../kernel/monitor.ts';
 import { parseRoute } from '../../../kernel/state.ts';
-import type { KernelRoute } from '../../../model/route.ts';
+import { kernelRoute as kernel } from '../../helpers/kernel-route.ts';
 
-const kernel = (
-  destination: string,
-  more: Partial<KernelRoute> & { via?: string; dev?: string } = {},
-): KernelRoute => {
-  const { via, dev = 'eth0', ...rest } = more;
-  return {
-    destination,
-    type: 'unicast',
-    protocol: 2,
-    metric: undefined,
-    hops: [{ gateway: via, device: dev }],
-    ...rest,
-  };
-};
 const gateway = kernel('0.0.0.0/0', { via: '10.0.0.254', protocol: 3 });
 
 describe('reading the kernel', () => {

@@ -1,51 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { survivor } from '../../../../bgp/session/collision.ts';
 import { describeFlapping, retrySeconds, step } from '../../../../bgp/session/fsm.ts';
-import type {
-  Action,
-  Event,
-  Negotiated,
-  Session,
-  SessionConfig,
-  State,
-} from '../../../../bgp/session/session.ts';
+import type { Action, Event, Session, State } from '../../../../bgp/session/session.ts';
 import { noCapabilities } from '../../../../bgp/wire/capabilities.ts';
 import { notification } from '../../../../bgp/wire/notification.ts';
 import type { OpenMessage } from '../../../../bgp/wire/open.ts';
+import { sessionConfig as config, negotiatedSession as negotiated } from '../../../helpers/session.ts';
 
-const config: SessionConfig = {
-  localAs: 64512,
-  peerAs: 64512,
-  identifier: '10.0.0.1',
-  holdTimeSeconds: 90,
-  isPassive: false,
-  families: [4],
-  restartTimeSeconds: 120,
-};
-const negotiated: Negotiated = {
-  peerAs: 64512,
-  peerIdentifier: '10.0.0.2',
-  isIbgp: true,
-  holdTimeSeconds: 90,
-  keepaliveSeconds: 30,
-  families: [4],
-  isFourOctetAs: true,
-  hasRouteRefresh: true,
-  hasExtendedMessages: false,
-  hasEnhancedRefresh: false,
-  addPathSend: [],
-  addPathReceive: [],
-  hasExtendedNextHop: false,
-  hasNotificationRestart: false,
-  peerLongLived: [],
-  hasLongLived: false,
-  peerRestart: {
-    isRestarting: false,
-    hasNotification: false,
-    restartTimeSeconds: 120,
-    families: [{ family: 4, isForwardingKept: true }],
-  },
-};
 const open: OpenMessage = {
   type: 'open',
   asNumber: 64512,

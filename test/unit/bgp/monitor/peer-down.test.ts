@@ -1,39 +1,13 @@
 /** BMP Peer Down (RFC 7854 section 4.9): the reason for every way in which a session ends. */
 import { expect, it } from 'vitest';
-import { peerDown } from '../../../bgp/monitor/peer-down.ts';
-import { step } from '../../../bgp/session/fsm.ts';
-import type { Event, Negotiated, Session, SessionConfig } from '../../../bgp/session/session.ts';
-import { noCapabilities } from '../../../bgp/wire/capabilities.ts';
-import { notification } from '../../../bgp/wire/notification.ts';
+import { peerDown } from '../../../../bgp/monitor/peer-down.ts';
+import { step } from '../../../../bgp/session/fsm.ts';
+import type { Event, Negotiated, Session } from '../../../../bgp/session/session.ts';
+import { noCapabilities } from '../../../../bgp/wire/capabilities.ts';
+import { notification } from '../../../../bgp/wire/notification.ts';
+import { sessionConfig as config, negotiatedSession } from '../../../helpers/session.ts';
 
-const config: SessionConfig = {
-  localAs: 64512,
-  peerAs: 64512,
-  identifier: '10.0.0.1',
-  holdTimeSeconds: 90,
-  isPassive: false,
-  families: [4],
-  restartTimeSeconds: 120,
-};
-const negotiated: Negotiated = {
-  peerAs: 64512,
-  peerIdentifier: '10.0.0.2',
-  isIbgp: true,
-  holdTimeSeconds: 90,
-  keepaliveSeconds: 30,
-  families: [4],
-  isFourOctetAs: true,
-  hasRouteRefresh: true,
-  hasExtendedMessages: false,
-  hasEnhancedRefresh: false,
-  addPathSend: [],
-  addPathReceive: [],
-  hasExtendedNextHop: false,
-  hasNotificationRestart: false,
-  peerLongLived: [],
-  hasLongLived: false,
-  peerRestart: undefined,
-};
+const negotiated: Negotiated = { ...negotiatedSession, peerRestart: undefined };
 const established: Session = { state: 'Established', negotiated, failures: 0, shortLived: 1 };
 const MARKER = 'ff'.repeat(16);
 const bytes = (code: number, subcode: number, data = '') =>
