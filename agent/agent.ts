@@ -120,7 +120,7 @@ export class Agent {
   }
 
   /** Writes an Event about this Node with the reason why the process ends. */
-  async tell(sentence: string): Promise<void> {
+  async report(sentence: string): Promise<void> {
     const { recorder, config } = this.#parts;
     await recorder.writeOfNode(config.node, { type: 'Warning', reason: 'AgentCrashed', message: sentence });
   }

@@ -104,7 +104,7 @@ async function runNode(config: AgentConfig): Promise<void> {
   stopOnSignal(async () => current?.stop(), nodeLog);
   reportCrashes({
     fields: { name: 'cali-node', node: config.node },
-    tell: async (sentence) => current?.tell(sentence),
+    report: async (sentence) => current?.report(sentence),
   });
   await begin();
   releaseIdleMemory(systemClock);

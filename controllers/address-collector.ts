@@ -124,7 +124,7 @@ export class AddressCollector {
       reclaimed += collected.addresses.length;
       if (Object.values(collected).some((list) => list.length > 0))
         log.info({ ...collected }, 'IPAM garbage collected');
-      this.#tell(certain, new Set(collected.addresses));
+      this.#report(certain, new Set(collected.addresses));
     }
     const { pools, blocks } = snapshot;
     this.#stats = {
@@ -139,7 +139,7 @@ export class AddressCollector {
   }
 
   /** Writes an Event per node that lost addresses. */
-  #tell({ leaks, orphans }: Audit, freed: ReadonlySet<string>): void {
+  #report({ leaks, orphans }: Audit, freed: ReadonlySet<string>): void {
     const perNode = new Map<string, string[]>();
     for (const { address, attributes, reason } of leaks) {
       const { node } = attributes;

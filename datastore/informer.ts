@@ -164,7 +164,7 @@ export class Informer<D extends ResourceDefinition> {
     for (const key of [...this.#versions.keys()]) if (!seen.has(key)) this.#drop(key);
     if (!this.#isSynced) {
       this.#isSynced = true;
-      this.#tell(() => this.#events.synced());
+      this.#notify(() => this.#events.synced());
     }
     return version;
   }
@@ -257,9 +257,9 @@ export class Informer<D extends ResourceDefinition> {
     this.#notice(key, object);
     if (object !== undefined && object !== former) {
       this.#objects.set(key, object);
-      this.#tell(() => this.#events.changed(key, object));
+      this.#notify(() => this.#events.changed(key, object));
     }
-    if (problem || wasTroubled) this.#tell(() => this.#events.troubled?.());
+    if (problem || wasTroubled) this.#notify(() => this.#events.troubled?.());
     return key;
   }
 
@@ -281,12 +281,12 @@ export class Informer<D extends ResourceDefinition> {
     this.#notices.delete(key);
     this.#versions.delete(key);
     const wasTroubled = this.#problems.delete(key);
-    if (this.#objects.delete(key)) this.#tell(() => this.#events.changed(key, undefined));
-    if (wasTroubled) this.#tell(() => this.#events.troubled?.());
+    if (this.#objects.delete(key)) this.#notify(() => this.#events.changed(key, undefined));
+    if (wasTroubled) this.#notify(() => this.#events.troubled?.());
   }
 
   /** Calls a handler. When it throws, the copy is not affected. */
-  #tell(handler: () => void): void {
+  #notify(handler: () => void): void {
     try {
       handler();
     } catch (error) {

@@ -10,7 +10,7 @@ export class Shared<D extends ResourceDefinition> {
   readonly #readers: InformerEvents<D>[] = [];
 
   constructor(definition: D, modules: { client: KubernetesClient; log: Log }) {
-    const tell = (task: (reader: InformerEvents<D>) => void) => {
+    const notify = (task: (reader: InformerEvents<D>) => void) => {
       for (const reader of this.#readers) {
         // A reader that throws does not affect the others.
         try {
@@ -21,9 +21,9 @@ export class Shared<D extends ResourceDefinition> {
       }
     };
     const events: InformerEvents<D> = {
-      changed: (key, object) => tell((reader) => reader.changed(key, object)),
-      synced: () => tell((reader) => reader.synced()),
-      troubled: () => tell((reader) => reader.troubled?.()),
+      changed: (key, object) => notify((reader) => reader.changed(key, object)),
+      synced: () => notify((reader) => reader.synced()),
+      troubled: () => notify((reader) => reader.troubled?.()),
     };
     this.informer = new Informer({ definition }, { ...modules, events });
   }

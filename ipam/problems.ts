@@ -15,10 +15,10 @@ export function problemsOf({ pools, blocks, handles, pods, nodes }: IpamSnapshot
     if (!pools.some((pool) => contains(mustCidr(pool.spec.cidr), network)))
       problems.push(`block ${spec.cidr} is in no IPPool: delete the pods in it, or recreate the pool`);
   }
-  const told = new Set<IPAMBlock>();
+  const reported = new Set<IPAMBlock>();
   for (const [one, other] of overlapsOf(blocks)) {
-    if (!told.has(other)) problems.push(`blocks ${one.spec.cidr} and ${other.spec.cidr} overlap`);
-    told.add(one);
+    if (!reported.has(other)) problems.push(`blocks ${one.spec.cidr} and ${other.spec.cidr} overlap`);
+    reported.add(one);
   }
   const known = new Set(handles.map(({ spec }) => spec.handleID));
   for (const handle of held)

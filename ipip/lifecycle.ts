@@ -53,7 +53,7 @@ export type LifeEvent =
   | { readonly type: 'up' }
   /** The device is missing, down, or without the address. */
   | { readonly type: 'down' }
-  /** The Node has an address: this agent wrote it, or somebody else. */
+  /** The Node has an address: this agent or another program wrote it. */
   | { readonly type: 'published'; readonly address: string }
   /** The Node has no address of the tunnel. */
   | { readonly type: 'unpublished' }
@@ -155,7 +155,7 @@ function inAbsent(life: Life, event: LifeEvent): LifeStep {
   switch (event.type) {
     case 'wanted':
       return assign(life);
-    case 'published': // by somebody else
+    case 'published': // by another program
       return stay(life, 'withdraw');
     default:
       return stay(life);
@@ -227,7 +227,7 @@ function inLingering(life: Life, event: LifeEvent, before: string | undefined): 
       return use(life, 'stopLinger');
     case 'uncertain':
       return to('Retained', life, 'stopLinger');
-    case 'published': // by somebody else
+    case 'published': // by another program
       return life.published === before ? stay(life) : stay(life, 'withdraw', 'stopLinger');
     case 'unpublished':
       return before === undefined ? stay(life) : stay(life, 'startLinger');

@@ -6,7 +6,7 @@ import type { CommandResult } from '../lib/exec.ts';
 import { linuxNft } from './nft.ts';
 import type { Nft, RulesTable, TableRules } from './port.ts';
 
-/** Our table, with its family, and the base chains that tell a table with a guard. */
+/** Our table, with its family, and the base chains that identify a table with a guard. */
 export interface OwnTable {
   readonly name: string;
   readonly guardChains: readonly string[];

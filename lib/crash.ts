@@ -17,7 +17,7 @@ export interface CrashOptions {
   /** Fields of each line of the log, such as `name` and `node`. */
   readonly fields: Readonly<Record<string, unknown>>;
   /** Reports the crash with its message and position. It may take two seconds. */
-  readonly tell?: (sentence: string) => Promise<unknown>;
+  readonly report?: (sentence: string) => Promise<unknown>;
 }
 
 let handler: ((error: unknown, origin: string) => void) | undefined;
@@ -35,7 +35,7 @@ export function reportCrashes(options: CrashOptions): void {
   process.on('uncaughtException', handler);
 }
 
-function die(thrown: unknown, origin: string, { fields, tell }: CrashOptions): void {
+function die(thrown: unknown, origin: string, { fields, report }: CrashOptions): void {
   const leave = () => process.exit(1);
   // Exit even when the steps below throw or hang.
   setTimeout(leave, TELL_MS);
@@ -52,8 +52,8 @@ function die(thrown: unknown, origin: string, { fields, tell }: CrashOptions): v
   };
   writeLine(`${escapeForJson(JSON.stringify(line))}\n`);
   const place = stack.find((one) => one.startsWith('at ')) ?? '';
-  const told = tell?.(`The agent exited because of an uncaught error: ${reason} ${place}`.trim());
-  (told ?? Promise.resolve()).then(leave, leave);
+  const reported = report?.(`The agent exited because of an uncaught error: ${reason} ${place}`.trim());
+  (reported ?? Promise.resolve()).then(leave, leave);
 }
 
 /** Writes to standard output, whether it is a file, a pipe or a terminal. */

@@ -25,7 +25,7 @@ export class MovingServer {
   #cancelRetry = () => {};
   #isClosed = false;
   /** Reported failures. Cleared when every address is served. */
-  readonly #told = new Set<string>();
+  readonly #reported = new Set<string>();
 
   /** `failed` is called once for each address that cannot be served, with the reason as a sentence. */
   constructor(routes: Routes, failed: (reason: string) => void) {
@@ -66,7 +66,7 @@ export class MovingServer {
       if (!this.#open.has(key) && !(await this.#enter(at, wanted))) isComplete = false;
     if (isComplete) {
       for (const key of [...this.#open.keys()]) if (!wanted.has(key)) this.#end(key);
-      this.#told.clear();
+      this.#reported.clear();
       return;
     }
     if (this.#open.size === 0 && this.#fallback) await this.#listen(this.#fallback);
@@ -88,8 +88,8 @@ export class MovingServer {
     }
     if (error === undefined) return true;
     const reason = `${keyOf(at)}: ${messageOf(error)}`;
-    if (!this.#told.has(reason)) this.#failed(reason);
-    this.#told.add(reason);
+    if (!this.#reported.has(reason)) this.#failed(reason);
+    this.#reported.add(reason);
     return false;
   }
 

@@ -182,11 +182,11 @@ export class AdjRibOut {
   /** Fills the Adj-RIB-Out of a new group. Pending decisions follow with the flush at the end of the turn. */
   #fill(): void {
     this.#forgetJudgement();
-    const nobody = new Map<number, number[]>();
+    const noMoves = new Map<number, number[]>();
     const { hasAddPath } = this.spec;
     const rows = hasAddPath ? this.#rib.paths.rows : this.#rib.prefixes.rows;
     for (let entry = 0; entry < rows; entry++)
-      if (hasAddPath || !this.#rib.isPending(entry)) this.#update(entry, nobody);
+      if (hasAddPath || !this.#rib.isPending(entry)) this.#update(entry, noMoves);
     this.#changed.clear();
   }
 

@@ -35,7 +35,7 @@ export class EventRecorder {
   readonly #component: string;
   readonly #modules: { store: Datastore; clock: Clock; log: Log };
   /** When a sentence was last written. */
-  readonly #told = new Map<string, number>();
+  readonly #written = new Map<string, number>();
 
   constructor(component: string, modules: { store: Datastore; clock: Clock; log: Log }) {
     this.#component = component;
@@ -77,10 +77,10 @@ export class EventRecorder {
   ): Promise<boolean> {
     const key = `${involvedObject.kind}\n${involvedObject.name}\n${reason}\n${message}`;
     const now = this.#modules.clock.now();
-    if (now - (this.#told.get(key) ?? -QUIET_MS) < QUIET_MS) return false;
-    this.#told.delete(key);
-    this.#told.set(key, now);
-    if (this.#told.size > MAX_REMEMBERED) this.#told.delete(this.#told.keys().next().value!);
+    if (now - (this.#written.get(key) ?? -QUIET_MS) < QUIET_MS) return false;
+    this.#written.delete(key);
+    this.#written.set(key, now);
+    if (this.#written.size > MAX_REMEMBERED) this.#written.delete(this.#written.keys().next().value!);
     const hash = createHash('sha256').update(key).digest('hex').slice(0, 16);
     const name = `${involvedObject.name}.${hash}`;
     const timestamp = new Date(now).toISOString().replace(/\.\d+Z$/, 'Z');

@@ -6,7 +6,7 @@ const MESSAGE = 'the kernel differs from the desired state';
 export class Problems {
   readonly #log: Log;
   /** Problems of the last observation, and whether each was logged as a warning. */
-  #known: ReadonlyMap<string, 'new' | 'told'> = new Map();
+  #known: ReadonlyMap<string, 'new' | 'reported'> = new Map();
 
   constructor(log: Log) {
     this.#log = log;
@@ -22,7 +22,7 @@ export class Problems {
     const fresh = serious.filter((problem) => !this.#known.has(problem));
     if (lasting.length > 0) this.#log.warn({ problems: lasting }, MESSAGE);
     if (fresh.length > 0) this.#log.debug({ problems: fresh }, MESSAGE);
-    this.#known = new Map(serious.map((problem) => [problem, this.#known.has(problem) ? 'told' : 'new']));
+    this.#known = new Map(serious.map((problem) => [problem, this.#known.has(problem) ? 'reported' : 'new']));
     return fresh.length > 0;
   }
 }
