@@ -66,7 +66,8 @@ export function routeCommand(
   return `route ${verb} ${destination} proto ${name} ${hops.map((hop) => `nexthop ${hopArguments(hop, destination)}`).join(' ')}`;
 }
 
-function hopArguments({ gateway, device, isOnlink }: Hop, destination: string): string {
+/** Returns the arguments of iproute2 for one hop: `via 10.0.0.1 dev eth0`. */
+export function hopArguments({ gateway, device, isOnlink }: Hop, destination: string): string {
   // An IPv4 route through an IPv6 next hop (RFC 8950).
   const family = gateway && familyOf(gateway) !== familyOf(destination) ? 'inet6 ' : '';
   return [gateway && `via ${family}${gateway}`, device && `dev ${device}`, isOnlink && 'onlink']
