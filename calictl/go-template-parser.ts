@@ -46,7 +46,8 @@ function piecesOf(template: string): Piece[] {
     const text = start < 0 ? rest : rest.slice(0, start);
     if (start < 0) return [...pieces, { text }];
     const [whole = '', left, action, right] =
-      /^\{\{(-\s)?((?:"(?:\\.|[^"\\])*"|`[^`]*`|[^"`])*?)(\s-)?\}\}/s.exec(rest.slice(start)) ?? [];
+      /^\{\{(-\s)?(\/\*.*?\*\/|(?:"(?:\\.|[^"\\])*"|`[^`]*`|[^"`])*?)(\s-)?\}\}/s.exec(rest.slice(start)) ??
+      [];
     if (whole === '') throw fault(`unclosed action: ${printable(rest.slice(start), 50)}`);
     pieces.push({ text: left ? text.trimEnd() : text }, { action: action?.trim() ?? '' });
     rest = rest.slice(start + whole.length);
@@ -66,20 +67,29 @@ class TemplateParser {
   nodes(depth: number): { nodes: TemplateNode[]; end: string | undefined } {
     if (depth > MAX_DEPTH) throw fault(`blocks are nested more than ${MAX_DEPTH} deep`);
     const nodes: TemplateNode[] = [];
-    while (this.#at < this.#pieces.length) {
-      const piece = this.#pieces[this.#at++]!;
+    for (let piece = this.#next(); piece; piece = this.#next()) {
       if ('text' in piece) {
         if (piece.text !== '') nodes.push({ type: 'text', text: piece.text });
         continue;
       }
       const { action } = piece;
-      if (action.startsWith('/*')) continue;
+      if (/^\/\*.*\*\/$/s.test(action)) continue;
       const [, keyword, rest = ''] = /^(if|with|range|else|end)\b\s*(.*)$/s.exec(action) ?? [];
-      if (keyword === 'end' || keyword === 'else') return { nodes, end: action };
-      if (keyword === undefined) nodes.push({ type: 'value', pipeline: parsePipeline(action) });
-      else nodes.push(this.#block(keyword as Block['type'], rest, depth));
+      if (keyword === 'end' || keyword === 'else') {
+        const isChained = keyword === 'else' && /^(if|with)\b/.test(rest);
+        if (rest !== '' && !isChained)
+          throw fault(`{{${printable(action, 50)}}}: ${keyword} takes no argument`);
+        return { nodes, end: action };
+      }
+      const type = blockType(keyword);
+      if (type) nodes.push(this.#block(type, rest, depth));
+      else nodes.push({ type: 'value', pipeline: parsePipeline(action) });
     }
     return { nodes, end: undefined };
+  }
+
+  #next(): Piece | undefined {
+    return this.#pieces[this.#at++];
   }
 
   #block(type: Block['type'], condition: string, depth: number): Block {
@@ -87,18 +97,17 @@ class TemplateParser {
     const { nodes: body, end } = this.nodes(depth + 1);
     if (end === undefined) throw fault(`{{${type} ${printable(condition, 50)}}} has no {{end}}`);
     if (end === 'end') return { type, pipeline, body, otherwise: [] };
-    const chained = /^else\s+(if|with)\b\s*(.*)$/s.exec(end);
-    if (chained)
-      return {
-        type,
-        pipeline,
-        body,
-        otherwise: [this.#block(chained[1] === 'if' ? 'if' : 'with', chained[2]!, depth + 1)],
-      };
+    const [, keyword, next = ''] = /^else\s+(if|with)\b\s*(.*)$/s.exec(end) ?? [];
+    const chained = blockType(keyword);
+    if (chained) return { type, pipeline, body, otherwise: [this.#block(chained, next, depth + 1)] };
     const { nodes: otherwise, end: last } = this.nodes(depth + 1);
     if (last !== 'end') throw fault(`{{${end}}} has no {{end}}`);
     return { type, pipeline, body, otherwise };
   }
+}
+
+function blockType(keyword: string | undefined): Block['type'] | undefined {
+  return keyword === 'if' || keyword === 'with' || keyword === 'range' ? keyword : undefined;
 }
 
 const token =
@@ -107,31 +116,34 @@ const token =
 function parsePipeline(text: string): Pipeline {
   if (text.trim() === '') throw fault('an action is empty');
   token.lastIndex = 0;
-  const reader = { text, depth: 0 };
-  const pipeline = readPipeline(reader);
-  if (token.lastIndex < text.trimEnd().length) throw unread(text);
-  return pipeline;
+  return readPipeline({ text, depth: 0 });
 }
 
-/** Parses from token.lastIndex up to the end or a closing parenthesis. */
+/** Parses from token.lastIndex up to the end of the action, or in a group up to its closing parenthesis. */
 function readPipeline(reader: { readonly text: string; depth: number }): Pipeline {
   if (++reader.depth > MAX_DEPTH) throw fault(`parentheses are nested more than ${MAX_DEPTH} deep`);
-  const commands: Word[][] = [[]];
+  let words: Word[] = [];
+  const commands = [words];
   while (token.lastIndex < reader.text.trimEnd().length) {
     const found = token.exec(reader.text);
     if (!found) throw unread(reader.text);
     const [, quoted, raw, number, field, name, mark, other] = found;
     if (other !== undefined) throw unread(reader.text);
-    if (mark === ')') break;
-    if (mark === '|') commands.push([]);
-    else if (mark === '(') {
+    if (mark === ')') {
+      if (--reader.depth === 0) throw unread(reader.text);
+      return commands;
+    }
+    if (mark === '|') {
+      words = [];
+      commands.push(words);
+    } else if (mark === '(') {
       const pipeline = readPipeline(reader);
       const [, fields = ''] = /^((?:\.\w+)*)/.exec(reader.text.slice(token.lastIndex)) ?? [];
       token.lastIndex += fields.length;
-      commands.at(-1)!.push({ type: 'group', pipeline, path: pathOf(fields) });
-    } else commands.at(-1)!.push(wordOf({ quoted, raw, number, field, name }, reader.text));
+      words.push({ type: 'group', pipeline, path: pathOf(fields) });
+    } else words.push(wordOf({ quoted, raw, number, field, name }, reader.text));
   }
-  reader.depth--;
+  if (reader.depth > 1) throw unread(reader.text);
   return commands;
 }
 
