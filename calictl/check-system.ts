@@ -87,7 +87,8 @@ export async function checkSystem(): Promise<Check[]> {
 }
 
 export function kernelCheck(release: string): Check {
-  const [major = 0, minor = 0] = release.split('.').map(Number);
+  // The minor number may have a suffix, as in 6.1-rc1.
+  const [major = 0, minor = 0] = release.split('.').map((part) => Number.parseInt(part, 10) || 0);
   const isOld = major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1]);
   return {
     name: `kernel ${release}`,
