@@ -4,6 +4,7 @@ import path from 'node:path';
 import { type Document, parseText } from '../datastore/documents.ts';
 import { nodeKind } from '../datastore/schema/core.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
+import { nodeFields } from './calico-node.ts';
 import { resolveKind } from './kinds.ts';
 
 export interface InputOptions {
@@ -17,15 +18,11 @@ export interface InputOptions {
   readonly isNameEnough?: boolean;
 }
 
-/** Fields of spec that a core Node does not have. */
-const calicoNodeFields = [
-  'bgp',
-  'ipv4VXLANTunnelAddr',
-  'ipv6VXLANTunnelAddr',
-  'vxlanTunnelMACAddr',
-  'orchRefs',
-  'wireguard',
-];
+/** Fields of spec that only Calico's Node has. */
+const calicoNodeFields = new Set([
+  ...nodeFields.map((field) => field.path.split('.')[1] ?? ''),
+  ...['wireguard', 'orchRefs'],
+]);
 
 /** Extensions of files to read from a folder, as in calicoctl. */
 const manifest = /\.(ya?ml|json)$/i;
@@ -59,7 +56,7 @@ export async function readInput(options: InputOptions): Promise<Document[]> {
 /** Fields of Calico's Node in a core Node: the API server would drop them without a word. */
 function misplacedFields({ definition, object, place }: Document): string[] {
   if (definition !== nodeKind) return [];
-  return calicoNodeFields
+  return [...calicoNodeFields]
     .filter((field) => Object.hasOwn(object['spec'] ?? {}, field))
     .map(
       (field) =>
