@@ -1,6 +1,6 @@
 /** A datastore in memory with the API's compare-and-swap rules, for property tests of IPAM. */
 import { randomUUID } from 'node:crypto';
-import type { Datastore, Listing, ListOptions, ObjectOf } from '../../datastore/datastore.ts';
+import type { Datastore, Listing, ListOptions, ObjectOf, RawDatastore } from '../../datastore/datastore.ts';
 import { mergePatch } from '../../datastore/embedded/patch.ts';
 import { DatastoreError } from '../../datastore/errors.ts';
 import type { AnyResource, ResourceDefinition } from '../../datastore/schema/resource.ts';
@@ -108,5 +108,46 @@ export class MemoryStore implements Datastore {
     this.#objects.set(key, stored);
     this.after(operation);
     return structuredClone(stored) as unknown as ObjectOf<D>;
+  }
+}
+
+/** A MemoryStore that calictl can use. `put` stores what the schema rejects, as a server without our rules does. */
+export class MemoryApi extends MemoryStore implements RawDatastore {
+  readonly #unreadable = new Map<string, unknown>();
+
+  put(definition: ResourceDefinition, name: string, object: unknown): void {
+    this.#unreadable.set(`${definition.plural}/${name}`, object);
+  }
+
+  async raw(definition: ResourceDefinition, name: string): Promise<unknown> {
+    return this.#unreadable.get(`${definition.plural}/${name}`) ?? this.get(definition, name);
+  }
+
+  async rawList(definition: ResourceDefinition): Promise<unknown[]> {
+    const unreadable = [...this.#unreadable].filter(([key]) => key.startsWith(`${definition.plural}/`));
+    return [...(await this.list(definition)), ...unreadable.map(([, object]) => object)];
+  }
+
+  override async get<D extends ResourceDefinition>(
+    definition: D,
+    name: string,
+  ): Promise<ObjectOf<D> | undefined> {
+    if (this.#unreadable.has(`${definition.plural}/${name}`))
+      throw new DatastoreError('INVALID', `${definition.kind} ${name} cannot be read`);
+    return super.get(definition, name);
+  }
+
+  override async listing<D extends ResourceDefinition>(definition: D): Promise<Listing<D>> {
+    const hidden = [...this.#unreadable.keys()].filter((key) => key.startsWith(`${definition.plural}/`));
+    const problems = hidden.map((key) => ({
+      kind: definition.kind,
+      name: key.slice(definition.plural.length + 1),
+      reason: 'cannot be read',
+    }));
+    return { items: await this.list(definition), problems };
+  }
+
+  async rawUpdate(definition: ResourceDefinition, object: AnyResource): Promise<void> {
+    await this.update(definition, object as never);
   }
 }
