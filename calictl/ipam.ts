@@ -36,18 +36,18 @@ export async function showPools(store: Datastore, hasBlocks: boolean): Promise<s
     store.list(ipamBlockKind),
     store.list(ipReservationKind),
   ]);
-  const reserved = reservations.flatMap(networksOf);
+  const reserved = largest(reservations.flatMap(networksOf));
   const rows = pools.flatMap(({ spec }) => {
     const network = mustCidr(spec.cidr);
     const inside = blocks.filter((block) => contains(network, mustCidr(block.spec.cidr)));
-    const used = inside.reduce((sum, block) => sum + allocationsOf(block.spec).length, 0);
+    const used = inside.flatMap((block) => allocationsOf(block.spec));
     return [
       usage('IP Pool', network, spec.cidr, used, reserved),
       ...(hasBlocks
         ? inside
             .toSorted((a, b) => Number(mustCidr(a.spec.cidr).value - mustCidr(b.spec.cidr).value))
             .map(({ spec: block }) =>
-              usage('Block', mustCidr(block.cidr), block.cidr, allocationsOf(block).length, reserved),
+              usage('Block', mustCidr(block.cidr), block.cidr, allocationsOf(block), reserved),
             )
         : []),
     ];
@@ -59,20 +59,35 @@ function networksOf({ spec }: IPReservation): Cidr[] {
   return spec.reservedCIDRs.flatMap((text) => parseCidr(text) ?? []);
 }
 
+/** Omits networks that another one contains. The rest do not overlap. */
+function largest(networks: readonly Cidr[]): Cidr[] {
+  return networks.filter(
+    (one, index) =>
+      !networks.some(
+        (other, position) =>
+          position !== index && contains(other, one) && (position < index || !contains(one, other)),
+      ),
+  );
+}
+
+/** Returns a row. `reserved` are networks that do not overlap. */
 function usage(
   grouping: string,
   network: Cidr,
   cidr: string,
-  used: number,
+  used: readonly Allocation[],
   reserved: readonly Cidr[],
 ): string[] {
   const total = Number(sizeOf(network));
-  const held = reserved
-    .filter((one) => one.family === network.family && overlaps(one, network))
-    .reduce((sum, one) => sum + Math.min(Number(sizeOf(one)), total), 0);
-  const free = Math.max(0, total - used - held);
+  const inside = reserved.filter((one) => overlaps(one, network));
+  const held = inside.reduce((sum, one) => sum + Math.min(Number(sizeOf(one)), total), 0);
+  const free = Math.max(0, total - held - used.filter(({ address }) => !isIn(inside, address)).length);
   const share = (count: number) => `${digits(count)} (${Math.round((count / total) * 100)}%)`;
-  return [grouping, cidr, digits(total), share(used), share(held), share(free)];
+  return [grouping, cidr, digits(total), share(used.length), share(held), share(free)];
+}
+
+function isIn(networks: readonly Cidr[], address: string): boolean {
+  return networks.length > 0 && networks.some((network) => contains(network, mustCidr(address)));
 }
 
 /** Formats a count with at most five significant digits. */
@@ -236,7 +251,7 @@ export async function configure(
     };
     await store.create(ipamConfigurationKind, object);
   }
-  const field = (key: string) => key[0]!.toUpperCase() + key.slice(1);
+  const field = (key: string) => key.charAt(0).toUpperCase() + key.slice(1);
   return Object.entries(change)
     .map(([key, value]) => `Successfully set ${field(key)} to: ${value}`)
     .join('\n');

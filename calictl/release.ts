@@ -22,7 +22,7 @@ export async function releaseAddress(store: Datastore, text: string, isForced: b
   const isUsed = !leaks.some(({ address }) => address === allocation.address);
   if (isUsed && !isForced) {
     const { pod, namespace, type, node } = allocation.attributes;
-    const owner = pod ? `pod ${namespace}/${pod}` : `${type ?? 'its owner'} on ${node}`;
+    const owner = pod ? `pod ${namespace}/${pod}` : `${type ?? 'its owner'}${node ? ` on ${node}` : ''}`;
     throw new CodedError(
       'IN_USE',
       `${text} is used by ${owner}: delete it first, or use --force and risk a duplicate address`,

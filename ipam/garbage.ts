@@ -82,7 +82,8 @@ export async function collect(
   for (const handleId of new Set(handles)) {
     await attempt(`handle ${handleId}`, async () => {
       const handle = await getHandle(store, handleId);
-      await removeFromHandle(store, handleId, Object.keys(handle?.spec.block ?? {}));
+      if (!handle) return;
+      await removeFromHandle(store, handleId, Object.keys(handle.spec.block));
       collected.handles.push(handleId);
     });
   }
