@@ -3,6 +3,8 @@ import type { Family } from '../../lib/cidr.ts';
 import type { ExportPolicy } from '../policy/export.ts';
 import type { ImportPolicy, PrefixPolicy } from '../policy/import.ts';
 import type { RejectionKind } from '../policy/rejection.ts';
+import type { SessionSettings } from '../session/session.ts';
+import type { Remote, SecurityOptions } from '../transport/port.ts';
 import type { Prefix } from '../wire/nlri.ts';
 
 export type PeerType = 'node-to-node mesh' | 'node specific' | 'global' | 'dynamic' | 'local workload';
@@ -24,32 +26,19 @@ export interface BfdConfig {
   readonly isMultihop: boolean;
 }
 
-export interface PeerConfig {
-  /** The peer's address as canonical text, a link-local one with `%interface`. Together with the port, the identity. */
-  readonly address: string;
-  readonly port: number;
-  readonly asNumber: number;
-  /** AS number of this side of the session. */
-  readonly localAs: number;
+/** All settings of a peer. A setting that the state machine reads is a field of SessionSettings. */
+export interface PeerConfig
+  extends SessionSettings,
+    Omit<Remote, keyof SecurityOptions>,
+    Partial<SecurityOptions> {
   /** AS number of this speaker, when `localAs` differs. A path with either of them is a loop. */
   readonly globalAs?: number | undefined;
-  readonly localAddress: string | undefined;
-  readonly families: readonly Family[];
-  readonly isPassive: boolean;
   /** The other side never connects: a connection from its address belongs to another speaker there. */
   readonly isDialOnly?: boolean | undefined;
   readonly peerType: PeerType;
   /** Name of the Node or BGPPeer, for status and logs. */
   readonly name: string;
-  readonly holdTimeSeconds: number;
-  readonly keepaliveSeconds?: number | undefined;
-  readonly connectRetrySeconds?: number | undefined;
-  readonly restartTimeSeconds: number;
-  /** Long-lived stale time of RFC 9494; 0 or undefined: not offered. */
-  readonly longLivedSeconds?: number | undefined;
   readonly allowedLocalAs: number;
-  readonly password?: string | undefined;
-  readonly ttlSecurityHops?: number | undefined;
   /** Why no connection is possible now: the password is not known yet, or TCP MD5 cannot carry it. */
   readonly unusable?: string | undefined;
   /** Warning for the operator. Connections are still made. */
@@ -59,12 +48,6 @@ export interface PeerConfig {
   readonly isClient?: boolean | undefined;
   /** Dotted quad; undefined when this speaker does not reflect. */
   readonly clusterId?: string | undefined;
-  readonly canSendAddPath?: boolean | undefined;
-  readonly canReceiveAddPath?: boolean | undefined;
-  readonly hasExtendedNextHop?: boolean | undefined;
-  /** A value of BgpRole (RFC 9234). */
-  readonly role?: number | undefined;
-  readonly isRoleStrict?: boolean | undefined;
   /** RFC 8212: without a policy, no route passes to or from an external peer. */
   readonly requiresPolicy?: boolean | undefined;
   /** LOCAL_PREF for routes without one; 100 when undefined. */
@@ -106,6 +89,17 @@ export function keyOfPeer({ address, port }: Pick<PeerConfig, 'address' | 'port'
 
 export function isSamePeer(a: PeerConfig, b: PeerConfig): boolean {
   return configKey(a) === configKey(b);
+}
+
+/** Key of all settings that an attempt to connect can use. The others apply to a running attempt as well. */
+export function attemptKey({
+  importPolicy,
+  prefixPolicy,
+  exportPolicy,
+  warning,
+  ...rest
+}: PeerConfig): string {
+  return JSON.stringify(rest);
 }
 
 function configKey({ importPolicy, prefixPolicy, exportPolicy, ...rest }: PeerConfig): string {

@@ -2,7 +2,7 @@
 import type { SessionConfig } from '../session/session.ts';
 import type { Remote } from '../transport/port.ts';
 import type { PeerConfig } from './config.ts';
-import { remoteOf, type SpeakerIdentity, sessionConfig } from './context.ts';
+import { remoteOf, type SpeakerIdentity } from './context.ts';
 
 interface Settings {
   readonly config: PeerConfig;
@@ -20,19 +20,11 @@ export class ConnectionSettings {
 
   of(config: PeerConfig): Settings {
     if (this.#cached?.config !== config)
-      this.#cached = { config, session: sessionConfig(config, this.#identity), remote: remoteOf(config) };
+      this.#cached = {
+        config,
+        session: { ...config, identifier: this.#identity.identifier },
+        remote: remoteOf(config),
+      };
     return this.#cached;
-  }
-
-  /** Key of all settings that an attempt to connect uses. */
-  attemptKey(config: PeerConfig): string {
-    const { unusable, shutdownMessage, prefixLimit } = config;
-    return JSON.stringify([
-      sessionConfig(config, this.#identity),
-      remoteOf(config),
-      unusable,
-      shutdownMessage,
-      prefixLimit,
-    ]);
   }
 }

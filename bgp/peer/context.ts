@@ -2,7 +2,7 @@
 import { addressBytes, type Family, familyOf, parseAddress } from '../../lib/cidr.ts';
 import type { GroupSpec } from '../group/spec.ts';
 import type { Source } from '../rib/source.ts';
-import type { Negotiated, SessionConfig } from '../session/session.ts';
+import type { Negotiated } from '../session/session.ts';
 import type { Remote } from '../transport/port.ts';
 import { BgpRole, MAX_EXTENDED_MESSAGE_LENGTH, MAX_MESSAGE_LENGTH } from '../wire/iana.ts';
 import { keyOfPeer, type PeerConfig } from './config.ts';
@@ -16,27 +16,6 @@ export interface SpeakerIdentity {
   readonly ownAddresses: OwnAddresses;
   /** Whether this speaker has restarted and still waits for routes (RFC 4724, R bit). */
   readonly isRestarting: () => boolean;
-}
-
-/** Returns the settings of a peer that the state machine uses. */
-export function sessionConfig(config: PeerConfig, { identifier }: SpeakerIdentity): SessionConfig {
-  return {
-    localAs: config.localAs,
-    peerAs: config.asNumber,
-    identifier,
-    holdTimeSeconds: config.holdTimeSeconds,
-    keepaliveSeconds: config.keepaliveSeconds,
-    isPassive: config.isPassive,
-    families: config.families,
-    restartTimeSeconds: config.restartTimeSeconds,
-    connectRetrySeconds: config.connectRetrySeconds,
-    canSendAddPath: config.canSendAddPath ?? false,
-    canReceiveAddPath: config.canReceiveAddPath ?? false,
-    hasExtendedNextHop: config.hasExtendedNextHop ?? false,
-    longLivedSeconds: config.longLivedSeconds ?? 0,
-    role: config.role,
-    isRoleStrict: config.isRoleStrict ?? false,
-  };
 }
 
 /** Returns the settings of a peer that its connections use. */

@@ -14,7 +14,7 @@ import { CeaseSubcode, ErrorCode } from '../wire/iana.ts';
 import { hardReset, notification } from '../wire/notification.ts';
 import type { NotificationBody } from '../wire/wire-error.ts';
 import { Advertiser } from './advertiser.ts';
-import { keyOfPeer, type PeerConfig, type PeerStatus } from './config.ts';
+import { attemptKey, keyOfPeer, type PeerConfig, type PeerStatus } from './config.ts';
 import { ConnectionSettings } from './connection-settings.ts';
 import { PeerConnections } from './connections.ts';
 import { groupSpec, receiverContext, remoteOf, type SpeakerIdentity, sourceOf } from './context.ts';
@@ -264,7 +264,7 @@ export class Peer {
       return true;
     }
     if (negotiated) this.#applyToSession(before, this.negotiated!);
-    else if (this.#settings.attemptKey(before) !== this.#settings.attemptKey(config)) this.#begin();
+    else if (attemptKey(before) !== attemptKey(config)) this.#begin();
     return true;
   }
 

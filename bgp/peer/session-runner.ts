@@ -97,8 +97,8 @@ export class SessionRunner {
   get context(): MessageContext {
     const { negotiated } = this.#session;
     if (negotiated) return { ...negotiated, addPath: negotiated.addPathReceive };
-    const { localAs, peerAs } = this.#readConfig();
-    return { isFourOctetAs: true, isIbgp: localAs === peerAs };
+    const { localAs, asNumber } = this.#readConfig();
+    return { isFourOctetAs: true, isIbgp: localAs === asNumber };
   }
 
   /** The peer's OPEN while it waits to be admitted. */

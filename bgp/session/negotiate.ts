@@ -9,14 +9,14 @@ import type { Negotiated, SessionConfig } from './session.ts';
 
 /** Returns the negotiated values. Throws WireError when the OPEN is not acceptable. */
 export function negotiate(open: OpenMessage, config: SessionConfig): Negotiated {
-  if (open.asNumber !== config.peerAs) {
+  if (open.asNumber !== config.asNumber) {
     throw new WireError(
       ErrorCode.OPEN_MESSAGE,
       OpenSubcode.BAD_PEER_AS,
-      `the peer sends AS ${open.asNumber}, but AS ${config.peerAs} is configured`,
+      `the peer sends AS ${open.asNumber}, but AS ${config.asNumber} is configured`,
     );
   }
-  const isIbgp = config.localAs === config.peerAs;
+  const isIbgp = config.localAs === config.asNumber;
   if (isIbgp && open.identifier === config.identifier) {
     throw new WireError(
       ErrorCode.OPEN_MESSAGE,
@@ -89,7 +89,7 @@ function describeFamilies(theirs: Capabilities): string {
 /** RFC 9234 section 4.2. Roles are ignored on internal sessions. */
 function checkRoles(theirs: readonly number[], config: SessionConfig): void {
   const { role } = config;
-  if (config.localAs === config.peerAs) return;
+  if (config.localAs === config.asNumber) return;
   if (theirs.length > 1)
     throw roleMismatch(`the peer sends the BGP roles ${theirs.map(roleName).join(' and ')}`);
   if (role === undefined) return;

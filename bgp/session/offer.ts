@@ -33,7 +33,7 @@ function offeredCapabilities(config: SessionConfig, isRestarting: boolean): Capa
       longLivedSeconds > 0
         ? families.map((family) => ({ family, isForwardingKept: true, staleSeconds: longLivedSeconds }))
         : [],
-    roles: config.role === undefined || config.localAs === config.peerAs ? [] : [config.role],
+    roles: config.role === undefined || config.localAs === config.asNumber ? [] : [config.role],
     otherFamilies: [],
     unknown: [],
   };

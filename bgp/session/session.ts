@@ -10,12 +10,12 @@ export type State = 'Idle' | 'Connect' | 'Active' | 'OpenSent' | 'OpenConfirm' |
 /** `settle` expires when a session has been Established for a while. */
 export type Timer = 'connectRetry' | 'hold' | 'keepalive' | 'idleHold' | 'settle';
 
-/** Settings of a session. */
-export interface SessionConfig {
+/** Settings of a peer's sessions. */
+export interface SessionSettings {
+  /** AS number of this side of the session. */
   readonly localAs: number;
-  readonly peerAs: number;
-  /** BGP identifier, dotted quad. */
-  readonly identifier: string;
+  /** AS number of the peer. */
+  readonly asNumber: number;
   /** Proposed hold time, seconds; 0 for none. */
   readonly holdTimeSeconds: number;
   /** Interval of KEEPALIVEs, seconds; a third of the negotiated hold time when undefined. */
@@ -28,16 +28,22 @@ export interface SessionConfig {
   /** Maximum delay between two attempts, seconds; 5 when undefined. */
   readonly connectRetrySeconds?: number | undefined;
   /** Multiple paths per prefix (RFC 7911). */
-  readonly canSendAddPath?: boolean;
-  readonly canReceiveAddPath?: boolean;
+  readonly canSendAddPath?: boolean | undefined;
+  readonly canReceiveAddPath?: boolean | undefined;
   /** IPv4 routes with an IPv6 next hop (RFC 8950). */
-  readonly hasExtendedNextHop?: boolean;
+  readonly hasExtendedNextHop?: boolean | undefined;
   /** Time to retain routes of a peer as least preferred after its restart time, seconds (RFC 9494); 0: not offered. */
-  readonly longLivedSeconds?: number;
+  readonly longLivedSeconds?: number | undefined;
   /** Our role towards the peer, a value of BgpRole (RFC 9234). */
   readonly role?: number | undefined;
   /** Whether the peer must send its role (strict mode). */
-  readonly isRoleStrict?: boolean;
+  readonly isRoleStrict?: boolean | undefined;
+}
+
+/** What the state machine reads: the settings, and this speaker's identity. */
+export interface SessionConfig extends SessionSettings {
+  /** BGP identifier, dotted quad. */
+  readonly identifier: string;
 }
 
 /** The result of both OPENs. */

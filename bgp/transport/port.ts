@@ -48,6 +48,7 @@ export interface SecurityOptions {
 }
 
 export interface Remote extends SecurityOptions {
+  /** The peer's address as canonical text, a link-local one with `%interface`. With the port, the peer's identity. */
   readonly address: string;
   readonly port: number;
   readonly localAddress: string | undefined;

@@ -33,7 +33,7 @@ const RESET_EVERY = 4_000;
 
 const config: SessionConfig = {
   localAs: 64_512,
-  peerAs: 64_512,
+  asNumber: 64_512,
   identifier: '10.0.0.1',
   holdTimeSeconds: 90,
   isPassive: false,

@@ -3,7 +3,7 @@ import type { Negotiated, SessionConfig } from '../../bgp/session/session.ts';
 
 export const sessionConfig: SessionConfig = {
   localAs: 64512,
-  peerAs: 64512,
+  asNumber: 64512,
   identifier: '10.0.0.1',
   holdTimeSeconds: 90,
   isPassive: false,

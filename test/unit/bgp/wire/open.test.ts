@@ -28,7 +28,7 @@ const MULTICAST = '01 04 0001 00 02';
 
 const config: SessionConfig = {
   localAs: 64512,
-  peerAs: 65001,
+  asNumber: 65001,
   identifier: '10.0.0.1',
   holdTimeSeconds: 90,
   isPassive: false,
@@ -125,7 +125,7 @@ describe('an OPEN', () => {
       '9234 4',
       withCapabilities('09 01 00 09 01 04'),
       'IPv4',
-      { peerAs: 65001, localAs: 65001, role: 3 },
+      { asNumber: 65001, localAs: 65001, role: 3 },
     ],
     [
       'with a role that does not match ours is refused',
@@ -191,28 +191,28 @@ describe('an OPEN', () => {
       '6793 9',
       open('00', '5ba0'),
       '2/2',
-      { peerAs: 23456 },
+      { asNumber: 23456 },
     ],
     [
       'with AS_TRANS in the capability is refused',
       '6793 9',
       open('08 02 06 41 04 00005ba0', '5ba0'),
       '2/2',
-      { peerAs: 23456 },
+      { asNumber: 23456 },
     ],
     [
       'with AS_TRANS and a 4-octet AS in the capability is accepted',
       '6793 4.1',
       open('08 02 06 41 04 00030d40', '5ba0'),
       'IPv4',
-      { peerAs: 200_000 },
+      { asNumber: 200_000 },
     ],
     [
       'with AS 0 in the capability is refused',
       '7607 2',
       open('08 02 06 41 04 00000000'),
       '2/2',
-      { peerAs: 0 },
+      { asNumber: 0 },
     ],
   ])('%s (RFC %s)', (_, _clause, text, expected, change) => {
     expect(answer(text, change)).toBe(expected);
@@ -234,7 +234,7 @@ describe('an OPEN', () => {
         }),
       );
     expect(sent({})).toContain('090103');
-    expect(sent({ peerAs: 64512 })).not.toContain('090103');
+    expect(sent({ asNumber: 64512 })).not.toContain('090103');
   });
 });
 
