@@ -61,7 +61,7 @@ export class PeerStatusWriter {
 
   /** Watches other than those of the shared kinds, for metrics. */
   get watches(): readonly Watch[] {
-    return this.#informers.watches;
+    return this.#informers.followed;
   }
 
   /** Follows the datastore until the signal aborts. */

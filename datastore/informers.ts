@@ -1,6 +1,6 @@
 /** The informers of one component: a local copy of each kind that it follows, and one signal when all are in sync. */
 import type { Log } from '../lib/log.ts';
-import type { Listing, ListOptions } from './datastore.ts';
+import type { Listing, ListOptions, ObjectOf } from './datastore.ts';
 import { Informer, type UnreadableObject } from './informer.ts';
 import type { KubernetesClient } from './kubernetes/client.ts';
 import type { ResourceDefinition } from './schema/resource.ts';
@@ -69,6 +69,12 @@ export class Informers {
     return informer;
   }
 
+  /** Follows a kind in full. Returns a function that lists its objects. */
+  list<D extends ResourceDefinition>(definition: D): () => ObjectOf<D>[] {
+    const informer = this.add(definition);
+    return () => informer.list();
+  }
+
   /** Reads a kind that several components follow. Its owner runs the informer. */
   share<D extends ResourceDefinition>(shared: Shared<D>): Informer<D> {
     shared.add(this.#events(this.#modules.changed, () => {}));
@@ -110,13 +116,13 @@ export class Informers {
     return this.#listings.get(definition)?.then((read) => read() as Listing<D>);
   }
 
-  /** The watches, except those of shared kinds. */
-  get watches(): readonly Watch[] {
+  /** The informers, except those of shared kinds. */
+  get followed(): readonly Watch[] {
     return this.#informers;
   }
 
   /** Whether the watch of each resource is open. */
-  watchStates(): WatchStates {
+  watches(): WatchStates {
     return watchStates(this.#informers);
   }
 

@@ -1,11 +1,4 @@
 /** The objects for calculations: those of the view, or without those that make a calculation throw. */
-import type { BGPConfiguration } from '../../datastore/schema/bgp-configuration.ts';
-import type { BGPFilter } from '../../datastore/schema/bgp-filter.ts';
-import type { BGPPeer } from '../../datastore/schema/bgp-peer.ts';
-import type { FelixConfiguration } from '../../datastore/schema/cluster.ts';
-import type { EndpointSlice, Node, Service } from '../../datastore/schema/core.ts';
-import type { IPPool } from '../../datastore/schema/ip-pool.ts';
-import type { BlockAffinity, IPAMBlock } from '../../datastore/schema/ipam.ts';
 import type { View } from './view.ts';
 
 /** The parts of a view that calculations read. */
@@ -27,23 +20,10 @@ export type Cluster = Pick<
 >;
 
 /**
- * Objects by kind. Kinds that others refer to come first, so that of two objects that conflict, the referring one is
- * left out.
+ * Returns the objects by kind. Kinds that others refer to come first, so that of two objects that conflict, the
+ * referring one is left out.
  */
-export interface ClusterObjects {
-  readonly Node: readonly Node[];
-  readonly FelixConfiguration: readonly FelixConfiguration[];
-  readonly BGPConfiguration: readonly BGPConfiguration[];
-  readonly IPPool: readonly IPPool[];
-  readonly IPAMBlock: readonly IPAMBlock[];
-  readonly BlockAffinity: readonly BlockAffinity[];
-  readonly BGPFilter: readonly BGPFilter[];
-  readonly BGPPeer: readonly BGPPeer[];
-  readonly Service: readonly Service[];
-  readonly EndpointSlice: readonly EndpointSlice[];
-}
-
-export function objectsOf(view: Cluster): ClusterObjects {
+export function objectsOf(view: Cluster) {
   return {
     Node: view.nodes(),
     FelixConfiguration: view.felixConfigurations(),
@@ -57,6 +37,10 @@ export function objectsOf(view: Cluster): ClusterObjects {
     EndpointSlice: view.slices(),
   };
 }
+
+type Lists = ReturnType<typeof objectsOf>;
+
+export type ClusterObjects = { readonly [Kind in keyof Lists]: Readonly<Lists[Kind]> };
 
 /** Returns a cluster with these objects instead of the view's. `node` is this node's name. */
 export function clusterOf(

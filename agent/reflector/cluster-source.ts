@@ -130,7 +130,7 @@ export class ClusterSource implements ReflectorSource {
 
   register(registry: Registry): void {
     this.#requests.register(registry);
-    registerWatchMetrics(registry, () => this.#informers.watchStates());
+    registerWatchMetrics(registry, () => this.#informers.watches());
   }
 
   configurations(): readonly BGPConfiguration[] {

@@ -63,7 +63,7 @@ describe('the informers of a component', () => {
   it('leave the watch of a shared kind to its owner', () => {
     informers.add(ipPoolKind);
     informers.share(new Shared(nodeKind, { client, log: silentLog }));
-    expect([...informers.watchStates()]).toEqual([['ippools', false]]);
+    expect([...informers.watches()]).toEqual([['ippools', false]]);
     expect(informers.staleReasons).toEqual(['ippools: not listed yet']);
   });
 

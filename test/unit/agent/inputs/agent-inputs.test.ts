@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { InputReader, type InputSources } from '../../../../agent/inputs/agent-inputs.ts';
-import { clusterOf, objectsOf } from '../../../../agent/inputs/cluster.ts';
+import { type ClusterObjects, clusterOf, objectsOf } from '../../../../agent/inputs/cluster.ts';
 import { readConfig } from '../../../../agent/inputs/environment.ts';
 import { Quarantine } from '../../../../agent/inputs/quarantine.ts';
 import type { UnreadableObject } from '../../../../datastore/informer.ts';
@@ -8,6 +8,7 @@ import { nodeAnnotations, nodeKind } from '../../../../datastore/schema/core.ts'
 import { ipPoolKind } from '../../../../datastore/schema/ip-pool.ts';
 import { silentLog } from '../../../../lib/log.ts';
 import { nodeInfo } from '../../../../model/node.ts';
+import { NO_OBJECTS } from '../../../helpers/no-objects.ts';
 
 const node = nodeKind.schema.parse({
   apiVersion: 'v1',
@@ -22,18 +23,6 @@ const pool = (name: string, cidr: string) =>
     metadata: { name },
     spec: { cidr },
   });
-const nothing = {
-  Node: [],
-  FelixConfiguration: [],
-  BGPConfiguration: [],
-  IPPool: [],
-  IPAMBlock: [],
-  BlockAffinity: [],
-  BGPFilter: [],
-  BGPPeer: [],
-  Service: [],
-  EndpointSlice: [],
-};
 const absent = (kind: string, name: string, isAbsent = true): UnreadableObject => ({
   problem: { kind, name, reason: 'is malformed' },
   uid: undefined,
@@ -42,7 +31,11 @@ const absent = (kind: string, name: string, isAbsent = true): UnreadableObject =
 });
 
 function reader(problems: UnreadableObject[], more: Partial<InputSources> = {}) {
-  const objects = { ...nothing, Node: [node], IPPool: [pool('a', '10.1.0.0/16'), pool('b', '10.2.0.0/16')] };
+  const objects = {
+    ...NO_OBJECTS,
+    Node: [node],
+    IPPool: [pool('a', '10.1.0.0/16'), pool('b', '10.2.0.0/16')],
+  };
   const pods = { pod: () => undefined, namespace: () => undefined };
   return new InputReader({
     config: readConfig({ NODENAME: 'n1' }),
@@ -77,7 +70,7 @@ it('a node lost a pool when it published a tunnel that no other pool needs', () 
 it('calculations do not see objects in quarantine', () => {
   const quarantine = new Quarantine('n1', silentLog);
   const inputs = reader([], { quarantine });
-  const refuseB = ({ IPPool }: ReturnType<typeof objectsOf>) => {
+  const refuseB = ({ IPPool }: ClusterObjects) => {
     if (IPPool.some(({ metadata }) => metadata.name === 'b')) throw new Error('b');
   };
   expect(quarantine.investigate(inputs.objects(), refuseB)).toBe(true);

@@ -6,6 +6,7 @@ import { nodeKind } from '../../../../datastore/schema/core.ts';
 import { ipPoolKind } from '../../../../datastore/schema/ip-pool.ts';
 import { Boundary } from '../../../../lib/boundary.ts';
 import { type Log, silentLog } from '../../../../lib/log.ts';
+import { NO_OBJECTS } from '../../../helpers/no-objects.ts';
 
 const node = (name: string) => nodeKind.schema.parse({ apiVersion: 'v1', kind: 'Node', metadata: { name } });
 const pool = (name: string, cidr: string, resourceVersion = '1') =>
@@ -22,18 +23,6 @@ const peer = (name: string) =>
     metadata: { name },
     spec: { peerIP: '10.0.0.1', asNumber: 7 },
   });
-const empty: ClusterObjects = {
-  Node: [],
-  FelixConfiguration: [],
-  BGPConfiguration: [],
-  IPPool: [],
-  IPAMBlock: [],
-  BlockAffinity: [],
-  BGPFilter: [],
-  BGPPeer: [],
-  Service: [],
-  EndpointSlice: [],
-};
 /** A faulty calculation: it throws for pools in 10.66/16 and for peers named bad. */
 const calculate = ({ IPPool, BGPPeer }: ClusterObjects) => {
   if (IPPool.some(({ spec }) => spec.cidr.startsWith('10.66.'))) throw new Error('sixty-six');
@@ -46,7 +35,7 @@ describe('an object that makes a calculation throw', () => {
   it('is excluded until its next version and named, and other objects stay in use', () => {
     const quarantine = new Quarantine('n1', silentLog);
     const before = {
-      ...empty,
+      ...NO_OBJECTS,
       IPPool: [pool('a', '10.1.0.0/16'), pool('b', '10.66.0.0/16')],
       BGPPeer: [peer('bad'), peer('good')],
     };
@@ -67,24 +56,24 @@ describe('an object that makes a calculation throw', () => {
 
   it('is replaced by its last version that did not throw', () => {
     const quarantine = new Quarantine('n1', silentLog);
-    const first = { ...empty, IPPool: [pool('a', '10.1.0.0/16')] };
+    const first = { ...NO_OBJECTS, IPPool: [pool('a', '10.1.0.0/16')] };
     quarantine.passed(first, quarantine.filter(first));
-    const second = { ...empty, IPPool: [pool('a', '10.66.0.0/16', '2')] };
+    const second = { ...NO_OBJECTS, IPPool: [pool('a', '10.66.0.0/16', '2')] };
     expect(quarantine.investigate(second, calculate)).toBe(true);
     expect(quarantine.filter(second).IPPool).toEqual(first.IPPool);
     expect(quarantine.problems()[0]).toMatchObject({ isAbsent: false });
     // Without new problems, nothing is recalculated.
     expect(quarantine.investigate(second, calculate)).toBe(false);
     quarantine.passed(second, quarantine.filter(second));
-    quarantine.passed(empty, quarantine.filter(empty));
+    quarantine.passed(NO_OBJECTS, quarantine.filter(NO_OBJECTS));
     expect(quarantine.problems()).toEqual([]);
   });
 
   it('is excluded completely when its former version has started to throw as well', () => {
     const quarantine = new Quarantine('n1', silentLog);
-    const first = { ...empty, IPPool: [pool('a', '10.1.0.0/16')] };
+    const first = { ...NO_OBJECTS, IPPool: [pool('a', '10.1.0.0/16')] };
     quarantine.passed(first, first);
-    const second = { ...empty, IPPool: [pool('a', '10.66.0.0/16', '2')] };
+    const second = { ...NO_OBJECTS, IPPool: [pool('a', '10.66.0.0/16', '2')] };
     quarantine.investigate(second, calculate);
     const strict = (objects: ClusterObjects) => {
       if (objects.IPPool.length > 0) throw new Error('no pool at all');
@@ -95,7 +84,7 @@ describe('an object that makes a calculation throw', () => {
 
   it("is never this node's own Node: the last good state is kept instead", () => {
     const quarantine = new Quarantine('n1', silentLog);
-    const objects = { ...empty, Node: [node('n1'), node('n2')] };
+    const objects = { ...NO_OBJECTS, Node: [node('n1'), node('n2')] };
     const fails = ({ Node }: ClusterObjects) => {
       if (Node.some(({ metadata }) => metadata.name === 'n1')) throw new Error('me');
     };
@@ -108,7 +97,7 @@ describe('an object that makes a calculation throw', () => {
     const IPPool = Array.from({ length: 300 }, (_, i) =>
       pool(`p${i}`, i % 3 ? `10.1.${i % 256}.0/24` : '10.66.0.0/16'),
     );
-    const objects = { ...empty, IPPool };
+    const objects = { ...NO_OBJECTS, IPPool };
     let tries = 0;
     const counted = (some: ClusterObjects) => {
       tries++;
@@ -125,7 +114,11 @@ describe('an object that makes a calculation throw', () => {
   it('is searched for within a bounded time per turn, and each turn finds one', () => {
     let now = 0;
     const quarantine = new Quarantine('n1', silentLog, { now: () => now });
-    const objects = { ...empty, BGPPeer: [peer('bad'), peer('good')], IPPool: [pool('b', '10.66.0.0/16')] };
+    const objects = {
+      ...NO_OBJECTS,
+      BGPPeer: [peer('bad'), peer('good')],
+      IPPool: [pool('b', '10.66.0.0/16')],
+    };
     const slow = (some: ClusterObjects) => {
       now += 1000;
       calculate(some);
@@ -138,7 +131,10 @@ describe('an object that makes a calculation throw', () => {
 
   it('is searched for again only when an object or the reason changes', () => {
     const quarantine = new Quarantine('n1', silentLog);
-    const objects = { ...empty, IPPool: Array.from({ length: 50 }, (_, i) => pool(`p${i}`, '10.1.0.0/16')) };
+    const objects = {
+      ...NO_OBJECTS,
+      IPPool: Array.from({ length: 50 }, (_, i) => pool(`p${i}`, '10.1.0.0/16')),
+    };
     let tries = 0;
     let reason = 'whatever there is';
     const fails = () => {
