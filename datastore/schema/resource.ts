@@ -144,3 +144,8 @@ export function apiVersionOf(definition: ResourceDefinition): string {
 }
 
 export const ageColumn: Column = { name: 'Age', type: 'date', path: '.metadata.creationTimestamp' };
+
+/** Returns the wide column with the reason of a condition in the status. */
+export function conditionColumn(type: string): Column {
+  return { name: type, type: 'string', path: `.status.conditions[?(@.type=="${type}")].reason`, priority: 1 };
+}
