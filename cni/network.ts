@@ -5,12 +5,13 @@ import type { InsidePool, PodProcess } from '../kernel/inside-pool.ts';
 import type { IpSession } from '../kernel/ip-session.ts';
 import type { BatchError } from '../kernel/port.ts';
 import { observeKernel } from '../kernel/state.ts';
-import { applySysctls, interfaceSysctls } from '../kernel/sysctls.ts';
+import { applySysctls } from '../kernel/sysctls.ts';
 import { deleteVeth } from '../kernel/veth.ts';
 import { type Family, familyOf, hostCidr } from '../lib/cidr.ts';
 import { type Endpoint, HOST_LINK_LOCAL, HOST_MAC, IPV4_GATEWAY } from '../model/endpoint.ts';
 import { type Ownership, ownership } from '../model/route-ownership.ts';
 import { protocolName } from '../model/route-protocols.ts';
+import { interfaceSysctls } from '../model/sysctls.ts';
 import { CniCode, CniError } from './types.ts';
 
 /** An endpoint before its addresses are assigned. */

@@ -133,7 +133,7 @@ function addCommand(name: string, { vxlan, mtu }: Tunnel): string {
  * Keeps exactly one address of ours on the device, or none until IPAM assigns one. It is the source only of this node's
  * packets through the tunnel, as their routes specify. Other packets must not use it, such as a reply to a local pod
  * that contacted another address of this node. But the kernel would choose it when tunl0 precedes the uplink. So it has
- * link scope in IPv4. In IPv6 it is deprecated, and the device has use_oif_addrs_only (kernel/sysctls.ts).
+ * link scope in IPv4. In IPv6 it is deprecated, and the device has use_oif_addrs_only (model/sysctls.ts).
  */
 function addressChange(name: string, { address, kind }: Tunnel, device: TunnelDevice | undefined): Change {
   const wanted = address && `${address}/${tunnels[kind].family === 4 ? 32 : 128}`;

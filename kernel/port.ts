@@ -5,6 +5,7 @@
 import type { Family } from '../lib/cidr.ts';
 import type { CommandResult } from '../lib/exec.ts';
 import type { KernelRoute } from '../model/route.ts';
+import type { Sysctl } from '../model/sysctls.ts';
 
 export interface Kernel {
   /** The kernel's release, such as `6.8.0-45-generic`. */
@@ -31,13 +32,6 @@ export interface Kernel {
 
 /** The part of the kernel that an observation of tunnel devices reads. */
 export type VxlanReader = Pick<Kernel, 'readVxlans' | 'readForwarding'>;
-
-/** A file below /proc/sys and its desired value. Optional ones may be missing in this kernel. */
-export interface Sysctl {
-  readonly path: string;
-  readonly value: string;
-  readonly isOptional?: boolean;
-}
 
 /** Whether to replace a sysctl's present value now. */
 export type MaySet = (path: string, value: string, present: string) => boolean;

@@ -1,59 +1,14 @@
-/** Sets sysctls of the node, workload interfaces and tunnel devices (Calico reference 3.1). */
+/** Sets sysctls (model/sysctls.ts) in this network namespace. */
 import { readFileSync, writeFileSync } from 'node:fs';
-import type { Family } from '../lib/cidr.ts';
 import { printable } from '../lib/plain-text.ts';
-import type { MaySet, Sysctl } from './port.ts';
+import type { Sysctl } from '../model/sysctls.ts';
+import type { MaySet } from './port.ts';
 
 /**
  * Root of the sysctls. /proc/sys is read-only in an unprivileged container, so the DaemonSet mounts the host's
  * /proc/sys/net elsewhere. Wherever it is mounted, it shows the network namespace of the process that opens it.
  */
 export const SYSCTL_ROOT = process.env['CALI_PROC_SYS'] || '/proc/sys';
-
-export function nodeSysctls(families: readonly Family[]): Sysctl[] {
-  const sysctls: Sysctl[] = [];
-  if (families.includes(4)) sysctls.push({ path: 'net/ipv4/ip_forward', value: '1' });
-  if (families.includes(6)) sysctls.push({ path: 'net/ipv6/conf/all/forwarding', value: '1' });
-  return sysctls;
-}
-
-/** `isLoose`: the pod may send from additional networks, which the nftables table restricts. */
-export function interfaceSysctls(name: string, families: readonly Family[], isLoose = false): Sysctl[] {
-  const v4 = `net/ipv4/conf/${name}`;
-  const v6 = `net/ipv6/conf/${name}`;
-  const sysctls: Sysctl[] = [{ path: `${v6}/accept_ra`, value: '0', isOptional: true }];
-  if (families.includes(4)) {
-    sysctls.push(
-      { path: `${v4}/route_localnet`, value: '1' },
-      { path: `net/ipv4/neigh/${name}/proxy_delay`, value: '0', isOptional: true },
-      { path: `${v4}/proxy_arp`, value: '1' },
-      { path: `${v4}/forwarding`, value: '1' },
-      // Strict mode: a pod can send only from its own addresses.
-      { path: `${v4}/rp_filter`, value: isLoose ? '0' : '1' },
-    );
-  }
-  if (families.includes(6)) {
-    sysctls.push({ path: `${v6}/proxy_ndp`, value: '1' }, { path: `${v6}/forwarding`, value: '1' });
-  }
-  return sysctls;
-}
-
-/**
- * Returns the sysctls of a tunnel device. While nodes change modes one after the other, a tunnel's packets can return
- * by another path. So rp_filter is in loose mode, which accepts any interface with a route to the source, whatever
- * conf/all holds.
- */
-export function tunnelSysctls(name: string, family: Family): Sysctl[] {
-  if (family === 6)
-    return [
-      { path: `net/ipv6/conf/${name}/forwarding`, value: '1' },
-      { path: `net/ipv6/conf/${name}/use_oif_addrs_only`, value: '1' },
-    ];
-  return [
-    { path: `net/ipv4/conf/${name}/rp_filter`, value: '2' },
-    { path: `net/ipv4/conf/${name}/forwarding`, value: '1' },
-  ];
-}
 
 const READ_ONLY = ': mount the host’s /proc/sys/net and set CALI_PROC_SYS to the mount (deploy/README.md)';
 

@@ -10,10 +10,10 @@ import type {
   KernelState,
   MaySet,
   Nft,
-  Sysctl,
 } from '../../kernel/port.ts';
 import type { Family } from '../../lib/cidr.ts';
 import { familyOf } from '../../lib/cidr.ts';
+import type { Sysctl } from '../../model/sysctls.ts';
 import { FakeNetwork } from './fake-network.ts';
 
 export class FakeKernel implements Kernel {
