@@ -121,8 +121,16 @@ module.exports = {
       name: 'kernel-through-port',
       severity: 'error',
       comment: 'What runs against a fake kernel in tests takes the real one as kernel/port.ts, and values.',
-      from: { path: '^(felix|ipip)/' },
-      to: { path: '^kernel/(?!(port|sysctls)\\.ts$)' },
+      from: { path: '^(felix|ipip|cni|agent)/', pathNot: '^agent/(main|wiring|cleanup)\\.ts$' },
+      to: { path: '^kernel/(?!(port|change)\\.ts$)' },
+    },
+    {
+      name: 'kernel-made-in-main',
+      severity: 'error',
+      comment:
+        'The other files of the agent take the kernel as a parameter. Nftables is a manager on top of the port.',
+      from: { path: '^agent/(wiring|cleanup)\\.ts$' },
+      to: { path: '^kernel/(?!(port|change|nftables)\\.ts$)' },
     },
     {
       name: 'client-node-in-one-file',

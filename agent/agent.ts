@@ -14,8 +14,6 @@ import { BGP_PORT } from '../felix/calc/bgp/cluster.ts';
 import { firstGuard } from '../felix/calc/ruleset.ts';
 import { Dataplane } from '../felix/dataplane/dataplane.ts';
 import type { TunnellingInput } from '../ipip/tunnelling.ts';
-import { readAddresses } from '../kernel/addresses.ts';
-import { linuxKernel } from '../kernel/linux.ts';
 import type { KernelState } from '../kernel/port.ts';
 import type { KernelRoute } from '../model/route.ts';
 import { dataplaneFrom, rehearse, rulesetFrom, speakerFrom, tunnellingFrom } from './desired.ts';
@@ -68,8 +66,8 @@ export class Agent {
 
   /** Starts the agent, which runs until `stop`. Rejects with CodedError CONFIG when the operator must act. */
   async start(): Promise<void> {
-    const { config, clock, log, state, store, nftables, cniSocket, servers, settings, inputs, view } =
-      this.#parts;
+    const { config, clock, kernel, log, state, store, nftables, cniSocket, servers } = this.#parts;
+    const { settings, inputs, view } = this.#parts;
     // Before pods are added and before BGP listens.
     await nftables.ensure(firstGuard([BGP_PORT, config.reflectorPort]));
     for (const reason of nftables.problems) log.error({ reason }, 'nftables problem');
@@ -79,7 +77,7 @@ export class Agent {
     void view.run(this.#abort.signal);
     const self = await setUpNode(config, {
       store: listedStore(store, view),
-      readAddresses,
+      kernel,
       clock,
       log,
       failed: (reason, isLate) => {
@@ -95,13 +93,13 @@ export class Agent {
   }
 
   #makeDataplane(): Dataplane {
-    const { config, clock, log, nftables, boundary, metrics } = this.#parts;
+    const { config, clock, kernel, log, nftables, boundary, metrics } = this.#parts;
     return new Dataplane(
       { node: config.node },
       {
         clock,
         log,
-        kernel: linuxKernel(log),
+        kernel,
         // Changes are calculated after a delay. A check of the kernel needs them at once.
         refresh: () => this.#isCalculating && this.#program(),
         observed: (kernel) => boundary.run('kernel check', () => this.#observed(kernel)),

@@ -5,12 +5,8 @@ import { ownTable } from '../felix/calc/ruleset.ts';
 import { planRoutes } from '../felix/dataplane/route-plan.ts';
 import { planTunnels } from '../ipip/device-plan.ts';
 import { observeTunnels, ownTunnels } from '../ipip/devices.ts';
-import { runBatch } from '../kernel/ip-batch.ts';
 import { Nftables } from '../kernel/nftables.ts';
-import type { KernelState } from '../kernel/port.ts';
-import { observeKernel } from '../kernel/state.ts';
-import { vethNames } from '../kernel/veth.ts';
-import { readForwarding, readVxlans } from '../kernel/vxlan.ts';
+import type { Kernel, KernelState } from '../kernel/port.ts';
 import type { Log } from '../lib/log.ts';
 import { isOwnVeth } from '../model/endpoint.ts';
 import { DEFAULT_PROTOCOLS } from '../model/route-protocols.ts';
@@ -23,20 +19,17 @@ import { ROUTE_NUMBERS_FILE, readRouteNumbers } from './inputs/route-numbers.ts'
  */
 export async function cleanUp(
   { runDirectory, node }: Pick<AgentConfig, 'runDirectory' | 'node'>,
+  kernel: Kernel,
   log: Log,
 ): Promise<string[]> {
-  const kernel = await observeKernel([4, 6]);
-  const links = await ownVeths(kernel);
-  const routes = unwantedRoutes(runDirectory, kernel, links, log);
-  const { present, foreign } = ownTunnels(
-    node,
-    [],
-    await observeTunnels(kernel, { readVxlans, readForwarding }),
-  );
+  const state = await kernel.observe([4, 6]);
+  const links = ownVeths(state, await kernel.pods.vethNames());
+  const routes = unwantedRoutes(runDirectory, state, links, log);
+  const { present, foreign } = ownTunnels(node, [], await observeTunnels(state, kernel));
   const tunnels = planTunnels([], present).afterRoutes.ip;
   const commands = [...links.map((name) => `link del dev ${name}`), ...routes.commands, ...tunnels];
-  const errors = await runBatch('ip', commands);
-  await new Nftables(ownTable).remove();
+  const errors = await kernel.runBatch('ip', commands);
+  await new Nftables(ownTable, kernel.nft).remove();
   for (const name of ['endpoints', 'cali.sock', 'cni.sock', ROUTE_NUMBERS_FILE])
     await rm(path.join(runDirectory, name), { recursive: true, force: true });
   const failed = new Map(errors.map(({ command, message }) => [command, message]));
@@ -51,17 +44,16 @@ export async function cleanUp(
 }
 
 /** Returns the host sides of pods' veths, by name, MAC and kind. Other programs' devices with such names stay. */
-async function ownVeths(kernel: KernelState): Promise<string[]> {
-  const veths = await vethNames();
-  return [...kernel.links.values()]
+function ownVeths({ links }: KernelState, veths: ReadonlySet<string>): string[] {
+  return [...links.values()]
     .filter((link) => isOwnVeth(link) && veths.has(link.name))
     .map(({ name }) => name);
 }
 
 /** Plans with no desired routes, which removes ours. Routes on our interfaces disappear with the interfaces. */
-function unwantedRoutes(runDirectory: string, kernel: KernelState, links: readonly string[], log: Log) {
+function unwantedRoutes(runDirectory: string, { routes }: KernelState, links: readonly string[], log: Log) {
   const { current, former } = readRouteNumbers(runDirectory, log);
-  const others = kernel.routes.filter(
+  const others = routes.filter(
     ({ hops }) => !hops.some(({ device }) => device !== undefined && links.includes(device)),
   );
   return planRoutes([], others, {

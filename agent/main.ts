@@ -73,12 +73,16 @@ async function install(): Promise<void> {
 
 async function cleanUp(config: AgentConfig): Promise<void> {
   const { cleanUp: clean } = await import('./cleanup.ts');
-  for (const line of await clean(config, log)) process.stdout.write(`${line}\n`);
+  const { linuxKernel } = await import('../kernel/linux.ts');
+  const kernel = linuxKernel(log);
+  const lines = await clean(config, kernel, log).finally(() => kernel.close());
+  for (const line of lines) process.stdout.write(`${line}\n`);
 }
 
 async function runNode(config: AgentConfig): Promise<void> {
   const { Agent: NodeAgent } = await import('./agent.ts');
   const { loadApiServerAddress } = await import('../datastore/kubernetes/load-address.ts');
+  const { linuxKernel } = await import('../kernel/linux.ts');
   const { environmentNotices } = await import('./inputs/environment-notices.ts');
   const nodeLog = log.child({ node: config.node });
   for (const reason of environmentNotices(process.env))
@@ -87,6 +91,7 @@ async function runNode(config: AgentConfig): Promise<void> {
     const agent = await NodeAgent.create(config, {
       // New connections: those of an earlier agent may have a local address that no longer exists.
       api: await loadApiServerAddress(config.kubeconfig),
+      kernel: linuxKernel(nodeLog),
       log: nodeLog,
       setSeverity: (severity) => log.setSeverity(severity),
       restart: () => void restart(),

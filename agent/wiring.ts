@@ -11,15 +11,15 @@ import { ownTable } from '../felix/calc/ruleset.ts';
 import type { Dataplane } from '../felix/dataplane/dataplane.ts';
 import { noStats } from '../felix/dataplane/stats.ts';
 import { Tunnelling } from '../ipip/tunnelling.ts';
-import { InsidePool } from '../kernel/inside-pool.ts';
-import { IpSession } from '../kernel/ip-session.ts';
 import { Nftables } from '../kernel/nftables.ts';
+import type { Kernel } from '../kernel/port.ts';
 import { Boundary } from '../lib/boundary.ts';
-import { systemClock as clock } from '../lib/clock.ts';
 import { createFolder } from '../lib/folder.ts';
 import type { Log } from '../lib/log.ts';
+import { systemTime as time } from '../lib/time.ts';
 import { assertPrivateFolder } from '../lib/unix-socket.ts';
 import { nodeInfo, nodeNames } from '../model/node.ts';
+import { sourceFinder } from './identity/autodetect.ts';
 import { NodeIdentity } from './identity/node-identity.ts';
 import { publishNode } from './identity/node-setup.ts';
 import { OwnAddress } from './identity/own-address.ts';
@@ -48,6 +48,8 @@ import { Servers } from './serve/servers.ts';
 import { SpeakerHost } from './speaker/host.ts';
 import { SecretsView } from './speaker/secrets.ts';
 
+const clock = time;
+
 /** Stages of the calculation (agent.ts) that pods need. While one has never succeeded, the node lacks the state that it sets. */
 const NETWORK_STAGES = [
   'settings',
@@ -62,6 +64,7 @@ const NETWORK_STAGES = [
 
 export interface AgentModules {
   readonly api: ApiServerAddress;
+  readonly kernel: Kernel;
   readonly log: Log;
   readonly setSeverity: (severity: string) => void;
 }
@@ -103,7 +106,7 @@ export async function wire(config: AgentConfig, modules: AgentModules, loop: Loo
 }
 
 /** The state that calculations read: files of the run directory, the copy of the datastore, this node and its host. */
-async function makeSources(config: AgentConfig, { api, log }: AgentModules, { changed }: LoopEvents) {
+async function makeSources(config: AgentConfig, { api, kernel, log }: AgentModules, { changed }: LoopEvents) {
   const { node, runDirectory, namespace } = config;
   const startedAt = clock.now();
   await createFolder(runDirectory, 0o700);
@@ -136,21 +139,23 @@ async function makeSources(config: AgentConfig, { api, log }: AgentModules, { ch
     bgpHold: undefined,
   };
   return {
-    ...{ config, clock, log, startedAt, state, store: client, requests, boundary, quarantine },
+    ...{ config, clock, kernel, log, startedAt, state, store: client, requests, boundary, quarantine },
     ...{ routeNumbers, endpoints, view, secrets, identity, observedHost, topology, inputs },
   };
 }
 
 /** The parts that change something: the kernel, the Node's addresses, IPAM and BGP sessions. */
 function makeWorkers(sources: Sources, { changed, learned, converged }: LoopEvents) {
-  const { config, log, store, state, identity, view, endpoints } = sources;
+  const { config, kernel, log, store, state, identity, view, endpoints } = sources;
   const node = () => identity.node;
+  const sourceTowards = sourceFinder(kernel);
   const ipam = addressSourceFor(config, { store, view, endpoints, node, clock });
   const ownAddress = new OwnAddress(config, {
     clock,
     log,
     look: () => void state.dataplane?.apply(),
-    publish: (addresses) => publishNode(config, store, addresses, log, identity.self),
+    sourceTowards,
+    publish: (addresses) => publishNode(config, { store, addresses, sourceTowards, log }, identity.self),
     adopt: (self) => {
       identity.adopt(self);
       changed();
@@ -161,10 +166,8 @@ function makeWorkers(sources: Sources, { changed, learned, converged }: LoopEven
     ownAddress,
     tunnelling: new Tunnelling({ store, ipam, clock, log, changed }),
     host: new SpeakerHost(config, { changed, learned, converged, sessionChanged: changed }, log),
-    nftables: new Nftables(ownTable),
+    nftables: new Nftables(ownTable, kernel.nft),
     rulesets: new RulesetCache(),
-    session: new IpSession(),
-    inside: new InsidePool(),
   };
 }
 
@@ -230,8 +233,9 @@ function makeStatusReporter(sources: Sources, { host }: Workers, report: SelfRep
 
 /** The parts that answer requests: of the container runtime, of calictl, of probes and of Prometheus. */
 function makeServices(sources: Sources, workers: Workers, reports: Reports, modules: AgentModules) {
-  const { config, log, startedAt, store, boundary, view, identity, endpoints, routeNumbers } = sources;
-  const { ipam, tunnelling, inside, session } = workers;
+  const { config, kernel, log, startedAt, store, boundary, view, identity, endpoints, routeNumbers } =
+    sources;
+  const { ipam, tunnelling } = workers;
   const { node, runDirectory } = config;
   const metrics = makeMetrics(sources, workers, reports);
   const plugin = new Plugin(
@@ -242,7 +246,7 @@ function makeServices(sources: Sources, workers: Workers, reports: Reports, modu
       routes: () => ({ ...routeNumbers.numbers, ranges: [] }),
       notReady: () => reports.report.cniNotReady(),
     },
-    { store, known: view, ipam, endpoints, inside, session, log, observe: metrics.observeCni },
+    { store, known: view, ipam, endpoints, kernel, time, log, observe: metrics.observeCni },
   );
   const adding = () => plugin.adding;
   const upkeep = upkeepFor({ node, startedAt }, ipam, {
@@ -283,7 +287,7 @@ function makeMetrics(sources: Sources, { host, tunnelling }: Workers, { report, 
 }
 
 function makeServers(
-  { config, log, boundary, view, inputs, endpoints }: Sources,
+  { config, kernel, log, boundary, view, inputs, endpoints }: Sources,
   { host }: Workers,
   { report }: Reports,
   registry: Metrics['registry'],
@@ -298,6 +302,7 @@ function makeServers(
         blocks: inputs.read().blocks,
         speaker: host.speaker,
         endpoints: endpoints.list(),
+        kernel,
       }),
     boundary,
     log,
@@ -323,10 +328,7 @@ export async function closeParts(parts: Parts): Promise<void> {
   await close('status', () => parts.statusReporter.close());
   await close('BGP', () => parts.host.close());
   await close('dataplane', () => parts.state.dataplane?.close());
-  await close('processes', () => {
-    parts.session.close();
-    parts.inside.close();
-  });
+  await close('kernel', () => parts.kernel.close());
   await close('CNI', () => parts.cniSocket.close());
   await close('servers', () => parts.servers.close());
 }

@@ -1,23 +1,27 @@
-/** Creates and removes a pod's veth pair (Calico reference 4.3). */
-import { randomInt } from 'node:crypto';
-import { statSync } from 'node:fs';
-import type { InsidePool, PodProcess } from '../kernel/inside-pool.ts';
-import type { IpSession } from '../kernel/ip-session.ts';
-import type { BatchError } from '../kernel/port.ts';
-import { observeKernel } from '../kernel/state.ts';
-import { applySysctls } from '../kernel/sysctls.ts';
-import { deleteVeth } from '../kernel/veth.ts';
-import { type Family, familyOf, hostCidr } from '../lib/cidr.ts';
-import { type Endpoint, HOST_LINK_LOCAL, HOST_MAC, IPV4_GATEWAY } from '../model/endpoint.ts';
+/** Creates and removes a pod's veth pair and its addresses, as network-plan.ts plans them. */
+import type { ChangeError, RouteChange } from '../kernel/change.ts';
+import { renderChange } from '../kernel/change.ts';
+import type { Kernel, PodNamespace, PodSession } from '../kernel/port.ts';
+import { type Family, familyOf } from '../lib/cidr.ts';
+import { messageOf } from '../lib/errors.ts';
 import { type Ownership, ownership } from '../model/route-ownership.ts';
 import { protocolName } from '../model/route-protocols.ts';
-import { interfaceSysctls } from '../model/sysctls.ts';
+import { podSysctls } from '../model/sysctls.ts';
+import { hostChanges, hostSysctls, insideChanges, pairChanges, type Wiring } from './network-plan.ts';
 import { CniCode, CniError } from './types.ts';
 
-/** An endpoint before its addresses are assigned. */
-export type Wiring = Omit<Endpoint, 'addresses'>;
+/** Indexes of host interfaces are random and high, so that they differ from those that the kernel assigns. */
+const INDEXES = { from: 1 << 20, to: 1 << 30 };
 
-/** A veth that is up on the host side, and a process inside the pod that waits for commands. */
+export interface NetworkModules {
+  readonly kernel: Pick<Kernel, 'pods' | 'observe'>;
+  /** A number from 0 (inclusive) to 1 (exclusive). */
+  readonly random: () => number;
+  /** Protocol numbers of our routes, and how to recognize these routes. */
+  readonly routes: Ownership;
+}
+
+/** A veth that is up on the host side, and a pod's namespace that waits for its changes. */
 export interface Wire {
   /** Adds addresses and routes inside the pod, and routes to it on the host. Throws CniError. */
   connect(addresses: readonly string[]): Promise<void>;
@@ -29,27 +33,28 @@ export interface Wire {
 export async function layWire(
   wiring: Wiring,
   families: readonly Family[],
-  modules: { session: IpSession; inside: InsidePool; routes: Ownership },
+  modules: NetworkModules,
 ): Promise<Wire> {
-  const { session, routes } = modules;
+  const { pods } = modules.kernel;
   const { interfaceName, netns } = wiring;
-  assertNamespace(netns);
+  assertNamespace(netns, pods);
   // Entering takes as long as creating the veth, so do both at once.
-  const inside = modules.inside.enter(netns);
+  const inside = pods.enter(netns, podSysctls());
   const discard = async () => {
-    inside.kill('SIGKILL');
-    await tearDownEndpoint(interfaceName);
+    inside.leave();
+    await tearDownEndpoint(interfaceName, pods);
   };
   try {
-    const index = await createPair(wiring, session);
-    const device = `if${index}`;
-    setSwitches(interfaceName, families);
+    const session = pods.openSession();
+    await createPair(wiring, session, modules);
+    const problems = pods.applySysctls(hostSysctls(interfaceName, families));
+    if (problems.length > 0) throw new CniError(CniCode.NETWORK_SETUP, problems.join('; '));
     return {
       discard,
       async connect(addresses) {
         await Promise.all([
-          connectHost(wiring, device, addresses, session, routes),
-          connectInside(inside, wiring, addresses, families),
+          connectHost(wiring, addresses, session, modules),
+          connectInside(inside, wiring, addresses),
         ]);
       },
     };
@@ -59,60 +64,61 @@ export async function layWire(
   }
 }
 
-/**
- * Checks that a path leads to a namespace other than this process's. All namespaces are files of one kernel file system
- * (nsfs). Throws CniError.
- */
-export function assertNamespace(netns: string): void {
-  const found = statSync(netns, { throwIfNoEntry: false });
-  if (!found)
-    throw new CniError(
-      CniCode.UNKNOWN_CONTAINER,
-      `network namespace ${netns} does not exist: the container is gone, or CNI_NETNS is wrong`,
-    );
-  const ours = statSync('/proc/self/ns/net');
-  if (found.dev !== ours.dev)
-    throw new CniError(
-      CniCode.INVALID_ENVIRONMENT,
-      `CNI_NETNS ${netns} is not a namespace: the container runtime must pass the file of a network namespace`,
-    );
-  if (found.ino === ours.ino)
-    throw new CniError(
-      CniCode.INVALID_ENVIRONMENT,
-      `CNI_NETNS ${netns} is the node's own network namespace: Cali does not connect containers that use the host's network`,
-    );
+/** Checks that a path leads to a namespace other than this process's. Throws CniError. */
+export function assertNamespace(netns: string, pods: Pick<Kernel['pods'], 'namespaceAt'>): void {
+  switch (pods.namespaceAt(netns)) {
+    case 'pod':
+      return;
+    case 'absent':
+      throw new CniError(
+        CniCode.UNKNOWN_CONTAINER,
+        `network namespace ${netns} does not exist: the container is gone, or CNI_NETNS is wrong`,
+      );
+    case 'no-namespace':
+      throw new CniError(
+        CniCode.INVALID_ENVIRONMENT,
+        `CNI_NETNS ${netns} is not a namespace: the container runtime must pass the file of a network namespace`,
+      );
+    case 'own':
+      throw new CniError(
+        CniCode.INVALID_ENVIRONMENT,
+        `CNI_NETNS ${netns} is the node's own network namespace: Cali does not connect containers that use the host's network`,
+      );
+  }
 }
 
 /**
  * Removes the pair by its host side. A missing interface is not an error. An interface of this name that is not a veth
- * belongs to another program: it is kept, and the function returns false.
+ * belongs to another program: it is kept, and the function returns false. Throws CniError when the kernel refuses.
  */
-export async function tearDownEndpoint(interfaceName: string): Promise<boolean> {
-  const { isGone, refusal } = await deleteVeth(interfaceName);
+export async function tearDownEndpoint(
+  interfaceName: string,
+  pods: Pick<Kernel['pods'], 'deleteVeth'>,
+): Promise<boolean> {
+  const { isGone, refusal } = await pods.deleteVeth(interfaceName);
   if (refusal)
     throw new CniError(CniCode.NETWORK_SETUP, `interface ${interfaceName} cannot be removed: ${refusal}`);
   return isGone;
 }
 
-/** Creates the pair and returns the index of the host side. Choosing the index here saves a query for it. */
-async function createPair(endpoint: Wiring, session: IpSession): Promise<number> {
-  const { interfaceName, containerInterface, mac, mtu, netns } = endpoint;
-  const index = randomInt(1 << 20, 1 << 30);
-  const create =
-    `link add name ${interfaceName} index ${index} address ${HOST_MAC} mtu ${mtu} type veth ` +
-    `peer name ${containerInterface} address ${mac} mtu ${mtu} netns ${netns}`;
-  // By index: the long-lived ip may have cached an earlier interface of the same name.
-  const up = `link set dev if${index} up`;
-  let [error] = await session.run([create, up]);
-  if (error && /File exists/.test(error.message)) {
-    // Left by an ADD that died, or by a former container of this pod (Calico C-020). The message is the same when the
+async function createPair(
+  wiring: Wiring,
+  session: PodSession,
+  { kernel, random }: NetworkModules,
+): Promise<void> {
+  const { interfaceName, containerInterface, netns } = wiring;
+  const index = INDEXES.from + Math.floor(random() * (INDEXES.to - INDEXES.from));
+  const changes = pairChanges(wiring, index);
+  let [error] = await session.apply(changes);
+  if (error?.code === 'EEXIST') {
+    // Left by an ADD that died, or by a former container of this pod (Calico C-020). The error is the same when the
     // name is in use inside the pod: then there is nothing to remove, and the second attempt fails too.
-    if (!(await tearDownEndpoint(interfaceName)))
+    if (!(await tearDownEndpoint(interfaceName, kernel.pods)))
       throw new CniError(
         CniCode.NETWORK_SETUP,
         `interface ${interfaceName} exists and is not Cali's: rename or remove it`,
       );
-    [error] = await session.run([create, up]);
+    [error] = await session.apply(changes);
   }
   if (error) {
     throw new CniError(
@@ -120,93 +126,56 @@ async function createPair(endpoint: Wiring, session: IpSession): Promise<number>
       `veth ${interfaceName} to ${containerInterface} in ${netns}: ${error.message}`,
     );
   }
-  return index;
 }
 
-/** Sets sysctls before the pod's side is up: they apply to the first packet, and no address is tentative (DAD). */
-function setSwitches(interfaceName: string, families: readonly Family[]): void {
-  const v6 = `net/ipv6/conf/${interfaceName}`;
-  const early = families.includes(6)
-    ? [
-        { path: `${v6}/disable_ipv6`, value: '0' },
-        { path: `${v6}/accept_dad`, value: '0' },
-      ]
-    : [];
-  const problems = applySysctls([...early, ...interfaceSysctls(interfaceName, families)]);
-  if (problems.length > 0) throw new CniError(CniCode.NETWORK_SETUP, problems.join('; '));
-}
-
-/** Adds a permanent neighbour and a route per address. Another program's route is not replaced (Calico C-022). */
+/** Adds neighbours and routes. Another program's route is not replaced (Calico C-022). */
 async function connectHost(
-  { mac }: Wiring,
-  device: string,
+  wiring: Wiring,
   addresses: readonly string[],
-  session: IpSession,
-  routes: Ownership,
+  session: PodSession,
+  { kernel, routes }: NetworkModules,
 ): Promise<void> {
-  const route = (address: string) => {
-    const scope = familyOf(address) === 4 ? ' scope link' : '';
-    return `${hostCidr(address)} dev ${device}${scope} proto ${routes.protocols.local}`;
-  };
-  const errors = await session.run([
-    ...addresses.map((address) => `neigh replace ${address} lladdr ${mac} dev ${device} nud permanent`),
-    ...addresses.map((address) => `route add ${route(address)}`),
-  ]);
+  const errors = await session.apply(hostChanges(wiring, addresses, routes.protocols.local));
   for (const error of errors) {
-    const address = addresses.find((candidate) => error.command === `route add ${route(candidate)}`);
-    if (!address || !/File exists/.test(error.message)) throw setupError(error);
+    const { change, code } = error;
+    if (change.object !== 'route' || code !== 'EEXIST') throw setupError(error);
     // Replace our own route: felix was faster, or the address was on another node. Refuse another program's.
-    const kernel = await observeKernel([familyOf(address)]);
-    const ownerOf = ownership({ ...routes, ranges: [hostCidr(address)] });
-    const foreign = kernel.routes.find(
-      (candidate) => candidate.destination === hostCidr(address) && !ownerOf(candidate),
-    );
-    if (foreign) {
-      throw new CniError(
-        CniCode.NETWORK_SETUP,
-        `another program (proto ${protocolName(foreign.protocol)}) has a route to ${foreign.destination}: remove it, or reserve the address`,
-      );
-    }
-    const [failed] = await session.run([`route replace ${route(address)}`]);
+    await assertOwnRoute(change, kernel, routes);
+    const [failed] = await session.apply([{ ...change, verb: 'replace' }]);
     if (failed) throw setupError(failed);
   }
 }
 
-function setupError({ command, message }: BatchError): CniError {
-  return new CniError(CniCode.NETWORK_SETUP, `ip ${command}: ${message}`);
-}
-
-/** Adds addresses and routes inside the pod. */
-async function connectInside(
-  inside: PodProcess,
-  { containerInterface: name, netns }: Wiring,
-  addresses: readonly string[],
-  families: readonly Family[],
+async function assertOwnRoute(
+  { destination }: RouteChange,
+  kernel: Pick<Kernel, 'observe'>,
+  routes: Ownership,
 ): Promise<void> {
-  const commands = [
-    'link set dev lo up',
-    ...addresses.map(
-      (address) => `addr add ${hostCidr(address)} dev ${name}${familyOf(address) === 6 ? ' nodad' : ''}`,
-    ),
-    `link set dev ${name} up`,
-    ...families
-      .filter((family) => addresses.some((address) => familyOf(address) === family))
-      .flatMap((family) => insideRoutes(family, name)),
-  ];
-  let stderr = '';
-  inside.stderr!.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
-  inside.end(commands);
-  const { code } = await inside.exited;
-  if (code !== 0)
-    throw new CniError(CniCode.NETWORK_SETUP, `inside ${netns}: ${stderr.trim() || `exit ${code}`}`);
+  const state = await kernel.observe([familyOf(destination)]);
+  const ownerOf = ownership({ ...routes, ranges: [destination] });
+  const foreign = state.routes.find(
+    (candidate) => candidate.destination === destination && !ownerOf(candidate),
+  );
+  if (!foreign) return;
+  throw new CniError(
+    CniCode.NETWORK_SETUP,
+    `another program (proto ${protocolName(foreign.protocol)}) has a route to ${foreign.destination}: remove it, or reserve the address`,
+  );
 }
 
-function insideRoutes(family: Family, name: string): string[] {
-  if (family === 6) return [`route add default via ${HOST_LINK_LOCAL} dev ${name}`];
-  return [
-    `route add ${IPV4_GATEWAY} dev ${name} scope link`,
-    `route add default via ${IPV4_GATEWAY} dev ${name}`,
-  ];
+async function connectInside(
+  inside: PodNamespace,
+  wiring: Wiring,
+  addresses: readonly string[],
+): Promise<void> {
+  const { netns } = wiring;
+  const errors = await inside.apply(insideChanges(wiring, addresses)).catch((error: unknown) => {
+    throw new CniError(CniCode.NETWORK_SETUP, `inside ${netns}: ${messageOf(error)}`);
+  });
+  const [error] = errors;
+  if (error) throw setupError(error, `inside ${netns}: `);
+}
+
+function setupError({ change, message }: ChangeError, where = ''): CniError {
+  return new CniError(CniCode.NETWORK_SETUP, `${where}ip ${renderChange(change)}: ${message}`);
 }

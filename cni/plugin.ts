@@ -6,14 +6,13 @@
 import type { Datastore } from '../datastore/datastore.ts';
 import { type Namespace, namespaceKind, type Pod, podKind } from '../datastore/schema/core.ts';
 import type { AddressSource } from '../ipam/address-source.ts';
-import type { InsidePool } from '../kernel/inside-pool.ts';
-import type { IpSession } from '../kernel/ip-session.ts';
-import { observeKernel } from '../kernel/state.ts';
+import type { Kernel } from '../kernel/port.ts';
 import { type Family, familyOf } from '../lib/cidr.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { KeyedMutex } from '../lib/mutex.ts';
 import { printable } from '../lib/plain-text.ts';
+import type { Time } from '../lib/time.ts';
 import { containerInterfaceName, type Endpoint, podInterfaceName, podMac } from '../model/endpoint.ts';
 import type { Ownership } from '../model/route-ownership.ts';
 import { clearAnnotations, writeAnnotations } from './address-annotations.ts';
@@ -23,7 +22,8 @@ import { checkProblems } from './check.ts';
 import { assertReplaceable } from './collision.ts';
 import type { EndpointStore } from './endpoint-store.ts';
 import { cniErrorOf } from './failure.ts';
-import { layWire, tearDownEndpoint, type Wire, type Wiring } from './network.ts';
+import { layWire, tearDownEndpoint, type Wire } from './network.ts';
+import type { Wiring } from './network-plan.ts';
 import { readAnnotations } from './pod-annotations.ts';
 import { resultOf } from './result.ts';
 import {
@@ -56,8 +56,8 @@ export interface PluginModules {
     namespace(name: string): Namespace | undefined;
   };
   readonly endpoints: EndpointStore;
-  readonly inside: InsidePool;
-  readonly session: IpSession;
+  readonly kernel: Pick<Kernel, 'pods' | 'observe'>;
+  readonly time: Pick<Time, 'now' | 'monotonic' | 'random'>;
   readonly log: Log;
   readonly observe: (command: string, seconds: number, isOk: boolean) => void;
 }
@@ -93,10 +93,11 @@ export class Plugin {
   async handle(request: CniRequest): Promise<CniAnswer> {
     const command = printable(request.environment['CNI_COMMAND'] ?? '', 50);
     const name = commands.has(command) ? command : 'unknown';
-    const startedAt = performance.now();
+    const { time } = this.#modules;
+    const startedAt = time.monotonic();
     const answer = await this.#answer(command, request);
     try {
-      this.#modules.observe(name, (performance.now() - startedAt) / 1000, answer.exitCode === 0);
+      this.#modules.observe(name, (time.monotonic() - startedAt) / 1000, answer.exitCode === 0);
     } catch (error) {
       // The command has run: answer the runtime regardless.
       this.#modules.log.error({ err: error }, 'CNI metrics not updated');
@@ -174,7 +175,7 @@ export class Plugin {
 
   async #attach(attachment: Attachment, hostInterface: string): Promise<object> {
     const { containerId, interfaceName, network, pod } = attachment;
-    const { store, endpoints, ipam, session, inside } = this.#modules;
+    const { store, endpoints, ipam, kernel, time } = this.#modules;
     for (const former of endpoints.list()) {
       if (former.interfaceName !== hostInterface) continue;
       assertReplaceable(former, attachment);
@@ -185,7 +186,7 @@ export class Plugin {
     const request = assignRequest(attachment, ask, {
       node: this.#options.node,
       families: familiesOf(network, this.#options.families()),
-      now: new Date(),
+      now: new Date(time.now()),
     });
     const wiring: Wiring = {
       containerId,
@@ -200,7 +201,11 @@ export class Plugin {
     // Creating the veth does not need the addresses.
     const [assigned, wired] = await Promise.allSettled([
       ipam.assign(request),
-      layWire(wiring, request.families, { session, inside, routes: this.#options.routes() }),
+      layWire(wiring, request.families, {
+        kernel,
+        random: () => time.random(),
+        routes: this.#options.routes(),
+      }),
     ]);
     try {
       if (wired.status === 'rejected') throw wired.reason;
@@ -286,7 +291,7 @@ export class Plugin {
       .some(
         (one) => one.interfaceName === endpoint.interfaceName && one.containerId !== endpoint.containerId,
       );
-    if (!isShared) await tearDownEndpoint(endpoint.interfaceName);
+    if (!isShared) await tearDownEndpoint(endpoint.interfaceName, this.#modules.kernel.pods);
     await this.#modules.ipam.releaseHandle(handleOf({ name: endpoint.network }, endpoint.containerId));
     await Promise.all([this.#modules.endpoints.remove(endpoint), clearAnnotations(this.#modules, endpoint)]);
   }
@@ -299,7 +304,7 @@ export class Plugin {
         `container ${containerId} has no ${interfaceName} on this node: ADD it first`,
       );
     }
-    const kernel = await observeKernel([...new Set(endpoint.addresses.map(familyOf))]);
+    const kernel = await this.#modules.kernel.observe([...new Set(endpoint.addresses.map(familyOf))]);
     const problems = checkProblems(endpoint, netns, kernel);
     if (problems.length > 0) throw new CniError(CniCode.CHECK_FAILED, problems.join('; '));
     return undefined;

@@ -1,21 +1,8 @@
 /** Reads the addresses of this network namespace with `ip`. */
 import { CodedError } from '../lib/errors.ts';
 import { run } from '../lib/exec.ts';
+import type { LinkAddress } from './port.ts';
 import { type AddressFlags, addressState } from './state.ts';
-
-/** An address of an interface, with what matters for choosing the node's address. */
-export interface LinkAddress {
-  readonly device: string;
-  readonly isUp: boolean;
-  readonly mtu: number;
-  /** Address with the prefix length of its subnet. */
-  readonly cidr: string;
-  readonly scope: string;
-  /** Duplicate address detection is running or failed, so the kernel does not send from it. */
-  readonly isTentative?: boolean;
-  /** A temporary address, or one past its preferred lifetime. Used only when there is no other. */
-  readonly isFleeting?: boolean;
-}
 
 /**
  * Returns the addresses of this network namespace, in order of interface index. Throws CodedError CONFIG when ip is not

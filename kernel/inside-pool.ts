@@ -1,25 +1,23 @@
 /**
  * Runs `ip -batch` inside a pod's network namespace. One process is started in advance, so that an ADD does not wait
- * for it. The process reads a line with the namespace's path, enters the namespace, and executes `ip -batch` on the
- * rest.
+ * for it. The process reads a line with the namespace's path, enters the namespace, writes sysctls, and executes
+ * `ip -batch` on the rest.
  */
-
 import { type Child, start } from '../lib/exec.ts';
 import { assertPlain } from '../lib/plain-text.ts';
+import type { Sysctl } from '../model/sysctls.ts';
+import { type ChangeError, type KernelChange, renderChange } from './change.ts';
+import { changeErrors } from './change-errors.ts';
+import { parseErrors } from './ip-batch.ts';
+import type { PodNamespace } from './port.ts';
 import { SYSCTL_ROOT } from './sysctls.ts';
 
-/** Pods do not forward packets, and IPv6 is enabled. `$1` is the root of the sysctls. */
+/** Reads lines `PATH VALUE` up to an empty line, writes the sysctls that exist, and runs `ip`. `$1` is their root. */
 const INSIDE = [
-  'echo 0 >"$1/net/ipv4/ip_forward"',
-  'if [ -d "$1/net/ipv6" ]; then echo 0 >"$1/net/ipv6/conf/all/disable_ipv6"',
-  'echo 0 >"$1/net/ipv6/conf/all/forwarding"',
-  'fi',
-  'exec ip -batch -',
+  'while read -r path value && [ "$path" ]; do if [ -e "$1/$path" ]; then echo "$value" >"$1/$path"; fi; done',
+  'exec ip -force -batch -',
 ].join('; ');
 const SCRIPT = `read -r netns || exit 0; exec nsenter --net="$netns" sh -c '${INSIDE}' sh "$1"`;
-
-/** A process in a pod's namespace. */
-export type PodProcess = Child;
 
 export class InsidePool {
   #spare: Child | undefined;
@@ -30,11 +28,8 @@ export class InsidePool {
     this.#prepare();
   }
 
-  /**
-   * Returns a process in the namespace. It reads `ip` commands from standard input and exits at the end of input.
-   * Throws CodedError CONTROL_CHARACTER.
-   */
-  enter(netns: string): PodProcess {
+  /** Enters the namespace and writes its sysctls, skipping those that it lacks. Throws CodedError CONTROL_CHARACTER. */
+  enter(netns: string, sysctls: readonly Sysctl[]): PodNamespace {
     assertPlain(netns, 'path of a network namespace');
     const child = this.#spare ?? startOne();
     this.#spare = undefined;
@@ -43,8 +38,8 @@ export class InsidePool {
     this.#timer = setTimeout(() => {
       if (!this.#isClosed && !this.#spare) this.#prepare();
     }, 20);
-    child.write([netns]);
-    return child;
+    child.write([netns, ...sysctls.map(({ path, value }) => `${path} ${value}`), '']);
+    return { apply: (changes) => applyInside(child, changes), leave: () => void child.kill('SIGKILL') };
   }
 
   /** Starts the spare process. If it fails or exits, the next ADD starts one. */
@@ -61,6 +56,21 @@ export class InsidePool {
     clearTimeout(this.#timer);
     this.#spare?.kill('SIGKILL');
   }
+}
+
+/** Gives the process its changes and waits for its end. */
+async function applyInside(child: Child, changes: readonly KernelChange[]): Promise<readonly ChangeError[]> {
+  const commands = changes.map(renderChange);
+  let stderr = '';
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  child.end(commands);
+  const { code, reason } = await child.exited;
+  if (code === 0) return [];
+  const errors = parseErrors(stderr, commands).filter(({ command }) => commands.includes(command));
+  if (errors.length === 0) throw new Error(stderr.trim() || reason || `exit ${code}`);
+  return changeErrors(errors, commands, changes);
 }
 
 function startOne(): Child {

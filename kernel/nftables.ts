@@ -3,7 +3,6 @@
  * between two tables. `check` compares it again. The table remains when the agent exits.
  */
 import type { CommandResult } from '../lib/exec.ts';
-import { linuxNft } from './nft.ts';
 import type { Nft, RulesTable, TableRules } from './port.ts';
 
 /** Our table, with its family, and the base chains that identify a table with a guard. */
@@ -34,7 +33,7 @@ export class Nftables implements RulesTable {
   #isUnsupported = false;
   #problems: readonly string[] = [];
 
-  constructor(table: OwnTable, nft: Nft = linuxNft) {
+  constructor(table: OwnTable, nft: Nft) {
     this.#table = table;
     this.#nft = nft;
   }

@@ -1,11 +1,12 @@
 /**
- * The kernel as a dependency: what the dataplane reads from Linux and changes in it. `linux.ts` is the real one,
+ * The kernel as a dependency: what the agent reads from Linux and changes in it. `linux.ts` is the real one,
  * test/helpers/fake-kernel.ts one in memory. Nothing here runs a program.
  */
 import type { Family } from '../lib/cidr.ts';
 import type { CommandResult } from '../lib/exec.ts';
 import type { KernelRoute } from '../model/route.ts';
 import type { Sysctl } from '../model/sysctls.ts';
+import type { ChangeError, KernelChange } from './change.ts';
 
 export interface Kernel {
   /** The kernel's release, such as `6.8.0-45-generic`. */
@@ -28,6 +29,61 @@ export interface Kernel {
   watch(hint: (event: KernelEvent) => void): { close(): void };
   /** Opens the table of tracked connections. */
   openConnections(): Connections;
+  readonly pods: PodKernel;
+  readonly nft: Nft;
+  /**
+   * Returns the addresses of all interfaces, in order of interface index. Throws CodedError CONFIG when the node lacks
+   * what reads them, FAILED when they cannot be read.
+   */
+  readAddresses(): Promise<readonly LinkAddress[]>;
+  /**
+   * Returns the source address of packets to an address; undefined without a route. Throws CodedError FAILED when it is
+   * unknown whether there is a route.
+   */
+  sourceOfPacketsTo(address: string): Promise<string | undefined>;
+  /** Returns the route to an address in iproute2's syntax, or the kernel's refusal. For people. */
+  routeText(address: string): Promise<string>;
+  /** Releases what the kernel's reader keeps open. Kernel state remains. */
+  close(): void;
+}
+
+/** What the CNI plugin does in the kernel: veth pairs and the namespaces of pods. */
+export interface PodKernel {
+  /** Reports what is at a path that should be a pod's network namespace. */
+  namespaceAt(path: string): NamespaceKind;
+  /** Opens a session for the host's side of one pod. */
+  openSession(): PodSession;
+  /** Enters a pod's namespace and writes its sysctls. A failure to enter appears when changes are applied. */
+  enter(netns: string, sysctls: readonly Sysctl[]): PodNamespace;
+  /** Writes sysctls of the host's side. Returns a sentence per sysctl that could not be set. */
+  applySysctls(sysctls: readonly Sysctl[]): string[];
+  /**
+   * Deletes a veth pair by one of its interfaces. A missing interface counts as gone. An interface that is not a veth
+   * is kept. `refusal`: the kernel's answer when it refused.
+   */
+  deleteVeth(name: string): Promise<{ readonly isGone: boolean; readonly refusal?: string }>;
+  /** Returns the names of all veth interfaces. Throws when the dump fails. */
+  vethNames(): Promise<ReadonlySet<string>>;
+}
+
+/** `own`: the namespace of this process. `pod`: another network namespace. */
+export type NamespaceKind = 'absent' | 'no-namespace' | 'own' | 'pod';
+
+/** Changes on the host for one pod. A name means the link that this session added, even if others had the name before. */
+export interface PodSession {
+  /** Applies the changes in order and returns those that failed; a failure does not stop the others. Throws when it is unknown. */
+  apply(changes: readonly KernelChange[]): Promise<readonly ChangeError[]>;
+}
+
+/** A pod's network namespace, entered once to set it up. */
+export interface PodNamespace {
+  /**
+   * Applies the changes in order, as `PodSession.apply`, and leaves the namespace. Called at most once. Throws when the
+   * namespace could not be entered.
+   */
+  apply(changes: readonly KernelChange[]): Promise<readonly ChangeError[]>;
+  /** Leaves without changes. No effect after `apply`. */
+  leave(): void;
 }
 
 /** The part of the kernel that an observation of tunnel devices reads. */
@@ -118,6 +174,20 @@ export interface InterfaceAddress {
    */
   readonly isTentative?: boolean;
   /** Short-lived: a temporary address, or one past its preferred lifetime (RFC 8981, RFC 4862). */
+  readonly isFleeting?: boolean;
+}
+
+/** An address of an interface, with what matters for choosing the node's address. */
+export interface LinkAddress {
+  readonly device: string;
+  readonly isUp: boolean;
+  readonly mtu: number;
+  /** Address with the prefix length of its subnet. */
+  readonly cidr: string;
+  readonly scope: string;
+  /** Duplicate address detection is running or failed, so the kernel does not send from it. */
+  readonly isTentative?: boolean;
+  /** A temporary address, or one past its preferred lifetime. Used only when there is no other. */
   readonly isFleeting?: boolean;
 }
 

@@ -4,10 +4,10 @@ import { feed, run } from '../lib/exec.ts';
 const TIMEOUT_MS = 10_000;
 
 /** Returns the names of all veth interfaces. Throws when ip fails. */
-export async function vethNames(): Promise<ReadonlySet<string | undefined>> {
+export async function vethNames(): Promise<ReadonlySet<string>> {
   const { ok, stdout, stderr } = await run('ip', ['-j', 'link', 'show', 'type', 'veth']);
   if (!ok) throw new Error(`ip link show type veth: ${stderr}`);
-  return new Set((JSON.parse(stdout || '[]') as { ifname?: string }[]).map(({ ifname }) => ifname));
+  return new Set((JSON.parse(stdout || '[]') as { ifname?: string }[]).flatMap(({ ifname }) => ifname ?? []));
 }
 
 /**

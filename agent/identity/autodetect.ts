@@ -1,7 +1,6 @@
 /** Selects the address of a node: configured, kept, or found by one of Calico's methods (reference 7.4). */
 import { lookup } from 'node:dns/promises';
-import type { LinkAddress } from '../../kernel/addresses.ts';
-import { sourceOfPacketsTo } from '../../kernel/route-get.ts';
+import type { Kernel, LinkAddress } from '../../kernel/port.ts';
 import { contains, type Family, formatAddress, formatCidr, parseCidr } from '../../lib/cidr.ts';
 import { CodedError } from '../../lib/errors.ts';
 import { parseMethod } from '../inputs/autodetection-method.ts';
@@ -147,11 +146,12 @@ function cidrOf(address: string, addresses: readonly LinkAddress[]): string | un
 }
 
 /**
- * Returns the source address of packets to a destination, by the kernel's routes; resolves a name first. Throws
- * CodedError FAILED when ip did not answer.
+ * Finds the source address of packets to a destination by the kernel's routes; resolves a name first. The function
+ * throws CodedError FAILED when the kernel did not answer.
  */
-export async function sourceTowards(destination: string, family: Family): Promise<string | undefined> {
-  const resolved = await lookup(destination, { family }).catch(() => undefined);
-  if (!resolved) return undefined;
-  return sourceOfPacketsTo(resolved.address);
+export function sourceFinder(kernel: Pick<Kernel, 'sourceOfPacketsTo'>): Surroundings['sourceTowards'] {
+  return async (destination, family) => {
+    const resolved = await lookup(destination, { family }).catch(() => undefined);
+    return resolved && kernel.sourceOfPacketsTo(resolved.address);
+  };
 }

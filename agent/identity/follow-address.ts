@@ -1,7 +1,6 @@
 /** Follows the address of a running node: it stays while an interface has it, else another one replaces it. */
 import type { Node } from '../../datastore/schema/core.ts';
-import type { LinkAddress } from '../../kernel/addresses.ts';
-import type { Interfaces } from '../../kernel/port.ts';
+import type { Interfaces, LinkAddress } from '../../kernel/port.ts';
 import { type Family, familyOf } from '../../lib/cidr.ts';
 import { type NodeInfo, nodeInfo } from '../../model/node.ts';
 import type { NodeAddress } from '../../model/node-annotations.ts';

@@ -11,17 +11,25 @@ import { ipPoolKind } from '../../datastore/schema/ip-pool.ts';
 import { ipamConfigurationKind } from '../../datastore/schema/ipam.ts';
 import { CALICO_GROUP } from '../../datastore/schema/resource.ts';
 import { getTolerant } from '../../datastore/tolerant.ts';
-import type { LinkAddress } from '../../kernel/addresses.ts';
+import type { LinkAddress } from '../../kernel/port.ts';
 import { type Family, formatAddress, parseCidr } from '../../lib/cidr.ts';
 import { CodedError } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { type NodeInfo, nodeInfo } from '../../model/node.ts';
 import type { AgentConfig } from '../inputs/environment.ts';
 import { poolOf } from '../inputs/pool-settings.ts';
-import { chooseAddress, sourceTowards } from './autodetect.ts';
+import { chooseAddress, type Surroundings } from './autodetect.ts';
 import { addressSetting, followAddresses, internalIpsOf } from './follow-address.ts';
 import { type FoundNetwork, podNetwork } from './pod-network.ts';
 import { hashedRouterId } from './router-id.ts';
+
+export interface PublishModules {
+  readonly store: Datastore;
+  /** Returns the addresses of the interfaces now. */
+  readonly addresses: () => readonly LinkAddress[];
+  readonly sourceTowards: Surroundings['sourceTowards'];
+  readonly log: Log;
+}
 
 /**
  * Publishes this node's addresses, selected from those of its interfaces when the API has answered. `self` is the node
@@ -30,9 +38,7 @@ import { hashedRouterId } from './router-id.ts';
  */
 export async function publishNode(
   config: AgentConfig,
-  store: Datastore,
-  addressesNow: () => readonly LinkAddress[],
-  log: Log,
+  { store, addresses: addressesNow, sourceTowards, log }: PublishModules,
   self?: NodeInfo,
 ): Promise<NodeInfo> {
   const node = await store.get(nodeKind, config.node);

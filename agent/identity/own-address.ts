@@ -1,13 +1,12 @@
 /** Follows this node's addresses while it runs. Publishes changes of the interfaces after a short delay. */
 import type { Node } from '../../datastore/schema/core.ts';
-import type { LinkAddress } from '../../kernel/addresses.ts';
-import type { Interfaces } from '../../kernel/port.ts';
+import type { Interfaces, LinkAddress } from '../../kernel/port.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { type NodeInfo, nodeInfo } from '../../model/node.ts';
 import type { AgentConfig } from '../inputs/environment.ts';
-import { sourceTowards } from './autodetect.ts';
+import type { Surroundings } from './autodetect.ts';
 import {
   cidrsOf,
   followAddresses,
@@ -23,6 +22,7 @@ const RETRY_MS = 5_000;
 export interface OwnAddressModules {
   readonly clock: Clock;
   readonly log: Log;
+  readonly sourceTowards: Surroundings['sourceTowards'];
   /** Requests another check of the interfaces. */
   readonly look: () => void;
   /** Publishes the addresses that followAddresses returns for the interfaces. */
@@ -87,7 +87,7 @@ export class OwnAddress {
   }
 
   async #follow(self: NodeInfo, node: Node, addresses: readonly LinkAddress[]): Promise<void> {
-    const { clock, log, publish, adopt } = this.#modules;
+    const { clock, log, publish, adopt, sourceTowards } = this.#modules;
     // No warnings here: the agent logs them once, when it publishes.
     const surroundings = { addresses, internalIps: internalIpsOf(node), sourceTowards, warn() {} };
     const wanted = await followAddresses(this.#config, self, node, surroundings);

@@ -1,12 +1,13 @@
 /** Sets the node up: publishes its addresses and creates the objects that every cluster has. Retries until it can. */
 import type { Datastore } from '../../datastore/datastore.ts';
-import type { LinkAddress } from '../../kernel/addresses.ts';
+import type { Kernel } from '../../kernel/port.ts';
 import { Backoff } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { CodedError, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import type { NodeInfo } from '../../model/node.ts';
 import type { AgentConfig } from '../inputs/environment.ts';
+import { sourceFinder } from './autodetect.ts';
 import { ensureDefaults, ensurePools, publishNode } from './node-setup.ts';
 
 /** After this time of set-up, the network counts as unavailable. A shorter start does not change the condition. */
@@ -15,8 +16,7 @@ const RETRY = { firstMs: 200, maxMs: 5_000 };
 
 export interface SetUpModules {
   readonly store: Datastore;
-  /** Reads the addresses of the interfaces. */
-  readonly readAddresses: () => Promise<readonly LinkAddress[]>;
+  readonly kernel: Pick<Kernel, 'readAddresses' | 'sourceOfPacketsTo'>;
   readonly clock: Clock;
   readonly log: Log;
   /** Called with the reason of each failed attempt. `isLate` is true when the set-up takes too long. */
@@ -43,9 +43,10 @@ export async function setUpNode(config: AgentConfig, modules: SetUpModules): Pro
   }
 }
 
-async function attempt(config: AgentConfig, { store, readAddresses, log }: SetUpModules): Promise<NodeInfo> {
-  const addresses = await readAddresses();
-  const self = await publishNode(config, store, () => addresses, log);
+async function attempt(config: AgentConfig, { store, kernel, log }: SetUpModules): Promise<NodeInfo> {
+  const addresses = await kernel.readAddresses();
+  const modules = { store, addresses: () => addresses, sourceTowards: sourceFinder(kernel), log };
+  const self = await publishNode(config, modules);
   await ensureDefaults(store);
   const families = ([4, 6] as const).filter((family) => self.addresses[family]);
   const made = await ensurePools(config, families, store);

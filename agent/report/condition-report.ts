@@ -3,7 +3,7 @@
  * of the earlier agent stays.
  */
 import type { ObjectProblem } from '../../datastore/object-problem.ts';
-import type { Nftables } from '../../kernel/nftables.ts';
+import type { RulesTable } from '../../kernel/port.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { remarksAbout } from './condition-remarks.ts';
 import type { NodeCondition } from './node-condition.ts';
@@ -12,7 +12,7 @@ import { START_MS, type Unavailability } from './report.ts';
 export interface ConditionSources {
   readonly condition: Pick<NodeCondition, 'update'>;
   readonly unavailability: () => Unavailability;
-  readonly nftables: Pick<Nftables, 'problems'>;
+  readonly nftables: Pick<RulesTable, 'problems'>;
   /** Returns the faults of objects. */
   readonly objects: () => readonly ObjectProblem[];
   readonly clock: Clock;

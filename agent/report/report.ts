@@ -5,7 +5,7 @@ import { asNumberOf } from '../../felix/calc/bgp/cluster.ts';
 import type { ReflectorInfo } from '../../felix/calc/bgp/reflectors.ts';
 import type { DataplaneStats } from '../../felix/dataplane/stats.ts';
 import type { Tunnelling } from '../../ipip/tunnelling.ts';
-import type { Nftables } from '../../kernel/nftables.ts';
+import type { RulesTable } from '../../kernel/port.ts';
 import type { Family } from '../../lib/cidr.ts';
 import { VERSION } from '../../lib/version.ts';
 import type { NodeInfo } from '../../model/node.ts';
@@ -28,7 +28,7 @@ export interface ReportSources {
   readonly self: () => NodeInfo | undefined;
   readonly families: () => readonly Family[];
   readonly stats: () => DataplaneStats | undefined;
-  readonly nftables: Nftables;
+  readonly nftables: Pick<RulesTable, 'isTried'>;
   readonly endpointCount: () => number;
   /** Reflectors in use, including recently removed ones. */
   readonly reflectors: () => readonly ReflectorInfo[];

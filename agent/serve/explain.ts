@@ -3,7 +3,7 @@ import { viewRoute } from '../../bgp/routes-view.ts';
 import type { Speaker } from '../../bgp/speaker.ts';
 import type { IPPool } from '../../datastore/schema/ip-pool.ts';
 import type { IPAMBlock } from '../../datastore/schema/ipam.ts';
-import { routeText } from '../../kernel/route-get.ts';
+import type { Kernel } from '../../kernel/port.ts';
 import { bitsOf, contains, hostCidr, mustCidr, parseAddress } from '../../lib/cidr.ts';
 import type { Endpoint } from '../../model/endpoint.ts';
 
@@ -15,7 +15,7 @@ export interface Explanation {
   readonly local: { readonly interfaceName: string } | undefined;
   /** The longest prefix in the RIB that covers the address, with its paths. */
   readonly route: ReturnType<typeof viewRoute> | undefined;
-  /** Output of `ip route get`. */
+  /** The kernel's route, as `ip route get` prints it. */
   readonly kernel: string;
 }
 
@@ -26,6 +26,7 @@ export async function explain(
     blocks: readonly IPAMBlock[];
     speaker: Speaker | undefined;
     endpoints: readonly Endpoint[];
+    kernel: Pick<Kernel, 'routeText'>;
   },
 ): Promise<Explanation> {
   const host = mustCidr(hostCidr(text));
@@ -38,7 +39,7 @@ export async function explain(
     block: block && { cidr: block.spec.cidr, node: block.spec.affinity?.replace(/^host:/, '') },
     local: local && { interfaceName: local.interfaceName },
     route: longestRoute(text, sources.speaker),
-    kernel: await routeText(text),
+    kernel: await sources.kernel.routeText(text),
   };
 }
 

@@ -86,13 +86,14 @@ async function felix(kind: 'direct' | 'over VXLAN'): Promise<number> {
   const isApplied = new Promise<void>((resolve) => {
     applied = resolve;
   });
+  const kernel = linuxKernel(silentLog);
   const dataplane = new Dataplane(
     { node: 'bench' },
     {
       clock: systemClock,
       log: silentLog,
-      kernel: linuxKernel(silentLog),
-      nftables: new Nftables(ownTable),
+      kernel,
+      nftables: new Nftables(ownTable, kernel.nft),
       refresh: () => {},
       observed: () => {},
       migrated: () => {},

@@ -8,8 +8,10 @@ import type {
   Kernel,
   KernelEvent,
   KernelState,
+  LinkAddress,
   MaySet,
   Nft,
+  PodKernel,
 } from '../../kernel/port.ts';
 import type { Family } from '../../lib/cidr.ts';
 import { familyOf } from '../../lib/cidr.ts';
@@ -100,6 +102,27 @@ export class FakeKernel implements Kernel {
     if (!link) throw new Error(`bridge fdb show dev ${device}: Cannot find device "${device}"`);
     return new Map(link.forwarding);
   }
+
+  /** Not part of this kernel yet. */
+  get pods(): PodKernel {
+    throw new Error('this kernel has no pods');
+  }
+
+  async readAddresses(): Promise<LinkAddress[]> {
+    await this.#step();
+    return this.network.addresses.map(({ device, cidr, isLinkScope }) => {
+      const { isUp = false, mtu = 0 } = this.network.links.get(device) ?? {};
+      return { device, cidr, isUp, mtu, scope: isLinkScope ? 'link' : 'global' };
+    });
+  }
+
+  async sourceOfPacketsTo(): Promise<undefined> {}
+
+  async routeText(): Promise<string> {
+    return 'RTNETLINK answers: Network is unreachable';
+  }
+
+  close(): void {}
 
   async switchOffloadOff(): Promise<undefined> {}
 

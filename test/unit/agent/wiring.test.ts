@@ -6,6 +6,7 @@ import { readConfig } from '../../../agent/inputs/environment.ts';
 import { closeParts, type Parts, wire } from '../../../agent/wiring.ts';
 import { plainAddress } from '../../../datastore/kubernetes/api-server-address.ts';
 import { type Log, silentLog } from '../../../lib/log.ts';
+import { FakeKernel } from '../../helpers/fake-kernel.ts';
 
 let directory: string;
 const errors: string[] = [];
@@ -23,7 +24,7 @@ function make(): Promise<Parts> {
   const nothing = () => undefined;
   return wire(
     { ...config, runDirectory: directory },
-    { api: plainAddress('http://127.0.0.1:9'), log, setSeverity: nothing },
+    { api: plainAddress('http://127.0.0.1:9'), kernel: new FakeKernel(), log, setSeverity: nothing },
     { changed: nothing, learned: nothing, converged: nothing },
   );
 }
@@ -42,7 +43,7 @@ it('parts are closed in a fixed order, the servers last, and an error does not s
   const closed: string[] = [];
   const names = [
     ...(['topology', 'conditionReport', 'ownAddress', 'secrets', 'tunnelling', 'events'] as const),
-    ...(['statusReporter', 'host', 'session', 'inside', 'cniSocket', 'servers'] as const),
+    ...(['statusReporter', 'host', 'kernel', 'cniSocket', 'servers'] as const),
   ];
   for (const name of names) {
     const part: { close(): unknown } = parts[name];

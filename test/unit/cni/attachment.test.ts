@@ -4,6 +4,7 @@ import { parseAttachment } from '../../../cni/attachment.ts';
 import { endpointFile, parseEndpoint } from '../../../cni/endpoint-file.ts';
 import { assertNamespace } from '../../../cni/network.ts';
 import { CniError, type CniRequest } from '../../../cni/types.ts';
+import { namespaceAt } from '../../../kernel/namespace.ts';
 import { isPlain } from '../../../lib/plain-text.ts';
 
 const stdin = (more: object = {}) =>
@@ -132,7 +133,7 @@ describe('the path in CNI_NETNS', () => {
     ['/run/netns/cali-test-gone', /does not exist/],
     ['/proc/self/ns/net', /own network namespace/],
   ])('is refused when it is %s', (netns, sentence) => {
-    expect(() => assertNamespace(netns)).toThrow(sentence);
+    expect(() => assertNamespace(netns, { namespaceAt })).toThrow(sentence);
   });
 });
 

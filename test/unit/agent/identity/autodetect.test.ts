@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { chooseAddress } from '../../../../agent/identity/autodetect.ts';
-import type { LinkAddress } from '../../../../kernel/addresses.ts';
+import type { LinkAddress } from '../../../../kernel/port.ts';
 
 const addresses: LinkAddress[] = [
   { device: 'lo', isUp: true, mtu: 65536, cidr: '127.0.0.1/8', scope: 'host' },

@@ -26,7 +26,12 @@ async function publish(internalIp: string, claim: string) {
   const interfaces = [
     { device: 'eth0', isUp: true, mtu: 1500, cidr: '2001:db8::1/64', scope: 'global' },
   ] as const;
-  const { addresses } = await publishNode(config, store, () => interfaces, log);
+  const { addresses } = await publishNode(config, {
+    store,
+    addresses: () => interfaces,
+    sourceTowards: async () => undefined,
+    log,
+  });
   return { address: addresses[6]?.address, warnings };
 }
 

@@ -127,6 +127,7 @@ describe('a change of interface addresses', () => {
     const own = new OwnAddress(readConfig({ NODENAME: 'n1', IP: 'autodetect', IP6: 'autodetect' }), {
       clock,
       log: silentLog,
+      sourceTowards: async () => undefined,
       look: () => looks++,
       publish,
       adopt: ({ addresses }) => adopted.push(addresses),

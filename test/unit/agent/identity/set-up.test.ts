@@ -4,7 +4,7 @@ import { readConfig } from '../../../../agent/inputs/environment.ts';
 import { felixConfigurationKind } from '../../../../datastore/schema/cluster.ts';
 import { nodeAnnotations, nodeKind } from '../../../../datastore/schema/core.ts';
 import { ipPoolKind } from '../../../../datastore/schema/ip-pool.ts';
-import type { LinkAddress } from '../../../../kernel/addresses.ts';
+import type { LinkAddress } from '../../../../kernel/port.ts';
 import { CodedError } from '../../../../lib/errors.ts';
 import { silentLog } from '../../../../lib/log.ts';
 import { MemoryStore } from '../../../helpers/memory-store.ts';
@@ -29,7 +29,7 @@ function start(
   };
   const done = setUpNode(readConfig({ NODENAME: 'n1' }), {
     store,
-    readAddresses,
+    kernel: { readAddresses, sourceOfPacketsTo: async () => undefined },
     clock,
     log: silentLog,
     failed: (reason, isLate) => failures.push([reason, isLate]),
