@@ -5,6 +5,7 @@
  */
 import { createSocket } from 'node:dgram';
 import net from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { decodeBfd } from '../../bgp/bfd/packet.ts';
 import type { PeerConfig, PeerStatus } from '../../bgp/peer/config.ts';
@@ -312,9 +313,7 @@ describe('settings that change while a session is up', () => {
           ['wire', () => row.wire?.[0](world.seen())],
         ] as const) {
           const expected = row[what]?.[index];
-          await until(() => JSON.stringify(look()) === JSON.stringify(expected), 20_000).catch(
-            () => undefined,
-          );
+          await until(() => isDeepStrictEqual(look(), expected), 20_000).catch(() => undefined);
           expect(look(), what).toEqual(expected);
         }
       };
