@@ -121,6 +121,12 @@ const peerSpec = z.strictObject({
     .describe(
       'Longest delay between two attempts to connect; the value in BGPConfiguration unless set. Not in Calico.',
     ),
+  passive: z
+    .boolean()
+    .optional()
+    .describe(
+      'Waits for the peer to connect, and never connects to it. Excludes peerSelector. Not in Calico.',
+    ),
   longLivedRestartTime: duration
     .refine(
       (text) => !(parseDuration(text)! / 1000 > MAX_STALE_SECONDS),
@@ -212,6 +218,7 @@ function validatePeer({ spec }: BGPPeer): FieldError[] {
   exclude('nextHopMode', 'keepOriginalNextHop');
   exclude('peerIP', 'peerCIDR');
   exclude('peerSelector', 'peerCIDR');
+  exclude('peerSelector', 'passive');
   exclude('peerIP', 'localWorkloadSelector');
   exclude('peerSelector', 'localWorkloadSelector');
   if (!spec.peerIP && !spec.peerSelector && !spec.localWorkloadSelector && !spec.peerCIDR) {

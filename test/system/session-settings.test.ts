@@ -130,6 +130,11 @@ const peerFields: Record<string, Row> = {
     ],
     status: [isLoop, true, false],
   },
+  passive: {
+    values: [undefined, true],
+    other: [{}, { isPassive: false }],
+    status: [({ config }) => config.isPassive, false, true],
+  },
   ttlSecurity: {
     values: [undefined, 1],
     other: [{}, { ttlSecurityHops: 1 }],

@@ -57,7 +57,7 @@ function configOf(peer: BGPPeer, address: string, port: number, input: Reflector
     localAs,
     globalAs,
     localAddress: undefined,
-    isPassive: spec.peerCIDR !== undefined,
+    isPassive: spec.peerCIDR !== undefined || (spec.passive ?? false),
     nextHopMode: nextHopModeOf(spec, isIbgp),
     clusterId: cluster.routeReflectorClusterID ?? input.routerId,
     isClient: isIbgp && (spec.routeReflectorClient ?? true),

@@ -220,7 +220,8 @@ function* reversePeers(context: Context): Generator<PeerConfig> {
         if (!address) continue;
         const asNumber = peer.spec.localASNumber ?? asNumberOf(node, configurations);
         const back = { address, port: listenPort(node.name, configurations), asNumber, node };
-        yield* sessionTo({ ...peer, spec: { ...peer.spec, localASNumber: undefined } }, back, context);
+        const spec = { ...peer.spec, localASNumber: undefined, passive: undefined };
+        yield* sessionTo({ ...peer, spec }, back, context);
       }
     }
   }
@@ -255,6 +256,7 @@ function* sessionTo(peer: BGPPeer, remote: Remote, context: Context): Generator<
     // B-047: with a global peering, one of the two nodes connects; with a node-specific one, both do. With a reflector
     // Deployment, the node connects, because a connection from there would look like one of the reflector's node.
     isPassive:
+      spec.passive ||
       isReflector(self) ||
       (!isToReflector &&
         isGlobal(peer) &&

@@ -65,6 +65,20 @@ describe('sessions in detail (Calico 2.5)', () => {
     });
   });
 
+  it('passive waits for the peer, and a node on the other side of the session connects', () => {
+    const session = (node: string, peerIP: string, passive?: boolean) =>
+      desiredSpeaker({
+        ...base,
+        node,
+        configurations: [configuration({ nodeToNodeMeshEnabled: false })],
+        peers: [peer('one', { node: 'n1', peerIP, asNumber: 64512, passive })],
+      }).peers.map(({ address, isPassive }) => [address, isPassive]);
+    expect(session('n1', '192.0.2.1')).toEqual([['192.0.2.1', false]]);
+    expect(session('n1', '192.0.2.1', true)).toEqual([['192.0.2.1', true]]);
+    const n2 = '10.0.0.10';
+    expect([session('n1', n2, true), session('n2', n2, true)]).toEqual([[[n2, true]], [['10.0.0.9', false]]]);
+  });
+
   it('an unknown or unusable password prevents connections, and a missing Secret does not', () => {
     const spec = {
       peerIP: '192.0.2.1',
