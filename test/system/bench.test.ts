@@ -20,8 +20,11 @@ describe('benches', () => {
     expect([status, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(HEAD);
     expect(stdout).toMatch(
-      /felix +ip -batch +felix : ip\n *direct +\d+ ms +\d+ ms +[\d.]+\n *over VXLAN +\d+ ms/,
+      /200 routes, direct\n\n +wall +CPU +memory +felix : this\nfelix +\d+ ms +\d+ ms +\d+ MB +1.00\nip -batch +\d+ ms/,
     );
+    expect(stdout).toMatch(/200 routes, over VXLAN/);
+    expect(stdout).toMatch(/one route changed +p50 [\d.]+ ms, p99 [\d.]+ ms, CPU [\d.]+ ms/);
+    expect(stdout).toMatch(/foreign changes a second +[\d.]+ % of a core, our routes are unchanged/);
   });
 
   it.skipIf(!hasProgram('gcc'))('bench:bgp measures a reflector (skipped without gcc)', () => {
