@@ -162,6 +162,11 @@ function registerSums(registry: Registry, { peers }: Snapshot): void {
         ],
       ),
   });
+  exposeGauge(registry, {
+    name: 'cali_bgp_peers_restarting',
+    help: 'Peers without a session whose routes are retained (graceful restart)',
+    read: () => peers().filter(({ isRestarting }) => isRestarting).length,
+  });
   for (const [name, help, read] of sums) {
     const total = new RunningTotal();
     exposeCounter(registry, {

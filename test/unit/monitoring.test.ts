@@ -121,6 +121,11 @@ describe('the metrics of BGP sessions', () => {
     expect(lines).toContain('cali_bgp_peer_bfd_up{peer="10.0.0.9",peer_node="node-10.0.0.9"} 0');
   });
 
+  it('count the peers that restart, so that forwarding to routes without a session is visible', async () => {
+    const restarting = peerStatus({ address: '10.0.0.9' }, { state: 'Active', isRestarting: true });
+    expect(await scrape([...mesh, restarting])).toContain('cali_bgp_peers_restarting 1');
+  });
+
   it('contain no text that a peer chose', async () => {
     const received = (text: string) =>
       peerStatus(
