@@ -11,11 +11,25 @@ export default defineConfig({
           include: ['test/unit/**/*.test.ts'],
           testTimeout: 300_000,
           hookTimeout: 300_000,
+          // Every core: these tests compute and wait for nothing.
+          maxWorkers: '100%',
+          setupFiles: ['test/helpers/no-processes.ts'],
+        },
+      },
+      {
+        test: {
+          name: 'integration',
+          sequence: { groupOrder: 1 },
+          include: ['test/integration/**/*.test.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          maxWorkers: '100%',
         },
       },
       {
         test: {
           name: 'system',
+          sequence: { groupOrder: 2 },
           include: ['test/system/**/*.test.ts'],
           testTimeout: 600_000,
           hookTimeout: 600_000,
@@ -27,7 +41,7 @@ export default defineConfig({
         test: {
           name: 'cluster',
           // Runs only by npm run test:cluster.
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 5 },
           include: ['test/cluster/**/*.test.ts'],
           fileParallelism: false,
         },
@@ -36,7 +50,7 @@ export default defineConfig({
         test: {
           name: 'hostile',
           // After the system tests, for the same reason.
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 3 },
           include: ['test/hostile/**/*.test.ts'],
           testTimeout: 900_000,
           hookTimeout: 600_000,
@@ -47,7 +61,7 @@ export default defineConfig({
         test: {
           name: 'interop',
           // After the labs, because each project needs the machine's two cores.
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 4 },
           include: ['test/interop/**/*.test.ts'],
           testTimeout: 600_000,
           hookTimeout: 600_000,

@@ -41,7 +41,7 @@ if (!isUnit && !nameMissing(programs, { isRequired: false }))
 const folder = mkdtempSync(path.join(os.tmpdir(), 'cali-test-'));
 const countsFile = path.join(folder, 'counts.json');
 // The cluster's tests take long, so they run only when named.
-const project = ['unit', 'system', 'hostile', 'interop', 'cluster', 'watch'].includes(which)
+const project = ['unit', 'integration', 'system', 'hostile', 'interop', 'cluster', 'watch'].includes(which)
   ? ['--project', isWatch ? 'unit' : which, ...rest]
   : [...(which === 'all' ? [] : ['--project', '!cluster', which]), ...rest].filter(Boolean);
 const vitest = path.resolve(import.meta.dirname, '..', 'node_modules', 'vitest', 'vitest.mjs');

@@ -1,6 +1,5 @@
 /** docs/calico.md says what the schemas say, and explains every fact of Calico that the source cites. */
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { calicoNodeKind, nodeFields } from '../../calictl/calico-node.ts';
@@ -73,12 +72,8 @@ describe('docs/calico.md: fields', () => {
 });
 
 describe('docs/calico.md: facts by code', () => {
-  const files = execFileSync('git', ['ls-files', '*.ts', '*.md', '*.c', '*.mjs'], {
-    cwd: root,
-    encoding: 'utf8',
-  })
-    .trim()
-    .split('\n')
+  const files = repositoryFiles()
+    .filter((file) => /\.(ts|md|c|mjs)$/.test(file))
     .filter((file) => !['docs/calico.md', 'test/unit/calico-doc.test.ts'].includes(file));
   const sources = files.map((file) => readFileSync(path.join(root, file), 'utf8'));
   const facts = section('Facts by code');
@@ -100,6 +95,20 @@ describe('docs/calico.md: facts by code', () => {
     expect([...cited].filter((one) => !rows.includes(one)).sort()).toEqual([]);
   });
 });
+
+/** The files of the repository's folders and root, without hidden folders and what programs write. */
+function repositoryFiles(): string[] {
+  const folders = readdirSync(root, { withFileTypes: true }).filter(
+    ({ name }) => !/^\.|^(node_modules|dist|coverage)$/.test(name),
+  );
+  return folders.flatMap((entry) =>
+    entry.isDirectory()
+      ? readdirSync(path.join(root, entry.name), { recursive: true, encoding: 'utf8' }).map(
+          (file) => `${entry.name}/${file}`,
+        )
+      : [entry.name],
+  );
+}
 
 /** `F-013`, and `B-020 to B-022` as three. */
 function codesIn(text: string): string[] {

@@ -16,7 +16,7 @@ const rows = (heading: RegExp) =>
 
 /** Files by the name that a row has for them. */
 const files = new Map<string, string[]>();
-for (const folder of ['unit', 'system', 'interop', 'fuzz']) {
+for (const folder of ['unit', 'integration', 'system', 'interop', 'fuzz']) {
   const base = path.join(root, 'test', folder);
   for (const file of readdirSync(base, { recursive: true, encoding: 'utf8' })) {
     if (!file.endsWith('.ts')) continue;

@@ -1,9 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
 import { Gauge, Registry } from 'prom-client';
 import { expect, it } from 'vitest';
-import { Reflector } from '../../../agent/reflector/reflector.ts';
 import { NodeEvents } from '../../../agent/report/node-events.ts';
 import { NodeStatusReporter } from '../../../agent/report/node-status-reporter.ts';
 import { Plugin, type PluginModules } from '../../../cni/plugin.ts';
@@ -86,29 +82,4 @@ it('a CalicoNodeStatus is read again after a failed reading', async () => {
   await settled();
   expect(store.all(calicoNodeStatusKind)[0]?.['status']).toMatchObject({ agent: 'up' });
   reporter.close();
-});
-
-it('a reflector survives a configuration that cannot be calculated, at startup and later', async () => {
-  const { errors, log } = recorded();
-  const runDirectory = mkdtempSync(path.join(os.tmpdir(), 'cali-boundary-'));
-  let changed = () => {};
-  const source = {
-    start: async (listener: () => void) => {
-      changed = listener;
-    },
-    identity: () => ({ identifier: '10.0.0.1', port: 0, listenAddresses: ['127.0.0.1'] }),
-    configurations: () => [],
-    desired: fail,
-    close() {},
-  };
-  const reflector = new Reflector(
-    { restartTimeSeconds: 1, unreachableSeconds: 1, runDirectory },
-    source,
-    log,
-  );
-  await reflector.start();
-  changed();
-  expect(errors).toMatchObject([{ stage: 'BGP' }]);
-  await reflector.stop();
-  rmSync(runDirectory, { recursive: true });
 });
