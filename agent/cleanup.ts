@@ -5,6 +5,7 @@ import { ownTable } from '../felix/calc/ruleset.ts';
 import { planRoutes } from '../felix/dataplane/route-plan.ts';
 import { planTunnels } from '../ipip/device-plan.ts';
 import { observeTunnels, ownTunnels } from '../ipip/devices.ts';
+import { type KernelChange, renderChange } from '../kernel/change.ts';
 import { Nftables } from '../kernel/nftables.ts';
 import type { Kernel, KernelState } from '../kernel/port.ts';
 import type { Log } from '../lib/log.ts';
@@ -15,7 +16,7 @@ import { ROUTE_NUMBERS_FILE, readRouteNumbers } from './inputs/route-numbers.ts'
 
 /**
  * Removes our interfaces, routes, tunnel devices, nftables table and the files in the run directory. Returns a line for
- * each command of ip, and for each route that version 0.1 or another program may have written.
+ * each change, and for each route that version 0.1 or another program may have written.
  */
 export async function cleanUp(
   { runDirectory, node }: Pick<AgentConfig, 'runDirectory' | 'node'>,
@@ -26,15 +27,20 @@ export async function cleanUp(
   const links = ownVeths(state, await kernel.pods.vethNames());
   const routes = unwantedRoutes(runDirectory, state, links, log);
   const { present, foreign } = ownTunnels(node, [], await observeTunnels(state, kernel));
-  const tunnels = planTunnels([], present).afterRoutes.ip;
-  const commands = [...links.map((name) => `link del dev ${name}`), ...routes.commands, ...tunnels];
-  const errors = await kernel.runBatch('ip', commands);
+  const changes: KernelChange[] = [
+    ...links.map((name) => ({ object: 'link', verb: 'del', name }) as const),
+    ...routes.changes,
+    ...planTunnels([], present).afterRoutes,
+  ];
+  const errors = await kernel.apply(changes);
   await new Nftables(ownTable, kernel.nft).remove();
   for (const name of ['endpoints', 'cali.sock', 'cni.sock', ROUTE_NUMBERS_FILE])
     await rm(path.join(runDirectory, name), { recursive: true, force: true });
-  const failed = new Map(errors.map(({ command, message }) => [command, message]));
+  const failed = new Map(errors.map(({ change, message }) => [change, message]));
   return [
-    ...commands.map((command) => `${command}${failed.has(command) ? `: ${failed.get(command)}` : ''}`),
+    ...changes.map(
+      (change) => `${renderChange(change)}${failed.has(change) ? `: ${failed.get(change)}` : ''}`,
+    ),
     ...Object.values(foreign).map((reason) => `kept: ${reason}`),
     ...routes.left.map(
       ({ destination, protocol }) =>

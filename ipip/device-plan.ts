@@ -1,8 +1,16 @@
 /**
- * Plans changes to the tunnel devices by comparing the desired with the kernel's state, as commands for `ip -batch` and
- * `bridge -batch`. Pure. Additions come before route changes, removals after them. Removing a neighbour or a forwarding
- * entry first would drop the packets of its routes; removing an address removes the routes with that source.
+ * Plans changes to the tunnel devices by comparing the desired with the kernel's state. Pure. Additions come before
+ * route changes, removals after them. Removing a neighbour or a forwarding entry first would drop the packets of its
+ * routes; removing an address removes the routes with that source.
  */
+import type {
+  AddressChange,
+  ForwardingChange,
+  KernelChange,
+  LinkAddition,
+  LinkUpdate,
+  NeighbourChange,
+} from '../kernel/change.ts';
 import { type TunnelKind, tunnelKinds, tunnels } from '../model/tunnel.ts';
 
 /** The desired state of a tunnel device. */
@@ -47,15 +55,10 @@ export interface TunnelDevice {
   readonly forwarding: ReadonlyMap<string, string>;
 }
 
-/** Commands per program, without its name. */
-export interface TunnelCommands {
-  readonly ip: readonly string[];
-  readonly bridge: readonly string[];
-}
-
+/** Changes in order. */
 export interface TunnelPlan {
-  readonly beforeRoutes: TunnelCommands;
-  readonly afterRoutes: TunnelCommands;
+  readonly beforeRoutes: readonly KernelChange[];
+  readonly afterRoutes: readonly KernelChange[];
 }
 
 /**
@@ -73,47 +76,40 @@ export function isOwnTunnel(
   return device.mac === mac || (wanted?.vxlan !== undefined && isSameVxlan(wanted.vxlan, device));
 }
 
+/** Forwarding entries come last on each side, because another program may have to write them. */
 export function planTunnels(
   wanted: readonly Tunnel[],
   present: ReadonlyMap<string, TunnelDevice>,
 ): TunnelPlan {
-  const before: Commands = { ip: [], bridge: [] };
-  const after: Commands = { ip: [], bridge: [] };
+  const before: KernelChange[] = [];
+  const after: KernelChange[] = [];
+  const forwarding: Difference<ForwardingChange>[] = [];
   for (const tunnel of wanted) {
     const name = tunnels[tunnel.kind].device;
     const found = present.get(name);
-    const isUsable = found !== undefined && isSameVxlan(tunnel.vxlan, found);
-    if (found && !isUsable) before.ip.push(`link del dev ${name}`);
-    if (!isUsable) before.ip.push(addCommand(name, tunnel));
-    const device = isUsable ? found : undefined;
-    if (tunnel.kind === 'ipip' && !device) before.ip.push(`link set dev ${name} mtu ${tunnel.mtu}`);
-    if (device && device.mtu !== tunnel.mtu) before.ip.push(`link set dev ${name} mtu ${tunnel.mtu}`);
-    if (device && tunnel.vxlan && device.mac !== tunnel.vxlan.mac)
-      before.ip.push(`link set dev ${name} address ${tunnel.vxlan.mac}`);
-    if (!device?.isUp) before.ip.push(`link set dev ${name} up`);
-    const addresses = addressChange(name, tunnel, device);
-    before.ip.push(...addresses.added);
-    after.ip.push(...addresses.removed);
+    const device = found !== undefined && isSameVxlan(tunnel.vxlan, found) ? found : undefined;
+    if (found && !device) before.push({ object: 'link', verb: 'del', name });
+    if (!device) before.push(addition(name, tunnel));
+    before.push(...linkUpdates(name, tunnel, device));
+    const addresses = addressDifference(name, tunnel, device);
+    before.push(...addresses.added);
+    after.push(...addresses.removed);
     if (!tunnel.vxlan) continue;
-    const neighbours = neighbourChange(name, tunnel.vxlan, device);
-    const forwarding = forwardingChange(name, tunnel.vxlan, device);
-    before.ip.push(...neighbours.added);
-    before.bridge.push(...forwarding.added);
-    after.ip.push(...neighbours.removed);
-    after.bridge.push(...forwarding.removed);
+    const neighbours = neighbourDifference(name, tunnel.vxlan, device);
+    before.push(...neighbours.added);
+    after.push(...neighbours.removed);
+    forwarding.push(forwardingDifference(name, tunnel.vxlan, device));
   }
-  after.ip.push(...removals(wanted, present));
-  return { beforeRoutes: before, afterRoutes: after };
+  after.push(...removals(wanted, present));
+  return {
+    beforeRoutes: [...before, ...forwarding.flatMap(({ added }) => added)],
+    afterRoutes: [...after, ...forwarding.flatMap(({ removed }) => removed)],
+  };
 }
 
-interface Commands extends TunnelCommands {
-  readonly ip: string[];
-  readonly bridge: string[];
-}
-
-interface Change {
-  readonly added: readonly string[];
-  readonly removed: readonly string[];
+interface Difference<Change extends KernelChange> {
+  readonly added: readonly Change[];
+  readonly removed: readonly Change[];
 }
 
 /** Whether a device can be changed to the desired state: its VNI, port and local address are fixed (Calico F-065). */
@@ -122,11 +118,25 @@ function isSameVxlan(wanted: VxlanDevice | undefined, { vxlan }: TunnelDevice): 
   return vxlan?.vni === wanted.vni && vxlan.port === wanted.port && vxlan.local === wanted.local;
 }
 
-function addCommand(name: string, { vxlan, mtu }: Tunnel): string {
+function addition(name: string, { vxlan, mtu }: Tunnel): LinkAddition {
   // This loads the kernel module, which creates tunl0.
-  if (!vxlan) return `link add name ${name} type ipip`;
+  if (!vxlan) return { object: 'link', verb: 'add', name, kind: { type: 'ipip' } };
   const { vni, port, local, mac } = vxlan;
-  return `link add name ${name} address ${mac} mtu ${mtu} type vxlan id ${vni} dstport ${port} local ${local} nolearning`;
+  return { object: 'link', verb: 'add', name, mac, mtu, kind: { type: 'vxlan', vni, port, local } };
+}
+
+/** Returns what a device needs; undefined: it was just created. */
+function linkUpdates(
+  name: string,
+  { kind, mtu, vxlan }: Tunnel,
+  device: TunnelDevice | undefined,
+): LinkUpdate[] {
+  const update = { object: 'link', verb: 'set', name } as const;
+  const updates: LinkUpdate[] = [];
+  if (device ? device.mtu !== mtu : kind === 'ipip') updates.push({ ...update, mtu });
+  if (device && vxlan && device.mac !== vxlan.mac) updates.push({ ...update, mac: vxlan.mac });
+  if (!device?.isUp) updates.push({ ...update, isUp: true });
+  return updates;
 }
 
 /**
@@ -135,49 +145,64 @@ function addCommand(name: string, { vxlan, mtu }: Tunnel): string {
  * that contacted another address of this node. But the kernel would choose it when tunl0 precedes the uplink. So it has
  * link scope in IPv4. In IPv6 it is deprecated, and the device has use_oif_addrs_only (model/sysctls.ts).
  */
-function addressChange(name: string, { address, kind }: Tunnel, device: TunnelDevice | undefined): Change {
+function addressDifference(
+  device: string,
+  { address, kind }: Tunnel,
+  observed: TunnelDevice | undefined,
+): Difference<AddressChange> {
   const wanted = address && `${address}/${tunnels[kind].family === 4 ? 32 : 128}`;
-  const present = device?.addresses ?? [];
+  const present = observed?.addresses ?? [];
+  const flags = kind === 'vxlan6' ? { hasNoDad: true, isDeprecated: true } : { isLinkScope: true };
   return {
     added:
-      wanted && !present.includes(wanted) && !device?.foreignAddresses?.includes(wanted)
-        ? [`address add ${wanted} dev ${name}${kind === 'vxlan6' ? ' nodad preferred_lft 0' : ' scope link'}`]
+      wanted && !present.includes(wanted) && !observed?.foreignAddresses?.includes(wanted)
+        ? [{ object: 'address', verb: 'add', cidr: wanted, device, ...flags }]
         : [],
-    removed: present.filter((one) => one !== wanted).map((one) => `address del ${one} dev ${name}`),
+    removed: present
+      .filter((cidr) => cidr !== wanted)
+      .map((cidr) => ({ object: 'address', verb: 'del', cidr, device })),
   };
 }
 
-function neighbourChange(name: string, { remotes }: VxlanDevice, device: TunnelDevice | undefined): Change {
+function neighbourDifference(
+  device: string,
+  { remotes }: VxlanDevice,
+  observed: TunnelDevice | undefined,
+): Difference<NeighbourChange> {
   const wanted = new Map(remotes.map(({ address, mac }) => [address, mac]));
   return {
     added: [...wanted]
-      .filter(([address, mac]) => device?.neighbours.get(address) !== mac)
-      .map(([address, mac]) => `neigh replace ${address} lladdr ${mac} dev ${name} nud permanent`),
-    removed: [...(device?.neighbours.keys() ?? [])]
+      .filter(([address, mac]) => observed?.neighbours.get(address) !== mac)
+      .map(([address, mac]) => ({ object: 'neighbour', verb: 'replace', address, device, mac })),
+    removed: [...(observed?.neighbours.keys() ?? [])]
       .filter((address) => !wanted.has(address))
-      .map((address) => `neigh del ${address} dev ${name}`),
+      .map((address) => ({ object: 'neighbour', verb: 'del', address, device })),
   };
 }
 
-function forwardingChange(name: string, { remotes }: VxlanDevice, device: TunnelDevice | undefined): Change {
+function forwardingDifference(
+  device: string,
+  { remotes }: VxlanDevice,
+  observed: TunnelDevice | undefined,
+): Difference<ForwardingChange> {
   const wanted = new Map(remotes.map(({ mac, node }) => [mac, node]));
   return {
     added: [...wanted]
-      .filter(([mac, node]) => device?.forwarding.get(mac) !== node)
-      .map(([mac, node]) => `fdb replace ${mac} dev ${name} dst ${node} self permanent`),
-    removed: [...(device?.forwarding ?? [])]
+      .filter(([mac, node]) => observed?.forwarding.get(mac) !== node)
+      .map(([mac, node]) => ({ object: 'forwarding', verb: 'replace', mac, device, node })),
+    removed: [...(observed?.forwarding ?? [])]
       .filter(([mac]) => !wanted.has(mac))
-      .map(([mac, node]) => `fdb del ${mac} dev ${name} dst ${node} self`),
+      .map(([mac, node]) => ({ object: 'forwarding', verb: 'del', mac, device, node })),
   };
 }
 
 /** Removes unwanted VXLAN devices, and our address from tunl0, which belongs to the kernel (Calico F-054, F-069). */
-function removals(wanted: readonly Tunnel[], present: ReadonlyMap<string, TunnelDevice>): string[] {
-  return tunnelKinds.flatMap((kind) => {
-    const { device: name } = tunnels[kind];
-    const device = present.get(name);
-    if (!device || wanted.some((tunnel) => tunnel.kind === kind)) return [];
-    if (kind !== 'ipip') return [`link del dev ${name}`];
-    return device.addresses.map((address) => `address del ${address} dev ${name}`);
+function removals(wanted: readonly Tunnel[], present: ReadonlyMap<string, TunnelDevice>): KernelChange[] {
+  return tunnelKinds.flatMap((kind): KernelChange[] => {
+    const { device } = tunnels[kind];
+    const found = present.get(device);
+    if (!found || wanted.some((tunnel) => tunnel.kind === kind)) return [];
+    if (kind !== 'ipip') return [{ object: 'link', verb: 'del', name: device }];
+    return found.addresses.map((cidr) => ({ object: 'address', verb: 'del', cidr, device }));
   });
 }

@@ -4,7 +4,7 @@
  */
 
 import { familyOf } from '../lib/cidr.ts';
-import { type Hop, hopArguments } from '../model/route.ts';
+import type { Hop } from '../model/route.ts';
 
 export type KernelChange = RouteChange | NeighbourChange | AddressChange | LinkChange | ForwardingChange;
 
@@ -144,6 +144,12 @@ export function objectOf(change: KernelChange): string {
   }
 }
 
+/** Returns the interfaces that a change names. A route's deletion names none. */
+export function devicesOf(change: KernelChange): string[] {
+  if (change.object === 'link') return [change.name];
+  return change.object === 'route' ? change.hops.flatMap(({ device }) => device ?? []) : [change.device];
+}
+
 function renderRoute({ verb, destination, type, protocol, metric, source, hops }: RouteChange): string {
   const tail = words(
     ...['proto', String(protocol)],
@@ -160,6 +166,15 @@ function renderRoute({ verb, destination, type, protocol, metric, source, hops }
     );
   const scope = first.gateway === undefined && familyOf(destination) === 4 && 'scope link';
   return words('route', verb, destination, hopArguments(first, destination), scope, tail);
+}
+
+/** Returns `via 10.0.0.1 dev eth0`. */
+function hopArguments({ gateway, device, isOnlink }: Hop, destination: string): string {
+  // An IPv4 route through an IPv6 next hop (RFC 8950).
+  const family = gateway && familyOf(gateway) !== familyOf(destination) ? 'inet6 ' : '';
+  return [gateway && `via ${family}${gateway}`, device && `dev ${device}`, isOnlink && 'onlink']
+    .filter(Boolean)
+    .join(' ');
 }
 
 function addressFlags({ hasNoDad, isDeprecated, isLinkScope }: AddressChange): string {

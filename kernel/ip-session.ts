@@ -6,8 +6,7 @@
 import { createInterface } from 'node:readline';
 import { type Child, siftLines, start } from '../lib/exec.ts';
 import { Mutex } from '../lib/mutex.ts';
-import { parseErrors, refusedCommand } from './ip-batch.ts';
-import type { BatchError } from './port.ts';
+import { type BatchError, parseErrors, refusedCommand } from './ip-batch.ts';
 
 /** Fails at once ("FIB table does not exist"), and loads no kernel module. */
 const SENTINEL = 'route del 255.255.255.254/32 table 2147483646';

@@ -2,9 +2,9 @@
 import os from 'node:os';
 import type { Log } from '../lib/log.ts';
 import { readAddresses } from './addresses.ts';
+import { applyChanges } from './apply.ts';
 import { Conntrack } from './conntrack.ts';
 import { InsidePool } from './inside-pool.ts';
-import { runBatch } from './ip-batch.ts';
 import { IpSession } from './ip-session.ts';
 import { KernelMonitor } from './monitor.ts';
 import { namespaceAt } from './namespace.ts';
@@ -25,7 +25,7 @@ export function linuxKernel(log: Log): Kernel {
     release: os.release(),
     families: kernelFamilies(),
     observe: observeKernel,
-    runBatch,
+    apply: applyChanges,
     applySysctls,
     readVxlans,
     readForwarding,

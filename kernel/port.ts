@@ -15,8 +15,8 @@ export interface Kernel {
   readonly families: readonly Family[];
   /** Reads links, and the addresses, main-table routes and permanent neighbours of the families. Throws when it fails. */
   observe(families: readonly Family[]): Promise<KernelState>;
-  /** Runs commands in order, without the program's name. Returns those that failed; a failure does not stop the others. */
-  runBatch(program: 'ip' | 'bridge', commands: readonly string[]): Promise<BatchError[]>;
+  /** Makes changes in order. Returns the errors, which hold the given changes; a failure does not stop the others. */
+  apply(changes: readonly KernelChange[]): Promise<ChangeError[]>;
   /** Writes the values that differ. Returns a sentence per sysctl that could not be set. */
   applySysctls(sysctls: readonly Sysctl[], maySet: MaySet): string[];
   /** Returns the VXLAN devices by name. Throws when the dump fails. */
@@ -141,12 +141,6 @@ export interface RulesTable {
   apply(rules: TableRules): Promise<void>;
   /** Compares the kernel's table with the applied one. Resolves with whether another program changed it. */
   check(options: { readonly isFull: boolean }): Promise<boolean>;
-}
-
-/** A command of a batch that failed. */
-export interface BatchError {
-  readonly command: string;
-  readonly message: string;
 }
 
 export interface Link {

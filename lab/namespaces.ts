@@ -4,7 +4,6 @@
  */
 
 import { writeFile } from 'node:fs/promises';
-import { runBatch } from '../kernel/ip-batch.ts';
 import { run } from '../lib/exec.ts';
 
 export const LAB_IPV4 = '172.18.0.1';
@@ -45,16 +44,20 @@ export function netnsPath(name: string): string {
 /** Creates a private /run, loopback, the bridges, and routing between them. Call once, inside fresh namespaces. */
 export async function createSubnets(subnets: readonly Subnet[]): Promise<void> {
   await must('mount', ['-t', 'tmpfs', 'tmpfs', '/run']);
-  await mustBatch([
-    'link set lo up',
-    ...subnets.flatMap(({ bridge, ipv4, ipv6 }, index) => [
-      // A fixed MAC address: otherwise the bridge uses a port's, and changes it when that port's node is deleted.
-      `link add ${bridge} address 02:00:ac:12:00:0${index + 1} type bridge`,
-      `addr add ${ipv4}/24 dev ${bridge}`,
-      ...(ipv6 ? [`addr add ${ipv6}/64 dev ${bridge} nodad`] : []),
-      `link set ${bridge} up`,
-    ]),
-  ]);
+  await must(
+    'ip',
+    ['-batch', '-'],
+    [
+      'link set lo up',
+      ...subnets.flatMap(({ bridge, ipv4, ipv6 }, index) => [
+        // A fixed MAC address: otherwise the bridge uses a port's, and changes it when that port's node is deleted.
+        `link add ${bridge} address 02:00:ac:12:00:0${index + 1} type bridge`,
+        `addr add ${ipv4}/24 dev ${bridge}`,
+        ...(ipv6 ? [`addr add ${ipv6}/64 dev ${bridge} nodad`] : []),
+        `link set ${bridge} up`,
+      ]),
+    ],
+  );
   await writeFile('/proc/sys/net/ipv4/ip_forward', '1');
   if (subnets[0]?.ipv6) await writeFile('/proc/sys/net/ipv6/conf/all/forwarding', '1');
 }
@@ -73,10 +76,14 @@ export async function createNodeNamespace(
   port: string,
 ): Promise<void> {
   await must('ip', ['netns', 'add', name]);
-  await mustBatch([
-    `link add ${port} type veth peer name eth0 netns ${netnsPath(name)}`,
-    `link set ${port} master ${bridge} up`,
-  ]);
+  await must(
+    'ip',
+    ['-batch', '-'],
+    [
+      `link add ${port} type veth peer name eth0 netns ${netnsPath(name)}`,
+      `link set ${port} master ${bridge} up`,
+    ],
+  );
   const inside = [
     'link set lo up',
     `addr add ${ipv4}/24 dev eth0`,
@@ -103,11 +110,6 @@ async function must(command: string, args: readonly string[], lines?: readonly s
     ...(lines === undefined ? {} : { lines }),
   });
   if (!result.ok) throw new Error(`${command} ${args.join(' ')}: ${result.stderr || `exit ${result.code}`}`);
-}
-
-async function mustBatch(commands: readonly string[]): Promise<void> {
-  const [error] = await runBatch('ip', commands);
-  if (error) throw new Error(`ip ${error.command}: ${error.message}`);
 }
 
 /** Whether this kernel supports IPIP tunnels. The test device vanishes with the namespace. */

@@ -9,10 +9,13 @@ export interface ObjectChange {
   readonly object: string;
   /** The change. Changes with different text are different changes. */
   readonly change: string;
+  /** Interfaces that the change depends on. */
+  readonly devices?: readonly string[];
 }
 
 interface Entry {
   readonly change: string;
+  readonly devices: readonly string[];
   /** Number of times in a row. */
   readonly count: number;
   readonly appliedAt: number;
@@ -47,7 +50,7 @@ export class Oscillation {
   }
 
   /** Records that the change was made. */
-  applied({ object, change }: ObjectChange, now: number): void {
+  applied({ object, change, devices = [] }: ObjectChange, now: number): void {
     const before = this.#entries.get(object);
     const isAgain = before?.change === change && now - before.appliedAt < FORGET_MS;
     const count = isAgain ? before.count + 1 : 1;
@@ -56,14 +59,14 @@ export class Oscillation {
         ? 0
         : Math.min(FIRST_DELAY_MS * 2 ** Math.min(count - SUSPICIOUS, 20), this.#maxDelayMs);
     this.#entries.delete(object);
-    this.#entries.set(object, { change, count, appliedAt: now, notBefore: now + delayMs });
+    this.#entries.set(object, { change, devices, count, appliedAt: now, notBefore: now + delayMs });
     if (this.#entries.size > this.#maxEntries) this.#entries.delete(this.#entries.keys().next().value!);
   }
 
-  /** Forgets objects whose next change has a known cause. */
-  forget(isConcerned: (change: ObjectChange) => boolean): void {
-    for (const [object, { change }] of this.#entries)
-      if (isConcerned({ object, change })) this.#entries.delete(object);
+  /** Forgets changes that depend on an interface which changed itself: their repetition has a known cause. */
+  forget(device: string): void {
+    for (const [object, { devices }] of this.#entries)
+      if (devices.includes(device)) this.#entries.delete(object);
   }
 
   /** One sentence per oscillating object, at most twenty. `shown` returns what the kernel has instead. */

@@ -1,6 +1,4 @@
-/** Defines routes and formats them for iproute2. */
-import { familyOf } from '../lib/cidr.ts';
-
+/** Defines routes: desired ones, and those in the kernel. */
 import type { OwnProtocol } from './route-protocols.ts';
 
 /** A desired route. A unicast route has a device, or gateways and tunnels. */
@@ -41,36 +39,4 @@ export interface Hop {
   readonly device: string | undefined;
   /** Treats the gateway as on the link whatever its address: the other end of a tunnel. */
   readonly isOnlink?: boolean | undefined;
-}
-
-/** Returns the arguments of `ip route add|replace|del` for resolved hops. */
-export function routeCommand(
-  verb: 'add' | 'replace' | 'del',
-  route: Omit<Route, 'gateways' | 'device' | 'pods' | 'tunnels' | 'protocol' | 'isFallback'>,
-  protocol: number,
-  hops: readonly Hop[],
-): string {
-  const { destination, type, metric, source } = route;
-  const name = [
-    protocol,
-    ...(metric === undefined ? [] : [`metric ${metric}`]),
-    ...(source === undefined ? [] : [`src ${source}`]),
-  ].join(' ');
-  if (type === 'blackhole') return `route ${verb} blackhole ${destination} proto ${name}`;
-  if (verb === 'del') return `route del ${destination} proto ${name}`;
-  const [first, ...more] = hops;
-  if (first && more.length === 0) {
-    const scope = first.gateway === undefined && familyOf(destination) === 4 ? ' scope link' : '';
-    return `route ${verb} ${destination} ${hopArguments(first, destination)}${scope} proto ${name}`;
-  }
-  return `route ${verb} ${destination} proto ${name} ${hops.map((hop) => `nexthop ${hopArguments(hop, destination)}`).join(' ')}`;
-}
-
-/** Returns the arguments of iproute2 for one hop: `via 10.0.0.1 dev eth0`. */
-export function hopArguments({ gateway, device, isOnlink }: Hop, destination: string): string {
-  // An IPv4 route through an IPv6 next hop (RFC 8950).
-  const family = gateway && familyOf(gateway) !== familyOf(destination) ? 'inet6 ' : '';
-  return [gateway && `via ${family}${gateway}`, device && `dev ${device}`, isOnlink && 'onlink']
-    .filter(Boolean)
-    .join(' ');
 }

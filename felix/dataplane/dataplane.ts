@@ -7,6 +7,7 @@
 
 import type { TunnelDevice } from '../../ipip/device-plan.ts';
 import { observeTunnels, ownTunnels } from '../../ipip/devices.ts';
+import { renderChange } from '../../kernel/change.ts';
 import type { Kernel, KernelEvent, KernelState, RulesTable } from '../../kernel/port.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
@@ -221,7 +222,7 @@ export class Dataplane {
       ...this.#sysctls.apply(desired.endpoints, kinds, kernel, this.#settings),
     ];
     const plan = planPass(desired, kernel, own);
-    const result = await this.#changes.run(plan.batches, startedAt);
+    const result = await this.#changes.run(plan.changes, startedAt);
     const { errors, held } = result;
     const missingTunnels = { ...missingOf(own.wanted, errors), ...wantedOf(desired.tunnels, own.foreign) };
     const faults = errors.filter((error) => isFault(error, missingTunnels));
@@ -231,8 +232,7 @@ export class Dataplane {
       reason,
     }));
     problems.push(...this.#changes.problems(startedAt, kernel), ...summarise(blocked, 'routes'));
-    const commands = plan.batches.flatMap((batch) => batch.commands);
-    if (commands.length > 0) this.#log.debug({ commands }, 'applied');
+    if (plan.changes.length > 0) this.#log.debug({ commands: plan.changes.map(renderChange) }, 'applied');
     this.#connections.flush(plan.routes.moved);
     this.#finish(problems, faults.length > 0 || this.#nftables.isUndecided, missingTunnels);
     // Routes can use a new device from the next pass on.

@@ -1,16 +1,15 @@
-/** Sorts the errors of a batch: which tunnels are impossible, and which errors are faults. Pure. */
+/** Sorts the errors of changes: which tunnels are impossible, and which errors are faults. Pure. */
 import type { Tunnel } from '../../ipip/device-plan.ts';
 import type { MissingTunnels } from '../../ipip/tunnelling.ts';
-import type { BatchError } from '../../kernel/port.ts';
+import { type ChangeError, devicesOf, type KernelChange, type LinkAddition } from '../../kernel/change.ts';
 import { type TunnelKind, tunnels } from '../../model/tunnel.ts';
 
 /** Returns tunnels whose device the kernel refuses to create, with its message. */
-export function missingOf(wanted: readonly Tunnel[], errors: readonly BatchError[]): MissingTunnels {
+export function missingOf(wanted: readonly Tunnel[], errors: readonly ChangeError[]): MissingTunnels {
   return Object.fromEntries(
     wanted.flatMap(({ kind }) => {
       const refused = errors.find(
-        ({ command, message }) =>
-          command.startsWith(`link add name ${tunnels[kind].device} `) && !/File exists/.test(message),
+        ({ change, code }) => isAddition(change) && change.name === tunnels[kind].device && code !== 'EEXIST',
       );
       return refused ? [[kind, refused.message]] : [];
     }),
@@ -24,10 +23,15 @@ export function wantedOf(wanted: readonly Tunnel[], reasons: MissingTunnels): Mi
   );
 }
 
-/** Whether an error is a fault: not when the interface is gone, nor when the command needs an impossible tunnel. */
-export function isFault({ command, message }: BatchError, missing: MissingTunnels): boolean {
-  if (/No such (device|process)|Cannot find device/.test(message)) return false;
+/** Whether an error is a fault: not when the object or its interface is gone, nor when the change needs an impossible tunnel. */
+export function isFault({ change, code }: ChangeError, missing: MissingTunnels): boolean {
+  if (code === 'ENODEV' || code === 'ESRCH') return false;
   // The kernel creates tunl0 when it loads the module.
-  if (command.startsWith('link add name ') && /File exists/.test(message)) return false;
-  return !(Object.keys(missing) as TunnelKind[]).some((kind) => command.includes(tunnels[kind].device));
+  if (isAddition(change) && code === 'EEXIST') return false;
+  const devices = devicesOf(change);
+  return !(Object.keys(missing) as TunnelKind[]).some((kind) => devices.includes(tunnels[kind].device));
+}
+
+function isAddition(change: KernelChange): change is LinkAddition {
+  return change.object === 'link' && change.verb === 'add';
 }

@@ -1,11 +1,12 @@
 /** Plans changes to the pods' neighbour entries, and finds addresses that moved. Pure. */
+import type { NeighbourChange } from '../../kernel/change.ts';
 import type { KernelState } from '../../kernel/port.ts';
 import type { Endpoint } from '../../model/endpoint.ts';
 import { isOurs } from './own-links.ts';
 
-/** Returns commands for a permanent neighbour per pod address, so that the node needs no ARP or ND (Calico F-013). */
-export function neighbourCommands(endpoints: readonly Endpoint[], kernel: KernelState): string[] {
-  const commands: string[] = [];
+/** Keeps a permanent neighbour per pod address, so that the node needs no ARP or ND (Calico F-013). */
+export function planNeighbours(endpoints: readonly Endpoint[], kernel: KernelState): NeighbourChange[] {
+  const changes: NeighbourChange[] = [];
   const wanted = new Map<string, { address: string; device: string; mac: string }>();
   for (const { interfaceName: device, addresses, mac } of endpoints) {
     if (!kernel.links.has(device)) continue;
@@ -18,12 +19,12 @@ export function neighbourCommands(endpoints: readonly Endpoint[], kernel: Kernel
   );
   for (const [key, { address, device, mac }] of wanted) {
     if (present.get(key)?.mac !== mac)
-      commands.push(`neigh replace ${address} lladdr ${mac} dev ${device} nud permanent`);
+      changes.push({ object: 'neighbour', verb: 'replace', address, device, mac });
   }
   for (const [key, { address, device }] of present) {
-    if (!wanted.has(key)) commands.push(`neigh del ${address} dev ${device}`);
+    if (!wanted.has(key)) changes.push({ object: 'neighbour', verb: 'del', address, device });
   }
-  return commands;
+  return changes;
 }
 
 /** Returns addresses that were removed or moved to another interface (Calico reference 3.3, conntrack). */

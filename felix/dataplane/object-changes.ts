@@ -1,43 +1,38 @@
-/** Maps `ip` and `bridge` commands to the kernel objects that they change, for lib/oscillation.ts. */
-
+/** Groups changes by the kernel object that they concern, for lib/oscillation.ts. */
+import { devicesOf, type KernelChange, objectOf, renderChange } from '../../kernel/change.ts';
 import type { KernelState } from '../../kernel/port.ts';
 import type { ObjectChange } from '../../lib/oscillation.ts';
 
-/** Groups commands by object. All commands for one object form one change. */
-export function byObject(
-  commands: readonly string[],
-): { change: ObjectChange; commands: readonly string[] }[] {
-  const groups = new Map<string, string[]>();
-  for (const command of commands) {
-    const object = objectOf(command);
-    groups.set(object, [...(groups.get(object) ?? []), command]);
+/** The changes of one object in a plan, in order. */
+export interface ChangeGroup {
+  readonly change: ObjectChange;
+  readonly changes: readonly KernelChange[];
+}
+
+/** All changes of one object form one change: an oscillating route may be removed and added in each pass. */
+export function byObject(changes: readonly KernelChange[]): ChangeGroup[] {
+  const groups = new Map<string, KernelChange[]>();
+  for (const change of changes) {
+    const object = objectOf(change);
+    const group = groups.get(object);
+    if (group) group.push(change);
+    else groups.set(object, [change]);
   }
   return [...groups].map(([object, list]) => ({
-    change: { object, change: list.join('; ') },
-    commands: list,
+    change: {
+      object,
+      change: list.map(renderChange).join('; '),
+      // A link's own flaps are no reason to forget its changes.
+      devices: list.flatMap((change) => (change.object === 'link' ? [] : devicesOf(change))),
+    },
+    changes: list,
   }));
 }
 
-/** Returns `route 10.0.0.0/26`, `neigh fd00::1 cali123` or `link vxlan.cali`, in lower case to compare addresses. */
-export function objectOf(command: string): string {
-  const words = command.toLowerCase().split(' ');
-  const kind = words[0]!;
-  const device = words[words.indexOf('dev') + 1] ?? '';
-  if (kind === 'link') {
-    const at = Math.max(words.indexOf('name'), words.indexOf('dev'));
-    return `link ${words[at < 0 ? 2 : at + 1] ?? ''}`;
-  }
-  const target = words.slice(2).find((word) => word === 'default' || /[.:]/.test(word)) ?? words[2] ?? '';
-  return kind === 'route'
-    ? `route ${target}`
-    : `${kind} ${target} ${words.includes('dev') ? device : ''}`.trim();
-}
-
-/** Describes an object in the kernel; undefined for kinds other than routes and neighbours. */
+/** Describes an object (objectOf) in the kernel; undefined for kinds other than routes and neighbours. */
 export function shownBy(kernel: KernelState, object: string): string | undefined {
-  const [kind, target, device] = object.split(' ');
-  if (kind === 'route') {
-    const found = kernel.routes.filter(({ destination }) => destination.toLowerCase() === target);
+  if (object.startsWith('route ')) {
+    const found = kernel.routes.filter(({ destination }) => object === `route ${destination}`);
     if (found.length === 0) return 'no such route';
     return found
       .map(({ type, protocol, hops }) =>
@@ -49,9 +44,7 @@ export function shownBy(kernel: KernelState, object: string): string | undefined
       )
       .join('; ');
   }
-  if (kind !== 'neigh') return undefined;
-  const found = kernel.neighbours.find(
-    (one) => one.address.toLowerCase() === target && one.device === device,
-  );
+  if (!object.startsWith('neighbour ')) return undefined;
+  const found = kernel.neighbours.find(({ address, device }) => object === `neighbour ${address} ${device}`);
   return found ? `lladdr ${found.mac}` : 'no such neighbour';
 }

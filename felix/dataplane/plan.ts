@@ -1,17 +1,17 @@
-/** Plans one pass: the commands that turn the observed kernel into the desired one. Pure. */
+/** Plans one pass: the changes that turn the observed kernel into the desired one. Pure. */
 import { planTunnels } from '../../ipip/device-plan.ts';
 import type { OwnTunnels } from '../../ipip/devices.ts';
+import type { KernelChange } from '../../kernel/change.ts';
 import type { KernelState } from '../../kernel/port.ts';
 import { tunnelKinds, tunnels } from '../../model/tunnel.ts';
-import { addressCommands } from './addresses.ts';
-import type { Batch } from './changes.ts';
+import { planAddresses } from './addresses.ts';
 import type { DesiredDataplane } from './desired.ts';
-import { neighbourCommands } from './neighbours.ts';
+import { planNeighbours } from './neighbours.ts';
 import { planRoutes, type RoutePlan } from './route-plan.ts';
 
 export interface PassPlan {
   /** In this order: tunnel devices come before the routes that use them. */
-  readonly batches: readonly Batch[];
+  readonly changes: readonly KernelChange[];
   readonly routes: RoutePlan;
 }
 
@@ -26,13 +26,13 @@ export function planPass(desired: DesiredDataplane, kernel: KernelState, own: Ow
     ownership: desired.ownership,
   });
   const { beforeRoutes, afterRoutes } = planTunnels(own.wanted, own.present);
-  const neighbours = neighbourCommands(desired.endpoints, kernel);
   return {
-    batches: [
-      { program: 'ip', commands: [...beforeRoutes.ip, ...addressCommands(desired.addresses, kernel)] },
-      { program: 'bridge', commands: beforeRoutes.bridge },
-      { program: 'ip', commands: [...routes.commands, ...neighbours, ...afterRoutes.ip] },
-      { program: 'bridge', commands: afterRoutes.bridge },
+    changes: [
+      ...beforeRoutes,
+      ...planAddresses(desired.addresses, kernel),
+      ...routes.changes,
+      ...planNeighbours(desired.endpoints, kernel),
+      ...afterRoutes,
     ],
     routes,
   };

@@ -2,15 +2,16 @@
  * Plans changes to the routing table by comparing the desired with the kernel's routes. Pure. Only our own routes
  * (route-ownership.ts) are changed or removed. A conflicting foreign route is reported and kept.
  */
+import type { RouteChange } from '../../kernel/change.ts';
 import { type Address, type Cidr, contains, mustCidr, networkOf, parseAddress } from '../../lib/cidr.ts';
 import { martianName } from '../../lib/martians.ts';
 import { isOwnInterface } from '../../model/endpoint.ts';
-import { type Hop, type KernelRoute, type Route, routeCommand } from '../../model/route.ts';
+import type { Hop, KernelRoute, Route } from '../../model/route.ts';
 import { formerProtocol, type Owner, type Ownership, ownership } from '../../model/route-ownership.ts';
 
 export interface RoutePlan {
-  /** Commands for `ip -batch`, in order. */
-  readonly commands: readonly string[];
+  /** In order. */
+  readonly changes: readonly RouteChange[];
   /** Host addresses whose route changed or was removed: their connections must be flushed. */
   readonly moved: readonly string[];
   /** Wanted routes that are not possible now, with the reason. */
@@ -37,7 +38,7 @@ export function planRoutes(
   kernel: readonly KernelRoute[],
   options: PlanOptions,
 ): RoutePlan {
-  const commands: string[] = [];
+  const changes: RouteChange[] = [];
   const moved: string[] = [];
   const blocked: { destination: string; reason: string }[] = [];
   const { protocols, former } = options.ownership;
@@ -83,29 +84,34 @@ export function planRoutes(
       if (isHost(route.destination) && !isAlike(route, hops, replaced))
         moved.push(route.destination.split('/')[0]!);
     }
-    commands.push(routeCommand(replaced ? 'replace' : 'add', route, protocols[route.protocol], hops));
+    const verb = replaced ? 'replace' : 'add';
+    const { destination, type, metric, source } = route;
+    const protocol = protocols[route.protocol];
+    changes.push({ object: 'route', verb, destination, type, protocol, metric, source, hops });
   }
   for (const { route, owner } of [...ours.values()].flat()) {
     if (owner.isFormer) isMigrating = true;
     if (kept.has(route) || (options.keepLearned && owner.protocol === 'bgp')) continue;
+    const { destination, protocol, metric } = route;
     const type = route.type === 'blackhole' ? 'blackhole' : 'unicast';
-    const metric = route.metric === undefined ? '' : ` metric ${route.metric}`;
-    commands.push(
-      `${routeCommand('del', { destination: route.destination, type }, route.protocol, [])}${metric}`,
-    );
-    if (isHost(route.destination)) moved.push(route.destination.split('/')[0]!);
+    changes.push({ object: 'route', verb: 'del', destination, type, protocol, metric, hops: [] });
+    if (isHost(destination)) moved.push(destination.split('/')[0]!);
   }
-  // Remove first, so that a moved address never has two routes at once. But if old and new route can coexist, with
-  // different metrics, add the new one first.
+  return { changes: inOrder(changes), moved, blocked, isMigrating, left: unproven };
+}
+
+/**
+ * Removes first, so that a moved address never has two routes at once. But if old and new route can coexist, with
+ * different metrics, the new one is added first.
+ */
+function inOrder(changes: readonly RouteChange[]): RouteChange[] {
   const added = new Set(
-    commands.flatMap((command) => /^route add (\S+) .* metric /.exec(command)?.[1] ?? []),
+    changes
+      .filter(({ verb, metric }) => verb === 'add' && metric !== undefined)
+      .map(({ destination }) => destination),
   );
-  const order = (command: string) => {
-    const removed = /^route del (?:blackhole )?(\S+)/.exec(command)?.[1];
-    return removed === undefined ? 1 : added.has(removed) ? 2 : 0;
-  };
-  commands.sort((a, b) => order(a) - order(b));
-  return { commands, moved, blocked, isMigrating, left: unproven };
+  const order = ({ verb, destination }: RouteChange) => (verb !== 'del' ? 1 : added.has(destination) ? 2 : 0);
+  return changes.toSorted((a, b) => order(a) - order(b));
 }
 
 interface OwnRoute {

@@ -6,7 +6,16 @@ import { ownTable } from '../../felix/calc/ruleset.ts';
 import { Dataplane } from '../../felix/dataplane/dataplane.ts';
 import type { DesiredDataplane } from '../../felix/dataplane/desired.ts';
 import type { Tunnel } from '../../ipip/device-plan.ts';
+import {
+  type AddressChange,
+  type KernelChange,
+  type LinkChange,
+  type NeighbourChange,
+  type RouteChange,
+  renderChange,
+} from '../../kernel/change.ts';
 import { Nftables } from '../../kernel/nftables.ts';
+import { hostCidr } from '../../lib/cidr.ts';
 import { silentLog } from '../../lib/log.ts';
 import { type Endpoint, HOST_MAC, isOwnInterface, podInterfaceName, podMac } from '../../model/endpoint.ts';
 import type { Route } from '../../model/route.ts';
@@ -14,6 +23,7 @@ import { DEFAULT_PROTOCOLS, NO_FORMER } from '../../model/route-protocols.ts';
 import { tunnelKinds, tunnels, vtepMac } from '../../model/tunnel.ts';
 import { randomBy } from './event-stream.ts';
 import { FakeKernel } from './fake-kernel.ts';
+import type { Refusal } from './fake-network.ts';
 import { ManualClock } from './manual-clock.ts';
 
 const NODE = 'n1';
@@ -31,9 +41,9 @@ export class DataplaneWorld {
   readonly kernel = new FakeKernel();
   readonly random: () => number;
   readonly dataplane: Dataplane;
-  /** Commands of the dataplane that changed an object of another program, or harmed a pod. */
+  /** Changes by the dataplane that concerned an object of another program, or harmed a pod. */
   readonly violations: string[] = [];
-  /** Commands, and calls of the dataplane to its caller, in order. */
+  /** Changes, and calls of the dataplane to its caller, in order. */
   readonly events: string[] = [];
   readonly pods = new Map<string, Endpoint>();
   #podCount = 0;
@@ -46,17 +56,17 @@ export class DataplaneWorld {
 
   constructor(seed: number) {
     this.random = randomBy(seed);
-    for (const command of [
-      'link add name eth0 address 02:00:00:00:01:01',
-      'link set dev eth0 up',
-      'address add 10.0.0.1/24 dev eth0',
-      'address add fd00:10::1/64 dev eth0',
-      'route add 0.0.0.0/0 via 10.0.0.254 dev eth0 proto 3',
-      'route add 192.168.7.0/24 via 10.0.0.9 dev eth0 proto 4 metric 20',
-      'neigh replace 10.0.0.9 lladdr 02:00:00:00:01:09 dev eth0 nud permanent',
+    this.kernel.network.createCard('eth0', '02:00:00:00:01:01');
+    for (const change of [
+      linkUp('eth0'),
+      addressOn('eth0', '10.0.0.1/24'),
+      addressOn('eth0', 'fd00:10::1/64'),
+      via('10.0.0.254', { destination: '0.0.0.0/0', protocol: 3 }),
+      via('10.0.0.9', { destination: '192.168.7.0/24', protocol: 4, metric: 20 }),
+      neighbour('10.0.0.9', '02:00:00:00:01:09', 'eth0'),
     ])
-      this.kernel.change(command);
-    this.kernel.around = (command, run) => this.#watched(command, run);
+      this.kernel.change(change);
+    this.kernel.around = (change, apply) => this.#watched(change, apply);
     this.dataplane = new Dataplane(
       { node: NODE },
       {
@@ -101,8 +111,7 @@ export class DataplaneWorld {
     const endpoints = [...this.pods.values()];
     const podRoutes = endpoints.flatMap(({ addresses, interfaceName: device }) =>
       addresses.map((address): Route => {
-        const destination = `${address}/${address.includes(':') ? 128 : 32}`;
-        return { destination, type: 'unicast', protocol: 'local', device, gateways: [] };
+        return { destination: hostCidr(address), type: 'unicast', protocol: 'local', device, gateways: [] };
       }),
     );
     return {
@@ -122,12 +131,18 @@ export class DataplaneWorld {
     const name = podInterfaceName('default', pod);
     const addresses = [`10.1.0.${this.#podCount % 256}`, `fd00:1::${this.#podCount.toString(16)}`];
     const mac = podMac(pod, 'eth0');
-    this.kernel.change(`link add name ${name} address ${HOST_MAC}`);
-    this.kernel.change(`link set dev ${name} up`);
+    const peer = { name: 'eth0', mac, mtu: 1500, netns: '/run/netns/x' };
+    this.kernel.change({
+      ...{ object: 'link', verb: 'add', name, mac: HOST_MAC },
+      kind: { type: 'veth', peer },
+    });
+    this.kernel.change(linkUp(name));
     for (const address of addresses) {
-      const length = address.includes(':') ? 128 : 32;
-      this.kernel.change(`route add ${address}/${length} dev ${name} proto ${local}`);
-      this.kernel.change(`neigh replace ${address} lladdr ${mac} dev ${name} nud permanent`);
+      this.kernel.change({
+        ...{ object: 'route', verb: 'add', destination: hostCidr(address), type: 'unicast', protocol: local },
+        hops: [{ gateway: undefined, device: name }],
+      });
+      this.kernel.change(neighbour(address, mac, name));
     }
     this.pods.set(pod, {
       ...{ containerId: pod, containerInterface: 'eth0', network: 'cali', netns: '/run/netns/x' },
@@ -140,7 +155,7 @@ export class DataplaneWorld {
   deletePod(): void {
     const [pod, endpoint] = this.#pick([...this.pods]) ?? [];
     if (!pod || !endpoint) return;
-    this.kernel.change(`link del dev ${endpoint.interfaceName}`);
+    this.kernel.change(removal(endpoint.interfaceName));
     this.pods.delete(pod);
     this.calculate();
   }
@@ -208,33 +223,40 @@ export class DataplaneWorld {
   interfere(): void {
     const { network } = this.kernel;
     const own = this.#pick(network.routes.filter(({ protocol }) => protocol === local || protocol === bgp));
-    const neighbour = this.#pick(network.neighbours.filter(({ device }) => device !== 'eth0'));
+    const entry = this.#pick(network.neighbours.filter(({ device }) => device !== 'eth0'));
     const device = this.#pick([...network.links.keys()].filter((name) => name !== 'eth0' && name !== 'eth1'));
     const block = this.#pick(blocks)!;
-    const changes = [
-      own && `route del ${own.destination} proto ${own.protocol}`,
-      own &&
-        !own.destination.includes(':') &&
-        `route replace ${own.destination} via 10.0.0.9 dev eth0 proto ${own.protocol}`,
-      `route add 10.66.${Math.floor(this.random() * 9)}.0/24 via 10.0.0.9 dev eth0 proto ${bgp}`,
-      `route add ${block} via 10.0.0.9 dev eth0 proto 4`,
-      `route replace ${block} via 10.0.0.9 dev eth0 proto ${bgp}`,
-      `route add 172.20.${Math.floor(this.random() * 9)}.0/24 via 10.0.0.9 dev eth0 proto 4`,
-      neighbour && `neigh del ${neighbour.address} dev ${neighbour.device}`,
-      neighbour &&
-        `neigh replace ${neighbour.address} lladdr 02:00:00:00:99:99 dev ${neighbour.device} nud permanent`,
-      device && `neigh replace 10.1.9.9 lladdr 02:00:00:00:99:98 dev ${device} nud permanent`,
-      device && `address add 10.9.9.${Math.floor(this.random() * 9)}/32 dev ${device}`,
-      device && `link set dev ${device} mtu 1300`,
-      'link del dev vxlan.cali',
-      'link set dev vxlan-v6.cali down',
-      'fdb replace 02:00:00:00:99:97 dev vxlan.cali dst 10.0.0.77 self permanent',
-      'link add name eth1 address 02:00:00:00:02:01',
-      'link del dev eth1',
-      'neigh replace 10.0.0.8 lladdr 02:00:00:00:01:08 dev eth0 nud permanent',
+    const digit = Math.floor(this.random() * 9);
+    const changes: (KernelChange | undefined)[] = [
+      own && routeRemoval(own),
+      own && !own.destination.includes(':')
+        ? via('10.0.0.9', { verb: 'replace', destination: own.destination, protocol: own.protocol })
+        : undefined,
+      via('10.0.0.9', { destination: `10.66.${digit}.0/24`, protocol: bgp }),
+      via('10.0.0.9', { destination: block, protocol: 4 }),
+      via('10.0.0.9', { verb: 'replace', destination: block, protocol: bgp }),
+      via('10.0.0.9', { destination: `172.20.${digit}.0/24`, protocol: 4 }),
+      entry && { object: 'neighbour', verb: 'del', address: entry.address, device: entry.device },
+      entry && neighbour(entry.address, '02:00:00:00:99:99', entry.device),
+      device ? neighbour('10.1.9.9', '02:00:00:00:99:98', device) : undefined,
+      device ? addressOn(device, `10.9.9.${digit}/32`) : undefined,
+      device ? { object: 'link', verb: 'set', name: device, mtu: 1300 } : undefined,
+      removal('vxlan.cali'),
+      {
+        ...{ object: 'forwarding', verb: 'replace', mac: '02:00:00:00:99:97' },
+        ...{ device: 'vxlan.cali', node: '10.0.0.77' },
+      },
+      removal('eth1'),
+      neighbour('10.0.0.8', '02:00:00:00:01:08', 'eth0'),
     ];
-    const change = this.#pick(changes);
+    const others = [
+      () => network.createCard('eth1', '02:00:00:00:02:01'),
+      () => network.setDown('vxlan-v6.cali'),
+    ];
+    const at = Math.floor(this.random() * (changes.length + others.length));
+    const change = changes[at];
     if (change) this.kernel.change(change);
+    else others[at - changes.length]?.();
     if (this.random() < 0.1) this.kernel.tables.delete(ownTable.name);
     const path = this.#pick([...this.kernel.sysctls.keys()]);
     if (path && this.random() < 0.1) this.kernel.sysctls.set(path, '7');
@@ -242,9 +264,9 @@ export class DataplaneWorld {
 
   /** Removes the routes of other programs that have one of our prefixes. */
   clearConflicts(): void {
-    for (const { destination, protocol } of this.kernel.network.routes)
+    for (const { destination, protocol } of [...this.kernel.network.routes])
       if (blocks.includes(destination) && protocol === 4)
-        this.kernel.change(`route del ${destination} proto 4`);
+        this.kernel.change(routeRemoval({ destination, protocol }));
   }
 
   /** The objects that the dataplane must never change, as text. */
@@ -266,19 +288,55 @@ export class DataplaneWorld {
     ]);
   }
 
-  /** Runs a command of the dataplane, and records whether it changes what it must not. */
-  #watched(command: string, run: () => string | undefined): string | undefined {
-    this.events.push('command');
+  /** Makes a change by the dataplane, and records whether it concerns what it must not. */
+  #watched(change: KernelChange, apply: () => Refusal | undefined): Refusal | undefined {
+    this.events.push('change');
     const before = this.foreignObjects();
-    const refusal = run();
-    if (this.foreignObjects() !== before) this.violations.push(`changes a foreign object: ${command}`);
-    const removed = /^(?:route|neigh) del ([^ /]+)/.exec(command)?.[1];
+    const refusal = apply();
+    if (this.foreignObjects() !== before)
+      this.violations.push(`changes a foreign object: ${renderChange(change)}`);
+    const removed = removedHost(change);
     const isOfPod = [...this.pods.values()].some(({ addresses }) => addresses.includes(removed ?? ''));
-    if (isOfPod) this.violations.push(`harms a pod: ${command}`);
+    if (isOfPod) this.violations.push(`harms a pod: ${renderChange(change)}`);
     return refusal;
   }
 
   #pick<T>(list: readonly T[]): T | undefined {
     return list[Math.floor(this.random() * list.length)];
   }
+}
+
+function linkUp(name: string): LinkChange {
+  return { object: 'link', verb: 'set', name, isUp: true };
+}
+
+function removal(name: string): LinkChange {
+  return { object: 'link', verb: 'del', name };
+}
+
+function addressOn(device: string, cidr: string): AddressChange {
+  return { object: 'address', verb: 'add', cidr, device };
+}
+
+function neighbour(address: string, mac: string, device: string): NeighbourChange {
+  return { object: 'neighbour', verb: 'replace', address, device, mac };
+}
+
+/** Returns a route through a gateway on eth0. */
+function via(
+  gateway: string,
+  route: Pick<RouteChange, 'destination' | 'protocol'> & Partial<RouteChange>,
+): RouteChange {
+  return { object: 'route', verb: 'add', type: 'unicast', hops: [{ gateway, device: 'eth0' }], ...route };
+}
+
+function routeRemoval({ destination, protocol }: Pick<RouteChange, 'destination' | 'protocol'>): RouteChange {
+  return { object: 'route', verb: 'del', destination, type: 'unicast', protocol, hops: [] };
+}
+
+/** Returns the address whose route or neighbour is removed. */
+function removedHost(change: KernelChange): string | undefined {
+  if (change.verb !== 'del') return undefined;
+  if (change.object === 'route') return change.destination.split('/')[0];
+  return change.object === 'neighbour' ? change.address : undefined;
 }

@@ -1,9 +1,9 @@
 /**
  * A kernel in memory (kernel/port.ts). Reads take several steps, as in Linux: `pause` runs before each, so that a test
- * can change the kernel in the middle of an observation or a batch.
+ * can change the kernel in the middle of an observation or between two changes.
  */
+import type { ChangeError, KernelChange } from '../../kernel/change.ts';
 import type {
-  BatchError,
   Connections,
   Kernel,
   KernelEvent,
@@ -16,13 +16,13 @@ import type {
 import type { Family } from '../../lib/cidr.ts';
 import { familyOf } from '../../lib/cidr.ts';
 import type { Sysctl } from '../../model/sysctls.ts';
-import { FakeNetwork } from './fake-network.ts';
+import { FakeNetwork, type Refusal } from './fake-network.ts';
 
 export class FakeKernel implements Kernel {
   readonly release = '6.8.0-fake';
   readonly families: readonly Family[] = [4, 6];
-  /** Commands of the program under test, in order. */
-  readonly commands: string[] = [];
+  /** Changes by the program under test, in order. */
+  readonly changes: KernelChange[] = [];
   /** Addresses whose connections were flushed. */
   readonly flushed: string[] = [];
   /** Sysctls by path. Those of an interface disappear with it. */
@@ -32,15 +32,16 @@ export class FakeKernel implements Kernel {
   readonly network = new FakeNetwork((event) => this.#emit(event));
   /** Runs between the steps of an operation. */
   pause: () => void = () => {};
-  /** Returns why the kernel refuses a command of the program under test. */
-  refuse: (command: string) => string | undefined = () => undefined;
-  /** Called around each command of the program under test. */
-  around: (command: string, run: () => string | undefined) => string | undefined = (_, run) => run();
+  /** Returns why the kernel refuses a change by the program under test. */
+  refuse: (change: KernelChange) => Refusal | undefined = () => undefined;
+  /** Called around each change by the program under test. */
+  around: (change: KernelChange, apply: () => Refusal | undefined) => Refusal | undefined = (_, apply) =>
+    apply();
   readonly #hints = new Set<(event: KernelEvent) => void>();
 
   /** Changes the kernel as another program. Returns the refusal. */
-  change(command: string): string | undefined {
-    return this.network.run(command);
+  change(change: KernelChange): Refusal | undefined {
+    return this.network.apply(change);
   }
 
   async observe(families: readonly Family[]): Promise<KernelState> {
@@ -55,13 +56,13 @@ export class FakeKernel implements Kernel {
     return { routes, neighbours, links, addresses: this.network.addresses.filter(({ cidr }) => isOf(cidr)) };
   }
 
-  async runBatch(_program: 'ip' | 'bridge', commands: readonly string[]): Promise<BatchError[]> {
-    const errors: BatchError[] = [];
-    for (const command of commands) {
+  async apply(changes: readonly KernelChange[]): Promise<ChangeError[]> {
+    const errors: ChangeError[] = [];
+    for (const change of changes) {
       await this.#step();
-      this.commands.push(command);
-      const message = this.around(command, () => this.refuse(command) ?? this.network.run(command));
-      if (message !== undefined) errors.push({ command, message });
+      this.changes.push(change);
+      const refusal = this.around(change, () => this.refuse(change) ?? this.network.apply(change));
+      if (refusal) errors.push({ change, ...refusal });
     }
     return errors;
   }

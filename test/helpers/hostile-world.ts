@@ -12,8 +12,8 @@ import { reflectorsFrom } from '../../felix/calc/bgp/reflectors.ts';
 import { knownRoutes } from '../../felix/calc/known-routes.ts';
 import { podCidrBlocks } from '../../felix/calc/pod-cidr-blocks.ts';
 import type { Ruleset } from '../../felix/calc/ruleset.ts';
-import { addressCommands } from '../../felix/dataplane/addresses.ts';
-import { neighbourCommands } from '../../felix/dataplane/neighbours.ts';
+import { planAddresses } from '../../felix/dataplane/addresses.ts';
+import { planNeighbours } from '../../felix/dataplane/neighbours.ts';
 import { planRoutes } from '../../felix/dataplane/route-plan.ts';
 import { newBlock } from '../../ipam/block.ts';
 import { wantedTunnels } from '../../ipip/choice.ts';
@@ -21,6 +21,7 @@ import { desiredTunnels } from '../../ipip/desired.ts';
 import { planTunnels } from '../../ipip/device-plan.ts';
 import { encapsulation, encapsulationWarnings } from '../../ipip/encapsulation.ts';
 import type { Tunnelling } from '../../ipip/tunnelling.ts';
+import { renderChange } from '../../kernel/change.ts';
 import type { KernelState } from '../../kernel/port.ts';
 import type { Endpoint } from '../../model/endpoint.ts';
 import { nodeInfo, nodeProblems } from '../../model/node.ts';
@@ -358,15 +359,16 @@ export function calculate(raw: readonly object[]): Outcome {
     ownAddresses: new Set(['172.18.0.1']),
   });
   const { beforeRoutes, afterRoutes } = planTunnels(desired.tunnels, new Map());
+  const changes = [
+    ...beforeRoutes,
+    ...planAddresses(desired.addresses, kernel),
+    ...routes.changes,
+    ...planNeighbours(desired.endpoints, kernel),
+    ...afterRoutes,
+  ];
   return {
-    ip: [
-      ...beforeRoutes.ip,
-      ...addressCommands(desired.addresses, kernel),
-      ...routes.commands,
-      ...neighbourCommands(desired.endpoints, kernel),
-      ...afterRoutes.ip,
-    ],
-    bridge: [...beforeRoutes.bridge, ...afterRoutes.bridge],
+    ip: changes.filter(({ object }) => object !== 'forwarding').map(renderChange),
+    bridge: changes.filter(({ object }) => object === 'forwarding').map(renderChange),
     nft,
     speaker: speakerFrom(inputs, (_, key) => {
       const value = secretValue(secret, key);

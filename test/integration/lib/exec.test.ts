@@ -3,7 +3,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { build } from 'esbuild';
 import { describe, expect, it } from 'vitest';
-import { batchErrors, runBatch } from '../../../kernel/ip-batch.ts';
+import { applyChanges } from '../../../kernel/apply.ts';
+import type { NeighbourChange } from '../../../kernel/change.ts';
+import { batchErrors } from '../../../kernel/ip-batch.ts';
 import { IpSession } from '../../../kernel/ip-session.ts';
 import { applySysctls } from '../../../kernel/sysctls.ts';
 import { feed, run, start } from '../../../lib/exec.ts';
@@ -121,14 +123,17 @@ describe('a command that the kernel cannot start', () => {
 
 describe('a batch of ip commands', () => {
   it('fails only in the refused command', async () => {
-    const [error, ...more] = await runBatch('ip', [
-      'link show dev lo',
-      'neigh add 10.0.0.1 lladdr 66:00:00:00:00:01 dev lo\nnetns add x',
-      'link show dev lo',
+    const changes = ['nosuch0', 'lo\nnetns add x', 'nosuch1'].map(
+      (device): NeighbourChange => ({ object: 'neighbour', verb: 'del', address: '10.0.0.1', device }),
+    );
+    expect(await applyChanges(changes)).toEqual([
+      { change: changes[0], code: 'ENODEV', message: 'Cannot find device "nosuch0"' },
+      {
+        ...{ change: changes[1], code: undefined },
+        message: expect.stringContaining('refused: has the control character U+000A'),
+      },
+      { change: changes[2], code: 'ENODEV', message: 'Cannot find device "nosuch1"' },
     ]);
-    expect(more).toEqual([]);
-    expect(error?.command).toContain(String.raw`dev lo\nnetns add x`);
-    expect(error?.message).toContain('refused: has the control character U+000A');
   });
 
   it('that did not finish is a failure', () => {

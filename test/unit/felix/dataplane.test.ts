@@ -10,6 +10,7 @@ import { tunnelKinds, tunnels } from '../../../model/tunnel.ts';
 import { DataplaneWorld } from '../../helpers/dataplane-world.ts';
 
 const STEPS = 200;
+const noBuffers = { code: 'ENOBUFS', message: 'No buffer space available' };
 const SEEDS = Array.from({ length: 8 }, (_, i) => i + 1);
 
 describe('the dataplane on a fake kernel', () => {
@@ -33,7 +34,7 @@ describe('the dataplane on a fake kernel', () => {
       world.kernel.pause = () => {
         if (world.random() < 0.02) act();
       };
-      world.kernel.refuse = () => (world.random() < 0.01 ? 'No buffer space available' : undefined);
+      world.kernel.refuse = () => (world.random() < 0.01 ? noBuffers : undefined);
       for (let step = 0; step < STEPS; step++) {
         act();
         if (step === 50) world.converge();
@@ -50,9 +51,9 @@ describe('the dataplane on a fake kernel', () => {
       expect(world.dataplane.stats.problems).toEqual([]);
       expect(kernelOf(world)).toEqual(wantedBy(world));
       // Once it has converged, it changes nothing.
-      const count = world.kernel.commands.length;
+      const count = world.kernel.changes.length;
       await world.pass(5 * 60_000);
-      expect(world.kernel.commands.slice(count)).toEqual([]);
+      expect(world.kernel.changes.slice(count)).toEqual([]);
       world.dataplane.close();
     },
   );
@@ -65,7 +66,7 @@ describe('the dataplane on a fake kernel', () => {
     const { events } = world;
     expect(events.filter((event, i) => event !== events[i - 1])).toEqual([
       'observed',
-      'command',
+      'change',
       'migrated',
       'guarded',
     ]);

@@ -3,6 +3,7 @@ import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { vxlanRoutes } from '../../../felix/calc/known-routes.ts';
 import { desiredRoutes } from '../../../felix/calc/routes.ts';
 import { planRoutes } from '../../../felix/dataplane/route-plan.ts';
+import { renderChange } from '../../../kernel/change.ts';
 import type { KernelRoute } from '../../../model/route.ts';
 import { DEFAULT_PROTOCOLS, NO_FORMER } from '../../../model/route-protocols.ts';
 
@@ -59,7 +60,7 @@ describe('fallback routes of VXLAN pools', () => {
         keepLearned,
         hasLink: () => true,
         ownership: { protocols: DEFAULT_PROTOCOLS, former: NO_FORMER, ranges: [] },
-      }).commands;
+      }).changes.map(renderChange);
     expect(plan(false)).toEqual(['route replace 10.1.2.0/26 via 10.0.0.2 dev eth0 proto 161']);
     expect(plan(true)).toEqual([]);
   });

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { addressCommands } from '../../../felix/dataplane/addresses.ts';
-import { neighbourCommands } from '../../../felix/dataplane/neighbours.ts';
+import { planAddresses } from '../../../felix/dataplane/addresses.ts';
+import { planNeighbours } from '../../../felix/dataplane/neighbours.ts';
 import { planRoutes, resolveNextHop } from '../../../felix/dataplane/route-plan.ts';
+import { type KernelChange, renderChange } from '../../../kernel/change.ts';
 import { parseRoute } from '../../../kernel/state.ts';
 import { HOST_MAC } from '../../../model/endpoint.ts';
 import type { KernelRoute, Route } from '../../../model/route.ts';
@@ -34,10 +35,11 @@ const learned = (destination: string, ...gateways: string[]): Route => ({
 });
 const owned = { protocols: DEFAULT_PROTOCOLS, former: NO_FORMER, ranges: [] };
 const options = { keepLearned: false, hasLink: () => true, ownership: owned };
+const texts = (changes: readonly KernelChange[]) => changes.map(renderChange);
 const commands = (wanted: Route[], present: KernelRoute[], more = {}) =>
-  planRoutes(wanted, present, { ...options, ...more }).commands;
+  texts(planRoutes(wanted, present, { ...options, ...more }).changes);
 
-describe('the plan of ip commands for the routing table', () => {
+describe('the plan for the routing table', () => {
   it('adds missing routes', () => {
     expect(
       commands(
@@ -92,7 +94,7 @@ describe('the plan of ip commands for the routing table', () => {
       kernel('10.7.0.0/24', { protocol: 161, metric: 77 }),
     ];
     const plan = planRoutes([workload('10.1.0.1/32', 'cali1')], present, options);
-    expect(plan.commands).toEqual([
+    expect(texts(plan.changes)).toEqual([
       'route del blackhole 10.8.0.0/26 proto 161',
       'route del 10.9.0.0/26 proto 162',
       'route del fd09::/64 proto 161 metric 1024',
@@ -118,7 +120,7 @@ describe('the plan of ip commands for the routing table', () => {
       { ...options, keepLearned: true },
     );
     expect(plan).toMatchObject({
-      commands: [],
+      changes: [],
       blocked: [{ destination: '10.2.0.0/26', reason: 'no route to the next hop 192.0.2.1' }],
     });
     expect(resolveNextHop('10.0.0.7', [gateway, link])).toEqual({ gateway: '10.0.0.7', device: 'eth0' });
@@ -144,7 +146,7 @@ describe('the plan of ip commands for the routing table', () => {
       [link, foreign, kernel('10.6.0.0/16', { protocol: 99 })],
       options,
     );
-    expect(plan.commands).toEqual([]);
+    expect(texts(plan.changes)).toEqual([]);
     expect(plan.blocked).toEqual([
       { destination: '10.2.0.0/26', reason: 'a route of another program has this prefix' },
     ]);
@@ -152,7 +154,7 @@ describe('the plan of ip commands for the routing table', () => {
 
   it('waits for a missing interface', () => {
     const plan = planRoutes([workload('10.1.0.1/32', 'cali1')], [link], { ...options, hasLink: () => false });
-    expect(plan).toMatchObject({ commands: [], blocked: [{ reason: 'interface cali1 is missing' }] });
+    expect(plan).toMatchObject({ changes: [], blocked: [{ reason: 'interface cali1 is missing' }] });
   });
 
   it('touches only routes with our protocol numbers, whatever the kernel has', () => {
@@ -165,13 +167,12 @@ describe('the plan of ip commands for the routing table', () => {
         fc.uniqueArray(route, { selector: (r) => `${r.destination}${r.protocol}` }),
         fc.uniqueArray(destination),
         (present, wanted) => {
-          const plan = commands(
+          const { changes } = planRoutes(
             wanted.map((d) => learned(d, '10.0.0.2')),
             [link, ...present],
+            options,
           );
-          for (const command of plan) {
-            const verb = command.split(' ')[1];
-            const target = command.split(' ')[2]!;
+          for (const { verb, destination: target } of changes) {
             const ours = present.filter(
               (r) => r.destination === target && (r.protocol === 161 || r.protocol === 162),
             );
@@ -205,7 +206,7 @@ describe('a route in the kernel', () => {
         ...options,
         ownAddresses: new Set(['10.0.0.11']),
       });
-      expect(plan.commands).toEqual([]);
+      expect(texts(plan.changes)).toEqual([]);
       expect(plan.blocked[0]!.reason).toBe(`no route to the next hop ${nextHop}`);
     },
   );
@@ -235,7 +236,7 @@ describe('a route in the kernel', () => {
     const all = { ...options, ownAddresses: new Set(['10.0.0.11']) };
     const plan = planRoutes([route], [link, gateway, present], all);
     expect(plan.blocked[0]!.reason).toMatch(reason);
-    expect(plan.commands).toEqual([expect.stringMatching(/^route del /)]);
+    expect(texts(plan.changes)).toEqual([expect.stringMatching(/^route del /)]);
   });
 
   it('a default route learned by an older version is adopted', () => {
@@ -243,7 +244,7 @@ describe('a route in the kernel', () => {
     const ownership = { ...owned, former: { local: [], bgp: [186] } };
     const plan = planRoutes([learned('0.0.0.0/0', '10.0.0.2')], [link, former], { ...options, ownership });
     expect(plan.blocked).toEqual([]);
-    expect(plan.commands).toEqual(['route replace 0.0.0.0/0 via 10.0.0.2 dev eth0 proto 162']);
+    expect(texts(plan.changes)).toEqual(['route replace 0.0.0.0/0 via 10.0.0.2 dev eth0 proto 162']);
   });
 
   it('a learned route of a pool in class E is programmed', () => {
@@ -295,7 +296,7 @@ describe('a route in the kernel', () => {
       { address: '10.1.0.7', device: 'cali00000000001', mac: '02:00:00:00:00:07' },
       { address: '10.0.0.1', device: 'eth0', mac: '02:00:00:00:00:05' },
     ];
-    expect(neighbourCommands([endpoint], { routes: [], links, neighbours, addresses: [] })).toEqual([
+    expect(texts(planNeighbours([endpoint], { routes: [], links, neighbours, addresses: [] }))).toEqual([
       'neigh replace 10.1.0.1 lladdr 02:00:00:00:00:01 dev cali00000000001 nud permanent',
       'neigh replace fd00::1 lladdr 02:00:00:00:00:01 dev cali00000000001 nud permanent',
       'neigh del 10.1.0.7 dev cali00000000001',
@@ -314,7 +315,7 @@ describe('a route in the kernel', () => {
       device,
       cidr: '169.254.9.1/32',
     }));
-    expect(addressCommands(wanted, { routes: [], links, neighbours: [], addresses })).toEqual([
+    expect(texts(planAddresses(wanted, { routes: [], links, neighbours: [], addresses }))).toEqual([
       'address add 169.254.9.1/32 dev cali00000000001',
       'address del 169.254.9.9/32 dev cali00000000001',
     ]);

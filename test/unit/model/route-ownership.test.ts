@@ -4,6 +4,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ROUTE_NUMBERS_FILE, RouteNumbersFile } from '../../../agent/inputs/route-numbers.ts';
 import { planRoutes } from '../../../felix/dataplane/route-plan.ts';
+import { renderChange } from '../../../kernel/change.ts';
 import { silentLog } from '../../../lib/log.ts';
 import { containerInterfaceName, isOwnInterface, podInterfaceName } from '../../../model/endpoint.ts';
 import type { KernelRoute, Route } from '../../../model/route.ts';
@@ -97,7 +98,7 @@ describe('a change of protocol numbers', () => {
       ],
       options,
     );
-    expect(plan.commands).toEqual([
+    expect(plan.changes.map(renderChange)).toEqual([
       'route del 10.244.3.0/26 proto 186',
       'route del blackhole 10.244.9.0/26 proto 80',
       `route replace 10.244.0.1/32 dev ${veth} scope link proto 161`,
@@ -114,7 +115,9 @@ describe('a change of protocol numbers', () => {
     const own = kernel('10.52.0.0/16', 186, 'eth0', '10.0.0.2');
     const wanted = [learned('10.52.0.0/16', '10.0.0.2'), learned('10.51.0.0/16', '10.0.0.2')];
     const plan = planRoutes(wanted, [link, own, ...frr], options);
-    expect(plan.commands).toEqual(['route replace 10.52.0.0/16 via 10.0.0.2 dev eth0 proto 162']);
+    expect(plan.changes.map(renderChange)).toEqual([
+      'route replace 10.52.0.0/16 via 10.0.0.2 dev eth0 proto 162',
+    ]);
     expect(plan.blocked).toEqual([
       { destination: '10.51.0.0/16', reason: 'a route of another program has this prefix' },
     ]);
@@ -130,13 +133,13 @@ describe('a change of protocol numbers', () => {
       ...options,
       keepLearned: true,
     });
-    expect(plan).toMatchObject({ commands: [], isMigrating: true });
+    expect(plan).toMatchObject({ changes: [], isMigrating: true });
   });
 
   it('is complete when only foreign routes have a former number', () => {
     const frr = kernel('10.50.0.0/16', 186, 'eth0', '10.0.0.9');
     expect(planRoutes([pod], [link, kernel('10.244.0.1/32', 161, veth), frr], options)).toMatchObject({
-      commands: [],
+      changes: [],
       isMigrating: false,
       left: [frr],
     });
