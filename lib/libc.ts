@@ -6,9 +6,15 @@ import { createRequire } from 'node:module';
 
 export interface Libc {
   /** A function by its C prototype in koffi's syntax. Throws when the library has no such function. */
-  func(prototype: string): (...args: unknown[]) => unknown;
+  func(prototype: string): LibraryFunction;
   /** errno of the last failed call. */
   errno(): number;
+}
+
+export interface LibraryFunction {
+  (...args: unknown[]): unknown;
+  /** Calls on a thread of libuv's pool. The last argument is `(error, value) => void`. */
+  async(...args: unknown[]): unknown;
 }
 
 const libraries = ['libc.so.6', 'libc.musl-x86_64.so.1', 'libc.musl-aarch64.so.1'];

@@ -10,15 +10,8 @@ import { isMalformed, type Message, readMessages } from './message.ts';
 import { MessageWriter } from './message-writer.ts';
 import type { WriteRequest } from './request.ts';
 import { BUFFER_LENGTH, type Datagrams } from './socket.ts';
-import { type NextTurn, nextTurn } from './turn.ts';
 
 const MAX_ATTEMPTS = 10;
-/** How long the event loop may wait for a part of a dump. */
-const STRETCH_MS = 1;
-
-export interface DumpOptions {
-  readonly turn?: NextTurn | undefined;
-}
 
 /**
  * Returns what `read` makes of each message of a dump; `read` returns undefined for one to leave out, and must not keep
@@ -29,20 +22,18 @@ export async function dump<T>(
   open: (bufferLength: number) => Datagrams,
   request: WriteRequest,
   read: (message: Message) => T | undefined,
-  { turn = nextTurn }: DumpOptions = {},
 ): Promise<T[]> {
   let bufferLength = BUFFER_LENGTH;
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
     // A dump that was given up continues in its socket, so each attempt has its own.
     const socket = open(bufferLength);
     try {
-      const objects = await attemptOf(socket, request, read, turn);
+      const objects = await attemptOf(socket, request, read);
       if (typeof objects !== 'string') return objects;
       if (objects === 'truncated') bufferLength *= 4;
     } finally {
       socket.close();
     }
-    await turn();
   }
   throw new CodedError(
     'NETLINK',
@@ -55,16 +46,14 @@ async function attemptOf<T>(
   socket: Datagrams,
   request: WriteRequest,
   read: (message: Message) => T | undefined,
-  turn: NextTurn,
 ): Promise<T[] | 'interrupted' | 'truncated'> {
   const writer = new MessageWriter(1024);
   const refusal = request(writer, 1);
-  if (refusal !== undefined) throw new CodedError('NETLINK', `netlink dump: ${refusal}`);
-  socket.send(writer.bytes());
+  if (refusal !== undefined) throw new CodedError('NETLINK', `netlink dump: ${refusal.message}`);
+  await socket.send(writer.bytes());
   const objects: T[] = [];
-  let started = performance.now();
   for (;;) {
-    const bytes = socket.receive();
+    const bytes = await socket.receiveLater();
     if (bytes === 'empty')
       throw new CodedError('NETLINK', 'netlink dump: the kernel did not finish its answer');
     if (bytes === 'truncated') return bytes;
@@ -80,9 +69,6 @@ async function attemptOf<T>(
       const object = read(message);
       if (object !== undefined) objects.push(object);
     }
-    if (performance.now() - started < STRETCH_MS) continue;
-    await turn();
-    started = performance.now();
   }
 }
 

@@ -3,6 +3,7 @@
  * datagram asks for an acknowledgement: the kernel works in order and reports each refusal in any case.
  */
 import { CodedError } from '../../lib/errors.ts';
+import { Mutex } from '../../lib/mutex.ts';
 import { decodeAcknowledgement } from './acknowledgement.ts';
 import { align, IS_LITTLE_ENDIAN } from './bytes.ts';
 import { NLM_F_ACK, NLMSG_ERROR } from './constants.ts';
@@ -10,112 +11,95 @@ import { errnoName, errnoText } from './errno.ts';
 import { isMalformed, type Message, readMessages } from './message.ts';
 import { MessageWriter } from './message-writer.ts';
 import type { Datagrams } from './socket.ts';
-import { type NextTurn, nextTurn } from './turn.ts';
 
-/** Writes one message with a sequence number, or returns why it cannot be written. */
-export type WriteRequest = (writer: MessageWriter, sequence: number) => string | undefined;
-
-/** A request that failed. */
-export interface Failure {
-  /** Its place in the list. */
-  readonly index: number;
-  /** Name of the error number, such as `EEXIST`; undefined when the request was not sent. */
+/** Why a request cannot be written. */
+export interface Refusal {
+  /** Name of the error number, as if the kernel had refused it. */
   readonly code: string | undefined;
-  /** The kernel's explanation. */
   readonly message: string;
 }
 
-const MAX_CHUNK = 256;
-const FIRST_CHUNK = 32;
-/** How long the event loop may wait for a chunk. */
-const CHUNK_MS = 1;
-const FLAGS_OFFSET = 6;
-const MAX_SEQUENCE = 0xffff_fff0;
+/** Writes one message with a sequence number, or returns why it cannot be written. */
+export type WriteRequest = (writer: MessageWriter, sequence: number) => Refusal | undefined;
 
-export interface RequesterOptions {
-  /** Lets the event loop do other work; default: setImmediate. */
-  readonly turn?: NextTurn | undefined;
+/** A request that failed; `message` is the kernel's explanation. */
+export interface Failure extends Refusal {
+  /** Its place in the list. */
+  readonly index: number;
 }
+
+/** Messages in a datagram; twice as many are hardly faster. */
+const MAX_MESSAGES = 256;
+const FLAGS_OFFSET = 6;
+const MAX_SEQUENCE = 0xffff_0000;
 
 export class Requester {
   readonly #socket: Datagrams;
-  readonly #turn: NextTurn;
+  readonly #mutex = new Mutex();
   readonly #writer = new MessageWriter();
   #sequence = 0;
 
-  constructor(socket: Datagrams, { turn = nextTurn }: RequesterOptions = {}) {
+  constructor(socket: Datagrams) {
     this.#socket = socket;
-    this.#turn = turn;
   }
 
   /**
-   * Sends all requests in order and returns those that failed; a failure does not stop the others. Lets the event loop
-   * run between chunks, so calls that overlap are mixed. Throws CodedError NETLINK when the kernel does not answer.
+   * Sends all requests in order and returns those that failed; a failure does not stop the others. The event loop runs
+   * between datagrams, and other calls may send theirs. Throws CodedError NETLINK when the kernel does not answer.
    */
   async run(requests: readonly WriteRequest[]): Promise<Failure[]> {
     const failures: Failure[] = [];
-    let size = FIRST_CHUNK;
-    for (let at = 0; at < requests.length; ) {
-      if (at > 0) await this.#turn();
-      const end = Math.min(at + size, requests.length);
-      const started = performance.now();
-      this.#runChunk(requests, at, end, failures);
-      const tookMs = performance.now() - started;
-      // The creation of a link takes a hundred times as long as that of a route.
-      size = Math.max(1, Math.min(MAX_CHUNK, tookMs > CHUNK_MS ? size >> 1 : size * 2));
-      at = end;
+    for (let at = 0; at < requests.length; at += MAX_MESSAGES) {
+      const from = at;
+      await this.#mutex.run(() => this.#runPart(requests, from, failures));
     }
     return failures;
   }
 
-  /** As `run`, in one datagram and without a wait: for the other network namespaces that a thread visits. */
-  runNow(requests: readonly WriteRequest[]): Failure[] {
-    const failures: Failure[] = [];
-    this.#runChunk(requests, 0, requests.length, failures);
-    return failures;
+  /**
+   * Sends one request that reads one object. Returns what `read` makes of the kernel's answer, or why the kernel
+   * refuses. Throws CodedError NETLINK when the kernel does not answer.
+   */
+  query<T>(request: WriteRequest, read: (answer: Message) => T): Promise<T | Failure> {
+    return this.#mutex.run(() => this.#query(request, read));
   }
 
-  /**
-   * Sends one request that reads one object. Returns the kernel's answer, whose body is a view until the next call, or
-   * why it refused. Throws CodedError NETLINK when the kernel does not answer.
-   */
-  query(request: WriteRequest): Message | Failure {
+  async #query<T>(request: WriteRequest, read: (answer: Message) => T): Promise<T | Failure> {
     const writer = this.#writer;
     writer.reset();
-    const sequence = this.#next();
+    const sequence = this.#take(1);
     const refusal = request(writer, sequence);
-    if (refusal !== undefined) return { index: 0, code: undefined, message: refusal };
-    this.#socket.send(writer.bytes());
+    if (refusal) return { index: 0, ...refusal };
+    await this.#socket.send(writer.bytes());
     for (const message of this.#answers(sequence)) {
       if (message.sequence !== sequence) continue;
-      if (message.type !== NLMSG_ERROR) return message;
+      if (message.type !== NLMSG_ERROR) return read(message);
       const failure = failureOf(message, 0);
       if (failure) return failure;
     }
     throw noAnswer();
   }
 
-  /** Sends the requests from `at` to `end` in one datagram and receives the answers. */
-  #runChunk(requests: readonly WriteRequest[], at: number, end: number, failures: Failure[]): void {
+  /** Sends the requests from an index on, as many as one datagram may hold, and adds those that failed. */
+  async #runPart(requests: readonly WriteRequest[], from: number, failures: Failure[]): Promise<void> {
     const writer = this.#writer;
     writer.reset();
-    /** Index of the request of each sequence number from `first`. */
+    const end = Math.min(from + MAX_MESSAGES, requests.length);
+    const first = this.#take(MAX_MESSAGES);
+    /** Index of the request with the sequence number `first`, and so on. */
     const sent: number[] = [];
-    const first = this.#sequence + 1;
     let last = -1;
-    for (let index = at; index < end; index++) {
+    for (let index = from; index < end; index++) {
       const start = writer.length;
       const refusal = requests[index]?.(writer, first + sent.length);
-      if (refusal !== undefined) failures.push({ index, code: undefined, message: refusal });
+      if (refusal) failures.push({ index, ...refusal });
       if (writer.length === start) continue;
       last = start;
       sent.push(index);
     }
     if (last < 0) return;
-    this.#sequence += sent.length;
-    if (this.#sequence > MAX_SEQUENCE) this.#sequence = 0;
     demandAcknowledgement(writer.bytes(), last);
-    this.#socket.send(writer.bytes());
+    await this.#socket.send(writer.bytes());
     const until = first + sent.length - 1;
     for (const message of this.#answers(until)) {
       const index = sent[message.sequence - first];
@@ -140,9 +124,11 @@ export class Requester {
     }
   }
 
-  #next(): number {
-    this.#sequence = this.#sequence >= MAX_SEQUENCE ? 1 : this.#sequence + 1;
-    return this.#sequence;
+  /** Takes sequence numbers that follow each other, and returns the first. */
+  #take(count: number): number {
+    const first = this.#sequence >= MAX_SEQUENCE ? 1 : this.#sequence + 1;
+    this.#sequence = first + count - 1;
+    return first;
   }
 }
 

@@ -1,4 +1,4 @@
-/** A netlink socket: datagrams to the kernel and from it. It never blocks. */
+/** A netlink socket: datagrams to the kernel and from it. It never blocks the event loop. */
 import { CodedError } from '../../lib/errors.ts';
 import { errnoName, errnoText } from './errno.ts';
 import { inNamespace } from './namespace.ts';
@@ -28,14 +28,19 @@ export type NoDatagram = 'empty' | 'lost' | 'truncated';
 
 /** Datagrams to and from the kernel, as requests and dumps use them. */
 export interface Datagrams {
-  /** Sends messages in one datagram. The kernel has worked on them when this returns. Throws CodedError NETLINK. */
-  send(bytes: Uint8Array): void;
+  /**
+   * Sends messages in one datagram, which must not change meanwhile. The kernel has worked on them when this resolves.
+   * Throws CodedError NETLINK.
+   */
+  send(bytes: Uint8Array): Promise<void>;
   /**
    * Returns a datagram, a view that the next call overwrites; `empty` if there is none now; `lost` if the kernel
    * dropped some because the socket's buffer was full (ENOBUFS); `truncated` if one was larger than the buffer, which
    * has grown for the next. Throws CodedError NETLINK.
    */
   receive(): Uint8Array | NoDatagram;
+  /** As `receive`, for the datagrams of a dump: the kernel makes the next one meanwhile. */
+  receiveLater(): Promise<Uint8Array | NoDatagram>;
   close(): void;
 }
 
@@ -57,6 +62,8 @@ export class NetlinkSocket implements Datagrams {
   readonly #calls: SystemCalls;
   #buffer: Uint8Array;
   #isClosed = false;
+  /** Calls on other threads. */
+  #inProgress = 0;
 
   /** Throws CodedError NETLINK, NETNS when the namespace cannot be entered, CONFIG without koffi. */
   constructor(
@@ -83,40 +90,58 @@ export class NetlinkSocket implements Datagrams {
     }
   }
 
-  send(bytes: Uint8Array): void {
-    for (;;) {
-      const sent = this.#calls.send(this.#open(), bytes);
-      if (sent === -EINTR) continue;
-      demand('send', sent);
-      if (sent !== bytes.length)
-        throw new CodedError('NETLINK', `netlink: the kernel took ${sent} of ${bytes.length} octets`);
-      return;
-    }
+  async send(bytes: Uint8Array): Promise<void> {
+    const sent = demand('send', await this.#later(() => this.#calls.send(this.fd, bytes)));
+    if (sent !== bytes.length)
+      throw new CodedError('NETLINK', `netlink: the kernel took ${sent} of ${bytes.length} octets`);
   }
 
   receive(): Uint8Array | NoDatagram {
+    this.#assertOpen();
     for (;;) {
-      const length = this.#calls.receive(this.#open(), this.#buffer);
-      if (length === -EINTR) continue;
-      if (length === -EAGAIN) return 'empty';
-      if (length === -ENOBUFS) return 'lost';
-      demand('recv', length);
-      if (length <= this.#buffer.length) return this.#buffer.subarray(0, length);
-      this.#buffer = Buffer.allocUnsafeSlow(length * 2);
-      return 'truncated';
+      const length = this.#calls.receive(this.fd, this.#buffer);
+      if (length !== -EINTR) return this.#datagram(length);
     }
   }
 
+  async receiveLater(): Promise<Uint8Array | NoDatagram> {
+    return this.#datagram(await this.#later(() => this.#calls.receiveLater(this.fd, this.#buffer)));
+  }
+
+  /** A call that is in progress ends first. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#calls.close(this.fd);
+    if (this.#inProgress === 0) this.#calls.close(this.fd);
+  }
+
+  /** Runs a call on another thread, again if a signal interrupted it. */
+  async #later(call: () => Promise<number>): Promise<number> {
+    for (;;) {
+      this.#assertOpen();
+      this.#inProgress++;
+      try {
+        const result = await call();
+        if (result !== -EINTR) return result;
+      } finally {
+        this.#inProgress--;
+        if (this.#isClosed && this.#inProgress === 0) this.#calls.close(this.fd);
+      }
+    }
+  }
+
+  #datagram(length: number): Uint8Array | NoDatagram {
+    if (length === -EAGAIN) return 'empty';
+    if (length === -ENOBUFS) return 'lost';
+    demand('recv', length);
+    if (length <= this.#buffer.length) return this.#buffer.subarray(0, length);
+    this.#buffer = Buffer.allocUnsafeSlow(length * 2);
+    return 'truncated';
   }
 
   /** A closed descriptor may belong to another file by now. */
-  #open(): number {
+  #assertOpen(): void {
     if (this.#isClosed) throw new CodedError('NETLINK', 'netlink: the socket is closed');
-    return this.fd;
   }
 
   /** Old kernels lack some of the options. Without the right to exceed the limits, the buffers stay smaller. */

@@ -1,9 +1,10 @@
 /**
- * System calls on netlink sockets and network namespaces, through koffi. No call blocks: the kernel works on a request
- * during `send`, and its answers are there when that returns.
+ * System calls on netlink sockets and network namespaces, through koffi. The kernel works on a request during `send`, and
+ * on a dump also during `receiveLater`. It may wait for its lock on network configuration (RTNL) meanwhile, for as long
+ * as another program removes interfaces. So these two run on a thread of libuv's pool. The others do not block.
  */
 import { CodedError } from '../../lib/errors.ts';
-import { libc } from '../../lib/libc.ts';
+import { type LibraryFunction, libc } from '../../lib/libc.ts';
 import { IS_LITTLE_ENDIAN } from './bytes.ts';
 
 /** Each call returns 0 or more, or the negative error number. */
@@ -14,10 +15,12 @@ export interface SystemCalls {
   bind(fd: number, groups: number): number;
   /** Sets an option whose value is an int. */
   setOption(fd: number, level: number, option: number, value: number): number;
-  /** Returns the number of bytes that the kernel took. */
-  send(fd: number, bytes: Uint8Array): number;
+  /** Resolves with the number of bytes that the kernel took. The bytes must not change until then. */
+  send(fd: number, bytes: Uint8Array): Promise<number>;
   /** Receives a datagram. Returns its length, which is larger than the buffer when the end is lost. */
   receive(fd: number, buffer: Uint8Array): number;
+  /** As `receive`, on another thread. */
+  receiveLater(fd: number, buffer: Uint8Array): Promise<number>;
   close(fd: number): void;
   /** Moves the calling thread into the network namespace of a descriptor. */
   setNetworkNamespace(fd: number): number;
@@ -64,12 +67,20 @@ function load(): SystemCalls {
   const setns = library.func('int setns(int, int)');
   const fcntl = library.func('int fcntl(int, int, ...)');
   const result = (value: unknown): number => (Number(value) < 0 ? 0 - library.errno() : Number(value));
+  const later = (call: LibraryFunction, ...args: readonly unknown[]) =>
+    new Promise<number>((resolve, reject) => {
+      // koffi restores the error number of the other thread for the callback.
+      call.async(...args, (error: unknown, value: unknown) =>
+        error ? reject(error as Error) : resolve(result(value)),
+      );
+    });
   return {
     socket: (protocol) => result(socket(AF_NETLINK, SOCK_RAW_NONBLOCK_CLOEXEC, protocol)),
     bind: (fd, groups) => result(bind(fd, socketAddress(groups), ADDRESS_LENGTH)),
     setOption: (fd, level, option, value) => result(setsockopt(fd, level, option, Int32Array.of(value), 4)),
-    send: (fd, bytes) => result(send(fd, bytes, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL)),
+    send: (fd, bytes) => later(send, fd, bytes, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL),
     receive: (fd, buffer) => result(recv(fd, buffer, buffer.length, MSG_DONTWAIT | MSG_TRUNC)),
+    receiveLater: (fd, buffer) => later(recv, fd, buffer, buffer.length, MSG_DONTWAIT | MSG_TRUNC),
     close: (fd) => void close(fd),
     setNetworkNamespace: (fd) => result(setns(fd, CLONE_NEWNET)),
     own: (fd) => result(fcntl(fd, F_SETOWN, 'int', process.pid)),

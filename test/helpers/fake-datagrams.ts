@@ -15,7 +15,7 @@ export class FakeDatagrams implements Datagrams {
     this.#answer = answer;
   }
 
-  send(bytes: Uint8Array): void {
+  async send(bytes: Uint8Array): Promise<void> {
     const messages = readMessages(bytes.slice());
     if (!Array.isArray(messages)) throw new Error(messages.malformed);
     this.sent.push(messages);
@@ -24,6 +24,10 @@ export class FakeDatagrams implements Datagrams {
 
   receive(): Uint8Array | NoDatagram {
     return this.queue.shift() ?? 'empty';
+  }
+
+  async receiveLater(): Promise<Uint8Array | NoDatagram> {
+    return this.receive();
   }
 
   close(): void {

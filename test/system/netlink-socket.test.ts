@@ -173,7 +173,7 @@ describe('notifications', () => {
   it('A burst that exceeds the buffer is reported as lost, and later changes arrive.', async () => {
     const netns = namespace();
     const { seen } = watch(netns, { receiveBuffer: 4096 });
-    new Requester(open(netns)).runNow(Array.from({ length: 200 }, (_, i) => blackhole(RTM_NEWROUTE, i)));
+    await new Requester(open(netns)).run(Array.from({ length: 200 }, (_, i) => blackhole(RTM_NEWROUTE, i)));
     await until('loss', 5000, () => seen.lost > 0);
     const before = seen.types.get(RTM_DELROUTE) ?? 0;
     await new Requester(open(netns)).run([blackhole(RTM_DELROUTE, 7)]);

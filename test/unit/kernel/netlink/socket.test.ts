@@ -11,10 +11,33 @@ const ENOBUFS = 105;
 const OWN = '/proc/self/ns/net';
 
 describe('a netlink socket', () => {
-  it('A call that a signal interrupted is repeated.', () => {
-    const socket = open({ send: results(-EINTR, -EINTR, 3), receive: results(-EINTR, 2) });
-    socket.send(Uint8Array.of(1, 2, 3));
+  it('A call that a signal interrupted is repeated.', async () => {
+    const sent = results(-EINTR, -EINTR, 3);
+    const received = results(-EINTR, 2);
+    const socket = open({
+      send: async () => sent(),
+      receive: results(-EINTR, 2),
+      receiveLater: async () => received(),
+    });
+    await socket.send(Uint8Array.of(1, 2, 3));
     expect(socket.receive()).toHaveLength(2);
+    expect(await socket.receiveLater()).toHaveLength(2);
+  });
+
+  it('A socket that is closed during a call stays open until the call ends.', async () => {
+    const closed: number[] = [];
+    let finish = (_: number): void => undefined;
+    const send = () =>
+      new Promise<number>((resolve) => {
+        finish = resolve;
+      });
+    const socket = open({ send, close: (fd) => void closed.push(fd) });
+    const sending = socket.send(Uint8Array.of(1));
+    socket.close();
+    expect(closed).toEqual([]);
+    finish(1);
+    await sending;
+    expect(closed).toEqual([FD]);
   });
 
   it('An empty queue, lost datagrams and a datagram that is too long are told apart.', () => {
@@ -23,10 +46,11 @@ describe('a netlink socket', () => {
     expect(socket.receive()).toHaveLength(70_000);
   });
 
-  it('An error names the call and the error number.', () => {
+  it('An error names the call and the error number.', async () => {
     expect(() => open({ socket: () => -EPERM })).toThrow('netlink socket: Operation not permitted (EPERM)');
-    expect(() => open({ send: () => -EPERM }).send(Uint8Array.of(1))).toThrow(/netlink send: .*EPERM/);
-    expect(() => open({ send: () => 1 }).send(Uint8Array.of(1, 2))).toThrow(/took 1 of 2/);
+    const refused = open({ send: async () => -EPERM }).send(Uint8Array.of(1));
+    await expect(refused).rejects.toThrow(/netlink send: .*EPERM/);
+    await expect(open({ send: async () => 1 }).send(Uint8Array.of(1, 2))).rejects.toThrow(/took 1 of 2/);
   });
 
   it('A socket that cannot be bound is closed, and a closed socket is not used.', () => {
@@ -96,8 +120,9 @@ function fakeCalls(calls: Partial<SystemCalls>): SystemCalls {
     socket: () => FD,
     bind: () => 0,
     setOption: () => 0,
-    send: (_, { length }) => length,
+    send: async (_, { length }) => length,
     receive: () => -EAGAIN,
+    receiveLater: async () => -EAGAIN,
     close: () => undefined,
     setNetworkNamespace: () => 0,
     own: () => 0,
