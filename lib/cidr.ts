@@ -124,9 +124,9 @@ export function addressBytes({ family, value }: Address): Uint8Array {
 /** Text of 4 or 16 network-order bytes. */
 export function formatBytes(bytes: Uint8Array): string {
   if (bytes.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`;
-  let value = 0n;
-  for (const byte of bytes) value = (value << 8n) | BigInt(byte);
-  return formatV6(value);
+  const groups: number[] = [];
+  for (let i = 0; i < 16; i += 2) groups.push((bytes[i]! << 8) | bytes[i + 1]!);
+  return formatGroups(groups);
 }
 
 function parseV4(text: string): Address | undefined {
@@ -163,10 +163,14 @@ function parseV6(text: string): Address | undefined {
   return { family: 6, value };
 }
 
-/** RFC 5952: lower case, longest run of two or more zero groups as `::`, the first one on a tie. */
 function formatV6(value: bigint): string {
   const groups: number[] = [];
   for (let shift = 112n; shift >= 0n; shift -= 16n) groups.push(Number((value >> shift) & 0xffffn));
+  return formatGroups(groups);
+}
+
+/** RFC 5952: lower case, longest run of two or more zero groups as `::`, the first one on a tie. */
+function formatGroups(groups: readonly number[]): string {
   let best = -1;
   let bestLength = 1;
   for (let i = 0; i < 8; i++) {
@@ -178,7 +182,15 @@ function formatV6(value: bigint): string {
     }
     if (end > i) i = end;
   }
-  const hex = groups.map((group) => group.toString(16));
-  if (best < 0) return hex.join(':');
-  return `${hex.slice(0, best).join(':')}::${hex.slice(best + bestLength).join(':')}`;
+  let text = '';
+  for (let i = 0; i < 8; i++) {
+    if (i === best) {
+      text += '::';
+      i += bestLength - 1;
+      continue;
+    }
+    if (i > 0 && i !== best + bestLength) text += ':';
+    text += groups[i]!.toString(16);
+  }
+  return text;
 }
