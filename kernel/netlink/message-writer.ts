@@ -7,6 +7,7 @@
  *     writer.attributeU32(RTA_OIF, 3) …
  *     writer.end();
  */
+import { writeAddress } from '../../lib/address-bytes.ts';
 import { align, IS_LITTLE_ENDIAN } from './bytes.ts';
 import { NLA_F_NESTED } from './constants.ts';
 
@@ -138,6 +139,36 @@ export class MessageWriter {
     const at = this.openAttribute(type);
     this.append(encoder.encode(value)).u8(0);
     this.closeAttribute(at);
+  }
+
+  /**
+   * The network-order bytes of the address in `text`, up to `end`. Returns their number, 4 or 16; writes nothing and
+   * returns 0 when the text is no address.
+   */
+  attributeAddress(type: number, text: string, end = text.length): 0 | 4 | 16 {
+    this.#reserve(4 + 16);
+    const length = writeAddress(text, end, this.#bytes, this.#length + 4);
+    if (length === 0) return 0;
+    this.u16(4 + length).u16(type);
+    this.#length += length;
+    return length;
+  }
+
+  /** The bytes of an address without an attribute's header. Returns their number; 0 for text that is no address. */
+  address(text: string): 0 | 4 | 16 {
+    this.#reserve(16);
+    const length = writeAddress(text, text.length, this.#bytes, this.#length);
+    this.#length += length;
+    return length;
+  }
+
+  /** The bytes of a MAC address as canonical text. Writes nothing and returns false for other text. */
+  attributeMac(type: number, text: string): boolean {
+    if (!/^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(text)) return false;
+    this.u16(4 + 6).u16(type);
+    for (let i = 0; i < 17; i += 3) this.u8(Number.parseInt(text.slice(i, i + 2), 16));
+    this.u16(0);
+    return true;
   }
 
   /** An attribute that contains attributes: those that are written until `closeAttribute`. */

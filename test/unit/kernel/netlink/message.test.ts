@@ -4,8 +4,9 @@ import { decodeAcknowledgement } from '../../../../kernel/netlink/acknowledgemen
 import { readAttributes } from '../../../../kernel/netlink/attributes.ts';
 import { NLM_F_ACK_TLVS, NLMSG_DONE, NLMSG_ERROR } from '../../../../kernel/netlink/constants.ts';
 import { errnoName, errnoText } from '../../../../kernel/netlink/errno.ts';
-import { isMalformed, type Malformed, readMessages } from '../../../../kernel/netlink/message.ts';
+import { isMalformed, readMessages } from '../../../../kernel/netlink/message.ts';
 import { MessageWriter } from '../../../../kernel/netlink/message-writer.ts';
+import { hex, must } from '../../../helpers/netlink.ts';
 
 const u16 = fc.integer({ min: 0, max: 0xffff });
 const u32 = fc.integer({ min: 0, max: 0xffffffff });
@@ -150,12 +151,3 @@ describe('acknowledgements', () => {
     expect([errnoName(4095), errnoText(4095)]).toEqual(['ERRNO_4095', 'Unknown error 4095']);
   });
 });
-
-function hex(text: string): Uint8Array {
-  return Uint8Array.from(Buffer.from(text.replaceAll(' ', ''), 'hex'));
-}
-
-function must<T extends object>(value: T | Malformed): T {
-  if (isMalformed(value)) throw new Error(value.malformed);
-  return value;
-}
