@@ -12,8 +12,9 @@ import { plainTable } from '../../lib/table.ts';
 import { measureChanges } from './dataplane/changes.ts';
 import { serveFelix } from './dataplane/felix.ts';
 import { programs, type Run } from './dataplane/programs.ts';
-import { createLinks, quantile, type Way } from './dataplane/world.ts';
+import { createLinks, type Way } from './dataplane/world.ts';
 import { machine } from './machine.ts';
+import { quantile } from './statistics.ts';
 
 const { values } = parseArguments({
   options: {

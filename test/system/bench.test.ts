@@ -39,7 +39,9 @@ describe('benches', () => {
   it.skipIf(!hasProgram('gcc'))('bench:cni measures ADD and DEL (skipped without gcc)', () => {
     const { status, stdout } = small('cni');
     expect(status).toBe(0);
-    expect(stdout).toMatch(/ADD p50 .*ADD p50 : ptp\n *cali \(shim, agent, API server\) +[\d.]+ ms/);
+    expect(stdout).toMatch(
+      /ADD p50 .*4 ADDs at once +VERSION p50\n *cali \(shim, agent, API server\) +[\d.]+ ms/,
+    );
     expect(stdout).not.toContain('NaN');
     expect(stdout).toMatch(HEAD);
   });

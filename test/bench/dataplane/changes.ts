@@ -1,7 +1,8 @@
 /** What felix does while many routes are present: one change, drift, and changes of other programs. */
 import { spawn } from 'node:child_process';
+import { quantile } from '../statistics.ts';
 import { FelixProcess } from './programs.ts';
-import { blocks, cpuOf, ip, prefixCount, quantile, untilPrefixes } from './world.ts';
+import { blocks, cpuOf, ip, prefixCount, untilPrefixes } from './world.ts';
 
 export interface Changes {
   /** One changed route: milliseconds until programmed, and CPU per change. */
