@@ -8,8 +8,8 @@ import { NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR } from './constants.ts';
 import { errnoName, errnoText } from './errno.ts';
 import { isMalformed, type Message, readMessages } from './message.ts';
 import { MessageWriter } from './message-writer.ts';
-import type { WriteRequest } from './request.ts';
 import { BUFFER_LENGTH, type Datagrams } from './socket.ts';
+import type { WriteRequest } from './write-request.ts';
 
 const MAX_ATTEMPTS = 10;
 

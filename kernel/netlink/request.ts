@@ -11,16 +11,7 @@ import { errnoName, errnoText } from './errno.ts';
 import { isMalformed, type Message, readMessages } from './message.ts';
 import { MessageWriter } from './message-writer.ts';
 import type { Datagrams } from './socket.ts';
-
-/** Why a request cannot be written. */
-export interface Refusal {
-  /** Name of the error number, as if the kernel had refused it. */
-  readonly code: string | undefined;
-  readonly message: string;
-}
-
-/** Writes one message with a sequence number, or returns why it cannot be written. */
-export type WriteRequest = (writer: MessageWriter, sequence: number) => Refusal | undefined;
+import type { Refusal, WriteRequest } from './write-request.ts';
 
 /** A request that failed; `message` is the kernel's explanation. */
 export interface Failure extends Refusal {

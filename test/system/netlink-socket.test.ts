@@ -8,8 +8,9 @@ import { dump } from '../../kernel/netlink/dump.ts';
 import type { Message } from '../../kernel/netlink/message.ts';
 import { inNamespace } from '../../kernel/netlink/namespace.ts';
 import { type NotificationOptions, Notifications } from '../../kernel/netlink/notifications.ts';
-import { Requester, type WriteRequest } from '../../kernel/netlink/request.ts';
+import { Requester } from '../../kernel/netlink/request.ts';
 import { NETLINK_ROUTE, NetlinkSocket } from '../../kernel/netlink/socket.ts';
+import type { WriteRequest } from '../../kernel/netlink/write-request.ts';
 import { until } from '../helpers/lab.ts';
 import { NetworkNamespace } from '../helpers/network-namespace.ts';
 

@@ -10,10 +10,11 @@ import { readAttributes } from '../attributes.ts';
 import { readU32 } from '../bytes.ts';
 import { isMalformed, type Malformed } from '../message.ts';
 import type { MessageWriter } from '../message-writer.ts';
+import type { Refusal } from '../write-request.ts';
 import { AF, IFA, IFA_F, RT_SCOPE, RTM } from './constants.ts';
 import { prefixLength, requestFlags } from './encode-route.ts';
 import { addressOf, type DeviceName, deviceName, familyOfNumber } from './fields.ts';
-import { type DeviceIndex, invalid, noDevice, type Refusal } from './refusal.ts';
+import { type DeviceIndex, invalid, noDevice } from './refusal.ts';
 
 export interface AddressRecord {
   readonly family: Family;

@@ -1,11 +1,12 @@
 /** Encodes a change of any object. */
 import type { KernelChange } from '../../change.ts';
 import type { MessageWriter } from '../message-writer.ts';
+import type { Refusal } from '../write-request.ts';
 import { encodeAddress } from './address.ts';
 import { encodeLink, type NamespaceFd } from './encode-link.ts';
 import { encodeRoute, type RouteRequest } from './encode-route.ts';
 import { encodeForwarding, encodeNeighbour } from './neighbour.ts';
-import type { DeviceIndex, Refusal } from './refusal.ts';
+import type { DeviceIndex } from './refusal.ts';
 
 /** What a change names and the kernel numbers. */
 export interface EncodingContext {

@@ -7,9 +7,10 @@
  */
 import type { LinkAddition, LinkChange, LinkUpdate, VethPeer } from '../../change.ts';
 import type { MessageWriter } from '../message-writer.ts';
+import type { Refusal } from '../write-request.ts';
 import { AF, IFF_UP, IFLA, IFLA_INFO, IFLA_VXLAN, RTM, VETH_INFO_PEER } from './constants.ts';
 import { requestFlags } from './encode-route.ts';
-import { invalid, type Refusal } from './refusal.ts';
+import { invalid } from './refusal.ts';
 
 /** Returns the open file descriptor of a network namespace's file; undefined if it cannot be opened. */
 export type NamespaceFd = (path: string) => number | undefined;

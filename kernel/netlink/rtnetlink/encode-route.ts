@@ -7,8 +7,9 @@ import type { Hop } from '../../../model/route.ts';
 import type { RouteChange } from '../../change.ts';
 import { NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST } from '../constants.ts';
 import type { MessageWriter } from '../message-writer.ts';
+import type { Refusal } from '../write-request.ts';
 import { AF, RT_SCOPE, RT_TABLE_MAIN, RTA, RTM, RTN, RTNH_F_ONLINK } from './constants.ts';
-import { type DeviceIndex, invalid, noDevice, type Refusal } from './refusal.ts';
+import { type DeviceIndex, invalid, noDevice } from './refusal.ts';
 
 /** Flags of a request that changes something, by verb. */
 export const requestFlags = {

@@ -9,10 +9,11 @@ import { readAttributes } from '../attributes.ts';
 import { readU16, readU32 } from '../bytes.ts';
 import { isMalformed, type Malformed } from '../message.ts';
 import type { MessageWriter } from '../message-writer.ts';
+import type { Refusal } from '../write-request.ts';
 import { AF, NDA, NTF_SELF, NUD, RTM } from './constants.ts';
 import { requestFlags } from './encode-route.ts';
 import { addressOf, anyAddress, type DeviceName, deviceName, familyOfNumber, linkAddress } from './fields.ts';
-import { type DeviceIndex, invalid, noDevice, type Refusal } from './refusal.ts';
+import { type DeviceIndex, invalid, noDevice } from './refusal.ts';
 
 export interface NeighbourRecord {
   readonly family: Family;

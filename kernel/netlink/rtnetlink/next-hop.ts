@@ -7,10 +7,11 @@ import { readAttributes } from '../attributes.ts';
 import { readU32 } from '../bytes.ts';
 import { isMalformed, type Malformed } from '../message.ts';
 import type { MessageWriter } from '../message-writer.ts';
+import type { Refusal } from '../write-request.ts';
 import { AF, NHA, RTM, RTNH_F_ONLINK } from './constants.ts';
 import { requestFlags } from './encode-route.ts';
 import { anyAddress, type DeviceName, deviceName } from './fields.ts';
-import { type DeviceIndex, invalid, noDevice, type Refusal } from './refusal.ts';
+import { type DeviceIndex, invalid, noDevice } from './refusal.ts';
 
 export interface NextHop {
   /** Number of the object, from 1. */

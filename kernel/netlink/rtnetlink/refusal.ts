@@ -1,7 +1,5 @@
 /** Why a change cannot become a message, in the words of iproute2. */
-import type { ChangeError } from '../../change.ts';
-
-export type Refusal = Pick<ChangeError, 'code' | 'message'>;
+import type { Refusal } from '../write-request.ts';
 
 /** Returns the index of an interface of this network namespace; undefined if there is none with this name. */
 export type DeviceIndex = (name: string) => number | undefined;

@@ -1,113 +1,112 @@
 /**
  * Requests that read. Their headers have the complete layout that strict checking (NETLINK_GET_STRICT_CHK) demands;
- * with it the kernel applies the filters, without it the caller gets objects that the filters exclude as well.
+ * with it the kernel applies the filters, without it the caller also gets objects that the filters exclude.
  */
 import { type Family, familyOf } from '../../../lib/cidr.ts';
 import { NLM_F_DUMP, NLM_F_REQUEST } from '../constants.ts';
 import type { MessageWriter } from '../message-writer.ts';
+import type { WriteRequest } from '../write-request.ts';
 import { AF, IFLA, IFLA_INFO, RTA, RTEXT_FILTER_SKIP_STATS, RTM, RTM_F } from './constants.ts';
+import { invalid } from './refusal.ts';
 
-const DUMP = NLM_F_REQUEST | NLM_F_DUMP;
-
-/** Appends a request for all links, or for those of one driver such as `vxlan`. */
-export function requestLinks(writer: MessageWriter, sequence: number, kind?: string): void {
-  writer.begin(RTM.GETLINK, DUMP, sequence);
-  writeLinkHeader(writer);
-  if (kind !== undefined) {
+/** Asks for all links, or for those of one driver such as `vxlan`. */
+export function linkDump(kind?: string): WriteRequest {
+  return dumpRequest(RTM.GETLINK, (writer) => {
+    writeLinkHeader(writer);
+    if (kind === undefined) return;
     const info = writer.openNested(IFLA.LINKINFO);
     writer.attributeText(IFLA_INFO.KIND, kind);
     writer.closeAttribute(info);
-  }
-  writer.end();
+  });
 }
 
-/** Appends a request for one link by name. The kernel answers with the link, or ENODEV. */
-export function requestLink(writer: MessageWriter, sequence: number, name: string): void {
-  writer.begin(RTM.GETLINK, NLM_F_REQUEST, sequence);
-  writeLinkHeader(writer);
-  writer.attributeText(IFLA.IFNAME, name);
-  writer.end();
+/** Asks for one link by name. The kernel answers with the link, or ENODEV. */
+export function linkQuery(name: string): WriteRequest {
+  return (writer, sequence) => {
+    writer.begin(RTM.GETLINK, NLM_F_REQUEST, sequence);
+    writeLinkHeader(writer);
+    writer.attributeText(IFLA.IFNAME, name);
+    writer.end();
+    return undefined;
+  };
 }
 
-/** Writes struct ifinfomsg, 16 bytes, and the filter of attributes. */
-function writeLinkHeader(writer: MessageWriter): void {
-  writer.u32(AF.UNSPEC).u32(0).u32(0).u32(0);
-  writer.attributeU32(IFLA.EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-}
-
-/** Appends a request for the addresses of a family, or of both. */
-export function requestAddresses(writer: MessageWriter, sequence: number, family?: Family): void {
-  writer.begin(RTM.GETADDR, DUMP, sequence);
-  // struct ifaddrmsg, 8 bytes.
-  writeFamily(writer, family).u32(0);
-  writer.end();
+/** Asks for the addresses of a family, or of both (struct ifaddrmsg, 8 bytes). */
+export function addressDump(family?: Family): WriteRequest {
+  return dumpRequest(RTM.GETADDR, (writer) => writeFamily(writer, family).u32(0));
 }
 
 export interface RouteFilter {
   readonly table: number;
+  /** Protocol number (linux/rtnetlink.h RTPROT_*). */
   readonly protocol?: number;
 }
 
-/** Appends a request for the routes of a family. */
-export function requestRoutes(
-  writer: MessageWriter,
-  sequence: number,
-  family: Family,
-  { table, protocol = 0 }: RouteFilter,
-): void {
-  writer.begin(RTM.GETROUTE, DUMP, sequence);
-  // struct rtmsg, 12 bytes: the table is in an attribute, which has room for numbers above 255.
-  writeFamily(writer, family).u8(0).u8(protocol).u16(0).u32(0);
-  writer.attributeU32(RTA.TABLE, table);
-  writer.end();
+/** Asks for the routes of a family (struct rtmsg, 12 bytes). */
+export function routeDump(family: Family, { table, protocol = 0 }: RouteFilter): WriteRequest {
+  return dumpRequest(RTM.GETROUTE, (writer) => {
+    writeFamily(writer, family).u8(0).u8(protocol).u16(0).u32(0);
+    // An attribute has room for table numbers above 255.
+    writer.attributeU32(RTA.TABLE, table);
+  });
 }
 
 /**
- * Appends a request for the route that packets to an address take. Returns false, and appends nothing, for text that is
- * no address. The kernel answers with a route to the address, or with an error such as ENETUNREACH.
+ * Asks for the route that packets to an address take. The kernel answers with a route to the address, or with an error
+ * such as ENETUNREACH.
  */
-export function requestRouteTo(writer: MessageWriter, sequence: number, address: string): boolean {
-  const family = familyOf(address);
-  writer.begin(RTM.GETROUTE, NLM_F_REQUEST, sequence);
-  writer
-    .u8(familyNumber(family))
-    .u8(family === 4 ? 32 : 128)
-    .u16(0)
-    .u32(0)
-    .u32(RTM_F.LOOKUP_TABLE);
-  const isAddress = writer.attributeAddress(RTA.DST, address) > 0;
-  if (isAddress) writer.end();
-  else writer.drop();
-  return isAddress;
+export function routeQuery(address: string): WriteRequest {
+  return (writer, sequence) => {
+    const family = familyOf(address);
+    writer.begin(RTM.GETROUTE, NLM_F_REQUEST, sequence);
+    writer
+      .u8(familyNumber(family))
+      .u8(family === 4 ? 32 : 128)
+      .u16(0)
+      .u32(0)
+      .u32(RTM_F.LOOKUP_TABLE);
+    if (writer.attributeAddress(RTA.DST, address) === 0) {
+      writer.drop();
+      return invalid('address', address);
+    }
+    writer.end();
+    return undefined;
+  };
 }
 
-/** Appends a request for the neighbours of a family. */
-export function requestNeighbours(writer: MessageWriter, sequence: number, family: Family): void {
-  writer.begin(RTM.GETNEIGH, DUMP, sequence);
-  // struct ndmsg, 12 bytes.
-  writeFamily(writer, family).u32(0).u32(0);
-  writer.end();
+/** Asks for the neighbours of a family (struct ndmsg, 12 bytes). */
+export function neighbourDump(family: Family): WriteRequest {
+  return dumpRequest(RTM.GETNEIGH, (writer) => writeFamily(writer, family).u32(0).u32(0));
 }
 
-/** Appends a request for the forwarding entries of a device (struct ndmsg, 12 bytes). */
-export function requestForwarding(writer: MessageWriter, sequence: number, deviceIndex: number): void {
-  writer.begin(RTM.GETNEIGH, DUMP, sequence);
-  writer.u8(AF.BRIDGE).u8(0).u16(0).u32(deviceIndex).u32(0);
-  writer.end();
+/** Asks for the forwarding entries of a device (struct ndmsg, 12 bytes). */
+export function forwardingDump(deviceIndex: number): WriteRequest {
+  return dumpRequest(RTM.GETNEIGH, (writer) => writer.u8(AF.BRIDGE).u8(0).u16(0).u32(deviceIndex).u32(0));
 }
 
-/** Appends a request for the policy rules of a family, or of all (struct fib_rule_hdr, 12 bytes). */
-export function requestRules(writer: MessageWriter, sequence: number, family?: Family): void {
-  writer.begin(RTM.GETRULE, DUMP, sequence);
-  writeFamily(writer, family).u32(0).u32(0);
-  writer.end();
+/** Asks for the policy rules of a family, or of all (struct fib_rule_hdr, 12 bytes). */
+export function ruleDump(family?: Family): WriteRequest {
+  return dumpRequest(RTM.GETRULE, (writer) => writeFamily(writer, family).u32(0).u32(0));
 }
 
-/** Appends a request for all next-hop objects (struct nhmsg, 8 bytes). */
-export function requestNextHops(writer: MessageWriter, sequence: number): void {
-  writer.begin(RTM.GETNEXTHOP, DUMP, sequence);
-  writer.u32(AF.UNSPEC).u32(0);
-  writer.end();
+/** Asks for all next-hop objects (struct nhmsg, 8 bytes). */
+export function nextHopDump(): WriteRequest {
+  return dumpRequest(RTM.GETNEXTHOP, (writer) => writer.u32(AF.UNSPEC).u32(0));
+}
+
+function dumpRequest(type: number, write: (writer: MessageWriter) => void): WriteRequest {
+  return (writer, sequence) => {
+    writer.begin(type, NLM_F_REQUEST | NLM_F_DUMP, sequence);
+    write(writer);
+    writer.end();
+    return undefined;
+  };
+}
+
+/** Writes struct ifinfomsg, 16 bytes, and leaves statistics out of the answer. */
+function writeLinkHeader(writer: MessageWriter): void {
+  writer.u32(AF.UNSPEC).u32(0).u32(0).u32(0);
+  writer.attributeU32(IFLA.EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 }
 
 /** Writes the first four bytes of a header: the family and three bytes of zero. */

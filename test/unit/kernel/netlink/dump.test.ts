@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { NLM_F_DUMP_INTR, NLM_F_MULTI, NLMSG_DONE } from '../../../../kernel/netlink/constants.ts';
 import { dump } from '../../../../kernel/netlink/dump.ts';
 import type { Message } from '../../../../kernel/netlink/message.ts';
-import type { WriteRequest } from '../../../../kernel/netlink/request.ts';
 import type { NoDatagram } from '../../../../kernel/netlink/socket.ts';
+import type { WriteRequest } from '../../../../kernel/netlink/write-request.ts';
 import { acknowledgement, datagram, FakeDatagrams } from '../../../helpers/fake-datagrams.ts';
 
 const ANY_TYPE = 24;

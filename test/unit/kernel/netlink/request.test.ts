@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { NLM_F_ACK, NLM_F_REQUEST } from '../../../../kernel/netlink/constants.ts';
 import type { Message } from '../../../../kernel/netlink/message.ts';
-import { Requester, type WriteRequest } from '../../../../kernel/netlink/request.ts';
+import { Requester } from '../../../../kernel/netlink/request.ts';
+import type { WriteRequest } from '../../../../kernel/netlink/write-request.ts';
 import { acknowledgement, datagram, FakeDatagrams } from '../../../helpers/fake-datagrams.ts';
 
 const EEXIST = 17;
