@@ -1,11 +1,14 @@
 /** Documents of a standalone reflector, from the text of one or several files. */
 import type { z } from 'zod';
+import { keyOfPeer } from '../../bgp/peer/config.ts';
 import { type Document, parseText, registered } from '../../datastore/documents.ts';
 import { type BGPConfiguration, bgpConfigurationKind } from '../../datastore/schema/bgp-configuration.ts';
+import { parsePeerIP } from '../../datastore/schema/bgp-fields.ts';
 import { type BGPFilter, bgpFilterKind } from '../../datastore/schema/bgp-filter.ts';
 import { type BGPPeer, bgpPeerKind } from '../../datastore/schema/bgp-peer.ts';
 import { type Secret, secretKind } from '../../datastore/schema/core.ts';
 import type { ResourceDefinition } from '../../datastore/schema/resource.ts';
+import { BGP_PORT } from '../../felix/calc/bgp/cluster.ts';
 import { CodedError } from '../../lib/errors.ts';
 
 export interface NamedText {
@@ -20,6 +23,29 @@ export interface ReflectorDocuments {
   readonly secrets: readonly Secret[];
   /** A sentence for each object that is not used, because an earlier one has its name. */
   readonly duplicates: readonly string[];
+}
+
+/** Returns a sentence for each BGPPeer whose address another one has, because a speaker has one session per address. */
+function sharedAddresses(documents: readonly Document[]): string[] {
+  const first = new Map<string, Document>();
+  return documents
+    .filter(({ definition }) => definition.kind === bgpPeerKind.kind)
+    .flatMap((document) => {
+      const { metadata, spec } = bgpPeerKind.schema.parse(document.object);
+      const parsed = parsePeerIP(spec.peerIP ?? '');
+      const field = parsed ? 'peerIP' : 'peerCIDR';
+      const key = parsed
+        ? keyOfPeer({ address: parsed.address, port: parsed.port ?? BGP_PORT })
+        : spec.peerCIDR;
+      // A BGPPeer with a selector has no effect on a reflector of its own.
+      if (key === undefined) return [];
+      const earlier = first.get(key);
+      first.set(key, earlier ?? document);
+      const { name } = metadata;
+      return earlier
+        ? `BGPPeer ${earlier.object.metadata.name} in ${earlier.place} and BGPPeer ${name} in ${document.place} have the same ${field} ${spec[field]}: change or remove one of them`
+        : [];
+    });
 }
 
 /**
@@ -45,6 +71,8 @@ export function parseFiles(files: readonly NamedText[], source: string): Reflect
   }
   const documents = [...first.values()];
   if (documents.length === 0) throw new CodedError('INPUT', `${source}: no resources in it`);
+  const clashes = sharedAddresses(documents);
+  if (clashes.length > 0) throw new CodedError('INPUT', clashes.join('\n'));
   const ofKind = <S extends z.ZodType>({ kind, schema }: ResourceDefinition<S>) =>
     documents.filter(({ definition }) => definition.kind === kind).map(({ object }) => schema.parse(object));
   return {

@@ -105,6 +105,20 @@ describe('a reflector with a folder of files', () => {
     ]);
   });
 
+  it.each([
+    ['peerIP', '192.0.2.2', '192.0.2.2:179'],
+    ['peerCIDR', '192.0.2.0/24', '192.0.2.7/24'],
+  ])('refuses two BGPPeers with one %s, and names both files and objects', async (field, one, same) => {
+    const of = (name: string, value: string) => peer(name, value).replace('peerIP', field);
+    write('a.yaml', `${router}---\n${of('tor', one)}`);
+    write('b.yaml', of('spine', same));
+    await expect(reflector().start(() => undefined)).rejects.toThrow(
+      `BGPPeer tor in ${folder}/a.yaml, document 2 and BGPPeer spine in ${folder}/b.yaml have the same ${field} `,
+    );
+    write('b.yaml', of('spine', field === 'peerIP' ? '192.0.2.2:1790' : '192.0.2.0/25'));
+    await reflector().start(() => undefined);
+  });
+
   it('logs a fault once until it changes, and that the configuration is valid again', async () => {
     write('a.yaml', `${router}---\n${peer('tor', '192.0.2.2')}`);
     const one = reflector();
