@@ -42,6 +42,19 @@ type Lists = ReturnType<typeof objectsOf>;
 
 export type ClusterObjects = { readonly [Kind in keyof Lists]: Readonly<Lists[Kind]> };
 
+export const NO_OBJECTS: ClusterObjects = {
+  Node: [],
+  FelixConfiguration: [],
+  BGPConfiguration: [],
+  IPPool: [],
+  IPAMBlock: [],
+  BlockAffinity: [],
+  BGPFilter: [],
+  BGPPeer: [],
+  Service: [],
+  EndpointSlice: [],
+};
+
 /** Returns a cluster with these objects instead of the view's. `node` is this node's name. */
 export function clusterOf(
   objects: ClusterObjects,

@@ -24,7 +24,7 @@ import { Boundary } from '../../lib/boundary.ts';
 import { CodedError } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { nodeInfo, nodeNames } from '../../model/node.ts';
-import type { ClusterObjects } from '../inputs/cluster.ts';
+import { type ClusterObjects, NO_OBJECTS } from '../inputs/cluster.ts';
 import { Quarantine } from '../inputs/quarantine.ts';
 import { OwnEndpoint } from '../inputs/reflector-endpoints.ts';
 import { SecretsView } from '../speaker/secrets.ts';
@@ -177,12 +177,10 @@ export class ClusterSource implements ReflectorSource {
 
   #objects(): ClusterObjects {
     return {
+      ...NO_OBJECTS,
       Node: this.#nodes.list(),
-      FelixConfiguration: [],
       BGPConfiguration: this.#configurations.list(),
       IPPool: this.#pools.list(),
-      IPAMBlock: [],
-      BlockAffinity: [],
       BGPFilter: this.#filters.list(),
       BGPPeer: this.#peers.list(),
       Service: this.#services.list(),

@@ -7,9 +7,13 @@ import { afterEach, expect, it, vi } from 'vitest';
 import { ClusterSource } from '../../../../agent/reflector/cluster-source.ts';
 import { Reflector, type ReflectorSource } from '../../../../agent/reflector/reflector.ts';
 import type { PeerConfig } from '../../../../bgp/peer/config.ts';
+import type { PolicyRoute } from '../../../../bgp/policy/export.ts';
 import { plainAddress } from '../../../../datastore/kubernetes/api-server-address.ts';
 import { bgpConfigurationKind } from '../../../../datastore/schema/bgp-configuration.ts';
-import { endpointSliceKind, serviceKind } from '../../../../datastore/schema/core.ts';
+import { bgpFilterKind } from '../../../../datastore/schema/bgp-filter.ts';
+import { bgpPeerKind } from '../../../../datastore/schema/bgp-peer.ts';
+import { endpointSliceKind, nodeKind, serviceKind } from '../../../../datastore/schema/core.ts';
+import { apiVersionOf, type ResourceDefinition } from '../../../../datastore/schema/resource.ts';
 import { silentLog } from '../../../../lib/log.ts';
 import { calictl } from '../../../helpers/calictl.ts';
 import { HostileApi } from '../../../helpers/hostile-api.ts';
@@ -143,14 +147,16 @@ it('a new routerID or listenPort takes effect at once, through a new speaker tha
   expect((await identifierAt(identity.port)).identifier).toBe('10.0.0.9');
 });
 
-it('a reflector waits for an unreadable BGPConfiguration instead of using defaults', async () => {
+/** Starts an API server with a Service whose endpoint is the reflector rr, and a source that reads it. */
+async function clusterOfReflector() {
   const api = await HostileApi.start();
   closers.push(() => api.close());
   const metadata = { name: 'rr', namespace: 'kube-system', uid: 'u1' };
+  const annotations = { 'projectcalico.org/RouteReflectorClusterID': '1.0.0.1' };
   api.put(serviceKind, {
     apiVersion: 'v1',
     kind: 'Service',
-    metadata: { ...metadata, annotations: { 'projectcalico.org/RouteReflectorClusterID': '1.0.0.1' } },
+    metadata: { ...metadata, annotations, labels: { rr: 'yes' } },
     spec: {},
   });
   api.put(endpointSliceKind, {
@@ -161,13 +167,13 @@ it('a reflector waits for an unreadable BGPConfiguration instead of using defaul
     endpoints: [{ addresses: ['172.18.0.11'], nodeName: 'n1', conditions: { ready: true } }],
     ports: [{ port: 1790 }],
   });
-  const configuration = (spec: unknown) => ({
-    apiVersion: 'projectcalico.org/v3',
-    kind: 'BGPConfiguration',
-    metadata: { name: 'default' },
-    spec,
-  });
-  api.put(bgpConfigurationKind, configuration('none'));
+  const put = (definition: ResourceDefinition, name: string, spec: unknown, annotated: object = {}) =>
+    api.put(definition, {
+      apiVersion: apiVersionOf(definition),
+      kind: definition.kind,
+      metadata: { name, annotations: annotated },
+      spec,
+    });
   const source = new ClusterSource(
     {
       api: plainAddress(api.url),
@@ -181,11 +187,46 @@ it('a reflector waits for an unreadable BGPConfiguration instead of using defaul
     silentLog,
   );
   closers.push(() => source.close());
+  return { put, source };
+}
+
+it('a reflector waits for an unreadable BGPConfiguration instead of using defaults', async () => {
+  const { put, source } = await clusterOfReflector();
+  put(bgpConfigurationKind, 'default', 'none');
   let changes = 0;
   await source.start(() => changes++);
   expect(() => source.desired()).toThrow(/waiting until this is corrected: BGPConfiguration default/);
-  api.put(bgpConfigurationKind, configuration({ asNumber: 65001 }));
+  put(bgpConfigurationKind, 'default', { asNumber: 65001 });
   await vi.waitFor(() => expect(changes).toBeGreaterThan(0), 100_000);
   expect(source.desired().peers).toEqual([]);
   expect(source.configurations()[0]?.spec.asNumber).toBe(65001);
+});
+
+it('a reflector passes no route through an unreadable BGPFilter, and its status names the filter', async () => {
+  const { put, source } = await clusterOfReflector();
+  put(nodeKind, 'n2', {}, { 'projectcalico.org/IPv4Address': '172.18.0.2/24' });
+  put(bgpPeerKind, 'rr', { nodeSelector: 'all()', peerSelector: "rr == 'yes'", filters: ['narrow'] });
+  put(bgpFilterKind, 'narrow', 'none');
+  let changes = 0;
+  await source.start(() => changes++);
+  const route: PolicyRoute = {
+    prefix: '10.9.0.0/24',
+    attributes: { origin: 0, asPath: [], nextHop: '172.18.0.2' },
+    isLocal: false,
+    isIbgp: true,
+  };
+  const session = () => {
+    const [peer] = source.desired().peers;
+    return [
+      peer?.address,
+      peer?.warning,
+      ...[peer?.importPolicy, peer?.exportPolicy].map((policy) => policy?.apply(route).isAccepted ?? true),
+    ];
+  };
+  const address = '172.18.0.2';
+  const warning = 'BGPFilter narrow cannot be used: it rejects every route';
+  expect(session()).toEqual([address, warning, false, false]);
+  put(bgpFilterKind, 'narrow', { importV4: [{ action: 'Accept' }], exportV4: [{ action: 'Accept' }] });
+  await vi.waitFor(() => expect(changes).toBeGreaterThan(0), 100_000);
+  expect(session()).toEqual([address, undefined, true, true]);
 });

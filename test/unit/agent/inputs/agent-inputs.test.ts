@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { InputReader, type InputSources } from '../../../../agent/inputs/agent-inputs.ts';
-import { type ClusterObjects, clusterOf, objectsOf } from '../../../../agent/inputs/cluster.ts';
+import { type ClusterObjects, clusterOf, NO_OBJECTS, objectsOf } from '../../../../agent/inputs/cluster.ts';
 import { readConfig } from '../../../../agent/inputs/environment.ts';
 import { Quarantine } from '../../../../agent/inputs/quarantine.ts';
 import type { UnreadableObject } from '../../../../datastore/informer.ts';
@@ -8,7 +8,6 @@ import { nodeAnnotations, nodeKind } from '../../../../datastore/schema/core.ts'
 import { ipPoolKind } from '../../../../datastore/schema/ip-pool.ts';
 import { silentLog } from '../../../../lib/log.ts';
 import { nodeInfo } from '../../../../model/node.ts';
-import { NO_OBJECTS } from '../../../helpers/no-objects.ts';
 
 const node = nodeKind.schema.parse({
   apiVersion: 'v1',

@@ -1,12 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import type { ClusterObjects } from '../../../../agent/inputs/cluster.ts';
+import { type ClusterObjects, NO_OBJECTS } from '../../../../agent/inputs/cluster.ts';
 import { Quarantine } from '../../../../agent/inputs/quarantine.ts';
 import { bgpPeerKind } from '../../../../datastore/schema/bgp-peer.ts';
 import { nodeKind } from '../../../../datastore/schema/core.ts';
 import { ipPoolKind } from '../../../../datastore/schema/ip-pool.ts';
 import { Boundary } from '../../../../lib/boundary.ts';
 import { type Log, silentLog } from '../../../../lib/log.ts';
-import { NO_OBJECTS } from '../../../helpers/no-objects.ts';
 
 const node = (name: string) => nodeKind.schema.parse({ apiVersion: 'v1', kind: 'Node', metadata: { name } });
 const pool = (name: string, cidr: string, resourceVersion = '1') =>
