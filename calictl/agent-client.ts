@@ -28,6 +28,7 @@ export function askAgent<T>(route: string): Promise<T> {
     const request = http.get({ socketPath, path: route, timeout: 2000 }, (response) => {
       let text = '';
       response.setEncoding('utf8');
+      response.on('error', fail);
       response.on('data', (chunk: string) => {
         text += chunk;
       });
@@ -37,7 +38,7 @@ export function askAgent<T>(route: string): Promise<T> {
           return;
         }
         try {
-          resolve(JSON.parse(text) as T);
+          resolve(JSON.parse(text));
         } catch (error) {
           fail(error);
         }
