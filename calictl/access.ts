@@ -3,11 +3,11 @@ import type { z } from 'zod';
 import type { Datastore, RawDatastore } from '../datastore/datastore.ts';
 import { DatastoreError } from '../datastore/errors.ts';
 import { describeProblem } from '../datastore/object-problem.ts';
-import { identityOf } from '../datastore/read-object.ts';
+import { identityOf, readObject } from '../datastore/read-object.ts';
 import { nodeKind, podKind } from '../datastore/schema/core.ts';
 import { ipPoolKind } from '../datastore/schema/ip-pool.ts';
 import { type AnyResource, CALICO_GROUP, type ResourceDefinition } from '../datastore/schema/resource.ts';
-import { calicoNodeKind } from './calico-node.ts';
+import { type CalicoNode, calicoNodeKind } from './calico-node.ts';
 import { calicoNodeOf, nodePatch, notWritten, writable } from './node-conversion.ts';
 import { deletePool } from './pool-deletion.ts';
 import { workloadEndpointKind, workloadEndpointOf } from './workload-endpoint.ts';
@@ -72,19 +72,27 @@ function adding(object: AnyResource, stored: AnyResource): AnyResource {
 }
 
 function nodes(store: Store, note: (sentence: string) => void): Access {
-  const shown = (raw: unknown) => {
-    const node = parsed(nodeKind, raw);
-    if (!node) return undefined;
+  /** Returns the Node, or why it cannot be read. */
+  const shown = (raw: unknown): CalicoNode | string => {
+    const { object: node, problem = { reason: 'it cannot be read' } } = readObject(nodeKind, raw);
+    if (!node)
+      return describeProblem({ kind: 'Node', name: identityOf(raw)?.name ?? '(no name)', ...problem });
     const { object, problems } = calicoNodeOf(node);
-    for (const problem of problems) note(describeProblem(problem));
+    for (const one of problems) note(describeProblem(one));
     return object;
   };
   return {
     async get(name) {
       const raw = await store.raw(nodeKind, name);
-      return raw === undefined ? undefined : shown(raw);
+      const node = raw === undefined ? undefined : shown(raw);
+      if (typeof node === 'string') throw new DatastoreError('INVALID', node);
+      return node;
     },
-    list: async () => (await store.rawList(nodeKind)).toSorted(byName).flatMap((raw) => shown(raw) ?? []),
+    async list() {
+      const nodes = (await store.rawList(nodeKind)).toSorted(byName).map(shown);
+      for (const node of nodes) if (typeof node === 'string') note(node);
+      return nodes.filter((node) => typeof node !== 'string');
+    },
     create: () => refuse('kubelets create Nodes: start a kubelet, or apply to an existing Node'),
     merged(object, stored) {
       const [wanted, present] = [parsed(calicoNodeKind, object), parsed(calicoNodeKind, stored)];
@@ -150,11 +158,13 @@ function parsed<S extends z.ZodType>(
 
 /** Orders objects by namespace and name, as etcd does. An object without a name comes first. */
 function byName(a: unknown, b: unknown): number {
-  const [left, right] = [a, b].map((raw) => {
-    const { namespace = '', name = '' } = identityOf(raw) ?? {};
-    return `${namespace}/${name}`;
-  });
-  return left! < right! ? -1 : Number(left! > right!);
+  const [left, right] = [keyOf(a), keyOf(b)];
+  return left < right ? -1 : Number(left > right);
+}
+
+function keyOf(raw: unknown): string {
+  const { namespace = '', name = '' } = identityOf(raw) ?? {};
+  return `${namespace}/${name}`;
 }
 
 export function missing(kind: string, name: string): DatastoreError {
