@@ -95,8 +95,11 @@ function addUnsupported(migrate: Command, datastore: Command, program: Command):
     refuse(typeof parent === 'string' ? parents[parent] : parent, name, why);
 }
 
+/** Timers above 2^31 - 1 ms, 24 days, would expire at once. */
+const MAX_POLL_MS = 86_400_000;
+
 function poll(text: string): number {
   const ms = parseDuration(text);
-  if (ms !== undefined && ms > 0) return ms;
-  throw new InvalidArgumentError('must be a duration such as 5s');
+  if (ms !== undefined && ms > 0 && ms <= MAX_POLL_MS) return ms;
+  throw new InvalidArgumentError('must be a duration such as 5s, of at most 24h');
 }

@@ -126,6 +126,6 @@ function noCooldown(text: string): void {
 
 function count(text: string): number {
   const value = Number(text);
-  if (Number.isInteger(value) && value >= 0 && value <= 1_000_000) return value;
+  if (/^\d+$/.test(text) && value <= 1_000_000) return value;
   throw new InvalidArgumentError('must be a whole number from 0 to 1000000');
 }
