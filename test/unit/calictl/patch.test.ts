@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { type PatchFlags, patch } from '../../../calictl/patch.ts';
 import { bgpConfigurationKind } from '../../../datastore/schema/bgp-configuration.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
+import { ipamConfigurationKind } from '../../../datastore/schema/ipam.ts';
 import { MemoryApi } from '../../helpers/memory-store.ts';
 import { ipPool } from '../../helpers/objects.ts';
 
@@ -79,13 +80,22 @@ describe('calictl patch', () => {
     expect(stored?.spec).not.toHaveProperty('nodeMeshPassword');
   });
 
-  it('warns about fields without effect', async () => {
-    await run('{"spec":{"prometheusReporterEnabled":true}}', 'merge', 'felixconfiguration', 'default').catch(
-      () => undefined,
-    );
+  it('warns about fields without effect, once', async () => {
+    await store.create(ipamConfigurationKind, {
+      apiVersion: 'projectcalico.org/v3',
+      kind: 'IPAMConfiguration',
+      metadata: { name: 'default' },
+      spec: {},
+    });
+    await run('{"spec":{"ipCooldownSeconds":60}}', 'merge', 'ipamconfig', 'default');
+    expect(notes).toEqual([
+      expect.stringMatching(/^Warning: IPAMConfiguration default: .*ipCooldownSeconds/),
+    ]);
+  });
+
+  it('of an object that does not exist fails', async () => {
     await expect(run('{"spec":{}}', 'merge', 'ippool', 'none')).rejects.toThrow(
       "Failed to patch 'IPPool' resource none: resource does not exist: IPPool(none)",
     );
-    expect(notes).toEqual([]);
   });
 });
