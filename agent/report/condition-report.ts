@@ -10,7 +10,7 @@ import type { NodeCondition } from './node-condition.ts';
 import { START_MS, type Unavailability } from './report.ts';
 
 export interface ConditionSources {
-  readonly condition: Pick<NodeCondition, 'update'>;
+  readonly condition: Pick<NodeCondition, 'update' | 'close'>;
   readonly unavailability: () => Unavailability;
   readonly nftables: Pick<RulesTable, 'problems'>;
   /** Returns the faults of objects. */
@@ -50,5 +50,6 @@ export class ConditionReport {
 
   close(): void {
     this.#cancel();
+    this.#sources.condition.close();
   }
 }

@@ -16,6 +16,7 @@ export class NodeCondition {
   readonly #modules: { store: Datastore; clock: Clock; log: Log };
   #reported: string | undefined;
   #isWriting = false;
+  #cancel = () => {};
   #latest: { readonly reasons: readonly string[]; readonly remarks: readonly string[] } = {
     reasons: [],
     remarks: [],
@@ -28,7 +29,7 @@ export class NodeCondition {
 
   /**
    * Sets why the network is unavailable (empty: it is available) and additional remarks. Writes the condition when
-   * either changes.
+   * either changes, and repeats a failed write until it succeeds.
    */
   update(reasons: readonly string[], remarks: readonly string[] = []): void {
     const text = JSON.stringify([reasons, remarks]);
@@ -44,11 +45,17 @@ export class NodeCondition {
       },
       (error: unknown) => {
         this.#modules.log.debug({ reason: messageOf(error) }, 'Node condition not written yet');
-        this.#modules.clock.after(RETRY_MS, () => {
+        this.#cancel = this.#modules.clock.after(RETRY_MS, () => {
           this.#isWriting = false;
+          this.update(this.#latest.reasons, this.#latest.remarks);
         });
       },
     );
+  }
+
+  /** Ends retries. */
+  close(): void {
+    this.#cancel();
   }
 
   /** Writes the condition. The kubelet writes the same list, so the version prevents lost updates. */

@@ -8,7 +8,7 @@ function start() {
   const written: [readonly string[], readonly string[]][] = [];
   const state: { now: Unavailability } = { now: { broken: [], starting: [] } };
   const report: ConditionReport = new ConditionReport(clock.now(), {
-    condition: { update: (reasons, remarks) => void written.push([reasons, remarks ?? []]) },
+    condition: { update: (reasons, remarks) => void written.push([reasons, remarks ?? []]), close() {} },
     unavailability: () => state.now,
     nftables: { problems: ['nft is not installed'] },
     objects: () => [{ kind: 'IPReservation', name: 'r', reason: 'is malformed' }],
