@@ -26,8 +26,9 @@ export function parseMethod(text: string): Method | string {
       return { kind, patterns: patterns.filter((pattern) => pattern !== undefined) };
     }
     case 'can-reach':
-      // An address, or a name that the resolver may know.
-      if (/^[\w.:%-]{1,253}$/.test(argument ?? '')) return { kind, destination: argument! };
+      // An address, or a name that the resolver may know. A hyphen first would be an option of `ip`.
+      if (argument !== undefined && /^[\w.:][\w.:%-]{0,252}$/.test(argument))
+        return { kind, destination: argument };
       return `"${argument ?? ''}" is not an address or a host name: write can-reach=192.0.2.1`;
     case 'cidr': {
       const networks = parts.map(parseCidr);
