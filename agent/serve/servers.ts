@@ -85,7 +85,7 @@ export class Servers {
 }
 
 /** Returns the addresses for health. A wildcard includes the loopback address. */
-function healthAddresses({ host, port }: HttpAddress): HttpAddress[] {
+export function healthAddresses({ host, port }: HttpAddress): HttpAddress[] {
   const isContained = ['', 'localhost', LOOPBACK].includes(host);
   if (isContained) return [{ host: LOOPBACK, port }];
   return ['0.0.0.0', '::'].includes(host)
