@@ -1,11 +1,11 @@
 /** cali-node. */
 import { parseArguments } from '../lib/arguments.ts';
-import { systemClock } from '../lib/clock.ts';
 import { reportCrashes } from '../lib/crash.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
 import { createLog } from '../lib/log.ts';
 import { releaseIdleMemory } from '../lib/memory.ts';
 import { stopOnSignal } from '../lib/stop.ts';
+import { systemTime } from '../lib/time.ts';
 import { VERSION } from '../lib/version.ts';
 import type { Agent } from './agent.ts';
 import { hashedRouterId } from './identity/router-id.ts';
@@ -112,7 +112,7 @@ async function runNode(config: AgentConfig): Promise<void> {
     report: async (sentence) => current?.report(sentence),
   });
   await begin();
-  releaseIdleMemory(systemClock);
+  releaseIdleMemory(systemTime);
   nodeLog.info({ version: VERSION }, 'agent started');
 }
 

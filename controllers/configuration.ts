@@ -7,9 +7,9 @@ import { kubeControllersConfigurationKind } from '../datastore/schema/kube-contr
 import { CALICO_GROUP } from '../datastore/schema/resource.ts';
 import type { Found } from '../datastore/tolerant.ts';
 import type { Watch } from '../datastore/watch-metrics.ts';
-import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
+import type { Clock } from '../lib/time.ts';
 import { DEFAULT_SPEC } from './settings.ts';
 
 const NAME = 'default';

@@ -8,9 +8,9 @@ import { z } from 'zod';
 import { calicoKinds, crdOf, withoutRules } from '../datastore/crd.ts';
 import type { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import { objectMeta, type ResourceDefinition } from '../datastore/schema/resource.ts';
-import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
+import type { Clock } from '../lib/time.ts';
 
 /** The first Kubernetes version with all functions of the rules. */
 const NEEDED = [1, 31] as const;

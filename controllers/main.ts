@@ -10,7 +10,6 @@ import { Shared } from '../datastore/shared.ts';
 import { registerWatchMetrics, watchStates } from '../datastore/watch-metrics.ts';
 import { parseArguments } from '../lib/arguments.ts';
 import { Boundary } from '../lib/boundary.ts';
-import { systemClock } from '../lib/clock.ts';
 import { reportCrashes } from '../lib/crash.ts';
 import { messageOf } from '../lib/errors.ts';
 import { exposition } from '../lib/exposition.ts';
@@ -18,6 +17,7 @@ import { serveRoutes, text } from '../lib/http.ts';
 import { createLog } from '../lib/log.ts';
 import { releaseIdleMemory } from '../lib/memory.ts';
 import { stopOnSignal } from '../lib/stop.ts';
+import { systemTime } from '../lib/time.ts';
 import { VERSION } from '../lib/version.ts';
 import { AddressCollector } from './address-collector.ts';
 import { readConfig } from './config.ts';
@@ -54,7 +54,7 @@ async function main(): Promise<void> {
   log.setSeverity(config.logSeverity);
   const api = await loadApiServerAddress(config.kubeconfig);
   const client = new KubernetesClient(api, requests);
-  const modules = { store: client, clock: systemClock, log };
+  const modules = { store: client, clock: systemTime, log };
   const events = new EventRecorder('cali-controllers', modules);
   const configuration = new ControllersConfiguration({ ...modules, client, changed: () => collector.look() });
   const collector = new AddressCollector({ ...modules, events, configuration: configuration.read });
@@ -85,7 +85,7 @@ async function main(): Promise<void> {
   const metrics = await serveRoutes(config.metrics, {
     '/metrics': () => exposition(registry, boundary),
   });
-  const rules = new CrdRules({ client, clock: systemClock, log });
+  const rules = new CrdRules({ client, clock: systemTime, log });
   stopOnSignal(async () => {
     abort.abort();
     collector.close();
@@ -93,12 +93,12 @@ async function main(): Promise<void> {
     health.close();
     metrics.close();
   }, log);
-  releaseIdleMemory(systemClock);
+  releaseIdleMemory(systemTime);
   log.info({ version: VERSION }, 'controllers started');
   rules.start();
   const peers = new PeerStatusWriter({
     client,
-    clock: systemClock,
+    clock: systemTime,
     log,
     nodes,
     pools,

@@ -5,7 +5,7 @@ import { blockSizeOf, type IPPool, isTerminating } from '../datastore/schema/ip-
 import { blockAffinityKind, type IPAMBlock, ipamBlockKind, nameOfCidr } from '../datastore/schema/ipam.ts';
 import { getTolerant } from '../datastore/tolerant.ts';
 import { contains, type Family, mustCidr, overlaps } from '../lib/cidr.ts';
-import type { Clock } from '../lib/clock.ts';
+import type { Clock } from '../lib/time.ts';
 import { affinityName, claimBlock, releaseBlock } from './affinity.ts';
 import { reservedNetworks } from './availability.ts';
 import { affinityOf, isEmpty } from './block.ts';

@@ -5,8 +5,8 @@
 import type { Datastore } from '../datastore/datastore.ts';
 import { type BlockAffinity, type IPAMBlock, ipamBlockKind, nameOfCidr } from '../datastore/schema/ipam.ts';
 import { type Family, familyOf, mustCidr, overlaps } from '../lib/cidr.ts';
-import type { Clock } from '../lib/clock.ts';
 import { Mutex } from '../lib/mutex.ts';
+import type { Clock } from '../lib/time.ts';
 import { type AddressSource, type AssignRequest, IpamError } from './address-source.ts';
 import { claimBlock } from './affinity.ts';
 import { damagedAddresses, unavailableIn } from './availability.ts';

@@ -7,9 +7,9 @@ import type { Datastore } from '../datastore/datastore.ts';
 import type { Pod } from '../datastore/schema/core.ts';
 import { type BlockAffinity, type IPAMBlock, ipamHandleKind } from '../datastore/schema/ipam.ts';
 import type { Boundary } from '../lib/boundary.ts';
-import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
+import type { Clock } from '../lib/time.ts';
 import type { Ipam } from './ipam.ts';
 import { ownLeaks } from './leaks.ts';
 

@@ -1,6 +1,7 @@
 /** Limits warnings that others can cause as often as they like, such as a peer with its messages. */
-import type { Clock } from './clock.ts';
+
 import type { Log } from './log.ts';
+import type { Clock } from './time.ts';
 
 /** Minimum time between two lines of a kind. */
 export const LOG_INTERVAL_MS = 10_000;

@@ -7,8 +7,8 @@ import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import v8 from 'node:v8';
 import vm from 'node:vm';
-import type { Clock } from './clock.ts';
 import { libc } from './libc.ts';
+import type { Clock } from './time.ts';
 
 /** Several collections after the start: V8 drops the bytecode of functions that no one called between collections. */
 const FIRST_MS = [20_000, 25_000, 30_000, 35_000, 40_000, 45_000];

@@ -1,7 +1,8 @@
 /** HTTP servers whose addresses can change at run time. The old server stays until the new address works. */
-import { systemClock } from './clock.ts';
+
 import { messageOf } from './errors.ts';
 import { type Routes, type Serving, serveRoutes } from './http.ts';
+import { systemTime } from './time.ts';
 
 export interface HttpAddress {
   readonly host: string;
@@ -71,7 +72,7 @@ export class MovingServer {
     }
     if (this.#open.size === 0 && this.#fallback) await this.#listen(this.#fallback);
     this.#cancelRetry();
-    this.#cancelRetry = systemClock.after(RETRY_MS, () => this.#begin());
+    this.#cancelRetry = systemTime.after(RETRY_MS, () => this.#begin());
   }
 
   /**

@@ -1,9 +1,9 @@
 /** Follows this node's addresses while it runs. Publishes changes of the interfaces after a short delay. */
 import type { Node } from '../../datastore/schema/core.ts';
 import type { Interfaces, LinkAddress } from '../../kernel/port.ts';
-import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
+import type { Clock } from '../../lib/time.ts';
 import { type NodeInfo, nodeInfo } from '../../model/node.ts';
 import type { AgentConfig } from '../inputs/environment.ts';
 import type { Surroundings } from './autodetect.ts';

@@ -2,9 +2,9 @@
 import type { Datastore } from '../../datastore/datastore.ts';
 import type { Kernel } from '../../kernel/port.ts';
 import { Backoff } from '../../lib/backoff.ts';
-import type { Clock } from '../../lib/clock.ts';
 import { CodedError, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
+import type { Clock } from '../../lib/time.ts';
 import type { NodeInfo } from '../../model/node.ts';
 import type { AgentConfig } from '../inputs/environment.ts';
 import { sourceFinder } from './autodetect.ts';

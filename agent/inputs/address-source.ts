@@ -10,7 +10,7 @@ import { Ipam } from '../../ipam/ipam.ts';
 import { PodCidrIpam } from '../../ipam/pod-cidr.ts';
 import { IpamUpkeep, type IpamUpkeepModules, type IpamUpkeepOptions } from '../../ipam/upkeep.ts';
 import type { IpamView } from '../../ipam/view.ts';
-import type { Clock } from '../../lib/clock.ts';
+import type { Clock } from '../../lib/time.ts';
 import type { Endpoint } from '../../model/endpoint.ts';
 import type { AgentConfig } from './environment.ts';
 

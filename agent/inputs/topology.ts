@@ -3,7 +3,7 @@
  * recalculation when one of them expires.
  */
 import { type ReflectorInfo, reflectorsFrom } from '../../felix/calc/bgp/reflectors.ts';
-import type { Clock } from '../../lib/clock.ts';
+import type { Clock } from '../../lib/time.ts';
 import type { Cluster } from './cluster.ts';
 import type { AgentConfig } from './environment.ts';
 import { MeshHold } from './mesh-hold.ts';

@@ -7,7 +7,6 @@ import { tcpTransport } from '../../bgp/transport/tcp.ts';
 import { warmUp } from '../../bgp/warm-up.ts';
 import type { BGPConfiguration } from '../../datastore/schema/bgp-configuration.ts';
 import { Boundary } from '../../lib/boundary.ts';
-import { systemClock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { exposition } from '../../lib/exposition.ts';
 import { createFolder } from '../../lib/folder.ts';
@@ -151,7 +150,7 @@ export class Reflector {
       this.#apply();
     } catch (error) {
       this.#log.error({ reason: messageOf(error) }, 'BGP is not running');
-      systemClock.after(LISTEN_RETRY_MS, () => {
+      systemTime.after(LISTEN_RETRY_MS, () => {
         this.#isRestarting = false;
         void this.#restartSpeaker();
       });

@@ -4,7 +4,7 @@
  */
 import type { ObjectProblem } from '../../datastore/object-problem.ts';
 import type { RulesTable } from '../../kernel/port.ts';
-import type { Clock } from '../../lib/clock.ts';
+import type { Clock } from '../../lib/time.ts';
 import { remarksAbout } from './condition-remarks.ts';
 import type { NodeCondition } from './node-condition.ts';
 import { START_MS, type Unavailability } from './report.ts';

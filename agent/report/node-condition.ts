@@ -4,9 +4,9 @@
  */
 import type { Datastore } from '../../datastore/datastore.ts';
 import { type Node, nodeKind } from '../../datastore/schema/core.ts';
-import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
+import type { Clock } from '../../lib/time.ts';
 
 const TYPE = 'NetworkUnavailable';
 const RETRY_MS = 2_000;

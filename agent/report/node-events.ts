@@ -1,7 +1,7 @@
 /** Events about this Node: problems that last for a while, and their end (`kubectl describe node`). */
 import type { EventRecorder } from '../../datastore/kubernetes/events.ts';
 import type { Boundary } from '../../lib/boundary.ts';
-import type { Clock } from '../../lib/clock.ts';
+import type { Clock } from '../../lib/time.ts';
 
 /** Conditions that clear within this time are not reported. */
 const SETTLE_MS = 15_000;

@@ -1,9 +1,9 @@
 /** Keeps the CalicoNodeStatus objects of this node up to date. Checks each in its period, and writes changes. */
 import type { Datastore } from '../../datastore/datastore.ts';
 import { type CalicoNodeStatus, calicoNodeStatusKind } from '../../datastore/schema/node-status.ts';
-import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
+import type { Clock } from '../../lib/time.ts';
 
 export interface NodeStatusModules {
   readonly store: Datastore;

@@ -2,8 +2,9 @@
  * The wait after a start (RFC 4724 section 4.1). Learned routes are complete when each peer has finished its initial
  * update or does not answer, or when the time is over.
  */
-import type { Clock } from '../../lib/clock.ts';
+
 import type { Log } from '../../lib/log.ts';
+import type { Clock } from '../../lib/time.ts';
 import type { State } from '../session/session.ts';
 
 export interface DeferralOptions {

@@ -3,7 +3,7 @@
  * peers retire: they stay until other peers advertise all of their routes. The new peers, and the nodes behind them,
  * may be slow to start.
  */
-import type { Clock } from '../../lib/clock.ts';
+import type { Clock } from '../../lib/time.ts';
 
 /** Grace period once alternate paths exist, because the other side may lag, seconds. */
 const RETIRE_SECONDS = 3;

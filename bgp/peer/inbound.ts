@@ -1,9 +1,9 @@
 /** Routes from a peer: UPDATEs into the RIB, malformed ones, the prefix limit, and stale routes. */
 
 import type { Family } from '../../lib/cidr.ts';
-import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import { LogLimiter } from '../../lib/log-limiter.ts';
+import type { Clock } from '../../lib/time.ts';
 import type { Negotiated } from '../session/session.ts';
 import type { Fault } from '../wire/attributes.ts';
 import { CeaseSubcode, ErrorCode, RefreshSubtype } from '../wire/iana.ts';

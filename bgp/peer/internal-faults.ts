@@ -1,7 +1,8 @@
 /** Internal faults while serving a peer: each ends its session and delays the next attempt. */
-import type { Clock } from '../../lib/clock.ts';
+
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
+import type { Clock } from '../../lib/time.ts';
 import { FaultDelay } from './fault-delay.ts';
 
 export interface InternalFaultsModules {

@@ -3,8 +3,8 @@
  * unasked, so a route refresh (RFC 2918) fetches them when there is room again.
  */
 import type { Family } from '../../lib/cidr.ts';
-import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
+import type { Clock } from '../../lib/time.ts';
 import type { PeerConfig } from './config.ts';
 
 /** Wait before a refresh, so that a burst of withdrawals causes one. Each further refresh doubles it. */

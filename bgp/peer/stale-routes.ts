@@ -4,9 +4,9 @@
  * (RFC 7313). Each address family is in one phase at a time.
  */
 import type { Family } from '../../lib/cidr.ts';
-import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import { LogLimiter } from '../../lib/log-limiter.ts';
+import type { Clock } from '../../lib/time.ts';
 import type { Negotiated } from '../session/session.ts';
 import { markLongLived } from './long-lived.ts';
 import type { Ribs } from './receiver.ts';

@@ -1,9 +1,9 @@
 /** Kubernetes Events: reports for operators in the place where they look first (`kubectl describe node`). */
 import { createHash } from 'node:crypto';
-import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { printable } from '../../lib/plain-text.ts';
+import type { Clock } from '../../lib/time.ts';
 import type { Datastore } from '../datastore.ts';
 import { DatastoreError } from '../errors.ts';
 import { eventKind } from '../schema/core.ts';

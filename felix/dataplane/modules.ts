@@ -1,7 +1,7 @@
 /** What the dataplane needs from outside, and what it reports to its caller: before a pass changes anything, or after it. */
 import type { Kernel, KernelState, RulesTable } from '../../kernel/port.ts';
-import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
+import type { Clock } from '../../lib/time.ts';
 import type { KernelRoute } from '../../model/route.ts';
 
 export interface DataplaneModules {

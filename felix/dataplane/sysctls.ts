@@ -1,9 +1,9 @@
 /** The part that sets sysctls of the node, the pods' interfaces and the tunnel devices, and the tunnels' offload. */
 import { isOffloadBroken } from '../../ipip/devices.ts';
 import type { Kernel, KernelState } from '../../kernel/port.ts';
-import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Oscillation } from '../../lib/oscillation.ts';
+import type { Clock } from '../../lib/time.ts';
 import type { Endpoint } from '../../model/endpoint.ts';
 import { interfaceSysctls, nodeSysctls, tunnelSysctls } from '../../model/sysctls.ts';
 import { type TunnelKind, tunnels } from '../../model/tunnel.ts';

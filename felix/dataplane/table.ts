@@ -1,7 +1,7 @@
 /** The part that keeps our nftables table in force. */
 import type { RulesTable } from '../../kernel/port.ts';
-import type { Clock } from '../../lib/clock.ts';
 import type { Oscillation } from '../../lib/oscillation.ts';
+import type { Clock } from '../../lib/time.ts';
 import { type Ruleset, TABLE } from '../calc/ruleset.ts';
 
 /** Minimum interval between checks of our table on kernel events. */

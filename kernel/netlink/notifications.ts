@@ -2,7 +2,7 @@
  * Receives the kernel's notifications of changes. Each arrives at once, by a signal. When they follow each other
  * quickly, signals are switched off and the socket is read every 10 ms, so that a busy machine costs little.
  */
-import { type Clock, systemClock } from '../../lib/clock.ts';
+import { type Clock, systemTime } from '../../lib/time.ts';
 import { isMalformed, type Message, readMessages } from './message.ts';
 import { whenReadable } from './readable.ts';
 import { NETLINK_ROUTE, NetlinkSocket } from './socket.ts';
@@ -52,7 +52,7 @@ export class Notifications {
 
   /** Subscribes to links, neighbours, addresses and routes. Throws CodedError NETLINK, NETNS, CONFIG. */
   constructor(handler: NotificationHandler, options: NotificationOptions = {}) {
-    const { receiveBuffer = RECEIVE_BUFFER, clock = systemClock, netns } = options;
+    const { receiveBuffer = RECEIVE_BUFFER, clock = systemTime, netns } = options;
     this.#handler = handler;
     this.#clock = clock;
     this.#socket = new NetlinkSocket({ protocol: NETLINK_ROUTE, groups: ALL_GROUPS, receiveBuffer, netns });

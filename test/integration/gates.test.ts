@@ -114,10 +114,10 @@ const purity = [
   imports('pure-of-packages', 'felix/calc', '../../lib/exec.ts'),
   imports('pure-of-packages', 'felix/calc', '../../lib/log.ts'),
   imports('pure-of-packages', 'felix/calc', '../../datastore/kubernetes/kube-config.ts'),
-  ...['clock', 'exec', 'http', 'libc', 'log', 'memory'].map((name) =>
+  ...['exec', 'http', 'libc', 'log', 'memory', 'time'].map((name) =>
     imports('pure-of-side-effects', 'bgp/policy', `../../lib/${name}.ts`),
   ),
-  imports('pure-of-side-effects', 'ipip', '../lib/planted-clock.ts'),
+  imports('pure-of-side-effects', 'ipip', '../lib/planted-time.ts'),
   {
     gate: 'import rules',
     says: /error pure-of-builtins: ipam\/planted-late\.ts/,
@@ -176,7 +176,7 @@ const others: readonly Plant[] = [
 const aids: Readonly<Record<string, string>> = {
   'lib/planted-back.ts': "import './planted-there.ts';\n",
   'lib/planted-files.ts': "import 'node:fs';\n",
-  'lib/planted-clock.ts': "import './clock.ts';\n",
+  'lib/planted-time.ts': "import './time.ts';\n",
   'felix/calc/planted-innocent.ts':
     "import type { Socket } from 'node:net';\nimport type { Log } from '../../lib/log.ts';\nexport type Planted = Socket | Log;\n",
 };

@@ -5,7 +5,7 @@ import { nodeKind, podKind } from '../../../datastore/schema/core.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { ipamBlockKind } from '../../../datastore/schema/ipam.ts';
 import { Ipam } from '../../../ipam/ipam.ts';
-import { systemClock } from '../../../lib/clock.ts';
+import { systemTime } from '../../../lib/time.ts';
 import { CalictlWorld } from '../../helpers/calictl.ts';
 
 let world: CalictlWorld;
@@ -26,7 +26,7 @@ beforeAll(async () => {
       reservations: () => [],
       nodeLabels: () => ({}),
     };
-    const ipam = new Ipam({ node: 'n1' }, { store: client, view, clock: systemClock });
+    const ipam = new Ipam({ node: 'n1' }, { store: client, view, clock: systemTime });
     const [address] = await ipam.assign({
       handleId: pod,
       families: [4],

@@ -6,8 +6,8 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
 import { CrdRules } from '../../../controllers/crd-rules.ts';
 import { KubernetesClient } from '../../../datastore/kubernetes/client.ts';
-import { systemClock } from '../../../lib/clock.ts';
 import { silentLog } from '../../../lib/log.ts';
+import { systemTime } from '../../../lib/time.ts';
 
 interface Crd {
   metadata: { name: string; resourceVersion?: string };
@@ -55,7 +55,7 @@ async function server(minor: string) {
   const url = new URL(`http://127.0.0.1:${(listening.address() as { port: number }).port}`);
   const client = new KubernetesClient({ url, connection: async () => ({ agent, headers: {} }) });
   const start = () => {
-    const rules = new CrdRules({ client, clock: systemClock, log: silentLog });
+    const rules = new CrdRules({ client, clock: systemTime, log: silentLog });
     rules.start();
     closing.push(() => rules.close());
   };

@@ -14,8 +14,8 @@ import { type IPPool, ipPoolKind, POOL_FINALIZER } from '../../../datastore/sche
 import { ipamBlockKind } from '../../../datastore/schema/ipam.ts';
 import { kubeControllersConfigurationKind } from '../../../datastore/schema/kube-controllers.ts';
 import { Ipam } from '../../../ipam/ipam.ts';
-import { systemClock } from '../../../lib/clock.ts';
 import { silentLog } from '../../../lib/log.ts';
+import { systemTime } from '../../../lib/time.ts';
 import { until } from '../../helpers/lab.ts';
 import { ManualClock } from '../../helpers/manual-clock.ts';
 
@@ -46,7 +46,7 @@ beforeEach(async () => {
   looks = 0;
   configuration = new ControllersConfiguration({
     client,
-    clock: systemClock,
+    clock: systemTime,
     log: silentLog,
     changed: () => {
       looks++;
@@ -86,7 +86,7 @@ async function ipamOf(node: string): Promise<Ipam> {
     reservations: () => [],
     nodeLabels: () => ({}),
   };
-  return new Ipam({ node }, { store: client, view, clock: systemClock });
+  return new Ipam({ node }, { store: client, view, clock: systemTime });
 }
 const request = (handleId: string, more: object = {}) => ({
   handleId,

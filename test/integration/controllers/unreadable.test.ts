@@ -11,8 +11,8 @@ import { Shared } from '../../../datastore/shared.ts';
 import { audit } from '../../../ipam/audit.ts';
 import { assignNext, newBlock } from '../../../ipam/block.ts';
 import { readSnapshot } from '../../../ipam/garbage.ts';
-import { systemClock } from '../../../lib/clock.ts';
 import { silentLog } from '../../../lib/log.ts';
+import { systemTime } from '../../../lib/time.ts';
 import { HostileApi } from '../../helpers/hostile-api.ts';
 import { until } from '../../helpers/lab.ts';
 
@@ -60,7 +60,7 @@ describe('the condition Accepted', () => {
     const running = start(
       {
         client,
-        clock: systemClock,
+        clock: systemTime,
         log: silentLog,
         reflectorNamespaces: ['kube-system'],
         ...shared(),
@@ -92,7 +92,7 @@ it('a fault in the calculation for BGPPeers does not affect IPPools, and the cal
   const modules = {
     client,
     // Shortens the pause before the next attempt.
-    clock: { ...systemClock, after: (_: number, run: () => void) => systemClock.after(200, run) },
+    clock: { ...systemTime, after: (_: number, run: () => void) => systemTime.after(200, run) },
     log: { ...silentLog, warn: (details: object) => void warnings.push(JSON.stringify(details)) },
     ...shared(),
     get reflectorNamespaces(): string[] {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { systemClock } from '../../../lib/clock.ts';
 import { parseDuration } from '../../../lib/duration.ts';
+import { systemTime } from '../../../lib/time.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -10,7 +10,7 @@ afterEach(() => void vi.useRealTimers());
 describe('a delay of the system clock', () => {
   it.each([1, 24, 25, 30, 416])('of %i days fires once, after that time', (days) => {
     let fired = 0;
-    systemClock.after(days * DAY_MS, () => fired++);
+    systemTime.after(days * DAY_MS, () => fired++);
     vi.advanceTimersByTime(days * DAY_MS - 1);
     expect(fired).toBe(0);
     vi.advanceTimersByTime(1);
@@ -21,7 +21,7 @@ describe('a delay of the system clock', () => {
 
   it.each([1, 30])('of 60 days can be cancelled after %i days', (days) => {
     let fired = 0;
-    const cancel = systemClock.after(60 * DAY_MS, () => fired++);
+    const cancel = systemTime.after(60 * DAY_MS, () => fired++);
     vi.advanceTimersByTime(days * DAY_MS);
     cancel();
     vi.advanceTimersByTime(90 * DAY_MS);
