@@ -66,7 +66,7 @@ export class Agent {
 
   /** Starts the agent, which runs until `stop`. Rejects with CodedError CONFIG when the operator must act. */
   async start(): Promise<void> {
-    const { config, clock, kernel, log, state, store, nftables, cniSocket, servers } = this.#parts;
+    const { config, time, kernel, log, state, store, nftables, cniSocket, servers } = this.#parts;
     const { settings, inputs, view } = this.#parts;
     // Before pods are added and before BGP listens.
     await nftables.ensure(firstGuard([BGP_PORT, config.reflectorPort]));
@@ -76,9 +76,9 @@ export class Agent {
     settings.update(inputs.cluster());
     void view.run(this.#abort.signal);
     const self = await setUpNode(config, {
-      store: listedStore(store, view),
+      store: listedStore(store, view, time),
       kernel,
-      clock,
+      time,
       log,
       failed: (reason, isLate) => {
         state.setUpError = reason;
@@ -93,11 +93,11 @@ export class Agent {
   }
 
   #makeDataplane(): Dataplane {
-    const { config, clock, kernel, log, nftables, boundary, metrics } = this.#parts;
+    const { config, time, kernel, log, nftables, boundary, metrics } = this.#parts;
     return new Dataplane(
       { node: config.node },
       {
-        clock,
+        clock: time,
         log,
         kernel,
         // Changes are calculated after a delay. A check of the kernel needs them at once.

@@ -5,7 +5,7 @@ import { CodedError, messageOf } from '../lib/errors.ts';
 import { createLog } from '../lib/log.ts';
 import { releaseIdleMemory } from '../lib/memory.ts';
 import { stopOnSignal } from '../lib/stop.ts';
-import { systemTime } from '../lib/time.ts';
+import { systemTime as time } from '../lib/time.ts';
 import { VERSION } from '../lib/version.ts';
 import type { Agent } from './agent.ts';
 import { hashedRouterId } from './identity/router-id.ts';
@@ -81,7 +81,8 @@ async function cleanUp(config: AgentConfig): Promise<void> {
 
 async function runNode(config: AgentConfig): Promise<void> {
   const { Agent: NodeAgent } = await import('./agent.ts');
-  const { loadApiServerAddress } = await import('../datastore/kubernetes/load-address.ts');
+  const { connectApi } = await import('./api.ts');
+  const { tcpTransport } = await import('../bgp/transport/tcp.ts');
   const { linuxKernel } = await import('../kernel/linux.ts');
   const { environmentNotices } = await import('./inputs/environment-notices.ts');
   const nodeLog = log.child({ node: config.node });
@@ -90,8 +91,10 @@ async function runNode(config: AgentConfig): Promise<void> {
   const begin = async () => {
     const agent = await NodeAgent.create(config, {
       // New connections: those of an earlier agent may have a local address that no longer exists.
-      api: await loadApiServerAddress(config.kubeconfig),
+      api: await connectApi(config.kubeconfig),
       kernel: linuxKernel(nodeLog),
+      time,
+      transport: tcpTransport,
       log: nodeLog,
       setSeverity: (severity) => log.setSeverity(severity),
       restart: () => void restart(),
@@ -112,13 +115,18 @@ async function runNode(config: AgentConfig): Promise<void> {
     report: async (sentence) => current?.report(sentence),
   });
   await begin();
-  releaseIdleMemory(systemTime);
+  releaseIdleMemory(time);
   nodeLog.info({ version: VERSION }, 'agent started');
 }
 
 async function runReflector(config: AgentConfig): Promise<void> {
   const { Reflector } = await import('./reflector/reflector.ts');
-  const reflector = new Reflector(config, await reflectorSource(config), log);
+  const { tcpTransport } = await import('../bgp/transport/tcp.ts');
+  const reflector = new Reflector(config, await reflectorSource(config), {
+    time,
+    transport: tcpTransport,
+    log,
+  });
   stopOnSignal(() => reflector.stop(), log);
   await reflector.start();
   log.info({ version: VERSION }, 'route reflector started');
@@ -127,7 +135,7 @@ async function runReflector(config: AgentConfig): Promise<void> {
 async function reflectorSource(config: AgentConfig): Promise<ReflectorSource> {
   if (values.config) {
     const { FileSource } = await import('./reflector/file-source.ts');
-    return new FileSource(values.config, config, log);
+    return new FileSource(values.config, config, { clock: time, log });
   }
   const service = config.reflectorService;
   if (!service)
@@ -137,12 +145,11 @@ async function reflectorSource(config: AgentConfig): Promise<ReflectorSource> {
         'CALI_REFLECTOR_SERVICE=NAME of its Service',
     );
   const { ClusterSource } = await import('./reflector/cluster-source.ts');
-  const { loadApiServerAddress } = await import('../datastore/kubernetes/load-address.ts');
+  const { connectApi } = await import('./api.ts');
   const { namespace, node, kubeconfig, routerId } = config;
   const hashed = hashedRouterId(`${namespace}/${service} on ${node}`);
   return new ClusterSource(
     {
-      api: await loadApiServerAddress(kubeconfig),
       namespace,
       service,
       node,
@@ -151,6 +158,6 @@ async function reflectorSource(config: AgentConfig): Promise<ReflectorSource> {
       identifier: routerId && routerId !== 'hash' ? routerId : hashed,
       defaults: config,
     },
-    log,
+    { ...(await connectApi(kubeconfig)), time, log },
   );
 }

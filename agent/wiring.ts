@@ -1,12 +1,12 @@
 /** Makes the parts of an agent and connects them. Nothing here listens, watches or changes the kernel yet. */
 import path from 'node:path';
+import type { Registry } from 'prom-client';
 import { viewRoutes } from '../bgp/routes-view.ts';
+import type { Transport } from '../bgp/transport/port.ts';
 import { EndpointStore } from '../cni/endpoint-store.ts';
 import { Plugin } from '../cni/plugin.ts';
-import type { ApiServerAddress } from '../datastore/kubernetes/api-server-address.ts';
-import { KubernetesClient } from '../datastore/kubernetes/client.ts';
+import type { ClusterApi } from '../datastore/datastore.ts';
 import { EventRecorder } from '../datastore/kubernetes/events.ts';
-import { RequestCounter } from '../datastore/kubernetes/request-metrics.ts';
 import { ownTable } from '../felix/calc/ruleset.ts';
 import type { Dataplane } from '../felix/dataplane/dataplane.ts';
 import { noStats } from '../felix/dataplane/stats.ts';
@@ -16,7 +16,7 @@ import type { Kernel } from '../kernel/port.ts';
 import { Boundary } from '../lib/boundary.ts';
 import { createFolder } from '../lib/folder.ts';
 import type { Log } from '../lib/log.ts';
-import { systemTime as time } from '../lib/time.ts';
+import type { Time } from '../lib/time.ts';
 import { assertPrivateFolder } from '../lib/unix-socket.ts';
 import { nodeInfo, nodeNames } from '../model/node.ts';
 import { sourceFinder } from './identity/autodetect.ts';
@@ -48,8 +48,6 @@ import { Servers } from './serve/servers.ts';
 import { SpeakerHost } from './speaker/host.ts';
 import { SecretsView } from './speaker/secrets.ts';
 
-const clock = time;
-
 /** Stages of the calculation (agent.ts) that pods need. While one has never succeeded, the node lacks the state that it sets. */
 const NETWORK_STAGES = [
   'settings',
@@ -62,9 +60,21 @@ const NETWORK_STAGES = [
   'routes',
 ];
 
+/** The API server. */
+export interface ApiPort {
+  readonly client: ClusterApi;
+  /** Host name or address of the server. */
+  readonly hostname: string;
+  /** Registers metrics of the requests. */
+  readonly register: (registry: Registry) => void;
+}
+
+/** The four ports, and what the process does for the agent. */
 export interface AgentModules {
-  readonly api: ApiServerAddress;
+  readonly api: ApiPort;
   readonly kernel: Kernel;
+  readonly time: Time;
+  readonly transport: Transport;
   readonly log: Log;
   readonly setSeverity: (severity: string) => void;
 }
@@ -106,25 +116,29 @@ export async function wire(config: AgentConfig, modules: AgentModules, loop: Loo
 }
 
 /** The state that calculations read: files of the run directory, the copy of the datastore, this node and its host. */
-async function makeSources(config: AgentConfig, { api, kernel, log }: AgentModules, { changed }: LoopEvents) {
+async function makeSources(
+  config: AgentConfig,
+  { api, kernel, time, transport, log }: AgentModules,
+  { changed }: LoopEvents,
+) {
   const { node, runDirectory, namespace } = config;
-  const startedAt = clock.now();
+  const startedAt = time.now();
   await createFolder(runDirectory, 0o700);
   assertPrivateFolder(runDirectory);
   // Before the folder of the endpoints exists (readRouteNumbers).
   const routeNumbers = new RouteNumbersFile(runDirectory, log);
   const endpoints = await EndpointStore.open(path.join(runDirectory, 'endpoints'), changed, log);
-  const requests = new RequestCounter();
-  const client = new KubernetesClient(api, requests);
-  const view = new View(node, { client, log, changed });
-  const secrets = new SecretsView(namespace, { client, log, changed });
+  const { client } = api;
+  const clock = time;
+  const view = new View(node, { client, time, log, changed });
+  const secrets = new SecretsView(namespace, { client, time, log, changed });
   const identity = new NodeIdentity(node, view.nodes);
   const observedHost = new ObservedHost();
   const topology = new Topology(config, { clock, changed });
-  const quarantine = new Quarantine(node, log);
+  const quarantine = new Quarantine(node, log, time);
   const inputs = new InputReader({
     config,
-    api: api.url.hostname,
+    api: api.hostname,
     view,
     quarantine,
     endpoints,
@@ -139,14 +153,27 @@ async function makeSources(config: AgentConfig, { api, kernel, log }: AgentModul
     bgpHold: undefined,
   };
   return {
-    ...{ config, clock, kernel, log, startedAt, state, store: client, requests, boundary, quarantine },
+    ...{
+      config,
+      api,
+      clock,
+      time,
+      kernel,
+      transport,
+      log,
+      startedAt,
+      state,
+      store: client,
+      boundary,
+      quarantine,
+    },
     ...{ routeNumbers, endpoints, view, secrets, identity, observedHost, topology, inputs },
   };
 }
 
 /** The parts that change something: the kernel, the Node's addresses, IPAM and BGP sessions. */
 function makeWorkers(sources: Sources, { changed, learned, converged }: LoopEvents) {
-  const { config, kernel, log, store, state, identity, view, endpoints } = sources;
+  const { config, clock, time, kernel, transport, log, store, state, identity, view, endpoints } = sources;
   const node = () => identity.node;
   const sourceTowards = sourceFinder(kernel);
   const ipam = addressSourceFor(config, { store, view, endpoints, node, clock });
@@ -165,7 +192,11 @@ function makeWorkers(sources: Sources, { changed, learned, converged }: LoopEven
     ipam,
     ownAddress,
     tunnelling: new Tunnelling({ store, ipam, clock, log, changed }),
-    host: new SpeakerHost(config, { changed, learned, converged, sessionChanged: changed }, log),
+    host: new SpeakerHost(
+      config,
+      { changed, learned, converged, sessionChanged: changed },
+      { time, transport, log },
+    ),
     nftables: new Nftables(ownTable, kernel.nft),
     rulesets: new RulesetCache(),
   };
@@ -173,7 +204,8 @@ function makeWorkers(sources: Sources, { changed, learned, converged }: LoopEven
 
 /** The parts that report the agent's state: to the API, and to the servers. */
 function makeReports(sources: Sources, workers: Workers, { changed }: LoopEvents) {
-  const { config, log, startedAt, state, store, boundary, quarantine, view, secrets, identity } = sources;
+  const { config, clock, log, startedAt, state, store, boundary, quarantine, view, secrets, identity } =
+    sources;
   const { tunnelling, host, nftables } = workers;
   const { node } = config;
   const faults = new ObjectFaults(node, { view, secrets, quarantine, boundary });
@@ -214,7 +246,7 @@ function makeReports(sources: Sources, workers: Workers, { changed }: LoopEvents
 }
 
 function makeStatusReporter(sources: Sources, { host }: Workers, report: SelfReport): NodeStatusReporter {
-  const { config, log, store, endpoints, observedHost } = sources;
+  const { config, clock, log, store, endpoints, observedHost } = sources;
   return new NodeStatusReporter(config.node, {
     store,
     clock,
@@ -233,8 +265,20 @@ function makeStatusReporter(sources: Sources, { host }: Workers, report: SelfRep
 
 /** The parts that answer requests: of the container runtime, of calictl, of probes and of Prometheus. */
 function makeServices(sources: Sources, workers: Workers, reports: Reports, modules: AgentModules) {
-  const { config, kernel, log, startedAt, store, boundary, view, identity, endpoints, routeNumbers } =
-    sources;
+  const {
+    config,
+    clock,
+    time,
+    kernel,
+    log,
+    startedAt,
+    store,
+    boundary,
+    view,
+    identity,
+    endpoints,
+    routeNumbers,
+  } = sources;
   const { ipam, tunnelling } = workers;
   const { node, runDirectory } = config;
   const metrics = makeMetrics(sources, workers, reports);
@@ -263,12 +307,13 @@ function makeServices(sources: Sources, workers: Workers, reports: Reports, modu
     modules.setSeverity(next.logSeverity);
     servers.configure(next);
   });
-  return { metrics, upkeep, cniSocket: new CniSocket(runDirectory, plugin), servers, settings };
+  return { metrics, upkeep, cniSocket: new CniSocket(runDirectory, plugin, clock), servers, settings };
 }
 
 function makeMetrics(sources: Sources, { host, tunnelling }: Workers, { report, faults }: Reports): Metrics {
   const { config, state, view, endpoints } = sources;
   const metrics = createMetrics({
+    time: sources.time,
     peers: () => host.speaker?.status() ?? [],
     learnedRoutes: () => host.speaker?.learned.size ?? 0,
     dataplane: () => state.dataplane?.stats ?? noStats,
@@ -282,12 +327,12 @@ function makeMetrics(sources: Sources, { host, tunnelling }: Workers, { report, 
     isDetailed: config.hasDetailedBgpMetrics,
     objects: () => faults.problems(),
   });
-  sources.requests.register(metrics.registry);
+  sources.api.register(metrics.registry);
   return metrics;
 }
 
 function makeServers(
-  { config, kernel, log, boundary, view, inputs, endpoints }: Sources,
+  { config, clock, kernel, log, boundary, view, inputs, endpoints }: Sources,
   { host }: Workers,
   { report }: Reports,
   registry: Metrics['registry'],
@@ -305,6 +350,7 @@ function makeServers(
         kernel,
       }),
     boundary,
+    clock,
     log,
   });
 }

@@ -5,6 +5,7 @@
  */
 import net, { type Socket } from 'node:net';
 import { messageOf } from '../lib/errors.ts';
+import type { Clock } from '../lib/time.ts';
 import { listenUnix, type UnixSocket } from '../lib/unix-socket.ts';
 import type { CniAnswer, Plugin } from './plugin.ts';
 import { CniCode, CniError, type CniRequest } from './types.ts';
@@ -24,20 +25,24 @@ export interface CallLimits {
 export async function serveCni(
   socketPath: string,
   plugin: Pick<Plugin, 'handle'>,
+  clock: Pick<Clock, 'after'>,
   { requestMs, maxCalls }: CallLimits = { requestMs: REQUEST_MS, maxCalls: MAX_CALLS },
 ): Promise<UnixSocket> {
-  const server = net.createServer({ allowHalfOpen: true }, (socket) => serveCall(socket, plugin, requestMs));
+  const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+    const cancel = clock.after(requestMs, () => socket.destroy());
+    serveCall(socket, plugin, cancel);
+  });
   // The shim reports a connection that closes without an answer as "try again later".
   server.maxConnections = maxCalls;
   return listenUnix(server, socketPath);
 }
 
-function serveCall(socket: Socket, plugin: Pick<Plugin, 'handle'>, requestMs: number): void {
+/** `cancel` cancels the time limit of the request. */
+function serveCall(socket: Socket, plugin: Pick<Plugin, 'handle'>, cancel: () => void): void {
   let chunks: Buffer[] = [];
   let size = 0;
-  const timer = setTimeout(() => socket.destroy(), requestMs);
   socket.on('error', () => undefined);
-  socket.on('close', () => clearTimeout(timer));
+  socket.on('close', cancel);
   socket.on('data', (chunk) => {
     size += chunk.length;
     // Read and discard the rest of an oversized request: closing now would lose the answer.
@@ -45,7 +50,7 @@ function serveCall(socket: Socket, plugin: Pick<Plugin, 'handle'>, requestMs: nu
     else chunks.push(chunk);
   });
   socket.on('end', () => {
-    clearTimeout(timer);
+    cancel();
     const answered = size > MAX_REQUEST_BYTES ? Promise.resolve(tooLarge(size)) : answer(plugin, chunks);
     void answered.then(({ exitCode, output }) => socket.end(`${exitCode}\n${output}`));
   });

@@ -1,7 +1,7 @@
 /** Follows KubeControllersConfiguration `default`; creates it when missing (Calico, kube-controllers runconfig.go). */
 
 import { createMissing } from '../datastore/create-missing.ts';
-import { Informer } from '../datastore/informer.ts';
+import { Informer, type InformerTime } from '../datastore/informer.ts';
 import type { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import { kubeControllersConfigurationKind } from '../datastore/schema/kube-controllers.ts';
 import { CALICO_GROUP } from '../datastore/schema/resource.ts';
@@ -9,21 +9,23 @@ import type { Found } from '../datastore/tolerant.ts';
 import type { Watch } from '../datastore/watch-metrics.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
-import type { Clock } from '../lib/time.ts';
 import { DEFAULT_SPEC } from './settings.ts';
 
 const NAME = 'default';
 const RETRY_MS = 10_000;
 
 export class ControllersConfiguration {
-  readonly #modules: { client: KubernetesClient; clock: Clock; log: Log; changed: () => void };
+  readonly #modules: { client: KubernetesClient; clock: InformerTime; log: Log; changed: () => void };
   readonly #informer: Informer<typeof kubeControllersConfigurationKind>;
 
-  constructor(modules: { client: KubernetesClient; clock: Clock; log: Log; changed: () => void }) {
+  constructor(modules: { client: KubernetesClient; clock: InformerTime; log: Log; changed: () => void }) {
     this.#modules = modules;
-    const { client, log, changed } = modules;
+    const { client, clock, log, changed } = modules;
     const events = { changed, troubled: changed, synced: () => void this.#make() };
-    this.#informer = new Informer({ definition: kubeControllersConfigurationKind }, { client, log, events });
+    this.#informer = new Informer(
+      { definition: kubeControllersConfigurationKind },
+      { client, time: clock, log, events },
+    );
   }
 
   /** The watch, for metrics. */

@@ -59,9 +59,9 @@ async function main(): Promise<void> {
   const configuration = new ControllersConfiguration({ ...modules, client, changed: () => collector.look() });
   const collector = new AddressCollector({ ...modules, events, configuration: configuration.read });
   const abort = new AbortController();
-  const nodes = new Shared(nodeKind, { client, log });
+  const nodes = new Shared(nodeKind, { client, time: systemTime, log });
   nodes.add({ changed: (_, node) => node ?? collector.look(), synced: () => collector.look() });
-  const pools = new Shared(ipPoolKind, { client, log });
+  const pools = new Shared(ipPoolKind, { client, time: systemTime, log });
   const seen = new Map<string, IPPool>();
   pools.add({
     changed: (name, pool) => {

@@ -3,7 +3,7 @@
  * Accepted of BGPPeers and IPPools.
  */
 
-import type { Informer } from '../datastore/informer.ts';
+import type { Informer, InformerTime } from '../datastore/informer.ts';
 import { Informers } from '../datastore/informers.ts';
 import type { KubernetesClient } from '../datastore/kubernetes/client.ts';
 import { bgpFilterKind } from '../datastore/schema/bgp-filter.ts';
@@ -15,7 +15,6 @@ import type { Watch } from '../datastore/watch-metrics.ts';
 import { reflectorsFrom } from '../felix/calc/bgp/reflectors.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
-import type { Clock } from '../lib/time.ts';
 import { nodeInfo } from '../model/node.ts';
 import { acceptance } from './accepted.ts';
 import { withCondition } from './conditions.ts';
@@ -27,7 +26,7 @@ const RETRY_MS = 10_000;
 
 export interface PeerStatusModules {
   readonly client: KubernetesClient;
-  readonly clock: Clock;
+  readonly clock: InformerTime;
   readonly log: Log;
   /** Namespaces whose Services may be route reflectors. */
   readonly reflectorNamespaces: readonly string[];
@@ -50,8 +49,8 @@ export class PeerStatusWriter {
 
   constructor(modules: PeerStatusModules) {
     this.#modules = modules;
-    const { client, log } = modules;
-    this.#informers = new Informers({ client, log, changed: () => this.#soon(COALESCE_MS) });
+    const { client, clock: time, log } = modules;
+    this.#informers = new Informers({ client, time, log, changed: () => this.#soon(COALESCE_MS) });
     this.#peers = this.#informers.add(bgpPeerKind);
     this.#filters = this.#informers.add(bgpFilterKind);
     this.#services = this.#informers.add(serviceKind);

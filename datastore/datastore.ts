@@ -51,6 +51,37 @@ export interface Datastore {
   ): Promise<boolean>;
 }
 
+/** Lists and watches, as informers need them. Every method may throw DatastoreError. */
+export interface ListWatch {
+  /** Returns a page of a list, without validation. `token` is the last page's `next`. */
+  listPage(
+    definition: ResourceDefinition,
+    options: ListOptions,
+    limit: number,
+    token: string | undefined,
+    signal?: AbortSignal,
+  ): Promise<Page>;
+  /** Opens a watch that starts at a resourceVersion. The text is a JSON event per line. Iteration may throw. */
+  watchStream(
+    definition: ResourceDefinition,
+    options: ListOptions,
+    resourceVersion: string,
+    timeoutSeconds: number,
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<string>>;
+}
+
+/** A page of a list. */
+export interface Page {
+  /** As the server returned them, not validated. */
+  readonly items: readonly unknown[];
+  readonly resourceVersion: string;
+  readonly next: string | undefined;
+}
+
+/** The API as the agent uses it. The real one is kubernetes/client.ts; test/helpers/memory-api.ts is one in memory. */
+export type ClusterApi = Datastore & ListWatch;
+
 /** Objects as the server returns them, not validated. Every method may throw DatastoreError. */
 export interface RawDatastore {
   /** Returns undefined when there is no such object. */

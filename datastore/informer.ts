@@ -14,9 +14,9 @@ import { Backoff } from '../lib/backoff.ts';
 import { messageOf } from '../lib/errors.ts';
 import { LineSplitter } from '../lib/lines.ts';
 import type { Log } from '../lib/log.ts';
-import type { ListOptions, ObjectOf } from './datastore.ts';
+import { delay, type Time } from '../lib/time.ts';
+import type { ListOptions, ListWatch, ObjectOf } from './datastore.ts';
 import { DatastoreError } from './errors.ts';
-import type { KubernetesClient } from './kubernetes/client.ts';
 import { deadline } from './kubernetes/deadline.ts';
 import type { ObjectProblem } from './object-problem.ts';
 import { identityOf, readObject } from './read-object.ts';
@@ -48,12 +48,16 @@ export interface UnreadableObject {
   readonly isAbsent: boolean;
 }
 
+/** The time of an informer. */
+export type InformerTime = Pick<Time, 'now' | 'after' | 'random'>;
+
 /** Longest line of a watch. An object has at most some megabytes. */
 const MAX_LINE = 64 * 1024 * 1024;
 
 export class Informer<D extends ResourceDefinition> {
   readonly #options: InformerOptions<D>;
-  readonly #client: KubernetesClient;
+  readonly #client: ListWatch;
+  readonly #time: InformerTime;
   readonly #events: InformerEvents<D>;
   readonly #log: Log;
   readonly #objects = new Map<string, ObjectOf<D>>();
@@ -63,17 +67,19 @@ export class Informer<D extends ResourceDefinition> {
   readonly #problems = new Map<string, UnreadableObject>();
   /** Sentences about fields without effect, by key. */
   readonly #notices = new Map<string, readonly string[]>();
-  readonly #backoff = new Backoff({ firstMs: 200, maxMs: 10_000 });
+  readonly #backoff: Backoff;
   #isSynced = false;
   #isForbidden = false;
   #error: string | undefined = 'not listed yet';
 
   constructor(
     options: InformerOptions<D>,
-    modules: { client: KubernetesClient; events: InformerEvents<D>; log: Log },
+    modules: { client: ListWatch; events: InformerEvents<D>; time: InformerTime; log: Log },
   ) {
     this.#options = options;
     this.#client = modules.client;
+    this.#time = modules.time;
+    this.#backoff = new Backoff({ firstMs: 200, maxMs: 10_000 }, () => modules.time.random());
     this.#events = modules.events;
     this.#log = modules.log.child({ watch: options.definition.plural });
   }
@@ -129,7 +135,7 @@ export class Informer<D extends ResourceDefinition> {
   async #follow(signal: AbortSignal): Promise<void> {
     let version: string | undefined;
     while (!signal.aborted) {
-      const startedAt = Date.now();
+      const startedAt = this.#time.now();
       try {
         version ??= await this.#relist(signal);
         version = await this.#watch(version, signal);
@@ -142,8 +148,8 @@ export class Informer<D extends ResourceDefinition> {
         this.#log.warn({ reason: this.#error }, 'watch interrupted');
       }
       // A watch that lasted was healthy, regardless of its end.
-      if (Date.now() - startedAt > 5_000) this.#backoff.reset();
-      await delay(this.#backoff.next(), signal);
+      if (this.#time.now() - startedAt > 5_000) this.#backoff.reset();
+      await delay(this.#time, this.#backoff.next(), signal);
     }
   }
 
@@ -172,9 +178,9 @@ export class Informer<D extends ResourceDefinition> {
   /** Follows one watch to its end. Returns the version to resume from. */
   async #watch(from: string, signal: AbortSignal): Promise<string> {
     const { definition, idleMs = 120_000 } = this.#options;
-    const timeoutSeconds = 300 + Math.floor(Math.random() * 300);
+    const timeoutSeconds = 300 + Math.floor(this.#time.random() * 300);
     let version = from;
-    const idle = deadline(idleMs, `no event for ${idleMs} ms`, signal);
+    const idle = deadline(this.#time, idleMs, `no event for ${idleMs} ms`, signal);
     try {
       const stream = await this.#client.watchStream(
         definition,
@@ -185,8 +191,7 @@ export class Informer<D extends ResourceDefinition> {
       );
       this.#error = undefined;
       const splitter = new LineSplitter(MAX_LINE);
-      stream.setEncoding('utf8');
-      for await (const chunk of stream as AsyncIterable<string>) {
+      for await (const chunk of stream) {
         idle.restart();
         for (const line of linesOf(splitter, chunk)) {
           version = this.#apply(parseEvent(line)) ?? version;
@@ -336,16 +341,4 @@ function versionOf(object: unknown): string | undefined {
   const version = metadata?.resourceVersion;
   if (typeof version === 'number') return String(version);
   return typeof version === 'string' && version !== '' ? version : undefined;
-}
-
-function delay(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-  });
 }

@@ -1,8 +1,7 @@
 /** The informers of one component: a local copy of each kind that it follows, and one signal when all are in sync. */
 import type { Log } from '../lib/log.ts';
-import type { Listing, ListOptions, ObjectOf } from './datastore.ts';
-import { Informer, type UnreadableObject } from './informer.ts';
-import type { KubernetesClient } from './kubernetes/client.ts';
+import type { Listing, ListOptions, ListWatch, ObjectOf } from './datastore.ts';
+import { Informer, type InformerTime, type UnreadableObject } from './informer.ts';
 import type { ResourceDefinition } from './schema/resource.ts';
 import type { Shared } from './shared.ts';
 import { type Watch, type WatchStates, watchStates } from './watch-metrics.ts';
@@ -11,7 +10,8 @@ import { type Watch, type WatchStates, watchStates } from './watch-metrics.ts';
 export type SyncState = 'waiting' | 'resyncing' | 'in sync';
 
 export interface InformersModules {
-  readonly client: KubernetesClient;
+  readonly client: ListWatch;
+  readonly time: InformerTime;
   readonly log: Log;
   /** Called when a kind was listed, and when an object or the list of problems changed. */
   readonly changed: () => void;
@@ -47,14 +47,14 @@ export class Informers {
     options: ListOptions = {},
     changed: () => void = this.#modules.changed,
   ): Informer<D> {
-    const { client, log } = this.#modules;
+    const { client, time, log } = this.#modules;
     let listed = () => {};
     const first = new Promise<void>((resolve) => {
       listed = resolve;
     });
     const informer = new Informer(
       { definition, ...options },
-      { client, log, events: this.#events(changed, () => listed()) },
+      { client, time, log, events: this.#events(changed, () => listed()) },
     );
     this.#informers.push(informer);
     const read = () => ({

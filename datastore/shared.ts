@@ -1,15 +1,15 @@
 /** Shares an informer between readers, so that a program lists and watches a kind once. */
 
 import type { Log } from '../lib/log.ts';
-import { Informer, type InformerEvents } from './informer.ts';
-import type { KubernetesClient } from './kubernetes/client.ts';
+import type { ListWatch } from './datastore.ts';
+import { Informer, type InformerEvents, type InformerTime } from './informer.ts';
 import type { ResourceDefinition } from './schema/resource.ts';
 
 export class Shared<D extends ResourceDefinition> {
   readonly informer: Informer<D>;
   readonly #readers: InformerEvents<D>[] = [];
 
-  constructor(definition: D, modules: { client: KubernetesClient; log: Log }) {
+  constructor(definition: D, modules: { client: ListWatch; time: InformerTime; log: Log }) {
     const notify = (task: (reader: InformerEvents<D>) => void) => {
       for (const reader of this.#readers) {
         // A reader that throws does not affect the others.

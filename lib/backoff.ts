@@ -4,7 +4,8 @@ export class Backoff {
   readonly #options: { readonly firstMs: number; readonly maxMs: number };
   readonly #random: () => number;
 
-  constructor(options: { firstMs: number; maxMs: number }, random: () => number = Math.random) {
+  /** `random` returns a number from 0 (inclusive) to 1 (exclusive). */
+  constructor(options: { firstMs: number; maxMs: number }, random: () => number) {
     this.#options = options;
     this.#random = random;
   }

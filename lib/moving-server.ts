@@ -2,7 +2,7 @@
 
 import { messageOf } from './errors.ts';
 import { type Routes, type Serving, serveRoutes } from './http.ts';
-import { systemTime } from './time.ts';
+import type { Clock } from './time.ts';
 
 export interface HttpAddress {
   readonly host: string;
@@ -18,6 +18,7 @@ const RETRY_MS = 5000;
 
 export class MovingServer {
   readonly #routes: Routes;
+  readonly #clock: Pick<Clock, 'after'>;
   readonly #failed: (reason: string) => void;
   readonly #open = new Map<string, Open>();
   #wanted: readonly HttpAddress[] = [];
@@ -29,8 +30,9 @@ export class MovingServer {
   readonly #reported = new Set<string>();
 
   /** `failed` is called once for each address that cannot be served, with the reason as a sentence. */
-  constructor(routes: Routes, failed: (reason: string) => void) {
+  constructor(routes: Routes, failed: (reason: string) => void, clock: Pick<Clock, 'after'>) {
     this.#routes = routes;
+    this.#clock = clock;
     this.#failed = failed;
   }
 
@@ -72,7 +74,7 @@ export class MovingServer {
     }
     if (this.#open.size === 0 && this.#fallback) await this.#listen(this.#fallback);
     this.#cancelRetry();
-    this.#cancelRetry = systemTime.after(RETRY_MS, () => this.#begin());
+    this.#cancelRetry = this.#clock.after(RETRY_MS, () => this.#begin());
   }
 
   /**

@@ -1,4 +1,4 @@
-// npm run check: types, lint, format, import rules, file sizes, unused code, generated files. A failure does not skip the rest.
+// npm run check: types, lint, format, import rules, time rules, file sizes, unused code, generated files. A failure does not skip the rest.
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { prepare } from './setup.mjs';
@@ -11,6 +11,7 @@ const checks = [
   ['lint and format', bin('biome'), ['check', '--max-diagnostics=none', '.']],
   ['type-aware lint', bin('oxlint'), ['--type-aware', '--deny-warnings', '.']],
   ['import rules', process.execPath, [path.join(root, 'scripts', 'import-rules.mjs')]],
+  ['time rules', process.execPath, [path.join(root, 'scripts', 'time-rules.mjs')]],
   ['file sizes', process.execPath, [path.join(root, 'scripts', 'file-sizes.mjs')]],
   ['unused code', bin('knip'), []],
   ['generated CRDs', process.execPath, [path.join(root, 'dist', 'cali-crds.js'), '--check']],

@@ -4,7 +4,7 @@ import type { Kernel } from '../../kernel/port.ts';
 import { Backoff } from '../../lib/backoff.ts';
 import { CodedError, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
-import type { Clock } from '../../lib/time.ts';
+import { delay, type Time } from '../../lib/time.ts';
 import type { NodeInfo } from '../../model/node.ts';
 import type { AgentConfig } from '../inputs/environment.ts';
 import { sourceFinder } from './autodetect.ts';
@@ -17,7 +17,7 @@ const RETRY = { firstMs: 200, maxMs: 5_000 };
 export interface SetUpModules {
   readonly store: Datastore;
   readonly kernel: Pick<Kernel, 'readAddresses' | 'sourceOfPacketsTo'>;
-  readonly clock: Clock;
+  readonly time: Pick<Time, 'now' | 'after' | 'random'>;
   readonly log: Log;
   /** Called with the reason of each failed attempt. `isLate` is true when the set-up takes too long. */
   readonly failed: (reason: string, isLate: boolean) => void;
@@ -25,9 +25,9 @@ export interface SetUpModules {
 
 /** Returns the published node. Rejects with CodedError CONFIG when the operator must act. */
 export async function setUpNode(config: AgentConfig, modules: SetUpModules): Promise<NodeInfo> {
-  const { clock, log, failed } = modules;
-  const backoff = new Backoff(RETRY);
-  const startedAt = clock.now();
+  const { time, log, failed } = modules;
+  const backoff = new Backoff(RETRY, () => time.random());
+  const startedAt = time.now();
   for (;;) {
     try {
       return await attempt(config, modules);
@@ -35,10 +35,8 @@ export async function setUpNode(config: AgentConfig, modules: SetUpModules): Pro
       if (error instanceof CodedError && error.code === 'CONFIG') throw error;
       const reason = messageOf(error);
       log.warn({ reason }, 'node setup failed: retrying');
-      failed(reason, clock.now() - startedAt > GRACE_MS);
-      await new Promise<void>((resolve) => {
-        clock.after(backoff.next(), resolve);
-      });
+      failed(reason, time.now() - startedAt > GRACE_MS);
+      await delay(time, backoff.next());
     }
   }
 }

@@ -1,6 +1,7 @@
 /** The datastore during set-up. It returns lists from the view, so that no kind is listed twice. */
 import type { Datastore, Listing, ListOptions } from '../../datastore/datastore.ts';
 import type { ResourceDefinition } from '../../datastore/schema/resource.ts';
+import type { Clock } from '../../lib/time.ts';
 
 /** Copies of kinds; undefined for a kind without a copy. The promise resolves when the copy is complete. */
 export interface Copies {
@@ -10,10 +11,10 @@ export interface Copies {
 /** After this time the request is sent anyway, because its error shows the cause. */
 const PATIENCE_MS = 5_000;
 
-export function listedStore(store: Datastore, copies: Copies): Datastore {
+export function listedStore(store: Datastore, copies: Copies, clock: Pick<Clock, 'after'>): Datastore {
   const listing = async <D extends ResourceDefinition>(definition: D, options?: ListOptions) => {
     const copy = options === undefined ? copies.listed(definition) : undefined;
-    return (copy && (await within(PATIENCE_MS, copy))) ?? store.listing(definition, options);
+    return (copy && (await within(clock, PATIENCE_MS, copy))) ?? store.listing(definition, options);
   };
   return {
     listing,
@@ -26,9 +27,9 @@ export function listedStore(store: Datastore, copies: Copies): Datastore {
   };
 }
 
-function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
+function within<T>(clock: Pick<Clock, 'after'>, ms: number, promise: Promise<T>): Promise<T | undefined> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms, undefined);
-    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+    const cancel = clock.after(ms, () => resolve(undefined));
+    promise.then(resolve, reject).finally(cancel);
   });
 }

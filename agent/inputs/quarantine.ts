@@ -9,7 +9,7 @@ import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { findOffenders } from '../../lib/offenders.ts';
 import { printable } from '../../lib/plain-text.ts';
-import { type Clock, systemTime } from '../../lib/time.ts';
+import type { Clock } from '../../lib/time.ts';
 import type { ClusterObjects } from './cluster.ts';
 
 type ClusterObject = ClusterObjects[keyof ClusterObjects][number];
@@ -34,7 +34,7 @@ export class Quarantine {
   #fruitless: { readonly objects: ClusterObjects; readonly reason: string } | undefined;
   readonly #clock: Pick<Clock, 'now'>;
 
-  constructor(node: string, log: Log, clock: Pick<Clock, 'now'> = systemTime) {
+  constructor(node: string, log: Log, clock: Pick<Clock, 'now'>) {
     this.#node = node;
     this.#log = log;
     this.#clock = clock;

@@ -5,11 +5,9 @@
  */
 import type { Registry } from 'prom-client';
 import type { DesiredSpeaker } from '../../bgp/peer/config.ts';
-import type { UnreadableObject } from '../../datastore/informer.ts';
+import type { ListWatch } from '../../datastore/datastore.ts';
+import type { InformerTime, UnreadableObject } from '../../datastore/informer.ts';
 import { Informers } from '../../datastore/informers.ts';
-import type { ApiServerAddress } from '../../datastore/kubernetes/api-server-address.ts';
-import { KubernetesClient } from '../../datastore/kubernetes/client.ts';
-import { RequestCounter } from '../../datastore/kubernetes/request-metrics.ts';
 import { describeProblem } from '../../datastore/object-problem.ts';
 import { type BGPConfiguration, bgpConfigurationKind } from '../../datastore/schema/bgp-configuration.ts';
 import { bgpFilterKind } from '../../datastore/schema/bgp-filter.ts';
@@ -31,7 +29,6 @@ import { SecretsView } from '../speaker/secrets.ts';
 import type { ReflectorSource } from './reflector.ts';
 
 export interface ClusterSourceOptions {
-  readonly api: ApiServerAddress;
   /** Namespace of the Service that has this process as an endpoint. */
   readonly namespace: string;
   readonly service: string;
@@ -42,6 +39,12 @@ export interface ClusterSourceOptions {
   readonly defaults: SessionDefaults;
 }
 
+export interface ClusterSourceModules {
+  readonly client: ListWatch;
+  readonly time: InformerTime;
+  readonly log: Log;
+}
+
 /** Delay that combines changes into one calculation. */
 const COALESCE_MS = 10;
 /** A pod becomes an endpoint of its Service within this time. */
@@ -50,8 +53,7 @@ const LISTED_MS = 10_000;
 export class ClusterSource implements ReflectorSource {
   readonly #options: ClusterSourceOptions;
   readonly #log: Log;
-  readonly #requests = new RequestCounter();
-  readonly #client: KubernetesClient;
+  readonly #time: InformerTime;
   readonly #abort = new AbortController();
   readonly #informers: Informers;
   readonly #secrets: SecretsView;
@@ -67,20 +69,21 @@ export class ClusterSource implements ReflectorSource {
   readonly #peers;
   readonly #filters;
   #changed = () => {};
-  #timer: NodeJS.Timeout | undefined;
+  #cancel = () => {};
 
-  constructor(options: ClusterSourceOptions, log: Log) {
+  constructor(options: ClusterSourceOptions, modules: ClusterSourceModules) {
+    const { time, log } = modules;
     this.#options = options;
+    this.#time = time;
     this.#log = log;
-    this.#client = new KubernetesClient(options.api, this.#requests);
     const { namespace, service, node } = options;
     this.#name = reflectorName(`${namespace}/${service}`, node);
     this.#own = new OwnEndpoint(this.#name);
     this.#boundary = new Boundary(log);
     // No Node is essential to a reflector.
-    this.#quarantine = new Quarantine('', log);
-    this.#secrets = new SecretsView(namespace, { client: this.#client, log, changed: () => this.#soon() });
-    this.#informers = new Informers({ client: this.#client, log, changed: () => this.#soon() });
+    this.#quarantine = new Quarantine('', log, time);
+    this.#secrets = new SecretsView(namespace, { ...modules, changed: () => this.#soon() });
+    this.#informers = new Informers({ ...modules, changed: () => this.#soon() });
     this.#nodes = this.#informers.add(nodeKind);
     this.#services = this.#informers.add(serviceKind, {
       namespace,
@@ -101,16 +104,16 @@ export class ClusterSource implements ReflectorSource {
    * must contain all peers, because the speaker waits for their initial updates (bgp/graceful/deferral.ts).
    */
   async start(changed: () => void): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
+    let cancel: (() => void) | undefined;
     await new Promise<void>((resolve) => {
       this.#changed = () => {
         this.#boundary.run('endpoints', () => this.#reflectors(this.#objects()));
         if (this.#own.isListed) resolve();
-        else timer ??= setTimeout(resolve, LISTED_MS);
+        else cancel ??= this.#time.after(LISTED_MS, resolve);
       };
       void this.#informers.run(this.#abort.signal);
     });
-    clearTimeout(timer);
+    cancel?.();
     if (!this.#own.isListed)
       this.#log.warn(
         { reflector: this.#name },
@@ -129,7 +132,6 @@ export class ClusterSource implements ReflectorSource {
   }
 
   register(registry: Registry): void {
-    this.#requests.register(registry);
     registerWatchMetrics(registry, () => this.#informers.watches());
   }
 
@@ -209,7 +211,7 @@ export class ClusterSource implements ReflectorSource {
 
   close(): void {
     this.#abort.abort();
-    clearTimeout(this.#timer);
+    this.#cancel();
     this.#secrets.close();
   }
 
@@ -219,7 +221,8 @@ export class ClusterSource implements ReflectorSource {
 
   #soon(): void {
     if (!this.#informers.isSynced) return;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#boundary.run('change', () => this.#changed()), COALESCE_MS);
+    this.#cancel();
+    const run = () => this.#boundary.run('change', () => this.#changed());
+    this.#cancel = this.#time.after(COALESCE_MS, run);
   }
 }

@@ -14,6 +14,7 @@ import { desiredReflector } from '../../felix/calc/bgp/reflector.ts';
 import type { SessionDefaults } from '../../felix/calc/bgp/session.ts';
 import { CodedError, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
+import type { Clock } from '../../lib/time.ts';
 import { type NamedText, parseFiles, type ReflectorDocuments } from './documents.ts';
 import type { ReflectorSource } from './reflector.ts';
 
@@ -26,6 +27,7 @@ const CONFIGURATION = /^[^.].*\.(ya?ml|json)$/;
 export class FileSource implements ReflectorSource {
   readonly #file: string;
   readonly #defaults: SessionDefaults;
+  readonly #clock: Clock;
   readonly #log: Log;
   #documents: ReflectorDocuments | undefined;
   /** Texts of the documents in force. */
@@ -34,9 +36,10 @@ export class FileSource implements ReflectorSource {
   #fault: string | undefined;
   #stopFollowing = () => {};
 
-  constructor(file: string, defaults: SessionDefaults, log: Log) {
+  constructor(file: string, defaults: SessionDefaults, { clock, log }: { clock: Clock; log: Log }) {
     this.#file = file;
     this.#defaults = defaults;
+    this.#clock = clock;
     this.#log = log;
   }
 
@@ -96,20 +99,25 @@ export class FileSource implements ReflectorSource {
   }
 
   #follow(folder: string, changed: () => void): void {
-    let timer: NodeJS.Timeout | undefined;
+    let cancelReload = () => {};
+    let cancelPoll = () => {};
     const look = () => {
-      clearTimeout(timer);
-      timer = setTimeout(() => void this.#reload(changed), SETTLE_MS);
+      cancelReload();
+      cancelReload = this.#clock.after(SETTLE_MS, () => void this.#reload(changed));
+    };
+    const poll = () => {
+      look();
+      cancelPoll = this.#clock.after(POLL_MS, poll);
     };
     // Watch the folder, because editors, and the kubelet for ConfigMaps, replace the file.
     const watcher = watch(folder, look);
     watcher.on('error', (error) =>
       this.#log.warn({ reason: messageOf(error) }, 'configuration file not watched'),
     );
-    const poll = setInterval(look, POLL_MS);
+    cancelPoll = this.#clock.after(POLL_MS, poll);
     this.#stopFollowing = () => {
-      clearTimeout(timer);
-      clearInterval(poll);
+      cancelReload();
+      cancelPoll();
       watcher.close();
     };
   }

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { Registry } from 'prom-client';
 import type { DesiredSpeaker } from '../../bgp/peer/config.ts';
 import { Speaker } from '../../bgp/speaker.ts';
-import { tcpTransport } from '../../bgp/transport/tcp.ts';
+import type { Transport } from '../../bgp/transport/port.ts';
 import { warmUp } from '../../bgp/warm-up.ts';
 import type { BGPConfiguration } from '../../datastore/schema/bgp-configuration.ts';
 import { Boundary } from '../../lib/boundary.ts';
@@ -12,7 +12,7 @@ import { exposition } from '../../lib/exposition.ts';
 import { createFolder } from '../../lib/folder.ts';
 import { type Serving, serveRoutes, text } from '../../lib/http.ts';
 import type { Log } from '../../lib/log.ts';
-import { systemTime } from '../../lib/time.ts';
+import type { Time } from '../../lib/time.ts';
 import { assertPrivateFolder } from '../../lib/unix-socket.ts';
 import { AGENT_SOCKET } from '../report/status.ts';
 import { createReflectorMetrics } from '../serve/metrics.ts';
@@ -52,6 +52,12 @@ export interface ReflectorConfig {
   readonly metricsPort?: number | undefined;
 }
 
+export interface ReflectorModules {
+  readonly time: Time;
+  readonly transport: Transport;
+  readonly log: Log;
+}
+
 /** Default address of health and metrics. */
 const LOOPBACK = '127.0.0.1';
 const LISTEN_RETRY_MS = 5_000;
@@ -71,6 +77,7 @@ const onlyOnNodes = {
 export class Reflector {
   readonly #config: ReflectorConfig;
   readonly #source: ReflectorSource;
+  readonly #modules: ReflectorModules;
   readonly #log: Log;
   readonly #boundary: Boundary;
   readonly #servers: Serving[] = [];
@@ -84,11 +91,12 @@ export class Reflector {
   #observers: Observers | undefined;
   #observeConvergence: (seconds: number) => void = () => {};
 
-  constructor(config: ReflectorConfig, source: ReflectorSource, log: Log) {
+  constructor(config: ReflectorConfig, source: ReflectorSource, modules: ReflectorModules) {
     this.#config = config;
     this.#source = source;
-    this.#log = log;
-    this.#boundary = new Boundary(log);
+    this.#modules = modules;
+    this.#log = modules.log;
+    this.#boundary = new Boundary(modules.log);
   }
 
   /** Starts the reflector. Throws CodedError INPUT for an invalid configuration, BGP_LISTEN when it cannot listen. */
@@ -120,15 +128,15 @@ export class Reflector {
         hasKernel: false,
       },
       {
-        clock: systemTime,
-        transport: tcpTransport,
+        clock: this.#modules.time,
+        transport: this.#modules.transport,
         log: this.#log,
         events: { changed() {}, converged: (seconds) => this.#observeConvergence(seconds) },
       },
     );
     this.#identity = identity;
     this.#speaker = speaker;
-    this.#observers = new Observers(speaker, this.#config.wireLog, this.#log);
+    this.#observers = new Observers(speaker, this.#config.wireLog, this.#modules);
     this.#apply();
     await speaker.listen();
   }
@@ -150,7 +158,7 @@ export class Reflector {
       this.#apply();
     } catch (error) {
       this.#log.error({ reason: messageOf(error) }, 'BGP is not running');
-      systemTime.after(LISTEN_RETRY_MS, () => {
+      this.#modules.time.after(LISTEN_RETRY_MS, () => {
         this.#isRestarting = false;
         void this.#restartSpeaker();
       });
@@ -200,6 +208,7 @@ export class Reflector {
       this.#log.info({ reason: messageOf(error) }, 'calictl socket is safe only in a dedicated container');
     }
     const { registry, observeConvergence } = createReflectorMetrics({
+      time: this.#modules.time,
       peers: () => this.#speaker?.status() ?? [],
       routes: () => this.#speaker?.routeCount ?? 0,
       nodeNames: () => this.#source.nodeNames?.() ?? new Map<string, string>(),
@@ -207,7 +216,11 @@ export class Reflector {
     this.#source.register?.(registry);
     this.#observeConvergence = observeConvergence;
     const metrics = () => exposition(registry, this.#boundary);
-    const local = { ...bgpRoutes(() => this.#speaker), ...onlyOnNodes, '/metrics': metrics };
+    const local = {
+      ...bgpRoutes(() => this.#speaker, this.#modules.time),
+      ...onlyOnNodes,
+      '/metrics': metrics,
+    };
     this.#servers.push(await serveRoutes({ path: path.join(runDirectory, AGENT_SOCKET) }, local));
     const ok = () => text(200, 'ok');
     if (healthPort)

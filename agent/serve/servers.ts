@@ -9,6 +9,7 @@ import { type HttpAnswer, json, serveRoutes, text } from '../../lib/http.ts';
 import type { Log } from '../../lib/log.ts';
 import { type HttpAddress, MovingServer } from '../../lib/moving-server.ts';
 import { printable } from '../../lib/plain-text.ts';
+import type { Clock } from '../../lib/time.ts';
 import type { Settings } from '../inputs/settings.ts';
 import { AGENT_SOCKET, type AgentStatus } from '../report/status.ts';
 import { bgpRoutes } from '../speaker/api.ts';
@@ -22,6 +23,7 @@ export interface ServerSources {
   readonly status: () => AgentStatus;
   readonly explain: (address: string) => Promise<Explanation>;
   readonly boundary: Boundary;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
@@ -36,7 +38,7 @@ export class Servers {
   constructor(runDirectory: string, sources: ServerSources) {
     this.#socket = path.join(runDirectory, AGENT_SOCKET);
     this.#sources = sources;
-    const { registry, status, boundary, log } = sources;
+    const { registry, status, boundary, clock, log } = sources;
     const failed = (reason: string) => log.warn({ reason }, 'cannot serve HTTP: retrying');
     const health = () => text(200, 'ok');
     const ready = () => {
@@ -46,19 +48,20 @@ export class Servers {
     this.#health = new MovingServer(
       { '/healthz': health, '/liveness': health, '/readyz': ready, '/readiness': ready },
       failed,
+      clock,
     );
     this.#exposition = () => exposition(registry, boundary);
-    this.#metrics = new MovingServer({ '/metrics': this.#exposition }, failed);
+    this.#metrics = new MovingServer({ '/metrics': this.#exposition }, failed, clock);
   }
 
   async start(): Promise<void> {
-    const { status, speaker, explain } = this.#sources;
+    const { status, speaker, explain, clock } = this.#sources;
     this.#local = await serveRoutes(
       { path: this.#socket },
       {
         '/v1/status': () => json(status()),
         '/metrics': this.#exposition,
-        ...bgpRoutes(speaker),
+        ...bgpRoutes(speaker, clock),
         '/v1/explain': async (query: URLSearchParams) => {
           const asked = query.get('address') ?? '';
           const address = parseAddress(asked);

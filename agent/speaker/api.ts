@@ -11,11 +11,12 @@ import {
 import type { Speaker } from '../../bgp/speaker.ts';
 import { type Family, familyOf, formatAddress, mustCidr, parseCidr } from '../../lib/cidr.ts';
 import { type HttpAnswer, json, type Routes, text } from '../../lib/http.ts';
+import type { Clock } from '../../lib/time.ts';
 
 const families: readonly Family[] = [4, 6];
 
 /** Returns the handlers under /v1/bgp. `speaker` returns undefined while none runs. */
-export function bgpRoutes(speaker: () => Speaker | undefined): Routes {
+export function bgpRoutes(speaker: () => Speaker | undefined, clock: Pick<Clock, 'now'>): Routes {
   const withSpeaker =
     (answer: (running: Speaker, query: URLSearchParams) => HttpAnswer) => (query: URLSearchParams) => {
       const running = speaker();
@@ -29,7 +30,7 @@ export function bgpRoutes(speaker: () => Speaker | undefined): Routes {
     });
   return {
     '/v1/bgp/peers': withSpeaker((running) => json(running.status())),
-    '/v1/bgp/mrt': withSpeaker((running) => mrtDump(running)),
+    '/v1/bgp/mrt': withSpeaker((running) => mrtDump(running, clock.now())),
     '/v1/bgp/routes': withSpeaker((running, query) => json(routesOf(running, query.get('prefix')))),
     '/v1/bgp/received': withPeer((running, peer) =>
       json(families.flatMap((family) => [...viewReceived(running.ribs[family], peer)])),
@@ -64,7 +65,7 @@ function routesOf(speaker: Speaker, prefix: string | null) {
 }
 
 /** Returns an MRT table dump in base64, because responses on the socket are text. */
-function mrtDump(speaker: Speaker): HttpAnswer {
+function mrtDump(speaker: Speaker, now: number): HttpAnswer {
   const peers = [...speaker.peers].map(({ source, config, negotiated }) => ({
     source,
     address: config.address,
@@ -72,6 +73,6 @@ function mrtDump(speaker: Speaker): HttpAnswer {
     asNumber: config.asNumber,
   }));
   const ribs = families.map((family) => speaker.ribs[family]);
-  const records = [...dumpTable(ribs, peers, speaker.identifier, Math.floor(Date.now() / 1000))];
+  const records = [...dumpTable(ribs, peers, speaker.identifier, Math.floor(now / 1000))];
   return json(Buffer.concat(records).toString('base64'));
 }

@@ -1,12 +1,12 @@
 /** Runs the agent's BGP speaker. Starts it when the node is known, and retries while its port is in use. */
 import { Speaker } from '../../bgp/speaker.ts';
-import { tcpTransport } from '../../bgp/transport/tcp.ts';
+import type { Transport } from '../../bgp/transport/port.ts';
 import type { BGPConfiguration } from '../../datastore/schema/bgp-configuration.ts';
 import { listenPort } from '../../felix/calc/bgp/cluster.ts';
 import type { Family } from '../../lib/cidr.ts';
 import { CodedError, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
-import { systemTime } from '../../lib/time.ts';
+import type { Time } from '../../lib/time.ts';
 import type { NodeInfo } from '../../model/node.ts';
 import { routerIdOf } from '../identity/node-setup.ts';
 import type { AgentConfig } from '../inputs/environment.ts';
@@ -26,6 +26,12 @@ export interface SpeakerHostEvents {
   readonly sessionChanged: () => void;
 }
 
+export interface SpeakerHostModules {
+  readonly time: Time;
+  readonly transport: Transport;
+  readonly log: Log;
+}
+
 /** Values that are fixed for the life of a speaker, and its addresses, which can partly change. */
 interface Identity {
   readonly identifier: string;
@@ -36,20 +42,23 @@ interface Identity {
 
 export class SpeakerHost {
   readonly #config: AgentConfig;
+  readonly #modules: SpeakerHostModules;
   readonly #log: Log;
   readonly #events: SpeakerHostEvents;
   #speaker: Speaker | undefined;
   /** Identity of the running speaker. */
   #identity: Identity | undefined;
   #observers: Observers | undefined;
+  #cancelRetry = () => {};
   #isBusy = false;
   #isClosed = false;
   #error: string | undefined = NOT_STARTED;
 
-  constructor(config: AgentConfig, events: SpeakerHostEvents, log: Log) {
+  constructor(config: AgentConfig, events: SpeakerHostEvents, modules: SpeakerHostModules) {
     this.#config = config;
     this.#events = events;
-    this.#log = log;
+    this.#modules = modules;
+    this.#log = modules.log;
   }
 
   /** The speaker; undefined until it listens. */
@@ -116,7 +125,7 @@ export class SpeakerHost {
         await speaker.close(true);
         return;
       }
-      this.#observers = new Observers(speaker, this.#config.wireLog, this.#log);
+      this.#observers = new Observers(speaker, this.#config.wireLog, this.#modules);
       this.#identity = identityOf(this.#config, self, families, configurations);
       this.#speaker = speaker;
       this.#error = undefined;
@@ -128,10 +137,10 @@ export class SpeakerHost {
       if (this.#error !== messageOf(error))
         this.#log.error({ reason: messageOf(error) }, 'BGP is not running');
       this.#error = messageOf(error);
-      setTimeout(() => {
+      this.#cancelRetry = this.#modules.time.after(LISTEN_RETRY_MS, () => {
         this.#isBusy = false;
         this.#events.changed();
-      }, LISTEN_RETRY_MS).unref();
+      });
       return;
     }
     this.#events.changed();
@@ -152,8 +161,8 @@ export class SpeakerHost {
         unreachableSeconds,
       },
       {
-        clock: systemTime,
-        transport: tcpTransport,
+        clock: this.#modules.time,
+        transport: this.#modules.transport,
         log: this.#log,
         events: {
           changed: () => this.#events.learned(),
@@ -167,6 +176,7 @@ export class SpeakerHost {
   /** Stops the speaker as for a restart: peers keep our routes. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#cancelRetry();
     this.#observers?.close();
     await this.#speaker?.close(true);
   }

@@ -6,6 +6,7 @@ import { Histogram, type Registry } from 'prom-client';
 import { type FamilyStatus, keyOfPeer, type PeerStatus } from '../../bgp/peer/config.ts';
 import { rejectionKinds } from '../../bgp/policy/rejection.ts';
 import { exposeCounter, exposeGauge, type Reading, RunningTotal } from '../../lib/series.ts';
+import type { Time } from '../../lib/time.ts';
 
 export interface BgpMetrics {
   /** Records the seconds from the first change of a turn until it was sent to all peers. */
@@ -13,6 +14,7 @@ export interface BgpMetrics {
 }
 
 export interface BgpMetricSources {
+  readonly time: Pick<Time, 'now' | 'turn'>;
   readonly peers: () => readonly PeerStatus[];
   readonly routes: () => number;
   /** Returns the names of nodes by address. */
@@ -21,7 +23,7 @@ export interface BgpMetricSources {
   readonly isDetailed?: boolean;
 }
 
-type PeerReader = (peer: PeerStatus) => number;
+type PeerReader = (peer: PeerStatus, now: number) => number;
 type FamilyReader = (status: FamilyStatus) => number;
 type Definition<R> = readonly [name: string, help: string, read: R];
 
@@ -44,7 +46,7 @@ const prefixes: readonly Definition<FamilyReader>[] = [
   ['prefixes_sent', 'Paths in Adj-RIB-Out', ({ advertised }) => advertised],
 ];
 
-const sums: readonly Definition<PeerReader>[] = [
+const sums: readonly Definition<(peer: PeerStatus) => number>[] = [
   ['updates_received_total', 'UPDATEs received', ({ updatesReceived }) => updatesReceived],
   ['updates_sent_total', 'UPDATEs sent', ({ updatesSent }) => updatesSent],
   [
@@ -112,14 +114,14 @@ function registerDetails(registry: Registry, sources: BgpMetricSources, { peers,
       name: `cali_bgp_peer_${name}`,
       help: `${help}; for mesh sessions only if CALI_BGP_METRICS is Detailed`,
       labels: IDENTITY,
-      read: () => detailed().map((peer): Reading => [labelsOf(peer), read(peer)]),
+      read: () => detailed().map((peer): Reading => [labelsOf(peer), read(peer, sources.time.now())]),
     });
   for (const [name, help, read] of detailCounters)
     exposeCounter(registry, {
       name: `cali_bgp_peer_${name}`,
       help: `${help}; for mesh sessions only if CALI_BGP_METRICS is Detailed`,
       labels: IDENTITY,
-      read: () => detailed().map((peer): Reading => [labelsOf(peer), read(peer)]),
+      read: () => detailed().map((peer): Reading => [labelsOf(peer), read(peer, sources.time.now())]),
     });
   for (const [name, help, read] of prefixes) {
     exposeGauge(registry, {
@@ -224,7 +226,7 @@ function snapshot(sources: BgpMetricSources) {
       // A retiring peer may have the address of its successor.
       const current = sources.peers().filter(({ isRetiring }) => !isRetiring);
       seen = { peers: current, names: sources.nodeNames?.() ?? new Map() };
-      setImmediate(() => {
+      sources.time.turn(() => {
         seen = undefined;
       });
     }
@@ -252,6 +254,6 @@ function withoutPeersText(notification: string): string {
   return notification.split(': ')[0]!;
 }
 
-function uptime({ state, since }: PeerStatus): number {
-  return state === 'Established' ? (Date.now() - since) / 1000 : 0;
+function uptime({ state, since }: PeerStatus, now: number): number {
+  return state === 'Established' ? (now - since) / 1000 : 0;
 }

@@ -6,17 +6,22 @@ import type { BGPConfiguration } from '../../datastore/schema/bgp-configuration.
 import { parsePeerIP } from '../../datastore/schema/bgp-fields.ts';
 import { defaultsOf } from '../../felix/calc/bgp/cluster.ts';
 import type { Log } from '../../lib/log.ts';
+import type { Clock } from '../../lib/time.ts';
 
 export class Observers {
   readonly #speaker: Speaker;
-  readonly #log: Log;
+  readonly #modules: { readonly time: Clock; readonly log: Log };
   #station: string | undefined;
   #stopExport = () => {};
 
-  constructor(speaker: Speaker, wireLog: string | undefined, log: Log) {
+  constructor(
+    speaker: Speaker,
+    wireLog: string | undefined,
+    modules: { readonly time: Clock; readonly log: Log },
+  ) {
     this.#speaker = speaker;
-    this.#log = log;
-    if (wireLog !== undefined) speaker.observe(createWireLog(wireLog, log));
+    this.#modules = modules;
+    if (wireLog !== undefined) speaker.observe(createWireLog(wireLog, modules.log));
   }
 
   /** Exports to the station in the current configuration, if any. */
@@ -29,7 +34,7 @@ export class Observers {
     if (bmpStation === undefined) return;
     const { address, port } = parsePeerIP(bmpStation)!;
     const view = { ribs: this.#speaker.ribs, peers: () => this.#speaker.peers };
-    const exporter = new BmpExporter({ host: address, port: port! }, view, this.#log);
+    const exporter = new BmpExporter({ host: address, port: port! }, view, this.#modules);
     const stopObserving = this.#speaker.observe(exporter);
     this.#stopExport = () => {
       stopObserving();

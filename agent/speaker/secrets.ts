@@ -4,8 +4,8 @@
  * never starts without a password because of that.
  */
 
-import { Informer, type UnreadableObject } from '../../datastore/informer.ts';
-import type { KubernetesClient } from '../../datastore/kubernetes/client.ts';
+import type { ListWatch } from '../../datastore/datastore.ts';
+import { Informer, type InformerTime, type UnreadableObject } from '../../datastore/informer.ts';
 import type { BGPConfiguration } from '../../datastore/schema/bgp-configuration.ts';
 import type { BGPPeer } from '../../datastore/schema/bgp-peer.ts';
 import { secretKind, secretValue } from '../../datastore/schema/core.ts';
@@ -23,18 +23,21 @@ interface Followed {
   readonly lastValues: Map<string, string>;
 }
 
+export interface SecretsModules {
+  readonly client: ListWatch;
+  readonly time: InformerTime;
+  readonly log: Log;
+  readonly changed: () => void;
+}
+
 export class SecretsView {
   readonly #namespace: string;
-  readonly #client: KubernetesClient;
-  readonly #log: Log;
-  readonly #changed: () => void;
+  readonly #modules: SecretsModules;
   readonly #followed = new Map<string, Followed>();
 
-  constructor(namespace: string, modules: { client: KubernetesClient; log: Log; changed: () => void }) {
+  constructor(namespace: string, modules: SecretsModules) {
     this.#namespace = namespace;
-    this.#client = modules.client;
-    this.#log = modules.log;
-    this.#changed = modules.changed;
+    this.#modules = modules;
   }
 
   /** Sets the objects whose Secrets to follow. */
@@ -138,18 +141,20 @@ export class SecretsView {
   }
 
   #start(name: string): void {
+    const { client, time, log, changed } = this.#modules;
     const abort = new AbortController();
     const informer = new Informer(
       { definition: secretKind, namespace: this.#namespace, fieldSelector: `metadata.name=${name}` },
       {
-        client: this.#client,
-        log: this.#log,
+        client,
+        time,
+        log,
         events: {
-          changed: this.#changed,
-          troubled: this.#changed,
+          changed,
+          troubled: changed,
           synced: () => {
             followed.isRead = true;
-            this.#changed();
+            changed();
           },
         },
       },

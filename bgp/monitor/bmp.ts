@@ -6,6 +6,7 @@ import net, { type Socket } from 'node:net';
 import { addressBytes, familyOf, parseAddress } from '../../lib/cidr.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
+import type { Clock } from '../../lib/time.ts';
 import { VERSION } from '../../lib/version.ts';
 import type { Observer, Peer } from '../peer/peer.ts';
 import type { Ribs } from '../peer/receiver.ts';
@@ -34,9 +35,10 @@ const QUEUE_LIMIT = 16 << 20;
 export class BmpExporter implements Observer {
   readonly #station: BmpStation;
   readonly #log: Log;
+  readonly #time: Clock;
   readonly #view: { readonly ribs: Ribs; readonly peers: () => Iterable<Peer> };
   #socket: Socket | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #cancelRetry = () => {};
   #isConnected = false;
   /** Peers that are up, with what the header of their Peer Down has: their session is over by then. */
   readonly #up = new Map<Peer, PeerIdentity>();
@@ -44,10 +46,11 @@ export class BmpExporter implements Observer {
   constructor(
     station: BmpStation,
     view: { readonly ribs: Ribs; readonly peers: () => Iterable<Peer> },
-    log: Log,
+    { time, log }: { readonly time: Clock; readonly log: Log },
   ) {
     this.#station = station;
     this.#view = view;
+    this.#time = time;
     this.#log = log.child({ station: `${station.host}:${station.port}` });
     this.#dial();
   }
@@ -63,7 +66,7 @@ export class BmpExporter implements Observer {
     if (!sent || !received || !runner.connection) return;
     this.#up.set(peer, identityOf(peer));
     const { localAddress, localPort, remotePort } = runner.connection;
-    const body = new Writer().bytes(peerHeader(peer)).bytes(address16(localAddress));
+    const body = new Writer().bytes(this.#header(peer)).bytes(address16(localAddress));
     this.#send(PEER_UP, body.u16(localPort).u16(remotePort).bytes(sent).bytes(received).finish());
   }
 
@@ -71,11 +74,11 @@ export class BmpExporter implements Observer {
     const identity = this.#up.get(peer);
     this.#up.delete(peer);
     if (!identity) return;
-    this.#send(PEER_DOWN, new Writer().bytes(peerHeader(peer, identity)).bytes(peerDown(end)).finish());
+    this.#send(PEER_DOWN, new Writer().bytes(this.#header(peer, identity)).bytes(peerDown(end)).finish());
   }
 
   close(): void {
-    clearTimeout(this.#timer);
+    this.#cancelRetry();
     this.#send(TERMINATION, tlv(1, Uint8Array.of(0, 0)));
     this.#socket?.end();
     this.#socket = undefined;
@@ -99,7 +102,7 @@ export class BmpExporter implements Observer {
     socket.on('error', (error) => this.#log.debug({ reason: messageOf(error) }, 'BMP connection error'));
     socket.on('close', () => {
       this.#isConnected = false;
-      if (this.#socket === socket) this.#timer = setTimeout(() => this.#dial(), RETRY_MS).unref();
+      if (this.#socket === socket) this.#cancelRetry = this.#time.after(RETRY_MS, () => this.#dial());
     });
   }
 
@@ -145,7 +148,11 @@ export class BmpExporter implements Observer {
   }
 
   #route(peer: Peer, update: Uint8Array): void {
-    this.#send(ROUTE_MONITORING, new Writer().bytes(peerHeader(peer)).bytes(update).finish());
+    this.#send(ROUTE_MONITORING, new Writer().bytes(this.#header(peer)).bytes(update).finish());
+  }
+
+  #header(peer: Peer, identity = identityOf(peer)): Uint8Array {
+    return peerHeader(peer, identity, this.#time.now());
   }
 
   #send(type: number, body: Uint8Array): void {
@@ -185,13 +192,12 @@ function identityOf({ negotiated }: Peer): PeerIdentity {
  * Section 4.2.
  *   +- type (8) -+- V L A, flags (8) -+- distinguisher (64) -+- address (128) -+- AS (32) -+- ID (32) -+- time (64) -+
  */
-function peerHeader(peer: Peer, { identifier, isTwoOctet } = identityOf(peer)): Uint8Array {
+function peerHeader(peer: Peer, { identifier, isTwoOctet }: PeerIdentity, ms: number): Uint8Array {
   const { address, asNumber } = peer.config;
   const isV6 = familyOf(address) === 6;
   const writer = new Writer().u8(0).u8((isV6 ? 0x80 : 0) | (isTwoOctet ? 0x20 : 0));
   writer.u32(0).u32(0).bytes(address16(address)).u32(asNumber);
   writer.bytes(addressBytes(parseAddress(identifier)!));
-  const ms = Date.now();
   return writer
     .u32(Math.floor(ms / 1000))
     .u32((ms % 1000) * 1000)

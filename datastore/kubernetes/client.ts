@@ -1,6 +1,14 @@
 /** Datastore over the Kubernetes API: typed verbs, and the stream for an informer. */
 import type { Readable } from 'node:stream';
-import type { Datastore, Listing, ListOptions, ObjectOf, RawDatastore } from '../datastore.ts';
+import type {
+  Datastore,
+  Listing,
+  ListOptions,
+  ListWatch,
+  ObjectOf,
+  Page,
+  RawDatastore,
+} from '../datastore.ts';
 import { DatastoreError } from '../errors.ts';
 import type { ObjectProblem } from '../object-problem.ts';
 import { identityOf, readObject } from '../read-object.ts';
@@ -10,15 +18,7 @@ import type { ApiServerAddress } from './api-server-address.ts';
 import type { RequestObserver } from './request-kind.ts';
 import { type ApiRequest, openStream, sendRequest } from './transport.ts';
 
-/** A page of a list. */
-export interface Page {
-  /** As the server returned them, not validated. */
-  readonly items: readonly unknown[];
-  readonly resourceVersion: string;
-  readonly next: string | undefined;
-}
-
-export class KubernetesClient implements Datastore, RawDatastore {
+export class KubernetesClient implements Datastore, RawDatastore, ListWatch {
   readonly #address: ApiServerAddress;
   readonly #unreadable: (problem: ObjectProblem) => void;
   readonly #observe: RequestObserver | undefined;
@@ -217,7 +217,7 @@ export class KubernetesClient implements Datastore, RawDatastore {
     timeoutSeconds: number,
     signal: AbortSignal,
   ): Promise<Readable> {
-    return openStream(this.#address, {
+    const stream = await openStream(this.#address, {
       observe: this.#observe,
       method: 'GET',
       path: await this.#path(definition, options.namespace),
@@ -230,6 +230,7 @@ export class KubernetesClient implements Datastore, RawDatastore {
       },
       signal,
     });
+    return stream.setEncoding('utf8');
   }
 }
 

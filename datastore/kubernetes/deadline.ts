@@ -1,4 +1,5 @@
 /** An AbortSignal with a parent and a timeout that releases both. In Node 20, AbortSignal.any keeps its signals. */
+import type { Clock } from '../../lib/time.ts';
 
 export interface Deadline {
   readonly signal: AbortSignal;
@@ -9,23 +10,28 @@ export interface Deadline {
 }
 
 /** Aborts with its parent, or after `ms` milliseconds with an Error of this sentence. Callers must call `end`. */
-export function deadline(ms: number, sentence: string, parent?: AbortSignal): Deadline {
+export function deadline(
+  clock: Pick<Clock, 'after'>,
+  ms: number,
+  sentence: string,
+  parent?: AbortSignal,
+): Deadline {
   const controller = new AbortController();
   const follow = () => controller.abort(parent?.reason);
   const expire = () => controller.abort(new Error(sentence));
-  let timer = setTimeout(expire, ms);
+  let cancel = clock.after(ms, expire);
   if (parent?.aborted) follow();
   else parent?.addEventListener('abort', follow, { once: true });
   const end = () => {
-    clearTimeout(timer);
+    cancel();
     parent?.removeEventListener('abort', follow);
   };
   controller.signal.addEventListener('abort', end, { once: true });
   return {
     signal: controller.signal,
     restart: () => {
-      clearTimeout(timer);
-      if (!controller.signal.aborted) timer = setTimeout(expire, ms);
+      cancel();
+      if (!controller.signal.aborted) cancel = clock.after(ms, expire);
     },
     end,
   };

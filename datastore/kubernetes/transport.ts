@@ -1,4 +1,5 @@
 /** HTTP to the API server: requests, and streams of lines. */
+
 import http from 'node:http';
 import type { ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
 import https from 'node:https';
@@ -6,6 +7,7 @@ import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { messageOf } from '../../lib/errors.ts';
 import { printable } from '../../lib/plain-text.ts';
+import { systemTime } from '../../lib/time.ts';
 import { VERSION } from '../../lib/version.ts';
 import { DatastoreError, type DatastoreErrorCode } from '../errors.ts';
 import type { ApiServerAddress, Connection } from './api-server-address.ts';
@@ -47,6 +49,7 @@ const USER_AGENT = `${path.basename(process.argv[1] ?? 'cali', '.js')}/${VERSION
 /** Sends a request and returns the parsed JSON response. Throws DatastoreError. */
 export async function sendRequest(address: ApiServerAddress, request: ApiRequest): Promise<unknown> {
   const limit = deadline(
+    systemTime,
     REQUEST_TIMEOUT_MS,
     `no response within ${REQUEST_TIMEOUT_MS / 1000} s`,
     request.signal,

@@ -12,7 +12,6 @@ import type { Kernel, KernelEvent, KernelState, RulesTable } from '../../kernel/
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { Mutex } from '../../lib/mutex.ts';
-import type { Clock } from '../../lib/time.ts';
 import { tunnels } from '../../model/tunnel.ts';
 import { Changes } from './changes.ts';
 import { TrackedConnections } from './connections.ts';
@@ -39,7 +38,7 @@ const TABLE_CHECK_MS = 5000;
 
 export class Dataplane {
   readonly #options: DataplaneOptions;
-  readonly #clock: Clock;
+  readonly #clock: DataplaneModules['clock'];
   readonly #log: Log;
   readonly #kernel: Kernel;
   readonly #connections: TrackedConnections;
@@ -171,7 +170,7 @@ export class Dataplane {
   }
 
   #scheduleResync(): void {
-    const jitter = 0.9 + Math.random() * 0.2;
+    const jitter = 0.9 + this.#clock.random() * 0.2;
     this.#cancelResync = this.#clock.after(this.#settings.resyncMs * jitter, () => {
       this.#sysctls.recheck();
       this.#table.recheck();

@@ -1,11 +1,11 @@
 /** What the dataplane needs from outside, and what it reports to its caller: before a pass changes anything, or after it. */
 import type { Kernel, KernelState, RulesTable } from '../../kernel/port.ts';
 import type { Log } from '../../lib/log.ts';
-import type { Clock } from '../../lib/time.ts';
+import type { Time } from '../../lib/time.ts';
 import type { KernelRoute } from '../../model/route.ts';
 
 export interface DataplaneModules {
-  readonly clock: Clock;
+  readonly clock: Pick<Time, 'now' | 'after' | 'random'>;
   readonly log: Log;
   readonly kernel: Kernel;
   readonly nftables: RulesTable;

@@ -2,11 +2,13 @@
  * Sends fuzzed messages through live sessions: a speaker on loopback, a misbehaving peer, a quiet peer that must not be
  * affected, a BMP station and the wire log.
  */
+
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BmpExporter } from '../../bgp/monitor/bmp.ts';
 import { createWireLog } from '../../bgp/monitor/wire-log.ts';
 import { silentLog } from '../../lib/log.ts';
+import { systemTime } from '../../lib/time.ts';
 import { ScriptedPeer, startReflector } from '../helpers/scripted-peer.ts';
 import { Random } from './random.ts';
 import { FuzzSource } from './source.ts';
@@ -20,7 +22,10 @@ export async function fuzzLive(count: number, seed: number): Promise<void> {
   await new Promise((resolve) => station.once('listening', resolve));
   const { port: stationPort } = station.address() as net.AddressInfo;
   const view = { ribs: speaker.ribs, peers: () => speaker.peers };
-  const bmp = new BmpExporter({ host: '127.0.0.1', port: stationPort }, view, silentLog);
+  const bmp = new BmpExporter({ host: '127.0.0.1', port: stationPort }, view, {
+    time: systemTime,
+    log: silentLog,
+  });
   speaker.observe(bmp);
   speaker.observe(createWireLog('all', silentLog));
   const random = new FuzzSource(new Random(seed + 1));

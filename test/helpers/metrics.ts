@@ -1,4 +1,5 @@
 /** The metric registries of all programs, with empty sources, and the series that they expose. */
+
 import type { MetricObject, Registry } from 'prom-client';
 import { createMetrics, createReflectorMetrics, type MetricSources } from '../../agent/serve/metrics.ts';
 import type { PeerStatus } from '../../bgp/peer/config.ts';
@@ -6,8 +7,10 @@ import { createMetrics as createControllerMetrics } from '../../controllers/metr
 import { RequestCounter } from '../../datastore/kubernetes/request-metrics.ts';
 import { registerWatchMetrics } from '../../datastore/watch-metrics.ts';
 import { noStats } from '../../felix/dataplane/stats.ts';
+import { systemTime } from '../../lib/time.ts';
 
 export const noSources: MetricSources = {
+  time: systemTime,
   peers: () => [],
   routes: () => 0,
   learnedRoutes: () => 0,

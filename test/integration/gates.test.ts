@@ -145,6 +145,17 @@ const others: readonly Plant[] = [
     file: 'controllers/planted-promise.ts',
     text: 'Promise.resolve(1);\n',
   },
+  ...['Date.now()', 'Math.random()', 'new Date()', 'setImmediate(() => {})', 'performance.now()'].map(
+    (text, index): Plant => ({
+      gate: 'time rules',
+      says: new RegExp(
+        `^felix/dataplane/planted-time-${index}\\.ts: ${text.split('(')[0]}.*: take a Time`,
+        'm',
+      ),
+      file: `felix/dataplane/planted-time-${index}.ts`,
+      text: `// Not Date.now in a comment.\nexport const planted = ${text};\n`,
+    }),
+  ),
   {
     gate: 'file sizes',
     says: /^lib\/planted-long\.ts: 401 lines, at most 400/,

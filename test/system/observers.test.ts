@@ -1,9 +1,11 @@
 /** BMP and MRT of a speaker with scripted peers over loopback. */
+
 import net from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { BmpExporter } from '../../bgp/monitor/bmp.ts';
 import { dumpTable } from '../../bgp/monitor/mrt.ts';
 import { silentLog } from '../../lib/log.ts';
+import { systemTime } from '../../lib/time.ts';
 import { A, B, reflector, speaker } from '../helpers/reflector-under-test.ts';
 import { announcement, until } from '../helpers/scripted-peer.ts';
 
@@ -20,7 +22,7 @@ describe('observers', () => {
     const exporter = new BmpExporter(
       { host: '127.0.0.1', port },
       { ribs: speaker.ribs, peers: () => speaker.peers },
-      silentLog,
+      { time: systemTime, log: silentLog },
     );
     const stop = speaker.observe(exporter);
     const types = () => {

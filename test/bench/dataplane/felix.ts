@@ -8,8 +8,8 @@ import { Dataplane } from '../../../felix/dataplane/dataplane.ts';
 import type { DesiredDataplane } from '../../../felix/dataplane/desired.ts';
 import { linuxKernel } from '../../../kernel/linux.ts';
 import { Nftables } from '../../../kernel/nftables.ts';
-import { systemClock } from '../../../lib/clock.ts';
 import { silentLog } from '../../../lib/log.ts';
+import { systemTime } from '../../../lib/time.ts';
 import type { Route } from '../../../model/route.ts';
 import { DEFAULT_PROTOCOLS, NO_FORMER } from '../../../model/route-protocols.ts';
 import { blocks, gatewayOf, type Way } from './world.ts';
@@ -35,7 +35,7 @@ class Felix {
     this.#dataplane = new Dataplane(
       { node: 'bench' },
       {
-        clock: systemClock,
+        clock: systemTime,
         log: silentLog,
         kernel,
         nftables: new Nftables(ownTable, kernel.nft),

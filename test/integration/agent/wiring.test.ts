@@ -4,8 +4,11 @@ import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { readConfig } from '../../../agent/inputs/environment.ts';
 import { closeParts, type Parts, wire } from '../../../agent/wiring.ts';
+import { tcpTransport } from '../../../bgp/transport/tcp.ts';
 import { plainAddress } from '../../../datastore/kubernetes/api-server-address.ts';
+import { KubernetesClient } from '../../../datastore/kubernetes/client.ts';
 import { type Log, silentLog } from '../../../lib/log.ts';
+import { systemTime } from '../../../lib/time.ts';
 import { FakeKernel } from '../../helpers/fake-kernel.ts';
 
 let directory: string;
@@ -22,9 +25,17 @@ afterEach(() => rmSync(directory, { recursive: true }));
 function make(): Promise<Parts> {
   const config = readConfig({ NODENAME: 'n1' });
   const nothing = () => undefined;
+  const client = new KubernetesClient(plainAddress('http://127.0.0.1:9'));
   return wire(
     { ...config, runDirectory: directory },
-    { api: plainAddress('http://127.0.0.1:9'), kernel: new FakeKernel(), log, setSeverity: nothing },
+    {
+      api: { client, hostname: '127.0.0.1', register: nothing },
+      kernel: new FakeKernel(),
+      time: systemTime,
+      transport: tcpTransport,
+      log,
+      setSeverity: nothing,
+    },
     { changed: nothing, learned: nothing, converged: nothing },
   );
 }

@@ -8,6 +8,7 @@ import { callCni } from '../../../cni/client.ts';
 import type { CniAnswer } from '../../../cni/plugin.ts';
 import { serveCni } from '../../../cni/server.ts';
 import type { CniRequest } from '../../../cni/types.ts';
+import { systemTime } from '../../../lib/time.ts';
 
 let directory: string;
 beforeAll(async () => {
@@ -22,7 +23,7 @@ describe('the CNI socket', () => {
     limits?: { requestMs: number; maxCalls: number },
   ) => {
     const socket = path.join(directory, name);
-    const server = await serveCni(socket, { handle }, limits);
+    const server = await serveCni(socket, { handle }, systemTime, limits);
     return { socket, close: async () => server.close() };
   };
 

@@ -35,8 +35,8 @@ const put = (definition: ResourceDefinition, name: string, spec: object, more: o
     ...more,
   });
 const shared = () => ({
-  nodes: new Shared(nodeKind, { client, log: silentLog }),
-  pools: new Shared(ipPoolKind, { client, log: silentLog }),
+  nodes: new Shared(nodeKind, { client, time: systemTime, log: silentLog }),
+  pools: new Shared(ipPoolKind, { client, time: systemTime, log: silentLog }),
 });
 /** Runs a writer together with the reflectors that it shares with others. */
 const start = (modules: PeerStatusModules, signal: AbortSignal) => {

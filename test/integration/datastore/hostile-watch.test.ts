@@ -4,6 +4,7 @@ import { plainAddress } from '../../../datastore/kubernetes/api-server-address.t
 import { KubernetesClient } from '../../../datastore/kubernetes/client.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { silentLog } from '../../../lib/log.ts';
+import { systemTime } from '../../../lib/time.ts';
 import { HostileApi } from '../../helpers/hostile-api.ts';
 import { until } from '../../helpers/lab.ts';
 
@@ -33,6 +34,7 @@ async function follow() {
   const informer = new Informer(
     { definition: ipPoolKind },
     {
+      time: systemTime,
       client: new KubernetesClient(plainAddress(api.url)),
       log: silentLog,
       events: {

@@ -9,6 +9,7 @@ import { plainAddress } from '../../../datastore/kubernetes/api-server-address.t
 import { KubernetesClient } from '../../../datastore/kubernetes/client.ts';
 import { type IPPool, ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { silentLog } from '../../../lib/log.ts';
+import { systemTime } from '../../../lib/time.ts';
 import { until } from '../../helpers/lab.ts';
 
 /** A TCP proxy that can cut its connections or stop forwarding. */
@@ -80,6 +81,7 @@ function follow(options = {}) {
   const informer = new Informer(
     { definition: ipPoolKind, ...options },
     {
+      time: systemTime,
       client: new KubernetesClient(plainAddress(`http://127.0.0.1:${proxy.port}`)),
       log: silentLog,
       events: {
@@ -214,7 +216,9 @@ describe('an informer of API objects', () => {
       plainAddress(`http://127.0.0.1:${(rude.address() as { port: number }).port}`),
     );
     const events = { changed: () => undefined, synced: () => undefined };
-    void new Informer({ definition: ipPoolKind }, { client, log: silentLog, events }).run(abort.signal);
+    void new Informer({ definition: ipPoolKind }, { time: systemTime, client, log: silentLog, events }).run(
+      abort.signal,
+    );
     await new Promise((resolve) => setTimeout(resolve, 2000));
     abort.abort();
     expect(watches).toBeGreaterThan(1);

@@ -10,6 +10,7 @@ import { nodeKind, podKind } from '../../../datastore/schema/core.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { Shared } from '../../../datastore/shared.ts';
 import { silentLog } from '../../../lib/log.ts';
+import { systemTime } from '../../../lib/time.ts';
 import { until } from '../../helpers/lab.ts';
 
 let directory: string;
@@ -25,7 +26,7 @@ beforeEach(async () => {
   client = new KubernetesClient(plainAddress(api.url));
   abort = new AbortController();
   changes = 0;
-  informers = new Informers({ client, log: silentLog, changed: () => changes++ });
+  informers = new Informers({ time: systemTime, client, log: silentLog, changed: () => changes++ });
 });
 afterEach(async () => {
   abort.abort();
@@ -47,7 +48,7 @@ const inSync = () => until('in sync', 5000, () => informers.isSynced);
 describe('the informers of a component', () => {
   it('are in sync when every kind has been listed, and wait for the list of a shared kind', async () => {
     await createPool('p', '10.0.0.0/16');
-    const nodes = new Shared(nodeKind, { client, log: silentLog });
+    const nodes = new Shared(nodeKind, { time: systemTime, client, log: silentLog });
     const pools = informers.add(ipPoolKind);
     informers.share(nodes);
     expect(informers.sync).toBe('waiting');
@@ -62,7 +63,7 @@ describe('the informers of a component', () => {
 
   it('leave the watch of a shared kind to its owner', () => {
     informers.add(ipPoolKind);
-    informers.share(new Shared(nodeKind, { client, log: silentLog }));
+    informers.share(new Shared(nodeKind, { time: systemTime, client, log: silentLog }));
     expect([...informers.watches()]).toEqual([['ippools', false]]);
     expect(informers.staleReasons).toEqual(['ippools: not listed yet']);
   });

@@ -3,6 +3,7 @@ import { View } from '../../../agent/inputs/view.ts';
 import { plainAddress } from '../../../datastore/kubernetes/api-server-address.ts';
 import { KubernetesClient } from '../../../datastore/kubernetes/client.ts';
 import { silentLog } from '../../../lib/log.ts';
+import { systemTime } from '../../../lib/time.ts';
 import { until } from '../../helpers/lab.ts';
 
 it('an agent without its API server retries without warnings from Node', async () => {
@@ -11,6 +12,7 @@ it('an agent without its API server retries without warnings from Node', async (
   process.on('warning', warned);
   let attempts = 0;
   const view = new View('n1', {
+    time: systemTime,
     // Port 9 (discard): nothing listens there.
     client: new KubernetesClient(plainAddress('http://127.0.0.1:9'), { observe: () => void attempts++ }),
     log: silentLog,

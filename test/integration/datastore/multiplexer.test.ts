@@ -16,6 +16,7 @@ import { Multiplexer } from '../../../datastore/kubernetes/multiplexer.ts';
 import { nodeKind } from '../../../datastore/schema/core.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { silentLog } from '../../../lib/log.ts';
+import { systemTime } from '../../../lib/time.ts';
 import { VERSION } from '../../../lib/version.ts';
 import { hasProgram, until } from '../../helpers/lab.ts';
 
@@ -132,7 +133,7 @@ describe.runIf(hasOpenssl)('requests and watches of an agent', () => {
   it('share one HTTP/2 connection, list each kind once, and identify the program and its version', async () => {
     secure = await SecureApi.start();
     const client = new KubernetesClient(secure.endpoint());
-    const view = new View('n1', { client, log: silentLog, changed: () => undefined });
+    const view = new View('n1', { time: systemTime, client, log: silentLog, changed: () => undefined });
     void view.run(abort.signal);
     await until('in sync', PATIENCE_MS, () => view.isSynced && view.staleReasons.length === 0);
     await client.create(ipPoolKind, pool('p', 1));
@@ -149,7 +150,7 @@ describe.runIf(hasOpenssl)('requests and watches of an agent', () => {
   it('continue over a new connection after GOAWAY, and after the connection broke', async () => {
     secure = await SecureApi.start();
     const client = new KubernetesClient(secure.endpoint());
-    const view = new View('n1', { client, log: silentLog, changed: () => undefined });
+    const view = new View('n1', { time: systemTime, client, log: silentLog, changed: () => undefined });
     void view.run(abort.signal);
     await until('in sync', PATIENCE_MS, () => view.isSynced);
     secure.sessions[0]!.goaway();

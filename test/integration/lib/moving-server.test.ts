@@ -2,13 +2,14 @@ import { createServer } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { text } from '../../../lib/http.ts';
 import { type HttpAddress, MovingServer } from '../../../lib/moving-server.ts';
+import { systemTime } from '../../../lib/time.ts';
 
 const routes = { '/liveness': () => text(200, 'ok') };
 const reasons: string[] = [];
 let server: MovingServer;
 const begin = () => {
   reasons.length = 0;
-  server = new MovingServer(routes, (reason) => reasons.push(reason));
+  server = new MovingServer(routes, (reason) => reasons.push(reason), systemTime);
   return server;
 };
 afterEach(() => server.close());

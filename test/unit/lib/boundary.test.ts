@@ -7,6 +7,7 @@ import { calicoNodeStatusKind } from '../../../datastore/schema/node-status.ts';
 import { Boundary } from '../../../lib/boundary.ts';
 import { exposition } from '../../../lib/exposition.ts';
 import { type Log, silentLog } from '../../../lib/log.ts';
+import { systemTime } from '../../../lib/time.ts';
 import { ManualClock } from '../../helpers/manual-clock.ts';
 import { MemoryStore } from '../../helpers/memory-store.ts';
 
@@ -43,7 +44,7 @@ it('a CNI call is answered with its outcome even when counting it fails', async 
     notReady: () => undefined,
   };
   // VERSION uses no other module.
-  const plugin = new Plugin(options, { log, observe: fail } as unknown as PluginModules);
+  const plugin = new Plugin(options, { log, time: systemTime, observe: fail } as unknown as PluginModules);
   const call = (command: string) => plugin.handle({ environment: { CNI_COMMAND: command }, stdin: '{}' });
   expect((await call('VERSION')).exitCode).toBe(0);
   expect((await call('NONE')).exitCode).toBe(1);

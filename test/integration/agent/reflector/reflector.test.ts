@@ -1,4 +1,5 @@
 /** A reflector survives failed calculations, and does not replace an unreadable configuration by defaults. */
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import os from 'node:os';
@@ -8,16 +9,21 @@ import { ClusterSource } from '../../../../agent/reflector/cluster-source.ts';
 import { Reflector, type ReflectorSource } from '../../../../agent/reflector/reflector.ts';
 import type { PeerConfig } from '../../../../bgp/peer/config.ts';
 import type { PolicyRoute } from '../../../../bgp/policy/export.ts';
+import { tcpTransport } from '../../../../bgp/transport/tcp.ts';
 import { plainAddress } from '../../../../datastore/kubernetes/api-server-address.ts';
+import { KubernetesClient } from '../../../../datastore/kubernetes/client.ts';
 import { bgpConfigurationKind } from '../../../../datastore/schema/bgp-configuration.ts';
 import { bgpFilterKind } from '../../../../datastore/schema/bgp-filter.ts';
 import { bgpPeerKind } from '../../../../datastore/schema/bgp-peer.ts';
 import { endpointSliceKind, nodeKind, serviceKind } from '../../../../datastore/schema/core.ts';
 import { apiVersionOf, type ResourceDefinition } from '../../../../datastore/schema/resource.ts';
 import { silentLog } from '../../../../lib/log.ts';
+import { systemTime } from '../../../../lib/time.ts';
 import { calictl } from '../../../helpers/calictl.ts';
 import { HostileApi } from '../../../helpers/hostile-api.ts';
 import { ScriptedPeer } from '../../../helpers/scripted-peer.ts';
+
+const modules = { time: systemTime, transport: tcpTransport, log: silentLog };
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
@@ -51,7 +57,7 @@ it('a reflector survives a calculation that throws, and becomes ready once a con
     close() {},
   };
   const config = { restartTimeSeconds: 1, unreachableSeconds: 1, runDirectory, healthPort };
-  const reflector = new Reflector(config, source, silentLog);
+  const reflector = new Reflector(config, source, modules);
   await reflector.start();
   closers.push(() => reflector.stop());
   const ready = async () => {
@@ -84,7 +90,7 @@ it.each([
     close() {},
   };
   const config = { restartTimeSeconds: 1, unreachableSeconds: 1, runDirectory };
-  const reflector = new Reflector(config, source, silentLog);
+  const reflector = new Reflector(config, source, modules);
   await reflector.start();
   closers.push(() => reflector.stop());
   vi.stubEnv('CALI_RUN_DIR', runDirectory);
@@ -123,7 +129,7 @@ it('a new routerID or listenPort takes effect at once, through a new speaker tha
     close() {},
   };
   const config = { restartTimeSeconds: 1, unreachableSeconds: 1, runDirectory };
-  const reflector = new Reflector(config, source, silentLog);
+  const reflector = new Reflector(config, source, modules);
   await reflector.start();
   closers.push(() => reflector.stop());
   const identifierAt = async (at: number) => {
@@ -176,7 +182,6 @@ async function clusterOfReflector() {
     });
   const source = new ClusterSource(
     {
-      api: plainAddress(api.url),
       namespace: 'kube-system',
       service: 'rr',
       node: 'n1',
@@ -184,7 +189,7 @@ async function clusterOfReflector() {
       identifier: '10.0.0.1',
       defaults: { holdTimeSeconds: 90, restartTimeSeconds: 120 },
     },
-    silentLog,
+    { client: new KubernetesClient(plainAddress(api.url)), time: systemTime, log: silentLog },
   );
   closers.push(() => source.close());
   return { put, source };

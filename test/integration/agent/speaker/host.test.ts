@@ -2,8 +2,10 @@ import net from 'node:net';
 import { afterEach, expect, it, vi } from 'vitest';
 import { readConfig } from '../../../../agent/inputs/environment.ts';
 import { SpeakerHost } from '../../../../agent/speaker/host.ts';
+import { tcpTransport } from '../../../../bgp/transport/tcp.ts';
 import { bgpConfigurationKind } from '../../../../datastore/schema/bgp-configuration.ts';
 import { silentLog } from '../../../../lib/log.ts';
+import { systemTime } from '../../../../lib/time.ts';
 
 afterEach(() => {
   vi.useRealTimers();
@@ -37,7 +39,11 @@ it('a speaker that cannot be created is reported with the reason, and creation i
     converged: () => undefined,
     sessionChanged: () => undefined,
   };
-  const host = new SpeakerHost(readConfig({ NODENAME: 'n1' }), events, silentLog);
+  const host = new SpeakerHost(readConfig({ NODENAME: 'n1' }), events, {
+    time: systemTime,
+    transport: tcpTransport,
+    log: silentLog,
+  });
   expect(() => host.configure(self, [4, 6], [configuration])).not.toThrow();
   await vi.waitFor(() => expect(host.error).toBe('this node has no IPv6 address for BGP'), PATIENCE);
   expect(host.speaker).toBeUndefined();
@@ -64,7 +70,11 @@ it('a port in use is reported as an error until it is free', async () => {
     converged: () => undefined,
     sessionChanged: () => undefined,
   };
-  const host = new SpeakerHost(readConfig({ NODENAME: 'n1' }), events, silentLog);
+  const host = new SpeakerHost(readConfig({ NODENAME: 'n1' }), events, {
+    time: systemTime,
+    transport: tcpTransport,
+    log: silentLog,
+  });
   host.configure(self, [4], [configuration]);
   await vi.waitFor(() => expect(host.error).toMatch(/17914/), PATIENCE);
   await new Promise((resolve) => {
@@ -94,7 +104,11 @@ it('a speaker adds and drops families in place, and is replaced when an address 
     converged: () => undefined,
     sessionChanged: () => undefined,
   };
-  const host = new SpeakerHost(readConfig({ NODENAME: 'n1' }), events, silentLog);
+  const host = new SpeakerHost(readConfig({ NODENAME: 'n1' }), events, {
+    time: systemTime,
+    transport: tcpTransport,
+    log: silentLog,
+  });
   const both = { ...self, addresses: { ...self.addresses, 6: { address: 'fd00::1', length: 64 } } };
   host.configure(self, [4], [configuration]);
   await vi.waitFor(() => expect(host.speaker).toBeDefined(), { timeout: 30_000 });

@@ -8,6 +8,7 @@ import { describeProblem } from '../../../../datastore/object-problem.ts';
 import { bgpPeerKind } from '../../../../datastore/schema/bgp-peer.ts';
 import { secretKind, secretValue } from '../../../../datastore/schema/core.ts';
 import { createLog } from '../../../../lib/log.ts';
+import { systemTime } from '../../../../lib/time.ts';
 
 const closers: (() => void)[] = [];
 afterEach(() => {
@@ -55,6 +56,7 @@ it('a Secret that RBAC forbids is reported with the Role to extend, until it can
   const allowed = new Set(['bgp-secrets']);
   const log = createLog('fatal', { name: 'test' });
   const view = new SecretsView('kube-system', {
+    time: systemTime,
     client: await server(allowed),
     log,
     changed: () => undefined,
@@ -100,6 +102,7 @@ it('a known password stays in force, with a warning, when its Secret becomes unu
     plainAddress(`http://127.0.0.1:${(http.address() as AddressInfo).port}`),
   );
   const view = new SecretsView('kube-system', {
+    time: systemTime,
     client,
     log: createLog('fatal', { name: 'test' }),
     changed: () => undefined,

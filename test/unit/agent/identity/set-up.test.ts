@@ -19,7 +19,8 @@ function start(
   const store = new MemoryStore();
   const failures: [string, boolean][] = [];
   let now = 0;
-  const clock = {
+  const time = {
+    random: () => 0.5,
     now: () => now,
     after(delayMs: number, callback: () => void) {
       now += delayMs;
@@ -30,7 +31,7 @@ function start(
   const done = setUpNode(readConfig({ NODENAME: 'n1' }), {
     store,
     kernel: { readAddresses, sourceOfPacketsTo: async () => undefined },
-    clock,
+    time,
     log: silentLog,
     failed: (reason, isLate) => failures.push([reason, isLate]),
   });

@@ -7,6 +7,7 @@ import type { UnreadableObject } from '../../../../datastore/informer.ts';
 import { nodeAnnotations, nodeKind } from '../../../../datastore/schema/core.ts';
 import { ipPoolKind } from '../../../../datastore/schema/ip-pool.ts';
 import { silentLog } from '../../../../lib/log.ts';
+import { systemTime } from '../../../../lib/time.ts';
 import { nodeInfo } from '../../../../model/node.ts';
 
 const node = nodeKind.schema.parse({
@@ -40,7 +41,7 @@ function reader(problems: UnreadableObject[], more: Partial<InputSources> = {}) 
     config: readConfig({ NODENAME: 'n1' }),
     api: '10.96.0.1',
     view: { ...clusterOf(objects, 'n1', pods), problems: () => problems },
-    quarantine: new Quarantine('n1', silentLog),
+    quarantine: new Quarantine('n1', silentLog, systemTime),
     endpoints: { list: () => [] },
     topology: { reflectors: [], isMeshHeld: false },
     host: { facts: () => undefined },
@@ -67,7 +68,7 @@ it('a node lost a pool when it published a tunnel that no other pool needs', () 
 });
 
 it('calculations do not see objects in quarantine', () => {
-  const quarantine = new Quarantine('n1', silentLog);
+  const quarantine = new Quarantine('n1', silentLog, systemTime);
   const inputs = reader([], { quarantine });
   const refuseB = ({ IPPool }: ClusterObjects) => {
     if (IPPool.some(({ metadata }) => metadata.name === 'b')) throw new Error('b');

@@ -6,6 +6,7 @@ import { nodeKind } from '../../../../datastore/schema/core.ts';
 import { ipPoolKind } from '../../../../datastore/schema/ip-pool.ts';
 import { Boundary } from '../../../../lib/boundary.ts';
 import { type Log, silentLog } from '../../../../lib/log.ts';
+import { systemTime } from '../../../../lib/time.ts';
 
 const node = (name: string) => nodeKind.schema.parse({ apiVersion: 'v1', kind: 'Node', metadata: { name } });
 const pool = (name: string, cidr: string, resourceVersion = '1') =>
@@ -32,7 +33,7 @@ const names = ({ IPPool, BGPPeer }: ClusterObjects) =>
 
 describe('an object that makes a calculation throw', () => {
   it('is excluded until its next version and named, and other objects stay in use', () => {
-    const quarantine = new Quarantine('n1', silentLog);
+    const quarantine = new Quarantine('n1', silentLog, systemTime);
     const before = {
       ...NO_OBJECTS,
       IPPool: [pool('a', '10.1.0.0/16'), pool('b', '10.66.0.0/16')],
@@ -54,7 +55,7 @@ describe('an object that makes a calculation throw', () => {
   });
 
   it('is replaced by its last version that did not throw', () => {
-    const quarantine = new Quarantine('n1', silentLog);
+    const quarantine = new Quarantine('n1', silentLog, systemTime);
     const first = { ...NO_OBJECTS, IPPool: [pool('a', '10.1.0.0/16')] };
     quarantine.passed(first, quarantine.filter(first));
     const second = { ...NO_OBJECTS, IPPool: [pool('a', '10.66.0.0/16', '2')] };
@@ -69,7 +70,7 @@ describe('an object that makes a calculation throw', () => {
   });
 
   it('is excluded completely when its former version has started to throw as well', () => {
-    const quarantine = new Quarantine('n1', silentLog);
+    const quarantine = new Quarantine('n1', silentLog, systemTime);
     const first = { ...NO_OBJECTS, IPPool: [pool('a', '10.1.0.0/16')] };
     quarantine.passed(first, first);
     const second = { ...NO_OBJECTS, IPPool: [pool('a', '10.66.0.0/16', '2')] };
@@ -82,7 +83,7 @@ describe('an object that makes a calculation throw', () => {
   });
 
   it("is never this node's own Node: the last good state is kept instead", () => {
-    const quarantine = new Quarantine('n1', silentLog);
+    const quarantine = new Quarantine('n1', silentLog, systemTime);
     const objects = { ...NO_OBJECTS, Node: [node('n1'), node('n2')] };
     const fails = ({ Node }: ClusterObjects) => {
       if (Node.some(({ metadata }) => metadata.name === 'n1')) throw new Error('me');
@@ -92,7 +93,7 @@ describe('an object that makes a calculation throw', () => {
   });
 
   it('is found among hundreds of others, with bounded work per turn', () => {
-    const quarantine = new Quarantine('n1', silentLog);
+    const quarantine = new Quarantine('n1', silentLog, systemTime);
     const IPPool = Array.from({ length: 300 }, (_, i) =>
       pool(`p${i}`, i % 3 ? `10.1.${i % 256}.0/24` : '10.66.0.0/16'),
     );
@@ -129,7 +130,7 @@ describe('an object that makes a calculation throw', () => {
   });
 
   it('is searched for again only when an object or the reason changes', () => {
-    const quarantine = new Quarantine('n1', silentLog);
+    const quarantine = new Quarantine('n1', silentLog, systemTime);
     const objects = {
       ...NO_OBJECTS,
       IPPool: Array.from({ length: 50 }, (_, i) => pool(`p${i}`, '10.1.0.0/16')),

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { FileSource } from '../../../../agent/reflector/file-source.ts';
 import { type Log, silentLog } from '../../../../lib/log.ts';
+import { systemTime } from '../../../../lib/time.ts';
 import { until } from '../../../helpers/lab.ts';
 
 let folder: string;
@@ -15,7 +16,11 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 const source = (text: string) => {
   const file = path.join(folder, 'reflector.yaml');
   writeFileSync(file, text);
-  return new FileSource(file, { holdTimeSeconds: 90, restartTimeSeconds: 120 }, silentLog);
+  return new FileSource(
+    file,
+    { holdTimeSeconds: 90, restartTimeSeconds: 120 },
+    { clock: systemTime, log: silentLog },
+  );
 };
 
 it('a reflector’s file is read as typed values: dotted AS numbers, canonical addresses', async () => {
@@ -70,7 +75,11 @@ describe('a reflector with a folder of files', () => {
   const log: Log = { ...silentLog, info: at('info'), warn: at('warn'), error: at('error') };
   const reflector = () => {
     lines.length = 0;
-    const one = new FileSource(folder, { holdTimeSeconds: 90, restartTimeSeconds: 120 }, log);
+    const one = new FileSource(
+      folder,
+      { holdTimeSeconds: 90, restartTimeSeconds: 120 },
+      { clock: systemTime, log },
+    );
     onTestFinished(() => one.close());
     return one;
   };
