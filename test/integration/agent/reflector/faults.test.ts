@@ -3,7 +3,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { expect, it } from 'vitest';
 import { Reflector } from '../../../../agent/reflector/reflector.ts';
+import { tcpTransport } from '../../../../bgp/transport/tcp.ts';
 import { type Log, silentLog } from '../../../../lib/log.ts';
+import { systemTime } from '../../../../lib/time.ts';
 
 it('a reflector survives a configuration that cannot be calculated, at startup and later', async () => {
   const errors: object[] = [];
@@ -21,11 +23,11 @@ it('a reflector survives a configuration that cannot be calculated, at startup a
     },
     close() {},
   };
-  const reflector = new Reflector(
-    { restartTimeSeconds: 1, unreachableSeconds: 1, runDirectory },
-    source,
+  const reflector = new Reflector({ restartTimeSeconds: 1, unreachableSeconds: 1, runDirectory }, source, {
+    time: systemTime,
+    transport: tcpTransport,
     log,
-  );
+  });
   await reflector.start();
   changed();
   expect(errors).toMatchObject([{ stage: 'BGP' }]);

@@ -9,6 +9,7 @@ import { AGENT_SOCKET } from '../../../../agent/report/status.ts';
 import { healthAddresses, Servers } from '../../../../agent/serve/servers.ts';
 import { Boundary } from '../../../../lib/boundary.ts';
 import { silentLog } from '../../../../lib/log.ts';
+import { systemTime } from '../../../../lib/time.ts';
 
 let folder: string;
 let servers: Servers;
@@ -25,6 +26,7 @@ beforeEach(async () => {
       return { address, pool: undefined, block: undefined, local: undefined, route: undefined, kernel: '' };
     },
     boundary: new Boundary(silentLog),
+    clock: systemTime,
     log: silentLog,
   });
   await servers.start();
