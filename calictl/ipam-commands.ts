@@ -43,12 +43,13 @@ export function addIpamCommands(
     .description('compare addresses with pods and nodes; exit 1 if there are problems')
     .option('--show-all-ips', 'list every address in use', false)
     .option('--show-problem-ips', 'no effect: addresses with problems are always listed', false)
-    .option('-o, --output <file>', 'file for the report, for `ipam release --from-report`')
+    .option('-o, --output <file>', 'file for the report, for `ipam release --from-report`', fileName)
     .action(async (flags: { showAllIps: boolean; output?: string }) => {
       const store = await open();
       const snapshot = await readSnapshot(store);
       const report = await reportOf(store, snapshot);
-      if (flags.output) await writeFile(flags.output, `${JSON.stringify(report, undefined, 2)}\n`);
+      if (flags.output !== undefined)
+        await writeFile(flags.output, `${JSON.stringify(report, undefined, 2)}\n`);
       print(renderCheck(snapshot, report, flags.showAllIps));
       setExitCode(problemCount(report) === 0 ? 0 : 1);
     });
@@ -110,6 +111,12 @@ function bool(text: string): boolean {
   if (['1', 't', 'true'].includes(text.toLowerCase())) return true;
   if (['0', 'f', 'false'].includes(text.toLowerCase())) return false;
   throw new InvalidArgumentError('must be true or false');
+}
+
+/** An empty variable of a shell must not skip the report. */
+function fileName(text: string): string {
+  if (text !== '') return text;
+  throw new InvalidArgumentError('is empty: name the file for the report');
 }
 
 function noKubeVirt(): never {

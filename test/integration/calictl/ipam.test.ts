@@ -69,6 +69,14 @@ describe('calictl ipam', () => {
     });
   });
 
+  it('check refuses an empty file name, so that a report is never skipped silently', async () => {
+    expect(await world.calictl('ipam', 'check', '-o', '')).toMatchObject({
+      code: 1,
+      out: '',
+      err: expect.stringContaining('is empty: name the file for the report'),
+    });
+  });
+
   it('release --from-report releases the addresses that all reports name', async () => {
     const [first, second] = ['first.json', 'second.json'].map((name) => path.join(world.folder, name));
     const check = await world.calictl('ipam', 'check', '--show-problem-ips', '-o', first!);
