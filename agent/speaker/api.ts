@@ -2,6 +2,7 @@
 import { dumpTable } from '../../bgp/monitor/mrt.ts';
 import type { Peer } from '../../bgp/peer/peer.ts';
 import {
+  type RouteView,
   viewAdvertised,
   viewReceived,
   viewRoute,
@@ -9,8 +10,9 @@ import {
   whyNotAdvertised,
 } from '../../bgp/routes-view.ts';
 import type { Speaker } from '../../bgp/speaker.ts';
-import { type Family, familyOf, formatAddress, mustCidr, parseCidr } from '../../lib/cidr.ts';
+import { type Cidr, type Family, formatAddress, parseCidr } from '../../lib/cidr.ts';
 import { type HttpAnswer, json, type Routes, text } from '../../lib/http.ts';
+import { printable } from '../../lib/plain-text.ts';
 import type { Clock } from '../../lib/time.ts';
 
 const families: readonly Family[] = [4, 6];
@@ -26,12 +28,19 @@ export function bgpRoutes(speaker: () => Speaker | undefined, clock: Pick<Clock,
     withSpeaker((running, query) => {
       const address = query.get('peer') ?? '';
       const peer = running.peer(address);
-      return peer ? answer(running, peer, query) : text(404, `BGP peer ${address} does not exist`);
+      return peer
+        ? answer(running, peer, query)
+        : text(404, `BGP peer ${printable(address, 100)} does not exist`);
     });
   return {
     '/v1/bgp/peers': withSpeaker((running) => json(running.status())),
     '/v1/bgp/mrt': withSpeaker((running) => mrtDump(running, clock.now())),
-    '/v1/bgp/routes': withSpeaker((running, query) => json(routesOf(running, query.get('prefix')))),
+    '/v1/bgp/routes': withSpeaker((running, query) => {
+      const asked = query.get('prefix');
+      if (asked === null) return json(families.flatMap((family) => [...viewRoutes(running.ribs[family])]));
+      const prefix = parseCidr(asked);
+      return prefix ? json(routesTo(running, prefix)) : notPrefix(asked);
+    }),
     '/v1/bgp/received': withPeer((running, peer) =>
       json(families.flatMap((family) => [...viewReceived(running.ribs[family], peer)])),
     ),
@@ -40,24 +49,25 @@ export function bgpRoutes(speaker: () => Speaker | undefined, clock: Pick<Clock,
     ),
     '/v1/bgp/why-not-advertised': withPeer((running, peer, query) => {
       const prefix = query.get('prefix') ?? '';
-      const family = familyOf(prefix);
-      const rib = running.ribs[family];
-      const row = parseCidr(prefix) ? rib.prefixes.findText(prefix) : -1;
+      const family = parseCidr(prefix)?.family;
+      if (!family) return notPrefix(prefix);
+      const row = running.ribs[family].prefixes.findText(prefix);
       const reason = row < 0 ? 'the route does not exist' : whyNotAdvertised(peer, family, row);
       return json({ reason });
     }),
   };
 }
 
-/** Returns the routes to a prefix; for an address, those that cover it, longest first; without either, all. */
-function routesOf(speaker: Speaker, prefix: string | null) {
-  if (prefix === null) return families.flatMap((family) => [...viewRoutes(speaker.ribs[family])]);
-  if (!parseCidr(prefix)) return [];
-  const { family, length } = mustCidr(prefix);
-  const rib = speaker.ribs[family];
-  const address = formatAddress(mustCidr(prefix));
-  const views = [];
-  for (let bits = length; bits >= 0; bits--) {
+function notPrefix(asked: string): HttpAnswer {
+  return text(400, `"${printable(asked, 100)}" is neither a prefix nor an IP address`);
+}
+
+/** Returns the routes to a prefix or an address, and those that cover it, longest first. */
+function routesTo(speaker: Speaker, prefix: Cidr): RouteView[] {
+  const rib = speaker.ribs[prefix.family];
+  const address = formatAddress(prefix);
+  const views: RouteView[] = [];
+  for (let bits = prefix.length; bits >= 0; bits--) {
     const row = rib.prefixes.findText(`${address}/${bits}`);
     if (row >= 0 && rib.head[row]! >= 0) views.push(viewRoute(rib, row));
   }
