@@ -21,6 +21,7 @@ import { groupSpec, receiverContext, remoteOf, type SpeakerIdentity, sourceOf } 
 import { Inbound } from './inbound.ts';
 import { InternalFaults } from './internal-faults.ts';
 import type { ObserverOf, PeerModules } from './peer-modules.ts';
+import { Reports } from './reports.ts';
 import { handleRefresh } from './route-refresh.ts';
 import { SessionHistory } from './session-history.ts';
 import type { SessionRunner } from './session-runner.ts';
@@ -43,6 +44,7 @@ export class Peer {
   readonly #inbound: Inbound;
   readonly #advertiser: Advertiser;
   readonly #history: SessionHistory;
+  readonly #reports: Reports<Peer>;
   #isStopped = false;
   readonly #faults: InternalFaults;
   /** Why the kernel refused the key for incoming connections. */
@@ -58,6 +60,7 @@ export class Peer {
     this.#log = modules.log.child({ peer: config.address });
     this.#settings = new ConnectionSettings(identity);
     this.#history = new SessionHistory(this.#log, () => modules.clock.now());
+    this.#reports = new Reports<Peer>(this, modules.observer);
     this.source = modules.sources.add(sourceOf(config, 0));
     this.#inbound = new Inbound(this.source, {
       ribs: modules.ribs,
@@ -88,6 +91,7 @@ export class Peer {
         () => this.#cease(notification(ErrorCode.CEASE, CeaseSubcode.OUT_OF_RESOURCES)),
         // In case the orderly end fails too.
         () => this.#connections.close(),
+        () => this.#reports.faulted(),
         () => this.#leaveGroups(),
         () => this.#inbound.dropAll(),
         () => modules.ribChanged(),
@@ -117,7 +121,7 @@ export class Peer {
             inbound: this.#inbound,
             log: this.#log,
           }),
-        traffic: (direction, message) => this.#traffic(direction, message),
+        traffic: (direction, message) => this.#reports.traffic(direction, message),
         drained: () => this.#advertiser.drained(),
         fault: (error) => this.fault(error),
       },
@@ -328,12 +332,6 @@ export class Peer {
     return [inForce, this.#inbound.warning].filter((one) => one !== undefined).join('; ') || undefined;
   }
 
-  #traffic(direction: 'received' | 'sent', message: Uint8Array): void {
-    if (direction === 'received') this.counters.messagesReceived++;
-    else this.counters.messagesSent++;
-    this.#modules.observer.message(this, direction, message);
-  }
-
   #cease(body: NotificationBody): void {
     this.#connections.stop(this.#hard(body), body);
   }
@@ -357,13 +355,13 @@ export class Peer {
   }
 
   #up(negotiated: Negotiated): void {
-    const { sources, observer } = this.#modules;
+    const { sources } = this.#modules;
     const identifier = Number(parseAddress(negotiated.peerIdentifier)!.value);
     sources.replace(this.source, sourceOf(this.#config, identifier));
     this.#identity.ownAddresses.sessionUp(this.key, this.runner.connection?.localAddress);
     this.#inbound.sessionUp(negotiated);
     this.#advertiser.join(this, negotiated);
-    observer.up(this);
+    this.#reports.up();
     this.#modules.up(this);
     // Do not wait for a peer that sends no End-of-RIB. Unlike RFC 4724 section 4.1, do wait for one that restarts too:
     // its routes are not here yet, and our routes to it do not wait for its End-of-RIB.
@@ -372,7 +370,7 @@ export class Peer {
 
   #down(isGraceful: boolean, end: SessionEnd): void {
     this.#leaveGroups();
-    this.#modules.observer.down(this, end);
+    this.#reports.down(end);
     this.#inbound.sessionDown(isGraceful && !this.#isStopped);
   }
 
@@ -394,6 +392,6 @@ export class Peer {
   /** Sends UPDATEs that a group encoded. */
   sendUpdates(bytes: Uint8Array): void {
     this.runner.connection?.send(bytes);
-    this.#modules.observer.message(this, 'sent', bytes);
+    this.#reports.sent(bytes);
   }
 }

@@ -46,6 +46,23 @@ describe('speakers in a mesh', () => {
     expect(world.learned(B)).toEqual([`${NET} via ${A}`]);
   });
 
+  it('report the end of a session to observers even if a fault prevents its orderly end', () => {
+    const world = new SpeakerWorld(2);
+    world.advance(30);
+    const ends: unknown[] = [];
+    world.speaker(A).observe({ message() {}, up() {}, down: (_, end) => ends.push(end) });
+    const peer = world.speaker(A).peer(B)!;
+    peer.runner.connection!.send = () => {
+      throw new Error('planted');
+    };
+    peer.fault(new Error('planted'));
+    expect(ends).toEqual([{ how: 'closed', fsmEvent: 8 }]);
+    world.advance(60);
+    expect(world.speaker(A).peer(B)?.session.state).toBe('Established');
+    world.speaker(A).peer(B)?.fault(new Error('planted'));
+    expect(ends).toEqual([ends[0], { how: 'notified', notification: expect.anything() }]);
+  });
+
   it('notice a silent link by the hold time, and remove its routes after the restart time', () => {
     const world = new SpeakerWorld(2);
     world.originate(A, NET);
