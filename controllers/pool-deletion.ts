@@ -45,15 +45,20 @@ export class PoolDeletion {
     const isComplete = !unreadable.some(({ kind }) => kind === 'IPAMBlock');
     for (const pool of pools) {
       const { name, uid = name } = pool.metadata;
-      if (isTerminating(pool)) since.set(uid, this.#since.get(uid) ?? now);
+      const finalizers = pool.metadata.finalizers ?? [];
+      const isHeld = finalizers.includes(POOL_FINALIZER);
       try {
-        if (!isTerminating(pool)) await this.#keep(pool);
-        else if (now - since.get(uid)! >= SETTLE_MS && isComplete) {
+        if (!isTerminating(pool)) {
+          if (!isHeld) await this.#hold(pool, finalizers);
+        } else if (isHeld) {
+          const seen = this.#since.get(uid) ?? now;
+          since.set(uid, seen);
+          if (now - seen < SETTLE_MS || !isComplete) continue;
           const left = await this.#withoutEmpty(blocksKeeping(pool, pools, blocks));
-          if (left === 0 && (await this.#letGo(pool))) {
-            released.push(name);
-            since.delete(uid);
-          }
+          if (left > 0) continue;
+          await this.#letGo(pool, finalizers);
+          released.push(name);
+          since.delete(uid);
         }
       } catch (error) {
         failed(name, error);
@@ -63,10 +68,9 @@ export class PoolDeletion {
     return { released, isWaiting: since.size > 0 };
   }
 
-  async #keep({ metadata: { name, resourceVersion, finalizers } }: IPPool): Promise<void> {
-    if (finalizers?.includes(POOL_FINALIZER)) return;
+  async #hold({ metadata: { name, resourceVersion } }: IPPool, finalizers: readonly string[]): Promise<void> {
     // With the version, because a merge patch replaces the whole list.
-    const wanted = { resourceVersion, finalizers: [...(finalizers ?? []), POOL_FINALIZER] };
+    const wanted = { resourceVersion, finalizers: [...finalizers, POOL_FINALIZER] };
     await this.#store.patch(ipPoolKind, name, { metadata: wanted });
   }
 
@@ -78,12 +82,12 @@ export class PoolDeletion {
     return blocks.length - gone.blocks.length;
   }
 
-  /** Removes the finalizer. Returns whether the pool had it. */
-  async #letGo({ metadata: { name, resourceVersion, finalizers } }: IPPool): Promise<boolean> {
-    if (!finalizers?.includes(POOL_FINALIZER)) return false;
+  async #letGo(
+    { metadata: { name, resourceVersion } }: IPPool,
+    finalizers: readonly string[],
+  ): Promise<void> {
     const left = finalizers.filter((one) => one !== POOL_FINALIZER);
     await this.#store.patch(ipPoolKind, name, { metadata: { resourceVersion, finalizers: left } });
-    return true;
   }
 }
 
