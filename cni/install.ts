@@ -77,8 +77,9 @@ async function installLoopback(ours: string, target: string): Promise<string[]> 
 
 async function replaceFile(file: string, content: Buffer, mode: number): Promise<string> {
   // Replace a link instead of following it: its target is not ours.
-  const isFile = (await lstat(file).catch(() => undefined))?.isFile() ?? false;
-  if (isFile && (await readFile(file)).equals(content)) return `${file} is up to date`;
+  const present = await lstat(file).catch(() => undefined);
+  const isAlike = present?.isFile() && (present.mode & 0o777) === mode;
+  if (isAlike && (await readFile(file)).equals(content)) return `${file} is up to date`;
   const beside = `${file}.${process.pid}.new`;
   try {
     await rm(beside, { force: true });
