@@ -23,14 +23,15 @@ export class EndpointStore {
     this.#changed = changed;
   }
 
-  /** Reads the directory. A file that cannot be read is logged and kept. */
+  /** Reads the directory, and removes half-written files. A file that cannot be read is logged and kept. */
   static async open(directory: string, changed: () => void, log: Log): Promise<EndpointStore> {
     const store = new EndpointStore(directory, changed);
     await createFolder(directory, 0o700);
-    for (const file of await readdir(directory)) {
+    for (const entry of await readdir(directory, { withFileTypes: true })) {
+      const file = entry.name;
       const full = path.join(directory, file);
       if (!file.endsWith('.json')) {
-        await rm(full, { force: true });
+        if (!entry.isDirectory()) await rm(full, { force: true });
         continue;
       }
       try {
