@@ -1,7 +1,8 @@
 /**
  * npm run fuzz: mutated and generated messages through decoding, import policy, the RIB, export policy and encoding for
  * every negotiated form, and through live sessions. Every outcome must be one that RFC 7606 names, and what is sent must
- * decode to what was meant (fuzz/world.ts). One worker per processor; the same seed and number of jobs, the same messages.
+ * decode to what was meant (fuzz/world.ts). A few are BFD packets or netlink datagrams. One worker per processor; the
+ * same seed and number of jobs, the same messages.
  *
  *   npm run fuzz -- [--messages 20000000] [--live 1000000] [--seed N] [--jobs N]
  */

@@ -15,6 +15,7 @@ import { Framer } from '../../bgp/wire/framer.ts';
 import { MessageType } from '../../bgp/wire/iana.ts';
 import { decodeMessage } from '../../bgp/wire/message.ts';
 import { WireError } from '../../bgp/wire/wire-error.ts';
+import { netlinkDatagram, tryNetlink } from './netlink.ts';
 import { Random } from './random.ts';
 import { FuzzSource } from './source.ts';
 import { inboundForms, type Tally, World } from './world.ts';
@@ -65,6 +66,7 @@ export class Messages {
   next(): void {
     const count = this.outcomes.messages++;
     if (this.#random.once(40)) this.#packet();
+    else if (this.#random.once(20)) this.#netlink();
     else if (this.#random.once(8)) this.#routes(this.#update());
     else this.#any(this.#source.next());
     if (count % CHECK_EVERY === 0) this.#world.check();
@@ -117,6 +119,12 @@ export class Messages {
       if (!(error instanceof WireError)) throw error;
       this.outcomes.refused++;
     }
+  }
+
+  #netlink(): void {
+    this.last = netlinkDatagram(this.#random);
+    if (tryNetlink(this.last)) this.outcomes.accepted++;
+    else this.outcomes.refused++;
   }
 
   /** Tries a BFD packet: a real one with octets changed, or noise. */

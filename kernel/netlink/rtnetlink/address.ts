@@ -13,7 +13,7 @@ import type { MessageWriter } from '../message-writer.ts';
 import type { Refusal } from '../write-request.ts';
 import { AF, IFA, IFA_F, RT_SCOPE, RTM } from './constants.ts';
 import { prefixLength, requestFlags } from './encode-route.ts';
-import { addressOf, type DeviceName, deviceName, familyOfNumber } from './fields.ts';
+import { type DeviceName, deviceName, familyOfNumber, prefixOf } from './fields.ts';
 import { type DeviceIndex, invalid, noDevice } from './refusal.ts';
 
 export interface AddressRecord {
@@ -71,8 +71,10 @@ export function decodeAddress(body: Uint8Array, nameOf: DeviceName): AddressReco
   const family = familyOfNumber(body[0]);
   if (family === undefined) return undefined;
   // On a point-to-point link, IFA_ADDRESS is the address of the other end.
-  const local = addressOf(attributes, IFA.LOCAL, family) ?? addressOf(attributes, IFA.ADDRESS, family);
-  if (local === undefined) return { malformed: 'address of an interface' };
+  const length = body[1] ?? 0;
+  const cidr =
+    prefixOf(attributes, IFA.LOCAL, length, family) ?? prefixOf(attributes, IFA.ADDRESS, length, family);
+  if (cidr === undefined) return { malformed: 'address of an interface' };
   const deviceIndex = readU32(body, 4);
   const scope = body[3] ?? 0;
   const flags = attributes.u32(IFA.FLAGS) ?? body[2] ?? 0;
@@ -83,7 +85,7 @@ export function decodeAddress(body: Uint8Array, nameOf: DeviceName): AddressReco
     scope,
     address: {
       device: deviceName(deviceIndex, nameOf),
-      cidr: `${local}/${body[1]}`,
+      cidr,
       ...(scope === RT_SCOPE.LINK ? { isLinkScope: true } : {}),
       ...((flags & (IFA_F.TENTATIVE | IFA_F.DADFAILED)) !== 0 ? { isTentative: true } : {}),
       ...(isTemporary || (flags & IFA_F.DEPRECATED) !== 0 ? { isFleeting: true } : {}),

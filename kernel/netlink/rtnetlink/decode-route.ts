@@ -5,7 +5,7 @@ import { type Attributes, readAttributes } from '../attributes.ts';
 import { readU16, readU32 } from '../bytes.ts';
 import { isMalformed, type Malformed } from '../message.ts';
 import { AF, RTA, RTM_F, RTNH_F_ONLINK } from './constants.ts';
-import { addressOf, type DeviceName, deviceName, familyOfNumber } from './fields.ts';
+import { addressOf, type DeviceName, deviceName, familyOfNumber, prefixOf } from './fields.ts';
 
 export interface RouteRecord {
   readonly family: Family;
@@ -66,11 +66,8 @@ export function decodeRoute(body: Uint8Array, nameOf: DeviceName): RouteRecord |
 
 /** Returns the canonical prefix. A route without destination is a default route. */
 function destinationOf(length: number, attributes: Attributes, family: Family): string | undefined {
-  const bits = family === 4 ? 32 : 128;
-  if (length > bits) return undefined;
-  if (!attributes.has(RTA.DST)) return length === 0 ? (family === 4 ? '0.0.0.0/0' : '::/0') : undefined;
-  const address = addressOf(attributes, RTA.DST, family);
-  return address && `${address}/${length}`;
+  if (attributes.has(RTA.DST)) return prefixOf(attributes, RTA.DST, length, family);
+  return length === 0 ? (family === 4 ? '0.0.0.0/0' : '::/0') : undefined;
 }
 
 function hopsOf(

@@ -1,5 +1,5 @@
 /** Fields that several rtnetlink messages share. */
-import { type Family, formatBytes } from '../../../lib/cidr.ts';
+import { bitsOf, type Family, formatBytes } from '../../../lib/cidr.ts';
 import type { Attributes } from '../attributes.ts';
 import { AF, ARPHRD } from './constants.ts';
 
@@ -20,6 +20,17 @@ export function familyOfNumber(number: number | undefined): Family | undefined {
 export function addressOf(attributes: Attributes, type: number, family: Family): string | undefined {
   const bytes = attributes.bytes(type);
   return bytes?.length === (family === 4 ? 4 : 16) ? formatBytes(bytes) : undefined;
+}
+
+/** Returns an address with its prefix length; undefined without the attribute, or if its length or the prefix's is wrong. */
+export function prefixOf(
+  attributes: Attributes,
+  type: number,
+  length: number,
+  family: Family,
+): string | undefined {
+  const address = addressOf(attributes, type, family);
+  return address === undefined || length > bitsOf(family) ? undefined : `${address}/${length}`;
 }
 
 /** Returns the canonical text of an address of either family. */

@@ -122,6 +122,13 @@ describe('notifications', () => {
       '02 00 00 00 fe 03 00 01 00000000 0c00 0900 0900 00 00 03000000',
     ],
     ['an address without an address', 20, '02 20 80 00 03000000'],
+    ['an address whose prefix is longer than it', 20, '02 21 80 00 03000000 0800 0100 0a000001'],
+    [
+      'a rule whose prefix is longer than an address',
+      32,
+      '02 21 00 00 fe 000001 00000000 0800 0100 0a000001',
+    ],
+    ['a rule whose prefix has no complete address', 32, '02 00 10 00 fe 000001 00000000 0600 0200 0a00 0000'],
     ['a neighbour without an address', 28, '02 000000 03000000 8000 00 00'],
     ['a forwarding entry without a MAC', 28, '07 000000 03000000 8000 00 00'],
     ['a next-hop object without a number', 104, '02 00 00 00 00000000'],
