@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import type { Datastore } from '../datastore/datastore.ts';
+import { fieldPath } from '../datastore/field-path.ts';
 import { ipamBlockKind } from '../datastore/schema/ipam.ts';
 import { audit } from '../ipam/audit.ts';
 import { addressesOf } from '../ipam/block.ts';
@@ -111,6 +112,6 @@ async function readReport(file: string): Promise<ReadReport> {
   }
   const parsed = reportSchema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const field = parsed.error.issues[0]?.path.join('.');
+  const field = fieldPath(parsed.error.issues[0]?.path ?? []);
   throw new CodedError('INPUT', `${file}: is not a report of \`calictl ipam check -o FILE\` (${field})`);
 }

@@ -2,6 +2,7 @@
 import { CodedError } from '../lib/errors.ts';
 import { printable } from '../lib/plain-text.ts';
 import { readYaml, type YamlReading } from '../lib/yaml.ts';
+import { fieldPath } from './field-path.ts';
 import { findKind } from './registry.ts';
 import { type AnyResource, anyResource, apiVersionOf, type ResourceDefinition } from './schema/resource.ts';
 import { schemaSentence } from './schema-sentences.ts';
@@ -117,7 +118,7 @@ function metadataFault([issue]: readonly {
   readonly message: string;
 }[]): string {
   if (!issue || issue.path.length < 2) return 'has no metadata: write metadata.name';
-  return `${printable(issue.path.join('.'), MAX_SHOWN)}: ${issue.message}`;
+  return `${printable(fieldPath(issue.path), MAX_SHOWN)}: ${issue.message}`;
 }
 
 /** Maps of text, whose values YAML parses as numbers or booleans unless they are quoted. */

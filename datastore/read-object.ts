@@ -4,6 +4,7 @@
  */
 import { printable } from '../lib/plain-text.ts';
 import type { ObjectOf } from './datastore.ts';
+import { fieldPath, partsOfPath } from './field-path.ts';
 import type { AnyResource, Fallback, ResourceDefinition } from './schema/resource.ts';
 import { schemaSentence } from './schema-sentences.ts';
 
@@ -84,7 +85,7 @@ export function readObject<D extends ResourceDefinition>(
 
 function problemOf({ path, message }: Fault, consequence: string): Required<Reading<never>>['problem'] {
   const reason = `${printable(message, MAX_MESSAGE)}; ${consequence}`;
-  return path.length > 0 ? { field: printable(path.join('.'), MAX_FIELD), reason } : { reason };
+  return path.length > 0 ? { field: printable(fieldPath(path), MAX_FIELD), reason } : { reason };
 }
 
 /** Validates a value by the schema, then by the rules of the kind. */
@@ -97,7 +98,7 @@ function check(definition: ResourceDefinition, value: unknown): { object?: unkno
     }
     const errors = definition.validate?.(parsed.data, undefined, { list: () => [] }) ?? [];
     const faults = errors.map(({ field, message, isHarmless }) => ({
-      path: field.split(/[.[\]]+/).filter((part) => part !== ''),
+      path: partsOfPath(field),
       message,
       ...(isHarmless ? { isHarmless } : {}),
     }));

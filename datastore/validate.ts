@@ -2,6 +2,7 @@
 
 import { isAnnotationKey, isLabelValue, isQualifiedName } from '../lib/kubernetes-names.ts';
 import { nearest } from '../lib/nearest.ts';
+import { fieldPath, partsOfPath } from './field-path.ts';
 import { jsonSchemaOf } from './json-schema.ts';
 import {
   type AnyResource,
@@ -107,7 +108,7 @@ function parsePruned(definition: ResourceDefinition, input: unknown) {
   for (const issue of first.error.issues) {
     if (issue.code !== 'unrecognized_keys') continue;
     for (const key of issue.keys) {
-      unknownFields.push([...issue.path, key].join('.'));
+      unknownFields.push(fieldPath([...issue.path, key]));
       const parent = issue.path.reduce<unknown>(
         (value, part) => (value as Record<PropertyKey, unknown>)[part],
         pruned,
@@ -121,7 +122,7 @@ function parsePruned(definition: ResourceDefinition, input: unknown) {
   const errors = second.error.issues
     .filter((issue) => issue.code !== 'unrecognized_keys')
     .map((issue) => ({
-      field: issue.path.join('.') || '(object)',
+      field: fieldPath(issue.path) || '(object)',
       message: issue.message,
       value: issue.path.reduce<unknown>(
         (value, part) => (value as Record<PropertyKey, unknown> | undefined)?.[part],
@@ -133,7 +134,7 @@ function parsePruned(definition: ResourceDefinition, input: unknown) {
 
 /** Returns a sentence such as `unknown field "spec.bgpEnabled": did you mean "bpfEnabled"?` */
 export function describeUnknownField(definition: ResourceDefinition, path: string): string {
-  const parts = path.split('.');
+  const parts = partsOfPath(path);
   const name = parts.pop()!;
   const close = nearest(name, fieldNames(definition, parts));
   return `unknown field "${path}"${close === undefined ? '' : `: did you mean "${close}"?`}`;

@@ -10,6 +10,7 @@ import type {
   RawDatastore,
 } from '../datastore.ts';
 import { DatastoreError } from '../errors.ts';
+import { fieldPath } from '../field-path.ts';
 import type { ObjectProblem } from '../object-problem.ts';
 import { identityOf, readObject } from '../read-object.ts';
 import { type AnyResource, apiVersionOf, type ResourceDefinition } from '../schema/resource.ts';
@@ -260,6 +261,6 @@ function typed<D extends ResourceDefinition>(definition: D, object: unknown): Ob
   const { name = '(no name)' } = identityOf(object) ?? {};
   throw new DatastoreError(
     'INVALID',
-    `${definition.kind} ${name}: ${issue.path.join('.')}: ${issue.message}`,
+    `${definition.kind} ${name}: ${fieldPath(issue.path)}: ${issue.message}`,
   );
 }

@@ -59,7 +59,7 @@ describe('an object from the API', () => {
     const next = configuration({ asNumber: 65002, serviceClusterIPs: [{ cidr: '10.96.0.0/33' }] });
     const { object: read, problem } = readObject(bgpConfigurationKind, next, former);
     expect(read?.spec).toMatchObject({ asNumber: 65002, serviceClusterIPs: [{ cidr: '10.96.0.0/12' }] });
-    expect(problem?.field).toBe('spec.serviceClusterIPs.0.cidr');
+    expect(problem?.field).toBe('spec.serviceClusterIPs[0].cidr');
     expect(problem?.reason).toContain('the field keeps its former value');
   });
 

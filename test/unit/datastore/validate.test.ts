@@ -69,13 +69,13 @@ describe('validation of input', () => {
       'a reservation with prefix length /33',
       ipReservationKind,
       { reservedCIDRs: ['10.0.1.0/33'] },
-      /^spec\.reservedCIDRs\.0: "10\.0\.1\.0\/33" is neither an address nor a network: write 10\.0\.0\.7, or/,
+      /^spec\.reservedCIDRs\[0\]: "10\.0\.1\.0\/33" is neither an address nor a network: write 10\.0\.0\.7, or/,
     ],
     [
       'a reservation of a range',
       ipReservationKind,
       { reservedCIDRs: ['10.0.0.1', '10.0.0.4-10.0.0.9'] },
-      /^spec\.reservedCIDRs\.1: "10\.0\.0\.4-10\.0\.0\.9" is neither/,
+      /^spec\.reservedCIDRs\[1\]: "10\.0\.0\.4-10\.0\.0\.9" is neither/,
     ],
     ['a network with host bits', ipPoolKind, { cidr: '10.9.0.7/24' }, /write 10\.9\.0\.0\/24/],
     [
@@ -136,7 +136,7 @@ describe('validation of input', () => {
   it('reports a missing field as required, not as a wrong type', () => {
     expect(errorsOf(ipPoolKind, {})).toEqual(['spec.cidr: is required']);
     const rule = { exportV4: [{ matchOperator: 'In', cidr: '10.0.0.0/8' }] };
-    expect(errorsOf(bgpFilterKind, rule)).toEqual(['spec.exportV4.0.action: is required: Accept or Reject']);
+    expect(errorsOf(bgpFilterKind, rule)).toEqual(['spec.exportV4[0].action: is required: Accept or Reject']);
     expect(refusal(ipPoolKind, undefined)).toBe('IPPool.projectcalico.org "x" is invalid: spec: is required');
   });
 

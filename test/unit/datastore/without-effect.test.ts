@@ -75,7 +75,7 @@ describe('a misspelt field', () => {
 
   it('is compared with its neighbours below the spec and in lists', () => {
     expect(suggestion('spec.bpfConntrackTimeouts.tcpSynSend')).toContain('"tcpSynSent"');
-    expect(suggestion('spec.failsafeInboundHostPorts.0.protocl')).toContain('"protocol"');
+    expect(suggestion('spec.failsafeInboundHostPorts[0].protocl')).toContain('"protocol"');
     expect(suggestion('specs')).toContain('"spec"');
     expect(suggestion('spec.nowhere.at.all')).toBe('unknown field "spec.nowhere.at.all"');
   });

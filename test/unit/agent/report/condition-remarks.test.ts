@@ -14,7 +14,7 @@ it('a reservation that is stored with an invalid entry is named, and its other e
   const { object, problem } = readObject(ipReservationKind, stored);
   expect(object?.spec.reservedCIDRs).toEqual(['10.0.3.7']);
   expect(remarksAbout([{ kind: 'IPReservation', name: 'routers', ...problem! }])).toEqual([
-    'IPReservation routers: spec.reservedCIDRs.0: "10.0.1.0/33" is neither an address nor a network: write 10.0.0.7, or 10.0.0.0/24 with a prefix length of 0 to 32 (IPv4) or 0 to 128 (IPv6); the other elements are used',
+    'IPReservation routers: spec.reservedCIDRs[0]: "10.0.1.0/33" is neither an address nor a network: write 10.0.0.7, or 10.0.0.0/24 with a prefix length of 0 to 32 (IPv4) or 0 to 128 (IPv6); the other elements are used',
   ]);
 });
 
