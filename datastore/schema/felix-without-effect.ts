@@ -73,7 +73,10 @@ const sourceAddress = (family: 4 | 6) =>
 
 const interfaceFilter = z
   .string()
-  .regex(/^[a-zA-Z0-9:._+-]{1,15}$/, 'must be an interface name; a + at the end matches any characters');
+  .regex(
+    /^[a-zA-Z0-9:._+-]{1,15}$/,
+    'must be 1 to 15 letters, digits, ":", ".", "_", "-" and "+", as in the name of an interface',
+  );
 
 const networks = z.array(addressOrNetwork.describe('An address or a network.')).max(MAX_NETWORKS);
 
