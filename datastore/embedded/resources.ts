@@ -6,6 +6,7 @@ import { registry } from '../registry.ts';
 import {
   type AnyResource,
   apiVersionOf,
+  CALICO_GROUP,
   type Existing,
   type ResourceDefinition,
 } from '../schema/resource.ts';
@@ -233,6 +234,8 @@ export class Resources {
 
 /** Returns the object after an update: identity fields stay, and a subresource changes only its own part. */
 function merged({ definition, isStatus }: Target, old: AnyResource, body: AnyResource): AnyResource {
+  // Only the core kinds also accept labels and annotations through the status, as in Kubernetes.
+  if (isStatus && definition.group === CALICO_GROUP) return { ...old, status: body['status'] };
   const { uid, creationTimestamp, deletionTimestamp, generation, namespace } = old.metadata;
   const base: AnyResource = isStatus ? { ...old, status: body['status'] } : { ...body };
   if (!isStatus && definition.hasStatus) base['status'] = old['status'];

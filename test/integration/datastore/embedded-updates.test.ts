@@ -171,4 +171,30 @@ describe('the embedded API server treats an update as Kubernetes does', () => {
       code: 422,
     });
   });
+
+  it.each([
+    [
+      'an IPPool changes nothing else',
+      `${calico}/ippools`,
+      { ...head('IPPool', 's'), spec: { cidr: '10.7.0.0/16' } },
+      {},
+    ],
+    [
+      'a Node may change its labels',
+      '/api/v1/nodes',
+      { apiVersion: 'v1', kind: 'Node', metadata: { name: 's' } },
+      { a: 'b' },
+    ],
+  ])('an update of the status of %s', async (_, collection, object, labels) => {
+    const { url, stored } = await created(collection, object);
+    const metadata = { labels: { a: 'b' }, finalizers: null };
+    const change = { metadata, spec: { natOutgoing: true }, status: { conditions: [] } };
+    const { code, body } = await request('PATCH', `${url}/status`, change, 'application/merge-patch+json');
+    expect(code).toBe(200);
+    expect([body['status'], body.spec, body.metadata['labels'] ?? {}]).toEqual([
+      { conditions: [] },
+      stored.spec,
+      labels,
+    ]);
+  });
 });
