@@ -4,7 +4,7 @@ import type { Speaker } from '../../bgp/speaker.ts';
 import type { IPPool } from '../../datastore/schema/ip-pool.ts';
 import type { IPAMBlock } from '../../datastore/schema/ipam.ts';
 import type { Kernel } from '../../kernel/port.ts';
-import { bitsOf, contains, hostCidr, mustCidr, parseAddress } from '../../lib/cidr.ts';
+import { bitsOf, type Cidr, contains, hostCidr, mustCidr } from '../../lib/cidr.ts';
 import type { Endpoint } from '../../model/endpoint.ts';
 
 export interface Explanation {
@@ -19,6 +19,7 @@ export interface Explanation {
   readonly kernel: string;
 }
 
+/** Explains an address, given as canonical text. */
 export async function explain(
   text: string,
   sources: {
@@ -38,13 +39,12 @@ export async function explain(
     pool: pool && `${pool.metadata.name} (${pool.spec.cidr})`,
     block: block && { cidr: block.spec.cidr, node: block.spec.affinity?.replace(/^host:/, '') },
     local: local && { interfaceName: local.interfaceName },
-    route: longestRoute(text, sources.speaker),
+    route: longestRoute(text, host, sources.speaker),
     kernel: await sources.kernel.routeText(text),
   };
 }
 
-function longestRoute(text: string, speaker: Speaker | undefined) {
-  const { family } = parseAddress(text)!;
+function longestRoute(text: string, { family }: Cidr, speaker: Speaker | undefined) {
   const rib = speaker?.ribs[family];
   if (!rib) return undefined;
   for (let bits: number = bitsOf(family); bits >= 0; bits--) {

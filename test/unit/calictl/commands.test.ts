@@ -2,8 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { Command } from 'commander';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { AGENT_SOCKET } from '../../../agent/report/status.ts';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { addBgpCommands } from '../../../calictl/bgp-commands.ts';
 import { addClusterCommands } from '../../../calictl/cluster-commands.ts';
 import { addIpamCommands } from '../../../calictl/ipam-commands.ts';
@@ -11,7 +10,6 @@ import { addResourceCommands } from '../../../calictl/resource-commands.ts';
 import type { Surroundings } from '../../../calictl/surroundings.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { ipamBlockKind, ipamConfigurationKind } from '../../../datastore/schema/ipam.ts';
-import { json, type Routes, type Serving, serveRoutes, text } from '../../../lib/http.ts';
 import { blockOf, podHolder } from '../../helpers/blocks.ts';
 import { MemoryApi } from '../../helpers/memory-store.ts';
 import { ipPool } from '../../helpers/objects.ts';
@@ -21,17 +19,12 @@ let folder: string;
 let printed: string[];
 let complaints: string[];
 let exitCode: number;
-let agent: Serving | undefined;
 beforeEach(() => {
   store = new MemoryApi();
   folder = mkdtempSync(path.join(os.tmpdir(), 'cali-commands-'));
-  vi.stubEnv('CALI_RUN_DIR', folder);
   [printed, complaints, exitCode] = [[], [], 0];
 });
 afterEach(() => {
-  agent?.close();
-  agent = undefined;
-  vi.unstubAllEnvs();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -53,9 +46,6 @@ async function run(...args: string[]): Promise<void> {
   addClusterCommands(program, surroundings);
   await program.parseAsync(args, { from: 'user' });
 }
-const serve = async (routes: Routes) => {
-  agent = await serveRoutes({ path: path.join(folder, AGENT_SOCKET) }, routes);
-};
 const configuration = async () => (await store.get(ipamConfigurationKind, 'default'))?.spec;
 
 describe('calictl ipam configure', () => {
@@ -127,35 +117,8 @@ describe('calictl bgp', () => {
     },
   );
 
-  it('neighbor asks for the canonical address, and keeps the zone of a link-local one', async () => {
-    const asked: (string | null)[] = [];
-    const views = (query: URLSearchParams) => {
-      asked.push(query.get('peer'));
-      return json([]);
-    };
-    await serve({ '/v1/bgp/peers': () => json([]), '/v1/bgp/received': views, '/v1/bgp/advertised': views });
-    await expect(run('bgp', 'neighbor', 'FD00:0::1')).rejects.toThrow(
-      'BGP peer fd00::1 has just been removed',
-    );
-    await expect(run('bgp', 'neighbor', 'FE80::1%eth0')).rejects.toThrow('BGP peer fe80::1%eth0');
-    expect(asked).toEqual(['fd00::1', 'fd00::1', 'fe80::1%eth0', 'fe80::1%eth0']);
-  });
-
   it.each(['%eth0', 'node1', '10.0.0.0/24'])('neighbor refuses %j', async (address) => {
     await expect(run('bgp', 'neighbor', address)).rejects.toThrow(`invalid IP address "${address}"`);
-  });
-
-  it('dump writes the octets that the agent sent', async () => {
-    await serve({ '/v1/bgp/mrt': () => json(Buffer.from([0, 255, 13]).toString('base64')) });
-    const file = path.join(folder, 'mrt');
-    await run('bgp', 'dump', file);
-    expect([...readFileSync(file)]).toEqual([0, 255, 13]);
-    expect(printed).toEqual([`3 octets written to ${file}`]);
-  });
-
-  it('explain route fails with the sentence of the agent', async () => {
-    await serve({ '/v1/explain': (query) => text(400, `"${query.get('address')}" is not an IP address`) });
-    await expect(run('explain', 'route', 'a b')).rejects.toThrow('"a b" is not an IP address');
   });
 });
 

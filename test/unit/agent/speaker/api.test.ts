@@ -1,44 +1,77 @@
-/** What the local socket answers about BGP. */
-import { expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { bgpRoutes } from '../../../../agent/speaker/api.ts';
+import type { HttpAnswer } from '../../../../lib/http.ts';
 import { SpeakerWorld } from '../../../helpers/speaker-world.ts';
 
-const [A, B] = ['10.0.0.1', '10.0.0.2'] as const;
-const NET = '10.244.1.0/26';
+let world: SpeakerWorld;
+beforeEach(() => {
+  world = new SpeakerWorld(2);
+  world.originate('10.0.0.2', '10.244.0.0/16');
+  world.originate('10.0.0.2', '10.244.1.0/26');
+  world.originate('10.0.0.1', '10.244.9.0/26');
+  world.advance(60);
+});
 
-/** Returns a function that asks speaker B, which has a route of A. It returns the status and the value or the text. */
-function ask(): (path: string, query?: Record<string, string>) => Promise<[number, unknown]> {
-  const world = new SpeakerWorld(2);
-  world.originate(A, NET);
-  world.advance(30);
-  const routes = bgpRoutes(() => world.speaker(B), world.time);
-  return async (path, query = {}) => {
-    const answer = await routes[`/v1/bgp/${path}`]!(new URLSearchParams(query));
-    return [answer.code, answer.code === 200 ? JSON.parse(answer.body) : answer.body];
-  };
+const NODE = '10.0.0.1';
+async function ask(route: string, query: Record<string, string> = {}): Promise<HttpAnswer> {
+  const answer = bgpRoutes(() => world.speaker(NODE), { now: () => 0 })[route];
+  if (!answer) throw new Error(`no route ${route}`);
+  return answer(new URLSearchParams(query));
 }
+const prefixes = async (query: Record<string, string>) =>
+  (JSON.parse((await ask('/v1/bgp/routes', query)).body) as { prefix: string }[]).map(({ prefix }) => prefix);
 
-it('routes are those to a prefix, those that cover an address, or all', async () => {
-  const asked = ask();
-  for (const query of [{ prefix: NET }, { prefix: '10.244.1.7' }, {}])
-    expect(await asked('routes', query)).toMatchObject([200, [{ prefix: NET, paths: [{ from: A }] }]]);
-  expect(await asked('routes', { prefix: '10.9.0.0/16' })).toEqual([200, []]);
+describe('the routes of the speaker', () => {
+  it('are all listed without a prefix', async () => {
+    expect((await prefixes({})).toSorted()).toEqual(['10.244.0.0/16', '10.244.1.0/26', '10.244.9.0/26']);
+  });
+
+  it('to an address are those that cover it, longest first', async () => {
+    expect(await prefixes({ prefix: '10.244.1.5' })).toEqual(['10.244.1.0/26', '10.244.0.0/16']);
+    expect(await prefixes({ prefix: '10.244.1.0/24' })).toEqual(['10.244.0.0/16']);
+    expect(await prefixes({ prefix: '192.0.2.1' })).toEqual([]);
+    expect(await prefixes({ prefix: 'fd00::/48' })).toEqual([]);
+  });
+
+  it('no longer include withdrawn ones', async () => {
+    world.withdraw('10.0.0.2', '10.244.1.0/26');
+    world.advance(60);
+    expect(await prefixes({ prefix: '10.244.1.5' })).toEqual(['10.244.0.0/16']);
+  });
 });
 
-it('a text that is not a prefix is an error with a sentence, not an empty list', async () => {
-  const asked = ask();
-  for (const path of ['routes', 'why-not-advertised']) {
-    const [code, sentence] = await asked(path, { prefix: '10.244.1.0/33\x1b', peer: A });
-    expect([code, sentence]).toEqual([
-      400,
-      expect.stringContaining(' is neither a prefix nor an IP address\n'),
-    ]);
-    expect(sentence).not.toContain('\x1b');
-  }
+describe('the routes of a peer', () => {
+  const peer = '10.0.0.2';
+  const of = async (route: string) =>
+    (JSON.parse((await ask(route, { peer })).body) as { prefix: string }[]).map(({ prefix }) => prefix);
+
+  it('are those that it sent, and those that it was sent', async () => {
+    expect((await of('/v1/bgp/received')).toSorted()).toEqual(['10.244.0.0/16', '10.244.1.0/26']);
+    expect(await of('/v1/bgp/advertised')).toEqual(['10.244.9.0/26']);
+  });
+
+  it.each(['10.0.0.9', '', 'x', '\u001b[2J'])('that does not exist, %j, are an error', async (address) => {
+    const { code, body } = await ask('/v1/bgp/received', { peer: address });
+    expect(code).toBe(404);
+    expect(body).not.toContain('\u001b');
+  });
+
+  it.each([
+    ['10.244.9.0/26', undefined],
+    ['10.244.0.0/16', /./],
+    ['10.1.0.0/16', /^the route does not exist$/],
+  ])('explain why %s is not advertised', async (prefix, reason) => {
+    const { body } = await ask('/v1/bgp/why-not-advertised', { peer, prefix });
+    const answer: { reason?: string } = JSON.parse(body);
+    if (reason) expect(answer.reason).toMatch(reason);
+    else expect(answer.reason).toBeUndefined();
+  });
 });
 
-it('a peer that does not exist is an error, in printable text', async () => {
-  const [code, sentence] = await ask()('received', { peer: 'x\x07' });
-  expect([code, sentence]).toEqual([404, expect.stringMatching(/^BGP peer x.* does not exist\n$/)]);
-  expect(sentence).not.toContain('\x07');
+it('every question fails with the reason while no speaker runs', async () => {
+  for (const answer of Object.values(bgpRoutes(() => undefined, { now: () => 0 })))
+    expect(await answer(new URLSearchParams())).toMatchObject({
+      code: 503,
+      body: 'the BGP speaker is not running\n',
+    });
 });
