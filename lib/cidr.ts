@@ -121,11 +121,11 @@ export function addressBytes({ family, value }: Address): Uint8Array {
   return bytes;
 }
 
-/** Text of 4 or 16 network-order bytes. */
-export function formatBytes(bytes: Uint8Array): string {
-  if (bytes.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`;
+/** Text of 4 or 16 network-order bytes, from an offset on. */
+export function formatBytes(bytes: Uint8Array, at = 0, length = bytes.length - at): string {
+  if (length === 4) return `${bytes[at]}.${bytes[at + 1]}.${bytes[at + 2]}.${bytes[at + 3]}`;
   const groups: number[] = [];
-  for (let i = 0; i < 16; i += 2) groups.push((bytes[i]! << 8) | bytes[i + 1]!);
+  for (let i = at; i < at + 16; i += 2) groups.push((bytes[i]! << 8) | bytes[i + 1]!);
   return formatGroups(groups);
 }
 

@@ -3,6 +3,7 @@
  *
  *     length u16, with these four bytes | type u16 | value, padded to 4 bytes
  */
+import { formatBytes } from '../../lib/cidr.ts';
 import { align, readText, readU16, readU32 } from './bytes.ts';
 import { NLA_TYPE_MASK } from './constants.ts';
 import type { Malformed } from './message.ts';
@@ -46,6 +47,15 @@ export class Attributes {
   u32(type: number): number | undefined {
     const at = this.#start(type, 4);
     return at < 0 ? undefined : readU32(this.#bytes, at);
+  }
+
+  /** Returns the canonical text of an address; undefined without the attribute or if it has another length. */
+  address(type: number, length: 4 | 16): string | undefined {
+    const i = this.#find(type);
+    const start = this.#index[i + 1] ?? 0;
+    return i < 0 || (this.#index[i + 2] ?? 0) - start !== length
+      ? undefined
+      : formatBytes(this.#bytes, start, length);
   }
 
   text(type: number): string | undefined {

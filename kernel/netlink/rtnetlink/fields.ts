@@ -18,8 +18,7 @@ export function familyOfNumber(number: number | undefined): Family | undefined {
 
 /** Returns the canonical text of an address; undefined without the attribute or if it has another length. */
 export function addressOf(attributes: Attributes, type: number, family: Family): string | undefined {
-  const bytes = attributes.bytes(type);
-  return bytes?.length === (family === 4 ? 4 : 16) ? formatBytes(bytes) : undefined;
+  return attributes.address(type, family === 4 ? 4 : 16);
 }
 
 /** Returns an address with its prefix length; undefined without the attribute, or if its length or the prefix's is wrong. */
