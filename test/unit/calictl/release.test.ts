@@ -159,7 +159,7 @@ describe('calictl ipam release --from-report', () => {
   it.each([
     ['{', 'cannot be read'],
     ['{}', 'is not a report of `calictl ipam check -o FILE` (clusterGUID)'],
-    [{ clusterGUID: '', found: { leaks: [{ address: 5 }] } }, '(found.leaks.0.address)'],
+    [{ clusterGUID: '', found: { leaks: [{ address: 5 }] } }, '(found.leaks[0].address)'],
   ])('refuses a file with %j', async (content, sentence) => {
     const wrong = file('wrong', content);
     await expect(releaseReports(store, [wrong])).rejects.toThrow(sentence);
