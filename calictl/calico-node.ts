@@ -159,9 +159,10 @@ function textsOf(spec: CalicoNodeSpec): Record<string, string> {
 function validate({ metadata, spec }: CalicoNode): FieldError[] {
   const annotations = new Annotations({ kind: 'Node', name: metadata.name }, textsOf(spec));
   for (const { read } of nodeFields) read(annotations);
-  const faults: FieldError[] = annotations.problems.flatMap(({ field, reason }) => {
-    const found = nodeFields.find(({ annotation }) => field === `metadata.annotations[${annotation}]`);
-    return found ? [{ field: found.path, value: found.of(spec), message: plain(reason) }] : [];
+  const faults: FieldError[] = annotations.faults.flatMap(({ annotation, shown, wanted, cause }) => {
+    const found = nodeFields.find((field) => field.annotation === annotation);
+    const message = cause === undefined ? `must be ${wanted}` : `${shown} ${cause}; write ${wanted}`;
+    return found ? [{ field: found.path, value: found.of(spec), message }] : [];
   });
   if (spec.bgp && Object.keys(spec.bgp).length === 0)
     faults.push({
@@ -176,13 +177,6 @@ function validate({ metadata, spec }: CalicoNode): FieldError[] {
       message: 'Cali does not support WireGuard: omit the field',
     });
   return faults;
-}
-
-/** Converts the agent's sentence about an annotation to one about an invalid field. */
-function plain(reason: string): string {
-  return reason
-    .replace(/^".*" counts as absent: it must be /s, 'must be ')
-    .replace(': it counts as absent', '');
 }
 
 export const calicoNodeKind: ResourceDefinition<typeof calicoNode> = {

@@ -31,14 +31,38 @@ const MIN_PREFIX: Readonly<Record<Family, number>> = { 4: 8, 6: 16 };
 /** Identifies the annotated object in problems. */
 type AnnotatedObject = Pick<ObjectProblem, 'kind' | 'name' | 'namespace'>;
 
+/** A malformed annotation. */
+export interface AnnotationFault {
+  readonly annotation: string;
+  /** The text in quotation marks, printable. */
+  readonly shown: string;
+  /** What the annotation should contain, such as `an AS number`. */
+  readonly wanted: string;
+  /** What is wrong with a value of the right form, such as `is a multicast address`; undefined for another form. */
+  readonly cause: string | undefined;
+}
+
 export class Annotations {
   readonly #object: AnnotatedObject;
   readonly #texts: Readonly<Record<string, string>>;
-  readonly problems: ObjectProblem[] = [];
+  /** The malformed annotations that were read. */
+  readonly faults: AnnotationFault[] = [];
 
   constructor(object: AnnotatedObject, texts: Readonly<Record<string, string>>) {
     this.#object = object;
     this.#texts = texts;
+  }
+
+  /** Returns a problem for each malformed annotation that was read. */
+  get problems(): ObjectProblem[] {
+    return this.faults.map(({ annotation, shown, wanted, cause }) => ({
+      ...this.#object,
+      field: `metadata.annotations[${annotation}]`,
+      reason:
+        cause === undefined
+          ? `${shown} counts as absent: it must be ${wanted}`
+          : `${shown} ${cause}: it counts as absent; write ${wanted}`,
+    }));
   }
 
   /** Returns a node's address with the prefix length of its subnet. */
@@ -125,13 +149,8 @@ export class Annotations {
     if (text === '') return undefined;
     const parsed = text.length > MAX_LENGTH ? undefined : parse(text);
     if (parsed && 'value' in parsed) return parsed.value;
-    this.problems.push({
-      ...this.#object,
-      field: `metadata.annotations[${key}]`,
-      reason: parsed
-        ? `"${printable(text, MAX_LENGTH)}" ${parsed.reason}: it counts as absent; write ${wanted}`
-        : `"${printable(text, MAX_LENGTH)}" counts as absent: it must be ${wanted}`,
-    });
+    const shown = `"${printable(text, MAX_LENGTH)}"`;
+    this.faults.push({ annotation: key, shown, wanted, cause: parsed?.reason });
     return undefined;
   }
 }
