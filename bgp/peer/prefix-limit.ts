@@ -5,7 +5,7 @@
 import type { Family } from '../../lib/cidr.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Clock } from '../../lib/time.ts';
-import type { PeerConfig } from './config.ts';
+import type { PeerConfig, PrefixLimit } from './config.ts';
 
 /** Wait before a refresh, so that a burst of withdrawals causes one. Each further refresh doubles it. */
 const FIRST_WAIT_MS = 1_000;
@@ -58,7 +58,7 @@ export class PrefixLimiter {
     const isOver = dropped.length > 0 || count > limit;
     if (isOver && action === 'Restart')
       return `the peer announces more than ${limit} prefixes, the limit in BGPPeer ${name}`;
-    if (isOver || count >= (limit * warningPercent) / 100) this.#warn(isOver, count);
+    if (isOver || count >= (limit * warningPercent) / 100) this.#warn(isOver, count, prefixLimit);
     else if (this.#dropped.size === 0) this.#isWarned = false;
     this.fetchLater();
     return undefined;
@@ -111,23 +111,20 @@ export class PrefixLimiter {
     const { clock, log, requestRefresh } = this.#modules;
     for (const family of this.#dropped) {
       if (!this.#isBelow(family)) continue;
-      if (!requestRefresh(family)) {
+      this.#requests++;
+      this.#requestedAt = clock.now();
+      if (requestRefresh(family)) this.#dropped.delete(family);
+      else
         log.warn(
           { family },
           'dropped routes return with the next session: the peer does not support route refresh',
         );
-        continue;
-      }
-      this.#requests++;
-      this.#requestedAt = clock.now();
-      this.#dropped.delete(family);
     }
   }
 
-  #warn(isOver: boolean, count: number): void {
+  #warn(isOver: boolean, count: number, { limit, action }: PrefixLimit): void {
     if (this.#isWarned) return;
     this.#isWarned = true;
-    const { limit, action } = this.#modules.config().prefixLimit!;
     const message = isOver ? 'prefix limit exceeded' : 'prefix count near its limit';
     this.#modules.log.warn({ count, limit, action }, message);
   }
