@@ -60,8 +60,8 @@ export const RTN = { UNSPEC: 0, UNICAST: 1, BLACKHOLE: 6 } as const;
 /** A next hop that counts as on the link whatever its address. */
 export const RTNH_F_ONLINK = 4;
 
-/** Flags of a route: a cached copy; asks for the table in which a lookup found the route. */
-export const RTM_F = { CLONED: 0x200, LOOKUP_TABLE: 0x1000 } as const;
+/** Flag of a route: a cached copy. */
+export const RTM_F_CLONED = 0x200;
 
 /** Attributes of a link. */
 export const IFLA = {

@@ -4,7 +4,7 @@ import type { Hop, KernelRoute } from '../../../model/route.ts';
 import { type Attributes, readAttributes } from '../attributes.ts';
 import { readU16, readU32 } from '../bytes.ts';
 import { isMalformed, type Malformed } from '../message.ts';
-import { AF, RTA, RTM_F, RTNH_F_ONLINK } from './constants.ts';
+import { AF, RTA, RTM_F_CLONED, RTNH_F_ONLINK } from './constants.ts';
 import { addressOf, type DeviceName, deviceName, familyOfNumber, prefixOf } from './fields.ts';
 
 export interface RouteRecord {
@@ -52,7 +52,7 @@ export function decodeRoute(body: Uint8Array, nameOf: DeviceName): RouteRecord |
   return {
     family,
     table: attributes.u32(RTA.TABLE) ?? body[4] ?? 0,
-    isCloned: (readU32(body, 8) & RTM_F.CLONED) !== 0,
+    isCloned: (readU32(body, 8) & RTM_F_CLONED) !== 0,
     nextHopId: attributes.u32(RTA.NH_ID),
     route: {
       destination,

@@ -6,7 +6,7 @@ import { type Family, familyOf } from '../../../lib/cidr.ts';
 import { NLM_F_DUMP, NLM_F_REQUEST } from '../constants.ts';
 import type { MessageWriter } from '../message-writer.ts';
 import type { WriteRequest } from '../write-request.ts';
-import { AF, IFLA, IFLA_INFO, RTA, RTEXT_FILTER_SKIP_STATS, RTM, RTM_F } from './constants.ts';
+import { AF, IFLA, IFLA_INFO, RTA, RTEXT_FILTER_SKIP_STATS, RTM } from './constants.ts';
 import { invalid } from './refusal.ts';
 
 /** Asks for all links, or for those of one driver such as `vxlan`. */
@@ -53,7 +53,7 @@ export function routeDump(family: Family, { table, protocol = 0 }: RouteFilter):
 
 /**
  * Asks for the route that packets to an address take. The kernel answers with a route to the address, or with an error
- * such as ENETUNREACH.
+ * such as ENETUNREACH. With strict checking, IPv6 refuses the flag with which iproute2 asks for the table.
  */
 export function routeQuery(address: string): WriteRequest {
   return (writer, sequence) => {
@@ -64,7 +64,7 @@ export function routeQuery(address: string): WriteRequest {
       .u8(family === 4 ? 32 : 128)
       .u16(0)
       .u32(0)
-      .u32(RTM_F.LOOKUP_TABLE);
+      .u32(0);
     if (writer.attributeAddress(RTA.DST, address) === 0) {
       writer.drop();
       return invalid('address', address);

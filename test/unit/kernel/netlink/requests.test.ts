@@ -50,7 +50,7 @@ describe('requests that read have the complete header of their kind', () => {
     [
       'the route to an address',
       routeQuery('10.0.0.1'),
-      '1a00 0100 | 02200000 00000000 00100000 | 08000100 0a000001',
+      '1a00 0100 | 02200000 00000000 00000000 | 08000100 0a000001',
     ],
     ['neighbours', neighbourDump(4), '1e00 0103 | 02000000 00000000 00000000'],
     ['forwarding entries', forwardingDump(77), '1e00 0103 | 07000000 4d000000 00000000'],
