@@ -25,6 +25,17 @@ export interface ReflectorDocuments {
   readonly duplicates: readonly string[];
 }
 
+/** Returns a sentence for each BGPPeer without AS number, because a reflector on its own knows no Nodes. */
+function withoutAsNumber(documents: readonly Document[]): string[] {
+  return documents
+    .filter(({ definition }) => definition.kind === bgpPeerKind.kind)
+    .flatMap(({ object, place }) => {
+      const { metadata, spec } = bgpPeerKind.schema.parse(object);
+      if (spec.peerIP === undefined || spec.asNumber !== undefined) return [];
+      return `${place}: BGPPeer ${metadata.name}: spec.asNumber is required: the AS number of ${spec.peerIP}`;
+    });
+}
+
 /** Returns a sentence for each BGPPeer whose address another one has, because a speaker has one session per address. */
 function sharedAddresses(documents: readonly Document[]): string[] {
   const first = new Map<string, Document>();
@@ -71,8 +82,8 @@ export function parseFiles(files: readonly NamedText[], source: string): Reflect
   }
   const documents = [...first.values()];
   if (documents.length === 0) throw new CodedError('INPUT', `${source}: no resources in it`);
-  const clashes = sharedAddresses(documents);
-  if (clashes.length > 0) throw new CodedError('INPUT', clashes.join('\n'));
+  const peerFaults = [...withoutAsNumber(documents), ...sharedAddresses(documents)];
+  if (peerFaults.length > 0) throw new CodedError('INPUT', peerFaults.join('\n'));
   const ofKind = <S extends z.ZodType>({ kind, schema }: ResourceDefinition<S>) =>
     documents.filter(({ definition }) => definition.kind === kind).map(({ object }) => schema.parse(object));
   return {

@@ -44,7 +44,7 @@ const peerSpec = z.strictObject({
   asNumber: asNumber
     .optional()
     .describe(
-      'AS number of the peer: 1 to 4294967295, or two numbers joined by a dot. Required with peerIP.',
+      'AS number of the peer: 1 to 4294967295, or two numbers joined by a dot. Required unless peerIP is an address of a Node, whose AS number applies then.',
     ),
   localASNumber: asNumber.optional().describe("AS number that this peer sees in place of the node's own."),
   peerSelector: selector
@@ -227,7 +227,7 @@ function validatePeer({ spec }: BGPPeer): FieldError[] {
       message: 'is required unless peerSelector or localWorkloadSelector is set',
     });
   }
-  const remote = spec.peerIP ?? spec.peerCIDR ?? (spec.localWorkloadSelector && 'the workloads');
+  const remote = spec.peerCIDR ?? (spec.localWorkloadSelector && 'the workloads');
   if (remote && spec.asNumber === undefined) {
     errors.push({ field: 'spec.asNumber', message: `is required: the AS number of ${remote}` });
   }

@@ -141,6 +141,10 @@ export const bgpPeerRules: readonly CelRule[] = [
     message: 'asNumber excludes peerSelector: the selected peers have their own AS numbers',
   },
   {
+    rule: `!(has(self.passive) && self.passive && ${isSet('peerSelector')})`,
+    message: 'passive excludes peerSelector: remove one of them',
+  },
+  {
     rule: '!(has(self.nextHopMode) && has(self.keepOriginalNextHop) && self.keepOriginalNextHop)',
     message: 'nextHopMode excludes keepOriginalNextHop: remove keepOriginalNextHop',
   },
@@ -149,7 +153,7 @@ export const bgpPeerRules: readonly CelRule[] = [
     message: 'peerIP is required unless peerSelector or localWorkloadSelector is set',
   },
   {
-    rule: `has(self.asNumber) || !(${anySet(remotes.filter((field) => field !== 'peerSelector'))})`,
+    rule: `has(self.asNumber) || !(${anySet(['localWorkloadSelector', 'peerCIDR'])})`,
     message: 'asNumber is required: the AS number of the peer',
   },
   {

@@ -57,6 +57,8 @@ interface Remote {
   readonly asNumber: number;
   /** Undefined when it is outside this cluster. */
   readonly node: NodeInfo | ReflectorInfo | undefined;
+  /** Why no session is possible; undefined when one is. */
+  readonly unusable?: string;
 }
 
 interface Context extends SpeakerInput {
@@ -245,6 +247,7 @@ function* sessionTo(peer: BGPPeer, remote: Remote, context: Context): Generator<
   const peerType = isGlobal(peer) ? 'global' : 'node specific';
   yield {
     ...settings,
+    ...(remote.unusable === undefined ? {} : { unusable: remote.unusable }),
     ...(warnings.length > 0 ? { warning: warnings.join('; ') } : {}),
     ttlSecurityHops: settings.ttlSecurityHops ?? (machine && nodeHops(context, machine, family)),
     address: remote.address,
@@ -296,8 +299,9 @@ function isReflector(node: NodeInfo | ReflectorInfo | undefined): node is Reflec
   return node !== undefined && 'port' in node;
 }
 
+/** Returns the other sides of a BGPPeer's sessions. With peerIP, the AS number may be that of the node there. */
 function remotesOf(
-  { spec }: BGPPeer,
+  { spec, metadata }: BGPPeer,
   local: NodeInfo,
   { nodes, reflectors = [], configurations }: Context,
 ): Remote[] {
@@ -307,7 +311,11 @@ function remotesOf(
       ({ addresses }) => addresses[4]?.address === address || addresses[6]?.address === address,
     );
     const nodePort = listenPort(node?.name ?? '', node ? configurations : []);
-    return [{ address, port: port ?? nodePort, asNumber: spec.asNumber ?? DEFAULT_AS, node }];
+    const asNumber = spec.asNumber ?? (node && asNumberOf(node, configurations));
+    const remote = { address, port: port ?? nodePort, node };
+    if (asNumber !== undefined) return [{ ...remote, asNumber }];
+    const unusable = `no Node has the address ${address}: set spec.asNumber of BGPPeer ${metadata.name}`;
+    return [{ ...remote, asNumber: DEFAULT_AS, unusable }];
   }
   const selector = spec.peerSelector === undefined ? undefined : parseSelector(spec.peerSelector);
   if (!selector?.ok) return [];

@@ -116,7 +116,7 @@ describe('validation of input', () => {
       { peerIP: '192.0.2.1', asNumber: 0 },
       /^spec\.asNumber: must be an AS number: 1 to 4294967295/,
     ],
-    ['no AS number', bgpPeerKind, { peerIP: '192.0.2.1' }, /spec\.asNumber: is required/],
+    ['no AS number', bgpPeerKind, { localWorkloadSelector: 'all()' }, /spec\.asNumber: is required/],
     [
       'both node and nodeSelector',
       bgpPeerKind,

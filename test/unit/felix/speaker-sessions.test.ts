@@ -65,6 +65,22 @@ describe('sessions in detail (Calico 2.5)', () => {
     });
   });
 
+  it('peerIP without asNumber has the AS number of the Node there, its own or the default', () => {
+    const session = (peerIP: string, nodes = base.nodes) =>
+      desiredSpeaker({
+        ...base,
+        nodes,
+        configurations: [configuration({ nodeToNodeMeshEnabled: false, asNumber: 64999 })],
+        peers: [peer('one', { node: 'n1', peerIP })],
+      }).peers.map(({ asNumber, unusable }) => [asNumber, unusable]);
+    const own = base.nodes.map((one) => (one.name === 'n2' ? { ...one, asNumber: 65002 } : one));
+    expect(session('10.0.0.10')).toEqual([[64999, undefined]]);
+    expect(session('10.0.0.10', own)).toEqual([[65002, undefined]]);
+    expect(session('192.0.2.1')).toEqual([
+      [expect.any(Number), 'no Node has the address 192.0.2.1: set spec.asNumber of BGPPeer one'],
+    ]);
+  });
+
   it('passive waits for the peer, and a node on the other side of the session connects', () => {
     const session = (node: string, peerIP: string, passive?: boolean) =>
       desiredSpeaker({

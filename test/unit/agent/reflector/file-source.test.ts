@@ -114,6 +114,13 @@ describe('a reflector with a folder of files', () => {
     ]);
   });
 
+  it('refuses a BGPPeer without AS number, because it knows no Nodes', async () => {
+    write('a.yaml', `${router}---\n${peer('tor', '192.0.2.2').replace(', asNumber: 64512', '')}`);
+    await expect(reflector().start(() => undefined)).rejects.toThrow(
+      'a.yaml, document 2: BGPPeer tor: spec.asNumber is required: the AS number of 192.0.2.2',
+    );
+  });
+
   it.each([
     ['peerIP', '192.0.2.2', '192.0.2.2:179'],
     ['peerCIDR', '192.0.2.0/24', '192.0.2.7/24'],
