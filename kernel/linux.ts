@@ -21,6 +21,7 @@ import { readForwarding, readVxlans, switchOffloadOff } from './vxlan.ts';
 export function linuxKernel(log: Log): Kernel {
   const session = new IpSession();
   const inside = new InsidePool();
+  const nft = linuxNft(log);
   return {
     release: os.release(),
     families: kernelFamilies(),
@@ -40,13 +41,14 @@ export function linuxKernel(log: Log): Kernel {
       deleteVeth,
       vethNames,
     },
-    nft: linuxNft,
+    nft,
     readAddresses,
     sourceOfPacketsTo,
     routeText,
     close() {
       session.close();
       inside.close();
+      nft.close();
     },
   };
 }

@@ -27,6 +27,8 @@ export class Nftables implements RulesTable {
   /** nft's listing of the table, and the rules that it belongs to. */
   #listed: string | undefined;
   #listedFor: string | undefined;
+  /** The kernel's generation before the table was last listed or compared. */
+  #comparedAt: number | undefined;
   #state: GuardState = 'pending';
   #isTried = false;
   /** nft is missing, or the kernel does not support such a table: do not try again before the next full check. */
@@ -110,12 +112,14 @@ export class Nftables implements RulesTable {
   async #remember(text: string, isWhole: boolean): Promise<void> {
     if (isWhole && this.#listed !== undefined && this.#listedFor === text) return;
     this.#listedFor = text;
+    this.#comparedAt = await this.#nft.generation();
     this.#listed = isWhole ? await this.#nft.list(this.#table.name) : undefined;
   }
 
   /**
-   * Compares the kernel's table with the applied one. If they differ, the next `apply` restores it. With `isFull`, that
-   * also retries refused rules, which may succeed now. Resolves with whether another program changed the table.
+   * Compares the kernel's table with the applied one, if any table changed since. If they differ, the next `apply`
+   * restores it. With `isFull`, it compares in any case, and refused rules are tried again, which may succeed now. Resolves
+   * with whether another program changed the table.
    */
   async check({ isFull }: { isFull: boolean }): Promise<boolean> {
     if (isFull) this.#listedFor = undefined;
@@ -124,7 +128,10 @@ export class Nftables implements RulesTable {
       this.#applied = undefined;
     }
     if (this.#applied === undefined || this.#listed === undefined) return false;
+    const generation = await this.#nft.generation();
+    if (!isFull && generation !== undefined && generation === this.#comparedAt) return false;
     const listed = await this.#nft.list(this.#table.name);
+    if (listed === this.#listed) this.#comparedAt = generation;
     if (listed === undefined || listed === this.#listed) return false;
     this.#applied = undefined;
     return true;

@@ -119,6 +119,11 @@ export interface Nft {
   check(lines: readonly string[]): Promise<boolean>;
   /** Lists a table without counters; an empty text if it does not exist. Undefined when nft did not answer. */
   list(table: string): Promise<string | undefined>;
+  /**
+   * Returns a number that changes with every change to any table, by any program; undefined when unknown. Asking costs
+   * microseconds, and a list of a table for 5,000 nodes a quarter of a second.
+   */
+  generation(): Promise<number | undefined>;
 }
 
 /** The contents of the table, each form a complete table as lines for `nft -f`. */

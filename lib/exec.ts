@@ -194,7 +194,8 @@ function joinLines(lines: readonly string[]): string {
   return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
 }
 
-function refusalOf(
+/** Returns the result for text that is not plain; undefined if all of it is. */
+export function refusalOf(
   command: string,
   args: readonly string[],
   lines: readonly string[],

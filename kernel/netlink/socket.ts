@@ -5,6 +5,7 @@ import { inNamespace } from './namespace.ts';
 import { type SystemCalls, systemCalls } from './system-calls.ts';
 
 export const NETLINK_ROUTE = 0;
+export const NETLINK_NETFILTER = 12;
 
 const SOL_SOCKET = 1;
 const SO_RCVBUF = 8;
@@ -45,7 +46,7 @@ export interface Datagrams {
 }
 
 export interface SocketOptions {
-  /** Such as NETLINK_ROUTE (linux/netlink.h). */
+  /** NETLINK_ROUTE or NETLINK_NETFILTER (linux/netlink.h). */
   readonly protocol: number;
   /** File of the network namespace; default: this thread's. */
   readonly netns?: string | undefined;

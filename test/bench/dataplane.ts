@@ -1,7 +1,7 @@
 /**
  * npm run bench:dataplane [-- --routes 10000,100000 --runs 5 --only felix,BIRD | --small]: compares felix with
  * `ip -batch`, BIRD's kernel protocol and FRR's zebra, which install the same routes to remote blocks in turns, in one
- * network namespace. Then it measures what a change costs felix while the routes are present.
+ * network namespace. Then it measures what a change costs felix while the routes are present, and nftables.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { parseArguments } from '../../lib/arguments.ts';
 import { plainTable } from '../../lib/table.ts';
 import { measureChanges } from './dataplane/changes.ts';
 import { serveFelix } from './dataplane/felix.ts';
+import { nftablesColumns, nftablesRows } from './dataplane/nftables.ts';
 import { programs, type Run } from './dataplane/programs.ts';
 import { createLinks, type Way } from './dataplane/world.ts';
 import { machine } from './machine.ts';
@@ -40,9 +41,11 @@ async function inside(): Promise<void> {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'cali-bench-'));
   process.stdout.write(`${machine()}; medians of ${runs} runs\n`);
   for (const count of counts) {
-    for (const way of ['direct', 'over VXLAN'] as const) await installation(count, way, folder);
+    if (chosen.length > 0)
+      for (const way of ['direct', 'over VXLAN'] as const) await installation(count, way, folder);
     if (only.length === 0 || only.includes('felix')) await changes(count);
   }
+  if (only.length === 0 || only.includes('nftables')) await nftables();
   rmSync(folder, { recursive: true });
 }
 
@@ -68,6 +71,11 @@ async function installation(count: number, way: Way, folder: string): Promise<vo
   process.stdout.write(
     `\n${count.toLocaleString('en')} routes, ${way}\n\n${plainTable(['', 'wall', 'CPU', 'memory', 'felix : this'], rows)}\n`,
   );
+}
+
+async function nftables(): Promise<void> {
+  for (const nodes of values.small ? [10] : [100, 5000])
+    process.stdout.write(`\n${plainTable(nftablesColumns, await nftablesRows(nodes, runs * 20))}\n`);
 }
 
 async function changes(count: number): Promise<void> {

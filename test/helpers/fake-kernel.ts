@@ -158,6 +158,7 @@ export class FakeKernel implements Kernel {
       await this.#step();
       return this.tables.get(table) ?? '';
     },
+    generation: async () => undefined,
   };
 
   async #step(): Promise<void> {

@@ -24,6 +24,7 @@ describe('benches', () => {
     );
     expect(stdout).toMatch(/200 routes, over VXLAN/);
     expect(stdout).toMatch(/one route changed +p50 [\d.]+ ms, p99 [\d.]+ ms, CPU [\d.]+ ms/);
+    expect(stdout).toMatch(/nftables +libnftables p50[^\n]+\n *replace the table for 10 nodes +[\d.]+ ms/);
     expect(stdout).toMatch(/foreign changes a second +[\d.]+ % of a core, our routes are unchanged/);
   });
 

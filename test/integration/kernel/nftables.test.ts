@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { firstGuard, ownTable } from '../../../felix/calc/ruleset.ts';
-import { linuxNft } from '../../../kernel/nft.ts';
+import { programNft } from '../../../kernel/nft-program.ts';
 import { Nftables } from '../../../kernel/nftables.ts';
 
 describe('a host without nft', () => {
@@ -8,7 +8,7 @@ describe('a host without nft', () => {
 
   it('reports that pods are not restricted, and lets the node continue', async () => {
     vi.stubEnv('PATH', '/nonexistent');
-    const table = new Nftables(ownTable, linuxNft);
+    const table = new Nftables(ownTable, programNft());
     const guard = firstGuard([179]);
     await table.ensure(guard);
     expect(table.state).toBe('impossible');
