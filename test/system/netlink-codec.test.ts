@@ -1,5 +1,5 @@
 /** The codec of netlink against the real kernel: objects that Cali only reads, next-hop objects and connections. */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { dump } from '../../kernel/netlink/dump.ts';
 import type { Malformed, Message } from '../../kernel/netlink/message.ts';
@@ -21,6 +21,7 @@ import { nextHopDump, routeDump, routeQuery, ruleDump } from '../../kernel/netli
 import { decodeRule } from '../../kernel/netlink/rtnetlink/rule.ts';
 import { NETLINK_ROUTE, NetlinkSocket } from '../../kernel/netlink/socket.ts';
 import type { WriteRequest } from '../../kernel/netlink/write-request.ts';
+import { hasProgram } from '../helpers/lab.ts';
 import { must } from '../helpers/netlink.ts';
 import { NetworkNamespace } from '../helpers/network-namespace.ts';
 
@@ -163,7 +164,7 @@ describe('routes', () => {
   );
 });
 
-describe.skipIf(spawnSync('conntrack', ['--version']).status !== 0)('tracked connections', () => {
+describe.skipIf(!hasProgram('conntrack'))('tracked connections (skipped without conntrack)', () => {
   const from: ConnectionFilter = { direction: 'original', place: 'source', address: '10.0.0.1' };
 
   beforeEach(() => {

@@ -22,7 +22,7 @@ export interface Connection {
   readonly original: Tuple;
   /** As answers have it: addresses and ports after translation. */
   readonly reply: Tuple;
-  /** Bits of IPS_*. */
+  /** Bits of IPS_* (linux/netfilter/nf_conntrack_common.h). */
   readonly status: number;
   readonly mark: number;
   /** Tells the connection from later ones with the same tuple; undefined if the kernel does not say. */

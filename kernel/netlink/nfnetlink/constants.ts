@@ -38,6 +38,3 @@ export const CTA_PROTO = {
 /** Attributes of CTA.FILTER: which fields of the tuple count. Their values have host byte order. */
 export const CTA_FILTER = { ORIG_FLAGS: 1, REPLY_FLAGS: 2 } as const;
 export const CTA_FILTER_F = { IP_SRC: 1, IP_DST: 2 } as const;
-
-/** Bits of a connection's status (linux/netfilter/nf_conntrack_common.h IPS_*). */
-export const IPS = { SEEN_REPLY: 0x02, ASSURED: 0x04, SRC_NAT: 0x10, DST_NAT: 0x20 } as const;

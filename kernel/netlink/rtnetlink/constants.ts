@@ -22,19 +22,6 @@ export const RTM = {
   GETNEXTHOP: 106,
 } as const;
 
-/** Multicast groups of notifications. */
-export const RTNLGRP = {
-  LINK: 1,
-  NEIGH: 3,
-  IPV4_IFADDR: 5,
-  IPV4_ROUTE: 7,
-  IPV4_RULE: 8,
-  IPV6_IFADDR: 9,
-  IPV6_ROUTE: 11,
-  IPV6_RULE: 19,
-  NEXTHOP: 32,
-} as const;
-
 /** Address families (linux/socket.h). */
 export const AF = { UNSPEC: 0, INET: 2, BRIDGE: 7, INET6: 10 } as const;
 
