@@ -9,14 +9,16 @@ export function valueAt(object: unknown, path: string): unknown {
   const steps = path.match(/(?:\\\.|[^.[\]])+|\[\?\(@\.\w+=="[^"]*"\)\]/g) ?? [];
   let at: unknown = object;
   for (const step of steps) {
-    const filter = /^\[\?\(@\.(\w+)=="([^"]*)"\)\]$/.exec(step);
-    if (filter) {
-      at = Array.isArray(at)
-        ? at.find((item) => (item as Record<string, unknown>)[filter[1]!] === filter[2])
-        : undefined;
-    } else at = (at as Record<string, unknown> | null | undefined)?.[step.replaceAll('\\.', '.')];
+    const [, field, value] = /^\[\?\(@\.(\w+)=="([^"]*)"\)\]$/.exec(step) ?? [];
+    if (field === undefined) at = fieldOf(at, step.replaceAll('\\.', '.'));
+    else at = Array.isArray(at) ? at.find((item) => fieldOf(item, field) === value) : undefined;
   }
   return at;
+}
+
+function fieldOf(value: unknown, name: string): unknown {
+  const isObject = typeof value === 'object' && value !== null;
+  return isObject && Object.hasOwn(value, name) ? Reflect.get(value, name) : undefined;
 }
 
 /** Returns the cell of a column: text, number or boolean; for a date, an age such as `3m12s`. */
@@ -28,8 +30,9 @@ export function cellOf(object: AnyResource, column: Column, now: number): string
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-/** Formats a duration as kubectl formats ages. */
+/** Formats a duration as kubectl formats ages; NaN is that of a malformed date. */
 export function ageOf(milliseconds: number): string {
+  if (Number.isNaN(milliseconds)) return '<unknown>';
   const seconds = Math.max(0, Math.floor(milliseconds / 1000));
   if (seconds < 120) return `${seconds}s`;
   const minutes = Math.floor(seconds / 60);

@@ -13,17 +13,14 @@ export interface Route {
 
 /** Parses a path such as `/api/v1/namespaces/default/pods/p1/status`; undefined when the API does not serve it. */
 export function parseRoute(path: string): Route | undefined {
-  const parts = path
-    .split('/')
-    .filter((part) => part !== '')
-    .map(decodeURIComponent);
+  const parts = partsOf(path);
   const group = parts[0] === 'apis' ? parts[1] : parts[0] === 'api' ? '' : undefined;
   if (group === undefined) return undefined;
   const version = parts[group === '' ? 1 : 2];
   let rest = parts.slice(group === '' ? 2 : 3);
   let namespace = '';
   if (rest[0] === 'namespaces' && rest.length > 2 && rest[2] !== 'status') {
-    namespace = rest[1]!;
+    namespace = rest[1] ?? '';
     rest = rest.slice(2);
   }
   const [plural, name, subresource, ...extra] = rest;
@@ -35,4 +32,16 @@ export function parseRoute(path: string): Route | undefined {
   if (name !== undefined && definition.namespaced && namespace === '') return undefined;
   if (subresource !== undefined && !(subresource === 'status' && definition.hasStatus)) return undefined;
   return { definition, namespace, name, isStatus: subresource === 'status' };
+}
+
+/** Returns the parts of a path, unescaped; none of a path with a malformed escape. */
+function partsOf(path: string): string[] {
+  try {
+    return path
+      .split('/')
+      .filter((part) => part !== '')
+      .map(decodeURIComponent);
+  } catch {
+    return [];
+  }
 }
