@@ -3,7 +3,7 @@ import type { Clock } from '../../lib/time.ts';
 
 export interface Deadline {
   readonly signal: AbortSignal;
-  /** Restarts the timeout. */
+  /** Restarts the timeout, unless the deadline is over. */
   restart(): void;
   /** Releases the timer and the listener. The signal no longer aborts. */
   end(): void;
@@ -20,9 +20,11 @@ export function deadline(
   const follow = () => controller.abort(parent?.reason);
   const expire = () => controller.abort(new Error(sentence));
   let cancel = clock.after(ms, expire);
+  let isOver = false;
   if (parent?.aborted) follow();
   else parent?.addEventListener('abort', follow, { once: true });
   const end = () => {
+    isOver = true;
     cancel();
     parent?.removeEventListener('abort', follow);
   };
@@ -31,7 +33,7 @@ export function deadline(
     signal: controller.signal,
     restart: () => {
       cancel();
-      if (!controller.signal.aborted) cancel = clock.after(ms, expire);
+      if (!isOver && !controller.signal.aborted) cancel = clock.after(ms, expire);
     },
     end,
   };
