@@ -68,9 +68,8 @@ function tooOld(wanted: number, current: number): ApiError {
 /** Returns the event for a change. For a watch, an object that starts or stops matching is added or deleted. */
 function eventFor({ prefix, matches }: WatchRequest, { key, object, previous }: Change) {
   if (!key.startsWith(prefix)) return undefined;
-  const isIn = object !== null && matches(object);
   const wasIn = previous !== undefined && matches(previous);
-  if (isIn) return { type: wasIn ? 'MODIFIED' : 'ADDED', object: object! };
+  if (object !== null && matches(object)) return { type: wasIn ? 'MODIFIED' : 'ADDED', object };
   if (!wasIn) return undefined;
   // The last state, with the revision of the change that removed it.
   return {
