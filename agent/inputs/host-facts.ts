@@ -1,6 +1,6 @@
 /** Facts about this host for the kernel's import policy (felix/calc/bgp/kernel-import.ts). */
 import type { HostFacts } from '../../felix/calc/bgp/kernel-import.ts';
-import { isDefault } from '../../felix/dataplane/route-plan.ts';
+import { isDefault } from '../../felix/dataplane/route-table.ts';
 import type { KernelState } from '../../kernel/port.ts';
 import { bitsOf, familyOf, formatCidr, mustCidr, networkOf } from '../../lib/cidr.ts';
 import { martianName } from '../../lib/martians.ts';

@@ -3,19 +3,37 @@
  * (route-ownership.ts) are changed or removed. A conflicting foreign route is reported and kept.
  */
 import type { RouteChange } from '../../kernel/change.ts';
-import { type Address, type Cidr, contains, mustCidr, networkOf, parseAddress } from '../../lib/cidr.ts';
+import { mustCidr } from '../../lib/cidr.ts';
 import { martianName } from '../../lib/martians.ts';
-import { isOwnInterface } from '../../model/endpoint.ts';
 import type { Hop, KernelRoute, Route } from '../../model/route.ts';
-import { formerProtocol, type Owner, type Ownership, ownership } from '../../model/route-ownership.ts';
+import { formerProtocol, type Ownership } from '../../model/route-ownership.ts';
+import { type Resolve, resolver } from './next-hops.ts';
+import {
+  byDestination,
+  divideRoutes,
+  isAdoptable,
+  isAlike,
+  isDefault,
+  isDefaultMetric,
+  isMetric,
+  isSame,
+  type OwnRoute,
+  type RouteTable,
+} from './route-table.ts';
+
+/** Why a desired route is not possible now. */
+export interface Obstacle {
+  readonly reason: string;
+  /** Whether it usually ends within a second. */
+  readonly isPassing?: boolean;
+}
 
 export interface RoutePlan {
   /** In order. */
   readonly changes: readonly RouteChange[];
   /** Host addresses whose route changed or was removed: their connections must be flushed. */
   readonly moved: readonly string[];
-  /** Wanted routes that are not possible now, with the reason. */
-  readonly blocked: readonly { readonly destination: string; readonly reason: string }[];
+  readonly blocked: readonly ({ readonly destination: string } & Obstacle)[];
   /** Whether the kernel has routes of ours with a former number. */
   readonly isMigrating: boolean;
   /** Routes with a former number of ours that another program may have written. They are kept. */
@@ -33,71 +51,114 @@ export interface PlanOptions {
   readonly ownership: Ownership;
 }
 
+/** Plans for all routes. */
 export function planRoutes(
   wanted: readonly Route[],
   kernel: readonly KernelRoute[],
   options: PlanOptions,
 ): RoutePlan {
-  const changes: RouteChange[] = [];
-  const moved: string[] = [];
-  const blocked: { destination: string; reason: string }[] = [];
-  const { protocols, former } = options.ownership;
-  const { ours, foreign } = divide(kernel, options.ownership);
-  const foreignKeys = new Set(
-    foreign.filter(({ metric }) => isDefaultMetric(metric)).map(({ destination }) => destination),
-  );
-  const unproven = foreign.filter(({ protocol }) => formerProtocol(protocol, former) !== undefined);
-  let isMigrating = false;
-  const kept = new Set<KernelRoute>();
-  const resolve = resolver(wanted, foreign, options.ownAddresses);
-  for (const route of wanted) {
-    const present = ours.get(route.destination) ?? [];
-    const refusal = learnedRefusal(route, foreign, options);
-    const hops = refusal === undefined ? hopsFor(route, resolve, options) : { reason: refusal };
-    if ('reason' in hops) {
-      blocked.push({ destination: route.destination, reason: hops.reason });
-      // A learned route without a resolvable next hop is useless. A local one waits for its interface.
-      continue;
-    }
-    const same = present.find((candidate) => isSame(route, hops, candidate, protocols[route.protocol]));
+  return planTable(byDestination(wanted), divideRoutes(kernel, options.ownership), options);
+}
+
+/** Plans for some destinations; default: for all. Then `isMigrating` and `left` are complete. */
+export function planTable(
+  wanted: ReadonlyMap<string, readonly Route[]>,
+  table: RouteTable,
+  options: PlanOptions,
+  destinations?: ReadonlySet<string>,
+): RoutePlan {
+  const plan = new Planning(wanted, table, options);
+  for (const destination of destinations ?? wanted.keys())
+    for (const route of wanted.get(destination) ?? []) plan.want(route);
+  for (const destination of destinations ?? table.ours.keys())
+    for (const own of table.ours.get(destination) ?? []) plan.keepOrRemove(own);
+  return plan.result();
+}
+
+/** A plan in the making. */
+class Planning {
+  readonly #table: RouteTable;
+  readonly #options: PlanOptions;
+  readonly #resolve: Resolve;
+  readonly #changes: RouteChange[] = [];
+  readonly #moved: string[] = [];
+  readonly #blocked: ({ destination: string } & Obstacle)[] = [];
+  /** Routes in the kernel that stay or are replaced. */
+  readonly #kept = new Set<KernelRoute>();
+  #isMigrating = false;
+
+  constructor(wanted: ReadonlyMap<string, readonly Route[]>, table: RouteTable, options: PlanOptions) {
+    this.#table = table;
+    this.#options = options;
+    this.#resolve = resolver([...wanted.values()].flat(), table.foreign, options.ownAddresses);
+  }
+
+  result(): RoutePlan {
+    return {
+      changes: inOrder(this.#changes),
+      moved: this.#moved,
+      blocked: this.#blocked,
+      isMigrating: this.#isMigrating,
+      left: this.#table.foreign.filter((route) => this.#isUnproven(route)),
+    };
+  }
+
+  /** Plans for a desired route. */
+  want(route: Route): void {
+    const { destination } = route;
+    const refusal = learnedRefusal(route, this.#table, this.#options);
+    const hops = refusal === undefined ? hopsFor(route, this.#resolve, this.#options) : { reason: refusal };
+    // A learned route without a resolvable next hop is useless. A local one waits for its interface.
+    if ('reason' in hops) this.#blocked.push({ destination, ...hops });
+    else this.#compare(route, hops);
+  }
+
+  #compare(route: Route, hops: readonly Hop[]): void {
+    const { destination, type, metric, source } = route;
+    const { ownership, keepLearned } = this.#options;
+    const present = this.#table.ours.get(destination) ?? [];
+    const protocol = ownership.protocols[route.protocol];
+    const same = present.find((candidate) => isSame(route, hops, candidate, protocol));
     if (same) {
-      kept.add(same.route);
-      continue;
+      this.#kept.add(same.route);
+      return;
     }
+    const others = this.#table.foreignAt.get(destination) ?? [];
     // A wanted route that exists with a former number is ours too.
-    const adopted = unproven.find(
-      (candidate) => candidate.destination === route.destination && isAdoptable(route, hops, candidate),
-    );
-    if (adopted) isMigrating = true;
+    const adopted = others.find((other) => this.#isUnproven(other) && isAdoptable(route, hops, other));
+    if (adopted) this.#isMigrating = true;
     const isHeld = adopted || present.some(({ owner }) => owner.protocol === 'bgp');
     const isOfBgp = route.protocol === 'bgp' || route.isFallback;
-    if (options.keepLearned && isOfBgp && isHeld) continue;
-    const replaced =
-      present.find((candidate) => isMetric(route.metric, candidate.route.metric))?.route ?? adopted;
-    if (!replaced && isDefaultMetric(route.metric) && foreignKeys.has(route.destination)) {
-      blocked.push({ destination: route.destination, reason: 'a route of another program has this prefix' });
-      continue;
+    if (keepLearned && isOfBgp && isHeld) return;
+    const replaced = present.find((candidate) => isMetric(metric, candidate.route.metric))?.route ?? adopted;
+    const isTaken = isDefaultMetric(metric) && others.some((other) => isDefaultMetric(other.metric));
+    if (!replaced && isTaken) {
+      this.#blocked.push({ destination, reason: 'a route of another program has this prefix' });
+      return;
     }
     if (replaced) {
-      kept.add(replaced);
+      this.#kept.add(replaced);
       // If only the number differs, packets take the same path as before.
-      if (isHost(route.destination) && !isAlike(route, hops, replaced))
-        moved.push(route.destination.split('/')[0]!);
+      if (isHost(destination) && !isAlike(route, hops, replaced)) this.#moved.push(hostOf(destination));
     }
     const verb = replaced ? 'replace' : 'add';
-    const { destination, type, metric, source } = route;
-    const protocol = protocols[route.protocol];
-    changes.push({ object: 'route', verb, destination, type, protocol, metric, source, hops });
+    this.#changes.push({ object: 'route', verb, destination, type, protocol, metric, source, hops });
   }
-  for (const { route, owner } of [...ours.values()].flat()) {
-    if (owner.isFormer) isMigrating = true;
-    if (kept.has(route) || (options.keepLearned && owner.protocol === 'bgp')) continue;
+
+  /** Removes a route of ours that no desired route uses. Call after `want`. */
+  keepOrRemove({ route, owner }: OwnRoute): void {
+    if (owner.isFormer) this.#isMigrating = true;
+    if (this.#kept.has(route) || (this.#options.keepLearned && owner.protocol === 'bgp')) return;
     const { destination, protocol, metric } = route;
     const type = route.type === 'blackhole' ? 'blackhole' : 'unicast';
-    changes.push({ object: 'route', verb: 'del', destination, type, protocol, metric, hops: [] });
-    if (isHost(destination)) moved.push(destination.split('/')[0]!);
+    this.#changes.push({ object: 'route', verb: 'del', destination, type, protocol, metric, hops: [] });
+    if (isHost(destination)) this.#moved.push(hostOf(destination));
   }
-  return { changes: inOrder(changes), moved, blocked, isMigrating, left: unproven };
+
+  /** Whether a route of another program has a former number of ours. */
+  #isUnproven({ protocol }: KernelRoute): boolean {
+    return formerProtocol(protocol, this.#options.ownership.former) !== undefined;
+  }
 }
 
 /**
@@ -114,36 +175,13 @@ function inOrder(changes: readonly RouteChange[]): RouteChange[] {
   return changes.toSorted((a, b) => order(a) - order(b));
 }
 
-interface OwnRoute {
-  readonly route: KernelRoute;
-  readonly owner: Owner;
-}
-
-/** Returns our routes by destination, and the others. */
-function divide(
-  kernel: readonly KernelRoute[],
-  owned: Ownership,
-): { ours: Map<string, OwnRoute[]>; foreign: KernelRoute[] } {
-  const ours = new Map<string, OwnRoute[]>();
-  const foreign: KernelRoute[] = [];
-  const ownerOf = ownership(owned);
-  for (const route of kernel) {
-    const owner = ownerOf(route);
-    const known = ours.get(route.destination);
-    if (!owner) foreign.push(route);
-    else if (known) known.push({ route, owner });
-    else ours.set(route.destination, [{ route, owner }]);
-  }
-  return { ours, foreign };
-}
-
 /**
  * Returns why a learned route must not be programmed, whatever import policy accepted: the second line of defence after
  * felix/calc/bgp/kernel-import.ts.
  */
 function learnedRefusal(
   { destination, protocol }: Route,
-  foreign: readonly KernelRoute[],
+  { foreignAt }: RouteTable,
   options: PlanOptions,
 ): string | undefined {
   const { ownAddresses, mayReplaceDefault } = options;
@@ -156,74 +194,25 @@ function learnedRefusal(
   // An older version may have learned a route with a former number, so that route can be adopted.
   const isOwnOfHost = ({ type, protocol: number }: KernelRoute) =>
     type === 'unicast' && formerProtocol(number, options.ownership.former) !== 'bgp';
-  return foreign.some((route) => route.destination === destination && isOwnOfHost(route))
+  return foreignAt.get(destination)?.some(isOwnOfHost)
     ? 'learned, but the host has its own default route'
     : undefined;
-}
-
-/** Whether a prefix is a default route. */
-export function isDefault(destination: string): boolean {
-  return destination === '0.0.0.0/0' || destination === '::/0';
-}
-
-/** Whether a metric is the default: IPv4 shows none for 0, IPv6 shows 1024 (Calico F-012). */
-function isDefaultMetric(metric: number | undefined): boolean {
-  return metric === undefined || metric === 0 || metric === 1024;
-}
-
-/** Whether a kernel route has the wanted metric; undefined means the kernel's default. */
-function isMetric(wanted: number | undefined, kernel: number | undefined): boolean {
-  return isDefaultMetric(wanted) ? isDefaultMetric(kernel) : wanted === kernel;
-}
-
-/** Returns our static routes through a gateway (reachableBy), for resolving next hops. */
-function staticWays(wanted: readonly Route[], foreign: readonly KernelRoute[]): KernelRoute[] {
-  return wanted
-    .filter(({ protocol, gateways }) => protocol === 'local' && gateways.length > 0)
-    .map(({ destination, gateways }) => ({
-      destination,
-      type: 'unicast',
-      protocol: 0,
-      metric: undefined,
-      hops: gateways.flatMap((gateway) => resolveNextHop(gateway, foreign) ?? []),
-    }));
 }
 
 function isHost(destination: string): boolean {
   return destination.endsWith(destination.includes(':') ? '/128' : '/32');
 }
 
-/** Resolves a next hop. Results are cached, because thousands of routes share a few next hops. */
-type Resolve = (nextHop: string, mayBePod: boolean) => Hop | undefined;
-
-function resolver(
-  wanted: readonly Route[],
-  foreign: readonly KernelRoute[],
-  ownAddresses: PlanOptions['ownAddresses'],
-): Resolve {
-  const ways = [...foreign, ...staticWays(wanted, foreign)];
-  /** Host prefixes of this node's pods, which can be next hops. */
-  const pods = new Map(wanted.flatMap(({ destination, device }) => (device ? [[destination, device]] : [])));
-  const known = new Map<string, Hop | undefined>();
-  return (nextHop, mayBePod) => {
-    const device = pods.get(`${nextHop}${nextHop.includes(':') ? '/128' : '/32'}`);
-    // Only the pod itself may attract traffic to it: else a peer could redirect any packets to the pod.
-    if (device !== undefined) return mayBePod ? { gateway: nextHop, device } : undefined;
-    // The kernel refuses the host's own address as gateway.
-    if (ownAddresses?.has(nextHop)) return undefined;
-    if (known.has(nextHop)) return known.get(nextHop);
-    const hop = resolveNextHop(nextHop, ways);
-    known.set(nextHop, hop);
-    return hop;
-  };
+function hostOf(destination: string): string {
+  return destination.split('/')[0]!;
 }
 
-function hopsFor(route: Route, resolve: Resolve, options: PlanOptions): Hop[] | { reason: string } {
+function hopsFor(route: Route, resolve: Resolve, options: PlanOptions): Hop[] | Obstacle {
   if (route.type === 'blackhole') return [];
   if (route.device !== undefined) {
     return options.hasLink(route.device)
       ? [{ gateway: undefined, device: route.device }]
-      : { reason: `interface ${route.device} is missing` };
+      : missing(route.device);
   }
   const hops: Hop[] = [];
   for (const gateway of route.gateways) {
@@ -234,94 +223,12 @@ function hopsFor(route: Route, resolve: Resolve, options: PlanOptions): Hop[] | 
   hops.push(...(route.tunnels ?? []).filter(({ device }) => options.hasLink(device!)));
   if (hops.length > 0) return hops;
   const [tunnel] = route.tunnels ?? [];
-  return {
-    reason: tunnel
-      ? `interface ${tunnel.device} is missing`
-      : `no route to the next hop ${route.gateways.join(', ')}`,
-  };
+  return tunnel?.device === undefined
+    ? { reason: `no route to the next hop ${route.gateways.join(', ')}` }
+    : missing(tunnel.device);
 }
 
-/**
- * Resolves a next hop recursively (RFC 4271 section 5.1.3) over the kernel's other routes: directly when it is on a
- * link, else through the gateway of its route. Undefined when no route leads there.
- */
-export function resolveNextHop(nextHop: string, foreign: readonly KernelRoute[]): Hop | undefined {
-  const [text, zone] = nextHop.split('%');
-  // A link-local next hop can name its link (RFC 8950, unnumbered peers).
-  if (zone !== undefined) return { gateway: text, device: zone };
-  const address = parseAddress(nextHop);
-  if (!address) return undefined;
-  if (contains(linkLocal, address)) return linkLocalHop(nextHop, foreign);
-  let best: KernelRoute | undefined;
-  let bestLength = -1;
-  let network: Cidr | undefined;
-  for (const route of foreign) {
-    if (route.type !== 'unicast') continue;
-    const cidr = mustCidr(route.destination);
-    if (cidr.length > bestLength && contains(cidr, address)) {
-      best = route;
-      bestLength = cidr.length;
-      network = cidr;
-    }
-  }
-  const hop = best?.hops[0];
-  if (network && hop?.gateway === undefined && isEdge(network, address)) return undefined;
-  return hop && { gateway: hop.gateway ?? nextHop, device: hop.device };
-}
-
-/** Whether an address is the network or broadcast address of an IPv4 network. The kernel refuses such a gateway. */
-function isEdge(network: Cidr, { value }: Address): boolean {
-  if (network.family === 6 || network.length >= 31) return false;
-  const first = networkOf(network).value;
-  return value === first || value === first + (1n << BigInt(32 - network.length)) - 1n;
-}
-
-const linkLocal = mustCidr('fe80::/10');
-
-/** Resolves a link-local next hop without a link, which requires exactly one link other than those of pods. */
-function linkLocalHop(nextHop: string, foreign: readonly KernelRoute[]): Hop | undefined {
-  const links = foreign
-    .filter(({ destination }) => destination === 'fe80::/64')
-    .flatMap(({ hops }) => hops.flatMap(({ device }) => device ?? []))
-    .filter((device) => !isOwnInterface(device));
-  const [device, ...others] = new Set(links);
-  return device !== undefined && others.length === 0 ? { gateway: nextHop, device } : undefined;
-}
-
-/** Whether a route of ours equals the wanted one, including its protocol number. */
-function isSame(
-  route: Route,
-  hops: readonly Hop[],
-  { route: kernel, owner }: OwnRoute,
-  number: number,
-): boolean {
-  if (owner.protocol !== route.protocol || kernel.protocol !== number) return false;
-  return isAlike(route, hops, kernel);
-}
-
-/** Whether a route with a former number matches the wanted one in type, metric and at least one next hop. */
-function isAdoptable(route: Route, hops: readonly Hop[], kernel: KernelRoute): boolean {
-  if (!isMetric(route.metric, kernel.metric) || kernel.type !== route.type) return false;
-  if (route.type === 'blackhole') return true;
-  return hops.some(({ gateway, device }) =>
-    kernel.hops.some((hop) => hop.gateway === gateway && hop.device === device),
-  );
-}
-
-/** Whether a kernel route equals the wanted one, regardless of its protocol number. */
-function isAlike(route: Route, hops: readonly Hop[], kernel: KernelRoute): boolean {
-  if (
-    kernel.type !== route.type ||
-    // Ignore a source address that the kernel picked.
-    (route.source !== undefined && route.source !== kernel.source) ||
-    !isMetric(route.metric, kernel.metric)
-  )
-    return false;
-  if (route.type === 'blackhole') return true;
-  const text = (list: readonly Hop[]) =>
-    list
-      .map(({ gateway, device, isOnlink }) => `${gateway ?? ''}%${device ?? ''}${isOnlink ? '!' : ''}`)
-      .sort()
-      .join();
-  return text(hops) === text(kernel.hops);
+/** While a pod is added, its endpoint is known shortly before its interface exists. */
+function missing(device: string): Obstacle {
+  return { reason: `interface ${device} is missing`, isPassing: true };
 }

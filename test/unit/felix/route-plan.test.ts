@@ -2,7 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { planAddresses } from '../../../felix/dataplane/addresses.ts';
 import { planNeighbours } from '../../../felix/dataplane/neighbours.ts';
-import { planRoutes, resolveNextHop } from '../../../felix/dataplane/route-plan.ts';
+import { resolveNextHop } from '../../../felix/dataplane/next-hops.ts';
+import { planRoutes, planTable } from '../../../felix/dataplane/route-plan.ts';
+import { byDestination, divideRoutes } from '../../../felix/dataplane/route-table.ts';
 import { type KernelChange, renderChange } from '../../../kernel/change.ts';
 import { parseRoute } from '../../../kernel/state.ts';
 import { HOST_MAC } from '../../../model/endpoint.ts';
@@ -182,6 +184,32 @@ describe('the plan for the routing table', () => {
             if (verb === 'add') expect([ours.length, foreign.length]).toEqual([0, 0]);
             else expect(ours.length).toBeGreaterThan(0);
           }
+        },
+      ),
+    );
+  });
+});
+
+describe('the plan for some destinations', () => {
+  it('has the same changes as the plan for all, whatever was wanted and present', () => {
+    const destination = fc.nat(9).map((i) => `10.${i}.0.0/26`);
+    const route = fc
+      .record({ destination, protocol: fc.constantFrom(161, 162, 4), via: fc.constantFrom('2', '3') })
+      .map(({ destination: d, protocol, via }) => kernel(d, { protocol, via: `10.0.0.${via}` }));
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(route, { selector: ({ destination: d }) => d }),
+        fc.uniqueArray(destination),
+        fc.uniqueArray(destination),
+        (present, wanted, some) => {
+          const routes = wanted.map((d) => learned(d, '10.0.0.2'));
+          const all = planRoutes(routes, [link, ...present], options);
+          const table = divideRoutes([link, ...present], owned);
+          const plan = planTable(byDestination(routes), table, options, new Set(some));
+          const isOfSome = ({ destination: d }: { destination: string }) => some.includes(d);
+          const sorted = (list: readonly unknown[]) => list.map((one) => JSON.stringify(one)).sort();
+          expect(sorted(plan.changes)).toEqual(sorted(all.changes.filter(isOfSome)));
+          expect(sorted(plan.blocked)).toEqual(sorted(all.blocked.filter(isOfSome)));
         },
       ),
     );
