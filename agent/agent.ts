@@ -13,6 +13,8 @@ import { closeSocketsFromOthers } from '../datastore/kubernetes/open-sockets.ts'
 import { BGP_PORT } from '../felix/calc/bgp/cluster.ts';
 import { firstGuard } from '../felix/calc/ruleset.ts';
 import { Dataplane } from '../felix/dataplane/dataplane.ts';
+import type { DesiredDataplane } from '../felix/dataplane/desired.ts';
+import type { PassReport } from '../felix/dataplane/modules.ts';
 import type { TunnellingInput } from '../ipip/tunnelling.ts';
 import type { KernelState } from '../kernel/port.ts';
 import type { KernelRoute } from '../model/route.ts';
@@ -93,20 +95,17 @@ export class Agent {
   }
 
   #makeDataplane(): Dataplane {
-    const { config, time, kernel, log, nftables, boundary, metrics } = this.#parts;
+    const { config, time, kernel, log, nftables } = this.#parts;
     return new Dataplane(
       { node: config.node },
       {
         clock: time,
         log,
         kernel,
-        // Changes are calculated after a delay. A check of the kernel needs them at once.
-        refresh: () => this.#isCalculating && this.#program(),
-        observed: (kernel) => boundary.run('kernel check', () => this.#observed(kernel)),
-        migrated: (left) => this.#migrated(left),
         nftables,
+        observed: (kernel) => this.#answer(kernel),
+        applied: (report) => this.#applied(report),
         guarded: () => this.#changed(),
-        applied: (seconds) => boundary.run('metrics', () => metrics.observeApply(seconds)),
       },
     );
   }
@@ -216,7 +215,27 @@ export class Agent {
     return true;
   }
 
-  /** Handles a check of the kernel: devices, MTU and addresses may have changed. */
+  /** Answers an observation of the kernel with the desired state, if it is not yet calculated. */
+  #answer(kernel: KernelState): DesiredDataplane | undefined {
+    this.#parts.boundary.run('kernel check', () => this.#observed(kernel));
+    // Changes are calculated after a delay. A pass of the dataplane needs them at once.
+    if (!this.#isCalculating) return undefined;
+    const { desired } = this.#desired();
+    this.#reportAll();
+    return desired;
+  }
+
+  /** Handles the end of a pass of the dataplane. */
+  #applied({ seconds, kernel, missingTunnels, left }: PassReport): void {
+    const { boundary, metrics, tunnelling } = this.#parts;
+    boundary.run('metrics', () => metrics.observeApply(seconds));
+    boundary.run('kernel check', () => {
+      if (kernel && tunnelling.observe(kernel, missingTunnels)) this.#changed();
+    });
+    if (left) this.#migrated(left);
+  }
+
+  /** Handles an observation of the kernel: devices, MTU and addresses may have changed. */
   #observed(kernel: KernelState): void {
     const { observedHost, routeNumbers, log, tunnelling, state, boundary, events, report } = this.#parts;
     const isAnotherHost = observedHost.observe(kernel, routeNumbers.numbers);
@@ -254,24 +273,29 @@ export class Agent {
     this.#changed();
   }
 
-  /** Calculates the dataplane from endpoints, blocks and learned routes, and reports. Returns false on failure. */
+  /** Calculates and sets the dataplane, and reports. Returns false on failure. */
   #program(): boolean {
-    const { config, state, boundary, rulesets, inputs, settings, tunnelling, host } = this.#parts;
+    const { desired, isGood } = this.#desired();
+    if (desired) this.#parts.state.dataplane?.setDesired(desired);
+    this.#reportAll();
+    return isGood;
+  }
+
+  /** Calculates the dataplane from endpoints, blocks and learned routes. A failed stage keeps its last rules. */
+  #desired(): { readonly desired: DesiredDataplane | undefined; readonly isGood: boolean } {
+    const { config, boundary, rulesets, inputs, settings, tunnelling, host, routeNumbers } = this.#parts;
     const rules = boundary.value('nftables rules', () =>
       rulesets.current(() => rulesetFrom(inputs.read(), settings.current, tunnelling)),
     );
     const inForce = rules ?? rulesets.last;
-    const isGood = boundary.run('routes', () => {
-      if (!inForce) return;
+    if (!inForce) return { desired: undefined, isGood: false };
+    const desired = boundary.value('routes', () => {
       const isComplete = config.backend !== 'bird' || (host.speaker?.isSettled ?? false);
       const learned = { routes: [...(host.speaker?.learned.values() ?? [])], isComplete };
-      const { numbers } = this.#parts.routeNumbers;
-      state.dataplane?.setDesired(
-        dataplaneFrom(inputs.read(), settings.current, tunnelling, learned, numbers, inForce),
-      );
+      const { numbers } = routeNumbers;
+      return dataplaneFrom(inputs.read(), settings.current, tunnelling, learned, numbers, inForce);
     });
-    this.#reportAll();
-    return isGood && rules !== undefined;
+    return { desired, isGood: desired !== undefined && rules !== undefined };
   }
 
   #reportAll(): void {

@@ -13,6 +13,13 @@ export interface ObjectChange {
   readonly devices?: readonly string[];
 }
 
+/** An object that oscillates. */
+export interface OscillatingObject {
+  readonly object: string;
+  /** For people; names the object. */
+  readonly sentence: string;
+}
+
 interface Entry {
   readonly change: string;
   readonly devices: readonly string[];
@@ -69,18 +76,22 @@ export class Oscillation {
       if (devices.includes(device)) this.#entries.delete(object);
   }
 
-  /** One sentence per oscillating object, at most twenty. `shown` returns what the kernel has instead. */
-  problems(now: number, shown: (object: string) => string | undefined = () => undefined): string[] {
+  /** Returns the oscillating objects, at most twenty. `shown` returns what the kernel has instead. */
+  problems(
+    now: number,
+    shown: (object: string) => string | undefined = () => undefined,
+  ): OscillatingObject[] {
     const found = this.#oscillating(now);
     const named = found.slice(0, MAX_NAMED).map(([object, { change }]) => {
       const present = shown(object);
-      return (
+      const sentence =
         `${object} is reverted repeatedly: "${change}" does not last` +
-        `${present === undefined ? '' : `, the kernel shows "${present}"`}. Look for another program that writes it`
-      );
+        `${present === undefined ? '' : `, the kernel shows "${present}"`}. Look for another program that writes it`;
+      return { object, sentence };
     });
+    const more = `${found.length - MAX_NAMED} more objects`;
     return found.length > MAX_NAMED
-      ? [...named, `and ${found.length - MAX_NAMED} more objects are reverted repeatedly`]
+      ? [...named, { object: more, sentence: `and ${more} are reverted repeatedly` }]
       : named;
   }
 

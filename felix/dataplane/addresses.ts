@@ -1,20 +1,15 @@
-/** Plans changes to this node's addresses on the pods' veths. Pure. */
-import type { AddressChange } from '../../kernel/change.ts';
-import type { InterfaceAddress, KernelState } from '../../kernel/port.ts';
-import { isOurs } from './own-links.ts';
+/** This node's addresses on the pods' veths. Any other host address there is removed. Pure. */
+import type { InterfaceAddress } from '../../kernel/port.ts';
+import type { LinkObjectKind } from './link-objects.ts';
 
-/** Adds missing addresses to our interfaces and removes unwanted ones. */
-export function planAddresses(wanted: readonly InterfaceAddress[], kernel: KernelState): AddressChange[] {
-  const key = ({ device, cidr }: InterfaceAddress) => `${cidr} ${device}`;
-  const change = (verb: 'add' | 'del', { device, cidr }: InterfaceAddress): AddressChange => ({
-    ...{ object: 'address', verb, cidr, device },
-  });
-  const present = kernel.addresses.filter(({ device }) => isOurs(kernel, device));
-  const possible = wanted.filter(({ device }) => kernel.links.has(device));
-  const presentKeys = new Set(present.map(key));
-  const wantedKeys = new Set(possible.map(key));
-  return [
-    ...possible.filter((one) => !presentKeys.has(key(one))).map((one) => change('add', one)),
-    ...present.filter((one) => !wantedKeys.has(key(one))).map((one) => change('del', one)),
-  ];
-}
+/** Keyed by address and interface. */
+export const addresses: LinkObjectKind<InterfaceAddress> = {
+  name: 'addresses',
+  urgency: 'now',
+  key: ({ cidr, device }) => `${cidr} ${device}`,
+  desired: (desired) => desired.addresses,
+  observed: (kernel) => kernel.addresses,
+  isSame: () => true,
+  put: ({ cidr, device }) => ({ object: 'address', verb: 'add', cidr, device }),
+  remove: ({ cidr, device }) => ({ object: 'address', verb: 'del', cidr, device }),
+};

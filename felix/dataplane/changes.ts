@@ -1,84 +1,104 @@
 /**
- * Makes the changes of a plan, and remembers how they end. A change that another program keeps reverting, or that the
- * kernel refuses, is made again after a growing delay.
+ * The pending changes of a part. Makes them, and remembers how they end: a change that another program keeps reverting,
+ * or that the kernel refuses, is made again after a growing delay.
  */
 import { type ChangeError, type KernelChange, renderChange } from '../../kernel/change.ts';
-import type { Kernel, KernelState } from '../../kernel/port.ts';
+import type { Kernel } from '../../kernel/port.ts';
 import { Oscillation } from '../../lib/oscillation.ts';
-import { byObject, type ChangeGroup, shownBy } from './object-changes.ts';
-import { summarise } from './summary.ts';
+import { byObject } from './object-changes.ts';
+import type { Phase, Problem } from './part.ts';
 
 /** A peer may announce many routes that the kernel refuses. A refused change may succeed a minute later. */
 const REFUSALS = { maxEntries: 100_000, maxDelayMs: 60_000 };
 
-/** How the changes ended. */
-export interface ChangesResult {
-  readonly errors: readonly ChangeError[];
-  /** Changes that wait. */
-  readonly held: ReadonlySet<KernelChange>;
-  readonly groups: readonly ChangeGroup[];
-}
+/** Returns the errors that are faults. */
+export type Judge = (errors: readonly ChangeError[]) => readonly ChangeError[];
 
 export class Changes {
-  readonly #kernel: Kernel;
-  /** Changes that another program reverts. The other parts record theirs here too. */
-  readonly oscillation = new Oscillation();
+  readonly #kernel: Pick<Kernel, 'apply'>;
+  readonly #oscillation = new Oscillation();
   readonly #refusals = new Oscillation(REFUSALS);
-  /** Latest message for each refused change, by the change's text. */
-  #refused: ReadonlyMap<string, string> = new Map();
+  #pending: Readonly<Record<Phase, readonly KernelChange[]>> = { first: [], last: [] };
+  /** The latest refusals by object. */
+  readonly #refused = new Map<string, readonly Problem[]>();
+  #isFailed = false;
+  #isHeld = false;
 
-  constructor(kernel: Kernel) {
+  constructor(kernel: Pick<Kernel, 'apply'>) {
     this.#kernel = kernel;
+  }
+
+  /** Replaces the pending changes. An object without a change is no longer refused. */
+  plan(first: readonly KernelChange[], last: readonly KernelChange[] = []): void {
+    this.#pending = { first, last };
+    this.#isFailed = false;
+    this.#isHeld = false;
+    if (this.#refused.size === 0) return;
+    const planned = new Set(byObject([...first, ...last]).map(({ change }) => change.object));
+    for (const object of this.#refused.keys()) if (!planned.has(object)) this.#refused.delete(object);
+  }
+
+  get pending(): string[] {
+    return [...this.#pending.first, ...this.#pending.last].map(renderChange);
+  }
+
+  /** Whether a change ended with a fault since `plan`. */
+  get isFailed(): boolean {
+    return this.#isFailed;
+  }
+
+  /** Whether a change waits. */
+  get isHeld(): boolean {
+    return this.#isHeld;
+  }
+
+  /** Makes the changes of a phase that are due, in order. */
+  async apply(phase: Phase, now: number, judge: Judge): Promise<void> {
+    const changes = this.#pending[phase];
+    if (changes.length === 0) return;
+    const groups = byObject(changes);
+    const due = groups.filter(
+      ({ change }) => this.#oscillation.mayApply(change, now) && this.#refusals.mayApply(change, now),
+    );
+    const isHeld = due.length < groups.length;
+    const dueChanges = new Set(due.flatMap((group) => group.changes));
+    const errors = await this.#kernel.apply(
+      isHeld ? changes.filter((change) => dueChanges.has(change)) : changes,
+    );
+    this.#isHeld ||= isHeld;
+    const failed = new Set(errors.map(({ change }) => change));
+    const faults = new Map(judge(errors).map(({ change, message }) => [change, message]));
+    this.#isFailed ||= faults.size > 0;
+    for (const { change, changes: some } of due) {
+      if (!some.some((one) => failed.has(one))) this.#oscillation.applied(change, now);
+      const refused = some.flatMap((one) => refusal(change.object, one, faults.get(one)));
+      if (refused.length > 0) this.#refusals.applied(change, now);
+      if (refused.length > 0) this.#refused.set(change.object, refused);
+      else this.#refused.delete(change.object);
+    }
+  }
+
+  /** `shown` describes an object in the kernel, if it can. */
+  problems(now: number, shown: (object: string) => string | undefined = () => undefined): Problem[] {
+    const oscillating = this.#oscillation
+      .problems(now, shown)
+      .map(({ object, sentence }) => ({ object, reason: sentence, subject: '' }));
+    return [...oscillating, ...[...this.#refused.values()].flat()];
+  }
+
+  oscillating(now: number): Readonly<Record<string, number>> {
+    return this.#oscillation.counts(now);
   }
 
   /** Forgets a link's objects: when it flaps, the kernel removes its routes and neighbours, which is no oscillation. */
   forget(link: string): void {
-    this.oscillation.forget(link);
+    this.#oscillation.forget(link);
     this.#refusals.forget(link);
-  }
-
-  /** Makes the changes that are due, in order. */
-  async run(changes: readonly KernelChange[], now: number): Promise<ChangesResult> {
-    const groups = byObject(changes);
-    const held = new Set(
-      groups
-        .filter(
-          ({ change }) => !this.oscillation.mayApply(change, now) || !this.#refusals.mayApply(change, now),
-        )
-        .flatMap((group) => group.changes),
-    );
-    const errors = await this.#kernel.apply(changes.filter((change) => !held.has(change)));
-    const failed = new Set(errors.map(({ change }) => change));
-    for (const { change, changes: some } of groups)
-      if (!some.some((one) => held.has(one) || failed.has(one))) this.oscillation.applied(change, now);
-    return { errors, held, groups };
-  }
-
-  /** Records which errors are faults. Changes that wait still count as refused. */
-  refuse({ groups, held }: ChangesResult, faults: readonly ChangeError[], now: number): void {
-    const faulty = new Set(faults.map(({ change }) => change));
-    for (const { change, changes } of groups)
-      if (changes.some((one) => faulty.has(one))) this.#refusals.applied(change, now);
-    const refused = new Map(faults.map(({ change, message }) => [textOf(change), message]));
-    for (const change of held) {
-      const text = textOf(change);
-      const message = this.#refused.get(text);
-      if (message !== undefined) refused.set(text, message);
-    }
-    this.#refused = refused;
-  }
-
-  /** One sentence per oscillating object and per reason of refusal. */
-  problems(now: number, kernel: KernelState): string[] {
-    const refused = [...this.#refused].map(([object, reason]) => ({ object, reason }));
-    return [
-      ...this.oscillation.problems(now, (object) => shownBy(kernel, object)),
-      ...summarise(refused, 'commands'),
-    ];
   }
 }
 
-/** Returns the command that makes the change. */
-function textOf(change: KernelChange): string {
-  return `${change.object === 'forwarding' ? 'bridge' : 'ip'} ${renderChange(change)}`;
+function refusal(object: string, change: KernelChange, message: string | undefined): Problem[] {
+  if (message === undefined) return [];
+  const program = change.object === 'forwarding' ? 'bridge' : 'ip';
+  return [{ object, reason: message, subject: `${program} ${renderChange(change)}` }];
 }

@@ -1,30 +1,23 @@
 /**
- * The dataplane observes the kernel, compares, applies changes, and repeats. `setDesired` provides the whole desired
- * state; nothing changes before its first call. The dataplane is the only writer of routes with our protocol numbers,
- * of neighbours on our interfaces and their sysctls, of the tunnel devices and of our nftables table. The CNI server
- * creates and removes the pods' links.
+ * The dataplane's loop. A pass observes the kernel, gives the observation to the agent, which answers with the desired
+ * state, and then applies that (reconciler.ts). `setDesired` provides the whole desired state; nothing changes before
+ * its first call. The dataplane is the only writer of routes with our protocol numbers, of neighbours on our interfaces
+ * and their sysctls, of the tunnel devices and of our nftables table. The CNI server creates and removes the pods'
+ * links.
  */
-
-import type { TunnelDevice } from '../../ipip/device-plan.ts';
-import { observeTunnels, ownTunnels } from '../../ipip/devices.ts';
-import { renderChange } from '../../kernel/change.ts';
-import type { Kernel, KernelEvent, KernelState, RulesTable } from '../../kernel/port.ts';
+import type { KernelEvent, RulesTable } from '../../kernel/port.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { Mutex } from '../../lib/mutex.ts';
-import { tunnels } from '../../model/tunnel.ts';
-import { Changes } from './changes.ts';
 import { TrackedConnections } from './connections.ts';
 import type { DataplaneSettings, DesiredDataplane } from './desired.ts';
-import { isFault, missingOf, wantedOf } from './faults.ts';
-import type { DataplaneModules, DataplaneOptions } from './modules.ts';
+import type { DataplaneModules, DataplaneOptions, PassReport } from './modules.ts';
 import { movedAddresses } from './neighbours.ts';
-import { type PassPlan, planPass } from './plan.ts';
+import type { Observation, Urgency } from './part.ts';
 import { Problems } from './problems.ts';
+import { type Outcome, Reconciler } from './reconciler.ts';
 import { type DataplaneStats, noStats } from './stats.ts';
-import { summarise } from './summary.ts';
-import { Sysctls } from './sysctls.ts';
-import { Table } from './table.ts';
+import type { Summary } from './summary.ts';
 
 /** Delay that lets changes arriving together be applied together. */
 const COALESCE_MS = 10;
@@ -37,53 +30,40 @@ const HELD_MS = 5_000;
 const TABLE_CHECK_MS = 5000;
 
 export class Dataplane {
-  readonly #options: DataplaneOptions;
   readonly #clock: DataplaneModules['clock'];
   readonly #log: Log;
-  readonly #kernel: Kernel;
+  readonly #nftables: RulesTable;
+  readonly #observed: DataplaneModules['observed'];
+  readonly #applied: DataplaneModules['applied'];
+  readonly #guarded: DataplaneModules['guarded'];
+  readonly #reconciler: Reconciler;
   readonly #connections: TrackedConnections;
   readonly #monitor: { close(): void };
-  readonly #refresh: DataplaneModules['refresh'];
-  readonly #observed: DataplaneModules['observed'];
-  readonly #migrated: DataplaneModules['migrated'];
-  readonly #guarded: DataplaneModules['guarded'];
-  readonly #applied: (seconds: number) => void;
-  readonly #nftables: RulesTable;
-  readonly #changes: Changes;
-  readonly #sysctls: Sysctls;
-  readonly #table: Table;
+  readonly #problems: Problems;
+  /** Passes and checks of the table, one after the other. */
   readonly #mutex = new Mutex();
   #desired: DesiredDataplane | undefined;
-  #routesText = '';
-  #endpointsText = '';
   #settings: DataplaneSettings = { resyncMs: 0, families: [], hasForwarding: true, problems: [] };
+  #stats: DataplaneStats = { ...noStats, problems: ['not applied yet'] };
   #cancelApply: (() => void) | undefined;
   #applyAt = 0;
   #cancelResync: (() => void) | undefined;
-  #stats: DataplaneStats = { ...noStats, problems: ['not applied yet'] };
-  readonly #problems: Problems;
   #cancelTableCheck: (() => void) | undefined;
   #isGuarded = false;
   #isClosed = false;
 
-  constructor(options: DataplaneOptions, modules: DataplaneModules) {
-    this.#options = options;
-    this.#refresh = modules.refresh;
-    this.#observed = modules.observed;
-    this.#migrated = modules.migrated;
-    this.#guarded = modules.guarded;
-    this.#applied = modules.applied ?? (() => {});
-    this.#nftables = modules.nftables;
-    this.#clock = modules.clock;
-    this.#log = modules.log;
-    this.#problems = new Problems(modules.log);
-    this.#kernel = modules.kernel;
-    this.#changes = new Changes(modules.kernel);
-    const parts = { ...modules, oscillation: this.#changes.oscillation };
-    this.#sysctls = new Sysctls(parts);
-    this.#table = new Table(parts);
-    this.#connections = new TrackedConnections(modules.kernel.openConnections(), modules.log);
-    this.#monitor = modules.kernel.watch((event) => this.#hint(event));
+  constructor({ node }: DataplaneOptions, modules: DataplaneModules) {
+    const { clock, log, kernel, nftables, observed, applied, guarded } = modules;
+    this.#clock = clock;
+    this.#log = log;
+    this.#nftables = nftables;
+    this.#observed = observed;
+    this.#applied = applied;
+    this.#guarded = guarded;
+    this.#problems = new Problems(log);
+    this.#reconciler = new Reconciler(node, { log, kernel, nftables });
+    this.#connections = new TrackedConnections(kernel.openConnections(), log);
+    this.#monitor = kernel.watch((event) => this.#hint(event));
     this.#scheduleTableCheck();
   }
 
@@ -98,7 +78,7 @@ export class Dataplane {
     )
       return;
     this.#settings = settings;
-    this.#sysctls.recheck();
+    this.#reconciler.recheckSysctls();
     this.#cancelResync?.();
     this.#scheduleResync();
     this.#schedule(HINT_MS);
@@ -110,26 +90,8 @@ export class Dataplane {
 
   /** Replaces the desired state and applies it after a short delay. An unchanged state has no effect. */
   setDesired(desired: DesiredDataplane): void {
-    if (this.#isClosed) return;
-    const text = JSON.stringify([
-      desired.routes.filter(({ device }) => device === undefined),
-      desired.addresses,
-      desired.tunnels,
-      desired.isLearnedComplete,
-      desired.ownership,
-      desired.mayReplaceDefault,
-    ]);
-    const endpoints = JSON.stringify(desired.endpoints);
-    // The CNI server has already programmed changes that concern only pods; this pass confirms them.
-    const isTableNew = desired.ruleset !== this.#desired?.ruleset;
-    const delayMs = text !== this.#routesText || isTableNew ? COALESCE_MS : HINT_MS;
-    if (text === this.#routesText && endpoints === this.#endpointsText && !isTableNew) return;
-    this.#routesText = text;
-    this.#endpointsText = endpoints;
-    // Flush the connections of deleted pods: their routes were removed with the links.
-    this.#connections.flush(movedAddresses(this.#desired?.endpoints ?? [], desired.endpoints));
-    this.#desired = desired;
-    this.#schedule(delayMs);
+    const urgency = this.#accept(desired);
+    if (urgency !== 'none') this.#schedule(urgency === 'now' ? COALESCE_MS : HINT_MS);
   }
 
   /** Applies now. Resolves after the kernel has been changed. */
@@ -148,7 +110,18 @@ export class Dataplane {
     this.#connections.close();
   }
 
-  /** Schedules an apply after the delay, unless an earlier one is scheduled. */
+  #accept(desired: DesiredDataplane): Urgency {
+    if (this.#isClosed) return 'none';
+    const urgency = this.#reconciler.setDesired(desired);
+    // Flush the connections of deleted pods: their routes were removed with the links.
+    if (urgency !== 'none')
+      this.#connections.flush(movedAddresses(this.#desired?.endpoints ?? [], desired.endpoints));
+    const isFirst = this.#desired === undefined;
+    this.#desired = desired;
+    return isFirst ? 'now' : urgency;
+  }
+
+  /** Schedules a pass after the delay, unless an earlier one is scheduled. */
   #schedule(delayMs: number): void {
     if (!this.#desired) return;
     const at = this.#clock.now() + delayMs;
@@ -162,94 +135,50 @@ export class Dataplane {
   }
 
   #hint({ link, isAddress, isRelevant }: KernelEvent): void {
-    if (link) {
-      this.#sysctls.forget(link);
-      this.#changes.forget(link);
-    }
+    if (link) this.#reconciler.forget(link);
     if (isRelevant) this.#schedule(isAddress ? COALESCE_MS : HINT_MS);
   }
 
   #scheduleResync(): void {
     const jitter = 0.9 + this.#clock.random() * 0.2;
     this.#cancelResync = this.#clock.after(this.#settings.resyncMs * jitter, () => {
-      this.#sysctls.recheck();
-      this.#table.recheck();
+      this.#reconciler.recheck();
       this.#schedule(0);
       this.#scheduleResync();
     });
   }
 
-  /** Observes, applies and informs the caller, who is never called in the middle of an apply. */
+  /** Observes, asks for the desired state, applies it, and reports. */
   async #pass(): Promise<void> {
     if (!this.#desired) return;
     const startedAt = this.#clock.now();
+    let observation: Observation | undefined;
+    let outcome: Outcome | undefined;
     try {
-      // The kernel's families, not the node's: when the node loses its address, that family's routes remain ours.
-      const kernel = await this.#kernel.observe(this.#kernel.families);
-      const devices = await observeTunnels(kernel, this.#kernel);
+      observation = await this.#reconciler.observe(startedAt);
+      const { kernel } = observation;
       this.#connections.follow(kernel);
-      // The desired state depends on the observation, as the tunnels' MTU does. Nothing has changed yet.
-      this.#observed(kernel);
-      this.#refresh();
-      const desired: DesiredDataplane | undefined = this.#desired;
-      if (!desired) return;
-      const wasMissing = JSON.stringify(this.#stats.missingTunnels);
-      const plan = await this.#apply(desired, kernel, devices, startedAt);
-      if (JSON.stringify(this.#stats.missingTunnels) !== wasMissing) this.#observed(kernel);
-      if (desired.isLearnedComplete && !plan.routes.isMigrating) this.#migrated(plan.routes.left);
+      const desired = this.#observed(kernel);
+      if (desired) this.#accept(desired);
+      // `close` may have been called meanwhile.
+      if (!this.#desired) return;
+      outcome = await this.#reconciler.apply(this.#settings, startedAt);
+      this.#connections.flush(outcome.moved);
+      this.#finish(outcome);
     } catch (error) {
-      this.#finish([messageOf(error)], true, this.#stats.missingTunnels);
+      this.#fail(messageOf(error));
     }
-    this.#applied((this.#clock.now() - startedAt) / 1000);
+    this.#applied(this.#report(startedAt, observation, outcome));
     this.#reportGuard();
   }
 
-  /** Changes the kernel to the desired state, and schedules the next pass if it needs one. */
-  async #apply(
-    desired: DesiredDataplane,
-    kernel: KernelState,
-    devices: ReadonlyMap<string, TunnelDevice>,
-    startedAt: number,
-  ): Promise<PassPlan> {
-    // The table comes before anything that lets packets pass.
-    await this.#applyTable(desired);
-    const own = ownTunnels(this.#options.node, desired.tunnels, devices);
-    const kinds = own.wanted.map(({ kind }) => kind);
-    const problems = [
-      ...this.#nftables.problems,
-      ...this.#settings.problems,
-      ...this.#sysctls.apply(desired.endpoints, kinds, kernel, this.#settings),
-    ];
-    const plan = planPass(desired, kernel, own);
-    const result = await this.#changes.run(plan.changes, startedAt);
-    const { errors, held } = result;
-    const missingTunnels = { ...missingOf(own.wanted, errors), ...wantedOf(desired.tunnels, own.foreign) };
-    const faults = errors.filter((error) => isFault(error, missingTunnels));
-    this.#changes.refuse(result, faults, startedAt);
-    const blocked = plan.routes.blocked.map(({ destination, reason }) => ({
-      object: `route ${destination}`,
-      reason,
-    }));
-    problems.push(...this.#changes.problems(startedAt, kernel), ...summarise(blocked, 'routes'));
-    if (plan.changes.length > 0) this.#log.debug({ commands: plan.changes.map(renderChange) }, 'applied');
-    this.#connections.flush(plan.routes.moved);
-    this.#finish(problems, faults.length > 0 || this.#nftables.isUndecided, missingTunnels);
-    // Routes can use a new device from the next pass on.
-    const isNew = desired.tunnels.some(
-      ({ kind }) => !(kind in missingTunnels) && !kernel.links.get(tunnels[kind].device)?.isUp,
-    );
-    if (isNew && faults.length === 0 && held.size === 0) this.#schedule(0);
-    if (held.size > 0 || this.#sysctls.isHeld) this.#schedule(HELD_MS);
-    return plan;
-  }
-
-  /** Applies the table. */
-  async #applyTable({ ruleset }: DesiredDataplane): Promise<void> {
-    const isChanged = await this.#table.apply(ruleset);
-    // Another program has begun to change it repeatedly: report that.
-    const isReported = 'table' in this.#stats.oscillating;
-    if (isChanged && !isReported && 'table' in this.#changes.oscillation.counts(this.#clock.now()))
-      this.#schedule(0);
+  #report(startedAt: number, observation: Observation | undefined, outcome: Outcome | undefined): PassReport {
+    return {
+      seconds: (this.#clock.now() - startedAt) / 1000,
+      kernel: observation?.kernel,
+      missingTunnels: this.#stats.missingTunnels,
+      left: outcome?.left,
+    };
   }
 
   /** Informs the caller once when the table is in force or known to be impossible. */
@@ -263,30 +192,48 @@ export class Dataplane {
   #scheduleTableCheck(): void {
     this.#cancelTableCheck = this.#clock.after(TABLE_CHECK_MS, () => {
       this.#mutex
-        .run(async () => {
-          if (!this.#desired) return;
-          await this.#applyTable(this.#desired);
-          this.#reportGuard();
-        })
+        .run(() => this.#checkTable())
         .catch((error: unknown) => this.#log.error({ err: error }, 'nftables table not checked: retrying'));
       this.#scheduleTableCheck();
     });
   }
 
-  /** Records how the pass ended. */
-  #finish(
-    problems: readonly string[],
+  async #checkTable(): Promise<void> {
+    if (!this.#desired) return;
+    await this.#reconciler.checkTable(this.#clock.now());
+    // Another program has begun to change it repeatedly: report that.
+    const { oscillating } = this.#stats;
+    if (!('table' in oscillating) && 'table' in this.#reconciler.oscillating(this.#clock.now()))
+      this.#schedule(0);
+    this.#reportGuard();
+  }
+
+  /** Records how a pass ended, and schedules the next one if it is needed. */
+  #finish({ problems, missingTunnels, oscillating, next }: Outcome): void {
+    const settings = this.#settings.problems.map((text) => ({ text, isPassing: false }));
+    this.#record([...settings, ...problems], next === 'retry', { missingTunnels, oscillating });
+    if (next === 'again') this.#schedule(0);
+    if (next === 'held') this.#schedule(HELD_MS);
+  }
+
+  #fail(reason: string): void {
+    this.#record([{ text: reason, isPassing: false }], true, this.#stats);
+  }
+
+  #record(
+    problems: readonly Summary[],
     isFailed: boolean,
-    missingTunnels: DataplaneStats['missingTunnels'],
+    { missingTunnels, oscillating }: Pick<DataplaneStats, 'missingTunnels' | 'oscillating'>,
   ): void {
+    const { routes = [] } = this.#desired ?? {};
     this.#stats = {
       applies: this.#stats.applies + 1,
       failures: this.#stats.failures + (isFailed ? 1 : 0),
-      routes: this.#desired?.routes.length ?? 0,
-      ipv6Routes: this.#desired?.routes.filter(({ destination }) => destination.includes(':')).length ?? 0,
-      problems,
+      routes: routes.length,
+      ipv6Routes: routes.filter(({ destination }) => destination.includes(':')).length,
+      problems: problems.map(({ text }) => text),
       missingTunnels,
-      oscillating: this.#changes.oscillation.counts(this.#clock.now()),
+      oscillating,
     };
     const isNew = this.#problems.update(problems);
     if (isFailed || isNew) this.#schedule(RETRY_MS);

@@ -2,7 +2,8 @@
 import type { Tunnel } from '../../ipip/device-plan.ts';
 import type { MissingTunnels } from '../../ipip/tunnelling.ts';
 import { type ChangeError, devicesOf, type KernelChange, type LinkAddition } from '../../kernel/change.ts';
-import { type TunnelKind, tunnels } from '../../model/tunnel.ts';
+import { tunnels } from '../../model/tunnel.ts';
+import type { Judge } from './changes.ts';
 
 /** Returns tunnels whose device the kernel refuses to create, with its message. */
 export function missingOf(wanted: readonly Tunnel[], errors: readonly ChangeError[]): MissingTunnels {
@@ -23,13 +24,18 @@ export function wantedOf(wanted: readonly Tunnel[], reasons: MissingTunnels): Mi
   );
 }
 
-/** Whether an error is a fault: not when the object or its interface is gone, nor when the change needs an impossible tunnel. */
-export function isFault({ change, code }: ChangeError, missing: MissingTunnels): boolean {
-  if (code === 'ENODEV' || code === 'ESRCH') return false;
-  // The kernel creates tunl0 when it loads the module.
-  if (isAddition(change) && code === 'EEXIST') return false;
-  const devices = devicesOf(change);
-  return !(Object.keys(missing) as TunnelKind[]).some((kind) => devices.includes(tunnels[kind].device));
+/**
+ * Returns a judge of errors. An error is no fault when the object or its interface is gone, or when the change needs a
+ * device that cannot be used.
+ */
+export function faultsOf(isUsable: (device: string) => boolean): Judge {
+  return (errors) =>
+    errors.filter(({ change, code }) => {
+      if (code === 'ENODEV' || code === 'ESRCH') return false;
+      // The kernel creates tunl0 when it loads the module.
+      if (isAddition(change) && code === 'EEXIST') return false;
+      return devicesOf(change).every(isUsable);
+    });
 }
 
 function isAddition(change: KernelChange): change is LinkAddition {

@@ -1,8 +1,10 @@
-/** What the dataplane needs from outside, and what it reports to its caller: before a pass changes anything, or after it. */
+/** What the dataplane needs from outside, and the two events that it exchanges with the agent's loop. */
+import type { MissingTunnels } from '../../ipip/tunnelling.ts';
 import type { Kernel, KernelState, RulesTable } from '../../kernel/port.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Time } from '../../lib/time.ts';
 import type { KernelRoute } from '../../model/route.ts';
+import type { DesiredDataplane } from './desired.ts';
 
 export interface DataplaneModules {
   readonly clock: Pick<Time, 'now' | 'after' | 'random'>;
@@ -10,21 +12,28 @@ export interface DataplaneModules {
   readonly kernel: Kernel;
   readonly nftables: RulesTable;
   /**
-   * Called after each observation of the kernel, before the comparison: calls `setDesired` with the current state.
-   * Otherwise the route of a pod that was added during the observation would look stale and be removed.
+   * Answers an observation, once per pass and before anything changes, with the desired state; undefined: as last set.
+   * The desired state depends on the observation, as the tunnels' MTU does. And a pod that was added meanwhile must be
+   * part of it, because its route would look stale otherwise. Must not throw.
    */
-  readonly refresh: () => void;
-  /** Called with the kernel's state after each observation, and again after a pass that changed `missingTunnels`. */
-  readonly observed: (kernel: KernelState) => void;
-  /**
-   * Called when learned routes are complete and none of our routes has a former number. `left` are the routes with a
-   * former number that may be another program's.
-   */
-  readonly migrated: (left: readonly KernelRoute[]) => void;
-  /** Called once, after the first pass with our nftables table in force or known to be impossible. */
+  readonly observed: (kernel: KernelState) => DesiredDataplane | undefined;
+  /** Reports the end of a pass. Must not throw. */
+  readonly applied: (report: PassReport) => void;
+  /** Called once, when our nftables table is in force or known to be impossible. */
   readonly guarded: () => void;
-  /** Called with the duration after each apply, including failed ones. */
-  readonly applied?: (seconds: number) => void;
+}
+
+/** How a pass ended. */
+export interface PassReport {
+  readonly seconds: number;
+  /** What was observed; undefined when that failed. */
+  readonly kernel: KernelState | undefined;
+  readonly missingTunnels: MissingTunnels;
+  /**
+   * Routes with a former number that may be another program's, once learned routes are complete and none of our routes
+   * has a former number. Undefined before.
+   */
+  readonly left: readonly KernelRoute[] | undefined;
 }
 
 export interface DataplaneOptions {

@@ -1,5 +1,6 @@
 /** Logs problems that persist. Short-lived ones are common, because interfaces come and go during an observation. */
 import type { Log } from '../../lib/log.ts';
+import type { Summary } from './summary.ts';
 
 const MESSAGE = 'the kernel differs from the desired state';
 
@@ -15,9 +16,8 @@ export class Problems {
   /**
    * Records an observation's problems and warns of those seen a second time. True if one is new: observe again soon.
    */
-  update(problems: readonly string[]): boolean {
-    // While a pod is being added, its endpoint is known shortly before its interface exists.
-    const serious = problems.filter((problem) => !problem.endsWith(' is missing'));
+  update(problems: readonly Summary[]): boolean {
+    const serious = problems.filter(({ isPassing }) => !isPassing).map(({ text }) => text);
     const lasting = serious.filter((problem) => this.#known.get(problem) === 'new');
     const fresh = serious.filter((problem) => !this.#known.has(problem));
     if (lasting.length > 0) this.#log.warn({ problems: lasting }, MESSAGE);

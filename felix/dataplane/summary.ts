@@ -1,9 +1,11 @@
 /** Summarises problems that many objects share: a peer can announce thousands of routes with unreachable next hops. */
+import type { Problem } from './part.ts';
 
-export interface ObjectProblem {
-  /** For example `route 10.0.0.0/26`. */
-  readonly object: string;
-  readonly reason: string;
+/** A sentence about one or more objects. */
+export interface Summary {
+  readonly text: string;
+  /** Whether the problems usually end within a second. */
+  readonly isPassing: boolean;
 }
 
 /** Up to this many objects with the same reason get a sentence each. */
@@ -15,21 +17,36 @@ const MAX_SENTENCES = 20;
  * are more. Counts are rounded down to a power of ten, so that a lasting problem keeps its sentence. `kind` is the
  * plural name of the objects.
  */
-export function summarise(problems: readonly ObjectProblem[], kind: string): string[] {
-  const byReason = new Map<string, ObjectProblem[]>();
+export function summarise(problems: readonly Problem[], kind: string): Summary[] {
+  const summaries = [...groups(problems)].flatMap((group) => sentences(group, kind));
+  return summaries.length > MAX_SENTENCES
+    ? [
+        ...summaries.slice(0, MAX_SENTENCES),
+        { text: `further ${kind} have problems`, isPassing: summaries.every(({ isPassing }) => isPassing) },
+      ]
+    : summaries;
+}
+
+/** Problems with the same reason and kind of subject. */
+function groups(problems: readonly Problem[]): Iterable<readonly Problem[]> {
+  const map = new Map<string, Problem[]>();
   for (const problem of problems) {
-    const known = byReason.get(problem.reason);
-    if (known) known.push(problem);
-    else byReason.set(problem.reason, [problem]);
+    const key = `${problem.subject !== undefined} ${problem.reason}`;
+    const group = map.get(key);
+    if (group) group.push(problem);
+    else map.set(key, [problem]);
   }
-  const sentences = [...byReason].flatMap(([reason, list]) =>
-    list.length <= MAX_EACH
-      ? list.map(({ object }) => `${object}: ${reason}`)
-      : [`${atLeast(list.length)} ${kind}, such as ${list[0]!.object}: ${reason}`],
-  );
-  return sentences.length > MAX_SENTENCES
-    ? [...sentences.slice(0, MAX_SENTENCES), `further ${kind} have problems`]
-    : sentences;
+  return map.values();
+}
+
+function sentences(group: readonly Problem[], kind: string): Summary[] {
+  const [{ reason, subject, isPassing = false } = { reason: '', subject: '' }] = group;
+  // Whole sentences name their objects.
+  if (subject === '') return [{ text: reason, isPassing }];
+  const named = group.map((problem) => problem.subject ?? problem.object);
+  if (group.length <= MAX_EACH) return named.map((name) => ({ text: `${name}: ${reason}`, isPassing }));
+  const what = subject === undefined ? kind : 'commands';
+  return [{ text: `${atLeast(group.length)} ${what}, such as ${named[0]}: ${reason}`, isPassing }];
 }
 
 function atLeast(count: number): string {

@@ -1,32 +1,106 @@
-/** The part that sets sysctls of the node, the pods' interfaces and the tunnel devices, and the tunnels' offload. */
+/**
+ * The part that sets sysctls of the node, the pods' interfaces and the tunnel devices, and the tunnels' offload. Rows
+ * are keyed by interface; the node's own has the key `node`. A target is checked when its interface is new, and at full
+ * checks.
+ */
 import { isOffloadBroken } from '../../ipip/devices.ts';
-import type { Kernel, KernelState } from '../../kernel/port.ts';
+import type { Kernel, KernelState, Link } from '../../kernel/port.ts';
 import type { Log } from '../../lib/log.ts';
-import type { Oscillation } from '../../lib/oscillation.ts';
-import type { Clock } from '../../lib/time.ts';
-import type { Endpoint } from '../../model/endpoint.ts';
-import { interfaceSysctls, nodeSysctls, tunnelSysctls } from '../../model/sysctls.ts';
+import { Oscillation } from '../../lib/oscillation.ts';
+import { interfaceSysctls, nodeSysctls, type Sysctl, tunnelSysctls } from '../../model/sysctls.ts';
 import { type TunnelKind, tunnels } from '../../model/tunnel.ts';
-import type { DataplaneSettings } from './desired.ts';
+import type { DataplaneSettings, DesiredDataplane } from './desired.ts';
+import type { Context, Observation, Part, Phase, Problem, Urgency } from './part.ts';
+import { pick, Rows } from './rows.ts';
 
 export interface SysctlsModules {
-  readonly clock: Clock;
   readonly log: Log;
-  readonly kernel: Kernel;
-  readonly oscillation: Oscillation;
+  readonly kernel: Pick<Kernel, 'applySysctls' | 'release' | 'switchOffloadOff'>;
 }
 
-export class Sysctls {
+/** Whose sysctls to set. `isLoose`: the pod may send from additional networks. */
+type Target =
+  | { readonly kind: 'node' }
+  | { readonly kind: 'pod'; readonly isLoose: boolean }
+  | { readonly kind: 'tunnel'; readonly tunnel: TunnelKind };
+
+/** A target whose sysctls are correct as far as is known. */
+interface Configured {
+  /** The interface's index at that time; undefined for the node. */
+  readonly index: number | undefined;
+  readonly isLoose: boolean;
+}
+
+const NODE = 'node';
+
+export class Sysctls implements Part {
+  readonly name = 'sysctls';
   readonly #modules: SysctlsModules;
-  /** Interfaces with sysctls set, and the interface's index at that time. Bounded by the node's pods. */
-  readonly #configured = new Map<string, number>();
-  /** Interfaces configured for pods that may send from additional networks. */
-  readonly #loose = new Set<string>();
-  #isNodeConfigured = false;
+  readonly #oscillation = new Oscillation();
+  readonly #desired = new Rows<Target>();
+  /** Bounded by the node's interfaces. */
+  readonly #configured = new Map<string, Configured>();
+  #observed: KernelState['links'] = new Map();
+  #due: ReadonlyMap<string, Target> = new Map();
+  readonly #faults = new Map<string, readonly string[]>();
   #isHeld = false;
+
+  readonly isFailed = false;
 
   constructor(modules: SysctlsModules) {
     this.#modules = modules;
+  }
+
+  setDesired(desired: DesiredDataplane): Urgency {
+    return this.#desired.replace(targetsOf(desired)).length > 0 ? 'confirm' : 'none';
+  }
+
+  observe({ kernel }: Observation): void {
+    this.#observed = kernel.links;
+    for (const name of this.#configured.keys())
+      if (name !== NODE && !this.#observed.has(name)) this.#configured.delete(name);
+  }
+
+  plan({ isUsable, settings }: Context, keys?: ReadonlySet<string>): void {
+    this.#isHeld = false;
+    this.#due = new Map(
+      [...pick(this.#desired.all, keys)].filter(
+        ([name, target]) =>
+          isUsable(name) && this.#isPossible(name, target, settings) && !this.#isConfigured(name, target),
+      ),
+    );
+    for (const name of this.#faults.keys()) if (!this.#due.has(name)) this.#faults.delete(name);
+  }
+
+  get pending(): string[] {
+    return [...this.#due.keys()].map((name) => `sysctl ${name}`);
+  }
+
+  async apply(phase: Phase, { now, settings }: Context): Promise<void> {
+    if (phase !== 'first') return;
+    for (const [name, target] of this.#due) {
+      const link = this.#observed.get(name);
+      if (target.kind === 'tunnel') this.#switchOffloadOff(name, settings);
+      const faults = this.#modules.kernel.applySysctls(
+        sysctlsOf(name, target, settings),
+        (path, value, present) => this.#maySet(path, value, present, now),
+      );
+      if (faults.length > 0) this.#faults.set(name, faults);
+      else {
+        this.#faults.delete(name);
+        this.#configured.set(name, { index: link?.index, isLoose: isLoose(target) });
+      }
+    }
+  }
+
+  problems(now: number): Problem[] {
+    const oscillating = this.#oscillation
+      .problems(now)
+      .map(({ object, sentence }) => ({ object, reason: sentence, subject: '' }));
+    const faults = [...this.#faults].flatMap(([name, sentences]) =>
+      sentences.map((reason) => ({ object: `sysctls of ${name}`, reason, subject: '' })),
+    );
+    return [...oscillating, ...faults];
   }
 
   /** Whether a sysctl is delayed because another program changes it back. */
@@ -34,10 +108,8 @@ export class Sysctls {
     return this.#isHeld;
   }
 
-  /** Checks all sysctls at the next `apply`. */
-  recheck(): void {
-    this.#isNodeConfigured = false;
-    this.#configured.clear();
+  oscillating(now: number): Readonly<Record<string, number>> {
+    return this.#oscillation.counts(now);
   }
 
   /** Checks an interface's sysctls at the next `apply`: a link that flapped may have lost them. */
@@ -45,63 +117,68 @@ export class Sysctls {
     this.#configured.delete(link);
   }
 
-  /** Sets sysctls of the node and of interfaces that are new since the last full check. Returns the problems. */
-  apply(
-    endpoints: readonly Endpoint[],
-    kinds: readonly TunnelKind[],
-    kernel: KernelState,
-    settings: DataplaneSettings,
-  ): string[] {
-    const { families } = settings;
-    const port = this.#modules.kernel;
-    const problems: string[] = [];
-    this.#isHeld = false;
-    if (!this.#isNodeConfigured && settings.hasForwarding)
-      problems.push(...port.applySysctls(nodeSysctls(families), this.#maySet));
-    this.#isNodeConfigured = problems.length === 0;
-    for (const { interfaceName, allowedSourcePrefixes = [] } of endpoints) {
-      const isLoose = allowedSourcePrefixes.length > 0;
-      if (isLoose !== this.#loose.has(interfaceName)) this.#configured.delete(interfaceName);
-      const link = kernel.links.get(interfaceName);
-      if (!link?.isUp || this.#configured.get(interfaceName) === link.index) continue;
-      if (isLoose) this.#loose.add(interfaceName);
-      else this.#loose.delete(interfaceName);
-      const faults = port.applySysctls(interfaceSysctls(interfaceName, families, isLoose), this.#maySet);
-      if (faults.length === 0) this.#configured.set(interfaceName, link.index);
-      problems.push(...faults);
-    }
-    for (const kind of kinds) problems.push(...this.#configureTunnel(kind, kernel, settings));
-    for (const name of this.#configured.keys()) if (!kernel.links.has(name)) this.#configured.delete(name);
-    for (const name of this.#loose) if (!kernel.links.has(name)) this.#loose.delete(name);
-    return problems;
+  /** Checks all sysctls at the next `apply`. */
+  recheck(): void {
+    this.#configured.clear();
   }
 
-  /** Sets sysctls and offload of a tunnel device that is new since the last full check. */
-  #configureTunnel(kind: TunnelKind, { links }: KernelState, settings: DataplaneSettings): string[] {
+  #isPossible(name: string, { kind }: Target, { hasForwarding }: DataplaneSettings): boolean {
+    if (kind === 'node') return hasForwarding;
+    const link: Link | undefined = this.#observed.get(name);
+    return link !== undefined && (kind === 'tunnel' || link.isUp);
+  }
+
+  #isConfigured(name: string, target: Target): boolean {
+    const configured = this.#configured.get(name);
+    return (
+      configured !== undefined &&
+      configured.index === this.#observed.get(name)?.index &&
+      configured.isLoose === isLoose(target)
+    );
+  }
+
+  #switchOffloadOff(device: string, settings: DataplaneSettings): void {
     const { kernel, log } = this.#modules;
-    const { device, family } = tunnels[kind];
-    const link = links.get(device);
-    if (!link || this.#configured.get(device) === link.index) return [];
-    this.#configured.set(device, link.index);
-    if (settings.isOffloadBroken ?? isOffloadBroken(kernel.release))
-      void kernel
-        .switchOffloadOff(device)
-        .then((problem) => problem && log.warn({ reason: problem }, 'tunnel device'));
-    const problems = kernel.applySysctls(tunnelSysctls(device, family), this.#maySet);
-    if (problems.length > 0) this.#configured.delete(device);
-    return problems;
+    if (!(settings.isOffloadBroken ?? isOffloadBroken(kernel.release))) return;
+    void kernel
+      .switchOffloadOff(device)
+      .then((problem) => problem && log.warn({ reason: problem }, 'tunnel device'));
   }
 
   /** Whether to set a sysctl now. One that another program keeps changing back is set less often. */
-  readonly #maySet = (path: string, value: string, present: string): boolean => {
-    const { clock, oscillation } = this.#modules;
-    const now = clock.now();
+  #maySet(path: string, value: string, present: string, now: number): boolean {
     const change = { object: `sysctl ${path}`, change: `${present} to ${value}` };
-    if (!oscillation.mayApply(change, now)) {
+    if (!this.#oscillation.mayApply(change, now)) {
       this.#isHeld = true;
       return false;
     }
-    oscillation.applied(change, now);
+    this.#oscillation.applied(change, now);
     return true;
-  };
+  }
+}
+
+function targetsOf({ endpoints, tunnels: wanted }: DesiredDataplane): ReadonlyMap<string, Target> {
+  return new Map<string, Target>([
+    [NODE, { kind: 'node' }],
+    ...endpoints.map(({ interfaceName, allowedSourcePrefixes = [] }): [string, Target] => [
+      interfaceName,
+      { kind: 'pod', isLoose: allowedSourcePrefixes.length > 0 },
+    ]),
+    ...wanted.map(({ kind }): [string, Target] => [tunnels[kind].device, { kind: 'tunnel', tunnel: kind }]),
+  ]);
+}
+
+function sysctlsOf(name: string, target: Target, { families }: DataplaneSettings): Sysctl[] {
+  switch (target.kind) {
+    case 'node':
+      return nodeSysctls(families);
+    case 'pod':
+      return interfaceSysctls(name, families, target.isLoose);
+    case 'tunnel':
+      return tunnelSysctls(name, tunnels[target.tunnel].family);
+  }
+}
+
+function isLoose(target: Target): boolean {
+  return target.kind === 'pod' && target.isLoose;
 }

@@ -74,9 +74,8 @@ export class DataplaneWorld {
         log: silentLog,
         kernel: this.kernel,
         nftables: new Nftables(ownTable, this.kernel.nft),
-        refresh: () => this.#isPending && this.#program(),
-        observed: () => this.events.push('observed'),
-        migrated: () => this.events.push('migrated'),
+        observed: () => this.#answer(),
+        applied: () => this.events.push('applied'),
         guarded: () => this.events.push('guarded'),
       },
     );
@@ -105,6 +104,12 @@ export class DataplaneWorld {
   #program(): void {
     this.#isPending = false;
     this.dataplane.setDesired(this.desired());
+  }
+
+  /** Answers an observation: with the desired state, if it is not yet calculated. */
+  #answer(): DesiredDataplane | undefined {
+    this.events.push('observed');
+    return this.#isPending ? this.desired() : undefined;
   }
 
   desired(): DesiredDataplane {

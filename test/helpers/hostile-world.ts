@@ -12,20 +12,21 @@ import { reflectorsFrom } from '../../felix/calc/bgp/reflectors.ts';
 import { knownRoutes } from '../../felix/calc/known-routes.ts';
 import { podCidrBlocks } from '../../felix/calc/pod-cidr-blocks.ts';
 import type { Ruleset } from '../../felix/calc/ruleset.ts';
-import { planAddresses } from '../../felix/dataplane/addresses.ts';
-import { planNeighbours } from '../../felix/dataplane/neighbours.ts';
-import { planRoutes } from '../../felix/dataplane/route-plan.ts';
+import { addresses } from '../../felix/dataplane/addresses.ts';
+import { LinkObjects } from '../../felix/dataplane/link-objects.ts';
+import { neighbours } from '../../felix/dataplane/neighbours.ts';
+import { Routes } from '../../felix/dataplane/routes.ts';
+import { Tunnels } from '../../felix/dataplane/tunnels.ts';
 import { newBlock } from '../../ipam/block.ts';
 import { wantedTunnels } from '../../ipip/choice.ts';
 import { desiredTunnels } from '../../ipip/desired.ts';
-import { planTunnels } from '../../ipip/device-plan.ts';
 import { encapsulation, encapsulationWarnings } from '../../ipip/encapsulation.ts';
 import type { Tunnelling } from '../../ipip/tunnelling.ts';
-import { renderChange } from '../../kernel/change.ts';
 import type { KernelState } from '../../kernel/port.ts';
 import type { Endpoint } from '../../model/endpoint.ts';
 import { nodeInfo, nodeProblems } from '../../model/node.ts';
 import { DEFAULT_PROTOCOLS } from '../../model/route-protocols.ts';
+import { noKernel } from './part-world.ts';
 
 const v3 = 'projectcalico.org/v3';
 const annotated = (keys: Readonly<Record<string, string>>, values: Readonly<Record<string, string>>) =>
@@ -352,23 +353,26 @@ export function calculate(raw: readonly object[]): Outcome {
     numbers,
     nft,
   );
-  const routes = planRoutes(desired.routes, kernel.routes, {
-    keepLearned: false,
-    hasLink: (name) => kernel.links.has(name),
-    ownership: desired.ownership,
-    ownAddresses: new Set(['172.18.0.1']),
-  });
-  const { beforeRoutes, afterRoutes } = planTunnels(desired.tunnels, new Map());
-  const changes = [
-    ...beforeRoutes,
-    ...planAddresses(desired.addresses, kernel),
-    ...routes.changes,
-    ...planNeighbours(desired.endpoints, kernel),
-    ...afterRoutes,
+  const parts = [
+    new Tunnels('n1', noKernel),
+    new LinkObjects(addresses, noKernel),
+    new Routes(noKernel),
+    new LinkObjects(neighbours, noKernel),
   ];
+  const context = {
+    now: 0,
+    settings: { resyncMs: 0, families: [4, 6] as const, hasForwarding: true, problems: [] },
+    isUsable: () => true,
+  };
+  const commands = parts.flatMap((part) => {
+    part.setDesired(desired);
+    part.observe({ kernel, devices: new Map() });
+    part.plan(context);
+    return part.pending;
+  });
   return {
-    ip: changes.filter(({ object }) => object !== 'forwarding').map(renderChange),
-    bridge: changes.filter(({ object }) => object === 'forwarding').map(renderChange),
+    ip: commands.filter((command) => !command.startsWith('fdb ')),
+    bridge: commands.filter((command) => command.startsWith('fdb ')),
     nft,
     speaker: speakerFrom(inputs, (_, key) => {
       const value = secretValue(secret, key);

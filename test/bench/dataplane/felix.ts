@@ -39,11 +39,9 @@ class Felix {
         log: silentLog,
         kernel,
         nftables: new Nftables(ownTable, kernel.nft),
-        refresh: () => {},
-        observed: () => {},
-        migrated: () => {},
-        guarded: () => {},
+        observed: () => undefined,
         applied: () => this.#applied(),
+        guarded: () => {},
       },
     );
     this.#dataplane.configure({ resyncMs: 90_000, families: [4], hasForwarding: false, problems: [] });

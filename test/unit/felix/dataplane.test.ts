@@ -67,7 +67,7 @@ describe('the dataplane on a fake kernel', () => {
     expect(events.filter((event, i) => event !== events[i - 1])).toEqual([
       'observed',
       'change',
-      'migrated',
+      'applied',
       'guarded',
     ]);
     world.dataplane.close();

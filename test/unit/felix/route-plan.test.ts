@@ -1,13 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { planAddresses } from '../../../felix/dataplane/addresses.ts';
-import { planNeighbours } from '../../../felix/dataplane/neighbours.ts';
 import { resolveNextHop } from '../../../felix/dataplane/next-hops.ts';
 import { planRoutes, planTable } from '../../../felix/dataplane/route-plan.ts';
 import { byDestination, divideRoutes } from '../../../felix/dataplane/route-table.ts';
 import { type KernelChange, renderChange } from '../../../kernel/change.ts';
 import { parseRoute } from '../../../kernel/state.ts';
-import { HOST_MAC } from '../../../model/endpoint.ts';
 import type { KernelRoute, Route } from '../../../model/route.ts';
 import { DEFAULT_PROTOCOLS, NO_FORMER } from '../../../model/route-protocols.ts';
 import { kernelRoute as kernel } from '../../helpers/kernel-route.ts';
@@ -303,49 +300,5 @@ describe('a route in the kernel', () => {
     expect(commands([route], [link, native])).toEqual([`route replace 10.3.0.0/26 ${onlink}`]);
     const { blocked } = planRoutes([route], [link], { ...options, hasLink: () => false });
     expect(blocked[0]!.reason).toBe('interface tunl0 is missing');
-  });
-
-  it('wanted neighbours are set, those of no pod are removed, and foreign ones stay', () => {
-    const endpoint = {
-      containerId: 'c',
-      containerInterface: 'eth0',
-      network: 'n',
-      interfaceName: 'cali00000000001',
-      mac: '02:00:00:00:00:01',
-      mtu: 1500,
-      addresses: ['10.1.0.1', 'fd00::1'],
-      netns: '/x',
-    };
-    const links = new Map([
-      ['cali00000000001', { index: 1, name: 'cali00000000001', isUp: true, mac: HOST_MAC, mtu: 1500 }],
-    ]);
-    const neighbours = [
-      { address: '10.1.0.1', device: 'cali00000000001', mac: '02:00:00:00:00:09' },
-      { address: '10.1.0.7', device: 'cali00000000001', mac: '02:00:00:00:00:07' },
-      { address: '10.0.0.1', device: 'eth0', mac: '02:00:00:00:00:05' },
-    ];
-    expect(texts(planNeighbours([endpoint], { routes: [], links, neighbours, addresses: [] }))).toEqual([
-      'neigh replace 10.1.0.1 lladdr 02:00:00:00:00:01 dev cali00000000001 nud permanent',
-      'neigh replace fd00::1 lladdr 02:00:00:00:00:01 dev cali00000000001 nud permanent',
-      'neigh del 10.1.0.7 dev cali00000000001',
-    ]);
-  });
-
-  it('wanted addresses are added to existing pod veths, others removed there, and other links left alone', () => {
-    const links = new Map([
-      ['cali00000000001', { index: 1, name: 'cali00000000001', isUp: true, mac: HOST_MAC, mtu: 1500 }],
-    ]);
-    const addresses = [
-      { device: 'cali00000000001', cidr: '169.254.9.9/32' },
-      { device: 'eth0', cidr: '10.0.0.1/24' },
-    ];
-    const wanted = ['cali00000000001', 'cali00000000002'].map((device) => ({
-      device,
-      cidr: '169.254.9.1/32',
-    }));
-    expect(texts(planAddresses(wanted, { routes: [], links, neighbours: [], addresses }))).toEqual([
-      'address add 169.254.9.1/32 dev cali00000000001',
-      'address del 169.254.9.9/32 dev cali00000000001',
-    ]);
   });
 });

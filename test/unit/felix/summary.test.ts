@@ -1,5 +1,9 @@
 import { expect, it } from 'vitest';
-import { summarise } from '../../../felix/dataplane/summary.ts';
+import type { Problem } from '../../../felix/dataplane/part.ts';
+import * as summary from '../../../felix/dataplane/summary.ts';
+
+const summarise = (problems: readonly Problem[], kind: string) =>
+  summary.summarise(problems, kind).map(({ text }) => text);
 
 const many = (count: number, reason: (i: number) => string) =>
   Array.from({ length: count }, (_, i) => ({ object: `route 10.${i}`, reason: reason(i) }));

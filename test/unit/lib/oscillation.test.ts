@@ -30,7 +30,7 @@ describe('a change that is undone repeatedly', () => {
     const other = { object: 'route 10.0.0.64/26', change: 'route add 10.0.0.64/26 via 10.0.0.1' };
     expect(oscillation.mayApply(route, 300)).toBe(false);
     expect(oscillation.mayApply(other, 300)).toBe(true);
-    expect(oscillation.problems(300, () => 'no such route')).toEqual([
+    expect(oscillation.problems(300, () => 'no such route').map(({ sentence }) => sentence)).toEqual([
       'route 10.0.0.0/26 is reverted repeatedly: "route add 10.0.0.0/26 via 10.0.0.1" does not last, ' +
         'the kernel shows "no such route". Look for another program that writes it',
     ]);

@@ -1,0 +1,115 @@
+/** The part that keeps our routes in the main table. Rows are keyed by destination. */
+import type { Kernel, KernelState } from '../../kernel/port.ts';
+import type { KernelRoute, Route } from '../../model/route.ts';
+import { Changes } from './changes.ts';
+import type { DesiredDataplane } from './desired.ts';
+import { faultsOf } from './faults.ts';
+import { shownBy } from './object-changes.ts';
+import type { Context, Observation, Part, Phase, Problem, Urgency } from './part.ts';
+import { type Obstacle, planTable, type RoutePlan } from './route-plan.ts';
+import { byDestination, divideRoutes, type RouteTable } from './route-table.ts';
+import { Rows } from './rows.ts';
+
+/** Whose routes are ours, and which of them may change. */
+type Rules = Pick<DesiredDataplane, 'ownership' | 'isLearnedComplete' | 'mayReplaceDefault'>;
+
+export class Routes implements Part {
+  readonly name = 'routes';
+  readonly #changes: Changes;
+  readonly #desired = new Rows<readonly Route[]>();
+  readonly #rules = new Rows<Rules>();
+  #kernel: KernelState | undefined;
+  /** The observed routes, divided by `#rules`; undefined when either is new. */
+  #table: RouteTable | undefined;
+  #plan: RoutePlan | undefined;
+  readonly #blocked = new Map<string, Obstacle>();
+
+  constructor(kernel: Pick<Kernel, 'apply'>) {
+    this.#changes = new Changes(kernel);
+  }
+
+  /** The CNI server has already programmed the routes to pods. */
+  setDesired({ routes, ownership, isLearnedComplete, mayReplaceDefault }: DesiredDataplane): Urgency {
+    const changed = this.#desired.replace(byDestination(routes));
+    const rules = { ownership, isLearnedComplete, mayReplaceDefault: mayReplaceDefault ?? false };
+    if (this.#rules.replace(new Map([['all', rules]])).length > 0) {
+      this.#table = undefined;
+      return 'now';
+    }
+    if (changed.length === 0) return 'none';
+    const isOfPods = (list: readonly Route[] = []) => list.every(({ device }) => device !== undefined);
+    return changed.every(({ before, after }) => isOfPods(before) && isOfPods(after)) ? 'confirm' : 'now';
+  }
+
+  observe({ kernel }: Observation): void {
+    this.#kernel = kernel;
+    this.#table = undefined;
+  }
+
+  plan({ isUsable }: Context, destinations?: ReadonlySet<string>): void {
+    const kernel = this.#kernel;
+    const rules = this.#rules.all.get('all');
+    if (!kernel || !rules) return;
+    this.#table ??= divideRoutes(kernel.routes, rules.ownership);
+    const options = {
+      keepLearned: !rules.isLearnedComplete,
+      ownAddresses: new Set(kernel.addresses.map(({ cidr }) => cidr.split('/')[0]!)),
+      mayReplaceDefault: rules.mayReplaceDefault ?? false,
+      hasLink: (name: string) => isUsable(name) && (kernel.links.get(name)?.isUp ?? false),
+      ownership: rules.ownership,
+    };
+    this.#plan = planTable(this.#desired.all, this.#table, options, destinations);
+    for (const destination of destinations ?? [...this.#blocked.keys()]) this.#blocked.delete(destination);
+    for (const { destination, ...obstacle } of this.#plan.blocked) this.#blocked.set(destination, obstacle);
+    this.#changes.plan(this.#plan.changes);
+  }
+
+  get pending(): string[] {
+    return this.#changes.pending;
+  }
+
+  apply(phase: Phase, { now, isUsable }: Context): Promise<void> {
+    return this.#changes.apply(phase, now, faultsOf(isUsable));
+  }
+
+  problems(now: number): Problem[] {
+    const kernel = this.#kernel;
+    const blocked = [...this.#blocked].map(([destination, obstacle]) => ({
+      object: `route ${destination}`,
+      ...obstacle,
+    }));
+    return [...this.#changes.problems(now, (object) => kernel && shownBy(kernel, object)), ...blocked];
+  }
+
+  get isFailed(): boolean {
+    return this.#changes.isFailed;
+  }
+
+  get isHeld(): boolean {
+    return this.#changes.isHeld;
+  }
+
+  oscillating(now: number): Readonly<Record<string, number>> {
+    return this.#changes.oscillating(now);
+  }
+
+  forget(link: string): void {
+    this.#changes.forget(link);
+  }
+
+  recheck(): void {}
+
+  /** Host addresses whose route the last plan changes or removes: their connections must be flushed. */
+  get moved(): readonly string[] {
+    return this.#plan?.moved ?? [];
+  }
+
+  /**
+   * Routes with a former number that may be another program's, when learned routes are complete and the last full plan
+   * found none of ours with a former number. Otherwise undefined: the migration continues.
+   */
+  get left(): readonly KernelRoute[] | undefined {
+    const isComplete = this.#rules.all.get('all')?.isLearnedComplete ?? false;
+    return isComplete && this.#plan && !this.#plan.isMigrating ? this.#plan.left : undefined;
+  }
+}
