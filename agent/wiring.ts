@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { Registry } from 'prom-client';
 import { viewRoutes } from '../bgp/routes-view.ts';
 import type { Transport } from '../bgp/transport/port.ts';
+import { endpointFolder } from '../cni/endpoint-folder.ts';
 import { EndpointStore } from '../cni/endpoint-store.ts';
 import { Plugin } from '../cni/plugin.ts';
 import type { ClusterApi } from '../datastore/datastore.ts';
@@ -127,7 +128,8 @@ async function makeSources(
   assertPrivateFolder(runDirectory);
   // Before the folder of the endpoints exists (readRouteNumbers).
   const routeNumbers = new RouteNumbersFile(runDirectory, log);
-  const endpoints = await EndpointStore.open(path.join(runDirectory, 'endpoints'), changed, log);
+  const files = endpointFolder(path.join(runDirectory, 'endpoints'));
+  const endpoints = await EndpointStore.open(files, changed, log);
   const { client } = api;
   const clock = time;
   const view = new View(node, { client, time, log, changed });

@@ -3,42 +3,35 @@
  * recovers them without a query. The directory is on a tmpfs, so a reboot clears the files together with their
  * interfaces.
  */
-import { renameSync, writeFileSync } from 'node:fs';
-import { readdir, readFile, rm } from 'node:fs/promises';
-import path from 'node:path';
 import { messageOf } from '../lib/errors.ts';
-import { createFolder } from '../lib/folder.ts';
 import type { Log } from '../lib/log.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import { endpointFile, parseEndpoint } from './endpoint-file.ts';
+import type { EndpointFiles } from './endpoint-folder.ts';
+
+export type EndpointKey = Pick<Endpoint, 'containerId' | 'containerInterface'>;
 
 export class EndpointStore {
-  readonly #directory: string;
+  readonly #files: EndpointFiles;
   readonly #changed: () => void;
   /** By container and interface. Bounded by the node's pods. */
   readonly #endpoints = new Map<string, Endpoint>();
 
-  private constructor(directory: string, changed: () => void) {
-    this.#directory = directory;
+  private constructor(files: EndpointFiles, changed: () => void) {
+    this.#files = files;
     this.#changed = changed;
   }
 
-  /** Reads the directory, and removes half-written files. A file that cannot be read is logged and kept. */
-  static async open(directory: string, changed: () => void, log: Log): Promise<EndpointStore> {
-    const store = new EndpointStore(directory, changed);
-    await createFolder(directory, 0o700);
-    for (const entry of await readdir(directory, { withFileTypes: true })) {
-      const file = entry.name;
-      const full = path.join(directory, file);
-      if (!file.endsWith('.json')) {
-        if (!entry.isDirectory()) await rm(full, { force: true });
-        continue;
-      }
+  /** Reads the files. One that cannot be read is logged and kept. */
+  static async open(files: EndpointFiles, changed: () => void, log: Log): Promise<EndpointStore> {
+    const store = new EndpointStore(files, changed);
+    for (const file of await files.read()) {
       try {
-        const endpoint = parseEndpoint(file, await readFile(full, 'utf8'));
+        if (file.text === undefined) throw new Error(file.reason);
+        const endpoint = parseEndpoint(file.name, file.text);
         store.#endpoints.set(keyOf(endpoint.containerId, endpoint.containerInterface), endpoint);
       } catch (error) {
-        log.error({ file: full, reason: messageOf(error) }, 'unreadable endpoint file ignored');
+        log.error({ file: file.name, reason: messageOf(error) }, 'unreadable endpoint file ignored');
       }
     }
     return store;
@@ -58,20 +51,15 @@ export class EndpointStore {
     this.#changed();
   }
 
-  /** Writes the file. Synchronous: on a tmpfs, that takes less time than a trip through the thread pool. */
+  /** Writes the file. Throws when it cannot. */
   persist(endpoint: Endpoint): void {
-    const file = this.#file(endpoint);
-    writeFileSync(`${file}.tmp`, JSON.stringify(endpoint), { mode: 0o600 });
-    renameSync(`${file}.tmp`, file);
+    this.#files.write(endpointFile(endpoint), JSON.stringify(endpoint));
   }
 
-  async remove(endpoint: Endpoint): Promise<void> {
+  /** Removes an endpoint at once, then its file, also that of an endpoint which is no longer known. */
+  async remove(endpoint: EndpointKey): Promise<void> {
     if (this.#endpoints.delete(keyOf(endpoint.containerId, endpoint.containerInterface))) this.#changed();
-    await rm(this.#file(endpoint), { force: true });
-  }
-
-  #file(endpoint: Endpoint): string {
-    return path.join(this.#directory, endpointFile(endpoint));
+    await this.#files.remove(endpointFile(endpoint));
   }
 }
 

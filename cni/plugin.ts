@@ -244,8 +244,8 @@ export class Plugin {
   ): Promise<void> {
     const { endpoints, ipam, log } = this.#modules;
     const endpoint = endpoints.get(containerId, containerInterface);
-    if (endpoint) await endpoints.remove(endpoint);
     const undone = await Promise.allSettled([
+      endpoint && endpoints.remove(endpoint),
       wire?.discard(),
       isAssigned ? ipam.releaseHandle(handleId) : undefined,
     ]);
@@ -278,9 +278,19 @@ export class Plugin {
   async #delete({ containerId, interfaceName, network }: Attachment): Promise<undefined> {
     const endpoint = this.#modules.endpoints.get(containerId, interfaceName);
     if (endpoint) await this.#remove(endpoint);
-    // The endpoint can be unknown: an ADD may have died after assigning addresses and before storing the endpoint.
-    else await this.#modules.ipam.releaseHandle(handleOf(network, containerId));
+    // The endpoint can be unknown: an ADD may have died after assigning addresses and before storing the endpoint, or a
+    // DEL before removing its file.
+    else await this.#removeUnknown(containerId, interfaceName, network);
     return undefined;
+  }
+
+  async #removeUnknown(
+    containerId: string,
+    containerInterface: string,
+    network: NetworkConfiguration,
+  ): Promise<void> {
+    await this.#modules.ipam.releaseHandle(handleOf(network, containerId));
+    await this.#modules.endpoints.remove({ containerId, containerInterface });
   }
 
   /** Removes the interface first, so that the pod is silent before IPAM assigns its address again; the file last. */

@@ -11,12 +11,12 @@ import type {
   LinkAddress,
   MaySet,
   Nft,
-  PodKernel,
 } from '../../kernel/port.ts';
 import type { Family } from '../../lib/cidr.ts';
 import { familyOf } from '../../lib/cidr.ts';
 import type { Sysctl } from '../../model/sysctls.ts';
 import { FakeNetwork, type Refusal } from './fake-network.ts';
+import { FakePods } from './fake-pods.ts';
 
 export class FakeKernel implements Kernel {
   readonly release = '6.8.0-fake';
@@ -29,7 +29,16 @@ export class FakeKernel implements Kernel {
   readonly sysctls = new Map<string, string>();
   /** Contents of the nftables tables by name. */
   readonly tables = new Map<string, string>();
-  readonly network = new FakeNetwork((event) => this.#emit(event));
+  /** Networks of the pods' namespaces, by path. */
+  readonly namespaces = new Map<string, FakeNetwork>();
+  readonly network = new FakeNetwork((event) => this.#emit(event), this.namespaces);
+  readonly pods = new FakePods({
+    network: this.network,
+    namespaces: this.namespaces,
+    apply: (network, changes) => this.#applyIn(network, changes),
+    applySysctls: (sysctls) => this.applySysctls(sysctls, () => true),
+    step: () => this.#step(),
+  });
   /** Runs between the steps of an operation. */
   pause: () => void = () => {};
   /** Returns why the kernel refuses a change by the program under test. */
@@ -56,12 +65,16 @@ export class FakeKernel implements Kernel {
     return { routes, neighbours, links, addresses: this.network.addresses.filter(({ cidr }) => isOf(cidr)) };
   }
 
-  async apply(changes: readonly KernelChange[]): Promise<ChangeError[]> {
+  apply(changes: readonly KernelChange[]): Promise<ChangeError[]> {
+    return this.#applyIn(this.network, changes);
+  }
+
+  async #applyIn(network: FakeNetwork, changes: readonly KernelChange[]): Promise<ChangeError[]> {
     const errors: ChangeError[] = [];
     for (const change of changes) {
       await this.#step();
       this.changes.push(change);
-      const refusal = this.around(change, () => this.refuse(change) ?? this.network.apply(change));
+      const refusal = this.around(change, () => this.refuse(change) ?? network.apply(change));
       if (refusal) errors.push({ change, ...refusal });
     }
     return errors;
@@ -104,11 +117,6 @@ export class FakeKernel implements Kernel {
     return new Map(link.forwarding);
   }
 
-  /** Not part of this kernel yet. */
-  get pods(): PodKernel {
-    throw new Error('this kernel has no pods');
-  }
-
   async readAddresses(): Promise<LinkAddress[]> {
     await this.#step();
     return this.network.addresses.map(({ device, cidr, isLinkScope }) => {
@@ -117,10 +125,16 @@ export class FakeKernel implements Kernel {
     });
   }
 
-  async sourceOfPacketsTo(): Promise<undefined> {}
+  async sourceOfPacketsTo(address: string): Promise<string | undefined> {
+    await this.#step();
+    const device = this.network.routeTo(address)?.hops[0]?.device;
+    return this.network.addresses.find((one) => one.device === device)?.cidr.split('/')[0];
+  }
 
-  async routeText(): Promise<string> {
-    return 'RTNETLINK answers: Network is unreachable';
+  async routeText(address: string): Promise<string> {
+    await this.#step();
+    const device = this.network.routeTo(address)?.hops[0]?.device;
+    return device ? `${address} dev ${device}` : 'RTNETLINK answers: Network is unreachable';
   }
 
   close(): void {}

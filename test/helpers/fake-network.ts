@@ -12,6 +12,7 @@ import type {
   LinkUpdate,
   NeighbourChange,
   RouteChange,
+  VethPeer,
 } from '../../kernel/change.ts';
 import type { InterfaceAddress, KernelEvent, Link, Neighbour, VxlanState } from '../../kernel/port.ts';
 import {
@@ -27,9 +28,13 @@ import type { Hop, KernelRoute } from '../../model/route.ts';
 
 interface FakeLink extends Link {
   readonly vxlan?: VxlanState;
+  /** The other end of a veth pair. */
+  readonly peer?: { readonly network: FakeNetwork; readonly name: string };
   /** Forwarding entries: MAC to node address. */
   readonly forwarding: Map<string, string>;
 }
+
+type NewLink = Pick<LinkAddition, 'name' | 'mac' | 'mtu' | 'index'>;
 
 /** Why the kernel refuses a change. */
 export type Refusal = Pick<ChangeError, 'code' | 'message'>;
@@ -52,10 +57,16 @@ export class FakeNetwork {
   routes: KernelRoute[] = [];
   neighbours: Neighbour[] = [];
   readonly #emit: (event: KernelEvent) => void;
+  readonly #namespaces: ReadonlyMap<string, FakeNetwork>;
   #lastIndex = 0;
 
-  constructor(emit: (event: KernelEvent) => void) {
+  /** `namespaces`: the network of each namespace, by path. */
+  constructor(
+    emit: (event: KernelEvent) => void = () => {},
+    namespaces: ReadonlyMap<string, FakeNetwork> = new Map(),
+  ) {
     this.#emit = emit;
+    this.#namespaces = namespaces;
   }
 
   /** Makes one change. Returns the kernel's refusal. */
@@ -125,29 +136,63 @@ export class FakeNetwork {
       for (const { device, cidr } of this.addresses) if (device === name) this.#addConnected(name, cidr);
   }
 
-  #deleteLink({ name }: FakeLink): void {
-    if (name === 'tunl0') throw new Refused('EOPNOTSUPP', 'Operation not supported');
+  #deleteLink({ name, peer }: FakeLink): void {
+    if (name === 'tunl0' || name === 'lo') throw new Refused('EOPNOTSUPP', 'Operation not supported');
     this.links.delete(name);
     this.#forget(name, () => false);
+    if (peer) peer.network.#lose(peer.name);
+  }
+
+  /** Removes a link because its peer or its namespace is gone. */
+  #lose(name: string): void {
+    if (!this.links.delete(name)) return;
+    this.#forget(name, () => false);
+    this.#report({ link: name });
+  }
+
+  /** The namespace ends: its links disappear, and their peers with them. */
+  end(): void {
+    for (const { name, peer } of [...this.links.values()]) {
+      this.#lose(name);
+      if (peer) peer.network.#lose(peer.name);
+    }
+  }
+
+  /** Returns the route to an address: that with the longest prefix. */
+  routeTo(address: string): KernelRoute | undefined {
+    const host = parseAddress(address);
+    const ways = this.routes.filter(({ destination }) => host && contains(mustCidr(destination), host));
+    return ways.sort((a, b) => mustCidr(b.destination).length - mustCidr(a.destination).length)[0];
   }
 
   #addLink(addition: LinkAddition): void {
     const { name, kind } = addition;
-    if (this.links.has(name)) throw new Refused('EEXIST', 'File exists');
-    this.#createLink(addition, kind.type === 'vxlan' ? kind : undefined);
+    const isTaken = [...this.links.values()].some(({ index }) => index === addition.index);
+    if (this.links.has(name) || isTaken) throw new Refused('EEXIST', 'File exists');
+    if (kind.type === 'veth') this.#createPair(addition, kind.peer);
+    else this.#createLink(addition, kind.type === 'vxlan' ? { vxlan: kind } : {});
     // The module creates tunl0 when it is loaded, before this command.
     if (name === 'tunl0') throw new Refused('EEXIST', 'File exists');
   }
 
+  /** Creates a veth pair, whose other end is in another namespace. */
+  #createPair(addition: LinkAddition, peer: VethPeer): void {
+    const network = this.#namespaces.get(peer.netns);
+    if (!network) throw new Refused('EINVAL', 'Invalid "netns" value');
+    if (network.links.has(peer.name)) throw new Refused('EEXIST', 'File exists');
+    network.#createLink(peer, { peer: { network: this, name: addition.name } });
+    this.#createLink(addition, { peer: { network, name: peer.name } });
+  }
+
   #createLink(
-    { name, mac, mtu = 1500 }: Pick<LinkAddition, 'name' | 'mac' | 'mtu'>,
-    vxlan?: VxlanState,
+    { name, mac, mtu = 1500, index = ++this.#lastIndex }: NewLink,
+    { vxlan, peer }: { vxlan?: VxlanState; peer?: FakeLink['peer'] } = {},
   ): void {
-    const index = ++this.#lastIndex;
     this.links.set(name, {
       ...{ index, name, isUp: false, mtu },
       mac: mac ?? `02:00:00:00:00:${(index % 256).toString(16).padStart(2, '0')}`,
       ...(vxlan && { vxlan: { vni: vxlan.vni, port: vxlan.port, local: vxlan.local } }),
+      ...(peer && { peer }),
       forwarding: new Map(),
     });
   }

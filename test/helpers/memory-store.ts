@@ -7,7 +7,8 @@ import type { AnyResource, ResourceDefinition } from '../../datastore/schema/res
 
 export class MemoryStore implements Datastore {
   readonly #objects = new Map<string, AnyResource>();
-  #revision = 0;
+  /** Number of changes so far. */
+  revision = 0;
   /** Called before every operation: may wait, or throw to simulate a crash. */
   before: (operation: string) => Promise<void> = async () => undefined;
   /** Called after every write that took effect: throwing simulates a crash before the response. */
@@ -90,6 +91,7 @@ export class MemoryStore implements Datastore {
         throw new DatastoreError('CONFLICT', `${key} has been modified`);
     }
     this.#objects.delete(key);
+    this.revision++;
     this.after('remove');
     return true;
   }
@@ -100,7 +102,7 @@ export class MemoryStore implements Datastore {
     object: AnyResource,
     operation: string,
   ): ObjectOf<D> {
-    const resourceVersion = String(++this.#revision);
+    const resourceVersion = String(++this.revision);
     const stored = definition.schema.parse({
       ...object,
       metadata: { ...object.metadata, resourceVersion },

@@ -1,0 +1,71 @@
+import { expect, it } from 'vitest';
+import { CniWorld, type Fault } from '../../helpers/cni-world.ts';
+
+const faults: readonly Fault[] = ['refused', 'lost answer', 'agent dies'];
+
+async function started(): Promise<CniWorld> {
+  const world = await CniWorld.open();
+  await world.createPod('web');
+  world.createContainer('c1');
+  return world;
+}
+
+/** Returns the steps of one call, without a fault. */
+async function stepsOf(prepare: (world: CniWorld) => Promise<unknown>, command: string): Promise<string[]> {
+  const world = await started();
+  await prepare(world);
+  world.trace = [];
+  await world.call(command, 'c1', 'web');
+  return world.trace;
+}
+
+/** Runs a call with a fault at its step `at`. Afterwards the agent runs, again if it died. */
+async function faulty(world: CniWorld, command: string, fault: Fault, at: number) {
+  const first = world.steps;
+  world.fault = (step) => (step === first + at ? fault : undefined);
+  const { exitCode } = await world.call(command, 'c1', 'web');
+  world.fault = () => undefined;
+  if (fault === 'agent dies') await world.restart();
+  return exitCode;
+}
+
+it.each(faults)('an ADD with a fault at any step (%s) leaves nothing after DEL', async (fault) => {
+  const steps = await stepsOf(async () => {}, 'ADD');
+  expect(steps.length).toBeGreaterThan(20);
+  for (const [at, what] of [...steps, 'the answer'].entries()) {
+    const world = await started();
+    const exitCode = await faulty(world, 'ADD', fault, at + 1);
+    const place = `${fault} at step ${at + 1}, ${what}`;
+    // What has succeeded works, and what has failed is cleaned up, unless the agent died.
+    expect(world.violations({ isExact: exitCode === 0 }), place).toEqual([]);
+    expect((await world.call('DEL', 'c1', 'web')).exitCode, place).toBe(0);
+    expect(withoutPair(world, fault), place).toEqual([]);
+    // The pod's next container finds a node that works.
+    world.endContainer('c1');
+    world.createContainer('c2');
+    expect((await world.call('ADD', 'c2', 'web')).exitCode, place).toBe(0);
+    expect(world.violations({ isExact: true }), place).toEqual([]);
+  }
+});
+
+/** An agent that died knows nothing of its pair, which ends with the container's namespace. */
+function withoutPair(world: CniWorld, fault: Fault): string[] {
+  if (fault === 'agent dies') world.endContainer('c1');
+  return world.leftovers();
+}
+
+it.each(faults)('a DEL with a fault at any step (%s) is completed by the next DEL', async (fault) => {
+  const add = (world: CniWorld) => world.call('ADD', 'c1', 'web');
+  const steps = await stepsOf(add, 'DEL');
+  expect(steps.length).toBeGreaterThan(8);
+  for (const [at, what] of steps.entries()) {
+    const world = await started();
+    await add(world);
+    await faulty(world, 'DEL', fault, at + 1);
+    const place = `${fault} at step ${at + 1}, ${what}`;
+    expect((await world.call('DEL', 'c1', 'web')).exitCode, place).toBe(0);
+    expect(world.leftovers(), place).toEqual([]);
+    await world.restart();
+    expect(world.leftovers(), `${place}, after a restart`).toEqual([]);
+  }
+});
