@@ -57,7 +57,7 @@ export function parseAttachment({ environment, stdin }: CniRequest, isNetnsNeede
         )
       : '',
     network: parseNetwork(stdin),
-    pod: isNetnsNeeded ? podOf(environment['CNI_ARGS'] ?? '') : undefined,
+    pod: isNetnsNeeded ? podOf(environment['CNI_ARGS'] ?? '') : podIfValid(environment['CNI_ARGS'] ?? ''),
   };
 }
 
@@ -82,6 +82,16 @@ function podOf(text: string): Attachment['pod'] {
       `K8S_POD_NAMESPACE "${printable(namespace, 100)}" in CNI_ARGS is not the name of a namespace`,
     );
   return { name, namespace };
+}
+
+/** As `podOf`, for DEL, which succeeds whatever CNI_ARGS is. */
+function podIfValid(text: string): Attachment['pod'] {
+  try {
+    return podOf(text);
+  } catch (error) {
+    if (error instanceof CniError) return undefined;
+    throw error;
+  }
 }
 
 function invalid(message: string): CniError {

@@ -152,13 +152,11 @@ export class Plugin {
 
   async #add(attachment: Attachment): Promise<object> {
     this.#assertReady(CniCode.TRY_AGAIN_LATER);
-    const { containerId, interfaceName, network, pod } = attachment;
+    const { containerId, interfaceName, network } = attachment;
     const { endpoints } = this.#modules;
     const known = endpoints.get(containerId, interfaceName);
     if (known) return resultOf(known, network.cniVersion);
-    const hostInterface = pod
-      ? podInterfaceName(pod.namespace, pod.name)
-      : containerInterfaceName(containerId);
+    const hostInterface = hostInterfaceOf(attachment);
     const claimed = this.#claims.get(hostInterface);
     if (claimed !== undefined)
       throw new CniError(
@@ -275,22 +273,25 @@ export class Plugin {
     };
   }
 
-  async #delete({ containerId, interfaceName, network }: Attachment): Promise<undefined> {
+  async #delete(attachment: Attachment): Promise<undefined> {
+    const { containerId, interfaceName } = attachment;
     const endpoint = this.#modules.endpoints.get(containerId, interfaceName);
     if (endpoint) await this.#remove(endpoint);
     // The endpoint can be unknown: an ADD may have died after assigning addresses and before storing the endpoint, or a
     // DEL before removing its file.
-    else await this.#removeUnknown(containerId, interfaceName, network);
+    else await this.#removeUnknown(attachment);
     return undefined;
   }
 
-  async #removeUnknown(
-    containerId: string,
-    containerInterface: string,
-    network: NetworkConfiguration,
-  ): Promise<void> {
-    await this.#modules.ipam.releaseHandle(handleOf(network, containerId));
-    await this.#modules.endpoints.remove({ containerId, containerInterface });
+  async #removeUnknown(attachment: Attachment): Promise<void> {
+    const { containerId, interfaceName: containerInterface, network } = attachment;
+    const { endpoints, ipam, kernel } = this.#modules;
+    const name = hostInterfaceOf(attachment);
+    // Another container of the pod may have it, or be getting it.
+    const isUsed = this.#claims.has(name) || endpoints.list().some((one) => one.interfaceName === name);
+    if (!isUsed) await tearDownEndpoint(name, kernel.pods);
+    await ipam.releaseHandle(handleOf(network, containerId));
+    await endpoints.remove({ containerId, containerInterface });
   }
 
   /** Removes the interface first, so that the pod is silent before IPAM assigns its address again; the file last. */
@@ -345,4 +346,9 @@ export class Plugin {
     const reason = this.#options.notReady();
     if (reason) throw new CniError(code, `cali-node on ${this.#options.node} is not ready: ${reason}`);
   }
+}
+
+/** Returns the name of the host's side of the pair. */
+function hostInterfaceOf({ containerId, pod }: Attachment): string {
+  return pod ? podInterfaceName(pod.namespace, pod.name) : containerInterfaceName(containerId);
 }

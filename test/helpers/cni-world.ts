@@ -231,23 +231,26 @@ export class CniWorld {
 
   /**
    * Differences between endpoints and the kernel, and addresses that are assigned twice. None between calls.
-   * `isExact`: no call has failed, so that nothing else has an address either.
+   * `isExact`: nothing else has an address or an interface. `areWhole`: endpoints have everything; a DEL that failed
+   * leaves some of it.
    */
-  violations({ isExact }: { isExact: boolean }): string[] {
+  violations({ isExact, areWhole = true }: { isExact: boolean; areWhole?: boolean }): string[] {
     const found: string[] = [];
     const { links, routes, neighbours } = this.kernel.network;
     const owners = new Map<string, string>();
+    const allocations = this.allocations();
+    const handles = new Map(allocations.map(({ address, handleId }) => [address, handleId]));
     for (const endpoint of this.endpoints) {
       const { containerId, interfaceName, addresses, netns, containerInterface } = endpoint;
       const handle = `${NETWORK}.${containerId}`;
       for (const address of addresses) {
         if (owners.has(address)) found.push(`${address}: of ${owners.get(address)} and ${containerId}`);
         owners.set(address, containerId);
-        const assigned = this.allocations().find((one) => one.address === address);
-        if (assigned?.handleId !== handle) found.push(`${address}: assigned to ${assigned?.handleId}`);
+        if (areWhole && handles.get(address) !== handle)
+          found.push(`${address}: assigned to ${handles.get(address)}`);
       }
       const pod = this.kernel.namespaces.get(netns);
-      if (!pod) continue;
+      if (!pod || !areWhole) continue;
       if (!links.get(interfaceName)?.isUp) found.push(`${interfaceName}: not up`);
       if (!pod.links.get(containerInterface)?.isUp) found.push(`${netns}: ${containerInterface} is not up`);
       for (const address of addresses) {
@@ -265,7 +268,7 @@ export class CniWorld {
     const strangers = [...links.keys()].filter((name) => name !== 'eth0' && !known.has(name));
     if (isExact) found.push(...strangers.map((name) => `${name}: of no endpoint`));
     if (isExact)
-      for (const { address } of this.allocations())
+      for (const { address } of allocations)
         if (!owners.has(address)) found.push(`${address}: assigned, of no endpoint`);
     return found;
   }

@@ -136,7 +136,9 @@ export class DataplaneWorld {
     const name = podInterfaceName('default', pod);
     const addresses = [`10.1.0.${this.#podCount % 256}`, `fd00:1::${this.#podCount.toString(16)}`];
     const mac = podMac(pod, 'eth0');
-    const peer = { name: 'eth0', mac, mtu: 1500, netns: '/run/netns/x' };
+    const netns = `/run/netns/${pod}`;
+    this.kernel.pods.create(netns);
+    const peer = { name: 'eth0', mac, mtu: 1500, netns };
     this.kernel.change({
       ...{ object: 'link', verb: 'add', name, mac: HOST_MAC },
       kind: { type: 'veth', peer },
@@ -150,7 +152,7 @@ export class DataplaneWorld {
       this.kernel.change(neighbour(address, mac, name));
     }
     this.pods.set(pod, {
-      ...{ containerId: pod, containerInterface: 'eth0', network: 'cali', netns: '/run/netns/x' },
+      ...{ containerId: pod, containerInterface: 'eth0', network: 'cali', netns },
       ...{ interfaceName: name, mac, mtu: 1500, addresses, pod },
     });
     this.calculate();

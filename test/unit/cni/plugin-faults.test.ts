@@ -39,7 +39,7 @@ it.each(faults)('an ADD with a fault at any step (%s) leaves nothing after DEL',
     // What has succeeded works, and what has failed is cleaned up, unless the agent died.
     expect(world.violations({ isExact: exitCode === 0 }), place).toEqual([]);
     expect((await world.call('DEL', 'c1', 'web')).exitCode, place).toBe(0);
-    expect(withoutPair(world, fault), place).toEqual([]);
+    expect(world.leftovers(), place).toEqual([]);
     // The pod's next container finds a node that works.
     world.endContainer('c1');
     world.createContainer('c2');
@@ -47,12 +47,6 @@ it.each(faults)('an ADD with a fault at any step (%s) leaves nothing after DEL',
     expect(world.violations({ isExact: true }), place).toEqual([]);
   }
 });
-
-/** An agent that died knows nothing of its pair, which ends with the container's namespace. */
-function withoutPair(world: CniWorld, fault: Fault): string[] {
-  if (fault === 'agent dies') world.endContainer('c1');
-  return world.leftovers();
-}
 
 it.each(faults)('a DEL with a fault at any step (%s) is completed by the next DEL', async (fault) => {
   const add = (world: CniWorld) => world.call('ADD', 'c1', 'web');

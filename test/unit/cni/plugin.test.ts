@@ -190,7 +190,7 @@ describe('calls at once', () => {
   it('two containers of one pod do not share its interface', async () => {
     world.createContainer('c2');
     const answers = await Promise.all(['c1', 'c2'].map((container) => world.call('ADD', container, 'web')));
-    expect(answers.map(({ exitCode }) => exitCode).sort()).toEqual([0, 1]);
+    expect(answers.map(({ exitCode }) => exitCode).sort((a, b) => a - b)).toEqual([0, 1]);
     expect(world.violations({ isExact: true })).toEqual([]);
   });
 
