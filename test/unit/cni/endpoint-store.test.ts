@@ -11,6 +11,7 @@ import {
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { endpointFolder } from '../../../cni/endpoint-folder.ts';
 import { EndpointStore } from '../../../cni/endpoint-store.ts';
 import { silentLog } from '../../../lib/log.ts';
 import type { Endpoint } from '../../../model/endpoint.ts';
@@ -26,7 +27,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-const open = () => EndpointStore.open(directory, () => changes++, silentLog);
+const open = () => EndpointStore.open(endpointFolder(directory), () => changes++, silentLog);
 const container = (containerId: string, containerInterface = 'eth0'): Endpoint => ({
   ...endpoint('cali0123456789a', '10.0.0.5'),
   containerId,
