@@ -1,7 +1,7 @@
-/** Result of a command: text for standard output and failures for standard error. */
+/** What a command prints: text to standard output, failures to standard error. */
 export interface Done {
   /** Empty when there is nothing to show. */
   readonly text: string;
-  /** Sentences. With any of them the exit code is 1. */
+  /** A sentence for each failure. If there is one, the exit code is 1. */
   readonly failures: readonly string[];
 }

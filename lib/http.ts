@@ -1,4 +1,4 @@
-/** Health and metrics over HTTP, and the local socket that calictl uses. */
+/** The HTTP server for health checks, metrics and the local socket of calictl. */
 import { createServer, type Server } from 'node:http';
 import { messageOf } from './errors.ts';
 import { surviveAccept } from './listening.ts';
@@ -20,35 +20,35 @@ export function json(body: unknown): HttpAnswer {
   return { code: 200, type: 'application/json', body: JSON.stringify(body) };
 }
 
-/** Limits of each server. It serves a few local clients and ignores request bodies. */
+/** Limits per server, which has a few local clients and ignores request bodies. */
 const LIMITS = {
-  /** Octets of a request line with its headers. */
+  /** Maximum size of the request line and the headers together, bytes. */
   maxHeaderSize: 8192,
   headersTimeout: 5000,
   requestTimeout: 10_000,
   keepAliveTimeout: 5000,
-  /** Interval of the check for slow clients, milliseconds. */
+  /** How often the server looks for slow clients, milliseconds. */
   connectionsCheckingInterval: 1000,
 };
 const MAX_CONNECTIONS = 64;
 const MAX_HEADERS = 64;
 const MAX_URL = 2048;
 
-/** A listening server. `close` also ends its connections. */
+/** A running server. `close` also closes its idle connections. */
 export interface Serving {
   close(): void;
 }
 
 /**
- * Serves GET requests for fixed paths on a TCP address, or on a unix socket that only its owner can use. Throws what
- * `listen` throws, and CodedError SOCKET_TAKEN (lib/unix-socket.ts).
+ * Serves GET requests for fixed paths, on a TCP address or on a Unix socket that only its owner can open. Throws the
+ * error of `listen`, or CodedError SOCKET_TAKEN (lib/unix-socket.ts).
  */
 export async function serveRoutes(
   at: { readonly host: string; readonly port: number } | { readonly path: string },
   routes: Routes,
 ): Promise<Serving> {
   const server = createServer(LIMITS, (request, response) => {
-    // Bodies are ignored, so do not wait for one.
+    // The server reads no bodies. After a request that has one, the connection cannot be used again.
     response.shouldKeepAlive = response.shouldKeepAlive && request.headers['content-length'] === undefined;
     void answerTo(request.method, request.url ?? '', routes).then(({ code, type, body }) => {
       response.writeHead(code, { 'content-type': type }).end(body);
@@ -73,7 +73,7 @@ function end(server: Server, close: () => void): void {
   server.closeIdleConnections();
 }
 
-/** Answers with 500 when the route fails. Never rejects. */
+/** Returns the answer of the route; 500 if the route throws. Never rejects. */
 async function answerTo(method: string | undefined, url: string, routes: Routes): Promise<HttpAnswer> {
   if (url.length > MAX_URL) return text(414, `the URL is longer than ${MAX_URL} characters`);
   const [pathName = '', query] = url.split('?');

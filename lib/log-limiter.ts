@@ -1,9 +1,9 @@
-/** Limits warnings that others can cause as often as they like, such as a peer with its messages. */
+/** Limits warnings that a remote party can trigger at will, such as a BGP peer with malformed messages. */
 
 import type { Log } from './log.ts';
 import type { Clock } from './time.ts';
 
-/** Minimum time between two lines of a kind. */
+/** Minimum time between two lines of the same kind. */
 export const LOG_INTERVAL_MS = 10_000;
 
 interface Window {
@@ -15,7 +15,7 @@ interface Window {
 export class LogLimiter {
   readonly #clock: Clock;
   readonly #log: Log;
-  /** Kinds that were logged within the last interval. Bounded, because the code names the kinds. */
+  /** Kinds that were logged within the last interval. Callers use a fixed set of kinds, so the map is bounded. */
   readonly #windows = new Map<string, Window>();
 
   constructor(clock: Clock, log: Log) {
@@ -24,8 +24,8 @@ export class LogLimiter {
   }
 
   /**
-   * Logs the first warning of a kind at once. Later ones make one line per interval, with the fields of the last one
-   * and their number in `repeats`.
+   * Logs the first warning of a kind at once. Those that follow share one line per interval: it has the fields of the
+   * last one, and counts them in `repeats`.
    */
   warn(kind: string, fields: object, message: string): void {
     const window = this.#windows.get(kind);

@@ -1,8 +1,8 @@
-/** Notices about FELIX_<NAME> for parameters without effect (datastore/schema/felix-without-effect.ts). Pure. */
+/** Warnings about variables FELIX_<NAME> whose parameter has no effect (datastore/schema/felix-without-effect.ts). */
 import { felixConfigurationKind } from '../../datastore/schema/cluster.ts';
 import { noticesOf } from '../../datastore/schema/without-effect.ts';
 
-/** Returns a sentence for each variable that has no effect, except for values that match what Cali does anyway. */
+/** Returns a sentence for each such variable, unless its value asks for what Cali does anyway. */
 export function environmentNotices(environment: Readonly<Record<string, string | undefined>>): string[] {
   return Object.keys(felixConfigurationKind.withoutEffect ?? {}).flatMap((name) => {
     const variable = `FELIX_${name.toUpperCase()}`;

@@ -1,7 +1,7 @@
 /**
- * Follows only the Secrets that BGPPeers and BGPConfigurations refer to, one by one, in the agent's own namespace
- * (Calico B-055). A password stays in force when its Secret is deleted or becomes unusable, so that a protected session
- * never starts without a password because of that.
+ * Watches the Secrets with BGP passwords: each one that a BGPPeer or BGPConfiguration names, in the agent's own
+ * namespace (Calico B-055). If a Secret is deleted or becomes unusable, its last password stays in force, so that a
+ * protected session never loses its protection.
  */
 
 import type { ListWatch } from '../../datastore/datastore.ts';
@@ -17,9 +17,9 @@ import { printable } from '../../lib/plain-text.ts';
 interface Followed {
   readonly informer: Informer<typeof secretKind>;
   readonly abort: AbortController;
-  /** The Secret was read once, or does not exist. */
+  /** Whether the Secret has been read, or is known not to exist. */
   isRead: boolean;
-  /** Last usable values by key. */
+  /** The last usable value of each key. */
   readonly lastValues: Map<string, string>;
 }
 
@@ -40,7 +40,7 @@ export class SecretsView {
     this.#modules = modules;
   }
 
-  /** Sets the objects whose Secrets to follow. */
+  /** Watches the Secrets that these objects name, and no others. */
   follow(configurations: readonly BGPConfiguration[], peers: readonly BGPPeer[]): void {
     const references = [
       ...configurations.map(({ spec }) => spec.nodeMeshPassword),
@@ -55,7 +55,7 @@ export class SecretsView {
     for (const name of wanted) if (!this.#followed.has(name)) this.#start(name);
   }
 
-  /** Returns the state of a key. */
+  /** Returns the password in a key of a Secret, or why it is not known. */
   value = (name: string, key: string): SecretState => {
     const followed = this.#followed.get(name);
     const place = `Secret ${this.#namespace}/${name}`;
@@ -81,7 +81,7 @@ export class SecretsView {
     return value === undefined ? { state: 'missing', reason: missing } : { state: 'known', value };
   };
 
-  /** Returns Secrets that are unreadable or that RBAC forbids. */
+  /** Returns a problem for each Secret that is malformed or that RBAC forbids to read. */
   problems(): UnreadableObject[] {
     return [...this.#followed].flatMap(([name, { informer }]) => [
       ...informer.problems.values(),
@@ -89,7 +89,7 @@ export class SecretsView {
     ]);
   }
 
-  /** Returns objects whose password is not in force: it is unusable or missing, or an earlier one is in force. */
+  /** Returns a problem for each object whose password is missing or unusable, even if an earlier one stays in force. */
   passwordProblems(
     configurations: readonly BGPConfiguration[],
     peers: readonly BGPPeer[],
@@ -103,7 +103,7 @@ export class SecretsView {
       ...peers.map((object) => ({ object, field: 'password', reference: object.spec.password })),
     ];
     return uses.flatMap(({ object: { kind, metadata }, field, reference }) => {
-      // A Secret that was not read yet is not a fault of the object.
+      // The object is not at fault while its Secret has not been read.
       if (!reference || !this.#followed.get(reference.secretKeyRef.name)?.isRead) return [];
       const reason = this.#reasonAgainst(reference);
       if (reason === undefined) return [];

@@ -1,7 +1,7 @@
 /**
- * Stale routes of a peer: retained although the peer has not confirmed them. The reasons are graceful restart as the
- * Receiving Speaker (RFC 4724, RFC 8538), long-lived graceful restart after it (RFC 9494) and enhanced route refresh
- * (RFC 7313). Each address family is in one phase at a time.
+ * Stale routes: routes of a peer that stay in use until the peer confirms or replaces them. Three mechanisms create
+ * them: graceful restart, here as the Receiving Speaker (RFC 4724, RFC 8538), long-lived graceful restart after it (RFC
+ * 9494), and enhanced route refresh (RFC 7313). Each address family is in one phase at a time.
  */
 import type { Family } from '../../lib/cidr.ts';
 import type { Log } from '../../lib/log.ts';
@@ -11,7 +11,7 @@ import type { Negotiated } from '../session/session.ts';
 import { markLongLived } from './long-lived.ts';
 import type { Ribs } from './receiver.ts';
 
-/** Maximum time for a restarted peer to finish its initial update, seconds. Then its stale routes are dropped. */
+/** Time for a restarted peer to finish its initial update, seconds. After it, the stale routes are removed. */
 const STALE_PATH_SECONDS = 360;
 const families: readonly Family[] = [4, 6];
 
@@ -22,8 +22,9 @@ export interface StaleModules {
 }
 
 /**
- * Why a family has stale routes. `restart`: the session ended, or is up again without End-of-RIB. `long-lived`: the
- * same after the restart time. `refresh`: between BoRR and EoRR. `retiring`: the peer is about to be removed.
+ * Why a family has stale routes. `restart`: the session ended, or is up again but End-of-RIB has not arrived.
+ * `long-lived`: the same, after the restart time. `refresh`: between BoRR and EoRR. `retiring`: the peer is about to be
+ * removed.
  */
 type Phase = 'restart' | 'long-lived' | 'refresh' | 'retiring';
 
@@ -40,13 +41,13 @@ export class StaleRoutes {
   readonly #ribs: Ribs;
   readonly #modules: StaleModules;
   readonly #warnings: LogLimiter;
-  /** Negotiated values of the last session. */
-  #promise: Negotiated | undefined;
+  /** What the peer negotiated in its last session. */
+  #negotiated: Negotiated | undefined;
   readonly #kept = new Map<Family, Kept>();
   #isUp = false;
-  /** Families with End-of-RIB received in this session. */
+  /** Families whose End-of-RIB arrived in this session. */
   readonly #ended = new Set<Family>();
-  /** Families whose long-lived stale time ended in this session, before End-of-RIB. */
+  /** Families whose long-lived stale time expired in this session before End-of-RIB arrived. */
   readonly #overdue = new Set<Family>();
   #isRetiring = false;
 
@@ -62,7 +63,7 @@ export class StaleRoutes {
     return this.#kept.size > 0;
   }
 
-  /** Sets whether the peer is about to be removed on both sides. If so, its routes stay until `dropAll`. */
+  /** Sets whether both sides are about to remove the peer. If so, its routes stay until `dropAll`. */
   setRetiring(isRetiring: boolean): void {
     this.#isRetiring = isRetiring;
     if (isRetiring) return;
@@ -74,7 +75,7 @@ export class StaleRoutes {
   }
 
   sessionUp(negotiated: Negotiated): void {
-    this.#promise = negotiated;
+    this.#negotiated = negotiated;
     this.#isUp = true;
     this.#ended.clear();
     this.#overdue.clear();
@@ -85,7 +86,7 @@ export class StaleRoutes {
       }
       kept.cancel();
       kept.cancel = this.#after(STALE_PATH_SECONDS, () =>
-        this.#expire(family, 'the peer did not end its initial update in time'),
+        this.#expire(family, 'the peer did not finish its initial update in time'),
       );
     }
   }
@@ -100,7 +101,7 @@ export class StaleRoutes {
     }
   }
 
-  /** End-of-RIB of the initial update: removes the routes that the peer did not confirm. */
+  /** Handles the End-of-RIB of the initial update: removes the routes that the peer did not send again. */
   endOfRib(family: Family): void {
     this.#ended.add(family);
     this.#overdue.delete(family);
@@ -108,9 +109,9 @@ export class StaleRoutes {
     if (phase !== undefined && phase !== 'refresh') this.#sweep(family);
   }
 
-  /** BoRR. Ignored before End-of-RIB, which a peer with graceful restart sends first (RFC 7313 section 4). */
+  /** Handles BoRR. Ignores it before End-of-RIB if the peer has graceful restart (RFC 7313 section 4). */
   refreshBegins(family: Family): void {
-    if (this.#promise?.peerRestart && !this.#ended.has(family)) {
+    if (this.#negotiated?.peerRestart && !this.#ended.has(family)) {
       this.#warnings.warn(
         `BoRR ${family}`,
         { family },
@@ -121,17 +122,17 @@ export class StaleRoutes {
     const kept = this.#mark(family, 'refresh');
     if (kept)
       kept.cancel = this.#after(STALE_PATH_SECONDS, () =>
-        this.#expire(family, 'the peer did not end its refresh in time'),
+        this.#expire(family, 'the peer did not finish its refresh in time'),
       );
   }
 
-  /** EoRR: removes the routes that were not sent since BoRR. Ignored without a BoRR. */
+  /** Handles EoRR: removes the routes that the peer did not send again since BoRR. Ignored without BoRR. */
   refreshEnds(family: Family): void {
     if (this.#kept.get(family)?.phase === 'refresh') this.#sweep(family);
     else this.#modules.log.debug({ family }, 'EoRR without BoRR ignored (RFC 7313 section 4)');
   }
 
-  /** Adds LLGR_STALE again after the import policy was applied again. */
+  /** Restores LLGR_STALE after the import policy ran again, which removes it. */
   restoreMarks(family: Family): void {
     if (this.#kept.get(family)?.cancelLongLived) markLongLived(this.#ribs[family], this.#source);
   }
@@ -145,23 +146,23 @@ export class StaleRoutes {
     for (const kept of this.#kept.values()) stopTimers(kept);
   }
 
-  /** The session ended, and the peer may be restarting: retains or drops the routes of a family. */
+  /** Keeps the routes of a family whose peer may be restarting, if graceful restart allows it; else removes them. */
   #keepForRestart(family: Family): void {
-    const promise = this.#promise;
-    const isListed = promise?.peerRestart?.families.some((one) => one.family === family) ?? false;
+    const negotiated = this.#negotiated;
+    const isListed = negotiated?.peerRestart?.families.some((one) => one.family === family) ?? false;
     const hasLongLived = this.#longLivedSeconds(family) > 0;
     if ((!isListed && !hasLongLived) || this.#overdue.has(family)) {
       this.#drop(family);
       return;
     }
     const before = this.#kept.get(family)?.phase;
-    // RFC 4724 section 4.2: delete routes that are still stale. RFC 9494 section 4.2: retain them for the stale time.
+    // Routes that are still stale go (RFC 4724 section 4.2), but stay for the long-lived time (RFC 9494 section 4.2).
     if (before === 'restart' && !hasLongLived) this.#ribs[family].drop(this.#source, 'stale');
     if (this.#mark(family, 'restart')) this.#awaitRestart(family, isListed ? this.#restartSeconds() : 0);
   }
 
   #restartSeconds(): number {
-    return this.#promise?.peerRestart?.restartTimeSeconds ?? 0;
+    return this.#negotiated?.peerRestart?.restartTimeSeconds ?? 0;
   }
 
   #awaitRestart(family: Family, seconds: number): void {
@@ -171,7 +172,7 @@ export class StaleRoutes {
     kept.cancel = this.#after(seconds, () => this.#restartTimeOver(family));
   }
 
-  /** Marks the routes of a family as stale and starts a phase. Undefined when there are no routes. */
+  /** Marks the routes of a family as stale and starts a phase. Returns undefined if there are no routes. */
   #mark(family: Family, phase: Phase): Kept | undefined {
     const before = this.#kept.get(family);
     before?.cancel();
@@ -194,7 +195,7 @@ export class StaleRoutes {
     }
     kept.phase = 'long-lived';
     markLongLived(this.#ribs[family], this.#source);
-    // A running timer is not restarted (RFC 9494 section 4.2).
+    // A timer that runs already keeps running (RFC 9494 section 4.2).
     kept.cancelLongLived ??= this.#after(seconds, () => this.#longLivedTimeOver(family));
     this.#modules.changed();
   }
@@ -204,11 +205,11 @@ export class StaleRoutes {
     this.#expire(family, 'the peer did not return within its long-lived stale time');
   }
 
-  /** Long-lived stale time of the peer, seconds; 0 when not negotiated. */
+  /** Returns the peer's long-lived stale time in seconds; 0 if it was not negotiated. */
   #longLivedSeconds(family: Family): number {
-    const promise = this.#promise;
-    if (!promise?.hasLongLived) return 0;
-    return promise.peerLongLived.find((one) => one.family === family)?.staleSeconds ?? 0;
+    const negotiated = this.#negotiated;
+    if (!negotiated?.hasLongLived) return 0;
+    return negotiated.peerLongLived.find((one) => one.family === family)?.staleSeconds ?? 0;
   }
 
   #expire(family: Family, reason: string): void {
@@ -244,8 +245,8 @@ function stopTimers(kept: Kept): void {
 }
 
 /**
- * Whether stale routes of a family stay when the peer is back with these capabilities: the F bit is set for graceful
- * restart (RFC 4724 section 4.2) and, in the long-lived phase, for the long-lived capability (RFC 9494 section 4.2).
+ * Whether the capabilities of a returned peer allow a family's stale routes to stay. The F bit must be set for graceful
+ * restart (RFC 4724 section 4.2) and, in the long-lived phase, for long-lived graceful restart (RFC 9494 section 4.2).
  */
 function isKeptBy({ peerRestart, peerLongLived }: Negotiated, family: Family, isLongLived: boolean): boolean {
   const restart = peerRestart?.families.find((one) => one.family === family);

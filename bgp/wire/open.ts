@@ -3,8 +3,8 @@
  *
  *   +- version (8) -+- my AS (16) -+- hold time (16) -+- identifier (32) -+- opt. length (8) -+- parameters -+
  *
- * With the extended length of RFC 9072, a parameter type of 255 and a length of 16 bits follow the opt. length. The
- * opt. length is then ignored on receipt, and sent as 255.
+ * The extended form of RFC 9072 inserts a parameter type of 255 and a 16-bit length before the parameters. The opt.
+ * length is then sent as 255 and ignored on receipt.
  */
 import { addressBytes, formatBytes, parseAddress } from '../../lib/cidr.ts';
 import { type Capabilities, decodeCapabilities, encodeCapabilities, noCapabilities } from './capabilities.ts';
@@ -15,7 +15,7 @@ import { Writer } from './writer.ts';
 
 export interface OpenMessage {
   readonly type: 'open';
-  /** The 4-octet AS number if the capability has one. */
+  /** From the 4-octet AS capability (RFC 6793) if there is one, else from the 2-octet field. */
   readonly asNumber: number;
   readonly holdTimeSeconds: number;
   /** Dotted quad. */
@@ -42,7 +42,7 @@ export function encodeOpen(open: OpenMessage): Uint8Array {
       .bytes(capabilities)
       .finish();
   }
-  // RFC 9072: lengths of 16 bits.
+  // The extended form (RFC 9072).
   writer
     .u8(EXTENDED_LENGTH)
     .u8(EXTENDED_LENGTH)
@@ -50,12 +50,12 @@ export function encodeOpen(open: OpenMessage): Uint8Array {
   return writer.u8(CAPABILITIES_PARAMETER).u16(capabilities.length).bytes(capabilities).finish();
 }
 
-/** Throws WireError with the NOTIFICATION of RFC 4271 section 6.2. */
+/** Decodes the body of an OPEN. Throws WireError with the NOTIFICATION of RFC 4271 section 6.2. */
 export function decodeOpen(body: Uint8Array): OpenMessage {
   try {
     return decode(new Reader(body));
   } catch (error) {
-    // RFC 4271 section 6.2 has no subcode for a truncated parameter, so the subcode is unspecific.
+    // RFC 4271 section 6.2 defines no subcode for a truncated parameter. 0 is unspecific.
     if (error instanceof ShortRead)
       throw new WireError(ErrorCode.OPEN_MESSAGE, 0, `OPEN is cut short: ${error.message}`);
     throw error;
@@ -100,11 +100,11 @@ function decode(reader: Reader): OpenMessage {
   return { type: 'open', asNumber, holdTimeSeconds, identifier, capabilities };
 }
 
-/** Throws WireError for octets after the parameters (RFC 4271 section 6.2, unspecific). */
+/** Decodes the optional parameters. Throws WireError, unspecific, if more octets follow (RFC 4271 section 6.2). */
 function decodeParameters(reader: Reader): Capabilities {
   const length = reader.u8();
   const bytes = reader.rest();
-  // RFC 9072 section 2: the type decides, except after a length of 0.
+  // RFC 9072 section 2: a first type of 255 means the extended form, unless the length is 0.
   const isExtended = length > 0 && bytes[0] === EXTENDED_LENGTH;
   const parameters = new Reader(isExtended ? bytes.subarray(1) : bytes);
   const list = parameters.sub(isExtended ? parameters.u16() : length);

@@ -1,4 +1,4 @@
-/** The part of our nftables table that masquerades and exempts from conntrack (Calico F-084, F-085, F-089). */
+/** Cali's nftables rules for NAT, and for packets that conntrack should ignore (Calico F-084, F-085, F-089). */
 import type { IPPool } from '../../datastore/schema/ip-pool.ts';
 import { canonicalCidr, type Family, familyOf } from '../../lib/cidr.ts';
 import { type TunnelKind, tunnels } from '../../model/tunnel.ts';
@@ -15,9 +15,9 @@ export interface NatInput {
 const families = [4, 6] as const;
 
 /**
- * Returns the sets and chains besides the guard's. Filter chains without rules are omitted, because each costs the
- * kernel time. The NAT chain is always present. Without one, the kernel stops translating existing connections, and
- * their replies collide with the old entries and are dropped.
+ * Returns the sets and chains for NAT. Filter chains without rules are omitted, because each chain costs the kernel
+ * time. The NAT chain is always present: without one, the kernel stops translating existing connections, and their
+ * replies collide with old entries and are dropped.
  */
 export function natTable(input: NatInput): NftTable {
   const filters: NftChain[] = [
@@ -33,7 +33,7 @@ export function natTable(input: NatInput): NftTable {
   };
 }
 
-/** Omits LoadBalancer pools, which hold no pods. (Calico F-044 keeps their masquerading; nothing here needs it.) */
+/** Returns the pools with addresses for pods. Calico also masquerades LoadBalancer pools (F-044); Cali need not. */
 export function podPools(pools: readonly IPPool[]): IPPool[] {
   return pools.filter(({ spec }) => !spec.allowedUses.includes('LoadBalancer'));
 }
@@ -59,7 +59,7 @@ function poolSets(family: Family, { pools }: NatInput): NftSet[] {
   ];
 }
 
-/** Exempts tunnel packets from conntrack, which tracks the inner packets instead. */
+/** Keeps tunnel packets out of conntrack, which tracks the packets inside them. */
 function untracked({ tunnels: own, settings }: NatInput): string[] {
   const isVxlan = own.some(({ kind }) => kind !== 'ipip');
   return [
@@ -72,7 +72,7 @@ function natRules(input: NatInput): string[] {
   return [...ownSourceRules(input), ...families.flatMap((family) => masqueradeRules(family, input))];
 }
 
-/** Replaces the source address of local programs that chose another one: replies to it would bypass the tunnel. */
+/** Rewrites other source addresses of local programs to the tunnel's, because their replies would bypass the tunnel. */
 function ownSourceRules({ tunnels: own }: NatInput): string[] {
   return own.flatMap(({ kind, address }) => {
     if (!address) return [];
@@ -87,7 +87,7 @@ function masqueradeRules(family: Family, { pools, settings: { nat } }: NatInput)
   const ip = family === 4 ? 'ip' : 'ip6';
   const which = [
     `${ip} saddr @masquerade${family} ${ip} daddr != @pools${family}`,
-    // Only BGP addresses and externalNodesList: a kubelet can list any address in its Node's status.
+    // The set has only BGP addresses and externalNodesList: a kubelet can put any address into its Node's status.
     nat.excludesHosts ? `${ip} daddr != @encapsulators${family}` : '',
     outgoing(nat.interface),
   ]
@@ -98,7 +98,7 @@ function masqueradeRules(family: Family, { pools, settings: { nat } }: NatInput)
     fixed ? `snat ip to ${fixed}${ports}` : `masquerade${ports && ` to ${ports}`}`;
   const plain = `${which} ${verb('')} fully-random`;
   if (!nat.ports) return [plain];
-  // A port range applies only to protocols with ports.
+  // Only these protocols have ports.
   const ports = `:${nat.ports.low}-${nat.ports.high}`;
   return [`${which} meta l4proto { tcp, udp } ${verb(ports)} fully-random`, plain];
 }

@@ -1,11 +1,12 @@
-/** Which nodes share a link with this one according to both Nodes (GTSM, RFC 5082). Pure. */
+/** Which nodes are directly connected, so that their packets can be required to have TTL 255 (RFC 5082). Pure. */
 import { bitsOf, contains, type Family, mustCidr, parseAddress } from '../../../lib/cidr.ts';
 import type { NodeInfo } from '../../../model/node.ts';
 import type { NodeAddress } from '../../../model/node-annotations.ts';
 
 /**
- * Whether packets from a node must arrive with TTL 255: the subnets of both nodes contain the other's address, and that
- * node declares that it sends TTL 255. Packets of a pod that leave with its node's address have lost one hop.
+ * Whether packets from a node must arrive with TTL 255. The subnet of each node must contain the other's address, and
+ * that node must declare that it sends with TTL 255. This rejects its pods: even with the node's address as source,
+ * their packets arrive with a TTL below 255.
  */
 export function isOnLink(
   self: Pick<NodeInfo, 'addresses'>,
