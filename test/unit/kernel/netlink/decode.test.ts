@@ -70,6 +70,39 @@ describe('entries of dumps are decoded to what ip -j shows', () => {
   });
 });
 
+describe('fields that the captured objects do not have', () => {
+  it('The table of a route comes from its attribute, because the header has no room for numbers above 255.', () => {
+    const route = message(24, '02 20 00 00 fc 03 00 01 00000000 0800 0f00 2c010000 0800 0100 0a000001');
+    expect(decodeNotification(route, () => undefined)).toMatchObject({ value: { table: 300 } });
+  });
+
+  it.each([
+    ['being checked for a duplicate', '40000000', { isTentative: true }],
+    ['a duplicate', '08000000', { isTentative: true }],
+    ['temporary', '01000000', { isFleeting: true }],
+    ['deprecated', '20010000', { isFleeting: true }],
+    ['the base of temporary ones', '00010000', {}],
+  ])('An IPv6 address that is %s is recognized by the flags in its attribute.', (_, flags, state) => {
+    const body = `0a 40 00 00 03000000 1400 0100 fd000000000000000000000000000001 0800 0800 ${flags}`;
+    expect(decodeNotification(message(20, body), () => 'eth0')).toMatchObject({
+      value: { address: { device: 'eth0', cidr: 'fd00::1/64', ...state } },
+    });
+  });
+
+  it.each([
+    ['an IPIP tunnel', '0003', '0a000001', '10.0.0.1'],
+    ['an IPv6 tunnel', '0103', 'fd000000000000000000000000000001', 'fd00::1'],
+    ['an interface with an address of four bytes', '0100', '0a000001', '0a:00:00:01'],
+    ['a tunnel with an address of two bytes', '0003', '0a01', '0a:01'],
+  ])('The link address of %s is shown as ip shows it.', (_, type, bytes, mac) => {
+    const length = (4 + bytes.length / 2).toString(16).padStart(2, '0');
+    const body = `00 00 ${type} 03000000 01000000 00000000 0800 0400 d8050000 0600 0300 6100 0000 ${length}00 0100 ${bytes}`;
+    expect(decodeNotification(message(16, body), () => undefined)).toMatchObject({
+      value: { link: { index: 3, name: 'a', isUp: true, mtu: 1496, mac } },
+    });
+  });
+});
+
 describe('notifications', () => {
   const [bytes] = routes[3]!;
 
