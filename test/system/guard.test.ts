@@ -30,6 +30,11 @@ describe('the guard’s nftables table', () => {
     }
   });
 
+  it('is changed through libnftables, in the agent’s process', () => {
+    const log = lab.sh('lab', 'cat /run/cali-lab/log/node1.log');
+    expect(log).toContain('nftables is changed through libnftables, in this process');
+  });
+
   it('is reported when another program changes it repeatedly, and is restored each time', async () => {
     const before = table();
     const reports = () =>
