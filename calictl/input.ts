@@ -53,7 +53,7 @@ export async function readInput(options: InputOptions): Promise<Document[]> {
   return documents;
 }
 
-/** Fields of Calico's Node in a core Node: the API server would drop them without a word. */
+/** Fields of Calico's Node in a core Node: the API server would drop them silently. */
 function misplacedFields({ definition, object, place }: Document): string[] {
   if (definition !== nodeKind) return [];
   return [...calicoNodeFields]

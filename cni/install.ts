@@ -80,14 +80,14 @@ async function replaceFile(file: string, content: Buffer, mode: number): Promise
   const present = await lstat(file).catch(() => undefined);
   const isAlike = present?.isFile() && (present.mode & 0o777) === mode;
   if (isAlike && (await readFile(file)).equals(content)) return `${file} is up to date`;
-  const beside = `${file}.${process.pid}.new`;
+  const temporary = `${file}.${process.pid}.new`;
   try {
-    await rm(beside, { force: true });
-    await writeFile(beside, content, { flag: 'wx', mode: 0o600 });
-    await chmod(beside, mode);
-    await rename(beside, file);
+    await rm(temporary, { force: true });
+    await writeFile(temporary, content, { flag: 'wx', mode: 0o600 });
+    await chmod(temporary, mode);
+    await rename(temporary, file);
   } catch (error) {
-    await rm(beside, { force: true });
+    await rm(temporary, { force: true });
     throw error;
   }
   return `${file} written`;

@@ -1,6 +1,6 @@
 /** The name that someone may have meant: for suggestions behind a misspelt one. Pure. */
 
-/** Longer text is no misspelt name. */
+/** Longer text cannot be a misspelt name. */
 const MAX_LENGTH = 100;
 
 /** The closest of the names, when few enough letters differ; letters in another case count as the same. */

@@ -43,7 +43,7 @@ async function main(): Promise<void> {
     const sum = (key: keyof Outcomes) => [...all.values()].reduce((total, one) => total + one[key], 0);
     const seconds = (Date.now() - startedAt) / 1000;
     process.stdout.write(
-      `fuzz: ${sum('messages')} of ${messages} messages in ${seconds.toFixed(0)} s: ${sum('accepted')} accepted, ${sum('refused')} refused; routes compared: ${sum('told')} advertised, ${sum('withheld')} withheld, ${sum('tooLong')} too long; ${Math.round(process.memoryUsage().rss / 1e6)} MB\n`,
+      `fuzz: ${sum('messages')} of ${messages} messages in ${seconds.toFixed(0)} s: ${sum('accepted')} accepted, ${sum('refused')} refused; routes compared: ${sum('advertised')} advertised, ${sum('withheld')} withheld, ${sum('tooLong')} too long; ${Math.round(process.memoryUsage().rss / 1e6)} MB\n`,
     );
   };
   const share = Math.ceil(messages / jobs);

@@ -48,7 +48,7 @@ function sharedAddresses(documents: readonly Document[]): string[] {
       const key = parsed
         ? keyOfPeer({ address: parsed.address, port: parsed.port ?? BGP_PORT })
         : spec.peerCIDR;
-      // A BGPPeer with a selector has no effect on a reflector of its own.
+      // A standalone reflector ignores a BGPPeer with a selector.
       if (key === undefined) return [];
       const earlier = first.get(key);
       first.set(key, earlier ?? document);

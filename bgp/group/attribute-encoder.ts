@@ -157,7 +157,7 @@ export class AttributeEncoder {
           this.#putRaw(page, valueAt + 4, next);
           break;
         case T.MULTI_EXIT_DISC:
-          // RFC 4271 section 5.1.4: do not propagate MED to a third AS. A route server is none (RFC 7947 section 2.2.3).
+          // RFC 4271 section 5.1.4: do not propagate MED to a third AS. A route server does not count as one (RFC 7947 section 2.2.3).
           if (isIbgp || isTransparent || source === LOCAL) this.#putRaw(page, at, next);
           break;
         case T.LOCAL_PREF:

@@ -109,7 +109,7 @@ export class UpdateGroup {
     const isRefreshDue = other.#refreshDue.has(member);
     const { base, purpose } = other.#remove(member);
     other.leave(member);
-    // The markers that it awaits: End-of-RIB once it is live here, BoRR and EoRR with a refresh of its own.
+    // The markers that it awaits: End-of-RIB once it is live here, BoRR and EoRR around its own refresh.
     if (purpose === 'initial') member.syncEnds(purpose);
     if (purpose === 'refresh' || isRefreshDue) this.#refreshDue.add(member);
     // The other group may be from this turn and know routes for which this one has no rows yet.

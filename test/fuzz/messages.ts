@@ -49,7 +49,14 @@ const config: SessionConfig = {
 export class Messages {
   readonly #random: Random;
   readonly #source: FuzzSource;
-  readonly outcomes: Outcomes = { messages: 0, accepted: 0, refused: 0, told: 0, withheld: 0, tooLong: 0 };
+  readonly outcomes: Outcomes = {
+    messages: 0,
+    accepted: 0,
+    refused: 0,
+    advertised: 0,
+    withheld: 0,
+    tooLong: 0,
+  };
   #index: number;
   #world: World;
   #bfd: BfdSession = newBfdSession(1);

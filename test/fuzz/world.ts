@@ -27,7 +27,7 @@ interface Outlet {
 }
 
 export interface Tally {
-  told: number;
+  advertised: number;
   withheld: number;
   tooLong: number;
 }
@@ -243,13 +243,13 @@ export class World {
     }
     const judged = spec.policy?.apply({ prefix, attributes: received, isLocal: false, isIbgp: from.isIbgp });
     const after = judged?.isAccepted ? judged.attributes : received;
-    const told = expectedAttributes(after, from, spec);
-    if (spec.family === 4 && told.nextHop.includes(':') && !spec.hasExtendedNextHop) return undefined;
+    const advertised = expectedAttributes(after, from, spec);
+    if (spec.family === 4 && advertised.nextHop.includes(':') && !spec.hasExtendedNextHop) return undefined;
     const entry = rib.prefixes.wireLength(rib.paths.prefix[path]!) + (spec.hasAddPath ? 4 : 0);
     // Policy works on the normal form, which has a separate limit.
-    const isTooLong = measured(told, spec, entry) > spec.maxMessageLength || !hasNormalForm(after);
-    this.#tally[isTooLong ? 'tooLong' : 'told']++;
-    return isTooLong ? undefined : canonical(told);
+    const isTooLong = measured(advertised, spec, entry) > spec.maxMessageLength || !hasNormalForm(after);
+    this.#tally[isTooLong ? 'tooLong' : 'advertised']++;
+    return isTooLong ? undefined : canonical(advertised);
   }
 }
 

@@ -77,7 +77,7 @@ export class HostileApi {
     const stored = { ...object, metadata };
     const type = objects.has(key) ? 'MODIFIED' : 'ADDED';
     objects.set(key, stored);
-    this.#tell(definition.plural, version, type, stored);
+    this.#notify(definition.plural, version, type, stored);
   }
 
   remove(definition: ResourceDefinition, key: string): void {
@@ -87,7 +87,7 @@ export class HostileApi {
     objects.delete(key);
     const version = ++this.#version;
     const metadata = { ...(object['metadata'] as object), resourceVersion: String(version) };
-    this.#tell(definition.plural, version, 'DELETED', { ...object, metadata });
+    this.#notify(definition.plural, version, 'DELETED', { ...object, metadata });
   }
 
   get(definition: ResourceDefinition, key: string): Stored | undefined {
@@ -130,7 +130,7 @@ export class HostileApi {
     return objects;
   }
 
-  #tell(plural: string, version: number, type: string, object: Stored): void {
+  #notify(plural: string, version: number, type: string, object: Stored): void {
     const line = `${JSON.stringify({ type, object })}\n`;
     this.#past.push({ version, plural, object, line });
     if (this.#past.length > 2 * MAX_PAST) this.#past = this.#past.slice(-MAX_PAST);

@@ -1,5 +1,5 @@
 /**
- * Time of a simulation. Nothing happens by itself: `step` runs the next callback, first those of this turn, then the
+ * Time of a simulation. Nothing happens without a call: `step` runs the next callback, first those of this turn, then the
  * earliest timer. The same seed gives the same run.
  */
 import type { Time } from '../../lib/time.ts';

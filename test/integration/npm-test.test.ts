@@ -63,7 +63,7 @@ function spawnScript(which: 'unit' | 'watch', args: readonly string[], takesMs =
     CALI_TEST_HEARTBEAT_MS: '300',
     NO_COLOR: '1',
   };
-  // A group of its own, as a terminal makes one: Ctrl-C goes to all of it.
+  // Its own process group, as in a terminal: Ctrl-C signals the whole group.
   const child = spawn(process.execPath, ['scripts/enter.cjs', 'test', which, '--root', folder, ...args], {
     cwd: root,
     env,

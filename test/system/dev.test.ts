@@ -33,7 +33,7 @@ beforeAll(async () => {
   symlinkSync(path.join(root, 'node_modules'), path.join(clone, 'node_modules'));
   symlinkSync(path.join(root, 'test'), path.join(clone, 'test'));
   process.env['CALI_LAB_DIR'] = path.join(clone, 'lab.run');
-  // A group of its own, as a terminal makes one: Ctrl-C goes to all of it.
+  // Its own process group, as in a terminal: Ctrl-C signals the whole group.
   dev = spawn(process.execPath, ['scripts/enter.cjs', 'dev', '--nodes', '2', '--pods', '1'], {
     cwd: clone,
     detached: true,

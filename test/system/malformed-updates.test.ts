@@ -30,7 +30,7 @@ it('10,000 malformed UPDATEs make one line, and then one per interval with their
   const first = { reason: 'ORIGIN 9', verdict: 'withdraw' };
   const message = 'malformed UPDATE';
   expect(lines).toEqual([{ peer: A, fields: first, message }]);
-  // Another peer has a line of its own.
+  // Another peer has its own line.
   b.sendBytes(UPDATE, withOrigin(8));
   await until(() => received(B) === 1);
   expect(lines).toHaveLength(2);

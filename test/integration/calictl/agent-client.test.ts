@@ -83,7 +83,7 @@ describe('a question to the agent of this node', () => {
     await expect(askAgent('/v1/status')).rejects.toThrow(/Run calictl on a node, and check CALI_RUN_DIR/);
   });
 
-  it('is not sent to what is no socket', async () => {
+  it('is not sent to a file that is not a socket', async () => {
     writeFileSync(path.join(folder, AGENT_SOCKET), '');
     await expect((async () => askAgent('/v1/status'))()).rejects.toThrow(path.join(folder, AGENT_SOCKET));
   });

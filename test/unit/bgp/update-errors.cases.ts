@@ -16,7 +16,7 @@ export interface UpdateCase {
   readonly clause: string;
   readonly internal: string;
   readonly external: string;
-  /** By type; undefined removes one. 256 is no type: its octets are appended last, unchanged. */
+  /** By type; undefined removes one. 256 is not a type: its octets are appended last, unchanged. */
   readonly attributes?: Readonly<Record<number, string | undefined>>;
   /** The attributes that remain in place of a discarded one, in the same form; none by default. */
   readonly leaves?: Readonly<Record<number, string>>;

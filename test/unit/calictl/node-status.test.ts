@@ -93,12 +93,12 @@ describe('calictl node status', () => {
   });
 
   it('names the objects that cannot be used as stored', () => {
-    const pool = { kind: 'IPPool', name: 'p', field: 'spec.cidr', reason: 'is no network\u202e' };
+    const pool = { kind: 'IPPool', name: 'p', field: 'spec.cidr', reason: 'is not a network\u202e' };
     expect(
       renderStatus({ ...status, objects: [pool], objectProblems: 3 }, 'table', since)
         .split('\n')
         .slice(-3),
-    ).toEqual(['Objects with faults:', '  IPPool p: spec.cidr: is no network\\u202e', '  and 2 more']);
+    ).toEqual(['Objects with faults:', '  IPPool p: spec.cidr: is not a network\\u202e', '  and 2 more']);
   });
 
   it('prints why a session is down, prints the date if it went down on another day, and exits with code 1', () => {

@@ -48,11 +48,11 @@ describe('the deletion of a pool', () => {
     expect(store.all(ipPoolKind)).toEqual([]);
   });
 
-  it('finds no pool where there is none', async () => {
+  it('finds no pool if none exists', async () => {
     expect(await deletePool(store, 'p')).toEqual({ isRemoved: false });
   });
 
-  it('keeps a pool in use with a finalizer, beside those of other programs, and says how long', async () => {
+  it('keeps a pool in use with a finalizer, next to those of other programs, and says how long', async () => {
     await block('a', 'b');
     await pool({ finalizers: ['other.example/x'] });
     const { isRemoved, note } = await deletePool(store, 'p');

@@ -84,7 +84,7 @@ describe('calictl ipam release --ip', () => {
     expect(await used()).toEqual([]);
   });
 
-  it('fails for an address that is free and for text that is none', async () => {
+  it('fails for an address that is free, and for text that is not an address', async () => {
     await expect(releaseAddress(store, '10.0.0.0', true)).rejects.toThrow('10.0.0.0 is not assigned');
     await expect(releaseAddress(store, 'x', true)).rejects.toThrow('invalid IP address');
   });

@@ -133,7 +133,7 @@ describe('the address collector', () => {
     for (let minute = 0; minute < 40; minute += 5) await advance(5 * MINUTE_MS);
     expect(collector.stats.candidates).toBe(0);
     node = {};
-    unreadable = 'spec is no object';
+    unreadable = 'spec is not an object';
     for (let minute = 0; minute < 40; minute += 5) await advance(5 * MINUTE_MS);
     expect(handles()).toEqual(['gone']);
     unreadable = undefined;

@@ -33,7 +33,7 @@ const finalizers = (name = 'p') =>
   store.all(ipPoolKind).find(({ metadata }) => metadata.name === name)?.metadata.finalizers;
 
 describe('the finalizer of a pool', () => {
-  it('is added beside those of other programs, once', async () => {
+  it('is added next to those of other programs, once', async () => {
     await pool({ finalizers: [OTHER] });
     expect(await look(0)).toEqual({ released: [], isWaiting: false });
     await look(1);

@@ -31,7 +31,7 @@ it('the condition has the reasons, and the faults that have no better place', ()
   ]);
 });
 
-it('a start is no reason until it takes too long', () => {
+it('a start is not reported until it takes too long', () => {
   const { clock, written, state, report } = start();
   state.now = { broken: [], starting: ['not in sync'] };
   report.update();
