@@ -22,10 +22,10 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   'bridge-fdb': ['bridge', 'fdb', 'show'],
   nft: ['nft', '-s', 'list', 'ruleset'],
   'iptables-save': ['iptables-save'],
-  conntrack: ['conntrack', '-S'],
+  conntrack: ['cat', '/proc/net/stat/nf_conntrack'],
   sockets: ['ss', '-tnp'],
   sysctl: ['sh', '-c', 'grep -r . /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf 2>/dev/null'],
-  modules: ['lsmod'],
+  modules: ['cat', '/proc/modules'],
 };
 
 const MAX_CONFIGURATION = 1 << 20;
