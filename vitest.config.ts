@@ -13,6 +13,11 @@ export default defineConfig({
           hookTimeout: 300_000,
           // Every core: these tests compute and wait for nothing.
           maxWorkers: '100%',
+          // The files of a worker share its modules: to load them for each file takes longer than the tests.
+          isolate: false,
+          restoreMocks: true,
+          unstubEnvs: true,
+          unstubGlobals: true,
           setupFiles: ['test/helpers/no-processes.ts'],
         },
       },
