@@ -6,7 +6,8 @@ import { DatastoreError } from '../../datastore/errors.ts';
 import type { AnyResource, ResourceDefinition } from '../../datastore/schema/resource.ts';
 
 export class MemoryStore implements Datastore {
-  readonly #objects = new Map<string, AnyResource>();
+  /** By plural name of the kind, then by name. Frozen, because `all` returns them as they are. */
+  readonly #objects = new Map<string, Map<string, AnyResource>>();
   /** Number of changes so far. */
   revision = 0;
   /** Called before every operation: may wait, or throw to simulate a crash. */
@@ -14,22 +15,20 @@ export class MemoryStore implements Datastore {
   /** Called after every write that took effect: throwing simulates a crash before the response. */
   after: (operation: string) => void = () => undefined;
 
+  /** Returns the stored objects, as an informer does: the same ones until they change. */
   all(definition: ResourceDefinition): AnyResource[] {
-    const prefix = `${definition.plural}/`;
-    return [...this.#objects]
-      .filter(([key]) => key.startsWith(prefix))
-      .map(([, object]) => structuredClone(object));
+    return [...this.#of(definition).values()];
   }
 
   async get<D extends ResourceDefinition>(definition: D, name: string): Promise<ObjectOf<D> | undefined> {
     await this.before('get');
-    const object = this.#objects.get(`${definition.plural}/${name}`);
+    const object = this.#of(definition).get(name);
     return object && (structuredClone(object) as unknown as ObjectOf<D>);
   }
 
   async list<D extends ResourceDefinition>(definition: D, _options?: ListOptions): Promise<ObjectOf<D>[]> {
     await this.before('list');
-    return this.all(definition) as unknown as ObjectOf<D>[];
+    return structuredClone(this.all(definition)) as unknown as ObjectOf<D>[];
   }
 
   async listing<D extends ResourceDefinition>(definition: D): Promise<Listing<D>> {
@@ -39,11 +38,11 @@ export class MemoryStore implements Datastore {
   async create<D extends ResourceDefinition>(definition: D, object: unknown): Promise<ObjectOf<D>> {
     await this.before('create');
     const input = structuredClone(object) as AnyResource;
-    const key = `${definition.plural}/${input.metadata.name}`;
-    if (this.#objects.has(key)) throw new DatastoreError('ALREADY_EXISTS', `${key} already exists`);
+    const { name } = input.metadata;
+    if (this.#of(definition).has(name))
+      throw new DatastoreError('ALREADY_EXISTS', `${definition.plural}/${name} already exists`);
     return this.#store(
       definition,
-      key,
       { ...input, metadata: { ...input.metadata, uid: randomUUID() } },
       'create',
     );
@@ -52,16 +51,14 @@ export class MemoryStore implements Datastore {
   async update<D extends ResourceDefinition>(definition: D, object: ObjectOf<D>): Promise<ObjectOf<D>> {
     await this.before('update');
     const input = structuredClone(object) as unknown as AnyResource;
-    const key = `${definition.plural}/${input.metadata.name}`;
-    const old = this.#objects.get(key);
-    if (!old) throw new DatastoreError('NOT_FOUND', `${key} not found`);
+    const old = this.#existing(definition, input.metadata.name);
     if (
       old.metadata.resourceVersion !== input.metadata.resourceVersion ||
       old.metadata.uid !== input.metadata.uid
     ) {
-      throw new DatastoreError('CONFLICT', `${key} has been modified`);
+      throw new DatastoreError('CONFLICT', `${input.metadata.name} has been modified`);
     }
-    return this.#store(definition, key, input, 'update');
+    return this.#store(definition, input, 'update');
   }
 
   async patch<D extends ResourceDefinition>(
@@ -70,11 +67,9 @@ export class MemoryStore implements Datastore {
     patch: object,
   ): Promise<ObjectOf<D>> {
     await this.before('patch');
-    const key = `${definition.plural}/${name}`;
-    const old = this.#objects.get(key);
-    if (!old) throw new DatastoreError('NOT_FOUND', `${key} not found`);
+    const old = this.#existing(definition, name);
     const patched = mergePatch(old as never, patch as never) as unknown as AnyResource;
-    return this.#store(definition, key, patched, 'patch');
+    return this.#store(definition, patched, 'patch');
   }
 
   async remove(
@@ -83,34 +78,49 @@ export class MemoryStore implements Datastore {
     options: { uid?: string; resourceVersion?: string } = {},
   ): Promise<boolean> {
     await this.before('remove');
-    const key = `${definition.plural}/${name}`;
-    const old = this.#objects.get(key);
+    const old = this.#of(definition).get(name);
     if (!old) return false;
     for (const field of ['uid', 'resourceVersion'] as const) {
       if (options[field] && options[field] !== old.metadata[field])
-        throw new DatastoreError('CONFLICT', `${key} has been modified`);
+        throw new DatastoreError('CONFLICT', `${name} has been modified`);
     }
-    this.#objects.delete(key);
+    this.#of(definition).delete(name);
     this.revision++;
     this.after('remove');
     return true;
   }
 
-  #store<D extends ResourceDefinition>(
-    definition: D,
-    key: string,
-    object: AnyResource,
-    operation: string,
-  ): ObjectOf<D> {
+  #of(definition: ResourceDefinition): Map<string, AnyResource> {
+    let objects = this.#objects.get(definition.plural);
+    if (!objects) {
+      objects = new Map();
+      this.#objects.set(definition.plural, objects);
+    }
+    return objects;
+  }
+
+  #existing(definition: ResourceDefinition, name: string): AnyResource {
+    const found = this.#of(definition).get(name);
+    if (!found) throw new DatastoreError('NOT_FOUND', `${definition.plural}/${name} not found`);
+    return found;
+  }
+
+  #store<D extends ResourceDefinition>(definition: D, object: AnyResource, operation: string): ObjectOf<D> {
     const resourceVersion = String(++this.revision);
     const stored = definition.schema.parse({
       ...object,
       metadata: { ...object.metadata, resourceVersion },
     }) as AnyResource;
-    this.#objects.set(key, stored);
+    this.#of(definition).set(object.metadata.name, deepFreeze(stored));
     this.after(operation);
     return structuredClone(stored) as unknown as ObjectOf<D>;
   }
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  for (const part of Object.values(value)) deepFreeze(part);
+  return Object.freeze(value);
 }
 
 /** A MemoryStore that calictl can use. `put` stores what the schema rejects, as a server without our rules does. */
