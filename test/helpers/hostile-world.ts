@@ -27,6 +27,7 @@ import type { Endpoint } from '../../model/endpoint.ts';
 import { nodeInfo, nodeProblems } from '../../model/node.ts';
 import { DEFAULT_PROTOCOLS } from '../../model/route-protocols.ts';
 import { noKernel } from './part-world.ts';
+import { Reads } from './recorded-reads.ts';
 
 const v3 = 'projectcalico.org/v3';
 const annotated = (keys: Readonly<Record<string, string>>, values: Readonly<Record<string, string>>) =>
@@ -278,6 +279,18 @@ export function readAll(raw: readonly object[]): AnyResource[] {
     readings.set(one, read);
     return read;
   });
+}
+
+/** Returns which fields of one of the base objects a calculation reads. */
+export function readsOf(index: number, calculation: (raw: readonly object[]) => void): Reads {
+  const reads = new Reads();
+  const raw = { ...baseObjects[index] };
+  readings.set(
+    raw,
+    readAll([raw]).map((object) => reads.watch(object)),
+  );
+  calculation(baseObjects.with(index, raw));
+  return reads;
 }
 
 const secret: Secret = {
