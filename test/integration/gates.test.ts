@@ -24,6 +24,7 @@ const folders = readdirSync(root, { withFileTypes: true })
   );
 const pureFolders = [
   ...['ipam', 'ipip', 'model', 'felix/calc', 'datastore/schema'],
+  ...['rtnetlink', 'nfnetlink'].map((name) => `kernel/netlink/${name}`),
   ...['wire', 'session', 'rib', 'policy', 'group'].map((name) => `bgp/${name}`),
 ];
 const up = (folder: string) => '../'.repeat(folder.split('/').length);
