@@ -1,4 +1,5 @@
 /** cali-node. */
+import path from 'node:path';
 import { parseArguments } from '../lib/arguments.ts';
 import { reportCrashes } from '../lib/crash.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
@@ -84,6 +85,9 @@ async function runNode(config: AgentConfig): Promise<void> {
   const { connectApi } = await import('./api.ts');
   const { tcpTransport } = await import('../bgp/transport/tcp.ts');
   const { linuxKernel } = await import('../kernel/linux.ts');
+  const { endpointFolder } = await import('../cni/endpoint-folder.ts');
+  const { serveCni } = await import('../cni/server.ts');
+  const { serveRoutes } = await import('../lib/http.ts');
   const { environmentNotices } = await import('./inputs/environment-notices.ts');
   const nodeLog = log.child({ node: config.node });
   for (const reason of environmentNotices(process.env))
@@ -95,6 +99,8 @@ async function runNode(config: AgentConfig): Promise<void> {
       kernel: linuxKernel(nodeLog),
       time,
       transport: tcpTransport,
+      files: endpointFolder(path.join(config.runDirectory, 'endpoints')),
+      serve: { cni: serveCni, http: serveRoutes },
       log: nodeLog,
       setSeverity: (severity) => log.setSeverity(severity),
       restart: () => void restart(),

@@ -1,11 +1,11 @@
 /** Makes the parts of an agent and connects them. Nothing here listens, watches or changes the kernel yet. */
-import path from 'node:path';
 import type { Registry } from 'prom-client';
 import { viewRoutes } from '../bgp/routes-view.ts';
 import type { Transport } from '../bgp/transport/port.ts';
-import { endpointFolder } from '../cni/endpoint-folder.ts';
+import type { EndpointFiles } from '../cni/endpoint-folder.ts';
 import { EndpointStore } from '../cni/endpoint-store.ts';
 import { Plugin } from '../cni/plugin.ts';
+import type { ServeCni } from '../cni/server.ts';
 import type { ClusterApi } from '../datastore/datastore.ts';
 import { EventRecorder } from '../datastore/kubernetes/events.ts';
 import { ownTable } from '../felix/calc/ruleset.ts';
@@ -16,6 +16,7 @@ import { Nftables } from '../kernel/nftables.ts';
 import type { Kernel } from '../kernel/port.ts';
 import { Boundary } from '../lib/boundary.ts';
 import { createFolder } from '../lib/folder.ts';
+import type { ServeRoutes } from '../lib/http.ts';
 import type { Log } from '../lib/log.ts';
 import type { Time } from '../lib/time.ts';
 import { assertPrivateFolder } from '../lib/unix-socket.ts';
@@ -70,12 +71,15 @@ export interface ApiPort {
   readonly register: (registry: Registry) => void;
 }
 
-/** The four ports, and what the process does for the agent. */
+/** The ports, and what the process does for the agent. */
 export interface AgentModules {
   readonly api: ApiPort;
   readonly kernel: Kernel;
   readonly time: Time;
   readonly transport: Transport;
+  readonly files: EndpointFiles;
+  /** Start servers for the container runtime, and for calictl, probes and Prometheus. */
+  readonly serve: { readonly cni: ServeCni; readonly http: ServeRoutes };
   readonly log: Log;
   readonly setSeverity: (severity: string) => void;
 }
@@ -119,7 +123,7 @@ export async function wire(config: AgentConfig, modules: AgentModules, loop: Loo
 /** The state that calculations read: files of the run directory, the copy of the datastore, this node and its host. */
 async function makeSources(
   config: AgentConfig,
-  { api, kernel, time, transport, log }: AgentModules,
+  { api, kernel, time, transport, files, log }: AgentModules,
   { changed }: LoopEvents,
 ) {
   const { node, runDirectory, namespace } = config;
@@ -128,7 +132,6 @@ async function makeSources(
   assertPrivateFolder(runDirectory);
   // Before the folder of the endpoints exists (readRouteNumbers).
   const routeNumbers = new RouteNumbersFile(runDirectory, log);
-  const files = endpointFolder(path.join(runDirectory, 'endpoints'));
   const endpoints = await EndpointStore.open(files, changed, log);
   const { client } = api;
   const clock = time;
@@ -304,12 +307,21 @@ function makeServices(sources: Sources, workers: Workers, reports: Reports, modu
     clock,
     log,
   });
-  const servers = makeServers(sources, workers, reports, metrics.registry);
+  const servers = makeServers(sources, workers, reports, {
+    registry: metrics.registry,
+    serve: modules.serve.http,
+  });
   const settings = new AppliedSettings(config, (next) => {
     modules.setSeverity(next.logSeverity);
     servers.configure(next);
   });
-  return { metrics, upkeep, cniSocket: new CniSocket(runDirectory, plugin, clock), servers, settings };
+  return {
+    metrics,
+    upkeep,
+    cniSocket: new CniSocket(runDirectory, plugin, { serve: modules.serve.cni, clock }),
+    servers,
+    settings,
+  };
 }
 
 function makeMetrics(sources: Sources, { host, tunnelling }: Workers, { report, faults }: Reports): Metrics {
@@ -337,10 +349,10 @@ function makeServers(
   { config, clock, kernel, log, boundary, view, inputs, endpoints }: Sources,
   { host }: Workers,
   { report }: Reports,
-  registry: Metrics['registry'],
+  modules: { registry: Metrics['registry']; serve: ServeRoutes },
 ): Servers {
   return new Servers(config.runDirectory, {
-    registry,
+    ...modules,
     speaker: () => host.speaker,
     status: () => report.status(),
     explain: (address) =>

@@ -22,6 +22,13 @@ export interface CallLimits {
   readonly maxCalls: number;
 }
 
+/** Starts the server at a path. */
+export type ServeCni = (
+  socketPath: string,
+  plugin: Pick<Plugin, 'handle'>,
+  clock: Pick<Clock, 'after'>,
+) => Promise<{ close(): unknown }>;
+
 export async function serveCni(
   socketPath: string,
   plugin: Pick<Plugin, 'handle'>,

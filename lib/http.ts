@@ -34,6 +34,12 @@ const MAX_CONNECTIONS = 64;
 const MAX_HEADERS = 64;
 const MAX_URL = 2048;
 
+/** Where a server listens: a TCP address, or the path of a unix socket. */
+export type ServingAt = { readonly host: string; readonly port: number } | { readonly path: string };
+
+/** Starts a server. */
+export type ServeRoutes = (at: ServingAt, routes: Routes) => Promise<Serving>;
+
 /** A running server. `close` also closes its idle connections. */
 export interface Serving {
   close(): void;
@@ -43,10 +49,7 @@ export interface Serving {
  * Serves GET requests for fixed paths, on a TCP address or on a Unix socket that only its owner can open. Throws the
  * error of `listen`, or CodedError SOCKET_TAKEN (lib/unix-socket.ts).
  */
-export async function serveRoutes(
-  at: { readonly host: string; readonly port: number } | { readonly path: string },
-  routes: Routes,
-): Promise<Serving> {
+export const serveRoutes: ServeRoutes = async (at, routes) => {
   const server = createServer(LIMITS, (request, response) => {
     // The server reads no bodies. After a request that has one, the connection cannot be used again.
     response.shouldKeepAlive = response.shouldKeepAlive && request.headers['content-length'] === undefined;
@@ -66,7 +69,7 @@ export async function serveRoutes(
   });
   surviveAccept(server);
   return { close: () => end(server, () => server.close()) };
-}
+};
 
 function end(server: Server, close: () => void): void {
   close();

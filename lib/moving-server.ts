@@ -1,7 +1,7 @@
 /** HTTP servers whose addresses can change at run time. The old server stays until the new address works. */
 
 import { messageOf } from './errors.ts';
-import { type Routes, type Serving, serveRoutes } from './http.ts';
+import type { Routes, ServeRoutes, Serving } from './http.ts';
 import type { Clock } from './time.ts';
 
 export interface HttpAddress {
@@ -16,9 +16,14 @@ interface Open {
 
 const RETRY_MS = 5000;
 
+export interface MovingServerModules {
+  readonly serve: ServeRoutes;
+  readonly clock: Pick<Clock, 'after'>;
+}
+
 export class MovingServer {
   readonly #routes: Routes;
-  readonly #clock: Pick<Clock, 'after'>;
+  readonly #modules: MovingServerModules;
   readonly #failed: (reason: string) => void;
   readonly #open = new Map<string, Open>();
   #wanted: readonly HttpAddress[] = [];
@@ -30,9 +35,9 @@ export class MovingServer {
   readonly #reported = new Set<string>();
 
   /** `failed` is called once for each address that cannot be served, with the reason as a sentence. */
-  constructor(routes: Routes, failed: (reason: string) => void, clock: Pick<Clock, 'after'>) {
+  constructor(routes: Routes, failed: (reason: string) => void, modules: MovingServerModules) {
     this.#routes = routes;
-    this.#clock = clock;
+    this.#modules = modules;
     this.#failed = failed;
   }
 
@@ -74,7 +79,7 @@ export class MovingServer {
     }
     if (this.#open.size === 0 && this.#fallback) await this.#listen(this.#fallback);
     this.#cancelRetry();
-    this.#cancelRetry = this.#clock.after(RETRY_MS, () => this.#begin());
+    this.#cancelRetry = this.#modules.clock.after(RETRY_MS, () => this.#begin());
   }
 
   /**
@@ -99,7 +104,7 @@ export class MovingServer {
   /** Undefined once it listens, else the error. */
   async #listen(at: HttpAddress): Promise<unknown> {
     try {
-      this.#open.set(keyOf(at), { at, serving: await serveRoutes(at, this.#routes) });
+      this.#open.set(keyOf(at), { at, serving: await this.#modules.serve(at, this.#routes) });
       return undefined;
     } catch (error) {
       return error ?? new Error('cannot listen');

@@ -5,7 +5,7 @@ import type { Speaker } from '../../bgp/speaker.ts';
 import type { Boundary } from '../../lib/boundary.ts';
 import { formatAddress, parseAddress } from '../../lib/cidr.ts';
 import { exposition } from '../../lib/exposition.ts';
-import { type HttpAnswer, json, serveRoutes, text } from '../../lib/http.ts';
+import { type HttpAnswer, json, type ServeRoutes, text } from '../../lib/http.ts';
 import type { Log } from '../../lib/log.ts';
 import { type HttpAddress, MovingServer } from '../../lib/moving-server.ts';
 import { printable } from '../../lib/plain-text.ts';
@@ -23,6 +23,7 @@ export interface ServerSources {
   readonly status: () => AgentStatus;
   readonly explain: (address: string) => Promise<Explanation>;
   readonly boundary: Boundary;
+  readonly serve: ServeRoutes;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -38,7 +39,7 @@ export class Servers {
   constructor(runDirectory: string, sources: ServerSources) {
     this.#socket = path.join(runDirectory, AGENT_SOCKET);
     this.#sources = sources;
-    const { registry, status, boundary, clock, log } = sources;
+    const { registry, status, boundary, log } = sources;
     const failed = (reason: string) => log.warn({ reason }, 'cannot serve HTTP: retrying');
     const health = () => text(200, 'ok');
     const ready = () => {
@@ -48,15 +49,15 @@ export class Servers {
     this.#health = new MovingServer(
       { '/healthz': health, '/liveness': health, '/readyz': ready, '/readiness': ready },
       failed,
-      clock,
+      sources,
     );
     this.#exposition = () => exposition(registry, boundary);
-    this.#metrics = new MovingServer({ '/metrics': this.#exposition }, failed, clock);
+    this.#metrics = new MovingServer({ '/metrics': this.#exposition }, failed, sources);
   }
 
   async start(): Promise<void> {
-    const { status, speaker, explain, clock } = this.#sources;
-    this.#local = await serveRoutes(
+    const { status, speaker, explain, clock, serve } = this.#sources;
+    this.#local = await serve(
       { path: this.#socket },
       {
         '/v1/status': () => json(status()),

@@ -5,8 +5,11 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { readConfig } from '../../../agent/inputs/environment.ts';
 import { closeParts, type Parts, wire } from '../../../agent/wiring.ts';
 import { tcpTransport } from '../../../bgp/transport/tcp.ts';
+import { endpointFolder } from '../../../cni/endpoint-folder.ts';
+import { serveCni } from '../../../cni/server.ts';
 import { plainAddress } from '../../../datastore/kubernetes/api-server-address.ts';
 import { KubernetesClient } from '../../../datastore/kubernetes/client.ts';
+import { serveRoutes } from '../../../lib/http.ts';
 import { type Log, silentLog } from '../../../lib/log.ts';
 import { systemTime } from '../../../lib/time.ts';
 import { FakeKernel } from '../../helpers/fake-kernel.ts';
@@ -33,6 +36,8 @@ function make(): Promise<Parts> {
       kernel: new FakeKernel(),
       time: systemTime,
       transport: tcpTransport,
+      files: endpointFolder(path.join(directory, 'endpoints')),
+      serve: { cni: serveCni, http: serveRoutes },
       log,
       setSeverity: nothing,
     },

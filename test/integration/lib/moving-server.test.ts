@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { text } from '../../../lib/http.ts';
+import { serveRoutes, text } from '../../../lib/http.ts';
 import { type HttpAddress, MovingServer } from '../../../lib/moving-server.ts';
 import { systemTime } from '../../../lib/time.ts';
 
@@ -9,7 +9,10 @@ const reasons: string[] = [];
 let server: MovingServer;
 const begin = () => {
   reasons.length = 0;
-  server = new MovingServer(routes, (reason) => reasons.push(reason), systemTime);
+  server = new MovingServer(routes, (reason) => reasons.push(reason), {
+    serve: serveRoutes,
+    clock: systemTime,
+  });
   return server;
 };
 afterEach(() => server.close());

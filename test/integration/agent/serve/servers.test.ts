@@ -8,6 +8,7 @@ import type { AgentStatus } from '../../../../agent/report/status.ts';
 import { AGENT_SOCKET } from '../../../../agent/report/status.ts';
 import { healthAddresses, Servers } from '../../../../agent/serve/servers.ts';
 import { Boundary } from '../../../../lib/boundary.ts';
+import { serveRoutes } from '../../../../lib/http.ts';
 import { silentLog } from '../../../../lib/log.ts';
 import { systemTime } from '../../../../lib/time.ts';
 
@@ -26,6 +27,7 @@ beforeEach(async () => {
       return { address, pool: undefined, block: undefined, local: undefined, route: undefined, kernel: '' };
     },
     boundary: new Boundary(silentLog),
+    serve: serveRoutes,
     clock: systemTime,
     log: silentLog,
   });
