@@ -12,6 +12,12 @@ export class MemoryStore implements Datastore {
   revision = 0;
   /** Called before every operation: may wait, or throw to simulate a crash. */
   before: (operation: string) => Promise<void> = async () => undefined;
+  /** Called with each change, before `after`. */
+  changed: (
+    type: 'ADDED' | 'MODIFIED' | 'DELETED',
+    definition: ResourceDefinition,
+    object: AnyResource,
+  ) => void = () => undefined;
   /** Called after every write that took effect: throwing simulates a crash before the response. */
   after: (operation: string) => void = () => undefined;
 
@@ -86,6 +92,7 @@ export class MemoryStore implements Datastore {
     }
     this.#of(definition).delete(name);
     this.revision++;
+    this.changed('DELETED', definition, old);
     this.after('remove');
     return true;
   }
@@ -111,7 +118,10 @@ export class MemoryStore implements Datastore {
       ...object,
       metadata: { ...object.metadata, resourceVersion },
     }) as AnyResource;
-    this.#of(definition).set(object.metadata.name, deepFreeze(stored));
+    const objects = this.#of(definition);
+    const type = objects.has(object.metadata.name) ? 'MODIFIED' : 'ADDED';
+    objects.set(object.metadata.name, deepFreeze(stored));
+    this.changed(type, definition, stored);
     this.after(operation);
     return structuredClone(stored) as unknown as ObjectOf<D>;
   }
