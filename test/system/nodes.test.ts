@@ -102,6 +102,39 @@ describe('nodes and pods that are added and removed', () => {
     expect(await lab.unreachable()).toEqual([]);
   });
 
+  it('a Node that is deleted and recreated gets its data again, and its pods keep their addresses', async () => {
+    const pods = async () => {
+      const { pods: all } = (await lab.ask({ do: 'show' })) as {
+        pods: { name: string; addresses: string[] }[];
+      };
+      return all.map(({ name, addresses }) => `${name} ${addresses.join(' ')}`).sort();
+    };
+    const annotations = () =>
+      lab.sh('node1', 'calictl get node node2 -o yaml').match(/ipv4Address: .*|ipv6Address: .*/g);
+    const before = [await pods(), annotations(), lab.sh('node1', 'ip route show proto 162')];
+    expect(annotations()).toHaveLength(2);
+    const script = `
+      const base = /server: "?([^\\s"]+)/.exec(require('fs').readFileSync(process.env.KUBECONFIG, 'utf8'))[1];
+      const nodes = base + '/api/v1/nodes';
+      (async () => {
+        const { metadata: { name, labels }, spec } = await (await fetch(nodes + '/node2')).json();
+        await fetch(nodes + '/node2', { method: 'DELETE' });
+        const body = JSON.stringify({ apiVersion: 'v1', kind: 'Node', metadata: { name, labels }, spec });
+        const headers = { 'content-type': 'application/json' };
+        console.log((await fetch(nodes, { method: 'POST', headers, body })).status);
+      })();`;
+    expect(lab.pipe('lab', script, 'node', '-').stdout).toBe('201\n');
+    await until('the agent of node2 noticed it', 10_000, () =>
+      lab
+        .sh('lab', 'cat /run/cali-lab/log/node2.log')
+        .includes('this Node was deleted and recreated: restarting'),
+    );
+    await until('the Node has its addresses again', 20_000, () => annotations()?.length === 2);
+    await until('every pair is reachable', 20_000, async () => (await lab.unreachable(200)).length === 0);
+    expect([await pods(), annotations(), lab.sh('node1', 'ip route show proto 162')]).toEqual(before);
+    expect(lab.status('node2').bgp.peers.every(({ state }) => state === 'Established')).toBe(true);
+  });
+
   it('a pod gets the addresses that it requests, and the refusal of a taken one names its holder', async () => {
     const annotations = { 'cni.projectcalico.org/ipAddrs': '["10.244.77.5"]' };
     const pod = (await lab.ask({ do: 'pod add', node: 'node1', name: 'fixed', annotations })) as {
