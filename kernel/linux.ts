@@ -1,54 +1,60 @@
-/** The real kernel: this network namespace, through `ip`, `bridge`, `nft`, `conntrack`, `ethtool` and /proc/sys. */
+/** The real kernel: this network namespace, through netlink, /proc/sys, nftables, `conntrack` and `ethtool`. */
+import { existsSync } from 'node:fs';
 import os from 'node:os';
+import type { Family } from '../lib/cidr.ts';
 import type { Log } from '../lib/log.ts';
-import { readAddresses } from './addresses.ts';
-import { applyChanges } from './apply.ts';
 import { Conntrack } from './conntrack.ts';
-import { InsidePool } from './inside-pool.ts';
-import { IpSession } from './ip-session.ts';
-import { KernelMonitor } from './monitor.ts';
-import { namespaceAt } from './namespace.ts';
+import { applyChanges } from './netlink/apply.ts';
+import { KernelEvents } from './netlink/events.ts';
+import { Observer, readAddresses, readForwarding, readVxlans } from './netlink/observe.ts';
+import { podKernel } from './netlink/pods.ts';
+import { routeText, sourceOfPacketsTo } from './netlink/route-query.ts';
+import { NETLINK_ROUTE } from './netlink/socket.ts';
+import { Sockets } from './netlink/sockets.ts';
 import { linuxNft } from './nft.ts';
-import { IpPodSession } from './pod-session.ts';
+import { switchOffloadOff } from './offload.ts';
 import type { Kernel } from './port.ts';
-import { routeText, sourceOfPacketsTo } from './route-get.ts';
-import { kernelFamilies, observeKernel } from './state.ts';
 import { applySysctls } from './sysctls.ts';
-import { deleteVeth, vethNames } from './veth.ts';
-import { readForwarding, readVxlans, switchOffloadOff } from './vxlan.ts';
 
-/** Starts a process that waits for the first pod. `close` ends it. */
-export function linuxKernel(log: Log): Kernel {
-  const session = new IpSession();
-  const inside = new InsidePool();
+export interface LinuxOptions {
+  /** File of the network namespace of links, addresses, routes and neighbours; default: this process's. For tests. */
+  readonly netns?: string;
+  /** Size of the kernel's buffer of notifications, in octets. */
+  readonly receiveBuffer?: number;
+}
+
+/** Throws CodedError CONFIG when koffi has no build for this platform. */
+export function linuxKernel(log: Log, options: LinuxOptions = {}): Kernel {
+  const host = new Sockets(NETLINK_ROUTE, options.netns);
+  const pods = new Sockets(NETLINK_ROUTE, options.netns);
+  const observer = new Observer(host);
   const nft = linuxNft(log);
+  host.open();
   return {
     release: os.release(),
     families: kernelFamilies(),
-    observe: observeKernel,
-    apply: applyChanges,
+    observe: (families) => observer.observe(families),
+    apply: (changes) => applyChanges(host, changes),
     applySysctls,
-    readVxlans,
-    readForwarding,
+    readVxlans: () => readVxlans(host),
+    readForwarding: (device) => readForwarding(host, device),
     switchOffloadOff,
-    watch: (hint) => new KernelMonitor(hint, log),
+    watch: (hint) => new KernelEvents(hint, log, options),
     openConnections: () => new Conntrack(log),
-    pods: {
-      namespaceAt,
-      openSession: () => new IpPodSession(session),
-      enter: (netns, sysctls) => inside.enter(netns, sysctls),
-      applySysctls,
-      deleteVeth,
-      vethNames,
-    },
+    pods: podKernel(pods, options.netns),
     nft,
-    readAddresses,
-    sourceOfPacketsTo,
-    routeText,
+    readAddresses: () => readAddresses(host),
+    sourceOfPacketsTo: (address) => sourceOfPacketsTo(host, address),
+    routeText: (address) => routeText(host, address),
     close() {
-      session.close();
-      inside.close();
+      host.close();
+      pods.close();
       nft.close();
     },
   };
+}
+
+/** Returns the families that this kernel supports. */
+function kernelFamilies(): Family[] {
+  return existsSync('/proc/net/if_inet6') ? [4, 6] : [4];
 }

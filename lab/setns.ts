@@ -19,13 +19,13 @@ export interface Sockets {
   udp(netns: string, family: 4 | 6, port: number, address: string | undefined): number;
 }
 
-/** Throws CodedError KOFFI if the optional package is not installed. */
+/** Throws CodedError KOFFI if koffi has no build for this platform. */
 export function loadSockets(): Sockets {
   const library = libc();
   if (!library)
     throw new CodedError(
       'KOFFI',
-      'the lab needs the optional package koffi, which npm did not install: run npm install again',
+      'the lab needs the package koffi, which has no build for this platform: use linux-x64 or linux-arm64',
     );
   const setns = library.func('int setns(int, int)');
   const socket = library.func('int socket(int, int, int)');

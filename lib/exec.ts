@@ -176,20 +176,6 @@ export async function feed(
   return resultOf(command, timeoutMs, { outcome, code, stdout, stderr: stderr.trimEnd(), reason });
 }
 
-/** Separates lines that may be written to a command from those that are refused, with the reason. */
-export function siftLines(lines: readonly string[]): {
-  readonly plain: readonly string[];
-  readonly refused: readonly { readonly line: string; readonly reason: string }[];
-} {
-  const refused = lines.flatMap((line) => {
-    const reason = whyNotPlain(line);
-    return reason === undefined ? [] : [{ line, reason }];
-  });
-  if (refused.length === 0) return { plain: lines, refused };
-  const bad = new Set(refused.map(({ line }) => line));
-  return { plain: lines.filter((line) => !bad.has(line)), refused };
-}
-
 function joinLines(lines: readonly string[]): string {
   return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
 }

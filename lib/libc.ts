@@ -1,6 +1,6 @@
 /**
- * Shared libraries through koffi, for what Node does not offer. koffi is an optional package. Without it, or without the
- * library, the result is undefined, and each caller reports what does not work.
+ * Shared libraries through koffi, for what Node does not offer. Where koffi has no build, or without the library, the
+ * result is undefined. Without the C library the agent does not start, and a reflector lacks TCP MD5 and GTSM.
  */
 import { createRequire } from 'node:module';
 

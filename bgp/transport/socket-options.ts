@@ -47,9 +47,7 @@ export function descriptorOf(socket: Socket | Server): number {
 export function missingForSecurity({ password, ttlSecurityHops }: SecurityOptions): string | undefined {
   if (password === undefined && ttlSecurityHops === undefined) return undefined;
   const what = password === undefined ? 'ttlSecurity' : 'a TCP MD5 password';
-  return native()
-    ? undefined
-    : `${what} needs the optional package koffi, which is not installed on this node`;
+  return native() ? undefined : `${what} needs the package koffi, which has no build for this platform`;
 }
 
 /** Sets the options of an incoming connection. Throws CodedError BGP_SOCKET. */

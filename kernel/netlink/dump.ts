@@ -3,6 +3,7 @@
  * meanwhile, it can mark the dump as inconsistent (NLM_F_DUMP_INTR): then the dump starts again.
  */
 import { CodedError } from '../../lib/errors.ts';
+import { systemTime, type Time } from '../../lib/time.ts';
 import { decodeAcknowledgement } from './acknowledgement.ts';
 import { NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR } from './constants.ts';
 import { errnoName, errnoText } from './errno.ts';
@@ -11,17 +12,21 @@ import { MessageWriter } from './message-writer.ts';
 import { BUFFER_LENGTH, type Datagrams } from './socket.ts';
 import type { WriteRequest } from './write-request.ts';
 
-const MAX_ATTEMPTS = 10;
+/** Attempts that follow each other at once; then each waits twice as long as the one before, 2.5 s in all. */
+const QUICK_ATTEMPTS = 5;
+const MAX_ATTEMPTS = 13;
+const FIRST_WAIT_MS = 10;
 
 /**
  * Returns what `read` makes of each message of a dump; `read` returns undefined for one to leave out, and must not keep
  * views of its body. `open` makes a socket for this dump alone. Throws CodedError NETLINK when the kernel refuses, does
- * not answer, or interrupts each of ten attempts. Errors of `read` end it too.
+ * not answer, or interrupts each attempt. Errors of `read` end it too.
  */
 export async function dump<T>(
   open: (bufferLength: number) => Datagrams,
   request: WriteRequest,
   read: (message: Message) => T | undefined,
+  time: Pick<Time, 'after'> = systemTime,
 ): Promise<T[]> {
   let bufferLength = BUFFER_LENGTH;
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
@@ -34,6 +39,11 @@ export async function dump<T>(
     } finally {
       socket.close();
     }
+    const waits = attempt - QUICK_ATTEMPTS;
+    if (waits >= 0 && attempt < MAX_ATTEMPTS)
+      await new Promise<void>((resolve) => {
+        time.after(FIRST_WAIT_MS * 2 ** waits, resolve);
+      });
   }
   throw new CodedError(
     'NETLINK',

@@ -2,7 +2,7 @@
  * Receives the kernel's notifications of changes. Each arrives at once, by a signal. When they follow each other
  * quickly, signals are switched off and the socket is read every 10 ms, so that a busy machine costs little.
  */
-import { type Clock, systemTime } from '../../lib/time.ts';
+import { systemTime, type Time } from '../../lib/time.ts';
 import { isMalformed, type Message, readMessages } from './message.ts';
 import { whenReadable } from './readable.ts';
 import { NETLINK_ROUTE, NetlinkSocket } from './socket.ts';
@@ -37,13 +37,13 @@ export interface NotificationOptions {
   /** File of the network namespace; default: this thread's. */
   readonly netns?: string | undefined;
   readonly receiveBuffer?: number | undefined;
-  readonly clock?: Clock | undefined;
+  readonly time?: Time | undefined;
 }
 
 export class Notifications {
   readonly #socket: NetlinkSocket;
   readonly #handler: NotificationHandler;
-  readonly #clock: Clock;
+  readonly #time: Time;
   #stopSignals: (() => void) | undefined;
   #cancelPause: (() => void) | undefined;
   #windowStart = 0;
@@ -52,9 +52,9 @@ export class Notifications {
 
   /** Subscribes to links, neighbours, addresses and routes. Throws CodedError NETLINK, NETNS, CONFIG. */
   constructor(handler: NotificationHandler, options: NotificationOptions = {}) {
-    const { receiveBuffer = RECEIVE_BUFFER, clock = systemTime, netns } = options;
+    const { receiveBuffer = RECEIVE_BUFFER, time = systemTime, netns } = options;
     this.#handler = handler;
-    this.#clock = clock;
+    this.#time = time;
     this.#socket = new NetlinkSocket({ protocol: NETLINK_ROUTE, groups: ALL_GROUPS, receiveBuffer, netns });
     this.#pause(0);
   }
@@ -74,9 +74,8 @@ export class Notifications {
   }
 
   #signalled(): void {
-    const now = this.#clock.now();
-    // The clock can be set back.
-    if (Math.abs(now - this.#windowStart) > WINDOW_MS) {
+    const now = this.#time.monotonic();
+    if (now - this.#windowStart > WINDOW_MS) {
       this.#windowStart = now;
       this.#signals = 0;
     }
@@ -89,7 +88,7 @@ export class Notifications {
     this.#stopSignals?.();
     this.#stopSignals = undefined;
     this.#cancelPause?.();
-    this.#cancelPause = this.#clock.after(delayMs, () => {
+    this.#cancelPause = this.#time.after(delayMs, () => {
       const count = this.#read();
       if (this.#isClosed) return;
       if (count > 0) this.#pause(count === MAX_AT_ONCE ? 0 : PAUSE_MS);

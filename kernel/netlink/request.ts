@@ -48,27 +48,53 @@ export class Requester {
   }
 
   /**
-   * Sends one request that reads one object. Returns what `read` makes of the kernel's answer, or why the kernel
-   * refuses. Throws CodedError NETLINK when the kernel does not answer.
+   * Sends requests that read one object each. Returns what `read` makes of each answer, or why there is none; `read`
+   * must keep no view of the body. Throws CodedError NETLINK when the kernel does not answer.
    */
-  query<T>(request: WriteRequest, read: (answer: Message) => T): Promise<T | Failure> {
-    return this.#mutex.run(() => this.#query(request, read));
+  async queryAll<T>(
+    requests: readonly WriteRequest[],
+    read: (answer: Message) => T,
+  ): Promise<(T | Failure)[]> {
+    const results: (T | Failure)[] = [];
+    for (let at = 0; at < requests.length; at += MAX_MESSAGES) {
+      const part = requests.slice(at, at + MAX_MESSAGES);
+      results.push(...(await this.#mutex.run(() => this.#queryPart(part, read))));
+    }
+    return results;
   }
 
-  async #query<T>(request: WriteRequest, read: (answer: Message) => T): Promise<T | Failure> {
+  /** As `queryAll`, for one request. */
+  async query<T>(request: WriteRequest, read: (answer: Message) => T): Promise<T | Failure> {
+    const [result] = await this.queryAll([request], read);
+    if (result === undefined) throw noAnswer();
+    return result;
+  }
+
+  async #queryPart<T>(
+    requests: readonly WriteRequest[],
+    read: (answer: Message) => T,
+  ): Promise<(T | Failure)[]> {
     const writer = this.#writer;
     writer.reset();
-    const sequence = this.#take(1);
-    const refusal = request(writer, sequence);
-    if (refusal) return { index: 0, ...refusal };
-    await this.#socket.send(writer.bytes());
-    for (const message of this.#answers(sequence)) {
-      if (message.sequence !== sequence) continue;
-      if (message.type !== NLMSG_ERROR) return read(message);
-      const failure = failureOf(message, 0);
-      if (failure) return failure;
+    const first = this.#take(MAX_MESSAGES);
+    const results: (T | Failure | undefined)[] = requests.map((request, index) => {
+      const refusal = request(writer, first + index);
+      return refusal && { index, ...refusal };
+    });
+    let missing = results.filter((result) => result === undefined).length;
+    if (missing > 0) await this.#socket.send(writer.bytes());
+    const answers = this.#answers(first + requests.length - 1);
+    while (missing > 0) {
+      const { done, value: message } = answers.next();
+      if (done) throw noAnswer();
+      const index = message.sequence - first;
+      if (index < 0 || index >= results.length || results[index] !== undefined) continue;
+      const result = message.type === NLMSG_ERROR ? failureOf(message, index) : read(message);
+      if (result === undefined) continue;
+      results[index] = result;
+      missing--;
     }
-    throw noAnswer();
+    return results.filter((result) => result !== undefined);
   }
 
   /** Sends the requests from an index on, as many as one datagram may hold, and adds those that failed. */

@@ -75,7 +75,7 @@ const directions = [
   imports('controllers-calc-only', 'controllers', '../felix/planted-type.ts'),
   imports('execa-in-one-file', 'agent', 'execa'),
   imports('kernel-alone-runs-programs', 'agent/serve', '../../lib/exec.ts'),
-  imports('kernel-through-port', 'cni', '../kernel/state.ts'),
+  imports('kernel-through-port', 'cni', '../kernel/linux.ts'),
   imports('kernel-through-port', 'agent/serve', '../../kernel/linux.ts'),
   imports('agent-inputs-reaches', 'agent/inputs', '../report/status.ts'),
   imports('bgp-rib-reaches', 'bgp/rib', '../peer/config.ts'),

@@ -3,10 +3,6 @@ import os from 'node:os';
 import path from 'node:path';
 import { build } from 'esbuild';
 import { describe, expect, it } from 'vitest';
-import { applyChanges } from '../../../kernel/apply.ts';
-import type { NeighbourChange } from '../../../kernel/change.ts';
-import { batchErrors } from '../../../kernel/ip-batch.ts';
-import { IpSession } from '../../../kernel/ip-session.ts';
 import { applySysctls } from '../../../kernel/sysctls.ts';
 import { feed, run, start } from '../../../lib/exec.ts';
 
@@ -118,47 +114,6 @@ describe('a command that the kernel cannot start', () => {
     await writeFile(file, bundle.outputFiles[0]!.text);
     const result = await run('sh', ['-c', 'ulimit -n 64; exec "$0" "$1"', process.execPath, file]);
     expect(result).toMatchObject({ ok: true, stdout: expect.stringContaining('EMFILE') });
-  });
-});
-
-describe('a batch of ip commands', () => {
-  it('fails only in the refused command', async () => {
-    const changes = ['nosuch0', 'lo\nnetns add x', 'nosuch1'].map(
-      (device): NeighbourChange => ({ object: 'neighbour', verb: 'del', address: '10.0.0.1', device }),
-    );
-    expect(await applyChanges(changes)).toEqual([
-      { change: changes[0], code: 'ENODEV', message: 'Cannot find device "nosuch0"' },
-      {
-        ...{ change: changes[1], code: undefined },
-        message: expect.stringContaining('refused: has the control character U+000A'),
-      },
-      { change: changes[2], code: 'ENODEV', message: 'Cannot find device "nosuch1"' },
-    ]);
-  });
-
-  it('that did not finish is a failure', () => {
-    const timeout = {
-      ok: false,
-      outcome: 'timeout',
-      code: undefined,
-      stdout: '',
-      stderr: 'too late',
-    } as const;
-    expect(batchErrors(timeout, ['link show'])).toEqual([{ command: '(batch)', message: 'too late' }]);
-    const silent = { ok: false, outcome: 'exited', code: 1, stdout: '', stderr: '' } as const;
-    expect(batchErrors(silent, ['link show'])).toEqual([{ command: '(batch)', message: 'exit 1' }]);
-  });
-
-  it('in a long-lived session fails only in the refused command', async () => {
-    const session = new IpSession();
-    try {
-      const errors = await session.run(['link show dev lo', 'link show dev lo\nlink show dev nosuch0']);
-      expect(errors).toHaveLength(1);
-      expect(errors[0]?.message).toContain('refused');
-      expect(await session.run(['link show dev lo'])).toEqual([]);
-    } finally {
-      session.close();
-    }
   });
 });
 

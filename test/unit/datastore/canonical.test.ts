@@ -11,8 +11,8 @@ import { addressOrNetwork } from '../../../datastore/schema/fields.ts';
 import { ipPoolKind } from '../../../datastore/schema/ip-pool.ts';
 import { blockAffinityKind, ipamBlockKind } from '../../../datastore/schema/ipam.ts';
 import { serviceRoutes } from '../../../felix/calc/bgp/services.ts';
-import { parseRoute } from '../../../kernel/state.ts';
 import { parseCidr } from '../../../lib/cidr.ts';
+import { parseRoute } from '../../helpers/ip-json.ts';
 
 const v3 = 'projectcalico.org/v3';
 const object = (kind: string, spec: object, name = 'x') => ({

@@ -4,9 +4,9 @@ import { resolveNextHop } from '../../../felix/dataplane/next-hops.ts';
 import { planRoutes, planTable } from '../../../felix/dataplane/route-plan.ts';
 import { byDestination, divideRoutes } from '../../../felix/dataplane/route-table.ts';
 import { type KernelChange, renderChange } from '../../../kernel/change.ts';
-import { parseRoute } from '../../../kernel/state.ts';
 import type { KernelRoute, Route } from '../../../model/route.ts';
 import { DEFAULT_PROTOCOLS, NO_FORMER } from '../../../model/route-protocols.ts';
+import { parseRoute } from '../../helpers/ip-json.ts';
 import { kernelRoute as kernel } from '../../helpers/kernel-route.ts';
 
 const link = kernel('10.0.0.0/24');

@@ -7,7 +7,6 @@ import {
   type RouteChange,
   renderChange,
 } from '../../../kernel/change.ts';
-import { codeOf } from '../../../kernel/change-errors.ts';
 
 const route: RouteChange = {
   ...{ object: 'route', verb: 'add', destination: '10.1.0.0/26', type: 'unicast', protocol: 162 },
@@ -148,18 +147,4 @@ describe('a change of the kernel', () => {
     expect(objectOf(change)).toBe(object);
     expect(devicesOf(change).join(' ')).toBe(devices);
   });
-});
-
-describe('the error number of a refused change', () => {
-  it.each([
-    ['File exists', 'EEXIST'],
-    ['ipv4: Address already assigned.', 'EEXIST'],
-    ['No such process', 'ESRCH'],
-    ['No such device', 'ENODEV'],
-    ['Cannot find device "cali1"', 'ENODEV'],
-    ['Unknown device type.', 'EOPNOTSUPP'],
-    ['Operation not permitted', 'EPERM'],
-    ['a warning; No buffer space available', 'ENOBUFS'],
-    ['a message that nobody knows', undefined],
-  ])('of "%s" is %s', (message, code) => expect(codeOf(message)).toBe(code));
 });

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
 import { hostFacts, unseenHost } from '../../../../agent/inputs/host-facts.ts';
 import type { KernelState } from '../../../../kernel/port.ts';
-import { parseRoute } from '../../../../kernel/state.ts';
 import { DEFAULT_PROTOCOLS, NO_FORMER } from '../../../../model/route-protocols.ts';
+import { parseRoute } from '../../../helpers/ip-json.ts';
 
 const state = (rows: Parameters<typeof parseRoute>[0][], addresses: [string, string][]): KernelState => ({
   routes: rows.map((row) => parseRoute(row, row.gateway?.includes(':') ? 6 : 4)),

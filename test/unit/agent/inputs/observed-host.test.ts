@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
 import { ObservedHost } from '../../../../agent/inputs/observed-host.ts';
 import type { KernelState } from '../../../../kernel/port.ts';
-import { parseRoute } from '../../../../kernel/state.ts';
 import { DEFAULT_PROTOCOLS, NO_FORMER } from '../../../../model/route-protocols.ts';
+import { parseRoute } from '../../../helpers/ip-json.ts';
 
 const numbers = { protocols: DEFAULT_PROTOCOLS, former: NO_FORMER };
 const self = {

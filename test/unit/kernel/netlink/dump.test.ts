@@ -4,6 +4,7 @@ import { dump } from '../../../../kernel/netlink/dump.ts';
 import type { Message } from '../../../../kernel/netlink/message.ts';
 import type { NoDatagram } from '../../../../kernel/netlink/socket.ts';
 import type { WriteRequest } from '../../../../kernel/netlink/write-request.ts';
+import type { Time } from '../../../../lib/time.ts';
 import { acknowledgement, datagram, FakeDatagrams } from '../../../helpers/fake-datagrams.ts';
 
 const ANY_TYPE = 24;
@@ -26,9 +27,10 @@ describe('a dump', () => {
   });
 
   it('A dump that is interrupted each time ends with an error.', async () => {
-    const { result, sockets } = dumped(Array.from({ length: 50 }, () => [done(NLM_F_DUMP_INTR)]));
-    await expect(result).rejects.toThrow(/objects changed during each of 10 attempts/);
-    expect(sockets).toHaveLength(10);
+    const { result, sockets, waits } = dumped(Array.from({ length: 50 }, () => [done(NLM_F_DUMP_INTR)]));
+    await expect(result).rejects.toThrow(/objects changed during each of 13 attempts/);
+    expect(sockets).toHaveLength(13);
+    expect(waits).toEqual([10, 20, 40, 80, 160, 320, 640, 1280]);
   });
 
   it('An object that is larger than the buffer is read with a larger buffer.', async () => {
@@ -70,7 +72,15 @@ function dumped(attempts: (Uint8Array | NoDatagram)[][]) {
     if (body[0] === 99) throw new Error('unknown');
     return body[0];
   };
-  return { sockets, lengths, result: dump(open, request, read) };
+  const waits: number[] = [];
+  const time: Pick<Time, 'after'> = {
+    after(delayMs, callback) {
+      waits.push(delayMs);
+      queueMicrotask(callback);
+      return () => undefined;
+    },
+  };
+  return { sockets, lengths, waits, result: dump(open, request, read, time) };
 }
 
 const request: WriteRequest = (writer, sequence) => {

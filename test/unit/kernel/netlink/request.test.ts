@@ -70,19 +70,24 @@ describe('requests', () => {
     expect(await requester.run([write(3)])).toEqual([]);
   });
 
-  it('A query returns the object, or why the kernel refuses it.', async () => {
-    const body = Uint8Array.of(1, 2, 3, 4);
-    const found = new Requester(
-      new FakeDatagrams(([message], socket) =>
-        socket.queue.push(datagram(ANY_TYPE, 0, message?.sequence ?? 0, body)),
-      ),
-    );
-    expect(await found.query(write(1), (answer) => [answer.type, answer.body])).toEqual([ANY_TYPE, body]);
-    const refused = kernel(() => EEXIST).requester;
-    const failure = { index: 0, code: 'EEXIST', message: 'File exists' };
-    expect(await refused.query(write(1), () => 'object')).toEqual(failure);
+  it('A query returns each object, or why the kernel refuses it, in the order of the requests.', async () => {
+    const socket = new FakeDatagrams((messages, { queue }) => {
+      for (const message of messages)
+        queue.push(
+          numberOf(message) % 7 === 0
+            ? acknowledgement(EEXIST, message.sequence)
+            : datagram(ANY_TYPE, 0, message.sequence, message.body),
+        );
+    });
+    const requests = Array.from({ length: 300 }, (_, i) => write(i));
+    const found = await new Requester(socket).queryAll(requests, numberOf);
+    const failure = { code: 'EEXIST', message: 'File exists' };
+    expect(found).toEqual(requests.map((_, i) => (i % 7 === 0 ? { index: i % 256, ...failure } : i)));
+  });
+
+  it('A query that the kernel leaves unanswered is an error.', async () => {
     const silent = new Requester(new FakeDatagrams());
-    await expect(silent.query(write(1), () => 'object')).rejects.toThrow(/did not answer/);
+    await expect(silent.query(write(1), numberOf)).rejects.toThrow(/did not answer/);
   });
 });
 
