@@ -21,6 +21,8 @@ export interface Failure extends Refusal {
 
 /** Messages in a datagram; twice as many are hardly faster. */
 const MAX_MESSAGES = 256;
+/** Queries in a datagram: their answers fit into the buffer that the kernel grants without privileges. */
+const MAX_QUERIES = 64;
 const FLAGS_OFFSET = 6;
 const MAX_SEQUENCE = 0xffff_0000;
 
@@ -56,8 +58,8 @@ export class Requester {
     read: (answer: Message) => T,
   ): Promise<(T | Failure)[]> {
     const results: (T | Failure)[] = [];
-    for (let at = 0; at < requests.length; at += MAX_MESSAGES) {
-      const part = requests.slice(at, at + MAX_MESSAGES);
+    for (let at = 0; at < requests.length; at += MAX_QUERIES) {
+      const part = requests.slice(at, at + MAX_QUERIES);
       results.push(...(await this.#mutex.run(() => this.#queryPart(part, read))));
     }
     return results;
@@ -76,7 +78,7 @@ export class Requester {
   ): Promise<(T | Failure)[]> {
     const writer = this.#writer;
     writer.reset();
-    const first = this.#take(MAX_MESSAGES);
+    const first = this.#take(MAX_QUERIES);
     const results: (T | Failure | undefined)[] = requests.map((request, index) => {
       const refusal = request(writer, first + index);
       return refusal && { index, ...refusal };
