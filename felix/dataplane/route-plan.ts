@@ -179,14 +179,11 @@ function inOrder(changes: readonly RouteChange[]): RouteChange[] {
  * Returns why a learned route must not be programmed, whatever import policy accepted: the second line of defence after
  * felix/calc/bgp/kernel-import.ts.
  */
-function learnedRefusal(
-  { destination, protocol }: Route,
-  { foreignAt }: RouteTable,
-  options: PlanOptions,
-): string | undefined {
+function learnedRefusal(route: Route, { foreignAt }: RouteTable, options: PlanOptions): string | undefined {
+  const { destination, protocol } = route;
   const { ownAddresses, mayReplaceDefault } = options;
   if (protocol !== 'bgp') return undefined;
-  const martian = martianName(mustCidr(destination));
+  const martian = martianOf(route);
   if (martian !== undefined) return `learned and martian: ${martian}`;
   if (isHost(destination) && ownAddresses?.has(destination.split('/')[0]!))
     return 'learned, but an address of this node';
@@ -197,6 +194,18 @@ function learnedRefusal(
   return foreignAt.get(destination)?.some(isOwnOfHost)
     ? 'learned, but the host has its own default route'
     : undefined;
+}
+
+/** Names of martian destinations, because thousands of routes are planned again and again. */
+const martians = new WeakMap<Route, { readonly name: string | undefined }>();
+
+function martianOf(route: Route): string | undefined {
+  let found = martians.get(route);
+  if (!found) {
+    found = { name: martianName(mustCidr(route.destination)) };
+    martians.set(route, found);
+  }
+  return found.name;
 }
 
 function isHost(destination: string): boolean {

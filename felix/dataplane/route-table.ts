@@ -93,10 +93,17 @@ export function isAlike(route: Route, hops: readonly Hop[], kernel: KernelRoute)
   )
     return false;
   if (route.type === 'blackhole') return true;
+  const [wanted, ...more] = hops;
+  const [present, ...others] = kernel.hops;
+  if (wanted && present && more.length + others.length === 0) return isSameHop(wanted, present);
   const text = (list: readonly Hop[]) =>
     list
       .map(({ gateway, device, isOnlink }) => `${gateway ?? ''}%${device ?? ''}${isOnlink ? '!' : ''}`)
       .sort()
       .join();
   return text(hops) === text(kernel.hops);
+}
+
+function isSameHop(a: Hop, b: Hop): boolean {
+  return a.gateway === b.gateway && a.device === b.device && (a.isOnlink ?? false) === (b.isOnlink ?? false);
 }

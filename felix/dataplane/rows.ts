@@ -1,5 +1,5 @@
 /** Rows by key, and what differs when they are replaced. */
-import { isDeepStrictEqual } from 'node:util';
+import { isSameValue } from '../../lib/same-value.ts';
 
 /** A row that was added, removed or changed. */
 export interface RowChange<Row> {
@@ -15,15 +15,18 @@ export class Rows<Row> {
     return this.#rows;
   }
 
-  /** Replaces all rows. Returns those that differ by value. */
+  /** Replaces all rows. Returns those that differ by value; the others remain the same objects. */
   replace(rows: ReadonlyMap<string, Row>): RowChange<Row>[] {
     const before = this.#rows;
-    this.#rows = rows;
+    const merged = new Map<string, Row>();
     const changes: RowChange<Row>[] = [];
     for (const [key, after] of rows) {
       const old = before.get(key);
-      if (old !== after && !isDeepStrictEqual(old, after)) changes.push({ key, before: old, after });
+      const isSame = old !== undefined && isSameValue(old, after);
+      merged.set(key, isSame ? old : after);
+      if (!isSame) changes.push({ key, before: old, after });
     }
+    this.#rows = merged;
     for (const [key, old] of before) if (!rows.has(key)) changes.push({ key, before: old, after: undefined });
     return changes;
   }
