@@ -14,8 +14,10 @@ export interface Part {
   readonly name: PartName;
   /** Replaces the desired rows. Returns how soon the difference must be applied. */
   setDesired(desired: DesiredDataplane): Urgency;
+  /** Reads rows that the common observation lacks. It comes before that one, which must be fresh when plans are made. */
+  inspect?(now: number): Promise<void>;
   /** Replaces the observed rows. */
-  observe(observation: Observation, now: number): void | Promise<void>;
+  observe(observation: Observation): void;
   /**
    * Compares desired with observed rows. The difference becomes the pending work. `keys`: only these rows; default all.
    * Changes nothing in the kernel.

@@ -73,10 +73,11 @@ export class Reconciler {
   /** Observes the kernel. Throws when it cannot be read. */
   async observe(now: number): Promise<Observation> {
     const { kernel: port } = this.#modules;
+    for (const part of this.#parts) await part.inspect?.(now);
     // The kernel's families, not the node's: when the node loses its address, that family's routes remain ours.
     const kernel = await port.observe(port.families);
     const observation = { kernel, devices: await observeTunnels(kernel, port) };
-    for (const part of this.#parts) await part.observe(observation, now);
+    for (const part of this.#parts) part.observe(observation);
     return observation;
   }
 
@@ -102,7 +103,7 @@ export class Reconciler {
 
   /** Restores the table if another program changed it. */
   async checkTable(now: number): Promise<void> {
-    await this.#tables.observe(undefined, now);
+    await this.#tables.inspect(now);
     this.#tables.plan();
     await this.#tables.apply('first');
   }

@@ -3,7 +3,7 @@ import type { RulesTable } from '../../kernel/port.ts';
 import { Oscillation } from '../../lib/oscillation.ts';
 import { type Ruleset, TABLE } from '../calc/ruleset.ts';
 import type { DesiredDataplane } from './desired.ts';
-import type { Context, Observation, Part, Phase, Problem, Urgency } from './part.ts';
+import type { Context, Part, Phase, Problem, Urgency } from './part.ts';
 
 /** Minimum interval between checks of our table. */
 const LOOK_MS = 1000;
@@ -32,13 +32,15 @@ export class Tables implements Part {
   }
 
   /** Compares the kernel's table with the applied one, at limited frequency. */
-  async observe(_observation: Observation | undefined, now: number): Promise<void> {
+  async inspect(now: number): Promise<void> {
     if (!this.#isCheckFull && now - this.#checkedAt < LOOK_MS) return;
     const isChanged = await this.#nftables.check({ isFull: this.#isCheckFull });
     this.#isCheckFull = false;
     this.#checkedAt = now;
     if (isChanged) this.#oscillation.applied({ object: OBJECT, change: 'rules of Cali' }, now);
   }
+
+  observe(): void {}
 
   /** nftables.ts compares the rules. */
   plan(): void {

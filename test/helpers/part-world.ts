@@ -38,9 +38,10 @@ export class PartWorld<P extends Part> {
   }
 
   async observe(): Promise<void> {
+    await this.part.inspect?.(this.now);
     const kernel = await this.kernel.observe([4, 6]);
     const devices = await observeTunnels(kernel, this.kernel);
-    await this.part.observe({ kernel, devices }, this.now);
+    this.part.observe({ kernel, devices });
   }
 
   /** Observes, plans and applies. Returns what was pending. */
