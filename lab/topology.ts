@@ -1,6 +1,7 @@
 /** The topology of the lab, from flags, or from a topology file for settings that have no flag (docs/lab.md). */
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
+import { fieldPath } from '../datastore/field-path.ts';
 import { schemaSentence } from '../datastore/schema-sentences.ts';
 import type { Family } from '../lib/cidr.ts';
 import { CodedError, messageOf } from '../lib/errors.ts';
@@ -98,7 +99,7 @@ export async function readTopology(file: string): Promise<Topology> {
       return result.data;
     }
     const issue = result.error.issues[0]!;
-    throw new Error(`${issue.path.join('.')}: ${issue.message}`);
+    throw new Error(`${fieldPath(issue.path)}: ${issue.message}`);
   } catch (error) {
     throw new CodedError('TOPOLOGY', `topology ${file}: ${messageOf(error)}`, { cause: error });
   }

@@ -116,7 +116,7 @@ ipv6: false
     expect(report.unreachable).toEqual([]);
     write('nodes: [{ name: East }]');
     expect(runOnce([], ['--topology', file]).stderr).toMatch(
-      /nodes\.0\.name: "East": invalid name: use lower case letters/,
+      /nodes\[0\]\.name: "East": invalid name: use lower case letters/,
     );
     rmSync(path.dirname(file), { recursive: true });
   });

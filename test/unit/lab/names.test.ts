@@ -46,8 +46,8 @@ describe('the lab', () => {
   );
 
   it.each([
-    ['nodes: [{name: Node_X}]', 'nodes.0.name: "Node_X": invalid name'],
-    ['nodes: [{pods: [b]}]', 'nodes.0.name: is required'],
+    ['nodes: [{name: Node_X}]', 'nodes[0].name: "Node_X": invalid name'],
+    ['nodes: [{pods: [b]}]', 'nodes[0].name: is required'],
     ['nodes: [{name: a}, {name: a}]', 'node a exists already'],
     ['nodes: [{name: a, pods: [b]}, {name: c, pods: [b]}]', 'pod b exists already'],
     ['nodes: [{name: a, pods: [c]}, {name: c}]', 'pod c: a node has this name'],
