@@ -1,4 +1,4 @@
-/** The real kernel: this network namespace, through netlink, /proc/sys, nftables, `conntrack` and `ethtool`. */
+/** The real kernel: this network namespace, through netlink, /proc/sys, nftables and `conntrack`. */
 import { existsSync } from 'node:fs';
 import os from 'node:os';
 import type { Family } from '../lib/cidr.ts';
@@ -38,7 +38,7 @@ export function linuxKernel(log: Log, options: LinuxOptions = {}): Kernel {
     applySysctls,
     readVxlans: () => readVxlans(host),
     readForwarding: (device) => readForwarding(host, device),
-    switchOffloadOff,
+    switchOffloadOff: (device) => switchOffloadOff(device, options.netns),
     watch: (hint) => new KernelEvents(hint, log, options),
     openConnections: () => new Conntrack(log),
     pods: podKernel(pods, options.netns),

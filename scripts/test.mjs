@@ -15,6 +15,7 @@ const programs = {
   gcc: ['gcc', skipped('of the CNI shim')],
   nft: optional.nft,
   conntrack: ['conntrack', skipped('of connection tracking')],
+  ethtool: ['ethtool', skipped('of the checksum offload')],
   kubectl: ['kubernetes-client', skipped('with kubectl')],
   vtysh: ['frr', skipped('with FRR')],
   gobgpd: ['gobgpd', skipped('with GoBGP')],
