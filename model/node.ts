@@ -38,10 +38,24 @@ export function nodeProblems(node: Node): readonly ObjectProblem[] {
   return readNode(node).problems;
 }
 
-function readNode({ metadata }: Node): {
+interface ReadNode {
   readonly info: NodeInfo;
   readonly problems: readonly ObjectProblem[];
-} {
+}
+
+/** A version of a Node is an object that nobody changes, and each calculation reads it several times. */
+const read = new WeakMap<Node, ReadNode>();
+
+function readNode(node: Node): ReadNode {
+  let found = read.get(node);
+  if (!found) {
+    found = parseNode(node);
+    read.set(node, found);
+  }
+  return found;
+}
+
+function parseNode({ metadata }: Node): ReadNode {
   const annotations = new Annotations({ kind: 'Node', name: metadata.name }, metadata.annotations ?? {});
   const addresses: Partial<Record<Family, NodeAddress>> = {};
   for (const [family, key] of [
