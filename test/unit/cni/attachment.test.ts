@@ -6,6 +6,7 @@ import { assertNamespace } from '../../../cni/network.ts';
 import { CniError, type CniRequest } from '../../../cni/types.ts';
 import { namespaceAt } from '../../../kernel/namespace.ts';
 import { isPlain } from '../../../lib/plain-text.ts';
+import { anyText } from '../../helpers/any-text.ts';
 
 const stdin = (more: object = {}) =>
   JSON.stringify({ cniVersion: '1.0.0', name: 'net', type: 'cali', ...more });
@@ -113,7 +114,7 @@ describe('CNI variables', () => {
       fc.property(
         fc.dictionary(
           fc.constantFrom('CNI_CONTAINERID', 'CNI_NETNS', 'CNI_IFNAME', 'CNI_ARGS', '__proto__'),
-          fc.string({ unit: 'binary' }),
+          anyText(),
         ),
         fc.oneof(fc.string(), fc.json({ maxDepth: 5 })),
         (environment, text) => {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { bounded } from '../../../lib/log-fields.ts';
 import { assertPlain, escapeForJson, forTerminal, isPlain, printable } from '../../../lib/plain-text.ts';
 import { boxTable, plainTable } from '../../../lib/table.ts';
+import { anyText } from '../../helpers/any-text.ts';
 
 const hostile = {
   'a line break': 'a\nb',
@@ -41,7 +42,7 @@ describe('plain text', () => {
 
   it('represents any text in bounded length', () => {
     fc.assert(
-      fc.property(fc.string({ unit: 'binary', maxLength: 3000 }), (text) => {
+      fc.property(anyText(3000), (text) => {
         const shown = printable(text, 100);
         expect(isPlain(shown)).toBe(true);
         expect(shown.length).toBeLessThanOrEqual(640);
