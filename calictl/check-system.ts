@@ -65,9 +65,8 @@ const trials: readonly Trial[] = [
   {
     name: 'conntrack',
     isNeeded: false,
-    script: 'conntrack -C',
-    remedy:
-      'install conntrack and load nf_conntrack_netlink: without them, connections of deleted pods remain',
+    script: 'test -e /proc/sys/net/netfilter/nf_conntrack_max',
+    remedy: 'load nf_conntrack and nf_conntrack_netlink: without them, connections of deleted pods remain',
   },
   {
     name: 'IPv6',

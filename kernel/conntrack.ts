@@ -2,48 +2,62 @@
  * Flushes tracked connections of moved addresses, so that the kernel does not send their packets along the old path.
  */
 import { readFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { type Family, familyOf } from '../lib/cidr.ts';
-import { messageOf } from '../lib/errors.ts';
-import { start } from '../lib/exec.ts';
+import { CodedError, messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
+import { systemTime, type Time } from '../lib/time.ts';
+import { isMalformed } from './netlink/message.ts';
+import {
+  type Connection,
+  connectionDump,
+  decodeConnection,
+  deleteConnection,
+} from './netlink/nfnetlink/connection.ts';
+import { NETLINK_NETFILTER } from './netlink/socket.ts';
+import { Sockets } from './netlink/sockets.ts';
 import type { Connections } from './port.ts';
 
-/** Pods are deleted in bursts; one pass over the table serves a whole burst. */
+/** Pods are deleted in bursts; one pass serves a whole burst. */
 const COALESCE_MS = 100;
-const TIMEOUT_MS = 30_000;
 const COUNT_FILE = '/proc/sys/net/netfilter/nf_conntrack_count';
+const NOT_FLUSHED = 'connections of moved addresses remain until they time out';
 
-/** Removes tracked connections from and to addresses. Needs Debian's conntrack; logs once if it is missing. */
+export interface ConntrackModules {
+  readonly log: Log;
+  readonly sockets?: Sockets;
+  /** Returns the number of connections that the kernel tracks; undefined when unknown. */
+  readonly tracked?: () => number | undefined;
+  readonly time?: Pick<Time, 'after'>;
+}
+
+/** Removes tracked connections from and to addresses. Warns once if that does not work. */
 export class Conntrack implements Connections {
   readonly #log: Log;
+  readonly #sockets: Sockets;
   readonly #tracked: () => number | undefined;
+  readonly #time: Pick<Time, 'after'>;
   /** Addresses to flush. Bounded by the node's pods. */
   #waiting = new Set<string>();
-  #timer: NodeJS.Timeout | undefined;
-  #isMissing = false;
+  #cancel: (() => void) | undefined;
+  #hasWarned = false;
 
-  /** `tracked` returns the number of connections that the kernel tracks; undefined when unknown. */
-  constructor(log: Log, tracked = trackedCount) {
+  constructor(modules: ConntrackModules) {
+    const { log, sockets = new Sockets(NETLINK_NETFILTER) } = modules;
     this.#log = log;
-    this.#tracked = tracked;
+    this.#sockets = sockets;
+    this.#tracked = modules.tracked ?? trackedCount;
+    this.#time = modules.time ?? systemTime;
   }
 
   /** Flushes the addresses' connections after a short delay. */
   flush(addresses: readonly string[]): void {
-    if (this.#isMissing) return;
     for (const address of addresses) this.#waiting.add(address);
-    this.#timer ??= setTimeout(() => {
+    this.#cancel ??= this.#time.after(COALESCE_MS, () => {
       const due = [...this.#waiting];
       this.#waiting = new Set();
-      this.#timer = undefined;
-      this.#flushNow(due).catch((error: unknown) =>
-        this.#log.warn(
-          { reason: messageOf(error) },
-          'connections of moved addresses remain until they time out',
-        ),
-      );
-    }, COALESCE_MS);
+      this.#cancel = undefined;
+      void this.#flushNow(due);
+    });
   }
 
   /**
@@ -51,91 +65,58 @@ export class Conntrack implements Connections {
    * other IPv6 address. Such a connection gets no replies, and keeps this source while the pod continues to send.
    */
   async flushLinkLocal(): Promise<void> {
-    if (this.#isMissing || this.#tracked() === 0) return;
-    const list = start('conntrack', ['-L', '-f', 'ipv6', '--src-nat']);
-    const timer = setTimeout(() => list.kill('SIGKILL'), TIMEOUT_MS);
-    list.stderr?.resume();
-    const sources = await linkLocalSources(createInterface({ input: list.stdout! }));
-    await list.exited;
-    clearTimeout(timer);
-    for (const source of sources) await removeWhere(6, '--reply-dst', source);
+    if (this.#tracked() === 0) return;
+    await this.#warnOnce(() => this.#deleteWhere(6, isMasqueradedToLinkLocal));
   }
 
   close(): void {
-    clearTimeout(this.#timer);
+    this.#cancel?.();
+    this.#sockets.close();
   }
 
   async #flushNow(addresses: readonly string[]): Promise<void> {
     if (this.#tracked() === 0) return;
-    for (const family of [4, 6] as const) {
-      const own = addresses.filter((address) => familyOf(address) === family);
-      if (own.length === 0) continue;
-      const { present, isMissing } = await presentIn(family, new Set(own));
-      if (isMissing) {
-        this.#isMissing = true;
-        this.#log.warn(
-          {},
-          'conntrack is not installed: connections of moved addresses remain until they time out',
-        );
-        return;
+    await this.#warnOnce(async () => {
+      for (const family of [4, 6] as const) {
+        const own = new Set(addresses.filter((address) => familyOf(address) === family));
+        if (own.size > 0) await this.#deleteWhere(family, (connection) => concerns(connection, own));
       }
-      // Most pods leave no connections; scan the table again only for those that do.
-      for (const address of present) await remove(family, address);
+    });
+  }
+
+  /** Compares here: a filter of the kernel for an IPv6 address finds all others instead (Linux 6.18). */
+  async #deleteWhere(family: Family, isWanted: (connection: Connection) => boolean): Promise<void> {
+    const found = await this.#sockets.dump(connectionDump(family), (message) => {
+      const connection = decodeConnection(message);
+      if (!connection || isMalformed(connection) || !isWanted(connection)) return undefined;
+      return connection;
+    });
+    const failures = await this.#sockets.run(found.map(deleteConnection));
+    // Connections that ended meanwhile are gone as wanted.
+    const failure = failures.find(({ code }) => code !== 'ENOENT');
+    if (failure) throw new CodedError('NETLINK', failure.message);
+  }
+
+  async #warnOnce(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (!this.#hasWarned) this.#log.warn({ reason: messageOf(error) }, NOT_FLUSHED);
+      this.#hasWarned = true;
     }
   }
 }
 
-/** Returns the addresses that have connections. A pod can fill the table, so it is read line by line. */
-async function presentIn(
-  family: Family,
-  wanted: ReadonlySet<string>,
-): Promise<{ present: Set<string>; isMissing: boolean }> {
-  const child = start('conntrack', ['-L', '-f', `ipv${family}`]);
-  const timer = setTimeout(() => child.kill('SIGKILL'), TIMEOUT_MS);
-  child.stderr?.resume();
-  const present = await addressesIn(createInterface({ input: child.stdout! }), wanted);
-  const { isMissing } = await child.exited;
-  clearTimeout(timer);
-  return { present, isMissing };
+/** Whether a connection has one of the addresses on either side of either direction. */
+export function concerns({ original, reply }: Connection, addresses: ReadonlySet<string>): boolean {
+  return [original.source, original.destination, reply.source, reply.destination].some((address) =>
+    addresses.has(address),
+  );
 }
 
-/** Returns the wanted addresses that appear in `conntrack -L`, as source or destination in either direction. */
-export async function addressesIn(
-  lines: AsyncIterable<string> | Iterable<string>,
-  wanted: ReadonlySet<string>,
-): Promise<Set<string>> {
-  const present = new Set<string>();
-  for await (const line of lines)
-    for (const [, address] of line.matchAll(/\b(?:src|dst)=(\S+)/g))
-      if (wanted.has(address!)) present.add(address!);
-  return present;
-}
-
-/** Returns link-local addresses that appear in `conntrack -L` as the translated source of a connection. */
-export async function linkLocalSources(
-  lines: AsyncIterable<string> | Iterable<string>,
-): Promise<Set<string>> {
-  const found = new Set<string>();
-  for await (const line of lines) {
-    const [source] = /\bsrc=(\S+)/.exec(line)?.slice(1) ?? [];
-    const [answered] = /\bdst=\S+.*\bdst=(fe80:\S+)/.exec(line)?.slice(1) ?? [];
-    if (answered && source !== answered) found.add(answered);
-  }
-  return found;
-}
-
-async function remove(family: Family, address: string): Promise<void> {
-  for (const direction of ['--orig-src', '--orig-dst', '--reply-src', '--reply-dst'])
-    await removeWhere(family, direction, address);
-}
-
-/** Removes matching connections. Discards the output, one line per removed connection. */
-async function removeWhere(family: Family, direction: string, address: string): Promise<void> {
-  const child = start('conntrack', ['-D', '-f', `ipv${family}`, direction, address], { stdout: 'ignore' });
-  const timer = setTimeout(() => child.kill('SIGKILL'), TIMEOUT_MS);
-  child.stderr?.resume();
-  await child.exited;
-  clearTimeout(timer);
+/** Whether the kernel replaced the source of a connection with a link-local address. */
+export function isMasqueradedToLinkLocal({ original, reply }: Connection): boolean {
+  return reply.destination.startsWith('fe80:') && reply.destination !== original.source;
 }
 
 /**

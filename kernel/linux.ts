@@ -1,4 +1,4 @@
-/** The real kernel: this network namespace, through netlink, /proc/sys, nftables and `conntrack`. */
+/** The real kernel: this network namespace, through netlink, /proc/sys and nftables. */
 import { existsSync } from 'node:fs';
 import os from 'node:os';
 import type { Family } from '../lib/cidr.ts';
@@ -40,7 +40,7 @@ export function linuxKernel(log: Log, options: LinuxOptions = {}): Kernel {
     readForwarding: (device) => readForwarding(host, device),
     switchOffloadOff: (device) => switchOffloadOff(device, options.netns),
     watch: (hint) => new KernelEvents(hint, log, options),
-    openConnections: () => new Conntrack(log),
+    openConnections: () => new Conntrack({ log }),
     pods: podKernel(pods, options.netns),
     nft,
     readAddresses: () => readAddresses(host),

@@ -3,7 +3,7 @@
  *
  *     family u8 | version u8 | resource id u16, network byte order
  */
-import { type Family, familyOf } from '../../../lib/cidr.ts';
+import type { Family } from '../../../lib/cidr.ts';
 import { type Attributes, readAttributes } from '../attributes.ts';
 import { readU32Be } from '../bytes.ts';
 import { NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST } from '../constants.ts';
@@ -13,7 +13,7 @@ import { AF } from '../rtnetlink/constants.ts';
 import { familyOfNumber } from '../rtnetlink/fields.ts';
 import { invalid } from '../rtnetlink/refusal.ts';
 import type { Refusal, WriteRequest } from '../write-request.ts';
-import { CT, CTA, CTA_FILTER, CTA_FILTER_F, CTA_IP, CTA_TUPLE } from './constants.ts';
+import { CT, CTA } from './constants.ts';
 import { type Tuple, tupleOf, u16BeOf, writeTuple } from './tuple.ts';
 
 export interface Connection {
@@ -30,31 +30,16 @@ export interface Connection {
   readonly zone?: number;
 }
 
-/** One address in one place of the connections that a request is about. */
-export interface ConnectionFilter {
-  readonly direction: 'original' | 'reply';
-  readonly place: 'source' | 'destination';
-  readonly address: string;
-}
-
 const HEADER_LENGTH = 4;
 
 /**
- * Asks for the connections of a family. Older kernels ignore the filter and list all, so the caller compares the
- * addresses as well (`matches`).
+ * Asks for the connections of a family. The kernel could filter by address (CTA_FILTER), but a filter for an IPv6 address
+ * selects all connections without it (seen with Linux 6.18).
  */
-export function connectionDump(family: Family, filter?: ConnectionFilter): WriteRequest {
+export function connectionDump(family: Family): WriteRequest {
   return (writer, sequence) => {
     begin(writer, CT.GET, NLM_F_REQUEST | NLM_F_DUMP, sequence, family);
-    return finish(writer, filter && writeFilter(writer, filter));
-  };
-}
-
-/** Asks the kernel to delete all connections that match. Older kernels refuse this: EINVAL. */
-export function deleteConnections(filter: ConnectionFilter): WriteRequest {
-  return (writer, sequence) => {
-    begin(writer, CT.DELETE, NLM_F_REQUEST | NLM_F_ACK, sequence, familyOf(filter.address));
-    return finish(writer, writeFilter(writer, filter));
+    return finish(writer, undefined);
   };
 }
 
@@ -69,11 +54,6 @@ export function deleteConnection({ family, original, id, zone }: Omit<Connection
     if (zone !== undefined) writer.attributeU16Be(CTA.ZONE, zone);
     return finish(writer, undefined);
   };
-}
-
-/** Whether a connection has the address of the filter in its place. */
-export function matches(connection: Connection, { direction, place, address }: ConnectionFilter): boolean {
-  return connection[direction][place] === address;
 }
 
 /** Decodes an entry of a dump. Undefined for another message, or a family other than IPv4 and IPv6. */
@@ -111,30 +91,6 @@ function finish(writer: MessageWriter, refusal: Refusal | undefined): Refusal | 
   if (refusal) writer.drop();
   else writer.end();
   return refusal;
-}
-
-/** Writes the part of a tuple that counts, and which part that is. */
-function writeFilter(
-  writer: MessageWriter,
-  { direction, place, address }: ConnectionFilter,
-): Refusal | undefined {
-  const isOriginal = direction === 'original';
-  const isSource = place === 'source';
-  const filter = writer.openNested(CTA.FILTER);
-  writer.attributeU32(
-    isOriginal ? CTA_FILTER.ORIG_FLAGS : CTA_FILTER.REPLY_FLAGS,
-    isSource ? CTA_FILTER_F.IP_SRC : CTA_FILTER_F.IP_DST,
-  );
-  writer.closeAttribute(filter);
-  const tuple = writer.openNested(isOriginal ? CTA.TUPLE_ORIG : CTA.TUPLE_REPLY);
-  const ip = writer.openNested(CTA_TUPLE.IP);
-  const v4 = isSource ? CTA_IP.V4_SRC : CTA_IP.V4_DST;
-  const v6 = isSource ? CTA_IP.V6_SRC : CTA_IP.V6_DST;
-  if (writer.attributeAddress(address.includes(':') ? v6 : v4, address) === 0)
-    return invalid('address', address);
-  writer.closeAttribute(ip);
-  writer.closeAttribute(tuple);
-  return undefined;
 }
 
 function writeU32Be(writer: MessageWriter, type: number, value: number): void {

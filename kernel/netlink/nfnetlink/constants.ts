@@ -17,7 +17,6 @@ export const CTA = {
   MARK: 8,
   ID: 12,
   ZONE: 18,
-  FILTER: 25,
 } as const;
 
 /** Attributes of a tuple. */
@@ -34,7 +33,3 @@ export const CTA_PROTO = {
   ICMPV6_TYPE: 8,
   ICMPV6_CODE: 9,
 } as const;
-
-/** Attributes of CTA.FILTER: which fields of the tuple count. Their values have host byte order. */
-export const CTA_FILTER = { ORIG_FLAGS: 1, REPLY_FLAGS: 2 } as const;
-export const CTA_FILTER_F = { IP_SRC: 1, IP_DST: 2 } as const;

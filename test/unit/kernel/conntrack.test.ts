@@ -1,22 +1,30 @@
 import { expect, it } from 'vitest';
-import { addressesIn, linkLocalSources } from '../../../kernel/conntrack.ts';
+import { concerns, isMasqueradedToLinkLocal } from '../../../kernel/conntrack.ts';
+import type { Connection } from '../../../kernel/netlink/nfnetlink/connection.ts';
 
-const row = (source: string) =>
-  `tcp      6 431999 ESTABLISHED src=${source} dst=10.96.0.1 sport=1 dport=443 src=172.18.0.1 dst=${source} [ASSURED]`;
+const UDP = 17;
 
-it('connections are found by an address on either side of either direction', async () => {
-  const found = await addressesIn([row('10.1.0.5'), 'x', row('fd00::1')], new Set(['10.1.0.5', '10.9.9.9']));
-  expect([...found]).toEqual(['10.1.0.5']);
+function connection(source: string, destination: string, answeredTo = source): Connection {
+  return {
+    family: 6,
+    original: { source, destination, protocol: UDP },
+    reply: { source: destination, destination: answeredTo, protocol: UDP },
+    status: 0,
+    mark: 0,
+  };
+}
+
+it('A connection concerns an address on either side of either direction.', () => {
+  const found = (one: Connection, address: string) => concerns(one, new Set([address, '10.9.9.9']));
+  const translated = connection('10.1.0.5', '10.96.0.1', '172.18.0.1');
+  for (const address of ['10.1.0.5', '10.96.0.1', '172.18.0.1'])
+    expect(found(translated, address)).toBe(true);
+  expect(found(translated, '10.1.0.6')).toBe(false);
 });
 
-it('connections masqueraded to a link-local address are found by that address', async () => {
-  const udp = (source: string, answered: string) =>
-    `udp 17 29 src=${source} dst=fd00::13 sport=7 dport=7 [UNREPLIED] src=fd00::13 dst=${answered} sport=7 dport=41660`;
-  const rows = [
-    udp('fd00:10::1', 'fe80::ecee:eeff:feee:eeee'),
-    udp('fd00:10::2', 'fd00::11'),
-    udp('fe80::1', 'fe80::1'),
-    'x',
-  ];
-  expect([...(await linkLocalSources(rows))]).toEqual(['fe80::ecee:eeff:feee:eeee']);
+it('A connection that is masqueraded to a link-local address is recognized.', () => {
+  const isFound = isMasqueradedToLinkLocal;
+  expect(isFound(connection('fd00:10::1', 'fd00::13', 'fe80::ecee:eeff:feee:eeee'))).toBe(true);
+  expect(isFound(connection('fd00:10::2', 'fd00::13', 'fd00::11'))).toBe(false);
+  expect(isFound(connection('fe80::1', 'fd00::13'))).toBe(false);
 });
