@@ -35,9 +35,10 @@ export function renderPeers(
   const short = plainTable(...without(counts, peersHeader, rows));
   if (fits(short, columns)) return short;
   const [header, narrow] = without([...counts, 'INFO'], peersHeader, rows);
-  const information = rows
-    .filter((cells) => cells.at(-1) !== '')
-    .flatMap((cells) => hang(`  ${cells[0]}: `, printable(cells.at(-1)!), columns, 4));
+  const information = rows.flatMap((cells) => {
+    const text = cells.at(-1) ?? '';
+    return text === '' ? [] : hang(`  ${cells[0]}: `, printable(text), columns, 4);
+  });
   return [plainTable(header, narrow, columns), ...information].join('\n');
 }
 
@@ -69,7 +70,8 @@ function without(
   header: readonly string[],
   rows: readonly (readonly string[])[],
 ): [string[], string[][]] {
-  const pick = (cells: readonly string[]) => cells.filter((_, i) => !names.includes(header[i]!));
+  const isKept = header.map((name) => !names.includes(name));
+  const pick = (cells: readonly string[]) => cells.filter((_, i) => isKept[i]);
   return [pick(header), rows.map(pick)];
 }
 

@@ -163,14 +163,15 @@ export function columnsOf(kind: string, isWide: boolean): readonly CtlColumn[] {
 export function columnsNamed(kind: string, names: readonly string[]): readonly CtlColumn[] {
   const { headings } = tableOf(kind);
   return names.map((name) => {
-    if (Object.hasOwn(headings, name)) return [name, headings[name]!];
+    const read = Object.hasOwn(headings, name) ? headings[name] : undefined;
+    if (read !== undefined) return [name, read];
     const valid = Object.keys(headings).join(', ');
     throw new CodedError('INPUT', `unknown heading ${printable(name, 100)}, valid values are: ${valid}`);
   });
 }
 
 function tableOf(kind: string): Table {
-  return Object.hasOwn(tables, kind) ? tables[kind]! : plainTable;
+  return (Object.hasOwn(tables, kind) ? tables[kind] : undefined) ?? plainTable;
 }
 
 /** Returns the text of a cell. As in calicoctl, lists are joined by commas. */

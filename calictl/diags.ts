@@ -9,7 +9,7 @@ import { createFolder } from '../lib/folder.ts';
 import { redactConfiguration } from './redact.ts';
 
 /** Commands by file name. They only read. */
-const commands: Readonly<Record<string, readonly string[]>> = {
+const commands: Readonly<Record<string, readonly [program: string, ...args: string[]]>> = {
   date: ['date', '-u'],
   hostname: ['hostname'],
   uname: ['uname', '-a'],
@@ -61,8 +61,8 @@ export async function collectDiagnostics(folder: string, sources: Sources, now: 
     const target = path.join(parent, name);
     await mkdir(target, { mode: 0o700 });
     for (const [file, [command, ...args]] of Object.entries(commands)) {
-      const { outcome, stdout, stderr } = await run(command!, args);
-      if (outcome === 'missing') missing.push(command!);
+      const { outcome, stdout, stderr } = await run(command, args);
+      if (outcome === 'missing') missing.push(command);
       const text = [stdout, stderr].filter(Boolean).join('\n');
       await writeFile(path.join(target, `${file}.txt`), `# ${[command, ...args].join(' ')}\n${text}\n`);
     }

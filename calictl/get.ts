@@ -100,7 +100,7 @@ async function getNamed(
     }),
   );
   const found = results.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-  const errors = results.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
+  const errors: unknown[] = results.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
   if (found.length === 0 && errors.length > 0)
     return { text: '', failures: [...new Set(errors.map(messageOf))] };
   const failures = errors.map(messageOf);

@@ -65,7 +65,8 @@ export function kindNamed(name: string): ResourceDefinition {
   const derived = derivedKinds.find(({ plural, singular, shortNames }) =>
     [plural, singular, ...shortNames].includes(wanted),
   );
-  const definition = derived ?? findKind(Object.hasOwn(aliases, wanted) ? aliases[wanted]! : wanted);
+  const definition =
+    derived ?? findKind((Object.hasOwn(aliases, wanted) ? aliases[wanted] : undefined) ?? wanted);
   if (definition) return definition;
   const why = whyAbsent(wanted);
   const advice =

@@ -56,7 +56,7 @@ export function resolved({ spec }: BGPPeer, { nodes, reflectors, filters }: Peer
   }
   const selector = parseSelector(spec.peerSelector ?? '');
   const others = [...nodes, ...reflectors].filter(({ labels }) => selector.ok && selector.matches(labels));
-  const isAlone = local.length === 1 && others.length === 1 && local[0]!.name === others[0]!.name;
+  const isAlone = local.length === 1 && others.length === 1 && local[0]?.name === others[0]?.name;
   if (others.length === 0 || isAlone)
     return no(
       'NoPeer',

@@ -18,9 +18,9 @@ const NODE_GRACE_MS = 60_000;
 
 export function settingsOf(spec: KubeControllersConfiguration['spec'] | undefined): ControllerSettings {
   const { reconcilerPeriod, leakGracePeriod } = spec?.controllers.node ?? {};
-  const leakMs = leakGracePeriod === undefined ? LEAK_GRACE_MS : parseDuration(leakGracePeriod)!;
+  const leakMs = parseDuration(leakGracePeriod ?? '') ?? LEAK_GRACE_MS;
   return {
-    periodMs: Math.max(1000, reconcilerPeriod === undefined ? PERIOD_MS : parseDuration(reconcilerPeriod)!),
+    periodMs: Math.max(1000, parseDuration(reconcilerPeriod ?? '') ?? PERIOD_MS),
     grace: leakMs === 0 ? undefined : { leakMs, nodeMs: Math.min(NODE_GRACE_MS, leakMs) },
   };
 }

@@ -58,11 +58,11 @@ export async function collect(
   found: Audit,
   failed: (what: string, error: unknown) => void = () => undefined,
 ): Promise<Collected> {
-  const collected = {
-    addresses: [] as string[],
-    handles: [] as string[],
-    affinities: [] as string[],
-    blocks: [] as string[],
+  const collected: Record<keyof Collected, string[]> = {
+    addresses: [],
+    handles: [],
+    affinities: [],
+    blocks: [],
   };
   const attempt = async (what: string, task: () => Promise<void>) => {
     try {
@@ -95,7 +95,9 @@ export async function collect(
   }
   for (const block of found.orphans) {
     await attempt(`block ${block.spec.cidr}`, async () => {
-      if (await disown(store, block.spec.cidr, nodeOf(block)!)) collected.blocks.push(block.spec.cidr);
+      const node = nodeOf(block);
+      if (node !== undefined && (await disown(store, block.spec.cidr, node)))
+        collected.blocks.push(block.spec.cidr);
     });
   }
   for (const block of found.spareBlocks) {

@@ -98,8 +98,8 @@ export async function readTopology(file: string): Promise<Topology> {
       assertUniqueNames(result.data);
       return result.data;
     }
-    const issue = result.error.issues[0]!;
-    throw new Error(`${fieldPath(issue.path)}: ${issue.message}`);
+    const [issue] = result.error.issues;
+    throw new Error(`${fieldPath(issue?.path ?? [])}: ${issue?.message}`);
   } catch (error) {
     throw new CodedError('TOPOLOGY', `topology ${file}: ${messageOf(error)}`, { cause: error });
   }
@@ -107,7 +107,7 @@ export async function readTopology(file: string): Promise<Topology> {
 
 /** Throws CodedError NAME when two nodes or pods have the same name. */
 function assertUniqueNames({ nodes }: Topology): void {
-  const used = { nodes: [] as string[], pods: [] as string[] };
+  const used: { nodes: string[]; pods: string[] } = { nodes: [], pods: [] };
   for (const node of nodes) {
     assertFreeName('node', node.name, used);
     used.nodes.push(node.name);

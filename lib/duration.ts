@@ -17,7 +17,7 @@ const MAX_MS = (2 ** 63 - 1) / 1e6;
 export function parseDuration(text: string): number | undefined {
   if (!/^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/.test(text)) return undefined;
   let sum = 0;
-  for (const [, value, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g))
-    sum += Number(value) * units[unit!]!;
+  for (const [, value, unit = ''] of text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g))
+    sum += Number(value) * (units[unit] ?? 0);
   return sum < MAX_MS ? sum : undefined;
 }

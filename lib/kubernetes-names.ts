@@ -20,8 +20,8 @@ function isAtomName(text: string): boolean {
 /** Key of a label: a name of at most 63 characters, behind a DNS subdomain and a slash where it has a prefix. */
 export function isQualifiedName(text: string): boolean {
   const parts = text.split('/');
-  const name = parts.pop()!;
-  if (parts.length > 1 || (parts.length === 1 && !isObjectName(parts[0]!))) return false;
+  const name = parts.pop() ?? '';
+  if (parts.length > 1 || !parts.every(isObjectName)) return false;
   return name.length <= 63 && /^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/.test(name);
 }
 

@@ -42,7 +42,7 @@ function tokenize(text: string): Token[] {
     if (!match)
       throw new SyntaxError(`unexpected "${printable(source.slice(at).trim(), 50)}" at position ${at}`);
     if (match[1]) tokens.push({ text: match[1].slice(1, -1), quoted: true });
-    else tokens.push({ text: (match[2] ?? match[3])!, quoted: false });
+    else tokens.push({ text: match[2] ?? match[3] ?? '', quoted: false });
   }
   return tokens;
 }
@@ -66,9 +66,10 @@ class Parser {
   }
 
   or(): Selector {
-    const terms = [this.#and()];
+    const first = this.#and();
+    const terms = [first];
     while (this.#take('||')) terms.push(this.#and());
-    return terms.length === 1 ? terms[0]! : (labels) => terms.some((term) => term(labels));
+    return terms.length === 1 ? first : (labels) => terms.some((term) => term(labels));
   }
 
   end(): void {
@@ -77,9 +78,10 @@ class Parser {
   }
 
   #and(): Selector {
-    const terms = [this.#unary()];
+    const first = this.#unary();
+    const terms = [first];
     while (this.#take('&&')) terms.push(this.#unary());
-    return terms.length === 1 ? terms[0]! : (labels) => terms.every((term) => term(labels));
+    return terms.length === 1 ? first : (labels) => terms.every((term) => term(labels));
   }
 
   #unary(): Selector {

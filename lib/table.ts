@@ -7,9 +7,9 @@ export function boxTable(header: readonly string[], rows: readonly (readonly str
   const widths = widthsOf(all);
   const line = `+${widths.map((width) => '-'.repeat(width + 2)).join('+')}+`;
   const print = (cells: readonly string[], isHeader: boolean) =>
-    `|${cells.map((cell, i) => ` ${isHeader ? center(cell, widths[i]!) : cell.padEnd(widths[i]!)} `).join('|')}|`;
-  const [head, ...body] = all;
-  return [line, print(head!, true), line, ...body.map((row) => print(row, false)), line].join('\n');
+    `|${cells.map((cell, i) => ` ${isHeader ? center(cell, widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0)} `).join('|')}|`;
+  const [head = [], ...body] = all;
+  return [line, print(head, true), line, ...body.map((row) => print(row, false)), line].join('\n');
 }
 
 const GAP = '   ';
@@ -27,7 +27,7 @@ export function plainTable(
   return lines
     .map((line) =>
       line
-        .map((cell, i) => cell.padEnd(widths[i]!))
+        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
         .join(GAP)
         .trimEnd(),
     )

@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 
 /** Returns a dotted quad from the hash of a name. */
 export function hashedRouterId(name: string): string {
-  const hash = createHash('sha256').update(name).digest();
+  const [first = 0, ...rest] = createHash('sha256').update(name).digest();
   // Below the multicast range.
-  const first = hash[0]! > 223 ? hash[0]! - 32 : hash[0]!;
-  return [Math.max(1, first), hash[1], hash[2], hash[3]].join('.');
+  const unicast = first > 223 ? first - 32 : first;
+  return [Math.max(1, unicast), ...rest.slice(0, 3)].join('.');
 }

@@ -58,11 +58,13 @@ export function applyRules(
   route: PolicyRoute,
   context: FilterContext,
 ): FilterVerdict | undefined {
-  const index = rules.findIndex((rule) => matches(rule, route, context));
-  if (index < 0) return undefined;
-  const { action, operations = [] } = rules[index]!;
-  const attributes = action === 'Accept' ? operations.reduce(operate, route.attributes) : route.attributes;
-  return { action, rule: index + 1, attributes };
+  for (const [index, rule] of rules.entries()) {
+    if (!matches(rule, route, context)) continue;
+    const { action, operations = [] } = rule;
+    const attributes = action === 'Accept' ? operations.reduce(operate, route.attributes) : route.attributes;
+    return { action, rule: index + 1, attributes };
+  }
+  return undefined;
 }
 
 function matches(rule: FilterRule, route: PolicyRoute, context: FilterContext): boolean {
@@ -105,8 +107,8 @@ function isIn(range: Cidr, net: Cidr, lengths: FilterRule['prefixLength']): bool
 /** Whether a name matches a pattern in which `*` matches any characters. */
 export function matchesPattern(pattern: string, name: string): boolean {
   const [head = '', ...rest] = pattern.split('*');
-  if (rest.length === 0) return pattern === name;
-  const tail = rest.pop()!;
+  const tail = rest.pop();
+  if (tail === undefined) return pattern === name;
   if (name.length < head.length + tail.length || !name.startsWith(head) || !name.endsWith(tail)) return false;
   const end = name.length - tail.length;
   // The first occurrence of each part leaves the most room for the others.
@@ -122,10 +124,10 @@ export function matchesPattern(pattern: string, name: string): boolean {
 /** Parses a community `aa:nn` or large community `aa:nn:mm`; undefined when it is neither. */
 export function parseCommunity(text: string): number | readonly [number, number, number] | undefined {
   const parts = text.split(':').map(Number);
-  if (parts.length === 2 && parts.every((part) => part >= 0 && part <= 0xffff))
-    return parts[0]! * 65536 + parts[1]!;
+  const [first = 0, second = 0, third = 0] = parts;
+  if (parts.length === 2 && parts.every((part) => part >= 0 && part <= 0xffff)) return first * 65536 + second;
   if (parts.length === 3 && parts.every((part) => part >= 0 && part <= 0xffffffff))
-    return [parts[0]!, parts[1]!, parts[2]!];
+    return [first, second, third];
   return undefined;
 }
 

@@ -25,39 +25,35 @@ function parseLabels(text: string): Predicate[] {
 
 function labelTest(part: string): Predicate {
   const labels = (object: AnyResource) => object.metadata.labels ?? {};
-  const set = /^(\S+)\s+(in|notin)\s+\(([^)]*)\)$/.exec(part);
-  if (set) {
-    const [, key, operator, list] = set as unknown as [string, string, string, string];
+  const [, member, relation, list = ''] = /^(\S+)\s+(in|notin)\s+\(([^)]*)\)$/.exec(part) ?? [];
+  if (member !== undefined) {
     const values = new Set(list.split(',').map((value) => value.trim()));
     return (object) => {
-      const value = own(labels(object), key);
+      const value = own(labels(object), member);
       const isIn = value !== undefined && values.has(value);
-      return operator === 'in' ? isIn : !isIn;
+      return relation === 'in' ? isIn : !isIn;
     };
   }
-  const equality = /^([^=!\s]+)\s*(==|=|!=)\s*(\S*)$/.exec(part);
-  if (equality) {
-    const [, key, operator, value] = equality as unknown as [string, string, string, string];
-    return (object) => (own(labels(object), key) === value) === (operator !== '!=');
-  }
-  const existence = /^(!?)\s*([^=!\s]+)$/.exec(part);
-  if (existence) return (object) => Object.hasOwn(labels(object), existence[2]!) === (existence[1] === '');
+  const [, key, operator, value] = /^([^=!\s]+)\s*(==|=|!=)\s*(\S*)$/.exec(part) ?? [];
+  if (key !== undefined) return (object) => (own(labels(object), key) === value) === (operator !== '!=');
+  const [, negation, present] = /^(!?)\s*([^=!\s]+)$/.exec(part) ?? [];
+  if (present !== undefined) return (object) => Object.hasOwn(labels(object), present) === (negation === '');
   throw new SyntaxError(`unable to parse requirement: "${part}"`);
 }
 
 function parseFields(text: string): Predicate[] {
   if (text === '') return [];
   return text.split(',').map((part) => {
-    const match = /^([a-zA-Z.]+)(==|=|!=)(.*)$/.exec(part.trim());
-    if (!match) throw new SyntaxError(`invalid field selector: "${part}"`);
-    const path = match[1]!.split('.');
+    const [, field, operator, wanted] = /^([a-zA-Z.]+)(==|=|!=)(.*)$/.exec(part.trim()) ?? [];
+    if (field === undefined) throw new SyntaxError(`invalid field selector: "${part}"`);
+    const path = field.split('.');
     return (object) => {
       const value = path.reduce<unknown>(
         (at, key) =>
           typeof at === 'object' && at !== null ? own(at as Record<string, unknown>, key) : undefined,
         object,
       );
-      return (String(value ?? '') === match[3]) === (match[2] !== '!=');
+      return (String(value ?? '') === wanted) === (operator !== '!=');
     };
   });
 }

@@ -40,13 +40,13 @@ export const SECRET_IS_NEEDED: WithoutEffect = {
 /** Parses a BGPPeer's peerIP to a canonical address and a port, which is undefined when not given. */
 export function parsePeerIP(text: string): { address: string; port: number | undefined } | undefined {
   const match = /^\[([^\]]+)\]:(\d{1,5})$/.exec(text) ?? /^([\d.]+):(\d{1,5})$/.exec(text);
-  const address = match ? match[1]! : text;
+  const address = match?.[1] ?? text;
   const port = match ? Number(match[2]) : undefined;
-  const [plain, zone, ...more] = address.split('%');
+  const [plain = '', zone, ...more] = address.split('%');
   if (more.length > 0) return undefined;
   // Calico accepts no zone, but an unnumbered peer needs one.
-  if (zone !== undefined && (!/^fe[89ab]/i.test(plain!) || !/^[\w.-]{1,15}$/.test(zone))) return undefined;
-  const parsed = parseAddress(plain!);
+  if (zone !== undefined && (!/^fe[89ab]/i.test(plain) || !/^[\w.-]{1,15}$/.test(zone))) return undefined;
+  const parsed = parseAddress(plain);
   if (!parsed || (port !== undefined && (port < 1 || port > 65535))) return undefined;
   const canonical = formatAddress(parsed);
   return { address: zone === undefined ? canonical : `${canonical}%${zone}`, port };
@@ -54,6 +54,6 @@ export function parsePeerIP(text: string): { address: string; port: number | und
 
 /** RFC 4271 section 4.2: zero, or at least three seconds. */
 export function isHoldTime(text: string): boolean {
-  const seconds = parseDuration(text)! / 1000;
+  const seconds = (parseDuration(text) ?? Number.NaN) / 1000;
   return seconds === 0 || (seconds >= 3 && seconds <= 65535);
 }
