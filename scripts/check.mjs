@@ -1,4 +1,5 @@
-// npm run check: types, lint, format, import rules, time rules, file sizes, unused code, generated files. A failure does not skip the rest.
+// npm run check: types, lint, format, import and time rules, file sizes, unused code, generated files. A failure does not
+// skip the rest.
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { prepare } from './setup.mjs';
