@@ -12,10 +12,10 @@ export type Wiring = Omit<Endpoint, 'addresses'>;
 const RTPROT_BOOT = 3;
 const DEFAULT_ROUTE: Readonly<Record<Family, string>> = { 4: '0.0.0.0/0', 6: '::/0' };
 
-/**
- * Creates the pair and sets the host's side up. The caller chooses the index of the host's side, which saves a query
- * for it.
- */
+/** Index of the loopback interface of every namespace (net/loopback.h LOOPBACK_IFINDEX). */
+const LOOPBACK_INDEX = 1;
+
+/** Creates the pair and sets the host's side up. The caller chooses the indexes, which saves queries for them. */
 export function pairChanges(wiring: Wiring, index: number): readonly KernelChange[] {
   const { interfaceName: name, containerInterface, mac, mtu, netns } = wiring;
   const addition: LinkAddition = {
@@ -25,9 +25,22 @@ export function pairChanges(wiring: Wiring, index: number): readonly KernelChang
     index,
     mac: HOST_MAC,
     mtu,
-    kind: { type: 'veth', peer: { name: containerInterface, mac, mtu, netns } },
+    kind: { type: 'veth', peer: { name: containerInterface, index: peerIndex(index), mac, mtu, netns } },
   };
   return [addition, { object: 'link', verb: 'set', name, isUp: true }];
+}
+
+/** Returns indexes by name inside the pod, for the host side's index. */
+export function insideIndexes({ containerInterface }: Wiring, index: number): ReadonlyMap<string, number> {
+  return new Map([
+    ['lo', LOOPBACK_INDEX],
+    [containerInterface, peerIndex(index)],
+  ]);
+}
+
+/** Differs from the host side's index: programs take an interface whose link has its own index for one without a peer. */
+function peerIndex(index: number): number {
+  return index ^ 1;
 }
 
 /** Returns sysctls for the host's side. Set early, they apply to the first packet, and no address is tentative (DAD). */

@@ -7,10 +7,17 @@ import { messageOf } from '../lib/errors.ts';
 import { type Ownership, ownership } from '../model/route-ownership.ts';
 import { protocolName } from '../model/route-protocols.ts';
 import { podSysctls } from '../model/sysctls.ts';
-import { hostChanges, hostSysctls, insideChanges, pairChanges, type Wiring } from './network-plan.ts';
+import {
+  hostChanges,
+  hostSysctls,
+  insideChanges,
+  insideIndexes,
+  pairChanges,
+  type Wiring,
+} from './network-plan.ts';
 import { CniCode, CniError } from './types.ts';
 
-/** Indexes of host interfaces are random and high, so that they differ from those that the kernel assigns. */
+/** Indexes of pods' interfaces are random and high, so that they differ from those that the kernel assigns. */
 const INDEXES = { from: 1 << 20, to: 1 << 30 };
 
 export interface NetworkModules {
@@ -46,7 +53,8 @@ export async function layWire(
   };
   try {
     const session = pods.openSession();
-    await createPair(wiring, session, modules);
+    const index = INDEXES.from + Math.floor(modules.random() * (INDEXES.to - INDEXES.from));
+    await createPair(wiring, index, session, modules);
     const problems = pods.applySysctls(hostSysctls(interfaceName, families));
     if (problems.length > 0) throw new CniError(CniCode.NETWORK_SETUP, problems.join('; '));
     return {
@@ -54,7 +62,7 @@ export async function layWire(
       async connect(addresses) {
         await Promise.all([
           connectHost(wiring, addresses, session, modules),
-          connectInside(inside, wiring, addresses),
+          connectInside(inside, wiring, index, addresses),
         ]);
       },
     };
@@ -103,11 +111,11 @@ export async function tearDownEndpoint(
 
 async function createPair(
   wiring: Wiring,
+  index: number,
   session: PodSession,
-  { kernel, random }: NetworkModules,
+  { kernel }: NetworkModules,
 ): Promise<void> {
   const { interfaceName, containerInterface, netns } = wiring;
-  const index = INDEXES.from + Math.floor(random() * (INDEXES.to - INDEXES.from));
   const changes = pairChanges(wiring, index);
   let [error] = await session.apply(changes);
   if (error?.code === 'EEXIST') {
@@ -166,12 +174,15 @@ async function assertOwnRoute(
 async function connectInside(
   inside: PodNamespace,
   wiring: Wiring,
+  index: number,
   addresses: readonly string[],
 ): Promise<void> {
   const { netns } = wiring;
-  const errors = await inside.apply(insideChanges(wiring, addresses)).catch((error: unknown) => {
-    throw new CniError(CniCode.NETWORK_SETUP, `inside ${netns}: ${messageOf(error)}`);
-  });
+  const errors = await inside
+    .apply(insideChanges(wiring, addresses), insideIndexes(wiring, index))
+    .catch((error: unknown) => {
+      throw new CniError(CniCode.NETWORK_SETUP, `inside ${netns}: ${messageOf(error)}`);
+    });
   const [error] = errors;
   if (error) throw setupError(error, `inside ${netns}: `);
 }

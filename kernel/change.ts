@@ -67,6 +67,8 @@ export interface LinkAddition {
 /** The other end of a veth pair, which is created in another network namespace. */
 export interface VethPeer {
   readonly name: string;
+  /** Undefined: the kernel chooses. Ignored unless the link's own index is chosen too. */
+  readonly index?: number | undefined;
   readonly mac: string;
   readonly mtu: number;
   /** Path of the namespace's file. */
@@ -208,8 +210,12 @@ function renderKind(kind: LinkAddition['kind']): string {
     case 'vxlan':
       return `type vxlan id ${kind.vni} dstport ${kind.port} local ${kind.local} nolearning`;
     case 'veth': {
-      const { name, mac, mtu, netns } = kind.peer;
-      return `type veth peer name ${name} address ${mac} mtu ${mtu} netns ${netns}`;
+      const { name, index, mac, mtu, netns } = kind.peer;
+      return words(
+        `type veth peer name ${name}`,
+        index !== undefined && `index ${index}`,
+        `address ${mac} mtu ${mtu} netns ${netns}`,
+      );
     }
   }
 }

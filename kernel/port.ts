@@ -78,10 +78,13 @@ export interface PodSession {
 /** A pod's network namespace, entered once to set it up. */
 export interface PodNamespace {
   /**
-   * Applies the changes in order, as `PodSession.apply`, and leaves the namespace. Called at most once. Throws when the
-   * namespace could not be entered.
+   * Applies the changes in order, as `PodSession.apply`, and leaves the namespace. Called at most once. `indexes`: of
+   * links by name, as far as they are known. Throws when the namespace could not be entered.
    */
-  apply(changes: readonly KernelChange[]): Promise<readonly ChangeError[]>;
+  apply(
+    changes: readonly KernelChange[],
+    indexes: ReadonlyMap<string, number>,
+  ): Promise<readonly ChangeError[]>;
   /** Leaves without changes. No effect after `apply`. */
   leave(): void;
 }

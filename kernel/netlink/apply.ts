@@ -19,7 +19,7 @@ export async function applyChanges(
   known: ReadonlyMap<string, number> = new Map(),
 ): Promise<ChangeError[]> {
   const errors: ChangeError[] = [];
-  for (const stretch of stretches(changes)) {
+  for (const stretch of stretches(changes, known)) {
     try {
       errors.push(...(await applyStretch(sockets, stretch, known)));
     } catch (error) {
@@ -30,8 +30,15 @@ export async function applyChanges(
   return errors;
 }
 
-/** Splits changes where links end or begin: what follows may need the index of a new link. */
-function stretches(changes: readonly KernelChange[]): KernelChange[][] {
+/**
+ * Splits changes where links end or begin, because what follows may need the index of a new link. When all indexes are
+ * known, everything fits in one stretch.
+ */
+function stretches(
+  changes: readonly KernelChange[],
+  known: ReadonlyMap<string, number>,
+): readonly (readonly KernelChange[])[] {
+  if (changes.flatMap(devicesOf).every((name) => known.has(name))) return changes.length > 0 ? [changes] : [];
   const list: KernelChange[][] = [];
   let last: KernelChange | undefined;
   for (const change of changes) {

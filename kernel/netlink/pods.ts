@@ -61,10 +61,13 @@ class NetlinkPodNamespace implements PodNamespace {
     }
   }
 
-  async apply(changes: readonly KernelChange[]): Promise<readonly ChangeError[]> {
+  async apply(
+    changes: readonly KernelChange[],
+    indexes: ReadonlyMap<string, number>,
+  ): Promise<readonly ChangeError[]> {
     try {
       if (this.#failure !== undefined) throw new CodedError('NETNS', this.#failure);
-      return await applyChanges(this.#sockets, changes);
+      return await applyChanges(this.#sockets, changes, indexes);
     } finally {
       this.leave();
     }

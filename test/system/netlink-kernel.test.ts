@@ -174,14 +174,22 @@ describe('pods', () => {
         route('10.244.0.5/32', [{ gateway: undefined, device: device.name }]),
       ]),
     ).toEqual([]);
-    const errors = await inside.apply([
+    const changes: KernelChange[] = [
       { object: 'link', verb: 'set', name: 'lo', isUp: true },
       { object: 'address', verb: 'add', cidr: '10.244.0.5/32', device: 'eth0' },
       { object: 'link', verb: 'set', name: 'eth0', isUp: true },
       route('169.254.1.1/32', [{ gateway: undefined, device: 'eth0' }]),
       route('0.0.0.0/0', [{ gateway: '169.254.1.1', device: 'eth0' }]),
+    ];
+    const indexes = new Map([
+      ['lo', 1],
+      ['eth0', 1_234_568],
     ]);
-    expect(errors).toEqual([]);
+    expect(await inside.apply(changes, indexes)).toEqual([]);
+    expect(pod.ip('link show eth0')).toContain('1234568: eth0@if1234567');
+    // Without the indexes, they are looked up.
+    const later = pods.enter(pod.path, []);
+    expect((await later.apply(changes, new Map())).map(({ code }) => code)).toEqual(['EEXIST']);
     expect(netns.ip('link show cali0')).toContain(`${device.index}: cali0@`);
     expect(pod.ip('route show default')).toContain('via 169.254.1.1 dev eth0');
     expect(await pods.deleteVeth('cali0')).toEqual({ isGone: true });
@@ -203,7 +211,7 @@ describe('pods', () => {
       async () => !(await pods.vethNames()).has('cali0'),
     );
     const late = pods.enter(pod.path, []);
-    await expect(late.apply([])).rejects.toThrow(/cannot be opened/);
+    await expect(late.apply([], new Map())).rejects.toThrow(/cannot be opened/);
     const [error] = await session.apply([route('10.244.0.5/32', [{ gateway: undefined, device: 'cali0' }])]);
     expect(error?.code).toBe('ENODEV');
     const [second] = await session.apply(pair(pod.path));
@@ -264,7 +272,7 @@ function pair(path: string): KernelChange[] {
       index: 1_234_567,
       mac: 'ee:ee:ee:ee:ee:ee',
       mtu: 1400,
-      kind: { type: 'veth', peer: { name: 'eth0', mac: POD_MAC, mtu: 1400, netns: path } },
+      kind: { type: 'veth', peer: { name: 'eth0', index: 1_234_568, mac: POD_MAC, mtu: 1400, netns: path } },
     },
     { object: 'link', verb: 'set', name: 'cali0', isUp: true },
   ];

@@ -86,14 +86,14 @@ function writeVxlan(
 /** Writes the other end of a veth pair: a link message of its own, in another namespace. */
 function writePeer(
   writer: MessageWriter,
-  { name, mac, mtu, netns }: VethPeer,
+  { name, index = 0, mac, mtu, netns }: VethPeer,
   namespaceFd: NamespaceFd,
 ): Refusal | undefined {
   if (!isDeviceName(name)) return invalid('name', name);
   const fd = namespaceFd(netns);
   if (fd === undefined) return { code: 'ENOENT', message: `Cannot open network namespace "${netns}"` };
   const peer = writer.openAttribute(VETH_INFO_PEER);
-  writeHeader(writer, 0, 0);
+  writeHeader(writer, index, 0);
   const refusal = writeProperties(writer, { mac, mtu });
   writer.attributeU32(IFLA.NET_NS_FD, fd);
   writer.attributeText(IFLA.IFNAME, name);

@@ -23,11 +23,11 @@ describe('ADD', () => {
     expect(exitCode).toBe(0);
     const [v4, v6] = addressesOf(output);
     const mac = podMac('c1', 'eth0');
-    const index = world.kernel.network.links.get(IFACE)?.index;
+    const index = world.kernel.network.links.get(IFACE)?.index ?? 0;
     const changes = world.takeChanges();
     expect(new Set(changes)).toEqual(
       new Set([
-        `link add name ${IFACE} index ${index} address ${HOST_MAC} mtu 1450 type veth peer name eth0 address ${mac} mtu 1450 netns ${netnsOf('c1')}`,
+        `link add name ${IFACE} index ${index} address ${HOST_MAC} mtu 1450 type veth peer name eth0 index ${index ^ 1} address ${mac} mtu 1450 netns ${netnsOf('c1')}`,
         `link set dev ${IFACE} up`,
         `neigh replace ${v4} lladdr ${mac} dev ${IFACE} nud permanent`,
         `neigh replace ${v6} lladdr ${mac} dev ${IFACE} nud permanent`,

@@ -112,12 +112,12 @@ const cases: [text: string, object: string, devices: string, change: KernelChang
     { ...link, mac, mtu: 1450, kind: { type: 'vxlan', vni: 4096, port: 4789, local: '10.0.0.1' } },
   ],
   [
-    `link add name x index 7 type veth peer name eth0 address ${mac} mtu 1500 netns /run/netns/p`,
+    `link add name x index 7 type veth peer name eth0 index 8 address ${mac} mtu 1500 netns /run/netns/p`,
     'link x',
     'x',
     {
       ...{ ...link, index: 7 },
-      kind: { type: 'veth', peer: { name: 'eth0', mac, mtu: 1500, netns: '/run/netns/p' } },
+      kind: { type: 'veth', peer: { name: 'eth0', index: 8, mac, mtu: 1500, netns: '/run/netns/p' } },
     },
   ],
   [
