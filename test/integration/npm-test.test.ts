@@ -12,6 +12,12 @@ beforeAll(() => {
   // Below the repository, so that its vitest is found.
   folder = mkdtempSync(path.join(root, 'dist', '.npm-test-'));
   mkdirSync(path.join(folder, 'test', 'unit'), { recursive: true });
+  // Without the repository's setup file, which refuses processes.
+  const project = { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } };
+  writeFileSync(
+    path.join(folder, 'vitest.config.ts'),
+    `export default ${JSON.stringify({ test: { projects: [project] } })};\n`,
+  );
   writeFileSync(
     path.join(folder, 'test', 'unit', 'slow.test.ts'),
     `import { spawn } from 'node:child_process';
