@@ -91,7 +91,9 @@ async function indexesOf(
   const indexes = new Map(known);
   for (const [i, link] of links.entries()) {
     const name = names[i];
-    if (name !== undefined && link && 'link' in link) indexes.set(name, link.link.index);
+    // The kernel also finds alternative names, by which another link would be changed.
+    if (name !== undefined && link && 'link' in link && link.link.name === name)
+      indexes.set(name, link.link.index);
   }
   return indexes;
 }

@@ -3,7 +3,7 @@ import type { Log } from '../../lib/log.ts';
 import type { KernelEvent } from '../port.ts';
 import { isMalformed, type Malformed, type Message } from './message.ts';
 import { type NotificationOptions, Notifications } from './notifications.ts';
-import { RT_TABLE_MAIN } from './rtnetlink/constants.ts';
+import { isInMainTable } from './rtnetlink/decode-route.ts';
 import { decodeNotification, type Notification } from './rtnetlink/notification.ts';
 
 /** Notifications were lost: anything may have changed. */
@@ -59,7 +59,7 @@ export function eventOf(notification: Notification | Malformed | undefined): Ker
       // Link-local addresses are ignored, because every new pod causes some.
       return { isAddress: !notification.value.address.cidr.startsWith('fe80:'), isRelevant: true };
     case 'route':
-      return notification.value.table === RT_TABLE_MAIN ? { isAddress: false, isRelevant: true } : undefined;
+      return isInMainTable(notification.value) ? { isAddress: false, isRelevant: true } : undefined;
     case 'neighbour':
     case 'forwarding': {
       // Learned neighbours are not ours. A deleted permanent entry is no longer marked as permanent.

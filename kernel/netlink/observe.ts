@@ -8,7 +8,7 @@ import { correct, correctRoutes, ProvisionalNames } from './provisional-names.ts
 import { type AddressRecord, decodeAddress } from './rtnetlink/address.ts';
 import { RT_SCOPE, RT_TABLE_MAIN } from './rtnetlink/constants.ts';
 import { decodeLink, type LinkRecord } from './rtnetlink/decode-link.ts';
-import { decodeRoute } from './rtnetlink/decode-route.ts';
+import { decodeRoute, isInMainTable } from './rtnetlink/decode-route.ts';
 import type { DeviceName } from './rtnetlink/fields.ts';
 import { decodeForwarding, decodeNeighbour } from './rtnetlink/neighbour.ts';
 import {
@@ -91,7 +91,8 @@ export async function linkNames(sockets: Sockets, kind: string): Promise<Set<str
 /** Returns a link by name; undefined if it does not exist. Throws CodedError NETLINK. */
 export async function readLink(sockets: Sockets, name: string): Promise<LinkRecord | undefined> {
   const found = await sockets.query(linkQuery(name), ({ body }) => decodeLink(body));
-  if (found && 'link' in found) return found;
+  // The kernel also finds alternative names, by which another link could be changed.
+  if (found && 'link' in found) return found.link.name === name ? found : undefined;
   if (found && 'code' in found && found.code !== 'ENODEV')
     throw new CodedError('NETLINK', `netlink: link ${name}: ${found.message}`);
   return undefined;
@@ -132,7 +133,7 @@ function dumpAddresses(sockets: Sockets, nameOf: DeviceName, family?: Family): P
 function dumpRoutes(sockets: Sockets, nameOf: DeviceName, family: Family): Promise<KernelRoute[]> {
   return sockets.dump(routeDump(family, { table: RT_TABLE_MAIN }), ({ body }) => {
     const record = known(decodeRoute(body, nameOf));
-    return record?.table === RT_TABLE_MAIN && !record.isCloned ? record.route : undefined;
+    return record && isInMainTable(record) ? record.route : undefined;
   });
 }
 

@@ -128,6 +128,38 @@ describe('the kernel over netlink', () => {
     expect(await kernel.routeText('172.31.0.1')).toBe('Network is unreachable');
   });
 
+  it('A route for one type of service or one source is not observed: deleting it would delete another.', async () => {
+    netns.batch([
+      'link add t0 type veth peer name t1',
+      'link set lo up',
+      'link set t0 up',
+      'link set t1 up',
+      'route add 10.244.0.5 dev t0 proto 161',
+      'route add 10.244.0.5 tos 0x08 dev t0 proto 161',
+      'route add unreachable 10.244.0.6 tos 0x10 proto 161',
+      'route add fd00::5 dev t0 proto 161',
+      'route add fd00::5 from fd00:9::/64 dev t0 proto 161',
+    ]);
+    const { routes } = await kernel.observe(FAMILIES);
+    const ours = routes.filter(({ protocol }) => protocol === 161);
+    expect(ours.map(({ destination }) => destination)).toEqual(['10.244.0.5/32', 'fd00::5/128']);
+  });
+
+  it('An alternative name of an interface is not taken for the interface of this name.', async () => {
+    netns.batch(['link add t0 type veth peer name t1', 'link property add dev t0 altname vxlan.cali']);
+    const address: KernelChange = {
+      object: 'address',
+      verb: 'add',
+      cidr: '10.1.0.1/24',
+      device: 'vxlan.cali',
+    };
+    expect(await kernel.apply([address])).toEqual([
+      { change: address, code: 'ENODEV', message: 'Cannot find device "vxlan.cali"' },
+    ]);
+    expect(await kernel.pods.deleteVeth('vxlan.cali')).toEqual({ isGone: true });
+    expect((await kernel.observe([4])).links.has('t0')).toBe(true);
+  });
+
   it('A route is never observed without its interface while pods come and go.', async () => {
     const lines = Array.from({ length: 150 }, (_, i) => [
       `link add cali${i} type veth peer name w${i}`,

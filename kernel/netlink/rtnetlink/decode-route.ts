@@ -4,7 +4,7 @@ import type { Hop, KernelRoute } from '../../../model/route.ts';
 import { type Attributes, readAttributes } from '../attributes.ts';
 import { readU16, readU32 } from '../bytes.ts';
 import { isMalformed, type Malformed } from '../message.ts';
-import { AF, RTA, RTM_F_CLONED, RTNH_F_ONLINK } from './constants.ts';
+import { AF, RT_TABLE_MAIN, RTA, RTM_F_CLONED, RTNH_F_ONLINK } from './constants.ts';
 import { addressOf, type DeviceName, deviceName, familyOfNumber, prefixOf } from './fields.ts';
 
 export interface RouteRecord {
@@ -12,6 +12,8 @@ export interface RouteRecord {
   readonly table: number;
   /** Whether it is a cached copy, such as an IPv6 exception for path MTU. Dumps for people leave these out. */
   readonly isCloned: boolean;
+  /** Whether it is only for packets with a type of service or from a source prefix. Another route can differ in this only. */
+  readonly isSelective: boolean;
   /** The object that holds its next hops. */
   readonly nextHopId: number | undefined;
   readonly route: KernelRoute;
@@ -53,6 +55,7 @@ export function decodeRoute(body: Uint8Array, nameOf: DeviceName): RouteRecord |
     family,
     table: attributes.u32(RTA.TABLE) ?? body[4] ?? 0,
     isCloned: (readU32(body, 8) & RTM_F_CLONED) !== 0,
+    isSelective: (body[2] ?? 0) > 0 || (body[3] ?? 0) > 0,
     nextHopId: attributes.u32(RTA.NH_ID),
     route: {
       destination,
@@ -63,6 +66,11 @@ export function decodeRoute(body: Uint8Array, nameOf: DeviceName): RouteRecord |
       hops,
     },
   };
+}
+
+/** Whether a route belongs to the main table and is one that our changes can name. */
+export function isInMainTable({ table, isCloned, isSelective }: Omit<RouteRecord, 'route'>): boolean {
+  return table === RT_TABLE_MAIN && !isCloned && !isSelective;
 }
 
 /** Returns the canonical prefix. A route without destination is a default route. */

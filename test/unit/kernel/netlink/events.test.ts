@@ -10,6 +10,7 @@ describe('a kernel notification', () => {
   it.each<[string, Notification, boolean]>([
     ['a route of the main table', route(RT_TABLE_MAIN), true],
     ['a route of another table', route(255), false],
+    ['a route for one type of service', route(RT_TABLE_MAIN, true), false],
     ['a permanent neighbour', neighbour('eth0', true, false), true],
     ['a learned neighbour', neighbour(OWN, false, false), false],
     ['the end of a neighbour of a pod', neighbour(OWN, false, true), true],
@@ -41,11 +42,12 @@ describe('a kernel notification', () => {
   });
 });
 
-function route(table: number): Notification {
+function route(table: number, isSelective = false): Notification {
   const value = {
     family: 4,
     table,
     isCloned: false,
+    isSelective,
     nextHopId: undefined,
     route: kernelRoute('10.0.0.0/26', {}),
   } as const;

@@ -78,6 +78,7 @@ describe('what was encoded is decoded again', () => {
             family: route.destination.includes(':') ? 6 : 4,
             table: 254,
             isCloned: false,
+            isSelective: false,
             route: { metric: undefined, ...route },
           },
         });
