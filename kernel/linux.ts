@@ -5,8 +5,8 @@ import type { Family } from '../lib/cidr.ts';
 import type { Log } from '../lib/log.ts';
 import { Conntrack } from './conntrack.ts';
 import { applyChanges } from './netlink/apply.ts';
-import { KernelEvents } from './netlink/events.ts';
-import { Observer, readAddresses, readForwarding, readVxlans } from './netlink/observe.ts';
+import { MirroredObserver } from './netlink/mirrored-observer.ts';
+import { readAddresses, readForwarding, readVxlans } from './netlink/observe.ts';
 import { podKernel } from './netlink/pods.ts';
 import { routeText, sourceOfPacketsTo } from './netlink/route-query.ts';
 import { NETLINK_ROUTE } from './netlink/socket.ts';
@@ -27,19 +27,26 @@ export interface LinuxOptions {
 export function linuxKernel(log: Log, options: LinuxOptions = {}): Kernel {
   const host = new Sockets(NETLINK_ROUTE, options.netns);
   const pods = new Sockets(NETLINK_ROUTE, options.netns);
-  const observer = new Observer(host);
+  const families = kernelFamilies();
+  const observer = new MirroredObserver(host, families);
   const nft = linuxNft(log);
   host.open();
   return {
     release: os.release(),
-    families: kernelFamilies(),
-    observe: (families) => observer.observe(families),
-    apply: (changes) => applyChanges(host, changes),
+    families,
+    observe: (some, { isFull = false } = {}) => observer.observe(some, isFull),
+    missedNotifications: () => observer.missed,
+    apply: async (changes) => {
+      const errors = await applyChanges(host, changes);
+      // The copy of the kernel's state may be the reason.
+      if (errors.length > 0) observer.doubt();
+      return errors;
+    },
     applySysctls,
     readVxlans: () => readVxlans(host),
     readForwarding: (device) => readForwarding(host, device),
     switchOffloadOff: (device) => switchOffloadOff(device, options.netns),
-    watch: (hint) => new KernelEvents(hint, log, options),
+    watch: (hint) => observer.watch(hint, log, options),
     openConnections: () => new Conntrack({ log }),
     pods: podKernel(pods, options.netns),
     nft,

@@ -13,8 +13,14 @@ export interface Kernel {
   readonly release: string;
   /** Families that this kernel supports, whether or not the node uses them. */
   readonly families: readonly Family[];
-  /** Reads links, and the addresses, main-table routes and permanent neighbours of the families. Throws when it fails. */
-  observe(families: readonly Family[]): Promise<KernelState>;
+  /**
+   * Returns links, and the addresses, main-table routes and permanent neighbours of the families. While a monitor is
+   * open (`watch`), they come from a copy that notifications keep current, if it is certain. `isFull`: reads the kernel
+   * in any case. Throws when it fails.
+   */
+  observe(families: readonly Family[], options?: { readonly isFull?: boolean }): Promise<KernelState>;
+  /** Number of objects that differed from the copy although no notification was lost. */
+  missedNotifications(): number;
   /** Makes changes in order. Returns the errors, which hold the given changes; a failure does not stop the others. */
   apply(changes: readonly KernelChange[]): Promise<ChangeError[]>;
   /** Writes the values that differ. Returns a sentence per sysctl that could not be set. */
@@ -95,7 +101,7 @@ export type VxlanReader = Pick<Kernel, 'readVxlans' | 'readForwarding'>;
 /** Whether to replace a sysctl's present value now. */
 export type MaySet = (path: string, value: string, present: string) => boolean;
 
-/** A hint to observe the kernel again. Only a dump is trusted, not the content of an event. */
+/** A hint to observe the kernel again. */
 export interface KernelEvent {
   /** Interface of a link event. */
   readonly link?: string | undefined;

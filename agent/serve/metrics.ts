@@ -114,6 +114,11 @@ function registerNodeMetrics(registry: Registry, sources: MetricSources): void {
     help: 'Unresolved differences between kernel and desired state',
     read: () => sources.dataplane().problems.length,
   });
+  exposeCounter(registry, {
+    name: 'cali_dataplane_missed_notifications_total',
+    help: 'Kernel objects that full checks found changed without a notification',
+    read: () => sources.dataplane().missedNotifications,
+  });
   exposeGauge(registry, {
     name: 'cali_unreadable_objects',
     help: 'API objects that cannot be used as stored',

@@ -234,6 +234,7 @@ export class Dataplane {
       problems: problems.map(({ text }) => text),
       missingTunnels,
       oscillating,
+      missedNotifications: this.#reconciler.missedNotifications,
     };
     const isNew = this.#problems.update(problems);
     if (isFailed || isNew) this.#schedule(RETRY_MS);

@@ -45,6 +45,8 @@ export class Reconciler {
   readonly #routes: Routes;
   /** In the order of their first phases: the table comes before anything that lets packets pass. */
   readonly #parts: readonly Part[];
+  /** Whether the next observation trusts no notifications. */
+  #isFullNext = false;
 
   constructor(node: string, modules: ReconcilerModules) {
     const { kernel, nftables } = modules;
@@ -75,7 +77,9 @@ export class Reconciler {
     const { kernel: port } = this.#modules;
     for (const part of this.#parts) await part.inspect?.(now);
     // The kernel's families, not the node's: when the node loses its address, that family's routes remain ours.
-    const kernel = await port.observe(port.families);
+    const isFull = this.#isFullNext;
+    this.#isFullNext = false;
+    const kernel = await port.observe(port.families, { isFull });
     const observation = { kernel, devices: await observeTunnels(kernel, port) };
     for (const part of this.#parts) part.observe(observation);
     return observation;
@@ -117,6 +121,11 @@ export class Reconciler {
     return counts;
   }
 
+  /** See Kernel.missedNotifications. */
+  get missedNotifications(): number {
+    return this.#modules.kernel.missedNotifications();
+  }
+
   forget(link: string): void {
     for (const part of this.#parts) part.forget(link);
   }
@@ -128,6 +137,7 @@ export class Reconciler {
 
   /** Checks everything at the next apply. */
   recheck(): void {
+    this.#isFullNext = true;
     for (const part of this.#parts) part.recheck();
   }
 

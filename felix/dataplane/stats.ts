@@ -13,6 +13,8 @@ export interface DataplaneStats {
   readonly missingTunnels: MissingTunnels;
   /** Number of objects that another program keeps changing back, by kind. */
   readonly oscillating: Readonly<Record<string, number>>;
+  /** Kernel objects that full checks found changed without a notification. */
+  readonly missedNotifications: number;
 }
 
 /** Values before there is a dataplane. */
@@ -24,4 +26,5 @@ export const noStats: DataplaneStats = {
   problems: [],
   missingTunnels: {},
   oscillating: {},
+  missedNotifications: 0,
 };

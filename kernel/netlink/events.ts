@@ -1,10 +1,10 @@
-/** Kernel notifications as hints to observe again. Only a dump is trusted, not the content of a notification. */
+/** Kernel notifications as hints to observe again. Their content reaches only the copy of the kernel's state. */
 import type { Log } from '../../lib/log.ts';
 import type { KernelEvent } from '../port.ts';
 import { isMalformed, type Malformed, type Message } from './message.ts';
 import { type NotificationOptions, Notifications } from './notifications.ts';
 import { isInMainTable } from './rtnetlink/decode-route.ts';
-import { decodeNotification, type Notification } from './rtnetlink/notification.ts';
+import type { Notification } from './rtnetlink/notification.ts';
 
 /** Notifications were lost: anything may have changed. */
 const LOST: KernelEvent = { isAddress: false, isRelevant: true };
@@ -13,38 +13,48 @@ const OWN_DEVICE = /^(cali[0-9a-f]{11}|vxlan)/;
 /** An interface that no notification has mentioned yet. */
 const UNKNOWN_DEVICE = /^if\d+$/;
 
+/** Keeps a copy of the kernel's state by its notifications. */
+export interface Follower {
+  /** Returns what a message says; undefined if it concerns nothing that anybody needs. */
+  follow(message: Message): Notification | Malformed | undefined;
+  /** Notifications were lost. */
+  lost(): void;
+}
+
 export class KernelEvents {
   readonly #notifications: Notifications;
-  /** Names of interfaces by index, as far as notifications mentioned them. Bounded by the interfaces that exist. */
-  readonly #names = new Map<number, string>();
 
-  /** Calls `hint` on every event until `close`. Throws CodedError NETLINK, CONFIG without koffi. */
-  constructor(hint: (event: KernelEvent) => void, log: Log, options: NotificationOptions = {}) {
+  /**
+   * Calls `hint` on every event until `close`, after `follower` has received it. Throws CodedError NETLINK, CONFIG
+   * without koffi.
+   */
+  constructor(
+    hint: (event: KernelEvent) => void,
+    follower: Follower,
+    log: Log,
+    options: NotificationOptions = {},
+  ) {
     const handler = {
       message: (message: Message) => {
-        const event = this.#eventOf(message);
+        const event = eventOf(follower.follow(message));
         if (event) hint(event);
       },
       lost: () => {
         log.debug({}, 'kernel notifications were lost: reading the kernel again');
+        follower.lost();
         hint(LOST);
       },
     };
     this.#notifications = new Notifications(handler, options);
   }
 
-  close(): void {
-    this.#notifications.close();
+  /** See Notifications.drain. */
+  drain(): boolean {
+    return this.#notifications.drain();
   }
 
-  #eventOf(message: Message): KernelEvent | undefined {
-    const notification = decodeNotification(message, (index) => this.#names.get(index));
-    if (notification && !isMalformed(notification) && notification.object === 'link') {
-      const { index, name } = notification.value.link;
-      if (notification.isGone) this.#names.delete(index);
-      else this.#names.set(index, name);
-    }
-    return eventOf(notification);
+  close(): void {
+    this.#notifications.close();
   }
 }
 

@@ -15,8 +15,10 @@ const GROUPS = {
   ipv4Route: 0x40,
   ipv6Address: 0x100,
   ipv6Route: 0x400,
+  /** Unknown to kernels before 5.3, which ignore it. */
+  nextHop: 0x8000_0000,
 };
-const ALL_GROUPS = Object.values(GROUPS).reduce((mask, group) => mask | group);
+const ALL_GROUPS = Object.values(GROUPS).reduce((mask, group) => mask + group);
 /** Holds about 8,000 notifications until they are read. */
 const RECEIVE_BUFFER = 8 << 20;
 /** Datagrams that are read at once, about 2 ms of work. */
@@ -25,6 +27,8 @@ const MAX_AT_ONCE = 1000;
 const MAX_SIGNALS = 10;
 const WINDOW_MS = 10;
 const PAUSE_MS = 10;
+/** Turns of MAX_AT_ONCE datagrams, more than the buffer holds. */
+const MAX_TURNS = 32;
 
 export interface NotificationHandler {
   /** Called per notification. `body` is a view that the next one overwrites. */
@@ -57,6 +61,15 @@ export class Notifications {
     this.#time = time;
     this.#socket = new NetlinkSocket({ protocol: NETLINK_ROUTE, groups: ALL_GROUPS, receiveBuffer, netns });
     this.#pause(0);
+  }
+
+  /**
+   * Reads what has arrived, without waiting. The kernel notifies before it acknowledges a change, so this includes all
+   * changes that were acknowledged. Returns false if more arrives than can be read.
+   */
+  drain(): boolean {
+    for (let turn = 0; turn < MAX_TURNS; turn++) if (this.#read() < MAX_AT_ONCE) return true;
+    return false;
   }
 
   close(): void {

@@ -77,6 +77,11 @@ export async function readAddresses(sockets: Sockets): Promise<LinkAddress[]> {
   });
 }
 
+/** Returns all links. Throws CodedError NETLINK. */
+export async function readLinks(sockets: Sockets): Promise<Link[]> {
+  return (await dumpLinks(sockets)).map(({ link }) => link);
+}
+
 /** Returns the VXLAN devices by name. Throws CodedError NETLINK. */
 export async function readVxlans(sockets: Sockets): Promise<Map<string, VxlanState>> {
   const links = await dumpLinks(sockets, 'vxlan');

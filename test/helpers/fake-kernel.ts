@@ -65,6 +65,10 @@ export class FakeKernel implements Kernel {
     return { routes, neighbours, links, addresses: this.network.addresses.filter(({ cidr }) => isOf(cidr)) };
   }
 
+  missedNotifications(): number {
+    return 0;
+  }
+
   apply(changes: readonly KernelChange[]): Promise<ChangeError[]> {
     return this.#applyIn(this.network, changes);
   }

@@ -90,6 +90,8 @@ export const NDA = { DST: 1, LLADDR: 2 } as const;
 export const NUD = { NOARP: 0x40, PERMANENT: 0x80 } as const;
 /** The entry belongs to the device itself, not to its bridge. */
 export const NTF_SELF = 2;
+/** The host answers for another one. */
+export const NTF_PROXY = 8;
 
 /** Attributes of a rule. */
 export const FRA = {

@@ -10,7 +10,7 @@ import { readU16, readU32 } from '../bytes.ts';
 import { isMalformed, type Malformed } from '../message.ts';
 import type { MessageWriter } from '../message-writer.ts';
 import type { Refusal } from '../write-request.ts';
-import { AF, NDA, NTF_SELF, NUD, RTM } from './constants.ts';
+import { AF, NDA, NTF_PROXY, NTF_SELF, NUD, RTM } from './constants.ts';
 import { requestFlags } from './encode-route.ts';
 import { addressOf, anyAddress, type DeviceName, deviceName, familyOfNumber, linkAddress } from './fields.ts';
 import { type DeviceIndex, invalid, noDevice } from './refusal.ts';
@@ -23,6 +23,8 @@ export interface NeighbourRecord {
   /** Undefined while it is unresolved. */
   readonly mac?: string;
   readonly isPermanent: boolean;
+  /** Whether it makes the host answer for another one. Such an entry is no neighbour, and in no dump of neighbours. */
+  readonly isProxy?: boolean;
 }
 
 export interface ForwardingRecord {
@@ -109,6 +111,7 @@ export function decodeNeighbour(
     address,
     ...(mac && mac.length > 0 ? { mac: linkAddress(mac, 0) } : {}),
     isPermanent: (readU16(body, 8) & NUD.PERMANENT) !== 0,
+    ...(((body[10] ?? 0) & NTF_PROXY) !== 0 ? { isProxy: true } : {}),
   };
 }
 
