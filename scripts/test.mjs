@@ -58,15 +58,21 @@ const child = spawn(
     // In the terminal, vitest shows what runs.
     ...(isWatch ? [] : [`--reporter=${reporter}`]),
   ],
-  { stdio: 'inherit', env: { ...process.env, CALI_TEST_COUNTS: countsFile } },
+  {
+    stdio: 'inherit',
+    env: { ...process.env, CALI_TEST_COUNTS: countsFile },
+    // A process group of its own, so that each signal comes from here, once. While watching, vitest reads the terminal.
+    detached: !isWatch,
+  },
 );
-// The terminal sends Ctrl-C to vitest and the labs too; this process waits for their exit. Other signals reach only this
-// process, so it interrupts them itself: vitest would leave workers and labs behind.
+// vitest would leave workers and labs behind, so a signal goes to all of them. Then this process waits for their exit.
+// While watching, the terminal sends Ctrl-C to all of them.
 let interruption;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
   process.on(signal, () => {
     interruption = signal;
-    if (signal !== 'SIGINT') for (const pid of [child.pid, ...descendantsOf(child.pid)]) interrupt(pid);
+    if (signal !== 'SIGINT' || !isWatch)
+      for (const pid of [child.pid, ...descendantsOf(child.pid)]) interrupt(pid);
   });
 const status = await new Promise((resolve) =>
   child.once('exit', (code, signal) => {

@@ -100,13 +100,16 @@ test('npm test ends on Ctrl-C with the counts so far, status 130 and no stack tr
   expect(code).toBe(130);
 });
 
-test('npm test leaves no process behind when only it receives SIGTERM', async () => {
-  const { code, text } = await npmTest(600_000, (pid) => process.kill(pid, 'SIGTERM'));
-  expect(text).toMatch(/\nstopped by SIGTERM: not all tests ran\n/);
-  expect(code).toBe(130);
-  const lab = readFileSync(path.join(folder, 'lab.pid'), 'utf8');
-  await vi.waitUntil(() => !isAlive(lab), { timeout: 60_000 });
-});
+test.each(['SIGTERM', 'SIGINT'] as const)(
+  'npm test leaves no process behind when only it receives %s',
+  async (signal) => {
+    const { code, text } = await npmTest(600_000, (pid) => process.kill(pid, signal));
+    expect(text).toContain(`\nstopped by ${signal}: not all tests ran\n`);
+    expect(code).toBe(130);
+    const lab = readFileSync(path.join(folder, 'lab.pid'), 'utf8');
+    await vi.waitUntil(() => !isAlive(lab), { timeout: 60_000 });
+  },
+);
 
 test('npm run test:unit runs one test by its name', async () => {
   const { code, text } = await npmTest(0, undefined, ['-t', 'is quick']);
