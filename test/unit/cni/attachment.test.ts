@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseAttachment } from '../../../cni/attachment.ts';
@@ -132,9 +135,21 @@ describe('the path in CNI_NETNS', () => {
     ['/etc/passwd', /is not a namespace/],
     ['/run', /is not a namespace/],
     ['/run/netns/cali-test-gone', /does not exist/],
+    ['/etc/passwd/x', /does not exist/],
     ['/proc/self/ns/net', /own network namespace/],
   ])('is refused when it is %s', (netns, sentence) => {
     expect(() => assertNamespace(netns, { namespaceAt })).toThrow(sentence);
+  });
+
+  it('is refused when it is a loop of symbolic links', () => {
+    const folder = mkdtempSync(path.join(os.tmpdir(), 'cali-netns-'));
+    const loop = path.join(folder, 'loop');
+    symlinkSync(loop, loop);
+    try {
+      expect(() => assertNamespace(loop, { namespaceAt })).toThrow(/is not a namespace/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });
 
