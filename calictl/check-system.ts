@@ -5,6 +5,7 @@
 import os from 'node:os';
 import { CodedError } from '../lib/errors.ts';
 import { run } from '../lib/exec.ts';
+import { libc } from '../lib/libc.ts';
 
 export interface Check {
   readonly name: string;
@@ -80,7 +81,11 @@ const trials: readonly Trial[] = [
 export async function checkSystem(): Promise<Check[]> {
   if (process.getuid?.() !== 0)
     throw new CodedError('ROOT', 'node checksystem creates network namespaces: run it as root (sudo)');
-  const checks = [kernelCheck(os.release()), await toolCheck('ip', ['-V'], 'install iproute2')];
+  const checks = [
+    kernelCheck(os.release()),
+    libraryCheck(libc() !== undefined),
+    await toolCheck('ip', ['-V'], 'install iproute2'),
+  ];
   for (const trial of trials) checks.push(await tryOut(trial));
   return checks;
 }
@@ -94,6 +99,12 @@ export function kernelCheck(release: string): Check {
     isNeeded: true,
     problem: isOld ? `older than ${OLDEST.join('.')}: use a newer kernel` : undefined,
   };
+}
+
+/** The agent calls the kernel through koffi. `isLoaded`: whether koffi and the C library are. */
+export function libraryCheck(isLoaded: boolean): Check {
+  const remedy = 'install the packages with npm ci, on linux-x64 or linux-arm64 with glibc or musl';
+  return { name: 'koffi', isNeeded: true, problem: isLoaded ? undefined : remedy };
 }
 
 async function toolCheck(name: string, args: string[], remedy: string): Promise<Check> {

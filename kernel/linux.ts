@@ -23,7 +23,7 @@ export interface LinuxOptions {
   readonly receiveBuffer?: number;
 }
 
-/** Throws CodedError CONFIG when koffi has no build for this platform. */
+/** Throws CodedError CONFIG when koffi is missing or has no build for this platform. */
 export function linuxKernel(log: Log, options: LinuxOptions = {}): Kernel {
   const host = new Sockets(NETLINK_ROUTE, options.netns);
   const pods = new Sockets(NETLINK_ROUTE, options.netns);

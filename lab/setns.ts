@@ -25,7 +25,7 @@ export function loadSockets(): Sockets {
   if (!library)
     throw new CodedError(
       'KOFFI',
-      'the lab needs the package koffi, which has no build for this platform: use linux-x64 or linux-arm64',
+      `the lab needs the package koffi, which is not installed or has no build for ${process.platform}-${process.arch}: install it with npm ci, on linux-x64 or linux-arm64`,
     );
   const setns = library.func('int setns(int, int)');
   const socket = library.func('int socket(int, int, int)');

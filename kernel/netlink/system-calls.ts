@@ -45,7 +45,7 @@ const ADDRESS_LENGTH = 12;
 
 let loaded: SystemCalls | undefined;
 
-/** Returns the calls. Throws CodedError CONFIG when koffi has no build for this platform. */
+/** Returns the calls. Throws CodedError CONFIG when koffi is missing or has no build for this platform. */
 export function systemCalls(): SystemCalls {
   loaded ??= load();
   return loaded;
@@ -56,7 +56,7 @@ function load(): SystemCalls {
   if (!library)
     throw new CodedError(
       'CONFIG',
-      `the package koffi has no build for ${process.platform}-${process.arch} and its C library, and Cali needs it to configure the kernel: run Cali on linux-x64 or linux-arm64 with glibc or musl, and install its packages with npm ci`,
+      `the package koffi is not installed or has no build for ${process.platform}-${process.arch} and its C library, and Cali needs it to configure the kernel: install its packages with npm ci, and run Cali on linux-x64 or linux-arm64 with glibc or musl`,
     );
   const socket = library.func('int socket(int, int, int)');
   const bind = library.func('int bind(int, void *, uint32_t)');

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isGood, kernelCheck, renderChecks } from '../../../calictl/check-system.ts';
+import { isGood, kernelCheck, libraryCheck, renderChecks } from '../../../calictl/check-system.ts';
 
 describe('the version of the kernel', () => {
   it.each(['5.2.0', '5.10.0-13-amd64', '5.15.167.4-microsoft-standard-WSL2', '6.0', '10.1.0'])(
@@ -39,6 +39,12 @@ describe('the verdict on a machine', () => {
         'System meets the requirements of a node.',
       ].join('\n'),
     );
+  });
+
+  it('is bad without koffi, through which the agent calls the kernel', () => {
+    expect(isGood([libraryCheck(true)])).toBe(true);
+    expect(isGood([available, libraryCheck(false)])).toBe(false);
+    expect(renderChecks([libraryCheck(false)])).toMatch(/koffi\.\.\. +FAIL {2}\(install .* npm ci/);
   });
 
   it('is bad when a required feature is missing', () => {
