@@ -7,7 +7,7 @@ import { mustCidr } from '../../lib/cidr.ts';
 import { martianName } from '../../lib/martians.ts';
 import type { Hop, KernelRoute, Route } from '../../model/route.ts';
 import { formerProtocol, type Ownership } from '../../model/route-ownership.ts';
-import { type Resolve, resolver } from './next-hops.ts';
+import { type NextHops, type Resolve, resolver } from './next-hops.ts';
 import {
   byDestination,
   divideRoutes,
@@ -49,6 +49,8 @@ export interface PlanOptions {
   readonly keepLearned: boolean;
   readonly hasLink: (name: string) => boolean;
   readonly ownership: Ownership;
+  /** Next hops that earlier plans resolved. */
+  readonly nextHops?: NextHops;
 }
 
 /** Plans for all routes. */
@@ -90,7 +92,12 @@ class Planning {
   constructor(wanted: ReadonlyMap<string, readonly Route[]>, table: RouteTable, options: PlanOptions) {
     this.#table = table;
     this.#options = options;
-    this.#resolve = resolver([...wanted.values()].flat(), table.foreign, options.ownAddresses);
+    this.#resolve = resolver(
+      [...wanted.values()].flat(),
+      table.foreign,
+      options.ownAddresses,
+      options.nextHops,
+    );
   }
 
   result(): RoutePlan {

@@ -4,6 +4,7 @@ import type { KernelRoute, Route } from '../../model/route.ts';
 import { Changes } from './changes.ts';
 import type { DesiredDataplane } from './desired.ts';
 import { faultsOf } from './faults.ts';
+import { NextHops } from './next-hops.ts';
 import { shownBy } from './object-changes.ts';
 import type { Context, Observation, Part, Phase, Problem, Urgency } from './part.ts';
 import { type Obstacle, planTable, type RoutePlan } from './route-plan.ts';
@@ -22,6 +23,7 @@ export class Routes implements Part {
   /** The observed routes, divided by `#rules`; undefined when either is new. */
   #table: RouteTable | undefined;
   #plan: RoutePlan | undefined;
+  readonly #nextHops = new NextHops();
   readonly #blocked = new Map<string, Obstacle>();
 
   constructor(kernel: Pick<Kernel, 'apply'>) {
@@ -57,6 +59,7 @@ export class Routes implements Part {
       mayReplaceDefault: rules.mayReplaceDefault ?? false,
       hasLink: (name: string) => isUsable(name) && (kernel.links.get(name)?.isUp ?? false),
       ownership: rules.ownership,
+      nextHops: this.#nextHops,
     };
     this.#plan = planTable(this.#desired.all, this.#table, options, destinations);
     for (const destination of destinations ?? [...this.#blocked.keys()]) this.#blocked.delete(destination);
