@@ -9,6 +9,8 @@ import path from 'node:path';
 import { CodedError } from '../lib/errors.ts';
 
 const MEMORY = '2G';
+const NOT_STARTED =
+  'user-mode Linux runs no programs on this machine (Debian’s 6.1 cannot on CPUs with AMX): use the kernel of this machine, without --kernel uml, or another machine';
 
 /** Runs cali-lab there with these arguments and returns its exit status. */
 export async function runInUml(args: readonly string[]): Promise<number> {
@@ -25,10 +27,17 @@ export async function runInUml(args: readonly string[]): Promise<number> {
  * it expects, such as those with AMX.
  */
 export async function canBootUml(): Promise<boolean> {
-  return (await runCommandInUml(['true'], 'ignore')) === 0;
+  try {
+    return (await runCommandInUml(['true'], 'ignore')) === 0;
+  } catch {
+    return false;
+  }
 }
 
-/** Boots the kernel with a command as its only program, on this terminal. Returns the command's exit status. */
+/**
+ * Boots the kernel with a command as its only program, on this terminal. Returns the command's exit status. Throws
+ * CodedError UML when the kernel is not installed, or runs no program on this machine.
+ */
 export async function runCommandInUml(
   command: readonly string[],
   stdio: 'inherit' | 'ignore' = 'inherit',
@@ -57,6 +66,7 @@ export async function runCommandInUml(
     // Ctrl-C reaches the kernel as well, which passes it on to its console.
     process.on('SIGINT', () => undefined);
     await new Promise((resolve) => child.once('exit', resolve));
+    if (!existsSync(path.join(directory, 'started'))) throw new CodedError('UML', NOT_STARTED);
     const status = path.join(directory, 'status');
     return existsSync(status) ? Number(readFileSync(status, 'utf8')) : 1;
   } finally {
@@ -70,6 +80,7 @@ export async function runCommandInUml(
 function initScript(directory: string, command: readonly string[]): string {
   const quoted = command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
   return `#!/bin/sh
+: > '${directory}/started'
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME='${os.homedir()}' TERM='${process.env['TERM'] ?? 'linux'}'${[
     'NO_COLOR',
     'LANG',
