@@ -46,6 +46,7 @@ const schema = z.object({
   netns: z.string().max(4096).refine(isPlain, 'contains a control character'),
   namespace: z.string().max(63).refine(isPlain).optional(),
   pod: z.string().max(253).refine(isPlain).optional(),
+  isRetired: z.boolean().optional(),
 });
 
 /** Returns the file name of an endpoint. */
@@ -56,14 +57,17 @@ export function endpointFile({
   return `${containerId}.${containerInterface}.json`;
 }
 
+/** An endpoint in a file. `isRetired`: it is being removed. */
+export type StoredEndpoint = Endpoint & { readonly isRetired?: boolean };
+
 /** Parses the text of a file. Throws CodedError INVALID with the invalid field. */
-export function parseEndpoint(file: string, text: string): Endpoint {
+export function parseEndpoint(file: string, text: string): StoredEndpoint {
   const parsed = schema.safeParse(parseJson(text));
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     throw new CodedError('INVALID', printable(`${issue?.path.join('.')}: ${issue?.message}`));
   }
-  const { allowedSourcePrefixes, namespace, pod, ...others } = parsed.data;
+  const { allowedSourcePrefixes, namespace, pod, isRetired, ...others } = parsed.data;
   if (endpointFile(others) !== file)
     throw new CodedError(
       'INVALID',
@@ -74,6 +78,7 @@ export function parseEndpoint(file: string, text: string): Endpoint {
     ...(allowedSourcePrefixes ? { allowedSourcePrefixes } : {}),
     ...(namespace === undefined ? {} : { namespace }),
     ...(pod === undefined ? {} : { pod }),
+    ...(isRetired ? { isRetired } : {}),
   };
 }
 

@@ -16,6 +16,8 @@ export class EndpointStore {
   readonly #changed: () => void;
   /** By container and interface. Bounded by the node's pods. */
   readonly #endpoints = new Map<string, Endpoint>();
+  /** Endpoints that are being removed, in the same way. */
+  readonly #retired = new Map<string, Endpoint>();
 
   private constructor(files: EndpointFiles, changed: () => void) {
     this.#files = files;
@@ -28,8 +30,9 @@ export class EndpointStore {
     for (const file of await files.read()) {
       try {
         if (file.text === undefined) throw new Error(file.reason);
-        const endpoint = parseEndpoint(file.name, file.text);
-        store.#endpoints.set(keyOf(endpoint.containerId, endpoint.containerInterface), endpoint);
+        const { isRetired, ...endpoint } = parseEndpoint(file.name, file.text);
+        const map = isRetired ? store.#retired : store.#endpoints;
+        map.set(keyOf(endpoint.containerId, endpoint.containerInterface), endpoint);
       } catch (error) {
         log.error({ file: file.name, reason: messageOf(error) }, 'unreadable endpoint file ignored');
       }
@@ -45,6 +48,25 @@ export class EndpointStore {
     return this.#endpoints.get(keyOf(containerId, containerInterface));
   }
 
+  /** Endpoints that are being removed. Their addresses may be in use until their interface is gone. */
+  retired(): Endpoint[] {
+    return [...this.#retired.values()];
+  }
+
+  /** Whether this very endpoint is present or being removed, rather than a later one of the same container. */
+  has(endpoint: Endpoint): boolean {
+    const key = keyOf(endpoint.containerId, endpoint.containerInterface);
+    return this.#endpoints.get(key) === endpoint || this.#retired.get(key) === endpoint;
+  }
+
+  /** Marks an endpoint as being removed, in its file first. Throws when the file cannot be written. */
+  retire(endpoint: Endpoint): void {
+    const key = keyOf(endpoint.containerId, endpoint.containerInterface);
+    this.#files.write(endpointFile(endpoint), JSON.stringify({ ...endpoint, isRetired: true }));
+    this.#retired.set(key, endpoint);
+    if (this.#endpoints.delete(key)) this.#changed();
+  }
+
   /** Adds an endpoint, so that felix programs it. Call `persist` when its interface works. */
   set(endpoint: Endpoint): void {
     this.#endpoints.set(keyOf(endpoint.containerId, endpoint.containerInterface), endpoint);
@@ -58,8 +80,10 @@ export class EndpointStore {
 
   /** Removes an endpoint at once, then its file, also that of an endpoint which is no longer known. */
   async remove(endpoint: EndpointKey): Promise<void> {
-    if (this.#endpoints.delete(keyOf(endpoint.containerId, endpoint.containerInterface))) this.#changed();
+    const key = keyOf(endpoint.containerId, endpoint.containerInterface);
+    if (this.#endpoints.delete(key)) this.#changed();
     await this.#files.remove(endpointFile(endpoint));
+    this.#retired.delete(key);
   }
 }
 

@@ -15,7 +15,7 @@ import { printable } from '../lib/plain-text.ts';
 import type { Time } from '../lib/time.ts';
 import { containerInterfaceName, type Endpoint, podInterfaceName, podMac } from '../model/endpoint.ts';
 import type { Ownership } from '../model/route-ownership.ts';
-import { clearAnnotations, writeAnnotations } from './address-annotations.ts';
+import { writeAnnotations } from './address-annotations.ts';
 import { type Ask, assignRequest, familiesOf, handleOf } from './assign-request.ts';
 import { type Attachment, parseAttachment } from './attachment.ts';
 import { checkProblems } from './check.ts';
@@ -25,6 +25,7 @@ import { cniErrorOf } from './failure.ts';
 import { layWire, tearDownEndpoint, type Wire } from './network.ts';
 import type { Wiring } from './network-plan.ts';
 import { readAnnotations } from './pod-annotations.ts';
+import { Removals } from './removals.ts';
 import { resultOf } from './result.ts';
 import {
   CniCode,
@@ -57,7 +58,7 @@ export interface PluginModules {
   };
   readonly endpoints: EndpointStore;
   readonly kernel: Pick<Kernel, 'pods' | 'observe'>;
-  readonly time: Pick<Time, 'now' | 'monotonic' | 'random'>;
+  readonly time: Pick<Time, 'now' | 'monotonic' | 'random' | 'after'>;
   readonly log: Log;
   readonly observe: (command: string, seconds: number, isOk: boolean) => void;
 }
@@ -75,6 +76,7 @@ export class Plugin {
   readonly #options: PluginOptions;
   readonly #modules: PluginModules;
   readonly #perContainer = new KeyedMutex();
+  readonly #removals: Removals;
   readonly #adding = new Set<string>();
   /** Interfaces that an ADD in progress is creating, and the ADD's container. */
   readonly #claims = new Map<string, string>();
@@ -82,6 +84,17 @@ export class Plugin {
   constructor(options: PluginOptions, modules: PluginModules) {
     this.#options = options;
     this.#modules = modules;
+    this.#removals = new Removals(modules);
+  }
+
+  /** Continues removals that an earlier agent began. Call it once. */
+  resume(): void {
+    this.#removals.resume();
+  }
+
+  /** Stops retries of removals. */
+  close(): void {
+    this.#removals.close();
   }
 
   /** Handles of ADDs in progress. */
@@ -177,8 +190,11 @@ export class Plugin {
     for (const former of endpoints.list()) {
       if (former.interfaceName !== hostInterface) continue;
       assertReplaceable(former, attachment);
-      await this.#remove(former);
+      await this.#removals.finish(former);
     }
+    for (const former of endpoints.retired())
+      if (former.interfaceName === hostInterface || former.containerId === containerId)
+        await this.#removals.finish(former);
     const ask = await this.#ask(pod);
     const { annotations } = ask;
     const request = assignRequest(attachment, ask, {
@@ -276,7 +292,10 @@ export class Plugin {
   async #delete(attachment: Attachment): Promise<undefined> {
     const { containerId, interfaceName } = attachment;
     const endpoint = this.#modules.endpoints.get(containerId, interfaceName);
-    if (endpoint) await this.#remove(endpoint);
+    const retired = this.#modules.endpoints.retired().find(isOf(attachment));
+    if (endpoint) await this.#removals.begin(endpoint);
+    // The runtime repeats a DEL that failed, or whose answer it did not get.
+    else if (retired) await this.#removals.finish(retired);
     // The endpoint can be unknown: an ADD may have died after assigning addresses and before storing the endpoint, or a
     // DEL before removing its file.
     else await this.#removeUnknown(attachment);
@@ -292,19 +311,6 @@ export class Plugin {
     if (!isUsed) await tearDownEndpoint(name, kernel.pods);
     await ipam.releaseHandle(handleOf(network, containerId));
     await endpoints.remove({ containerId, containerInterface });
-  }
-
-  /** Removes the interface first, so that the pod is silent before IPAM assigns its address again; the file last. */
-  async #remove(endpoint: Endpoint): Promise<void> {
-    // Files can name one interface for two endpoints; the other endpoint's pod may be running.
-    const isShared = this.#modules.endpoints
-      .list()
-      .some(
-        (one) => one.interfaceName === endpoint.interfaceName && one.containerId !== endpoint.containerId,
-      );
-    if (!isShared) await tearDownEndpoint(endpoint.interfaceName, this.#modules.kernel.pods);
-    await this.#modules.ipam.releaseHandle(handleOf({ name: endpoint.network }, endpoint.containerId));
-    await Promise.all([this.#modules.endpoints.remove(endpoint), clearAnnotations(this.#modules, endpoint)]);
   }
 
   async #check({ containerId, interfaceName, netns }: Attachment): Promise<undefined> {
@@ -331,13 +337,14 @@ export class Plugin {
         'network configuration: GC needs the list cni.dev/valid-attachments, which the container runtime must pass',
       );
     const valid = new Set(attachments.map(({ containerID, ifname }) => `${containerID}/${ifname}`));
-    for (const endpoint of this.#modules.endpoints.list()) {
+    const { endpoints } = this.#modules;
+    for (const endpoint of [...endpoints.list(), ...endpoints.retired()]) {
       if (
         endpoint.network !== network.name ||
         valid.has(`${endpoint.containerId}/${endpoint.containerInterface}`)
       )
         continue;
-      await this.#perContainer.run(endpoint.containerId, () => this.#remove(endpoint));
+      await this.#perContainer.run(endpoint.containerId, () => this.#removals.finish(endpoint));
     }
     return undefined;
   }
@@ -351,4 +358,9 @@ export class Plugin {
 /** Returns the name of the host's side of the pair. */
 function hostInterfaceOf({ containerId, pod }: Attachment): string {
   return pod ? podInterfaceName(pod.namespace, pod.name) : containerInterfaceName(containerId);
+}
+
+/** Returns a test for the endpoint of an attachment. */
+function isOf({ containerId, interfaceName }: Attachment): (endpoint: Endpoint) => boolean {
+  return (one) => one.containerId === containerId && one.containerInterface === interfaceName;
 }

@@ -25,6 +25,11 @@ export interface AddressSource {
    * handle returns the addresses that it already holds. Throws IpamError or DatastoreError.
    */
   assign(request: AssignRequest): Promise<string[]>;
+  /**
+   * Releases the addresses of a handle that this node knows of. `releaseHandle` must follow, which also removes the
+   * handle.
+   */
+  releaseAddresses(handleId: string): Promise<void>;
   /** Releases a handle's addresses and returns them. A missing handle is not an error. */
   releaseHandle(handleId: string): Promise<string[]>;
   /** Returns a handle's addresses, as far as this node knows them. */

@@ -107,16 +107,14 @@ export class Ipam implements AddressSource {
     return results.slice(1).map((result) => (result as PromiseFulfilledResult<string>).value);
   }
 
+  async releaseAddresses(handleId: string): Promise<void> {
+    await Promise.all(this.#holding(handleId).map((cidr) => this.#releaseOf(handleId, cidr)));
+  }
+
   async releaseHandle(handleId: string): Promise<string[]> {
     const handle = await getHandle(this.#store, handleId);
-    const holding = this.#known.all().filter(({ spec }) => addressesOf(spec, handleId).length > 0);
-    const cidrs = new Set([
-      ...Object.keys(handle?.spec.block ?? {}),
-      ...holding.map(({ spec }) => spec.cidr),
-    ]);
-    const freed = await Promise.all(
-      [...cidrs].map((cidr) => this.releaseFrom(cidr, (allocation) => allocation.handleId === handleId)),
-    );
+    const cidrs = new Set([...Object.keys(handle?.spec.block ?? {}), ...this.#holding(handleId)]);
+    const freed = await Promise.all([...cidrs].map((cidr) => this.#releaseOf(handleId, cidr)));
     if (handle) await removeFromHandle(this.#store, handleId, [...cidrs]);
     for (const cidr of cidrs) await this.#planning.run(() => this.#claims.giveBackWhenSpare(cidr));
     return freed.flat();
@@ -144,6 +142,16 @@ export class Ipam implements AddressSource {
    */
   confirm(cidr: string): Promise<boolean> {
     return this.#planning.run(() => this.#claims.confirm(cidr));
+  }
+
+  #releaseOf(handleId: string, cidr: string): Promise<string[]> {
+    return this.releaseFrom(cidr, (allocation) => allocation.handleId === handleId);
+  }
+
+  /** Returns the known blocks that hold addresses of a handle. */
+  #holding(handleId: string): string[] {
+    const holding = this.#known.all().filter(({ spec }) => addressesOf(spec, handleId).length > 0);
+    return holding.map(({ spec }) => spec.cidr);
   }
 
   /** Releases allocations of one block and returns the addresses. */

@@ -56,6 +56,10 @@ export class PodCidrIpam implements AddressSource {
     return addresses;
   }
 
+  async releaseAddresses(handleId: string): Promise<void> {
+    this.#held.delete(handleId);
+  }
+
   async releaseHandle(handleId: string): Promise<string[]> {
     const addresses = this.#held.get(handleId) ?? [];
     this.#held.delete(handleId);

@@ -81,7 +81,7 @@ export interface LinkUpdate {
   readonly name: string;
   readonly mtu?: number | undefined;
   readonly mac?: string | undefined;
-  readonly isUp?: true | undefined;
+  readonly isUp?: boolean | undefined;
 }
 
 export interface LinkRemoval {
@@ -192,7 +192,7 @@ function renderLink(change: LinkChange): string {
       `link set dev ${name}`,
       mac !== undefined && `address ${mac}`,
       mtu !== undefined && `mtu ${mtu}`,
-      change.isUp && 'up',
+      change.isUp !== undefined && (change.isUp ? 'up' : 'down'),
     );
   return words(
     `link add name ${name}`,

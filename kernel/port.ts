@@ -64,6 +64,11 @@ export interface PodKernel {
   /** Writes sysctls of the host's side. Returns a sentence per sysctl that could not be set. */
   applySysctls(sysctls: readonly Sysctl[]): string[];
   /**
+   * Sets a veth down, so that nothing passes it; true if nothing can, also when it is gone or is not a veth. False when
+   * the kernel refused.
+   */
+  silenceVeth(name: string): Promise<boolean>;
+  /**
    * Deletes a veth pair by one of its interfaces. A missing interface counts as gone. An interface that is not a veth
    * is kept. `refusal`: the kernel's answer when it refused.
    */

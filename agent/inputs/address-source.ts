@@ -17,7 +17,7 @@ import type { AgentConfig } from './environment.ts';
 export interface AddressModules {
   readonly store: Datastore;
   readonly view: IpamView;
-  readonly endpoints: Pick<EndpointStore, 'list'>;
+  readonly endpoints: Pick<EndpointStore, 'list' | 'retired'>;
   /** Returns this Node; undefined when the API has none. */
   readonly node: () => Node | undefined;
   readonly clock: Clock;
@@ -30,12 +30,14 @@ export function addressSourceFor(
 ): AddressSource {
   const { store, view, endpoints, clock } = modules;
   if (ipam === 'cali-ipam') return new Ipam({ node }, { store, view, clock });
-  const present = endpoints.list().map((one) => [handleFor(one), one.addresses] as const);
+  const present = [...endpoints.list(), ...endpoints.retired()].map(
+    (one) => [handleFor(one), one.addresses] as const,
+  );
   return new PodCidrIpam(node, () => podCidrsOf(modules.node()?.spec ?? {}), present);
 }
 
 export interface UpkeepModules extends Omit<IpamUpkeepModules, 'ipam' | 'handles'> {
-  readonly endpoints: Pick<EndpointStore, 'list'>;
+  readonly endpoints: Pick<EndpointStore, 'list' | 'retired'>;
   /** Returns the handles of ADDs in progress. */
   readonly adding: () => Iterable<string>;
 }
@@ -47,7 +49,7 @@ export function upkeepFor(
   { endpoints, adding, ...modules }: UpkeepModules,
 ): IpamUpkeep | undefined {
   if (!(ipam instanceof Ipam)) return undefined;
-  const handles = () => [...endpoints.list().map(handleFor), ...adding()];
+  const handles = () => [...endpoints.list(), ...endpoints.retired()].map(handleFor).concat(...adding());
   return new IpamUpkeep(options, { ...modules, ipam, handles });
 }
 

@@ -13,20 +13,26 @@ export interface CniSocketModules {
 export class CniSocket {
   readonly #path: string;
   readonly #modules: CniSocketModules;
-  readonly #plugin: Pick<Plugin, 'handle'>;
+  readonly #plugin: Pick<Plugin, 'handle' | 'resume' | 'close'>;
   #server: { close(): unknown } | undefined;
 
-  constructor(runDirectory: string, plugin: Pick<Plugin, 'handle'>, modules: CniSocketModules) {
+  constructor(
+    runDirectory: string,
+    plugin: Pick<Plugin, 'handle' | 'resume' | 'close'>,
+    modules: CniSocketModules,
+  ) {
     this.#modules = modules;
     this.#path = path.join(runDirectory, CNI_SOCKET);
     this.#plugin = plugin;
   }
 
   async start(): Promise<void> {
+    this.#plugin.resume();
     this.#server = await this.#modules.serve(this.#path, this.#plugin, this.#modules.clock);
   }
 
   close(): void {
     this.#server?.close();
+    this.#plugin.close();
   }
 }

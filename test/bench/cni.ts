@@ -144,6 +144,8 @@ async function inside(): Promise<void> {
       // Every second pod stays, so that the node fills up like a real one.
       if (i % 2 === 0) plugin.del.push(call(plugin, 'DEL', id));
     }
+    // What follows a DEL in the background belongs to no other plugin's turn.
+    await new Promise((resolve) => setTimeout(resolve, 2000));
   }
   for (const plugin of plugins) await measureBurst(plugin, prepare);
   const baseline = hasPtp ? ptp : cali;
@@ -186,6 +188,7 @@ async function measureBurst(
   await Promise.all(ids.map((id) => callAsync(plugin, 'ADD', id)));
   plugin.burstMs = performance.now() - startedAt;
   for (const id of ids) call(plugin, 'DEL', id);
+  await new Promise((resolve) => setTimeout(resolve, 5000));
 }
 
 function ms(value: number): string {

@@ -44,6 +44,8 @@ export class CniWorld {
   trace: string[] = [];
   /** Returns the fault of a step. */
   fault: (step: number, what: string) => Fault | undefined = () => undefined;
+  /** Addresses that two containers could send from at once, seen after each change. */
+  readonly conflicts: string[] = [];
   #isDead = false;
   #plugin: Plugin | undefined;
   #endpoints: EndpointStore | undefined;
@@ -78,6 +80,7 @@ export class CniWorld {
       const fault = this.#step(renderChange(change));
       if (fault === 'refused') return { code: 'EINVAL', message: 'planted' };
       const refusal = apply();
+      this.conflicts.push(...this.#sharedAddresses());
       return fault === 'lost answer' ? { code: 'EINTR', message: 'planted' } : refusal;
     };
     let isLost = false;
@@ -123,6 +126,10 @@ export class CniWorld {
 
   /** Starts the agent, again if it runs or died. */
   async restart(): Promise<void> {
+    // The former agent ends wherever it is.
+    this.#isDead = true;
+    this.#plugin?.close();
+    await this.time.run(0);
     this.#isDead = false;
     const { store, kernel, time } = this;
     const endpoints = await EndpointStore.open(this.#folder, () => {}, silentLog);
@@ -152,6 +159,28 @@ export class CniWorld {
         },
       },
     );
+    this.#plugin.resume();
+  }
+
+  /** Lets the agent finish what it does in the background, with retries. */
+  settle(): Promise<void> {
+    return this.time.run(300_000);
+  }
+
+  /** Returns the addresses of more than one container whose interface on the host is up. */
+  #sharedAddresses(): string[] {
+    const found: string[] = [];
+    const owners = new Map<string, string>();
+    for (const [netns, pod] of this.kernel.namespaces) {
+      const peer = pod.links.get('eth0')?.peer;
+      if (!peer?.network.links.get(peer.name)?.isUp) continue;
+      for (const { cidr, device } of pod.addresses) {
+        if (device !== 'eth0') continue;
+        if (owners.has(cidr)) found.push(`${cidr}: of ${owners.get(cidr)} and ${netns}`);
+        owners.set(cidr, netns);
+      }
+    }
+    return found;
   }
 
   /** Returns a reader of a kind, as a watch keeps a copy. */
@@ -235,7 +264,7 @@ export class CniWorld {
    * leaves some of it.
    */
   violations({ isExact, areWhole = true }: { isExact: boolean; areWhole?: boolean }): string[] {
-    const found: string[] = [];
+    const found: string[] = [...this.conflicts];
     const { links, routes, neighbours } = this.kernel.network;
     const owners = new Map<string, string>();
     const allocations = this.allocations();

@@ -132,6 +132,7 @@ export class FakeNetwork {
     const { name } = link;
     const isUp = isSetUp ?? link.isUp;
     this.links.set(name, { ...link, mtu, mac, isUp });
+    if (!isUp && link.isUp) this.#forget(name, () => true);
     if (isUp && !link.isUp)
       for (const { device, cidr } of this.addresses) if (device === name) this.#addConnected(name, cidr);
   }

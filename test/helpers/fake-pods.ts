@@ -64,6 +64,14 @@ export class FakePods implements PodKernel {
     return this.#around.applySysctls(sysctls);
   }
 
+  async silenceVeth(name: string): Promise<boolean> {
+    await this.#around.step();
+    const { network } = this.#around;
+    if (!network.links.get(name)?.peer) return true;
+    const [error] = await this.#around.apply(network, [{ object: 'link', verb: 'set', name, isUp: false }]);
+    return !error || error.code === 'ENODEV';
+  }
+
   async deleteVeth(name: string): Promise<{ isGone: boolean; refusal?: string }> {
     await this.#around.step();
     const { network } = this.#around;

@@ -224,9 +224,15 @@ describe('pods', () => {
     expect((await later.apply(changes, new Map())).map(({ code }) => code)).toEqual(['EEXIST']);
     expect(netns.ip('link show cali0')).toContain(`${device.index}: cali0@`);
     expect(pod.ip('route show default')).toContain('via 169.254.1.1 dev eth0');
+    expect(pod.ip('link show eth0')).toContain('LOWER_UP');
+    expect(await pods.silenceVeth('cali0')).toBe(true);
+    expect(pod.ip('link show eth0')).toContain('NO-CARRIER');
+    expect(netns.ip('route show 10.244.0.5')).toBe('');
     expect(await pods.deleteVeth('cali0')).toEqual({ isGone: true });
     expect(await pods.deleteVeth('cali0')).toEqual({ isGone: true });
+    expect(await pods.silenceVeth('cali0')).toBe(true);
     netns.ip('link add br0 type bridge');
+    expect(await pods.silenceVeth('br0')).toBe(true);
     expect(await pods.deleteVeth('br0')).toEqual({ isGone: false });
     pod.remove();
   });

@@ -31,16 +31,17 @@ export function encodeLink(
 }
 
 function writeLink(writer: MessageWriter, change: LinkChange, namespaceFd: NamespaceFd): Refusal | undefined {
-  const isUp = change.verb === 'set' && change.isUp;
-  writeHeader(writer, change.verb === 'add' ? (change.index ?? 0) : 0, isUp ? IFF_UP : 0);
+  const isUp = change.verb === 'set' ? change.isUp : undefined;
+  const index = change.verb === 'add' ? (change.index ?? 0) : 0;
+  writeHeader(writer, index, isUp ? IFF_UP : 0, isUp === undefined ? 0 : IFF_UP);
   writer.attributeText(IFLA.IFNAME, change.name);
   if (change.verb === 'del') return undefined;
   const refusal = writeProperties(writer, change);
   return refusal ?? (change.verb === 'add' ? writeKind(writer, change.kind, namespaceFd) : undefined);
 }
 
-function writeHeader(writer: MessageWriter, index: number, flags: number): void {
-  writer.u32(AF.UNSPEC).u32(index).u32(flags).u32(flags);
+function writeHeader(writer: MessageWriter, index: number, flags: number, changed: number): void {
+  writer.u32(AF.UNSPEC).u32(index).u32(flags).u32(changed);
 }
 
 function writeProperties(
@@ -93,7 +94,7 @@ function writePeer(
   const fd = namespaceFd(netns);
   if (fd === undefined) return { code: 'ENOENT', message: `Cannot open network namespace "${netns}"` };
   const peer = writer.openAttribute(VETH_INFO_PEER);
-  writeHeader(writer, index, 0);
+  writeHeader(writer, index, 0, 0);
   const refusal = writeProperties(writer, { mac, mtu });
   writer.attributeU32(IFLA.NET_NS_FD, fd);
   writer.attributeText(IFLA.IFNAME, name);

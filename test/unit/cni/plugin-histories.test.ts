@@ -31,13 +31,18 @@ class History {
     const acts = Array.from({ length: 1 + this.#time.below(4) }, () => this.#act());
     const answers = await Promise.all(acts);
     world.fault = () => undefined;
+    if (this.#time.below(2) === 0) await world.time.run(1000);
     if (fault === 'agent dies' || this.#time.below(8) === 0) await world.restart();
+    // Half of the rounds begin while the one before is being completed.
+    if (!fault && this.#time.below(2) === 0) return;
+    await world.settle();
     expect(world.violations({ isExact: fault === undefined, areWhole: fault === undefined })).toEqual([]);
     if (!fault) return;
     // The runtime deletes the containers of a pod whose call failed.
     const failed = answers.filter(({ exitCode }) => exitCode !== 0).map(({ container }) => podOf(container));
     for (const container of this.containers)
       if (failed.includes(podOf(container))) await this.#delete(container);
+    await world.settle();
     expect(world.violations({ isExact: true })).toEqual([]);
   }
 
@@ -78,6 +83,7 @@ class History {
   /** The runtime deletes every container. */
   async end(): Promise<void> {
     for (const container of this.containers) await this.#delete(container);
+    await this.world.settle();
     expect(this.world.leftovers()).toEqual([]);
   }
 }

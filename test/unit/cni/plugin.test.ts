@@ -129,14 +129,72 @@ describe('DEL', () => {
     await world.call('ADD', 'c1', 'web');
     for (const _ of [1, 2]) {
       expect((await world.call('DEL', 'c1', 'web')).exitCode).toBe(0);
+      await world.settle();
       expect(world.leftovers()).toEqual([]);
     }
+  });
+
+  it('answers once the pod is silent and its addresses are free; the interface and the handle follow', async () => {
+    await world.call('ADD', 'c1', 'web');
+    world.trace = [];
+    await world.call('DEL', 'c1', 'web');
+    expect(world.trace).toEqual([
+      'write c1.eth0.json',
+      `link set dev ${IFACE} down`,
+      ...['update', 'update'],
+    ]);
+    expect(world.kernel.network.links.get(IFACE)?.isUp).toBe(false);
+    expect(world.allocations()).toEqual([]);
+    expect(world.endpoints).toEqual([]);
+    await world.settle();
+    expect(world.leftovers()).toEqual([]);
+  });
+
+  it('is completed by the next agent', async () => {
+    await world.call('ADD', 'c1', 'web');
+    await world.call('DEL', 'c1', 'web');
+    await world.restart();
+    expect(world.endpoints).toEqual([]);
+    await world.settle();
+    expect(world.leftovers()).toEqual([]);
+  });
+
+  it('retries in the background while the API server does not respond', async () => {
+    await world.call('ADD', 'c1', 'web');
+    await world.call('DEL', 'c1', 'web');
+    world.fault = () => 'refused';
+    await world.settle();
+    expect(world.leftovers()).toContain('file c1.eth0.json');
+    world.fault = () => undefined;
+    await world.settle();
+    expect(world.leftovers()).toEqual([]);
+  });
+
+  it('fails when the kernel refuses both to silence and to remove the interface, and keeps the addresses', async () => {
+    await world.call('ADD', 'c1', 'web');
+    world.fault = (_, what) => (what.startsWith('link') ? 'refused' : undefined);
+    expect((await world.call('DEL', 'c1', 'web')).exitCode).toBe(1);
+    expect(world.allocations()).toHaveLength(2);
+    world.fault = () => undefined;
+    await world.settle();
+    expect(world.leftovers()).toEqual([]);
+  });
+
+  it('lets the pod’s next container have its interface only when the former one is gone', async () => {
+    await world.call('ADD', 'c1', 'web');
+    world.createContainer('c2');
+    await world.call('DEL', 'c1', 'web');
+    expect((await world.call('ADD', 'c2', 'web')).exitCode).toBe(0);
+    await world.settle();
+    expect(world.violations({ isExact: true })).toEqual([]);
+    expect(world.endpoints.map(({ containerId }) => containerId)).toEqual(['c2']);
   });
 
   it('succeeds when the container’s namespace is gone', async () => {
     await world.call('ADD', 'c1', 'web');
     world.endContainer('c1');
     expect((await world.call('DEL', 'c1', 'web')).exitCode).toBe(0);
+    await world.settle();
     expect(world.leftovers()).toEqual([]);
   });
 
@@ -144,6 +202,7 @@ describe('DEL', () => {
     await world.call('ADD', 'c1', 'web');
     await world.restart();
     expect((await world.call('DEL', 'c1', 'web')).exitCode).toBe(0);
+    await world.settle();
     expect(world.leftovers()).toEqual([]);
   });
 });
@@ -181,9 +240,11 @@ describe('calls at once', () => {
     ['DEL', 'ADD'],
   ])('%s and %s of one container leave its endpoint whole or nothing', async (...commands) => {
     await Promise.all(commands.map((command) => world.call(command, 'c1', 'web')));
+    await world.settle();
     expect(world.violations({ isExact: true })).toEqual([]);
     expect(world.endpoints).toHaveLength(commands[1] === 'ADD' ? 1 : 0);
     await world.call('DEL', 'c1', 'web');
+    await world.settle();
     expect(world.leftovers()).toEqual([]);
   });
 

@@ -126,6 +126,7 @@ const cases: [text: string, object: string, devices: string, change: KernelChang
     'x',
     { object: 'link', verb: 'set', name: 'x', mac, mtu: 1400, isUp: true },
   ],
+  ['link set dev x down', 'link x', 'x', { object: 'link', verb: 'set', name: 'x', isUp: false }],
   ['link del dev x', 'link x', 'x', { object: 'link', verb: 'del', name: 'x' }],
   [
     `fdb replace ${mac} dev x dst 10.0.0.2 self permanent`,

@@ -34,7 +34,7 @@ function make(ipam: 'cali-ipam' | 'host-local') {
   const both = {
     store: new MemoryStore(),
     view,
-    endpoints: { list: () => [pod] },
+    endpoints: { retired: () => [], list: () => [pod] },
     clock: new ManualClock(),
   };
   const source = addressSourceFor({ node: 'n1', ipam }, { ...both, node: () => node });

@@ -74,6 +74,7 @@ describe('a tunnel of an earlier run that no readable pool needs', () => {
     const ipam = {
       assign: () => Promise.resolve([]),
       held: (handle: string) => (handle === 'ipip-tunnel-addr-n1' ? ['10.0.0.1'] : []),
+      releaseAddresses: async () => undefined,
       releaseHandle: (handle: string) => {
         released.push(handle);
         return Promise.resolve([]);
