@@ -190,6 +190,13 @@ describe('DEL', () => {
     expect(world.endpoints.map(({ containerId }) => containerId)).toEqual(['c2']);
   });
 
+  it('leaves the interface of a later ADD of the same container alone', async () => {
+    for (const command of ['ADD', 'DEL', 'ADD']) await world.call(command, 'c1', 'web');
+    await world.settle();
+    expect(world.endpoints).toHaveLength(1);
+    expect(world.violations({ isExact: true })).toEqual([]);
+  });
+
   it('succeeds when the container’s namespace is gone', async () => {
     await world.call('ADD', 'c1', 'web');
     world.endContainer('c1');
