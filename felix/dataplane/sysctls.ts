@@ -40,6 +40,8 @@ export class Sysctls implements Part {
   readonly #desired = new Rows<Target>();
   /** Bounded by the node's interfaces. */
   readonly #configured = new Map<string, Configured>();
+  /** Indexes of the interfaces that were set last, by name. Bounded by the node's interfaces. */
+  readonly #indexes = new Map<string, number | undefined>();
   #observed: KernelState['links'] = new Map();
   #due: ReadonlyMap<string, Target> = new Map();
   readonly #faults = new Map<string, readonly string[]>();
@@ -57,8 +59,8 @@ export class Sysctls implements Part {
 
   observe({ kernel }: Observation): void {
     this.#observed = kernel.links;
-    for (const name of this.#configured.keys())
-      if (name !== NODE && !this.#observed.has(name)) this.#configured.delete(name);
+    for (const known of [this.#configured, this.#indexes])
+      for (const name of known.keys()) if (name !== NODE && !this.#observed.has(name)) known.delete(name);
   }
 
   plan({ isUsable, settings }: Context, keys?: ReadonlySet<string>): void {
@@ -80,10 +82,13 @@ export class Sysctls implements Part {
     if (phase !== 'first') return;
     for (const [name, target] of this.#due) {
       const link = this.#observed.get(name);
+      // The kernel gives each new interface its defaults: to set them again is no oscillation.
+      if (this.#indexes.get(name) !== link?.index) this.#oscillation.forget(name);
+      this.#indexes.set(name, link?.index);
       if (target.kind === 'tunnel') this.#switchOffloadOff(name, settings);
       const faults = this.#modules.kernel.applySysctls(
         sysctlsOf(name, target, settings),
-        (path, value, present) => this.#maySet(path, value, present, now),
+        (path, value, present) => this.#maySet(name, path, value, present, now),
       );
       if (faults.length > 0) this.#faults.set(name, faults);
       else {
@@ -146,8 +151,8 @@ export class Sysctls implements Part {
   }
 
   /** Whether to set a sysctl now. One that another program keeps changing back is set less often. */
-  #maySet(path: string, value: string, present: string, now: number): boolean {
-    const change = { object: `sysctl ${path}`, change: `${present} to ${value}` };
+  #maySet(name: string, path: string, value: string, present: string, now: number): boolean {
+    const change = { object: `sysctl ${path}`, change: `${present} to ${value}`, devices: [name] };
     if (!this.#oscillation.mayApply(change, now)) {
       this.#isHeld = true;
       return false;

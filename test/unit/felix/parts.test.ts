@@ -295,6 +295,22 @@ describe('sysctls', () => {
   });
 });
 
+describe('sysctls of an interface', () => {
+  it('that is created again and again do not count as reset by another program', async () => {
+    const world = new PartWorld((kernel) => new Sysctls({ kernel, log: silentLog }));
+    prepare(world.kernel);
+    world.want({ endpoints: [endpoint] });
+    for (let round = 0; round < 5; round++) {
+      await world.pass();
+      expect(world.kernel.sysctl(`net/ipv4/conf/${pod}/rp_filter`, pod)).toBe('1');
+      world.kernel.change({ object: 'link', verb: 'del', name: pod });
+      world.kernel.network.createCard(pod, HOST_MAC);
+      world.kernel.change(up(pod));
+    }
+    expect(world.part.problems(0)).toEqual([]);
+  });
+});
+
 describe('the nftables table', () => {
   const make = (kernel: FakeKernel) => new Tables(new Nftables(ownTable, kernel.nft));
 
