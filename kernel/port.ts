@@ -112,6 +112,8 @@ export interface KernelEvent {
   readonly link?: string | undefined;
   /** Whether an address was added or removed, which affects routes. */
   readonly isAddress: boolean;
+  /** Whether a route was removed. */
+  readonly isRouteGone?: boolean;
   /** Whether the event may concern our objects. */
   readonly isRelevant: boolean;
 }

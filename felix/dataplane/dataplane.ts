@@ -49,6 +49,8 @@ export class Dataplane {
   #applyAt = 0;
   #cancelResync: (() => void) | undefined;
   #cancelTableCheck: (() => void) | undefined;
+  /** When the last pass ended; infinite during one. */
+  #lastPassAt = 0;
   #isGuarded = false;
   #isClosed = false;
 
@@ -134,9 +136,14 @@ export class Dataplane {
     });
   }
 
-  #hint({ link, isAddress, isRelevant }: KernelEvent): void {
+  #hint({ link, isAddress, isRouteGone, isRelevant }: KernelEvent): void {
     if (link) this.#reconciler.forget(link);
-    if (isRelevant) this.#schedule(isAddress ? COALESCE_MS : HINT_MS);
+    if (isRelevant) this.#schedule(isAddress || (isRouteGone && this.#isResting()) ? COALESCE_MS : HINT_MS);
+  }
+
+  /** Whether there was no pass lately: what happens is no effect of our own changes, and not one event of many. */
+  #isResting(): boolean {
+    return this.#clock.now() - this.#lastPassAt >= HINT_MS;
   }
 
   #scheduleResync(): void {
@@ -152,6 +159,7 @@ export class Dataplane {
   async #pass(): Promise<void> {
     if (!this.#desired) return;
     const startedAt = this.#clock.now();
+    this.#lastPassAt = Number.POSITIVE_INFINITY;
     let observation: Observation | undefined;
     let outcome: Outcome | undefined;
     try {
@@ -168,6 +176,7 @@ export class Dataplane {
     } catch (error) {
       this.#fail(messageOf(error));
     }
+    this.#lastPassAt = this.#clock.now();
     this.#applied(this.#report(startedAt, observation, outcome));
     this.#reportGuard();
   }

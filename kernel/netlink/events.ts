@@ -69,7 +69,9 @@ export function eventOf(notification: Notification | Malformed | undefined): Ker
       // Link-local addresses are ignored, because every new pod causes some.
       return { isAddress: !notification.value.address.cidr.startsWith('fe80:'), isRelevant: true };
     case 'route':
-      return isInMainTable(notification.value) ? { isAddress: false, isRelevant: true } : undefined;
+      return isInMainTable(notification.value)
+        ? { isAddress: false, isRouteGone: notification.isGone, isRelevant: true }
+        : undefined;
     case 'neighbour':
     case 'forwarding': {
       // Learned neighbours are not ours. A deleted permanent entry is no longer marked as permanent.

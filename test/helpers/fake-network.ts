@@ -112,7 +112,7 @@ export class FakeNetwork {
         return { isAddress: true };
       case 'route':
         this.#changeRoute(change);
-        return {};
+        return { isRouteGone: change.verb === 'del' };
       case 'neighbour':
         this.#changeNeighbour(change);
         return {};

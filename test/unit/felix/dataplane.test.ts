@@ -72,6 +72,28 @@ describe('the dataplane on a fake kernel', () => {
     ]);
     world.dataplane.close();
   });
+
+  it('restores a route at once when another program removes it, but does not race with that program', async () => {
+    const world = new DataplaneWorld(1);
+    world.converge();
+    world.addPod();
+    await world.pass(5000);
+    const remove = () => {
+      const own = world.kernel.network.routes.find(({ protocol }) => protocol === DEFAULT_PROTOCOLS.local)!;
+      world.kernel.change({ ...own, object: 'route', verb: 'del', type: 'unicast', hops: [] });
+    };
+    const passes = () => world.events.filter((event) => event === 'applied').length;
+    remove();
+    await world.pass(20);
+    expect(kernelOf(world)).toEqual(wantedBy(world));
+    const before = passes();
+    for (let turn = 0; turn < 20; turn++) {
+      await world.pass(10);
+      if (kernelOf(world).routes.length > 0) remove();
+    }
+    expect(passes() - before).toBeLessThanOrEqual(1);
+    world.dataplane.close();
+  });
 });
 
 /** Our objects as the desired state describes them. */
