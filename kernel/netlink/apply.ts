@@ -1,7 +1,8 @@
 /** Applies changes: encodes them, sends them in batches, and returns the refused ones. */
-import { closeSync, openSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { messageOf } from '../../lib/errors.ts';
 import { type ChangeError, devicesOf, type KernelChange } from '../change.ts';
+import { openNamespaceFile } from './namespace.ts';
 import { encodeChange } from './rtnetlink/change.ts';
 import { decodeLink } from './rtnetlink/decode-link.ts';
 import type { NamespaceFd } from './rtnetlink/encode-link.ts';
@@ -106,7 +107,7 @@ class Namespaces {
     const present = this.#fds.get(path);
     if (present !== undefined) return present;
     try {
-      const fd = openSync(path, 'r');
+      const fd = openNamespaceFile(path);
       this.#fds.set(path, fd);
       return fd;
     } catch {

@@ -2,7 +2,7 @@
  * Runs code in another network namespace: setns there, the code, setns back, without a wait in between. Namespaces
  * belong to threads, so no other code of the process notices.
  */
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { CodedError } from '../../lib/errors.ts';
 import { errnoText } from './errno.ts';
 import { type SystemCalls, systemCalls } from './system-calls.ts';
@@ -44,9 +44,15 @@ export function inNamespace<T>(
   }
 }
 
+/** Returns a descriptor. Does not wait for a writer if the path is a FIFO by now. Throws as openSync does. */
+export function openNamespaceFile(path: string): number {
+  return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+}
+
+/** Returns a descriptor. Throws CodedError NETNS. */
 function openNamespace(path: string): number {
   try {
-    return openSync(path, 'r');
+    return openNamespaceFile(path);
   } catch (cause) {
     throw new CodedError('NETNS', `network namespace ${path} cannot be opened`, { cause });
   }

@@ -1,6 +1,8 @@
 /** Netlink sockets against the real kernel, in network namespaces of their own. */
-import { spawnSync } from 'node:child_process';
-import { readlinkSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readlinkSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { build } from 'esbuild';
 import { afterEach, describe, expect, it } from 'vitest';
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST } from '../../kernel/netlink/constants.ts';
@@ -87,6 +89,19 @@ describe('requests', () => {
     expect(() => open(netns)).toThrow(/cannot be opened/);
     expect(() => inNamespace('/proc/version', () => 1)).toThrow(/cannot be entered: Invalid argument/);
     expect(readlinkSync('/proc/thread-self/ns/net')).toBe(own);
+  });
+
+  it('A FIFO in place of a namespace is refused at once, also without a writer.', async () => {
+    const folder = mkdtempSync(path.join(os.tmpdir(), 'cali-fifo-'));
+    cleanUps.push(() => rmSync(folder, { recursive: true }));
+    const fifo = path.join(folder, 'fifo');
+    execFileSync('mkfifo', [fifo]);
+    const { status, stderr } = await runProgram(`
+      import { inNamespace } from './kernel/netlink/namespace.ts';
+      inNamespace(${JSON.stringify(fifo)}, () => 1);
+    `);
+    expect(stderr).toMatch(/cannot be entered: Invalid argument/);
+    expect(status).toBe(1);
   });
 });
 
@@ -195,22 +210,27 @@ describe('notifications', () => {
       import { Notifications } from './kernel/netlink/notifications.ts';
       new Notifications({ message() {}, lost() {} });
     `;
-    const { outputFiles } = await build({
-      stdin: { contents: source, resolveDir: process.cwd() },
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-      external: ['koffi'],
-      write: false,
-    });
-    const { status, stderr } = spawnSync(process.execPath, ['--input-type=module'], {
-      input: outputFiles[0]?.text ?? '',
-      encoding: 'utf8',
-      timeout: 60_000,
-    });
+    const { status, stderr } = await runProgram(source);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   });
 });
+
+/** Runs a TypeScript program in a process of its own. */
+async function runProgram(source: string): Promise<{ status: number | null; stderr: string }> {
+  const { outputFiles } = await build({
+    stdin: { contents: source, resolveDir: process.cwd() },
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    external: ['koffi'],
+    write: false,
+  });
+  return spawnSync(process.execPath, ['--input-type=module'], {
+    input: outputFiles[0]?.text ?? '',
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+}
 
 /** A request for or about a route `blackhole 10.99.x.y`. */
 function blackhole(type: number, number: number): WriteRequest {
