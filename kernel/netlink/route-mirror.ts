@@ -56,7 +56,7 @@ export class RouteMirror {
         missed++;
       }
     for (const [destination, list] of next) {
-      if (isSameSet(this.at(destination), list)) continue;
+      if (isSameList(this.at(destination), list)) continue;
       this.#set(destination, list);
       missed++;
     }
@@ -169,10 +169,22 @@ function isSameHop(a: Hop, b: Hop): boolean {
   return a.gateway === b.gateway && a.device === b.device && (a.isOnlink ?? false) === (b.isOnlink ?? false);
 }
 
-/** Whether two lists hold the same routes in any order: the order of a dump differs from that of events. */
-function isSameSet(a: readonly KernelRoute[], b: readonly KernelRoute[]): boolean {
+/**
+ * Whether two lists hold the same routes to a destination. Only IPv4 routes with the same metric have an order: the
+ * first of them is used.
+ */
+function isSameList(a: readonly KernelRoute[], b: readonly KernelRoute[]): boolean {
   if (a.length !== b.length) return false;
-  return a.every((route) => b.some((other) => isSame(route, other)));
+  const [first, second] = [byMetric(a), byMetric(b)];
+  return first.every((route, i) => {
+    if (route.destination.includes(':')) return b.some((other) => isSame(route, other));
+    const other = second[i];
+    return other !== undefined && isSame(route, other);
+  });
+}
+
+function byMetric(routes: readonly KernelRoute[]): readonly KernelRoute[] {
+  return routes.length < 2 ? routes : routes.toSorted((a, b) => (a.metric ?? 0) - (b.metric ?? 0));
 }
 
 function devicesOf(routes: readonly KernelRoute[]): Set<string> {

@@ -21,6 +21,12 @@ export class NetworkNamespace {
     execFileSync('ip', ['-n', this.name, '-force', '-batch', '-'], { input: `${lines.join('\n')}\n` });
   }
 
+  /** Gives links that are created from now on no IPv6 link-local address. */
+  withoutLinkLocal(): void {
+    const file = '/proc/sys/net/ipv6/conf/default/addr_gen_mode';
+    execFileSync('ip', ['netns', 'exec', this.name, 'sh', '-c', `echo 1 >${file}`]);
+  }
+
   remove(): void {
     execFileSync('ip', ['netns', 'del', this.name]);
   }

@@ -25,6 +25,8 @@ function open(receiveBuffer?: number): void {
   const options = { netns: netns.path, ...(receiveBuffer === undefined ? {} : { receiveBuffer }) };
   kernel = linuxKernel(silentLog, options);
   other = linuxKernel(silentLog, { netns: netns.path });
+  // The kernel adds link-local addresses some time after a link comes up, and so between two observations.
+  netns.withoutLinkLocal();
   netns.batch(LINKS);
   monitor = kernel.watch(() => {
     hints++;

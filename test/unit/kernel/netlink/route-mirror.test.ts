@@ -34,6 +34,15 @@ describe('the copy of the routing table', () => {
     expect(mirror.load(dump)).toBe(0);
   });
 
+  it('A dump decides the order of IPv4 routes to one destination, of which the first is used.', () => {
+    const first = route('10.9.0.0/24', [eth0]);
+    const second = route('10.9.0.0/24', [eth1]);
+    const mirror = loaded(first, second);
+    mirror.load([second, first]);
+    expect(mirror.at('10.9.0.0/24')).toEqual([second, first]);
+    expect([...mirror.takeChanged()]).toEqual(['10.9.0.0/24']);
+  });
+
   it('A notification that the dump already contains changes nothing.', () => {
     const mirror = loaded(route('10.9.0.0/24', [eth0]));
     mirror.apply(route('10.9.0.0/24', [eth0]), 'new');
