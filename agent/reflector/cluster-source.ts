@@ -41,6 +41,8 @@ export interface ClusterSourceOptions {
 
 export interface ClusterSourceModules {
   readonly client: ListWatch;
+  /** Registers metrics of the client's requests. */
+  readonly register: (registry: Registry) => void;
   readonly time: InformerTime;
   readonly log: Log;
 }
@@ -53,6 +55,7 @@ const LISTED_MS = 10_000;
 export class ClusterSource implements ReflectorSource {
   readonly #options: ClusterSourceOptions;
   readonly #log: Log;
+  readonly #registerClient: ClusterSourceModules['register'];
   readonly #time: InformerTime;
   readonly #abort = new AbortController();
   readonly #informers: Informers;
@@ -75,6 +78,7 @@ export class ClusterSource implements ReflectorSource {
     const { time, log } = modules;
     this.#options = options;
     this.#time = time;
+    this.#registerClient = modules.register;
     this.#log = log;
     const { namespace, service, node } = options;
     this.#name = reflectorName(`${namespace}/${service}`, node);
@@ -132,6 +136,7 @@ export class ClusterSource implements ReflectorSource {
   }
 
   register(registry: Registry): void {
+    this.#registerClient(registry);
     registerWatchMetrics(registry, () => this.#informers.watches());
   }
 

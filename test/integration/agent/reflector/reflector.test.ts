@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { Registry } from 'prom-client';
 import { afterEach, expect, it, vi } from 'vitest';
 import { ClusterSource } from '../../../../agent/reflector/cluster-source.ts';
 import { Reflector, type ReflectorSource } from '../../../../agent/reflector/reflector.ts';
@@ -12,6 +13,7 @@ import type { PolicyRoute } from '../../../../bgp/policy/export.ts';
 import { tcpTransport } from '../../../../bgp/transport/tcp.ts';
 import { plainAddress } from '../../../../datastore/kubernetes/api-server-address.ts';
 import { KubernetesClient } from '../../../../datastore/kubernetes/client.ts';
+import { RequestCounter } from '../../../../datastore/kubernetes/request-metrics.ts';
 import { bgpConfigurationKind } from '../../../../datastore/schema/bgp-configuration.ts';
 import { bgpFilterKind } from '../../../../datastore/schema/bgp-filter.ts';
 import { bgpPeerKind } from '../../../../datastore/schema/bgp-peer.ts';
@@ -180,6 +182,7 @@ async function clusterOfReflector() {
       metadata: { name, annotations: annotated },
       spec,
     });
+  const requests = new RequestCounter();
   const source = new ClusterSource(
     {
       namespace: 'kube-system',
@@ -189,7 +192,12 @@ async function clusterOfReflector() {
       identifier: '10.0.0.1',
       defaults: { holdTimeSeconds: 90, restartTimeSeconds: 120 },
     },
-    { client: new KubernetesClient(plainAddress(api.url)), time: systemTime, log: silentLog },
+    {
+      client: new KubernetesClient(plainAddress(api.url), requests),
+      register: (registry) => requests.register(registry),
+      time: systemTime,
+      log: silentLog,
+    },
   );
   closers.push(() => source.close());
   return { put, source };
@@ -205,6 +213,17 @@ it('a reflector waits for an unreadable BGPConfiguration instead of using defaul
   await vi.waitFor(() => expect(changes).toBeGreaterThan(0), 100_000);
   expect(source.desired().peers).toEqual([]);
   expect(source.configurations()[0]?.spec.asNumber).toBe(65001);
+});
+
+it('the metrics of a reflector count its requests to the API server and its watches', async () => {
+  const { source } = await clusterOfReflector();
+  await source.start(() => undefined);
+  const registry = new Registry();
+  source.register(registry);
+  const names = (await registry.getMetricsAsJSON()).map(({ name }) => name);
+  expect(names).toContain('cali_api_requests_total');
+  expect(await registry.metrics()).toMatch(/^cali_api_requests_total\{.*services.*\} [1-9]/m);
+  expect(names.some((name) => name.includes('watch'))).toBe(true);
 });
 
 it('a reflector passes no route through an unreadable BGPFilter, and its status names the filter', async () => {
