@@ -110,7 +110,7 @@ describe('the copy of the kernel’s state', () => {
           expect(kernel.missedNotifications()).toBe(0);
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 60, seed: 1 },
     );
   });
 
