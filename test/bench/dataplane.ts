@@ -52,7 +52,9 @@ async function inside(): Promise<void> {
 async function installation(count: number, way: Way, folder: string): Promise<void> {
   const results = new Map<string, Run[]>();
   for (let turn = 0; turn < runs; turn++)
-    for (const { name, install } of chosen.filter(({ isOnlyDirect }) => way === 'direct' || !isOnlyDirect))
+    for (const { name, install } of chosen.filter(
+      ({ isOnlyDirect, mostRoutes = count }) => (way === 'direct' || !isOnlyDirect) && count <= mostRoutes,
+    ))
       results.set(name, [...(results.get(name) ?? []), await install(count, way, folder)]);
   const middle = (name: string, of: (run: Run) => number) => quantile((results.get(name) ?? []).map(of), 0.5);
   const ours = middle('felix', ({ wallMs }) => wallMs);

@@ -24,6 +24,8 @@ export interface Program {
   readonly isInstalled: () => boolean;
   /** BIRD and zebra need an address on a device to route through it, and vx0 has none. */
   readonly isOnlyDirect?: boolean;
+  /** The largest number of routes to measure with; default: any. */
+  readonly mostRoutes?: number;
   /** Installs n routes, and leaves none behind. */
   install(n: number, way: Way, folder: string): Promise<Run>;
 }
@@ -139,6 +141,8 @@ ${blocks(n)
 const zebra: Program = {
   name: 'FRR zebra',
   isOnlyDirect: true,
+  // With 1,000 routes, FRR's daemons are not ready within minutes. The reason is not known yet.
+  mostRoutes: 200,
   isInstalled: () => existsSync('/usr/lib/frr/zebra') && process.getuid?.() === 0,
   async install(n, _, folder) {
     const routes = path.join(folder, 'staticd.conf');
@@ -199,7 +203,8 @@ async function flush(protocol: string): Promise<void> {
 
 /** Waits until the check succeeds. Throws after two minutes. */
 async function until(check: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 1200; tries++) {
+  const end = performance.now() + 120_000;
+  while (performance.now() < end) {
     if (await check()) return;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
