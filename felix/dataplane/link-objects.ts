@@ -4,11 +4,10 @@
  */
 import type { KernelChange } from '../../kernel/change.ts';
 import type { Kernel, KernelState } from '../../kernel/port.ts';
-import { Changes } from './changes.ts';
+import { ChangesPart } from './changes-part.ts';
 import type { DesiredDataplane } from './desired.ts';
-import { faultsOf } from './faults.ts';
 import { isOurs } from './own-links.ts';
-import type { Context, Observation, Part, PartName, Phase, Problem, Urgency } from './part.ts';
+import type { Context, Observation, PartName, Problem, Urgency } from './part.ts';
 import { pick, Rows } from './rows.ts';
 
 /** A kind of object on an interface. */
@@ -28,16 +27,15 @@ export interface LinkObjectKind<Row extends { readonly device: string }> {
   readonly shown?: (kernel: KernelState, object: string) => string | undefined;
 }
 
-export class LinkObjects<Row extends { readonly device: string }> implements Part {
+export class LinkObjects<Row extends { readonly device: string }> extends ChangesPart {
   readonly #kind: LinkObjectKind<Row>;
-  readonly #changes: Changes;
   readonly #desired = new Rows<Row>();
   #observed: ReadonlyMap<string, Row> = new Map();
   #kernel: KernelState | undefined;
 
   constructor(kind: LinkObjectKind<Row>, kernel: Pick<Kernel, 'apply'>) {
+    super(kernel);
     this.#kind = kind;
-    this.#changes = new Changes(kernel);
   }
 
   get name(): PartName {
@@ -65,39 +63,13 @@ export class LinkObjects<Row extends { readonly device: string }> implements Par
       if (isPossible && (found === undefined || !isSame(row, found))) changes.push(put(row));
     }
     for (const [key, row] of present) if (!wanted.has(key)) changes.push(remove(row));
-    this.#changes.plan(changes);
-  }
-
-  get pending(): string[] {
-    return this.#changes.pending;
-  }
-
-  apply(phase: Phase, { now, isUsable }: Context): Promise<void> {
-    return this.#changes.apply(phase, now, faultsOf(isUsable));
+    this.changes.plan(changes);
   }
 
   problems(now: number): Problem[] {
     const kernel = this.#kernel;
-    return this.#changes.problems(now, (object) => kernel && this.#kind.shown?.(kernel, object));
+    return this.changes.problems(now, (object) => kernel && this.#kind.shown?.(kernel, object));
   }
-
-  get isFailed(): boolean {
-    return this.#changes.isFailed;
-  }
-
-  get isHeld(): boolean {
-    return this.#changes.isHeld;
-  }
-
-  oscillating(now: number): Readonly<Record<string, number>> {
-    return this.#changes.oscillating(now);
-  }
-
-  forget(link: string): void {
-    this.#changes.forget(link);
-  }
-
-  recheck(): void {}
 
   #byKey(rows: readonly Row[]): ReadonlyMap<string, Row> {
     return new Map(rows.map((row) => [this.#kind.key(row), row]));

@@ -1,12 +1,11 @@
 /** The part that keeps our routes in the main table. Rows are keyed by destination. */
-import type { Kernel, KernelState } from '../../kernel/port.ts';
+import type { KernelState } from '../../kernel/port.ts';
 import type { KernelRoute, Route } from '../../model/route.ts';
-import { Changes } from './changes.ts';
+import { ChangesPart } from './changes-part.ts';
 import type { DesiredDataplane } from './desired.ts';
-import { faultsOf } from './faults.ts';
 import { NextHops } from './next-hops.ts';
 import { shownBy } from './object-changes.ts';
-import type { Context, Observation, Part, Phase, Problem, Urgency } from './part.ts';
+import type { Context, Observation, Problem, Urgency } from './part.ts';
 import { type Obstacle, planTable, type RoutePlan } from './route-plan.ts';
 import { byDestination, divideRoutes, type RouteTable } from './route-table.ts';
 import { Rows } from './rows.ts';
@@ -14,9 +13,8 @@ import { Rows } from './rows.ts';
 /** Whose routes are ours, and which of them may change. */
 type Rules = Pick<DesiredDataplane, 'ownership' | 'isLearnedComplete' | 'mayReplaceDefault'>;
 
-export class Routes implements Part {
+export class Routes extends ChangesPart {
   readonly name = 'routes';
-  readonly #changes: Changes;
   readonly #desired = new Rows<readonly Route[]>();
   readonly #rules = new Rows<Rules>();
   #kernel: KernelState | undefined;
@@ -25,10 +23,6 @@ export class Routes implements Part {
   #plan: RoutePlan | undefined;
   readonly #nextHops = new NextHops();
   readonly #blocked = new Map<string, Obstacle>();
-
-  constructor(kernel: Pick<Kernel, 'apply'>) {
-    this.#changes = new Changes(kernel);
-  }
 
   /** The CNI server has already programmed the routes to pods. */
   setDesired({ routes, ownership, isLearnedComplete, mayReplaceDefault }: DesiredDataplane): Urgency {
@@ -64,15 +58,7 @@ export class Routes implements Part {
     this.#plan = planTable(this.#desired.all, this.#table, options, destinations);
     for (const destination of destinations ?? [...this.#blocked.keys()]) this.#blocked.delete(destination);
     for (const { destination, ...obstacle } of this.#plan.blocked) this.#blocked.set(destination, obstacle);
-    this.#changes.plan(this.#plan.changes);
-  }
-
-  get pending(): string[] {
-    return this.#changes.pending;
-  }
-
-  apply(phase: Phase, { now, isUsable }: Context): Promise<void> {
-    return this.#changes.apply(phase, now, faultsOf(isUsable));
+    this.changes.plan(this.#plan.changes);
   }
 
   problems(now: number): Problem[] {
@@ -81,26 +67,8 @@ export class Routes implements Part {
       object: `route ${destination}`,
       ...obstacle,
     }));
-    return [...this.#changes.problems(now, (object) => kernel && shownBy(kernel, object)), ...blocked];
+    return [...this.changes.problems(now, (object) => kernel && shownBy(kernel, object)), ...blocked];
   }
-
-  get isFailed(): boolean {
-    return this.#changes.isFailed;
-  }
-
-  get isHeld(): boolean {
-    return this.#changes.isHeld;
-  }
-
-  oscillating(now: number): Readonly<Record<string, number>> {
-    return this.#changes.oscillating(now);
-  }
-
-  forget(link: string): void {
-    this.#changes.forget(link);
-  }
-
-  recheck(): void {}
 
   /** Host addresses whose route the last plan changes or removes: their connections must be flushed. */
   get moved(): readonly string[] {

@@ -7,17 +7,17 @@ import { type OwnTunnels, ownTunnels } from '../../ipip/devices.ts';
 import type { MissingTunnels } from '../../ipip/tunnelling.ts';
 import type { Kernel, KernelState } from '../../kernel/port.ts';
 import { type TunnelKind, tunnelKinds, tunnels } from '../../model/tunnel.ts';
-import { Changes } from './changes.ts';
+import type { Judge } from './changes.ts';
+import { ChangesPart } from './changes-part.ts';
 import type { DesiredDataplane } from './desired.ts';
 import { faultsOf, missingOf, wantedOf } from './faults.ts';
 import { shownBy } from './object-changes.ts';
-import type { Context, Observation, Part, Phase, Problem, Urgency } from './part.ts';
+import type { Context, Observation, Problem, Urgency } from './part.ts';
 import { pick, Rows } from './rows.ts';
 
-export class Tunnels implements Part {
+export class Tunnels extends ChangesPart {
   readonly name = 'tunnels';
   readonly #node: string;
-  readonly #changes: Changes;
   readonly #desired = new Rows<Tunnel>();
   #observed: ReadonlyMap<string, TunnelDevice> = new Map();
   #kernel: KernelState | undefined;
@@ -30,8 +30,8 @@ export class Tunnels implements Part {
 
   /** `node`: name of this node, from which the MACs of its devices are derived. */
   constructor(node: string, kernel: Pick<Kernel, 'apply'>) {
+    super(kernel);
     this.#node = node;
-    this.#changes = new Changes(kernel);
   }
 
   setDesired(desired: DesiredDataplane): Urgency {
@@ -53,42 +53,20 @@ export class Tunnels implements Part {
     const some = wanted.filter(({ kind }) => devices?.has(tunnels[kind].device) ?? true);
     this.#planned = some;
     const { beforeRoutes, afterRoutes } = planTunnels(some, pick(present, devices));
-    this.#changes.plan(beforeRoutes, afterRoutes);
+    this.changes.plan(beforeRoutes, afterRoutes);
   }
 
-  get pending(): string[] {
-    return this.#changes.pending;
-  }
-
-  apply(phase: Phase, { now, isUsable }: Context): Promise<void> {
-    return this.#changes.apply(phase, now, (errors) => {
+  protected override judge({ isUsable }: Context): Judge {
+    return (errors) => {
       this.#refused = { ...this.#refused, ...missingOf(this.#planned, errors) };
       return faultsOf(isUsable)(errors);
-    });
+    };
   }
 
   problems(now: number): Problem[] {
     const kernel = this.#kernel;
-    return this.#changes.problems(now, (object) => kernel && shownBy(kernel, object));
+    return this.changes.problems(now, (object) => kernel && shownBy(kernel, object));
   }
-
-  get isFailed(): boolean {
-    return this.#changes.isFailed;
-  }
-
-  get isHeld(): boolean {
-    return this.#changes.isHeld;
-  }
-
-  oscillating(now: number): Readonly<Record<string, number>> {
-    return this.#changes.oscillating(now);
-  }
-
-  forget(link: string): void {
-    this.#changes.forget(link);
-  }
-
-  recheck(): void {}
 
   /** Whether a device can be used: not when this kernel refuses it, or another program owns it. */
   isUsable(device: string): boolean {
