@@ -1,26 +1,13 @@
 /** promtool (Debian package prometheus) accepts the metrics, and the alerts raise one alert per cause. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { parse } from 'yaml';
+import { alertsFile, CALICO_COUNTERS, groups, rules } from '../helpers/alert-rules.ts';
 import { alertScenarios } from '../helpers/alert-scenarios.ts';
-import { hasProgram, root } from '../helpers/lab.ts';
+import { hasProgram } from '../helpers/lab.ts';
 import { programs } from '../helpers/metrics.ts';
-
-const folder = path.join(root, 'deploy', 'monitoring');
-const alertsFile = path.join(folder, 'alerts.yaml');
-interface Alerts {
-  readonly groups: readonly {
-    readonly rules: readonly { readonly alert: string; readonly expr: string }[];
-  }[];
-}
-const { groups } = parse(readFileSync(alertsFile, 'utf8')) as Alerts;
-const rules = groups.flatMap((group) => group.rules);
-
-/** Counters that Calico named before Prometheus asked for _total. */
-const CALICO_COUNTERS = ['felix_int_dataplane_failures', 'ipam_allocations_gc_reclamations'];
 
 describe('the metrics', () => {
   it.skipIf(!hasProgram('promtool'))('pass promtool check metrics (skipped without promtool)', async () => {

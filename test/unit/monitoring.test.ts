@@ -1,26 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { parse } from 'yaml';
 import { createMetrics } from '../../agent/serve/metrics.ts';
 import { noStats } from '../../felix/dataplane/stats.ts';
+import { CALICO_COUNTERS, folder, rules } from '../helpers/alert-rules.ts';
 import { alertScenarios } from '../helpers/alert-scenarios.ts';
 import { root } from '../helpers/lab.ts';
 import { noSources, peerStatus, programs, seriesOf } from '../helpers/metrics.ts';
 import { metricsDocument } from '../helpers/metrics-doc.ts';
-
-const folder = path.join(root, 'deploy', 'monitoring');
-const alertsFile = path.join(folder, 'alerts.yaml');
-interface Alerts {
-  readonly groups: readonly {
-    readonly rules: readonly { readonly alert: string; readonly expr: string }[];
-  }[];
-}
-const { groups } = parse(readFileSync(alertsFile, 'utf8')) as Alerts;
-const rules = groups.flatMap((group) => group.rules);
-
-/** Counters that Calico named before Prometheus asked for _total. */
-const CALICO_COUNTERS = ['felix_int_dataplane_failures', 'ipam_allocations_gc_reclamations'];
 
 describe('the metrics', () => {
   it('are listed in docs/metrics.md (npx vitest run --project unit test/unit/monitoring.test.ts -u)', async () => {

@@ -29,9 +29,8 @@ const self = {
 
 const PATIENCE = { timeout: 100_000 };
 
-it('a speaker that cannot be created is reported with the reason, and creation is retried', async () => {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-  const configuration = bgpConfiguration(17_913);
+/** A host, and how often it reported a change. */
+function hostOfSpeaker() {
   let changes = 0;
   const events = {
     changed: () => changes++,
@@ -39,16 +38,20 @@ it('a speaker that cannot be created is reported with the reason, and creation i
     converged: () => undefined,
     sessionChanged: () => undefined,
   };
-  const host = new SpeakerHost(readConfig({ NODENAME: 'n1' }), events, {
-    time: systemTime,
-    transport: tcpTransport,
-    log: silentLog,
-  });
+  const modules = { time: systemTime, transport: tcpTransport, log: silentLog };
+  const host = new SpeakerHost(readConfig({ NODENAME: 'n1' }), events, modules);
+  return { host, changes: () => changes };
+}
+
+it('a speaker that cannot be created is reported with the reason, and creation is retried', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const configuration = bgpConfiguration(17_913);
+  const { host, changes } = hostOfSpeaker();
   expect(() => host.configure(self, [4, 6], [configuration])).not.toThrow();
   await vi.waitFor(() => expect(host.error).toBe('this node has no IPv6 address for BGP'), PATIENCE);
   expect(host.speaker).toBeUndefined();
   vi.advanceTimersByTime(10_000);
-  expect(changes).toBe(1);
+  expect(changes()).toBe(1);
   vi.useRealTimers();
   host.configure(self, [4], [configuration]);
   await vi.waitFor(() => expect(host.error).toBeUndefined(), PATIENCE);
@@ -63,18 +66,7 @@ it('a port in use is reported as an error until it is free', async () => {
   });
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   const configuration = bgpConfiguration(17_914);
-  let changes = 0;
-  const events = {
-    changed: () => changes++,
-    learned: () => undefined,
-    converged: () => undefined,
-    sessionChanged: () => undefined,
-  };
-  const host = new SpeakerHost(readConfig({ NODENAME: 'n1' }), events, {
-    time: systemTime,
-    transport: tcpTransport,
-    log: silentLog,
-  });
+  const { host, changes } = hostOfSpeaker();
   host.configure(self, [4], [configuration]);
   await vi.waitFor(() => expect(host.error).toMatch(/17914/), PATIENCE);
   await new Promise((resolve) => {
@@ -82,7 +74,7 @@ it('a port in use is reported as an error until it is free', async () => {
   });
   await vi.waitFor(() => {
     vi.advanceTimersByTime(10_000);
-    expect(changes).toBe(1);
+    expect(changes()).toBe(1);
   }, PATIENCE);
   vi.useRealTimers();
   host.configure(self, [4], [configuration]);
@@ -97,18 +89,7 @@ it('a speaker adds and drops families in place, and is replaced when an address 
     metadata: { name: 'default' },
     spec: { listenPort: 17_915 },
   });
-  let changes = 0;
-  const events = {
-    changed: () => changes++,
-    learned: () => undefined,
-    converged: () => undefined,
-    sessionChanged: () => undefined,
-  };
-  const host = new SpeakerHost(readConfig({ NODENAME: 'n1' }), events, {
-    time: systemTime,
-    transport: tcpTransport,
-    log: silentLog,
-  });
+  const { host, changes } = hostOfSpeaker();
   const both = { ...self, addresses: { ...self.addresses, 6: { address: 'fd00::1', length: 64 } } };
   host.configure(self, [4], [configuration]);
   await vi.waitFor(() => expect(host.speaker).toBeDefined(), { timeout: 30_000 });
@@ -121,7 +102,7 @@ it('a speaker adds and drops families in place, and is replaced when an address 
   // The closing speaker is no longer available, and closing is not a BGP error.
   expect([host.speaker, host.error]).toEqual([undefined, undefined]);
   await vi.waitFor(() => expect(host.speaker?.identifier).toBe('127.0.0.2'), { timeout: 30_000 });
-  expect(changes).toBe(2);
+  expect(changes()).toBe(2);
   await host.close();
 });
 
