@@ -3,7 +3,7 @@ import { addressBytes, parseAddress } from './cidr.ts';
 
 /**
  * Writes the network-order bytes of the address in `text` from the start up to `end`. Returns their number, 4 or 16; 0
- * when the text is no address, and then the bytes written are undefined. Accepts what parseAddress accepts.
+ * when the text is not an address, and then the bytes written are undefined. Accepts what parseAddress accepts.
  */
 export function writeAddress(text: string, end: number, into: Uint8Array, at: number): 0 | 4 | 16 {
   // A group has at most four digits.

@@ -43,7 +43,7 @@ interface ReadNode {
   readonly problems: readonly ObjectProblem[];
 }
 
-/** A version of a Node is an object that nobody changes, and each calculation reads it several times. */
+/** A version of a Node is an object that never changes, and each calculation reads it several times. */
 const read = new WeakMap<Node, ReadNode>();
 
 function readNode(node: Node): ReadNode {

@@ -90,7 +90,7 @@ export class Changes {
     return this.#oscillation.counts(now);
   }
 
-  /** Forgets a link's objects: when it flaps, the kernel removes its routes and neighbours, which is no oscillation. */
+  /** Forgets a link's objects: when it flaps, the kernel removes its routes and neighbours, which is not oscillation. */
   forget(link: string): void {
     this.#oscillation.forget(link);
     this.#refusals.forget(link);

@@ -141,7 +141,7 @@ export class Dataplane {
     if (isRelevant) this.#schedule(isAddress || (isRouteGone && this.#isResting()) ? COALESCE_MS : HINT_MS);
   }
 
-  /** Whether there was no pass lately: what happens is no effect of our own changes, and not one event of many. */
+  /** Whether there was no pass lately: what happens is not an effect of our own changes, and not one event of many. */
   #isResting(): boolean {
     return this.#clock.now() - this.#lastPassAt >= HINT_MS;
   }

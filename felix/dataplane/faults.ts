@@ -25,7 +25,7 @@ export function wantedOf(wanted: readonly Tunnel[], reasons: MissingTunnels): Mi
 }
 
 /**
- * Returns a judge of errors. An error is no fault when the object or its interface is gone, or when the change needs a
+ * Returns a judge of errors. An error is not a fault when the object or its interface is gone, or when the change needs a
  * device that cannot be used.
  */
 export function faultsOf(isUsable: (device: string) => boolean): Judge {

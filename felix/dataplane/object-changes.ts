@@ -22,7 +22,7 @@ export function byObject(changes: readonly KernelChange[]): ChangeGroup[] {
     change: {
       object,
       change: list.map(renderChange).join('; '),
-      // A link's own flaps are no reason to forget its changes.
+      // A link's own flaps are not a reason to forget its changes.
       devices: list.flatMap((change) => (change.object === 'link' ? [] : devicesOf(change))),
     },
     changes: list,

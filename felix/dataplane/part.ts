@@ -38,7 +38,7 @@ export interface Part {
   readonly isHeld: boolean;
   /** Number of objects that another program keeps changing back, by kind. */
   oscillating(now: number): Readonly<Record<string, number>>;
-  /** A link changed by itself: its objects may have to be set again, which is no oscillation. */
+  /** A link changed by itself: its objects may have to be set again, which is not oscillation. */
   forget(link: string): void;
   /** Trusts nothing that was set before: a full check follows. */
   recheck(): void;

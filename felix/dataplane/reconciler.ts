@@ -1,6 +1,6 @@
 /**
  * All parts of the dataplane: observes the kernel, and makes it as desired. The two steps are separate, so that the
- * desired state can be calculated from the observation. Calls nobody, and waits for nothing but the kernel.
+ * desired state can be calculated from the observation. It makes no callbacks and waits only for the kernel.
  */
 import { observeTunnels } from '../../ipip/devices.ts';
 import type { MissingTunnels } from '../../ipip/tunnelling.ts';

@@ -82,7 +82,7 @@ export class Sysctls implements Part {
     if (phase !== 'first') return;
     for (const [name, target] of this.#due) {
       const link = this.#observed.get(name);
-      // The kernel gives each new interface its defaults: to set them again is no oscillation.
+      // The kernel gives each new interface its defaults: setting them again is not oscillation.
       if (this.#indexes.get(name) !== link?.index) this.#oscillation.forget(name);
       this.#indexes.set(name, link?.index);
       if (target.kind === 'tunnel') this.#switchOffloadOff(name, settings);

@@ -143,7 +143,7 @@ export class MessageWriter {
 
   /**
    * The network-order bytes of the address in `text`, up to `end`. Returns their number, 4 or 16; writes nothing and
-   * returns 0 when the text is no address.
+   * returns 0 when the text is not an address.
    */
   attributeAddress(type: number, text: string, end = text.length): 0 | 4 | 16 {
     this.#reserve(4 + 16);
@@ -154,7 +154,7 @@ export class MessageWriter {
     return length;
   }
 
-  /** The bytes of an address without an attribute's header. Returns their number; 0 for text that is no address. */
+  /** The bytes of an address without an attribute's header. Returns their number; 0 for text that is not an address. */
   address(text: string): 0 | 4 | 16 {
     this.#reserve(16);
     const length = writeAddress(text, text.length, this.#bytes, this.#length);

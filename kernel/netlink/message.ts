@@ -18,7 +18,7 @@ export interface Message {
   readonly body: Uint8Array;
 }
 
-/** What is wrong with bytes that are no valid message. */
+/** What is wrong with bytes that are not a valid message. */
 export interface Malformed {
   readonly malformed: string;
 }

@@ -1,6 +1,6 @@
 /**
- * Returns the kernel's state from a copy that notifications keep current (mirror.ts), or from a dump while nobody
- * watches or the copy is not certain.
+ * Returns the kernel's state from a copy that notifications keep current (mirror.ts), or from a dump while no monitor is
+ * open or the copy is not certain.
  */
 import type { Family } from '../../lib/cidr.ts';
 import type { Log } from '../../lib/log.ts';

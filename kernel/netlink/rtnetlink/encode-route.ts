@@ -137,7 +137,7 @@ function writeGateway(writer: MessageWriter, gateway: string, size: number): boo
   return isAddress;
 }
 
-/** Returns the number after the slash, or the family's bits without a slash; -1 when it is no number up to 128. */
+/** Returns the number after the slash, or the family's bits without a slash; -1 when it is not a number up to 128. */
 export function prefixLength(text: string, slash: number): number {
   if (slash < 0) return text.includes(':') ? 128 : 32;
   let length = 0;

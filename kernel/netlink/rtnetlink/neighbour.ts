@@ -23,7 +23,7 @@ export interface NeighbourRecord {
   /** Undefined while it is unresolved. */
   readonly mac?: string;
   readonly isPermanent: boolean;
-  /** Whether it makes the host answer for another one. Such an entry is no neighbour, and in no dump of neighbours. */
+  /** Whether it makes the host answer for another one. Such an entry is not a neighbour, and in no dump of neighbours. */
   readonly isProxy?: boolean;
 }
 

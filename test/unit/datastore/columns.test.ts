@@ -26,7 +26,7 @@ describe('the value at a path', () => {
     expect(valueAt(value, '.spec.cidr')).toBeUndefined();
   });
 
-  it.each(['.constructor', '.__proto__', '.spec.toString'])('%s is no property of JavaScript', (path) => {
+  it.each(['.constructor', '.__proto__', '.spec.toString'])('%s is not a property of JavaScript', (path) => {
     expect(valueAt(object, path)).toBeUndefined();
   });
 });
@@ -55,7 +55,7 @@ describe('a cell', () => {
     expect(cell('2026-01-01T00:00:30Z', 'date')).toBe('0s');
   });
 
-  it('with text that is no date shows that the age is unknown, as kubectl does', () => {
+  it('with text that is not a date shows that the age is unknown, as kubectl does', () => {
     expect(cell('yesterday', 'date')).toBe('<unknown>');
   });
 });

@@ -16,10 +16,10 @@ describe('an error of a change', () => {
   it.each([
     ['is a fault when the kernel refuses a route', route('eth0'), 'EINVAL', true],
     ['is a fault when another program has the route', route('eth0'), 'EEXIST', true],
-    ['is no fault when the interface is gone', neighbour('cali1'), 'ENODEV', false],
-    ['is no fault when the route is gone', route('eth0'), 'ESRCH', false],
-    ['is no fault when the module has created tunl0', addition, 'EEXIST', false],
-    ['is no fault of a route through an impossible tunnel', route('vxlan.cali'), 'EINVAL', false],
+    ['is not a fault when the interface is gone', neighbour('cali1'), 'ENODEV', false],
+    ['is not a fault when the route is gone', route('eth0'), 'ESRCH', false],
+    ['is not a fault when the module has created tunl0', addition, 'EEXIST', false],
+    ['is not the fault of a route through an impossible tunnel', route('vxlan.cali'), 'EINVAL', false],
     ['is a fault of a route through another tunnel', route('tunl0'), 'EINVAL', true],
   ])('%s', (_, change, code, expected) => {
     const isUsable = (device: string) => device !== 'vxlan.cali';

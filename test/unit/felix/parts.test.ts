@@ -221,7 +221,7 @@ describe('routes', () => {
 });
 
 describe('tunnels', () => {
-  it('that the kernel refuses are missing with its message, are no fault, and cannot be used', async () => {
+  it('that the kernel refuses are missing with its message, are not a fault, and cannot be used', async () => {
     const world = new PartWorld((kernel) => new Tunnels('n1', kernel));
     prepare(world.kernel);
     world.want({ tunnels: [tunnel] });

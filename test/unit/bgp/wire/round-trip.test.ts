@@ -207,7 +207,7 @@ describe('the codec over generated messages', () => {
       state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
       return state / 4294967296;
     };
-    // Half of the time would go to stacks that nobody reads.
+    // Half of the time would go to stacks that no test reads.
     const { stackTraceLimit } = Error;
     Error.stackTraceLimit = 0;
     onTestFinished(() => {

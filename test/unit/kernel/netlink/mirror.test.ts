@@ -115,7 +115,7 @@ describe('the copy of the kernel’s state', () => {
     expect(mirror.isCertain).toBe(expected);
   });
 
-  it('A neighbour that another host is answered for is no neighbour.', () => {
+  it('A neighbour that another host is answered for is not a neighbour.', () => {
     const mirror = loaded();
     const { address: proxied, device } = neighbour;
     const value = { family: 4, deviceIndex: 2, device, address: proxied, isPermanent: false } as const;

@@ -60,7 +60,7 @@ describe('requests that read have the complete header of their kind', () => {
     expect(written(request)).toBe(expected.replaceAll(/[ |]/g, ''));
   });
 
-  it('There is no request for the route to a text that is no address.', () => {
+  it('There is no request for the route to a text that is not an address.', () => {
     const writer = new MessageWriter();
     expect(routeQuery('nowhere')(writer, 1)).toMatchObject({ code: 'EINVAL' });
     expect(writer.length).toBe(0);
